@@ -1,0 +1,211 @@
+//! `offpeak demo`: everything, on a database in memory, with a CA of our own making.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use sha2::{Digest as _, Sha256};
+
+use super::serve::{Listeners, serve};
+use super::token::new_token;
+use super::{Exit, Global, Output};
+use crate::config::{Config, Scope, Token};
+use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::{Submission, Validity};
+use crate::domain::number::real;
+use crate::domain::observation::{Kind, Observation, Source};
+use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp, WEEK};
+use crate::engine::Engine;
+use crate::engine::clock::SystemClock;
+use crate::store::{self, ClosedBatch, Migrations};
+
+/// One week of the sample CA: `hour_of_week,attempts,failed`, Monday 00:00 UTC first.
+const WEEK_OF_LOAD: &str = include_str!("../../static/demo-week.csv");
+
+/// So many weeks are replayed: as many as the profile needs to trust each hour of the week.
+const WEEKS: i64 = 4;
+
+/// Certificates registered, over the last sixty days in the shape of the load.
+const CERTIFICATES: i64 = 5_000;
+
+/// The example of RFC 9773 section 4.1, registered as if issued now.
+const EXAMPLE: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+
+/// Of a hundred requests in an hour, so many come in its first minute: cron tables say `0`.
+const FIRST_MINUTE_PER_CENT: u64 = 15;
+
+/// See it work: a sample CA in memory, some thousand certificates, four weeks of load, served
+#[derive(Args, Debug)]
+pub(super) struct Demo {}
+
+impl Demo {
+    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        let told = Global {
+            config: None,
+            ..global.clone()
+        };
+        let token = new_token();
+        let config = config(told.config()?, &token)?;
+        let listeners = Listeners::bind(&config).await?;
+        let (public, admin) = listeners.urls()?;
+        let store = store::connect(&config.database, Migrations::Apply).await?;
+        let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
+        replay(&engine).await?;
+        register(&engine).await?;
+        serve(
+            &engine,
+            listeners,
+            output,
+            &greeting(&public, &admin, &token),
+        )
+        .await?;
+        Ok(Exit::Done)
+    }
+}
+
+fn greeting(public: &str, admin: &str, token: &str) -> Vec<String> {
+    [
+        String::new(),
+        "A sample CA with four weeks of load and five thousand certificates, all in memory.".into(),
+        format!("  the demand map       {public}/"),
+        format!("  the ranking          curl -s {public}/ranking.json"),
+        format!("  a renewal window     curl -si {public}/renewal-info/{EXAMPLE}"),
+        format!("  why this window      curl -s -H 'Authorization: Bearer {token}' {admin}/v1/certificates/{EXAMPLE}"),
+        format!("  one of your own      curl -s -H 'Authorization: Bearer {token}' --data-binary @cert.pem -H 'Content-Type: application/pem-certificate-chain' {admin}/v1/certificates"),
+        format!("  the metrics          curl -s {admin}/metrics"),
+        "Ctrl-C ends it; nothing is kept.".into(),
+    ]
+    .into()
+}
+
+fn config(told: Config, token: &str) -> anyhow::Result<Config> {
+    let ca = CaPolicy {
+        issuers: vec![example()?.key_identifier],
+        backdate_seconds: 3_510,
+        ..CaPolicy::named(demo_ca())
+    };
+    Ok(Config {
+        database: "sqlite::memory:".to_owned(),
+        strict_issuers: false,
+        tokens: vec![Token {
+            name: "demo".to_owned(),
+            sha256: Sha256::digest(token).into(),
+            scopes: vec![Scope::Admin],
+        }],
+        cas: [vec![ca], told.cas].concat(),
+        ..told
+    })
+}
+
+fn demo_ca() -> CaName {
+    "demo".parse().unwrap_or_default()
+}
+
+fn example() -> anyhow::Result<CertId> {
+    EXAMPLE.parse().context("the RFC's example is a CertID")
+}
+
+/// The sample's hours: attempts and failures.
+fn hours() -> anyhow::Result<Vec<(u64, u64)>> {
+    WEEK_OF_LOAD
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let mut fields = line.split(',').skip(1).map(str::parse);
+            match (fields.next(), fields.next()) {
+                (Some(Ok(attempts)), Some(Ok(failed))) => Ok((attempts, failed)),
+                _ => anyhow::bail!("the bundled load has a line that does not fit: {line}"),
+            }
+        })
+        .collect()
+}
+
+/// Tells the model of the last four weeks.
+async fn replay(engine: &Engine) -> anyhow::Result<()> {
+    let hours = hours()?;
+    let now = engine.now();
+    let store = engine.store();
+    let batch = store.open_batch(now).await?;
+    let first_hour = (now - WEEKS * WEEK).slot(HOUR);
+    for hour in first_hour..now.slot(HOUR) {
+        let from = Timestamp::from_unix(hour * HOUR);
+        let (attempts, failed) = hours[usize::try_from(from.second_of_week() / HOUR)?];
+        let rows = [
+            lines(from, Kind::Attempt, attempts),
+            lines(from, Kind::Failed, failed),
+        ]
+        .concat();
+        store.append_batch(batch, &rows).await?;
+    }
+    let closed = ClosedBatch {
+        sha256: Sha256::digest(WEEK_OF_LOAD).into(),
+        report: "{}".to_owned(),
+    };
+    store.close_batch(batch, None, &closed, now).await?;
+    engine.catch_up().await?;
+    engine.learn();
+    Ok(())
+}
+
+/// An hour's count, minute by minute: so many in its first, the rest spread over the others.
+fn lines(hour: Timestamp, kind: Kind, count: u64) -> Vec<Observation> {
+    let first = count * FIRST_MINUTE_PER_CENT / 100;
+    let until = |minute| first + (count - first) * minute / 59;
+    (0..60)
+        .zip(std::iter::once(first).chain((0..59).map(|n| until(n + 1) - until(n))))
+        .map(|(minute, count)| Observation {
+            ca: demo_ca(),
+            ..Observation::plain(hour + minute * MINUTE, Source::Ca, kind, count)
+        })
+        .collect()
+}
+
+/// Registers certificates over the last sixty days, as many an hour as the load says, and the
+/// RFC's example as if it were issued now.
+async fn register(engine: &Engine) -> anyhow::Result<()> {
+    let hours = hours()?;
+    let now = engine.now();
+    let key_identifier = example()?.key_identifier;
+    let week: u64 = hours.iter().map(|(attempts, _)| attempts).sum();
+    let per_attempt =
+        f64::from(u32::try_from(CERTIFICATES)?) / real(i64::try_from(week)?) * 7.0 / 60.0;
+    let mut submissions = vec![submission(example()?, now)];
+    let mut owed = 0.0;
+    for hour in (now - 60 * DAY).slot(HOUR)..now.slot(HOUR) {
+        let from = Timestamp::from_unix(hour * HOUR);
+        let (attempts, _) = hours[usize::try_from(from.second_of_week() / HOUR)?];
+        owed += per_attempt * real(i64::try_from(attempts)?);
+        while owed >= 1.0 {
+            owed -= 1.0;
+            let second = rand::random_range(0..HOUR);
+            let id = serial(&key_identifier, submissions.len())?;
+            submissions.push(submission(id, from + second));
+        }
+    }
+    engine.register(&submissions, None).await?;
+    Ok(())
+}
+
+/// Serials as a CA makes them: positive, 16 octets.
+fn serial(key_identifier: &KeyIdentifier, n: usize) -> anyhow::Result<CertId> {
+    let mut octets = Sha256::digest(n.to_be_bytes());
+    octets[0] = 0x04;
+    Ok(CertId {
+        key_identifier: key_identifier.clone(),
+        serial: Serial::new(&octets[..16])?,
+    })
+}
+
+fn submission(id: CertId, issued_at: Timestamp) -> Submission {
+    let not_before = issued_at - 3_510;
+    Submission {
+        id,
+        validity: Validity {
+            not_before,
+            not_after: not_before + (90 * DAY - 1),
+        },
+        issued_at: Some(issued_at),
+        replaces: None,
+    }
+}

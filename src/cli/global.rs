@@ -1,0 +1,252 @@
+//! What every subcommand may be told: flag over environment over file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use sha2::{Digest, Sha256};
+
+use super::UsageError;
+use crate::config::{Config, ConfigError, Scope, Token, base_url, database_url, listen_address};
+use crate::engine::Engine;
+use crate::engine::clock::SystemClock;
+use crate::store::{self, Migrations};
+use crate::telemetry::LogFormat;
+
+/// The variable whose token has every scope. It has no flag: flags can be read by every user of the
+/// machine.
+const ADMIN_TOKEN: &str = "OFFPEAK_ADMIN_TOKEN";
+
+/// What every subcommand may be told. Flag over environment over file.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Configuration")]
+pub struct Global {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "OFFPEAK_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// Where the public listener binds; port 0 takes a free one
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "OFFPEAK_LISTEN",
+        global = true
+    )]
+    #[arg(value_parser = listen_address)]
+    pub listen: Option<String>,
+    /// Where the admin listener binds
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "OFFPEAK_ADMIN_LISTEN",
+        global = true
+    )]
+    #[arg(value_parser = listen_address)]
+    pub admin_listen: Option<String>,
+    /// sqlite:PATH or postgres://…
+    // It may hold a password, which neither the help nor clap's word for a wrong value may print.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OFFPEAK_DATABASE",
+        hide_env_values = true,
+        global = true
+    )]
+    pub database: Option<String>,
+    /// The URL under which the world reaches the public listener, without a trailing slash
+    #[arg(long, value_name = "URL", env = "OFFPEAK_BASE_URL", global = true)]
+    #[arg(value_parser = base_url)]
+    pub base_url: Option<String>,
+    /// How logs look, json or text; default: text on a terminal, else json
+    #[arg(long, value_name = "FORMAT", env = "OFFPEAK_LOG_FORMAT", global = true)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// A configuration file with errors.
+#[derive(Debug)]
+pub struct InvalidConfig {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it, in the order of the file; one or more.
+    pub errors: Vec<ConfigError>,
+}
+
+impl Global {
+    /// The configuration: that of the file or without one, and what flags and environment say
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] where the file has errors; else what could not be read, or contradicts
+    /// itself.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let token = match std::env::var(ADMIN_TOKEN) {
+            Ok(token) => Some(token),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(std::env::VarError::NotUnicode(_)) => bail!("{ADMIN_TOKEN} is not UTF-8"),
+        };
+        self.config_with(token.as_deref())
+    }
+
+    /// The engine on the configured database, for commands that work beside a service or without
+    /// one. An empty database is created.
+    pub(super) async fn engine(&self) -> anyhow::Result<Arc<Engine>> {
+        let config = self.config()?;
+        let store = store::connect(&config.database, Migrations::RefusePending).await?;
+        Ok(Engine::open(store, config, Arc::new(SystemClock)).await?)
+    }
+
+    fn config_with(&self, admin_token: Option<&str>) -> anyhow::Result<Config> {
+        let mut config = match &self.config {
+            Some(file) => read_config(file)?,
+            None => Config::default(),
+        };
+        for (told, value) in [
+            (&self.listen, &mut config.listen),
+            (&self.admin_listen, &mut config.admin_listen),
+        ] {
+            if let Some(told) = told {
+                value.clone_from(told);
+            }
+        }
+        if let Some(told) = &self.database {
+            config.database = database_url(told).map_err(|reason| {
+                UsageError(format!("--database or OFFPEAK_DATABASE: {reason}"))
+            })?;
+        }
+        if let Some(told) = &self.base_url {
+            config.base_url = Some(told.clone());
+        }
+        if config.listeners_collide() {
+            bail!(
+                "both listeners would bind to {}: give one of them another port",
+                config.listen
+            );
+        }
+        config.tokens.extend(admin_token.map(admin).transpose()?);
+        Ok(config)
+    }
+}
+
+/// The configuration of one file.
+///
+/// # Errors
+/// [`InvalidConfig`] where it has errors; else why it cannot be read.
+pub(super) fn read_config(file: &Path) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+    Config::parse(&text).map_err(|errors| {
+        let file = file.to_owned();
+        InvalidConfig { file, errors }.into()
+    })
+}
+
+/// The token of the environment. An empty one would let everybody in who sends nothing, so it is
+/// refused rather than taken; and what no header can carry would let nobody in.
+fn admin(token: &str) -> anyhow::Result<Token> {
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("{ADMIN_TOKEN} must be visible ASCII without spaces, and not empty");
+    }
+    Ok(Token {
+        name: ADMIN_TOKEN.to_owned(),
+        sha256: Sha256::digest(token).into(),
+        scopes: vec![Scope::Admin],
+    })
+}
+
+impl fmt::Display for InvalidConfig {
+    /// One line each, `FILE:LINE: KEY: REASON`, as editors and CI read them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut errors = self.errors.iter();
+        if let Some(error) = errors.next() {
+            write!(f, "{}:{error}", self.file.display())?;
+        }
+        errors.try_for_each(|error| write!(f, "\n{}:{error}", self.file.display()))
+    }
+}
+
+impl std::error::Error for InvalidConfig {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn flags_go_over_the_file_and_the_file_over_the_defaults() {
+        let file = file("listen = \"h:1\"\nadmin_listen = \"h:2\"\nbase_url = \"http://h\"\n");
+        let mut global = Global {
+            config: Some(file.path().to_owned()),
+            ..Global::default()
+        };
+        let config = global.config_with(None).unwrap();
+        assert_eq!((&*config.listen, &*config.admin_listen), ("h:1", "h:2"));
+        assert_eq!(config.database, Config::default().database);
+        global.listen = Some("flag:1".to_owned());
+        global.database = Some("sqlite:flag".to_owned());
+        global.base_url = Some("http://flag".to_owned());
+        let config = global.config_with(None).unwrap();
+        assert_eq!((&*config.listen, &*config.admin_listen), ("flag:1", "h:2"));
+        assert_eq!(config.database, "sqlite:flag");
+        assert_eq!(config.base_url.as_deref(), Some("http://flag"));
+        assert_eq!(config.tokens, []);
+    }
+
+    #[test]
+    fn a_wrong_database_is_a_usage_error_that_keeps_its_password() {
+        let global = Global {
+            database: Some("mysql://u:secret@h/d".to_owned()),
+            ..Global::default()
+        };
+        let error = global.config_with(None).unwrap_err();
+        assert!(error.is::<UsageError>());
+        assert!(!format!("{error:#}").contains("secret"));
+    }
+
+    #[test]
+    fn the_environment_s_token_has_every_scope_beside_those_of_the_file() {
+        let global = Global::default();
+        let [token] = &global.config_with(Some("s3cret")).unwrap().tokens[..] else {
+            panic!("one token");
+        };
+        assert_eq!(token.scopes, [Scope::Admin]);
+        assert_eq!(token.sha256, *Sha256::digest("s3cret"));
+        for unfit in ["", " ", "a b", "é", "x\n"] {
+            assert!(global.config_with(Some(unfit)).is_err(), "{unfit:?}");
+        }
+    }
+
+    #[test]
+    fn two_listeners_on_one_address_are_refused_however_they_came_there() {
+        let global = Global {
+            listen: Some(Config::default().admin_listen),
+            ..Global::default()
+        };
+        let error = global.config_with(None).unwrap_err().to_string();
+        assert!(error.contains("both listeners"), "{error}");
+        let free_ports = Global {
+            listen: Some("127.0.0.1:0".to_owned()),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
+            ..Global::default()
+        };
+        assert!(free_ports.config_with(None).is_ok());
+    }
+
+    #[test]
+    fn an_invalid_file_is_one_line_an_error() {
+        let file = file("retention = \"1h\"\n\nx = 1\n");
+        let name = file.path().display();
+        let error = read_config(file.path()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "{name}:1: retention: \"1h\" is shorter than 1d\n{name}:3: x: there is no such key"
+            )
+        );
+    }
+}

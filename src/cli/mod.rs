@@ -1,0 +1,220 @@
+//! The command line: one file per subcommand.
+
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::telemetry;
+
+mod certid;
+mod check_config;
+mod demo;
+mod explain;
+mod forget;
+mod global;
+mod import;
+mod migrate;
+mod output;
+mod paths;
+mod publish;
+mod record_report;
+mod serve;
+mod token;
+
+pub use global::{Global, InvalidConfig};
+pub use output::Output;
+
+/// How a command that was not stopped by an error ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// Done: 0.
+    Done,
+    /// Done, but some records were rejected: 3.
+    DoneWithRejections,
+}
+
+/// The command line asks for what cannot be, in a way that clap did not see: exit code 2.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+#[derive(Debug, Parser)]
+#[command(version, about)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 stopped by an error, 2 usage, 3 done with rejections.
+OFFPEAK_ADMIN_TOKEN holds a token with every scope, OFFPEAK_LOG what is logged, such as `info` or `offpeak=debug`."
+)]
+struct CommandLine {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Certid(certid::CertidArgs),
+    CheckConfig(check_config::CheckConfig),
+    Demo(demo::Demo),
+    Explain(explain::Explain),
+    Forget(forget::ForgetArgs),
+    Import(import::ImportArgs),
+    Migrate(migrate::Migrate),
+    Publish(publish::PublishArgs),
+    Serve(serve::Serve),
+    Token(token::Tokens),
+}
+
+impl Command {
+    fn run(self, global: &Global) -> anyhow::Result<Exit> {
+        let output = &mut Output::standard();
+        match self {
+            Self::Certid(command) => certid::run(&command, output),
+            Self::CheckConfig(command) => command.run(global, output),
+            Self::Demo(command) => block_on(command.run(global, output)),
+            Self::Explain(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
+            }
+            Self::Forget(command) => {
+                block_on(async { forget::run(command, &*global.engine().await?, output).await })
+            }
+            Self::Import(command) => {
+                block_on(async { import::run(command, &*global.engine().await?, output).await })
+            }
+            Self::Migrate(command) => block_on(command.run(global, output)),
+            Self::Publish(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
+            }
+            Self::Serve(command) => block_on(command.run(global, output)),
+            Self::Token(command) => command.run(output),
+        }
+    }
+}
+
+/// Parses the command line, runs it, and says on standard error what stopped it.
+#[must_use]
+pub fn main() -> ExitCode {
+    match CommandLine::try_parse() {
+        Ok(CommandLine { global, command }) => {
+            let ended = telemetry::log_to_stderr(global.log_format)
+                .map_err(|error| UsageError(error.to_string()).into())
+                .and_then(|()| command.run(&global));
+            code_of(ended)
+        }
+        // Help and the version come as errors too, with code 0. Where they cannot be printed
+        // nobody is there to be told.
+        Err(answer) => {
+            let _ = answer.print();
+            u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+/// Runs a command's future to its end, on a runtime with a thread a core. Commands that wait for
+/// nothing do without.
+///
+/// # Errors
+/// What stopped the command, or that there is no runtime to be had.
+pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(command)
+}
+
+fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
+    match ended {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::DoneWithRejections) => ExitCode::from(3),
+        Err(error) if output::ReaderGone::stopped(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is closed too, the exit code says it.
+            let _ = writeln!(std::io::stderr(), "{}", Told(&error));
+            if error.is::<UsageError>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// An error as the user reads it: the whole chain on one line; for a configuration a line each.
+struct Told<'e>(&'e anyhow::Error);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(invalid) = self.0.downcast_ref::<InvalidConfig>() else {
+            return write!(f, "offpeak: {}", one_line(self.0));
+        };
+        let errors = match invalid.errors.len() {
+            1 => "1 error".to_owned(),
+            count => format!("{count} errors"),
+        };
+        let file = invalid.file.display();
+        write!(f, "offpeak: {file} has {errors}\n{invalid}")
+    }
+}
+
+/// The chain of causes with colons between. Many errors say their cause themselves, so what stands
+/// at the end already is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string().lines().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_finds_nothing_wrong_with_the_command_line() {
+        use clap::CommandFactory as _;
+        CommandLine::command().debug_assert();
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the query failed: {source}")]
+    struct SaysItsCause {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let source = std::io::Error::other("disk full");
+        let error = anyhow::Error::new(SaysItsCause { source }).context("outer");
+        let told = Told(&error).to_string();
+        assert_eq!(told, "offpeak: outer: the query failed: disk full");
+    }
+
+    #[test]
+    fn an_error_is_told_on_one_line_with_its_causes() {
+        let error = anyhow::anyhow!("inner")
+            .context("in the\nmiddle")
+            .context("outer");
+        assert_eq!(
+            Told(&error).to_string(),
+            "offpeak: outer: in the middle: inner"
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! `offpeak publish`: writes the static tree, has a new publication made, or both.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{Exit, Output};
+use crate::engine::Engine;
+use crate::publish::{apply::apply, plan::plan};
+
+/// Write the static tree, have a new publication made, or both
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct PublishArgs {
+    /// Writes the newest publication below this folder, byte for byte as it is served.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Has a new publication made first.
+    #[arg(long)]
+    now: bool,
+}
+
+impl PublishArgs {
+    /// Makes a publication where one is asked for or there is none, and writes it where a folder
+    /// is named.
+    ///
+    /// # Errors
+    /// The store's, or those of writing the files.
+    pub(super) async fn run(self, engine: &Engine, out: &mut Output) -> anyhow::Result<Exit> {
+        let known = if self.now { None } else { engine.publication() };
+        let publication = match known {
+            Some(publication) => publication,
+            None => engine
+                .publish()
+                .await
+                .context("cannot make a publication")?,
+        };
+        let number = publication.number;
+        if let Some(folder) = &self.out {
+            let applied = apply(&plan(&publication.documents), folder)?;
+            writeln!(
+                out,
+                "publication {number} of {}: {} files written, {} unchanged",
+                publication.made_at, applied.written, applied.unchanged
+            )?;
+        } else {
+            writeln!(out, "publication {number} of {}", publication.made_at)?;
+        }
+        Ok(Exit::Done)
+    }
+}

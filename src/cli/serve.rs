@@ -1,0 +1,169 @@
+//! `offpeak serve`: the service.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{Exit, Global, Output};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::clock::SystemClock;
+use crate::http::{self, Limits};
+use crate::store::{self, Migrations};
+use crate::telemetry::{self, Metrics};
+
+/// Serve: the public listener and the admin listener
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// Apply pending migrations to a PostgreSQL database first
+    #[arg(long)]
+    migrate: bool,
+}
+
+/// Both listeners, bound.
+pub(super) struct Listeners {
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Serve {
+    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        let config = global.config()?;
+        // Before anything slow: a port that is taken is said at once.
+        let listeners = Listeners::bind(&config).await?;
+        let migrations = if self.migrate {
+            Migrations::Apply
+        } else {
+            Migrations::RefusePending
+        };
+        let store = store::connect(&config.database, migrations).await?;
+        let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
+        let reloading = tokio::spawn(reload(Arc::clone(&engine), global.clone()));
+        let served = serve(&engine, listeners, output, &[]).await;
+        reloading.abort();
+        served?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Listeners {
+    pub(super) async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let bind = async |address: &str| {
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))
+        };
+        Ok(Self {
+            public: bind(&config.listen).await?,
+            admin: bind(&config.admin_listen).await?,
+        })
+    }
+
+    /// The URLs of the public and the admin listener.
+    pub(super) fn urls(&self) -> anyhow::Result<(String, String)> {
+        let url = |listener: &TcpListener| -> anyhow::Result<String> {
+            Ok(format!("http://{}", listener.local_addr()?))
+        };
+        Ok((url(&self.public)?, url(&self.admin)?))
+    }
+}
+
+/// Serves until SIGINT or SIGTERM, then lets requests under way end. `greeting` is printed below
+/// the two URLs, once both listeners answer.
+pub(super) async fn serve(
+    engine: &Arc<Engine>,
+    listeners: Listeners,
+    output: &mut Output,
+    greeting: &[String],
+) -> anyhow::Result<()> {
+    let metrics: Metrics = telemetry::metrics()?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // The documents are there before the first request is.
+    engine.publish_if_due().await?;
+    let (public_url, admin_url) = listeners.urls()?;
+    let bound = listeners.public.local_addr()?;
+    let (stop, stopped) = watch::channel(());
+    let wait = |mut stopped: watch::Receiver<()>| async move {
+        // An error says that the sender is gone, which is the sign to stop.
+        while stopped.changed().await.is_ok() {}
+    };
+    let public = tokio::spawn(http::serve(
+        listeners.public,
+        http::public(Arc::clone(engine), bound),
+        wait(stopped.clone()),
+        Limits::PUBLIC,
+    ));
+    let admin = tokio::spawn(http::serve(
+        listeners.admin,
+        http::admin(Arc::clone(engine), metrics.clone()),
+        wait(stopped),
+        Limits::ADMIN,
+    ));
+    let running = tokio::spawn(Arc::clone(engine).run());
+    let upkeep = tokio::spawn(keep_up(metrics));
+    writeln!(output, "public {public_url}\nadmin {admin_url}")?;
+    for line in greeting {
+        writeln!(output, "{line}")?;
+    }
+    output.flush()?;
+    tracing::info!(event = "serving", public = public_url, admin = admin_url);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!(event = "stopping");
+    drop(stop);
+    let drained = tokio::try_join!(public, admin);
+    running.abort();
+    upkeep.abort();
+    drained.context("a listener ended badly")?;
+    tracing::info!(event = "stopped");
+    Ok(())
+}
+
+async fn keep_up(metrics: Metrics) {
+    let mut ticks = tokio::time::interval(Metrics::UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.keep_up();
+    }
+}
+
+/// On each SIGHUP reads the configuration again. An invalid one leaves the old one in force.
+async fn reload(engine: Arc<Engine>, global: Global) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        tracing::error!(event = "reload_unavailable");
+        return;
+    };
+    while hangups.recv().await.is_some() {
+        let outcome = match global.config() {
+            Ok(config) => {
+                let old = engine.config();
+                if old.listen != config.listen
+                    || old.admin_listen != config.admin_listen
+                    || old.database != config.database
+                {
+                    tracing::warn!(
+                        event = "restart_needed",
+                        detail = "addresses and the database are read at the start only"
+                    );
+                }
+                engine.reconfigure(config).await.map_err(Into::into)
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => tracing::info!(event = "reloaded", version = &*engine.version()),
+            Err(error) => {
+                let detail = super::one_line(&error);
+                tracing::error!(event = "reload_refused", detail);
+            }
+        }
+    }
+}

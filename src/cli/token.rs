@@ -1,0 +1,96 @@
+//! `offpeak token new`: a token, and the configuration that lets it in.
+
+use std::fmt;
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use sha2::{Digest, Sha256};
+
+use super::{Exit, Output};
+use crate::config::{Scope, token_name, token_scope};
+
+/// Tokens for the admin listener
+#[derive(Args, Debug)]
+pub(super) struct Tokens {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints a new token, and the configuration block with its hash
+    ///
+    /// The token is shown this once; keep it where your other secrets are. The block goes into the
+    /// configuration file and can be seen by anybody.
+    New {
+        /// Whose it is: stands in logs
+        #[arg(long, default_value = "token", value_parser = token_name)]
+        name: String,
+        /// What it opens: ingest, or admin for everything; may be given twice
+        #[arg(long = "scope", default_value = "ingest", value_parser = token_scope)]
+        scopes: Vec<Scope>,
+    },
+}
+
+impl Tokens {
+    pub(super) fn run(self, output: &mut Output) -> anyhow::Result<Exit> {
+        let Command::New { name, scopes } = self.command;
+        let token = new_token();
+        write!(output, "{token}\n\n{}", block(&token, &name, &scopes))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// 32 random octets, 256 bits: nobody guesses one, so a plain SHA-256 of it is safe to publish. The
+/// prefix lets scanners for leaked secrets find it.
+pub(super) fn new_token() -> String {
+    let octets: [u8; 32] = rand::random();
+    format!("offpeak_{}", URL_SAFE_NO_PAD.encode(octets))
+}
+
+fn block(token: &str, name: &str, scopes: &[Scope]) -> String {
+    let sha256 = Hexadecimal(Sha256::digest(token).into());
+    let scopes: Vec<String> = scopes
+        .iter()
+        .map(|scope| format!("{:?}", scope.name()))
+        .collect();
+    format!(
+        "[[token]]\nname = {name:?}\nsha256 = \"{sha256}\"\nscopes = [{}]\n",
+        scopes.join(", ")
+    )
+}
+
+struct Hexadecimal([u8; 32]);
+
+impl fmt::Display for Hexadecimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Token};
+
+    #[test]
+    fn the_block_lets_the_token_in() {
+        let token = new_token();
+        let config = Config::parse(&block(&token, "a-1", &[Scope::Ingest, Scope::Admin])).unwrap();
+        let want = Token {
+            name: "a-1".to_owned(),
+            sha256: Sha256::digest(&token).into(),
+            scopes: vec![Scope::Ingest, Scope::Admin],
+        };
+        assert_eq!(config.tokens, [want]);
+    }
+
+    #[test]
+    fn tokens_are_long_and_never_the_same() {
+        let token = new_token();
+        assert_eq!(token.len(), "offpeak_".len() + 43);
+        assert_ne!(token, new_token());
+    }
+}

@@ -1,0 +1,106 @@
+//! `[[ca]]`: one certificate authority.
+
+use std::collections::HashMap;
+
+use toml::de::DeValue;
+
+use super::error::Problems;
+use super::section::Section;
+use super::{band, capacity, value};
+use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::certid::KeyIdentifier;
+use crate::domain::time::{DAY, MINUTE};
+
+/// The slots that divide an hour, and so the day, without a remainder (design section 1).
+const SLOT_MINUTES: [i64; 4] = [60, 30, 15, 5];
+
+/// CAs backdate by an hour or round to the day; a month is beyond all of them.
+const MOST_BACKDATE_SECONDS: i64 = 31 * DAY;
+
+/// Which names and issuers the CAs read so far have taken, and where.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    names: HashMap<CaName, String>,
+    issuers: HashMap<KeyIdentifier, String>,
+}
+
+/// One CA; what is missing or wrong is a problem, and its default stands in.
+pub(super) fn read(
+    section: &mut Section<'_>,
+    seen: &mut Seen,
+    problems: &mut Problems<'_>,
+) -> CaPolicy {
+    let path = section.path_of("");
+    let name = section.require("name", problems, |v| {
+        let name: CaName = value::text(v)?
+            .parse()
+            .map_err(|error: crate::domain::ca::CaNameError| error.to_string())?;
+        match seen.names.insert(name.clone(), path.clone()) {
+            None => Ok(name),
+            Some(other) => Err(format!("{name} is the name of {other} too")),
+        }
+    });
+    let mut ca = CaPolicy::named(name.unwrap_or_default());
+    if let Some(environment) = section.read("environment", problems, environment) {
+        ca.environment = environment;
+    }
+    ca.issuers = section.list("issuers", problems, |v, item| {
+        let issuer: KeyIdentifier = value::text(v)?
+            .parse()
+            .map_err(|error: crate::domain::certid::CertIdError| error.to_string())?;
+        match seen.issuers.insert(issuer.clone(), item.to_owned()) {
+            None => Ok(issuer),
+            Some(other) => Err(format!("{other} is this issuer already")),
+        }
+    });
+    if let Some(seconds) = section.read("backdate", problems, |v| {
+        value::duration(v, 0..=MOST_BACKDATE_SECONDS)
+    }) {
+        ca.backdate_seconds = seconds;
+    }
+    if let Some(minutes) = section.read("slot_minutes", problems, slot_minutes) {
+        ca.slot_seconds = minutes * MINUTE;
+    }
+    if let Some(share) = section.read("follow_prior", problems, value::share) {
+        ca.follow_prior = share;
+    }
+    if let Some(share) = section.read("steerable_share", problems, value::share) {
+        ca.steerable_share = share;
+    }
+    if let Some(seconds) = section.read("retry_after", problems, |v| {
+        value::duration(v, MINUTE..=DAY)
+    }) {
+        ca.retry_after_seconds = seconds;
+    }
+    ca.bands = band::read_all(section, problems);
+    for mut rule in section.sections("capacity", problems) {
+        ca.capacity.extend(capacity::read(&mut rule, problems));
+        rule.finish(problems);
+    }
+    ca
+}
+
+/// It stands in documents and metrics as it is.
+fn environment(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value::text(value)?;
+    let fits = (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is no environment: 1 to 63 letters, digits, '-', '_' and '.', such as \"production\""
+        ))
+    }
+}
+
+fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
+    let minutes = value::integer(value)?;
+    if SLOT_MINUTES.contains(&minutes) {
+        Ok(minutes)
+    } else {
+        Err(format!("{minutes} is none of 60, 30, 15 and 5"))
+    }
+}

@@ -1,0 +1,154 @@
+//! `[[ca.capacity]]`: when a CA takes less than usual, or nothing.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use toml::de::DeValue;
+
+use super::duration;
+use super::error::Problems;
+use super::hint::did_you_mean;
+use super::section::Section;
+use super::value;
+use crate::domain::capacity::{CapacityRule, When};
+use crate::domain::time::{DAY, Span};
+
+/// A recurring rule holds for a month at most: to list its spans, matches as far back as it is long
+/// are walked, and a pattern can match every minute (31 · 1,440 = 44,640 of them).
+const MOST_RECURRING_SECONDS: i64 = 31 * DAY;
+
+/// One rule; `None` where its form is not to be told, which is a problem then.
+pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<CapacityRule> {
+    let recurring = ["cron", "time_zone", "duration"].map(|key| section.has(key));
+    let once = ["from", "to"].map(|key| section.has(key));
+    let when = match (recurring.contains(&true), once.contains(&true)) {
+        (true, false) => read_recurring(section, problems),
+        (false, true) => read_once(section, problems),
+        (true, true) => {
+            section.fault("", problems, "has both cron and from/to: split it into two");
+            None
+        }
+        (false, false) => {
+            let reason = "says not when: give cron and duration, or from and to";
+            section.fault("", problems, reason);
+            None
+        }
+    };
+    let share = section.read("capacity", problems, value::share);
+    let ceiling_per_hour = section.read("ceiling", problems, |v| {
+        let ceiling = value::number(v)?;
+        if ceiling > 0.0 {
+            Ok(ceiling)
+        } else {
+            Err(format!(
+                "{ceiling} is not more than 0: to close, write capacity = 0"
+            ))
+        }
+    });
+    if !section.has("capacity") && !section.has("ceiling") {
+        section.fault("", problems, "says not how much: give capacity or ceiling");
+    }
+    Some(CapacityRule {
+        when: when?,
+        share: share.unwrap_or(1.0),
+        ceiling_per_hour,
+    })
+}
+
+fn read_recurring(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<When> {
+    let zone = section
+        .read("time_zone", problems, time_zone)
+        .unwrap_or(Tz::UTC);
+    let cron = section.require("cron", problems, |v| cron(v, zone));
+    let duration_seconds = section.require("duration", problems, |v| {
+        value::duration(v, 1..=MOST_RECURRING_SECONDS)
+    });
+    let (cron, duration_seconds) = (cron?, duration_seconds?);
+    if let Some(gap_seconds) = overlapping(&cron, zone, duration_seconds) {
+        let reason = format!(
+            "the pattern matches again after {}, long before this is over: name its starts alone",
+            duration::in_words(gap_seconds)
+        );
+        section.fault("duration", problems, reason);
+    }
+    Some(When::Recurring {
+        cron: Box::new(cron),
+        zone,
+        duration_seconds,
+    })
+}
+
+/// Seconds between two matches, where two more begin before the first is over: `* 3 * * *` for an
+/// hour is sixty overlapping hours, and was meant to be one. One more is no mistake: a day of 23
+/// hours ends before 24 have passed.
+fn overlapping(cron: &Cron, zone: Tz, duration_seconds: i64) -> Option<i64> {
+    let epoch = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
+    let starts: Vec<i64> = cron
+        .iter_after(epoch)
+        .take(3)
+        .map(|start| start.timestamp())
+        .collect();
+    let [first, second, third] = starts[..] else {
+        return None;
+    };
+    (third - first < duration_seconds).then_some(second - first)
+}
+
+fn read_once(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<When> {
+    let from = section.require("from", problems, value::instant);
+    let to = section.require("to", problems, value::instant);
+    let span = Span {
+        from: from?,
+        to: to?,
+    };
+    if span.seconds() == 0 {
+        section.fault("to", problems, "is not after from");
+    }
+    Some(When::Once(span))
+}
+
+/// Minute, hour, day of month, month, day of week; and it has to match at some time.
+fn cron(value: &DeValue<'_>, zone: Tz) -> Result<Cron, String> {
+    let text = value::text(value)?;
+    let cron = CronParser::builder()
+        .seconds(Seconds::Disallowed)
+        .year(Year::Disallowed)
+        .build()
+        .parse(text)
+        .map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.trim_end_matches('.');
+            format!("{text:?} is no cron pattern of five fields, such as \"50 0 * * *\": {reason}")
+        })?;
+    let start = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
+    if cron.find_next_occurrence(&start, true).is_err() {
+        return Err(format!("{text:?} matches at no time"));
+    }
+    Ok(cron)
+}
+
+fn time_zone(value: &DeValue<'_>) -> Result<Tz, String> {
+    let text = value::text(value)?;
+    text.parse().map_err(|_| {
+        let hint = did_you_mean(text, TZ_VARIANTS.iter().map(|zone| zone.name()));
+        format!("{text:?} is no time zone of IANA, such as \"UTC\" or \"Europe/Prague\"{hint}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_pattern_panics(text in "[-0-9*/,?#LW@A-Z ]{0,16}|([-0-9*/,]{1,4} ){4}[-0-7*LMON#]{1,4}") {
+            let cron = cron(&DeValue::String(text.into()), Tz::Europe__Prague);
+            if let Ok(cron) = cron {
+                let _ = overlapping(&cron, Tz::Europe__Prague, MOST_RECURRING_SECONDS);
+            }
+        }
+    }
+}

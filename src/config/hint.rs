@@ -1,0 +1,67 @@
+//! "Did you mean": the nearest of the names that would have been right.
+
+/// `; did you mean "x"?` where one of `known` is near, else nothing.
+pub(super) fn did_you_mean<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    nearest(given, known).map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+}
+
+/// The nearest name, where no more than a third of it would have to change, and two characters in
+/// any case.
+fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let given = given.to_ascii_lowercase();
+    known
+        .into_iter()
+        .map(|name| (distance(&given, &name.to_ascii_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2) && *distance < name.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance: how many characters are inserted, dropped or changed.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, from) in left.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, to) in right.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_levenshtein_s() {
+        for (left, right, want) in [
+            ("kitten", "sitting", 3),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("same", "same", 0),
+        ] {
+            assert_eq!(distance(left, right), want, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn hints_at_what_is_near_and_at_nothing_else() {
+        let known = ["listen", "admin_listen", "retention", "cron"];
+        for (given, want) in [
+            ("lisen", Some("listen")),
+            ("admin-listen", Some("admin_listen")),
+            ("Retention", Some("retention")),
+            ("crno", Some("cron")),
+            ("workers", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(given, known), want, "{given}");
+        }
+        assert_eq!(did_you_mean("x", known), "");
+    }
+}

@@ -1,0 +1,288 @@
+//! The configuration: one text file, in force as a whole or not at all.
+//!
+//! This page is the manual of that file. It is TOML. Every key is optional unless it says
+//! otherwise, an unknown key is an error, and `offpeak check-config FILE` names everything that is
+//! wrong by line and key. `serve` needs no file. A SIGHUP has `serve` read its file again; a file
+//! with an error is named in the log and leaves the configuration in force as it was. State never
+//! stands in this file, and the configuration never stands in the database.
+//!
+//! ```toml
+//! # Where the two listeners bind: ADDRESS:PORT. Port 0 takes a free one.
+//! listen = "127.0.0.1:8080"         # public; or --listen, OFFPEAK_LISTEN
+//! admin_listen = "127.0.0.1:8081"   # or --admin-listen, OFFPEAK_ADMIN_LISTEN
+//!
+//! # The URL under which the world reaches the public listener: absolute, no trailing slash. It is
+//! # never taken from the Host header. Default: http:// and the address bound.
+//! base_url = "https://ari.example.com"   # or --base-url, OFFPEAK_BASE_URL
+//!
+//! # "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
+//! database = "sqlite:offpeak.db"    # or --database, OFFPEAK_DATABASE
+//!
+//! # An issuer that no [[ca]] claims: true refuses its certificates, false gives them to the CA
+//! # "default", which then exists without being configured.
+//! strict_issuers = false
+//!
+//! # How often the ranking is published: 1 minute or more.
+//! publish_interval = "24h"
+//!
+//! # How long observations are kept: 1 day or more.
+//! retention = "400d"
+//!
+//! # Who may use the admin listener. `offpeak token new` prints such a block and its token. Beside
+//! # these, the token in OFFPEAK_ADMIN_TOKEN has every scope.
+//! [[token]]
+//! name = "issuance"                 # required, unique; stands in logs
+//! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"   # required, hex
+//! scopes = ["ingest"]               # required: "ingest", or "admin" for everything
+//!
+//! # A certificate authority.
+//! [[ca]]
+//! name = "example"                  # required, unique: 1 to 63 of a-z, 0-9 and -
+//! environment = "production"        # a label; the ranking of all CAs takes "production" alone
+//! issuers = ["aYhba4dGQEHhs3uEe6CuLN4ByNQ"]   # key identifiers as in a CertID; each in one CA
+//! backdate = "3510s"                # notBefore lies this long before issuance; default "0s"
+//! slot_minutes = 60                 # 60, 30, 15 or 5
+//! follow_prior = 0.3                # share of clients taken to follow their window at first
+//! steerable_share = 0.5             # share of the mean load that readers of the ranking move
+//! retry_after = "6h"                # the longest base of Retry-After, "1m" to "1d"
+//!
+//! # Where in a life the renewal may be asked for. The first band that fits a life is used, so the
+//! # longest lives come first; lives that none fits take the default bands, which are these two.
+//! [[ca.band]]
+//! min_life = "10d"                  # lives from here on; default "0s"
+//! end = "2/3 - 2h"                  # required: fraction of the life, and a duration more or less
+//! length = "24h"                    # required: a duration, a fraction, or the smaller of both
+//! max_length = 0.2                  # widened up to this fraction of the life; default 0.2
+//! [[ca.band]]
+//! end = "0.49"
+//! length = "min(24h, 0.15)"
+//! max_length = 0.25
+//!
+//! # When the CA takes less than usual: recurring …
+//! [[ca.capacity]]
+//! cron = "50 0 * * *"               # minute, hour, day of month, month, day of week
+//! time_zone = "UTC"                 # of IANA, such as "Europe/Prague"; default "UTC"
+//! duration = "10m"                  # required, "31d" at most
+//! capacity = 0                      # 1 normal, 0 closed, between: reduced
+//! # … or once.
+//! [[ca.capacity]]
+//! from = 2026-12-24T18:00:00Z
+//! to = 2026-12-27T06:00:00Z
+//! capacity = 0.5                    # capacity, or ceiling, or both
+//! ceiling = 40000                   # certificates an hour at most
+//! ```
+//!
+//! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
+//! years at most. Times are RFC 3339 with `Z` or an offset. Where capacity rules overlap, the
+//! lowest share and the lowest ceiling hold. A flag goes over the environment, and that over the
+//! file.
+
+use toml::de::DeTable;
+
+use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::certid::KeyIdentifier;
+use crate::domain::time::{DAY, MINUTE};
+
+mod band;
+mod ca;
+mod capacity;
+mod digest;
+mod duration;
+mod error;
+mod hint;
+mod section;
+mod token;
+mod value;
+
+pub use error::ConfigError;
+pub use token::{name as token_name, scope as token_scope};
+pub use value::{base_url, database_url, listen_address};
+
+use error::Problems;
+use section::Section;
+
+/// What is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the public listener binds, `ADDRESS:PORT`; default `127.0.0.1:8080`.
+    pub listen: String,
+    /// Where the admin listener binds, `ADDRESS:PORT`; default `127.0.0.1:8081`.
+    pub admin_listen: String,
+    /// The URL under which the world reaches the public listener, without a trailing slash.
+    /// `None`: `http://` and the address bound.
+    pub base_url: Option<String>,
+    /// `sqlite:PATH` or `postgres://…`; default `sqlite:offpeak.db`. It may hold a password.
+    pub database: String,
+    /// Whether an issuer that no CA claims is refused; else, by default, it belongs to the CA
+    /// `default`.
+    pub strict_issuers: bool,
+    /// Seconds between publications, 60 or more; default one day.
+    pub publish_interval_seconds: i64,
+    /// Seconds that observations are kept, a day or more; default 400 days.
+    pub retention_seconds: i64,
+    /// Who may use the admin listener.
+    pub tokens: Vec<Token>,
+    /// The CAs, in the order of the file.
+    pub cas: Vec<CaPolicy>,
+}
+
+/// A token's hash and what it opens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Token {
+    /// Whose it is: for logs.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// What it opens.
+    pub scopes: Vec<Scope>,
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// Everything.
+    Admin,
+    /// Hand in and read certificates, hand in observations.
+    Ingest,
+}
+
+impl Scope {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Ingest => "ingest",
+        }
+    }
+}
+
+impl Default for Config {
+    /// What is in force without a file: no token, and the CA `default`.
+    fn default() -> Self {
+        Self {
+            cas: vec![CaPolicy::named(CaName::default())],
+            ..Self::without_cas()
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the text; what is wrong as TOML hides what
+    /// else may be wrong.
+    pub fn parse(text: &str) -> Result<Self, Vec<ConfigError>> {
+        let mut problems = Problems::of(text);
+        let (document, unreadable) = DeTable::parse_recoverable(text);
+        if !unreadable.is_empty() {
+            for error in &unreadable {
+                problems.add_syntax(error);
+            }
+            return Err(problems.into_found());
+        }
+        let mut root = Section::root(&document);
+        let mut config = Self::without_cas();
+        config.read_service(&mut root, &mut problems);
+        let mut seen = token::Seen::default();
+        for mut section in root.sections("token", &mut problems) {
+            let token = token::read(&mut section, &mut seen, &mut problems);
+            config.tokens.extend(token);
+            section.finish(&mut problems);
+        }
+        let mut seen = ca::Seen::default();
+        for mut section in root.sections("ca", &mut problems) {
+            let ca = ca::read(&mut section, &mut seen, &mut problems);
+            config.cas.push(ca);
+            section.finish(&mut problems);
+        }
+        root.finish(&mut problems);
+        if !config.strict_issuers && config.ca_named(CaName::DEFAULT).is_none() {
+            config.cas.push(CaPolicy::named(CaName::default()));
+        }
+        match problems.into_found() {
+            found if found.is_empty() => Ok(config),
+            found => Err(found),
+        }
+    }
+
+    /// Whether both listeners would bind to the same address.
+    #[must_use]
+    pub fn listeners_collide(&self) -> bool {
+        self.listen == self.admin_listen && !self.listen.ends_with(":0")
+    }
+
+    /// The index in `cas` of the CA that claims this issuer; of the CA `default` where none does
+    /// and unclaimed issuers are taken; else `None`. Where unclaimed issuers are taken, a loaded
+    /// configuration always holds a CA `default`.
+    #[must_use]
+    pub fn ca_of(&self, issuer: &KeyIdentifier) -> Option<usize> {
+        self.cas
+            .iter()
+            .position(|ca| ca.issuers.contains(issuer))
+            .or_else(|| {
+                if self.strict_issuers {
+                    None
+                } else {
+                    self.ca_named(CaName::DEFAULT)
+                }
+            })
+    }
+
+    /// The index in `cas` of the CA with this name.
+    #[must_use]
+    pub fn ca_named(&self, name: &str) -> Option<usize> {
+        self.cas.iter().position(|ca| ca.name.as_str() == name)
+    }
+
+    fn without_cas() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            admin_listen: "127.0.0.1:8081".to_owned(),
+            base_url: None,
+            database: "sqlite:offpeak.db".to_owned(),
+            strict_issuers: false,
+            publish_interval_seconds: DAY,
+            retention_seconds: 400 * DAY,
+            tokens: Vec::new(),
+            cas: Vec::new(),
+        }
+    }
+
+    fn read_service(&mut self, root: &mut Section<'_>, problems: &mut Problems<'_>) {
+        if let Some(listen) = root.read("listen", problems, |v| {
+            value::text(v).and_then(listen_address)
+        }) {
+            self.listen = listen;
+        }
+        if let Some(listen) = root.read("admin_listen", problems, |v| {
+            value::text(v).and_then(listen_address)
+        }) {
+            self.admin_listen = listen;
+        }
+        if self.listeners_collide() {
+            let reason = "is the public listener's address too: give it another port";
+            root.fault("admin_listen", problems, reason);
+        }
+        self.base_url = root.read("base_url", problems, |v| value::text(v).and_then(base_url));
+        if let Some(database) = root.read("database", problems, |v| {
+            value::text(v).and_then(database_url)
+        }) {
+            self.database = database;
+        }
+        if let Some(strict) = root.read("strict_issuers", problems, value::switch) {
+            self.strict_issuers = strict;
+        }
+        if let Some(seconds) = root.read("publish_interval", problems, |v| {
+            value::duration(v, MINUTE..=duration::MOST_SECONDS)
+        }) {
+            self.publish_interval_seconds = seconds;
+        }
+        if let Some(seconds) = root.read("retention", problems, |v| {
+            value::duration(v, DAY..=duration::MOST_SECONDS)
+        }) {
+            self.retention_seconds = seconds;
+        }
+    }
+}

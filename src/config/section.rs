@@ -1,0 +1,171 @@
+//! One table of the file, read key by key. What was not asked for by its end is unknown.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::Problems;
+use super::hint::did_you_mean;
+use super::value::kind;
+
+/// A table of the file, and which of its keys have been read.
+#[derive(Debug)]
+pub(super) struct Section<'t> {
+    table: &'t DeTable<'t>,
+    /// Such as `ca[0].band[1]`.
+    path: String,
+    /// Such as `ca.band`, as its headings say it.
+    heading: String,
+    at: Range<usize>,
+    asked: Vec<&'static str>,
+}
+
+impl<'t> Section<'t> {
+    pub(super) fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
+        Self {
+            table: document.get_ref(),
+            path: String::new(),
+            heading: String::new(),
+            at: 0..0,
+            asked: Vec::new(),
+        }
+    }
+
+    /// The path of a key of this table, such as `ca[0].name`; of the table itself for `""`.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        match (self.path.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
+    }
+
+    /// Whether the key is there. It counts as read.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The key's value, where it is there and `read` takes it.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+        read: impl FnOnce(&'t DeValue<'t>) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.find(key)?;
+        match read(value.get_ref()) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                problems.add(&value.span(), self.path_of(key), reason);
+                None
+            }
+        }
+    }
+
+    /// As [`Section::read`], and that the key is missing is a problem.
+    pub(super) fn require<T>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+        read: impl FnOnce(&'t DeValue<'t>) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            problems.add(&self.at, self.path_of(key), "is missing");
+        }
+        self.read(key, problems, read)
+    }
+
+    /// The items of an array of single values, those that `read` takes.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+        mut read: impl FnMut(&'t DeValue<'t>, &str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let mut taken = Vec::new();
+        for (number, item) in self.items(key, problems, "[…]").enumerate() {
+            let path = format!("{}[{number}]", self.path_of(key));
+            match read(item.get_ref(), &path) {
+                Ok(value) => taken.push(value),
+                Err(reason) => problems.add(&item.span(), path, reason),
+            }
+        }
+        taken
+    }
+
+    /// The tables of an array of tables, `[[key]]` in the file.
+    pub(super) fn sections(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Self> {
+        let heading = match self.heading.as_str() {
+            "" => key.to_owned(),
+            outer => format!("{outer}.{key}"),
+        };
+        let written = format!("[[{heading}]]");
+        let mut sections = Vec::new();
+        for (number, item) in self.items(key, problems, &written).enumerate() {
+            let path = format!("{}[{number}]", self.path_of(key));
+            match item.get_ref() {
+                DeValue::Table(table) => sections.push(Self {
+                    table,
+                    path,
+                    heading: heading.clone(),
+                    at: item.span(),
+                    asked: Vec::new(),
+                }),
+                other => {
+                    let reason = format!("is {}: write {written}", kind(other));
+                    problems.add(&item.span(), path, reason);
+                }
+            }
+        }
+        sections
+    }
+
+    /// Notes that something is wrong with a key of this table, or with the table for `""`.
+    pub(super) fn fault(&self, key: &str, problems: &mut Problems<'_>, reason: impl Into<String>) {
+        let at = self
+            .table
+            .iter()
+            .find(|(name, _)| name.get_ref() == key)
+            .map_or_else(|| self.at.clone(), |(_, value)| value.span());
+        problems.add(&at, self.path_of(key), reason);
+    }
+
+    /// Notes the keys that nothing asked for.
+    pub(super) fn finish(self, problems: &mut Problems<'_>) {
+        for (name, _) in self.table {
+            if !self.asked.iter().any(|asked| name.get_ref() == asked) {
+                let hint = did_you_mean(name.get_ref(), self.asked.iter().copied());
+                problems.add(
+                    &name.span(),
+                    self.path_of(name.get_ref()),
+                    format!("there is no such key{hint}"),
+                );
+            }
+        }
+    }
+
+    fn find(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
+        self.table
+            .iter()
+            .find(|(name, _)| name.get_ref() == key)
+            .map(|(_, value)| value)
+    }
+
+    /// The items of an array; a value that is no array is a problem.
+    fn items(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+        written: &str,
+    ) -> impl Iterator<Item = &'t Spanned<DeValue<'t>>> + use<'t> {
+        let array = self.read(key, problems, |value| match value {
+            DeValue::Array(array) => Ok(array),
+            other => Err(format!("is {}: write {written}", kind(other))),
+        });
+        array.into_iter().flat_map(|array| array.iter())
+    }
+}

@@ -1,0 +1,89 @@
+//! `[[token]]`: who may use the admin listener.
+
+use std::collections::HashMap;
+
+use super::error::Problems;
+use super::hint::did_you_mean;
+use super::section::Section;
+use super::{Scope, Token, value};
+
+/// Which names and hashes the tokens read so far have taken, and where.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    names: HashMap<String, String>,
+    hashes: HashMap<[u8; 32], String>,
+}
+
+/// One token; `None` where something is missing or wrong, which is a problem then.
+pub(super) fn read(
+    section: &mut Section<'_>,
+    seen: &mut Seen,
+    problems: &mut Problems<'_>,
+) -> Option<Token> {
+    let path = section.path_of("");
+    let name = section.require("name", problems, |v| {
+        let name = name(value::text(v)?)?;
+        match seen.names.insert(name.clone(), path.clone()) {
+            None => Ok(name),
+            Some(other) => Err(format!("{name} is the name of {other} too")),
+        }
+    });
+    let sha256 = section.require("sha256", problems, |v| {
+        let sha256 = value::sha256(value::text(v)?)?;
+        match seen.hashes.insert(sha256, path.clone()) {
+            None => Ok(sha256),
+            Some(other) => Err(format!("{other} is the same token")),
+        }
+    });
+    let none_given = !section.has("scopes");
+    let scopes = section.list("scopes", problems, |v, _| scope(value::text(v)?));
+    if none_given {
+        section.fault("scopes", problems, "is missing");
+    } else if scopes.is_empty() {
+        section.fault(
+            "scopes",
+            problems,
+            "opens nothing: give \"ingest\" or \"admin\"",
+        );
+    }
+    Some(Token {
+        name: name?,
+        sha256: sha256?,
+        scopes,
+    })
+}
+
+/// A token's name: 1 to 63 letters, digits, `-`, `_` and `.`; it stands in logs.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn name(text: &str) -> Result<String, String> {
+    let fits = (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is no name: 1 to 63 letters, digits, '-', '_' and '.'"
+        ))
+    }
+}
+
+/// A scope by its name.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn scope(text: &str) -> Result<Scope, String> {
+    match text {
+        "admin" => Ok(Scope::Admin),
+        "ingest" => Ok(Scope::Ingest),
+        other => {
+            let hint = did_you_mean(other, ["admin", "ingest"]);
+            Err(format!(
+                "{other:?} is no scope: \"ingest\" or \"admin\"{hint}"
+            ))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One CA's books: its ledger, the tables in use, and drawing windows from them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::allocation::{Forecast, TABLE_LIFE_SECONDS, make};
+use super::band::{Arrival, BandError, Place, SlotRange, place};
+use super::ca::CaPolicy;
+use super::certificate::{Basis, Validity};
+use super::ledger::{Ledger, life_class};
+use super::profile::Profile;
+use super::table::{Reason, StoredTable, Table};
+use super::time::{DAY, Span, Timestamp};
+use super::window::in_span;
+
+/// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
+/// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.
+const MOST_SLOTS_HELD: usize = 1 << 20;
+
+/// What the allocation of one CA works on.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// What is promised and who returns.
+    pub ledger: Ledger,
+    tables: HashMap<Key, Active>,
+    /// Slots of all tables.
+    slots_held: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Key {
+    arrival: Arrival,
+    range: SlotRange,
+    life_class: i64,
+}
+
+#[derive(Debug)]
+struct Active {
+    table: Arc<Table>,
+    stored: StoredTable,
+    made_at: Timestamp,
+    left: u64,
+    durable: bool,
+}
+
+/// A window and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The `suggestedWindow`.
+    pub window: Span,
+    /// What it was drawn from.
+    pub basis: Basis,
+    /// The table, where the store may not hold it yet.
+    pub table: Option<StoredTable>,
+    /// What decided the table's probabilities; `None` where there is no table.
+    pub reason: Option<Reason>,
+}
+
+/// What a draw works from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// The CA's policy.
+    pub policy: &'a CaPolicy,
+    /// What is known of the week.
+    pub profile: &'a Profile,
+    /// Now.
+    pub now: Timestamp,
+    /// For how many certificates a draw stands: 1, or a cohort's.
+    pub certificates: u64,
+}
+
+impl Books {
+    /// Makes every table anew at its next use: the policy has changed.
+    pub fn clear_tables(&mut self) {
+        self.tables.clear();
+        self.slots_held = 0;
+    }
+
+    /// Slots of all tables in use: what they cost.
+    #[must_use]
+    pub const fn slots_held(&self) -> usize {
+        self.slots_held
+    }
+
+    /// Tables that the store holds need not be handed to it again.
+    pub fn durable(&mut self, numbers: &[i64]) {
+        for active in self.tables.values_mut() {
+            active.durable = active.durable || numbers.contains(&active.stored.number);
+        }
+    }
+
+    /// Draws the window of a certificate with the hash `hash`. The caller books it.
+    ///
+    /// # Errors
+    /// [`BandError`] where the life leaves no room for a window.
+    pub fn draw(
+        &mut self,
+        draw: Draw<'_>,
+        validity: Validity,
+        issued_at: Timestamp,
+        hash: u128,
+    ) -> Result<Drawn, BandError> {
+        match place(draw.policy, validity, issued_at, draw.now)? {
+            Place::Slots(arrival, range) => {
+                let key = Key {
+                    arrival,
+                    range,
+                    life_class: life_class(validity.life_seconds()),
+                };
+                let active = self.table(key, draw, validity);
+                active.left = active.left.saturating_sub(draw.certificates);
+                Ok(Drawn {
+                    window: active.table.window(hash, validity.not_after),
+                    basis: Basis::Table(active.stored.number),
+                    table: (!active.durable).then(|| active.stored.clone()),
+                    reason: Some(active.table.reason),
+                })
+            }
+            Place::Starts {
+                starts,
+                window_seconds,
+                ..
+            } => Ok(Drawn {
+                window: in_span(hash, starts, window_seconds, validity.not_after),
+                basis: Basis::Span(starts),
+                table: None,
+                reason: None,
+            }),
+        }
+    }
+
+    /// The table for a key: the one in use, or a new one where that is old or used up.
+    fn table(&mut self, key: Key, draw: Draw<'_>, validity: Validity) -> &mut Active {
+        let good =
+            |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
+        if self.tables.get(&key).is_none_or(|active| !good(active)) {
+            let life_seconds = validity.life_seconds();
+            let made = make(
+                key.arrival,
+                key.range,
+                &Forecast {
+                    policy: draw.policy,
+                    ledger: &self.ledger,
+                    profile: draw.profile,
+                    now: draw.now,
+                    life_seconds,
+                },
+            );
+            let bytes = made.table.to_bytes();
+            let stored = StoredTable {
+                number: Table::number(&bytes),
+                bytes,
+                // The last certificate of this class that could be drawn from it has expired then,
+                // one whose life is still to begin as well.
+                needed_until: validity.not_after.max(draw.now + life_seconds)
+                    + life_seconds / 10
+                    + DAY,
+            };
+            self.make_room(key, made.table.slots.len(), good);
+            self.tables.insert(
+                key,
+                Active {
+                    table: Arc::new(made.table),
+                    stored,
+                    made_at: draw.now,
+                    left: made.quota.max(1),
+                    durable: false,
+                },
+            );
+        }
+        self.tables
+            .entry(key)
+            .or_insert_with(|| unreachable!("the table was put in above"))
+    }
+
+    /// Makes room for a table of so many slots: those that are used up go first, then all.
+    fn make_room(&mut self, key: Key, slots: usize, good: impl Fn(&Active) -> bool) {
+        if let Some(old) = self.tables.remove(&key) {
+            self.slots_held -= old.table.slots.len();
+        }
+        if self.slots_held + slots > MOST_SLOTS_HELD {
+            self.tables.retain(|_, active| good(active));
+            let held = self.tables.values().map(|active| active.table.slots.len());
+            self.slots_held = held.sum();
+        }
+        if self.slots_held + slots > MOST_SLOTS_HELD {
+            self.clear_tables();
+        }
+        self.slots_held += slots;
+    }
+}

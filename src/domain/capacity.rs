@@ -1,0 +1,235 @@
+//! When a CA takes less than usual, or nothing.
+
+use chrono::{DateTime, Duration, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+
+use super::time::{Span, Timestamp};
+
+/// One rule of a CA's capacity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CapacityRule {
+    /// When it holds.
+    pub when: When,
+    /// The share of normal that the CA takes then: 1 normal, 0 closed.
+    pub share: f64,
+    /// Certificates per hour that it takes at most then.
+    pub ceiling_per_hour: Option<f64>,
+}
+
+/// When a rule holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// Once.
+    Once(Span),
+    /// From each time that a cron pattern matches in a time zone, for a while.
+    Recurring {
+        /// The pattern: minute, hour, day of month, month, day of week.
+        cron: Box<Cron>,
+        /// An IANA time zone.
+        zone: Tz,
+        /// How long, in seconds.
+        duration_seconds: i64,
+    },
+}
+
+/// What a CA takes in one slot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlotCapacity {
+    /// The share of normal over the whole slot, 0 to 1: the mean over its seconds.
+    pub share: f64,
+    /// Certificates in this slot at most.
+    pub ceiling: Option<f64>,
+}
+
+impl CapacityRule {
+    /// The spans of this rule that touch `range`, in order.
+    #[must_use]
+    pub fn spans_within(&self, range: Span) -> Vec<Span> {
+        match &self.when {
+            When::Once(span) => {
+                if span.overlap_seconds(range) > 0 {
+                    vec![*span]
+                } else {
+                    Vec::new()
+                }
+            }
+            When::Recurring {
+                cron,
+                zone,
+                duration_seconds,
+            } => recurrences(cron, *zone, *duration_seconds, range),
+        }
+    }
+}
+
+fn recurrences(cron: &Cron, zone: Tz, duration_seconds: i64, range: Span) -> Vec<Span> {
+    let Some(first) = DateTime::<Utc>::from_timestamp((range.from - duration_seconds).unix(), 0)
+    else {
+        return Vec::new();
+    };
+    // `iter_after` excludes its start: one second earlier, so that a span that begins with the
+    // range is found.
+    let start = (first - Duration::seconds(1)).with_timezone(&zone);
+    cron.iter_after(start)
+        .map(|begin| {
+            let from = Timestamp::from_unix(begin.timestamp());
+            Span {
+                from,
+                to: from + duration_seconds,
+            }
+        })
+        .take_while(|span| span.from < range.to)
+        .filter(|span| span.overlap_seconds(range) > 0)
+        .collect()
+}
+
+/// The closed spans (share 0) of all rules that touch `range`, merged, in order.
+#[must_use]
+pub fn closed_within(rules: &[CapacityRule], range: Span) -> Vec<Span> {
+    let mut spans: Vec<Span> = rules
+        .iter()
+        .filter(|rule| rule.share <= 0.0)
+        .flat_map(|rule| rule.spans_within(range))
+        .collect();
+    spans.sort_by_key(|span| span.from);
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// The capacity of `count` slots of `slot_seconds`, the first beginning at `from`. Where rules
+/// overlap, the lowest share and the lowest ceiling hold.
+#[must_use]
+pub fn over_slots(
+    rules: &[CapacityRule],
+    from: Timestamp,
+    slot_seconds: i64,
+    count: usize,
+) -> Vec<SlotCapacity> {
+    let slots = (0..i64::try_from(count).unwrap_or(0)).map(|n| Span {
+        from: from + n * slot_seconds,
+        to: from + (n + 1) * slot_seconds,
+    });
+    let range = Span {
+        from,
+        to: from + i64::try_from(count).unwrap_or(0) * slot_seconds,
+    };
+    let in_force: Vec<(&CapacityRule, Vec<Span>)> = rules
+        .iter()
+        .map(|rule| (rule, rule.spans_within(range)))
+        .filter(|(_, spans)| !spans.is_empty())
+        .collect();
+    slots.map(|slot| one_slot(&in_force, slot)).collect()
+}
+
+/// The mean share over the pieces between the edges of the spans that touch the slot.
+fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity {
+    let mut edges = vec![slot.from, slot.to];
+    for span in in_force.iter().flat_map(|(_, spans)| spans) {
+        edges.extend(
+            [span.from, span.to]
+                .into_iter()
+                .filter(|at| slot.contains(*at)),
+        );
+    }
+    edges.sort_unstable();
+    let mut share = 0.0;
+    let mut ceiling: Option<f64> = None;
+    for pair in edges.windows(2) {
+        let piece = Span {
+            from: pair[0],
+            to: pair[1],
+        };
+        let touching = || {
+            in_force
+                .iter()
+                .filter(|(_, spans)| spans.iter().any(|span| span.overlap_seconds(piece) > 0))
+                .map(|(rule, _)| *rule)
+        };
+        let lowest = touching().map(|rule| rule.share).fold(1.0, f64::min);
+        share += lowest * seconds_f64(piece) / seconds_f64(slot);
+        let hourly = touching()
+            .filter_map(|rule| rule.ceiling_per_hour)
+            .reduce(f64::min);
+        if let Some(hourly) = hourly {
+            let in_slot = hourly * seconds_f64(slot) / 3_600.0;
+            ceiling = Some(ceiling.map_or(in_slot, |known| known.min(in_slot)));
+        }
+    }
+    SlotCapacity { share, ceiling }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds stay far below 2^52")]
+fn seconds_f64(span: Span) -> f64 {
+    span.seconds() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn nightly(cron: &str, zone: Tz, minutes: i64) -> CapacityRule {
+        CapacityRule {
+            when: When::Recurring {
+                cron: Box::new(cron.parse().unwrap()),
+                zone,
+                duration_seconds: minutes * 60,
+            },
+            share: 0.0,
+            ceiling_per_hour: None,
+        }
+    }
+
+    #[test]
+    fn ten_closed_minutes_leave_five_sixths_of_the_hour() {
+        let rules = [nightly("50 0 * * *", Tz::UTC, 10)];
+        let slots = over_slots(&rules, at("2026-11-21T00:00:00Z"), 3_600, 2);
+        assert!((slots[0].share - 50.0 / 60.0).abs() < 1e-12);
+        assert!((slots[1].share - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_zone_keeps_its_wall_clock_across_daylight_saving() {
+        let prague = [nightly("0 3 * * *", chrono_tz::Europe::Prague, 60)];
+        let closed = closed_within(
+            &prague,
+            Span {
+                from: at("2026-10-24T00:00:00Z"),
+                to: at("2026-10-26T00:00:00Z"),
+            },
+        );
+        let starts: Vec<String> = closed.iter().map(|span| span.from.to_string()).collect();
+        assert_eq!(starts, ["2026-10-24T01:00:00Z", "2026-10-25T02:00:00Z"]);
+    }
+
+    #[test]
+    fn the_lowest_share_and_ceiling_hold_where_rules_overlap() {
+        let span = Span {
+            from: at("2026-11-21T00:30:00Z"),
+            to: at("2026-11-21T01:00:00Z"),
+        };
+        let rule = |share, ceiling| CapacityRule {
+            when: When::Once(span),
+            share,
+            ceiling_per_hour: ceiling,
+        };
+        let slots = over_slots(
+            &[rule(0.5, Some(900.0)), rule(0.8, Some(1_200.0))],
+            at("2026-11-21T00:00:00Z"),
+            3_600,
+            1,
+        );
+        assert!((slots[0].share - 0.75).abs() < 1e-12);
+        assert_eq!(slots[0].ceiling, Some(900.0));
+    }
+}

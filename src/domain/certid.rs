@@ -1,0 +1,333 @@
+//! The ARI certificate identifier (RFC 9773 section 4.1).
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An authority key identifier's `keyIdentifier` octets, 1 to 64 of them: which issuer.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyIdentifier(Box<[u8]>);
+
+/// A serial number's DER content octets, 1 to 32 of them, sign octet included.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Serial(Box<[u8]>);
+
+/// `base64url(keyIdentifier) "." base64url(serial)`: one certificate's name in ARI.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CertId {
+    /// The issuer's half.
+    pub key_identifier: KeyIdentifier,
+    /// The certificate's half.
+    pub serial: Serial,
+}
+
+/// Why a text or a pair of octet strings is no CertID.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum CertIdError {
+    /// Not exactly one dot.
+    #[error("a CertID is two base64url parts with one dot between them")]
+    Dots,
+    /// A half that is not strict, unpadded base64url.
+    #[error("the {0} is not base64url without padding and spare bits")]
+    Encoding(Half),
+    /// A half of an impossible length.
+    #[error("the {half} has {octets} octets; it takes 1 to {}", half.most_octets())]
+    Length {
+        /// Which half.
+        half: Half,
+        /// How many octets it decodes to.
+        octets: usize,
+    },
+}
+
+/// One half of a CertID.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Half {
+    /// Before the dot.
+    KeyIdentifier,
+    /// After the dot.
+    Serial,
+}
+
+impl Half {
+    const fn most_octets(self) -> usize {
+        match self {
+            Self::KeyIdentifier => KeyIdentifier::MOST_OCTETS,
+            Self::Serial => Serial::MOST_OCTETS,
+        }
+    }
+}
+
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyIdentifier => "key identifier",
+            Self::Serial => "serial",
+        })
+    }
+}
+
+impl KeyIdentifier {
+    /// A SHA-512 of a public key is the longest in use.
+    pub const MOST_OCTETS: usize = 64;
+
+    /// # Errors
+    /// [`CertIdError::Length`] unless there are 1 to 64 octets.
+    pub fn new(octets: &[u8]) -> Result<Self, CertIdError> {
+        checked(octets, Half::KeyIdentifier).map(Self)
+    }
+
+    /// The octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Serial {
+    /// RFC 5280 allows 20, real certificates have had 21 and more; 32 leaves room.
+    pub const MOST_OCTETS: usize = 32;
+
+    /// # Errors
+    /// [`CertIdError::Length`] unless there are 1 to 32 octets.
+    pub fn new(octets: &[u8]) -> Result<Self, CertIdError> {
+        checked(octets, Half::Serial).map(Self)
+    }
+
+    /// The octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn checked(octets: &[u8], half: Half) -> Result<Box<[u8]>, CertIdError> {
+    if (1..=half.most_octets()).contains(&octets.len()) {
+        Ok(octets.into())
+    } else {
+        Err(CertIdError::Length {
+            half,
+            octets: octets.len(),
+        })
+    }
+}
+
+impl CertId {
+    /// The longest text: ⌈64 · 4/3⌉ + 1 + ⌈32 · 4/3⌉ characters.
+    pub const MOST_CHARACTERS: usize = 86 + 1 + 43;
+
+    /// The certificate that a client means which dropped the serial's sign octet (`mod_md`, `uacme`
+    /// with OpenSSL): the same CertID with one `00` in front of a serial whose first bit is set.
+    /// `None` where the serial cannot have lost one.
+    #[must_use]
+    pub fn with_sign_octet(&self) -> Option<Self> {
+        let octets = self.serial.octets();
+        if octets[0] < 0x80 || octets.len() == Serial::MOST_OCTETS {
+            return None;
+        }
+        let mut restored = Vec::with_capacity(octets.len() + 1);
+        restored.push(0);
+        restored.extend_from_slice(octets);
+        Some(Self {
+            key_identifier: self.key_identifier.clone(),
+            serial: Serial(restored.into()),
+        })
+    }
+}
+
+impl FromStr for KeyIdentifier {
+    type Err = CertIdError;
+    fn from_str(text: &str) -> Result<Self, CertIdError> {
+        Self::new(&decoded(text, Half::KeyIdentifier)?)
+    }
+}
+
+impl FromStr for CertId {
+    type Err = CertIdError;
+
+    /// Strict: one dot, no padding, no spare bits, so that a CertID has one spelling.
+    fn from_str(text: &str) -> Result<Self, CertIdError> {
+        let (key_identifier, serial) = text.split_once('.').ok_or(CertIdError::Dots)?;
+        if serial.contains('.') {
+            return Err(CertIdError::Dots);
+        }
+        Ok(Self {
+            key_identifier: key_identifier.parse()?,
+            serial: Serial::new(&decoded(serial, Half::Serial)?)?,
+        })
+    }
+}
+
+fn decoded(text: &str, half: Half) -> Result<Vec<u8>, CertIdError> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| CertIdError::Encoding(half))
+}
+
+impl fmt::Display for KeyIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl fmt::Display for CertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.key_identifier, self.serial)
+    }
+}
+
+impl fmt::Debug for KeyIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyIdentifier({self})")
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Serial({self})")
+    }
+}
+
+impl fmt::Debug for CertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertId({self})")
+    }
+}
+
+impl Serialize for CertId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CertId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// RFC 9773 section 4.1.
+    const EXAMPLE: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+
+    fn cert_ids() -> impl Strategy<Value = CertId> {
+        (vec(any::<u8>(), 1..=64), vec(any::<u8>(), 1..=32)).prop_map(|(issuer, serial)| CertId {
+            key_identifier: KeyIdentifier::new(&issuer).unwrap(),
+            serial: Serial::new(&serial).unwrap(),
+        })
+    }
+
+    #[test]
+    fn the_rfcs_example_is_read_and_printed() {
+        let id: CertId = EXAMPLE.parse().unwrap();
+        assert_eq!(id.serial.octets(), [0x00, 0x87, 0x65, 0x43, 0x21]);
+        assert_eq!(id.key_identifier.octets().len(), 20);
+        assert_eq!(id.to_string(), EXAMPLE);
+    }
+
+    #[test]
+    fn whatever_is_no_certid_is_told_by_its_fault() {
+        let long = |octets: usize| URL_SAFE_NO_PAD.encode(vec![1; octets]);
+        let octets = |half, octets| CertIdError::Length { half, octets };
+        for (text, error) in [
+            (String::new(), CertIdError::Dots),
+            ("AQ".into(), CertIdError::Dots),
+            ("AQ.AQ.AQ".into(), CertIdError::Dots),
+            ("AQ.AQ.".into(), CertIdError::Dots),
+            (".AQ".into(), octets(Half::KeyIdentifier, 0)),
+            ("AQ.".into(), octets(Half::Serial, 0)),
+            ("AQ==.AQ".into(), CertIdError::Encoding(Half::KeyIdentifier)),
+            ("AQ.AQ==".into(), CertIdError::Encoding(Half::Serial)),
+            // The spare bits of the second character are set.
+            ("AR.AQ".into(), CertIdError::Encoding(Half::KeyIdentifier)),
+            ("AQ.AR".into(), CertIdError::Encoding(Half::Serial)),
+            ("a+/b.AQ".into(), CertIdError::Encoding(Half::KeyIdentifier)),
+            ("AQ.A%51".into(), CertIdError::Encoding(Half::Serial)),
+            (" AQ.AQ".into(), CertIdError::Encoding(Half::KeyIdentifier)),
+            ("AQ.AQ\n".into(), CertIdError::Encoding(Half::Serial)),
+            ("A.AQ".into(), CertIdError::Encoding(Half::KeyIdentifier)),
+            (format!("{}.AQ", long(65)), octets(Half::KeyIdentifier, 65)),
+            (format!("AQ.{}", long(33)), octets(Half::Serial, 33)),
+        ] {
+            assert_eq!(text.parse::<CertId>(), Err(error), "{text}");
+        }
+        let longest = format!("{}.{}", long(64), long(32));
+        assert_eq!(longest.len(), CertId::MOST_CHARACTERS);
+        assert!(longest.parse::<CertId>().is_ok());
+    }
+
+    #[test]
+    fn a_serial_that_cannot_have_lost_its_sign_octet_has_one_spelling() {
+        let with_serial = |octets: &[u8]| CertId {
+            key_identifier: KeyIdentifier::new(&[1]).unwrap(),
+            serial: Serial::new(octets).unwrap(),
+        };
+        assert_eq!(with_serial(&[0x7f, 0xff]).with_sign_octet(), None);
+        assert_eq!(with_serial(&[0x00, 0x87]).with_sign_octet(), None);
+        assert_eq!(with_serial(&[0xff; 32]).with_sign_octet(), None);
+        assert_eq!(
+            with_serial(&[0x87]).with_sign_octet(),
+            Some(with_serial(&[0x00, 0x87]))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_certid_is_read_back_as_itself(id in cert_ids()) {
+            let text = id.to_string();
+            prop_assert!(text.len() <= CertId::MOST_CHARACTERS);
+            prop_assert_eq!(text.parse::<CertId>(), Ok(id));
+        }
+
+        #[test]
+        fn every_text_that_is_taken_prints_as_itself(
+            text in "[A-Za-z0-9_=+/-]{0,8}\\.?[A-Za-z0-9_=+/-]{0,8}[.]?",
+        ) {
+            if let Ok(id) = text.parse::<CertId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn a_change_of_one_character_is_another_certid_or_none(
+            id in cert_ids(),
+            at in any::<prop::sample::Index>(),
+            other in "[A-Za-z0-9_.=-]",
+        ) {
+            let text = id.to_string();
+            let at = at.index(text.len());
+            let mut changed = text.clone();
+            changed.replace_range(at..=at, &other);
+            if changed != text {
+                prop_assert_ne!(changed.parse::<CertId>(), Ok(id));
+            }
+        }
+
+        #[test]
+        fn the_restored_spelling_differs_by_one_zero_octet(id in cert_ids()) {
+            if let Some(restored) = id.with_sign_octet() {
+                prop_assert_eq!(&restored.serial.octets()[1..], id.serial.octets());
+                prop_assert_eq!(restored.serial.octets()[0], 0);
+                prop_assert!(id.serial.octets()[0] >= 0x80);
+                prop_assert_eq!(restored.with_sign_octet(), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A certificate as the registry knows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::certid::CertId;
+use super::time::{Span, Timestamp};
+
+/// The dates of a certificate, both inclusive (RFC 5280 section 4.1.2.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Validity {
+    /// The first second of life.
+    pub not_before: Timestamp,
+    /// The last second of life.
+    pub not_after: Timestamp,
+}
+
+impl Validity {
+    /// The life L in seconds: `notAfter − notBefore + 1`.
+    #[must_use]
+    pub fn life_seconds(self) -> i64 {
+        self.not_after - self.not_before + 1
+    }
+}
+
+/// A certificate as somebody hands it in, not yet judged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Submission {
+    /// Its CertID.
+    pub id: CertId,
+    /// Its dates.
+    pub validity: Validity,
+    /// When it was issued, where the source says so.
+    pub issued_at: Option<Timestamp>,
+    /// The certificate that it replaces, where the source says so.
+    pub replaces: Option<CertId>,
+}
+
+/// What a window's start was drawn from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Basis {
+    /// Uniform over the starts in this span, no slots (short lives, and ends of bands).
+    Span(Span),
+    /// The table stored under this number.
+    Table(i64),
+}
+
+/// Who took a certificate's place.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Successor {
+    /// The replacement's CertID.
+    By(CertId),
+    /// An order that is to bring the replacement.
+    Order(String),
+}
+
+/// A registered certificate: one row of the store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Certificate {
+    /// Its CertID.
+    pub id: CertId,
+    /// Its dates.
+    pub validity: Validity,
+    /// When it was issued: as the source said, or `notBefore` + the CA's backdating.
+    pub issued_at: Timestamp,
+    /// Whether `issued_at` tells the hour. It does not where the source gave no time and
+    /// `notBefore` is exactly midnight: such a certificate informs the day alone.
+    pub hour_known: bool,
+    /// Whether it was issued inside the window of the certificate it replaced: steered load.
+    pub steered: bool,
+    /// When the registry took it in.
+    pub registered_at: Timestamp,
+    /// The `suggestedWindow`, decided once.
+    pub window: Span,
+    /// What the window was drawn from.
+    pub basis: Basis,
+    /// Its successor, once there is one.
+    pub successor: Option<Successor>,
+}

@@ -1,0 +1,284 @@
+//! The shape of a week: load = level around the day × slot of the day × day of the week, and what a
+//! slot of the week has of its own.
+
+use super::grid::{Grid, GridDay};
+use super::robust::{Estimate, Prior, Sample, count, estimate, usual_spread};
+
+/// Levels and factors settle within a few rounds; a fixed number keeps them deterministic.
+const ROUNDS: usize = 4;
+
+/// One first of a month may be anything: two agree or do not.
+const LEAST_FIRSTS: usize = 2;
+
+/// The most firsts of a month that are looked at: a year of them.
+const MOST_FIRSTS: usize = 12;
+
+/// What was found. Means are 1 over what is known.
+#[derive(Debug)]
+pub(super) struct Fit {
+    /// By slot of the day.
+    pub(super) slots: Vec<Option<Estimate>>,
+    /// By day of the week.
+    pub(super) weekdays: [Option<Estimate>; 7],
+    /// By slot of the week: what was measured there alone.
+    pub(super) week: Vec<Option<Estimate>>,
+    /// The first of the month, where known.
+    pub(super) first: Option<Estimate>,
+    /// By day, as in the grid: events in a slot of coefficient 1.
+    pub(super) levels: Vec<f64>,
+    /// By day, as in the grid: events in a day of factor 1.
+    pub(super) day_levels: Vec<f64>,
+}
+
+impl Fit {
+    pub(super) fn of(grid: &Grid) -> Self {
+        let mut fit = Self {
+            slots: vec![None; grid.slots],
+            weekdays: [None; 7],
+            week: Vec::new(),
+            first: None,
+            levels: Vec::new(),
+            day_levels: Vec::new(),
+        };
+        for round in 0..ROUNDS {
+            // Slots cannot be told wild before it is known what each of them usually has.
+            let seen = if round == 0 { total } else { typical };
+            fit.levels = fit.slot_levels(grid, seen);
+            fit.fit_slots(grid);
+            fit.day_levels = fit.whole_levels(grid, seen);
+            let spread = fit.fit_weekdays(grid, seen);
+            fit.fit_first(grid, seen, spread);
+        }
+        fit.levels = fit.slot_levels(grid, typical);
+        fit.fit_week(grid);
+        fit
+    }
+
+    /// The slot's factor × the day's: 1 each where unknown.
+    pub(super) fn product(&self, weekday: usize, slot: usize) -> f64 {
+        mean(self.slots[slot]) * mean(self.weekdays[weekday])
+    }
+
+    /// What the day's date does, apart from its weekday.
+    pub(super) fn date(&self, day: &GridDay) -> f64 {
+        if day.first_of_month {
+            mean(self.first)
+        } else {
+            1.0
+        }
+    }
+
+    fn slot_levels(&self, grid: &Grid, seen: Seen) -> Vec<f64> {
+        around(grid, |day| {
+            let usual = |slot: usize| self.product(day.weekday, slot) * self.date(day);
+            Some(seen(&known(day, usual)))
+        })
+    }
+
+    fn whole_levels(&self, grid: &Grid, seen: Seen) -> Vec<f64> {
+        around(grid, |day| {
+            let (events, share) = self.day(grid, day, seen)?;
+            let factor = mean(self.weekdays[day.weekday]) * self.date(day);
+            Some((events, share * factor))
+        })
+    }
+
+    /// A day's unsteered events, and how much of a usual day they are, coverage and all.
+    fn day(&self, grid: &Grid, day: &GridDay, seen: Seen) -> Option<(f64, f64)> {
+        if let Some(whole) = day.whole {
+            let unsteered = (whole.volume - whole.steered).max(0.0);
+            return whole.own.then_some((unsteered, whole.coverage));
+        }
+        let (events, usual) = seen(&known(day, |slot| mean(self.slots[slot])));
+        let share = usual / count(grid.slots);
+        // A few hours say more about themselves than about their day.
+        (share >= 0.5).then_some((events, share))
+    }
+
+    fn fit_slots(&mut self, grid: &Grid) {
+        let found: Vec<Option<Estimate>> = (0..grid.slots)
+            .map(|slot| {
+                let samples: Vec<Sample> = grid
+                    .days
+                    .iter()
+                    .filter(|day| day.slots[slot].is_known())
+                    .filter_map(|day| {
+                        let usual = self.levels[day.place]
+                            * mean(self.weekdays[day.weekday])
+                            * self.date(day)
+                            * day.slots[slot].coverage;
+                        sample(day.slots[slot].unsteered, usual, day)
+                    })
+                    .collect();
+                estimate(&samples, Prior::default())
+            })
+            .collect();
+        self.slots = normal(found);
+    }
+
+    /// Returns how far days scatter usually.
+    fn fit_weekdays(&mut self, grid: &Grid, seen: Seen) -> f64 {
+        let mut groups = vec![Vec::new(); 7];
+        for day in &grid.days {
+            if let Some((events, share)) = self.day(grid, day, seen) {
+                let usual = self.day_levels[day.place] * share * self.date(day);
+                groups[day.weekday].extend(sample(events, usual, day));
+            }
+        }
+        let found = estimates(&groups, |_| None);
+        for (weekday, estimate) in self.weekdays.iter_mut().zip(normal(found)) {
+            *weekday = estimate;
+        }
+        usual_spread(&groups)
+    }
+
+    /// All firsts count alike: with the usual half-life only the last would count.
+    fn fit_first(&mut self, grid: &Grid, seen: Seen, spread: f64) {
+        let firsts = grid.days.iter().rev().filter(|day| day.first_of_month);
+        let samples: Vec<Sample> = firsts
+            .filter_map(|day| {
+                let (events, share) = self.day(grid, day, seen)?;
+                let usual = self.day_levels[day.place] * share * mean(self.weekdays[day.weekday]);
+                let sample = sample(events, usual, day)?;
+                Some(Sample {
+                    weight: 1.0,
+                    ..sample
+                })
+            })
+            .take(MOST_FIRSTS)
+            .collect();
+        let prior = Prior {
+            spread,
+            likely: None,
+        };
+        self.first = if samples.len() >= LEAST_FIRSTS {
+            estimate(&samples, prior)
+        } else {
+            None
+        };
+    }
+
+    fn fit_week(&mut self, grid: &Grid) {
+        let mut groups = vec![Vec::new(); 7 * grid.slots];
+        for day in &grid.days {
+            for (slot, seen) in day.slots.iter().enumerate().filter(|(_, s)| s.is_known()) {
+                let usual = self.levels[day.place] * self.date(day) * seen.coverage;
+                groups[day.weekday * grid.slots + slot].extend(sample(seen.unsteered, usual, day));
+            }
+        }
+        self.week = estimates(&groups, |i| {
+            Some(self.product(i / grid.slots, i % grid.slots))
+        });
+    }
+}
+
+/// Slots' events, and what they usually have in slots of coefficient 1: as one.
+type Seen = fn(&[(f64, f64)]) -> (f64, f64);
+
+/// All events over all that is usual.
+fn total(slots: &[(f64, f64)]) -> (f64, f64) {
+    slots.iter().fold((0.0, 0.0), |(events, usual), slot| {
+        (events + slot.0, usual + slot.1)
+    })
+}
+
+/// The same without wild slots: as many events as there would be if all were like most.
+fn typical(slots: &[(f64, f64)]) -> (f64, f64) {
+    let (events, usual) = total(slots);
+    let level = level(slots);
+    if level > 0.0 {
+        (level * usual, usual)
+    } else {
+        (events, usual)
+    }
+}
+
+/// A day's known slots: events, and the usual number by `usual` in what was covered of them.
+fn known(day: &GridDay, usual: impl Fn(usize) -> f64) -> Vec<(f64, f64)> {
+    day.slots
+        .iter()
+        .enumerate()
+        .filter(|(_, slot)| slot.is_known())
+        .map(|(number, slot)| (slot.unsteered, usual(number) * slot.coverage))
+        .collect()
+}
+
+/// 1 where unknown.
+pub(super) fn mean(estimate: Option<Estimate>) -> f64 {
+    estimate.map_or(1.0, |estimate| estimate.mean)
+}
+
+fn estimates(
+    groups: &[Vec<Sample>],
+    likely: impl Fn(usize) -> Option<f64>,
+) -> Vec<Option<Estimate>> {
+    let spread = usual_spread(groups);
+    groups
+        .iter()
+        .enumerate()
+        .map(|(i, samples)| {
+            let likely = likely(i);
+            estimate(samples, Prior { spread, likely })
+        })
+        .collect()
+}
+
+fn sample(seen: f64, usual: f64, day: &GridDay) -> Option<Sample> {
+    (usual > 0.0).then(|| Sample {
+        value: seen / usual,
+        weight: day.weight,
+        expected: usual,
+    })
+}
+
+/// The level around each day: events per usual ones over the seven days with it in the middle.
+/// Robust: a wild day does not make the others look quiet, and where a wild spell begins or ends,
+/// most of the seven are on the day's own side.
+fn around(grid: &Grid, of: impl Fn(&GridDay) -> Option<(f64, f64)>) -> Vec<f64> {
+    let days: Vec<(i64, Option<(f64, f64)>)> =
+        grid.days.iter().map(|day| (day.number, of(day))).collect();
+    (0..days.len())
+        .map(|middle| {
+            let near = |other: usize| (days[other].0 - days[middle].0).abs() <= 3;
+            let parts: Vec<(f64, f64)> = (middle.saturating_sub(3)..days.len().min(middle + 4))
+                .filter(|other| near(*other))
+                .filter_map(|other| days[other].1)
+                .collect();
+            level(&parts)
+        })
+        .collect()
+}
+
+/// Events per usual ones: a robust mean of their ratios.
+fn level(parts: &[(f64, f64)]) -> f64 {
+    let (events, usual) = total(parts);
+    if events <= 0.0 || usual <= 0.0 {
+        return 0.0;
+    }
+    let average = events / usual;
+    let samples: Vec<Sample> = parts
+        .iter()
+        .filter(|(_, usual)| *usual > 0.0)
+        .map(|(events, usual)| Sample {
+            value: events / usual / average,
+            weight: *usual,
+            expected: usual * average,
+        })
+        .collect();
+    average * mean(estimate(&samples, Prior::default()))
+}
+
+/// Scaled so that the mean of what is known is 1.
+fn normal(found: Vec<Option<Estimate>>) -> Vec<Option<Estimate>> {
+    let known: Vec<f64> = found.iter().flatten().map(|e| e.mean).collect();
+    let average = known.iter().sum::<f64>() / count(known.len().max(1));
+    if average <= 0.0 {
+        return vec![None; found.len()];
+    }
+    let scaled = |estimate: Estimate| Estimate {
+        mean: estimate.mean / average,
+        error: estimate.error / average,
+        ..estimate
+    };
+    found.into_iter().map(|e| e.map(scaled)).collect()
+}

@@ -1,0 +1,152 @@
+//! A table: a probability for each slot of a band, and what it was made from.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::band::Arrival;
+use super::ca::CaName;
+use super::hash::content_number;
+use super::number::{real, signed};
+use super::time::{Span, Timestamp};
+use super::window;
+
+/// The version of the algorithm, in every table.
+pub const ALGORITHM: u32 = 1;
+
+/// A table as stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredTable {
+    /// Its number, made from its content.
+    pub number: i64,
+    /// Its content, as [`Table::to_bytes`] writes it.
+    pub bytes: Arc<[u8]>,
+    /// No certificate needs it after this.
+    pub needed_until: Timestamp,
+}
+
+/// A probability for each slot of a band, and what it was made from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Table {
+    /// [`ALGORITHM`].
+    pub algorithm: u32,
+    /// Whose.
+    pub ca: CaName,
+    /// The profile it was made from.
+    pub model_version: String,
+    /// When.
+    pub made_at: Timestamp,
+    /// For which kind of certificates.
+    pub arrival: Arrival,
+    /// In words, what decided.
+    pub reason: Reason,
+    /// Seconds in a slot.
+    pub slot_seconds: i64,
+    /// When the first slot begins.
+    pub first_slot: Timestamp,
+    /// v: steered arrivals a slot over the last cycle.
+    pub steered_per_slot: f64,
+    /// a: the same over the last slot-length.
+    pub recent: f64,
+    /// λ: the level, certificates a slot.
+    pub level: f64,
+    /// The slots, in order.
+    pub slots: Vec<SlotRow>,
+    /// The closed spans that touch the slots or the hour after them.
+    pub closed: Vec<Span>,
+}
+
+/// One slot of a table. Loads are certificates a slot, rounded to a thousandth.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotRow {
+    /// The probability, in parts of the sum of all weights.
+    pub weight: u64,
+    /// U.
+    pub unsteered: f64,
+    /// G.
+    pub promised: f64,
+    /// w.
+    pub steady: f64,
+    /// e.
+    pub extra: f64,
+    /// The share of normal that the CA takes.
+    pub capacity: f64,
+}
+
+/// What decided a table's probabilities.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    /// The forecast, filled to a level.
+    Level,
+    /// No slot had room below the level: by capacity alone.
+    NoRoom,
+    /// Nothing is known of the load: uniform over the open slots.
+    NothingKnown,
+    /// No slot is open, nor any before or after that could be used: as if all were open.
+    NothingOpen,
+}
+
+impl Table {
+    /// The number under which it is stored: a hash of its content, so that equal tables are one.
+    #[must_use]
+    pub fn number(bytes: &[u8]) -> i64 {
+        content_number(bytes)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Arc<[u8]> {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// The slot that a hash's upper half draws: its index and span.
+    #[must_use]
+    pub fn draw(&self, hash: u128) -> (usize, Span) {
+        let total: u128 = self.slots.iter().map(|row| u128::from(row.weight)).sum();
+        let mut ticket = ((hash >> 64) * total) >> 64;
+        let mut index = 0;
+        for (n, row) in self.slots.iter().enumerate() {
+            let weight = u128::from(row.weight);
+            index = n;
+            if ticket < weight {
+                break;
+            }
+            ticket -= weight;
+        }
+        (index, self.slot(index))
+    }
+
+    /// The span of one of its slots.
+    #[must_use]
+    pub fn slot(&self, index: usize) -> Span {
+        let from = self.first_slot + signed(index) * self.slot_seconds;
+        Span {
+            from,
+            to: from + self.slot_seconds,
+        }
+    }
+
+    /// The window that a certificate's hash draws from this table.
+    #[must_use]
+    pub fn window(&self, hash: u128, not_after: Timestamp) -> Span {
+        let (_, slot) = self.draw(hash);
+        window::in_slot(hash, slot, &self.closed, not_after)
+    }
+
+    /// Each slot's probability.
+    #[must_use]
+    pub fn probabilities(&self) -> Vec<f64> {
+        let total: u64 = self.slots.iter().map(|row| row.weight).sum();
+        self.slots
+            .iter()
+            .map(|row| parts(row.weight) / parts(total.max(1)))
+            .collect()
+    }
+}
+
+fn parts(weight: u64) -> f64 {
+    real(i64::try_from(weight).unwrap_or(i64::MAX))
+}

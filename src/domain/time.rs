@@ -1,0 +1,215 @@
+//! Instants and spans, in whole Unix seconds.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Seconds in a minute.
+pub const MINUTE: i64 = 60;
+/// Seconds in an hour.
+pub const HOUR: i64 = 3_600;
+/// Seconds in a day.
+pub const DAY: i64 = 86_400;
+/// Seconds in a week.
+pub const WEEK: i64 = 604_800;
+
+/// An instant: whole seconds since 1970-01-01T00:00:00Z, between the years 0 and 9999, the span
+/// that RFC 3339 and X.509 can write.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Timestamp(i64);
+
+/// 0000-01-01T00:00:00Z.
+const FIRST: i64 = -62_167_219_200;
+/// 9999-12-31T23:59:59Z, what RFC 5280 section 4.1.2.5 gives a certificate without an end.
+const LAST: i64 = 253_402_300_799;
+
+impl Timestamp {
+    /// The first instant that can be written.
+    pub const MIN: Self = Self(FIRST);
+    /// The last instant that can be written.
+    pub const MAX: Self = Self(LAST);
+
+    /// From Unix seconds, held between [`Timestamp::MIN`] and [`Timestamp::MAX`].
+    #[must_use]
+    pub const fn from_unix(seconds: i64) -> Self {
+        if seconds < FIRST {
+            Self(FIRST)
+        } else if seconds > LAST {
+            Self(LAST)
+        } else {
+            Self(seconds)
+        }
+    }
+
+    /// Unix seconds.
+    #[must_use]
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// The number of the slot of `seconds` that holds this instant, counted from 1970.
+    #[must_use]
+    pub const fn slot(self, seconds: i64) -> i64 {
+        self.0.div_euclid(seconds)
+    }
+
+    /// Seconds since the last midnight UTC, 0 to 86,399.
+    #[must_use]
+    pub const fn second_of_day(self) -> i64 {
+        self.0.rem_euclid(DAY)
+    }
+
+    /// Seconds since the last Monday 00:00 UTC, 0 to 604,799 (1970-01-01 was a Thursday).
+    #[must_use]
+    pub const fn second_of_week(self) -> i64 {
+        (self.0 + 3 * DAY).rem_euclid(WEEK)
+    }
+}
+
+impl Add<i64> for Timestamp {
+    type Output = Self;
+    fn add(self, seconds: i64) -> Self {
+        Self::from_unix(self.0.saturating_add(seconds))
+    }
+}
+
+impl Sub<i64> for Timestamp {
+    type Output = Self;
+    fn sub(self, seconds: i64) -> Self {
+        Self::from_unix(self.0.saturating_sub(seconds))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = i64;
+    fn sub(self, earlier: Self) -> i64 {
+        self.0 - earlier.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// `YYYY-MM-DDTHH:MM:SSZ`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::from_timestamp(self.0, 0) {
+            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// A text that is no time: neither RFC 3339 with `Z` or an offset, nor integer Unix seconds.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is no time: RFC 3339 with Z or an offset, or integer Unix seconds, years 0 to 9999")]
+pub struct TimeError(pub String);
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+
+    /// RFC 3339 with `Z` or an offset (a fraction of a second is dropped), or integer Unix seconds.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let seconds = match text.parse::<i64>() {
+            Ok(seconds) => seconds,
+            Err(_) => DateTime::parse_from_rfc3339(text)
+                .map_err(|_| TimeError(text.to_owned()))?
+                .timestamp(),
+        };
+        if (FIRST..=LAST).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(TimeError(text.to_owned()))
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wire {
+            Text(String),
+            Unix(i64),
+        }
+        match Wire::deserialize(deserializer)? {
+            Wire::Text(text) => text.parse(),
+            Wire::Unix(seconds) => seconds.to_string().parse(),
+        }
+        .map_err(serde::de::Error::custom)
+    }
+}
+
+/// The instants from `from` up to, not including, `to`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Span {
+    /// The first instant inside.
+    pub from: Timestamp,
+    /// The first instant after.
+    pub to: Timestamp,
+}
+
+impl Span {
+    /// Seconds; 0 where `to` is not after `from`.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        (self.to - self.from).max(0)
+    }
+
+    /// Whether `at` lies inside.
+    #[must_use]
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.from <= at && at < self.to
+    }
+
+    /// Seconds that both spans hold.
+    #[must_use]
+    pub fn overlap_seconds(self, other: Self) -> i64 {
+        Self {
+            from: self.from.max(other.from),
+            to: self.to.min(other.to),
+        }
+        .seconds()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_offsets_and_unix_seconds() {
+        for (text, want) in [
+            ("2026-11-21T04:00:00Z", "2026-11-21T04:00:00Z"),
+            ("2026-11-21T05:00:00+01:00", "2026-11-21T04:00:00Z"),
+            ("2026-11-21T04:00:00.9Z", "2026-11-21T04:00:00Z"),
+            ("0", "1970-01-01T00:00:00Z"),
+            ("253402300799", "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), want);
+        }
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-11-21T04:00:00",
+            "253402300800",
+            "1e9",
+            "yesterday",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn monday_midnight_starts_the_week() {
+        let monday: Timestamp = "2026-11-16T00:00:00Z".parse().unwrap();
+        assert_eq!(monday.second_of_week(), 0);
+        assert_eq!((monday - 1).second_of_week(), WEEK - 1);
+    }
+}

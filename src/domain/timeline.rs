@@ -1,0 +1,132 @@
+//! Amounts over absolute time, in grains of five minutes, the greatest span that divides every
+//! slot length.
+
+use std::collections::BTreeMap;
+
+use super::number::{length, real};
+use super::time::{DAY, MINUTE, Span, Timestamp};
+
+/// Seconds in a grain.
+pub const GRAIN_SECONDS: i64 = 5 * MINUTE;
+
+/// Grains in a day.
+const GRAINS: usize = 288;
+
+/// How much of something falls when. Sparse by day: windows of certificates that live a century
+/// cost two days, not a century.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    days: BTreeMap<i64, Day>,
+}
+
+/// One UTC day.
+#[derive(Clone, Debug)]
+struct Day {
+    /// The sum of the grains: a table asks for weeks and months, many times over.
+    total: f64,
+    grains: Box<[f64; GRAINS]>,
+}
+
+impl Timeline {
+    /// Adds `amount` (or takes it away, where negative) at one instant.
+    pub fn add(&mut self, at: Timestamp, amount: f64) {
+        let day = self.days.entry(at.slot(DAY)).or_insert_with(|| Day {
+            total: 0.0,
+            grains: Box::new([0.0; GRAINS]),
+        });
+        day.total += amount;
+        day.grains[length(at.second_of_day() / GRAIN_SECONDS)] += amount;
+    }
+
+    /// Adds `amount` evenly over a span, each grain its share.
+    pub fn spread(&mut self, span: Span, amount: f64) {
+        let seconds = span.seconds();
+        if seconds == 0 {
+            return self.add(span.from, amount);
+        }
+        let mut from = span.from;
+        while from < span.to {
+            let grain_end = Timestamp::from_unix((from.slot(GRAIN_SECONDS) + 1) * GRAIN_SECONDS);
+            let to = grain_end.min(span.to);
+            self.add(from, amount * real(to - from) / real(seconds));
+            from = to;
+        }
+    }
+
+    /// The sum over a span whose ends lie between grains; a grain cut in two counts in part.
+    #[must_use]
+    pub fn sum(&self, span: Span) -> f64 {
+        if span.seconds() == 0 {
+            return 0.0;
+        }
+        let first_day = span.from.slot(DAY);
+        let last_day = (span.to - 1).slot(DAY);
+        self.days
+            .range(first_day..=last_day)
+            .map(|(number, day)| {
+                let start = Timestamp::from_unix(number * DAY);
+                let cut = Span {
+                    from: span.from.max(start),
+                    to: span.to.min(start + DAY),
+                };
+                if cut.seconds() == DAY {
+                    day.total
+                } else {
+                    sum_of_day(&day.grains, cut.from - start, cut.to - start)
+                }
+            })
+            .sum()
+    }
+
+    /// The first instant with anything, to the day.
+    #[must_use]
+    pub fn begins(&self) -> Option<Timestamp> {
+        self.days
+            .iter()
+            .find(|(_, day)| day.grains.iter().any(|amount| *amount > 0.0))
+            .map(|(number, _)| Timestamp::from_unix(number * DAY))
+    }
+
+    /// Forgets the days that end before `before`.
+    pub fn trim(&mut self, before: Timestamp) {
+        self.days = self.days.split_off(&before.slot(DAY));
+    }
+}
+
+/// The sum of the grains from second `from` to second `to` of a day.
+fn sum_of_day(grains: &[f64; GRAINS], from: i64, to: i64) -> f64 {
+    let (first, last) = (from / GRAIN_SECONDS, (to - 1) / GRAIN_SECONDS);
+    let whole: f64 = grains[length(first)..=length(last)].iter().sum();
+    let before = real(from % GRAIN_SECONDS) / real(GRAIN_SECONDS) * grains[length(first)];
+    let end = (last + 1) * GRAIN_SECONDS;
+    let after = real(end - to) / real(GRAIN_SECONDS) * grains[length(last)];
+    whole - before - after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_sums_to_its_parts() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut line = Timeline::default();
+        line.spread(
+            Span {
+                from: at("2026-11-20T23:57:30Z"),
+                to: at("2026-11-21T00:12:30Z"),
+            },
+            6.0,
+        );
+        let sum = |from: &str, to: &str| {
+            line.sum(Span {
+                from: at(from),
+                to: at(to),
+            })
+        };
+        assert!((sum("2026-11-20T23:00:00Z", "2026-11-21T00:00:00Z") - 1.0).abs() < 1e-9);
+        assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T01:00:00Z") - 5.0).abs() < 1e-9);
+        assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T00:02:30Z") - 1.0).abs() < 1e-9);
+        assert!((sum("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z") - 6.0).abs() < 1e-9);
+    }
+}

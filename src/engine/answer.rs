@@ -1,0 +1,172 @@
+//! The answer to a `renewalInfo` request, from memory.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::index::{Entry, Fingerprint};
+use super::lookups::LookUp;
+use super::world::{Told, World};
+use crate::domain::band::retry_after_base;
+use crate::domain::certid::CertId;
+use crate::domain::hash::{Purpose, lower_unit, upper_unit};
+use crate::domain::polling::{Ahead, retry_after_seconds};
+use crate::domain::time::{DAY, MINUTE, Span};
+use crate::store::Sharing;
+
+/// A certificate's answer to a `renewalInfo` request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RenewalInfo {
+    /// The `suggestedWindow`.
+    pub window: Span,
+    /// For incidents alone.
+    pub explanation_url: Option<Arc<str>>,
+    /// Seconds until the client should ask again.
+    pub retry_after_seconds: i64,
+    /// Whether an incident that touches the CA is active: answers must not be cached.
+    pub incident: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Miss {
+    /// The store is away or too many look-ups are under way: ask again later (503).
+    Busy,
+    /// The issuer is not one of ours (404).
+    UnknownIssuer,
+    /// The issuer is known, the serial is not (404).
+    UnknownSerial,
+}
+
+/// What an answer needs of an entry.
+#[derive(Clone, Copy)]
+struct Found {
+    ca: u16,
+    window: Span,
+    life_seconds: i64,
+}
+
+impl Engine {
+    /// The answer to a `renewalInfo` request: from memory, no SQL where the certificate is
+    /// indexed.
+    ///
+    /// # Errors
+    /// [`Miss`].
+    pub async fn renewal_info(&self, id: &CertId) -> Result<RenewalInfo, Miss> {
+        if let Some(info) = self.remembered(id) {
+            return Ok(info);
+        }
+        let world = self.world();
+        self.look_up(&world, id).await?;
+        match find(&world, id) {
+            Some(found) => Ok(self.answer(&world, id, found)),
+            None => Err(miss(&world, id)),
+        }
+    }
+
+    /// The answer, where the certificate is in memory.
+    fn remembered(&self, id: &CertId) -> Option<RenewalInfo> {
+        let world = self.world.load();
+        find(&world, id).map(|found| self.answer(&world, id, found))
+    }
+
+    /// Asks the store, where the index may not know yet what others registered.
+    async fn look_up(&self, world: &World, id: &CertId) -> Result<(), Miss> {
+        let issuer = &id.key_identifier;
+        let ours = world.config.ca_of(issuer).is_some();
+        if self.store().sharing() == Sharing::IndexIsComplete || !ours {
+            return Ok(());
+        }
+        for spelling in [Some(id.clone()), id.with_sign_octet()]
+            .into_iter()
+            .flatten()
+        {
+            let fingerprint: Fingerprint = world.index.fingerprint(&spelling);
+            match self
+                .look_ups
+                .absent(self.store(), fingerprint, &spelling)
+                .await
+            {
+                Ok(()) => {}
+                Err(LookUp::Busy) => return Err(Miss::Busy),
+                Err(LookUp::Found(certificate)) => {
+                    world.put(&certificate, Told::Read);
+                    find(world, id);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, world: &World, id: &CertId, found: Found) -> RenewalInfo {
+        let now = self.now();
+        let hash = world.salted_hash(Purpose::RetryAfter, id, now.unix());
+        let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
+            Some(policy) => {
+                let ca = &world.cas[usize::from(found.ca)];
+                let profile = ca.profile.load();
+                let ahead = Ahead {
+                    closed: &ca.closed.load(),
+                    load: |at| profile.coefficient_at(at),
+                };
+                retry_after_seconds(
+                    retry_after_base(policy, found.life_seconds),
+                    now,
+                    (upper_unit(hash), lower_unit(hash)),
+                    &ahead,
+                )
+            }
+            None => DAY,
+        };
+        RenewalInfo {
+            window: found.window,
+            explanation_url: None,
+            retry_after_seconds,
+            incident: false,
+        }
+    }
+
+    /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that
+    /// is, and a fifth either way. What is not registered within the hour of its issuance rarely
+    /// ever is.
+    #[must_use]
+    pub fn retry_after_unknown_seconds(&self) -> i64 {
+        rand::random_range(17_280..=25_920)
+    }
+
+    /// When to ask again of a service that is busy, in seconds: one to three minutes, so that
+    /// those who were turned away do not come back together.
+    #[must_use]
+    pub fn retry_after_busy_seconds(&self) -> i64 {
+        rand::random_range(MINUTE..=3 * MINUTE)
+    }
+}
+
+fn find(world: &World, id: &CertId) -> Option<Found> {
+    let read = |entry: &Entry| Found {
+        ca: entry.ca,
+        window: entry.window,
+        life_seconds: entry.validity.life_seconds(),
+    };
+    world
+        .index
+        .poll(world.index.fingerprint(id), read)
+        .or_else(|| {
+            let restored = id.with_sign_octet()?;
+            world.index.poll(world.index.fingerprint(&restored), read)
+        })
+}
+
+fn miss(world: &World, id: &CertId) -> Miss {
+    let issuer = &id.key_identifier;
+    let claimed = world
+        .config
+        .cas
+        .iter()
+        .any(|ca| ca.issuers.contains(issuer));
+    if claimed || world.index.knows_issuer(issuer) {
+        Miss::UnknownSerial
+    } else {
+        Miss::UnknownIssuer
+    }
+}

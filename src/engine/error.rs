@@ -1,0 +1,19 @@
+//! What can go wrong in the engine.
+
+use crate::store::StoreError;
+
+/// The engine's failure, named after the operation that met it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A stored table or document cannot be read back.
+    #[error("the stored {what} cannot be read: {detail}")]
+    Corrupt {
+        /// What it is.
+        what: &'static str,
+        /// Why not.
+        detail: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

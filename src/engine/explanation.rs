@@ -1,0 +1,143 @@
+//! Why a certificate has its window: derived again from what is stored.
+
+use serde_json::{Value, json};
+
+use super::{Engine, EngineError};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::{Basis, Certificate};
+use crate::domain::hash::{Purpose, lower_unit, upper_unit};
+use crate::domain::table::{ALGORITHM, Table};
+use crate::domain::time::{DAY, Span, Timestamp};
+use crate::domain::window::in_span;
+
+/// A window derived again.
+struct Derivation {
+    /// What it was drawn from, as JSON.
+    drawn_from: Value,
+    /// The profile that stood behind it.
+    model_version: Value,
+    /// `None`: drawn by an algorithm that this version does not know.
+    window: Option<Span>,
+}
+
+impl Engine {
+    /// Why this window: what it was drawn from, and the window derived again from that; the JSON
+    /// object of `GET /v1/certificates/{certid}`. `None`: no such certificate.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`]; [`EngineError::Corrupt`] where the stored table cannot be read.
+    pub async fn explain(&self, id: &CertId) -> Result<Option<Value>, EngineError> {
+        let Some(certificate) = self.certificate(id).await? else {
+            return Ok(None);
+        };
+        let world = self.world();
+        let hash = world.hash(Purpose::Window1, &certificate.id);
+        let Derivation {
+            drawn_from,
+            model_version,
+            window,
+        } = self.derive(&certificate, hash).await?;
+        let ca = world
+            .config
+            .ca_of(&certificate.id.key_identifier)
+            .map(|at| world.config.cas[at].name.as_str());
+        let now = self.now();
+        Ok(Some(json!({
+            "certId": certificate.id,
+            "ca": ca,
+            "notBefore": certificate.validity.not_before,
+            "notAfter": certificate.validity.not_after,
+            "issuedAt": certificate.issued_at,
+            "registeredAt": certificate.registered_at,
+            "suggestedWindow": start_end(certificate.window),
+            "windowOpen": certificate.window.contains(now),
+            "renewalDue": renewal_due(&certificate, now),
+            "replacedBy": certificate.successor,
+            "modelVersion": model_version,
+            "version": &*self.version(),
+            "draw": {
+                "hash": "SipHash-2-4-128 of the CertID under the store's key, purpose window 1",
+                "slotDraw": upper_unit(hash),
+                "secondDraw": lower_unit(hash),
+            },
+            "drawnFrom": drawn_from,
+            "derivedWindow": window.map(start_end),
+            "derivationMatches": window.map(|window| window == certificate.window),
+        })))
+    }
+
+    async fn derive(
+        &self,
+        certificate: &Certificate,
+        hash: u128,
+    ) -> Result<Derivation, EngineError> {
+        let not_after = certificate.validity.not_after;
+        let number = match certificate.basis {
+            Basis::Span(starts) => {
+                // The length follows from the life; what was drawn is the start.
+                let window = in_span(hash, starts, certificate.window.seconds(), not_after);
+                return Ok(Derivation {
+                    drawn_from: json!({ "rule": "span", "starts": from_to(starts) }),
+                    model_version: Value::Null,
+                    window: Some(window),
+                });
+            }
+            Basis::Table(number) => number,
+        };
+        let stored = self.table(number).await?;
+        let model_version = stored["modelVersion"].clone();
+        let table = match stored["algorithm"].as_u64() {
+            Some(version) if version == u64::from(ALGORITHM) => {
+                serde_json::from_value::<Table>(stored.clone()).map_err(|error| corrupt(&error))?
+            }
+            _ => {
+                return Ok(Derivation {
+                    drawn_from: json!({
+                        "rule": "table", "tableNumber": number, "table": stored,
+                        "detail": "drawn by an algorithm that this version does not know",
+                    }),
+                    model_version,
+                    window: None,
+                });
+            }
+        };
+        let (slot, span) = table.draw(hash);
+        Ok(Derivation {
+            drawn_from: json!({
+                "rule": "table", "tableNumber": number, "slot": slot, "slotSpan": from_to(span),
+                "table": stored,
+            }),
+            model_version,
+            window: Some(table.window(hash, not_after)),
+        })
+    }
+
+    async fn table(&self, number: i64) -> Result<Value, EngineError> {
+        let bytes = self.store().table(number).await?;
+        let bytes = bytes.ok_or_else(|| corrupt(&format!("number {number} is not there")))?;
+        serde_json::from_slice(&bytes).map_err(|error| corrupt(&error))
+    }
+}
+
+fn corrupt(detail: &dyn ToString) -> EngineError {
+    EngineError::Corrupt {
+        what: "table",
+        detail: detail.to_string(),
+    }
+}
+
+/// From 24 hours before the window's start until it is replaced or expired: most clients wake once
+/// or twice a day and may come that early.
+fn renewal_due(certificate: &Certificate, now: Timestamp) -> bool {
+    certificate.successor.is_none()
+        && now >= certificate.window.from - DAY
+        && now <= certificate.validity.not_after
+}
+
+fn start_end(window: Span) -> Value {
+    json!({ "start": window.from, "end": window.to })
+}
+
+fn from_to(span: Span) -> Value {
+    json!({ "from": span.from, "to": span.to })
+}

@@ -1,0 +1,358 @@
+//! What runs: the index and the ledger in memory, the model, the tables, the change feed, the
+//! current documents.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Mutex;
+
+use crate::config::Config;
+use crate::domain::ca::CaName;
+use crate::domain::certid::CertId;
+use crate::domain::certificate::{Certificate, Successor};
+use crate::domain::hash::HashKey;
+use crate::domain::observation::Observation;
+use crate::domain::profile::Profile;
+use crate::domain::report::Rejection;
+use crate::domain::time::{MINUTE, Span, Timestamp};
+use crate::store::{FeedPosition, Publication, Store, Succession};
+
+mod answer;
+mod batches;
+pub mod clock;
+mod error;
+mod explanation;
+mod index;
+mod lookups;
+mod publisher;
+mod registration;
+mod tasks;
+mod world;
+#[cfg(test)]
+mod world_tests;
+
+pub use answer::{Miss, RenewalInfo};
+pub use error::EngineError;
+pub use publisher::Readiness;
+
+use batches::Trust;
+use clock::Clock;
+use lookups::LookUps;
+use world::{Applied, Told, World};
+
+/// A source's clock may run ahead of ours by this much before its observations are refused.
+const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
+
+/// The running service, shared by every listener and task.
+#[derive(Debug)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    key: HashKey,
+    world: ArcSwap<World>,
+    look_ups: LookUps,
+    publication: ArcSwapOption<Publication>,
+    /// One reader of the feed at a time, and where it stands.
+    feed: Mutex<FeedPosition>,
+    /// When the feed was last read to its end.
+    fed_at: AtomicI64,
+    /// Polls have been listened for since then.
+    started_at: Timestamp,
+}
+
+impl Engine {
+    /// Loads everything from the store.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the store cannot be read.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, EngineError> {
+        let key = store.hash_key().await?;
+        let now = clock.now();
+        let (world, position) = load(store.as_ref(), config, key, now).await?;
+        let publication = store.publication_after(0).await?.map(Arc::new);
+        let engine = Self {
+            store,
+            clock,
+            key,
+            world: ArcSwap::from_pointee(world),
+            look_ups: LookUps::new(),
+            publication: ArcSwapOption::new(publication),
+            feed: Mutex::new(position),
+            fed_at: AtomicI64::new(now.unix()),
+            started_at: now,
+        };
+        engine.learn();
+        announce(&engine.version(), 1.0);
+        Ok(Arc::new(engine))
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// Now, by the process's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.world.load().config)
+    }
+
+    /// `<crate version>+<8 hex digits of the policy in force>`: the version in every answer.
+    #[must_use]
+    pub fn version(&self) -> Arc<str> {
+        Arc::clone(&self.world.load().version)
+    }
+
+    /// How many certificates are in memory.
+    #[must_use]
+    pub fn certificates_indexed(&self) -> usize {
+        self.world.load().index.len()
+    }
+
+    /// How many windows of certificates that are not replaced lie in a span, in all CAs: each
+    /// counts as far as it lies inside.
+    #[must_use]
+    pub fn windows_promised(&self, span: Span) -> f64 {
+        let world = self.world();
+        world
+            .cas
+            .iter()
+            .map(|ca| ca.books().ledger.windows(span))
+            .sum()
+    }
+
+    /// What has been learned of a CA's week.
+    #[must_use]
+    pub fn profile(&self, ca: &CaName) -> Option<Arc<Profile>> {
+        self.world().ca(ca).map(|ca| ca.profile.load_full())
+    }
+
+    fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Puts another configuration in force. Where issuers change hands, everything is summed anew
+    /// from the store; until that is done the old one answers.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`]: the old configuration stays in force.
+    pub async fn reconfigure(&self, config: Config) -> Result<(), EngineError> {
+        let mut position = self.feed.lock().await;
+        let old = self.version();
+        match self.world().reconfigured(config.clone()) {
+            Some(world) => {
+                self.world.store(Arc::new(world));
+                // After it: what is drawn meanwhile is drawn under the old policy.
+                self.world().clear_tables();
+            }
+            None => self.sum_anew(config, &mut position).await?,
+        }
+        drop(position);
+        announce(&old, 0.0);
+        announce(&self.version(), 1.0);
+        self.learn();
+        Ok(())
+    }
+
+    /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
+    /// have shown goes over, and what was written meanwhile is read before it answers.
+    async fn sum_anew(
+        &self,
+        config: Config,
+        position: &mut FeedPosition,
+    ) -> Result<(), EngineError> {
+        let now = self.now();
+        let (world, loaded) = loop {
+            let (world, mut loaded) = load(self.store(), config.clone(), self.key, now).await?;
+            // What was taken back meanwhile may have been summed: once more.
+            if self.read_feed(&world, &mut loaded).await? == Applied::Done {
+                break (world, loaded);
+            }
+        };
+        world.remember_polls(&self.world(), self.started_at, now);
+        for (ca, policy) in world.cas.iter().zip(&world.config.cas) {
+            ca.learn(policy, now);
+        }
+        // Together, with nothing to wait for in between.
+        self.world.store(Arc::new(world));
+        *position = loaded;
+        Ok(())
+    }
+
+    /// Reads the change feed to its end.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn catch_up(&self) -> Result<(), EngineError> {
+        let mut position = self.feed.lock().await;
+        let world = self.world();
+        let outcome = self.read_feed(&world, &mut position).await?;
+        if outcome == Applied::SumAnew {
+            self.sum_anew(Config::clone(&world.config), &mut position)
+                .await?;
+        }
+        self.fed_at.store(self.now().unix(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the feed from `position` on into a world, and moves `position` to its end; not where
+    /// all has to be summed anew.
+    async fn read_feed(
+        &self,
+        world: &World,
+        position: &mut FeedPosition,
+    ) -> Result<Applied, EngineError> {
+        if world.batches().open_pass() == Trust::Broken {
+            return Ok(Applied::SumAnew);
+        }
+        let mut outcome = Applied::Done;
+        let next = self
+            .store
+            .changes(*position, &mut |change| {
+                if world.apply(change) == Applied::SumAnew {
+                    outcome = Applied::SumAnew;
+                }
+            })
+            .await?;
+        world.batches().close_pass();
+        if outcome == Applied::Done {
+            *position = next;
+        }
+        Ok(outcome)
+    }
+
+    /// Learns every CA's profile anew.
+    pub fn learn(&self) {
+        let world = self.world();
+        let now = self.now();
+        for (ca, policy) in world.cas.iter().zip(&world.config.cas) {
+            ca.learn(policy, now);
+        }
+    }
+
+    /// The row of a certificate, from the store, under either of its two spellings.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
+        if let Some(certificate) = self.store.certificate(id).await? {
+            return Ok(Some(certificate));
+        }
+        match id.with_sign_octet() {
+            Some(restored) => Ok(self.store.certificate(&restored).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes certificates and what they taught; how many were there.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
+        let removed = self.store.remove(ids).await?;
+        self.catch_up().await?;
+        Ok(removed)
+    }
+
+    /// Names a certificate's successor.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn succeed(
+        &self,
+        id: &CertId,
+        successor: &Successor,
+    ) -> Result<Succession, EngineError> {
+        let Some(certificate) = self.certificate(id).await? else {
+            return Ok(Succession::Unknown);
+        };
+        let outcome = self.store.succeed(&certificate.id, successor).await?;
+        if outcome == Succession::Set {
+            let successor = Some(successor.clone());
+            let changed = Certificate {
+                successor,
+                ..certificate
+            };
+            self.world().put(&changed, Told::Newest);
+        }
+        Ok(outcome)
+    }
+
+    /// Takes a successor back; `None`: no such certificate.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, EngineError> {
+        let Some(certificate) = self.certificate(id).await? else {
+            return Ok(None);
+        };
+        let outcome = self.store.unsucceed(&certificate.id).await?;
+        if outcome == Some(true) {
+            let changed = Certificate {
+                successor: None,
+                ..certificate
+            };
+            self.world().put(&changed, Told::Newest);
+        }
+        Ok(outcome)
+    }
+
+    /// Why an observation cannot be counted: an unknown CA, too far ahead, or past the retention.
+    ///
+    /// # Errors
+    /// The rejection, if there is one.
+    pub fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
+        let world = self.world.load();
+        let now = self.now();
+        if world.ca(&observation.ca).is_none() {
+            let detail = format!("no CA is named {:?}", observation.ca.as_str());
+            return Err(Rejection::new("ca", detail));
+        }
+        let at = observation.at;
+        if at > now + OBSERVED_AHEAD_SECONDS {
+            let detail = format!("{at} is more than 5 minutes ahead of our clock ({now})");
+            return Err(Rejection::new("at", detail));
+        }
+        let kept_from = now - world.config.retention_seconds;
+        if at < kept_from {
+            let detail = format!("{at} is past the retention: kept from {kept_from}");
+            return Err(Rejection::new("at", detail));
+        }
+        Ok(())
+    }
+}
+
+/// Shows in the metrics which version is in force: 1, and 0 for one that was.
+fn announce(version: &Arc<str>, in_force: f64) {
+    metrics::gauge!("offpeak_info", "version" => version.to_string()).set(in_force);
+}
+
+/// Sums a world from the store's rows.
+async fn load(
+    store: &dyn Store,
+    config: Config,
+    key: HashKey,
+    now: Timestamp,
+) -> Result<(World, FeedPosition), EngineError> {
+    let observed_from = now - config.retention_seconds;
+    let world = World::new(config, key, now);
+    let position = store
+        .load(observed_from, &mut |change| {
+            world.apply(change);
+        })
+        .await?;
+    world.batches().close_pass();
+    Ok((world, position))
+}

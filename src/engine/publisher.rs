@@ -1,0 +1,141 @@
+//! The current documents: making them, storing them, telling whether they are fit to serve.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Engine, EngineError, Miss};
+use crate::domain::ca::CaPolicy;
+use crate::domain::documents::documents;
+use crate::domain::profile::Profile;
+use crate::domain::ranking::Times;
+use crate::domain::time::Timestamp;
+use crate::store::Publication;
+
+/// A feed not read to its end for this long makes the service degraded: it is read twice a second.
+const FEED_LATE_SECONDS: i64 = 15;
+
+/// Whether the service is fit to serve.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Readiness {
+    /// Whether it is.
+    pub ready: bool,
+    /// What is degraded, in words; empty where nothing is.
+    pub degraded: Vec<String>,
+}
+
+impl Engine {
+    /// The publication in force.
+    #[must_use]
+    pub fn publication(&self) -> Option<Arc<Publication>> {
+        self.publication.load_full()
+    }
+
+    /// The bytes of a document that an earlier publication brought, such as an immutable copy.
+    ///
+    /// # Errors
+    /// [`Miss::Busy`] where the store is away or too many look-ups are under way.
+    pub async fn earlier_document(&self, path: &str) -> Result<Option<Arc<[u8]>>, Miss> {
+        let Some(_place) = self.look_ups.place() else {
+            return Err(Miss::Busy);
+        };
+        self.store().document(path).await.map_err(|error| {
+            tracing::warn!(event = "look_up_failed", %error);
+            Miss::Busy
+        })
+    }
+
+    /// Makes a publication now, of all that was acknowledged until now, and stores it.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn publish(&self) -> Result<Arc<Publication>, EngineError> {
+        self.catch_up().await?;
+        self.learn();
+        let made = self.make();
+        let number = self.store().publish(&made, None).await?;
+        Ok(self.take(made, number.unwrap_or(0)))
+    }
+
+    /// Makes a publication where the newest is older than the interval, or there is none. Of
+    /// several processes one makes it; the others take it from the store.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn publish_if_due(&self) -> Result<(), EngineError> {
+        let current = self.publication();
+        let number = current.as_ref().map_or(0, |publication| publication.number);
+        if let Some(newer) = self.store().publication_after(number).await? {
+            self.publication.store(Some(Arc::new(newer)));
+            return Ok(());
+        }
+        let due_before = self.now() - self.config().publish_interval_seconds;
+        if current.is_some_and(|publication| publication.made_at > due_before) {
+            return Ok(());
+        }
+        self.learn();
+        let made = self.make();
+        if let Some(number) = self.store().publish(&made, Some(due_before + 1)).await? {
+            self.take(made, number);
+        }
+        Ok(())
+    }
+
+    fn take(&self, made: Publication, number: i64) -> Arc<Publication> {
+        let publication = Arc::new(Publication { number, ..made });
+        self.publication.store(Some(Arc::clone(&publication)));
+        tracing::info!(
+            event = "published",
+            number,
+            documents = publication.documents.len()
+        );
+        publication
+    }
+
+    fn make(&self) -> Publication {
+        let world = self.world();
+        let now: Timestamp = self.now();
+        let profiles: Vec<Arc<Profile>> =
+            world.cas.iter().map(|ca| ca.profile.load_full()).collect();
+        let cas: Vec<(&CaPolicy, &Profile)> = world
+            .config
+            .cas
+            .iter()
+            .zip(profiles.iter().map(AsRef::as_ref))
+            .collect();
+        let times = Times::new(now, world.config.publish_interval_seconds);
+        Publication {
+            number: 0,
+            made_at: now,
+            documents: documents(&cas, &times),
+        }
+    }
+
+    /// Whether the service is fit to serve: it has documents that can be read, and its index
+    /// follows the store.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let problem = self.publication().map_or_else(
+            || Some("nothing has been published yet".to_owned()),
+            |publication| {
+                let path = damaged(&publication)?;
+                Some(format!("the document {path} cannot be read"))
+            },
+        );
+        let ready = problem.is_none();
+        let mut degraded: Vec<String> = problem.into_iter().collect();
+        let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
+        if behind > FEED_LATE_SECONDS {
+            degraded.push(format!("the store has not been heard of for {behind} s"));
+        }
+        Readiness { ready, degraded }
+    }
+}
+
+/// The first document that is not JSON.
+fn damaged(publication: &Publication) -> Option<&str> {
+    publication
+        .documents
+        .iter()
+        .find(|(_, bytes)| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err())
+        .map(|(path, _)| path.as_str())
+}

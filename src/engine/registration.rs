@@ -1,0 +1,339 @@
+//! Registering certificates: judge, draw, store, and only then answer.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::world::{Told, World};
+use super::{Engine, EngineError};
+use crate::domain::books::{Draw, Drawn};
+use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::{Certificate, Submission, Successor};
+use crate::domain::hash::Purpose;
+use crate::domain::ledger::Booking;
+use crate::domain::observation::{Kind, Observation, Source};
+use crate::domain::report::{Rejection, Verdict};
+use crate::domain::table::{Reason, StoredTable};
+use crate::domain::time::{DAY, Timestamp};
+use crate::store::{ImportProgress, Registered, Registration};
+
+/// A source's clock may run ahead of ours by this much.
+const MOST_AHEAD_SECONDS: i64 = DAY;
+
+/// What became of a submission before the store is asked.
+enum Judged {
+    /// To be stored.
+    Drawn(Box<Certificate>, usize),
+    /// It has expired: it tells of issuance, no more.
+    Expired(Box<Observation>),
+    /// It was not taken.
+    Rejected(Rejection),
+}
+
+/// What goes to the store in one step.
+struct Step<'a> {
+    world: &'a World,
+    tables: Vec<StoredTable>,
+    numbers: HashSet<i64>,
+    successions: Vec<(CertId, Successor)>,
+    observations: Vec<Observation>,
+    certificates: Vec<Certificate>,
+    /// For each certificate, the index of its CA.
+    cas: Vec<usize>,
+    /// How many of the certificates are in memory as stored.
+    settled: usize,
+}
+
+impl<'a> Step<'a> {
+    fn new(world: &'a World) -> Self {
+        Self {
+            world,
+            tables: Vec::new(),
+            numbers: HashSet::new(),
+            successions: Vec::new(),
+            observations: Vec::new(),
+            certificates: Vec::new(),
+            cas: Vec::new(),
+            settled: 0,
+        }
+    }
+}
+
+impl Drop for Step<'_> {
+    /// What was drawn and did not come to its end leaves the ledger again: the store failed, or
+    /// whoever asked is gone and nobody drives this on. If it was stored all the same, the feed
+    /// will tell.
+    fn drop(&mut self) {
+        let drawn = self.certificates.iter().zip(&self.cas);
+        for (certificate, ca) in drawn.skip(self.settled) {
+            unbook(self.world, certificate, *ca);
+        }
+    }
+}
+
+impl Engine {
+    /// Registers certificates in one durable step; a verdict each, in order. Where `progress` is
+    /// given it is stored in the same step.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`]: nothing of this call is stored.
+    pub async fn register(
+        &self,
+        submissions: &[Submission],
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let world = self.world();
+        let now = self.now();
+        let mut step = Step::new(&world);
+        let judged: Vec<Result<Option<usize>, Rejection>> = submissions
+            .iter()
+            .map(
+                |submission| match judge(&world, submission, now, &mut step) {
+                    Judged::Drawn(certificate, ca) => {
+                        step.cas.push(ca);
+                        step.certificates.push(*certificate);
+                        Ok(Some(step.certificates.len() - 1))
+                    }
+                    Judged::Expired(observation) => {
+                        step.observations.push(*observation);
+                        Ok(None)
+                    }
+                    Judged::Rejected(rejection) => Err(rejection),
+                },
+            )
+            .collect();
+        let outcomes = self.store_step(&mut step, progress).await?;
+        Ok(judged
+            .into_iter()
+            .map(|judged| match judged {
+                Ok(None) => Verdict::Accepted,
+                Ok(Some(at)) => verdict(&step.certificates[at], &outcomes[at]),
+                Err(rejection) => Verdict::Rejected(rejection),
+            })
+            .collect())
+    }
+
+    /// Stores a step and takes its certificates into memory.
+    async fn store_step(
+        &self,
+        step: &mut Step<'_>,
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Registered>, EngineError> {
+        let nothing = step.certificates.is_empty() && step.observations.is_empty();
+        if nothing && progress.is_none() {
+            return Ok(Vec::new());
+        }
+        let registration = Registration {
+            tables: &step.tables,
+            certificates: &step.certificates,
+            successions: &step.successions,
+            observations: &step.observations,
+            progress,
+        };
+        let outcomes = self.store().register(registration).await?;
+        let world = step.world;
+        let numbers: Vec<i64> = step.tables.iter().map(|table| table.number).collect();
+        if !numbers.is_empty() {
+            for ca in &world.cas {
+                ca.books().durable(&numbers);
+            }
+        }
+        for ((certificate, ca), outcome) in step.certificates.iter().zip(&step.cas).zip(&outcomes) {
+            match outcome {
+                Registered::Existing(stored) => {
+                    unbook(world, certificate, *ca);
+                    world.put(stored, Told::Read);
+                }
+                Registered::Inserted => world.put(certificate, Told::Drawn),
+            }
+            step.settled += 1;
+        }
+        // All may have been summed anew meanwhile, from a snapshot without these.
+        let current = self.world();
+        if !Arc::ptr_eq(&current.index, &world.index) {
+            for certificate in inserted(step, &outcomes) {
+                current.put(certificate, Told::Read);
+            }
+        }
+        metrics::counter!("offpeak_certificates_registered_total")
+            .increment(inserted(step, &outcomes).count() as u64);
+        Ok(outcomes)
+    }
+}
+
+/// The certificates of a step that were new.
+fn inserted<'a>(
+    step: &'a Step<'_>,
+    outcomes: &'a [Registered],
+) -> impl Iterator<Item = &'a Certificate> {
+    step.certificates
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome == Registered::Inserted)
+        .map(|(certificate, _)| certificate)
+}
+
+fn unbook(world: &World, certificate: &Certificate, ca: usize) {
+    let booking = booking(world, certificate, ca);
+    world.cas[ca].books().ledger.unbook(&booking);
+}
+
+/// A drawn certificate as the ledger holds it.
+fn booking(world: &World, certificate: &Certificate, ca: usize) -> Booking {
+    Booking {
+        window: certificate.window,
+        issued_at: certificate.issued_at,
+        life_seconds: certificate.validity.life_seconds(),
+        follow: world.first_follow(ca, certificate),
+    }
+}
+
+fn verdict(submitted: &Certificate, outcome: &Registered) -> Verdict {
+    match outcome {
+        Registered::Existing(stored) if stored.validity == submitted.validity => Verdict::Unchanged,
+        Registered::Existing(stored) => Verdict::Rejected(Rejection::new(
+            "certId",
+            format!(
+                "registered before with other dates: {} to {}",
+                stored.validity.not_before, stored.validity.not_after
+            ),
+        )),
+        Registered::Inserted => Verdict::Accepted,
+    }
+}
+
+/// Draws a window for a submission, or says why there is none; a drawn window is in the ledger, so
+/// that the next of the same batch sees it.
+fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step<'_>) -> Judged {
+    let reject = |field: &str, detail: String| Judged::Rejected(Rejection::new(field, detail));
+    let Submission {
+        id,
+        validity,
+        replaces,
+        ..
+    } = submission;
+    let Some(ca) = world.config.ca_of(&id.key_identifier) else {
+        let detail = format!("no CA claims the issuer {}", id.key_identifier);
+        return reject("certId", detail);
+    };
+    let policy = &world.config.cas[ca];
+    if replaces.as_ref() == Some(id) {
+        return reject("replaces", "names the certificate itself".to_owned());
+    }
+    if validity.not_after < validity.not_before {
+        return reject("notAfter", "is before notBefore".to_owned());
+    }
+    let issuance = match Issuance::of(submission, policy, now) {
+        Ok(issuance) => issuance,
+        Err(rejection) => return Judged::Rejected(rejection),
+    };
+    if validity.not_after < now {
+        return Judged::Expired(Box::new(issuance.observation(policy.name.clone())));
+    }
+    let predecessor = replaces.as_ref().map(|named| as_registered(world, named));
+    let steered = predecessor.as_ref().is_some_and(|predecessor| {
+        let predecessor = world.index.fingerprint(predecessor);
+        world
+            .index
+            .get(predecessor, |entry| entry.window.contains(issuance.at))
+            .unwrap_or(false)
+    });
+    let hash = world.hash(Purpose::Window1, id);
+    let profile = world.cas[ca].profile.load();
+    let mut books = world.cas[ca].books();
+    let draw = Draw {
+        policy,
+        profile: &profile,
+        now,
+        certificates: 1,
+    };
+    let Drawn {
+        window,
+        basis,
+        table,
+        reason,
+    } = match books.draw(draw, *validity, issuance.at, hash) {
+        Ok(drawn) => drawn,
+        Err(error) => return reject("notAfter", error.to_string()),
+    };
+    let certificate = Certificate {
+        id: id.clone(),
+        validity: *validity,
+        issued_at: issuance.at,
+        hour_known: issuance.hour_known,
+        steered,
+        registered_at: now,
+        window,
+        basis,
+        successor: None,
+    };
+    books.ledger.book(&booking(world, &certificate, ca));
+    drop(books);
+    if let Some(table) = table
+        && step.numbers.insert(table.number)
+    {
+        if reason == Some(Reason::NothingOpen) {
+            tracing::warn!(event = "nothing_open", ca = %policy.name, table = table.number);
+        }
+        step.tables.push(table);
+    }
+    if let Some(predecessor) = predecessor {
+        step.successions
+            .push((predecessor, Successor::By(id.clone())));
+    }
+    Judged::Drawn(Box::new(certificate), ca)
+}
+
+/// The CertID under which a certificate is registered that somebody names: clients that drop a
+/// serial's sign octet from URLs drop it from `replaces` as well.
+fn as_registered(world: &World, named: &CertId) -> CertId {
+    let is_there = |id: &CertId| {
+        let fingerprint = world.index.fingerprint(id);
+        world.index.get(fingerprint, |_| ()).is_some()
+    };
+    match named.with_sign_octet() {
+        Some(restored) if !is_there(named) && is_there(&restored) => restored,
+        _ => named.clone(),
+    }
+}
+
+/// When a certificate was issued, as far as its source knows.
+struct Issuance {
+    at: Timestamp,
+    hour_known: bool,
+}
+
+impl Issuance {
+    /// As the source says; else `notBefore` + the CA's backdating, whose hour means nothing where
+    /// `notBefore` is exactly midnight. Never later than now: what is ahead of our clock was
+    /// issued by another clock.
+    fn of(submission: &Submission, policy: &CaPolicy, now: Timestamp) -> Result<Self, Rejection> {
+        match submission.issued_at {
+            Some(at) if at > now + MOST_AHEAD_SECONDS => Err(Rejection::new(
+                "issuedAt",
+                format!("{at} is more than a day ahead of our clock ({now})"),
+            )),
+            Some(at) => Ok(Self {
+                at: at.min(now),
+                hour_known: true,
+            }),
+            None => Ok(Self {
+                at: (submission.validity.not_before + policy.backdate_seconds).min(now),
+                hour_known: submission.validity.not_before.second_of_day() != 0,
+            }),
+        }
+    }
+
+    fn observation(&self, ca: CaName) -> Observation {
+        let (at, seconds) = if self.hour_known {
+            (self.at - self.at.second_of_day() % 60, 60)
+        } else {
+            (self.at - self.at.second_of_day(), 86_400)
+        };
+        Observation {
+            seconds,
+            ca,
+            ..Observation::plain(at, Source::Registrations, Kind::Issued, 1)
+        }
+    }
+}

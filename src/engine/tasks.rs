@@ -1,0 +1,116 @@
+//! What the engine does by itself, at its own pace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+use crate::domain::ca::CaName;
+use crate::domain::certid::KeyIdentifier;
+use crate::domain::number::real_len;
+use crate::domain::time::DAY;
+use crate::store::StoreError;
+
+/// What another process wrote is seen within a second: the feed is read twice in one.
+const FEED_EVERY: Duration = Duration::from_millis(500);
+/// The profile is a matter of weeks; a minute keeps its newest hour in sight.
+const LEARN_EVERY: Duration = Duration::from_mins(1);
+/// Evidence of polls moves the forecast, not answers.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
+/// What another process published is served within a second, as the feed is.
+const PUBLISH_EVERY: Duration = FEED_EVERY;
+/// Expired certificates are purged in steps of this many rows …
+const PURGE_ROWS: u32 = 2_000;
+/// … one step at a time, so that registrations get in between: 10 million certificates of 90 days
+/// expire at 77 a minute and 1.3 a second; 400 a second leave room for a CA a hundred times that.
+const PURGE_EVERY: Duration = Duration::from_secs(5);
+/// Old observations and tables.
+const RETIRE_EVERY: Duration = Duration::from_hours(1);
+/// Expired certificates are answered for this long after they expired.
+const EXPIRED_ANSWERED_SECONDS: i64 = DAY;
+/// A batch of observations left open for this long was left by a process that died.
+const BATCH_OPEN_SECONDS: i64 = DAY;
+/// Idempotency keys are kept for this long.
+const KEYS_SECONDS: i64 = 7 * DAY;
+
+impl Engine {
+    /// Follows the change feed, learns, sweeps, publishes and purges, until it is dropped. A task
+    /// that fails is logged and tried again at its next turn.
+    pub async fn run(self: Arc<Self>) {
+        tokio::join!(
+            self.every("feed", FEED_EVERY, || self.catch_up()),
+            self.every("learn", LEARN_EVERY, || self.learn_aside()),
+            self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
+            self.every("publish", PUBLISH_EVERY, || self.publish_if_due()),
+            self.every("purge", PURGE_EVERY, || self.purge()),
+            self.every("retire", RETIRE_EVERY, || self.retire()),
+        );
+    }
+
+    async fn every<F, E>(&self, task: &'static str, period: Duration, mut step: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<(), E>>,
+        E: std::fmt::Display,
+    {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = step().await {
+                tracing::warn!(event = "task_failed", task, %error);
+                metrics::counter!("offpeak_task_failures_total", "task" => task).increment(1);
+            }
+        }
+    }
+
+    /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
+    async fn learn_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
+        let engine = Arc::clone(self);
+        tokio::task::spawn_blocking(move || engine.learn()).await
+    }
+
+    async fn sweep_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
+        let engine = Arc::clone(self);
+        tokio::task::spawn_blocking(move || engine.sweep()).await
+    }
+
+    /// Takes what polls have shown into the forecast, and drops from memory what has expired.
+    pub fn sweep(&self) {
+        let now = self.now();
+        self.world()
+            .sweep(self.started_at, now, now - EXPIRED_ANSWERED_SECONDS);
+        metrics::gauge!("offpeak_certificates_indexed").set(real_len(self.certificates_indexed()));
+    }
+
+    /// Removes one step's worth of expired certificates from the store.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn purge(&self) -> Result<(), StoreError> {
+        let before = self.now() - EXPIRED_ANSWERED_SECONDS;
+        let world = self.world();
+        let ca_of = |issuer: &KeyIdentifier| {
+            world
+                .config
+                .ca_of(issuer)
+                .map_or_else(CaName::default, |at| world.config.cas[at].name.clone())
+        };
+        let purged = self
+            .store()
+            .purge_expired(before, PURGE_ROWS, &ca_of)
+            .await?;
+        if purged > 0 {
+            tracing::info!(event = "purged", certificates = purged);
+        }
+        Ok(())
+    }
+
+    async fn retire(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let kept_from = now - self.config().retention_seconds;
+        self.world().trim(kept_from);
+        self.store().sweep_tables(now).await?;
+        self.store()
+            .sweep_observations(kept_from, now - BATCH_OPEN_SECONDS, now - KEYS_SECONDS)
+            .await
+    }
+}

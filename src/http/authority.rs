@@ -1,0 +1,136 @@
+//! Who may use the admin listener: bearer tokens (RFC 6750), known by their SHA-256 alone.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use sha2::{Digest as _, Sha256};
+
+use super::problem::Problem;
+use crate::config::{Scope, Token};
+use crate::engine::Engine;
+
+/// The layer around a route that needs `scope`.
+pub(super) async fn admit(
+    State((engine, scope)): State<(Arc<Engine>, Scope)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    judge(request.headers(), scope, &engine.config().tokens)?;
+    Ok(next.run(request).await)
+}
+
+fn judge(request: &HeaderMap, scope: Scope, tokens: &[Token]) -> Result<(), Problem> {
+    let Some(presented) = bearer(request) else {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "no token came: send `Authorization: Bearer` and a token; `offpeak token new` makes one",
+        ));
+    };
+    let Some(token) = known(tokens, presented) else {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the token is not known: the configuration has no [[token]] with its SHA-256",
+        ));
+    };
+    if token.scopes.contains(&scope) || token.scopes.contains(&Scope::Admin) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        format!(
+            "the token {:?} lacks the scope {:?}",
+            token.name,
+            scope.name()
+        ),
+    ))
+}
+
+/// The token of the request. The scheme's name has no case (RFC 9110 section 11.1).
+fn bearer(request: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = request
+        .get(header::AUTHORIZATION)?
+        .as_bytes()
+        .split_at_checked(b"Bearer ".len())?;
+    scheme
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then(|| token.trim_ascii())
+}
+
+/// The configured token that was presented. Every hash is compared to its end, so that the time
+/// taken says nothing; it would say nothing useful anyway, being about a hash.
+fn known<'a>(tokens: &'a [Token], presented: &[u8]) -> Option<&'a Token> {
+    let presented = Sha256::digest(presented);
+    tokens.iter().fold(None, |found, token| {
+        let difference = token
+            .sha256
+            .iter()
+            .zip(presented.iter())
+            .fold(0, |difference, (a, b)| difference | (a ^ b));
+        if difference == 0 { Some(token) } else { found }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn token(text: &str, scopes: &[Scope]) -> Token {
+        Token {
+            name: format!("the one with {text}"),
+            sha256: Sha256::digest(text).into(),
+            scopes: scopes.to_vec(),
+        }
+    }
+
+    fn verdict(authorization: Option<&'static str>, scope: Scope) -> String {
+        let tokens = [
+            token("in", &[Scope::Ingest]),
+            token("all", &[Scope::Admin]),
+            token("none", &[]),
+        ];
+        let mut request = HeaderMap::new();
+        if let Some(authorization) = authorization {
+            request.insert(
+                header::AUTHORIZATION,
+                HeaderValue::from_static(authorization),
+            );
+        }
+        match judge(&request, scope, &tokens) {
+            Ok(()) => "in".to_owned(),
+            Err(problem) => format!("{problem:?}"),
+        }
+    }
+
+    #[test]
+    fn tokens_open_their_scopes() {
+        for (authorization, scope, want) in [
+            (None, Scope::Ingest, "401"),
+            (Some("Bearer wrong"), Scope::Ingest, "401"),
+            (Some("Bearer "), Scope::Ingest, "401"),
+            (Some("Basic in"), Scope::Ingest, "401"),
+            (Some("in"), Scope::Ingest, "401"),
+            (Some("Bearer in"), Scope::Ingest, "in"),
+            (Some("bearer in"), Scope::Ingest, "in"),
+            (
+                Some("Bearer in"),
+                Scope::Admin,
+                r#"lacks the scope \"admin\""#,
+            ),
+            (Some("Bearer all"), Scope::Ingest, "in"),
+            (Some("Bearer all"), Scope::Admin, "in"),
+            (
+                Some("Bearer none"),
+                Scope::Ingest,
+                r#"lacks the scope \"ingest\""#,
+            ),
+        ] {
+            let got = verdict(authorization, scope);
+            assert!(got.contains(want), "{authorization:?} {scope:?}: {got}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Request bodies: streamed, or small and read whole; never waited for without end.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::problem::{Excess, Problem};
+use crate::domain::report::Report;
+
+/// The longest wait for the next piece of a body. A client that is alive sends within seconds; one
+/// that is gone without a word must not hold a connection for ever.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// The most bytes of a body that is read whole: the longest CertID and the longest order URL
+/// together take about 2 KiB.
+pub(super) const MOST_JSON_BYTES: u64 = 64 * 1_024;
+
+/// The body, piece by piece, as it comes.
+pub(super) fn pieces(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+    let pieces = body.into_data_stream();
+    Box::pin(futures_util::stream::unfold(pieces, |mut pieces| async {
+        let piece = match timeout(LONGEST_PAUSE, pieces.next()).await {
+            Ok(piece) => piece?.map_err(io::Error::other),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        Some((piece, pieces))
+    }))
+}
+
+/// What the body says that it is; empty where it does not say.
+pub(super) fn content_type(headers: &HeaderMap) -> &str {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The answer to a bulk request.
+pub(super) fn report(report: &Report) -> Result<impl IntoResponse + use<>, Problem> {
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((content_type, written(report)?))
+}
+
+/// A value as JSON.
+pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(event = "request_failed", %error);
+        Problem::internal()
+    })
+}
+
+/// The whole of a body that is JSON and short.
+pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let essence = content_type(headers).split(';').next().unwrap_or_default();
+    if !essence.trim().eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body's Content-Type has to be application/json",
+        ));
+    }
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Some(current) = announced.filter(|length| *length > MOST_JSON_BYTES) {
+        return Err(too_long(current));
+    }
+    let mut pieces = pieces(body);
+    let mut whole = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Problem::broken_off(&error))?;
+        whole.extend_from_slice(&piece);
+        if whole.len() as u64 > MOST_JSON_BYTES {
+            return Err(too_long(whole.len() as u64));
+        }
+    }
+    Ok(whole.into())
+}
+
+fn too_long(current: u64) -> Problem {
+    Problem::over(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        Excess {
+            what: "the body",
+            limit: MOST_JSON_BYTES,
+            current,
+            unit: "bytes",
+            remedy: "send one JSON object for one certificate",
+        },
+    )
+}

@@ -1,0 +1,175 @@
+//! HTTP: the public listener and the admin listener. This file is the whole route table.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use crate::config::Scope;
+use crate::engine::Engine;
+use crate::telemetry::Metrics;
+
+mod authority;
+mod body;
+mod certificates;
+mod conditional;
+mod directory;
+mod documents;
+mod health;
+mod observations;
+mod observe;
+mod page;
+mod problem;
+mod publications;
+mod query;
+mod renewal_info;
+mod replaced;
+mod serve;
+mod subject;
+
+pub use serve::{Limits, serve};
+
+use problem::Problem;
+
+/// One method of one path, and what answers it. `GET` answers `HEAD` too.
+#[derive(Clone, Copy, Debug)]
+pub struct Route<S: 'static> {
+    /// The method.
+    pub method: &'static str,
+    /// The path; a part in braces stands for any one segment.
+    pub path: &'static str,
+    /// What a token must open to get in; `None`: none is needed. A token with [`Scope::Admin`]
+    /// opens everything.
+    pub scope: Option<Scope>,
+    handler: fn() -> MethodRouter<S>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $scope:expr, $handler:path;)*) => {
+        &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            scope: $scope,
+            handler: || on(MethodFilter::$method, $handler),
+        }),*]
+    };
+}
+
+/// The public listener.
+pub const PUBLIC: &[Route<Public>] = routes! {
+    GET     "/"                           None, page::index;
+    GET     "/page.css"                   None, page::style;
+    GET     "/page.js"                    None, page::script;
+    GET     "/openapi.yaml"               None, page::openapi;
+    GET     "/directory"                  None, directory::show;
+    GET     "/renewal-info/{certid}"      None, renewal_info::show;
+    OPTIONS "/renewal-info/{certid}"      None, renewal_info::options;
+    GET     "/ranking.json"               None, documents::show;
+    GET     "/ca/{ca}/ranking.json"       None, documents::show;
+    GET     "/r/{sha256}/ranking.json"    None, documents::show;
+    GET     "/schema/ranking-1.json"      None, documents::show;
+};
+
+/// The admin listener.
+pub const ADMIN: &[Route<Admin>] = routes! {
+    GET     "/healthz"                            None,                health::alive;
+    GET     "/readyz"                             None,                health::ready;
+    GET     "/metrics"                            None,                health::metrics;
+    POST    "/v1/certificates"                    Some(Scope::Ingest), certificates::register;
+    GET     "/v1/certificates"                    Some(Scope::Ingest), certificates::list;
+    GET     "/v1/certificates/{certid}"           Some(Scope::Ingest), certificates::explain;
+    DELETE  "/v1/certificates/{certid}"           Some(Scope::Admin),  certificates::remove;
+    POST    "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::set;
+    DELETE  "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::unset;
+    POST    "/v1/observations"                    Some(Scope::Ingest), observations::count;
+    POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
+};
+
+/// What the public listener's handlers work with.
+#[derive(Clone, Debug)]
+pub struct Public {
+    engine: Arc<Engine>,
+    bound: SocketAddr,
+    documents: Arc<documents::Documents>,
+}
+
+/// What the admin listener's handlers work with.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    engine: Arc<Engine>,
+    metrics: Metrics,
+}
+
+/// The public listener's router. `bound` is where it listens: the base URL where none is
+/// configured.
+pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> Router {
+    let state = Public {
+        engine: Arc::clone(&engine),
+        bound,
+        documents: Arc::default(),
+    };
+    finished(
+        PUBLIC
+            .iter()
+            .fold(Router::new(), |router, route| {
+                router.route(route.path, (route.handler)())
+            })
+            .with_state(state),
+        engine,
+    )
+}
+
+/// The admin listener's router. `metrics` is what `/metrics` shows.
+pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> Router {
+    let state = Admin {
+        engine: Arc::clone(&engine),
+        metrics,
+    };
+    finished(
+        ADMIN
+            .iter()
+            .fold(Router::new(), |router, route| {
+                let handler = match route.scope {
+                    Some(scope) => (route.handler)().route_layer(from_fn_with_state(
+                        (Arc::clone(&engine), scope),
+                        authority::admit,
+                    )),
+                    None => (route.handler)(),
+                };
+                router.route(route.path, handler)
+            })
+            .with_state(state),
+        engine,
+    )
+}
+
+/// What both listeners have: answers for what no route takes, and the layer around everything.
+fn finished(router: Router, engine: Arc<Engine>) -> Router {
+    router
+        .fallback(lost)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(engine, observe::observe))
+}
+
+async fn lost(uri: Uri) -> Problem {
+    if renewal_info::owns(uri.path()) {
+        renewal_info::astray(uri.path())
+    } else {
+        Problem::missing("no such resource; /openapi.yaml on the public listener names all")
+    }
+}
+
+async fn wrong_method(uri: Uri) -> Problem {
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "the resource does not take this method; `Allow` names those that it takes",
+    );
+    if renewal_info::owns(uri.path()) {
+        problem.acme()
+    } else {
+        problem
+    }
+}

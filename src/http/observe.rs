@@ -1,0 +1,103 @@
+//! What every answer has in common: the version, the metrics, the line in the log, and that a
+//! defect in one handler is one 500.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+
+use super::problem::Problem;
+use super::renewal_info;
+use crate::engine::Engine;
+
+/// When to come back after a 503 outside of `/renewal-info`: a database that restarts takes some
+/// seconds, and those who hand things in are few.
+const BUSY_RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+
+/// The layer around both routers.
+pub(super) async fn observe(
+    State(engine): State<Arc<Engine>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let method = method_label(request.method());
+    let uri = request.uri().clone();
+    let is_renewal_info = renewal_info::owns(uri.path());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            // The panic has been logged where it happened.
+            if is_renewal_info {
+                Problem::internal().acme().into_response()
+            } else {
+                Problem::internal().into_response()
+            }
+        });
+    let status = response.status();
+    let headers = response.headers_mut();
+    if is_renewal_info {
+        renewal_info::equip(headers, || retry_after_seconds(&engine, status));
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, BUSY_RETRY_AFTER);
+    }
+    if let Ok(server) = HeaderValue::try_from(format!("offpeak/{}", engine.version())) {
+        headers.insert(header::SERVER, server);
+    }
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let route = match &route {
+        Some(route) => route.as_str(),
+        None if is_renewal_info => renewal_info::PATH,
+        None => "none",
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    let labels = [
+        ("route", route.to_owned()),
+        ("method", method.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    metrics::counter!("offpeak_http_requests_total", &labels).increment(1);
+    metrics::histogram!("offpeak_http_request_duration_seconds", &labels).record(seconds);
+    tracing::debug!(
+        method,
+        path = uri.path(),
+        status = status.as_u16(),
+        seconds,
+        "answered"
+    );
+    response
+}
+
+/// When to ask again for a `renewalInfo` that could not be given: soon where that is our fault.
+fn retry_after_seconds(engine: &Engine, status: StatusCode) -> i64 {
+    if status.is_server_error() {
+        engine.retry_after_busy_seconds()
+    } else {
+        engine.retry_after_unknown_seconds()
+    }
+}
+
+/// The methods that mean something here; one name for all others, since a label must not take
+/// whatever a client makes up.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::DELETE => "DELETE",
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        _ => "other",
+    }
+}

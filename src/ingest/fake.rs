@@ -1,0 +1,143 @@
+//! A registry in memory that can crash before or after any of its durable steps.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+
+use super::register::Registry;
+use crate::domain::certid::CertId;
+use crate::domain::certificate::{Basis, Certificate, Submission};
+use crate::domain::report::{Rejection, Verdict};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::EngineError;
+use crate::store::ImportProgress;
+
+/// 2026-11-21T00:00:00Z: where the fake's clock starts.
+pub(super) const NOW: i64 = 1_795_219_200;
+
+/// When a call to `register` fails: as a process that was killed there would see it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Crash {
+    /// After the n-th step became durable.
+    After(usize),
+    /// Before the n-th step became durable.
+    Before(usize),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) rows: HashMap<CertId, Certificate>,
+    pub(super) progress: HashMap<[u8; 32], ImportProgress>,
+    /// How often an expired certificate was counted.
+    pub(super) expired: HashMap<CertId, u64>,
+    /// How many submissions each call brought.
+    pub(super) calls: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct FakeRegistry {
+    pub(super) state: Mutex<State>,
+    pub(super) crash: Mutex<Option<Crash>>,
+    seconds: AtomicI64,
+}
+
+fn crashed() -> EngineError {
+    EngineError::Corrupt {
+        what: "process",
+        detail: "killed".to_owned(),
+    }
+}
+
+impl State {
+    fn judge(&mut self, submission: &Submission, now: Timestamp) -> Verdict {
+        let validity = submission.validity;
+        if validity.not_after < now {
+            *self.expired.entry(submission.id.clone()).or_default() += 1;
+            return Verdict::Accepted;
+        }
+        if validity.life_seconds() < 600 {
+            return Verdict::Rejected(Rejection::new("notAfter", "under ten minutes of life"));
+        }
+        match self.rows.get(&submission.id) {
+            Some(row) if row.validity == validity => Verdict::Unchanged,
+            Some(_) => Verdict::Rejected(Rejection::new("certId", "registered with other dates")),
+            None => {
+                self.rows
+                    .insert(submission.id.clone(), certificate(submission, now));
+                Verdict::Accepted
+            }
+        }
+    }
+}
+
+fn certificate(submission: &Submission, now: Timestamp) -> Certificate {
+    let window = Span { from: now, to: now };
+    Certificate {
+        id: submission.id.clone(),
+        validity: submission.validity,
+        issued_at: submission.validity.not_before,
+        hour_known: true,
+        steered: false,
+        registered_at: now,
+        window,
+        basis: Basis::Span(window),
+        successor: None,
+    }
+}
+
+#[async_trait]
+impl Registry for FakeRegistry {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(NOW + self.seconds.load(Ordering::SeqCst))
+    }
+
+    async fn register(
+        &self,
+        submissions: &[Submission],
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let now = self.now();
+        self.seconds.fetch_add(1, Ordering::SeqCst);
+        let mut state = self.state.lock().unwrap();
+        state.calls.push(submissions.len());
+        let crash = *self.crash.lock().unwrap();
+        if crash == Some(Crash::Before(state.calls.len())) {
+            return Err(crashed());
+        }
+        let verdicts = submissions
+            .iter()
+            .map(|submission| state.judge(submission, now))
+            .collect();
+        if let Some(progress) = progress {
+            state.progress.insert(progress.sha256, progress.clone());
+        }
+        if crash == Some(Crash::After(state.calls.len())) {
+            return Err(crashed());
+        }
+        Ok(verdicts)
+    }
+
+    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
+        Ok(self.state.lock().unwrap().rows.get(id).cloned())
+    }
+
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
+        let mut state = self.state.lock().unwrap();
+        let removed = ids.iter().filter(|id| state.rows.remove(id).is_some());
+        Ok(removed.count() as u64)
+    }
+
+    async fn import_progress(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<Option<ImportProgress>, EngineError> {
+        Ok(self.state.lock().unwrap().progress.get(sha256).cloned())
+    }
+
+    async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, EngineError> {
+        let mut state = self.state.lock().unwrap();
+        Ok(state.progress.remove(sha256).is_some())
+    }
+}

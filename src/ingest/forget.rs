@@ -1,0 +1,147 @@
+//! A wrong import, taken back.
+
+use std::pin::pin;
+
+use futures_util::StreamExt;
+
+use super::decode::Item;
+use super::error::Done;
+use super::import::Kept;
+use super::register::{PIECE_OCTETS, Registry, Step};
+use super::{CertificateFormat, IngestError, KnownFile};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::Submission;
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, EngineError};
+
+/// What was taken back with a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Forgotten {
+    /// Its certificates.
+    Certificates {
+        /// Certificates removed.
+        removed: u64,
+        /// Certificates left: registered before the import, or with other dates than the file's.
+        left: u64,
+        /// Certificates of the file that were not there: expired ones, mostly.
+        absent: u64,
+    },
+    /// Nothing: the file was never imported.
+    Nothing,
+    /// Its observations.
+    Observations,
+}
+
+/// Takes back what `file` brought in, and only that: a certificate that was registered before the
+/// import, or whose dates are not the file's, stays. Broken off, it can be run again.
+///
+/// # Errors
+/// [`IngestError`]; `format` is asked for where certificates were imported.
+pub async fn forget(
+    engine: &Engine,
+    file: &KnownFile,
+    format: Option<CertificateFormat>,
+) -> Result<Forgotten, IngestError> {
+    forget_in(engine, file, format).await
+}
+
+#[derive(Default)]
+struct Counts {
+    removed: u64,
+    left: u64,
+    absent: u64,
+}
+
+pub(super) async fn forget_in<R: Registry>(
+    registry: &R,
+    file: &KnownFile,
+    format: Option<CertificateFormat>,
+) -> Result<Forgotten, IngestError> {
+    let progress = registry
+        .import_progress(&file.sha256)
+        .await
+        .map_err(failed)?;
+    let (Some(progress), Some(format)) = (progress, format) else {
+        let was_known = registry.forget_file(&file.sha256).await.map_err(failed)?;
+        return Ok(if was_known {
+            Forgotten::Observations
+        } else {
+            Forgotten::Nothing
+        });
+    };
+    let since = Kept::of(&progress).map_err(failed)?.started_at();
+    let mut counts = Counts::default();
+    let mut decoder = format.decoder();
+    let mut items = Vec::new();
+    let mut step = Step::default();
+    let mut chunks = pin!(file.bytes_from(0));
+    while let Some(chunk) = chunks.next().await {
+        for piece in chunk?.chunks(PIECE_OCTETS) {
+            decoder.push(piece, &mut items);
+            for item in brought_in(&mut items, progress.offset) {
+                step.add(item);
+                if step.is_full() {
+                    remove(registry, &mut step, since, &mut counts).await?;
+                }
+            }
+        }
+    }
+    decoder.finish(&mut items);
+    brought_in(&mut items, progress.offset).for_each(|item| step.add(item));
+    remove(registry, &mut step, since, &mut counts).await?;
+    registry.forget_file(&file.sha256).await.map_err(failed)?;
+    let Counts {
+        removed,
+        left,
+        absent,
+    } = counts;
+    Ok(Forgotten::Certificates {
+        removed,
+        left,
+        absent,
+    })
+}
+
+/// What a broken-off import did not reach, it did not bring in.
+fn brought_in(
+    items: &mut Vec<Item<Submission>>,
+    offset: u64,
+) -> impl Iterator<Item = Item<Submission>> {
+    items
+        .drain(..)
+        .filter(move |item| item.next.offset <= offset)
+}
+
+async fn remove<R: Registry>(
+    registry: &R,
+    step: &mut Step,
+    since: Timestamp,
+    counts: &mut Counts,
+) -> Result<(), IngestError> {
+    let step = std::mem::take(step);
+    let mut ids: Vec<CertId> = Vec::new();
+    for submission in &step.submissions {
+        let row = registry.certificate(&submission.id).await.map_err(failed)?;
+        match row {
+            None => counts.absent += 1,
+            Some(row) if row.validity == submission.validity && row.registered_at >= since => {
+                ids.push(row.id);
+            }
+            Some(_) => counts.left += 1,
+        }
+    }
+    let removed = if ids.is_empty() {
+        0
+    } else {
+        registry.remove(&ids).await.map_err(failed)?
+    };
+    counts.removed += removed;
+    Ok(())
+}
+
+fn failed(source: EngineError) -> IngestError {
+    IngestError::Engine {
+        done: Box::new(Done::default()),
+        source,
+    }
+}

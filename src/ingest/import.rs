@@ -1,0 +1,324 @@
+//! A file of certificates into the registry, resumable: after a crash at any moment the next run
+//! goes on behind the last durable step, and its report covers the whole file.
+//!
+//! A step stores its certificates and the file's progress in one transaction. What became of the
+//! step's records is known only after that, so the stored report ends before the step. A run that
+//! goes on judges the records of the last durable step again, without counting any of them twice.
+
+use std::collections::HashSet;
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::decode::{Item, Position};
+use super::error::Done;
+use super::register::{PIECE_OCTETS, Registry, Step};
+use super::{CertificateFormat, IngestError, KnownFile};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::Submission;
+use crate::domain::report::{Report, Verdict};
+use crate::domain::time::{MINUTE, Timestamp};
+use crate::engine::{Engine, EngineError};
+use crate::store::ImportProgress;
+
+/// Is told how an import goes on.
+pub trait Watch: Send {
+    /// A record was judged.
+    fn judged(&mut self, line: u64, verdict: &Verdict);
+    /// Everything before `at` is durable and judged.
+    fn reached(&mut self, at: Position);
+    /// An earlier run was broken off; this one judges the records from `at` on.
+    fn resumed(&mut self, at: Position);
+}
+
+/// Imports the certificates of a file. A file that was imported to its end before brings in what
+/// has been taken out since, and changes nothing else.
+///
+/// # Errors
+/// [`IngestError`]; running it again goes on where this run ended.
+pub async fn import(
+    engine: &Engine,
+    file: &KnownFile,
+    format: CertificateFormat,
+    watch: &mut dyn Watch,
+) -> Result<Report, IngestError> {
+    import_in(engine, file, format, watch).await
+}
+
+/// What is kept as an import's report in [`ImportProgress`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Kept {
+    /// When the import began, in Unix seconds: what it registered is no older.
+    started_at: i64,
+    /// When the last durable step was taken, in Unix seconds.
+    step_at: i64,
+    /// Up to where the report goes.
+    judged: Position,
+    report: Report,
+}
+
+impl Kept {
+    const fn starting(now: Timestamp) -> Self {
+        Self {
+            started_at: now.unix(),
+            step_at: now.unix(),
+            judged: Position { offset: 0, line: 0 },
+            report: Report {
+                accepted: 0,
+                unchanged: 0,
+                rejected: 0,
+                errors: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) fn of(progress: &ImportProgress) -> Result<Self, EngineError> {
+        serde_json::from_str(&progress.report).map_err(|error| corrupt(&error))
+    }
+
+    pub(super) const fn started_at(&self) -> Timestamp {
+        Timestamp::from_unix(self.started_at)
+    }
+
+    /// Whether the run that took the last step also told its report. An import of a single step is
+    /// not marked so: there is nothing before it to be told.
+    const fn is_told(&self, progress: &ImportProgress) -> bool {
+        progress.complete && (self.judged.offset == 0 || self.judged.offset == progress.offset)
+    }
+}
+
+/// What is done with the records of the current step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// The file is known to its end: what is missing is registered, nothing is counted.
+    Again,
+    /// A crashed run's last durable step, up to this offset: it is judged, not counted.
+    Judging(u64),
+    /// They are registered, with the file's progress.
+    Taking,
+}
+
+struct Import<'a, R> {
+    registry: &'a R,
+    file: &'a KnownFile,
+    watch: &'a mut dyn Watch,
+    kept: Kept,
+    phase: Phase,
+    step: Step,
+}
+
+pub(super) async fn import_in<R: Registry>(
+    registry: &R,
+    file: &KnownFile,
+    format: CertificateFormat,
+    watch: &mut dyn Watch,
+) -> Result<Report, IngestError> {
+    let now = registry.now();
+    let (kept, phase) = begin(registry, file, now)
+        .await
+        .map_err(|source| IngestError::Engine {
+            done: Box::default(),
+            source,
+        })?;
+    let mut import = Import {
+        registry,
+        file,
+        watch,
+        kept,
+        phase,
+        step: Step::default(),
+    };
+    let end = import.read(format).await?;
+    import.end(end).await?;
+    Ok(import.kept.report)
+}
+
+async fn begin<R: Registry>(
+    registry: &R,
+    file: &KnownFile,
+    now: Timestamp,
+) -> Result<(Kept, Phase), EngineError> {
+    let Some(progress) = registry.import_progress(&file.sha256).await? else {
+        return Ok((Kept::starting(now), Phase::Taking));
+    };
+    let kept = Kept::of(&progress)?;
+    Ok(if kept.is_told(&progress) {
+        (Kept::starting(now), Phase::Again)
+    } else {
+        (kept, Phase::Judging(progress.offset))
+    })
+}
+
+impl<R: Registry> Import<'_, R> {
+    /// Takes every full step; where the file ends.
+    async fn read(&mut self, format: CertificateFormat) -> Result<Position, IngestError> {
+        let mut decoder = format.decoder();
+        let mut items = Vec::new();
+        let from = self.kept.judged;
+        if from.offset > 0 {
+            if format == CertificateFormat::Csv {
+                decoder.push(self.file.header(), &mut items);
+                items.clear();
+            }
+            decoder.resume(from);
+            self.watch.resumed(from);
+        }
+        let mut chunks = pin!(self.file.bytes_from(from.offset));
+        while let Some(chunk) = chunks.next().await {
+            for piece in chunk?.chunks(PIECE_OCTETS) {
+                decoder.push(piece, &mut items);
+                self.add(&mut items).await?;
+            }
+        }
+        let end = decoder.finish(&mut items);
+        self.add(&mut items).await?;
+        Ok(end)
+    }
+
+    async fn add(&mut self, items: &mut Vec<Item<Submission>>) -> Result<(), IngestError> {
+        for item in items.drain(..) {
+            let next = item.next;
+            self.step.add(item);
+            let is_over = match self.phase {
+                Phase::Again | Phase::Taking => self.step.is_full(),
+                Phase::Judging(until) => next.offset >= until,
+            };
+            if is_over {
+                self.over(next, Completeness::Partial).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, end: Position) -> Result<(), IngestError> {
+        if end.offset != self.file.octets || !self.file.is_unchanged().await? {
+            return Err(IngestError::Changed);
+        }
+        if let Phase::Judging(_) = self.phase {
+            self.over(end, Completeness::Partial).await?;
+        }
+        let from = self.kept.judged;
+        self.over(end, Completeness::Whole).await?;
+        if self.phase == Phase::Taking && from.offset > 0 && from != end {
+            // Says that the report was told: the next run begins anew.
+            self.over(end, Completeness::Whole).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the current step at `at`.
+    async fn over(&mut self, at: Position, completeness: Completeness) -> Result<(), IngestError> {
+        let step = std::mem::take(&mut self.step);
+        let judged = match self.phase {
+            Phase::Again if step.is_empty() => Ok(Vec::new()),
+            Phase::Again => self.without_counting(&step, Verdict::Unchanged).await,
+            Phase::Judging(_) => self.judge_again(&step).await,
+            Phase::Taking => self.take(&step, at, completeness).await,
+        };
+        let judged = match judged {
+            Ok(judged) => judged,
+            Err(source) => {
+                return Err(IngestError::Engine {
+                    done: Box::new(Done {
+                        line: self.kept.judged.line,
+                        report: self.kept.report.clone(),
+                    }),
+                    source,
+                });
+            }
+        };
+        for (line, verdict) in step.verdicts(judged) {
+            self.watch.judged(line, &verdict);
+            self.kept.report.add(line, verdict);
+        }
+        self.kept.judged = at;
+        self.watch.reached(at);
+        if let Phase::Judging(_) = self.phase {
+            self.phase = Phase::Taking;
+        }
+        Ok(())
+    }
+
+    /// Registers the step and stores with it how far the file has come.
+    async fn take(
+        &mut self,
+        step: &Step,
+        at: Position,
+        completeness: Completeness,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        self.kept.step_at = self.registry.now().unix();
+        let progress = ImportProgress {
+            sha256: self.file.sha256,
+            offset: at.offset,
+            line: at.line,
+            complete: completeness == Completeness::Whole,
+            report: serde_json::to_string(&self.kept).map_err(|error| corrupt(&error))?,
+        };
+        self.registry
+            .register(&step.submissions, Some(&progress))
+            .await
+    }
+
+    /// What became of a durable step whose verdicts were lost: what is registered since the step is
+    /// what it accepted.
+    async fn judge_again(&self, step: &Step) -> Result<Vec<Verdict>, EngineError> {
+        let mut judged = self.without_counting(step, Verdict::Accepted).await?;
+        let step_at = Timestamp::from_unix(self.kept.step_at);
+        let mut seen: HashSet<&CertId> = HashSet::new();
+        for (submission, verdict) in step.submissions.iter().zip(&mut judged) {
+            if seen.insert(&submission.id) && *verdict == Verdict::Unchanged {
+                let row = self.registry.certificate(&submission.id).await?;
+                if row.is_some_and(|row| row.registered_at >= step_at) {
+                    *verdict = Verdict::Accepted;
+                }
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Registers what can still be registered. The expired are observations, which were counted
+    /// with the file's progress and must not be again: they get the verdict `expired`. (That few of
+    /// them, of unknown issuers, were rejected is not known any more.)
+    async fn without_counting(
+        &self,
+        step: &Step,
+        expired: Verdict,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        // A minute's margin, so that none expires on its way.
+        let soon = self.registry.now() + MINUTE;
+        let is_live = |submission: &&Submission| submission.validity.not_after > soon;
+        let live: Vec<Submission> = step.submissions.iter().filter(is_live).cloned().collect();
+        let mut judged = if live.is_empty() {
+            Vec::new()
+        } else {
+            self.registry.register(&live, None).await?
+        }
+        .into_iter();
+        Ok(step
+            .submissions
+            .iter()
+            .filter_map(|submission| {
+                if is_live(&submission) {
+                    judged.next()
+                } else {
+                    Some(expired.clone())
+                }
+            })
+            .collect())
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Completeness {
+    Partial,
+    Whole,
+}
+
+fn corrupt(error: &serde_json::Error) -> EngineError {
+    EngineError::Corrupt {
+        what: "progress of an import",
+        detail: error.to_string(),
+    }
+}

@@ -1,0 +1,105 @@
+//! Bytes into lines, however they are cut.
+
+use super::decode::Position;
+
+/// A line, without its end.
+pub(super) struct Line<'a> {
+    /// Where it begins.
+    pub(super) start: Position,
+    /// Where the next one begins.
+    pub(super) next: Position,
+    /// Its octets; `None` where there are more than `most_octets`.
+    pub(super) text: Option<&'a [u8]>,
+    /// The bound.
+    pub(super) most_octets: usize,
+}
+
+/// Splits at `\n` or `\r\n`, with and without one at the end; a byte order mark at the start of the
+/// body is dropped. Holds one line at most, and of a line over the bound nothing.
+pub(super) struct Lines {
+    most_octets: usize,
+    /// The beginning of a line whose end has not come.
+    partial: Vec<u8>,
+    /// Octets of that line so far, kept or not.
+    seen: u64,
+    at: Position,
+}
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+impl Lines {
+    pub(super) const fn new(most_octets: usize) -> Self {
+        Self {
+            most_octets,
+            partial: Vec::new(),
+            seen: 0,
+            at: Position { offset: 0, line: 0 },
+        }
+    }
+
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&Line<'_>)) {
+        while let Some(end) = bytes.iter().position(|octet| *octet == b'\n') {
+            self.complete(&bytes[..end], 1, &mut each);
+            bytes = &bytes[end + 1..];
+        }
+        self.seen += bytes.len() as u64;
+        if self.is_overlong() {
+            self.partial = Vec::new();
+        } else {
+            self.partial.extend_from_slice(bytes);
+        }
+    }
+
+    /// Tells the last line where nothing ends it; where the body ends.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(&Line<'_>)) -> Position {
+        if self.seen > 0 {
+            self.complete(&[], 0, &mut each);
+        }
+        self.at
+    }
+
+    /// The next bytes are those from `at` on.
+    pub(super) fn resume(&mut self, at: Position) {
+        self.partial.clear();
+        self.seen = 0;
+        self.at = at;
+    }
+
+    fn complete(&mut self, tail: &[u8], end_octets: u64, each: &mut impl FnMut(&Line<'_>)) {
+        self.seen += tail.len() as u64;
+        let start = self.at;
+        self.at = Position {
+            offset: start.offset + self.seen + end_octets,
+            line: start.line + 1,
+        };
+        let text = if self.is_overlong() {
+            None
+        } else if self.partial.is_empty() {
+            Some(tail)
+        } else {
+            self.partial.extend_from_slice(tail);
+            Some(self.partial.as_slice())
+        };
+        each(&Line {
+            start,
+            next: self.at,
+            text: text.map(|text| bare(text, start)),
+            most_octets: self.most_octets,
+        });
+        self.partial.clear();
+        self.seen = 0;
+    }
+
+    fn is_overlong(&self) -> bool {
+        self.seen > self.most_octets as u64
+    }
+}
+
+fn bare(text: &[u8], start: Position) -> &[u8] {
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    if start.offset == 0 {
+        text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+    } else {
+        text
+    }
+}

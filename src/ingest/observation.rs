@@ -1,0 +1,170 @@
+//! Observations handed in: counts of load, as NDJSON or CSV.
+
+use super::csv::{Row, Table};
+use super::decode::{ByLine, Decode, ReadText, Text, Whole};
+use super::fields::{FieldValue, Fields};
+use super::{WHOLE_RECORD, json, rejection};
+use crate::domain::ca::CaName;
+use crate::domain::observation::{Observation, Source};
+use crate::domain::report::Rejection;
+
+const CSV_NAMES: [&str; 11] = [
+    "at",
+    "kind",
+    "count",
+    "ca",
+    "seconds",
+    "source",
+    "endpoint",
+    "error_type",
+    "vantage",
+    "latency_ms",
+    "latency_p95_ms",
+];
+const JSON_NAMES: [&str; 11] = [
+    "at",
+    "kind",
+    "count",
+    "ca",
+    "seconds",
+    "source",
+    "endpoint",
+    "errorType",
+    "vantage",
+    "latencyMs",
+    "latencyP95Ms",
+];
+const REQUIRED: usize = 3;
+
+const MOST_LINE_OCTETS: usize = 64 << 10;
+/// All certificates ever issued are some 10^10.
+const MOST_COUNT: u64 = 1_000_000_000_000;
+/// A leap year: 366 · 86,400 s. Longer spans say nothing of days.
+const MOST_SECONDS: u64 = 366 * 86_400;
+const DEFAULT_SECONDS: u32 = 60;
+/// A label names an endpoint, a place or an error; ACME's longest error URN has 45 octets.
+const MOST_LABEL_OCTETS: usize = 200;
+
+type BoxDecode = Box<dyn Decode<Observation>>;
+
+pub(super) fn csv() -> BoxDecode {
+    let table = Text(Table::new(&CSV_NAMES, REQUIRED));
+    Box::new(ByLine::new(MOST_LINE_OCTETS, table))
+}
+
+pub(super) fn ndjson() -> BoxDecode {
+    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Ndjson)))
+}
+
+pub(super) fn json() -> BoxDecode {
+    Box::new(Whole::new(MOST_LINE_OCTETS, |octets: &[u8]| {
+        let text =
+            std::str::from_utf8(octets).map_err(|_| rejection(WHOLE_RECORD, "it is no UTF-8"))?;
+        from_json(text)
+    }))
+}
+
+impl ReadText<Observation> for Table<11> {
+    fn text(&mut self, text: &str) -> Option<Result<Observation, Rejection>> {
+        match self.row(text) {
+            Ok(Row::Header | Row::Ignored) => None,
+            Ok(Row::Record(fields)) => Some(observation(&fields)),
+            Err(rejection) => Some(Err(rejection)),
+        }
+    }
+
+    fn end(&mut self) -> Option<Rejection> {
+        Self::end(self)
+    }
+}
+
+struct Ndjson;
+
+impl ReadText<Observation> for Ndjson {
+    fn text(&mut self, text: &str) -> Option<Result<Observation, Rejection>> {
+        Some(from_json(text))
+    }
+}
+
+fn from_json(text: &str) -> Result<Observation, Rejection> {
+    observation(&json::object(text, &JSON_NAMES)?)
+}
+
+fn observation<V: FieldValue>(fields: &Fields<V, 11>) -> Result<Observation, Rejection> {
+    Ok(Observation {
+        steered: false,
+        at: fields.required(0, V::time)?,
+        kind: fields.required(1, named)?,
+        count: fields.required(2, count)?,
+        ca: fields.optional(3, named)?.unwrap_or_else(CaName::default),
+        seconds: fields.optional(4, seconds)?.unwrap_or(DEFAULT_SECONDS),
+        source: fields.optional(5, named)?.unwrap_or(Source::Ca),
+        endpoint: fields.optional(6, label)?,
+        error_type: fields.optional(7, urn)?,
+        vantage: fields.optional(8, label)?,
+        latency_ms: fields.optional(9, latency)?,
+        latency_p95_ms: fields.optional(10, latency)?,
+    })
+}
+
+fn named<V: FieldValue, T>(value: &V) -> Result<T, String>
+where
+    T: std::str::FromStr,
+    T::Err: ToString,
+{
+    value
+        .text()?
+        .parse()
+        .map_err(|error: T::Err| error.to_string())
+}
+
+fn count<V: FieldValue>(value: &V) -> Result<u64, String> {
+    match value.whole()? {
+        count if count <= MOST_COUNT => Ok(count),
+        count => Err(format!("{count} is more than {MOST_COUNT}")),
+    }
+}
+
+fn seconds<V: FieldValue>(value: &V) -> Result<u32, String> {
+    let seconds = value.whole()?;
+    u32::try_from(seconds)
+        .ok()
+        .filter(|_| (1..=MOST_SECONDS).contains(&seconds))
+        .ok_or_else(|| format!("{seconds} is not between 1 and {MOST_SECONDS}"))
+}
+
+fn latency<V: FieldValue>(value: &V) -> Result<f64, String> {
+    let milliseconds = value.number()?;
+    if milliseconds.is_finite() && milliseconds >= 0.0 {
+        Ok(milliseconds)
+    } else {
+        Err(format!("{milliseconds} is no finite number from 0 on"))
+    }
+}
+
+fn label<V: FieldValue>(value: &V) -> Result<String, String> {
+    let text = value.text()?;
+    if text.is_empty() || text.len() > MOST_LABEL_OCTETS {
+        Err(format!(
+            "it has {} octets; it takes 1 to {MOST_LABEL_OCTETS}",
+            text.len()
+        ))
+    } else if text.chars().any(char::is_control) {
+        Err("it has control characters".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn urn<V: FieldValue>(value: &V) -> Result<String, String> {
+    let text = label(value)?;
+    // RFC 8141 section 2: the scheme is written in either case.
+    let scheme = text.get(..4).unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("urn:") && text.len() > 4 {
+        Ok(text)
+    } else {
+        Err(format!(
+            "{text:?} is no URN, such as urn:ietf:params:acme:error:dns"
+        ))
+    }
+}

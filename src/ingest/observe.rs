@@ -1,0 +1,246 @@
+//! Observations of a request or file into the store: all of them count once, or none.
+
+use std::error::Error;
+use std::pin::pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
+
+use super::decode::{Decode, Item};
+use super::error::Done;
+use super::register::{PIECE_OCTETS, STEP_RECORDS};
+use super::{IngestError, ObservationFormat};
+use crate::domain::observation::Observation;
+use crate::domain::report::{Rejection, Report, Verdict};
+use crate::engine::{Engine, EngineError};
+use crate::store::{BatchKey, ClosedBatch, Closing};
+
+/// What became of the observations of one request or file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Observed {
+    /// Counted now.
+    Counted(Report),
+    /// The same key came with another body: nothing of it counts.
+    KeyReused,
+    /// Counted before: the answer given then.
+    Repeated(Report),
+}
+
+/// Counts the observations of a body, under `key` where there is one: the same key with the same
+/// body counts once and is answered as before.
+///
+/// # Errors
+/// [`IngestError::Body`] where the body breaks off, [`IngestError::Changed`] where it is not the
+/// file that its key names, [`IngestError::Engine`] where the engine fails: nothing counts then.
+pub async fn observe<S, E>(
+    engine: &Engine,
+    format: ObservationFormat,
+    body: S,
+    key: Option<BatchKey>,
+) -> Result<Observed, IngestError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    observe_in(engine, format, body, key).await
+}
+
+/// What counting observations needs of the engine.
+#[async_trait]
+pub(super) trait Counter: Sync {
+    fn judge(&self, observation: &Observation) -> Result<(), Rejection>;
+    async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError>;
+    async fn open_batch(&self) -> Result<i64, EngineError>;
+    async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), EngineError>;
+    async fn close_batch(
+        &self,
+        batch: i64,
+        key: Option<&BatchKey>,
+        closed: &ClosedBatch,
+    ) -> Result<Closing, EngineError>;
+}
+
+#[async_trait]
+impl Counter for Engine {
+    fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
+        self.judge(observation)
+    }
+
+    async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError> {
+        Ok(self.store().closed_batch(key).await?)
+    }
+
+    async fn open_batch(&self) -> Result<i64, EngineError> {
+        Ok(self.store().open_batch(self.now()).await?)
+    }
+
+    async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), EngineError> {
+        Ok(self.store().append_batch(batch, rows).await?)
+    }
+
+    async fn close_batch(
+        &self,
+        batch: i64,
+        key: Option<&BatchKey>,
+        closed: &ClosedBatch,
+    ) -> Result<Closing, EngineError> {
+        let now = self.now();
+        Ok(self.store().close_batch(batch, key, closed, now).await?)
+    }
+}
+
+pub(super) async fn observe_in<C: Counter, S, E>(
+    counter: &C,
+    format: ObservationFormat,
+    body: S,
+    key: Option<BatchKey>,
+) -> Result<Observed, IngestError>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let known = match &key {
+        Some(key) => counter.closed_batch(key).await.map_err(nothing_counted)?,
+        None => None,
+    };
+    let mut body = pin!(body);
+    let mut hash = Sha256::new();
+    let mut counting = known.is_none().then(|| Counting::new(format));
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|source| IngestError::Body {
+            done: Box::default(),
+            source: source.into(),
+        })?;
+        hash.update(&chunk);
+        if let Some(counting) = &mut counting {
+            for piece in chunk.chunks(PIECE_OCTETS) {
+                counting
+                    .push(counter, piece)
+                    .await
+                    .map_err(nothing_counted)?;
+            }
+        }
+    }
+    let sha256: [u8; 32] = hash.finalize().into();
+    if matches!(&key, Some(BatchKey::File(named)) if *named != sha256) {
+        return Err(IngestError::Changed);
+    }
+    match (known, counting) {
+        (Some(known), _) => repeated(&known, sha256).map_err(nothing_counted),
+        (None, counting) => counting
+            .unwrap_or_else(|| Counting::new(format))
+            .close(counter, sha256, key.as_ref())
+            .await
+            .map_err(nothing_counted),
+    }
+}
+
+/// Observations on their way into a batch.
+struct Counting {
+    decoder: Box<dyn Decode<Observation>>,
+    items: Vec<Item<Observation>>,
+    good: Vec<Observation>,
+    report: Report,
+    /// Opened once there is something to put in.
+    batch: Option<i64>,
+}
+
+impl Counting {
+    fn new(format: ObservationFormat) -> Self {
+        Self {
+            decoder: format.decoder(),
+            items: Vec::new(),
+            good: Vec::new(),
+            report: Report::default(),
+            batch: None,
+        }
+    }
+
+    async fn push<C: Counter>(&mut self, counter: &C, piece: &[u8]) -> Result<(), EngineError> {
+        self.decoder.push(piece, &mut self.items);
+        self.judge(counter);
+        if self.good.len() >= STEP_RECORDS {
+            self.append(counter).await?;
+        }
+        Ok(())
+    }
+
+    fn judge<C: Counter>(&mut self, counter: &C) {
+        for Item { line, record, .. } in self.items.drain(..) {
+            let judged = record.and_then(|observation| {
+                counter.judge(&observation)?;
+                Ok(observation)
+            });
+            let verdict = match judged {
+                Ok(observation) => {
+                    self.good.push(observation);
+                    Verdict::Accepted
+                }
+                Err(rejection) => Verdict::Rejected(rejection),
+            };
+            self.report.add(line, verdict);
+        }
+    }
+
+    async fn append<C: Counter>(&mut self, counter: &C) -> Result<i64, EngineError> {
+        let batch = match self.batch {
+            Some(batch) => batch,
+            None => counter.open_batch().await?,
+        };
+        self.batch = Some(batch);
+        if !self.good.is_empty() {
+            counter.append_batch(batch, &self.good).await?;
+            self.good.clear();
+        }
+        Ok(batch)
+    }
+
+    async fn close<C: Counter>(
+        mut self,
+        counter: &C,
+        sha256: [u8; 32],
+        key: Option<&BatchKey>,
+    ) -> Result<Observed, EngineError> {
+        self.decoder.finish(&mut self.items);
+        self.judge(counter);
+        if key.is_none() && self.batch.is_none() && self.good.is_empty() {
+            // Nothing to count and nobody to remember it for.
+            return Ok(Observed::Counted(self.report));
+        }
+        let batch = self.append(counter).await?;
+        let closed = ClosedBatch {
+            sha256,
+            report: serde_json::to_string(&self.report).map_err(|error| corrupt(&error))?,
+        };
+        match counter.close_batch(batch, key, &closed).await? {
+            Closing::Counted => Ok(Observed::Counted(self.report)),
+            Closing::Repeated(first) => repeated(&first, sha256),
+        }
+    }
+}
+
+/// What a body with a known key is answered.
+fn repeated(known: &ClosedBatch, sha256: [u8; 32]) -> Result<Observed, EngineError> {
+    if known.sha256 != sha256 {
+        return Ok(Observed::KeyReused);
+    }
+    serde_json::from_str(&known.report)
+        .map(Observed::Repeated)
+        .map_err(|error| corrupt(&error))
+}
+
+fn corrupt(error: &serde_json::Error) -> EngineError {
+    EngineError::Corrupt {
+        what: "report of a batch",
+        detail: error.to_string(),
+    }
+}
+
+fn nothing_counted(source: EngineError) -> IngestError {
+    IngestError::Engine {
+        done: Box::new(Done::default()),
+        source,
+    }
+}

@@ -1,0 +1,204 @@
+//! Certificates of a request into the registry.
+
+use std::error::Error;
+use std::pin::pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+
+use super::decode::Item;
+use super::error::Done;
+use super::{CertificateFormat, IngestError};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::{Certificate, Submission};
+use crate::domain::report::{Rejection, Report, Verdict};
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, EngineError};
+use crate::store::ImportProgress;
+
+/// Records in one durable step: some 2 MB of them, and some tens of milliseconds.
+pub(super) const STEP_RECORDS: usize = 10_000;
+/// Bytes decoded at once, however large the chunks come: what they decode to stays small.
+pub(super) const PIECE_OCTETS: usize = 64 << 10;
+
+/// Registers the certificates of a body, in durable steps of at most 10,000.
+///
+/// # Errors
+/// [`IngestError::Body`] where the body breaks off and [`IngestError::Engine`] where the engine
+/// fails; both tell what was accepted until then, and stays.
+pub async fn register<S, E>(
+    engine: &Engine,
+    format: CertificateFormat,
+    body: S,
+) -> Result<Report, IngestError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    register_in(engine, format, body).await
+}
+
+/// What taking certificates in needs of the engine.
+#[async_trait]
+pub(super) trait Registry: Sync {
+    fn now(&self) -> Timestamp;
+    async fn register(
+        &self,
+        submissions: &[Submission],
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError>;
+    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError>;
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError>;
+    async fn import_progress(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<Option<ImportProgress>, EngineError>;
+    async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, EngineError>;
+}
+
+#[async_trait]
+impl Registry for Engine {
+    fn now(&self) -> Timestamp {
+        self.now()
+    }
+
+    async fn register(
+        &self,
+        submissions: &[Submission],
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        self.register(submissions, progress).await
+    }
+
+    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
+        // The store's row of exactly this CertID, not of its other spelling.
+        Ok(self.store().certificate(id).await?)
+    }
+
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
+        self.remove(ids).await
+    }
+
+    async fn import_progress(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<Option<ImportProgress>, EngineError> {
+        Ok(self.store().import_progress(sha256).await?)
+    }
+
+    async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, EngineError> {
+        Ok(self.store().forget_file(sha256).await?)
+    }
+}
+
+/// The records of one step, good and bad, in the order of their lines.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    lines: Vec<(u64, Option<Rejection>)>,
+    pub(super) submissions: Vec<Submission>,
+}
+
+impl Step {
+    pub(super) fn add(&mut self, item: Item<Submission>) {
+        let rejection = match item.record {
+            Ok(submission) => {
+                self.submissions.push(submission);
+                None
+            }
+            Err(rejection) => Some(rejection),
+        };
+        self.lines.push((item.line, rejection));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lines.len() >= STEP_RECORDS
+    }
+
+    /// The verdict of each line, from those of the submissions.
+    pub(super) fn verdicts(self, judged: Vec<Verdict>) -> impl Iterator<Item = (u64, Verdict)> {
+        let mut judged = judged.into_iter();
+        self.lines.into_iter().map(move |(line, rejection)| {
+            let verdict = match rejection {
+                Some(rejection) => Verdict::Rejected(rejection),
+                // A verdict each is the engine's promise; a record without one is not accepted.
+                None => judged.next().unwrap_or_else(|| {
+                    Verdict::Rejected(Rejection::new(super::WHOLE_RECORD, "it was not judged"))
+                }),
+            };
+            (line, verdict)
+        })
+    }
+}
+
+pub(super) async fn register_in<R: Registry, S, E>(
+    registry: &R,
+    format: CertificateFormat,
+    body: S,
+) -> Result<Report, IngestError>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut body = pin!(body);
+    let mut decoder = format.decoder();
+    let mut items = Vec::new();
+    let mut step = Step::default();
+    let mut done = Done::default();
+    while let Some(chunk) = body.next().await {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(source) => {
+                return Err(IngestError::Body {
+                    done: Box::new(done),
+                    source: source.into(),
+                });
+            }
+        };
+        for piece in chunk.chunks(PIECE_OCTETS) {
+            decoder.push(piece, &mut items);
+            for item in items.drain(..) {
+                step.add(item);
+                if step.is_full() {
+                    take_step(registry, &mut step, &mut done).await?;
+                }
+            }
+        }
+    }
+    decoder.finish(&mut items);
+    for item in items.drain(..) {
+        step.add(item);
+    }
+    take_step(registry, &mut step, &mut done).await?;
+    Ok(done.report)
+}
+
+async fn take_step<R: Registry>(
+    registry: &R,
+    step: &mut Step,
+    done: &mut Done,
+) -> Result<(), IngestError> {
+    let step = std::mem::take(step);
+    let judged = if step.submissions.is_empty() {
+        Vec::new()
+    } else {
+        match registry.register(&step.submissions, None).await {
+            Ok(judged) => judged,
+            Err(source) => {
+                return Err(IngestError::Engine {
+                    done: Box::new(std::mem::take(done)),
+                    source,
+                });
+            }
+        }
+    };
+    for (line, verdict) in step.verdicts(judged) {
+        done.line = line;
+        done.report.add(line, verdict);
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! X.509 certificates (RFC 5280): what ARI needs of them. The only file that names `x509-parser`.
+//!
+//! The certificate is walked element by element with that crate's DER layer instead of its
+//! certificate type, which refuses certificates for names, keys and algorithms that do not matter
+//! here, and holds serials as unsigned numbers, which loses the octets that a CertID is made of.
+
+use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
+use x509_parser::time::ASN1Time;
+
+use super::rejection;
+use crate::domain::certid::{CertId, CertIdError, Half, KeyIdentifier, Serial};
+use crate::domain::certificate::Validity;
+use crate::domain::report::Rejection;
+use crate::domain::time::Timestamp;
+
+/// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still
+/// known as a CA's certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Facts {
+    /// The CertID: authorityKeyIdentifier and the serial's content octets exactly as encoded.
+    pub id: Result<CertId, Rejection>,
+    /// The dates.
+    pub validity: Result<Validity, Rejection>,
+    /// Whether basicConstraints says that it is a CA's (RFC 5280 section 4.2.1.9).
+    pub is_ca: bool,
+}
+
+/// The content octets of 2.5.29.35, authorityKeyIdentifier.
+const AUTHORITY_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x23];
+/// The content octets of 2.5.29.19, basicConstraints.
+const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
+
+impl Facts {
+    /// Reads the one certificate that `der` is.
+    ///
+    /// # Errors
+    /// A rejection where `der` is not exactly one certificate (RFC 5280 section 4.1), or where its
+    /// extensions do not tell whether it is a CA's.
+    pub fn of(der: &[u8]) -> Result<Self, Rejection> {
+        let mut rest = der;
+        let certificate = take(&mut rest, "certificate", Tag::Sequence)?;
+        if !rest.is_empty() {
+            return Err(rejection(
+                "certificate",
+                format_args!("{} octets follow the certificate", rest.len()),
+            ));
+        }
+        let mut rest = certificate;
+        let tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
+        take(&mut rest, "signatureAlgorithm", Tag::Sequence)?;
+        take(&mut rest, "signatureValue", Tag::BitString)?;
+        nothing_after(rest, "certificate")?;
+        Self::of_tbs(tbs)
+    }
+
+    fn of_tbs(tbs: &[u8]) -> Result<Self, Rejection> {
+        let mut rest = tbs;
+        if first_is_context(rest, 0) {
+            element(&mut rest, "version")?;
+        }
+        let serial = take(&mut rest, "serialNumber", Tag::Integer)?;
+        take(&mut rest, "signature", Tag::Sequence)?;
+        take(&mut rest, "issuer", Tag::Sequence)?;
+        let validity = take(&mut rest, "validity", Tag::Sequence)?;
+        take(&mut rest, "subject", Tag::Sequence)?;
+        take(&mut rest, "subjectPublicKeyInfo", Tag::Sequence)?;
+        let extensions = Extensions::after_key(rest)?;
+        Ok(Self {
+            id: cert_id(extensions.authority_key_identifier, serial),
+            validity: dates(validity),
+            is_ca: extensions.is_ca,
+        })
+    }
+}
+
+/// The dates of a certificate, refused where they are the wrong way round.
+///
+/// # Errors
+/// A rejection of `field`.
+pub(super) fn validity(
+    not_before: Timestamp,
+    not_after: Timestamp,
+    field: &str,
+) -> Result<Validity, Rejection> {
+    if not_after < not_before {
+        return Err(rejection(
+            field,
+            format_args!("the end {not_after} is before the beginning {not_before}"),
+        ));
+    }
+    Ok(Validity {
+        not_before,
+        not_after,
+    })
+}
+
+#[derive(Default)]
+struct Extensions<'a> {
+    authority_key_identifier: Option<&'a [u8]>,
+    is_ca: bool,
+}
+
+impl<'a> Extensions<'a> {
+    /// Reads what follows the public key: unique identifiers, extensions.
+    fn after_key(mut rest: &'a [u8]) -> Result<Self, Rejection> {
+        let mut read = Self::default();
+        while !rest.is_empty() {
+            let is_extensions = first_is_context(rest, 3);
+            let any = element(&mut rest, "extensions")?;
+            if is_extensions {
+                read = Self::of(any.data)?;
+                nothing_after(rest, "extensions")?;
+            }
+        }
+        Ok(read)
+    }
+
+    fn of(mut rest: &'a [u8]) -> Result<Self, Rejection> {
+        let mut list = take(&mut rest, "extensions", Tag::Sequence)?;
+        nothing_after(rest, "extensions")?;
+        let mut read = Self::default();
+        let mut constraints = None;
+        while !list.is_empty() {
+            let mut extension = take(&mut list, "extensions", Tag::Sequence)?;
+            let oid = take(&mut extension, "extensions", Tag::Oid)?;
+            let mut value = element(&mut extension, "extensions")?;
+            if value.tag() == Tag::Boolean {
+                value = element(&mut extension, "extensions")?;
+            }
+            nothing_after(extension, "extensions")?;
+            let (slot, name) = if oid == AUTHORITY_KEY_IDENTIFIER {
+                (&mut read.authority_key_identifier, "authorityKeyIdentifier")
+            } else if oid == BASIC_CONSTRAINTS {
+                (&mut constraints, "basicConstraints")
+            } else {
+                continue;
+            };
+            if value.tag() != Tag::OctetString {
+                return Err(rejection(name, "it is not wrapped in an OCTET STRING"));
+            }
+            // RFC 5280 section 4.2: no more than one of a kind. Which to believe cannot be told.
+            if slot.replace(value.data).is_some() {
+                return Err(rejection(name, "the certificate has more than one"));
+            }
+        }
+        read.is_ca = constraints.map_or(Ok(false), says_ca)?;
+        Ok(read)
+    }
+}
+
+/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`.
+fn says_ca(mut value: &[u8]) -> Result<bool, Rejection> {
+    const NAME: &str = "basicConstraints";
+    let mut content = take(&mut value, NAME, Tag::Sequence)?;
+    nothing_after(value, NAME)?;
+    if content.is_empty() {
+        return Ok(false);
+    }
+    let first = element(&mut content, NAME)?;
+    Ok(first.tag() == Tag::Boolean && first.data.iter().any(|octet| *octet != 0))
+}
+
+fn cert_id(authority: Option<&[u8]>, serial: &[u8]) -> Result<CertId, Rejection> {
+    let authority =
+        authority.ok_or_else(|| rejection("authorityKeyIdentifier", "the certificate has none"))?;
+    let key_identifier = key_identifier(authority)?;
+    Ok(CertId {
+        key_identifier: KeyIdentifier::new(key_identifier).map_err(half_error)?,
+        serial: Serial::new(serial).map_err(half_error)?,
+    })
+}
+
+/// `SEQUENCE { keyIdentifier [0] IMPLICIT OCTET STRING OPTIONAL, … }` (RFC 5280 section 4.2.1.1).
+fn key_identifier(mut value: &[u8]) -> Result<&[u8], Rejection> {
+    const NAME: &str = "authorityKeyIdentifier";
+    let mut content = take(&mut value, NAME, Tag::Sequence)?;
+    nothing_after(value, NAME)?;
+    while !content.is_empty() {
+        let any = element(&mut content, NAME)?;
+        if any.class() == Class::ContextSpecific && any.tag().0 == 0 {
+            if any.header.is_constructed() {
+                return Err(rejection(NAME, "its keyIdentifier is no octet string"));
+            }
+            return Ok(any.data);
+        }
+    }
+    Err(rejection(NAME, "it has no keyIdentifier"))
+}
+
+fn half_error(error: CertIdError) -> Rejection {
+    let field = match error {
+        CertIdError::Length {
+            half: Half::Serial, ..
+        } => "serialNumber",
+        _ => "authorityKeyIdentifier",
+    };
+    rejection(field, error)
+}
+
+fn dates(mut rest: &[u8]) -> Result<Validity, Rejection> {
+    let not_before = date(&mut rest, "notBefore")?;
+    let not_after = date(&mut rest, "notAfter")?;
+    nothing_after(rest, "validity")?;
+    validity(not_before, not_after, "notAfter")
+}
+
+fn date(rest: &mut &[u8], name: &str) -> Result<Timestamp, Rejection> {
+    let (after, time) = ASN1Time::from_der(rest)
+        .map_err(|_| rejection(name, "it is no UTCTime or GeneralizedTime that exists"))?;
+    *rest = after;
+    Ok(Timestamp::from_unix(time.timestamp()))
+}
+
+/// The content of the next element, which has to be of the universal type `tag`.
+fn take<'a>(rest: &mut &'a [u8], name: &str, tag: Tag) -> Result<&'a [u8], Rejection> {
+    let any = element(rest, name)?;
+    if any.class() == Class::Universal && any.tag() == tag {
+        Ok(any.data)
+    } else {
+        Err(rejection(
+            name,
+            format_args!("there is another type where its {tag} should be"),
+        ))
+    }
+}
+
+fn element<'a>(rest: &mut &'a [u8], name: &str) -> Result<Any<'a>, Rejection> {
+    let (after, any) = Any::from_der(rest).map_err(|_| {
+        rejection(
+            name,
+            "there is no complete DER element where it should be; the certificate is cut off or no \
+             DER",
+        )
+    })?;
+    *rest = after;
+    Ok(any)
+}
+
+fn first_is_context(rest: &[u8], number: u8) -> bool {
+    // Context-specific, constructed: 0b10_1 and the number.
+    rest.first() == Some(&(0b1010_0000 | number))
+}
+
+fn nothing_after(rest: &[u8], name: &str) -> Result<(), Rejection> {
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(rejection(
+            name,
+            format_args!("{} octets follow its last element", rest.len()),
+        ))
+    }
+}

@@ -1,0 +1,14 @@
+//! `offpeak` keeps a certificate authority's load flat: it learns which hours are busy, publishes
+//! that, and answers ACME Renewal Info queries (RFC 9773) with windows in the quiet hours.
+//!
+//! Arrows point one way: `main → cli → {http, ingest, publish} → engine → store → domain`.
+
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod http;
+pub mod ingest;
+pub mod publish;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,7 @@
+//! The `offpeak` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    offpeak::cli::main()
+}

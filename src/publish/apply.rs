@@ -1,0 +1,136 @@
+//! Writes files as if the power will fail: whoever reads the tree at any moment, or after a crash
+//! at any moment, finds each file whole, old or new, and nothing that points at what is missing.
+
+use std::fs::{self, File as Handle};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::Builder;
+
+use super::plan::File;
+
+/// Temporary files begin with this; a crash may leave one behind.
+const TEMPORARY: &str = ".offpeak-tmp-";
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Applied {
+    /// Files written.
+    pub written: usize,
+    /// Files that had the right bytes and were left alone.
+    pub unchanged: usize,
+}
+
+/// A file could not be written. Files before it are in place, it and those after it are as before.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}: {source}", path.display())]
+pub struct ApplyError {
+    operation: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Brings `root`, made where missing, to hold `files`, written in their order. Files that are
+/// there and not named stay: somebody may still read an older copy. Two that write the same tree
+/// at once wait for each other.
+///
+/// # Errors
+/// [`ApplyError`], named after the file.
+pub fn apply(files: &[File], root: &Path) -> Result<Applied, ApplyError> {
+    make_folder(root)?;
+    let lock = Handle::open(root).map_err(failed("open", root))?;
+    lock.lock().map_err(failed("lock", root))?;
+    let mut applied = Applied::default();
+    for file in files {
+        let path = root.join(&file.path);
+        let folder = path.parent().unwrap_or(root);
+        make_folder(folder)?;
+        remove_leftovers(folder)?;
+        match fs::read(&path) {
+            Ok(there) if there == *file.bytes => applied.unchanged += 1,
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("read", &path)(e));
+            }
+            _ => {
+                write(&path, folder, &file.bytes)?;
+                applied.written += 1;
+            }
+        }
+    }
+    Ok(applied)
+}
+
+fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), ApplyError> {
+    let mut temporary = create(folder).map_err(failed("make a temporary file in", folder))?;
+    temporary
+        .write_all(bytes)
+        .and_then(|()| temporary.as_file().sync_all())
+        .map_err(failed("write a temporary file for", path))?;
+    temporary
+        .persist(path)
+        .map_err(|e| failed("rename a temporary file to", path)(e.error))?;
+    sync(folder)
+}
+
+/// Readable by the web server: what the process's umask leaves of 0666.
+#[cfg(unix)]
+fn create(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Builder::new()
+        .prefix(TEMPORARY)
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+}
+
+#[cfg(not(unix))]
+fn create(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    Builder::new().prefix(TEMPORARY).tempfile_in(folder)
+}
+
+/// Makes a folder and those above it, each durable before the next.
+fn make_folder(folder: &Path) -> Result<(), ApplyError> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed("make the folder", folder)(e));
+        }
+        _ => {}
+    }
+    sync(above)
+}
+
+/// Safe under the lock: nobody else is writing here.
+fn remove_leftovers(folder: &Path) -> Result<(), ApplyError> {
+    let read = |e| failed("list", folder)(e);
+    for entry in fs::read_dir(folder).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// A rename is durable once its folder is.
+fn sync(folder: &Path) -> Result<(), ApplyError> {
+    Handle::open(folder)
+        .and_then(|handle| handle.sync_all())
+        .map_err(failed("sync the folder", folder))
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ApplyError {
+    let path = path.to_owned();
+    move |source| ApplyError {
+        operation,
+        path,
+        source,
+    }
+}

@@ -1,0 +1,5 @@
+//! The static tree: which files a publication is, how they are to be cached, and how they are
+//! written.
+
+pub mod apply;
+pub mod plan;

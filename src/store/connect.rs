@@ -1,0 +1,95 @@
+//! From a URL to a store.
+
+use std::sync::Arc;
+
+use super::postgres::PostgresStore;
+use super::sqlite::{self, SqliteStore};
+use super::{Migrations, Store, StoreError, migrate, postgres};
+
+/// What a URL names.
+enum Database<'a> {
+    Postgres(&'a str),
+    Sqlite(sqlite::Location),
+}
+
+/// Opens the store at `sqlite:PATH`, `sqlite::memory:` (alive as long as the handle) or
+/// `postgres://…`. An empty database is created and migrated, and so is every SQLite file; a
+/// PostgreSQL with pending migrations as `migrations` says.
+///
+/// # Errors
+/// [`StoreError::Url`], [`StoreError::PendingMigrations`], [`StoreError::Newer`],
+/// [`StoreError::Unavailable`] where the database does not answer.
+pub async fn connect(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match database(url)? {
+        Database::Postgres(url) => Arc::new(PostgresStore::open(url, migrations).await?),
+        Database::Sqlite(location) => Arc::new(SqliteStore::open(&location).await?),
+    })
+}
+
+/// The names of the migrations that the database has not seen, such as `0001_initial`. Nothing is
+/// created.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn pending(url: &str) -> Result<Vec<String>, StoreError> {
+    match database(url)? {
+        Database::Postgres(url) => {
+            migrate::postgres_pending(&mut postgres::connection(url).await?).await
+        }
+        Database::Sqlite(location) => match sqlite::existing(&location).await? {
+            Some(mut connection) => migrate::sqlite_pending(&mut connection).await,
+            None => Ok(migrate::all()),
+        },
+    }
+}
+
+fn database(url: &str) -> Result<Database<'_>, StoreError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Database::Postgres(url));
+    }
+    let path = url
+        .strip_prefix("sqlite:")
+        .ok_or_else(|| StoreError::Url("another scheme".to_owned()))?;
+    if path == ":memory:" {
+        return Ok(Database::Sqlite(sqlite::Location::Memory));
+    }
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.contains('?') {
+        return Err(StoreError::Url(
+            "sqlite: takes a path and no parameters".to_owned(),
+        ));
+    }
+    Ok(Database::Sqlite(sqlite::Location::File(path.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_urls() {
+        for url in ["postgres://h/d", "postgresql://u@h:1/d?sslmode=require"] {
+            assert!(matches!(database(url), Ok(Database::Postgres(u)) if u == url));
+        }
+        for (url, want) in [
+            ("sqlite:offpeak.db", "offpeak.db"),
+            ("sqlite:/var/lib/o.db", "/var/lib/o.db"),
+            ("sqlite:///var/lib/o.db", "/var/lib/o.db"),
+        ] {
+            assert!(matches!(
+                database(url),
+                Ok(Database::Sqlite(sqlite::Location::File(path))) if path.as_os_str() == want
+            ));
+        }
+        for url in [
+            "",
+            "offpeak.db",
+            "mysql://h/d",
+            "sqlite:",
+            "sqlite://",
+            "sqlite:o.db?mode=ro",
+        ] {
+            assert!(matches!(database(url), Err(StoreError::Url(_))), "{url}");
+        }
+    }
+}

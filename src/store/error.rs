@@ -1,0 +1,125 @@
+//! What can go wrong in a store.
+
+/// A store's failure, named after the operation that met it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row that cannot be what the schema promises.
+    #[error("the query {query} read a row that does not fit: {detail}")]
+    Corrupt {
+        /// The query's name.
+        query: &'static str,
+        /// What does not fit.
+        detail: String,
+    },
+    /// The batch was swept because it stayed open too long, or is closed already.
+    #[error("batch {0} is not open")]
+    NotOpen(i64),
+    /// A newer binary has migrated the database.
+    #[error(
+        "the database is at migration {database}, this binary knows none after {binary}: \
+         run a newer offpeak"
+    )]
+    Newer {
+        /// The last migration that the database has seen.
+        database: i64,
+        /// The last migration that this binary knows.
+        binary: i64,
+    },
+    /// The database did not answer, or had no connection free in time: try again later.
+    #[error("the database is away or busy (query {query}): {source}")]
+    Unavailable {
+        /// The query's name.
+        query: &'static str,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+    /// Migrations are pending and were not asked for.
+    #[error("migrations are pending: {0:?}; run `offpeak migrate` or pass --migrate")]
+    PendingMigrations(Vec<String>),
+    /// A migration failed.
+    #[error("migration failed: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The query itself failed.
+    #[error("the query {query} failed: {source}")]
+    Query {
+        /// The query's name.
+        query: &'static str,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+    /// The URL names no store. It is not shown: it may hold a password.
+    #[error("the database's URL is none of sqlite:PATH and postgres://…: {0}")]
+    Url(String),
+}
+
+impl StoreError {
+    /// The driver's error, sorted by what a caller can do about it.
+    pub(super) fn from_driver(query: &'static str, source: sqlx::Error) -> Self {
+        match source {
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. } => Self::Corrupt {
+                query,
+                detail: source.to_string(),
+            },
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable { query, source },
+            sqlx::Error::Database(ref database)
+                if database.code().is_some_and(|code| passes_by_itself(&code)) =>
+            {
+                Self::Unavailable { query, source }
+            }
+            source => Self::Query { query, source },
+        }
+    }
+
+    /// The error's code, as the database gave it.
+    pub(super) fn code(&self) -> Option<String> {
+        match self {
+            Self::Query { source, .. } | Self::Unavailable { source, .. } => source
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .map(std::borrow::Cow::into_owned),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an error with this code says that the database is away, busy or full, and not that the
+/// query is wrong.
+fn passes_by_itself(code: &str) -> bool {
+    // A PostgreSQL SQLSTATE has five characters. 08: connection; 40: deadlock, serialization;
+    // 53: out of connections, disk or memory; 55P03: lock timeout; 57: shutdown, cancelled;
+    // 25006: failed over to a standby; 58: system error.
+    if code.len() == 5 {
+        return ["08", "25006", "40", "53", "55P03", "57", "58"]
+            .iter()
+            .any(|class| code.starts_with(class));
+    }
+    // An SQLite code is a number, extended codes keep the cause in the low byte. 5: busy;
+    // 6: locked; 10: I/O; 13: full; 14: cannot open.
+    code.parse::<i32>()
+        .is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_busy_database_from_a_wrong_query() {
+        for code in [
+            "57P01", "57P03", "53300", "08006", "40P01", "5", "517", "13",
+        ] {
+            assert!(passes_by_itself(code), "{code}");
+        }
+        for code in ["42P01", "23505", "22021", "1", "19", "1555", "11", "26"] {
+            assert!(!passes_by_itself(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Migrations: SQL files in the binary, the same numbers and names for both databases.
+
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use super::StoreError;
+
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Where the driver keeps what it has applied.
+const APPLIED: &str = "_sqlx_migrations";
+
+/// What to do about pending migrations. An empty database is always migrated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Migrations {
+    /// Apply them.
+    Apply,
+    /// Refuse a PostgreSQL that has some, by their names. SQLite is always migrated.
+    RefusePending,
+}
+
+/// The names of all migrations.
+pub(super) fn all() -> Vec<String> {
+    SQLITE.iter().map(name).collect()
+}
+
+/// Migrates an SQLite file. One transaction around all of it, taken before the first look: two
+/// processes may open a new file at the same moment.
+pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(driver)?;
+    sqlite_pending(&mut transaction).await?;
+    SQLITE
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(driver)
+}
+
+/// The migrations that an SQLite file has not seen.
+pub(super) async fn sqlite_pending(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<String>, StoreError> {
+    let known: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(driver)?;
+    let mut applied = Vec::new();
+    if known {
+        applied = connection
+            .list_applied_migrations(APPLIED)
+            .await
+            .map_err(failed)?
+            .iter()
+            .map(|migration| migration.version)
+            .collect();
+    }
+    unapplied(&SQLITE, &applied)
+}
+
+/// Migrates a PostgreSQL database, or refuses to. The driver's lock is held from the first look on:
+/// several processes may start on an empty database at the same moment.
+pub(super) async fn postgres(
+    connection: &mut PgConnection,
+    migrations: Migrations,
+) -> Result<(), StoreError> {
+    connection.lock().await.map_err(failed)?;
+    let pending = postgres_pending(connection).await?;
+    if !pending.is_empty()
+        && migrations == Migrations::RefusePending
+        && !postgres_is_empty(connection).await?
+    {
+        return Err(StoreError::PendingMigrations(pending));
+    }
+    POSTGRES
+        .run_direct(None, connection, false)
+        .await
+        .map_err(failed)?;
+    connection.unlock().await.map_err(failed)
+}
+
+/// The migrations that a PostgreSQL database has not seen.
+pub(super) async fn postgres_pending(
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, StoreError> {
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(driver)?;
+    let mut applied = Vec::new();
+    if known {
+        applied = connection
+            .list_applied_migrations(APPLIED)
+            .await
+            .map_err(failed)?
+            .iter()
+            .map(|migration| migration.version)
+            .collect();
+    }
+    unapplied(&POSTGRES, &applied)
+}
+
+/// Whether the schema holds nothing of anybody's; what extensions put there is nobody's.
+async fn postgres_is_empty(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    sqlx::query_scalar(
+        "SELECT NOT EXISTS (
+             SELECT 1 FROM pg_class
+             WHERE relnamespace = current_schema()::regnamespace
+               AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname <> '_sqlx_migrations'
+               AND NOT EXISTS (
+                   SELECT 1 FROM pg_depend
+                   WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
+               )
+         )",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(driver)
+}
+
+fn unapplied(migrator: &Migrator, applied: &[i64]) -> Result<Vec<String>, StoreError> {
+    let binary = migrator
+        .iter()
+        .map(|known| known.version)
+        .max()
+        .unwrap_or(0);
+    match applied.iter().max() {
+        Some(&database) if database > binary => Err(StoreError::Newer { database, binary }),
+        _ => Ok(migrator
+            .iter()
+            .filter(|known| !applied.contains(&known.version))
+            .map(name)
+            .collect()),
+    }
+}
+
+/// The file's name without `.sql`.
+fn name(migration: &Migration) -> String {
+    format!(
+        "{:04}_{}",
+        migration.version,
+        migration.description.replace(' ', "_")
+    )
+}
+
+fn driver(error: sqlx::Error) -> StoreError {
+    StoreError::from_driver("migrate", error)
+}
+
+fn failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) => driver(error),
+        error => StoreError::Migration(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_databases_have_the_same_migrations() {
+        let postgres: Vec<String> = POSTGRES.iter().map(name).collect();
+        assert_eq!(all(), postgres);
+        assert_eq!(all()[0], "0001_initial");
+    }
+
+    #[test]
+    fn a_database_from_the_future_is_refused() {
+        let newest = SQLITE.iter().count();
+        let applied: Vec<i64> = (1..).take(newest + 1).collect();
+        assert!(matches!(
+            unapplied(&SQLITE, &applied),
+            Err(StoreError::Newer { .. })
+        ));
+        assert_eq!(unapplied(&SQLITE, &applied[..newest]).unwrap(), [""; 0]);
+        assert_eq!(unapplied(&SQLITE, &[]).unwrap(), all());
+    }
+}

@@ -1,0 +1,273 @@
+//! The truth: certificates, windows, tables, observations and publications, in SQLite or
+//! PostgreSQL.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::ca::CaName;
+use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::{Certificate, Successor};
+use crate::domain::hash::HashKey;
+use crate::domain::observation::Observation;
+use crate::domain::table::StoredTable;
+use crate::domain::time::Timestamp;
+
+mod connect;
+mod error;
+mod migrate;
+mod outcome;
+mod postgres;
+mod query;
+mod row;
+mod sqlite;
+
+pub use connect::{connect, pending};
+pub use error::StoreError;
+pub use migrate::Migrations;
+
+/// What a store does when the index has no entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sharing {
+    /// Other processes may have registered it a moment ago: ask (PostgreSQL).
+    AskOnMiss,
+    /// The change feed makes the index complete: a miss is a miss (SQLite).
+    IndexIsComplete,
+}
+
+/// Where a reader of the change feed stands. Opaque: only the store that made it can read it.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct FeedPosition(pub i64);
+
+/// One thing that changed. A change may be told more than once; applying it again must not matter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A certificate is new, or its window or successor is.
+    Certificate(Box<Certificate>),
+    /// Observations were taken back: sum them anew, unless this number was heard before. A load
+    /// tells those that it has taken into account.
+    Forgotten(i64),
+    /// An observation of a batch that counts. All of a batch's come together.
+    Observed {
+        /// The batch's number: tells what was counted already.
+        batch: i64,
+        /// What was observed.
+        observation: Observation,
+    },
+    /// A certificate is gone.
+    Removed(CertId),
+}
+
+/// What is registered in one durable step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Registration<'a> {
+    /// Tables that the certificates name, with their bytes. One that is stored already is left.
+    pub tables: &'a [StoredTable],
+    /// The certificates.
+    pub certificates: &'a [Certificate],
+    /// Observations that come with them (certificates expired already), counted at once.
+    pub observations: &'a [Observation],
+    /// Certificates replaced by others of these, with their successors. One that is not there, or
+    /// has a successor, stays as it is.
+    pub successions: &'a [(CertId, Successor)],
+    /// Where the file stands after this step.
+    pub progress: Option<&'a ImportProgress>,
+}
+
+/// What became of one certificate of a [`Registration`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Registered {
+    /// It was there: this is the row as stored, window and all.
+    Existing(Box<Certificate>),
+    /// It is new.
+    Inserted,
+}
+
+/// How far a file has been imported.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImportProgress {
+    /// The SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// Bytes of the file that are durable.
+    pub offset: u64,
+    /// Lines (or records) before `offset`.
+    pub line: u64,
+    /// Whether that is the whole file.
+    pub complete: bool,
+    /// The report so far, as JSON.
+    pub report: String,
+}
+
+/// What makes a request or a file count once.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum BatchKey {
+    /// A file, by its SHA-256; kept as long as its observations.
+    File([u8; 32]),
+    /// A request, by its `Idempotency-Key`; kept for 7 days.
+    Request(String),
+}
+
+/// A batch of observations that has been counted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClosedBatch {
+    /// The SHA-256 of the body.
+    pub sha256: [u8; 32],
+    /// The answer that was given, as JSON.
+    pub report: String,
+}
+
+/// How a batch was closed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Closing {
+    /// It counts from now on.
+    Counted,
+    /// Another with the same key was closed first; nothing of this one is kept.
+    Repeated(ClosedBatch),
+}
+
+/// What came of naming a successor.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Succession {
+    /// There is no such certificate.
+    Unknown,
+    /// It has another successor.
+    Other(Successor),
+    /// It had this successor already.
+    Same,
+    /// It has this successor now.
+    Set,
+}
+
+/// A published set of documents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Publication {
+    /// Its number; newer ones have higher numbers. 0 until it is stored.
+    pub number: i64,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// The documents' paths, such as `ranking.json`, and their bytes.
+    pub documents: Vec<(String, Arc<[u8]>)>,
+}
+
+/// The store. Every method is one durable step or one consistent read; each runs named queries
+/// that show in `/metrics`.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// Whether a miss in the index has to be asked for here.
+    fn sharing(&self) -> Sharing;
+
+    /// How many queries this handle has run: so that a test can show where none was.
+    fn queries_run(&self) -> u64;
+
+    /// The key of the keyed hashes, made by the first migration.
+    async fn hash_key(&self) -> Result<HashKey, StoreError>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Stores new certificates, and with them tables, observations and progress, all or nothing.
+    /// One outcome a certificate, in order; the same CertID twice in one registration is
+    /// `Existing` the second time.
+    async fn register(&self, registration: Registration<'_>)
+    -> Result<Vec<Registered>, StoreError>;
+
+    /// The certificate with exactly this CertID.
+    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError>;
+
+    /// Up to `limit` certificates after `after`, in the order of key identifier and serial.
+    async fn certificates_after(
+        &self,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError>;
+
+    /// Removes certificates; how many were there. What they taught the model goes with them.
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError>;
+
+    /// Removes up to `limit` certificates whose `notAfter` is before `before`, and keeps what they
+    /// tell of issuance as observations of the source `registrations`, under the CA that `ca_of`
+    /// names. How many were removed. The change feed tells nothing of it: whoever follows it has
+    /// counted those certificates and drops expired ones by itself.
+    async fn purge_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
+    ) -> Result<u64, StoreError>;
+
+    /// Names a certificate's successor.
+    async fn succeed(&self, id: &CertId, successor: &Successor) -> Result<Succession, StoreError>;
+
+    /// Takes a successor back; whether there was one. `None`: no such certificate.
+    async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, StoreError>;
+
+    /// The bytes of the table with this number.
+    async fn table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// How far a file has been imported.
+    async fn import_progress(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<Option<ImportProgress>, StoreError>;
+
+    /// Forgets a file: its progress, and the observations counted under it. Whether it was known.
+    async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, StoreError>;
+
+    /// The batch that was closed under this key.
+    async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, StoreError>;
+
+    /// Opens a batch of observations; nothing of it counts until it is closed.
+    async fn open_batch(&self, now: Timestamp) -> Result<i64, StoreError>;
+
+    /// Adds observations to an open batch.
+    async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), StoreError>;
+
+    /// Closes a batch: all its observations count from now on, under `key` where there is one.
+    async fn close_batch(
+        &self,
+        batch: i64,
+        key: Option<&BatchKey>,
+        closed: &ClosedBatch,
+        now: Timestamp,
+    ) -> Result<Closing, StoreError>;
+
+    /// Drops tables that no certificate needs at `now` any more.
+    async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Drops observations before `observed_before`, batches left open before `opened_before`, and
+    /// the keys of requests closed before `keys_before`.
+    async fn sweep_observations(
+        &self,
+        observed_before: Timestamp,
+        opened_before: Timestamp,
+        keys_before: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Tells everything there is, certificates in any order, and where the feed stands.
+    async fn load(
+        &self,
+        observed_from: Timestamp,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError>;
+
+    /// Tells what changed after `since`, and where the feed stands now. Cheap when nothing did.
+    async fn changes(
+        &self,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError>;
+
+    /// Stores a publication, unless one was made at `unless_since` or later; its number, or `None`.
+    async fn publish(
+        &self,
+        publication: &Publication,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError>;
+
+    /// The newest document at this path, of any publication that is kept.
+    async fn document(&self, path: &str) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// The newest publication, where its number is higher than `after`.
+    async fn publication_after(&self, after: i64) -> Result<Option<Publication>, StoreError>;
+}

@@ -1,0 +1,216 @@
+//! What rows look like, the same for both databases: the columns of each kind of row in the one
+//! order in which they are selected, inserted and read.
+
+use std::str::FromStr;
+
+use sqlx::error::BoxDynError;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+
+use super::BatchKey;
+use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::{Basis, Certificate, Successor, Validity};
+use crate::domain::observation::Observation;
+use crate::domain::time::{Span, Timestamp};
+
+/// A certificate's columns.
+macro_rules! certificate_columns {
+    () => {
+        "key_identifier, serial, not_before, not_after, issued_at, hour_known, steered, \
+         registered_at, window_start, window_end, table_number, span_start, span_end, \
+         successor_id, successor_order"
+    };
+}
+pub(super) use certificate_columns;
+
+/// An observation's columns, without its batch.
+macro_rules! observation_columns {
+    () => {
+        "started_at, ended_at, kind, count, ca, source, endpoint, error_type, vantage, \
+         latency_ms, latency_p95_ms, steered"
+    };
+}
+pub(super) use observation_columns;
+
+/// How many columns [`certificate_columns`] has.
+const CERTIFICATE_COLUMNS: usize = 15;
+
+/// A certificate as a row holds it.
+pub(super) struct StoredCertificate(pub(super) Certificate);
+
+/// A certificate, and whether this transaction wrote it: the column after its own.
+pub(super) struct MarkedCertificate {
+    pub(super) certificate: Certificate,
+    pub(super) ours: bool,
+}
+
+/// An observation as a row holds it, with its batch in front.
+pub(super) struct StoredObservation {
+    pub(super) batch: i64,
+    pub(super) observation: Observation,
+}
+
+/// The columns of a basis: a table's number, or the two ends of a span.
+pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i64>) {
+    match basis {
+        Basis::Span(span) => (None, Some(span.from.unix()), Some(span.to.unix())),
+        Basis::Table(number) => (Some(number), None, None),
+    }
+}
+
+/// The columns of a successor: a CertID, or an order.
+pub(super) fn successor_columns(successor: Option<&Successor>) -> (Option<String>, Option<&str>) {
+    match successor {
+        None => (None, None),
+        Some(Successor::By(id)) => (Some(id.to_string()), None),
+        Some(Successor::Order(order)) => (None, Some(order)),
+    }
+}
+
+/// The column `key` of a batch.
+pub(super) fn key_column(key: &BatchKey) -> String {
+    match key {
+        BatchKey::File(sha256) => format!("file:{}", hexadecimal(sha256)),
+        BatchKey::Request(key) => format!("request:{key}"),
+    }
+}
+
+/// The column `file` of a batch.
+pub(super) fn file_column(key: Option<&BatchKey>) -> Option<&[u8]> {
+    match key {
+        Some(BatchKey::File(sha256)) => Some(sha256),
+        Some(BatchKey::Request(_)) | None => None,
+    }
+}
+
+/// Octets in hexadecimal.
+pub(super) fn hexadecimal(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    octets
+        .iter()
+        .flat_map(|octet| [octet >> 4, octet & 15])
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
+/// A SHA-256 out of a column.
+pub(super) fn sha256(octets: &[u8]) -> sqlx::Result<[u8; 32]> {
+    octets
+        .try_into()
+        .map_err(|_| misfit("sha256", "not 32 octets"))
+}
+
+/// An error that says which column holds what it should not.
+pub(super) fn misfit(column: &str, detail: impl Into<BoxDynError>) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: detail.into(),
+    }
+}
+
+impl<'r, R> FromRow<'r, R> for StoredCertificate
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    &'r [u8]: Decode<'r, R::Database> + Type<R::Database>,
+    &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        let instant = |column| row.try_get(column).map(Timestamp::from_unix);
+        let (table, start, end): (Option<i64>, Option<i64>, Option<i64>) =
+            (row.try_get(10)?, row.try_get(11)?, row.try_get(12)?);
+        let (id, order): (Option<&str>, Option<&str>) = (row.try_get(13)?, row.try_get(14)?);
+        Ok(Self(Certificate {
+            id: CertId {
+                key_identifier: KeyIdentifier::new(row.try_get(0)?)
+                    .map_err(|error| misfit("key_identifier", error))?,
+                serial: Serial::new(row.try_get(1)?).map_err(|error| misfit("serial", error))?,
+            },
+            validity: Validity {
+                not_before: instant(2)?,
+                not_after: instant(3)?,
+            },
+            issued_at: instant(4)?,
+            hour_known: row.try_get(5)?,
+            steered: row.try_get(6)?,
+            registered_at: instant(7)?,
+            window: Span {
+                from: instant(8)?,
+                to: instant(9)?,
+            },
+            basis: match (table, start, end) {
+                (Some(number), None, None) => Basis::Table(number),
+                (None, Some(start), Some(end)) => Basis::Span(Span {
+                    from: Timestamp::from_unix(start),
+                    to: Timestamp::from_unix(end),
+                }),
+                _ => return Err(misfit("table_number", "neither a table nor a span")),
+            },
+            successor: match (id, order) {
+                (None, None) => None,
+                (Some(id), None) => Some(Successor::By(parsed("successor_id", id)?)),
+                (None, Some(order)) => Some(Successor::Order(order.to_owned())),
+                (Some(_), Some(_)) => return Err(misfit("successor_id", "two successors")),
+            },
+        }))
+    }
+}
+
+impl<'r, R> FromRow<'r, R> for MarkedCertificate
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    StoredCertificate: FromRow<'r, R>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        Ok(Self {
+            certificate: StoredCertificate::from_row(row)?.0,
+            ours: row.try_get(CERTIFICATE_COLUMNS)?,
+        })
+    }
+}
+
+impl<'r, R> FromRow<'r, R> for StoredObservation
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    f64: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        let text = |column| {
+            row.try_get::<Option<&str>, usize>(column)
+                .map(|text| text.map(str::to_owned))
+        };
+        let (start, end): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        Ok(Self {
+            batch: row.try_get(0)?,
+            observation: Observation {
+                at: Timestamp::from_unix(start),
+                seconds: u32::try_from(end - start).map_err(|error| misfit("ended_at", error))?,
+                kind: parsed("kind", row.try_get(3)?)?,
+                count: row.try_get::<i64, _>(4)?.cast_unsigned(),
+                ca: parsed("ca", row.try_get(5)?)?,
+                source: parsed("source", row.try_get(6)?)?,
+                endpoint: text(7)?,
+                error_type: text(8)?,
+                vantage: text(9)?,
+                latency_ms: row.try_get(10)?,
+                latency_p95_ms: row.try_get(11)?,
+                steered: row.try_get(12)?,
+            },
+        })
+    }
+}
+
+fn parsed<T>(column: &'static str, text: &str) -> sqlx::Result<T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    text.parse()
+        .map_err(|error| misfit(column, Box::new(error)))
+}

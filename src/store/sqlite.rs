@@ -1,0 +1,321 @@
+//! The store in one SQLite file, or in memory: one writer and several readers in this process,
+//! and other processes beside it.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool, Transaction};
+
+use super::query::Queries;
+use super::{
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Publication, Registered,
+    Registration, Sharing, Store, StoreError, Succession, migrate,
+};
+use crate::domain::ca::CaName;
+use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::{Certificate, Successor};
+use crate::domain::hash::HashKey;
+use crate::domain::observation::Observation;
+use crate::domain::time::Timestamp;
+
+mod certificates;
+mod feed;
+mod observations;
+mod publications;
+mod successors;
+mod tables;
+
+/// How long to wait for another writer, in this process or in another, before the store is busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries to open a file that another process is making: the change to WAL takes a few
+/// milliseconds.
+const PAUSE: Duration = Duration::from_millis(10);
+/// `SQLITE_BUSY`.
+const BUSY: &str = "5";
+/// Readers are for misses, feeds and loads: more would only compete for the same disk.
+const READERS: u32 = 4;
+/// 64 MiB of pages, as negative KiB: the inner pages of the indexes of 10 million certificates.
+const WRITER_CACHE: &str = "-65536";
+/// 16,384 pages of 4 KiB: a bulk import that checkpoints every 64 MiB instead of every 4 writes
+/// each hot page once where it would write it many times.
+const CHECKPOINT_PAGES: &str = "16384";
+/// Rows that wait between the database's thread and ours: enough that neither waits for the other.
+const ROWS_UNDER_WAY: usize = 1_024;
+
+/// Where the database is.
+#[derive(Debug)]
+pub(super) enum Location {
+    /// In a file.
+    File(PathBuf),
+    /// In memory, gone with the handle.
+    Memory,
+}
+
+/// The store in SQLite.
+#[derive(Debug)]
+pub(super) struct SqliteStore {
+    queries: Queries,
+    /// In memory the same one connection as `writer`.
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+/// A connection to the file, if there is one.
+pub(super) async fn existing(location: &Location) -> Result<Option<SqliteConnection>, StoreError> {
+    let Location::File(path) = location else {
+        return Ok(None);
+    };
+    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
+        return Ok(None);
+    }
+    options(location)?
+        .create_if_missing(false)
+        .connect()
+        .await
+        .map(Some)
+        .map_err(|error| StoreError::from_driver("connect", error))
+}
+
+fn options(location: &Location) -> Result<SqliteConnectOptions, StoreError> {
+    let options = match location {
+        Location::File(path) => SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal),
+        Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")
+            .map_err(|error| StoreError::from_driver("connect", error))?,
+    };
+    Ok(options
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        .row_buffer_size(ROWS_UNDER_WAY)
+        .synchronous(SqliteSynchronous::Full))
+}
+
+impl SqliteStore {
+    pub(super) async fn open(location: &Location) -> Result<Self, StoreError> {
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(PATIENCE)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        let failed = |error| StoreError::from_driver("connect", error);
+        let writing = options(location)?
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+        // The change to WAL, once in a file's life, is the one step for which SQLite does not wait
+        // when another process is at it.
+        let started = Instant::now();
+        let writer = loop {
+            let opened = pool()
+                .max_connections(1)
+                .connect_with(writing.clone())
+                .await
+                .map_err(failed);
+            match opened {
+                Err(error)
+                    if error.code().as_deref() == Some(BUSY) && started.elapsed() < PATIENCE =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                opened => break opened?,
+            }
+        };
+        migrate::sqlite(&mut *writer.acquire().await.map_err(failed)?).await?;
+        let readers = match location {
+            Location::File(_) => pool()
+                .max_connections(READERS)
+                .connect_with(options(location)?.pragma("query_only", "ON"))
+                .await
+                .map_err(failed)?,
+            Location::Memory => writer.clone(),
+        };
+        Ok(Self {
+            queries: Queries::default(),
+            readers,
+            writer,
+        })
+    }
+
+    /// The one write transaction, with the write lock from its beginning: what it reads stays true
+    /// until it commits.
+    async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
+        self.queries
+            .named("begin", self.writer.begin_with("BEGIN IMMEDIATE"))
+            .await
+    }
+
+    /// A read transaction: one snapshot for all its queries.
+    async fn read(&self) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
+        self.queries.named("begin", self.readers.begin()).await
+    }
+
+    /// Makes a transaction durable.
+    async fn commit(
+        &self,
+        transaction: Transaction<'static, sqlx::Sqlite>,
+    ) -> Result<(), StoreError> {
+        self.queries.named("commit", transaction.commit()).await
+    }
+
+    /// This commit's number in the feed.
+    async fn stamp(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+        let stamp = sqlx::query_scalar(
+            "UPDATE feed SET commits = commits + 1 WHERE only_row = 1 RETURNING commits",
+        );
+        self.queries
+            .named("feed_stamp", stamp.fetch_one(connection))
+            .await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn sharing(&self) -> Sharing {
+        Sharing::IndexIsComplete
+    }
+
+    fn queries_run(&self) -> u64 {
+        self.queries.run_so_far()
+    }
+
+    async fn hash_key(&self) -> Result<HashKey, StoreError> {
+        self.read_hash_key().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.queries
+            .named("ping", sqlx::query("SELECT 1").execute(&self.readers))
+            .await
+            .map(drop)
+    }
+
+    async fn register(
+        &self,
+        registration: Registration<'_>,
+    ) -> Result<Vec<Registered>, StoreError> {
+        self.write_registration(registration).await
+    }
+
+    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError> {
+        self.read_certificate(id).await
+    }
+
+    async fn certificates_after(
+        &self,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        self.read_certificates_after(after, limit).await
+    }
+
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError> {
+        self.delete_certificates(ids).await
+    }
+
+    async fn purge_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
+    ) -> Result<u64, StoreError> {
+        self.delete_expired(before, limit, ca_of).await
+    }
+
+    async fn succeed(&self, id: &CertId, successor: &Successor) -> Result<Succession, StoreError> {
+        self.write_successor(id, successor).await
+    }
+
+    async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
+        self.clear_successor(id).await
+    }
+
+    async fn table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.read_table(number).await
+    }
+
+    async fn import_progress(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<Option<ImportProgress>, StoreError> {
+        self.read_import_progress(sha256).await
+    }
+
+    async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, StoreError> {
+        self.delete_file(sha256).await
+    }
+
+    async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, StoreError> {
+        self.read_closed_batch(key).await
+    }
+
+    async fn open_batch(&self, now: Timestamp) -> Result<i64, StoreError> {
+        self.insert_open_batch(now).await
+    }
+
+    async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), StoreError> {
+        self.insert_into_batch(batch, rows).await
+    }
+
+    async fn close_batch(
+        &self,
+        batch: i64,
+        key: Option<&BatchKey>,
+        closed: &ClosedBatch,
+        now: Timestamp,
+    ) -> Result<Closing, StoreError> {
+        self.update_batch_closed(batch, key, closed, now).await
+    }
+
+    async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.delete_tables(now).await
+    }
+
+    async fn sweep_observations(
+        &self,
+        observed_before: Timestamp,
+        opened_before: Timestamp,
+        keys_before: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.delete_stale(observed_before, opened_before, keys_before)
+            .await
+    }
+
+    async fn load(
+        &self,
+        observed_from: Timestamp,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError> {
+        self.tell_everything(observed_from, tell).await
+    }
+
+    async fn changes(
+        &self,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError> {
+        self.tell_changes(since, tell).await
+    }
+
+    async fn publish(
+        &self,
+        publication: &Publication,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError> {
+        self.insert_publication(publication, unless_since).await
+    }
+
+    async fn document(&self, path: &str) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.read_document(path).await
+    }
+
+    async fn publication_after(&self, after: i64) -> Result<Option<Publication>, StoreError> {
+        self.read_publication_after(after).await
+    }
+}

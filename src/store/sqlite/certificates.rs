@@ -1,0 +1,292 @@
+//! Certificates.
+
+use std::collections::HashMap;
+
+use sqlx::SqliteConnection;
+
+use super::SqliteStore;
+use crate::domain::ca::CaName;
+use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::Certificate;
+use crate::domain::time::Timestamp;
+use crate::store::outcome::{Distinct, Trace, is_brought, summed};
+use crate::store::row::{
+    MarkedCertificate, StoredCertificate, basis_columns, certificate_columns, hexadecimal,
+    successor_columns,
+};
+use crate::store::{Registered, Registration, StoreError};
+
+/// Four times the same text with commas between.
+macro_rules! four {
+    ($row:expr) => {
+        concat!($row, ", ", $row, ", ", $row, ", ", $row)
+    };
+}
+pub(super) use four;
+
+/// How many rows one statement inserts: 64 · 15 parameters, of 32,766 that SQLite takes. The way to
+/// the database's thread and back is paid once for all.
+const ROWS: usize = 4 * 4 * 4;
+/// CertIDs in one JSON text: some 100 octets each make 1 MB.
+const IDS: usize = 10_000;
+
+/// A statement has one length; what is not used of it is NULL. No parameter is numbered: the driver
+/// counts those that are not by themselves.
+macro_rules! insert_certificates {
+    ($rows:expr) => {
+        concat!(
+            "INSERT INTO certificates (",
+            certificate_columns!(),
+            ", changed) SELECT column1, column2, column3, column4, column5, column6, column7, \
+             column8, column9, column10, column11, column12, column13, column14, column15, ? \
+             FROM (VALUES ",
+            $rows,
+            ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
+        )
+    };
+}
+macro_rules! certificate_row {
+    () => {
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    };
+}
+const INSERT_ONE: &str = insert_certificates!(certificate_row!());
+const INSERT_MANY: &str = insert_certificates!(four!(four!(four!(certificate_row!()))));
+
+impl SqliteStore {
+    pub(super) async fn write_registration(
+        &self,
+        registration: Registration<'_>,
+    ) -> Result<Vec<Registered>, StoreError> {
+        let mut transaction = self.write().await?;
+        let stamp = self.stamp(&mut transaction).await?;
+        for table in registration.tables {
+            self.insert_table(&mut transaction, table).await?;
+        }
+        let distinct = Distinct::new(registration.certificates);
+        let stored = self
+            .insert_certificates(&mut transaction, stamp, &distinct.certificates())
+            .await?;
+        for (id, successor) in registration.successions {
+            if is_brought(successor, &stored) {
+                self.set_successor(&mut transaction, stamp, id, successor)
+                    .await?;
+            }
+        }
+        if !registration.observations.is_empty() {
+            let file = registration.progress.map(|progress| &progress.sha256[..]);
+            self.insert_counted(
+                &mut transaction,
+                Some(stamp),
+                file,
+                registration.observations,
+            )
+            .await?;
+        }
+        if let Some(progress) = registration.progress {
+            self.upsert_progress(&mut transaction, progress).await?;
+        }
+        self.commit(transaction).await?;
+        Ok(distinct.outcomes(&stored))
+    }
+
+    /// Inserts those that are not there; the rows of the others.
+    async fn insert_certificates(
+        &self,
+        connection: &mut SqliteConnection,
+        stamp: i64,
+        certificates: &[&Certificate],
+    ) -> Result<HashMap<CertId, Certificate>, StoreError> {
+        let mut contested: Vec<&CertId> = Vec::new();
+        for chunk in certificates.chunks(ROWS) {
+            let (text, rows) = match chunk.len() {
+                1 => (INSERT_ONE, 1),
+                _ => (INSERT_MANY, ROWS),
+            };
+            let mut insert = sqlx::query(text).bind(stamp);
+            for row in 0..rows {
+                let certificate = chunk.get(row);
+                let (table, start, end) = certificate
+                    .map(|certificate| basis_columns(certificate.basis))
+                    .unwrap_or_default();
+                let (successor_id, successor_order) =
+                    successor_columns(certificate.and_then(|one| one.successor.as_ref()));
+                insert = insert
+                    .bind(certificate.map(|one| one.id.key_identifier.octets()))
+                    .bind(certificate.map(|one| one.id.serial.octets()))
+                    .bind(certificate.map(|one| one.validity.not_before.unix()))
+                    .bind(certificate.map(|one| one.validity.not_after.unix()))
+                    .bind(certificate.map(|one| one.issued_at.unix()))
+                    .bind(certificate.map(|one| one.hour_known))
+                    .bind(certificate.map(|one| one.steered))
+                    .bind(certificate.map(|one| one.registered_at.unix()))
+                    .bind(certificate.map(|one| one.window.from.unix()))
+                    .bind(certificate.map(|one| one.window.to.unix()))
+                    .bind(table)
+                    .bind(start)
+                    .bind(end)
+                    .bind(successor_id)
+                    .bind(successor_order);
+            }
+            let inserted = self
+                .queries
+                .named("certificate_insert", insert.execute(&mut *connection))
+                .await?
+                .rows_affected();
+            if inserted < chunk.len() as u64 {
+                contested.extend(chunk.iter().map(|certificate| &certificate.id));
+            }
+        }
+        let mut stored = HashMap::new();
+        for ids in contested.chunks(IDS) {
+            let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
+                "SELECT ",
+                certificate_columns!(),
+                ", changed = ?1 FROM certificates WHERE (key_identifier, serial) IN
+                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?2))"
+            ))
+            .bind(stamp)
+            .bind(json(ids));
+            let rows = self
+                .queries
+                .named(
+                    "certificate_select_many",
+                    select.fetch_all(&mut *connection),
+                )
+                .await?;
+            // What carries this commit's stamp is what this commit inserted.
+            let earlier = rows.into_iter().filter(|row| !row.ours);
+            stored.extend(earlier.map(|row| (row.certificate.id.clone(), row.certificate)));
+        }
+        Ok(stored)
+    }
+
+    pub(super) async fn read_certificate(
+        &self,
+        id: &CertId,
+    ) -> Result<Option<Certificate>, StoreError> {
+        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates WHERE key_identifier = ?1 AND serial = ?2"
+        ))
+        .bind(id.key_identifier.octets())
+        .bind(id.serial.octets());
+        let row = self
+            .queries
+            .named("certificate_select", select.fetch_optional(&self.readers))
+            .await?;
+        Ok(row.map(|row| row.0))
+    }
+
+    pub(super) async fn read_certificates_after(
+        &self,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        // No key identifier is empty: the empty one comes before all.
+        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
+            (id.key_identifier.octets(), id.serial.octets())
+        });
+        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates WHERE (key_identifier, serial) > (?1, ?2)
+             ORDER BY key_identifier, serial LIMIT ?3"
+        ))
+        .bind(key_identifier)
+        .bind(serial)
+        .bind(limit);
+        let rows = self
+            .queries
+            .named("certificate_page", select.fetch_all(&self.readers))
+            .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    pub(super) async fn delete_certificates(&self, ids: &[CertId]) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let stamp = self.stamp(&mut transaction).await?;
+        let ids: Vec<&CertId> = ids.iter().collect();
+        let mut removed = 0;
+        for ids in ids.chunks(IDS) {
+            let ids = json(ids);
+            let bury = sqlx::query(
+                "INSERT INTO removals (key_identifier, serial, changed)
+                 SELECT key_identifier, serial, ?1 FROM certificates
+                 WHERE (key_identifier, serial) IN
+                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?2))
+                 ON CONFLICT (key_identifier, serial)
+                 DO UPDATE SET changed = excluded.changed, removed_at = excluded.removed_at",
+            )
+            .bind(stamp)
+            .bind(&ids);
+            self.queries
+                .named("removal_insert", bury.execute(&mut *transaction))
+                .await?;
+            let delete = sqlx::query(
+                "DELETE FROM certificates WHERE (key_identifier, serial) IN
+                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?1))",
+            )
+            .bind(&ids);
+            removed += self
+                .queries
+                .named("certificate_delete", delete.execute(&mut *transaction))
+                .await?
+                .rows_affected();
+        }
+        self.commit(transaction).await?;
+        Ok(removed)
+    }
+
+    pub(super) async fn delete_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let delete = sqlx::query_as::<_, (Vec<u8>, i64, bool, bool)>(
+            "DELETE FROM certificates WHERE (key_identifier, serial) IN
+             (SELECT key_identifier, serial FROM certificates
+              WHERE not_after < ?1 ORDER BY not_after LIMIT ?2)
+             RETURNING key_identifier, issued_at, hour_known, steered",
+        )
+        .bind(before.unix())
+        .bind(limit);
+        let rows = self
+            .queries
+            .named("certificate_purge", delete.fetch_all(&mut *transaction))
+            .await?;
+        let purged = rows.len() as u64;
+        let traces = rows
+            .into_iter()
+            .map(Trace::from_columns)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| StoreError::from_driver("certificate_purge", error))?;
+        let observations = summed(traces.into_iter(), ca_of);
+        if !observations.is_empty() {
+            self.insert_counted(&mut transaction, None, None, &observations)
+                .await?;
+        }
+        self.commit(transaction).await?;
+        Ok(purged)
+    }
+}
+
+/// CertIDs as a JSON array of pairs of hexadecimal texts: SQLite has no arrays, but reads JSON.
+fn json(ids: &[&CertId]) -> String {
+    let mut text = String::from("[");
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str("[\"");
+        text.push_str(&hexadecimal(id.key_identifier.octets()));
+        text.push_str("\",\"");
+        text.push_str(&hexadecimal(id.serial.octets()));
+        text.push_str("\"]");
+    }
+    text.push(']');
+    text
+}

@@ -1,0 +1,165 @@
+//! The change feed: commits are counted, and rows carry the number of the commit that wrote them.
+
+use sqlx::SqliteConnection;
+
+use super::SqliteStore;
+use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::hash::HashKey;
+use crate::domain::time::Timestamp;
+use crate::store::row::{
+    StoredCertificate, StoredObservation, certificate_columns, misfit, observation_columns,
+};
+use crate::store::{Change, FeedPosition, StoreError};
+
+impl SqliteStore {
+    pub(super) async fn read_hash_key(&self) -> Result<HashKey, StoreError> {
+        let select = sqlx::query_scalar::<_, Vec<u8>>("SELECT hash_key FROM secrets");
+        let key = self
+            .queries
+            .named("hash_key", select.fetch_one(&self.readers))
+            .await?;
+        let key = key.try_into().map_err(|_| {
+            StoreError::from_driver("hash_key", misfit("hash_key", "not 16 octets"))
+        })?;
+        Ok(HashKey::new(key))
+    }
+
+    pub(super) async fn tell_everything(
+        &self,
+        observed_from: Timestamp,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError> {
+        let mut snapshot = self.read().await?;
+        let position = self.position(&mut snapshot).await?;
+        let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates"
+        ))
+        .fetch(&mut *snapshot);
+        self.queries
+            .each("load_certificates", certificates, |row| {
+                tell(Change::Certificate(Box::new(row.0)));
+            })
+            .await?;
+        let observations = sqlx::query_as::<_, StoredObservation>(concat!(
+            "SELECT batch, ",
+            observation_columns!(),
+            " FROM observations JOIN batches ON number = batch
+             WHERE batches.closed AND ended_at > ?1 ORDER BY batch"
+        ))
+        .bind(observed_from.unix())
+        .fetch(&mut *snapshot);
+        self.queries
+            .each("load_observations", observations, |row| {
+                tell(observed(row));
+            })
+            .await?;
+        let forgettings =
+            sqlx::query_scalar::<_, i64>("SELECT changed FROM forgettings").fetch(&mut *snapshot);
+        self.queries
+            .each("load_forgettings", forgettings, |number| {
+                tell(Change::Forgotten(number));
+            })
+            .await?;
+        self.commit(snapshot).await?;
+        Ok(position)
+    }
+
+    pub(super) async fn tell_changes(
+        &self,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError> {
+        let mut snapshot = self.read().await?;
+        let position = self.position(&mut snapshot).await?;
+        if position != since {
+            self.tell_since(&mut snapshot, since, tell).await?;
+        }
+        self.commit(snapshot).await?;
+        Ok(position)
+    }
+
+    async fn tell_since(
+        &self,
+        snapshot: &mut SqliteConnection,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        // Removals first: a certificate that was removed and registered again is there.
+        let removals = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(
+            "SELECT key_identifier, serial FROM removals WHERE changed > ?1",
+        )
+        .bind(since.0)
+        .fetch_all(&mut *snapshot);
+        for (key_identifier, serial) in self.queries.named("changed_removals", removals).await? {
+            tell(Change::Removed(cert_id(&key_identifier, &serial)?));
+        }
+        let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates WHERE changed > ?1"
+        ))
+        .bind(since.0)
+        .fetch(&mut *snapshot);
+        self.queries
+            .each("changed_certificates", certificates, |row| {
+                tell(Change::Certificate(Box::new(row.0)));
+            })
+            .await?;
+        let forgettings =
+            sqlx::query_scalar::<_, i64>("SELECT changed FROM forgettings WHERE changed > ?1")
+                .bind(since.0)
+                .fetch(&mut *snapshot);
+        self.queries
+            .each("changed_forgettings", forgettings, |number| {
+                tell(Change::Forgotten(number));
+            })
+            .await?;
+        // CROSS JOIN: from the few new batches to their observations, not the other way round.
+        let observations = sqlx::query_as::<_, StoredObservation>(concat!(
+            "SELECT batch, ",
+            observation_columns!(),
+            " FROM batches CROSS JOIN observations ON batch = number
+             WHERE changed > ?1 AND closed AND NOT silent ORDER BY changed, number"
+        ))
+        .bind(since.0)
+        .fetch(&mut *snapshot);
+        self.queries
+            .each("changed_observations", observations, |row| {
+                tell(observed(row));
+            })
+            .await
+    }
+
+    async fn position(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<FeedPosition, StoreError> {
+        let select = sqlx::query_scalar("SELECT commits FROM feed");
+        self.queries
+            .named("feed_position", select.fetch_one(connection))
+            .await
+            .map(FeedPosition)
+    }
+}
+
+fn observed(row: StoredObservation) -> Change {
+    Change::Observed {
+        batch: row.batch,
+        observation: row.observation,
+    }
+}
+
+fn cert_id(key_identifier: &[u8], serial: &[u8]) -> Result<CertId, StoreError> {
+    match (KeyIdentifier::new(key_identifier), Serial::new(serial)) {
+        (Ok(key_identifier), Ok(serial)) => Ok(CertId {
+            key_identifier,
+            serial,
+        }),
+        (Err(error), _) | (_, Err(error)) => Err(StoreError::from_driver(
+            "changed_removals",
+            misfit("key_identifier", error),
+        )),
+    }
+}

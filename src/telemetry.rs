@@ -1,0 +1,263 @@
+//! Logs and metrics: what is set up once a process.
+//!
+//! `docs/logging.md` lists every event. A CertID stands in clear at debug level alone; above it,
+//! log [`CertIdDigest`].
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal as _};
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use sha2::{Digest, Sha256};
+use tracing::Dispatch;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::domain::certid::CertId;
+
+/// What is logged, in the words of `tracing_subscriber::EnvFilter`: `info`, `offpeak=debug`.
+const FILTER_VARIABLE: &str = "OFFPEAK_LOG";
+
+/// Upper bounds of the buckets of every histogram of seconds, a factor of about 2.5 apart: from
+/// 25 µs, below which an answer from memory does not get, to 10 s, after which clients give up.
+const SECONDS_BUCKETS: [f64; 18] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// A name of no log format.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is neither json nor text")]
+pub struct UnknownLogFormat(pub String);
+
+/// Why logs or metrics cannot be set up.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TelemetryError {
+    /// `OFFPEAK_LOG` is no filter.
+    #[error("OFFPEAK_LOG is no filter such as \"info\" or \"offpeak=debug\": {0}")]
+    Filter(String),
+    /// Another recorder has been installed in this process.
+    #[error("metrics cannot be recorded: {0}")]
+    Recorder(String),
+}
+
+/// The process's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics(PrometheusHandle);
+
+/// A CertID as logs name it above debug level: `sha256:` and the first 12 hexadecimal digits of the
+/// SHA-256 of its text. It tells lines of the same certificate, and whoever has the CertID finds
+/// them: `printf %s CERTID | sha256sum | cut -c1-12`.
+#[derive(Clone, Copy)]
+pub struct CertIdDigest<'a>(pub &'a CertId);
+
+impl FromStr for LogFormat {
+    type Err = UnknownLogFormat;
+    fn from_str(text: &str) -> Result<Self, UnknownLogFormat> {
+        match text {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            other => Err(UnknownLogFormat(other.to_owned())),
+        }
+    }
+}
+
+impl LogFormat {
+    /// For people where standard error is a terminal, else for machines.
+    #[must_use]
+    pub fn of_stderr() -> Self {
+        if io::stderr().is_terminal() {
+            Self::Text
+        } else {
+            Self::Json
+        }
+    }
+}
+
+/// Has this process log to standard error, and panics too, as one event each. What is logged is in
+/// `OFFPEAK_LOG`, by default `info`. Where the process logs already, nothing changes.
+///
+/// # Errors
+/// [`TelemetryError::Filter`].
+pub fn log_to_stderr(format: Option<LogFormat>) -> Result<(), TelemetryError> {
+    let filter = filter_of(std::env::var(FILTER_VARIABLE).ok().as_deref())?;
+    let format = format.unwrap_or_else(LogFormat::of_stderr);
+    let installed = tracing::dispatcher::set_global_default(dispatch(format, filter, io::stderr));
+    if installed.is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+    Ok(())
+}
+
+/// The process's metrics, recorded from the first call on. Every call gives the same ones.
+///
+/// # Errors
+/// [`TelemetryError::Recorder`] where another recorder has been installed.
+pub fn metrics() -> Result<Metrics, TelemetryError> {
+    static INSTALLED: OnceLock<Result<Metrics, TelemetryError>> = OnceLock::new();
+    INSTALLED
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
+                .and_then(PrometheusBuilder::install_recorder)
+                .map(Metrics)
+                .map_err(|error| TelemetryError::Recorder(error.to_string()))
+        })
+        .clone()
+}
+
+impl Metrics {
+    /// The `Content-Type` of [`Metrics::render`].
+    pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// How often [`Metrics::keep_up`] is due.
+    pub const UPKEEP: Duration = Duration::from_secs(5);
+
+    /// All metrics in the text format of Prometheus.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Sums up what histograms have collected: without it they grow until the next
+    /// [`Metrics::render`], which may never come.
+    pub fn keep_up(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+impl fmt::Display for CertIdDigest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        Sha256::digest(self.0.to_string())
+            .iter()
+            .take(6)
+            .try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for CertIdDigest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn dispatch<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Dispatch
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
+    match format {
+        LogFormat::Json => Dispatch::new(
+            subscriber
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .finish(),
+        ),
+        LogFormat::Text => Dispatch::new(subscriber.with_ansi(io::stderr().is_terminal()).finish()),
+    }
+}
+
+fn filter_of(told: Option<&str>) -> Result<EnvFilter, TelemetryError> {
+    let told = told.filter(|told| !told.is_empty()).unwrap_or("info");
+    EnvFilter::try_new(told).map_err(|error| {
+        let cause = error
+            .source()
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        TelemetryError::Filter(cause)
+    })
+}
+
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic
+        .payload_as_str()
+        .unwrap_or("a panic without a message");
+    let at = panic.location().map(ToString::to_string);
+    tracing::error!(event = "panic", at, "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_installed_once_and_everybody_sees_them() {
+        let first = metrics().unwrap();
+        let second = metrics().unwrap();
+        metrics::counter!("telemetry_test_total").increment(2);
+        metrics::histogram!("telemetry_test_seconds").record(0.003);
+        first.keep_up();
+        let text = second.render();
+        assert!(text.contains("telemetry_test_total 2"), "{text}");
+        for bucket in [
+            "telemetry_test_seconds_bucket{le=\"0.0025\"} 0",
+            "telemetry_test_seconds_bucket{le=\"0.005\"} 1",
+        ] {
+            assert!(text.contains(bucket), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_json_object_with_its_fields_beside_its_level() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = std::sync::Mutex::new(log.reopen().unwrap());
+        let dispatch = dispatch(LogFormat::Json, filter_of(None).unwrap(), writer);
+        tracing::dispatcher::with_default(&dispatch, || {
+            let _inside = tracing::info_span!("span", secret = 1).entered();
+            tracing::debug!(event = "unseen");
+            tracing::error!(event = "seen", at = Some("x.rs:1:2"), "in {}", "words");
+        });
+        let text = std::fs::read_to_string(log.path()).unwrap();
+        let mut line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(line["timestamp"].take().as_str().unwrap().ends_with('Z'));
+        let want = serde_json::json!({
+            "timestamp": null,
+            "level": "ERROR",
+            "event": "seen",
+            "at": "x.rs:1:2",
+            "message": "in words",
+            "target": "offpeak::telemetry::tests",
+        });
+        assert_eq!(line, want);
+    }
+
+    #[test]
+    fn a_filter_is_checked() {
+        for told in [
+            None,
+            Some(""),
+            Some("warn"),
+            Some("offpeak=debug,sqlx=warn"),
+        ] {
+            assert!(filter_of(told).is_ok(), "{told:?}");
+        }
+        let error = filter_of(Some("offpeak=loud")).unwrap_err().to_string();
+        assert!(error.starts_with("OFFPEAK_LOG is no filter"), "{error}");
+    }
+
+    #[test]
+    fn a_digest_names_a_certid_without_telling_it() {
+        let id: CertId = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap();
+        assert_eq!(CertIdDigest(&id).to_string(), "sha256:b9d575f2f908");
+        assert_eq!(
+            format!("{:?}", CertIdDigest(&id)),
+            CertIdDigest(&id).to_string()
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! Closed spans and ceilings.
+
+use super::*;
+
+fn closed(from: Timestamp, to: Timestamp) -> CapacityRule {
+    CapacityRule {
+        when: When::Once(Span { from, to }),
+        share: 0.0,
+        ceiling_per_hour: None,
+    }
+}
+
+#[test]
+fn nothing_starts_inside_a_closed_span() {
+    let band_end = NOW + 60 * DAY - 2 * HOUR;
+    let spans = [
+        Span {
+            from: band_end - 20 * HOUR - 10 * MINUTE,
+            to: band_end - 20 * HOUR,
+        },
+        Span {
+            from: band_end - 9 * HOUR,
+            to: band_end - 7 * HOUR,
+        },
+    ];
+    let policy = CaPolicy {
+        capacity: spans
+            .iter()
+            .map(|span| closed(span.from, span.to))
+            .collect(),
+        ..policy()
+    };
+    let mut registry = Registry::new(policy, nothing_known());
+    for n in 0..5_000 {
+        let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
+        for span in spans {
+            assert_eq!(window.overlap_seconds(span), 0, "{window:?} in {span:?}");
+        }
+        assert!(window.seconds() >= SHORTEST_WINDOW_SECONDS);
+    }
+}
+
+#[test]
+fn where_the_band_is_closed_windows_go_earlier_then_later_then_stay() {
+    let band_end = NOW + 60 * DAY - 2 * HOUR;
+    let validity = life(NOW, 90 * DAY);
+    let drawn = |rules: Vec<CapacityRule>| {
+        let policy = CaPolicy {
+            capacity: rules,
+            ..policy()
+        };
+        let mut registry = Registry::new(policy, nothing_known());
+        let window = registry.register(1, validity, NOW, NOW).window;
+        (window, registry.tables[0].reason)
+    };
+    let (window, _) = drawn(vec![closed(band_end - 2 * DAY, band_end + DAY)]);
+    assert!(window.to <= band_end - 2 * DAY, "{window:?}");
+    let (window, _) = drawn(vec![closed(NOW, band_end + DAY)]);
+    assert!(window.from >= band_end + DAY, "{window:?}");
+    assert!(window.to <= NOW + 87 * DAY + HOUR);
+    let (window, reason) = drawn(vec![closed(NOW, NOW + 100 * DAY)]);
+    assert_eq!(reason, Reason::NothingOpen);
+    assert!(window.from >= band_end - 26 * HOUR && window.to <= band_end + HOUR);
+}
+
+#[test]
+fn ceilings_hold_where_another_hour_has_room() {
+    let band_end = NOW + 60 * DAY - 2 * HOUR;
+    let low = Span {
+        from: band_end - 6 * HOUR,
+        to: band_end - 4 * HOUR,
+    };
+    let policy = CaPolicy {
+        capacity: vec![CapacityRule {
+            when: When::Once(low),
+            share: 1.0,
+            ceiling_per_hour: Some(30.0),
+        }],
+        follow_prior: 1.0,
+        ..policy()
+    };
+    let mut registry = Registry::new(policy, nothing_known());
+    for n in 0..6_000 {
+        registry.register(n, life(NOW, 90 * DAY), NOW, NOW);
+    }
+    let taken = registry.books.ledger.windows(low);
+    // 60, a table's least quota, and what runs over from the hour before.
+    assert!(taken < 150.0, "{taken:.0} of 6,000 where 60 may be");
+}

@@ -1,0 +1,205 @@
+//! How draws fall: in proportion, level, widened by bursts.
+
+use super::*;
+
+#[test]
+fn ten_thousand_of_one_date_scatter_in_proportion() {
+    for profile in [nothing_known(), four_weeks(&one_o_clock())] {
+        let mut registry = Registry::new(policy(), profile);
+        let mut counts = std::collections::BTreeMap::<Timestamp, (f64, f64)>::new();
+        let mut of_table: Option<(usize, f64)> = None;
+        for n in 0..10_000 {
+            let drawn = registry.register(n, life(NOW, 90 * DAY), NOW, NOW);
+            let slot = Timestamp::from_unix(drawn.window.from.slot(HOUR) * HOUR);
+            counts.entry(slot).or_default().0 += 1.0;
+            // Every draw adds its table's probabilities to what is to be expected.
+            let table = registry.tables.last().unwrap();
+            for (index, probability) in table.probabilities().iter().enumerate() {
+                counts.entry(table.slot(index).from).or_default().1 += probability;
+            }
+            of_table = Some((registry.tables.len(), 0.0));
+        }
+        assert!(of_table.unwrap().0 > 1, "one table served all");
+        let (drawn, expected): (Vec<f64>, Vec<f64>) = counts.values().copied().unzip();
+        assert!(counts.len() >= 24);
+        assert_in_proportion(&drawn, &expected);
+    }
+}
+
+#[test]
+fn starts_are_uniform_over_seconds_and_minutes() {
+    let mut registry = Registry::new(policy(), nothing_known());
+    let mut seconds = [0.0; 60];
+    let mut minutes = [0.0; 60];
+    let mut ends = [0.0; 60];
+    for n in 0..20_000 {
+        let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
+        let second = |at: Timestamp| usize::try_from(at.unix().rem_euclid(60)).unwrap();
+        seconds[second(window.from)] += 1.0;
+        ends[second(window.to)] += 1.0;
+        minutes[usize::try_from(window.from.unix().rem_euclid(HOUR) / 60).unwrap()] += 1.0;
+        assert_eq!(window.seconds(), 15 * MINUTE);
+    }
+    for counts in [seconds, minutes, ends] {
+        assert_in_proportion(&counts, &[20_000.0 / 60.0; 60]);
+    }
+}
+
+#[test]
+fn a_one_o_clock_peak_is_filled_up_to_a_level() {
+    let prior = 0.5;
+    let policy = CaPolicy {
+        follow_prior: prior,
+        ..policy()
+    };
+    let profile = four_weeks(&one_o_clock());
+    assert!((profile.coefficient_at(NOW + HOUR) - 2.0).abs() < 0.1);
+    let mut registry = Registry::new(policy, profile);
+    // Three days of issuance in the observed shape, a hundredth of it drawn, each draw standing
+    // for a hundred certificates.
+    registry.each = 100;
+    let mut n = 0;
+    for hour in 0..72_i64 {
+        let from = NOW + hour * HOUR;
+        let shape = one_o_clock()[usize::try_from(from.second_of_day() / HOUR).unwrap()];
+        let count = whole(shape / 100.0);
+        for k in 0..count {
+            let at = from + k * HOUR / count;
+            let validity = life(at, 90 * DAY);
+            registry.register(n, validity, at, at);
+            n += 1;
+        }
+    }
+    // The day in the middle is complete: no certificate to come has a slot there.
+    let view = View {
+        now: NOW + 72 * HOUR,
+        prior,
+        profile: &registry.profile,
+        life_seconds: 90 * DAY,
+    };
+    let ledger = &registry.books.ledger;
+    let mut windows = Vec::new();
+    for hour in 0..24 {
+        let from = NOW + 60 * DAY + 24 * HOUR + hour * HOUR;
+        let slot = Span {
+            from,
+            to: from + HOUR,
+        };
+        let load = ledger.promised(slot, prior) + ledger.unsteered(slot, &view);
+        assert!(load <= 1.1 * 60_000.0, "hour {hour}: {load:.0}");
+        windows.push(ledger.windows(slot));
+    }
+    let mean = windows.iter().sum::<f64>() / 24.0;
+    assert!(
+        windows[1] < mean / 2.0,
+        "{:.0} at 01:00, mean {mean:.0}",
+        windows[1]
+    );
+}
+
+#[test]
+fn an_empty_registry_draws_uniformly_and_says_so() {
+    let mut registry = Registry::new(policy(), nothing_known());
+    let drawn = registry.register(1, life(NOW, 90 * DAY), NOW, NOW);
+    let table = &registry.tables[0];
+    assert_eq!(table.reason, Reason::NothingKnown);
+    assert_eq!(table.slots.len(), 24);
+    assert!(
+        table
+            .probabilities()
+            .iter()
+            .all(|p| (p - 1.0 / 24.0).abs() < 1e-6)
+    );
+    assert_eq!(table.window(hash(1), NOW + 90 * DAY), drawn.window);
+}
+
+#[test]
+fn ten_million_of_history_handed_in_at_once_are_spread_level() {
+    let mut registry = Registry::new(policy(), nothing_known());
+    // Ninety days of history in one import: 10.8 million certificates, 5,000 an hour, all issued at
+    // one o'clock. A draw stands for 25, so the noise is that of 200 an hour.
+    registry.each = 25;
+    let mut n = 0;
+    for day in 0..90 {
+        let issued = NOW - day * DAY - 23 * HOUR;
+        for _ in 0..4_800 {
+            let drawn = registry.register(n, life(issued, 90 * DAY), issued, NOW);
+            assert!(drawn.window.from > NOW, "a window that is already open");
+            assert!(drawn.window.to <= issued + 90 * DAY);
+            n += 1;
+        }
+    }
+    // Bands still ahead: every hour of a day takes its share.
+    for day in 5..55 {
+        let from = NOW + day * DAY;
+        let hours: Vec<f64> = (0..24)
+            .map(|hour| {
+                let from = from + hour * HOUR;
+                registry.books.ledger.windows(Span {
+                    from,
+                    to: from + HOUR,
+                })
+            })
+            .collect();
+        let (least, most) = hours.iter().fold((f64::MAX, 0.0_f64), |(low, high), load| {
+            (low.min(*load), high.max(*load))
+        });
+        assert!(
+            least > 25.0 * 130.0 && most < 25.0 * 270.0,
+            "day {day}: {least:.0} to {most:.0}"
+        );
+    }
+    // Those whose band is over are spread as well, over the next day.
+    assert!(
+        registry
+            .tables
+            .iter()
+            .any(|table| table.arrival == Arrival::Past)
+    );
+}
+
+#[test]
+fn a_burst_widens_its_band_once_there_is_a_week_to_hold_it_against() {
+    let mut registry = Registry::new(policy(), four_weeks(&[600.0; 24]));
+    let mut earliest = Timestamp::MAX;
+    for n in 0..30_000 {
+        let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
+        earliest = earliest.min(window.from);
+    }
+    assert!(
+        earliest < NOW + 58 * DAY,
+        "the burst of 50 hours' load stayed in one day"
+    );
+    assert!(earliest >= NOW + 42 * DAY - 2 * HOUR, "0.2 L is the limit");
+}
+
+#[test]
+fn whoever_was_issued_is_not_taken_for_unborn() {
+    // Twelve an hour for a hundred days, of lives that lie on both sides of the middle of their
+    // class.
+    for days in [47, 90, 92, 100, 398] {
+        let mut registry = Registry::new(policy(), nothing_known());
+        for n in 0..100 * 24 * 12 {
+            let issued_at = NOW - n * 5 * MINUTE;
+            registry.books.ledger.book(&Booking {
+                window: Span {
+                    from: issued_at + days * DAY / 2,
+                    to: issued_at + days * DAY / 2 + 15 * MINUTE,
+                },
+                issued_at,
+                life_seconds: days * DAY,
+                follow: Follow::Unknown,
+            });
+        }
+        registry.register(1, life(NOW, days * DAY), NOW, NOW);
+        // 0.7 of twelve follow no window: half of them come back by their own rule, half a day
+        // later.
+        for slot in &registry.tables[0].slots {
+            assert!(
+                (slot.unsteered - 8.4).abs() < 0.1,
+                "{days} days: {} unsteered",
+                slot.unsteered
+            );
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Arrows point one way, files stay small, and every row of this version has its test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod source;
+
+use source::{functions, line_of_word, paths};
+
+/// Which parts a part may name. What is not listed may name nothing of ours.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    (
+        "cli",
+        &[
+            "config",
+            "domain",
+            "engine",
+            "http",
+            "ingest",
+            "publish",
+            "store",
+            "telemetry",
+        ],
+    ),
+    // `ingest` for one thing only: turning a request body into records; `publish` for one thing
+    // only: how a document is to be served.
+    (
+        "http",
+        &[
+            "config",
+            "domain",
+            "engine",
+            "ingest",
+            "publish",
+            "store",
+            "telemetry",
+        ],
+    ),
+    (
+        "ingest",
+        &["config", "domain", "engine", "store", "telemetry"],
+    ),
+    (
+        "publish",
+        &["config", "domain", "engine", "store", "telemetry"],
+    ),
+    ("engine", &["config", "domain", "store", "telemetry"]),
+    ("store", &["domain", "telemetry"]),
+    // Leaves: they name the domain's words, and the domain never sees them.
+    ("config", &["domain"]),
+    ("telemetry", &["domain"]),
+    ("domain", &[]),
+];
+
+/// What others may not name, and the part of the sources that may.
+const HOMES: &[(&str, &[&str])] = &[
+    ("anyhow", &["cli/"]),
+    ("axum", &["http/"]),
+    ("clap", &["cli/"]),
+    ("hyper", &["http/"]),
+    ("hyper_util", &["http/"]),
+    ("sqlx", &["store/"]),
+    ("x509_parser", &["ingest/x509.rs"]),
+];
+
+/// What the domain may not name: it does no I/O, sees no clock and no chance, and waits for nothing.
+const NOT_IN_DOMAIN: &[&str] = &[
+    "futures_util",
+    "metrics",
+    "moka",
+    "rand",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::time",
+    "tokio",
+    "tracing",
+];
+
+/// Words that the domain does not use, however they came to be in reach.
+const NO_WORD_IN_DOMAIN: &[&str] = &["Instant", "SystemTime", "async", "await"];
+
+/// Past 400 lines a file is usually two ideas.
+const MOST_LINES: usize = 400;
+
+/// The rows of `features.md` that have their tests. Each is named after its row: `d5_…`.
+const ROWS: &[&str] = &[
+    "a17", "a41", "a43", "b1", "b12", "b15", "d11", "d5", "d8", "e5", "e7",
+];
+
+#[test]
+fn arrows_point_one_way() {
+    let broken: Vec<String> = files("src")
+        .iter()
+        .flat_map(|(path, text)| against_the_arrows(path.trim_start_matches("src/"), text))
+        .collect();
+    assert_eq!(broken, [""; 0], "{}", broken.join("\n"));
+}
+
+#[test]
+fn files_stay_small() {
+    let long: Vec<String> = ["src", "tests"]
+        .into_iter()
+        .flat_map(files)
+        .filter_map(|(path, text)| too_long(&path, &text))
+        .collect();
+    assert_eq!(long, [""; 0], "{}", long.join("\n"));
+}
+
+#[test]
+fn every_row_has_its_test_and_every_test_of_a_row_is_listed() {
+    let names: Vec<String> = ["src", "tests"]
+        .into_iter()
+        .flat_map(files)
+        .flat_map(|(_, text)| functions(&text))
+        .collect();
+    let mut found: Vec<&str> = names.iter().filter_map(|name| row_of(name)).collect();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(
+        found, ROWS,
+        "the tests' rows on the left, the list on the right"
+    );
+}
+
+/// A file, a line in it that breaks a rule, and what is found.
+const BROKEN: &[(&str, &str, &str)] = &[
+    (
+        "domain/time.rs",
+        "use crate::store::Store;",
+        "crate::store::Store",
+    ),
+    (
+        "domain/time.rs",
+        "fn f() { super::super::store::g() }",
+        "crate::store::g",
+    ),
+    (
+        "domain/time.rs",
+        "use std::{fmt, fs::File};",
+        "std::fs::File",
+    ),
+    (
+        "domain/time.rs",
+        "fn f() { tokio::spawn(g()); }",
+        "tokio::spawn",
+    ),
+    ("domain/time.rs", "fn f(now: SystemTime) {}", "SystemTime"),
+    ("domain/mod.rs", "async fn f() {}", "async"),
+    (
+        "store/sqlite.rs",
+        "use crate::{config::Config, domain::ca::CaName};",
+        "crate::config::Config",
+    ),
+    (
+        "store/mod.rs",
+        "use super::engine::Engine;",
+        "crate::engine::Engine",
+    ),
+    ("engine/mod.rs", "use crate::http;", "crate::http"),
+    (
+        "ingest/x.rs",
+        "use crate::publish::plan;",
+        "crate::publish::plan",
+    ),
+    ("publish.rs", "use crate::cli::Exit;", "crate::cli::Exit"),
+    ("http/mod.rs", "use crate::cli::Exit;", "crate::cli::Exit"),
+    (
+        "config/mod.rs",
+        "use crate::store::Store;",
+        "crate::store::Store",
+    ),
+    (
+        "telemetry.rs",
+        "use crate::config::Config;",
+        "crate::config::Config",
+    ),
+    (
+        "main.rs",
+        "fn main() { offpeak::store::connect() }",
+        "crate::store::connect",
+    ),
+    ("engine/mod.rs", "use crate::*;", "crate::*"),
+    (
+        "ingest/pem.rs",
+        "use x509_parser::prelude::*;",
+        "x509_parser::prelude::*",
+    ),
+    ("engine/mod.rs", "fn f(e: sqlx::Error) {}", "sqlx::Error"),
+    ("cli/serve.rs", "use axum::Router;", "axum::Router"),
+    (
+        "shared/mod.rs",
+        "use crate::domain::ca;",
+        "crate::domain::ca",
+    ),
+];
+
+#[test]
+fn what_breaks_a_rule_is_found() {
+    for (path, text, want) in BROKEN {
+        let broken = against_the_arrows(path, text);
+        let [broken] = &broken[..] else {
+            panic!("{path}: {text}: {broken:?}");
+        };
+        assert_eq!(*broken, format!("src/{path}:1: {want}"), "{text}");
+    }
+    for (path, text) in [
+        (
+            "domain/ca.rs",
+            "use super::capacity::CapacityRule; use std::fmt; /* tokio::spawn */",
+        ),
+        ("ingest/x509.rs", "use x509_parser::prelude::*;"),
+        ("publish.rs", "use crate::engine::Engine;"),
+        (
+            "http/certificates.rs",
+            "use crate::ingest::x509; use axum::Router;",
+        ),
+        (
+            "cli/mod.rs",
+            "use crate::http::serve; mod tests { use super::*; }",
+        ),
+        (
+            "lib.rs",
+            "pub mod store; mod tests { use crate::store::Store; }",
+        ),
+    ] {
+        assert_eq!(against_the_arrows(path, text), [""; 0], "{path}: {text}");
+    }
+    assert!(too_long("src/x.rs", &"\n".repeat(400)).is_none());
+    assert!(too_long("src/x.rs", &"\n".repeat(401)).is_some());
+    assert!(too_long("src/main.rs", &"\n".repeat(41)).is_some());
+    assert!(too_long("src/lib.rs", &"\n".repeat(61)).is_some());
+    assert_eq!(row_of("a41_three_replicas"), Some("a41"));
+    for no_row in ["a_41", "f1_x", "a41", "b12x_y", "accepts_1"] {
+        assert_eq!(row_of(no_row), None, "{no_row}");
+    }
+}
+
+/// What a source file, by its path under `src`, names and may not.
+fn against_the_arrows(path: &str, text: &str) -> Vec<String> {
+    let module: Vec<&str> = path
+        .trim_end_matches(".rs")
+        .trim_end_matches("/mod")
+        .split('/')
+        .filter(|name| !matches!(*name, "lib" | "main"))
+        .collect();
+    let part = path.split(['/', '.']).next().unwrap_or_default();
+    let allowed = ARROWS.iter().find(|(name, _)| *name == part);
+    let forbidden = |named: &str| {
+        let mut segments = named.split("::");
+        let first = segments.next().unwrap_or_default();
+        if first == "crate" {
+            let other = segments.next().unwrap_or_default();
+            return part != "lib"
+                && other != part
+                && !allowed.is_some_and(|(_, others)| others.contains(&other));
+        }
+        let home = HOMES.iter().find(|(name, _)| *name == first);
+        home.is_some_and(|(_, homes)| !homes.iter().any(|home| path.starts_with(home)))
+            || part == "domain" && NOT_IN_DOMAIN.iter().any(|not| begins_with(named, not))
+    };
+    let named = paths(text, &module);
+    let words = NO_WORD_IN_DOMAIN
+        .iter()
+        .filter(|_| part == "domain")
+        .filter_map(|word| line_of_word(text, word).map(|line| (line, (*word).to_owned())));
+    let mut broken: Vec<(usize, String)> = named
+        .into_iter()
+        .filter(|named| forbidden(&named.path))
+        .map(|named| (named.line, named.path))
+        .chain(words)
+        .collect();
+    broken.sort();
+    broken
+        .into_iter()
+        .map(|(line, what)| format!("src/{path}:{line}: {what}"))
+        .collect()
+}
+
+/// Whether a path is another, or leads on from it.
+fn begins_with(path: &str, start: &str) -> bool {
+    path.strip_prefix(start)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn too_long(path: &str, text: &str) -> Option<String> {
+    let most = match path {
+        "src/main.rs" => 40,
+        "src/lib.rs" => 60,
+        _ => MOST_LINES,
+    };
+    let lines = text.lines().count();
+    (lines > most).then(|| format!("{path} has {lines} lines; it takes {most}"))
+}
+
+/// The row that a test is named after: a letter of a to e, a number, an underscore.
+fn row_of(name: &str) -> Option<&str> {
+    let (row, _) = name.split_once('_')?;
+    let number = row.strip_prefix(['a', 'b', 'c', 'd', 'e'])?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(row)
+}
+
+/// The Rust files under a folder of the package, by their paths in the package, and their texts.
+pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+                found.push((name.to_owned(), text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} has no Rust file");
+    found
+}

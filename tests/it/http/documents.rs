@@ -1,0 +1,233 @@
+//! The published documents, the page and the contract.
+
+use std::sync::Arc;
+
+use reqwest::{Method, Response, StatusCode};
+
+use crate::server::{NOW, TestServer, config, json, sha256_hex};
+
+const CHANGING: &str =
+    "public, max-age=300, s-maxage=3600, stale-while-revalidate=86400, stale-if-error=604800";
+
+fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    answer
+        .headers()
+        .get(name)
+        .unwrap_or_else(|| panic!("no {name}: {answer:?}"))
+        .to_str()
+        .unwrap()
+}
+
+async fn published() -> TestServer {
+    let server = TestServer::start().await;
+    server.engine.publish().await.unwrap();
+    server
+}
+
+#[tokio::test]
+async fn a_document_is_the_publications_bytes_with_its_caching() {
+    let server = published().await;
+    for (name, content_type) in [
+        ("ranking.json", "application/json"),
+        ("ca/example/ranking.json", "application/json"),
+        ("schema/ranking-1.json", "application/schema+json"),
+    ] {
+        let answer = server.get(&format!("/{name}")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{name}");
+        assert_eq!(header(&answer, "cache-control"), CHANGING);
+        assert_eq!(header(&answer, "content-type"), content_type);
+        assert_eq!(header(&answer, "vary"), "Accept-Encoding");
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*");
+        assert_eq!(
+            header(&answer, "last-modified"),
+            "Sat, 21 Nov 2026 10:00:00 GMT"
+        );
+        assert!(header(&answer, "server").starts_with("offpeak/"));
+        let publication = server.engine.publication().unwrap();
+        let (_, bytes) = publication
+            .documents
+            .iter()
+            .find(|(path, _)| path == name)
+            .unwrap();
+        assert_eq!(answer.bytes().await.unwrap()[..], bytes[..]);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_under_its_hash_never_changes() {
+    let server = published().await;
+    let bytes = server.get("/ranking.json").await.bytes().await.unwrap();
+    let hash = sha256_hex(&bytes);
+    let copy = server.get(&format!("/r/{hash}/ranking.json")).await;
+    assert_eq!(
+        header(&copy, "cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    assert_eq!(copy.bytes().await.unwrap(), bytes);
+    // Nor does it go when another publication comes.
+    server.clock.set(NOW + 86_400);
+    server.engine.publish().await.unwrap();
+    let newer = server.get("/ranking.json").await.bytes().await.unwrap();
+    assert_ne!(newer, bytes);
+    let copy = server.get(&format!("/r/{hash}/ranking.json")).await;
+    assert_eq!(copy.status(), StatusCode::OK);
+    assert_eq!(copy.bytes().await.unwrap(), bytes);
+    let unheard_of = format!("/r/{}/ranking.json", "0".repeat(64));
+    assert_eq!(
+        server.get(&unheard_of).await.status(),
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_the_client_has_is_not_sent_again() {
+    let server = published().await;
+    let first = server.get("/ranking.json").await;
+    let etag = header(&first, "etag").to_owned();
+    let date = header(&first, "last-modified").to_owned();
+    let past = "Sat, 21 Nov 2026 09:59:59 GMT";
+    for (tag, since, want) in [
+        (Some(etag.as_str()), None, StatusCode::NOT_MODIFIED),
+        (Some(etag.as_str()), Some(past), StatusCode::NOT_MODIFIED),
+        (Some("\"other\""), Some(date.as_str()), StatusCode::OK),
+        (None, Some(date.as_str()), StatusCode::NOT_MODIFIED),
+        (None, Some(past), StatusCode::OK),
+    ] {
+        let mut request = server.ask(Method::GET, "/ranking.json");
+        if let Some(tag) = tag {
+            request = request.header("if-none-match", tag);
+        }
+        if let Some(since) = since {
+            request = request.header("if-modified-since", since);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), want, "{tag:?} {since:?}");
+        assert_eq!(header(&answer, "etag"), etag);
+        assert_eq!(header(&answer, "cache-control"), CHANGING);
+    }
+    let head = server
+        .ask(Method::HEAD, "/ranking.json")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        header(&head, "content-length"),
+        header(&first, "content-length")
+    );
+}
+
+#[tokio::test]
+async fn a_new_publication_is_served_at_once() {
+    let server = published().await;
+    let first = server.get("/ranking.json").await;
+    server.clock.set(NOW + 3_600);
+    let made = server.as_admin(Method::POST, "/v1/publish").send().await;
+    let made = made.unwrap();
+    assert_eq!(made.status(), StatusCode::OK);
+    let made = json(made).await;
+    assert_eq!(made["generatedAt"], "2026-11-21T11:00:00Z");
+    let paths = made["documents"].as_array().unwrap();
+    assert!(paths.contains(&"ranking.json".into()), "{made}");
+    let second = server.get("/ranking.json").await;
+    assert_ne!(header(&second, "etag"), header(&first, "etag"));
+    assert_eq!(json(second).await["generatedAt"], "2026-11-21T11:00:00Z");
+}
+
+#[tokio::test]
+async fn what_is_not_published_is_a_problem() {
+    let server = TestServer::start().await;
+    let early = server.get("/ranking.json").await;
+    assert_eq!(early.status(), StatusCode::NOT_FOUND);
+    assert_eq!(header(&early, "cache-control"), "no-store");
+    let early = json(early).await;
+    assert!(early["detail"].as_str().unwrap().contains("published yet"));
+    server.engine.publish().await.unwrap();
+    for path in [
+        "/ca/nobody/ranking.json",
+        "/ca/..%2F..%2Fetc/ranking.json",
+        "/ca/%ff/ranking.json",
+        "/r/00/ranking.json",
+        "/v1/forecast",
+        "/favicon.ico",
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(header(&answer, "content-type"), "application/problem+json");
+        assert_eq!(json(answer).await["type"], "about:blank");
+    }
+}
+
+/// The page loads its own files and nothing else: its policy forbids it and its text does not try.
+#[tokio::test]
+async fn the_page_asks_no_other_host() {
+    let server = published().await;
+    let page = server.get("/").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+    let policy = header(&page, "content-security-policy").to_owned();
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let text = page.text().await.unwrap();
+    let mut linked = 0;
+    for (_, after) in ["href=\"", "src=\""].iter().flat_map(|attribute| {
+        text.split(attribute)
+            .skip(1)
+            .map(move |after| (attribute, after))
+    }) {
+        let target = after.split('"').next().unwrap();
+        if target == "data:," {
+            continue;
+        }
+        assert!(
+            !target.contains(':') && !target.starts_with("//"),
+            "{target}"
+        );
+        let answer = server.get(&format!("/{target}")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{target}");
+        linked += 1;
+    }
+    assert!(linked >= 6, "{linked}");
+    for (path, content_type) in [
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/openapi.yaml", "application/yaml"),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(header(&answer, "content-type"), content_type);
+        let etag = header(&answer, "etag").to_owned();
+        assert!(!answer.text().await.unwrap().contains("http://www."));
+        let again = server
+            .ask(Method::GET, path)
+            .header("if-none-match", etag)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_directory_names_the_base_url_and_never_the_host_header() {
+    let server = TestServer::start().await;
+    let answer = server
+        .ask(Method::GET, "/directory")
+        .header("host", "evil.example")
+        .send()
+        .await
+        .unwrap();
+    let want = format!("{}/renewal-info", server.public);
+    assert_eq!(json(answer).await, serde_json::json!({"renewalInfo": want}));
+    let configured = offpeak::config::Config {
+        base_url: Some("https://ari.example.com".to_owned()),
+        ..config()
+    };
+    Arc::clone(&server.engine)
+        .reconfigure(configured)
+        .await
+        .unwrap();
+    let answer = server.get("/directory").await;
+    assert_eq!(
+        answer.text().await.unwrap(),
+        r#"{"renewalInfo":"https://ari.example.com/renewal-info"}"#
+    );
+}

@@ -1,0 +1,62 @@
+//! Made load, and where the real one is.
+
+use std::path::PathBuf;
+
+use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::series::Series;
+use offpeak::domain::time::{DAY, HOUR, Timestamp};
+
+/// A Monday.
+pub(crate) const NOW: &str = "2026-11-16T00:00:00Z";
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn line(from: Timestamp, seconds: i64, kind: Kind, count: u64) -> Observation {
+    Observation {
+        seconds: u32::try_from(seconds).unwrap(),
+        ..Observation::plain(from, Source::Ca, kind, count)
+    }
+}
+
+/// `days` days up to [`NOW`] of attempts in lines of an hour, as many as `count` says of the hour
+/// that begins.
+pub(crate) fn hourly(days: i64, count: impl Fn(Timestamp) -> u64) -> Series {
+    let mut series = Series::default();
+    for hour in -days * 24..0 {
+        let from = at(NOW) + hour * HOUR;
+        series.add(&line(from, HOUR, Kind::Attempt, count(from)));
+    }
+    series
+}
+
+/// 40,000 an hour on average with a peak of 2.37 times that at 01:00 UTC.
+pub(crate) fn one_oclock(from: Timestamp) -> u64 {
+    if hour_of(from) == 1 { 94_800 } else { 37_617 }
+}
+
+pub(crate) fn hour_of(at: Timestamp) -> usize {
+    usize::try_from(at.second_of_day() / HOUR).unwrap()
+}
+
+pub(crate) fn weekday_of(at: Timestamp) -> usize {
+    usize::try_from(at.second_of_week() / DAY).unwrap()
+}
+
+/// A file of the shared real data; `None`, and a word about it, where it is not there.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
+    let found = [
+        Some(beside),
+        std::env::var_os("OFFPEAK_SHARED_DATA").map(PathBuf::from),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|folder| folder.join(path))
+    .find(|file| file.exists());
+    if found.is_none() {
+        println!("skipped: the shared data has no {path}");
+    }
+    found
+}

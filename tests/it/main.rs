@@ -1,0 +1,40 @@
+//! Integration tests: one crate, a module for each thing under test.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what tests share is not marked as a test, but is as free as they are"
+)]
+
+mod allocation;
+mod architecture;
+mod check_config;
+mod clients;
+mod config;
+mod crash;
+mod decoding;
+mod decoding_cuts;
+mod decoding_observations;
+mod deploy;
+mod der;
+mod engine;
+mod http;
+mod issuance;
+mod load;
+mod logging;
+mod nginx;
+mod odd_certificates;
+mod operating;
+mod page;
+mod process;
+mod profile;
+mod profile_real;
+mod publish;
+mod ranking;
+mod real_certificates;
+mod rfc9773;
+mod second_opinion;
+mod series;
+mod server;
+mod store;
+mod support;
+mod tools;

@@ -1,0 +1,181 @@
+//! One suite, two stores: everything that [`Store`] promises, asked of SQLite and of PostgreSQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::{Basis, Certificate, Validity};
+use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
+use offpeak::store::{Change, FeedPosition, Migrations, Registered, Registration, Store, connect};
+
+mod batches;
+mod certificates;
+mod feed;
+mod migrations;
+mod model;
+mod publications;
+mod purge;
+mod rates;
+mod together;
+
+/// Runs each test against both stores, with a new database each.
+macro_rules! on_both_stores {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let database = crate::support::fresh_sqlite();
+                super::$test(&database.url()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(database) = crate::support::fresh_postgres().await {
+                    super::$test(&database.url()).await;
+                }
+            })+
+        }
+    };
+}
+use on_both_stores;
+
+/// 2026-11-16T00:00:00Z, a Monday.
+const START: i64 = 1_794_787_200;
+
+async fn open(url: &str) -> Arc<dyn Store> {
+    connect(url, Migrations::RefusePending).await.unwrap()
+}
+
+fn id(serial: u32) -> CertId {
+    // Two issuers, and serials of different lengths.
+    let octets = serial.to_be_bytes();
+    let length = if serial.is_multiple_of(3) { 4 } else { 21 };
+    let mut serial_octets = octets.to_vec();
+    serial_octets.resize(length, 0x5a);
+    CertId {
+        key_identifier: KeyIdentifier::new(&[u8::from(serial.is_multiple_of(2)) + 1; 20]).unwrap(),
+        serial: Serial::new(&serial_octets).unwrap(),
+    }
+}
+
+fn certificate(serial: u32) -> Certificate {
+    let not_before = Timestamp::from_unix(START + i64::from(serial));
+    Certificate {
+        id: id(serial),
+        validity: Validity {
+            not_before,
+            not_after: not_before + 90 * DAY - 1,
+        },
+        issued_at: not_before + HOUR,
+        hour_known: !serial.is_multiple_of(5),
+        steered: serial.is_multiple_of(7),
+        registered_at: not_before + 2 * HOUR,
+        window: Span {
+            from: not_before + 59 * DAY,
+            to: not_before + 59 * DAY + 900,
+        },
+        basis: if serial.is_multiple_of(2) {
+            Basis::Table(i64::from(serial))
+        } else {
+            Basis::Span(Span {
+                from: not_before + DAY,
+                to: not_before + 2 * DAY,
+            })
+        },
+        successor: None,
+    }
+}
+
+fn certificates(serials: std::ops::Range<u32>) -> Vec<Certificate> {
+    serials.map(certificate).collect()
+}
+
+fn observation(minute: i64) -> Observation {
+    let at = Timestamp::from_unix(START + minute * 60);
+    Observation::plain(at, Source::Ca, Kind::Issued, minute.unsigned_abs())
+}
+
+async fn register(store: &dyn Store, certificates: &[Certificate]) -> Vec<Registered> {
+    store
+        .register(Registration {
+            certificates,
+            ..Registration::default()
+        })
+        .await
+        .unwrap()
+}
+
+/// How many of these were inserted.
+fn inserted(outcomes: &[Registered]) -> usize {
+    outcomes
+        .iter()
+        .filter(|outcome| **outcome == Registered::Inserted)
+        .count()
+}
+
+/// A process as it follows the feed: it applies what it is told and counts each batch once.
+#[derive(Debug, Default)]
+struct Reader {
+    position: FeedPosition,
+    certificates: BTreeMap<CertId, Certificate>,
+    batches: BTreeMap<i64, Vec<Observation>>,
+    forgotten: usize,
+    told: usize,
+}
+
+impl Reader {
+    async fn load(store: &dyn Store) -> Self {
+        Self::load_from(store, Timestamp::MIN).await
+    }
+
+    async fn load_from(store: &dyn Store, observed_from: Timestamp) -> Self {
+        let mut changes = Vec::new();
+        let position = store
+            .load(observed_from, &mut |change| changes.push(change))
+            .await
+            .unwrap();
+        let mut reader = Self::default();
+        reader.apply(changes, position);
+        reader
+    }
+
+    /// Reads on; how many changes there were.
+    async fn follow(&mut self, store: &dyn Store) -> usize {
+        let mut changes = Vec::new();
+        let position = store
+            .changes(self.position, &mut |change| changes.push(change))
+            .await
+            .unwrap();
+        let told = changes.len();
+        self.apply(changes, position);
+        told
+    }
+
+    fn apply(&mut self, changes: Vec<Change>, position: FeedPosition) {
+        let counted: BTreeSet<i64> = self.batches.keys().copied().collect();
+        self.told += changes.len();
+        for change in changes {
+            match change {
+                Change::Certificate(certificate) => {
+                    self.certificates
+                        .insert(certificate.id.clone(), *certificate);
+                }
+                Change::Forgotten(_) => self.forgotten += 1,
+                Change::Observed { batch, .. } if counted.contains(&batch) => {}
+                Change::Observed { batch, observation } => {
+                    self.batches.entry(batch).or_default().push(observation);
+                }
+                Change::Removed(id) => {
+                    self.certificates.remove(&id);
+                }
+            }
+        }
+        self.position = position;
+    }
+
+    fn observations(&self) -> Vec<Observation> {
+        self.batches.values().flatten().cloned().collect()
+    }
+}

@@ -1,0 +1,40 @@
+//! The programs that tests run beside offpeak; `./test` installs them and says where they are.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// The program that this variable names.
+pub(crate) fn tool(variable: &str) -> Option<PathBuf> {
+    provided(variable).map(PathBuf::from)
+}
+
+/// What `./test` says in this variable. Where it is not set the test leaves itself out, aloud;
+/// under `./test`, which sets them all, that is a failure.
+pub(crate) fn provided(variable: &str) -> Option<String> {
+    if let Ok(value) = std::env::var(variable) {
+        return Some(value);
+    }
+    assert!(
+        std::env::var_os("OFFPEAK_TEST_REQUIRE").is_none(),
+        "{variable} is not set"
+    );
+    println!("skipped: {variable} is not set");
+    None
+}
+
+/// Runs a command to its end; what it printed, where it succeeded.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}: {}", told(&output));
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
+/// How a command ended, for a test's message.
+pub(crate) fn told(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
