@@ -34,6 +34,13 @@ CREATE TABLE certificates (
     table_number bigint,
     span_start bigint,
     span_end bigint,
+    -- Whether that span is the control group's.
+    plain boolean,
+    -- What moved the window last, if anything did.
+    incident bigint,
+    rebalance bigint,
+    -- The chance that the client follows the window, as taken at registration.
+    follows double precision NOT NULL,
     -- The successor: a CertID, or an order that is to bring one.
     successor_id text,
     successor_order text,
@@ -41,6 +48,8 @@ CREATE TABLE certificates (
     PRIMARY KEY (key_identifier, serial),
     CHECK ((table_number IS NULL) = (span_start IS NOT NULL)),
     CHECK ((span_start IS NULL) = (span_end IS NULL)),
+    CHECK ((span_start IS NULL) = (plain IS NULL)),
+    CHECK (incident IS NULL OR rebalance IS NULL),
     CHECK (successor_id IS NULL OR successor_order IS NULL)
 );
 CREATE INDEX certificates_changed ON certificates (changed);

@@ -42,6 +42,13 @@ CREATE TABLE certificates (
     table_number INTEGER,
     span_start INTEGER,
     span_end INTEGER,
+    -- Whether that span is the control group's.
+    plain INTEGER,
+    -- What moved the window last, if anything did.
+    incident INTEGER,
+    rebalance INTEGER,
+    -- The chance that the client follows the window, as taken at registration.
+    follows REAL NOT NULL,
     -- The successor: a CertID, or an order that is to bring one.
     successor_id TEXT,
     successor_order TEXT,
@@ -49,6 +56,8 @@ CREATE TABLE certificates (
     PRIMARY KEY (key_identifier, serial),
     CHECK ((table_number IS NULL) = (span_start IS NOT NULL)),
     CHECK ((span_start IS NULL) = (span_end IS NULL)),
+    CHECK ((span_start IS NULL) = (plain IS NULL)),
+    CHECK (incident IS NULL OR rebalance IS NULL),
     CHECK (successor_id IS NULL OR successor_order IS NULL)
 ) STRICT;
 CREATE INDEX certificates_changed ON certificates (changed);

@@ -38,10 +38,35 @@ pub struct Submission {
 /// What a window's start was drawn from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Basis {
+    /// Uniform over the starts in this span, whatever the load: the control group's plain window.
+    Plain(Span),
     /// Uniform over the starts in this span, no slots (short lives, and ends of bands).
     Span(Span),
     /// The table stored under this number.
     Table(i64),
+}
+
+/// Why a certificate has this window: the event that drew it last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// The incident of this number moved it.
+    Incident(i64),
+    /// The rebalance of this number moved it.
+    Rebalance(i64),
+    /// It is the one drawn at registration.
+    Registration,
+}
+
+impl Cause {
+    /// What salts the hash of the draw, so that a moved certificate is drawn afresh.
+    #[must_use]
+    pub const fn salt(self) -> i64 {
+        match self {
+            Self::Incident(number) => number * 2 + 1,
+            Self::Rebalance(number) => number * 2 + 2,
+            Self::Registration => 0,
+        }
+    }
 }
 
 /// Who took a certificate's place.
@@ -55,7 +80,7 @@ pub enum Successor {
 }
 
 /// A registered certificate: one row of the store.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Certificate {
     /// Its CertID.
     pub id: CertId,
@@ -74,6 +99,11 @@ pub struct Certificate {
     pub window: Span,
     /// What the window was drawn from.
     pub basis: Basis,
+    /// What drew it.
+    pub cause: Cause,
+    /// f at registration: the chance that its client follows the window, 0 to 1 (design section
+    /// 5). What polls show later moves the forecast and not this.
+    pub follows: f64,
     /// Its successor, once there is one.
     pub successor: Option<Successor>,
 }

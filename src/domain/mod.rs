@@ -10,6 +10,7 @@ pub mod certid;
 pub mod certificate;
 pub mod documents;
 pub mod hash;
+pub mod incident;
 pub mod ledger;
 mod level;
 pub mod number;

@@ -31,7 +31,7 @@ impl Engine {
             return Ok(None);
         };
         let world = self.world();
-        let hash = world.hash(Purpose::Window1, &certificate.id);
+        let hash = world.salted_hash(Purpose::Window1, &certificate.id, certificate.cause.salt());
         let Derivation {
             drawn_from,
             model_version,
@@ -73,7 +73,7 @@ impl Engine {
     ) -> Result<Derivation, EngineError> {
         let not_after = certificate.validity.not_after;
         let number = match certificate.basis {
-            Basis::Span(starts) => {
+            Basis::Plain(starts) | Basis::Span(starts) => {
                 // The length follows from the life; what was drawn is the start.
                 let window = in_span(hash, starts, certificate.window.seconds(), not_after);
                 return Ok(Derivation {

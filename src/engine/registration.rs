@@ -8,7 +8,7 @@ use super::{Engine, EngineError};
 use crate::domain::books::{Draw, Drawn};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::CertId;
-use crate::domain::certificate::{Certificate, Submission, Successor};
+use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
 use crate::domain::hash::Purpose;
 use crate::domain::ledger::Booking;
 use crate::domain::observation::{Kind, Observation, Source};
@@ -265,6 +265,8 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         registered_at: now,
         window,
         basis,
+        cause: Cause::Registration,
+        follows: policy.follow_prior,
         successor: None,
     };
     books.ledger.book(&booking(world, &certificate, ca));

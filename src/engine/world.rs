@@ -148,6 +148,8 @@ impl World {
             }
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
+            // Not yet.
+            Change::Incident(_) | Change::Polls { .. } => {}
         }
         Applied::Done
     }

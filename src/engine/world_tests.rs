@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::world::{Told, World};
 use crate::config::Config;
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
-use crate::domain::certificate::{Basis, Certificate, Successor, Validity};
+use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
 use crate::domain::hash::HashKey;
 use crate::domain::ledger::{Booking, Follow, Ledger};
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
@@ -84,6 +84,8 @@ fn row(n: u8, now: Timestamp) -> Certificate {
             to: window + 15 * MINUTE,
         },
         basis: Basis::Table(1),
+        cause: Cause::Registration,
+        follows: 0.3,
         successor: None,
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::register::Registry;
 use crate::domain::certid::CertId;
-use crate::domain::certificate::{Basis, Certificate, Submission};
+use crate::domain::certificate::{Basis, Cause, Certificate, Submission};
 use crate::domain::report::{Rejection, Verdict};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::EngineError;
@@ -83,6 +83,8 @@ fn certificate(submission: &Submission, now: Timestamp) -> Certificate {
         registered_at: now,
         window,
         basis: Basis::Span(window),
+        cause: Cause::Registration,
+        follows: 0.3,
         successor: None,
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::BatchKey;
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
-use crate::domain::certificate::{Basis, Certificate, Successor, Validity};
+use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
 use crate::domain::observation::Observation;
 use crate::domain::time::{Span, Timestamp};
 
@@ -16,8 +16,8 @@ use crate::domain::time::{Span, Timestamp};
 macro_rules! certificate_columns {
     () => {
         "key_identifier, serial, not_before, not_after, issued_at, hour_known, steered, \
-         registered_at, window_start, window_end, table_number, span_start, span_end, \
-         successor_id, successor_order"
+         registered_at, window_start, window_end, table_number, span_start, span_end, plain, \
+         incident, rebalance, follows, successor_id, successor_order"
     };
 }
 pub(super) use certificate_columns;
@@ -32,7 +32,7 @@ macro_rules! observation_columns {
 pub(super) use observation_columns;
 
 /// How many columns [`certificate_columns`] has.
-const CERTIFICATE_COLUMNS: usize = 15;
+const CERTIFICATE_COLUMNS: usize = 19;
 
 /// A certificate as a row holds it.
 pub(super) struct StoredCertificate(pub(super) Certificate);
@@ -49,11 +49,25 @@ pub(super) struct StoredObservation {
     pub(super) observation: Observation,
 }
 
-/// The columns of a basis: a table's number, or the two ends of a span.
-pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i64>) {
+/// The columns of a basis: a table's number, or the two ends of a span and whether it is plain.
+pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i64>, Option<bool>) {
+    let ends = |span: Span, plain| {
+        let (start, end) = (span.from.unix(), span.to.unix());
+        (None, Some(start), Some(end), Some(plain))
+    };
     match basis {
-        Basis::Span(span) => (None, Some(span.from.unix()), Some(span.to.unix())),
-        Basis::Table(number) => (Some(number), None, None),
+        Basis::Plain(span) => ends(span, true),
+        Basis::Span(span) => ends(span, false),
+        Basis::Table(number) => (Some(number), None, None, None),
+    }
+}
+
+/// The columns of a cause: an incident's number, or a rebalance's.
+pub(super) fn cause_columns(cause: Cause) -> (Option<i64>, Option<i64>) {
+    match cause {
+        Cause::Incident(number) => (Some(number), None),
+        Cause::Rebalance(number) => (None, Some(number)),
+        Cause::Registration => (None, None),
     }
 }
 
@@ -114,13 +128,21 @@ where
     &'r [u8]: Decode<'r, R::Database> + Type<R::Database>,
     &'r str: Decode<'r, R::Database> + Type<R::Database>,
     bool: Decode<'r, R::Database> + Type<R::Database>,
+    f64: Decode<'r, R::Database> + Type<R::Database>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
 {
     fn from_row(row: &'r R) -> sqlx::Result<Self> {
         let instant = |column| row.try_get(column).map(Timestamp::from_unix);
-        let (table, start, end): (Option<i64>, Option<i64>, Option<i64>) =
-            (row.try_get(10)?, row.try_get(11)?, row.try_get(12)?);
-        let (id, order): (Option<&str>, Option<&str>) = (row.try_get(13)?, row.try_get(14)?);
+        let table: Option<i64> = row.try_get(10)?;
+        let (start, end): (Option<i64>, Option<i64>) = (row.try_get(11)?, row.try_get(12)?);
+        let span = start.zip(end).map(|(start, end)| Span {
+            from: Timestamp::from_unix(start),
+            to: Timestamp::from_unix(end),
+        });
+        let plain: Option<bool> = row.try_get(13)?;
+        let (incident, rebalance): (Option<i64>, Option<i64>) =
+            (row.try_get(14)?, row.try_get(15)?);
+        let (id, order): (Option<&str>, Option<&str>) = (row.try_get(17)?, row.try_get(18)?);
         Ok(Self(Certificate {
             id: CertId {
                 key_identifier: KeyIdentifier::new(row.try_get(0)?)
@@ -139,14 +161,19 @@ where
                 from: instant(8)?,
                 to: instant(9)?,
             },
-            basis: match (table, start, end) {
+            basis: match (table, span, plain) {
                 (Some(number), None, None) => Basis::Table(number),
-                (None, Some(start), Some(end)) => Basis::Span(Span {
-                    from: Timestamp::from_unix(start),
-                    to: Timestamp::from_unix(end),
-                }),
+                (None, Some(span), Some(false)) => Basis::Span(span),
+                (None, Some(span), Some(true)) => Basis::Plain(span),
                 _ => return Err(misfit("table_number", "neither a table nor a span")),
             },
+            cause: match (incident, rebalance) {
+                (None, None) => Cause::Registration,
+                (Some(number), None) => Cause::Incident(number),
+                (None, Some(number)) => Cause::Rebalance(number),
+                (Some(_), Some(_)) => return Err(misfit("incident", "two causes")),
+            },
+            follows: row.try_get(16)?,
             successor: match (id, order) {
                 (None, None) => None,
                 (Some(id), None) => Some(Successor::By(parsed("successor_id", id)?)),

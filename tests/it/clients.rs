@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::process::Command;
 
 use axum::Router;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, head, post};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};

@@ -209,7 +209,10 @@ impl World {
                 assert_eq!(observation.source, Source::Registrations);
                 counted += observation.count;
             }
-            Change::Forgotten(_) | Change::Removed(_) => panic!("nothing was taken back"),
+            Change::Forgotten(_)
+            | Change::Incident(_)
+            | Change::Polls { .. }
+            | Change::Removed(_) => panic!("nothing of the kind was done"),
         };
         store
             .load(Timestamp::MIN, &mut tell)

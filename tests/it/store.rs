@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
-use offpeak::domain::certificate::{Basis, Certificate, Validity};
+use offpeak::domain::certificate::{Basis, Cause, Certificate, Validity};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::store::{Change, FeedPosition, Migrations, Registered, Registration, Store, connect};
@@ -76,8 +76,19 @@ fn certificate(serial: u32) -> Certificate {
             from: not_before + 59 * DAY,
             to: not_before + 59 * DAY + 900,
         },
+        cause: match serial % 3 {
+            0 => Cause::Registration,
+            1 => Cause::Incident(i64::from(serial)),
+            _ => Cause::Rebalance(i64::from(serial)),
+        },
+        follows: f64::from(serial % 5) / 4.0,
         basis: if serial.is_multiple_of(2) {
             Basis::Table(i64::from(serial))
+        } else if serial.is_multiple_of(3) {
+            Basis::Plain(Span {
+                from: not_before + DAY,
+                to: not_before + 3 * DAY,
+            })
         } else {
             Basis::Span(Span {
                 from: not_before + DAY,
@@ -167,6 +178,7 @@ impl Reader {
                 Change::Observed { batch, observation } => {
                     self.batches.entry(batch).or_default().push(observation);
                 }
+                Change::Incident(_) | Change::Polls { .. } => {}
                 Change::Removed(id) => {
                     self.certificates.remove(&id);
                 }

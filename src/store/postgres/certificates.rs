@@ -12,7 +12,8 @@ use crate::domain::certificate::Certificate;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::{Distinct, Trace, is_brought, summed};
 use crate::store::row::{
-    MarkedCertificate, StoredCertificate, basis_columns, certificate_columns, successor_columns,
+    MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
+    successor_columns,
 };
 use crate::store::{Registered, Registration, StoreError};
 
@@ -158,8 +159,9 @@ impl PostgresStore {
             certificate_columns!(),
             ") SELECT rows.* FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[],
              $5::bigint[], $6::boolean[], $7::boolean[], $8::bigint[], $9::bigint[],
-             $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[],
-             $15::text[]) AS rows
+             $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[],
+             $15::bigint[], $16::bigint[], $17::double precision[], $18::text[],
+             $19::text[]) AS rows
              ON CONFLICT DO NOTHING"
         ))
         .bind(column(rows, |one| one.id.key_identifier.octets()))
@@ -175,6 +177,10 @@ impl PostgresStore {
         .bind(column(rows, |one| basis_columns(one.basis).0))
         .bind(column(rows, |one| basis_columns(one.basis).1))
         .bind(column(rows, |one| basis_columns(one.basis).2))
+        .bind(column(rows, |one| basis_columns(one.basis).3))
+        .bind(column(rows, |one| cause_columns(one.cause).0))
+        .bind(column(rows, |one| cause_columns(one.cause).1))
+        .bind(column(rows, |one| one.follows))
         .bind(ids)
         .bind(orders);
         self.queries

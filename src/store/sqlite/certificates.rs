@@ -11,8 +11,8 @@ use crate::domain::certificate::Certificate;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::{Distinct, Trace, is_brought, summed};
 use crate::store::row::{
-    MarkedCertificate, StoredCertificate, basis_columns, certificate_columns, hexadecimal,
-    successor_columns,
+    MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
+    hexadecimal, successor_columns,
 };
 use crate::store::{Registered, Registration, StoreError};
 
@@ -24,7 +24,7 @@ macro_rules! four {
 }
 pub(super) use four;
 
-/// How many rows one statement inserts: 64 · 15 parameters, of 32,766 that SQLite takes. The way to
+/// How many rows one statement inserts: 64 · 19 parameters, of 32,766 that SQLite takes. The way to
 /// the database's thread and back is paid once for all.
 const ROWS: usize = 4 * 4 * 4;
 /// CertIDs in one JSON text: some 100 octets each make 1 MB.
@@ -38,7 +38,8 @@ macro_rules! insert_certificates {
             "INSERT INTO certificates (",
             certificate_columns!(),
             ", changed) SELECT column1, column2, column3, column4, column5, column6, column7, \
-             column8, column9, column10, column11, column12, column13, column14, column15, ? \
+             column8, column9, column10, column11, column12, column13, column14, column15, \
+             column16, column17, column18, column19, ? \
              FROM (VALUES ",
             $rows,
             ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
@@ -47,7 +48,7 @@ macro_rules! insert_certificates {
 }
 macro_rules! certificate_row {
     () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 const INSERT_ONE: &str = insert_certificates!(certificate_row!());
@@ -106,8 +107,11 @@ impl SqliteStore {
             let mut insert = sqlx::query(text).bind(stamp);
             for row in 0..rows {
                 let certificate = chunk.get(row);
-                let (table, start, end) = certificate
+                let (table, start, end, plain) = certificate
                     .map(|certificate| basis_columns(certificate.basis))
+                    .unwrap_or_default();
+                let (incident, rebalance) = certificate
+                    .map(|certificate| cause_columns(certificate.cause))
                     .unwrap_or_default();
                 let (successor_id, successor_order) =
                     successor_columns(certificate.and_then(|one| one.successor.as_ref()));
@@ -125,6 +129,10 @@ impl SqliteStore {
                     .bind(table)
                     .bind(start)
                     .bind(end)
+                    .bind(plain)
+                    .bind(incident)
+                    .bind(rebalance)
+                    .bind(certificate.map(|one| one.follows))
                     .bind(successor_id)
                     .bind(successor_order);
             }

@@ -1,0 +1,105 @@
+//! Incidents (design section 6): what is known of one, and its life from draft to closed.
+
+use serde::{Deserialize, Serialize};
+
+use super::ca::CaName;
+use super::time::Timestamp;
+
+/// What an incident is about.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A revocation that revokes nothing: it moves windows all the same.
+    Drill,
+    /// The CA is closed for a while, once or again and again.
+    Maintenance,
+    /// The CA was away unasked.
+    Outage,
+    /// Certificates have to be replaced before a deadline.
+    Revocation,
+}
+
+/// How far an incident has come.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Being put together: it moves nothing.
+    Draft,
+    /// In force.
+    Open,
+    /// In force, and part of the service is back (an outage).
+    Partial,
+    /// Over. Windows that it moved stay.
+    Closed,
+}
+
+/// Something that moves windows for a reason that has a name.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incident {
+    /// Its number, from 1 on; 0 until it is stored.
+    pub id: i64,
+    /// What it is about.
+    pub kind: Kind,
+    /// Whose.
+    pub ca: CaName,
+    /// What people call it.
+    pub name: String,
+    /// When the CA is or was closed: from then …
+    pub from: Option<Timestamp>,
+    /// … until before then; unknown while an outage lasts.
+    pub to: Option<Timestamp>,
+    /// Closed from each time that this cron pattern matches (maintenance), for as long as `from`
+    /// to `to`.
+    pub cron: Option<String>,
+    /// The IANA time zone of `cron`.
+    pub time_zone: Option<String>,
+    /// Every affected certificate is to be replaced before then.
+    pub renew_by: Option<Timestamp>,
+    /// What subscribers should read (RFC 9773 section 4.2).
+    #[serde(rename = "explanationURL")]
+    pub explanation_url: Option<String>,
+    /// Everybody at once.
+    pub urgent: bool,
+    /// Certificates an hour at most, the usual load among them.
+    pub budget_per_hour: Option<f64>,
+    /// Whether the deadline counts for more than the budget.
+    pub over_budget: bool,
+    /// How far it has come.
+    pub state: State,
+    /// What its keeper wants to say.
+    pub note: Option<String>,
+    /// When its end is expected.
+    pub estimated_end: Option<Timestamp>,
+    /// When it was drafted.
+    pub created_at: Timestamp,
+    /// When it was opened first.
+    pub opened_at: Option<Timestamp>,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// When anything of it changed last.
+    pub updated_at: Timestamp,
+    /// How many certificates it concerns.
+    pub affected: u64,
+    /// How many windows it has moved.
+    pub moved: u64,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an incident's life.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Step {
+    /// When.
+    pub at: Timestamp,
+    /// What, in words.
+    pub what: String,
+}
+
+impl Incident {
+    /// Whether it is in force: answers that it touches are not to be cached.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        matches!(self.state, State::Open | State::Partial)
+    }
+}
