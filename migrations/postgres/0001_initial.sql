@@ -39,8 +39,8 @@ CREATE TABLE certificates (
     -- What moved the window last, if anything did.
     incident bigint,
     rebalance bigint,
-    -- The chance that the client follows the window, as taken at registration.
-    follows double precision NOT NULL,
+    -- The chance that the client follows the window, as taken at registration; NULL after its band.
+    follows double precision,
     -- The successor: a CertID, or an order that is to bring one.
     successor_id text,
     successor_order text,

@@ -47,8 +47,8 @@ CREATE TABLE certificates (
     -- What moved the window last, if anything did.
     incident INTEGER,
     rebalance INTEGER,
-    -- The chance that the client follows the window, as taken at registration.
-    follows REAL NOT NULL,
+    -- The chance that the client follows the window, as taken at registration; NULL after its band.
+    follows REAL,
     -- The successor: a CertID, or an order that is to bring one.
     successor_id TEXT,
     successor_order TEXT,

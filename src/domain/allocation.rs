@@ -171,7 +171,7 @@ impl Draft {
             .collect();
         let promised: Vec<f64> = spans
             .iter()
-            .map(|span| forecast.ledger.promised(*span, view.prior))
+            .map(|span| forecast.ledger.promised(*span))
             .collect();
         let level = level(
             &unsteered,

@@ -89,6 +89,16 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// How the certificate came to its band.
+    #[must_use]
+    pub const fn arrival(self) -> Arrival {
+        match self {
+            Self::Slots(arrival, _) | Self::Starts { arrival, .. } => arrival,
+        }
+    }
+}
+
 impl SlotRange {
     /// How many slots there are.
     #[must_use]

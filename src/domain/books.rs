@@ -25,6 +25,8 @@ pub struct Books {
     tables: HashMap<Key, Active>,
     /// Slots of all tables.
     slots_held: usize,
+    /// f of whoever is issued now and φ, and when they were measured.
+    follows: Option<(Timestamp, Follows)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -43,6 +45,23 @@ struct Active {
     durable: bool,
 }
 
+/// f at registration.
+#[derive(Clone, Copy, Debug)]
+struct Follows {
+    fresh: f64,
+    late: f64,
+}
+
+impl Follows {
+    const fn of(self, arrival: Arrival) -> Option<f64> {
+        match arrival {
+            Arrival::Fresh => Some(self.fresh),
+            Arrival::Late => Some(self.late),
+            Arrival::Past => None,
+        }
+    }
+}
+
 /// A window and where it comes from.
 #[derive(Clone, Debug)]
 pub struct Drawn {
@@ -54,6 +73,8 @@ pub struct Drawn {
     pub table: Option<StoredTable>,
     /// What decided the table's probabilities; `None` where there is no table.
     pub reason: Option<Reason>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
 }
 
 /// What a draw works from.
@@ -100,7 +121,9 @@ impl Books {
         issued_at: Timestamp,
         hash: u128,
     ) -> Result<Drawn, BandError> {
-        match place(draw.policy, validity, issued_at, draw.now)? {
+        let place = place(draw.policy, validity, issued_at, draw.now)?;
+        let follows = self.follows(draw).of(place.arrival());
+        match place {
             Place::Slots(arrival, range) => {
                 let key = Key {
                     arrival,
@@ -114,6 +137,7 @@ impl Books {
                     basis: Basis::Table(active.stored.number),
                     table: (!active.durable).then(|| active.stored.clone()),
                     reason: Some(active.table.reason),
+                    follows,
                 })
             }
             Place::Starts {
@@ -125,8 +149,25 @@ impl Books {
                 basis: Basis::Span(starts),
                 table: None,
                 reason: None,
+                follows,
             }),
         }
+    }
+
+    /// f, measured anew as often as tables are made.
+    fn follows(&mut self, draw: Draw<'_>) -> Follows {
+        if let Some((at, follows)) = self.follows
+            && (0..TABLE_LIFE_SECONDS).contains(&(draw.now - at))
+        {
+            return follows;
+        }
+        let prior = draw.policy.follow_prior;
+        let follows = Follows {
+            fresh: self.ledger.first_follows(draw.now, prior),
+            late: self.ledger.measured_follow(draw.now, prior),
+        };
+        self.follows = Some((draw.now, follows));
+        follows
     }
 
     /// The table for a key: the one in use, or a new one where that is old or used up.

@@ -6,22 +6,9 @@ use std::collections::BTreeMap;
 use super::band::own_rule_seconds;
 use super::number::{real, whole};
 use super::profile::Profile;
-use super::time::{DAY, HOUR, Span, Timestamp, WEEK};
-use super::timeline::Timeline;
-
-/// What is known of whether a certificate follows its window. Evidence moves it, and with it the
-/// forecast, never a window.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Follow {
-    /// Registered after its band, most likely replaced already: counts for nothing until polled.
-    Past,
-    /// Polled since it was registered: it follows with [`POLLED_FOLLOWS`].
-    Polled,
-    /// Not polled for [`SILENT_AFTER_SECONDS`]: it follows with [`SILENT_FOLLOWS`].
-    Silent,
-    /// No evidence yet: it follows with the CA's prior.
-    Unknown,
-}
+use super::returns::Returns;
+use super::time::{HOUR, Span, Timestamp, WEEK};
+use super::timeline::{GRAIN_SECONDS, Timeline};
 
 /// The share of polled certificates that keep their windows, until it is measured.
 pub const POLLED_FOLLOWS: f64 = 0.9;
@@ -29,6 +16,38 @@ pub const POLLED_FOLLOWS: f64 = 0.9;
 pub const SILENT_FOLLOWS: f64 = 0.02;
 /// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
 pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
+
+/// What is known of whether a certificate follows its window. Evidence moves it, and with it the
+/// forecast, never a window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Follow {
+    /// Registered after its band, most likely replaced already: counts for nothing until polled.
+    Past,
+    /// Polled since it was registered.
+    Polled,
+    /// Not polled for [`SILENT_AFTER_SECONDS`].
+    Silent,
+    /// No evidence yet.
+    Unknown,
+}
+
+impl Follow {
+    /// f, for a certificate that had the chance `first` at registration.
+    #[must_use]
+    pub const fn chance(self, first: Option<f64>) -> Option<f64> {
+        match self {
+            Self::Past => None,
+            Self::Polled => Some(POLLED_FOLLOWS),
+            Self::Silent => Some(SILENT_FOLLOWS),
+            Self::Unknown => first,
+        }
+    }
+}
+
+/// φ is measured over this long: a week has every weekday once.
+const MEASURED_SECONDS: i64 = WEEK;
+/// The prior of φ counts as much as so many certificates.
+const PRIOR_CERTIFICATES: f64 = 50.0;
 
 /// What the ledger holds of one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,41 +58,41 @@ pub struct Booking {
     pub issued_at: Timestamp,
     /// Its life in seconds.
     pub life_seconds: i64,
-    /// What is known of its client.
-    pub follow: Follow,
+    /// f: the chance that it follows its window, by what is known now. `None`: registered after
+    /// its band, most likely replaced already; it counts for nothing until it is polled.
+    pub follows: Option<f64>,
 }
 
 /// One CA's ledger: sums over its live certificates, never a list of them.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// By [`Follow::index`]: where the windows lie.
-    promised: [Timeline; 3],
-    /// By [`Follow::index`]: when the same certificates return if they do not follow (K).
-    returning: [Timeline; 3],
-    /// By [`Follow::index`]: how many.
-    counts: [f64; 3],
-    /// By life class: when they were issued, live or replaced.
-    issued: BTreeMap<i64, Issuance>,
+    /// When those come back that nobody steers.
+    pub returns: Returns,
+    /// Σ f · window.
+    promised: Timeline,
+    /// The same of those that are replaced already.
+    met: Timeline,
+    /// Σ window.
+    windows: Timeline,
+    /// By life class.
+    lives: BTreeMap<i64, Life>,
+    /// How many count, and the sum of their f.
+    live: f64,
+    following: f64,
 }
 
-/// What was issued of one life class.
+/// What was issued of one life class, by the instant of issuance.
 #[derive(Clone, Debug, Default)]
-struct Issuance {
-    line: Timeline,
+struct Life {
+    /// All.
+    issued: Timeline,
+    /// Those that count in the forecast.
+    live: Timeline,
+    /// Σ (1 − f) over those.
+    unsteered: Timeline,
     /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
     count: f64,
     lives_seconds: f64,
-}
-
-impl Follow {
-    const fn index(self) -> Option<usize> {
-        match self {
-            Self::Past => None,
-            Self::Polled => Some(0),
-            Self::Silent => Some(1),
-            Self::Unknown => Some(2),
-        }
-    }
 }
 
 /// The class of lives within about five per cent of each other: they share bands and tables.
@@ -83,9 +102,9 @@ pub fn life_class(life_seconds: i64) -> i64 {
     whole((real(life_seconds.max(1)).ln() / 1.05_f64.ln()).round())
 }
 
-impl Issuance {
-    fn add(&mut self, at: Timestamp, life_seconds: i64, sign: f64) {
-        self.line.add(at, sign);
+impl Life {
+    fn issue(&mut self, at: Timestamp, life_seconds: i64, sign: f64) {
+        self.issued.add(at, sign);
         self.count += sign;
         self.lives_seconds += sign * real(life_seconds);
     }
@@ -116,82 +135,148 @@ impl Ledger {
     }
 
     /// Takes a certificate out that was replaced or has expired: it will not return, but it was
-    /// issued.
+    /// issued, and its window was given.
     pub fn retire(&mut self, booking: &Booking) {
         self.enter(booking, -1.0);
+        self.met
+            .spread(booking.window, booking.follows.unwrap_or(0.0));
     }
 
     /// Puts a retired certificate back.
     pub fn reinstate(&mut self, booking: &Booking) {
         self.enter(booking, 1.0);
+        self.met
+            .spread(booking.window, -booking.follows.unwrap_or(0.0));
+    }
+
+    /// Changes what is known of so many certificates that share all that a booking tells.
+    pub fn learn(&mut self, booking: &Booking, follows: f64, certificates: f64) {
+        self.enter(booking, -certificates);
+        let known = Booking {
+            follows: Some(follows),
+            ..*booking
+        };
+        self.enter(&known, certificates);
     }
 
     fn enter(&mut self, booking: &Booking, certificates: f64) {
-        let Some(index) = booking.follow.index() else {
+        let Some(follows) = booking.follows else {
             return;
         };
-        self.counts[index] += certificates;
-        self.promised[index].spread(booking.window, certificates);
-        for (at, share) in unsteered_returns(booking.issued_at, booking.life_seconds) {
-            self.returning[index].add(at, certificates * share);
-        }
+        self.live += certificates;
+        self.following += certificates * follows;
+        self.windows.spread(booking.window, certificates);
+        self.promised.spread(booking.window, certificates * follows);
+        let life = self
+            .lives
+            .entry(life_class(booking.life_seconds))
+            .or_default();
+        life.live.add(booking.issued_at, certificates);
+        life.unsteered
+            .add(booking.issued_at, certificates * (1.0 - follows));
     }
 
     fn issuance(&mut self, booking: &Booking, certificates: f64) {
-        self.issued
+        self.lives
             .entry(life_class(booking.life_seconds))
             .or_default()
-            .add(booking.issued_at, booking.life_seconds, certificates);
+            .issue(booking.issued_at, booking.life_seconds, certificates);
     }
 
     /// Forgets what was issued and promised before `before`.
     pub fn trim(&mut self, before: Timestamp) {
-        for line in self
-            .promised
-            .iter_mut()
-            .chain(&mut self.returning)
-            .chain(self.issued.values_mut().map(|issued| &mut issued.line))
-        {
+        for line in [&mut self.promised, &mut self.met, &mut self.windows] {
             line.trim(before);
+        }
+        for life in self.lives.values_mut() {
+            for line in [&mut life.issued, &mut life.live, &mut life.unsteered] {
+                line.trim(before);
+            }
         }
     }
 
-    /// The share of live certificates taken to follow, weighed by how many there are of each kind;
-    /// the prior where there are none.
+    /// The share of live certificates taken to follow; the prior where there are none.
     #[must_use]
     pub fn mean_follow(&self, prior: f64) -> f64 {
-        let live: f64 = self.counts.iter().sum();
-        if live < 0.5 {
+        if self.live < 0.5 {
             return prior;
         }
-        weigh(prior, |index| self.counts[index]) / live
+        (self.following / self.live).clamp(0.0, 1.0)
     }
 
     /// G: the load that the windows given bring in a span, in certificates.
     #[must_use]
-    pub fn promised(&self, span: Span, prior: f64) -> f64 {
-        weigh(prior, |index| self.promised[index].sum(span)).max(0.0)
+    pub fn promised(&self, span: Span) -> f64 {
+        self.promised.sum(span).max(0.0)
+    }
+
+    /// f of a certificate issued at `now` of which nothing else is known: of those issued in the
+    /// last hour, as many follow as the windows given promised to it, and φ of the others.
+    #[must_use]
+    pub fn first_follows(&self, now: Timestamp, prior: f64) -> f64 {
+        // Whole grains: of the present one not all has been issued.
+        let to = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
+        let hour = Span {
+            from: to - HOUR,
+            to,
+        };
+        let measured = self.measured_follow(now, prior);
+        let issued = self.issued(hour);
+        if issued <= 0.0 {
+            return measured;
+        }
+        let kept = self.kept(hour).min(issued);
+        (kept + (issued - kept) * measured) / issued
+    }
+
+    /// φ: of those that no window had promised, the share that follows the windows they were
+    /// given, by what polls have shown of those issued in the last week; shrunk to the prior.
+    #[must_use]
+    pub fn measured_follow(&self, now: Timestamp, prior: f64) -> f64 {
+        let (mut others, mut following) = (0.0, 0.0);
+        let to = now - SILENT_AFTER_SECONDS;
+        let mut from = to - MEASURED_SECONDS;
+        while from < to {
+            let hour = Span {
+                from,
+                to: from + HOUR,
+            };
+            let live = self.of_lives(|life| life.live.sum(hour));
+            let follow = live - self.of_lives(|life| life.unsteered.sum(hour));
+            let kept = self.kept(hour).min(live);
+            others += (live - kept).max(0.0);
+            following += (follow - kept).max(0.0);
+            from = from + HOUR;
+        }
+        let weight = PRIOR_CERTIFICATES;
+        ((prior * weight + following) / (weight + others)).clamp(0.0, 1.0)
+    }
+
+    /// What the windows given had promised to a span that is over.
+    fn kept(&self, span: Span) -> f64 {
+        (self.promised.sum(span) + self.met.sum(span)).max(0.0)
+    }
+
+    fn of_lives(&self, amount: impl Fn(&Life) -> f64) -> f64 {
+        self.lives.values().map(amount).sum()
     }
 
     /// The windows that lie in a span, whoever follows them, in certificates.
     #[must_use]
     pub fn windows(&self, span: Span) -> f64 {
-        self.promised.iter().map(|line| line.sum(span)).sum()
+        self.windows.sum(span)
     }
 
     /// Certificates issued in a span.
     #[must_use]
     pub fn issued(&self, span: Span) -> f64 {
-        self.issued
-            .values()
-            .map(|issued| issued.line.sum(span))
-            .sum()
+        self.of_lives(|life| life.issued.sum(span))
     }
 
     /// The day on which the oldest issuance known lies.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
-        let lines = self.issued.values().map(|issued| &issued.line);
+        let lines = self.lives.values().map(|life| &life.issued);
         lines.filter_map(Timeline::begins).min()
     }
 
@@ -199,12 +284,14 @@ impl Ledger {
     /// by themselves, and by the profile where the registry is blind.
     #[must_use]
     pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        let known = (0..3)
-            .map(|index| {
-                let follows = [POLLED_FOLLOWS, SILENT_FOLLOWS, view.prior][index];
-                (1.0 - follows) * self.returning[index].sum(slot)
+        let known = self
+            .of_lives(|life| {
+                self.returns
+                    .lags(life.life_seconds())
+                    .iter()
+                    .map(|(lag, share)| share * life.unsteered.sum(slot.earlier(*lag)))
+                    .sum()
             })
-            .sum::<f64>()
             .max(0.0);
         known + self.blind(slot, known, view)
     }
@@ -218,10 +305,10 @@ impl Ledger {
         // Lives so short that their next generation comes first: who will return in this slot has
         // not been issued yet.
         let unborn: f64 = self
-            .issued
+            .lives
             .values()
-            .filter(|issued| slot.from - own_rule_seconds(issued.life_seconds()) > view.now)
-            .map(|issued| issued.line.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
+            .filter(|life| slot.from - own_rule_seconds(life.life_seconds()) > view.now)
+            .map(|life| life.issued.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
             .sum();
         let origin = slot.from - own_rule_seconds(view.life_seconds);
         let unregistered = match self.begins() {
@@ -244,11 +331,6 @@ impl Ledger {
     }
 }
 
-/// An amount of each kind, each as far as it follows.
-fn weigh(prior: f64, amount: impl Fn(usize) -> f64) -> f64 {
-    amount(0) * POLLED_FOLLOWS + amount(1) * SILENT_FOLLOWS + amount(2) * prior
-}
-
 /// From where the ledger is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -269,12 +351,4 @@ impl View<'_> {
             to: self.now,
         }
     }
-}
-
-/// K, until it is learned: half of those that do not follow return by their own rule, half one day
-/// later, or halfway to the end of a life that is too short for that.
-fn unsteered_returns(issued_at: Timestamp, life_seconds: i64) -> [(Timestamp, f64); 2] {
-    let own = own_rule_seconds(life_seconds);
-    let later = DAY.min((life_seconds - own) / 2);
-    [(issued_at + own, 0.5), (issued_at + own + later, 0.5)]
 }

@@ -32,7 +32,9 @@ pub(crate) struct Entry {
     pub(crate) hour_known: bool,
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
-    /// How it is booked in the ledger.
+    /// f at registration.
+    pub(crate) follows: Option<f64>,
+    /// What polls have shown.
     pub(crate) follow: Follow,
     /// Whether it was asked for since it was registered.
     polled: AtomicBool,
@@ -60,7 +62,11 @@ pub(crate) struct Index {
 type Shard = HashMap<Fingerprint, Entry, BuildHasherDefault<AlreadyHashed>>;
 
 impl Entry {
-    pub(crate) fn new(ca: u16, certificate: &Certificate, follow: Follow) -> Self {
+    pub(crate) fn new(ca: u16, certificate: &Certificate) -> Self {
+        let follow = match certificate.follows {
+            None => Follow::Past,
+            Some(_) => Follow::Unknown,
+        };
         Self {
             ca,
             validity: certificate.validity,
@@ -70,6 +76,7 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
+            follows: certificate.follows,
             follow,
             polled: AtomicBool::new(false),
         }
@@ -80,7 +87,7 @@ impl Entry {
             window: self.window,
             issued_at: self.issued_at,
             life_seconds: self.validity.life_seconds(),
-            follow: self.follow,
+            follows: self.follow.chance(self.follows),
         }
     }
 

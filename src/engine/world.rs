@@ -8,14 +8,13 @@ use arc_swap::ArcSwap;
 use super::batches::Batches;
 use super::index::{Entry, Index, Kept};
 use crate::config::Config;
-use crate::domain::band::{Arrival, Place, place};
 use crate::domain::books::Books;
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::capacity::closed_within;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Follow, Ledger};
+use crate::domain::ledger::{Booking, Ledger};
 use crate::domain::observation::Observation;
 use crate::domain::profile::Profile;
 use crate::domain::series::Series;
@@ -179,8 +178,7 @@ impl World {
             return;
         };
         let ca = &self.cas[at];
-        let follow = self.first_follow(at, certificate);
-        let entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate, follow);
+        let entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate);
         if self.index.is_over(&entry) {
             // It was counted when it was live. The store keeps it a little longer.
             if told == Told::Drawn {
@@ -198,26 +196,6 @@ impl World {
             Kept::New
         };
         self.index.put(issuer, fingerprint, entry, change);
-    }
-
-    /// What is known of a client that has not asked yet. One whose band was over when it was
-    /// registered is most likely replaced already.
-    pub(super) fn first_follow(&self, ca: usize, certificate: &Certificate) -> Follow {
-        let Certificate {
-            validity,
-            issued_at,
-            registered_at,
-            ..
-        } = *certificate;
-        let arrival = match place(&self.config.cas[ca], validity, issued_at, registered_at) {
-            Ok(Place::Slots(arrival, _) | Place::Starts { arrival, .. }) => arrival,
-            // Another version may take what this one does not.
-            Err(_) => Arrival::Fresh,
-        };
-        match arrival {
-            Arrival::Past => Follow::Past,
-            Arrival::Fresh | Arrival::Late => Follow::Unknown,
-        }
     }
 
     fn remove(&self, id: &CertId) {
@@ -268,7 +246,7 @@ impl World {
             books.ledger.retire(&entry.booking());
             if let Some(follow) = follow {
                 books.ledger.reinstate(&Booking {
-                    follow,
+                    follows: follow.chance(entry.follows),
                     ..entry.booking()
                 });
             }

@@ -81,7 +81,7 @@ fn certificate(serial: u32) -> Certificate {
             1 => Cause::Incident(i64::from(serial)),
             _ => Cause::Rebalance(i64::from(serial)),
         },
-        follows: f64::from(serial % 5) / 4.0,
+        follows: (!serial.is_multiple_of(4)).then_some(f64::from(serial % 5) / 4.0),
         basis: if serial.is_multiple_of(2) {
             Basis::Table(i64::from(serial))
         } else if serial.is_multiple_of(3) {
