@@ -77,6 +77,36 @@ pub struct Drawn {
     pub follows: Option<f64>,
 }
 
+/// What windows are drawn from, and the chance that they are followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Dealt<'a> {
+    /// What they are drawn from.
+    pub from: DealtFrom<'a>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+}
+
+/// What windows are drawn from.
+#[derive(Clone, Copy, Debug)]
+pub enum DealtFrom<'a> {
+    /// Uniform over the starts in a span.
+    Starts {
+        /// The possible starts.
+        starts: Span,
+        /// How long the windows are.
+        window_seconds: i64,
+    },
+    /// A table.
+    Table {
+        /// The table.
+        table: &'a Table,
+        /// As the store keeps it.
+        stored: &'a StoredTable,
+        /// Whether the store has it.
+        durable: bool,
+    },
+}
+
 /// What a draw works from.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
@@ -121,9 +151,45 @@ impl Books {
         issued_at: Timestamp,
         hash: u128,
     ) -> Result<Drawn, BandError> {
+        let Dealt { from, follows } = self.deal(draw, validity, issued_at)?;
+        Ok(match from {
+            DealtFrom::Table {
+                table,
+                stored,
+                durable,
+            } => Drawn {
+                window: table.window(hash, validity.not_after),
+                basis: Basis::Table(stored.number),
+                table: (!durable).then(|| stored.clone()),
+                reason: Some(table.reason),
+                follows,
+            },
+            DealtFrom::Starts {
+                starts,
+                window_seconds,
+            } => Drawn {
+                window: in_span(hash, starts, window_seconds, validity.not_after),
+                basis: Basis::Span(starts),
+                table: None,
+                reason: None,
+                follows,
+            },
+        })
+    }
+
+    /// What windows of such certificates are drawn from now, for `draw.certificates` of them.
+    ///
+    /// # Errors
+    /// [`BandError`] where the life leaves no room for a window.
+    pub fn deal(
+        &mut self,
+        draw: Draw<'_>,
+        validity: Validity,
+        issued_at: Timestamp,
+    ) -> Result<Dealt<'_>, BandError> {
         let place = place(draw.policy, validity, issued_at, draw.now)?;
         let follows = self.follows(draw).of(place.arrival());
-        match place {
+        let from = match place {
             Place::Slots(arrival, range) => {
                 let key = Key {
                     arrival,
@@ -132,26 +198,22 @@ impl Books {
                 };
                 let active = self.table(key, draw, validity);
                 active.left = active.left.saturating_sub(draw.certificates);
-                Ok(Drawn {
-                    window: active.table.window(hash, validity.not_after),
-                    basis: Basis::Table(active.stored.number),
-                    table: (!active.durable).then(|| active.stored.clone()),
-                    reason: Some(active.table.reason),
-                    follows,
-                })
+                DealtFrom::Table {
+                    table: &active.table,
+                    stored: &active.stored,
+                    durable: active.durable,
+                }
             }
             Place::Starts {
                 starts,
                 window_seconds,
                 ..
-            } => Ok(Drawn {
-                window: in_span(hash, starts, window_seconds, validity.not_after),
-                basis: Basis::Span(starts),
-                table: None,
-                reason: None,
-                follows,
-            }),
-        }
+            } => DealtFrom::Starts {
+                starts,
+                window_seconds,
+            },
+        };
+        Ok(Dealt { from, follows })
     }
 
     /// f, measured anew as often as tables are made.

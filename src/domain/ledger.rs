@@ -7,13 +7,13 @@ use super::band::own_rule_seconds;
 use super::number::{real, whole};
 use super::profile::Profile;
 use super::returns::Returns;
-use super::time::{HOUR, Span, Timestamp, WEEK};
+use super::time::{DAY, HOUR, Span, Timestamp, WEEK};
 use super::timeline::{GRAIN_SECONDS, Timeline};
 
 /// The share of polled certificates that keep their windows, until it is measured.
-pub const POLLED_FOLLOWS: f64 = 0.9;
+pub const POLLED_FOLLOWS: f64 = 0.98;
 /// The share of certificates never polled that renew in their windows all the same.
-pub const SILENT_FOLLOWS: f64 = 0.02;
+pub const SILENT_FOLLOWS: f64 = 0.005;
 /// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
 pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
 
@@ -44,8 +44,13 @@ impl Follow {
     }
 }
 
-/// φ is measured over this long: a week has every weekday once.
-const MEASURED_SECONDS: i64 = WEEK;
+/// φ is measured over as many days at most: a week has every weekday once.
+const MEASURED_DAYS: i64 = 7;
+/// So many certificates tell φ to a hundredth (1/√10,000): older days are not asked, since a crowd
+/// changes within days when its first windows open.
+const TELLING: f64 = 10_000.0;
+/// So many certificates tell the share of a crowd that follows to a fourteenth (1/√200).
+const CROWD: f64 = 200.0;
 /// The prior of φ counts as much as so many certificates.
 const PRIOR_CERTIFICATES: f64 = 50.0;
 
@@ -63,6 +68,55 @@ pub struct Booking {
     pub follows: Option<f64>,
 }
 
+/// What the ledger holds of certificates issued together, of which the same is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Cohort<'a> {
+    /// Their windows.
+    pub windows: Windows<'a>,
+    /// When they were issued.
+    pub issued_at: Timestamp,
+    /// Their life in seconds.
+    pub life_seconds: i64,
+    /// f, as in a [`Booking`].
+    pub follows: Option<f64>,
+    /// How many they are.
+    pub certificates: f64,
+}
+
+/// Where the windows of a cohort lie.
+#[derive(Clone, Copy, Debug)]
+pub enum Windows<'a> {
+    /// All here.
+    One(Span),
+    /// The share that lies in the grain from each instant on; the shares sum to 1.
+    Shares(&'a [(Timestamp, f64)]),
+}
+
+impl Windows<'_> {
+    fn enter(self, line: &mut Timeline, amount: f64) {
+        match self {
+            Self::One(window) => line.spread(window, amount),
+            Self::Shares(shares) => {
+                for (at, share) in shares {
+                    line.add(*at, amount * share);
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Cohort<'a> {
+    fn one(booking: &Booking) -> Cohort<'a> {
+        Cohort {
+            windows: Windows::One(booking.window),
+            issued_at: booking.issued_at,
+            life_seconds: booking.life_seconds,
+            follows: booking.follows,
+            certificates: 1.0,
+        }
+    }
+}
+
 /// One CA's ledger: sums over its live certificates, never a list of them.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -70,8 +124,6 @@ pub struct Ledger {
     pub returns: Returns,
     /// Σ f · window.
     promised: Timeline,
-    /// The same of those that are replaced already.
-    met: Timeline,
     /// Σ window.
     windows: Timeline,
     /// By life class.
@@ -90,9 +142,22 @@ struct Life {
     live: Timeline,
     /// Σ (1 − f) over those.
     unsteered: Timeline,
+    /// Σ (1 − f) f over those: of the ones that do not follow this time, who will the next.
+    wavering: Timeline,
     /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
     count: f64,
     lives_seconds: f64,
+}
+
+/// Certificates issued in a span, by what was known of that span before.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    /// All.
+    issued: f64,
+    /// Those of them that are taken to follow their new windows as their predecessors did.
+    following: f64,
+    /// Those that nothing announced.
+    new: f64,
 }
 
 /// The class of lives within about five per cent of each other: they share bands and tables.
@@ -119,77 +184,82 @@ impl Life {
 impl Ledger {
     /// Books a certificate.
     pub fn book(&mut self, booking: &Booking) {
-        self.book_cohort(booking, 1.0);
+        self.book_cohort(&Cohort::one(booking));
     }
 
-    /// Books so many certificates at once that share all that a booking tells.
-    pub fn book_cohort(&mut self, booking: &Booking, certificates: f64) {
-        self.enter(booking, certificates);
-        self.issuance(booking, certificates);
+    /// Books certificates that share all that is known of them.
+    pub fn book_cohort(&mut self, cohort: &Cohort<'_>) {
+        self.enter(cohort, 1.0);
+        self.issue(cohort, 1.0);
     }
 
     /// Takes a certificate out as if it had never been.
     pub fn unbook(&mut self, booking: &Booking) {
-        self.enter(booking, -1.0);
-        self.issuance(booking, -1.0);
+        let cohort = Cohort::one(booking);
+        self.enter(&cohort, -1.0);
+        self.issue(&cohort, -1.0);
     }
 
     /// Takes a certificate out that was replaced or has expired: it will not return, but it was
-    /// issued, and its window was given.
+    /// issued.
     pub fn retire(&mut self, booking: &Booking) {
-        self.enter(booking, -1.0);
-        self.met
-            .spread(booking.window, booking.follows.unwrap_or(0.0));
+        self.enter(&Cohort::one(booking), -1.0);
     }
 
     /// Puts a retired certificate back.
     pub fn reinstate(&mut self, booking: &Booking) {
-        self.enter(booking, 1.0);
-        self.met
-            .spread(booking.window, -booking.follows.unwrap_or(0.0));
+        self.enter(&Cohort::one(booking), 1.0);
     }
 
-    /// Changes what is known of so many certificates that share all that a booking tells.
-    pub fn learn(&mut self, booking: &Booking, follows: f64, certificates: f64) {
-        self.enter(booking, -certificates);
-        let known = Booking {
-            follows: Some(follows),
-            ..*booking
-        };
-        self.enter(&known, certificates);
+    /// Changes what is known of a cohort that is booked.
+    pub fn learn_cohort(&mut self, before: &Cohort<'_>, after: &Cohort<'_>) {
+        self.enter(before, -1.0);
+        self.enter(after, 1.0);
     }
 
-    fn enter(&mut self, booking: &Booking, certificates: f64) {
-        let Some(follows) = booking.follows else {
+    fn enter(&mut self, cohort: &Cohort<'_>, sign: f64) {
+        let Some(follows) = cohort.follows else {
             return;
         };
-        self.live += certificates;
-        self.following += certificates * follows;
-        self.windows.spread(booking.window, certificates);
-        self.promised.spread(booking.window, certificates * follows);
+        let amount = sign * cohort.certificates;
+        self.live += amount;
+        self.following += amount * follows;
+        cohort.windows.enter(&mut self.windows, amount);
+        cohort.windows.enter(&mut self.promised, amount * follows);
         let life = self
             .lives
-            .entry(life_class(booking.life_seconds))
+            .entry(life_class(cohort.life_seconds))
             .or_default();
-        life.live.add(booking.issued_at, certificates);
+        life.live.add(cohort.issued_at, amount);
         life.unsteered
-            .add(booking.issued_at, certificates * (1.0 - follows));
+            .add(cohort.issued_at, amount * (1.0 - follows));
+        life.wavering
+            .add(cohort.issued_at, amount * (1.0 - follows) * follows);
     }
 
-    fn issuance(&mut self, booking: &Booking, certificates: f64) {
+    fn issue(&mut self, cohort: &Cohort<'_>, sign: f64) {
         self.lives
-            .entry(life_class(booking.life_seconds))
+            .entry(life_class(cohort.life_seconds))
             .or_default()
-            .issue(booking.issued_at, booking.life_seconds, certificates);
+            .issue(
+                cohort.issued_at,
+                cohort.life_seconds,
+                sign * cohort.certificates,
+            );
     }
 
     /// Forgets what was issued and promised before `before`.
     pub fn trim(&mut self, before: Timestamp) {
-        for line in [&mut self.promised, &mut self.met, &mut self.windows] {
+        for line in [&mut self.promised, &mut self.windows] {
             line.trim(before);
         }
         for life in self.lives.values_mut() {
-            for line in [&mut life.issued, &mut life.live, &mut life.unsteered] {
+            for line in [
+                &mut life.issued,
+                &mut life.live,
+                &mut life.unsteered,
+                &mut life.wavering,
+            ] {
                 line.trim(before);
             }
         }
@@ -210,51 +280,92 @@ impl Ledger {
         self.promised.sum(span).max(0.0)
     }
 
-    /// f of a certificate issued at `now` of which nothing else is known: of those issued in the
-    /// last hour, as many follow as the windows given promised to it, and φ of the others.
+    /// f of a certificate issued at `now` of which nothing else is known. As many of those that
+    /// come now follow as the windows given promise to these minutes; those that are to return
+    /// unsteered are as they were the last time; besides these come new ones, as many as lately,
+    /// and φ of them follow.
     #[must_use]
     pub fn first_follows(&self, now: Timestamp, prior: f64) -> f64 {
-        // Whole grains: of the present one not all has been issued.
-        let to = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
-        let hour = Span {
-            from: to - HOUR,
-            to,
-        };
         let measured = self.measured_follow(now, prior);
-        let issued = self.issued(hour);
-        if issued <= 0.0 {
+        let from = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
+        let before = |grains: i64| Span {
+            from: from - grains * GRAIN_SECONDS,
+            to: from,
+        };
+        let Some(lately) = [1, 2, 4, 12]
+            .map(before)
+            .into_iter()
+            .find(|span| self.issued(*span) >= CROWD || span.seconds() >= HOUR)
+        else {
+            return measured;
+        };
+        let grain = Span {
+            from,
+            to: from + GRAIN_SECONDS,
+        };
+        let new = self.crowd(lately).new * real(GRAIN_SECONDS) / real(lately.seconds());
+        let kept = self.promised(grain);
+        let returning = self.returning(grain, |life| &life.unsteered);
+        let wavering = self.returning(grain, |life| &life.wavering);
+        let all = kept + returning + new;
+        if all <= 0.0 {
             return measured;
         }
-        let kept = self.kept(hour).min(issued);
-        (kept + (issued - kept) * measured) / issued
+        ((kept + wavering.min(returning) + new * measured) / all).clamp(0.0, 1.0)
     }
 
-    /// φ: of those that no window had promised, the share that follows the windows they were
-    /// given, by what polls have shown of those issued in the last week; shrunk to the prior.
+    /// φ: the share of new certificates that follow the windows they were given, by what polls
+    /// have shown of those issued in the last days with evidence: as many days as tell something,
+    /// a week at most; shrunk to the prior.
     #[must_use]
     pub fn measured_follow(&self, now: Timestamp, prior: f64) -> f64 {
-        let (mut others, mut following) = (0.0, 0.0);
-        let to = now - SILENT_AFTER_SECONDS;
-        let mut from = to - MEASURED_SECONDS;
-        while from < to {
-            let hour = Span {
-                from,
-                to: from + HOUR,
-            };
-            let live = self.of_lives(|life| life.live.sum(hour));
-            let follow = live - self.of_lives(|life| life.unsteered.sum(hour));
-            let kept = self.kept(hour).min(live);
-            others += (live - kept).max(0.0);
-            following += (follow - kept).max(0.0);
-            from = from + HOUR;
+        let (mut new, mut following) = (0.0, 0.0);
+        let mut to = now - SILENT_AFTER_SECONDS;
+        for _ in 0..MEASURED_DAYS {
+            for hour in 0..24 {
+                let hour = Span {
+                    from: to - (hour + 1) * HOUR,
+                    to: to - hour * HOUR,
+                };
+                let crowd = self.crowd(hour);
+                let follow = self.of_lives(|life| life.live.sum(hour) - life.unsteered.sum(hour));
+                new += crowd.new;
+                following += (follow - crowd.following).clamp(0.0, crowd.new);
+            }
+            to = to - DAY;
+            if new >= TELLING {
+                break;
+            }
         }
         let weight = PRIOR_CERTIFICATES;
-        ((prior * weight + following) / (weight + others)).clamp(0.0, 1.0)
+        ((prior * weight + following) / (weight + new)).clamp(0.0, 1.0)
     }
 
-    /// What the windows given had promised to a span that is over.
-    fn kept(&self, span: Span) -> f64 {
-        (self.promised.sum(span) + self.met.sum(span)).max(0.0)
+    /// Who those issued in a span are, by what the windows given had promised to it and who was
+    /// to return unsteered.
+    fn crowd(&self, span: Span) -> Crowd {
+        let issued = self.of_lives(|life| life.issued.sum(span)).max(0.0);
+        let kept = self.promised(span).min(issued);
+        let returning = self.returning(span, |life| &life.unsteered);
+        let returned = returning.min(issued - kept);
+        let wavering = self.returning(span, |life| &life.wavering);
+        Crowd {
+            issued,
+            following: kept + returned * (wavering / returning.max(1e-9)).clamp(0.0, 1.0),
+            new: issued - kept - returned,
+        }
+    }
+
+    /// What returns in a span of what one line of each life holds.
+    fn returning(&self, span: Span, line: impl Fn(&Life) -> &Timeline) -> f64 {
+        self.of_lives(|life| {
+            let lags = self.returns.lags(life.life_seconds());
+            let returns = lags.iter();
+            returns
+                .map(|(lag, share)| share * line(life).sum(span.earlier(*lag)))
+                .sum()
+        })
+        .max(0.0)
     }
 
     fn of_lives(&self, amount: impl Fn(&Life) -> f64) -> f64 {
@@ -284,15 +395,7 @@ impl Ledger {
     /// by themselves, and by the profile where the registry is blind.
     #[must_use]
     pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        let known = self
-            .of_lives(|life| {
-                self.returns
-                    .lags(life.life_seconds())
-                    .iter()
-                    .map(|(lag, share)| share * life.unsteered.sum(slot.earlier(*lag)))
-                    .sum()
-            })
-            .max(0.0);
+        let known = self.returning(slot, |life| &life.unsteered);
         known + self.blind(slot, known, view)
     }
 
@@ -314,12 +417,13 @@ impl Ledger {
         let unregistered = match self.begins() {
             // Issued when the registry was there: what it does not hold, nobody steers.
             Some(begins) if origin >= begins => {
-                let around = Span {
-                    from: (origin - WEEK / 2).max(begins),
-                    to: (origin + WEEK / 2).min(view.now),
+                // By the days of which the profile tells the volume.
+                let lately = Span {
+                    from: Profile::volume_from(view.now).max(begins),
+                    to: view.now,
                 };
                 let registered =
-                    self.issued(around) / real(around.seconds().max(1)) * real(slot.seconds());
+                    self.issued(lately) / real(lately.seconds().max(1)) * real(slot.seconds());
                 let rest = mean - registered;
                 // A week's mean says no more than that: below a twentieth it is noise.
                 if rest > 0.05 * mean { rest } else { 0.0 }
