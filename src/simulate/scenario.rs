@@ -6,6 +6,15 @@
 use crate::domain::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
 
+mod arrivals;
+mod clients;
+mod events;
+mod read;
+mod shipped;
+
+pub use read::Files;
+pub use shipped::{SHIPPED, Shipped, shipped};
+
 /// Everything that a run depends on: the same scenario gives the same outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
@@ -257,6 +266,26 @@ impl Scenario {
         Span {
             from: self.start,
             to: self.start + i64::from(self.days) * DAY,
+        }
+    }
+    /// The same scenario, run for so many days. [`Scenario::cycles`] becomes what fits in whole.
+    #[must_use]
+    pub fn for_days(self, days: u32) -> Self {
+        Self {
+            days,
+            cycles: (days / self.first_cycle_days.max(1)).saturating_sub(1),
+            ..self
+        }
+    }
+}
+
+impl Incident {
+    /// When it begins.
+    #[must_use]
+    pub const fn begins(&self) -> Timestamp {
+        match self {
+            Self::Outage { span, .. } => span.from,
+            Self::Revocation { at, .. } => *at,
         }
     }
 }

@@ -1,0 +1,4 @@
+//! The simulator's outer half: scenarios in, tables and pictures out.
+
+mod arrivals;
+mod scenario;
