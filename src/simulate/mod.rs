@@ -2,4 +2,5 @@
 //! rules, and what it did to the CA's load.
 
 pub mod outcome;
+pub mod report;
 pub mod scenario;

@@ -268,6 +268,7 @@ impl Scenario {
             to: self.start + i64::from(self.days) * DAY,
         }
     }
+
     /// The same scenario, run for so many days. [`Scenario::cycles`] becomes what fits in whole.
     #[must_use]
     pub fn for_days(self, days: u32) -> Self {
