@@ -1,5 +1,6 @@
 //! `offpeak simulate`, around the simulator: what it reads, and what it writes where.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -83,7 +84,7 @@ fn a_scenario_s_file_names_counts_beside_it_and_files_are_written_where_they_are
     let folder = tempfile::tempdir().unwrap();
     let mut counts = "at,n\n".to_owned();
     for hour in 0..24 {
-        counts.push_str(&format!("2020-01-06T{hour:02}:00:00Z,{}\n", hour + 1));
+        writeln!(counts, "2020-01-06T{hour:02}:00:00Z,{}", hour + 1).unwrap();
     }
     fs::write(folder.path().join("counts.csv"), counts).unwrap();
     let file = folder.path().join("mine.toml");

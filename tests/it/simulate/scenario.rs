@@ -361,3 +361,32 @@ fn ticks_are_the_prototype_s_and_the_realistic_mix_has_every_kind() {
     let without = share_of(&realistic, &[ClientKind::NoAri, ClientKind::NeverSucceeds]);
     assert!((without - 0.5).abs() < 1e-9, "{without}");
 }
+
+#[test]
+fn the_manual_s_scenario_is_valid_and_what_it_calls_defaults_are_the_defaults() {
+    let manual = include_str!("../../../docs/simulation.md");
+    let blocks: Vec<&str> = manual
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    let [client, defaults, csv, events] = blocks[..] else {
+        panic!("{blocks:?}");
+    };
+    // Keys of the root stand before the first table.
+    let (keys, clients) = client.split_at(client.find("[[client]]").unwrap());
+    let least = parse(client).unwrap();
+    let whole = parse(&format!("{keys}\n{defaults}\n{clients}")).unwrap();
+    assert_eq!(whole, least);
+    let counts = Scenario::parse("x", &format!("{csv}{client}"), &|path| {
+        assert_eq!(path, "counts.csv");
+        Ok("timestamp,value\n2026-01-05,1\n2026-01-06,1\n".to_owned())
+    });
+    assert_eq!(
+        counts.unwrap().arrivals.map(|series| series.len()),
+        Some(48)
+    );
+    let befallen = parse(&format!("{client}\n{events}")).unwrap();
+    assert_eq!(befallen.bursts.len() + befallen.incidents.len(), 3);
+    assert_eq!(befallen.failures.unwrap().above, 1.5);
+}
