@@ -82,12 +82,14 @@ struct Label {
 /// The mean of each slot of the day over the last cycle, or the run where there is no cycle.
 fn average(outcome: &Outcome, rule: &RuleOutcome) -> Vec<f64> {
     let slot_seconds = outcome.slot_seconds.max(1);
-    let from = rule.cycles.last().map_or(outcome.start, |c| c.span.from);
-    let skipped = length((from - outcome.start) / slot_seconds);
+    let last = rule.cycles.last().map(|cycle| cycle.span);
+    let skipped = last.map_or(0, |span| length((span.from - outcome.start) / slot_seconds));
+    // A run that was cut short may go on behind its last whole cycle.
+    let taken = last.map_or(usize::MAX, |span| length(span.seconds() / slot_seconds));
     let of_day = length(DAY / slot_seconds).max(1);
     let first = length((outcome.start.second_of_day()) / slot_seconds);
     let mut loads: Vec<Vec<f64>> = vec![Vec::new(); of_day];
-    for (slot, load) in rule.load.iter().enumerate().skip(skipped) {
+    for (slot, load) in rule.load.iter().enumerate().skip(skipped).take(taken) {
         loads[(first + slot) % of_day].push(*load);
     }
     loads
