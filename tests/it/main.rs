@@ -35,6 +35,7 @@ mod rfc9773;
 mod second_opinion;
 mod series;
 mod server;
+mod simulate;
 mod store;
 mod support;
 mod tools;
