@@ -44,6 +44,15 @@ impl PostgresStore {
         for table in tables {
             self.insert_table(&mut *transaction, table).await?;
         }
+        // Each row by its key: for thousands of moves the planner would rather read the whole table,
+        // and again for each statement.
+        let plan = sqlx::query(
+            "SELECT set_config('enable_hashjoin', 'off', true),
+                    set_config('enable_mergejoin', 'off', true)",
+        );
+        self.queries
+            .named("window_move_plan", plan.execute(&mut *transaction))
+            .await?;
         let mut taken = 0;
         for chunk in moves.chunks(ROWS) {
             // Whoever changes a row meanwhile is waited for, and the window compared again.
