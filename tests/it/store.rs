@@ -9,7 +9,7 @@ use offpeak::domain::incident::{Incident, Kind as About, State, Step};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::store::{
-    Change, FeedPosition, Migrations, Move, Registered, Registration, Store, connect,
+    Change, FeedPosition, Migrations, Move, Registered, Registration, Store, StoreError, connect,
 };
 
 mod batches;
@@ -179,14 +179,26 @@ fn after(one: &Move, certificate: Certificate) -> Certificate {
     }
 }
 
+/// Asks again where the store is busy, as clients do: SQLite's lock goes to whoever looks when it is
+/// free, and in a crowd of writers one may look in vain until its patience ends.
+async fn patiently<T, F>(mut step: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match step().await {
+            Err(StoreError::Unavailable { query: "begin", .. }) => {}
+            done => return done.unwrap(),
+        }
+    }
+}
+
 async fn register(store: &dyn Store, certificates: &[Certificate]) -> Vec<Registered> {
-    store
-        .register(Registration {
-            certificates,
-            ..Registration::default()
-        })
-        .await
-        .unwrap()
+    let registration = Registration {
+        certificates,
+        ..Registration::default()
+    };
+    patiently(|| store.register(registration)).await
 }
 
 /// How many of these were inserted.

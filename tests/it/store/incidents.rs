@@ -122,7 +122,7 @@ async fn no_change_is_lost_among_many(url: &str) {
                     let seen = incident.touch(now);
                     let what = format!("{writer}.{step}");
                     incident.steps.push(Step { at: now, what });
-                    if store.update_incident(&incident, seen).await.unwrap() {
+                    if patiently(|| store.update_incident(&incident, seen)).await {
                         break;
                     }
                 }
@@ -139,10 +139,7 @@ async fn no_change_is_lost_among_many(url: &str) {
 }
 
 async fn add(store: &dyn Store, incident: i64, ids: &[CertId]) -> u64 {
-    store
-        .add_incident_certificates(incident, ids)
-        .await
-        .unwrap()
+    patiently(|| store.add_incident_certificates(incident, ids)).await
 }
 
 fn ids(serials: std::ops::Range<u32>) -> Vec<CertId> {

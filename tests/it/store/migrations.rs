@@ -1,6 +1,6 @@
 use super::*;
 
-use offpeak::store::{StoreError, pending};
+use offpeak::store::pending;
 use sqlx::Connection as _;
 
 on_both_stores!(

@@ -12,7 +12,7 @@ on_both_stores!(
 );
 
 async fn shift(store: &dyn Store, moves: &[Move]) -> u64 {
-    store.move_windows(&[], moves).await.unwrap()
+    patiently(|| store.move_windows(&[], moves)).await
 }
 
 async fn moved_windows_are_told_to_every_reader(url: &str) {
@@ -248,8 +248,8 @@ async fn moves_and_other_writes_do_not_lock_each_other_out(url: &str) {
                     successions: if round == 0 { &successions } else { &[] },
                     ..Registration::default()
                 };
-                store.register(registration).await.unwrap();
-                store.remove(&ids[..50]).await.unwrap();
+                patiently(|| store.register(registration)).await;
+                patiently(|| store.remove(&ids[..50])).await;
                 register(&*store, &certificates(0..CERTIFICATES)).await;
             }
         }));

@@ -10,7 +10,7 @@ on_both_stores!(
 const NOW: Timestamp = Timestamp::from_unix(START);
 
 async fn note(store: &dyn Store, records: &[(u128, u64)], now: Timestamp) {
-    store.note_polls(records, now).await.unwrap();
+    patiently(|| store.note_polls(records, now)).await;
 }
 
 async fn records_come_back(url: &str) {
