@@ -44,11 +44,12 @@ impl PostgresStore {
         for table in tables {
             self.insert_table(&mut *transaction, table).await?;
         }
-        // Each row by its key: for thousands of moves the planner would rather read the whole table,
-        // and again for each statement.
+        // Each row by its key, in the order of the moves, and so locked in it: for thousands of
+        // moves the planner would rather read the whole table, and again for each statement.
         let plan = sqlx::query(
             "SELECT set_config('enable_hashjoin', 'off', true),
-                    set_config('enable_mergejoin', 'off', true)",
+                    set_config('enable_mergejoin', 'off', true),
+                    set_config('enable_seqscan', 'off', true)",
         );
         self.queries
             .named("window_move_plan", plan.execute(&mut *transaction))
@@ -57,25 +58,19 @@ impl PostgresStore {
         for chunk in moves.chunks(ROWS) {
             // Whoever changes a row meanwhile is waited for, and the window compared again.
             let update = sqlx::query(
-                "WITH held AS (
-                     SELECT moves.*
-                     FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[],
-                         $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-                         $10::boolean[], $11::bigint[], $12::bigint[])
-                         AS moves (issuer, number, old_start, old_end, new_start, new_end,
-                             new_table, new_span_start, new_span_end, new_plain, new_incident,
-                             new_rebalance)
-                     JOIN certificates ON key_identifier = issuer AND serial = number
-                         AND window_start = old_start AND window_end = old_end
-                     ORDER BY issuer, number
-                     FOR UPDATE OF certificates
-                 )
-                 UPDATE certificates
+                "UPDATE certificates
                  SET window_start = new_start, window_end = new_end, table_number = new_table,
                      span_start = new_span_start, span_end = new_span_end, plain = new_plain,
                      incident = new_incident, rebalance = new_rebalance,
                      changed = pg_current_xact_id()
-                 FROM held WHERE key_identifier = issuer AND serial = number",
+                 FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[],
+                     $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+                     $10::boolean[], $11::bigint[], $12::bigint[])
+                     AS moves (issuer, number, old_start, old_end, new_start, new_end,
+                         new_table, new_span_start, new_span_end, new_plain, new_incident,
+                         new_rebalance)
+                 WHERE key_identifier = issuer AND serial = number
+                   AND window_start = old_start AND window_end = old_end",
             )
             .bind(column(chunk, |one| one.id.key_identifier.octets()))
             .bind(column(chunk, |one| one.id.serial.octets()))

@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
-use super::certificates::{IDS, json};
+use super::certificates::four;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
 use crate::domain::incident::Incident;
@@ -11,6 +11,17 @@ use crate::domain::time::Timestamp;
 use crate::store::outcome::distinct_ids;
 use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};
 use crate::store::{Change, FeedPosition, StoreError};
+
+/// How many CertIDs one statement adds: 256 · 2 parameters.
+const ROWS: usize = 4 * 4 * 4 * 4;
+
+/// What is not used of a statement is NULL.
+const INSERT: &str = concat!(
+    "INSERT INTO incident_certificates (incident, key_identifier, serial)
+     SELECT ?, column1, column2 FROM (VALUES ",
+    four!(four!(four!(four!("(?, ?)")))),
+    ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
+);
 
 impl SqliteStore {
     pub(super) async fn insert_incident(&self, given: &Incident) -> Result<i64, StoreError> {
@@ -100,14 +111,14 @@ impl SqliteStore {
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
         let mut added = 0;
-        for ids in distinct_ids(ids).chunks(IDS) {
-            let insert = sqlx::query(
-                "INSERT INTO incident_certificates (incident, key_identifier, serial)
-                 SELECT ?1, unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?2)
-                 WHERE true ON CONFLICT DO NOTHING",
-            )
-            .bind(incident)
-            .bind(json(ids));
+        for chunk in distinct_ids(ids).chunks(ROWS) {
+            let mut insert = sqlx::query(INSERT).bind(incident);
+            for row in 0..ROWS {
+                let id = chunk.get(row);
+                insert = insert
+                    .bind(id.map(|id| id.key_identifier.octets()))
+                    .bind(id.map(|id| id.serial.octets()));
+            }
             added += self
                 .queries
                 .named(
