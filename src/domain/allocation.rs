@@ -4,13 +4,13 @@
 //! minute or until it has placed a twentieth of a slot's level, and stored under a number, so that
 //! a window can be derived again exactly.
 
-use super::band::{
-    Arrival, SHORTEST_WINDOW_SECONDS, SlotRange, own_rule_seconds, usual_slots,
-};
+use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, SlotRange, own_rule_seconds, usual_slots};
 use super::ca::CaPolicy;
 use super::capacity::SlotCapacity;
 use super::ledger::{Ledger, View};
-use super::level::{all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum};
+use super::level::{
+    all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
+};
 use super::number::{real, real_len, signed, whole};
 use super::profile::Profile;
 use super::table::{ALGORITHM, Reason, SlotRow, Table};
@@ -122,7 +122,11 @@ impl Arrivals {
         let observed = profile.mean_per_hour() * real(slot_seconds) / real(HOUR);
         // What is observed and not registered, by the days of which the profile tells the volume:
         // a longer time's mean against theirs would take a swell for a difference.
-        let lately = per_slot((now - Profile::volume_from(now)).min(known).max(slot_seconds));
+        let lately = per_slot(
+            (now - Profile::volume_from(now))
+                .min(known)
+                .max(slot_seconds),
+        );
         let mean = if lately > 0.0 {
             per_slot(known) * (observed / lately).max(1.0)
         } else {

@@ -22,12 +22,7 @@ pub(super) fn room(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f
 
 /// What each slot is to be given until it stands at `level`, where the share `spill` of what a slot
 /// is given falls into the next: windows run over.
-pub(super) fn given(
-    base: &[f64],
-    capacity: &[SlotCapacity],
-    level: f64,
-    spill: f64,
-) -> Vec<f64> {
+pub(super) fn given(base: &[f64], capacity: &[SlotCapacity], level: f64, spill: f64) -> Vec<f64> {
     let mut before = 0.0;
     room(base, capacity, level)
         .into_iter()

@@ -148,6 +148,9 @@ impl Engine {
             }
             step.settled += 1;
         }
+        for (predecessor, successor) in &step.successions {
+            world.hand_on_rhythm(predecessor, successor);
+        }
         // All may have been summed anew meanwhile, from a snapshot without these.
         let current = self.world();
         if !Arc::ptr_eq(&current.index, &world.index) {

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use super::batches::Batches;
-use super::index::{Entry, Index, Kept};
+use super::index::{Entry, Fingerprint, Index, Kept};
+use super::polls::Found;
 use crate::config::Config;
 use crate::domain::books::Books;
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::capacity::closed_within;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
+use crate::domain::following::Measured;
 use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::{Booking, Ledger};
 use crate::domain::observation::Observation;
@@ -33,6 +35,8 @@ pub(super) struct Ca {
     pub(super) profile: ArcSwap<Profile>,
     /// When the CA is closed next: merged, in order.
     pub(super) closed: ArcSwap<Vec<Span>>,
+    /// How often windows are kept.
+    pub(super) measured: Mutex<Measured>,
 }
 
 /// A configuration and what was summed under it.
@@ -59,6 +63,7 @@ impl Ca {
             series: RwLock::new(series),
             profile: ArcSwap::from_pointee(profile),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
+            measured: Mutex::default(),
         }
     }
 
@@ -148,7 +153,11 @@ impl World {
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
             // Not yet.
-            Change::Incident(_) | Change::Polls { .. } => {}
+            Change::Incident(_) => {}
+            Change::Polls {
+                fingerprint,
+                record,
+            } => self.learn_polls(fingerprint, record),
         }
         Applied::Done
     }
@@ -210,11 +219,16 @@ impl World {
         }
     }
 
-    /// Takes over which certificates were asked for since `since`, from the world before.
+    /// Takes over what polls have shown since `since` from the world before.
     pub(super) fn remember_polls(&self, before: &Self, since: Timestamp, now: Timestamp) {
         self.index.remember_polls(&before.index);
-        // Nothing is dropped: the first sweep does that.
-        self.sweep(since, now, Timestamp::MIN);
+        for (ca, before) in self.cas.iter().zip(&before.cas) {
+            let measured = before.measured.lock();
+            let measured = *measured.unwrap_or_else(PoisonError::into_inner);
+            *ca.measured.lock().unwrap_or_else(PoisonError::into_inner) = measured;
+        }
+        // Nothing is dropped or stored: the first sweep does that.
+        self.sweep(since, now, Timestamp::MIN, &mut Found::default());
     }
 
     /// Makes every table anew: the policy has changed.
@@ -234,23 +248,33 @@ impl World {
 
     /// Moves certificates in the ledger to what the evidence says, and drops those that expired
     /// before `over_before`.
-    pub(super) fn sweep(&self, since: Timestamp, now: Timestamp, over_before: Timestamp) {
-        self.index.sweep(since, now, over_before, |entry, follow| {
-            let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
-                return;
-            };
-            if entry.replaced {
-                return;
-            }
-            let mut books = ca.books();
-            books.ledger.retire(&entry.booking());
-            if let Some(follow) = follow {
-                books.ledger.reinstate(&Booking {
-                    follows: follow.chance(entry.follows),
-                    ..entry.booking()
-                });
-            }
-        });
+    pub(super) fn sweep(
+        &self,
+        since: Timestamp,
+        now: Timestamp,
+        over_before: Timestamp,
+        found: &mut Found,
+    ) {
+        let look = |fingerprint: Fingerprint, entry: &mut Entry| {
+            self.look_at(fingerprint, entry, (since, now), found);
+        };
+        self.index
+            .sweep(since, now, over_before, look, |entry, follow| {
+                let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
+                    return;
+                };
+                if entry.replaced {
+                    return;
+                }
+                let mut books = ca.books();
+                books.ledger.retire(&entry.booking());
+                if let Some(follow) = follow {
+                    books.ledger.reinstate(&Booking {
+                        follows: follow.chance(entry.follows),
+                        ..entry.booking()
+                    });
+                }
+            });
     }
 }
 

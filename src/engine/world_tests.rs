@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::polls::Found;
 use super::world::{Told, World};
 use crate::config::Config;
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
@@ -147,7 +148,9 @@ impl Model {
             (Event::LookUp, Some(row)) => self.world.put(&row, Told::Read),
             (Event::Poll, Some(row)) => {
                 let fingerprint = self.world.index.fingerprint(&row.id);
-                self.world.index.poll(fingerprint, |_| ());
+                self.world
+                    .index
+                    .poll(fingerprint, self.now, |_| 6 * HOUR, |_| ());
             }
             (Event::Succeed, Some(row)) => {
                 let successor = Some(Successor::Order("order".to_owned()));
@@ -170,7 +173,8 @@ impl Model {
             (Event::Wait, _) => self.now = self.now + 20 * HOUR,
             (Event::Sweep, _) => {
                 self.swept = self.now - DAY;
-                self.world.sweep(NOW, self.now, self.swept);
+                self.world
+                    .sweep(NOW, self.now, self.swept, &mut Found::with_room(9));
             }
             _ => {}
         }
@@ -224,9 +228,8 @@ fn what_polls_have_shown_outlives_a_new_sum() {
     for row in &rows {
         before.put(row, Told::Newest);
     }
-    before
-        .index
-        .poll(before.index.fingerprint(&rows[0].id), |_| ());
+    let asked = before.index.fingerprint(&rows[0].id);
+    before.index.poll(asked, NOW, |_| 6 * HOUR, |_| ());
     let after = world();
     for row in &rows {
         after.put(row, Told::Newest);

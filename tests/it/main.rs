@@ -25,6 +25,7 @@ mod nginx;
 mod odd_certificates;
 mod operating;
 mod page;
+mod polling;
 mod process;
 mod profile;
 mod profile_real;
