@@ -10,10 +10,13 @@ use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use crate::load::at;
 
+mod checks;
 mod deadlines;
+mod learning;
 mod life;
 mod maintenance;
 mod million;
+mod movers;
 mod outages;
 mod properties;
 

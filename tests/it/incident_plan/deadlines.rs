@@ -1,13 +1,12 @@
 //! Revocations and drills: a deadline, and a budget.
 
-use offpeak::domain::certificate::{Basis, Validity};
-use offpeak::domain::incident::{Incident, Kind, Plan, Planner, Refusal, Scene};
-use offpeak::domain::table::Table;
+use offpeak::domain::certificate::Validity;
+use offpeak::domain::incident::{Incident, Plan, Planner, Refusal, Scene};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use super::{
-    Affected, OPENED, at, closed_between, hash, incident, later, long, ninety_days, planned,
-    policy, real, revocation, scene, seconds, steady,
+    Affected, OPENED, at, closed_between, hash, later, long, ninety_days, planned, policy,
+    revocation, scene, seconds, steady,
 };
 
 /// The hours of the base population, 00 to 23, mean 1.
@@ -17,7 +16,7 @@ const SHAPE: [f64; 24] = [
 ];
 
 /// 40,000 an hour on average, in that shape.
-fn base_load(span: Span) -> f64 {
+pub(super) fn base_load(span: Span) -> f64 {
     (span.from.slot(HOUR)..=(span.to - 1).slot(HOUR))
         .map(|hour| {
             let from = Timestamp::from_unix(hour * HOUR);
@@ -31,7 +30,7 @@ fn base_load(span: Span) -> f64 {
 }
 
 /// As many certificates as that with windows later on: counted, as a plan would be for millions.
-fn counted(scene: &Scene<'_>, certificates: u32) -> Result<Plan, Refusal> {
+pub(super) fn counted(scene: &Scene<'_>, certificates: u32) -> Result<Plan, Refusal> {
     let (validity, window) = later(0);
     let mut planner = Planner::new();
     for _ in 0..certificates {
@@ -47,7 +46,7 @@ fn highest_hour(plan: &Plan) -> f64 {
         .fold(0.0, f64::max)
 }
 
-fn moved(plan: &Plan) -> f64 {
+pub(super) fn moved(plan: &Plan) -> f64 {
     plan.hours().iter().map(|hour| hour.moved).sum()
 }
 
@@ -297,117 +296,4 @@ fn everybody_has_a_share_of_the_budget_whatever_the_poll_interval() {
             .all(|moved| (1_200.0..2_600.0).contains(moved)),
         "{spread:?}"
     );
-}
-
-#[test]
-fn urgent_is_at_once_for_everybody() {
-    let opened = at(OPENED);
-    let incident = Incident {
-        urgent: true,
-        opened_at: Some(opened),
-        ..revocation(24, Some(1.0))
-    };
-    let policy = policy();
-    // What is asked an hour later is the same.
-    let expected = steady(40_000.0);
-    let scene = scene(&incident, &policy, opened + HOUR, &expected);
-    let (validity, window) = later(5);
-    let just_born = Validity {
-        not_before: opened - 10,
-        not_after: opened + DAY,
-    };
-    let past = long(opened - 3 * HOUR, 15 * MINUTE);
-    let plan = planned(
-        &scene,
-        &[
-            (validity, window),
-            (just_born, window),
-            (ninety_days(past), past),
-        ],
-    )
-    .unwrap();
-    assert_eq!((plan.to_move, plan.stays), (2, 1));
-    let begun = opened - HOUR;
-    assert_eq!(
-        plan.window(hash(5), validity, window),
-        Some((long(begun, 30 * MINUTE), Basis::Span(long(begun, 1))))
-    );
-    let (of_the_young, _) = plan.window(hash(5), just_born, window).unwrap();
-    assert_eq!(of_the_young, long(opened + 50, 30 * MINUTE));
-    assert_eq!(plan.window(hash(5), ninety_days(past), past), None);
-    // One of them looks within six hours, the other within one.
-    assert!((moved(&plan) - 2.0).abs() < 1e-9);
-    assert!(plan.tables().is_empty());
-}
-
-#[test]
-fn what_is_open_or_opens_before_the_next_poll_stays() {
-    let incident = Incident {
-        kind: Kind::Drill,
-        ..revocation(24, None)
-    };
-    let policy = policy();
-    let expected = steady(0.0);
-    let scene = scene(&incident, &policy, at(OPENED), &expected);
-    let windows = |minutes: i64| long(at(OPENED) + minutes * MINUTE, 15 * MINUTE);
-    // Open; before the next poll; in time; over the deadline's edge; after it.
-    for (minutes, moves) in [
-        (-5, false),
-        (431, false),
-        (433, false),
-        (1_424, false),
-        (1_426, true),
-        (9_000, true),
-    ] {
-        let window = windows(minutes);
-        let plan = planned(&scene, &[(ninety_days(window), window)]).unwrap();
-        assert_eq!(plan.to_move, u64::from(moves), "{minutes}");
-        let new = plan.window(hash(1), ninety_days(window), window);
-        assert_eq!(new.is_some(), moves, "{minutes}");
-        assert!(
-            new.is_none_or(
-                |(new, _)| new.from < window.from && new.to <= incident.renew_by.unwrap()
-            )
-        );
-    }
-}
-
-#[test]
-fn a_stored_table_repeats_the_draw() {
-    let incident = revocation(24, Some(160_000.0));
-    let policy = policy();
-    let plan = counted(&scene(&incident, &policy, at(OPENED), &base_load), 100_000).unwrap();
-    let [stored] = &plan.tables()[..] else {
-        panic!("one group")
-    };
-    assert_eq!(stored.number, Table::number(&stored.bytes));
-    let table: Table = serde_json::from_slice(&stored.bytes).unwrap();
-    let (validity, window) = later(0);
-    assert_eq!(stored.needed_until, validity.not_after);
-    for number in 0..2_000 {
-        let (new, basis) = plan.window(hash(number), validity, window).unwrap();
-        assert_eq!(
-            (new, basis),
-            (
-                table.window(hash(number), validity.not_after),
-                Basis::Table(stored.number)
-            )
-        );
-    }
-    let placed: f64 = table.slots.iter().map(|row| row.extra).sum();
-    assert!((placed - 100_000.0).abs() < 1.0, "{placed}");
-    assert!(real(table.slots.len()) > 60.0);
-}
-
-#[test]
-fn an_incident_of_nobody_moves_nothing() {
-    let policy = policy();
-    for incident in [
-        revocation(24, Some(1.0)),
-        incident(Kind::Maintenance),
-        incident(Kind::Outage),
-    ] {
-        let plan = planned(&scene(&incident, &policy, at(OPENED), &steady(5.0)), &[]).unwrap();
-        assert_eq!((plan.to_move, plan.stays, plan.hours().len()), (0, 0, 0));
-    }
 }
