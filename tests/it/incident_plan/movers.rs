@@ -123,3 +123,19 @@ fn an_incident_of_nobody_moves_nothing() {
         assert_eq!((plan.to_move, plan.stays, plan.hours().len()), (0, 0, 0));
     }
 }
+
+#[test]
+fn a_window_across_the_deadline_moves_earlier_and_never_later() {
+    let incident = revocation(24, None);
+    let policy = policy();
+    let expected = steady(0.0);
+    let scene = scene(&incident, &policy, at(OPENED), &expected);
+    let window = long(at(OPENED) + 1_415 * MINUTE, 30 * MINUTE);
+    let plan = planned(&scene, &[(ninety_days(window), window)]).unwrap();
+    for number in 0..2_000 {
+        let (new, _) = plan
+            .window(hash(number), ninety_days(window), window)
+            .unwrap();
+        assert!(new.from < window.from, "{new:?}");
+    }
+}
