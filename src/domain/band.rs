@@ -135,6 +135,13 @@ pub fn retry_after_base(policy: &CaPolicy, life_seconds: i64) -> i64 {
         .clamp(MINUTE, DAY)
 }
 
+/// The earliest start of a window given at `now` that every client sees before it opens: all of
+/// them have polled by then.
+#[must_use]
+pub fn earliest_seen(policy: &CaPolicy, life_seconds: i64, now: Timestamp) -> Timestamp {
+    now + whole((real(retry_after_base(policy, life_seconds)) * POLL_MARGIN).ceil())
+}
+
 /// Seconds from `notBefore` at which a client that nobody steers renews: 2/3 of the life, or half
 /// of one under ten days.
 #[must_use]
@@ -170,8 +177,7 @@ pub fn place(
     if life < SHORTEST_LIFE_SECONDS {
         return Err(BandError::TooShort(life));
     }
-    // Every client has polled by then, so it is the earliest start that all of them will see.
-    let earliest = now + whole((real(retry_after_base(policy, life)) * POLL_MARGIN).ceil());
+    let earliest = earliest_seen(policy, life, now);
     if life < SLOTLESS_LIFE_SECONDS {
         return Ok(without_slots(validity, now));
     }

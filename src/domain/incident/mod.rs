@@ -1,9 +1,30 @@
-//! Incidents (design section 6): what is known of one, and its life from draft to closed.
+//! Incidents (design section 6): what is known of one, its life from draft to closed, and the plan
+//! of the windows that it moves. `docs/incidents.md` has the rules and the mathematics.
+//!
+//! [`Planner`] counts the affected certificates in a first pass (`rule` says where each may go),
+//! `spread` fills them over the `slots`, and [`Plan`] gives each its window in a second pass.
 
 use serde::{Deserialize, Serialize};
 
 use super::ca::CaName;
 use super::time::Timestamp;
+
+mod check;
+mod closing;
+mod life;
+mod plan;
+mod planner;
+mod refusal;
+mod rule;
+mod slots;
+mod spread;
+
+pub use check::Invalid;
+pub use closing::learning_excluded;
+pub use life::NotAllowed;
+pub use plan::{HourLoad, Plan};
+pub use planner::{Planner, Scene};
+pub use refusal::Refusal;
 
 /// What an incident is about.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
