@@ -13,7 +13,7 @@ use super::level::{
 };
 use super::number::{real, real_len, signed, whole};
 use super::profile::Profile;
-use super::table::{ALGORITHM, Reason, SlotRow, Table};
+use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use super::time::{DAY, HOUR, Span, Timestamp, WEEK};
 use super::timeline::GRAIN_SECONDS;
 
@@ -33,9 +33,6 @@ const LEAST_QUOTA: f64 = 32.0;
 
 /// A band widens while its level stands above the last cycle's mean load by more than this.
 const WIDEN_ABOVE: f64 = 1.005;
-
-/// A weight's parts: a table's weights sum to about this.
-const PARTS: f64 = 4_294_967_296.0;
 
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use super::ca::CaPolicy;
 use super::certificate::{Basis, Validity};
 use super::ledger::{Ledger, life_class};
 use super::profile::Profile;
+use super::rhythm::Rhythm;
 use super::table::{Reason, StoredTable, Table};
 use super::time::{DAY, Span, Timestamp};
 use super::window::in_span;
@@ -116,6 +117,8 @@ pub struct Draw<'a> {
     pub profile: &'a Profile,
     /// Now.
     pub now: Timestamp,
+    /// How the client wakes, where it is known.
+    pub rhythm: Rhythm,
     /// For how many certificates a draw stands: 1, or a cohort's.
     pub certificates: u64,
 }
@@ -157,13 +160,25 @@ impl Books {
                 table,
                 stored,
                 durable,
-            } => Drawn {
-                window: table.window(hash, validity.not_after),
-                basis: Basis::Table(stored.number),
-                table: (!durable).then(|| stored.clone()),
-                reason: Some(table.reason),
-                follows,
-            },
+            } => {
+                let reason = Some(table.reason);
+                match table.starts_for(draw.rhythm, hash) {
+                    Some((starts, window_seconds)) => Drawn {
+                        window: in_span(hash, starts, window_seconds, validity.not_after),
+                        basis: Basis::Span(starts),
+                        table: None,
+                        reason,
+                        follows,
+                    },
+                    None => Drawn {
+                        window: table.window(hash, validity.not_after),
+                        basis: Basis::Table(stored.number),
+                        table: (!durable).then(|| stored.clone()),
+                        reason,
+                        follows,
+                    },
+                }
+            }
             DealtFrom::Starts {
                 starts,
                 window_seconds,

@@ -7,44 +7,11 @@ use super::band::own_rule_seconds;
 use super::number::{real, whole};
 use super::profile::Profile;
 use super::returns::Returns;
+use super::rhythm::Response;
 use super::time::{HOUR, Span, Timestamp, WEEK};
 use super::timeline::Timeline;
 
 mod crowd;
-
-/// The share of polled certificates that keep their windows, until it is measured.
-pub const POLLED_FOLLOWS: f64 = 0.98;
-/// The share of certificates never polled that renew in their windows all the same.
-pub const SILENT_FOLLOWS: f64 = 0.005;
-/// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
-pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
-
-/// What is known of whether a certificate follows its window. Evidence moves it, and with it the
-/// forecast, never a window.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Follow {
-    /// Registered after its band, most likely replaced already: counts for nothing until polled.
-    Past,
-    /// Polled since it was registered.
-    Polled,
-    /// Not polled for [`SILENT_AFTER_SECONDS`].
-    Silent,
-    /// No evidence yet.
-    Unknown,
-}
-
-impl Follow {
-    /// f, for a certificate that had the chance `first` at registration.
-    #[must_use]
-    pub const fn chance(self, first: Option<f64>) -> Option<f64> {
-        match self {
-            Self::Past => None,
-            Self::Polled => Some(POLLED_FOLLOWS),
-            Self::Silent => Some(SILENT_FOLLOWS),
-            Self::Unknown => first,
-        }
-    }
-}
 
 /// What the ledger holds of one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,9 +22,30 @@ pub struct Booking {
     pub issued_at: Timestamp,
     /// Its life in seconds.
     pub life_seconds: i64,
-    /// f: the chance that it follows its window, by what is known now. `None`: registered after
-    /// its band, most likely replaced already; it counts for nothing until it is polled.
+    /// What is expected of its client.
+    pub expected: Expected,
+}
+
+/// What is expected of a certificate's client, by what is known now. Evidence moves it, and with it
+/// the forecast, never a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// f: the chance that it follows the window. `None`: registered after its band, most likely
+    /// replaced already; it counts for nothing until it is polled.
     pub follows: Option<f64>,
+    /// How it renews if it does.
+    pub response: Response,
+}
+
+impl Expected {
+    /// What is expected as long as nothing but f at registration is known.
+    #[must_use]
+    pub fn first(follows: Option<f64>) -> Self {
+        Self {
+            follows,
+            ..Self::default()
+        }
+    }
 }
 
 /// What the ledger holds of certificates issued together, of which the same is known.
@@ -69,25 +57,27 @@ pub struct Cohort<'a> {
     pub issued_at: Timestamp,
     /// Their life in seconds.
     pub life_seconds: i64,
-    /// f, as in a [`Booking`].
+    /// f, as in [`Expected`].
     pub follows: Option<f64>,
     /// How many they are.
     pub certificates: f64,
 }
 
-/// Where the windows of a cohort lie.
+/// Where the windows of a cohort lie, and when those come that follow.
 #[derive(Clone, Copy, Debug)]
 pub enum Windows<'a> {
-    /// All here.
-    One(Span),
-    /// The share that lies in the grain from each instant on; the shares sum to 1.
+    /// All here, and how their clients renew.
+    One(Span, Response),
+    /// The share that lies in the grain from each instant on, and comes then if it follows; the
+    /// shares sum to 1.
     Shares(&'a [(Timestamp, f64)]),
 }
 
 impl Windows<'_> {
+    /// Adds where the windows lie.
     fn enter(self, line: &mut Timeline, amount: f64) {
         match self {
-            Self::One(window) => line.spread(window, amount),
+            Self::One(window, _) => line.spread(window, amount),
             Self::Shares(shares) => {
                 for (at, share) in shares {
                     line.add(*at, amount * share);
@@ -95,15 +85,27 @@ impl Windows<'_> {
             }
         }
     }
+
+    /// Adds when clients come that follow.
+    fn enter_arrivals(self, line: &mut Timeline, amount: f64) {
+        match self {
+            Self::One(window, response) => {
+                for (span, share) in response.arrivals(window, None) {
+                    line.spread(span, amount * share);
+                }
+            }
+            Self::Shares(_) => self.enter(line, amount),
+        }
+    }
 }
 
 impl Cohort<'_> {
     fn one(booking: &Booking) -> Self {
         Self {
-            windows: Windows::One(booking.window),
+            windows: Windows::One(booking.window, booking.expected.response),
             issued_at: booking.issued_at,
             life_seconds: booking.life_seconds,
-            follows: booking.follows,
+            follows: booking.expected.follows,
             certificates: 1.0,
         }
     }
@@ -114,7 +116,7 @@ impl Cohort<'_> {
 pub struct Ledger {
     /// When those come back that nobody steers.
     pub returns: Returns,
-    /// Σ f · window.
+    /// Σ f · when the client comes that was given the window.
     promised: Timeline,
     /// Σ window.
     windows: Timeline,
@@ -206,7 +208,9 @@ impl Ledger {
         self.live += amount;
         self.following += amount * follows;
         cohort.windows.enter(&mut self.windows, amount);
-        cohort.windows.enter(&mut self.promised, amount * follows);
+        cohort
+            .windows
+            .enter_arrivals(&mut self.promised, amount * follows);
         let life = self
             .lives
             .entry(life_class(cohort.life_seconds))

@@ -8,10 +8,10 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Validity};
-use crate::domain::following::{Evidence, Fate, evidence};
+use crate::domain::following::{Evidence, Fate, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Follow};
-use crate::domain::rhythm::{Meaning, Polls};
+use crate::domain::ledger::{Booking, Expected};
+use crate::domain::rhythm::{Meaning, Polls, Response};
 use crate::domain::time::{Span, Timestamp};
 
 /// Shards: 64 writers' locks make two cores' collisions rare; a shard of 10 million certificates
@@ -43,8 +43,8 @@ pub(crate) struct Entry {
     pub(crate) replaced: bool,
     /// f at registration.
     pub(crate) follows: Option<f64>,
-    /// What polls have shown.
-    pub(crate) follow: Follow,
+    /// What the ledger holds: what polls have shown, as of the last sweep.
+    pub(crate) expected: Expected,
     /// As what it came here.
     pub(super) came: Came,
     /// What its polls have shown: [`Polls`], packed.
@@ -85,10 +85,6 @@ type Shard = HashMap<Fingerprint, Entry, BuildHasherDefault<AlreadyHashed>>;
 
 impl Entry {
     pub(crate) fn new(ca: u16, certificate: &Certificate) -> Self {
-        let follow = match certificate.follows {
-            None => Follow::Past,
-            Some(_) => Follow::Unknown,
-        };
         Self {
             ca,
             validity: certificate.validity,
@@ -99,7 +95,7 @@ impl Entry {
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
             follows: certificate.follows,
-            follow,
+            expected: Expected::first(certificate.follows),
             came: match certificate.successor {
                 Some(_) => Came::Replaced,
                 None => Came::Live,
@@ -114,7 +110,7 @@ impl Entry {
             window: self.window,
             issued_at: self.issued_at,
             life_seconds: self.validity.life_seconds(),
-            follows: self.follow.chance(self.follows),
+            expected: self.expected,
         }
     }
 
@@ -150,12 +146,21 @@ impl Entry {
         self.registered_at.max(since)
     }
 
-    /// What the evidence says now, for a process that listens since `since`.
-    fn followed(&self, since: Timestamp, now: Timestamp) -> Follow {
-        match evidence(self.polls(), self.heard_from(since), now) {
-            Evidence::Polled => Follow::Polled,
-            Evidence::Silent if self.follow != Follow::Past => Follow::Silent,
-            Evidence::Silent | Evidence::Unknown => self.follow,
+    /// What the evidence says now, for a process that listens since `since`, where polled
+    /// certificates keep their windows with the chance `kept_share`.
+    ///
+    /// It is not asked before those that are never polled can be told: whoever is polled at once
+    /// would make the rest of their hour look as if more of them followed than do.
+    fn expects(&self, since: Timestamp, now: Timestamp, kept_share: f64) -> Expected {
+        let polls = self.polls();
+        let evidence = if now - self.registered_at < SILENT_AFTER_SECONDS {
+            Evidence::Unknown
+        } else {
+            evidence(polls, self.heard_from(since), now)
+        };
+        Expected {
+            follows: follows(evidence, kept_share, self.follows, self.expected.follows),
+            response: Response::of(polls.rhythm()),
         }
     }
 }
@@ -329,7 +334,8 @@ impl Index {
         now: Timestamp,
         over_before: Timestamp,
         mut look: impl FnMut(Fingerprint, &mut Entry),
-        mut tell: impl FnMut(&Entry, Option<Follow>),
+        kept_share: impl Fn(&Entry) -> f64,
+        mut tell: impl FnMut(&Entry, Option<Expected>),
     ) {
         self.over_before
             .fetch_max(over_before.unix(), Ordering::Relaxed);
@@ -341,10 +347,10 @@ impl Index {
                     return false;
                 }
                 look(*fingerprint, entry);
-                let follow = entry.followed(since, now);
-                if follow != entry.follow {
-                    tell(entry, Some(follow));
-                    entry.follow = follow;
+                let expected = entry.expects(since, now, kept_share(entry));
+                if expected != entry.expected {
+                    tell(entry, Some(expected));
+                    entry.expected = expected;
                 }
                 true
             });

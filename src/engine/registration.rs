@@ -10,7 +10,7 @@ use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
 use crate::domain::hash::Purpose;
-use crate::domain::ledger::Booking;
+use crate::domain::ledger::{Booking, Expected};
 use crate::domain::observation::{Kind, Observation, Source};
 use crate::domain::report::{Rejection, Verdict};
 use crate::domain::table::{Reason, StoredTable};
@@ -186,7 +186,7 @@ fn booking(certificate: &Certificate) -> Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
         life_seconds: certificate.validity.life_seconds(),
-        follows: certificate.follows,
+        expected: Expected::first(certificate.follows),
     }
 }
 
@@ -233,13 +233,15 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         return Judged::Expired(Box::new(issuance.observation(policy.name.clone())));
     }
     let predecessor = replaces.as_ref().map(|named| as_registered(world, named));
-    let steered = predecessor.as_ref().is_some_and(|predecessor| {
-        let predecessor = world.index.fingerprint(predecessor);
-        world
-            .index
-            .get(predecessor, |entry| entry.window.contains(issuance.at))
-            .unwrap_or(false)
-    });
+    let (steered, rhythm) = predecessor
+        .as_ref()
+        .and_then(|predecessor| {
+            let predecessor = world.index.fingerprint(predecessor);
+            world.index.get(predecessor, |entry| {
+                (entry.window.contains(issuance.at), entry.polls().rhythm())
+            })
+        })
+        .unwrap_or_default();
     let hash = world.hash(Purpose::Window1, id);
     let profile = world.cas[ca].profile.load();
     let mut books = world.cas[ca].books();
@@ -247,6 +249,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         policy,
         profile: &profile,
         now,
+        rhythm,
         certificates: 1,
     };
     let Drawn {

@@ -16,7 +16,7 @@ use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
 use crate::domain::following::Measured;
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Ledger};
+use crate::domain::ledger::{Booking, Expected, Ledger};
 use crate::domain::observation::Observation;
 use crate::domain::profile::Profile;
 use crate::domain::series::Series;
@@ -258,23 +258,26 @@ impl World {
         let look = |fingerprint: Fingerprint, entry: &mut Entry| {
             self.look_at(fingerprint, entry, (since, now), found);
         };
+        let kept: Vec<f64> = self.cas.iter().map(|ca| ca.kept_share(now)).collect();
+        let kept_share = |entry: &Entry| kept.get(usize::from(entry.ca)).copied().unwrap_or(1.0);
+        let tell = |entry: &Entry, expected: Option<Expected>| {
+            let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
+                return;
+            };
+            if entry.replaced {
+                return;
+            }
+            let mut books = ca.books();
+            books.ledger.retire(&entry.booking());
+            if let Some(expected) = expected {
+                books.ledger.reinstate(&Booking {
+                    expected,
+                    ..entry.booking()
+                });
+            }
+        };
         self.index
-            .sweep(since, now, over_before, look, |entry, follow| {
-                let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
-                    return;
-                };
-                if entry.replaced {
-                    return;
-                }
-                let mut books = ca.books();
-                books.ledger.retire(&entry.booking());
-                if let Some(follow) = follow {
-                    books.ledger.reinstate(&Booking {
-                        follows: follow.chance(entry.follows),
-                        ..entry.booking()
-                    });
-                }
-            });
+            .sweep(since, now, over_before, look, kept_share, tell);
     }
 }
 
@@ -326,7 +329,7 @@ impl Ca {
         }
         if same {
             // What polls have shown of its client stays true.
-            new.follow = old.follow;
+            new.expected = old.expected;
         }
         if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
             erase(&mut books.ledger, old);
