@@ -68,9 +68,9 @@ pub struct Cohort<'a> {
 pub enum Windows<'a> {
     /// All here, and how their clients renew.
     One(Span, Response),
-    /// The share that lies in the grain from each instant on, and comes then if it follows; the
+    /// The share that lies in each grain from an instant on, and comes then if it follows; the
     /// shares sum to 1.
-    Shares(&'a [(Timestamp, f64)]),
+    Grains(Timestamp, &'a [f64]),
 }
 
 impl Windows<'_> {
@@ -78,11 +78,7 @@ impl Windows<'_> {
     fn enter(self, line: &mut Timeline, amount: f64) {
         match self {
             Self::One(window, _) => line.spread(window, amount),
-            Self::Shares(shares) => {
-                for (at, share) in shares {
-                    line.add(*at, amount * share);
-                }
-            }
+            Self::Grains(from, shares) => line.add_grains(from, shares, amount),
         }
     }
 
@@ -94,7 +90,7 @@ impl Windows<'_> {
                     line.spread(span, amount * share);
                 }
             }
-            Self::Shares(_) => self.enter(line, amount),
+            Self::Grains(..) => self.enter(line, amount),
         }
     }
 }
