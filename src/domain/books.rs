@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::allocation::{Forecast, TABLE_LIFE_SECONDS, make};
 use super::band::{Arrival, BandError, Place, SlotRange, place};
 use super::ca::CaPolicy;
+use super::capacity::closed_within;
 use super::certificate::{Basis, Validity};
 use super::ledger::{Ledger, life_class};
 use super::profile::Profile;
 use super::table::{Reason, StoredTable, Table};
 use super::time::{DAY, Span, Timestamp};
-use super::window::in_span;
+use super::window::{in_span, open_part};
 
 /// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
 /// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.
@@ -120,12 +121,20 @@ impl Books {
                 starts,
                 window_seconds,
                 ..
-            } => Ok(Drawn {
-                window: in_span(hash, starts, window_seconds, validity.not_after),
-                basis: Basis::Span(starts),
-                table: None,
-                reason: None,
-            }),
+            } => {
+                let reach = Span {
+                    from: starts.from,
+                    to: starts.to + window_seconds,
+                };
+                let closed = closed_within(&draw.policy.capacity, reach);
+                let (starts, window_seconds) = open_part(hash, starts, window_seconds, &closed);
+                Ok(Drawn {
+                    window: in_span(hash, starts, window_seconds, validity.not_after),
+                    basis: Basis::Span(starts),
+                    table: None,
+                    reason: None,
+                })
+            }
         }
     }
 
