@@ -199,14 +199,39 @@ impl Ledger {
     /// by themselves, and by the profile where the registry is blind.
     #[must_use]
     pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        let known = (0..3)
-            .map(|index| {
-                let follows = [POLLED_FOLLOWS, SILENT_FOLLOWS, view.prior][index];
-                (1.0 - follows) * self.returning[index].sum(slot)
-            })
-            .sum::<f64>()
-            .max(0.0);
+        // Who comes on the first of a month by a rule of its own is no return that was booked
+        // for another day.
+        let overlay = view.profile.overlay_at(slot.from);
+        let known = overlay
+            * (0..3)
+                .map(|index| {
+                    let follows = [POLLED_FOLLOWS, SILENT_FOLLOWS, view.prior][index];
+                    (1.0 - follows) * self.returning[index].sum(slot)
+                })
+                .sum::<f64>()
+                .max(0.0);
         known + self.blind(slot, known, view)
+    }
+
+    /// Who will return in a slot and has not been issued yet, because its life is so short that the
+    /// next generation comes first: in certificates, at the rate of the last week.
+    #[must_use]
+    pub fn unborn(&self, slot: Span, view: &View<'_>) -> f64 {
+        self.issued
+            .values()
+            .filter(|issued| slot.from - own_rule_seconds(issued.life_seconds()) > view.now)
+            .map(|issued| issued.line.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
+            .sum()
+    }
+
+    /// The mean life in the class of lives that most certificates have.
+    #[must_use]
+    pub fn usual_life_seconds(&self) -> Option<i64> {
+        self.issued
+            .values()
+            .filter(|issued| issued.count > 0.0)
+            .max_by(|a, b| a.count.total_cmp(&b.count))
+            .map(Issuance::life_seconds)
     }
 
     /// What the registry cannot see of a slot's unsteered load.
@@ -215,14 +240,7 @@ impl Ledger {
         let coefficient = view.profile.coefficient_at(slot.from);
         let mean = view.profile.mean_per_hour() / slots_in_hour;
         let follows = self.mean_follow(view.prior);
-        // Lives so short that their next generation comes first: who will return in this slot has
-        // not been issued yet.
-        let unborn: f64 = self
-            .issued
-            .values()
-            .filter(|issued| slot.from - own_rule_seconds(issued.life_seconds()) > view.now)
-            .map(|issued| issued.line.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
-            .sum();
+        let unborn = self.unborn(slot, view);
         let origin = slot.from - own_rule_seconds(view.life_seconds);
         let unregistered = match self.begins() {
             // Issued when the registry was there: what it does not hold, nobody steers.
