@@ -23,6 +23,7 @@ mod batches;
 pub mod clock;
 mod error;
 mod explanation;
+mod forecast;
 mod index;
 mod lookups;
 mod publisher;

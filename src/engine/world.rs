@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use super::batches::Batches;
+use super::forecast;
 use super::index::{Entry, Index, Kept};
 use crate::config::Config;
 use crate::domain::band::{Arrival, Place, place};
@@ -34,6 +35,8 @@ pub(super) struct Ca {
     pub(super) profile: ArcSwap<Profile>,
     /// When the CA is closed next: merged, in order.
     pub(super) closed: ArcSwap<Vec<Span>>,
+    /// The forecast that was told last.
+    pub(super) outlook: tokio::sync::Mutex<Option<forecast::Kept>>,
 }
 
 /// A configuration and what was summed under it.
@@ -60,6 +63,7 @@ impl Ca {
             series: RwLock::new(series),
             profile: ArcSwap::from_pointee(profile),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
+            outlook: tokio::sync::Mutex::default(),
         }
     }
 
