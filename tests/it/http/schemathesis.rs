@@ -40,8 +40,8 @@ async fn schemathesis_finds_no_failure() {
     };
     let paths: Vec<&str> = http::ADMIN.iter().map(|route| route.path).collect();
     let of_admin = format!("^({})$", paths.join("|").replace(['{', '}'], "."));
-    // HEAD of one path stands in the document by itself.
-    let (public, admin) = (http::PUBLIC.len() + 1, http::ADMIN.len());
+    // Beside the routes the document has HEAD of one path; schemathesis counts one operation less.
+    let (public, admin) = (http::PUBLIC.len(), http::ADMIN.len());
     let commands = [
         (
             command(&server.public, ["--exclude-path-regex", &of_admin]),
