@@ -23,6 +23,7 @@ mod batches;
 pub mod clock;
 mod error;
 mod explanation;
+mod forecast;
 mod index;
 mod lookups;
 mod polls;
@@ -157,11 +158,7 @@ impl Engine {
         let mut position = self.feed.lock().await;
         let old = self.version();
         match self.world().reconfigured(config.clone()) {
-            Some(world) => {
-                self.world.store(Arc::new(world));
-                // After it: what is drawn meanwhile is drawn under the old policy.
-                self.world().clear_tables();
-            }
+            Some(world) => self.world.store(Arc::new(world)),
             None => self.sum_anew(config, &mut position).await?,
         }
         drop(position);

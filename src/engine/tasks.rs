@@ -69,7 +69,11 @@ impl Engine {
     /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
     async fn learn_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
         let engine = Arc::clone(self);
-        tokio::task::spawn_blocking(move || engine.learn()).await
+        tokio::task::spawn_blocking(move || {
+            engine.learn();
+            engine.measure_forecast();
+        })
+        .await
     }
 
     async fn sweep_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use super::batches::Batches;
+use super::forecast;
 use super::index::{Entry, Fingerprint, Index, Kept};
 use super::polls::Found;
 use crate::config::Config;
@@ -37,6 +38,8 @@ pub(super) struct Ca {
     pub(super) closed: ArcSwap<Vec<Span>>,
     /// How often windows are kept.
     pub(super) measured: Mutex<Measured>,
+    /// The forecast that was told last.
+    pub(super) outlook: tokio::sync::Mutex<Option<forecast::Kept>>,
 }
 
 /// A configuration and what was summed under it.
@@ -64,6 +67,7 @@ impl Ca {
             profile: ArcSwap::from_pointee(profile),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
             measured: Mutex::default(),
+            outlook: tokio::sync::Mutex::default(),
         }
     }
 
@@ -229,13 +233,6 @@ impl World {
         }
         // Nothing is dropped or stored: the first sweep does that.
         self.sweep(since, now, Timestamp::MIN, &mut Found::default());
-    }
-
-    /// Makes every table anew: the policy has changed.
-    pub(super) fn clear_tables(&self) {
-        for ca in &self.cas {
-            ca.books().clear_tables();
-        }
     }
 
     /// Forgets what lies before `before`, in every CA.

@@ -18,6 +18,7 @@ mod certificates;
 mod conditional;
 mod directory;
 mod documents;
+mod forecast;
 mod health;
 mod observations;
 mod observe;
@@ -71,6 +72,7 @@ pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/ca/{ca}/ranking.json"       None, documents::show;
     GET     "/r/{sha256}/ranking.json"    None, documents::show;
     GET     "/schema/ranking-1.json"      None, documents::show;
+    GET     "/v1/forecast"                None, forecast::show;
 };
 
 /// The admin listener.
