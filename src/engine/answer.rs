@@ -43,6 +43,7 @@ struct Found {
     ca: u16,
     window: Span,
     life_seconds: i64,
+    moved_by: u32,
 }
 
 impl Engine {
@@ -118,11 +119,12 @@ impl Engine {
             }
             None => DAY,
         };
+        let in_force = world.in_force();
         RenewalInfo {
             window: found.window,
-            explanation_url: None,
+            explanation_url: in_force.explanation(found.moved_by),
             retry_after_seconds,
-            incident: false,
+            incident: in_force.is_active(usize::from(found.ca)),
         }
     }
 
@@ -147,6 +149,7 @@ fn find(world: &World, id: &CertId) -> Option<Found> {
         ca: entry.ca,
         window: entry.window,
         life_seconds: entry.validity.life_seconds(),
+        moved_by: entry.moved_by,
     };
     world
         .index

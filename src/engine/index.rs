@@ -6,8 +6,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use super::in_force::mark;
 use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::certificate::{Certificate, Validity};
+use crate::domain::certificate::{Cause, Certificate, Validity};
 use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::{Booking, Follow, SILENT_AFTER_SECONDS};
 use crate::domain::time::{Span, Timestamp};
@@ -32,10 +33,14 @@ pub(crate) struct Entry {
     pub(crate) hour_known: bool,
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
+    /// The incident that moved its window last; 0: none did.
+    pub(crate) moved_by: u32,
     /// How it is booked in the ledger.
     pub(crate) follow: Follow,
     /// Whether it was asked for since it was registered.
     polled: AtomicBool,
+    /// Whether it was asked for since an incident moved its window.
+    told: AtomicBool,
 }
 
 /// Which of two entries stays.
@@ -70,9 +75,19 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
+            moved_by: match certificate.cause {
+                Cause::Incident(number) => mark(number),
+                Cause::Rebalance(_) | Cause::Registration => 0,
+            },
             follow,
             polled: AtomicBool::new(false),
+            told: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it was asked for since an incident moved its window, as far as was seen here.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
     }
 
     pub(crate) fn booking(&self) -> Booking {
@@ -142,6 +157,9 @@ impl Index {
             if !entry.polled.load(Ordering::Relaxed) {
                 entry.polled.store(true, Ordering::Relaxed);
             }
+            if entry.moved_by != 0 && !entry.is_told() {
+                entry.told.store(true, Ordering::Relaxed);
+            }
             read(entry)
         })
     }
@@ -173,6 +191,8 @@ impl Index {
             entry
                 .polled
                 .store(old.polled.load(Ordering::Relaxed), Ordering::Relaxed);
+            let same = (old.window, old.moved_by) == (entry.window, entry.moved_by);
+            entry.told.store(same && old.is_told(), Ordering::Relaxed);
         }
         shard.insert(fingerprint, entry);
         drop(shard);
@@ -233,6 +253,14 @@ impl Index {
             .iter()
             .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len())
             .sum()
+    }
+
+    /// Shows all entries, a shard at a time.
+    pub(crate) fn each(&self, mut see: impl FnMut(&Entry)) {
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(&mut see);
+        }
     }
 
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after
