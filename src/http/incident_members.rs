@@ -122,11 +122,8 @@ impl Members {
         }
     }
 
-    /// A member that may be absent, or null to be emptied.
-    fn optional<T: DeserializeOwned>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<Option<T>>, Problem> {
+    /// A member that may be absent; where `T` is an option, also null, to be emptied.
+    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
         self.known.push(name);
         let Some(value) = self.left.remove(name) else {
             return Ok(None);
