@@ -18,6 +18,7 @@ mod deploy;
 mod der;
 mod engine;
 mod http;
+mod incidents;
 mod issuance;
 mod load;
 mod logging;
