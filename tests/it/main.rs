@@ -18,6 +18,7 @@ mod deploy;
 mod der;
 mod engine;
 mod http;
+mod incident_plan;
 mod incidents;
 mod issuance;
 mod load;

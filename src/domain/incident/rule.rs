@@ -30,9 +30,11 @@ const BESIDE: i64 = 8;
 const LEAST_BESIDE_SECONDS: i64 = 2 * HOUR;
 const MOST_BESIDE_SECONDS: i64 = 2 * DAY;
 
-/// A window that is urgent opens a minute after `notBefore` at the soonest (cert-manager refuses
-/// one that does not), an hour before the incident otherwise, and is half an hour long.
-const URGENT_AFTER_BIRTH_SECONDS: i64 = MINUTE;
+/// A window opens a minute after `notBefore` at the soonest: cert-manager refuses one that does
+/// not.
+const AFTER_BIRTH_SECONDS: i64 = MINUTE;
+
+/// A window that is urgent opens an hour before the incident otherwise, and is half an hour long.
 const URGENT_AGO_SECONDS: i64 = HOUR;
 const URGENT_WINDOW_SECONDS: i64 = 30 * MINUTE;
 
@@ -166,7 +168,8 @@ impl Rule {
         if window.overlap_seconds(self.kept_free(outage)) == 0 {
             return Verdict::Stays;
         }
-        let over = outage.to.max(self.now);
+        let born = validity.not_before + AFTER_BIRTH_SECONDS;
+        let over = outage.to.max(self.now).max(born);
         let begin = over + RETURN_SECONDS;
         let limit = validity.not_after - reserve_seconds(validity.life_seconds());
         let left = (limit - begin).max(0);
@@ -206,7 +209,8 @@ impl Rule {
     }
 
     fn earliest(&self, validity: Validity) -> Timestamp {
-        earliest_seen(&self.policy, validity.life_seconds(), self.now)
+        let seen = earliest_seen(&self.policy, validity.life_seconds(), self.now);
+        seen.max(validity.not_before + AFTER_BIRTH_SECONDS)
     }
 
     /// The hours in which no window may lie: those of an outage, and while it lasts also those in
@@ -276,7 +280,7 @@ impl Order {
 
 /// [max(notBefore + 60 s, t − 1 h), start + 30 min], unless it closes sooner as it is.
 fn urgent(at: Timestamp, validity: Validity, window: Span) -> Verdict {
-    let from = (validity.not_before + URGENT_AFTER_BIRTH_SECONDS).max(at - URGENT_AGO_SECONDS);
+    let from = (validity.not_before + AFTER_BIRTH_SECONDS).max(at - URGENT_AGO_SECONDS);
     let to = (from + URGENT_WINDOW_SECONDS).min(validity.not_after);
     if window.to <= to || to <= from {
         return Verdict::Stays;

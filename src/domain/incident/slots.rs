@@ -5,7 +5,7 @@ use super::planner::Scene;
 use super::rule::{Order, Rule, SLOT_SECONDS, begin};
 use crate::domain::capacity::{CapacityRule, SlotCapacity, over_slots};
 use crate::domain::number::{length, real, real_len, signed};
-use crate::domain::time::Span;
+use crate::domain::time::{HOUR, Span};
 
 /// Slots one after the other.
 #[derive(Clone, Debug)]
@@ -112,9 +112,9 @@ pub(super) fn reduced(scene: &Scene<'_>, first: i64, count: usize) -> Vec<SlotCa
     over_slots(&rules, begin(first), SLOT_SECONDS, count)
 }
 
-/// What a slot of an hour's rate is, and back: slots in an hour.
+/// Slots in an hour, between what a slot holds and what an hour does.
 pub(super) fn slots_per_hour() -> f64 {
-    real(crate::domain::time::HOUR) / real(SLOT_SECONDS)
+    real(HOUR) / real(SLOT_SECONDS)
 }
 
 pub(super) fn span(slot: i64) -> Span {
@@ -124,7 +124,7 @@ pub(super) fn span(slot: i64) -> Span {
     }
 }
 
-/// The sum of a column, for means.
+/// The mean of the slots that are open.
 pub(super) fn mean(values: &[f64]) -> f64 {
     let known: Vec<f64> = values
         .iter()
