@@ -2,6 +2,7 @@
 //! an argument.
 
 pub mod allocation;
+pub mod amendment;
 pub mod band;
 pub mod books;
 pub mod ca;

@@ -48,6 +48,7 @@ struct Found {
     ca: u16,
     window: Span,
     life_seconds: i64,
+    moved_by: u32,
 }
 
 impl Engine {
@@ -122,11 +123,12 @@ impl Engine {
             }
             None => DAY,
         };
+        let in_force = world.in_force();
         RenewalInfo {
             window: found.window,
-            explanation_url: None,
+            explanation_url: in_force.explanation(found.moved_by),
             retry_after_seconds,
-            incident: false,
+            incident: in_force.is_active(usize::from(found.ca)),
         }
     }
 
@@ -163,6 +165,7 @@ fn find(world: &World, id: &CertId, now: Timestamp) -> Option<Found> {
         ca: entry.ca,
         window: entry.window,
         life_seconds: entry.validity.life_seconds(),
+        moved_by: entry.moved_by,
     };
     world
         .index

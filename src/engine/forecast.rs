@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::world::{Ca, World};
+use super::in_force::InForce;
+use super::world::Ca;
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::forecast::{Horizon, Outlook, SlotOutlook};
 use crate::domain::number::real;
@@ -18,8 +19,8 @@ const SLOTS_AT_A_TIME: usize = 24;
 pub(super) struct Kept {
     /// The minute that it was made for.
     made_at: Timestamp,
-    /// The policy that it was made under.
-    version: Arc<str>,
+    /// The policies that it was made under.
+    in_force: Arc<InForce>,
     outlook: Arc<Outlook>,
 }
 
@@ -52,25 +53,27 @@ impl Engine {
         let at = world.config.ca_named(name.as_str())?;
         let now = self.now();
         let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
+        let in_force = Arc::clone(&world.in_force());
         let ca = Arc::clone(&world.cas[at]);
         // Others wait here for the one who makes it.
         let mut kept = ca.outlook.lock().await;
         if let Some(kept) = kept.as_ref()
             && kept.made_at == minute
-            && kept.version == world.version
+            && Arc::ptr_eq(&kept.in_force, &in_force)
         {
             return Some(Arc::clone(&kept.outlook));
         }
-        let version = Arc::clone(&world.version);
+        let making_in_force = Arc::clone(&in_force);
         // Some ten milliseconds of arithmetic: not on a thread that answers.
         let making = tokio::task::spawn_blocking(move || {
-            let hours = Outlook::most_hours(world.config.cas[at].slot_seconds);
-            outlook(&world, at, minute, hours)
+            let policy = &making_in_force.policies[at];
+            let hours = Outlook::most_hours(policy.slot_seconds);
+            outlook(policy, &world.cas[at], minute, hours)
         });
         let outlook = Arc::new(making.await.ok()?);
         *kept = Some(Kept {
             made_at: minute,
-            version,
+            in_force,
             outlook: Arc::clone(&outlook),
         });
         Some(outlook)
@@ -80,15 +83,14 @@ impl Engine {
     pub fn measure_forecast(&self) {
         let world = self.world();
         let now = self.now();
-        for (at, (policy, ca)) in world.config.cas.iter().zip(&world.cas).enumerate() {
-            measure(policy, ca, &outlook(&world, at, now, DAY / HOUR));
+        for (policy, ca) in world.in_force().policies.iter().zip(&world.cas) {
+            measure(policy, ca, &outlook(policy, ca, now, DAY / HOUR));
         }
     }
 }
 
-/// Of the CA at `at` in the configuration.
-fn outlook(world: &World, at: usize, now: Timestamp, hours: i64) -> Outlook {
-    let (policy, ca) = (&world.config.cas[at], &world.cas[at]);
+/// Of a CA under the policy in force, with what incidents close.
+fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
     let profile = ca.profile.load();
     let horizon = Horizon {
         policy,

@@ -22,6 +22,7 @@ mod engine;
 mod forecast;
 mod http;
 mod incident_plan;
+mod incidents;
 mod issuance;
 mod load;
 mod logging;
