@@ -7,6 +7,7 @@
 use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, SlotRange, own_rule_seconds, usual_slots};
 use super::ca::CaPolicy;
 use super::capacity::SlotCapacity;
+use super::foreseen::foreseen;
 use super::ledger::{Ledger, View};
 use super::level::{
     all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
@@ -177,7 +178,10 @@ impl Draft {
         let spans: Vec<Span> = (0..range.len()).map(|n| slot_span(range, n)).collect();
         let unsteered: Vec<f64> = spans
             .iter()
-            .map(|span| forecast.ledger.unsteered(*span, &view))
+            .map(|span| {
+                forecast.ledger.unsteered(*span, &view)
+                    + foreseen(forecast.policy, forecast.profile, *span)
+            })
             .collect();
         let promised: Vec<f64> = spans
             .iter()

@@ -5,7 +5,7 @@ use super::rhythm::Polls;
 use super::time::{DAY, HOUR, Span, Timestamp};
 
 /// The share of polled certificates that keep their windows, until it is measured.
-const POLLED_FOLLOWS: f64 = 0.98;
+pub const POLLED_FOLLOWS: f64 = 0.98;
 /// The share of certificates never polled that renew in their windows all the same.
 pub const SILENT_FOLLOWS: f64 = 0.005;
 /// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.

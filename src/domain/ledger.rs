@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use super::band::own_rule_seconds;
 use super::number::{real, whole};
-use super::profile::Profile;
 use super::returns::Returns;
 use super::rhythm::Response;
-use super::time::{HOUR, Span, Timestamp, WEEK};
+use super::time::{Span, Timestamp};
 use super::timeline::Timeline;
 
 mod crowd;
+mod unsteered;
+
+pub use unsteered::View;
 
 /// What the ledger holds of one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -294,70 +295,5 @@ impl Ledger {
     pub fn begins(&self) -> Option<Timestamp> {
         let lines = self.lives.values().map(|life| &life.issued);
         lines.filter_map(Timeline::begins).min()
-    }
-
-    /// U: the load that nobody steers in the span of one slot, in certificates: those that return
-    /// by themselves, and by the profile where the registry is blind.
-    #[must_use]
-    pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        let known = self.returning(slot, |life| &life.unsteered);
-        known + self.blind(slot, known, view)
-    }
-
-    /// What the registry cannot see of a slot's unsteered load.
-    fn blind(&self, slot: Span, known: f64, view: &View<'_>) -> f64 {
-        let slots_in_hour = real(HOUR) / real(slot.seconds());
-        let coefficient = view.profile.coefficient_at(slot.from);
-        let mean = view.profile.mean_per_hour() / slots_in_hour;
-        let follows = self.mean_follow(view.prior);
-        // Lives so short that their next generation comes first: who will return in this slot has
-        // not been issued yet.
-        let unborn: f64 = self
-            .lives
-            .values()
-            .filter(|life| slot.from - own_rule_seconds(life.life_seconds()) > view.now)
-            .map(|life| life.issued.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
-            .sum();
-        let origin = slot.from - own_rule_seconds(view.life_seconds);
-        let unregistered = match self.begins() {
-            // Issued when the registry was there: what it does not hold, nobody steers.
-            Some(begins) if origin >= begins => {
-                // By the days of which the profile tells the volume.
-                let lately = Span {
-                    from: Profile::volume_from(view.now).max(begins),
-                    to: view.now,
-                };
-                let registered =
-                    self.issued(lately) / real(lately.seconds().max(1)) * real(slot.seconds());
-                let rest = mean - registered;
-                // A week's mean says no more than that: below a twentieth it is noise.
-                if rest > 0.05 * mean { rest } else { 0.0 }
-            }
-            // Issued before: taken to follow like the others, once they are registered.
-            _ => ((1.0 - view.prior) * mean - known / coefficient.max(0.05)).max(0.0),
-        };
-        coefficient * (unregistered + (1.0 - follows) * unborn)
-    }
-}
-
-/// From where the ledger is looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// Now.
-    pub now: Timestamp,
-    /// φ.
-    pub prior: f64,
-    /// What is known of the week.
-    pub profile: &'a Profile,
-    /// The life whose bands are looked at, in seconds.
-    pub life_seconds: i64,
-}
-
-impl View<'_> {
-    const fn last_week(&self) -> Span {
-        Span {
-            from: Timestamp::from_unix(self.now.unix() - WEEK),
-            to: self.now,
-        }
     }
 }

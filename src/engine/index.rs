@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use super::in_force::mark;
 use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::certificate::{Certificate, Validity};
+use crate::domain::certificate::{Cause, Certificate, Validity};
 use crate::domain::following::{Evidence, Fate, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::{Booking, Expected};
@@ -41,6 +42,10 @@ pub(crate) struct Entry {
     pub(crate) hour_known: bool,
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
+    /// The incident that moved its window last; 0: none did.
+    pub(crate) moved_by: u32,
+    /// Whether it was asked for since an incident moved its window.
+    told: AtomicBool,
     /// f at registration.
     pub(crate) follows: Option<f64>,
     /// What the ledger holds: what polls have shown, as of the last sweep.
@@ -94,6 +99,11 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
+            moved_by: match certificate.cause {
+                Cause::Incident(number) => mark(number),
+                Cause::Rebalance(_) | Cause::Registration => 0,
+            },
+            told: AtomicBool::new(false),
             follows: certificate.follows,
             expected: Expected::first(certificate.follows),
             came: match certificate.successor {
@@ -103,6 +113,11 @@ impl Entry {
             polls: AtomicU64::new(0),
             noted: Meaning::default(),
         }
+    }
+
+    /// Whether it was asked for since an incident moved its window, as far as was seen here.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
     }
 
     pub(crate) fn booking(&self) -> Booking {
@@ -214,6 +229,9 @@ impl Index {
     ) -> Option<R> {
         self.get(fingerprint, |entry| {
             entry.see(now, base_of(entry));
+            if entry.moved_by != 0 && !entry.is_told() {
+                entry.told.store(true, Ordering::Relaxed);
+            }
             read(entry)
         })
     }
@@ -262,6 +280,8 @@ impl Index {
             });
             entry.noted = old.noted;
             entry.came = old.came;
+            let same = (old.window, old.moved_by) == (entry.window, entry.moved_by);
+            entry.told.store(same && old.is_told(), Ordering::Relaxed);
         }
         shard.insert(fingerprint, entry);
         drop(shard);
@@ -323,6 +343,14 @@ impl Index {
             .iter()
             .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len())
             .sum()
+    }
+
+    /// Shows all entries, a shard at a time.
+    pub(crate) fn each(&self, mut see: impl FnMut(&Entry)) {
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(&mut see);
+        }
     }
 
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after

@@ -218,7 +218,8 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         let detail = format!("no CA claims the issuer {}", id.key_identifier);
         return reject("certId", detail);
     };
-    let policy = &world.config.cas[ca];
+    let in_force = world.in_force();
+    let policy = &in_force.policies[ca];
     if replaces.as_ref() == Some(id) {
         return reject("replaces", "names the certificate itself".to_owned());
     }
@@ -294,7 +295,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
 
 /// The CertID under which a certificate is registered that somebody names: clients that drop a
 /// serial's sign octet from URLs drop it from `replaces` as well.
-fn as_registered(world: &World, named: &CertId) -> CertId {
+pub(super) fn as_registered(world: &World, named: &CertId) -> CertId {
     let is_there = |id: &CertId| {
         let fingerprint = world.index.fingerprint(id);
         world.index.get(fingerprint, |_| ()).is_some()

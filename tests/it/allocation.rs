@@ -18,6 +18,7 @@ use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp, WEEK};
 
 mod bands;
 mod capacity;
+mod foreseen;
 mod levels;
 mod tables;
 mod ticks;
