@@ -68,6 +68,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Publish(publish::PublishArgs),
     Serve(serve::Serve),
+    Simulate(simulate::Simulate),
     Token(token::Tokens),
 }
 
@@ -95,6 +96,7 @@ impl Command {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Serve(command) => block_on(command.run(global, output)),
+            Self::Simulate(command) => command.run(output, crate::simulate::run),
             Self::Token(command) => command.run(output),
         }
     }

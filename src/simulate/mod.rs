@@ -1,6 +1,78 @@
 //! The simulator (design section 8): a population of clients on a virtual clock, under several
 //! rules, and what it did to the CA's load.
+//!
+//! Certificates are numbers by grain of five minutes, never objects: `population` holds who comes
+//! when, `wake` says when clients of a kind renew that were given windows, `server` gives those with
+//! the real books, and `run` goes through the grains.
 
+mod density;
+mod figures;
+mod given;
 pub mod outcome;
+mod population;
+mod recognition;
 pub mod report;
+mod rules;
+mod run;
 pub mod scenario;
+mod server;
+mod wake;
+
+use outcome::{Note, Outcome};
+use population::Population;
+use scenario::{ClientKind, Scenario};
+
+use crate::domain::number::{real, real_len};
+use crate::domain::time::{DAY, HOUR};
+
+/// Runs a scenario under each of its rules. `progress` is told how far it has come, from 0 to 1.
+#[must_use]
+pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
+    let mean = mean_per_slot(scenario);
+    let mut floor = 1.0_f64;
+    let mut rules = Vec::new();
+    for (n, rule) in scenario.rules.iter().enumerate() {
+        let parts = real_len(scenario.rules.len());
+        let mut told = |done: f64| progress((real_len(n) + done) / parts);
+        let ran = run::run(scenario, *rule, &mut told);
+        if n == 0 {
+            floor = figures::floor(scenario, &ran.population, mean);
+        }
+        let recognised = ran.recognised;
+        let mut figures = figures::figures(scenario, *rule, ran, mean);
+        if let Some(share) = recognised {
+            figures.notes.push(Note {
+                name: "clients that ask whose rhythm is recognised (share)".to_owned(),
+                value: share,
+            });
+        }
+        rules.push(figures);
+    }
+    Outcome {
+        scenario: scenario.name.clone(),
+        description: scenario.description.clone(),
+        seed: scenario.seed,
+        start: scenario.start,
+        slot_seconds: scenario.policy.slot_seconds,
+        mean,
+        floor,
+        rules,
+    }
+}
+
+/// The load that a scenario brings by itself, in certificates a slot: what renews, what bursts
+/// added to it, and what never succeeds.
+fn mean_per_slot(scenario: &Scenario) -> f64 {
+    let hours = f64::from(scenario.first_cycle_days) * 24.0;
+    let vain = scenario
+        .clients
+        .iter()
+        .filter(|client| client.kind == ClientKind::NeverSucceeds)
+        .map(|client| client.share);
+    let renews = 1.0 - vain.sum::<f64>();
+    let population = Population::first(scenario);
+    let bursts: f64 = population.burst_certificates();
+    let slots_in_hour = real(HOUR) / real(scenario.policy.slot_seconds);
+    let vain = population.vain_per_day() * real(HOUR) / real(DAY);
+    (scenario.certificates_per_hour * renews + bursts / hours + vain) / slots_in_hour
+}

@@ -6,6 +6,10 @@ use crate::domain::number::real;
 use crate::domain::profile::Profile;
 use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
 
+/// Of a handful of firsts of a month some part stands out by chance: below this it changes nothing
+/// of what is known of the returns of that day.
+const LEAST_OVERLAY: f64 = 1.1;
+
 impl Ledger {
     /// U: the load that nobody steers in the span of one slot, in certificates: those that return
     /// by themselves, and by the profile where the registry is blind.
@@ -13,7 +17,12 @@ impl Ledger {
     pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
         // Who comes on the first of a month by a rule of its own is no return that was booked
         // for another day.
-        let overlay = view.profile.overlay_at(slot.from);
+        let first_of_month = view.profile.overlay_at(slot.from);
+        let overlay = if first_of_month < LEAST_OVERLAY {
+            1.0
+        } else {
+            first_of_month
+        };
         let known = overlay * self.returning(slot, |life| &life.unsteered);
         known + self.blind(slot, known, view)
     }

@@ -1,0 +1,272 @@
+//! Who holds certificates, and when they come for the next one: numbers by grain, never a list.
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution as _, Poisson};
+
+use super::density::{Density, grain_of};
+use super::scenario::{Client, ClientKind, Scenario};
+use super::wake::Wake;
+use crate::domain::band::own_rule_seconds;
+use crate::domain::number::{length, real, signed};
+use crate::domain::time::{DAY, HOUR, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
+
+/// Certificates that share a client and a lifetime.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// The index of the client in the scenario.
+    pub(super) client: usize,
+    /// The index of the lifetime in the scenario.
+    pub(super) lifetime: usize,
+    /// What comes from outside in each grain of the run: of clients with fixed ticks nobody knows
+    /// at which.
+    pub(super) outside: Vec<f64>,
+    /// What comes back in each grain: clients with fixed ticks at theirs.
+    pub(super) back: Vec<f64>,
+}
+
+/// All of them.
+#[derive(Clone, Debug)]
+pub(super) struct Population<'a> {
+    scenario: &'a Scenario,
+    /// The number of the first grain.
+    first: i64,
+    /// Grains in the run.
+    pub(super) grains: usize,
+    pub(super) groups: Vec<Group>,
+    /// How each client of the scenario wakes.
+    pub(super) wakes: Vec<Wake>,
+    /// What the clients that never succeed order in each grain, by client.
+    vain: Vec<(usize, Vec<f64>)>,
+    /// Σ share of life by which renewals came early, and how many there were.
+    early: f64,
+    renewals: f64,
+}
+
+impl Group {
+    /// Who comes in a grain.
+    pub(super) fn in_grain(&self, grain: usize) -> f64 {
+        self.outside[grain] + self.back[grain]
+    }
+}
+
+/// How the shape of the first cycle goes on.
+fn shape(scenario: &Scenario, at: Timestamp) -> f64 {
+    if let Some(hours) = &scenario.arrivals {
+        let hour = length((at - scenario.start) / HOUR);
+        return hours[hour % hours.len().max(1)];
+    }
+    let hour = length(at.second_of_day() / HOUR);
+    let weekday = length(at.second_of_week() / DAY);
+    scenario.hours[hour] * scenario.weekdays[weekday]
+}
+
+impl<'a> Population<'a> {
+    /// What comes from outside: Poisson, in the scenario's shape, the same for every rule.
+    pub(super) fn first(scenario: &'a Scenario) -> Self {
+        let grains = length(i64::from(scenario.days) * DAY / GRAIN_SECONDS);
+        let mut population = Self {
+            scenario,
+            first: grain_of(scenario.start),
+            grains,
+            groups: Vec::new(),
+            wakes: scenario
+                .clients
+                .iter()
+                .map(|client| Wake::new(client.ticks.as_ref()))
+                .collect(),
+            vain: Vec::new(),
+            early: 0.0,
+            renewals: 0.0,
+        };
+        let mut dice = StdRng::seed_from_u64(scenario.seed);
+        for lifetime in 0..scenario.lifetimes.len() {
+            for client in 0..scenario.clients.len() {
+                if scenario.clients[client].kind == ClientKind::NeverSucceeds {
+                    population.never_succeeds(client, lifetime);
+                    continue;
+                }
+                let outside = population.outside(client, lifetime, &mut dice);
+                population.groups.push(Group {
+                    client,
+                    lifetime,
+                    outside,
+                    back: vec![0.0; grains],
+                });
+            }
+        }
+        population
+    }
+
+    /// The mean of a share of what comes from outside, per grain, over the first cycle.
+    fn per_grain(&self, client: usize, lifetime: usize) -> f64 {
+        let share = self.scenario.lifetimes[lifetime].share * self.scenario.clients[client].share;
+        share * self.scenario.certificates_per_hour * real(GRAIN_SECONDS) / real(HOUR)
+    }
+
+    /// How long certificates of a lifetime come from outside, in seconds: as long as they take to
+    /// come back.
+    fn comes_seconds(&self, lifetime: usize) -> i64 {
+        let life = self.scenario.lifetimes[lifetime].seconds;
+        own_rule_seconds(life) * i64::from(self.scenario.first_cycle_days) / 60
+    }
+
+    fn outside(&self, client: usize, lifetime: usize, dice: &mut StdRng) -> Vec<f64> {
+        let scenario = self.scenario;
+        let comes_until = scenario.start + self.comes_seconds(lifetime);
+        let per_grain = self.per_grain(client, lifetime);
+        let counts = (0..self.grains).map(|grain| {
+            let at = self.at(grain);
+            let usual = shape(scenario, at);
+            let comes = if at < comes_until { usual } else { 0.0 };
+            let bursts = scenario.bursts.iter();
+            let bursts = bursts.filter(|burst| burst.span.contains(at));
+            let more: f64 = bursts.map(|burst| (burst.factor - 1.0).max(0.0)).sum();
+            let mean = per_grain * (comes + more * usual);
+            if mean > 0.0 {
+                Poisson::new(mean).map_or(mean, |law| law.sample(dice))
+            } else {
+                0.0
+            }
+        });
+        counts.collect()
+    }
+
+    /// Each client orders at each of its ticks, from the first day on.
+    fn never_succeeds(&mut self, client: usize, lifetime: usize) {
+        let clients = self.per_grain(client, lifetime) * real(self.comes_seconds(lifetime))
+            / real(GRAIN_SECONDS);
+        let wake = &self.wakes[client];
+        let orders = (0..self.grains).map(|grain| {
+            let number = self.number(grain);
+            match wake {
+                Wake::Always => 0.0,
+                Wake::Fixed { shares } => {
+                    clients * shares[length(number.rem_euclid(signed(shares.len())))]
+                }
+                Wake::Random { every, up_to } if number.rem_euclid(*every) >= *up_to => 0.0,
+                Wake::Random { up_to, .. } => clients / real(*up_to),
+                Wake::Wandering { every, .. } => clients / real((*every).max(1)),
+            }
+        });
+        let orders = orders.collect();
+        self.vain.push((client, orders));
+    }
+
+    /// When a grain of the run begins.
+    pub(super) fn at(&self, grain: usize) -> Timestamp {
+        self.scenario.start + signed(grain) * GRAIN_SECONDS
+    }
+
+    /// The number since 1970 of a grain of the run.
+    pub(super) fn number(&self, grain: usize) -> i64 {
+        self.first + signed(grain)
+    }
+
+    /// The client of a group.
+    pub(super) fn client(&self, group: usize) -> &'a Client {
+        &self.scenario.clients[self.groups[group].client]
+    }
+
+    /// How the client of a group wakes.
+    pub(super) fn wake(&self, group: usize) -> &Wake {
+        &self.wakes[self.groups[group].client]
+    }
+
+    /// The life in seconds of what is issued to a group at an instant.
+    pub(super) fn life_seconds(&self, group: usize, at: Timestamp) -> i64 {
+        let lifetime = &self.scenario.lifetimes[self.groups[group].lifetime];
+        match lifetime.change {
+            Some(change) if at >= change.from => change.seconds,
+            _ => lifetime.seconds,
+        }
+    }
+
+    /// All attempts in a grain of the run.
+    pub(super) fn attempts(&self, grain: usize) -> f64 {
+        let groups = self.groups.iter();
+        let of_groups: f64 = groups.map(|group| group.in_grain(grain)).sum();
+        of_groups + self.vain(grain)
+    }
+
+    /// What of a grain's attempts no window can steer.
+    pub(super) fn unsteerable(&self, grain: usize) -> f64 {
+        let groups = self.groups.iter();
+        let deaf = groups
+            .filter(|group| self.scenario.clients[group.client].kind == ClientKind::NoAri)
+            .map(|group| group.in_grain(grain));
+        deaf.sum::<f64>() + self.vain(grain)
+    }
+
+    fn vain(&self, grain: usize) -> f64 {
+        self.vain.iter().map(|(_, orders)| orders[grain]).sum()
+    }
+
+    /// What each of the clients that never succeed orders in a grain.
+    pub(super) fn vain_clients(&self, grain: usize) -> impl Iterator<Item = (&'a Client, f64)> {
+        let vain = self.vain.iter();
+        vain.map(move |(client, orders)| (&self.scenario.clients[*client], orders[grain]))
+    }
+
+    /// What clients that never succeed order in a day.
+    pub(super) fn vain_per_day(&self) -> f64 {
+        let grains = length(DAY / GRAIN_SECONDS).min(self.grains);
+        (0..grains).map(|grain| self.vain(grain)).sum()
+    }
+
+    /// What bursts bring.
+    pub(super) fn burst_certificates(&self) -> f64 {
+        let per_second = self.scenario.certificates_per_hour / real(HOUR);
+        let bursts = self.scenario.bursts.iter();
+        let more = bursts.map(|burst| {
+            let grains = (burst.span.to - burst.span.from) / GRAIN_SECONDS;
+            let usual = (0..grains).map(|n| self.usual(burst.span.from + n * GRAIN_SECONDS));
+            (burst.factor - 1.0).max(0.0) * usual.sum::<f64>() * real(GRAIN_SECONDS)
+        });
+        per_second * more.sum::<f64>()
+    }
+
+    /// The usual load at an instant, mean 1: the shape of the first cycle.
+    pub(super) fn usual(&self, at: Timestamp) -> f64 {
+        shape(self.scenario, at)
+    }
+
+    /// Lets `certificates` of a group come back as a density says.
+    pub(super) fn come_back(&mut self, group: usize, certificates: f64, when: &Density) {
+        let first = self.first;
+        let back = &mut self.groups[group].back;
+        for (grain, share) in when.grains() {
+            if let Some(slot) = usize::try_from(grain - first)
+                .ok()
+                .and_then(|grain| back.get_mut(grain))
+            {
+                *slot += certificates * share;
+            }
+        }
+    }
+
+    /// Notes that `certificates` renew as a density says that were issued at `at` and would have
+    /// renewed at `own_seconds` by themselves.
+    pub(super) fn renew(
+        &mut self,
+        at: Timestamp,
+        own_seconds: i64,
+        certificates: f64,
+        when: &Density,
+    ) {
+        self.renewals += certificates;
+        let own = grain_of(at + own_seconds);
+        let early: f64 = when
+            .grains()
+            .take_while(|(grain, _)| *grain < own)
+            .map(|(grain, share)| real(own - grain) * share)
+            .sum();
+        self.early += certificates * early * real(GRAIN_SECONDS) / real(own_seconds.max(1));
+    }
+
+    /// What renewing early has added to all issuance, as a share of it.
+    pub(super) fn extra_issuance(&self) -> f64 {
+        self.early / self.renewals.max(1.0)
+    }
+}

@@ -1,0 +1,282 @@
+//! One rule against one population, grain by grain.
+
+use std::rc::Rc;
+
+use super::density::{Density, grain_of};
+use super::given::Given;
+use super::population::{Group, Population};
+use super::recognition::recognised;
+use super::rules;
+use super::scenario::{ClientKind, Failures, Rule, Scenario};
+use super::server::{Arriving, Server};
+use super::wake::{Wake, renewals};
+use crate::domain::band::own_rule_seconds;
+use crate::domain::number::{length, real_len};
+use crate::domain::observation::{Kind, Source};
+use crate::domain::time::{DAY, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
+
+/// What one rule made of a population's load.
+pub(super) struct Ran<'a> {
+    /// Who came when.
+    pub(super) population: Population<'a>,
+    /// Attempts in each grain.
+    pub(super) attempts: Vec<f64>,
+    /// The share of the clients that ask whose rhythm the server has recognised.
+    pub(super) recognised: Option<f64>,
+    /// What happened besides, by name.
+    pub(super) notes: Vec<(String, f64)>,
+}
+
+/// A run under way.
+pub(super) struct Run<'a> {
+    pub(super) scenario: &'a Scenario,
+    rule: Rule,
+    pub(super) population: Population<'a>,
+    pub(super) server: Option<Server<'a>>,
+    /// Whether the CA counts what fails.
+    counts: bool,
+    /// The number of the grain at which the slot under way ends, and whether it is overloaded.
+    overload: Option<(usize, f64)>,
+    pub(super) notes: Vec<(String, f64)>,
+}
+
+/// Who comes in one grain.
+#[derive(Clone, Copy)]
+struct Coming {
+    group: usize,
+    certificates: f64,
+    /// The grain, where it is a tick of theirs.
+    known: Option<i64>,
+}
+
+/// Runs one rule; `progress` is told the share that is done.
+pub(super) fn run<'a>(
+    scenario: &'a Scenario,
+    rule: Rule,
+    progress: &mut dyn FnMut(f64),
+) -> Ran<'a> {
+    let population = Population::first(scenario);
+    let server = (rule == Rule::Offpeak).then(|| Server::new(scenario, &population.wakes));
+    let vain = scenario
+        .clients
+        .iter()
+        .any(|client| client.kind == ClientKind::NeverSucceeds);
+    let mut run = Run {
+        scenario,
+        rule,
+        population,
+        server,
+        counts: vain || scenario.failures.is_some() || !scenario.incidents.is_empty(),
+        overload: None,
+        notes: Vec::new(),
+    };
+    let grains = run.population.grains;
+    let mut attempts = Vec::with_capacity(grains);
+    for grain in 0..grains {
+        if grain % length(DAY / GRAIN_SECONDS) == 0 {
+            progress(real_len(grain) / real_len(grains));
+        }
+        attempts.push(run.step(grain));
+    }
+    let known = run.server.as_ref();
+    Ran {
+        recognised: known.and_then(|server| recognised(scenario, &server.known)),
+        population: run.population,
+        attempts,
+        notes: run.notes,
+    }
+}
+
+impl Run<'_> {
+    /// One grain: how many come.
+    fn step(&mut self, grain: usize) -> f64 {
+        let now = self.population.at(grain);
+        if let Some(server) = &mut self.server {
+            server.hear(now);
+        }
+        let attempts = self.population.attempts(grain);
+        let failing = self.failing(grain, now);
+        let mut issued = 0.0;
+        for lifetime in 0..self.scenario.lifetimes.len() {
+            let coming = self.coming(grain, lifetime, failing);
+            issued += coming.iter().map(|coming| coming.certificates).sum::<f64>();
+            self.issue(now, &coming);
+        }
+        if failing > 0.0 {
+            self.fail(grain, failing);
+        }
+        if let Some(server) = self.server.as_mut().filter(|_| self.counts) {
+            server.count(now, Source::Ca, Kind::Attempt, attempts);
+            server.count(now, Source::Ca, Kind::Failed, attempts - issued);
+            server.count(now, Source::Ca, Kind::Issued, issued);
+        }
+        attempts
+    }
+
+    /// The share of attempts that fail now.
+    fn failing(&mut self, grain: usize, _now: Timestamp) -> f64 {
+        let Some(Failures { above, share, .. }) = self.scenario.failures else {
+            return 0.0;
+        };
+        let slot_seconds = self.scenario.policy.slot_seconds;
+        if let Some((until, failing)) = self.overload
+            && grain < until
+        {
+            return failing;
+        }
+        let long = length(slot_seconds / GRAIN_SECONDS);
+        let until = grain + long - grain % long;
+        let slot = grain..until.min(self.population.grains);
+        let load: f64 = slot.map(|grain| self.population.attempts(grain)).sum();
+        let mean = super::mean_per_slot(self.scenario);
+        let failing = if load > above * mean { share } else { 0.0 };
+        self.overload = Some((until, failing));
+        failing
+    }
+
+    /// Who gets certificates of a lifetime in a grain.
+    fn coming(&self, grain: usize, lifetime: usize, failing: f64) -> Vec<Coming> {
+        let number = self.population.number(grain);
+        let groups = self.population.groups.iter().enumerate();
+        groups
+            .filter(|(_, group)| group.lifetime == lifetime)
+            .flat_map(|(n, group)| {
+                [
+                    (group.outside[grain], None),
+                    (group.back[grain], Some(number)),
+                ]
+                .map(|(certificates, known)| Coming {
+                    group: n,
+                    certificates: certificates * (1.0 - failing),
+                    known: known.filter(|_| matches!(self.population.wake(n), Wake::Fixed { .. })),
+                })
+            })
+            .filter(|coming| coming.certificates > 0.0)
+            .collect()
+    }
+
+    /// Issues certificates, and lets each come back when its client will.
+    fn issue(&mut self, now: Timestamp, coming: &[Coming]) {
+        let Some(first) = coming.first() else {
+            return;
+        };
+        let life_seconds = self.population.life_seconds(first.group, now);
+        let own_seconds = own_rule_seconds(life_seconds);
+        let windows = self.windows(now, life_seconds, coming);
+        for (coming, given) in coming.iter().zip(windows) {
+            let client = self.population.client(coming.group);
+            let wake = self.population.wake(coming.group);
+            let when = match given
+                .filter(|given| client.kind != ClientKind::NoAri && !given.0.is_empty())
+            {
+                Some(given) => renewals(client, wake, &given.taken(client.kind), coming.known),
+                None => self.by_themselves(coming, now + own_seconds),
+            };
+            self.population
+                .renew(now, own_seconds, coming.certificates, &when);
+            self.population
+                .come_back(coming.group, coming.certificates, &when);
+        }
+    }
+
+    fn windows(
+        &mut self,
+        now: Timestamp,
+        life_seconds: i64,
+        coming: &[Coming],
+    ) -> Vec<Option<Rc<Given>>> {
+        let one = match self.rule {
+            Rule::None => return vec![None; coming.len()],
+            Rule::Boulder => rules::boulder(now, life_seconds),
+            Rule::Inverse => {
+                let slot_seconds = self.scenario.policy.slot_seconds;
+                rules::inverse(now, life_seconds, slot_seconds, |at| {
+                    self.population.usual(at)
+                })
+            }
+            Rule::Offpeak => {
+                let Some(server) = &mut self.server else {
+                    return vec![None; coming.len()];
+                };
+                let population = &self.population;
+                let arriving: Vec<Arriving<'_>> = coming
+                    .iter()
+                    .map(|coming| {
+                        let kind = population.client(coming.group);
+                        Arriving {
+                            client: population.groups[coming.group].client,
+                            kind,
+                            wake: population.wake(coming.group),
+                            certificates: coming.certificates,
+                            // It names what it replaces, and that one was polled.
+                            known: coming.known.filter(|_| kind.replaces),
+                            woken: coming.known,
+                        }
+                    })
+                    .collect();
+                let given = server.issue(now, life_seconds, &arriving);
+                return given.into_iter().map(Some).collect();
+            }
+        };
+        vec![Some(Rc::new(one)); coming.len()]
+    }
+
+    /// When those come back that nothing steers.
+    fn by_themselves(&self, coming: &Coming, own_rule_at: Timestamp) -> Density {
+        match self.population.wake(coming.group) {
+            Wake::Always => {
+                let returns = self.scenario.returns.iter();
+                Density::of(returns.map(|back| {
+                    let at = own_rule_at + back.delay_seconds;
+                    let grain = Timestamp::from_unix(grain_of(at) * GRAIN_SECONDS);
+                    let span = crate::domain::time::Span {
+                        from: grain,
+                        to: grain + GRAIN_SECONDS,
+                    };
+                    (span, back.share)
+                }))
+            }
+            wake => wake.after(&Density::at(own_rule_at), coming.known),
+        }
+    }
+
+    /// Those that fail come again: at their next tick, or after a while.
+    fn fail(&mut self, grain: usize, failing: f64) {
+        let next = self.population.at(grain) + GRAIN_SECONDS;
+        let number = self.population.number(grain);
+        let retry_seconds = self.retry_seconds();
+        for group in 0..self.population.groups.len() {
+            let wake = self.population.wake(group);
+            let again = |known: Option<i64>| match wake {
+                Wake::Always => Density::at(next - GRAIN_SECONDS + retry_seconds),
+                Wake::Fixed { .. } => wake.after(&Density::at(next), known),
+                // The run of this period is over.
+                Wake::Random { every, .. } => {
+                    let begins = (number.div_euclid(*every) + 1) * every;
+                    wake.after(
+                        &Density::at(Timestamp::from_unix(begins * GRAIN_SECONDS)),
+                        None,
+                    )
+                }
+                // Its next time is a whole while later.
+                Wake::Wandering { every, .. } => Density::at(next + (every - 1) * GRAIN_SECONDS),
+            };
+            let (strangers, back) = (again(None), again(Some(number)));
+            let Group {
+                outside,
+                back: came,
+                ..
+            } = &self.population.groups[group];
+            let (from_outside, come_back) = (outside[grain] * failing, came[grain] * failing);
+            self.population.come_back(group, from_outside, &strangers);
+            self.population.come_back(group, come_back, &back);
+        }
+    }
+
+    fn retry_seconds(&self) -> i64 {
+        self.scenario
+            .failures
+            .map_or(DAY, |failures| failures.retry_seconds)
+    }
+}

@@ -1,0 +1,338 @@
+//! The server under simulation: the real books, and no more than a server can see.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::density::Density;
+use super::given::Given;
+use super::recognition::Recognition;
+use super::scenario::{Client, Scenario};
+use super::wake::{Wake, renewals};
+use crate::domain::books::{Books, Dealt, DealtFrom, Draw};
+use crate::domain::certificate::Validity;
+use crate::domain::following::{Fate, Measured, SILENT_AFTER_SECONDS, SILENT_FOLLOWS};
+use crate::domain::ledger::{Cohort, Windows};
+use crate::domain::number::{real, whole};
+use crate::domain::observation::{Kind, Observation, Source};
+use crate::domain::profile::Profile;
+use crate::domain::rhythm::{Rhythm, starts_for_tick};
+use crate::domain::series::Series;
+use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
+use crate::domain::window::{in_slot, in_span, open_part};
+
+/// Windows that stand for all that may begin in a slot: one for each grain of an hour.
+const STRATA: i64 = 12;
+/// What wakes at ticks is told from its polls after so long, nine times of ten.
+const RHYTHM_KNOWN_AFTER: i64 = 3 * DAY;
+/// The ledger is kept for as long as the service keeps it.
+const KEPT_SECONDS: i64 = 114 * DAY;
+
+/// Certificates that come for issuance together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arriving<'a> {
+    /// Whose, by the index in the scenario.
+    pub(super) client: usize,
+    /// Who they are.
+    pub(super) kind: &'a Client,
+    /// How they wake.
+    pub(super) wake: &'a Wake,
+    /// How many.
+    pub(super) certificates: f64,
+    /// The grain in which they woke, of such as wake at ticks.
+    pub(super) woken: Option<i64>,
+    /// The same, where the server knows it: they name what they replace.
+    pub(super) known: Option<i64>,
+}
+
+/// What becomes known of a cohort that is booked.
+struct News {
+    at: Timestamp,
+    issued_at: Timestamp,
+    life_seconds: i64,
+    certificates: f64,
+    before: (Rc<Density>, Option<f64>),
+    density: Rc<Density>,
+    follows: Follows,
+}
+
+/// f, by what becomes known.
+#[derive(Clone, Copy)]
+enum Follows {
+    /// It asks: whatever share of these keeps its windows.
+    Asks,
+    /// It never asks.
+    Silent,
+}
+
+/// What certificates of one life that are issued now get.
+pub(super) struct Windowed {
+    /// Their windows.
+    pub(super) given: Rc<Given>,
+    /// Where these lie.
+    drawn: Rc<Density>,
+}
+
+pub(super) struct Server<'a> {
+    scenario: &'a Scenario,
+    pub(super) books: Books,
+    pub(super) known: Vec<Option<Recognition>>,
+    series: Series,
+    pub(super) profile: Profile,
+    measured: Measured,
+    learned_at: Timestamp,
+    /// News by how long it takes, each in order.
+    news: [VecDeque<News>; 2],
+    asking: f64,
+}
+
+impl<'a> Server<'a> {
+    pub(super) fn new(scenario: &'a Scenario, wakes: &[Wake]) -> Self {
+        let series = Series::default();
+        let profile = Profile::learn(&series, scenario.start, scenario.policy.slot_seconds, &[]);
+        let clients = scenario.clients.iter().zip(wakes);
+        Self {
+            scenario,
+            books: Books::default(),
+            known: clients
+                .map(|(client, wake)| Recognition::of(scenario, client, wake))
+                .collect(),
+            series,
+            profile,
+            measured: Measured::default(),
+            learned_at: scenario.start,
+            news: Default::default(),
+            asking: 0.0,
+        }
+    }
+
+    /// What has become known until `now`.
+    pub(super) fn hear(&mut self, now: Timestamp) {
+        for queue in 0..self.news.len() {
+            while self.news[queue].front().is_some_and(|news| news.at <= now) {
+                if let Some(news) = self.news[queue].pop_front() {
+                    self.take(news, queue);
+                }
+            }
+        }
+        if now - self.learned_at >= DAY {
+            self.learned_at = now;
+            self.measured.count_many(Fate::Kept, now, self.asking);
+            self.asking = 0.0;
+            let slot_seconds = self.scenario.policy.slot_seconds;
+            self.profile = Profile::learn(&self.series, now, slot_seconds, &[]);
+            self.books.ledger.trim(now - KEPT_SECONDS);
+        }
+    }
+
+    fn take(&mut self, news: News, queue: usize) {
+        let (density, follows) = &news.before;
+        let before = Cohort {
+            windows: Windows::Grains(density.from(), &density.shares),
+            issued_at: news.issued_at,
+            life_seconds: news.life_seconds,
+            follows: *follows,
+            certificates: news.certificates,
+        };
+        let follows = match news.follows {
+            Follows::Asks => self.measured.kept_share(news.at),
+            Follows::Silent => SILENT_FOLLOWS,
+        };
+        // How they wake is told later than that they do.
+        let density = if queue == 0 { density } else { &news.density };
+        let after = Cohort {
+            windows: Windows::Grains(density.from(), &density.shares),
+            follows: Some(follows),
+            ..before
+        };
+        self.books.ledger.learn_cohort(&before, &after);
+        if queue == 0 && !Rc::ptr_eq(&news.before.0, &news.density) {
+            self.news[1].push_back(News {
+                at: news.issued_at + RHYTHM_KNOWN_AFTER,
+                before: (Rc::clone(&news.before.0), Some(follows)),
+                ..news
+            });
+        }
+    }
+
+    /// Gives windows to what is issued in the grain from `now` on with lives of so long.
+    pub(super) fn issue(
+        &mut self,
+        now: Timestamp,
+        life_seconds: i64,
+        arriving: &[Arriving<'_>],
+    ) -> Vec<Rc<Given>> {
+        let all: f64 = arriving.iter().map(|group| group.certificates).sum();
+        let validity = Validity {
+            not_before: now,
+            not_after: now + (life_seconds - 1),
+        };
+        let draw = Draw {
+            policy: &self.scenario.policy,
+            profile: &self.profile,
+            now,
+            rhythm: Rhythm::Unknown,
+            certificates: u64::try_from(whole(all)).unwrap_or(0),
+        };
+        let Ok(Dealt { from, follows }) = self.books.deal(draw, validity, now) else {
+            return vec![Rc::default(); arriving.len()];
+        };
+        let plain = windowed(&from, validity, Rhythm::Unknown);
+        let windows: Vec<Option<Windowed>> = arriving
+            .iter()
+            .map(|group| {
+                let rhythm = self.known[group.client].as_ref()?.rhythm(group.known?);
+                windowed(&from, validity, rhythm)
+            })
+            .collect();
+        let Some(plain) = plain else {
+            return vec![Rc::default(); arriving.len()];
+        };
+        let windows: Vec<Windowed> = windows
+            .into_iter()
+            .map(|own| own.unwrap_or_else(|| plain.shared()))
+            .collect();
+        for (group, windows) in arriving.iter().zip(&windows) {
+            self.book(now, life_seconds, follows, group, windows);
+        }
+        self.count(now, Source::Registrations, Kind::Issued, all);
+        windows.into_iter().map(|windows| windows.given).collect()
+    }
+
+    fn book(
+        &mut self,
+        now: Timestamp,
+        life_seconds: i64,
+        follows: Option<f64>,
+        group: &Arriving<'_>,
+        windows: &Windowed,
+    ) {
+        let known = &self.known[group.client];
+        let told = known.as_ref().map(|known| {
+            let when = renewals(group.kind, group.wake, &windows.drawn, group.woken);
+            match group.wake {
+                Wake::Always => Rc::clone(&windows.drawn),
+                _ => Rc::new(known.expected(&when, &windows.drawn, group.woken)),
+            }
+        });
+        let becomes = if told.is_some() {
+            Follows::Asks
+        } else {
+            Follows::Silent
+        };
+        let density = told.unwrap_or_else(|| Rc::clone(&windows.drawn));
+        // Whoever names what it replaces is known from the start.
+        let first = if group.known.is_some() {
+            Rc::clone(&density)
+        } else {
+            Rc::clone(&windows.drawn)
+        };
+        self.books.ledger.book_cohort(&Cohort {
+            windows: Windows::Grains(first.from(), &first.shares),
+            issued_at: now,
+            life_seconds,
+            follows,
+            certificates: group.certificates,
+        });
+        if matches!(becomes, Follows::Asks) {
+            self.asking += group.certificates;
+        }
+        self.news[0].push_back(News {
+            at: now + SILENT_AFTER_SECONDS,
+            issued_at: now,
+            life_seconds,
+            certificates: group.certificates,
+            before: (first, follows),
+            density,
+            follows: becomes,
+        });
+    }
+
+    /// Takes a count in of what happened in the grain from `now` on.
+    pub(super) fn count(&mut self, now: Timestamp, source: Source, kind: Kind, count: f64) {
+        let minutes = GRAIN_SECONDS / MINUTE;
+        let up_to = |minute: i64| whole(count * real(minute) / real(minutes));
+        for minute in 0..minutes {
+            let count = u64::try_from(up_to(minute + 1) - up_to(minute)).unwrap_or(0);
+            let at = now + minute * MINUTE;
+            self.series
+                .add(&Observation::plain(at, source, kind, count));
+        }
+    }
+}
+
+impl Windowed {
+    fn shared(&self) -> Self {
+        Self {
+            given: Rc::clone(&self.given),
+            drawn: Rc::clone(&self.drawn),
+        }
+    }
+}
+
+/// Windows as the real code draws them, each start standing for its share of those of its slot;
+/// `None` where clients of this rhythm draw like all others.
+fn windowed(from: &DealtFrom<'_>, validity: Validity, rhythm: Rhythm) -> Option<Windowed> {
+    let mut windows: Vec<(Span, f64)> = Vec::new();
+    let drawn = |starts, window_seconds, of: f64| {
+        strata(1).map(move |(hash, share)| {
+            let window = in_span(hash, starts, window_seconds, validity.not_after);
+            (window, of * share)
+        })
+    };
+    match from {
+        DealtFrom::Table { table, .. } if rhythm != Rhythm::Unknown => {
+            for (tick, share) in table.ticks(rhythm) {
+                let (starts, window_seconds) = starts_for_tick(tick, table.slot_seconds);
+                windows.extend(drawn(starts, window_seconds, share));
+            }
+        }
+        DealtFrom::Starts { .. } if rhythm != Rhythm::Unknown => {}
+        DealtFrom::Starts {
+            starts,
+            window_seconds,
+            closed,
+        } if closed.is_empty() => windows.extend(drawn(*starts, *window_seconds, 1.0)),
+        DealtFrom::Starts {
+            starts,
+            window_seconds,
+            closed,
+        } => windows.extend(strata(STRATA).map(|(hash, share)| {
+            let (starts, window_seconds) = open_part(hash, *starts, *window_seconds, closed);
+            let window = in_span(hash, starts, window_seconds, validity.not_after);
+            (window, share)
+        })),
+        DealtFrom::Table { table, .. } => {
+            let slots = table.probabilities().into_iter().enumerate();
+            for (n, of) in slots.filter(|(_, of)| *of > 0.0) {
+                windows.extend(strata(1).map(|(hash, share)| {
+                    let slot = table.slot(n);
+                    let window = in_slot(hash, slot, &table.closed, validity.not_after);
+                    (window, of * share)
+                }));
+            }
+        }
+    }
+    if windows.is_empty() {
+        return None;
+    }
+    let given = Given(windows);
+    let drawn = Rc::new(given.drawn());
+    Some(Windowed {
+        given: Rc::new(given),
+        drawn,
+    })
+}
+
+/// Hashes that stand for all, each with its share: [`STRATA`] lower halves, which draw the second,
+/// for each of so many upper ones, which draw what comes before that.
+pub(super) fn strata(upper: i64) -> impl Iterator<Item = (u128, f64)> {
+    let share = 1.0 / real(STRATA * upper);
+    let middle = |n: i64, of: i64| {
+        u128::from(u64::MAX) * u128::from((2 * n + 1).unsigned_abs())
+            / u128::from((2 * of).unsigned_abs())
+    };
+    (0..upper).flat_map(move |high| {
+        (0..STRATA).map(move |low| ((middle(high, upper) << 64) | middle(low, STRATA), share))
+    })
+}
