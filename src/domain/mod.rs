@@ -19,6 +19,7 @@ pub mod polling;
 pub mod profile;
 pub mod ranking;
 pub mod report;
+pub mod returns;
 pub mod series;
 pub mod table;
 pub mod time;

@@ -31,6 +31,7 @@ mod profile_real;
 mod publish;
 mod ranking;
 mod real_certificates;
+mod returns;
 mod rfc9773;
 mod second_opinion;
 mod series;

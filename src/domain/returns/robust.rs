@@ -1,0 +1,157 @@
+//! Fitting counts: reweighted least squares, for the variance of a count is its mean, and single
+//! wild hours say little.
+
+use super::design::{Candidate, Design};
+use super::history::{mean, median};
+use super::nonnegative::{Problem, Solution};
+
+/// Weights settle after the second round; the third is for good measure.
+const ROUNDS: usize = 3;
+/// Residuals beyond so many standard deviations count linearly, not by their squares (Huber 1964).
+const WILD: f64 = 3.0;
+/// The median of the square of a standard normal number.
+const MEDIAN_OF_CHI_SQUARED: f64 = 0.4549;
+/// An hour's variance is that of a quarter of the mean hour at least: the model is not that good.
+const LEAST_VARIANCE: f64 = 0.25;
+
+/// The best explanation of a design, and how much each hour counted for it.
+#[derive(Debug)]
+pub(super) struct Fit<'a> {
+    design: &'a Design,
+    /// What came back when, and its share.
+    pub(super) lags: Vec<(Candidate, f64)>,
+    fitted: Vec<f64>,
+    /// One over the variance; 0 for hours left out.
+    precision: Vec<f64>,
+    /// The same, less for wild hours.
+    weights: Vec<f64>,
+}
+
+impl<'a> Fit<'a> {
+    /// Fits.
+    pub(super) fn new(design: &'a Design) -> Self {
+        let columns: Vec<&[f64]> = design
+            .candidates
+            .iter()
+            .map(|candidate| design.column(*candidate))
+            .collect();
+        let mean_load = mean(&design.total).max(1.0);
+        let mut precision: Vec<f64> = design
+            .counts
+            .iter()
+            .map(|counts| if *counts { 1.0 / mean_load } else { 0.0 })
+            .collect();
+        let mut weights = precision.clone();
+        let mut solution = Solution::default();
+        for _ in 0..ROUNDS {
+            solution = problem(design, &weights, &columns).solve();
+            precision = precisions(design, &solution.fitted, mean_load);
+            weights = precision
+                .iter()
+                .zip(residuals(design, &solution.fitted))
+                .map(|(precision, residual)| {
+                    precision * (WILD / (residual.abs() * precision.sqrt())).min(1.0)
+                })
+                .collect();
+        }
+        let lags = solution
+            .coefficients
+            .iter()
+            .map(|&(column, share)| (design.candidates[column], share))
+            .collect();
+        Self {
+            design,
+            lags,
+            fitted: solution.fitted,
+            precision,
+            weights,
+        }
+    }
+
+    /// The lags of one class and their shares, in hours.
+    pub(super) fn of(&self, class: usize) -> impl Iterator<Item = (usize, f64)> {
+        self.lags
+            .iter()
+            .filter(move |(candidate, _)| candidate.class == class)
+            .map(|(candidate, share)| (candidate.lag_hours, *share))
+    }
+
+    /// How much worse it is to take `returning` for a class instead of what was found for it, in
+    /// units of a log-likelihood's double.
+    pub(super) fn loss_with(&self, class: usize, returning: &[f64]) -> f64 {
+        let mut fixed = returning.to_vec();
+        for (candidate, share) in &self.lags {
+            if candidate.class != class {
+                for (sum, amount) in fixed.iter_mut().zip(self.design.column(*candidate)) {
+                    *sum += share * amount;
+                }
+            }
+        }
+        let other = problem(self.design, &self.weights, &[]).around(&fixed);
+        self.loss(&other) - self.loss(&self.fitted)
+    }
+
+    /// Hours that count.
+    pub(super) fn hours(&self) -> usize {
+        self.precision.iter().filter(|one| **one > 0.0).count()
+    }
+
+    /// Huber's sum.
+    fn loss(&self, fitted: &[f64]) -> f64 {
+        residuals(self.design, fitted)
+            .zip(&self.precision)
+            .map(|(residual, precision)| {
+                let deviation = residual.abs() * precision.sqrt();
+                if deviation <= WILD {
+                    deviation * deviation
+                } else {
+                    2.0 * WILD * deviation - WILD * WILD
+                }
+            })
+            .sum()
+    }
+}
+
+fn problem<'p>(design: &'p Design, weights: &'p [f64], columns: &'p [&'p [f64]]) -> Problem<'p> {
+    Problem {
+        observed: &design.observed,
+        weights,
+        free: &design.free,
+        columns,
+        first: design.first.min(columns.len()),
+    }
+}
+
+fn residuals<'r>(design: &'r Design, fitted: &'r [f64]) -> impl Iterator<Item = f64> + 'r {
+    design
+        .observed
+        .iter()
+        .zip(fitted)
+        .map(|(observed, fitted)| observed - fitted)
+}
+
+/// One over the variance of each hour that counts: its expected count, times how much wilder than
+/// Poisson's the counts are (by their median, which wild hours do not move).
+fn precisions(design: &Design, fitted: &[f64], mean_load: f64) -> Vec<f64> {
+    let variances: Vec<f64> = residuals(design, fitted)
+        .zip(&design.total)
+        .map(|(residual, total)| (total - residual).max(LEAST_VARIANCE * mean_load))
+        .collect();
+    let squares = residuals(design, fitted)
+        .zip(&variances)
+        .zip(&design.counts)
+        .filter(|(_, counts)| **counts)
+        .map(|((residual, variance), _)| residual * residual / variance);
+    let dispersion = (median(squares.collect()) / MEDIAN_OF_CHI_SQUARED).max(1.0);
+    variances
+        .iter()
+        .zip(&design.counts)
+        .map(|(variance, counts)| {
+            if *counts {
+                1.0 / (dispersion * variance)
+            } else {
+                0.0
+            }
+        })
+        .collect()
+}
