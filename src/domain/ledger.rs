@@ -188,6 +188,13 @@ impl Ledger {
             .sum()
     }
 
+    /// The mean life in seconds of each life class, and when its certificates were issued.
+    pub fn classes(&self) -> impl Iterator<Item = (i64, &Timeline)> {
+        self.issued
+            .values()
+            .map(|issued| (issued.life_seconds(), &issued.line))
+    }
+
     /// The day on which the oldest issuance known lies.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {

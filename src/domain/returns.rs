@@ -11,11 +11,13 @@ use super::ledger::life_class;
 use super::number::real;
 use super::time::DAY;
 
+mod cholesky;
 mod design;
 mod history;
 mod learn;
 mod nonnegative;
 mod robust;
+mod seen;
 
 pub use history::{ClassHistory, History};
 

@@ -27,6 +27,7 @@ mod index;
 mod lookups;
 mod publisher;
 mod registration;
+mod returning;
 mod tasks;
 mod world;
 #[cfg(test)]
@@ -354,5 +355,6 @@ async fn load(
         })
         .await?;
     world.batches().close_pass();
+    returning::recall(&world, &store.learned().await?);
     Ok((world, position))
 }

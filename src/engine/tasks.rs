@@ -1,5 +1,6 @@
 //! What the engine does by itself, at its own pace.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::store::StoreError;
 const FEED_EVERY: Duration = Duration::from_millis(500);
 /// The profile is a matter of weeks; a minute keeps its newest hour in sight.
 const LEARN_EVERY: Duration = Duration::from_mins(1);
+/// Habits change in weeks; an hour is what they are told apart by.
+const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
 /// Evidence of polls moves the forecast, not answers.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// What another process published is served within a second, as the feed is.
@@ -39,6 +42,8 @@ impl Engine {
         tokio::join!(
             self.every("feed", FEED_EVERY, || self.catch_up()),
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
+            self.every("learn_returns", LEARN_RETURNS_EVERY, || self
+                .learn_returns_aside()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("publish", PUBLISH_EVERY, || self.publish_if_due()),
             self.every("purge", PURGE_EVERY, || self.purge()),
@@ -66,6 +71,12 @@ impl Engine {
     async fn learn_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
         let engine = Arc::clone(self);
         tokio::task::spawn_blocking(move || engine.learn()).await
+    }
+
+    async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let engine = Arc::clone(self);
+        let lessons = tokio::task::spawn_blocking(move || engine.learn_returns()).await?;
+        Ok(self.keep(&lessons).await?)
     }
 
     async fn sweep_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {

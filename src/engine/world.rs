@@ -18,6 +18,7 @@ use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::{Booking, Follow, Ledger};
 use crate::domain::observation::Observation;
 use crate::domain::profile::Profile;
+use crate::domain::returns::Returns;
 use crate::domain::series::Series;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::store::Change;
@@ -32,6 +33,8 @@ pub(super) struct Ca {
     pub(super) books: Mutex<Books>,
     pub(super) series: RwLock<Series>,
     pub(super) profile: ArcSwap<Profile>,
+    /// When those come back that nobody steers.
+    pub(super) returns: ArcSwap<Returns>,
     /// When the CA is closed next: merged, in order.
     pub(super) closed: ArcSwap<Vec<Span>>,
 }
@@ -59,6 +62,7 @@ impl Ca {
             books: Mutex::default(),
             series: RwLock::new(series),
             profile: ArcSwap::from_pointee(profile),
+            returns: ArcSwap::default(),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
         }
     }

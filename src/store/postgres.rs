@@ -12,8 +12,8 @@ use sqlx::{
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Migrations, Publication,
-    Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Migrations,
+    Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -24,6 +24,7 @@ use crate::domain::time::Timestamp;
 
 mod certificates;
 mod feed;
+mod learned;
 mod observations;
 mod publications;
 mod successors;
@@ -241,6 +242,14 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Closing, StoreError> {
         self.update_batch_closed(batch, key, closed, now).await
+    }
+
+    async fn learned(&self) -> Result<Vec<Learned>, StoreError> {
+        self.read_learned().await
+    }
+
+    async fn set_learned(&self, learned: &Learned, now: Timestamp) -> Result<(), StoreError> {
+        self.upsert_learned(learned, now).await
     }
 
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError> {

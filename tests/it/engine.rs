@@ -18,6 +18,7 @@ use crate::support::{Database, databases, fresh_sqlite};
 
 mod interrupted;
 mod lifecycle;
+mod returning;
 mod sharing;
 mod windows;
 

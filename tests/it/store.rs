@@ -12,6 +12,7 @@ use offpeak::store::{Change, FeedPosition, Migrations, Registered, Registration,
 mod batches;
 mod certificates;
 mod feed;
+mod learned;
 mod migrations;
 mod model;
 mod publications;

@@ -6,7 +6,7 @@ use crate::domain::number::{length, real, real_len, signed};
 use crate::domain::time::HOUR;
 
 /// Eight weeks are looked at: each hour of the week eight times, and no older habits.
-const LOOKED_AT_HOURS: usize = 8 * 168;
+pub(super) const LOOKED_AT_HOURS: usize = 8 * 168;
 /// With fewer hours nothing is learned: three days show a daily peak three times.
 const LEAST_HOURS: usize = 72;
 /// Lags up to this long before the own rule are tried …

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use super::cholesky::solve;
+
 /// What is to be explained by what. All columns are as long as `observed`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem<'a> {
@@ -33,8 +35,6 @@ pub(super) struct Solution {
 const WORTH: f64 = 20.0;
 /// A column with less of its square left than this, once its mean is taken out, says nothing.
 const LEAST_VARIATION: f64 = 1e-9;
-/// Columns that are linear in others to this degree are told apart by rounding only.
-const RIDGE: f64 = 1e-11;
 /// Columns taken up in one solution; a class keeps [`super::MOST_LAGS`] of them.
 const MOST_STEPS: usize = 96;
 
@@ -70,12 +70,9 @@ impl Problem<'_> {
             barred[next] = !chosen.columns.contains(&next);
         }
         fitted = self.thin_out(&mut chosen, fitted);
+        let coefficients = chosen.columns.into_iter().zip(chosen.coefficients);
         Solution {
-            coefficients: chosen
-                .columns
-                .into_iter()
-                .zip(chosen.coefficients)
-                .collect(),
+            coefficients: coefficients.collect(),
             fitted,
         }
     }
@@ -292,31 +289,6 @@ impl Chosen {
     }
 }
 
-/// Solves a symmetric system, given by its lower half, by Cholesky's decomposition. A row that is
-/// linear in those before it gets 0.
-fn solve(mut gram: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
-    let size = right.len();
-    for row in 0..size {
-        for column in 0..=row {
-            let known: f64 = (0..column).map(|k| gram[row][k] * gram[column][k]).sum();
-            let rest = gram[row][column] - known;
-            gram[row][column] = if row == column {
-                let varies = rest > RIDGE * gram[row][row];
-                if varies { rest.sqrt() } else { f64::INFINITY }
-            } else {
-                rest / gram[column][column]
-            };
-        }
-        let known: f64 = (0..row).map(|k| gram[row][k] * right[k]).sum();
-        right[row] = (right[row] - known) / gram[row][row];
-    }
-    for row in (0..size).rev() {
-        let known: f64 = (row + 1..size).map(|k| gram[k][row] * right[k]).sum();
-        right[row] = (right[row] - known) / gram[row][row];
-    }
-    right
-}
-
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     zip(a, b).map(|(a, b)| a * b).sum()
 }
@@ -328,7 +300,7 @@ fn zip<'a, A, B>(a: &'a [A], b: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::{real, real_len, signed};
+    use crate::domain::number::{real, signed};
 
     fn wave(length: usize, seed: i64) -> Vec<f64> {
         (0..signed(length))
@@ -421,6 +393,6 @@ mod tests {
         let solution = problem.solve();
         assert_eq!(solution.coefficients.len(), 1);
         assert_eq!(solution.coefficients[0].0, 1);
-        assert!((solution.coefficients[0].1 - 7.0).abs() < real_len(1) * 1e-6);
+        assert!((solution.coefficients[0].1 - 7.0).abs() < 1e-6);
     }
 }
