@@ -39,7 +39,7 @@ mod tests {
         let solved = solve(gram, vec![10.0, 11.0]);
         assert!((solved[0] - 1.0).abs() < 1e-12 && (solved[1] - 3.0).abs() < 1e-12);
         // The second row is twice the first.
-        let gram = vec![vec![1.0], vec![2.0, 4.0], vec![0.0, 0.0, 2.0]];
-        assert_eq!(solve(gram, vec![3.0, 6.0, 8.0]), [3.0, 0.0, 4.0]);
+        let gram = vec![vec![1.0], vec![2.0, 4.0], vec![0.0, 0.0, 4.0]];
+        assert_eq!(solve(gram, vec![3.0, 6.0, 8.0]), [3.0, 0.0, 2.0]);
     }
 }
