@@ -15,6 +15,7 @@ mod cholesky;
 mod design;
 mod history;
 mod learn;
+mod moved;
 mod nonnegative;
 mod robust;
 mod seen;

@@ -5,7 +5,7 @@ use offpeak::domain::time::HOUR;
 
 mod population;
 
-use population::{DAY, Population, until};
+use population::{DAY, Group, Population, until};
 
 /// 90 days, in seconds.
 const LIFE: i64 = 90 * 24 * HOUR;
@@ -103,6 +103,39 @@ fn halved_lives_are_learned_and_the_longer_ones_kept() {
     let returns = learn(&history, (60..=150).step_by(5), &Returns::default());
     assert_halves(&returns, LIFE, 60 * 24, 1);
     assert_halves(&returns, 45 * 24 * HOUR, 30 * 24, 1);
+}
+
+#[test]
+fn lives_from_a_week_to_a_year_are_learned_together() {
+    // Hours of life, hours of the own rule, part of the load.
+    let kinds = [
+        (160, 80, 0.15),
+        (45 * 24, 720, 0.2),
+        (47 * 24, 752, 0.1),
+        (64 * 24, 1024, 0.1),
+        (90 * 24, 1440, 0.4),
+    ];
+    let group = |life_hours, share| Group {
+        share,
+        lives: vec![(0, life_hours)],
+        delays: vec![(1, 0.5), (1 + DAY, 0.5)],
+    };
+    let mut population = Population::new(0.6, 0);
+    population.groups = kinds
+        .map(|(life_hours, _, share)| group(life_hours, share))
+        .into();
+    // Not returned yet: nothing is known of it.
+    population.groups.push(group(398 * 24, 0.05));
+    let history = population.history(72 * DAY);
+    let returns = learn(&history, 67..=72, &Returns::default());
+    for (life_hours, own_rule_hours, _) in kinds {
+        assert_halves(&returns, life_hours * HOUR, own_rule_hours, 1);
+    }
+    assert!(
+        returns
+            .learned()
+            .all(|(_, habit)| habit.life_seconds() < 100 * 24 * HOUR)
+    );
 }
 
 #[test]

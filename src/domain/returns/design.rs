@@ -74,12 +74,20 @@ impl Design {
         if start + LEAST_HOURS > hours {
             return None;
         }
+        let covered_from: Vec<usize> = history
+            .classes
+            .iter()
+            .map(|class| begins + length(around_own_rule(class.life_seconds).to))
+            .collect();
         let mut candidates = Vec::new();
         let mut first = 0;
         for ranges in [around_own_rule, around_end] {
             first = candidates.len();
             for (class, classes) in history.classes.iter().enumerate() {
                 let range = ranges(classes.life_seconds);
+                if covered_from[class] > start {
+                    continue;
+                }
                 candidates.extend(range.lags().map(|lag| Candidate {
                     class,
                     lag_hours: length(lag),
@@ -99,8 +107,15 @@ impl Design {
         let looked_at = hours - start;
         let grows = (0..looked_at).map(|hour| real_len(hour) / real_len(looked_at));
         let total = (start..hours).map(|hour| history.issued[hour].unwrap_or(0.0));
-        let observed =
-            (start..hours).map(|hour| history.issued[hour].unwrap_or(0.0) - history.promised[hour]);
+        // Whoever comes back with a life so long that the registry does not know the certificate
+        // before it had no window: that load is known.
+        let blind = |hour: usize| -> f64 {
+            let classes = history.classes.iter().zip(&covered_from);
+            let blind = classes.filter(|(_, from)| **from > start);
+            blind.map(|(class, _)| class.issued[hour]).sum()
+        };
+        let observed = (start..hours)
+            .map(|hour| history.issued[hour].unwrap_or(0.0) - history.promised[hour] - blind(hour));
         let mut design = Self {
             observed: observed.collect(),
             total: total.collect(),

@@ -22,7 +22,9 @@ pub struct History {
 pub struct ClassHistory {
     /// The mean life in seconds.
     pub life_seconds: i64,
-    /// What was issued in each hour and is not steered: Σ (1 − f), in certificates.
+    /// What was issued in each hour, steered or not, in certificates.
+    pub issued: Vec<f64>,
+    /// What of it is not steered: Σ (1 − f), in certificates.
     pub unsteered: Vec<f64>,
 }
 
@@ -41,7 +43,7 @@ impl History {
             && self
                 .classes
                 .iter()
-                .all(|class| class.unsteered.len() == hours);
+                .all(|class| class.issued.len() == hours && class.unsteered.len() == hours);
         if fits { hours } else { 0 }
     }
 

@@ -1,9 +1,10 @@
 //! From what came when to when they come back: what was known is left only for what is clear.
 
-use super::design::{Design, hours_around_own_rule};
-use super::history::{ClassHistory, History, nearest_hours};
+use super::design::Design;
+use super::history::{ClassHistory, History};
+use super::moved::{Lags, move_rules};
 use super::robust::Fit;
-use super::{Habit, Returns, compact, usual};
+use super::{Habit, Returns, compact};
 use crate::domain::band::own_rule_seconds;
 use crate::domain::ledger::life_class;
 use crate::domain::number::{real_len, signed};
@@ -33,28 +34,16 @@ impl Returns {
             return returns;
         };
         let fit = Fit::new(&design);
-        let hours = real_len(fit.hours());
-        for (number, class) in history.classes.iter().enumerate() {
-            let own = own_rule_seconds(class.life_seconds);
-            let found: Vec<(i64, f64)> = fit
-                .of(number)
-                .map(|(hours, share)| (signed(hours) * HOUR - own, share))
-                .collect();
-            let clear = CLEAR * real_len(found.len() + 1) * hours.ln();
-            let clear = clear.max(MATTERS * hours);
-            let loss_with = |lags: &[(i64, f64)]| {
-                let lags = lags.iter().map(|(after, share)| (own + after, *share));
-                fit.loss_with(number, &design.returning(number, lags))
-            };
-            let before = prior.after_own_rule(class);
-            if found.is_empty() || distance(&before, &found) < SAME || loss_with(&before) <= clear {
-                continue;
-            }
-            let simple = usual_moved(class, found.iter().map(|(_, share)| share).sum());
-            let simple = simplest(simple.map(|(by, lags)| (by, loss_with(&lags), lags)), clear);
-            let found = compact(simple.map_or(found, |lags| lags.to_vec()));
-            if distance(&before, &found) >= SAME {
-                returns.move_towards(class, &before, &found);
+        let before: Vec<Lags> = history
+            .classes
+            .iter()
+            .map(|class| prior.after_own_rule(class))
+            .collect();
+        let found = explain(history, &design, &fit, &before);
+        for ((class, before), found) in history.classes.iter().zip(&before).zip(found) {
+            let found = compact(found);
+            if distance(before, &found) >= SAME {
+                returns.move_towards(class, before, &found);
             }
         }
         returns
@@ -81,28 +70,50 @@ impl Returns {
     }
 }
 
-/// The rule of clients, earlier or later by so many whole hours.
-fn usual_moved(class: &ClassHistory, share: f64) -> impl Iterator<Item = (i64, [(i64, f64); 2])> {
-    let life_seconds = class.life_seconds;
-    let own_rule = nearest_hours(own_rule_seconds(life_seconds));
-    hours_around_own_rule(life_seconds).map(move |hours| {
-        let by = hours - own_rule;
-        let lags = usual(life_seconds).map(|(after, part)| (after + by * HOUR, part * share));
-        (by, lags)
-    })
+/// For each class the rule of clients moved, where that does; else what was found freely, where it
+/// is clearly better than what was known.
+fn explain(history: &History, design: &Design, fit: &Fit<'_>, before: &[Lags]) -> Vec<Lags> {
+    let hours = real_len(fit.hours());
+    // By how many lags more it is explained.
+    let clear = |lags: usize| (CLEAR * real_len(lags) * hours.ln()).max(MATTERS * hours);
+    let returning = |class: usize, lags: &Lags| {
+        let own = own_rule_seconds(history.classes[class].life_seconds);
+        let lags = lags.iter().map(|(after, share)| (own + after, *share));
+        design.returning(class, lags)
+    };
+    // A rule moved has two numbers: by how much, and what share returns.
+    let moved = move_rules(fit, design, &history.classes, before, clear(2), hours.ln());
+    let mut all = vec![0.0; design.observed.len()];
+    for (class, lags) in moved.iter().enumerate() {
+        add(&mut all, &returning(class, lags));
+    }
+    if fit.loss_with(&all) <= clear(fit.lags.len().max(1)) {
+        return moved;
+    }
+    let classes = history.classes.iter().zip(before).enumerate();
+    classes
+        .map(|(number, (class, before))| {
+            let own = own_rule_seconds(class.life_seconds);
+            let found: Lags = fit
+                .of(number)
+                .map(|(hours, share)| (signed(hours) * HOUR - own, share))
+                .collect();
+            let mut as_before = fit.others(number);
+            add(&mut as_before, &returning(number, before));
+            let is_clear = fit.loss_with(&as_before) > clear(found.len() + 1);
+            if is_clear && !found.is_empty() {
+                found
+            } else {
+                before.clone()
+            }
+        })
+        .collect()
 }
 
-/// Of the rules moved by so many hours, with such a loss each, the one moved least that explains
-/// as well as the best, if that is not clearly worse than what was found: days are hard to tell
-/// apart while only a few have been seen, hours are not.
-fn simplest<L>(moved: impl Iterator<Item = (i64, f64, L)>, clear: f64) -> Option<L> {
-    let moved: Vec<_> = moved.filter(|(_, loss, _)| *loss <= clear).collect();
-    let best = moved.iter().map(|(_, loss, _)| *loss).fold(clear, f64::min);
-    moved
-        .into_iter()
-        .filter(|(_, loss, _)| *loss <= best + clear / CLEAR)
-        .min_by_key(|(by, _, _)| by.abs())
-        .map(|(_, _, lags)| lags)
+fn add(to: &mut [f64], amounts: &[f64]) {
+    for (to, amount) in to.iter_mut().zip(amounts) {
+        *to += amount;
+    }
 }
 
 /// By how much shares differ in all.

@@ -76,19 +76,47 @@ impl<'a> Fit<'a> {
             .map(|(candidate, share)| (candidate.lag_hours, *share))
     }
 
-    /// How much worse it is to take `returning` for a class instead of what was found for it, in
-    /// units of a log-likelihood's double.
-    pub(super) fn loss_with(&self, class: usize, returning: &[f64]) -> f64 {
-        let mut fixed = returning.to_vec();
+    /// What the lags found for all classes but one return.
+    pub(super) fn others(&self, class: usize) -> Vec<f64> {
+        let mut sum = vec![0.0; self.fitted.len()];
         for (candidate, share) in &self.lags {
             if candidate.class != class {
-                for (sum, amount) in fixed.iter_mut().zip(self.design.column(*candidate)) {
+                for (sum, amount) in sum.iter_mut().zip(self.design.column(*candidate)) {
                     *sum += share * amount;
                 }
             }
         }
-        let other = problem(self.design, &self.weights, &[]).around(&fixed);
+        sum
+    }
+
+    /// How much worse it is to take `returning` instead of all that was found, in units of a
+    /// log-likelihood's double.
+    pub(super) fn loss_with(&self, returning: &[f64]) -> f64 {
+        let other = problem(self.design, &self.weights, &[]).around(returning);
         self.loss(&other) - self.loss(&self.fitted)
+    }
+
+    /// What is left of amounts when the free columns have said what they can.
+    pub(super) fn beside_free(&self, amounts: &[f64]) -> Vec<f64> {
+        let of_amounts = Problem {
+            observed: amounts,
+            ..problem(self.design, &self.weights, &[])
+        };
+        let said = of_amounts.around(&vec![0.0; amounts.len()]);
+        amounts
+            .iter()
+            .zip(said)
+            .map(|(all, said)| all - said)
+            .collect()
+    }
+
+    /// The weighted product of two lists of amounts.
+    pub(super) fn product(&self, a: &[f64], b: &[f64]) -> f64 {
+        let products = a.iter().zip(b).map(|(a, b)| a * b);
+        products
+            .zip(&self.weights)
+            .map(|(product, weight)| weight * product)
+            .sum()
     }
 
     /// Hours that count.

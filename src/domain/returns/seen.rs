@@ -51,11 +51,13 @@ impl History {
             issued[hour] = counted(reading, length(at.from.second_of_day() / 60));
         }
         let unsteered = 1.0 - ledger.mean_follow(prior);
-        let classes = ledger.classes().map(|(life_seconds, line)| ClassHistory {
-            life_seconds,
-            unsteered: (0..hours)
-                .map(|hour| unsteered * line.sum(span(hour)))
-                .collect(),
+        let classes = ledger.classes().map(|(life_seconds, line)| {
+            let issued: Vec<f64> = (0..hours).map(|hour| line.sum(span(hour))).collect();
+            ClassHistory {
+                life_seconds,
+                unsteered: issued.iter().map(|issued| unsteered * issued).collect(),
+                issued,
+            }
         });
         Self {
             from: span(0).from,

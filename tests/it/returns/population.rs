@@ -120,7 +120,9 @@ impl Population {
                 .rfind(|(from, _)| *from <= hour)
                 .unwrap()
                 .1;
-            class(history, life_hours).unsteered[hour] += (1.0 - self.taken_to_follow) * issued;
+            let class = class(history, life_hours);
+            class.issued[hour] += issued;
+            class.unsteered[hour] += (1.0 - self.taken_to_follow) * issued;
             let mut left = chance.part(issued, 1.0 - self.following);
             let mut parts = 1.0;
             for (delay, part) in &group.delays {
@@ -149,6 +151,7 @@ fn class(history: &mut History, life_hours: i64) -> &mut ClassHistory {
     let at = history.classes.iter().position(same).unwrap_or_else(|| {
         history.classes.push(ClassHistory {
             life_seconds,
+            issued: vec![0.0; history.issued.len()],
             unsteered: vec![0.0; history.issued.len()],
         });
         history.classes.len() - 1
@@ -159,6 +162,7 @@ fn class(history: &mut History, life_hours: i64) -> &mut ClassHistory {
 /// The history up to an hour.
 pub(super) fn until(history: &History, hour: usize) -> History {
     let classes = history.classes.iter().map(|class| ClassHistory {
+        issued: class.issued[..hour].to_vec(),
         unsteered: class.unsteered[..hour].to_vec(),
         ..*class
     });
