@@ -1,7 +1,7 @@
 //! `offpeak` keeps a certificate authority's load flat: it learns which hours are busy, publishes
 //! that, and answers ACME Renewal Info queries (RFC 9773) with windows in the quiet hours.
 //!
-//! Arrows point one way: `main → cli → {http, ingest, publish} → engine → store → domain`.
+//! Arrows point one way: `main → cli → {http, ingest, publish, simulate} → engine → store → domain`.
 
 pub mod cli;
 pub mod config;
@@ -10,5 +10,6 @@ pub mod engine;
 pub mod http;
 pub mod ingest;
 pub mod publish;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;

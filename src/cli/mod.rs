@@ -23,6 +23,7 @@ mod paths;
 mod publish;
 mod record_report;
 mod serve;
+pub mod simulate;
 mod token;
 
 pub use global::{Global, InvalidConfig};

@@ -58,14 +58,24 @@ pub(super) fn read(
     }) {
         ca.backdate_seconds = seconds;
     }
+    if let Some(share) = section.read("steerable_share", problems, value::share) {
+        ca.steerable_share = share;
+    }
+    read_steering(section, &mut ca, problems);
+    ca
+}
+
+/// What decides where windows go: the keys that a CA of the configuration and a simulated one share.
+pub(crate) fn read_steering(
+    section: &mut Section<'_>,
+    ca: &mut CaPolicy,
+    problems: &mut Problems<'_>,
+) {
     if let Some(minutes) = section.read("slot_minutes", problems, slot_minutes) {
         ca.slot_seconds = minutes * MINUTE;
     }
     if let Some(share) = section.read("follow_prior", problems, value::share) {
         ca.follow_prior = share;
-    }
-    if let Some(share) = section.read("steerable_share", problems, value::share) {
-        ca.steerable_share = share;
     }
     if let Some(seconds) = section.read("retry_after", problems, |v| {
         value::duration(v, MINUTE..=DAY)
@@ -77,7 +87,6 @@ pub(super) fn read(
         ca.capacity.extend(capacity::read(&mut rule, problems));
         rule.finish(problems);
     }
-    ca
 }
 
 /// It stands in documents and metrics as it is.

@@ -1,9 +1,7 @@
 //! `[[ca.capacity]]`: when a CA takes less than usual, or nothing.
 
-use chrono::{DateTime, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 use toml::de::DeValue;
 
 use super::duration;
@@ -11,12 +9,10 @@ use super::error::Problems;
 use super::hint::did_you_mean;
 use super::section::Section;
 use super::value;
-use crate::domain::capacity::{CapacityRule, When};
-use crate::domain::time::{DAY, Span};
-
-/// A recurring rule holds for a month at most: to list its spans, matches as far back as it is long
-/// are walked, and a pattern can match every minute (31 · 1,440 = 44,640 of them).
-const MOST_RECURRING_SECONDS: i64 = 31 * DAY;
+use crate::domain::capacity::{
+    CapacityRule, MOST_RECURRING_SECONDS, When, cron_pattern, overlapping,
+};
+use crate::domain::time::Span;
 
 /// One rule; `None` where its form is not to be told, which is a problem then.
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<CapacityRule> {
@@ -79,22 +75,6 @@ fn read_recurring(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Opt
     })
 }
 
-/// Seconds between two matches, where two more begin before the first is over: `* 3 * * *` for an
-/// hour is sixty overlapping hours, and was meant to be one. One more is no mistake: a day of 23
-/// hours ends before 24 have passed.
-fn overlapping(cron: &Cron, zone: Tz, duration_seconds: i64) -> Option<i64> {
-    let epoch = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
-    let starts: Vec<i64> = cron
-        .iter_after(epoch)
-        .take(3)
-        .map(|start| start.timestamp())
-        .collect();
-    let [first, second, third] = starts[..] else {
-        return None;
-    };
-    (third - first < duration_seconds).then_some(second - first)
-}
-
 fn read_once(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<When> {
     let from = section.require("from", problems, value::instant);
     let to = section.require("to", problems, value::instant);
@@ -108,24 +88,8 @@ fn read_once(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<W
     Some(When::Once(span))
 }
 
-/// Minute, hour, day of month, month, day of week; and it has to match at some time.
 fn cron(value: &DeValue<'_>, zone: Tz) -> Result<Cron, String> {
-    let text = value::text(value)?;
-    let cron = CronParser::builder()
-        .seconds(Seconds::Disallowed)
-        .year(Year::Disallowed)
-        .build()
-        .parse(text)
-        .map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason.trim_end_matches('.');
-            format!("{text:?} is no cron pattern of five fields, such as \"50 0 * * *\": {reason}")
-        })?;
-    let start = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
-    if cron.find_next_occurrence(&start, true).is_err() {
-        return Err(format!("{text:?} matches at no time"));
-    }
-    Ok(cron)
+    cron_pattern(value::text(value)?, zone)
 }
 
 fn time_zone(value: &DeValue<'_>) -> Result<Tz, String> {

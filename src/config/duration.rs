@@ -2,14 +2,14 @@
 
 /// The longest duration: ten years, three of them leap years. Nothing configured here is sensibly
 /// longer, and sums of such durations stay far inside an `i64`.
-pub(super) const MOST_SECONDS: i64 = 3_653 * 86_400;
+pub(crate) const MOST_SECONDS: i64 = 3_653 * 86_400;
 
 /// Largest first, as they are written.
 const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Seconds of a text such as `90s`, `10m`, `6h`, `400d` or `1h30m`: whole numbers, each with its
 /// unit, the largest unit first.
-pub(super) fn seconds(text: &str) -> Result<i64, String> {
+pub(crate) fn seconds(text: &str) -> Result<i64, String> {
     let wrong =
         || format!(r#"{text:?} is no duration: write "90s", "10m", "6h", "400d" or "1h30m""#);
     let too_long = || format!("{text:?} is longer than {}", in_words(MOST_SECONDS));
@@ -41,7 +41,7 @@ pub(super) fn seconds(text: &str) -> Result<i64, String> {
 }
 
 /// The text that [`seconds`] reads back, such as `1h30m`. Seconds are not negative.
-pub(super) fn in_words(seconds: i64) -> String {
+pub(crate) fn in_words(seconds: i64) -> String {
     let mut rest = seconds;
     let mut words = String::new();
     for (unit, factor) in UNITS {

@@ -32,13 +32,13 @@ impl std::error::Error for ConfigError {}
 
 /// All that was found to be wrong with one text.
 #[derive(Debug)]
-pub(super) struct Problems<'t> {
+pub(crate) struct Problems<'t> {
     text: &'t str,
     found: Vec<ConfigError>,
 }
 
 impl<'t> Problems<'t> {
-    pub(super) const fn of(text: &'t str) -> Self {
+    pub(crate) const fn of(text: &'t str) -> Self {
         Self {
             text,
             found: Vec::new(),
@@ -46,7 +46,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Adds one, at these bytes of the text.
-    pub(super) fn add(&mut self, at: &Range<usize>, key: String, reason: impl Into<String>) {
+    pub(crate) fn add(&mut self, at: &Range<usize>, key: String, reason: impl Into<String>) {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         self.found.push(ConfigError {
@@ -58,7 +58,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Adds what made the text unreadable as TOML. The key is the one its line seems to set.
-    pub(super) fn add_syntax(&mut self, error: &toml::de::Error) {
+    pub(crate) fn add_syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().unwrap_or(0..0);
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -73,7 +73,7 @@ impl<'t> Problems<'t> {
     }
 
     /// All problems in the order of the text.
-    pub(super) fn into_found(self) -> Vec<ConfigError> {
+    pub(crate) fn into_found(self) -> Vec<ConfigError> {
         let mut found = self.found;
         found.sort_by_key(|error| (error.line, error.column));
         found

@@ -84,15 +84,15 @@ use crate::domain::certid::KeyIdentifier;
 use crate::domain::time::{DAY, MINUTE};
 
 mod band;
-mod ca;
+pub(crate) mod ca;
 mod capacity;
 mod digest;
-mod duration;
-mod error;
-mod hint;
-mod section;
+pub(crate) mod duration;
+pub(crate) mod error;
+pub(crate) mod hint;
+pub(crate) mod section;
 mod token;
-mod value;
+pub(crate) mod value;
 
 pub use error::ConfigError;
 pub use token::{name as token_name, scope as token_scope};

@@ -11,7 +11,7 @@ use super::value::kind;
 
 /// A table of the file, and which of its keys have been read.
 #[derive(Debug)]
-pub(super) struct Section<'t> {
+pub(crate) struct Section<'t> {
     table: &'t DeTable<'t>,
     /// Such as `ca[0].band[1]`.
     path: String,
@@ -22,7 +22,7 @@ pub(super) struct Section<'t> {
 }
 
 impl<'t> Section<'t> {
-    pub(super) fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
+    pub(crate) fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
         Self {
             table: document.get_ref(),
             path: String::new(),
@@ -33,7 +33,7 @@ impl<'t> Section<'t> {
     }
 
     /// The path of a key of this table, such as `ca[0].name`; of the table itself for `""`.
-    pub(super) fn path_of(&self, key: &str) -> String {
+    pub(crate) fn path_of(&self, key: &str) -> String {
         match (self.path.as_str(), key) {
             ("", key) => key.to_owned(),
             (path, "") => path.to_owned(),
@@ -42,12 +42,12 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the key is there. It counts as read.
-    pub(super) fn has(&mut self, key: &'static str) -> bool {
+    pub(crate) fn has(&mut self, key: &'static str) -> bool {
         self.find(key).is_some()
     }
 
     /// The key's value, where it is there and `read` takes it.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         key: &'static str,
         problems: &mut Problems<'_>,
@@ -64,7 +64,7 @@ impl<'t> Section<'t> {
     }
 
     /// As [`Section::read`], and that the key is missing is a problem.
-    pub(super) fn require<T>(
+    pub(crate) fn require<T>(
         &mut self,
         key: &'static str,
         problems: &mut Problems<'_>,
@@ -77,7 +77,7 @@ impl<'t> Section<'t> {
     }
 
     /// The items of an array of single values, those that `read` takes.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         key: &'static str,
         problems: &mut Problems<'_>,
@@ -95,11 +95,8 @@ impl<'t> Section<'t> {
     }
 
     /// The tables of an array of tables, `[[key]]` in the file.
-    pub(super) fn sections(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Self> {
-        let heading = match self.heading.as_str() {
-            "" => key.to_owned(),
-            outer => format!("{outer}.{key}"),
-        };
+    pub(crate) fn sections(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Self> {
+        let heading = self.heading_of(key);
         let written = format!("[[{heading}]]");
         let mut sections = Vec::new();
         for (number, item) in self.items(key, problems, &written).enumerate() {
@@ -121,8 +118,29 @@ impl<'t> Section<'t> {
         sections
     }
 
+    /// A table of this table, `[key]` in the file.
+    pub(crate) fn section(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+    ) -> Option<Self> {
+        let heading = self.heading_of(key);
+        let at = self.find(key)?.span();
+        let table = self.read(key, problems, |value| match value {
+            DeValue::Table(table) => Ok(table),
+            other => Err(format!("is {}: write [{heading}]", kind(other))),
+        })?;
+        Some(Self {
+            table,
+            path: self.path_of(key),
+            heading,
+            at,
+            asked: Vec::new(),
+        })
+    }
+
     /// Notes that something is wrong with a key of this table, or with the table for `""`.
-    pub(super) fn fault(&self, key: &str, problems: &mut Problems<'_>, reason: impl Into<String>) {
+    pub(crate) fn fault(&self, key: &str, problems: &mut Problems<'_>, reason: impl Into<String>) {
         let at = self
             .table
             .iter()
@@ -132,7 +150,7 @@ impl<'t> Section<'t> {
     }
 
     /// Notes the keys that nothing asked for.
-    pub(super) fn finish(self, problems: &mut Problems<'_>) {
+    pub(crate) fn finish(self, problems: &mut Problems<'_>) {
         for (name, _) in self.table {
             if !self.asked.iter().any(|asked| name.get_ref() == asked) {
                 let hint = did_you_mean(name.get_ref(), self.asked.iter().copied());
@@ -153,6 +171,13 @@ impl<'t> Section<'t> {
             .iter()
             .find(|(name, _)| name.get_ref() == key)
             .map(|(_, value)| value)
+    }
+
+    fn heading_of(&self, key: &str) -> String {
+        match self.heading.as_str() {
+            "" => key.to_owned(),
+            outer => format!("{outer}.{key}"),
+        }
     }
 
     /// The items of an array; a value that is no array is a problem.

@@ -10,7 +10,7 @@ use super::duration;
 use crate::domain::time::Timestamp;
 
 /// A text.
-pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
+pub(crate) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     match value {
         DeValue::String(text) => Ok(text),
         other => Err(format!("takes a text, not {}", kind(other))),
@@ -18,7 +18,7 @@ pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
 }
 
 /// `true` or `false`.
-pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+pub(crate) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     match value {
         DeValue::Boolean(value) => Ok(*value),
         other => Err(format!("takes true or false, not {}", kind(other))),
@@ -26,7 +26,7 @@ pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
 }
 
 /// A whole number.
-pub(super) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
+pub(crate) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
     match value {
         DeValue::Integer(number) => {
             whole(number).ok_or_else(|| format!("{number} is beyond 64 bits"))
@@ -36,7 +36,7 @@ pub(super) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
 }
 
 /// A number that is neither infinite nor none.
-pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
+pub(crate) fn number(value: &DeValue<'_>) -> Result<f64, String> {
     match value {
         DeValue::Integer(number) => decimal(&number.to_string()),
         DeValue::Float(number) => decimal(number.as_str()),
@@ -45,7 +45,7 @@ pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// A number written in decimal.
-pub(super) fn decimal(text: &str) -> Result<f64, String> {
+pub(crate) fn decimal(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()
         .filter(|number| number.is_finite())
@@ -53,7 +53,7 @@ pub(super) fn decimal(text: &str) -> Result<f64, String> {
 }
 
 /// A share: 0 to 1.
-pub(super) fn share(value: &DeValue<'_>) -> Result<f64, String> {
+pub(crate) fn share(value: &DeValue<'_>) -> Result<f64, String> {
     let share = number(value)?;
     if (0.0..=1.0).contains(&share) {
         Ok(share)
@@ -63,7 +63,7 @@ pub(super) fn share(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// A duration in seconds, within bounds.
-pub(super) fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Result<i64, String> {
+pub(crate) fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Result<i64, String> {
     let text = match value {
         DeValue::String(text) => text,
         other => {
@@ -90,7 +90,7 @@ pub(super) fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Resu
 }
 
 /// An instant: a TOML date and time with an offset, a text of RFC 3339, or Unix seconds.
-pub(super) fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
+pub(crate) fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
     match value {
         DeValue::Datetime(time) => time.to_string(),
         DeValue::Integer(number) => number.to_string(),
@@ -102,7 +102,7 @@ pub(super) fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
 }
 
 /// A SHA-256 as 64 hexadecimal digits.
-pub(super) fn sha256(text: &str) -> Result<[u8; 32], String> {
+pub(crate) fn sha256(text: &str) -> Result<[u8; 32], String> {
     let wrong = || "takes a SHA-256: 64 hexadecimal digits".to_owned();
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong());
@@ -199,7 +199,7 @@ pub fn database_url(text: &str) -> Result<String, String> {
 }
 
 /// What a value is, for messages.
-pub(super) const fn kind(value: &DeValue<'_>) -> &'static str {
+pub(crate) const fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::Array(_) => "an array",
         DeValue::Boolean(_) => "true or false",

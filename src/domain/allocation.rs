@@ -4,11 +4,13 @@
 //! minute or until it has placed a twentieth of a slot's level, and stored under a number, so that
 //! a window can be derived again exactly.
 
-use super::band::{Arrival, SlotRange, own_rule_seconds, usual_slots};
+use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, SlotRange, own_rule_seconds, usual_slots};
 use super::ca::CaPolicy;
 use super::capacity::SlotCapacity;
 use super::ledger::{Ledger, View};
-use super::level::{all_open, level, open_range, open_slots, room, scaled, shares, slot_span, sum};
+use super::level::{
+    all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
+};
 use super::number::{real, real_len, signed, whole};
 use super::profile::Profile;
 use super::table::{ALGORITHM, Reason, SlotRow, Table};
@@ -30,7 +32,7 @@ const LATE_QUOTA: f64 = 0.01;
 const LEAST_QUOTA: f64 = 32.0;
 
 /// A band widens while its level stands above the last cycle's mean load by more than this.
-const WIDEN_ABOVE: f64 = 1.02;
+const WIDEN_ABOVE: f64 = 1.005;
 
 /// A weight's parts: a table's weights sum to about this.
 const PARTS: f64 = 4_294_967_296.0;
@@ -118,7 +120,18 @@ impl Arrivals {
             ledger.issued(span) * real(slot_seconds) / real(seconds)
         };
         let observed = profile.mean_per_hour() * real(slot_seconds) / real(HOUR);
-        let mean = per_slot(known).max(observed);
+        // What is observed and not registered, by the days of which the profile tells the volume:
+        // a longer time's mean against theirs would take a swell for a difference.
+        let lately = per_slot(
+            (now - Profile::volume_from(now))
+                .min(known)
+                .max(slot_seconds),
+        );
+        let mean = if lately > 0.0 {
+            per_slot(known) * (observed / lately).max(1.0)
+        } else {
+            observed
+        };
         let follow = ledger.mean_follow(policy.follow_prior);
         Self {
             follow,
@@ -171,7 +184,7 @@ impl Draft {
             .collect();
         let promised: Vec<f64> = spans
             .iter()
-            .map(|span| forecast.ledger.promised(*span, view.prior))
+            .map(|span| forecast.ledger.promised(*span))
             .collect();
         let level = level(
             &unsteered,
@@ -219,8 +232,12 @@ impl Draft {
             Arrival::Fresh => {
                 let filled = sum(&base, &self.steady);
                 let ahead = self.excess * (slots / 4.0).max(1.0);
-                let to = level(&filled, &self.capacity, ahead).min(self.level);
-                scaled(&room(&filled, &self.capacity, to), self.excess)
+                // Below the level where that holds it; never all of it in the one slot that has
+                // a little room left.
+                let least = level(&filled, &self.capacity, self.excess);
+                let to = level(&filled, &self.capacity, ahead).min(self.level.max(least));
+                let given = given(&filled, &self.capacity, to, spill(self.range.slot_seconds));
+                scaled(&given, self.excess)
             }
             Arrival::Late => {
                 let batch = (quota * arrivals.follow).max(1e-9);
@@ -289,7 +306,7 @@ fn steady(
     // Slots that only the widening brought have left the bands of whoever comes next.
     let usual = usual_slots(forecast.policy, forecast.life_seconds, range.slot_seconds);
     let own = (range.end - usual).max(range.first);
-    room(base, capacity, level)
+    given(base, capacity, level, spill(range.slot_seconds))
         .iter()
         .enumerate()
         .map(|(n, room)| {
@@ -297,6 +314,13 @@ fn steady(
             room / real(left)
         })
         .collect()
+}
+
+/// The share of a slot's windows that lies in the next slot: starts are uniform over the slot, so
+/// half a window's length of them runs over.
+fn spill(slot_seconds: i64) -> f64 {
+    let window = (slot_seconds / 4).max(SHORTEST_WINDOW_SECONDS);
+    (real(window) / real(2 * slot_seconds)).min(0.5)
 }
 
 fn thousandths(x: f64) -> f64 {

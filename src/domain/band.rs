@@ -89,6 +89,16 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// How the certificate came to its band.
+    #[must_use]
+    pub const fn arrival(self) -> Arrival {
+        match self {
+            Self::Slots(arrival, _) | Self::Starts { arrival, .. } => arrival,
+        }
+    }
+}
+
 impl SlotRange {
     /// How many slots there are.
     #[must_use]
@@ -123,6 +133,13 @@ pub fn retry_after_base(policy: &CaPolicy, life_seconds: i64) -> i64 {
         .retry_after_seconds
         .min(life_seconds / 24)
         .clamp(MINUTE, DAY)
+}
+
+/// The earliest start of a window given at `now` that every client sees before it opens: all of
+/// them have polled by then.
+#[must_use]
+pub fn earliest_seen(policy: &CaPolicy, life_seconds: i64, now: Timestamp) -> Timestamp {
+    now + whole((real(retry_after_base(policy, life_seconds)) * POLL_MARGIN).ceil())
 }
 
 /// Seconds from `notBefore` at which a client that nobody steers renews: 2/3 of the life, or half
@@ -160,8 +177,7 @@ pub fn place(
     if life < SHORTEST_LIFE_SECONDS {
         return Err(BandError::TooShort(life));
     }
-    // Every client has polled by then, so it is the earliest start that all of them will see.
-    let earliest = now + whole((real(retry_after_base(policy, life)) * POLL_MARGIN).ceil());
+    let earliest = earliest_seen(policy, life, now);
     if life < SLOTLESS_LIFE_SECONDS {
         return Ok(without_slots(validity, now));
     }

@@ -25,6 +25,8 @@ pub struct Books {
     tables: HashMap<Key, Active>,
     /// Slots of all tables.
     slots_held: usize,
+    /// f of whoever is issued now and φ, and when they were measured.
+    follows: Option<(Timestamp, Follows)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -43,6 +45,23 @@ struct Active {
     durable: bool,
 }
 
+/// f at registration.
+#[derive(Clone, Copy, Debug)]
+struct Follows {
+    fresh: f64,
+    late: f64,
+}
+
+impl Follows {
+    const fn of(self, arrival: Arrival) -> Option<f64> {
+        match arrival {
+            Arrival::Fresh => Some(self.fresh),
+            Arrival::Late => Some(self.late),
+            Arrival::Past => None,
+        }
+    }
+}
+
 /// A window and where it comes from.
 #[derive(Clone, Debug)]
 pub struct Drawn {
@@ -54,6 +73,38 @@ pub struct Drawn {
     pub table: Option<StoredTable>,
     /// What decided the table's probabilities; `None` where there is no table.
     pub reason: Option<Reason>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+}
+
+/// What windows are drawn from, and the chance that they are followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Dealt<'a> {
+    /// What they are drawn from.
+    pub from: DealtFrom<'a>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+}
+
+/// What windows are drawn from.
+#[derive(Clone, Copy, Debug)]
+pub enum DealtFrom<'a> {
+    /// Uniform over the starts in a span.
+    Starts {
+        /// The possible starts.
+        starts: Span,
+        /// How long the windows are.
+        window_seconds: i64,
+    },
+    /// A table.
+    Table {
+        /// The table.
+        table: &'a Table,
+        /// As the store keeps it.
+        stored: &'a StoredTable,
+        /// Whether the store has it.
+        durable: bool,
+    },
 }
 
 /// What a draw works from.
@@ -100,7 +151,45 @@ impl Books {
         issued_at: Timestamp,
         hash: u128,
     ) -> Result<Drawn, BandError> {
-        match place(draw.policy, validity, issued_at, draw.now)? {
+        let Dealt { from, follows } = self.deal(draw, validity, issued_at)?;
+        Ok(match from {
+            DealtFrom::Table {
+                table,
+                stored,
+                durable,
+            } => Drawn {
+                window: table.window(hash, validity.not_after),
+                basis: Basis::Table(stored.number),
+                table: (!durable).then(|| stored.clone()),
+                reason: Some(table.reason),
+                follows,
+            },
+            DealtFrom::Starts {
+                starts,
+                window_seconds,
+            } => Drawn {
+                window: in_span(hash, starts, window_seconds, validity.not_after),
+                basis: Basis::Span(starts),
+                table: None,
+                reason: None,
+                follows,
+            },
+        })
+    }
+
+    /// What windows of such certificates are drawn from now, for `draw.certificates` of them.
+    ///
+    /// # Errors
+    /// [`BandError`] where the life leaves no room for a window.
+    pub fn deal(
+        &mut self,
+        draw: Draw<'_>,
+        validity: Validity,
+        issued_at: Timestamp,
+    ) -> Result<Dealt<'_>, BandError> {
+        let place = place(draw.policy, validity, issued_at, draw.now)?;
+        let follows = self.follows(draw).of(place.arrival());
+        let from = match place {
             Place::Slots(arrival, range) => {
                 let key = Key {
                     arrival,
@@ -109,24 +198,38 @@ impl Books {
                 };
                 let active = self.table(key, draw, validity);
                 active.left = active.left.saturating_sub(draw.certificates);
-                Ok(Drawn {
-                    window: active.table.window(hash, validity.not_after),
-                    basis: Basis::Table(active.stored.number),
-                    table: (!active.durable).then(|| active.stored.clone()),
-                    reason: Some(active.table.reason),
-                })
+                DealtFrom::Table {
+                    table: &active.table,
+                    stored: &active.stored,
+                    durable: active.durable,
+                }
             }
             Place::Starts {
                 starts,
                 window_seconds,
                 ..
-            } => Ok(Drawn {
-                window: in_span(hash, starts, window_seconds, validity.not_after),
-                basis: Basis::Span(starts),
-                table: None,
-                reason: None,
-            }),
+            } => DealtFrom::Starts {
+                starts,
+                window_seconds,
+            },
+        };
+        Ok(Dealt { from, follows })
+    }
+
+    /// f, measured anew as often as tables are made.
+    fn follows(&mut self, draw: Draw<'_>) -> Follows {
+        if let Some((at, follows)) = self.follows
+            && (0..TABLE_LIFE_SECONDS).contains(&(draw.now - at))
+        {
+            return follows;
         }
+        let prior = draw.policy.follow_prior;
+        let follows = Follows {
+            fresh: self.ledger.first_follows(draw.now, prior),
+            late: self.ledger.measured_follow(draw.now, prior),
+        };
+        self.follows = Some((draw.now, follows));
+        follows
     }
 
     /// The table for a key: the one in use, or a new one where that is old or used up.

@@ -3,8 +3,13 @@
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
 
-use super::time::{Span, Timestamp};
+use super::time::{DAY, Span, Timestamp};
+
+/// A recurring rule holds for a month at most: to list its spans, matches as far back as it is long
+/// are walked, and a pattern can match every minute (31 · 1,440 = 44,640 of them).
+pub const MOST_RECURRING_SECONDS: i64 = 31 * DAY;
 
 /// One rule of a CA's capacity.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +68,45 @@ impl CapacityRule {
     }
 }
 
+/// A pattern of minute, hour, day of month, month, day of week, that matches at some time in `zone`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn cron_pattern(text: &str, zone: Tz) -> Result<Cron, String> {
+    let cron = CronParser::builder()
+        .seconds(Seconds::Disallowed)
+        .year(Year::Disallowed)
+        .build()
+        .parse(text)
+        .map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.trim_end_matches('.');
+            format!("{text:?} is no cron pattern of five fields, such as \"50 0 * * *\": {reason}")
+        })?;
+    let start = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
+    if cron.find_next_occurrence(&start, true).is_err() {
+        return Err(format!("{text:?} matches at no time"));
+    }
+    Ok(cron)
+}
+
+/// Seconds between two matches, where two more begin before the first is over: `* 3 * * *` for an
+/// hour is sixty overlapping hours, and was meant to be one. One more is no mistake: a day of 23
+/// hours ends before 24 have passed.
+#[must_use]
+pub fn overlapping(cron: &Cron, zone: Tz, duration_seconds: i64) -> Option<i64> {
+    let epoch = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
+    let starts: Vec<i64> = cron
+        .iter_after(epoch)
+        .take(3)
+        .map(|start| start.timestamp())
+        .collect();
+    let [first, second, third] = starts[..] else {
+        return None;
+    };
+    (third - first < duration_seconds).then_some(second - first)
+}
+
 fn recurrences(cron: &Cron, zone: Tz, duration_seconds: i64, range: Span) -> Vec<Span> {
     let Some(first) = DateTime::<Utc>::from_timestamp((range.from - duration_seconds).unix(), 0)
     else {
@@ -87,11 +131,18 @@ fn recurrences(cron: &Cron, zone: Tz, duration_seconds: i64, range: Span) -> Vec
 /// The closed spans (share 0) of all rules that touch `range`, merged, in order.
 #[must_use]
 pub fn closed_within(rules: &[CapacityRule], range: Span) -> Vec<Span> {
-    let mut spans: Vec<Span> = rules
+    let spans = rules
         .iter()
         .filter(|rule| rule.share <= 0.0)
         .flat_map(|rule| rule.spans_within(range))
         .collect();
+    merged(spans)
+}
+
+/// The same instants in spans that do not touch, in order.
+#[must_use]
+pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.seconds() > 0);
     spans.sort_by_key(|span| span.from);
     let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
     for span in spans {

@@ -6,8 +6,19 @@ use std::collections::BTreeMap;
 use super::band::own_rule_seconds;
 use super::number::{real, whole};
 use super::profile::Profile;
-use super::time::{DAY, HOUR, Span, Timestamp, WEEK};
+use super::returns::Returns;
+use super::time::{HOUR, Span, Timestamp, WEEK};
 use super::timeline::Timeline;
+
+mod crowd;
+mod returns;
+
+/// The share of polled certificates that keep their windows, until it is measured.
+pub const POLLED_FOLLOWS: f64 = 0.98;
+/// The share of certificates never polled that renew in their windows all the same.
+pub const SILENT_FOLLOWS: f64 = 0.005;
+/// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
+pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
 
 /// What is known of whether a certificate follows its window. Evidence moves it, and with it the
 /// forecast, never a window.
@@ -15,20 +26,26 @@ use super::timeline::Timeline;
 pub enum Follow {
     /// Registered after its band, most likely replaced already: counts for nothing until polled.
     Past,
-    /// Polled since it was registered: it follows with [`POLLED_FOLLOWS`].
+    /// Polled since it was registered.
     Polled,
-    /// Not polled for [`SILENT_AFTER_SECONDS`]: it follows with [`SILENT_FOLLOWS`].
+    /// Not polled for [`SILENT_AFTER_SECONDS`].
     Silent,
-    /// No evidence yet: it follows with the CA's prior.
+    /// No evidence yet.
     Unknown,
 }
 
-/// The share of polled certificates that keep their windows, until it is measured.
-pub const POLLED_FOLLOWS: f64 = 0.9;
-/// The share of certificates never polled that renew in their windows all the same.
-pub const SILENT_FOLLOWS: f64 = 0.02;
-/// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
-pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
+impl Follow {
+    /// f, for a certificate that had the chance `first` at registration.
+    #[must_use]
+    pub const fn chance(self, first: Option<f64>) -> Option<f64> {
+        match self {
+            Self::Past => None,
+            Self::Polled => Some(POLLED_FOLLOWS),
+            Self::Silent => Some(SILENT_FOLLOWS),
+            Self::Unknown => first,
+        }
+    }
+}
 
 /// What the ledger holds of one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,41 +56,94 @@ pub struct Booking {
     pub issued_at: Timestamp,
     /// Its life in seconds.
     pub life_seconds: i64,
-    /// What is known of its client.
-    pub follow: Follow,
+    /// f: the chance that it follows its window, by what is known now. `None`: registered after
+    /// its band, most likely replaced already; it counts for nothing until it is polled.
+    pub follows: Option<f64>,
+}
+
+/// What the ledger holds of certificates issued together, of which the same is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Cohort<'a> {
+    /// Their windows.
+    pub windows: Windows<'a>,
+    /// When they were issued.
+    pub issued_at: Timestamp,
+    /// Their life in seconds.
+    pub life_seconds: i64,
+    /// f, as in a [`Booking`].
+    pub follows: Option<f64>,
+    /// How many they are.
+    pub certificates: f64,
+}
+
+/// Where the windows of a cohort lie.
+#[derive(Clone, Copy, Debug)]
+pub enum Windows<'a> {
+    /// All here.
+    One(Span),
+    /// The share that lies in the grain from each instant on; the shares sum to 1.
+    Shares(&'a [(Timestamp, f64)]),
+}
+
+impl Windows<'_> {
+    fn enter(self, line: &mut Timeline, amount: f64) {
+        match self {
+            Self::One(window) => line.spread(window, amount),
+            Self::Shares(shares) => {
+                for (at, share) in shares {
+                    line.add(*at, amount * share);
+                }
+            }
+        }
+    }
+}
+
+impl Cohort<'_> {
+    fn one(booking: &Booking) -> Self {
+        Self {
+            windows: Windows::One(booking.window),
+            issued_at: booking.issued_at,
+            life_seconds: booking.life_seconds,
+            follows: booking.follows,
+            certificates: 1.0,
+        }
+    }
 }
 
 /// One CA's ledger: sums over its live certificates, never a list of them.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// By [`Follow::index`]: where the windows lie.
-    promised: [Timeline; 3],
-    /// By [`Follow::index`]: when the same certificates return if they do not follow (K).
-    returning: [Timeline; 3],
-    /// By [`Follow::index`]: how many.
-    counts: [f64; 3],
-    /// By life class: when they were issued, live or replaced.
-    issued: BTreeMap<i64, Issuance>,
+    /// When those come back that nobody steers.
+    pub returns: Returns,
+    /// Σ f · window.
+    promised: Timeline,
+    /// The same, with those that are retired.
+    promised_ever: Timeline,
+    /// Σ window.
+    windows: Timeline,
+    /// By life class.
+    lives: BTreeMap<i64, Life>,
+    /// How many count, and the sum of their f.
+    live: f64,
+    following: f64,
 }
 
-/// What was issued of one life class.
+/// What was issued of one life class, by the instant of issuance.
 #[derive(Clone, Debug, Default)]
-struct Issuance {
-    line: Timeline,
+struct Life {
+    /// All.
+    issued: Timeline,
+    /// Those that count in the forecast.
+    live: Timeline,
+    /// Σ (1 − f) over those.
+    unsteered: Timeline,
+    /// The same, with those that are retired.
+    unsteered_ever: Timeline,
+    /// Σ (1 − f) f over those: of the ones that do not follow this time, who will the next.
+    wavering: Timeline,
     /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
     count: f64,
     lives_seconds: f64,
-}
-
-impl Follow {
-    const fn index(self) -> Option<usize> {
-        match self {
-            Self::Past => None,
-            Self::Polled => Some(0),
-            Self::Silent => Some(1),
-            Self::Unknown => Some(2),
-        }
-    }
 }
 
 /// The class of lives within about five per cent of each other: they share bands and tables.
@@ -83,9 +153,9 @@ pub fn life_class(life_seconds: i64) -> i64 {
     whole((real(life_seconds.max(1)).ln() / 1.05_f64.ln()).round())
 }
 
-impl Issuance {
-    fn add(&mut self, at: Timestamp, life_seconds: i64, sign: f64) {
-        self.line.add(at, sign);
+impl Life {
+    fn issue(&mut self, at: Timestamp, life_seconds: i64, sign: f64) {
+        self.issued.add(at, sign);
         self.count += sign;
         self.lives_seconds += sign * real(life_seconds);
     }
@@ -100,105 +170,145 @@ impl Issuance {
 impl Ledger {
     /// Books a certificate.
     pub fn book(&mut self, booking: &Booking) {
-        self.book_cohort(booking, 1.0);
+        self.book_cohort(&Cohort::one(booking));
     }
 
-    /// Books so many certificates at once that share all that a booking tells.
-    pub fn book_cohort(&mut self, booking: &Booking, certificates: f64) {
-        self.enter(booking, certificates);
-        self.issuance(booking, certificates);
+    /// Books certificates that share all that is known of them.
+    pub fn book_cohort(&mut self, cohort: &Cohort<'_>) {
+        self.enter(cohort, 1.0);
+        self.issue(cohort, 1.0);
     }
 
     /// Takes a certificate out as if it had never been.
     pub fn unbook(&mut self, booking: &Booking) {
-        self.enter(booking, -1.0);
-        self.issuance(booking, -1.0);
+        let cohort = Cohort::one(booking);
+        self.enter(&cohort, -1.0);
+        self.issue(&cohort, -1.0);
     }
 
     /// Takes a certificate out that was replaced or has expired: it will not return, but it was
     /// issued.
     pub fn retire(&mut self, booking: &Booking) {
-        self.enter(booking, -1.0);
+        self.enter(&Cohort::one(booking), -1.0);
     }
 
     /// Puts a retired certificate back.
     pub fn reinstate(&mut self, booking: &Booking) {
-        self.enter(booking, 1.0);
+        self.enter(&Cohort::one(booking), 1.0);
     }
 
-    fn enter(&mut self, booking: &Booking, certificates: f64) {
-        let Some(index) = booking.follow.index() else {
-            return;
-        };
-        self.counts[index] += certificates;
-        self.promised[index].spread(booking.window, certificates);
-        for (at, share) in unsteered_returns(booking.issued_at, booking.life_seconds) {
-            self.returning[index].add(at, certificates * share);
+    /// Changes what is known of a certificate that is booked.
+    pub fn learn(&mut self, before: &Booking, after: &Booking) {
+        self.learn_cohort(&Cohort::one(before), &Cohort::one(after));
+    }
+
+    /// Changes what is known of a cohort that is booked.
+    pub fn learn_cohort(&mut self, before: &Cohort<'_>, after: &Cohort<'_>) {
+        for (cohort, sign) in [(before, -1.0), (after, 1.0)] {
+            self.enter(cohort, sign);
+            self.remember(cohort, sign);
         }
     }
 
-    fn issuance(&mut self, booking: &Booking, certificates: f64) {
-        self.issued
-            .entry(life_class(booking.life_seconds))
+    fn enter(&mut self, cohort: &Cohort<'_>, sign: f64) {
+        let Some(follows) = cohort.follows else {
+            return;
+        };
+        let amount = sign * cohort.certificates;
+        self.live += amount;
+        self.following += amount * follows;
+        cohort.windows.enter(&mut self.windows, amount);
+        cohort.windows.enter(&mut self.promised, amount * follows);
+        let life = self.life(cohort);
+        life.live.add(cohort.issued_at, amount);
+        life.unsteered
+            .add(cohort.issued_at, amount * (1.0 - follows));
+        life.wavering
+            .add(cohort.issued_at, amount * (1.0 - follows) * follows);
+    }
+
+    fn issue(&mut self, cohort: &Cohort<'_>, sign: f64) {
+        self.remember(cohort, sign);
+        self.life(cohort).issue(
+            cohort.issued_at,
+            cohort.life_seconds,
+            sign * cohort.certificates,
+        );
+    }
+
+    fn life(&mut self, cohort: &Cohort<'_>) -> &mut Life {
+        self.lives
+            .entry(life_class(cohort.life_seconds))
             .or_default()
-            .add(booking.issued_at, booking.life_seconds, certificates);
     }
 
     /// Forgets what was issued and promised before `before`.
     pub fn trim(&mut self, before: Timestamp) {
-        for line in self
-            .promised
-            .iter_mut()
-            .chain(&mut self.returning)
-            .chain(self.issued.values_mut().map(|issued| &mut issued.line))
-        {
+        for line in [
+            &mut self.promised,
+            &mut self.promised_ever,
+            &mut self.windows,
+        ] {
             line.trim(before);
+        }
+        for life in self.lives.values_mut() {
+            for line in [
+                &mut life.issued,
+                &mut life.live,
+                &mut life.unsteered,
+                &mut life.unsteered_ever,
+                &mut life.wavering,
+            ] {
+                line.trim(before);
+            }
         }
     }
 
-    /// The share of live certificates taken to follow, weighed by how many there are of each kind;
-    /// the prior where there are none.
+    /// The share of live certificates taken to follow; the prior where there are none.
     #[must_use]
     pub fn mean_follow(&self, prior: f64) -> f64 {
-        let live: f64 = self.counts.iter().sum();
-        if live < 0.5 {
+        if self.live < 0.5 {
             return prior;
         }
-        weigh(prior, |index| self.counts[index]) / live
+        (self.following / self.live).clamp(0.0, 1.0)
     }
 
     /// G: the load that the windows given bring in a span, in certificates.
     #[must_use]
-    pub fn promised(&self, span: Span, prior: f64) -> f64 {
-        weigh(prior, |index| self.promised[index].sum(span)).max(0.0)
+    pub fn promised(&self, span: Span) -> f64 {
+        self.promised.sum(span).max(0.0)
+    }
+
+    /// What returns in a span of what one line of each life holds.
+    fn returning(&self, span: Span, line: impl Fn(&Life) -> &Timeline) -> f64 {
+        self.of_lives(|life| {
+            let lags = self.returns.lags(life.life_seconds());
+            lags.map(|(lag, share)| share * line(life).sum(span.earlier(lag)))
+                .sum()
+        })
+        .max(0.0)
+    }
+
+    fn of_lives(&self, amount: impl Fn(&Life) -> f64) -> f64 {
+        self.lives.values().map(amount).sum()
     }
 
     /// The windows that lie in a span, whoever follows them, in certificates.
     #[must_use]
     pub fn windows(&self, span: Span) -> f64 {
-        self.promised.iter().map(|line| line.sum(span)).sum()
+        self.windows.sum(span)
     }
 
     /// Certificates issued in a span.
     #[must_use]
     pub fn issued(&self, span: Span) -> f64 {
-        self.issued
-            .values()
-            .map(|issued| issued.line.sum(span))
-            .sum()
-    }
-
-    /// The mean life in seconds of each life class, and when its certificates were issued.
-    pub fn classes(&self) -> impl Iterator<Item = (i64, &Timeline)> {
-        self.issued
-            .values()
-            .map(|issued| (issued.life_seconds(), &issued.line))
+        self.of_lives(|life| life.issued.sum(span))
     }
 
     /// The day on which the oldest issuance known lies.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
-        let lines = self.issued.values().map(|issued| &issued.line);
+        let lines = self.lives.values().map(|life| &life.issued);
         lines.filter_map(Timeline::begins).min()
     }
 
@@ -206,13 +316,7 @@ impl Ledger {
     /// by themselves, and by the profile where the registry is blind.
     #[must_use]
     pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        let known = (0..3)
-            .map(|index| {
-                let follows = [POLLED_FOLLOWS, SILENT_FOLLOWS, view.prior][index];
-                (1.0 - follows) * self.returning[index].sum(slot)
-            })
-            .sum::<f64>()
-            .max(0.0);
+        let known = self.returning(slot, |life| &life.unsteered);
         known + self.blind(slot, known, view)
     }
 
@@ -225,21 +329,22 @@ impl Ledger {
         // Lives so short that their next generation comes first: who will return in this slot has
         // not been issued yet.
         let unborn: f64 = self
-            .issued
+            .lives
             .values()
-            .filter(|issued| slot.from - own_rule_seconds(issued.life_seconds()) > view.now)
-            .map(|issued| issued.line.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
+            .filter(|life| slot.from - own_rule_seconds(life.life_seconds()) > view.now)
+            .map(|life| life.issued.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
             .sum();
         let origin = slot.from - own_rule_seconds(view.life_seconds);
         let unregistered = match self.begins() {
             // Issued when the registry was there: what it does not hold, nobody steers.
             Some(begins) if origin >= begins => {
-                let around = Span {
-                    from: (origin - WEEK / 2).max(begins),
-                    to: (origin + WEEK / 2).min(view.now),
+                // By the days of which the profile tells the volume.
+                let lately = Span {
+                    from: Profile::volume_from(view.now).max(begins),
+                    to: view.now,
                 };
                 let registered =
-                    self.issued(around) / real(around.seconds().max(1)) * real(slot.seconds());
+                    self.issued(lately) / real(lately.seconds().max(1)) * real(slot.seconds());
                 let rest = mean - registered;
                 // A week's mean says no more than that: below a twentieth it is noise.
                 if rest > 0.05 * mean { rest } else { 0.0 }
@@ -249,11 +354,6 @@ impl Ledger {
         };
         coefficient * (unregistered + (1.0 - follows) * unborn)
     }
-}
-
-/// An amount of each kind, each as far as it follows.
-fn weigh(prior: f64, amount: impl Fn(usize) -> f64) -> f64 {
-    amount(0) * POLLED_FOLLOWS + amount(1) * SILENT_FOLLOWS + amount(2) * prior
 }
 
 /// From where the ledger is looked at.
@@ -276,12 +376,4 @@ impl View<'_> {
             to: self.now,
         }
     }
-}
-
-/// K, until it is learned: half of those that do not follow return by their own rule, half one day
-/// later, or halfway to the end of a life that is too short for that.
-fn unsteered_returns(issued_at: Timestamp, life_seconds: i64) -> [(Timestamp, f64); 2] {
-    let own = own_rule_seconds(life_seconds);
-    let later = DAY.min((life_seconds - own) / 2);
-    [(issued_at + own, 0.5), (issued_at + own + later, 0.5)]
 }

@@ -20,6 +20,19 @@ pub(super) fn room(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f
         .collect()
 }
 
+/// What each slot is to be given until it stands at `level`, where the share `spill` of what a slot
+/// is given falls into the next: windows run over.
+pub(super) fn given(base: &[f64], capacity: &[SlotCapacity], level: f64, spill: f64) -> Vec<f64> {
+    let mut before = 0.0;
+    room(base, capacity, level)
+        .into_iter()
+        .map(|room| {
+            before = ((room - spill * before) / (1.0 - spill)).max(0.0);
+            before
+        })
+        .collect()
+}
+
 /// The level at which `amount` more fills the slots, each up to its capacity; where ceilings leave
 /// less room than that, the lowest at which all stand at their ceilings.
 pub(super) fn level(base: &[f64], capacity: &[SlotCapacity], amount: f64) -> f64 {

@@ -18,8 +18,8 @@ mod learn;
 mod moved;
 mod nonnegative;
 mod robust;
-mod seen;
 
+pub(super) use design::history_hours;
 pub use history::{ClassHistory, History};
 
 /// A class keeps this many lags at most: half of what clients do at all (own rule, a day later,

@@ -79,6 +79,9 @@ pub struct SlotRow {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
+    /// An incident: U is all load that is expected beside the windows that it moves, e is what they
+    /// add to it, and the level is the highest that both come to.
+    Incident,
     /// The forecast, filled to a level.
     Level,
     /// No slot had room below the level: by capacity alone.

@@ -168,6 +168,15 @@ impl Span {
         self.from <= at && at < self.to
     }
 
+    /// The same span so many seconds before.
+    #[must_use]
+    pub fn earlier(self, seconds: i64) -> Self {
+        Self {
+            from: self.from - seconds,
+            to: self.to - seconds,
+        }
+    }
+
     /// Seconds that both spans hold.
     #[must_use]
     pub fn overlap_seconds(self, other: Self) -> i64 {

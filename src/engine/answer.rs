@@ -10,7 +10,7 @@ use crate::domain::band::retry_after_base;
 use crate::domain::certid::CertId;
 use crate::domain::hash::{Purpose, lower_unit, upper_unit};
 use crate::domain::polling::{Ahead, retry_after_seconds};
-use crate::domain::time::{DAY, MINUTE, Span};
+use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 use crate::store::Sharing;
 
 /// A certificate's answer to a `renewalInfo` request.
@@ -57,7 +57,7 @@ impl Engine {
         }
         let world = self.world();
         self.look_up(&world, id).await?;
-        match find(&world, id) {
+        match find(&world, id, self.now()) {
             Some(found) => Ok(self.answer(&world, id, found)),
             None => Err(miss(&world, id)),
         }
@@ -66,7 +66,7 @@ impl Engine {
     /// The answer, where the certificate is in memory.
     fn remembered(&self, id: &CertId) -> Option<RenewalInfo> {
         let world = self.world.load();
-        find(&world, id).map(|found| self.answer(&world, id, found))
+        find(&world, id, self.now()).map(|found| self.answer(&world, id, found))
     }
 
     /// Asks the store, where the index may not know yet what others registered.
@@ -90,7 +90,6 @@ impl Engine {
                 Err(LookUp::Busy) => return Err(Miss::Busy),
                 Err(LookUp::Found(certificate)) => {
                     world.put(&certificate, Told::Read);
-                    find(world, id);
                     return Ok(());
                 }
             }
@@ -142,7 +141,8 @@ impl Engine {
     }
 }
 
-fn find(world: &World, id: &CertId) -> Option<Found> {
+fn find(world: &World, id: &CertId, now: Timestamp) -> Option<Found> {
+    let base_of = |entry: &Entry| world.base_seconds(entry);
     let read = |entry: &Entry| Found {
         ca: entry.ca,
         window: entry.window,
@@ -150,10 +150,11 @@ fn find(world: &World, id: &CertId) -> Option<Found> {
     };
     world
         .index
-        .poll(world.index.fingerprint(id), read)
+        .poll(world.index.fingerprint(id), now, base_of, read)
         .or_else(|| {
             let restored = id.with_sign_octet()?;
-            world.index.poll(world.index.fingerprint(&restored), read)
+            let restored = world.index.fingerprint(&restored);
+            world.index.poll(restored, now, base_of, read)
         })
 }
 

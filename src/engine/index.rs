@@ -3,13 +3,15 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Validity};
+use crate::domain::following::{Evidence, Fate, evidence};
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Follow, SILENT_AFTER_SECONDS};
+use crate::domain::ledger::{Booking, Follow};
+use crate::domain::rhythm::{Meaning, Polls};
 use crate::domain::time::{Span, Timestamp};
 
 /// Shards: 64 writers' locks make two cores' collisions rare; a shard of 10 million certificates
@@ -20,6 +22,13 @@ const SHARDS: usize = 64;
 /// 10^18 / 2^129, which is 10^-21.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Fingerprint(u128);
+
+impl Fingerprint {
+    /// As the store keeps it.
+    pub(super) const fn number(self) -> u128 {
+        self.0
+    }
+}
 
 /// One certificate.
 #[derive(Debug)]
@@ -32,10 +41,25 @@ pub(crate) struct Entry {
     pub(crate) hour_known: bool,
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
-    /// How it is booked in the ledger.
+    /// f at registration.
+    pub(crate) follows: Option<f64>,
+    /// What polls have shown.
     pub(crate) follow: Follow,
-    /// Whether it was asked for since it was registered.
-    polled: AtomicBool,
+    /// As what it came here.
+    pub(super) came: Came,
+    /// What its polls have shown: [`Polls`], packed.
+    polls: AtomicU64,
+    /// What the store was told of them.
+    pub(super) noted: Meaning,
+}
+
+/// As what a certificate came here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Came {
+    /// Not replaced: if it is now, then since a moment ago.
+    Live,
+    /// Replaced, nobody here knows when.
+    Replaced,
 }
 
 /// Which of two entries stays.
@@ -60,7 +84,11 @@ pub(crate) struct Index {
 type Shard = HashMap<Fingerprint, Entry, BuildHasherDefault<AlreadyHashed>>;
 
 impl Entry {
-    pub(crate) fn new(ca: u16, certificate: &Certificate, follow: Follow) -> Self {
+    pub(crate) fn new(ca: u16, certificate: &Certificate) -> Self {
+        let follow = match certificate.follows {
+            None => Follow::Past,
+            Some(_) => Follow::Unknown,
+        };
         Self {
             ca,
             validity: certificate.validity,
@@ -70,8 +98,14 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
+            follows: certificate.follows,
             follow,
-            polled: AtomicBool::new(false),
+            came: match certificate.successor {
+                Some(_) => Came::Replaced,
+                None => Came::Live,
+            },
+            polls: AtomicU64::new(0),
+            noted: Meaning::default(),
         }
     }
 
@@ -80,20 +114,48 @@ impl Entry {
             window: self.window,
             issued_at: self.issued_at,
             life_seconds: self.validity.life_seconds(),
-            follow: self.follow,
+            follows: self.follow.chance(self.follows),
         }
     }
 
-    /// What the evidence says now, for one that this process has listened for since `since`.
-    fn evidence(&self, since: Timestamp, now: Timestamp) -> Follow {
-        if self.polled.load(Ordering::Relaxed) {
-            Follow::Polled
-        } else if self.follow == Follow::Unknown
-            && now - self.registered_at.max(since) > SILENT_AFTER_SECONDS
-        {
-            Follow::Silent
-        } else {
-            self.follow
+    /// What its polls have shown.
+    pub(crate) fn polls(&self) -> Polls {
+        Polls::from_packed(self.polls.load(Ordering::Relaxed))
+    }
+
+    /// Puts another record of polls in place of the one there is.
+    pub(super) fn set_polls(&self, polls: Polls) {
+        self.polls.store(polls.packed(), Ordering::Relaxed);
+    }
+
+    /// Takes a poll in.
+    fn see(&self, now: Timestamp, base_seconds: i64) {
+        let before = self.polls();
+        let after = before.seen(now, base_seconds);
+        // Of two polls at the same instant one may be lost: they tell the same. Where nothing is
+        // new nothing is written: a cache line that a flood dirties would cost more than the polls.
+        if after != before {
+            self.set_polls(after);
+        }
+    }
+
+    /// Takes in what others know of its polls.
+    pub(super) fn learn_polls(&mut self, told: Polls) {
+        self.set_polls(self.polls().merged(told));
+        self.noted = told.meaning();
+    }
+
+    /// Since when this process, which listens since `since`, has listened for its polls.
+    pub(super) fn heard_from(&self, since: Timestamp) -> Timestamp {
+        self.registered_at.max(since)
+    }
+
+    /// What the evidence says now, for a process that listens since `since`.
+    fn followed(&self, since: Timestamp, now: Timestamp) -> Follow {
+        match evidence(self.polls(), self.heard_from(since), now) {
+            Evidence::Polled => Follow::Polled,
+            Evidence::Silent if self.follow != Follow::Past => Follow::Silent,
+            Evidence::Silent | Evidence::Unknown => self.follow,
         }
     }
 }
@@ -110,6 +172,11 @@ impl Index {
 
     pub(crate) fn fingerprint(&self, id: &CertId) -> Fingerprint {
         Fingerprint(self.key.hash(Purpose::Fingerprint, id, 0))
+    }
+
+    /// The fingerprint that the store tells as a number.
+    pub(super) const fn told_fingerprint(number: u128) -> Fingerprint {
+        Fingerprint(number)
     }
 
     fn shard(&self, fingerprint: Fingerprint) -> &RwLock<Shard> {
@@ -131,19 +198,30 @@ impl Index {
         shard.get(&fingerprint).map(read)
     }
 
-    /// Reads an entry that a client asks for, and remembers that it did.
+    /// Reads an entry that a client asks for at `now`, and remembers that it did. `base_of` says
+    /// for how long such a client is sent away, in seconds.
     pub(crate) fn poll<R>(
         &self,
         fingerprint: Fingerprint,
+        now: Timestamp,
+        base_of: impl FnOnce(&Entry) -> i64,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
         self.get(fingerprint, |entry| {
-            // Written once: a cache line that every poll dirties would cost more than the poll.
-            if !entry.polled.load(Ordering::Relaxed) {
-                entry.polled.store(true, Ordering::Relaxed);
-            }
+            entry.see(now, base_of(entry));
             read(entry)
         })
+    }
+
+    /// Changes what is known of an entry's polls.
+    pub(super) fn teach(&self, fingerprint: Fingerprint, teach: impl FnOnce(&mut Entry)) {
+        let mut shard = self
+            .shard(fingerprint)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = shard.get_mut(&fingerprint) {
+            teach(entry);
+        }
     }
 
     /// Whether a sweep has dropped such an entry, or would have.
@@ -170,9 +248,15 @@ impl Index {
         }
         let is_new = old.is_none();
         if let Some(old) = old {
-            entry
-                .polled
-                .store(old.polled.load(Ordering::Relaxed), Ordering::Relaxed);
+            let polls = old.polls();
+            entry.set_polls(if old.window == entry.window {
+                polls
+            } else {
+                // Nothing has become of the new window yet.
+                polls.judged(Fate::NotYet)
+            });
+            entry.noted = old.noted;
+            entry.came = old.came;
         }
         shard.insert(fingerprint, entry);
         drop(shard);
@@ -187,15 +271,16 @@ impl Index {
         }
     }
 
-    /// Marks those as asked for that another index knows to have been.
+    /// Takes over what another index knows of polls.
     pub(crate) fn remember_polls(&self, other: &Self) {
         for (shard, other) in self.shards.iter().zip(&other.shards) {
-            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             let other = other.read().unwrap_or_else(PoisonError::into_inner);
-            for (fingerprint, entry) in &*shard {
-                let known = other.get(fingerprint);
-                if known.is_some_and(|known| known.polled.load(Ordering::Relaxed)) {
-                    entry.polled.store(true, Ordering::Relaxed);
+            for (fingerprint, entry) in &mut *shard {
+                if let Some(known) = other.get(fingerprint) {
+                    entry.set_polls(entry.polls().merged(known.polls()));
+                    entry.noted = known.noted;
+                    entry.came = known.came;
                 }
             }
         }
@@ -236,24 +321,27 @@ impl Index {
     }
 
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after
-    /// it has seen them, and moves the others to what the evidence says.
+    /// it has seen them, and moves the others to what the evidence says. `look` sees each of those
+    /// first.
     pub(crate) fn sweep(
         &self,
         since: Timestamp,
         now: Timestamp,
         over_before: Timestamp,
+        mut look: impl FnMut(Fingerprint, &mut Entry),
         mut tell: impl FnMut(&Entry, Option<Follow>),
     ) {
         self.over_before
             .fetch_max(over_before.unix(), Ordering::Relaxed);
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|_, entry| {
+            shard.retain(|fingerprint, entry| {
                 if entry.validity.not_after < over_before {
                     tell(entry, None);
                     return false;
                 }
-                let follow = entry.evidence(since, now);
+                look(*fingerprint, entry);
+                let follow = entry.followed(since, now);
                 if follow != entry.follow {
                     tell(entry, Some(follow));
                     entry.follow = follow;

@@ -25,6 +25,7 @@ mod error;
 mod explanation;
 mod index;
 mod lookups;
+mod polls;
 mod publisher;
 mod registration;
 mod returning;
@@ -40,6 +41,7 @@ pub use publisher::Readiness;
 use batches::Trust;
 use clock::Clock;
 use lookups::LookUps;
+use polls::Waiting;
 use world::{Applied, Told, World};
 
 /// A source's clock may run ahead of ours by this much before its observations are refused.
@@ -60,6 +62,8 @@ pub struct Engine {
     fed_at: AtomicI64,
     /// Polls have been listened for since then.
     started_at: Timestamp,
+    /// What they have shown, on its way to the store.
+    waiting: Waiting,
 }
 
 impl Engine {
@@ -86,6 +90,7 @@ impl Engine {
             feed: Mutex::new(position),
             fed_at: AtomicI64::new(now.unix()),
             started_at: now,
+            waiting: Waiting::default(),
         };
         engine.learn();
         announce(&engine.version(), 1.0);
@@ -281,12 +286,13 @@ impl Engine {
         };
         let outcome = self.store.succeed(&certificate.id, successor).await?;
         if outcome == Succession::Set {
-            let successor = Some(successor.clone());
             let changed = Certificate {
-                successor,
+                successor: Some(successor.clone()),
                 ..certificate
             };
-            self.world().put(&changed, Told::Newest);
+            let world = self.world();
+            world.put(&changed, Told::Newest);
+            world.hand_on_rhythm(&changed.id, successor);
         }
         Ok(outcome)
     }

@@ -148,6 +148,9 @@ impl Engine {
             }
             step.settled += 1;
         }
+        for (predecessor, successor) in &step.successions {
+            world.hand_on_rhythm(predecessor, successor);
+        }
         // All may have been summed anew meanwhile, from a snapshot without these.
         let current = self.world();
         if !Arc::ptr_eq(&current.index, &world.index) {
@@ -174,17 +177,16 @@ fn inserted<'a>(
 }
 
 fn unbook(world: &World, certificate: &Certificate, ca: usize) {
-    let booking = booking(world, certificate, ca);
-    world.cas[ca].books().ledger.unbook(&booking);
+    world.cas[ca].books().ledger.unbook(&booking(certificate));
 }
 
 /// A drawn certificate as the ledger holds it.
-fn booking(world: &World, certificate: &Certificate, ca: usize) -> Booking {
+fn booking(certificate: &Certificate) -> Booking {
     Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
         life_seconds: certificate.validity.life_seconds(),
-        follow: world.first_follow(ca, certificate),
+        follows: certificate.follows,
     }
 }
 
@@ -252,6 +254,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         basis,
         table,
         reason,
+        follows,
     } = match books.draw(draw, *validity, issuance.at, hash) {
         Ok(drawn) => drawn,
         Err(error) => return reject("notAfter", error.to_string()),
@@ -266,10 +269,10 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         window,
         basis,
         cause: Cause::Registration,
-        follows: policy.follow_prior,
+        follows,
         successor: None,
     };
-    books.ledger.book(&booking(world, &certificate, ca));
+    books.ledger.book(&booking(&certificate));
     drop(books);
     if let Some(table) = table
         && step.numbers.insert(table.number)

@@ -1,12 +1,9 @@
 //! When those come back that nobody steers: learned once an hour, and kept across restarts.
 
-use std::sync::{Arc, PoisonError};
-
-use super::world::{Ca, World};
+use super::world::World;
 use super::{Engine, EngineError};
-use crate::domain::ca::{CaName, CaPolicy};
-use crate::domain::returns::{History, Returns};
-use crate::domain::time::Timestamp;
+use crate::domain::ca::CaName;
+use crate::domain::returns::Returns;
 use crate::store::Learned;
 
 /// The name under which it is kept.
@@ -15,24 +12,31 @@ const NAME: &str = "returns";
 impl Engine {
     /// When those of a CA come back that nobody steers.
     #[must_use]
-    pub fn returns(&self, ca: &CaName) -> Option<Arc<Returns>> {
-        self.world().ca(ca).map(|ca| ca.returns.load_full())
+    pub fn returns(&self, ca: &CaName) -> Option<Returns> {
+        let world = self.world();
+        world.ca(ca).map(|ca| ca.books().ledger.returns.clone())
     }
 
-    /// Learns when those come back that nobody steers, in every CA: some hundred milliseconds of
-    /// arithmetic. What changed, to be kept.
+    /// Learns when those come back that nobody steers, in every CA: some hundredths of a second of
+    /// arithmetic for each. What changed, to be kept.
     #[must_use]
     pub fn learn_returns(&self) -> Vec<Learned> {
         let now = self.now();
         let world = self.world();
         let cas = world.cas.iter().zip(&world.config.cas);
         cas.filter_map(|(ca, policy)| {
-            let prior = ca.returns.load_full();
-            let returns = Returns::learn(&history(ca, policy, now), &prior);
+            // Who registers waits for the books, but not while it is learned.
+            let (history, known) = {
+                let books = ca.books();
+                let history = books.ledger.history(now, &[]);
+                (history, books.ledger.returns.clone())
+            };
+            let returns = Returns::learn(&history, &known);
             show(&policy.name, &returns);
-            let changed = *prior != returns;
-            let lesson = changed.then(|| lesson(&policy.name, &returns)).flatten();
-            ca.returns.store(Arc::new(returns));
+            let lesson = (known != returns)
+                .then(|| lesson(&policy.name, &returns))
+                .flatten();
+            ca.books().ledger.returns = returns;
             lesson
         })
         .collect()
@@ -59,7 +63,7 @@ pub(super) fn recall(world: &World, lessons: &[Learned]) {
         match serde_json::from_str::<Returns>(&lesson.body) {
             Ok(returns) => {
                 show(&lesson.ca, &returns);
-                ca.returns.store(Arc::new(returns));
+                ca.books().ledger.returns = returns;
             }
             Err(error) => {
                 let ca = lesson.ca.as_str();
@@ -67,15 +71,6 @@ pub(super) fn recall(world: &World, lessons: &[Learned]) {
             }
         }
     }
-}
-
-/// What the CA has seen, hour by hour.
-fn history(ca: &Ca, policy: &CaPolicy, now: Timestamp) -> History {
-    // Copies, some milliseconds' work: who registers waits for both.
-    let series = ca.series.read();
-    let series = series.unwrap_or_else(PoisonError::into_inner).clone();
-    let ledger = ca.books().ledger.clone();
-    History::seen(&ledger, &series, now, policy.follow_prior, &[])
 }
 
 fn lesson(ca: &CaName, returns: &Returns) -> Option<Learned> {

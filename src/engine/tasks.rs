@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use super::polls::RECORDS_KEPT_SECONDS;
 use crate::domain::ca::CaName;
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::number::real_len;
@@ -19,6 +20,8 @@ const LEARN_EVERY: Duration = Duration::from_mins(1);
 const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
 /// Evidence of polls moves the forecast, not answers.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
+/// What a sweep has found new is stored soon after it.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// What another process published is served within a second, as the feed is.
 const PUBLISH_EVERY: Duration = FEED_EVERY;
 /// Expired certificates are purged in steps of this many rows …
@@ -45,6 +48,7 @@ impl Engine {
             self.every("learn_returns", LEARN_RETURNS_EVERY, || self
                 .learn_returns_aside()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
+            self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.every("publish", PUBLISH_EVERY, || self.publish_if_due()),
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
@@ -86,9 +90,7 @@ impl Engine {
 
     /// Takes what polls have shown into the forecast, and drops from memory what has expired.
     pub fn sweep(&self) {
-        let now = self.now();
-        self.world()
-            .sweep(self.started_at, now, now - EXPIRED_ANSWERED_SECONDS);
+        self.look_through(self.now() - EXPIRED_ANSWERED_SECONDS);
         metrics::gauge!("offpeak_certificates_indexed").set(real_len(self.certificates_indexed()));
     }
 
@@ -120,6 +122,7 @@ impl Engine {
         let kept_from = now - self.config().retention_seconds;
         self.world().trim(kept_from);
         self.store().sweep_tables(now).await?;
+        self.store().sweep_polls(now - RECORDS_KEPT_SECONDS).await?;
         self.store()
             .sweep_observations(kept_from, now - BATCH_OPEN_SECONDS, now - KEYS_SECONDS)
             .await

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use super::batches::Batches;
-use super::index::{Entry, Index, Kept};
+use super::index::{Entry, Fingerprint, Index, Kept};
+use super::polls::Found;
 use crate::config::Config;
-use crate::domain::band::{Arrival, Place, place};
 use crate::domain::books::Books;
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::capacity::closed_within;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
+use crate::domain::following::Measured;
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Follow, Ledger};
+use crate::domain::ledger::{Booking, Ledger};
 use crate::domain::observation::Observation;
 use crate::domain::profile::Profile;
-use crate::domain::returns::Returns;
 use crate::domain::series::Series;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::store::Change;
@@ -33,10 +33,10 @@ pub(super) struct Ca {
     pub(super) books: Mutex<Books>,
     pub(super) series: RwLock<Series>,
     pub(super) profile: ArcSwap<Profile>,
-    /// When those come back that nobody steers.
-    pub(super) returns: ArcSwap<Returns>,
     /// When the CA is closed next: merged, in order.
     pub(super) closed: ArcSwap<Vec<Span>>,
+    /// How often windows are kept.
+    pub(super) measured: Mutex<Measured>,
 }
 
 /// A configuration and what was summed under it.
@@ -62,8 +62,8 @@ impl Ca {
             books: Mutex::default(),
             series: RwLock::new(series),
             profile: ArcSwap::from_pointee(profile),
-            returns: ArcSwap::default(),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
+            measured: Mutex::default(),
         }
     }
 
@@ -153,7 +153,11 @@ impl World {
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
             // Not yet.
-            Change::Incident(_) | Change::Polls { .. } => {}
+            Change::Incident(_) => {}
+            Change::Polls {
+                fingerprint,
+                record,
+            } => self.learn_polls(fingerprint, record),
         }
         Applied::Done
     }
@@ -183,8 +187,7 @@ impl World {
             return;
         };
         let ca = &self.cas[at];
-        let follow = self.first_follow(at, certificate);
-        let entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate, follow);
+        let entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate);
         if self.index.is_over(&entry) {
             // It was counted when it was live. The store keeps it a little longer.
             if told == Told::Drawn {
@@ -204,26 +207,6 @@ impl World {
         self.index.put(issuer, fingerprint, entry, change);
     }
 
-    /// What is known of a client that has not asked yet. One whose band was over when it was
-    /// registered is most likely replaced already.
-    pub(super) fn first_follow(&self, ca: usize, certificate: &Certificate) -> Follow {
-        let Certificate {
-            validity,
-            issued_at,
-            registered_at,
-            ..
-        } = *certificate;
-        let arrival = match place(&self.config.cas[ca], validity, issued_at, registered_at) {
-            Ok(Place::Slots(arrival, _) | Place::Starts { arrival, .. }) => arrival,
-            // Another version may take what this one does not.
-            Err(_) => Arrival::Fresh,
-        };
-        match arrival {
-            Arrival::Past => Follow::Past,
-            Arrival::Fresh | Arrival::Late => Follow::Unknown,
-        }
-    }
-
     fn remove(&self, id: &CertId) {
         let Some(entry) = self.index.remove(id) else {
             return;
@@ -236,11 +219,16 @@ impl World {
         }
     }
 
-    /// Takes over which certificates were asked for since `since`, from the world before.
+    /// Takes over what polls have shown since `since` from the world before.
     pub(super) fn remember_polls(&self, before: &Self, since: Timestamp, now: Timestamp) {
         self.index.remember_polls(&before.index);
-        // Nothing is dropped: the first sweep does that.
-        self.sweep(since, now, Timestamp::MIN);
+        for (ca, before) in self.cas.iter().zip(&before.cas) {
+            let measured = before.measured.lock();
+            let measured = *measured.unwrap_or_else(PoisonError::into_inner);
+            *ca.measured.lock().unwrap_or_else(PoisonError::into_inner) = measured;
+        }
+        // Nothing is dropped or stored: the first sweep does that.
+        self.sweep(since, now, Timestamp::MIN, &mut Found::default());
     }
 
     /// Makes every table anew: the policy has changed.
@@ -260,23 +248,39 @@ impl World {
 
     /// Moves certificates in the ledger to what the evidence says, and drops those that expired
     /// before `over_before`.
-    pub(super) fn sweep(&self, since: Timestamp, now: Timestamp, over_before: Timestamp) {
-        self.index.sweep(since, now, over_before, |entry, follow| {
-            let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
-                return;
-            };
-            if entry.replaced {
-                return;
-            }
-            let mut books = ca.books();
-            books.ledger.retire(&entry.booking());
-            if let Some(follow) = follow {
-                books.ledger.reinstate(&Booking {
-                    follow,
-                    ..entry.booking()
-                });
-            }
-        });
+    pub(super) fn sweep(
+        &self,
+        since: Timestamp,
+        now: Timestamp,
+        over_before: Timestamp,
+        found: &mut Found,
+    ) {
+        let look = |fingerprint: Fingerprint, entry: &mut Entry| {
+            self.look_at(fingerprint, entry, (since, now), found);
+        };
+        self.index
+            .sweep(since, now, over_before, look, |entry, follow| {
+                let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
+                    return;
+                };
+                let (mut books, before) = (ca.books(), entry.booking());
+                let ledger = &mut books.ledger;
+                let Some(follow) = follow else {
+                    if !entry.replaced {
+                        ledger.retire(&before);
+                    }
+                    return;
+                };
+                let follows = follow.chance(entry.follows);
+                let after = Booking { follows, ..before };
+                if entry.replaced {
+                    ledger.reinstate(&before);
+                    ledger.learn(&before, &after);
+                    ledger.retire(&after);
+                } else {
+                    ledger.learn(&before, &after);
+                }
+            });
     }
 }
 

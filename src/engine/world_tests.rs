@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::polls::Found;
 use super::world::{Told, World};
 use crate::config::Config;
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
@@ -85,8 +86,16 @@ fn row(n: u8, now: Timestamp) -> Certificate {
         },
         basis: Basis::Table(1),
         cause: Cause::Registration,
-        follows: 0.3,
+        follows: n.is_multiple_of(2).then_some(0.3),
         successor: None,
+    }
+}
+
+/// What is known of a client that has not asked yet.
+fn first(certificate: &Certificate) -> Follow {
+    match certificate.follows {
+        None => Follow::Past,
+        Some(_) => Follow::Unknown,
     }
 }
 
@@ -95,7 +104,7 @@ fn booking(certificate: &Certificate, follow: Follow) -> Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
         life_seconds: certificate.validity.life_seconds(),
-        follow,
+        follows: follow.chance(certificate.follows),
     }
 }
 
@@ -109,7 +118,7 @@ struct Model {
 
 impl Model {
     fn draw(&self, certificate: &Certificate) -> Booking {
-        let booking = booking(certificate, self.world.first_follow(0, certificate));
+        let booking = booking(certificate, first(certificate));
         self.world.cas[0].books().ledger.book(&booking);
         booking
     }
@@ -139,7 +148,9 @@ impl Model {
             (Event::LookUp, Some(row)) => self.world.put(&row, Told::Read),
             (Event::Poll, Some(row)) => {
                 let fingerprint = self.world.index.fingerprint(&row.id);
-                self.world.index.poll(fingerprint, |_| ());
+                self.world
+                    .index
+                    .poll(fingerprint, self.now, |_| 6 * HOUR, |_| ());
             }
             (Event::Succeed, Some(row)) => {
                 let successor = Some(Successor::Order("order".to_owned()));
@@ -162,7 +173,8 @@ impl Model {
             (Event::Wait, _) => self.now = self.now + 20 * HOUR,
             (Event::Sweep, _) => {
                 self.swept = self.now - DAY;
-                self.world.sweep(NOW, self.now, self.swept);
+                self.world
+                    .sweep(NOW, self.now, self.swept, &mut Found::with_room(9));
             }
             _ => {}
         }
@@ -175,7 +187,7 @@ impl Model {
             let fingerprint = self.world.index.fingerprint(&row.id);
             let follow = self.world.index.get(fingerprint, |entry| entry.follow);
             assert_eq!(follow.is_some(), row.validity.not_after >= self.swept);
-            let booking = booking(row, follow.unwrap_or(Follow::Unknown));
+            let booking = booking(row, follow.unwrap_or_else(|| first(row)));
             ledger.book(&booking);
             if row.successor.is_some() || follow.is_none() {
                 ledger.retire(&booking);
@@ -196,7 +208,7 @@ fn difference(a: &Ledger, b: &Ledger) -> f64 {
         };
         for (a, b) in [
             (a.windows(span), b.windows(span)),
-            (a.promised(span, 0.3), b.promised(span, 0.3)),
+            (a.promised(span), b.promised(span)),
             (a.issued(span), b.issued(span)),
         ] {
             most = most.max((a - b).abs());
@@ -216,9 +228,8 @@ fn what_polls_have_shown_outlives_a_new_sum() {
     for row in &rows {
         before.put(row, Told::Newest);
     }
-    before
-        .index
-        .poll(before.index.fingerprint(&rows[0].id), |_| ());
+    let asked = before.index.fingerprint(&rows[0].id);
+    before.index.poll(asked, NOW, |_| 6 * HOUR, |_| ());
     let after = world();
     for row in &rows {
         after.put(row, Told::Newest);
@@ -236,8 +247,10 @@ fn what_polls_have_shown_outlives_a_new_sum() {
 fn a_stale_row_does_not_undo_what_the_feed_told() {
     let world = world();
     let drawn = row(0, NOW);
-    let follow = world.first_follow(0, &drawn);
-    world.cas[0].books().ledger.book(&booking(&drawn, follow));
+    world.cas[0]
+        .books()
+        .ledger
+        .book(&booking(&drawn, first(&drawn)));
     let replaced = Certificate {
         successor: Some(Successor::By(id(2))),
         ..drawn.clone()
@@ -251,27 +264,6 @@ fn a_stale_row_does_not_undo_what_the_feed_told() {
         to: NOW + DAY,
     };
     assert!(world.cas[0].books().ledger.windows(all).abs() < 1e-9);
-}
-
-#[test]
-fn a_window_after_the_client_s_own_rule_is_no_proof_of_a_replacement() {
-    // A fleet that renews by ARI alone, at 0.8 of its certificates' lives.
-    let mut config = Config::default();
-    config.cas[0].bands[0].end_fraction = 0.8;
-    let world = World::new(config, HashKey::new([7; 16]), NOW);
-    let fresh = Certificate {
-        window: Span {
-            from: NOW + 71 * DAY,
-            to: NOW + 71 * DAY + 15 * MINUTE,
-        },
-        ..row(0, NOW)
-    };
-    assert_eq!(world.first_follow(0, &fresh), Follow::Unknown);
-    let late = Certificate {
-        registered_at: NOW + 73 * DAY,
-        ..fresh
-    };
-    assert_eq!(world.first_follow(0, &late), Follow::Past);
 }
 
 proptest! {

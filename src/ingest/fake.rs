@@ -84,7 +84,7 @@ fn certificate(submission: &Submission, now: Timestamp) -> Certificate {
         window,
         basis: Basis::Span(window),
         cause: Cause::Registration,
-        follows: 0.3,
+        follows: Some(0.3),
         successor: None,
     }
 }

@@ -7,7 +7,7 @@ use offpeak::domain::capacity::{CapacityRule, When};
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Validity};
 use offpeak::domain::hash::{HashKey, Purpose};
-use offpeak::domain::ledger::{Booking, Follow, View};
+use offpeak::domain::ledger::{Booking, Cohort, View, Windows};
 use offpeak::domain::number::{real, real_len, whole};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::profile::Profile;
@@ -115,16 +115,13 @@ impl Registry {
                 .push(serde_json::from_slice(&stored.bytes).unwrap());
             self.books.durable(&[stored.number]);
         }
-        let past = drawn.window.from >= validity.not_before + validity.life_seconds() * 2 / 3;
-        let booking = Booking {
-            window: drawn.window,
+        self.books.ledger.book_cohort(&Cohort {
+            windows: Windows::One(drawn.window),
             issued_at,
             life_seconds: validity.life_seconds(),
-            follow: if past { Follow::Past } else { Follow::Unknown },
-        };
-        self.books
-            .ledger
-            .book_cohort(&booking, real(i64::try_from(self.each).unwrap()));
+            follows: drawn.follows,
+            certificates: real(i64::try_from(self.each).unwrap()),
+        });
         drawn
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use offpeak::config::Config;
 use offpeak::domain::ca::{CaName, CaPolicy};
 use offpeak::domain::capacity::{CapacityRule, When};
@@ -18,6 +19,7 @@ use crate::support::{Database, databases, fresh_sqlite};
 
 mod interrupted;
 mod lifecycle;
+mod polls;
 mod returning;
 mod sharing;
 mod windows;

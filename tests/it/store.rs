@@ -5,20 +5,28 @@ use std::sync::Arc;
 
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Cause, Certificate, Validity};
+use offpeak::domain::incident::{Incident, Kind as About, State, Step};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
-use offpeak::store::{Change, FeedPosition, Migrations, Registered, Registration, Store, connect};
+use offpeak::store::{
+    Change, FeedPosition, Migrations, Move, Registered, Registration, Store, StoreError, connect,
+};
 
 mod batches;
 mod certificates;
 mod feed;
+mod incidents;
 mod learned;
 mod migrations;
 mod model;
+mod moves;
+mod polls;
 mod publications;
 mod purge;
 mod rates;
 mod together;
+mod whole;
+mod windows;
 
 /// Runs each test against both stores, with a new database each.
 macro_rules! on_both_stores {
@@ -82,7 +90,7 @@ fn certificate(serial: u32) -> Certificate {
             1 => Cause::Incident(i64::from(serial)),
             _ => Cause::Rebalance(i64::from(serial)),
         },
-        follows: f64::from(serial % 5) / 4.0,
+        follows: (!serial.is_multiple_of(4)).then_some(f64::from(serial % 5) / 4.0),
         basis: if serial.is_multiple_of(2) {
             Basis::Table(i64::from(serial))
         } else if serial.is_multiple_of(3) {
@@ -109,14 +117,89 @@ fn observation(minute: i64) -> Observation {
     Observation::plain(at, Source::Ca, Kind::Issued, minute.unsigned_abs())
 }
 
+fn incident(name: &str) -> Incident {
+    let at = Timestamp::from_unix(START);
+    Incident {
+        id: 0,
+        kind: About::Outage,
+        ca: "example".parse().unwrap(),
+        name: name.to_owned(),
+        from: None,
+        to: None,
+        cron: None,
+        time_zone: None,
+        renew_by: None,
+        explanation_url: None,
+        urgent: false,
+        budget_per_hour: None,
+        over_budget: false,
+        state: State::Draft,
+        note: None,
+        estimated_end: None,
+        created_at: at,
+        opened_at: None,
+        closed_at: None,
+        updated_at: at,
+        affected: 0,
+        moved: 0,
+        steps: Vec::new(),
+    }
+}
+
+/// The move of a certificate as [`certificate`] makes it, by so many seconds.
+fn moved_by(serial: u32, seconds: i64) -> Move {
+    let from = certificate(serial).window;
+    let to = Span {
+        from: from.from + seconds,
+        to: from.to + seconds,
+    };
+    Move {
+        id: id(serial),
+        from,
+        to,
+        basis: match serial % 3 {
+            0 => Basis::Plain(to),
+            1 => Basis::Span(to),
+            _ => Basis::Table(seconds),
+        },
+        cause: if serial.is_multiple_of(2) {
+            Cause::Incident(seconds)
+        } else {
+            Cause::Rebalance(seconds)
+        },
+    }
+}
+
+/// The certificate after this move.
+fn after(one: &Move, certificate: Certificate) -> Certificate {
+    Certificate {
+        window: one.to,
+        basis: one.basis,
+        cause: one.cause,
+        ..certificate
+    }
+}
+
+/// Asks again where the store is busy, as clients do: SQLite's lock goes to whoever looks when it is
+/// free, and in a crowd of writers one may look in vain until its patience ends.
+async fn patiently<T, F>(mut step: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match step().await {
+            Err(StoreError::Unavailable { query: "begin", .. }) => {}
+            done => return done.unwrap(),
+        }
+    }
+}
+
 async fn register(store: &dyn Store, certificates: &[Certificate]) -> Vec<Registered> {
-    store
-        .register(Registration {
-            certificates,
-            ..Registration::default()
-        })
-        .await
-        .unwrap()
+    let registration = Registration {
+        certificates,
+        ..Registration::default()
+    };
+    patiently(|| store.register(registration)).await
 }
 
 /// How many of these were inserted.
@@ -133,6 +216,8 @@ struct Reader {
     position: FeedPosition,
     certificates: BTreeMap<CertId, Certificate>,
     batches: BTreeMap<i64, Vec<Observation>>,
+    incidents: BTreeMap<i64, Incident>,
+    polls: BTreeMap<u128, u64>,
     forgotten: usize,
     told: usize,
 }
@@ -179,7 +264,15 @@ impl Reader {
                 Change::Observed { batch, observation } => {
                     self.batches.entry(batch).or_default().push(observation);
                 }
-                Change::Incident(_) | Change::Polls { .. } => {}
+                Change::Incident(incident) => {
+                    self.incidents.insert(incident.id, *incident);
+                }
+                Change::Polls {
+                    fingerprint,
+                    record,
+                } => {
+                    self.polls.insert(fingerprint, record);
+                }
                 Change::Removed(id) => {
                     self.certificates.remove(&id);
                 }

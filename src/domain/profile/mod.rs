@@ -130,6 +130,12 @@ impl Profile {
     /// The days whose mean is the volume: two whole weeks, the half-life.
     pub const VOLUME_DAYS: i64 = 14;
 
+    /// From when on the volume counts that is learned at `now`: whole days, and the present one.
+    #[must_use]
+    pub const fn volume_from(now: Timestamp) -> Timestamp {
+        Timestamp::from_unix((now.slot(DAY) - Self::VOLUME_DAYS) * DAY)
+    }
+
     /// Learns from a series what load to expect in slots of `slot_seconds` (3600, 1800, 900 or
     /// 300). Nothing after `now` is looked at, and nothing within `excluded` (the hours of
     /// incidents). The same arguments give the same profile, bit for bit.

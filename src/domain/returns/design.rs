@@ -6,7 +6,7 @@ use crate::domain::number::{length, real, real_len, signed};
 use crate::domain::time::HOUR;
 
 /// Eight weeks are looked at: each hour of the week eight times, and no older habits.
-pub(super) const LOOKED_AT_HOURS: usize = 8 * 168;
+const LOOKED_AT_HOURS: usize = 8 * 168;
 /// With fewer hours nothing is learned: three days show a daily peak three times.
 const LEAST_HOURS: usize = 72;
 /// Lags up to this long before the own rule are tried …
@@ -212,6 +212,12 @@ impl Range {
 /// The lags in hours that are tried around the own rule of a life.
 pub(super) fn hours_around_own_rule(life_seconds: i64) -> impl Iterator<Item = i64> {
     around_own_rule(life_seconds).lags()
+}
+
+/// How many hours back a history has to go: those looked at, and the longest lag before them.
+pub(in crate::domain) fn history_hours(life_seconds: i64) -> i64 {
+    // One hour is cut off by rounding.
+    signed(LOOKED_AT_HOURS) + around_end(life_seconds).to + 1
 }
 
 /// Hours after the registry began from which on the returns of most certificates are of

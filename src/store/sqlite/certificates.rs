@@ -132,7 +132,7 @@ impl SqliteStore {
                     .bind(plain)
                     .bind(incident)
                     .bind(rebalance)
-                    .bind(certificate.map(|one| one.follows))
+                    .bind(certificate.and_then(|one| one.follows))
                     .bind(successor_id)
                     .bind(successor_order);
             }

@@ -89,3 +89,16 @@ fn a_band_that_is_over_gives_the_next_day_before_the_reserve() {
         }
     }
 }
+
+#[test]
+fn a_window_after_the_client_s_own_rule_is_no_proof_of_a_replacement() {
+    // A fleet that renews by ARI alone, at 0.8 of its certificates' lives.
+    let mut policy = policy();
+    policy.bands[0].end_fraction = 0.8;
+    let mut registry = Registry::new(policy, nothing_known());
+    let validity = life(NOW, 90 * DAY);
+    let fresh = registry.register(1, validity, NOW, NOW);
+    assert!(fresh.window.from > NOW + 60 * DAY && fresh.follows.is_some());
+    let past = registry.register(2, validity, NOW, NOW + 73 * DAY);
+    assert_eq!(past.follows, None);
+}

@@ -85,7 +85,7 @@ fn a_one_o_clock_peak_is_filled_up_to_a_level() {
             from,
             to: from + HOUR,
         };
-        let load = ledger.promised(slot, prior) + ledger.unsteered(slot, &view);
+        let load = ledger.promised(slot) + ledger.unsteered(slot, &view);
         assert!(load <= 1.1 * 60_000.0, "hour {hour}: {load:.0}");
         windows.push(ledger.windows(slot));
     }
@@ -188,7 +188,7 @@ fn whoever_was_issued_is_not_taken_for_unborn() {
                 },
                 issued_at,
                 life_seconds: days * DAY,
-                follow: Follow::Unknown,
+                follows: Some(0.3),
             });
         }
         registry.register(1, life(NOW, days * DAY), NOW, NOW);

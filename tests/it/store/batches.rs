@@ -1,6 +1,6 @@
 use super::*;
 
-use offpeak::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
+use offpeak::store::{BatchKey, ClosedBatch, Closing, ImportProgress};
 
 on_both_stores!(
     a_batch_counts_once_it_is_closed,
@@ -24,10 +24,8 @@ fn closed(report: &str) -> ClosedBatch {
 
 async fn close(store: &dyn Store, batch: i64, key: Option<&BatchKey>) -> Closing {
     let report = format!("batch {batch}");
-    store
-        .close_batch(batch, key, &closed(&report), NOW)
-        .await
-        .unwrap()
+    let closed = closed(&report);
+    patiently(|| store.close_batch(batch, key, &closed, NOW)).await
 }
 
 /// A batch of these minutes, open.

@@ -2,7 +2,7 @@ use super::*;
 
 use offpeak::domain::certificate::Successor;
 use offpeak::domain::table::StoredTable;
-use offpeak::store::{Sharing, StoreError, Succession};
+use offpeak::store::{Sharing, Succession};
 
 on_both_stores!(
     a_handle_says_how_it_is_shared_and_counts_its_queries,

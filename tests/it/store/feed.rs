@@ -88,12 +88,11 @@ async fn a_reader_ends_with_what_is_there(url: &str) {
             for round in 0..ROUNDS {
                 let from = writer * 10_000 + round * 10;
                 register(&*store, &certificates(from..from + 10)).await;
-                store.remove(&[id(from), id(from + 1)]).await.unwrap();
+                let gone = [id(from), id(from + 1)];
+                patiently(|| store.remove(&gone)).await;
                 register(&*store, &certificates(from..from + 1)).await;
-                store
-                    .succeed(&id(from + 2), &Successor::By(id(from + 3)))
-                    .await
-                    .unwrap();
+                let (old, new) = (id(from + 2), Successor::By(id(from + 3)));
+                patiently(|| store.succeed(&old, &new)).await;
             }
         }));
     }

@@ -1,0 +1,184 @@
+//! `offpeak simulate SCENARIO`: what each rule would make of a CA's load.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Exit, InvalidConfig, UsageError};
+use crate::simulate::outcome::Outcome;
+use crate::simulate::report::{csv, json, svg, table};
+use crate::simulate::scenario::{SHIPPED, Scenario, shipped};
+
+/// A scenario is a few kilobytes, and so is a day of counts; a year of counts by the minute is
+/// 525,600 lines of 30 octets, 16 MB.
+const MOST_OCTETS: u64 = 64 * 1024 * 1024;
+
+/// Parts of the progress bar: finer than anybody sees.
+const STEPS: f64 = 1_000.0;
+
+/// Runs a population of clients on a virtual clock and compares what each rule makes of the load
+///
+/// Prints a table. The same scenario and seed give the same figures, to the last bit.
+#[derive(clap::Args, Debug)]
+pub struct Simulate {
+    /// A scenario's file, or the name of one that comes with the program: see --list
+    #[arg(required_unless_present = "list")]
+    scenario: Option<PathBuf>,
+    /// Prints the scenarios that come with the program
+    #[arg(long, conflicts_with = "scenario")]
+    list: bool,
+    /// Prints JSON in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Writes the load of each slot, and of each second around the peaks, to NAME-slots.csv and
+    /// NAME-seconds.csv in this folder
+    #[arg(long, value_name = "DIR")]
+    csv: Option<PathBuf>,
+    /// Draws the load under each rule into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// The seed of everything that is drawn, in place of the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many days to run, in place of the scenario's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_653))]
+    days: Option<u32>,
+}
+
+impl Simulate {
+    /// Runs it, with `simulate` as the simulator: it is told whom to tell how far it has come, as a
+    /// share from 0 to 1.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] where the scenario has errors; else what cannot be read or written.
+    pub fn run(
+        &self,
+        output: &mut impl Write,
+        simulate: impl FnOnce(&Scenario, &mut dyn FnMut(f64)) -> Outcome,
+    ) -> anyhow::Result<Exit> {
+        let Some(named) = &self.scenario else {
+            return list(output);
+        };
+        let scenario = self.scenario(named)?;
+        let bar = bar(&scenario.name);
+        let outcome = simulate(&scenario, &mut |done| bar.set_position(steps(done)));
+        bar.finish_and_clear();
+        if let Some(folder) = &self.csv {
+            write_csv(folder, &outcome)?;
+        }
+        if let Some(file) = &self.svg {
+            fs::write(file, svg::to_svg(&outcome)).with_context(|| cannot_write(file))?;
+        }
+        if self.json {
+            writeln!(output, "{}", json::to_json(&outcome)?)?;
+        } else {
+            write!(output, "{}", table::to_table(&outcome))?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn scenario(&self, named: &Path) -> anyhow::Result<Scenario> {
+        let mut scenario = read(named)?;
+        if let Some(seed) = self.seed {
+            scenario.seed = seed;
+        }
+        match self.days {
+            None => Ok(scenario),
+            Some(days) if days > scenario.first_cycle_days => Ok(scenario.for_days(days)),
+            Some(days) => Err(UsageError(format!(
+                "--days {days} ends within the first cycle of {} days, which no rule moves",
+                scenario.first_cycle_days
+            ))
+            .into()),
+        }
+    }
+}
+
+fn list(output: &mut impl Write) -> anyhow::Result<Exit> {
+    let width = SHIPPED.iter().map(|known| known.name.len()).max();
+    let width = width.unwrap_or_default();
+    for known in SHIPPED {
+        let scenario = parse(known.name, Path::new(known.name), known.text)?;
+        writeln!(output, "{:<width$}  {}", known.name, scenario.description)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A file that is there goes over a scenario of the same name that comes with the program.
+fn read(named: &Path) -> anyhow::Result<Scenario> {
+    let known = named.to_str().and_then(shipped);
+    if let Some(known) = known.filter(|_| !named.exists()) {
+        return parse(known.name, named, known.text);
+    }
+    let text = read_text(named).with_context(|| {
+        let named = named.display();
+        format!("cannot read the scenario {named}, and none of --list has this name")
+    })?;
+    let name = named.file_stem().unwrap_or_default().to_string_lossy();
+    parse(&name, named, &text)
+}
+
+fn parse(name: &str, file: &Path, text: &str) -> anyhow::Result<Scenario> {
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let files = |path: &str| read_text(&folder.join(path));
+    Scenario::parse(name, text, &files).map_err(|errors| {
+        let file = file.to_owned();
+        InvalidConfig { file, errors }.into()
+    })
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let octets = fs::metadata(path)?.len();
+    if octets > MOST_OCTETS {
+        let reason = format!("it has {octets} octets; {MOST_OCTETS} are the most");
+        return Err(io::Error::other(reason));
+    }
+    fs::read_to_string(path)
+}
+
+fn write_csv(folder: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
+    let name = &outcome.scenario;
+    let slots = folder.join(format!("{name}-slots.csv"));
+    written(&slots, |out| csv::slots(outcome, out))?;
+    let seconds = folder.join(format!("{name}-seconds.csv"));
+    written(&seconds, |out| csv::seconds(outcome, out))
+}
+
+fn written(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    File::create(path)
+        .map(BufWriter::new)
+        .and_then(|mut out| {
+            write(&mut out)?;
+            out.flush()
+        })
+        .with_context(|| cannot_write(path))
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+/// On standard error, and only for a person who looks on.
+fn bar(name: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let length = Some(steps(1.0));
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent} % {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(name.to_owned());
+    bar
+}
+
+fn steps(done: f64) -> u64 {
+    u64::try_from(crate::domain::number::whole(done.clamp(0.0, 1.0) * STEPS)).unwrap_or_default()
+}

@@ -1,0 +1,103 @@
+//! Who the certificates are that are issued now, and so how many of them will follow: those that
+//! windows sent, those that return unsteered, and new ones (design section 5: f).
+
+use super::{Ledger, SILENT_AFTER_SECONDS};
+use crate::domain::number::real;
+use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
+
+/// φ is measured over as many days at most: a week has every weekday once.
+const MEASURED_DAYS: i64 = 7;
+/// So many certificates tell φ to a hundredth (1/√10,000): older days are not asked, since a crowd
+/// changes within days when its first windows open.
+const TELLING: f64 = 10_000.0;
+/// So many certificates tell the share of a crowd that follows to a fourteenth (1/√200).
+const CROWD: f64 = 200.0;
+/// The prior of φ counts as much as so many certificates.
+const PRIOR_CERTIFICATES: f64 = 50.0;
+
+/// Certificates issued in a span, by what was known of that span before.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    /// Those of them that are taken to follow their new windows as their predecessors did.
+    following: f64,
+    /// Those that nothing announced.
+    new: f64,
+}
+
+impl Ledger {
+    /// f of a certificate issued at `now` of which nothing else is known. As many of those that
+    /// come now follow as the windows given promise to these minutes; those that are to return
+    /// unsteered are as they were the last time; besides these come new ones, as many as lately,
+    /// and φ of them follow.
+    #[must_use]
+    pub fn first_follows(&self, now: Timestamp, prior: f64) -> f64 {
+        let measured = self.measured_follow(now, prior);
+        let from = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
+        let before = |grains: i64| Span {
+            from: from - grains * GRAIN_SECONDS,
+            to: from,
+        };
+        let Some(lately) = [1, 2, 4, 12]
+            .map(before)
+            .into_iter()
+            .find(|span| self.issued(*span) >= CROWD || span.seconds() >= HOUR)
+        else {
+            return measured;
+        };
+        let grain = Span {
+            from,
+            to: from + GRAIN_SECONDS,
+        };
+        let new = self.crowd(lately).new * real(GRAIN_SECONDS) / real(lately.seconds());
+        let kept = self.promised(grain);
+        let returning = self.returning(grain, |life| &life.unsteered);
+        let wavering = self.returning(grain, |life| &life.wavering);
+        let all = kept + returning + new;
+        if all <= 0.0 {
+            return measured;
+        }
+        ((kept + wavering.min(returning) + new * measured) / all).clamp(0.0, 1.0)
+    }
+
+    /// φ: the share of new certificates that follow the windows they were given, by what polls
+    /// have shown of those issued in the last days with evidence: as many days as tell something,
+    /// a week at most; shrunk to the prior.
+    #[must_use]
+    pub fn measured_follow(&self, now: Timestamp, prior: f64) -> f64 {
+        let (mut new, mut following) = (0.0, 0.0);
+        let mut to = now - SILENT_AFTER_SECONDS;
+        for _ in 0..MEASURED_DAYS {
+            for hour in 0..24 {
+                let hour = Span {
+                    from: to - (hour + 1) * HOUR,
+                    to: to - hour * HOUR,
+                };
+                let crowd = self.crowd(hour);
+                let follow = self.of_lives(|life| life.live.sum(hour) - life.unsteered.sum(hour));
+                new += crowd.new;
+                following += (follow - crowd.following).clamp(0.0, crowd.new);
+            }
+            to = to - DAY;
+            if new >= TELLING {
+                break;
+            }
+        }
+        let weight = PRIOR_CERTIFICATES;
+        ((prior * weight + following) / (weight + new)).clamp(0.0, 1.0)
+    }
+
+    /// Who those issued in a span are, by what the windows given had promised to it and who was
+    /// to return unsteered.
+    fn crowd(&self, span: Span) -> Crowd {
+        let issued = self.of_lives(|life| life.issued.sum(span)).max(0.0);
+        let kept = self.promised(span).min(issued);
+        let returning = self.returning(span, |life| &life.unsteered);
+        let returned = returning.min(issued - kept);
+        let wavering = self.returning(span, |life| &life.wavering);
+        Crowd {
+            following: kept + returned * (wavering / returning.max(1e-9)).clamp(0.0, 1.0),
+            new: issued - kept - returned,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a run did to the CA's load.
+
+use super::scenario::Rule;
+use crate::domain::time::{Span, Timestamp};
+
+/// The outcome of one scenario. "Mean" is [`Outcome::mean`] throughout: the load that the scenario
+/// brings by itself, the same under every rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What it shows, in a sentence.
+    pub description: String,
+    /// The seed it ran with.
+    pub seed: u64,
+    /// The first instant.
+    pub start: Timestamp,
+    /// Seconds in a slot.
+    pub slot_seconds: i64,
+    /// The mean load, in certificates per slot.
+    pub mean: f64,
+    /// The least peak that any rule could reach, as a multiple of the mean: the larger of 1 and
+    /// the peak of the load that nobody can steer.
+    pub floor: f64,
+    /// What each rule made of it, in the order of [`Rule::ALL`].
+    pub rules: Vec<RuleOutcome>,
+}
+
+/// What one rule made of the load. Peaks are measured after the first cycle, which no rule moves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleOutcome {
+    /// The rule.
+    pub rule: Rule,
+    /// The load of each slot from [`Outcome::start`] on, in certificates (attempts, where some
+    /// fail).
+    pub load: Vec<f64>,
+    /// The busiest slot, as a multiple of the mean.
+    pub peak_to_mean: f64,
+    /// The load that 99 % of the slots do not exceed, as a multiple of the mean.
+    pub p99_to_mean: f64,
+    /// The busiest minute, as a multiple of the mean load of a minute.
+    pub worst_minute_to_mean: f64,
+    /// The busiest second, as a multiple of the mean load of a second.
+    pub worst_second_to_mean: f64,
+    /// What renewing early adds to all issuance, as a share of it: 0.01 is 1 %.
+    pub extra_issuance: f64,
+    /// The cycles after the first, in order.
+    pub cycles: Vec<Cycle>,
+    /// The load by the second around the busiest moments.
+    pub peaks: Vec<PeakSeconds>,
+    /// Figures that belong to this scenario, such as the first hour after an outage.
+    pub notes: Vec<Note>,
+    /// How many cycles it took until an echo stood no more than 5 % above the last cycle's peak;
+    /// `None` where there was no echo, or it never died down.
+    pub echo_cycles: Option<u32>,
+}
+
+/// One cycle after the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cycle {
+    /// When it was.
+    pub span: Span,
+    /// Its busiest slot, as a multiple of the mean.
+    pub peak_to_mean: f64,
+    /// The load that 99 % of its slots do not exceed, as a multiple of the mean.
+    pub p99_to_mean: f64,
+}
+
+/// The load by the second, from an instant on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeakSeconds {
+    /// The first second.
+    pub from: Timestamp,
+    /// Certificates in each second.
+    pub per_second: Vec<u32>,
+}
+
+/// A figure with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// What it is, with its unit: `recognised clients (share)`.
+    pub name: String,
+    /// The figure.
+    pub value: f64,
+}

@@ -1,0 +1,49 @@
+//! An outcome as CSV, for whoever draws or counts for themselves.
+
+use std::io::{self, Write};
+
+use crate::domain::number::signed;
+use crate::simulate::outcome::Outcome;
+
+/// A line for each slot: when it begins, and its load under each rule, in certificates.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn slots(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "slot")?;
+    for rule in &outcome.rules {
+        write!(out, ",{}", rule.rule.name())?;
+    }
+    let loads = outcome.rules.iter().map(|rule| rule.load.len());
+    for slot in 0..loads.max().unwrap_or(0) {
+        write!(
+            out,
+            "\n{}",
+            outcome.start + signed(slot) * outcome.slot_seconds
+        )?;
+        for rule in &outcome.rules {
+            match rule.load.get(slot) {
+                Some(load) => write!(out, ",{load:.1}")?,
+                None => write!(out, ",")?,
+            }
+        }
+    }
+    writeln!(out)
+}
+
+/// A line for each second around the busiest moments of each rule.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn seconds(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "rule,second,certificates")?;
+    for rule in &outcome.rules {
+        for peak in &rule.peaks {
+            for (second, certificates) in peak.per_second.iter().enumerate() {
+                let at = peak.from + signed(second);
+                writeln!(out, "{},{at},{certificates}", rule.rule.name())?;
+            }
+        }
+    }
+    Ok(())
+}

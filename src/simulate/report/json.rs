@@ -1,0 +1,88 @@
+//! An outcome as JSON, for programs. The names stay.
+
+use serde::{Serialize, Serializer};
+
+use crate::simulate::outcome::{Cycle, Outcome, RuleOutcome};
+
+/// What `offpeak simulate --json` prints, without the line's end. Figures have four decimals.
+///
+/// # Errors
+/// None is known: every number has a form in JSON.
+pub fn to_json(outcome: &Outcome) -> serde_json::Result<String> {
+    serde_json::to_string(&Document {
+        scenario: &outcome.scenario,
+        seed: outcome.seed,
+        floor: Figure(outcome.floor),
+        rules: Rules(&outcome.rules),
+    })
+}
+
+#[derive(Serialize)]
+struct Document<'o> {
+    scenario: &'o str,
+    seed: u64,
+    floor: Figure,
+    rules: Rules<'o>,
+}
+
+/// An object with a key for each rule, in the rules' order.
+struct Rules<'o>(&'o [RuleOutcome]);
+
+impl Serialize for Rules<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .iter()
+                .map(|rule| (rule.rule.name(), Figures::of(rule))),
+        )
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    peak_to_mean: Figure,
+    p99_to_mean: Figure,
+    worst_minute_to_mean: Figure,
+    worst_second_to_mean: Figure,
+    extra_issuance: Figure,
+    cycles: Vec<CycleFigures>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CycleFigures {
+    peak_to_mean: Figure,
+    p99_to_mean: Figure,
+}
+
+impl Figures {
+    fn of(rule: &RuleOutcome) -> Self {
+        Self {
+            peak_to_mean: Figure(rule.peak_to_mean),
+            p99_to_mean: Figure(rule.p99_to_mean),
+            worst_minute_to_mean: Figure(rule.worst_minute_to_mean),
+            worst_second_to_mean: Figure(rule.worst_second_to_mean),
+            extra_issuance: Figure(rule.extra_issuance),
+            cycles: rule.cycles.iter().map(CycleFigures::of).collect(),
+        }
+    }
+}
+
+impl CycleFigures {
+    const fn of(cycle: &Cycle) -> Self {
+        Self {
+            peak_to_mean: Figure(cycle.peak_to_mean),
+            p99_to_mean: Figure(cycle.p99_to_mean),
+        }
+    }
+}
+
+/// A number of four decimals: what a seed decides, and not the noise of adding it up.
+struct Figure(f64);
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((self.0 * 1e4).round() / 1e4)
+    }
+}

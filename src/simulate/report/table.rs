@@ -1,0 +1,128 @@
+//! An outcome as a table, for people.
+
+use std::fmt::Write as _;
+
+use super::grouped;
+use crate::domain::number::real;
+use crate::simulate::outcome::{Outcome, RuleOutcome};
+
+/// What `offpeak simulate` prints: a line for each rule, then the figures that belong to this
+/// scenario alone.
+#[must_use]
+pub fn to_table(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let hourly = outcome.mean * 3_600.0 / real(outcome.slot_seconds);
+    push(
+        &mut text,
+        format_args!("{}: {}", outcome.scenario, outcome.description),
+    );
+    push(
+        &mut text,
+        format_args!(
+            "seed {}, from {}, {} certificates an hour in the mean",
+            outcome.seed,
+            outcome.start,
+            grouped(hourly)
+        ),
+    );
+    push(
+        &mut text,
+        format_args!(
+            "multiples of the mean load; no rule can do better than a peak of {:.3}\n",
+            outcome.floor
+        ),
+    );
+    for line in aligned(&rows(outcome)) {
+        push(&mut text, format_args!("{line}"));
+    }
+    let notes: Vec<String> = outcome.rules.iter().flat_map(notes).collect();
+    if !notes.is_empty() {
+        push(&mut text, format_args!(""));
+    }
+    for note in notes {
+        push(&mut text, format_args!("{note}"));
+    }
+    text
+}
+
+fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // A String takes whatever is written to it.
+    let _ = writeln!(text, "{line}");
+}
+
+fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
+    let cycles = outcome.rules.iter().map(|rule| rule.cycles.len());
+    let cycles = cycles.max().unwrap_or(0);
+    let mut head: Vec<String> = [
+        "rule",
+        "peak",
+        "/ floor",
+        "p99",
+        "worst minute",
+        "worst second",
+        "extra issuance",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    head.extend((0..cycles).map(|cycle| format!("cycle {}", cycle + 2)));
+    let rules = outcome.rules.iter().map(|rule| {
+        let mut row = vec![
+            rule.rule.name().to_owned(),
+            format!("{:.3}", rule.peak_to_mean),
+            format!("{:.3}", rule.peak_to_mean / outcome.floor),
+            format!("{:.3}", rule.p99_to_mean),
+            format!("{:.2}", rule.worst_minute_to_mean),
+            format!("{:.2}", rule.worst_second_to_mean),
+            format!("{:.2} %", 100.0 * rule.extra_issuance),
+        ];
+        let peaks = rule.cycles.iter();
+        row.extend(peaks.map(|cycle| format!("{:.3}", cycle.peak_to_mean)));
+        row.resize(head.len(), String::new());
+        row
+    });
+    let mut all: Vec<Vec<String>> = rules.collect();
+    all.insert(0, head);
+    all
+}
+
+/// The first column to the left, the others to the right.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells: Vec<String> = cells
+            .map(|(column, (cell, width))| match column {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+fn notes(rule: &RuleOutcome) -> Vec<String> {
+    let name = rule.rule.name();
+    let figures = rule.notes.iter();
+    let mut notes: Vec<String> = figures
+        .map(|note| format!("{name}: {}: {}", note.name, figure(note.value)))
+        .collect();
+    notes.extend(
+        rule.echo_cycles
+            .map(|cycles| format!("{name}: cycles until the echo has died down: {cycles}")),
+    );
+    notes
+}
+
+/// Large numbers are counts, small ones are shares or multiples.
+fn figure(value: f64) -> String {
+    if value >= 100.0 {
+        grouped(value)
+    } else {
+        format!("{value:.3}")
+    }
+}

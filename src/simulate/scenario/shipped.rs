@@ -1,0 +1,42 @@
+//! The scenarios that come with the program.
+
+/// A scenario that comes with the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Shipped {
+    /// Its name: what `offpeak simulate` takes.
+    pub name: &'static str,
+    /// The text of its file in `scenarios/`.
+    pub text: &'static str,
+}
+
+macro_rules! shipped {
+    ($($name:literal),+ $(,)?) => {
+        /// All of them, by name.
+        pub const SHIPPED: &[Shipped] = &[$(Shipped {
+            name: $name,
+            text: include_str!(concat!("../../../scenarios/", $name, ".toml")),
+        }),+];
+    };
+}
+
+shipped![
+    "base-0.3",
+    "base-0.6",
+    "base-0.9",
+    "burst",
+    "closed",
+    "late-return",
+    "lifetimes",
+    "outage",
+    "realistic",
+    "retries",
+    "revocation-3",
+    "revocation-30",
+    "ticks",
+];
+
+/// The one of this name.
+#[must_use]
+pub fn shipped(name: &str) -> Option<Shipped> {
+    SHIPPED.iter().copied().find(|known| known.name == name)
+}

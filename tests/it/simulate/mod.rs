@@ -1,0 +1,6 @@
+//! The simulator's outer half: scenarios in, tables and pictures out.
+
+mod arrivals;
+mod command;
+mod report;
+mod scenario;
