@@ -17,6 +17,7 @@ mod history;
 mod learn;
 mod moved;
 mod nonnegative;
+mod normal;
 mod robust;
 
 pub(super) use design::history_hours;

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::cholesky::solve;
+use super::normal::Normal;
 
 /// What is to be explained by what. All columns are as long as `observed`.
 #[derive(Clone, Copy, Debug)]
@@ -41,22 +41,26 @@ const MOST_STEPS: usize = 96;
 impl Problem<'_> {
     /// The solution, from no columns on.
     pub(super) fn solve(&self) -> Solution {
-        let norms: Vec<f64> = self
-            .columns
-            .iter()
-            .map(|column| self.norm(column))
+        let mut normal = Normal::new(self);
+        let mut barred: Vec<bool> = (0..self.columns.len())
+            .map(|at| normal.variation(at) <= LEAST_VARIATION * normal.square(at))
             .collect();
-        let mut barred: Vec<bool> = norms.iter().map(|norm| *norm <= 0.0).collect();
         let mut chosen = Chosen::default();
-        let mut fitted = self.fit(&mut chosen);
+        chosen.fit(&mut normal);
         for _ in 0..MOST_STEPS {
-            let slopes = self.slopes(&fitted, |at| barred[at] || chosen.columns.contains(&at));
-            let plain = |at: usize| slopes[at].powi(2) / norms[at];
+            let slopes: Vec<f64> = (0..self.columns.len())
+                .map(|at| {
+                    let asked = !barred[at] && !chosen.columns.contains(&at);
+                    let slope = || normal.slope(at, &chosen.columns, &chosen.all);
+                    if asked { slope().max(0.0) } else { 0.0 }
+                })
+                .collect();
+            let plain = |at: usize| slopes[at].powi(2) / normal.variation(at);
             let Some(next) = self.best(&slopes, plain).or_else(|| {
-                let basis = self.basis(&chosen.columns);
+                let beside = normal.beside(&chosen.columns);
                 let exact = |at: usize| {
-                    let own = self.beside(&basis, self.columns[at]);
-                    let alike = own <= LEAST_VARIATION * norms[at];
+                    let own = beside.rest(at);
+                    let alike = own <= LEAST_VARIATION * normal.variation(at);
                     if alike { 0.0 } else { slopes[at].powi(2) / own }
                 };
                 self.best(&slopes, exact)
@@ -65,30 +69,15 @@ impl Problem<'_> {
             };
             chosen.columns.push(next);
             chosen.coefficients.push(0.0);
-            fitted = self.fit(&mut chosen);
+            chosen.fit(&mut normal);
             // Taken up and dropped at once: rounding says that it helps, and would say so again.
             barred[next] = !chosen.columns.contains(&next);
         }
-        fitted = self.thin_out(&mut chosen, fitted);
-        let coefficients = chosen.columns.into_iter().zip(chosen.coefficients);
+        chosen.thin_out(&mut normal);
         Solution {
-            coefficients: coefficients.collect(),
-            fitted,
+            fitted: normal.sum(&chosen.columns, &chosen.all),
+            coefficients: chosen.columns.into_iter().zip(chosen.coefficients).collect(),
         }
-    }
-
-    /// How the sum of squares falls as each column enters; 0 where it does not, or is not asked.
-    fn slopes(&self, fitted: &[f64], leave: impl Fn(usize) -> bool) -> Vec<f64> {
-        let pull = self.pull(fitted);
-        (0..self.columns.len())
-            .map(|at| {
-                if leave(at) {
-                    0.0
-                } else {
-                    dot(&pull, self.columns[at]).max(0.0)
-                }
-            })
-            .collect()
     }
 
     /// The column that gains most, if that is worth it: of the first ones, else of all.
@@ -104,151 +93,18 @@ impl Problem<'_> {
         next.map(|(at, _)| at)
     }
 
-    /// Drops columns that are no longer worth it beside those that came after them.
-    fn thin_out(&self, chosen: &mut Chosen, mut fitted: Vec<f64>) -> Vec<f64> {
-        loop {
-            let least = (0..chosen.columns.len())
-                .map(|at| {
-                    let mut fewer = chosen.clone();
-                    fewer.columns.remove(at);
-                    fewer.coefficients.remove(at);
-                    let without = self.fit(&mut fewer);
-                    (self.square(&without) - self.square(&fitted), fewer, without)
-                })
-                .min_by(|a, b| a.0.total_cmp(&b.0));
-            match least {
-                Some((loss, fewer, without)) if loss < WORTH / 2.0 => {
-                    (*chosen, fitted) = (fewer, without);
-                }
-                _ => return fitted,
-            }
-        }
-    }
-
-    /// The weighted sum of squares.
-    fn square(&self, fitted: &[f64]) -> f64 {
-        zip(self.weights, self.observed)
-            .zip(fitted)
-            .map(|((weight, observed), fitted)| weight * (observed - fitted).powi(2))
-            .sum()
-    }
-
-    /// Weighted columns at right angles, of length 1, that say what the free and the chosen ones
-    /// say (Gram and Schmidt).
-    fn basis(&self, chosen: &[usize]) -> Vec<Vec<f64>> {
-        let mut basis: Vec<Vec<f64>> = Vec::new();
-        let free = self.free.iter().map(Vec::as_slice);
-        for column in free.chain(chosen.iter().map(|at| self.columns[*at])) {
-            let mut rest = self.weighted(column);
-            for one in &basis {
-                let part = dot(one, &rest);
-                for (rest, one) in rest.iter_mut().zip(one) {
-                    *rest -= part * one;
-                }
-            }
-            let size = dot(&rest, &rest).sqrt();
-            if size > 0.0 {
-                basis.push(rest.into_iter().map(|rest| rest / size).collect());
-            }
-        }
-        basis
-    }
-
-    /// What is left of a column's weighted square beside a basis.
-    fn beside(&self, basis: &[Vec<f64>], column: &[f64]) -> f64 {
-        let weighted = self.weighted(column);
-        let said: f64 = basis.iter().map(|one| dot(one, &weighted).powi(2)).sum();
-        dot(&weighted, &weighted) - said
-    }
-
-    fn weighted(&self, column: &[f64]) -> Vec<f64> {
-        zip(self.weights, column)
-            .map(|(weight, x)| weight.sqrt() * x)
-            .collect()
-    }
-
     /// What the free columns alone make of what `fixed` leaves; `fixed` included.
     pub(super) fn around(&self, fixed: &[f64]) -> Vec<f64> {
         let observed: Vec<f64> = zip(self.observed, fixed).map(|(o, f)| o - f).collect();
         let rest = Problem {
             observed: &observed,
+            columns: &[],
+            first: 0,
             ..*self
         };
-        let free = rest.fit(&mut Chosen::default());
-        zip(&free, fixed)
+        zip(&rest.solve().fitted, fixed)
             .map(|(free, fixed)| free + fixed)
             .collect()
-    }
-
-    /// What is left of a column's weighted square without its mean; 0 where that is nothing.
-    fn norm(&self, column: &[f64]) -> f64 {
-        let (mut weight, mut sum, mut square) = (0.0, 0.0, 0.0);
-        for (w, x) in zip(self.weights, column) {
-            weight += w;
-            sum += w * x;
-            square += w * x * x;
-        }
-        let varies = square - sum * sum / weight;
-        if varies > LEAST_VARIATION * square {
-            varies
-        } else {
-            0.0
-        }
-    }
-
-    /// The weighted residual: which way each observation pulls.
-    fn pull(&self, fitted: &[f64]) -> Vec<f64> {
-        zip(self.weights, self.observed)
-            .zip(fitted)
-            .map(|((weight, observed), fitted)| weight * (observed - fitted))
-            .collect()
-    }
-
-    /// Sets the coefficients to the best that are not negative, dropping columns on the way; what
-    /// they make of each observation.
-    fn fit(&self, chosen: &mut Chosen) -> Vec<f64> {
-        loop {
-            let (free, best) = self.least_squares(&chosen.columns);
-            if best.iter().all(|coefficient| *coefficient > 0.0) {
-                chosen.coefficients = best;
-                return self.sum(&free, chosen);
-            }
-            chosen.step_towards(&best);
-        }
-    }
-
-    fn sum(&self, free: &[f64], chosen: &Chosen) -> Vec<f64> {
-        let mut fitted = vec![0.0; self.observed.len()];
-        let own = self.free.iter().map(Vec::as_slice).zip(free);
-        let chosen =
-            zip(&chosen.columns, &chosen.coefficients).map(|(at, c)| (self.columns[*at], c));
-        for (column, coefficient) in own.chain(chosen) {
-            for (sum, x) in fitted.iter_mut().zip(column) {
-                *sum += coefficient * x;
-            }
-        }
-        fitted
-    }
-
-    /// Coefficients of either sign: those of the free columns, and those of the chosen ones.
-    fn least_squares(&self, chosen: &[usize]) -> (Vec<f64>, Vec<f64>) {
-        let free = self.free.iter().map(Vec::as_slice);
-        let all: Vec<&[f64]> = free
-            .chain(chosen.iter().map(|at| self.columns[*at]))
-            .collect();
-        let weighted: Vec<Vec<f64>> = all
-            .iter()
-            .map(|column| zip(self.weights, column).map(|(w, x)| w * x).collect())
-            .collect();
-        let gram: Vec<Vec<f64>> = weighted
-            .iter()
-            .enumerate()
-            .map(|(row, column)| all[..=row].iter().map(|other| dot(column, other)).collect())
-            .collect();
-        let right = weighted.iter().map(|column| dot(column, self.observed));
-        let mut coefficients = solve(gram, right.collect());
-        let chosen = coefficients.split_off(self.free.len());
-        (coefficients, chosen)
     }
 }
 
@@ -257,9 +113,45 @@ impl Problem<'_> {
 struct Chosen {
     columns: Vec<usize>,
     coefficients: Vec<f64>,
+    /// Those of the free columns, and then these.
+    all: Vec<f64>,
 }
 
 impl Chosen {
+    /// Sets the coefficients to the best that are not negative, dropping columns on the way.
+    fn fit(&mut self, normal: &mut Normal<'_>) {
+        loop {
+            let all = normal.least_squares(&self.columns);
+            let best = &all[all.len() - self.columns.len()..];
+            if best.iter().all(|coefficient| *coefficient > 0.0) {
+                self.coefficients = best.to_vec();
+                self.all = all;
+                return;
+            }
+            self.step_towards(best);
+        }
+    }
+
+    /// Drops columns that are no longer worth it beside those that came after them.
+    fn thin_out(&mut self, normal: &mut Normal<'_>) {
+        loop {
+            let explained = normal.explained(&self.columns, &self.all);
+            let least = (0..self.columns.len())
+                .map(|at| {
+                    let mut fewer = self.clone();
+                    fewer.columns.remove(at);
+                    fewer.coefficients.remove(at);
+                    fewer.fit(normal);
+                    (explained - normal.explained(&fewer.columns, &fewer.all), fewer)
+                })
+                .min_by(|a, b| a.0.total_cmp(&b.0));
+            match least {
+                Some((loss, fewer)) if loss < WORTH / 2.0 => *self = fewer,
+                _ => return,
+            }
+        }
+    }
+
     /// Goes as far towards `best` as no coefficient falls below 0, and drops those that reach it.
     fn step_towards(&mut self, best: &[f64]) {
         let falls = |(now, best): (&f64, &f64)| (*best <= 0.0).then(|| now / (now - best));
@@ -289,10 +181,6 @@ impl Chosen {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    zip(a, b).map(|(a, b)| a * b).sum()
-}
-
 fn zip<'a, A, B>(a: &'a [A], b: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
     a.iter().zip(b)
 }
@@ -301,6 +189,7 @@ fn zip<'a, A, B>(a: &'a [A], b: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)>
 mod tests {
     use super::*;
     use crate::domain::number::{real, signed};
+    use crate::domain::returns::normal::dot;
 
     fn wave(length: usize, seed: i64) -> Vec<f64> {
         (0..signed(length))
@@ -366,14 +255,17 @@ mod tests {
             assert!(!solution.coefficients.is_empty());
             assert!(solution.coefficients.iter().all(|(_, c)| *c > 0.0));
             // The conditions of Kuhn and Tucker, but for what a column has to be worth.
-            let pull = problem.pull(&solution.fitted);
-            for column in &columns {
-                let gain = dot(&pull, column).max(0.0).powi(2) / problem.norm(column);
+            let pull: Vec<f64> = zip(&observed, &solution.fitted)
+                .map(|(observed, fitted)| 4e4 * (observed - fitted))
+                .collect();
+            let normal = Normal::new(&problem);
+            for (at, column) in columns.iter().enumerate() {
+                let slope = dot(&pull, column);
+                let gain = slope.max(0.0).powi(2) / normal.variation(at);
                 assert!(gain <= WORTH * 1.001, "{seed}: {gain}");
-            }
-            for (at, _) in &solution.coefficients {
-                let slope = dot(&pull, columns[*at]) / problem.norm(columns[*at]);
-                assert!(slope.abs() < 1e-6, "{seed}: {slope}");
+                if solution.coefficients.iter().any(|(used, _)| *used == at) {
+                    assert!((slope / normal.variation(at)).abs() < 1e-6, "{seed}: {slope}");
+                }
             }
         }
     }

@@ -25,6 +25,8 @@ pub(super) struct Fit<'a> {
     precision: Vec<f64>,
     /// The same, less for wild hours.
     weights: Vec<f64>,
+    /// What the free columns say, at right angles and of length 1.
+    basis: Vec<Vec<f64>>,
 }
 
 impl<'a> Fit<'a> {
@@ -59,13 +61,22 @@ impl<'a> Fit<'a> {
             .iter()
             .map(|&(column, share)| (design.candidates[column], share))
             .collect();
-        Self {
+        let mut fit = Self {
             design,
             lags,
             fitted: solution.fitted,
             precision,
             weights,
+            basis: Vec::new(),
+        };
+        // Gram and Schmidt.
+        for free in &design.free {
+            let mut one = fit.beside_free(free);
+            let size = fit.product(&one, &one).sqrt().max(f64::MIN_POSITIVE);
+            one.iter_mut().for_each(|x| *x /= size);
+            fit.basis.push(one);
         }
+        fit
     }
 
     /// The lags of one class and their shares, in hours.
@@ -98,25 +109,20 @@ impl<'a> Fit<'a> {
 
     /// What is left of amounts when the free columns have said what they can.
     pub(super) fn beside_free(&self, amounts: &[f64]) -> Vec<f64> {
-        let of_amounts = Problem {
-            observed: amounts,
-            ..problem(self.design, &self.weights, &[])
-        };
-        let said = of_amounts.around(&vec![0.0; amounts.len()]);
-        amounts
-            .iter()
-            .zip(said)
-            .map(|(all, said)| all - said)
-            .collect()
+        let mut rest = amounts.to_vec();
+        for one in &self.basis {
+            let part = self.product(one, &rest);
+            for (rest, one) in rest.iter_mut().zip(one) {
+                *rest -= part * one;
+            }
+        }
+        rest
     }
 
     /// The weighted product of two lists of amounts.
     pub(super) fn product(&self, a: &[f64], b: &[f64]) -> f64 {
-        let products = a.iter().zip(b).map(|(a, b)| a * b);
-        products
-            .zip(&self.weights)
-            .map(|(product, weight)| weight * product)
-            .sum()
+        let products = a.iter().zip(b).zip(&self.weights);
+        products.map(|((a, b), weight)| weight * a * b).sum()
     }
 
     /// Hours that count.
