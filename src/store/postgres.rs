@@ -12,8 +12,8 @@ use sqlx::{
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Migrations, Move,
-    Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Migrations,
+    Move, Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};

@@ -12,8 +12,8 @@ use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool, Transaction};
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Move, Publication,
-    Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Move,
+    Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};

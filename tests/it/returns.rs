@@ -3,6 +3,7 @@
 use offpeak::domain::returns::{History, Returns};
 use offpeak::domain::time::HOUR;
 
+mod ledger;
 mod population;
 
 use population::{DAY, Group, Population, until};
@@ -39,10 +40,10 @@ fn assert_halves(returns: &Returns, life_seconds: i64, own_rule_hours: i64, dela
 }
 
 #[test]
-fn an_hour_later_than_assumed_is_learned_within_ten_days_of_returns() {
+fn an_hour_later_than_assumed_is_learned_five_days_after_the_first_returns() {
     for following in [0.9, 0.6, 0.3] {
-        let history = Population::new(following, 1).history(70 * DAY);
-        let returns = learn(&history, 60..=70, &Returns::default());
+        let history = Population::new(following, 1).history(65 * DAY);
+        let returns = learn(&history, 60..=65, &Returns::default());
         assert_halves(&returns, LIFE, 60 * 24, 1);
         let sum = sum(&returns, LIFE);
         assert!((sum - 1.0).abs() < 0.08, "{following}: {sum}");
@@ -153,6 +154,21 @@ fn a_burst_and_its_echo_teach_nothing_wrong() {
         let history = population.history(90 * DAY);
         let returns = learn(&history, (60..=90).step_by(5), &Returns::default());
         assert_halves(&returns, LIFE, 60 * 24, i64::try_from(delay).unwrap());
+    }
+}
+
+#[test]
+fn a_single_wild_hour_teaches_no_other_hour() {
+    for (following, hour) in [(0.6, 5), (0.9, 23), (0.9, 30), (0.9, 50)] {
+        let at = 61 * DAY + hour;
+        let population = Population {
+            burst: Some((at, at + 1, 2.5)),
+            ..Population::new(following, 0)
+        };
+        let returns = learn(&population.history(65 * DAY), 61..=65, &Returns::default());
+        assert_halves(&returns, LIFE, 60 * 24, 0);
+        let sum = sum(&returns, LIFE);
+        assert!(sum > 0.8, "{following} {hour}: {sum}");
     }
 }
 

@@ -12,9 +12,7 @@ const NEVER_NONE: f64 = 20.0;
 
 impl Ledger {
     /// Learns when those return that nobody steers. What lies in `excluded` teaches nothing, such
-    /// as an incident.
-    ///
-    /// Meant to be called once an hour or less often; a call goes half of the way.
+    /// as an incident. Meant to be called once an hour or once a day.
     pub fn learn_returns(&mut self, now: Timestamp, excluded: &[Span]) {
         self.returns = Returns::learn(&self.history(now, excluded), &self.returns);
     }

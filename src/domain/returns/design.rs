@@ -7,15 +7,24 @@ use crate::domain::time::HOUR;
 
 /// Eight weeks are looked at: each hour of the week eight times, and no older habits.
 const LOOKED_AT_HOURS: usize = 8 * 168;
-/// With fewer hours nothing is learned: three days show a daily peak three times.
-const LEAST_HOURS: usize = 72;
+/// With fewer hours nothing is learned: a daily peak has been there at least once, and what comes
+/// before and after it.
+const LEAST_HOURS: usize = 36;
+/// With less than a week looked at, days cannot be told from each other, for the load's level and
+/// growth say the same: only moves by hours are tried then.
+const DAYS_APART_HOURS: usize = 168;
+/// Moves by up to half a day are by hours.
+const HALF_A_DAY_HOURS: i64 = 12;
 /// Lags up to this long before the own rule are tried …
 const BEFORE_HOURS: i64 = 36;
 /// … and up to this long after it: a client that runs once a day and fails twice.
 const AFTER_HOURS: i64 = 72;
 /// To each side of the end of life: who renews only when it is over.
 const AROUND_END_HOURS: i64 = 24;
-/// Hours whose returns are known in full: those of the classes that make this part of issuance.
+/// An hour is looked at when those who come back this long after their own rule were issued where
+/// the registry was there: as long as is assumed, in the classes that make this part of issuance.
+const COVERED_AFTER_HOURS: i64 = 24;
+/// See [`COVERED_AFTER_HOURS`].
 const COVERED: f64 = 0.8;
 /// The first hours of a class stand for those before the registry began: four weeks of them.
 const STAND_IN_HOURS: usize = 4 * 168;
@@ -77,7 +86,7 @@ impl Design {
         let covered_from: Vec<usize> = history
             .classes
             .iter()
-            .map(|class| begins + length(around_own_rule(class.life_seconds).to))
+            .map(|class| begins + length(covered_lag(class.life_seconds)))
             .collect();
         let mut candidates = Vec::new();
         let mut first = 0;
@@ -129,6 +138,21 @@ impl Design {
         design.counts = design.which_count(history);
         let enough = design.counts.iter().filter(|counts| **counts).count() >= LEAST_HOURS;
         enough.then_some(design)
+    }
+
+    /// Whether enough was seen to tell a day from the next.
+    pub(super) fn tells_days_apart(&self) -> bool {
+        self.observed.len() >= DAYS_APART_HOURS
+    }
+
+    /// By how many hours the rule of a life may be moved.
+    pub(super) fn moves(&self, life_seconds: i64) -> impl Iterator<Item = i64> {
+        let own = nearest_hours(own_rule_seconds(life_seconds));
+        let days = self.tells_days_apart();
+        let moves = around_own_rule(life_seconds)
+            .lags()
+            .map(move |lag| lag - own);
+        moves.filter(move |hours| days || hours.abs() <= HALF_A_DAY_HOURS)
     }
 
     /// What was issued of a class so many hours before each hour looked at.
@@ -209,11 +233,6 @@ impl Range {
     }
 }
 
-/// The lags in hours that are tried around the own rule of a life.
-pub(super) fn hours_around_own_rule(life_seconds: i64) -> impl Iterator<Item = i64> {
-    around_own_rule(life_seconds).lags()
-}
-
 /// How many hours back a history has to go: those looked at, and the longest lag before them.
 pub(in crate::domain) fn history_hours(life_seconds: i64) -> i64 {
     // One hour is cut off by rounding.
@@ -228,7 +247,7 @@ fn covered_after_hours(history: &History) -> i64 {
         .iter()
         .map(|class| {
             let issued: f64 = class.unsteered.iter().sum();
-            (issued, around_own_rule(class.life_seconds).to)
+            (issued, covered_lag(class.life_seconds))
         })
         .collect();
     classes.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -242,6 +261,12 @@ fn covered_after_hours(history: &History) -> i64 {
         sum += issued;
     }
     longest
+}
+
+/// The longest lag in hours that is usual for a life.
+fn covered_lag(life_seconds: i64) -> i64 {
+    let own = own_rule_seconds(life_seconds);
+    nearest_hours(own) + COVERED_AFTER_HOURS.min(nearest_hours(life_seconds - own))
 }
 
 /// Around the own rule, for short lives a third of it before and all that is left after.

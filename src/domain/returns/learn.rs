@@ -18,15 +18,14 @@ const CLEAR: f64 = 3.0;
 const MATTERS: f64 = 0.02;
 /// Shares that move by less than this in all are left as they are.
 const SAME: f64 = 0.02;
-/// How far to go towards what was found: a lesson that one day of wrong counts taught is half
-/// unlearned by the next.
-const STEP: f64 = 0.5;
+/// What was known before counts as much as so many hours looked at.
+const KNOWN_HOURS: f64 = 24.0;
 
 impl Returns {
     /// What a history teaches, where it clearly differs from what was known before. Classes that it
     /// says nothing clear of stay as they were: once the load is level, nothing is forgotten.
     ///
-    /// Meant to be called once an hour or less often; a call goes half of the way.
+    /// Meant to be called once an hour or less often. A call goes the further the more hours it saw.
     #[must_use]
     pub fn learn(history: &History, prior: &Self) -> Self {
         let mut returns = prior.clone();
@@ -39,11 +38,13 @@ impl Returns {
             .iter()
             .map(|class| prior.after_own_rule(class))
             .collect();
+        let hours = real_len(fit.hours());
+        let step = hours / (hours + KNOWN_HOURS);
         let found = explain(history, &design, &fit, &before);
         for ((class, before), found) in history.classes.iter().zip(&before).zip(found) {
             let found = compact(found);
             if distance(before, &found) >= SAME {
-                returns.move_towards(class, before, &found);
+                returns.move_towards(class, before, &found, step);
             }
         }
         returns
@@ -56,14 +57,21 @@ impl Returns {
             .collect()
     }
 
-    fn move_towards(&mut self, class: &ClassHistory, before: &[(i64, f64)], found: &[(i64, f64)]) {
+    /// Goes a part of the way from what was known before to what was found.
+    fn move_towards(
+        &mut self,
+        class: &ClassHistory,
+        before: &[(i64, f64)],
+        found: &[(i64, f64)],
+        step: f64,
+    ) {
         let number = life_class(class.life_seconds);
         let learned = self.classes.get(&number).map_or(0.0, Habit::learned);
-        let kept = before.iter().map(|(at, share)| (*at, share * (1.0 - STEP)));
-        let new = found.iter().map(|(at, share)| (*at, share * STEP));
+        let kept = before.iter().map(|(at, share)| (*at, share * (1.0 - step)));
+        let new = found.iter().map(|(at, share)| (*at, share * step));
         let habit = Habit {
             life_seconds: class.life_seconds,
-            learned: learned + STEP * (1.0 - learned),
+            learned: learned + step * (1.0 - learned),
             lags: compact(kept.chain(new).collect()),
         };
         self.classes.insert(number, habit);
@@ -87,7 +95,8 @@ fn explain(history: &History, design: &Design, fit: &Fit<'_>, before: &[Lags]) -
     for (class, lags) in moved.iter().enumerate() {
         add(&mut all, &returning(class, lags));
     }
-    if fit.loss_with(&all) <= clear(fit.lags.len().max(1)) {
+    let as_well = fit.loss_with(&all) <= clear(fit.lags.len().max(1));
+    if as_well || !design.tells_days_apart() {
         return moved;
     }
     let classes = history.classes.iter().zip(before).enumerate();

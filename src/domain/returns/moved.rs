@@ -1,7 +1,7 @@
 //! The simplest explanation: clients keep their rule, each class moved by whole hours.
 
-use super::design::{Design, hours_around_own_rule};
-use super::history::{ClassHistory, nearest_hours};
+use super::design::Design;
+use super::history::ClassHistory;
 use super::robust::Fit;
 use super::usual;
 use crate::domain::band::own_rule_seconds;
@@ -65,8 +65,7 @@ pub(super) fn move_rules(
                 let lags = lags.iter().map(|(after, share)| (own + after, *share));
                 fit.beside_free(&design.returning(number, lags))
             };
-            let rules = hours_around_own_rule(class.life_seconds).map(|hours| {
-                let by_hours = hours - nearest_hours(own);
+            let rules = design.moves(class.life_seconds).map(|by_hours| {
                 let lags = usual(class.life_seconds)
                     .map(|(after, share)| (after + by_hours * HOUR, share));
                 let returning = at(&lags);
@@ -114,11 +113,9 @@ fn step(
     }
     let mut left = rest.clone();
     subtract(&mut left, &state[class].returning);
-    // With itself where it stands, the class takes this off the sum of squares.
-    let now = fit.product(&rest, &rest) - fit.product(&left, &left);
     let options = state[class].rules.iter().map(|rule| {
         let share = share(fit, &rest, &rule.returning, rule.norm);
-        (rule, share.0, share.1 - now)
+        (rule, share, gain(fit, &left, &rest, &rule.returning, share))
     });
     let (rule, share, gain) = least_moved(options, |rule| rule.by_hours, alike)?;
     let (lags, returning) = rule.scaled(share);
@@ -136,7 +133,6 @@ fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, al
     for class in &*state {
         subtract(&mut left, &class.returning);
     }
-    let now = fit.product(observed, observed) - fit.product(&left, &left);
     let mut hours: Vec<i64> = state
         .iter()
         .flat_map(|class| class.rules.iter().map(|rule| rule.by_hours))
@@ -150,8 +146,8 @@ fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, al
                 *sum += amount;
             }
         }
-        let (share, takes_off) = share(fit, observed, &all, fit.product(&all, &all));
-        (by_hours, share, takes_off - now)
+        let share = share(fit, observed, &all, fit.product(&all, &all));
+        (by_hours, share, gain(fit, &left, observed, &all, share))
     });
     let step = least_moved(options, |by_hours| *by_hours, alike);
     let Some((by_hours, share, _)) = step.filter(|(_, _, gain)| *gain > clear) else {
@@ -165,14 +161,18 @@ fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, al
     }
 }
 
-/// The share of `returning` that explains `rest` best, and what it takes off the sum of squares.
-fn share(fit: &Fit<'_>, rest: &[f64], returning: &[f64], norm: f64) -> (f64, f64) {
+/// The share of `returning` that explains `rest` best.
+fn share(fit: &Fit<'_>, rest: &[f64], returning: &[f64], norm: f64) -> f64 {
     if norm <= SAYS_NOTHING {
-        return (0.0, 0.0);
+        return 0.0;
     }
-    let slope = fit.product(rest, returning);
-    let share = (slope / norm).clamp(0.0, MOST_SHARE);
-    (share, share * (2.0 * slope - share * norm))
+    (fit.product(rest, returning) / norm).clamp(0.0, MOST_SHARE)
+}
+
+/// What is gained where a share of `returning` explains `rest`, of which `left` is left now.
+fn gain(fit: &Fit<'_>, left: &[f64], rest: &[f64], returning: &[f64], share: f64) -> f64 {
+    let after = rest.iter().zip(returning);
+    fit.gain(left, after.map(|(rest, amount)| rest - share * amount))
 }
 
 /// Of options with a share and a gain each, the one moved least that gains as much as the best but

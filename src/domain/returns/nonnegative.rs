@@ -76,7 +76,11 @@ impl Problem<'_> {
         chosen.thin_out(&mut normal);
         Solution {
             fitted: normal.sum(&chosen.columns, &chosen.all),
-            coefficients: chosen.columns.into_iter().zip(chosen.coefficients).collect(),
+            coefficients: chosen
+                .columns
+                .into_iter()
+                .zip(chosen.coefficients)
+                .collect(),
         }
     }
 
@@ -142,7 +146,10 @@ impl Chosen {
                     fewer.columns.remove(at);
                     fewer.coefficients.remove(at);
                     fewer.fit(normal);
-                    (explained - normal.explained(&fewer.columns, &fewer.all), fewer)
+                    (
+                        explained - normal.explained(&fewer.columns, &fewer.all),
+                        fewer,
+                    )
                 })
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             match least {
@@ -264,7 +271,10 @@ mod tests {
                 let gain = slope.max(0.0).powi(2) / normal.variation(at);
                 assert!(gain <= WORTH * 1.001, "{seed}: {gain}");
                 if solution.coefficients.iter().any(|(used, _)| *used == at) {
-                    assert!((slope / normal.variation(at)).abs() < 1e-6, "{seed}: {slope}");
+                    assert!(
+                        (slope / normal.variation(at)).abs() < 1e-6,
+                        "{seed}: {slope}"
+                    );
                 }
             }
         }

@@ -101,10 +101,20 @@ impl<'a> Fit<'a> {
     }
 
     /// How much worse it is to take `returning` instead of all that was found, in units of a
-    /// log-likelihood's double.
+    /// log-likelihood's double, by all days but the one that says so most.
     pub(super) fn loss_with(&self, returning: &[f64]) -> f64 {
         let other = problem(self.design, &self.weights, &[]).around(returning);
-        self.loss(&other) - self.loss(&self.fitted)
+        let losses = self.losses(&other).zip(self.losses(&self.fitted));
+        by_all_days_but_one(losses.map(|(other, own)| other - own))
+    }
+
+    /// How much better it is to be left with `after` than with `before`, in the same units, by all
+    /// days but the one that says so most.
+    pub(super) fn gain(&self, before: &[f64], after: impl Iterator<Item = f64>) -> f64 {
+        let squares = before.iter().zip(after).zip(&self.weights);
+        by_all_days_but_one(
+            squares.map(|((before, after), weight)| weight * (before * before - after * after)),
+        )
     }
 
     /// What is left of amounts when the free columns have said what they can.
@@ -130,8 +140,8 @@ impl<'a> Fit<'a> {
         self.precision.iter().filter(|one| **one > 0.0).count()
     }
 
-    /// Huber's sum.
-    fn loss(&self, fitted: &[f64]) -> f64 {
+    /// Huber's loss in each hour.
+    fn losses<'f>(&'f self, fitted: &'f [f64]) -> impl Iterator<Item = f64> + 'f {
         residuals(self.design, fitted)
             .zip(&self.precision)
             .map(|(residual, precision)| {
@@ -142,8 +152,24 @@ impl<'a> Fit<'a> {
                     2.0 * WILD * deviation - WILD * WILD
                 }
             })
-            .sum()
     }
+}
+
+/// A sum over hours without the day in which it is greatest: no single day decides, for one wild
+/// hour can be explained by many wrong lags, and outweighs weeks.
+fn by_all_days_but_one(hours: impl Iterator<Item = f64>) -> f64 {
+    let (mut all, mut most, mut day) = (0.0, 0.0, 0.0);
+    for (hour, amount) in hours.enumerate() {
+        if hour % 24 == 0 {
+            day = 0.0;
+        }
+        all += amount;
+        day += amount;
+        if hour % 24 == 23 {
+            most = f64::max(most, day);
+        }
+    }
+    all - f64::max(most, day)
 }
 
 fn problem<'p>(design: &'p Design, weights: &'p [f64], columns: &'p [&'p [f64]]) -> Problem<'p> {

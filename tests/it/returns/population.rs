@@ -18,7 +18,7 @@ const HOURS: [f64; 24] = [
 /// Its days of the week, from Monday on.
 const DAYS: [f64; 7] = [0.949, 1.043, 1.037, 1.035, 0.997, 0.999, 0.913];
 /// A Monday.
-const START: i64 = 1_790_553_600;
+pub(super) const START: i64 = 1_790_553_600;
 
 /// Clients of one kind.
 #[derive(Clone, Debug)]
@@ -91,8 +91,7 @@ impl Population {
 
     fn live(&self, group: &Group, history: &mut History, chance: &mut Chance) {
         let hours = history.issued.len();
-        let last_delay = group.delays.iter().map(|(delay, _)| *delay).max().unwrap();
-        let first_generation = own_rule_hours(group.lives[0].1) + last_delay;
+        let first_generation = own_rule_hours(group.lives[0].1);
         let volume = self.volume * group.share;
         let mut returning = vec![0.0; hours];
         for hour in 0..hours {
@@ -141,7 +140,7 @@ fn own_rule_hours(life_hours: i64) -> usize {
 }
 
 /// The load of an hour, as a part of the mean.
-fn shape(hour: usize) -> f64 {
+pub(super) fn shape(hour: usize) -> f64 {
     HOURS[hour % 24] * DAYS[hour / 24 % 7]
 }
 
