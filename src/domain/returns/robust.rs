@@ -73,7 +73,9 @@ impl<'a> Fit<'a> {
         for free in &design.free {
             let mut one = fit.beside_free(free);
             let size = fit.product(&one, &one).sqrt().max(f64::MIN_POSITIVE);
-            one.iter_mut().for_each(|x| *x /= size);
+            for x in &mut one {
+                *x /= size;
+            }
             fit.basis.push(one);
         }
         fit

@@ -89,7 +89,9 @@ fn what_was_expected_of_the_retired_is_remembered_with_what_polls_showed() {
         follows,
     };
     let bookings = [0, 0, 1, 1].map(|hour| booking(hour, Some(0.25)));
-    bookings.iter().for_each(|booking| ledger.book(booking));
+    for booking in &bookings {
+        ledger.book(booking);
+    }
     let polled = booking(1, Some(0.75));
     ledger.learn(&bookings[2], &polled);
     ledger.retire(&polled);
