@@ -17,6 +17,7 @@ mod explain;
 mod forget;
 mod global;
 mod import;
+mod incident;
 mod migrate;
 mod output;
 mod paths;
@@ -63,6 +64,7 @@ enum Command {
     Explain(explain::Explain),
     Forget(forget::ForgetArgs),
     Import(import::ImportArgs),
+    Incident(incident::Incidents),
     Migrate(migrate::Migrate),
     Publish(publish::PublishArgs),
     Serve(serve::Serve),
@@ -84,6 +86,9 @@ impl Command {
             }
             Self::Import(command) => {
                 block_on(async { import::run(command, &*global.engine().await?, output).await })
+            }
+            Self::Incident(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Migrate(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::error::Problems;
 use super::section::Section;
-use super::{band, capacity, value};
+use super::{band, capacity, planned, value};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::time::{DAY, MINUTE};
@@ -86,6 +86,10 @@ pub(crate) fn read_steering(
     for mut rule in section.sections("capacity", problems) {
         ca.capacity.extend(capacity::read(&mut rule, problems));
         rule.finish(problems);
+    }
+    for mut event in section.sections("planned", problems) {
+        ca.planned.extend(planned::read(&mut event, problems));
+        event.finish(problems);
     }
 }
 

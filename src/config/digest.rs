@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::Config;
 use crate::domain::ca::{BandRule, CaPolicy};
 use crate::domain::capacity::{CapacityRule, When};
+use crate::domain::planned::Planned;
 
 /// The version of the algorithm that makes windows out of a policy. It rises whenever the same
 /// policy and the same load would give other windows, and with it every digest.
@@ -77,6 +78,7 @@ fn ca(ca: &CaPolicy) -> Words {
         retry_after_seconds,
         bands,
         capacity: rules,
+        planned: events,
     } = ca;
     let mut words = Words::default();
     words.octets(name.as_str().as_bytes());
@@ -95,6 +97,10 @@ fn ca(ca: &CaPolicy) -> Words {
         band(rule, &mut words);
     }
     words.set(rules.iter().map(capacity));
+    // A policy without any has the digest that it had before there were any.
+    if !events.is_empty() {
+        words.set(events.iter().map(planned));
+    }
     words
 }
 
@@ -113,6 +119,15 @@ fn band(band: &BandRule, words: &mut Words) {
     words.seconds(*length_seconds);
     words.share(*length_fraction);
     words.share(*max_length_fraction);
+}
+
+fn planned(event: &Planned) -> Words {
+    let Planned { span, certificates } = event;
+    let mut words = Words::default();
+    words.seconds(span.from.unix());
+    words.seconds(span.to.unix());
+    words.share(*certificates);
+    words
 }
 
 fn capacity(rule: &CapacityRule) -> Words {

@@ -70,6 +70,12 @@
 //! to = 2026-12-27T06:00:00Z
 //! capacity = 0.5                    # capacity, or ceiling, or both
 //! ceiling = 40000                   # certificates an hour at most
+//!
+//! # A bulk event that is known ahead: its load is expected, and windows keep out of its way.
+//! [[ca.planned]]
+//! from = 2026-12-01T02:00:00Z       # required
+//! to = 2026-12-01T03:00:00Z         # required
+//! certificates = 30000              # required: how many, evenly from `from` to `to`
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -90,6 +96,7 @@ mod digest;
 pub(crate) mod duration;
 pub(crate) mod error;
 pub(crate) mod hint;
+mod planned;
 pub(crate) mod section;
 mod token;
 pub(crate) mod value;

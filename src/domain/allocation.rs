@@ -7,13 +7,14 @@
 use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, SlotRange, own_rule_seconds, usual_slots};
 use super::ca::CaPolicy;
 use super::capacity::SlotCapacity;
+use super::foreseen::foreseen;
 use super::ledger::{Ledger, View};
 use super::level::{
     all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
 };
 use super::number::{real, real_len, signed, whole};
 use super::profile::Profile;
-use super::table::{ALGORITHM, Reason, SlotRow, Table};
+use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use super::time::{DAY, HOUR, Span, Timestamp, WEEK};
 use super::timeline::GRAIN_SECONDS;
 
@@ -33,9 +34,6 @@ const LEAST_QUOTA: f64 = 32.0;
 
 /// A band widens while its level stands above the last cycle's mean load by more than this.
 const WIDEN_ABOVE: f64 = 1.005;
-
-/// A weight's parts: a table's weights sum to about this.
-const PARTS: f64 = 4_294_967_296.0;
 
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +178,10 @@ impl Draft {
         let spans: Vec<Span> = (0..range.len()).map(|n| slot_span(range, n)).collect();
         let unsteered: Vec<f64> = spans
             .iter()
-            .map(|span| forecast.ledger.unsteered(*span, &view))
+            .map(|span| {
+                forecast.ledger.unsteered(*span, &view)
+                    + foreseen(forecast.policy, forecast.profile, *span)
+            })
             .collect();
         let promised: Vec<f64> = spans
             .iter()

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::allocation::{Forecast, TABLE_LIFE_SECONDS, make};
 use super::band::{Arrival, BandError, Place, SlotRange, place};
 use super::ca::CaPolicy;
+use super::capacity::closed_within;
 use super::certificate::{Basis, Validity};
 use super::ledger::{Ledger, life_class};
 use super::profile::Profile;
+use super::rhythm::Rhythm;
 use super::table::{Reason, StoredTable, Table};
 use super::time::{DAY, Span, Timestamp};
-use super::window::in_span;
+use super::window::{in_span, open_part};
 
 /// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
 /// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.
@@ -22,6 +24,8 @@ const MOST_SLOTS_HELD: usize = 1 << 20;
 pub struct Books {
     /// What is promised and who returns.
     pub ledger: Ledger,
+    /// The policy that the tables were made under.
+    policy: Option<CaPolicy>,
     tables: HashMap<Key, Active>,
     /// Slots of all tables.
     slots_held: usize,
@@ -78,7 +82,7 @@ pub struct Drawn {
 }
 
 /// What windows are drawn from, and the chance that they are followed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Dealt<'a> {
     /// What they are drawn from.
     pub from: DealtFrom<'a>,
@@ -87,14 +91,16 @@ pub struct Dealt<'a> {
 }
 
 /// What windows are drawn from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum DealtFrom<'a> {
-    /// Uniform over the starts in a span.
+    /// Uniform over the starts in a span, as far as they are open.
     Starts {
         /// The possible starts.
         starts: Span,
         /// How long the windows are.
         window_seconds: i64,
+        /// What is closed from the first start to the end of the last window: merged, in order.
+        closed: Vec<Span>,
     },
     /// A table.
     Table {
@@ -116,13 +122,25 @@ pub struct Draw<'a> {
     pub profile: &'a Profile,
     /// Now.
     pub now: Timestamp,
+    /// How the client wakes, where it is known.
+    pub rhythm: Rhythm,
     /// For how many certificates a draw stands: 1, or a cohort's.
     pub certificates: u64,
 }
 
 impl Books {
-    /// Makes every table anew at its next use: the policy has changed.
-    pub fn clear_tables(&mut self) {
+    /// Makes every table anew at its next use where the policy is not the one they were made under.
+    /// Seen at each draw and not told once: who began under the old policy may still draw after
+    /// that.
+    fn heed(&mut self, policy: &CaPolicy) {
+        if self.policy.as_ref() != Some(policy) {
+            self.clear_tables();
+            self.follows = None;
+            self.policy = Some(policy.clone());
+        }
+    }
+
+    fn clear_tables(&mut self) {
         self.tables.clear();
         self.slots_held = 0;
     }
@@ -157,23 +175,39 @@ impl Books {
                 table,
                 stored,
                 durable,
-            } => Drawn {
-                window: table.window(hash, validity.not_after),
-                basis: Basis::Table(stored.number),
-                table: (!durable).then(|| stored.clone()),
-                reason: Some(table.reason),
-                follows,
-            },
+            } => {
+                let reason = Some(table.reason);
+                match table.starts_for(draw.rhythm, hash) {
+                    Some((starts, window_seconds)) => Drawn {
+                        window: in_span(hash, starts, window_seconds, validity.not_after),
+                        basis: Basis::Span(starts),
+                        table: None,
+                        reason,
+                        follows,
+                    },
+                    None => Drawn {
+                        window: table.window(hash, validity.not_after),
+                        basis: Basis::Table(stored.number),
+                        table: (!durable).then(|| stored.clone()),
+                        reason,
+                        follows,
+                    },
+                }
+            }
             DealtFrom::Starts {
                 starts,
                 window_seconds,
-            } => Drawn {
-                window: in_span(hash, starts, window_seconds, validity.not_after),
-                basis: Basis::Span(starts),
-                table: None,
-                reason: None,
-                follows,
-            },
+                closed,
+            } => {
+                let (starts, window_seconds) = open_part(hash, starts, window_seconds, &closed);
+                Drawn {
+                    window: in_span(hash, starts, window_seconds, validity.not_after),
+                    basis: Basis::Span(starts),
+                    table: None,
+                    reason: None,
+                    follows,
+                }
+            }
         })
     }
 
@@ -187,6 +221,7 @@ impl Books {
         validity: Validity,
         issued_at: Timestamp,
     ) -> Result<Dealt<'_>, BandError> {
+        self.heed(draw.policy);
         let place = place(draw.policy, validity, issued_at, draw.now)?;
         let follows = self.follows(draw).of(place.arrival());
         let from = match place {
@@ -208,10 +243,17 @@ impl Books {
                 starts,
                 window_seconds,
                 ..
-            } => DealtFrom::Starts {
-                starts,
-                window_seconds,
-            },
+            } => {
+                let reach = Span {
+                    from: starts.from,
+                    to: starts.to + window_seconds,
+                };
+                DealtFrom::Starts {
+                    starts,
+                    window_seconds,
+                    closed: closed_within(&draw.policy.capacity, reach),
+                }
+            }
         };
         Ok(Dealt { from, follows })
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::capacity::CapacityRule;
 use super::certid::KeyIdentifier;
+use super::planned::Planned;
 use super::time::{DAY, HOUR};
 
 /// A CA's name: 1 to 63 of `a` to `z`, `0` to `9` and `-`.
@@ -22,6 +23,12 @@ pub struct CaNameError(pub String);
 impl CaName {
     /// The CA of issuers that no configured CA claims.
     pub const DEFAULT: &'static str = "default";
+
+    /// Whether it is the CA of issuers that no configured CA claims.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        &*self.0 == Self::DEFAULT
+    }
 
     /// The name as text.
     #[must_use]
@@ -99,6 +106,8 @@ pub struct CaPolicy {
     pub bands: Vec<BandRule>,
     /// When the CA takes less than usual, or nothing.
     pub capacity: Vec<CapacityRule>,
+    /// Bulk events that are announced ahead.
+    pub planned: Vec<Planned>,
 }
 
 /// Where in a life of at least `min_life_seconds` the renewal may be asked for.
@@ -133,6 +142,7 @@ impl CaPolicy {
             retry_after_seconds: 6 * HOUR,
             bands: BandRule::DEFAULTS.to_vec(),
             capacity: Vec::new(),
+            planned: Vec::new(),
         }
     }
 }

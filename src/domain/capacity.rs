@@ -1,15 +1,20 @@
 //! When a CA takes less than usual, or nothing.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-use super::time::{DAY, Span, Timestamp};
+use super::number::real;
+use super::time::{DAY, HOUR, Span, Timestamp};
 
 /// A recurring rule holds for a month at most: to list its spans, matches as far back as it is long
 /// are walked, and a pattern can match every minute (31 · 1,440 = 44,640 of them).
 pub const MOST_RECURRING_SECONDS: i64 = 31 * DAY;
+
+/// The most that a clock is put forward or back at once: two hours at Troll station, one almost
+/// everywhere; a third leaves room.
+const LONGEST_SHIFT_SECONDS: i64 = 3 * HOUR;
 
 /// One rule of a CA's capacity.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +32,9 @@ pub struct CapacityRule {
 pub enum When {
     /// Once.
     Once(Span),
-    /// From each time that a cron pattern matches in a time zone, for a while.
+    /// From each time that a cron pattern matches in a time zone, for a while: for as long as it
+    /// says at least, and at least until the clock on the wall has gone on by as much. A beginning
+    /// that the clock shows twice counts twice; one that it skips counts where it goes on.
     Recurring {
         /// The pattern: minute, hour, day of month, month, day of week.
         cron: Box<Cron>,
@@ -43,7 +50,7 @@ pub enum When {
 pub struct SlotCapacity {
     /// The share of normal over the whole slot, 0 to 1: the mean over its seconds.
     pub share: f64,
-    /// Certificates in this slot at most.
+    /// Certificates in this slot at most: the lowest ceiling, for as long as the slot is open.
     pub ceiling: Option<f64>,
 }
 
@@ -108,24 +115,53 @@ pub fn overlapping(cron: &Cron, zone: Tz, duration_seconds: i64) -> Option<i64> 
 }
 
 fn recurrences(cron: &Cron, zone: Tz, duration_seconds: i64, range: Span) -> Vec<Span> {
-    let Some(first) = DateTime::<Utc>::from_timestamp((range.from - duration_seconds).unix(), 0)
-    else {
+    let reach = duration_seconds + LONGEST_SHIFT_SECONDS;
+    let Some(first) = DateTime::<Utc>::from_timestamp((range.from - reach).unix(), 0) else {
         return Vec::new();
     };
-    // `iter_after` excludes its start: one second earlier, so that a span that begins with the
-    // range is found.
+    // `iter_after` excludes its start: one second earlier, so that a span that begins there is
+    // found.
     let start = (first - Duration::seconds(1)).with_timezone(&zone);
-    cron.iter_after(start)
-        .map(|begin| {
-            let from = Timestamp::from_unix(begin.timestamp());
-            Span {
-                from,
-                to: from + duration_seconds,
-            }
-        })
-        .take_while(|span| span.from < range.to)
+    let mut spans: Vec<Span> = cron
+        .iter_after(start)
+        .take_while(|begin| begin.timestamp() < range.to.unix())
+        .flat_map(|begin| occurrences(&begin, duration_seconds))
         .filter(|span| span.overlap_seconds(range) > 0)
-        .collect()
+        .collect();
+    // A pattern with a wildcard names both halves of an hour that comes twice by itself.
+    spans.sort_by_key(|span| (span.from, span.to));
+    spans.dedup();
+    spans
+}
+
+/// The spans of one match. A pattern of fixed times matches the first half of an hour that comes
+/// twice, alone; whoever wrote `0 2 * * *` for an hour means the second as well.
+fn occurrences(begin: &DateTime<Tz>, duration_seconds: i64) -> Vec<Span> {
+    let zone = begin.timezone();
+    let on_the_wall = begin.naive_local();
+    let ends = on_the_wall
+        .checked_add_signed(Duration::seconds(duration_seconds))
+        .map(|end| zone.from_local_datetime(&end));
+    let begins = zone.from_local_datetime(&on_the_wall);
+    let span = |from: i64, to: i64| Span {
+        from: Timestamp::from_unix(from),
+        to: Timestamp::from_unix(to),
+    };
+    let lasting = |from: i64| span(from, from + duration_seconds);
+    let latest_end = ends.and_then(|ends| ends.latest().map(|end| (end, ends.earliest())));
+    let Some((end, first_end)) = latest_end else {
+        // The clock skips the end.
+        return vec![lasting(begin.timestamp())];
+    };
+    match (begins.earliest(), begins.latest()) {
+        (Some(first), Some(second)) if first != second && first_end != Some(end) => {
+            vec![lasting(first.timestamp()), lasting(second.timestamp())]
+        }
+        (first, _) => {
+            let from = first.unwrap_or(*begin).timestamp();
+            vec![span(from, end.timestamp().max(from + duration_seconds))]
+        }
+    }
 }
 
 /// The closed spans (share 0) of all rules that touch `range`, merged, in order.
@@ -179,7 +215,9 @@ pub fn over_slots(
     slots.map(|slot| one_slot(&in_force, slot)).collect()
 }
 
-/// The mean share over the pieces between the edges of the spans that touch the slot.
+/// The mean share over the pieces between the edges of the spans that touch the slot. Starts are
+/// uniform over a slot's open seconds, so its lowest ceiling holds throughout where it holds at
+/// all, and only for the seconds in which the slot is open.
 fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity {
     let mut edges = vec![slot.from, slot.to];
     for span in in_force.iter().flat_map(|(_, spans)| spans) {
@@ -191,7 +229,8 @@ fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity
     }
     edges.sort_unstable();
     let mut share = 0.0;
-    let mut ceiling: Option<f64> = None;
+    let mut open_seconds = 0;
+    let mut per_hour: Option<f64> = None;
     for pair in edges.windows(2) {
         let piece = Span {
             from: pair[0],
@@ -204,21 +243,20 @@ fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity
                 .map(|(rule, _)| *rule)
         };
         let lowest = touching().map(|rule| rule.share).fold(1.0, f64::min);
-        share += lowest * seconds_f64(piece) / seconds_f64(slot);
-        let hourly = touching()
-            .filter_map(|rule| rule.ceiling_per_hour)
-            .reduce(f64::min);
-        if let Some(hourly) = hourly {
-            let in_slot = hourly * seconds_f64(slot) / 3_600.0;
-            ceiling = Some(ceiling.map_or(in_slot, |known| known.min(in_slot)));
+        share += lowest * real(piece.seconds()) / real(slot.seconds());
+        if lowest <= 0.0 {
+            continue;
         }
+        open_seconds += piece.seconds();
+        per_hour = touching()
+            .filter_map(|rule| rule.ceiling_per_hour)
+            .chain(per_hour)
+            .reduce(f64::min);
     }
-    SlotCapacity { share, ceiling }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds stay far below 2^52")]
-fn seconds_f64(span: Span) -> f64 {
-    span.seconds() as f64
+    SlotCapacity {
+        share,
+        ceiling: per_hour.map(|per_hour| per_hour * real(open_seconds) / real(HOUR)),
+    }
 }
 
 #[cfg(test)]

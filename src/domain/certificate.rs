@@ -40,7 +40,8 @@ pub struct Submission {
 pub enum Basis {
     /// Uniform over the starts in this span, whatever the load: the control group's plain window.
     Plain(Span),
-    /// Uniform over the starts in this span, no slots (short lives, and ends of bands).
+    /// Uniform over the starts in this span, no slots (short lives, ends of bands, and the hour
+    /// before a tick at which its client wakes).
     Span(Span),
     /// The table stored under this number.
     Table(i64),

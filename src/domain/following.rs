@@ -5,15 +5,17 @@ use super::rhythm::Polls;
 use super::time::{DAY, HOUR, Span, Timestamp};
 
 /// The share of polled certificates that keep their windows, until it is measured.
-const POLLED_FOLLOWS: f64 = 0.9;
+pub const POLLED_FOLLOWS: f64 = 0.98;
 /// The share of certificates never polled that renew in their windows all the same.
-const SILENT_FOLLOWS: f64 = 0.02;
+pub const SILENT_FOLLOWS: f64 = 0.005;
 /// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
 pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
 /// One that was polled and is not any more is silent after this. Longer, because where several
 /// processes share the polls each hears some: of two a day one of three processes hears none in a
 /// week with a chance of (2/3)^14 = 0.3 %.
 const STOPPED_AFTER_SECONDS: i64 = 7 * DAY;
+/// A change of f by less than this is no news: the ledger need not be moved for it.
+const LEAST_NEWS: f64 = 0.01;
 /// What was measured fades to 1/e in this time.
 const MEASURED_OVER_SECONDS: i64 = 7 * DAY;
 /// [`POLLED_FOLLOWS`] stands for this many certificates: one CA's first few tell little.
@@ -115,39 +117,49 @@ pub fn evidence(polls: Polls, heard_from: Timestamp, now: Timestamp) -> Evidence
     }
 }
 
-/// f: the chance that a certificate's client keeps its window. `at_registration` until there is
-/// evidence.
+/// f: the chance that a certificate's client keeps its window, where those that are polled do so
+/// with the chance `kept_share`. It was `at_registration` then, and stays so until there is
+/// evidence; `None`, after its band, until it is polled. What differs little from `before` is that.
 #[must_use]
 pub fn follows(
     evidence: Evidence,
-    measured: &Measured,
-    at_registration: f64,
-    now: Timestamp,
-) -> f64 {
-    match evidence {
-        Evidence::Polled => measured.kept_share(now),
-        Evidence::Silent => SILENT_FOLLOWS,
+    kept_share: f64,
+    at_registration: Option<f64>,
+    before: Option<f64>,
+) -> Option<f64> {
+    let now = match evidence {
+        Evidence::Polled => Some(kept_share),
+        Evidence::Silent => at_registration.map(|_| SILENT_FOLLOWS),
         Evidence::Unknown => at_registration,
+    };
+    match (before, now) {
+        (Some(before), Some(now)) if (before - now).abs() < LEAST_NEWS => Some(before),
+        _ => now,
     }
 }
 
 impl Measured {
     /// Counts a judgement that was made at `at`; one that is none counts for nothing.
     pub fn count(&mut self, fate: Fate, at: Timestamp) {
+        self.count_many(fate, at, 1.0);
+    }
+
+    /// Counts a judgement of so many certificates.
+    pub fn count_many(&mut self, fate: Fate, at: Timestamp, certificates: f64) {
         let kept = match fate {
             Fate::Kept => 1.0,
             Fate::Broken => 0.0,
             Fate::NotYet => return,
         };
         // What is told late has faded by as much as what was counted then.
-        let told_late = fading(at, self.at);
+        let told_late = certificates * fading(at, self.at);
         let fades = fading(self.at, at);
         self.kept = self.kept * fades + kept * told_late;
         self.judged = self.judged * fades + told_late;
         self.at = self.at.max(at);
     }
 
-    /// The share of polled certificates that kept their windows: 0.9 where nothing is known, and
+    /// The share of polled certificates that kept their windows: 0.98 where nothing is known, and
     /// less and less of that the more is.
     #[must_use]
     pub fn kept_share(&self, now: Timestamp) -> f64 {
@@ -262,17 +274,17 @@ mod tests {
         let later = |seconds| OPENS + seconds;
         for (polls, heard_from, now, want, chance) in [
             (never, OPENS, later(26 * HOUR), Evidence::Unknown, 0.3),
-            (never, OPENS, later(26 * HOUR + 1), Evidence::Silent, 0.02),
+            (never, OPENS, later(26 * HOUR + 1), Evidence::Silent, 0.005),
             // The process has just begun to listen.
             (never, later(DAY), later(2 * DAY), Evidence::Unknown, 0.3),
-            (polled, OPENS, later(6 * DAY), Evidence::Polled, 0.9),
-            (polled, OPENS, later(8 * DAY), Evidence::Silent, 0.02),
+            (polled, OPENS, later(6 * DAY), Evidence::Polled, 0.98),
+            (polled, OPENS, later(8 * DAY), Evidence::Silent, 0.005),
             (
                 polled,
                 later(7 * DAY),
                 later(8 * DAY),
                 Evidence::Polled,
-                0.9,
+                0.98,
             ),
             (
                 polled.inherited(),
@@ -284,26 +296,34 @@ mod tests {
         ] {
             let got = evidence(polls, heard_from, now);
             assert_eq!(got, want, "{now}");
-            let follows = follows(got, &measured, 0.3, now);
-            assert!((follows - chance).abs() < 1e-12, "{follows}");
+            let follows = follows(got, measured.kept_share(now), Some(0.3), Some(0.3));
+            assert!((follows.unwrap() - chance).abs() < 1e-12, "{follows:?}");
         }
+        // After its band: it counts for nothing until it is polled.
+        assert_eq!(follows(Evidence::Silent, 0.9, None, None), None);
+        assert_eq!(follows(Evidence::Polled, 0.9, None, None), Some(0.9));
+        // No news.
+        assert_eq!(
+            follows(Evidence::Polled, 0.985, Some(0.3), Some(0.98)),
+            Some(0.98)
+        );
     }
 
     #[test]
     fn the_measured_share_follows_what_was_judged_and_forgets() {
         let mut measured = Measured::default();
-        assert!((measured.kept_share(OPENS) - 0.9).abs() < 1e-12);
+        assert!((measured.kept_share(OPENS) - 0.98).abs() < 1e-12);
         for n in 0..2_000 {
             let fate = if n % 2 == 0 { Fate::Kept } else { Fate::Broken };
             measured.count(fate, OPENS + n);
             measured.count(Fate::NotYet, OPENS + n);
         }
         let share = measured.kept_share(OPENS + 2_000);
-        assert!((share - 0.504).abs() < 1e-3, "{share}");
+        assert!((share - 0.5048).abs() < 1e-3, "{share}");
         // After a week a third of it is left, after ten nothing.
         let faded = measured.kept_share(OPENS + 7 * DAY);
-        assert!(faded > share && faded < 0.52, "{faded}");
-        assert!(measured.kept_share(OPENS + 70 * DAY) > 0.89);
+        assert!(faded > share && faded < 0.53, "{faded}");
+        assert!(measured.kept_share(OPENS + 70 * DAY) > 0.97);
         // The order in which judgements are told does not matter.
         let told = |order: [i64; 3]| {
             let mut measured = Measured::default();
@@ -314,6 +334,6 @@ mod tests {
             measured.kept_share(OPENS + 5 * DAY)
         };
         assert!((told([0, 2, 4]) - told([4, 0, 2])).abs() < 1e-12);
-        assert!(told([0, 2, 4]) < 0.9);
+        assert!(told([0, 2, 4]) < 0.96);
     }
 }

@@ -3,49 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::band::own_rule_seconds;
 use super::number::{real, whole};
-use super::profile::Profile;
 use super::returns::Returns;
-use super::time::{HOUR, Span, Timestamp, WEEK};
+use super::rhythm::Response;
+use super::time::{Span, Timestamp};
 use super::timeline::Timeline;
 
 mod crowd;
 mod returns;
+mod unsteered;
 
-/// The share of polled certificates that keep their windows, until it is measured.
-pub const POLLED_FOLLOWS: f64 = 0.98;
-/// The share of certificates never polled that renew in their windows all the same.
-pub const SILENT_FOLLOWS: f64 = 0.005;
-/// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
-pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
-
-/// What is known of whether a certificate follows its window. Evidence moves it, and with it the
-/// forecast, never a window.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Follow {
-    /// Registered after its band, most likely replaced already: counts for nothing until polled.
-    Past,
-    /// Polled since it was registered.
-    Polled,
-    /// Not polled for [`SILENT_AFTER_SECONDS`].
-    Silent,
-    /// No evidence yet.
-    Unknown,
-}
-
-impl Follow {
-    /// f, for a certificate that had the chance `first` at registration.
-    #[must_use]
-    pub const fn chance(self, first: Option<f64>) -> Option<f64> {
-        match self {
-            Self::Past => None,
-            Self::Polled => Some(POLLED_FOLLOWS),
-            Self::Silent => Some(SILENT_FOLLOWS),
-            Self::Unknown => first,
-        }
-    }
-}
+pub use unsteered::View;
 
 /// What the ledger holds of one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,9 +24,30 @@ pub struct Booking {
     pub issued_at: Timestamp,
     /// Its life in seconds.
     pub life_seconds: i64,
-    /// f: the chance that it follows its window, by what is known now. `None`: registered after
-    /// its band, most likely replaced already; it counts for nothing until it is polled.
+    /// What is expected of its client.
+    pub expected: Expected,
+}
+
+/// What is expected of a certificate's client, by what is known now. Evidence moves it, and with it
+/// the forecast, never a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// f: the chance that it follows the window. `None`: registered after its band, most likely
+    /// replaced already; it counts for nothing until it is polled.
     pub follows: Option<f64>,
+    /// How it renews if it does.
+    pub response: Response,
+}
+
+impl Expected {
+    /// What is expected as long as nothing but f at registration is known.
+    #[must_use]
+    pub fn first(follows: Option<f64>) -> Self {
+        Self {
+            follows,
+            ..Self::default()
+        }
+    }
 }
 
 /// What the ledger holds of certificates issued together, of which the same is known.
@@ -70,30 +59,40 @@ pub struct Cohort<'a> {
     pub issued_at: Timestamp,
     /// Their life in seconds.
     pub life_seconds: i64,
-    /// f, as in a [`Booking`].
+    /// f, as in [`Expected`].
     pub follows: Option<f64>,
     /// How many they are.
     pub certificates: f64,
 }
 
-/// Where the windows of a cohort lie.
+/// Where the windows of a cohort lie, and when those come that follow.
 #[derive(Clone, Copy, Debug)]
 pub enum Windows<'a> {
-    /// All here.
-    One(Span),
-    /// The share that lies in the grain from each instant on; the shares sum to 1.
-    Shares(&'a [(Timestamp, f64)]),
+    /// All here, and how their clients renew.
+    One(Span, Response),
+    /// The share that lies in each grain from an instant on, and comes then if it follows; the
+    /// shares sum to 1.
+    Grains(Timestamp, &'a [f64]),
 }
 
 impl Windows<'_> {
+    /// Adds where the windows lie.
     fn enter(self, line: &mut Timeline, amount: f64) {
         match self {
-            Self::One(window) => line.spread(window, amount),
-            Self::Shares(shares) => {
-                for (at, share) in shares {
-                    line.add(*at, amount * share);
+            Self::One(window, _) => line.spread(window, amount),
+            Self::Grains(from, shares) => line.add_grains(from, shares, amount),
+        }
+    }
+
+    /// Adds when clients come that follow.
+    fn enter_arrivals(self, line: &mut Timeline, amount: f64) {
+        match self {
+            Self::One(window, response) => {
+                for (span, share) in response.arrivals(window, None) {
+                    line.spread(span, amount * share);
                 }
             }
+            Self::Grains(..) => self.enter(line, amount),
         }
     }
 }
@@ -101,10 +100,10 @@ impl Windows<'_> {
 impl Cohort<'_> {
     fn one(booking: &Booking) -> Self {
         Self {
-            windows: Windows::One(booking.window),
+            windows: Windows::One(booking.window, booking.expected.response),
             issued_at: booking.issued_at,
             life_seconds: booking.life_seconds,
-            follows: booking.follows,
+            follows: booking.expected.follows,
             certificates: 1.0,
         }
     }
@@ -115,7 +114,7 @@ impl Cohort<'_> {
 pub struct Ledger {
     /// When those come back that nobody steers.
     pub returns: Returns,
-    /// Σ f · window.
+    /// Σ f · when the client comes that was given the window.
     promised: Timeline,
     /// The same, with those that are retired.
     promised_ever: Timeline,
@@ -218,7 +217,9 @@ impl Ledger {
         self.live += amount;
         self.following += amount * follows;
         cohort.windows.enter(&mut self.windows, amount);
-        cohort.windows.enter(&mut self.promised, amount * follows);
+        cohort
+            .windows
+            .enter_arrivals(&mut self.promised, amount * follows);
         let life = self.life(cohort);
         life.live.add(cohort.issued_at, amount);
         life.unsteered
@@ -310,70 +311,5 @@ impl Ledger {
     pub fn begins(&self) -> Option<Timestamp> {
         let lines = self.lives.values().map(|life| &life.issued);
         lines.filter_map(Timeline::begins).min()
-    }
-
-    /// U: the load that nobody steers in the span of one slot, in certificates: those that return
-    /// by themselves, and by the profile where the registry is blind.
-    #[must_use]
-    pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        let known = self.returning(slot, |life| &life.unsteered);
-        known + self.blind(slot, known, view)
-    }
-
-    /// What the registry cannot see of a slot's unsteered load.
-    fn blind(&self, slot: Span, known: f64, view: &View<'_>) -> f64 {
-        let slots_in_hour = real(HOUR) / real(slot.seconds());
-        let coefficient = view.profile.coefficient_at(slot.from);
-        let mean = view.profile.mean_per_hour() / slots_in_hour;
-        let follows = self.mean_follow(view.prior);
-        // Lives so short that their next generation comes first: who will return in this slot has
-        // not been issued yet.
-        let unborn: f64 = self
-            .lives
-            .values()
-            .filter(|life| slot.from - own_rule_seconds(life.life_seconds()) > view.now)
-            .map(|life| life.issued.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
-            .sum();
-        let origin = slot.from - own_rule_seconds(view.life_seconds);
-        let unregistered = match self.begins() {
-            // Issued when the registry was there: what it does not hold, nobody steers.
-            Some(begins) if origin >= begins => {
-                // By the days of which the profile tells the volume.
-                let lately = Span {
-                    from: Profile::volume_from(view.now).max(begins),
-                    to: view.now,
-                };
-                let registered =
-                    self.issued(lately) / real(lately.seconds().max(1)) * real(slot.seconds());
-                let rest = mean - registered;
-                // A week's mean says no more than that: below a twentieth it is noise.
-                if rest > 0.05 * mean { rest } else { 0.0 }
-            }
-            // Issued before: taken to follow like the others, once they are registered.
-            _ => ((1.0 - view.prior) * mean - known / coefficient.max(0.05)).max(0.0),
-        };
-        coefficient * (unregistered + (1.0 - follows) * unborn)
-    }
-}
-
-/// From where the ledger is looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// Now.
-    pub now: Timestamp,
-    /// φ.
-    pub prior: f64,
-    /// What is known of the week.
-    pub profile: &'a Profile,
-    /// The life whose bands are looked at, in seconds.
-    pub life_seconds: i64,
-}
-
-impl View<'_> {
-    const fn last_week(&self) -> Span {
-        Span {
-            from: Timestamp::from_unix(self.now.unix() - WEEK),
-            to: self.now,
-        }
     }
 }

@@ -2,20 +2,25 @@
 //! an argument.
 
 pub mod allocation;
+pub mod amendment;
 pub mod band;
 pub mod books;
 pub mod ca;
 pub mod capacity;
+pub mod carryover;
 pub mod certid;
 pub mod certificate;
 pub mod documents;
 pub mod following;
+pub mod forecast;
+pub mod foreseen;
 pub mod hash;
 pub mod incident;
 pub mod ledger;
 mod level;
 pub mod number;
 pub mod observation;
+pub mod planned;
 pub mod polling;
 pub mod profile;
 pub mod ranking;

@@ -7,9 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::band::Arrival;
 use super::ca::CaName;
 use super::hash::content_number;
-use super::number::{real, signed};
+use super::number::{length, real, signed, whole};
+use super::rhythm::{Rhythm, starts_for_tick};
 use super::time::{Span, Timestamp};
-use super::window;
+use super::{waterfill, window};
+
+/// The sum of a table's weights, but for rounding.
+pub(super) const PARTS: f64 = 4_294_967_296.0;
 
 /// The version of the algorithm, in every table.
 pub const ALGORITHM: u32 = 1;
@@ -108,18 +112,74 @@ impl Table {
     /// The slot that a hash's upper half draws: its index and span.
     #[must_use]
     pub fn draw(&self, hash: u128) -> (usize, Span) {
-        let total: u128 = self.slots.iter().map(|row| u128::from(row.weight)).sum();
-        let mut ticket = ((hash >> 64) * total) >> 64;
-        let mut index = 0;
-        for (n, row) in self.slots.iter().enumerate() {
-            let weight = u128::from(row.weight);
-            index = n;
-            if ticket < weight {
-                break;
-            }
-            ticket -= weight;
-        }
+        let weights = self.slots.iter().map(|row| u128::from(row.weight));
+        let index = drawn(hash, weights);
         (index, self.slot(index))
+    }
+
+    /// The ticks of a client of cron's kind at which it can be made to renew, and each one's
+    /// probability: that of its slot, or where all of those are full, what levels them. None where
+    /// the client has no ticks to choose from, or none whose window would lie in the band and
+    /// outside of closed spans.
+    #[must_use]
+    pub fn ticks(&self, rhythm: Rhythm) -> Vec<(Timestamp, f64)> {
+        let band = Span {
+            from: self.first_slot,
+            to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
+        };
+        let ticks: Vec<(Timestamp, &SlotRow)> = rhythm
+            .choices(band)
+            .into_iter()
+            .filter(|tick| {
+                let asked = Span {
+                    from: starts_for_tick(*tick, self.slot_seconds).0.from,
+                    to: *tick + 1,
+                };
+                let closed = |span: &Span| span.overlap_seconds(asked) > 0;
+                asked.from >= band.from && !self.closed.iter().any(closed)
+            })
+            .filter_map(|tick| {
+                let slot = length(tick.slot(self.slot_seconds))
+                    .checked_sub(length(self.first_slot.slot(self.slot_seconds)))?;
+                Some((tick, self.slots.get(slot)?))
+            })
+            .collect();
+        let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
+        if shares.iter().sum::<f64>() <= 0.0 {
+            shares = self.levelled(ticks.iter().map(|(_, row)| *row));
+        }
+        let total: f64 = shares.iter().sum();
+        if total <= 0.0 {
+            return Vec::new();
+        }
+        let shares = shares.iter().map(|share| share / total);
+        ticks.iter().map(|(tick, _)| *tick).zip(shares).collect()
+    }
+
+    /// What a slot's worth of steered load would give to each of some full slots.
+    fn levelled<'a>(&self, rows: impl Iterator<Item = &'a SlotRow>) -> Vec<f64> {
+        let (loads, open): (Vec<f64>, Vec<f64>) = rows
+            .map(|row| (row.unsteered + row.promised, row.capacity))
+            .unzip();
+        let limits = vec![f64::INFINITY; loads.len()];
+        let amount = self.steered_per_slot.max(1.0);
+        let level = waterfill::level(&loads, &limits, &open, amount);
+        let slots = loads.iter().zip(&open);
+        slots
+            .map(|(load, open)| (open * level - load).max(0.0))
+            .collect()
+    }
+
+    /// The starts from which a client of cron's kind, whose hash this is, draws its window, and
+    /// how long that is, in seconds; `None` where it draws like any other.
+    #[must_use]
+    pub fn starts_for(&self, rhythm: Rhythm, hash: u128) -> Option<(Span, i64)> {
+        let ticks = self.ticks(rhythm);
+        let weights = ticks
+            .iter()
+            .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));
+        let (tick, _) = ticks.get(drawn(hash, weights))?;
+        Some(starts_for_tick(*tick, self.slot_seconds))
     }
 
     /// The span of one of its slots.
@@ -148,6 +208,21 @@ impl Table {
             .map(|row| parts(row.weight) / parts(total.max(1)))
             .collect()
     }
+}
+
+/// The index that a hash's upper half draws by weights.
+fn drawn(hash: u128, weights: impl Iterator<Item = u128> + Clone) -> usize {
+    let total: u128 = weights.clone().sum();
+    let mut ticket = ((hash >> 64) * total) >> 64;
+    let mut index = 0;
+    for (n, weight) in weights.enumerate() {
+        index = n;
+        if ticket < weight {
+            break;
+        }
+        ticket -= weight;
+    }
+    index
 }
 
 fn parts(weight: u64) -> f64 {

@@ -27,15 +27,37 @@ struct Day {
     grains: Box<[f64; GRAINS]>,
 }
 
+impl Day {
+    fn empty() -> Self {
+        Self {
+            total: 0.0,
+            grains: Box::new([0.0; GRAINS]),
+        }
+    }
+}
+
 impl Timeline {
     /// Adds `amount` (or takes it away, where negative) at one instant.
     pub fn add(&mut self, at: Timestamp, amount: f64) {
-        let day = self.days.entry(at.slot(DAY)).or_insert_with(|| Day {
-            total: 0.0,
-            grains: Box::new([0.0; GRAINS]),
-        });
+        let day = self.days.entry(at.slot(DAY)).or_insert_with(Day::empty);
         day.total += amount;
         day.grains[length(at.second_of_day() / GRAIN_SECONDS)] += amount;
+    }
+
+    /// Adds shares of `amount` to the grains from the one of `from` on.
+    pub fn add_grains(&mut self, from: Timestamp, shares: &[f64], amount: f64) {
+        let mut day = from.slot(DAY);
+        let mut first = length(from.second_of_day() / GRAIN_SECONDS);
+        let mut rest = shares;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(GRAINS - first));
+            let line = self.days.entry(day).or_insert_with(Day::empty);
+            for (grain, share) in line.grains[first..].iter_mut().zip(now) {
+                *grain += amount * share;
+            }
+            line.total += amount * now.iter().sum::<f64>();
+            (day, first, rest) = (day + 1, 0, later);
+        }
     }
 
     /// Adds `amount` evenly over a span, each grain its share.
@@ -106,6 +128,7 @@ fn sum_of_day(grains: &[f64; GRAINS], from: i64, to: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::HOUR;
 
     #[test]
     fn a_spread_sums_to_its_parts() {
@@ -128,5 +151,15 @@ mod tests {
         assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T01:00:00Z") - 5.0).abs() < 1e-9);
         assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T00:02:30Z") - 1.0).abs() < 1e-9);
         assert!((sum("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z") - 6.0).abs() < 1e-9);
+        // By grains over midnight, the same.
+        let mut grains = Timeline::default();
+        grains.add_grains(at("2026-11-20T23:55:00Z"), &[1.0, 2.0, 2.0, 1.0], 1.0);
+        for hour in [at("2026-11-20T23:00:00Z"), at("2026-11-21T00:00:00Z")] {
+            let span = Span {
+                from: hour,
+                to: hour + HOUR,
+            };
+            assert!((grains.sum(span) - line.sum(span)).abs() < 1e-9);
+        }
     }
 }

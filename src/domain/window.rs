@@ -1,7 +1,7 @@
 //! From a table and a hash to a window (design section 4, RFC 9773 section 4.2).
 
 use super::band::SHORTEST_WINDOW_SECONDS;
-use super::hash::lower_unit;
+use super::hash::{lower_unit, upper_unit};
 use super::number::{real, whole};
 use super::time::{Span, Timestamp};
 
@@ -68,6 +68,41 @@ pub fn in_span(hash: u128, starts: Span, window_seconds: i64, not_after: Timesta
     let offset = whole(lower_unit(hash) * real(seconds)).min(seconds - 1);
     let start = starts.from + offset;
     ended_by(start, start + window_seconds, not_after)
+}
+
+/// What is left of `starts`, and of a window of `window_seconds`, where `closed` takes its part:
+/// one of the open stretches, drawn by `hash` in proportion to its seconds, and a window that ends
+/// before the next closed span wherever it starts. Where nothing is open, all of it as if it were.
+/// `closed` is merged, in order, and reaches to the end of the last window.
+#[must_use]
+pub fn open_part(hash: u128, starts: Span, window_seconds: i64, closed: &[Span]) -> (Span, i64) {
+    let whole_stretch = Span {
+        from: starts.from,
+        to: starts.to + window_seconds,
+    };
+    if !closed
+        .iter()
+        .any(|span| span.overlap_seconds(whole_stretch) > 0)
+    {
+        return (starts, window_seconds);
+    }
+    let open = open_starts(starts, closed);
+    let seconds: i64 = open.iter().map(|span| span.seconds()).sum();
+    let mut offset = whole(upper_unit(hash) * real(seconds));
+    let drawn = open.iter().find(|span| {
+        offset -= span.seconds();
+        offset < 0
+    });
+    let Some(part) = drawn.or_else(|| open.last()).copied() else {
+        return (starts, window_seconds);
+    };
+    let next_closed = closed
+        .iter()
+        .map(|span| span.from)
+        .find(|from| *from >= part.to)
+        .unwrap_or(Timestamp::MAX);
+    let fits = next_closed - (part.to - 1);
+    (part, window_seconds.min(fits))
 }
 
 /// A window never outlives its certificate (RFC 9773 section 4.2 asks for an end after the start).

@@ -7,10 +7,15 @@ use super::index::{Entry, Fingerprint};
 use super::lookups::LookUp;
 use super::world::{Told, World};
 use crate::domain::band::retry_after_base;
+use crate::domain::ca::CaPolicy;
 use crate::domain::certid::CertId;
+use crate::domain::foreseen::foreseen;
 use crate::domain::hash::{Purpose, lower_unit, upper_unit};
+use crate::domain::number::real;
 use crate::domain::polling::{Ahead, retry_after_seconds};
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::domain::profile::Profile;
+use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
 use crate::store::Sharing;
 
 /// A certificate's answer to a `renewalInfo` request.
@@ -43,6 +48,7 @@ struct Found {
     ca: u16,
     window: Span,
     life_seconds: i64,
+    moved_by: u32,
 }
 
 impl Engine {
@@ -106,7 +112,7 @@ impl Engine {
                 let profile = ca.profile.load();
                 let ahead = Ahead {
                     closed: &ca.closed.load(),
-                    load: |at| profile.coefficient_at(at),
+                    load: |at| expected_at(policy, &profile, at),
                 };
                 retry_after_seconds(
                     retry_after_base(policy, found.life_seconds),
@@ -117,11 +123,12 @@ impl Engine {
             }
             None => DAY,
         };
+        let in_force = world.in_force();
         RenewalInfo {
             window: found.window,
-            explanation_url: None,
+            explanation_url: in_force.explanation(found.moved_by),
             retry_after_seconds,
-            incident: false,
+            incident: in_force.is_active(usize::from(found.ca)),
         }
     }
 
@@ -141,12 +148,24 @@ impl Engine {
     }
 }
 
+/// The load at an instant, relative to the mean: the profile's, and what is foreseen on top of it.
+fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
+    let mean = profile.mean_per_hour();
+    let from = Timestamp::from_unix(at.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
+    let to = from + GRAIN_SECONDS;
+    let grain = Span { from, to };
+    let extra = foreseen(policy, profile, grain) * real(HOUR) / real(GRAIN_SECONDS);
+    let relative = if mean > 0.0 { extra / mean } else { 0.0 };
+    profile.coefficient_at(at) + relative
+}
+
 fn find(world: &World, id: &CertId, now: Timestamp) -> Option<Found> {
     let base_of = |entry: &Entry| world.base_seconds(entry);
     let read = |entry: &Entry| Found {
         ca: entry.ca,
         window: entry.window,
         life_seconds: entry.validity.life_seconds(),
+        moved_by: entry.moved_by,
     };
     world
         .index

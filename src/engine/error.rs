@@ -5,6 +5,9 @@ use crate::store::StoreError;
 /// The engine's failure, named after the operation that met it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// Arithmetic aside from the answers broke off.
+    #[error("a calculation broke off: {0}")]
+    Aside(String),
     /// A stored table or document cannot be read back.
     #[error("the stored {what} cannot be read: {detail}")]
     Corrupt {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::world::World;
 use super::{Engine, EngineError};
 use crate::domain::certid::CertId;
-use crate::domain::certificate::{Basis, Certificate};
+use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::hash::{Purpose, lower_unit, upper_unit};
 use crate::domain::table::{ALGORITHM, Table};
 use crate::domain::time::{DAY, Span, Timestamp};
@@ -53,6 +54,7 @@ impl Engine {
             "windowOpen": certificate.window.contains(now),
             "renewalDue": renewal_due(&certificate, now),
             "replacedBy": certificate.successor,
+            "cause": cause(&world, certificate.cause),
             "modelVersion": model_version,
             "version": &*self.version(),
             "draw": {
@@ -132,6 +134,22 @@ fn renewal_due(certificate: &Certificate, now: Timestamp) -> bool {
     certificate.successor.is_none()
         && now >= certificate.window.from - DAY
         && now <= certificate.validity.not_after
+}
+
+/// What drew the window.
+fn cause(world: &World, cause: Cause) -> Value {
+    match cause {
+        Cause::Registration => json!({ "event": "registration" }),
+        Cause::Rebalance(number) => json!({ "event": "rebalance", "number": number }),
+        Cause::Incident(number) => match world.incidents().get(&number) {
+            Some(incident) => json!({
+                "event": "incident", "number": number, "kind": incident.kind,
+                "name": incident.name, "state": incident.state,
+                "explanationURL": incident.explanation_url,
+            }),
+            None => json!({ "event": "incident", "number": number }),
+        },
+    }
 }
 
 fn start_end(window: Span) -> Value {

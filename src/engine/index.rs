@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use super::in_force::mark;
 use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::certificate::{Certificate, Validity};
-use crate::domain::following::{Evidence, Fate, evidence};
+use crate::domain::certificate::{Cause, Certificate, Validity};
+use crate::domain::following::{Evidence, Fate, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Follow};
-use crate::domain::rhythm::{Meaning, Polls};
+use crate::domain::ledger::{Booking, Expected};
+use crate::domain::rhythm::{Meaning, Polls, Response};
 use crate::domain::time::{Span, Timestamp};
 
 /// Shards: 64 writers' locks make two cores' collisions rare; a shard of 10 million certificates
@@ -41,10 +42,14 @@ pub(crate) struct Entry {
     pub(crate) hour_known: bool,
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
+    /// The incident that moved its window last; 0: none did.
+    pub(crate) moved_by: u32,
+    /// Whether it was asked for since an incident moved its window.
+    told: AtomicBool,
     /// f at registration.
     pub(crate) follows: Option<f64>,
-    /// What polls have shown.
-    pub(crate) follow: Follow,
+    /// What the ledger holds: what polls have shown, as of the last sweep.
+    pub(crate) expected: Expected,
     /// As what it came here.
     pub(super) came: Came,
     /// What its polls have shown: [`Polls`], packed.
@@ -85,10 +90,6 @@ type Shard = HashMap<Fingerprint, Entry, BuildHasherDefault<AlreadyHashed>>;
 
 impl Entry {
     pub(crate) fn new(ca: u16, certificate: &Certificate) -> Self {
-        let follow = match certificate.follows {
-            None => Follow::Past,
-            Some(_) => Follow::Unknown,
-        };
         Self {
             ca,
             validity: certificate.validity,
@@ -98,8 +99,13 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
+            moved_by: match certificate.cause {
+                Cause::Incident(number) => mark(number),
+                Cause::Rebalance(_) | Cause::Registration => 0,
+            },
+            told: AtomicBool::new(false),
             follows: certificate.follows,
-            follow,
+            expected: Expected::first(certificate.follows),
             came: match certificate.successor {
                 Some(_) => Came::Replaced,
                 None => Came::Live,
@@ -109,12 +115,17 @@ impl Entry {
         }
     }
 
+    /// Whether it was asked for since an incident moved its window, as far as was seen here.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn booking(&self) -> Booking {
         Booking {
             window: self.window,
             issued_at: self.issued_at,
             life_seconds: self.validity.life_seconds(),
-            follows: self.follow.chance(self.follows),
+            expected: self.expected,
         }
     }
 
@@ -150,12 +161,21 @@ impl Entry {
         self.registered_at.max(since)
     }
 
-    /// What the evidence says now, for a process that listens since `since`.
-    fn followed(&self, since: Timestamp, now: Timestamp) -> Follow {
-        match evidence(self.polls(), self.heard_from(since), now) {
-            Evidence::Polled => Follow::Polled,
-            Evidence::Silent if self.follow != Follow::Past => Follow::Silent,
-            Evidence::Silent | Evidence::Unknown => self.follow,
+    /// What the evidence says now, for a process that listens since `since`, where polled
+    /// certificates keep their windows with the chance `kept_share`.
+    ///
+    /// It is not asked before those that are never polled can be told: whoever is polled at once
+    /// would make the rest of their hour look as if more of them followed than do.
+    fn expects(&self, since: Timestamp, now: Timestamp, kept_share: f64) -> Expected {
+        let polls = self.polls();
+        let evidence = if now - self.registered_at < SILENT_AFTER_SECONDS {
+            Evidence::Unknown
+        } else {
+            evidence(polls, self.heard_from(since), now)
+        };
+        Expected {
+            follows: follows(evidence, kept_share, self.follows, self.expected.follows),
+            response: Response::of(polls.rhythm()),
         }
     }
 }
@@ -209,6 +229,9 @@ impl Index {
     ) -> Option<R> {
         self.get(fingerprint, |entry| {
             entry.see(now, base_of(entry));
+            if entry.moved_by != 0 && !entry.is_told() {
+                entry.told.store(true, Ordering::Relaxed);
+            }
             read(entry)
         })
     }
@@ -257,6 +280,8 @@ impl Index {
             });
             entry.noted = old.noted;
             entry.came = old.came;
+            let same = (old.window, old.moved_by) == (entry.window, entry.moved_by);
+            entry.told.store(same && old.is_told(), Ordering::Relaxed);
         }
         shard.insert(fingerprint, entry);
         drop(shard);
@@ -320,6 +345,14 @@ impl Index {
             .sum()
     }
 
+    /// Shows all entries, a shard at a time.
+    pub(crate) fn each(&self, mut see: impl FnMut(&Entry)) {
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(&mut see);
+        }
+    }
+
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after
     /// it has seen them, and moves the others to what the evidence says. `look` sees each of those
     /// first.
@@ -329,7 +362,8 @@ impl Index {
         now: Timestamp,
         over_before: Timestamp,
         mut look: impl FnMut(Fingerprint, &mut Entry),
-        mut tell: impl FnMut(&Entry, Option<Follow>),
+        kept_share: impl Fn(&Entry) -> f64,
+        mut tell: impl FnMut(&Entry, Option<Expected>),
     ) {
         self.over_before
             .fetch_max(over_before.unix(), Ordering::Relaxed);
@@ -341,10 +375,10 @@ impl Index {
                     return false;
                 }
                 look(*fingerprint, entry);
-                let follow = entry.followed(since, now);
-                if follow != entry.follow {
-                    tell(entry, Some(follow));
-                    entry.follow = follow;
+                let expected = entry.expects(since, now, kept_share(entry));
+                if expected != entry.expected {
+                    tell(entry, Some(expected));
+                    entry.expected = expected;
                 }
                 true
             });

@@ -23,6 +23,9 @@ mod batches;
 pub mod clock;
 mod error;
 mod explanation;
+mod forecast;
+mod in_force;
+mod incidents;
 mod index;
 mod lookups;
 mod polls;
@@ -36,6 +39,7 @@ mod world_tests;
 
 pub use answer::{Miss, RenewalInfo};
 pub use error::EngineError;
+pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
 pub use publisher::Readiness;
 
 use batches::Trust;
@@ -158,11 +162,7 @@ impl Engine {
         let mut position = self.feed.lock().await;
         let old = self.version();
         match self.world().reconfigured(config.clone()) {
-            Some(world) => {
-                self.world.store(Arc::new(world));
-                // After it: what is drawn meanwhile is drawn under the old policy.
-                self.world().clear_tables();
-            }
+            Some(world) => self.world.store(Arc::new(world)),
             None => self.sum_anew(config, &mut position).await?,
         }
         drop(position);
@@ -188,9 +188,7 @@ impl Engine {
             }
         };
         world.remember_polls(&self.world(), self.started_at, now);
-        for (ca, policy) in world.cas.iter().zip(&world.config.cas) {
-            ca.learn(policy, now);
-        }
+        world.learn(now);
         // Together, with nothing to wait for in between.
         self.world.store(Arc::new(world));
         *position = loaded;
@@ -204,10 +202,14 @@ impl Engine {
     pub async fn catch_up(&self) -> Result<(), EngineError> {
         let mut position = self.feed.lock().await;
         let world = self.world();
+        let in_force = Arc::clone(&world.in_force());
         let outcome = self.read_feed(&world, &mut position).await?;
         if outcome == Applied::SumAnew {
             self.sum_anew(Config::clone(&world.config), &mut position)
                 .await?;
+        }
+        if !Arc::ptr_eq(&in_force, &world.in_force()) {
+            world.close(self.now());
         }
         self.fed_at.store(self.now().unix(), Ordering::Relaxed);
         Ok(())
@@ -241,11 +243,7 @@ impl Engine {
 
     /// Learns every CA's profile anew.
     pub fn learn(&self) {
-        let world = self.world();
-        let now = self.now();
-        for (ca, policy) in world.cas.iter().zip(&world.config.cas) {
-            ca.learn(policy, now);
-        }
+        self.world().learn(self.now());
     }
 
     /// The row of a certificate, from the store, under either of its two spellings.

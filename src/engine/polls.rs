@@ -59,6 +59,11 @@ impl Ca {
     fn measured(&self) -> MutexGuard<'_, Measured> {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How often polled certificates keep their windows.
+    pub(super) fn kept_share(&self, now: Timestamp) -> f64 {
+        self.measured().kept_share(now)
+    }
 }
 
 impl World {

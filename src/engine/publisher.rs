@@ -96,9 +96,9 @@ impl Engine {
         let now: Timestamp = self.now();
         let profiles: Vec<Arc<Profile>> =
             world.cas.iter().map(|ca| ca.profile.load_full()).collect();
-        let cas: Vec<(&CaPolicy, &Profile)> = world
-            .config
-            .cas
+        let in_force = world.in_force();
+        let cas: Vec<(&CaPolicy, &Profile)> = in_force
+            .policies
             .iter()
             .zip(profiles.iter().map(AsRef::as_ref))
             .collect();

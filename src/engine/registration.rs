@@ -10,7 +10,7 @@ use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
 use crate::domain::hash::Purpose;
-use crate::domain::ledger::Booking;
+use crate::domain::ledger::{Booking, Expected};
 use crate::domain::observation::{Kind, Observation, Source};
 use crate::domain::report::{Rejection, Verdict};
 use crate::domain::table::{Reason, StoredTable};
@@ -186,7 +186,7 @@ fn booking(certificate: &Certificate) -> Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
         life_seconds: certificate.validity.life_seconds(),
-        follows: certificate.follows,
+        expected: Expected::first(certificate.follows),
     }
 }
 
@@ -218,7 +218,8 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         let detail = format!("no CA claims the issuer {}", id.key_identifier);
         return reject("certId", detail);
     };
-    let policy = &world.config.cas[ca];
+    let in_force = world.in_force();
+    let policy = &in_force.policies[ca];
     if replaces.as_ref() == Some(id) {
         return reject("replaces", "names the certificate itself".to_owned());
     }
@@ -233,13 +234,15 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         return Judged::Expired(Box::new(issuance.observation(policy.name.clone())));
     }
     let predecessor = replaces.as_ref().map(|named| as_registered(world, named));
-    let steered = predecessor.as_ref().is_some_and(|predecessor| {
-        let predecessor = world.index.fingerprint(predecessor);
-        world
-            .index
-            .get(predecessor, |entry| entry.window.contains(issuance.at))
-            .unwrap_or(false)
-    });
+    let (steered, rhythm) = predecessor
+        .as_ref()
+        .and_then(|predecessor| {
+            let predecessor = world.index.fingerprint(predecessor);
+            world.index.get(predecessor, |entry| {
+                (entry.window.contains(issuance.at), entry.polls().rhythm())
+            })
+        })
+        .unwrap_or_default();
     let hash = world.hash(Purpose::Window1, id);
     let profile = world.cas[ca].profile.load();
     let mut books = world.cas[ca].books();
@@ -247,6 +250,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         policy,
         profile: &profile,
         now,
+        rhythm,
         certificates: 1,
     };
     let Drawn {
@@ -291,7 +295,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
 
 /// The CertID under which a certificate is registered that somebody names: clients that drop a
 /// serial's sign octet from URLs drop it from `replaces` as well.
-fn as_registered(world: &World, named: &CertId) -> CertId {
+pub(super) fn as_registered(world: &World, named: &CertId) -> CertId {
     let is_there = |id: &CertId| {
         let fingerprint = world.index.fingerprint(id);
         world.index.get(fingerprint, |_| ()).is_some()

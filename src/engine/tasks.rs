@@ -18,6 +18,8 @@ const FEED_EVERY: Duration = Duration::from_millis(500);
 const LEARN_EVERY: Duration = Duration::from_mins(1);
 /// Habits change in weeks; an hour is what they are told apart by.
 const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
+/// An outage whose end is unknown is planned again hours before the end that was assumed.
+const TEND_EVERY: Duration = Duration::from_mins(1);
 /// Evidence of polls moves the forecast, not answers.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// What a sweep has found new is stored soon after it.
@@ -47,6 +49,7 @@ impl Engine {
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
             self.every("learn_returns", LEARN_RETURNS_EVERY, || self
                 .learn_returns_aside()),
+            self.every("incidents", TEND_EVERY, || self.tend_incidents()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.every("publish", PUBLISH_EVERY, || self.publish_if_due()),
@@ -74,7 +77,11 @@ impl Engine {
     /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
     async fn learn_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
         let engine = Arc::clone(self);
-        tokio::task::spawn_blocking(move || engine.learn()).await
+        tokio::task::spawn_blocking(move || {
+            engine.learn();
+            engine.measure_forecast();
+        })
+        .await
     }
 
     async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), Box<dyn Error + Send + Sync>> {

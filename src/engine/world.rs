@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use super::batches::Batches;
+use super::forecast;
+use super::in_force::{InForce, Incidents};
 use super::index::{Entry, Fingerprint, Index, Kept};
 use super::polls::Found;
 use crate::config::Config;
@@ -16,7 +18,7 @@ use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
 use crate::domain::following::Measured;
 use crate::domain::hash::{HashKey, Purpose};
-use crate::domain::ledger::{Booking, Ledger};
+use crate::domain::ledger::{Booking, Expected, Ledger};
 use crate::domain::observation::Observation;
 use crate::domain::profile::Profile;
 use crate::domain::series::Series;
@@ -37,6 +39,8 @@ pub(super) struct Ca {
     pub(super) closed: ArcSwap<Vec<Span>>,
     /// How often windows are kept.
     pub(super) measured: Mutex<Measured>,
+    /// The forecast that was told last.
+    pub(super) outlook: tokio::sync::Mutex<Option<forecast::Kept>>,
 }
 
 /// A configuration and what was summed under it.
@@ -49,6 +53,8 @@ pub(super) struct World {
     /// In the order of `config.cas`.
     pub(super) cas: Vec<Arc<Ca>>,
     batches: Arc<Mutex<Batches>>,
+    pub(super) incidents: Arc<Mutex<Incidents>>,
+    pub(super) in_force: ArcSwap<InForce>,
     /// What was taken back, by number, and is taken into account.
     forgotten: Arc<Mutex<HashSet<i64>>>,
 }
@@ -64,6 +70,7 @@ impl Ca {
             profile: ArcSwap::from_pointee(profile),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
             measured: Mutex::default(),
+            outlook: tokio::sync::Mutex::default(),
         }
     }
 
@@ -71,14 +78,18 @@ impl Ca {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns the profile anew, and when the CA is closed.
-    pub(super) fn learn(&self, policy: &CaPolicy, now: Timestamp) {
+    /// Learns when the CA is closed.
+    pub(super) fn close(&self, policy: &CaPolicy, now: Timestamp) {
         self.closed.store(Arc::new(closed_from(policy, now)));
+    }
+
+    /// Learns the profile anew, from all but the hours in `excluded`.
+    pub(super) fn learn(&self, policy: &CaPolicy, now: Timestamp, excluded: &[Span]) {
         // Of a copy, some milliseconds' work: learning takes a hundred times as long, and who
         // registers waits for the series with a part of the index locked.
         let series = self.series.read();
         let series = series.unwrap_or_else(PoisonError::into_inner).clone();
-        let profile = Profile::learn(&series, now, policy.slot_seconds, &[]);
+        let profile = Profile::learn(&series, now, policy.slot_seconds, excluded);
         self.profile.store(Arc::new(profile));
     }
 
@@ -97,9 +108,11 @@ impl World {
                 .iter()
                 .map(|ca| Arc::new(Ca::new(ca, now, config.retention_seconds)))
                 .collect(),
+            in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &Incidents::new())),
             config: Arc::new(config),
             index: Arc::new(Index::new(key)),
             batches: Arc::default(),
+            incidents: Arc::default(),
             forgotten: Arc::default(),
         }
     }
@@ -120,10 +133,12 @@ impl World {
         Some(Self {
             version: version(&config),
             key: self.key,
+            in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &self.incidents())),
             config: Arc::new(config),
             index: Arc::clone(&self.index),
             cas: self.cas.clone(),
             batches: Arc::clone(&self.batches),
+            incidents: Arc::clone(&self.incidents),
             forgotten: Arc::clone(&self.forgotten),
         })
     }
@@ -152,8 +167,8 @@ impl World {
             }
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
+            Change::Incident(incident) => self.heed(*incident),
             // Not yet.
-            Change::Incident(_) => {}
             Change::Polls {
                 fingerprint,
                 record,
@@ -231,13 +246,6 @@ impl World {
         self.sweep(since, now, Timestamp::MIN, &mut Found::default());
     }
 
-    /// Makes every table anew: the policy has changed.
-    pub(super) fn clear_tables(&self) {
-        for ca in &self.cas {
-            ca.books().clear_tables();
-        }
-    }
-
     /// Forgets what lies before `before`, in every CA.
     pub(super) fn trim(&self, before: Timestamp) {
         for ca in &self.cas {
@@ -258,29 +266,31 @@ impl World {
         let look = |fingerprint: Fingerprint, entry: &mut Entry| {
             self.look_at(fingerprint, entry, (since, now), found);
         };
-        self.index
-            .sweep(since, now, over_before, look, |entry, follow| {
-                let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
-                    return;
-                };
-                let (mut books, before) = (ca.books(), entry.booking());
-                let ledger = &mut books.ledger;
-                let Some(follow) = follow else {
-                    if !entry.replaced {
-                        ledger.retire(&before);
-                    }
-                    return;
-                };
-                let follows = follow.chance(entry.follows);
-                let after = Booking { follows, ..before };
-                if entry.replaced {
-                    ledger.reinstate(&before);
-                    ledger.learn(&before, &after);
-                    ledger.retire(&after);
-                } else {
-                    ledger.learn(&before, &after);
+        let kept: Vec<f64> = self.cas.iter().map(|ca| ca.kept_share(now)).collect();
+        let kept_share = |entry: &Entry| kept.get(usize::from(entry.ca)).copied().unwrap_or(1.0);
+        let tell = |entry: &Entry, expected: Option<Expected>| {
+            let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
+                return;
+            };
+            let (mut books, before) = (ca.books(), entry.booking());
+            let ledger = &mut books.ledger;
+            let Some(expected) = expected else {
+                if !entry.replaced {
+                    ledger.retire(&before);
                 }
-            });
+                return;
+            };
+            let after = Booking { expected, ..before };
+            if entry.replaced {
+                ledger.reinstate(&before);
+                ledger.learn(&before, &after);
+                ledger.retire(&after);
+            } else {
+                ledger.learn(&before, &after);
+            }
+        };
+        self.index
+            .sweep(since, now, over_before, look, kept_share, tell);
     }
 }
 
@@ -330,9 +340,9 @@ impl Ca {
             // The feed was faster, and may have told of a successor since.
             return Kept::Old;
         }
-        if same {
-            // What polls have shown of its client stays true.
-            new.follow = old.follow;
+        if old.registered_at == new.registered_at {
+            // What polls have shown of its client stays true, wherever its window moves.
+            new.expected = old.expected;
         }
         if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
             erase(&mut books.ledger, old);

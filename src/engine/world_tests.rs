@@ -7,8 +7,9 @@ use super::world::{Told, World};
 use crate::config::Config;
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
+use crate::domain::following::SILENT_FOLLOWS;
 use crate::domain::hash::HashKey;
-use crate::domain::ledger::{Booking, Follow, Ledger};
+use crate::domain::ledger::{Booking, Expected, Ledger};
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::store::Change;
 
@@ -91,20 +92,12 @@ fn row(n: u8, now: Timestamp) -> Certificate {
     }
 }
 
-/// What is known of a client that has not asked yet.
-fn first(certificate: &Certificate) -> Follow {
-    match certificate.follows {
-        None => Follow::Past,
-        Some(_) => Follow::Unknown,
-    }
-}
-
-fn booking(certificate: &Certificate, follow: Follow) -> Booking {
+fn booking(certificate: &Certificate, expected: Expected) -> Booking {
     Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
         life_seconds: certificate.validity.life_seconds(),
-        follows: follow.chance(certificate.follows),
+        expected,
     }
 }
 
@@ -118,7 +111,7 @@ struct Model {
 
 impl Model {
     fn draw(&self, certificate: &Certificate) -> Booking {
-        let booking = booking(certificate, first(certificate));
+        let booking = booking(certificate, Expected::first(certificate.follows));
         self.world.cas[0].books().ledger.book(&booking);
         booking
     }
@@ -185,11 +178,14 @@ impl Model {
         let mut ledger = Ledger::default();
         for row in self.rows.values() {
             let fingerprint = self.world.index.fingerprint(&row.id);
-            let follow = self.world.index.get(fingerprint, |entry| entry.follow);
-            assert_eq!(follow.is_some(), row.validity.not_after >= self.swept);
-            let booking = booking(row, follow.unwrap_or_else(|| first(row)));
+            let expected = self.world.index.get(fingerprint, |entry| entry.expected);
+            assert_eq!(expected.is_some(), row.validity.not_after >= self.swept);
+            let booking = booking(
+                row,
+                expected.unwrap_or_else(|| Expected::first(row.follows)),
+            );
             ledger.book(&booking);
-            if row.successor.is_some() || follow.is_none() {
+            if row.successor.is_some() || expected.is_none() {
                 ledger.retire(&booking);
             }
         }
@@ -237,10 +233,11 @@ fn what_polls_have_shown_outlives_a_new_sum() {
     after.remember_polls(&before, NOW, NOW + 27 * HOUR);
     let follow = |row: &Certificate| {
         let fingerprint = after.index.fingerprint(&row.id);
-        after.index.get(fingerprint, |entry| entry.follow)
+        after.index.get(fingerprint, |entry| entry.expected.follows)
     };
-    assert_eq!(follow(&rows[0]), Some(Follow::Polled));
-    assert_eq!(follow(&rows[1]), Some(Follow::Silent));
+    let kept = after.cas[0].kept_share(NOW + 27 * HOUR);
+    assert_eq!(follow(&rows[0]), Some(Some(kept)));
+    assert_eq!(follow(&rows[1]), Some(Some(SILENT_FOLLOWS)));
 }
 
 #[test]
@@ -250,7 +247,7 @@ fn a_stale_row_does_not_undo_what_the_feed_told() {
     world.cas[0]
         .books()
         .ledger
-        .book(&booking(&drawn, first(&drawn)));
+        .book(&booking(&drawn, Expected::first(drawn.follows)));
     let replaced = Certificate {
         successor: Some(Successor::By(id(2))),
         ..drawn.clone()

@@ -18,7 +18,10 @@ mod certificates;
 mod conditional;
 mod directory;
 mod documents;
+mod forecast;
 mod health;
+mod incident_members;
+mod incidents;
 mod observations;
 mod observe;
 mod page;
@@ -71,6 +74,7 @@ pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/ca/{ca}/ranking.json"       None, documents::show;
     GET     "/r/{sha256}/ranking.json"    None, documents::show;
     GET     "/schema/ranking-1.json"      None, documents::show;
+    GET     "/v1/forecast"                None, forecast::show;
 };
 
 /// The admin listener.
@@ -85,6 +89,11 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     POST    "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::set;
     DELETE  "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::unset;
     POST    "/v1/observations"                    Some(Scope::Ingest), observations::count;
+    POST    "/v1/incidents"                       Some(Scope::Admin),  incidents::create;
+    GET     "/v1/incidents"                       Some(Scope::Admin),  incidents::list;
+    GET     "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::show;
+    PATCH   "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::amend;
+    POST    "/v1/incidents/{id}/certificates"     Some(Scope::Admin),  incidents::load;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
 };
 

@@ -9,6 +9,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::domain::incident::Refusal;
+use crate::domain::number::whole;
+use crate::domain::time::Timestamp;
 use crate::engine::EngineError;
 use crate::ingest::{IngestError, UnknownMediaType};
 use crate::store::StoreError;
@@ -20,6 +23,7 @@ pub(super) struct Problem {
     family: Family,
     detail: Cow<'static, str>,
     excess: Option<Excess>,
+    remedy: Option<Box<Remedy>>,
 }
 
 /// Which `type` the problem has.
@@ -48,6 +52,16 @@ pub(super) struct Excess {
     pub(super) remedy: &'static str,
 }
 
+/// What would do where a deadline and a budget cannot both be kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Remedy {
+    /// Certificates an hour, rounded up; `None` where no budget would do.
+    smallest_budget_per_hour: Option<i64>,
+    /// `None` where no deadline within 90 days would do.
+    earliest_renew_by: Option<Timestamp>,
+}
+
 /// The 503 in the words of the contract, which are Let's Encrypt's.
 const BUSY: &str =
     r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;
@@ -63,6 +77,8 @@ struct Wire<'a> {
     limit: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     current: Option<u64>,
+    #[serde(flatten)]
+    remedy: Option<&'a Remedy>,
 }
 
 impl Problem {
@@ -73,6 +89,7 @@ impl Problem {
             family: Family::Blank,
             detail: detail.into(),
             excess: None,
+            remedy: None,
         }
     }
 
@@ -90,6 +107,20 @@ impl Problem {
     pub(super) fn already_replaced(detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             family: Family::AlreadyReplaced,
+            ..Self::new(StatusCode::CONFLICT, detail)
+        }
+    }
+
+    /// 409 for a revocation whose deadline and budget cannot both be kept.
+    pub(super) fn refused(refusal: &Refusal, detail: String) -> Self {
+        Self {
+            remedy: Some(Box::new(Remedy {
+                smallest_budget_per_hour: Some(refusal.smallest_budget_per_hour)
+                    .filter(|budget| budget.is_finite())
+                    .map(|budget| whole(budget.ceil())),
+                earliest_renew_by: Some(refusal.earliest_renew_by)
+                    .filter(|renew_by| *renew_by < Timestamp::MAX),
+            })),
             ..Self::new(StatusCode::CONFLICT, detail)
         }
     }
@@ -180,6 +211,7 @@ impl Problem {
             detail: &self.detail,
             limit: self.excess.map(|excess| excess.limit),
             current: self.excess.map(|excess| excess.current),
+            remedy: self.remedy.as_deref(),
         };
         serde_json::to_vec(&wire).unwrap_or_else(|_| BUSY.into())
     }
@@ -206,7 +238,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Store(error) => error.into(),
-            EngineError::Corrupt { .. } => {
+            EngineError::Aside(_) | EngineError::Corrupt { .. } => {
                 tracing::error!(event = "request_failed", %error);
                 Self::internal()
             }
@@ -244,6 +276,7 @@ impl From<IngestError> for Problem {
                 )
             }
             IngestError::Engine { source, .. } => source.into(),
+            IngestError::Incident { source, .. } => source.into(),
             IngestError::Changed | IngestError::Read(_) => {
                 tracing::error!(event = "request_failed", %error);
                 Self::internal()

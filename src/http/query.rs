@@ -1,5 +1,5 @@
-//! Query strings of the admin listener. A parameter that is not known is refused: whoever
-//! misspells one should not believe that it was heeded. (Public routes ignore them.)
+//! Query strings of the admin listener and of `/v1/`. A parameter that is not known is refused:
+//! whoever misspells one should not believe that it was heeded. (Other public routes ignore them.)
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;

@@ -98,6 +98,9 @@ impl<const N: usize> Table<N> {
 
     fn usage(&self) -> String {
         let (required, optional) = self.names.split_at(self.required);
+        if required.is_empty() {
+            return format!("it takes {}", optional.join(","));
+        }
         format!(
             "it takes {} and, where known, {}",
             required.join(","),

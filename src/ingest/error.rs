@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use crate::domain::report::Report;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, IncidentError};
 
 /// Why a body or file was not read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,15 @@ pub enum IngestError {
         done: Box<Done>,
         /// What failed.
         source: EngineError,
+    },
+    /// The incident does not take certificates, or not any more. What the report calls accepted
+    /// is durable and stays.
+    #[error("{source}")]
+    Incident {
+        /// How far it came.
+        done: Box<Done>,
+        /// Why.
+        source: IncidentError,
     },
     /// The file cannot be read.
     #[error("the file cannot be read: {0}")]

@@ -140,7 +140,7 @@ impl ObservationFormat {
 }
 
 /// The media type without its parameters, in lower case (RFC 9110 section 8.3.1).
-fn essence(content_type: &str) -> String {
+pub(super) fn essence(content_type: &str) -> String {
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim_ascii().to_ascii_lowercase()
 }

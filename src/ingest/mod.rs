@@ -2,8 +2,8 @@
 //! each.
 //!
 //! `format` tells which decoder reads a body or file; `decode` and `lines` are its frame; `csv`,
-//! `json`, `pem` and `x509` the notations; `certificate` and `observation` the records. `register`
-//! and `observe` take a stream, `import` and `forget` a file.
+//! `json`, `pem` and `x509` the notations; `certificate` and `observation` the records. `register`,
+//! `observe` and `concern` take a stream, `import` and `forget` a file.
 
 use std::fmt::Display;
 
@@ -12,6 +12,7 @@ use crate::domain::report::Rejection;
 #[cfg(test)]
 mod body_tests;
 mod certificate;
+mod concern;
 mod csv;
 mod decode;
 mod error;
@@ -26,6 +27,7 @@ mod import;
 mod import_tests;
 mod json;
 mod lines;
+mod named;
 mod observation;
 mod observe;
 mod pem;
@@ -33,12 +35,14 @@ mod register;
 pub mod x509;
 
 pub use certificate::{Identified, identified};
+pub use concern::{NamedReport, name_certificates};
 pub use decode::{Decode, Item, Position};
 pub use error::{IngestError, UnknownMediaType};
 pub use file::{KnownFile, pem_or_der};
 pub use forget::{Forgotten, forget};
 pub use format::{CertificateFormat, ObservationFormat};
 pub use import::{Watch, import};
+pub use named::NamedFormat;
 pub use observe::{Observed, observe};
 pub use register::register;
 

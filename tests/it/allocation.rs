@@ -7,18 +7,21 @@ use offpeak::domain::capacity::{CapacityRule, When};
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Validity};
 use offpeak::domain::hash::{HashKey, Purpose};
-use offpeak::domain::ledger::{Booking, Cohort, View, Windows};
+use offpeak::domain::ledger::{Booking, Cohort, Expected, View, Windows};
 use offpeak::domain::number::{real, real_len, whole};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::profile::Profile;
+use offpeak::domain::rhythm::{Response, Rhythm};
 use offpeak::domain::series::Series;
 use offpeak::domain::table::{Reason, Table};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp, WEEK};
 
 mod bands;
 mod capacity;
+mod foreseen;
 mod levels;
 mod tables;
+mod ticks;
 
 /// A Saturday.
 const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);
@@ -82,6 +85,8 @@ struct Registry {
     tables: Vec<Table>,
     /// For how many certificates a draw stands.
     each: u64,
+    /// How the clients wake.
+    rhythm: Rhythm,
 }
 
 impl Registry {
@@ -92,6 +97,7 @@ impl Registry {
             books: Books::default(),
             tables: Vec::new(),
             each: 1,
+            rhythm: Rhythm::Unknown,
         }
     }
 
@@ -107,6 +113,7 @@ impl Registry {
             policy: &self.policy,
             profile: &self.profile,
             now,
+            rhythm: self.rhythm,
             certificates: self.each,
         };
         let drawn = self.books.draw(draw, validity, issued_at, hash(n)).unwrap();
@@ -116,7 +123,7 @@ impl Registry {
             self.books.durable(&[stored.number]);
         }
         self.books.ledger.book_cohort(&Cohort {
-            windows: Windows::One(drawn.window),
+            windows: Windows::One(drawn.window, Response::default()),
             issued_at,
             life_seconds: validity.life_seconds(),
             follows: drawn.follows,

@@ -10,6 +10,8 @@ use offpeak::domain::ca::{BandRule, CaName, CaPolicy};
 use offpeak::domain::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, Span};
 
+mod planned;
+
 /// The example of the contract, its token's hash filled in.
 const CONTRACT: &str = r#"
 listen = "127.0.0.1:8080"

@@ -17,6 +17,7 @@ use offpeak::store::{Migrations, Registration, Succession, connect};
 
 use crate::support::{Database, databases, fresh_sqlite};
 
+mod closing;
 mod interrupted;
 mod lifecycle;
 mod polls;

@@ -7,6 +7,8 @@
 
 mod allocation;
 mod architecture;
+mod capacity;
+mod carryover;
 mod check_config;
 mod clients;
 mod config;
@@ -17,8 +19,10 @@ mod decoding_observations;
 mod deploy;
 mod der;
 mod engine;
+mod forecast;
 mod http;
 mod incident_plan;
+mod incidents;
 mod issuance;
 mod load;
 mod logging;
@@ -33,6 +37,7 @@ mod profile_real;
 mod publish;
 mod ranking;
 mod real_certificates;
+mod reloading;
 mod returns;
 mod rfc9773;
 mod second_opinion;

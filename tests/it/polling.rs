@@ -9,9 +9,10 @@ use offpeak::domain::hash::{HashKey, Purpose, lower_unit, upper_unit};
 use offpeak::domain::number::{length, real, real_len, signed};
 use offpeak::domain::polling::{Ahead, retry_after_seconds};
 use offpeak::domain::profile::Profile;
-use offpeak::domain::rhythm::window_for_tick;
+use offpeak::domain::rhythm::{Rhythm, starts_for_tick};
 use offpeak::domain::series::Series;
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use offpeak::domain::window::in_span;
 
 /// A Saturday at 10:00 UTC.
 const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
@@ -212,14 +213,16 @@ fn e2_no_second_of_the_minute_or_hour_is_special() {
                 policy: &policy,
                 profile: &profile,
                 now: NOW,
+                rhythm: Rhythm::Unknown,
                 certificates: 1,
             };
             let hash = hash(Purpose::Window1, n, 0);
             books.draw(draw, validity, NOW, hash).unwrap().window
         })
         .collect();
+    let (starts, long) = starts_for_tick(NOW + 30 * DAY, HOUR);
     let for_ticks: Vec<Span> = (0..CERTIFICATES)
-        .map(|n| window_for_tick(NOW + 30 * DAY, HOUR, hash(Purpose::Window1, n, 1)))
+        .map(|n| in_span(hash(Purpose::Window1, n, 1), starts, long, Timestamp::MAX))
         .collect();
     let ahead = Ahead {
         closed: &[],

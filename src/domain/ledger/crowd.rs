@@ -1,7 +1,8 @@
 //! Who the certificates are that are issued now, and so how many of them will follow: those that
 //! windows sent, those that return unsteered, and new ones (design section 5: f).
 
-use super::{Ledger, SILENT_AFTER_SECONDS};
+use super::Ledger;
+use crate::domain::following::SILENT_AFTER_SECONDS;
 use crate::domain::number::real;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;

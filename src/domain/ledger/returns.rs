@@ -74,7 +74,7 @@ impl Ledger {
         let amount = sign * cohort.certificates;
         cohort
             .windows
-            .enter(&mut self.promised_ever, amount * follows);
+            .enter_arrivals(&mut self.promised_ever, amount * follows);
         self.life(cohort)
             .unsteered_ever
             .add(cohort.issued_at, amount * (1.0 - follows));

@@ -2,6 +2,7 @@
 
 use super::volume::average;
 use super::{DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, version, week_slots};
+use crate::domain::carryover::CarryOver;
 use crate::domain::series::Series;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
@@ -34,6 +35,8 @@ pub(super) fn combine(profiles: &[&Profile]) -> Profile {
         minutes: minutes(&parts),
         first_of_month: first_of_month(&parts),
         volume: sum_volumes(&coarse),
+        // Absolute, and each CA's own: nothing that a ranking tells.
+        carry_over: CarryOver::default(),
         data: coarse.iter().filter_map(|p| p.data).reduce(around),
     };
     profile.version = version::version(&profile);

@@ -4,6 +4,7 @@
 //! day and of the days of the week, and what each slot of the week has of its own (`fit`),
 //! robustly (`robust`), and weighs the two (`weigh`).
 
+use super::carryover::CarryOver;
 use super::series::Series;
 use super::series::reading::Reader;
 use super::time::{DAY, HOUR, Span, Timestamp, WEEK};
@@ -38,6 +39,8 @@ pub struct Profile {
     pub first_of_month: Option<Factor>,
     /// How much there is of it, lately; `None` where nothing was seen lately.
     pub volume: Option<Volume>,
+    /// What failed of late and will come again. It is no part of the version: it passes in a day.
+    pub carry_over: CarryOver,
     /// From the first to the last instant at which a source that tells volume was alive.
     pub data: Option<Span>,
 }
@@ -153,6 +156,7 @@ impl Profile {
             minutes: rates::minutes(&grid),
             first_of_month: weigh::first_of_month(&grid, &fit),
             volume: volume::volume(&grid, &fit, &weighed.slots, now),
+            carry_over: CarryOver::learn(series, now),
             data: grid.data,
             week: weighed.slots,
         };
@@ -169,11 +173,16 @@ impl Profile {
             .ok()
             .and_then(|slot| self.week.get(slot))
             .map_or(1.0, |slot| slot.coefficient);
+        coefficient * self.overlay_at(at)
+    }
+
+    /// What the date does to the load at `at`, apart from its weekday: the factor of the first of
+    /// the month, where that stands out from chance; else 1.
+    #[must_use]
+    pub fn overlay_at(&self, at: Timestamp) -> f64 {
         match self.first_of_month {
-            Some(factor) if factor.stands_out() && is_first_of_month(at) => {
-                coefficient * factor.value
-            }
-            _ => coefficient,
+            Some(factor) if factor.stands_out() && is_first_of_month(at) => factor.value,
+            _ => 1.0,
         }
     }
 

@@ -5,8 +5,6 @@
 //! and which instants of a band are its own to choose from ([`Rhythm::choices`]).
 
 use super::band::{SHORTEST_WINDOW_SECONDS, SlotRange};
-use super::hash::lower_unit;
-use super::number::{real, whole};
 use super::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 #[cfg(test)]
@@ -179,26 +177,26 @@ impl Rhythm {
     }
 }
 
-/// The window that makes a client of cron's kind renew at `tick`: a quarter of a slot long and
-/// ten minutes at least, somewhere in the hour before the tick by the hash, over before it and not
-/// open at the tick before, even of one that ticks every hour.
+/// The starts of the windows that make a client of cron's kind renew at `tick`, and their length in
+/// seconds: a quarter of a slot and ten minutes at least, in the hour before the tick, over before
+/// it and not open at the tick before, even of one that ticks every hour.
 #[must_use]
-pub fn window_for_tick(tick: Timestamp, slot_seconds: i64, hash: u128) -> Span {
+pub fn starts_for_tick(tick: Timestamp, slot_seconds: i64) -> (Span, i64) {
     let within = HOUR - 2 * TICK_GUARD_SECONDS;
     let long = (slot_seconds / 4).clamp(SHORTEST_WINDOW_SECONDS, within - 1);
-    // At least a second to choose from.
-    let starts = within - long + 1;
-    let offset = whole(lower_unit(hash) * real(starts)).min(starts - 1);
-    let from = tick - (HOUR - TICK_GUARD_SECONDS) + offset;
-    Span {
+    let from = tick - (HOUR - TICK_GUARD_SECONDS);
+    let starts = Span {
         from,
-        to: from + long,
-    }
+        // At least a second to choose from.
+        to: from + (within - long + 1),
+    };
+    (starts, long)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::window::in_span;
 
     /// 2026-11-21T00:00:00Z.
     const MIDNIGHT: Timestamp = Timestamp::from_unix(1_795_219_200);
@@ -257,13 +255,15 @@ mod tests {
         for n in 0..20_000_u64 {
             let hash = u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             for slot_seconds in [3_600, 1_800, 900, 300] {
-                let window = window_for_tick(at, slot_seconds, hash);
+                let (among, long) = starts_for_tick(at, slot_seconds);
+                let window = in_span(hash, among, long, Timestamp::MAX);
                 assert!(window.seconds() >= 600);
                 assert!(window.seconds() >= slot_seconds / 4);
                 assert!(window.from >= at - 55 * MINUTE, "{window:?}");
                 assert!(window.to <= at - 5 * MINUTE, "{window:?}");
             }
-            starts.insert(window_for_tick(at, 3_600, hash).from);
+            let (among, long) = starts_for_tick(at, 3_600);
+            starts.insert(in_span(hash, among, long, Timestamp::MAX).from);
         }
         // 50 minutes less a window of 15: every start is drawn.
         assert_eq!(starts.len(), 35 * 60 + 1);

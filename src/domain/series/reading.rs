@@ -357,7 +357,7 @@ fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, Minutes> {
 }
 
 /// Of two, their mean.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(in crate::domain) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => 0.0,

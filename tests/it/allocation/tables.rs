@@ -64,3 +64,34 @@ fn a_table_is_kept_as_long_as_a_life_that_is_still_to_begin() {
     let drawn = registry.register(1, validity, NOW, NOW);
     assert!(drawn.table.unwrap().needed_until > validity.not_after + DAY);
 }
+
+#[test]
+fn who_began_under_the_old_policy_leaves_no_table_to_the_new_one() {
+    let mut registry = Registry::new(policy(), nothing_known());
+    let open = registry.policy.clone();
+    let validity = life(NOW, 90 * DAY);
+    let minute_closed = |window: Span| (window.from.unix() / MINUTE % 60) >= 50;
+    let closed = CaPolicy {
+        capacity: vec![CapacityRule {
+            when: When::Recurring {
+                cron: Box::new("50 * * * *".parse().unwrap()),
+                zone: chrono_tz::UTC,
+                duration_seconds: 10 * MINUTE,
+            },
+            share: 0.0,
+            ceiling_per_hour: None,
+        }],
+        ..policy()
+    };
+    let mut starts = |policy: &CaPolicy, n: u64| {
+        registry.policy = policy.clone();
+        registry.register(n, validity, NOW, NOW).window
+    };
+    let mut late = 0;
+    for n in 0..200 {
+        assert!(!minute_closed(starts(&closed, 2 * n)));
+        late += usize::from(minute_closed(starts(&open, 2 * n + 1)));
+    }
+    // A sixth of 200 is 33.
+    assert!(late > 10, "{late}");
+}

@@ -147,7 +147,7 @@ async fn what_is_not_published_is_a_problem() {
         "/ca/..%2F..%2Fetc/ranking.json",
         "/ca/%ff/ranking.json",
         "/r/00/ranking.json",
-        "/v1/forecast",
+        "/v1/nothing",
         "/favicon.ico",
     ] {
         let answer = server.get(path).await;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod documents;
+mod forecast;
 mod openapi;
 mod problems;
 mod registry;

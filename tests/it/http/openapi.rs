@@ -156,6 +156,7 @@ fn named(method: &str) -> Method {
 fn example(path: &str) -> String {
     path.replace("{certid}", "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")
         .replace("{ca}", "example")
+        .replace("{id}", "1")
         .replace("{sha256}", &"0".repeat(64))
 }
 

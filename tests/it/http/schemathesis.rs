@@ -4,15 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use offpeak::domain::time::DAY;
+use offpeak::http;
 
 use crate::server::{ADMIN, NOW, TestServer};
 use crate::tools::{run, tool};
 
 /// Cases for each operation and phase: enough to reach each answer, some seconds in all.
 const MOST_EXAMPLES: &str = "30";
-
-/// The paths of the admin listener.
-const OF_ADMIN: &str = "^/(v1|healthz|readyz|metrics)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_failure() {
@@ -40,13 +38,24 @@ async fn schemathesis_finds_no_failure() {
             .args(selection);
         command
     };
+    let paths: Vec<&str> = http::ADMIN.iter().map(|route| route.path).collect();
+    let of_admin = format!("^({})$", paths.join("|").replace(['{', '}'], "."));
+    // Beside the routes the document has HEAD of one path; schemathesis counts one operation less.
+    let (public, admin) = (http::PUBLIC.len(), http::ADMIN.len());
     let commands = [
-        command(&server.public, ["--exclude-path-regex", OF_ADMIN]),
-        command(&server.admin, ["--include-path-regex", OF_ADMIN]),
+        (
+            command(&server.public, ["--exclude-path-regex", &of_admin]),
+            public,
+        ),
+        (
+            command(&server.admin, ["--include-path-regex", &of_admin]),
+            admin,
+        ),
     ];
-    for mut command in commands {
+    for (mut command, selected) in commands {
         let told = tokio::task::spawn_blocking(move || run(&mut command)).await;
         let told = told.unwrap();
-        assert!(told.contains("11 selected / 22 total"), "{told}");
+        let count = format!("{selected} selected / {} total", public + admin);
+        assert!(told.contains(&count), "{told}");
     }
 }

@@ -1,6 +1,7 @@
 //! K, learned from what a ledger remembers.
 
-use offpeak::domain::ledger::{Booking, Cohort, Ledger, Windows};
+use offpeak::domain::ledger::{Booking, Cohort, Expected, Ledger, Windows};
+use offpeak::domain::rhythm::Response;
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 
 use super::population::{START, shape};
@@ -35,7 +36,7 @@ fn base(following: f64, days: i64) -> Ledger {
         };
         issued.push(certificates);
         ledger.book_cohort(&Cohort {
-            windows: Windows::One(hours(hour + 1_428, hour + 1_452)),
+            windows: Windows::One(hours(hour + 1_428, hour + 1_452), Response::default()),
             issued_at: at(hour),
             life_seconds: LIFE,
             follows: Some(following),
@@ -86,7 +87,10 @@ fn what_was_expected_of_the_retired_is_remembered_with_what_polls_showed() {
         window: hours(hour + 1_440, hour + 1_441),
         issued_at: at(hour),
         life_seconds: LIFE,
-        follows,
+        expected: Expected {
+            follows,
+            response: Response::default(),
+        },
     };
     let bookings = [0, 0, 1, 1].map(|hour| booking(hour, Some(0.25)));
     for booking in &bookings {
@@ -127,7 +131,7 @@ fn an_hour_of_none_among_many_was_not_counted() {
     let mut ledger = Ledger::default();
     for hour in (0..48).filter(|hour| *hour != 30) {
         ledger.book_cohort(&Cohort {
-            windows: Windows::One(hours(1_440, 1_441)),
+            windows: Windows::One(hours(1_440, 1_441), Response::default()),
             issued_at: at(hour),
             life_seconds: LIFE,
             follows: Some(0.5),

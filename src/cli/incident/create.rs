@@ -1,0 +1,118 @@
+//! `offpeak incident create`.
+
+use std::io::Write as _;
+
+use super::{Exit, Output, intent, show};
+use crate::domain::ca::CaName;
+use crate::domain::incident::{Incident, Kind, State};
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, Intent};
+
+/// What is to be drafted. Times are RFC 3339 with Z or an offset, or Unix seconds.
+#[derive(clap::Args, Debug)]
+pub(super) struct Create {
+    /// What it is about
+    #[arg(long, value_enum)]
+    kind: KindName,
+    /// Whose
+    #[arg(long, default_value = CaName::DEFAULT)]
+    ca: CaName,
+    /// What people call it
+    #[arg(long)]
+    name: String,
+    /// Outage, maintenance: the CA was or will be closed from then …
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// … until then; an outage's end may be unknown
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+    /// Maintenance again and again: from each time that this matches, for as long as from --from
+    /// to --to
+    #[arg(long, value_name = "PATTERN")]
+    cron: Option<String>,
+    /// The IANA time zone of --cron
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Revocation, drill: every certificate is to be replaced before then
+    #[arg(long, value_name = "TIME")]
+    renew_by: Option<Timestamp>,
+    /// Revocation, drill: certificates an hour at most, the usual load among them
+    #[arg(long, value_name = "CERTIFICATES")]
+    budget_per_hour: Option<f64>,
+    /// The deadline counts for more than the budget
+    #[arg(long)]
+    over_budget: bool,
+    /// Everybody at once
+    #[arg(long)]
+    urgent: bool,
+    /// What subscribers should read
+    #[arg(long, value_name = "URL")]
+    explanation_url: Option<String>,
+    /// A note for whoever looks at it
+    #[arg(long)]
+    note: Option<String>,
+    /// When an outage's end is expected
+    #[arg(long, value_name = "TIME")]
+    estimated_end: Option<Timestamp>,
+    /// Only says what opening it would move, and the load that it makes; stores nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum, Debug)]
+enum KindName {
+    Drill,
+    Maintenance,
+    Outage,
+    Revocation,
+}
+
+impl Create {
+    pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
+        let intent = intent(self.dry_run);
+        let amended = engine
+            .create_incident(self.incident(engine.now()), intent)
+            .await?;
+        match (intent, &amended.foreseen) {
+            (Intent::DryRun, Some(foreseen)) => {
+                writeln!(output, "a dry run: nothing is stored")?;
+                write!(output, "{}", show::plan(foreseen, intent))?;
+            }
+            _ => writeln!(output, "{}", amended.incident.id)?,
+        }
+        Ok(Exit::Done)
+    }
+
+    fn incident(self, now: Timestamp) -> Incident {
+        Incident {
+            id: 0,
+            kind: match self.kind {
+                KindName::Drill => Kind::Drill,
+                KindName::Maintenance => Kind::Maintenance,
+                KindName::Outage => Kind::Outage,
+                KindName::Revocation => Kind::Revocation,
+            },
+            ca: self.ca,
+            name: self.name,
+            from: self.from,
+            to: self.to,
+            cron: self.cron,
+            time_zone: self.time_zone,
+            renew_by: self.renew_by,
+            explanation_url: self.explanation_url,
+            urgent: self.urgent,
+            budget_per_hour: self.budget_per_hour,
+            over_budget: self.over_budget,
+            state: State::Draft,
+            note: self.note,
+            estimated_end: self.estimated_end,
+            created_at: now,
+            opened_at: None,
+            closed_at: None,
+            updated_at: now,
+            affected: 0,
+            moved: 0,
+            steps: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Incidents for people to read.
+
+use std::fmt::Write as _;
+
+use crate::domain::incident::{HourLoad, Incident, Kind, State};
+use crate::engine::{Foreseen, Intent, Standing};
+
+/// Two days, hour by hour: what fits a screen. A plan that goes on longer says so.
+const MOST_HOURS: usize = 48;
+
+/// An incident on a line.
+pub(super) fn line(standing: &Standing) -> String {
+    let Incident {
+        id,
+        ca,
+        name,
+        affected,
+        moved,
+        ..
+    } = &standing.incident;
+    let (kind, state) = words(&standing.incident);
+    format!(
+        "{id}  {kind} of {ca}  {state}  {affected} affected, {moved} moved, {} polled since, {} \
+         replaced  {name:?}",
+        standing.polled_since, standing.replaced
+    )
+}
+
+/// An incident with all that is known of it.
+pub(super) fn page(standing: &Standing) -> String {
+    let incident = &standing.incident;
+    let mut page = line(standing) + "\n";
+    let times = [
+        ("from", incident.from),
+        ("to", incident.to),
+        ("renew by", incident.renew_by),
+        ("estimated end", incident.estimated_end),
+        ("opened", incident.opened_at),
+        ("closed", incident.closed_at),
+    ];
+    for (what, time) in times {
+        if let Some(time) = time {
+            entry(&mut page, what, &time);
+        }
+    }
+    if let Some(cron) = &incident.cron {
+        let zone = incident.time_zone.as_deref().unwrap_or("UTC");
+        entry(&mut page, "cron", &format!("{cron} ({zone})"));
+    }
+    if let Some(budget) = incident.budget_per_hour {
+        entry(&mut page, "budget", &format!("{budget:.0} an hour"));
+    }
+    if let Some(url) = &incident.explanation_url {
+        entry(&mut page, "explanation", url);
+    }
+    if let Some(note) = &incident.note {
+        entry(&mut page, "note", note);
+    }
+    for step in &incident.steps {
+        let _ = writeln!(page, "  {}  {}", step.at, step.what);
+    }
+    page
+}
+
+/// What moves and the load that it makes, by the hour.
+pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
+    let moves = match intent {
+        Intent::DryRun => "would move",
+        Intent::InEarnest => "to move",
+    };
+    let Foreseen {
+        to_move,
+        stays,
+        hours,
+    } = foreseen;
+    let mut text = format!("{to_move} windows {moves}, {stays} stay\n");
+    if hours.is_empty() {
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "{:20}  {:>12}  {:>12}  {:>12}  {:>12}",
+        "hour", "normal", "returning", "moved", "together"
+    );
+    let row = |hour: &HourLoad| {
+        format!(
+            "{:20}  {:>12.0}  {:>12.0}  {:>12.0}  {:>12.0}\n",
+            hour.from.to_string(),
+            hour.normal,
+            hour.returning,
+            hour.moved,
+            hour.normal + hour.returning + hour.moved
+        )
+    };
+    text.extend(hours.iter().take(MOST_HOURS).map(row));
+    if let Some(more) = hours.get(MOST_HOURS..).filter(|more| !more.is_empty()) {
+        let rest: f64 = more.iter().map(|hour| hour.moved).sum();
+        let _ = writeln!(
+            text,
+            "and {rest:.0} more in {} hours after that",
+            more.len()
+        );
+    }
+    text
+}
+
+fn entry(page: &mut String, what: &str, value: &dyn std::fmt::Display) {
+    let _ = writeln!(page, "  {what:13}  {value}");
+}
+
+const fn words(incident: &Incident) -> (&'static str, &'static str) {
+    let kind = match incident.kind {
+        Kind::Drill => "drill",
+        Kind::Maintenance => "maintenance",
+        Kind::Outage => "outage",
+        Kind::Revocation => "revocation",
+    };
+    let state = match incident.state {
+        State::Draft => "draft",
+        State::Open => "open",
+        State::Partial => "partial",
+        State::Closed => "closed",
+    };
+    (kind, state)
+}

@@ -1,0 +1,91 @@
+//! Who comes that nobody steers (design section 5: U), and who is not issued yet.
+
+use super::{Ledger, Life};
+use crate::domain::band::own_rule_seconds;
+use crate::domain::number::real;
+use crate::domain::profile::Profile;
+use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
+
+impl Ledger {
+    /// U: the load that nobody steers in the span of one slot, in certificates: those that return
+    /// by themselves, and by the profile where the registry is blind.
+    #[must_use]
+    pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
+        // Who comes on the first of a month by a rule of its own is no return that was booked
+        // for another day.
+        let overlay = view.profile.overlay_at(slot.from);
+        let known = overlay * self.returning(slot, |life| &life.unsteered);
+        known + self.blind(slot, known, view)
+    }
+
+    /// Who will return in a slot and has not been issued yet, because its life is so short that the
+    /// next generation comes first: in certificates, at the rate of the last week.
+    #[must_use]
+    pub fn unborn(&self, slot: Span, view: &View<'_>) -> f64 {
+        self.lives
+            .values()
+            .filter(|life| slot.from - own_rule_seconds(life.life_seconds()) > view.now)
+            .map(|life| life.issued.sum(view.last_week()) / real(WEEK) * real(slot.seconds()))
+            .sum()
+    }
+
+    /// The mean life in the class of lives that most certificates have.
+    #[must_use]
+    pub fn usual_life_seconds(&self) -> Option<i64> {
+        self.lives
+            .values()
+            .filter(|life| life.count > 0.0)
+            .max_by(|a, b| a.count.total_cmp(&b.count))
+            .map(Life::life_seconds)
+    }
+
+    /// What the registry cannot see of a slot's unsteered load.
+    fn blind(&self, slot: Span, known: f64, view: &View<'_>) -> f64 {
+        let slots_in_hour = real(HOUR) / real(slot.seconds());
+        let coefficient = view.profile.coefficient_at(slot.from);
+        let mean = view.profile.mean_per_hour() / slots_in_hour;
+        let follows = self.mean_follow(view.prior);
+        let unborn = self.unborn(slot, view);
+        let origin = slot.from - own_rule_seconds(view.life_seconds);
+        let unregistered = match self.begins() {
+            // Issued when the registry was there: what it does not hold, nobody steers.
+            Some(begins) if origin >= begins => {
+                // By the days of which the profile tells the volume.
+                let lately = Span {
+                    from: Profile::volume_from(view.now).max(begins),
+                    to: view.now,
+                };
+                let registered =
+                    self.issued(lately) / real(lately.seconds().max(1)) * real(slot.seconds());
+                let rest = mean - registered;
+                // A week's mean says no more than that: below a twentieth it is noise.
+                if rest > 0.05 * mean { rest } else { 0.0 }
+            }
+            // Issued before: taken to follow like the others, once they are registered.
+            _ => ((1.0 - view.prior) * mean - known / coefficient.max(0.05)).max(0.0),
+        };
+        coefficient * (unregistered + (1.0 - follows) * unborn)
+    }
+}
+
+/// From where the ledger is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// φ.
+    pub prior: f64,
+    /// What is known of the week.
+    pub profile: &'a Profile,
+    /// The life whose bands are looked at, in seconds.
+    pub life_seconds: i64,
+}
+
+impl View<'_> {
+    const fn last_week(&self) -> Span {
+        Span {
+            from: Timestamp::from_unix(self.now.unix() - WEEK),
+            to: self.now,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Load that somebody has announced: a migration, a new customer, a rotation of keys.
+
+use super::ca::CaPolicy;
+use super::number::real;
+use super::time::Span;
+
+/// A bulk event, known ahead.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Planned {
+    /// When it is to happen.
+    pub span: Span,
+    /// How many certificates it asks for, evenly over the span.
+    pub certificates: f64,
+}
+
+/// The certificates that planned events ask for in a span. Nobody steers them: windows keep out of
+/// their way.
+#[must_use]
+pub fn planned_load(policy: &CaPolicy, span: Span) -> f64 {
+    policy
+        .planned
+        .iter()
+        .map(|event| {
+            let inside = real(event.span.overlap_seconds(span));
+            event.certificates * inside / real(event.span.seconds().max(1))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ca::CaName;
+    use crate::domain::time::{HOUR, Timestamp};
+
+    #[test]
+    fn an_event_counts_as_far_as_it_lies_inside() {
+        let from = Timestamp::from_unix(1_795_255_200);
+        let event = |hours: i64, certificates: f64| Planned {
+            span: Span {
+                from: from + hours * HOUR,
+                to: from + (hours + 2) * HOUR,
+            },
+            certificates,
+        };
+        let policy = CaPolicy {
+            planned: vec![event(0, 30_000.0), event(1, 100.0)],
+            ..CaPolicy::named(CaName::default())
+        };
+        let hours = [-1, 0, 1, 2, 3].map(|hour| {
+            let from = from + hour * HOUR;
+            let to = from + HOUR;
+            planned_load(&policy, Span { from, to }).round()
+        });
+        assert_eq!(
+            hours.map(|load| load.to_string()),
+            ["0", "15000", "15050", "50", "0"]
+        );
+    }
+}

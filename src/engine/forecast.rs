@@ -1,0 +1,137 @@
+//! The forecast: made at most once for each CA and minute, told to whoever asks, and measured.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::in_force::InForce;
+use super::world::Ca;
+use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::forecast::{Horizon, Outlook, SlotOutlook};
+use crate::domain::number::real;
+use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
+
+/// The ledger is held for so many slots at a time, about a millisecond, so that whoever registers
+/// gets in between.
+const SLOTS_AT_A_TIME: usize = 24;
+
+/// An outlook, for whom it holds and how long.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The minute that it was made for.
+    made_at: Timestamp,
+    /// The policies that it was made under.
+    in_force: Arc<InForce>,
+    outlook: Arc<Outlook>,
+}
+
+impl Engine {
+    /// The CA that is meant where none is named: the only one, the CA `default` not counted where
+    /// it knows nothing and others are configured; else `default`. `None`: it has to be named.
+    #[must_use]
+    pub fn unnamed_ca(&self) -> Option<CaName> {
+        let world = self.world();
+        let mut counted = world
+            .config
+            .cas
+            .iter()
+            .zip(&world.cas)
+            .filter(|(policy, ca)| !policy.name.is_default() || ca.profile.load().data.is_some())
+            .map(|(policy, _)| &policy.name);
+        match (counted.next(), counted.next()) {
+            (Some(only), None) => Some(only.clone()),
+            _ => world
+                .config
+                .ca_named(CaName::DEFAULT)
+                .map(|_| CaName::default()),
+        }
+    }
+
+    /// The load that is to come at a CA, as far ahead as it is told; of this minute. `None`: there
+    /// is no such CA.
+    pub async fn outlook(&self, name: &CaName) -> Option<Arc<Outlook>> {
+        let world = self.world();
+        let at = world.config.ca_named(name.as_str())?;
+        let now = self.now();
+        let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
+        let in_force = Arc::clone(&world.in_force());
+        let ca = Arc::clone(&world.cas[at]);
+        // Others wait here for the one who makes it.
+        let mut kept = ca.outlook.lock().await;
+        if let Some(kept) = kept.as_ref()
+            && kept.made_at == minute
+            && Arc::ptr_eq(&kept.in_force, &in_force)
+        {
+            return Some(Arc::clone(&kept.outlook));
+        }
+        let making_in_force = Arc::clone(&in_force);
+        // Some ten milliseconds of arithmetic: not on a thread that answers.
+        let making = tokio::task::spawn_blocking(move || {
+            let policy = &making_in_force.policies[at];
+            let hours = Outlook::most_hours(policy.slot_seconds);
+            outlook(policy, &world.cas[at], minute, hours)
+        });
+        let outlook = Arc::new(making.await.ok()?);
+        *kept = Some(Kept {
+            made_at: minute,
+            in_force,
+            outlook: Arc::clone(&outlook),
+        });
+        Some(outlook)
+    }
+
+    /// Shows in the metrics what is to come, and whether failures feed on themselves.
+    pub fn measure_forecast(&self) {
+        let world = self.world();
+        let now = self.now();
+        for (policy, ca) in world.in_force().policies.iter().zip(&world.cas) {
+            measure(policy, ca, &outlook(policy, ca, now, DAY / HOUR));
+        }
+    }
+}
+
+/// Of a CA under the policy in force, with what incidents close.
+fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
+    let profile = ca.profile.load();
+    let horizon = Horizon {
+        policy,
+        profile: &profile,
+        now,
+    };
+    let mut slots = horizon.slots(hours);
+    for some in slots.chunks_mut(SLOTS_AT_A_TIME) {
+        let books = ca.books();
+        for slot in some {
+            slot.load = horizon.load(&books.ledger, slot.span);
+        }
+    }
+    let mean = horizon.mean(&ca.books().ledger);
+    Outlook {
+        generated_at: now,
+        slot_seconds: policy.slot_seconds,
+        mean,
+        slots,
+    }
+}
+
+fn measure(policy: &CaPolicy, ca: &Ca, outlook: &Outlook) {
+    let label = |kind: &'static str| [("ca", policy.name.to_string()), ("kind", kind.to_owned())];
+    let per_hour = real(HOUR) / real(outlook.slot_seconds);
+    if let Some(slot) = outlook.slots.first() {
+        for (kind, load) in [
+            ("steered", slot.load.steered),
+            ("unsteered", slot.load.unsteered),
+        ] {
+            metrics::gauge!("offpeak_expected_per_hour", &label(kind)).set(load * per_hour);
+        }
+    }
+    let ca_alone = [("ca", policy.name.to_string())];
+    // No ceiling is all of it left.
+    let open = |slot: &&SlotOutlook| slot.capacity.share > 0.0;
+    let headroom = outlook.slots.iter().filter(open);
+    let headroom = headroom.filter_map(SlotOutlook::headroom);
+    metrics::gauge!("offpeak_headroom", &ca_alone).set(headroom.fold(1.0, f64::min));
+    let storm = ca.profile.load().carry_over.storm;
+    let (ratio, growth) = storm.map_or((0.0, 1.0), |storm| (storm.ratio, storm.growth));
+    metrics::gauge!("offpeak_retry_storm", &ca_alone).set(ratio);
+    metrics::gauge!("offpeak_retry_storm_growth", &ca_alone).set(growth);
+}

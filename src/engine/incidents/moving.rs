@@ -1,0 +1,97 @@
+//! Windows moved as planned, a page at a time.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::IncidentError;
+use super::survey::{Subject, Survey, aside};
+use super::walk::Walk;
+use crate::domain::certificate::{Basis, Cause, Certificate};
+use crate::domain::incident::{Incident, Plan};
+use crate::domain::table::StoredTable;
+use crate::engine::Engine;
+use crate::store::Move;
+
+/// How many windows are moved between two notes of how many they are: each note is a change that
+/// every replica reads.
+const NOTED_EVERY: u64 = 50_000;
+
+impl Engine {
+    /// Moves what a survey found, each certificate once: where its window is another meanwhile,
+    /// it stays. How many were moved.
+    ///
+    /// # Errors
+    /// [`IncidentError::Engine`]: what was moved until then stays moved, and opening the incident
+    /// again goes on.
+    pub(super) async fn move_all(
+        &self,
+        subject: &Subject,
+        survey: Survey,
+    ) -> Result<u64, IncidentError> {
+        let id = subject.incident.id;
+        let plan = Arc::new(survey.plan);
+        let tables = Arc::new(plan.tables());
+        let mut walk = Walk::new(&subject.incident, subject.now);
+        let (mut done, mut noted) = (0, 0);
+        while let Some(page) = walk.next(self.store(), subject.now).await? {
+            let drawing = (subject.clone(), Arc::clone(&plan), Arc::clone(&tables));
+            let (moves, tables) =
+                aside(move || draw(&drawing.0, &drawing.1, &drawing.2, &page)).await?;
+            if moves.is_empty() {
+                continue;
+            }
+            done += self.store().move_windows(&tables, &moves).await?;
+            // Told by the feed like everybody, so that what else happened to them is in.
+            self.catch_up().await?;
+            if done - noted >= NOTED_EVERY {
+                self.note_moved(id, done - noted).await?;
+                noted = done;
+            }
+        }
+        if done > noted {
+            self.note_moved(id, done - noted).await?;
+        }
+        Ok(done)
+    }
+
+    async fn note_moved(&self, id: i64, more: u64) -> Result<Incident, IncidentError> {
+        self.revise(id, |incident| incident.moved += more).await
+    }
+}
+
+/// The moves of a page, and the tables that they name.
+fn draw(
+    subject: &Subject,
+    plan: &Plan,
+    tables: &[StoredTable],
+    page: &[Certificate],
+) -> (Vec<Move>, Vec<StoredTable>) {
+    let moves: Vec<Move> = page
+        .iter()
+        .filter(|certificate| subject.concerns(certificate) && !subject.has_moved(certificate))
+        .filter_map(|certificate| {
+            let hash = subject.hash(certificate);
+            let (to, basis) = plan.window(hash, certificate.validity, certificate.window)?;
+            Some(Move {
+                id: certificate.id.clone(),
+                from: certificate.window,
+                to,
+                basis,
+                cause: Cause::Incident(subject.incident.id),
+            })
+        })
+        .collect();
+    let named: HashSet<i64> = moves
+        .iter()
+        .filter_map(|moved| match moved.basis {
+            Basis::Table(number) => Some(number),
+            Basis::Plain(_) | Basis::Span(_) => None,
+        })
+        .collect();
+    let tables = tables
+        .iter()
+        .filter(|table| named.contains(&table.number))
+        .cloned()
+        .collect();
+    (moves, tables)
+}

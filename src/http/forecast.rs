@@ -1,0 +1,147 @@
+//! `/v1/forecast`: the load that is to come, relative to the mean.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Public;
+use super::conditional::{is_unmodified, strong_etag};
+use super::problem::Problem;
+use super::query::{parameters, unknown};
+use crate::domain::ca::CaName;
+use crate::domain::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
+use crate::domain::time::{MINUTE, Timestamp};
+
+/// It is made anew each minute; no copy of it is to be older than two.
+const CACHING: &str = "public, max-age=60";
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    ca: Option<String>,
+    hours: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    ca: &'a CaName,
+    generated_at: Timestamp,
+    slot_minutes: i64,
+    slots: Vec<Slot>,
+}
+
+#[derive(Serialize)]
+struct Slot {
+    start: Timestamp,
+    expected: Option<f64>,
+    unsteered: Option<f64>,
+    steered: Option<f64>,
+    capacity: f64,
+    headroom: Option<f64>,
+}
+
+/// `GET`.
+pub(super) async fn show(
+    State(public): State<Public>,
+    asked: Asked,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let ca = match asked.ca {
+        Some(name) => name.parse().map_err(|_| nobody(&name))?,
+        None => public.engine.unnamed_ca().ok_or_else(ambiguous)?,
+    };
+    let outlook = public.engine.outlook(&ca).await;
+    let outlook = outlook.ok_or_else(|| nobody(ca.as_str()))?;
+    let hours = hours(asked.hours.as_deref(), outlook.slot_seconds)?;
+    let body = document(&ca, &outlook, hours);
+    let caching = [
+        (header::CACHE_CONTROL, CACHING.parse()),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".parse()),
+        (header::ETAG, Ok(strong_etag(&body))),
+    ];
+    let headers: HeaderMap = caching
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.ok()?)))
+        .collect();
+    if is_unmodified(&request, &headers[header::ETAG], None) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((headers, content_type, body).into_response())
+}
+
+/// The document, to the byte. Relative numbers alone: a CA's volume is its own business.
+fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
+    let slot = |slot: &SlotOutlook| {
+        let relative = |load: f64| outlook.mean.map(|mean| decimals(load / mean));
+        Slot {
+            start: slot.span.from,
+            expected: relative(slot.load.expected()),
+            unsteered: relative(slot.load.unsteered),
+            steered: relative(slot.load.steered),
+            capacity: decimals(slot.capacity.share),
+            headroom: slot.headroom().map(decimals),
+        }
+    };
+    let document = Document {
+        ca,
+        generated_at: outlook.generated_at,
+        slot_minutes: outlook.slot_seconds / MINUTE,
+        slots: outlook.within(hours).iter().map(slot).collect(),
+    };
+    // Numbers are finite, keys are text: there is nothing that cannot be written.
+    let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// How many hours are asked for.
+fn hours(asked: Option<&str>, slot_seconds: i64) -> Result<i64, Problem> {
+    let most = Outlook::most_hours(slot_seconds);
+    let Some(text) = asked else {
+        return Ok(USUAL_HOURS);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|hours| digits && (1..=most).contains(hours))
+        .ok_or_else(|| {
+            let detail = format!("hours: takes a whole number from 1 to {most}, not {text:?}");
+            Problem::malformed(detail)
+        })
+}
+
+fn nobody(name: &str) -> Problem {
+    Problem::missing(format!("ca: no CA is named {name:?}"))
+}
+
+fn ambiguous() -> Problem {
+    Problem::missing("ca: there are several CAs and none is named \"default\": say which, ?ca=NAME")
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut asked = Self::default();
+        for (name, value) in parameters(parts)? {
+            let place = match name.as_str() {
+                "ca" => &mut asked.ca,
+                "hours" => &mut asked.hours,
+                other => return Err(unknown(other, "ca, hours")),
+            };
+            if place.replace(value).is_some() {
+                return Err(Problem::malformed(format!("{name}: is given twice")));
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// Three decimals, and no zero with a sign.
+fn decimals(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0 + 0.0
+}

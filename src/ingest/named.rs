@@ -1,0 +1,275 @@
+//! Certificates that an incident concerns, as somebody names them: by CertID, or by a serial number
+//! and an issuer.
+
+use serde_json::Value;
+
+use super::csv::{Row, Table};
+use super::decode::{ByLine, Decode, ReadText, Text};
+use super::error::UnknownMediaType;
+use super::fields::{FieldValue, Fields};
+use super::{WHOLE_RECORD, json, rejection};
+use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::report::Rejection;
+
+/// A CertID has 130 characters at most, a serial in hexadecimal with colons 95.
+const MOST_LINE_OCTETS: usize = 4 << 10;
+
+const CSV_NAMES: [&str; 3] = ["cert_id", "serial", "issuer"];
+const JSON_NAMES: [&str; 3] = ["certId", "serial", "issuer"];
+const CERT_ID: usize = 0;
+const SERIAL: usize = 1;
+const ISSUER: usize = 2;
+
+/// How the certificates are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NamedFormat {
+    /// `cert_id`, or `serial` and `issuer`, with a header.
+    Csv,
+    /// A CertID or a serial in hexadecimal a line.
+    Lines,
+    /// A JSON object a line.
+    Ndjson,
+}
+
+impl NamedFormat {
+    /// The media types taken, for people to read.
+    pub const MEDIA_TYPES: &'static str = "application/x-ndjson, text/csv, text/plain";
+
+    /// The format that a `Content-Type` names; parameters do not matter.
+    ///
+    /// # Errors
+    /// [`UnknownMediaType`] where it is none of [`Self::MEDIA_TYPES`].
+    pub fn of_media_type(content_type: &str) -> Result<Self, UnknownMediaType> {
+        match super::format::essence(content_type).as_str() {
+            "application/x-ndjson" => Ok(Self::Ndjson),
+            "text/csv" => Ok(Self::Csv),
+            "text/plain" => Ok(Self::Lines),
+            _ => Err(UnknownMediaType::new(content_type, Self::MEDIA_TYPES)),
+        }
+    }
+
+    /// The format of a text, told by how it begins.
+    #[must_use]
+    pub fn of_text(head: &[u8]) -> Self {
+        let text = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
+        let text = text.trim_ascii_start();
+        let first = text.split(|octet| *octet == b'\n').next();
+        let mut cells = first.unwrap_or_default().split(|octet| *octet == b',');
+        if text.starts_with(b"{") {
+            Self::Ndjson
+        } else if cells.any(|cell| matches!(cell.trim_ascii(), b"cert_id" | b"serial")) {
+            Self::Csv
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// A decoder for one body; `issuer` is whose serials those are that name none.
+    #[must_use]
+    pub fn decoder(self, issuer: Option<KeyIdentifier>) -> Box<dyn Decode<CertId>> {
+        match self {
+            Self::Csv => {
+                let table = Table::new(&CSV_NAMES, 0);
+                let csv = Csv { table, issuer };
+                Box::new(ByLine::new(MOST_LINE_OCTETS, Text(csv)))
+            }
+            Self::Lines => Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Plain { issuer }))),
+            Self::Ndjson => Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Ndjson { issuer }))),
+        }
+    }
+}
+
+struct Csv {
+    table: Table<3>,
+    issuer: Option<KeyIdentifier>,
+}
+
+impl ReadText<CertId> for Csv {
+    fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
+        match self.table.row(text) {
+            Ok(Row::Header | Row::Ignored) => None,
+            Ok(Row::Record(fields)) => Some(named(&fields, self.issuer.as_ref())),
+            Err(rejection) => Some(Err(rejection)),
+        }
+    }
+
+    fn end(&mut self) -> Option<Rejection> {
+        self.table.end()
+    }
+}
+
+struct Plain {
+    issuer: Option<KeyIdentifier>,
+}
+
+impl ReadText<CertId> for Plain {
+    fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
+        let text = text.trim_ascii();
+        Some(if text.contains('.') {
+            text.parse().map_err(|error| {
+                rejection("certId", format_args!("{text:?} is no CertID: {error}"))
+            })
+        } else {
+            of_serial(text, self.issuer.as_ref())
+        })
+    }
+}
+
+struct Ndjson {
+    issuer: Option<KeyIdentifier>,
+}
+
+impl ReadText<CertId> for Ndjson {
+    fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
+        Some(
+            json::object(text, &JSON_NAMES)
+                .and_then(|fields: Fields<Value, 3>| named(&fields, self.issuer.as_ref())),
+        )
+    }
+}
+
+fn named<V: FieldValue>(
+    fields: &Fields<V, 3>,
+    issuer: Option<&KeyIdentifier>,
+) -> Result<CertId, Rejection> {
+    let id = fields.optional(CERT_ID, |value| {
+        let text = value.text()?;
+        text.parse::<CertId>()
+            .map_err(|error| format!("{text:?} is no CertID: {error}"))
+    })?;
+    let serial = fields.optional(SERIAL, |value| value.text().map(str::to_owned))?;
+    let own = fields.optional(ISSUER, |value| {
+        let text = value.text()?;
+        text.parse::<KeyIdentifier>()
+            .map_err(|error| format!("{text:?} is no key identifier as in a CertID: {error}"))
+    })?;
+    match (id, serial) {
+        (Some(id), None) if own.is_none() => Ok(id),
+        (Some(_), _) => Err(rejection(
+            fields.names[CERT_ID],
+            "it tells serial and issuer; give one of the two",
+        )),
+        (None, Some(serial)) => of_serial(&serial, own.as_ref().or(issuer)),
+        (None, None) => Err(rejection(
+            WHOLE_RECORD,
+            format_args!(
+                "it names no certificate: give {}, or {} and {}",
+                fields.names[CERT_ID], fields.names[SERIAL], fields.names[ISSUER]
+            ),
+        )),
+    }
+}
+
+/// The certificate with a serial in hexadecimal, as `openssl` and revocation lists print it: a
+/// positive number, with or without zeros in front, colons or `0x`.
+fn of_serial(text: &str, issuer: Option<&KeyIdentifier>) -> Result<CertId, Rejection> {
+    let Some(issuer) = issuer else {
+        return Err(rejection(
+            "issuer",
+            "it is missing, and a serial alone names no certificate",
+        ));
+    };
+    let serial = serial(text).map_err(|reason| rejection("serial", reason))?;
+    Ok(CertId {
+        key_identifier: issuer.clone(),
+        serial,
+    })
+}
+
+fn serial(text: &str) -> Result<Serial, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text).replace(':', "");
+    if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+        return Err(format!("{text:?} is no number in hexadecimal"));
+    }
+    let digits = digits.trim_start_matches('0');
+    let padded = format!("{}{digits}", if digits.len() % 2 == 1 { "0" } else { "" });
+    let mut octets: Vec<u8> = (0..padded.len())
+        .step_by(2)
+        .filter_map(|at| u8::from_str_radix(&padded[at..at + 2], 16).ok())
+        .collect();
+    // The shortest two's complement: what DER writes for a positive number, and for zero.
+    if octets.first().is_none_or(|first| *first >= 0x80) {
+        octets.insert(0, 0);
+    }
+    Serial::new(&octets).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RFC: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+    const ISSUER: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ";
+
+    fn read(text: &str, issuer: Option<&str>) -> Vec<Result<String, String>> {
+        let issuer = issuer.map(|issuer| issuer.parse().unwrap());
+        let mut decoder = NamedFormat::of_text(text.as_bytes()).decoder(issuer);
+        let mut items = Vec::new();
+        decoder.push(text.as_bytes(), &mut items);
+        decoder.finish(&mut items);
+        items
+            .into_iter()
+            .map(|item| match item.record {
+                Ok(id) => Ok(id.to_string()),
+                Err(Rejection { field, detail }) => Err(format!("{field}: {detail}")),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_certificate_has_many_names() {
+        for text in [
+            RFC.to_owned(),
+            "87654321".to_owned(),
+            "0087654321\n".to_owned(),
+            "0x87654321".to_owned(),
+            "00:87:65:43:21".to_owned(),
+            format!("cert_id\n{RFC}\n"),
+            "serial\n87654321\n".to_owned(),
+            format!("issuer,serial\n{ISSUER},87654321\n"),
+            format!("{{\"certId\":\"{RFC}\"}}\n"),
+            format!("{{\"serial\":\"87654321\",\"issuer\":\"{ISSUER}\"}}"),
+            "{\"serial\":\"87654321\"}".to_owned(),
+        ] {
+            assert_eq!(read(&text, Some(ISSUER)), [Ok(RFC.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_none_is_refused_by_field() {
+        for (text, want) in [
+            ("87654321", "issuer: it is missing"),
+            ("xyz", "issuer: it is missing"),
+            ("{\"certId\":\"x\"}", "certId: \"x\" is no CertID"),
+            (
+                "{\"serial\":\"12\",\"issuer\":\"?\"}",
+                "issuer: \"?\" is no key identifier",
+            ),
+            (
+                "{\"serial\":\"1g\",\"issuer\":\"aYhb\"}",
+                "serial: \"1g\" is no number",
+            ),
+            (
+                "{\"serial\":12,\"issuer\":\"aYhb\"}",
+                "serial: 12 is no string",
+            ),
+            ("{}", "record: it names no certificate"),
+            (
+                "{\"certId\":\"aYhb.AIdl\",\"serial\":\"1\"}",
+                "certId: it tells serial",
+            ),
+            ("{\"id\":1}", "id: it is unknown"),
+            ("cert_id,name\n", "name: the header names an unknown column"),
+        ] {
+            let found = read(text, None);
+            let [Err(error)] = &found[..] else {
+                panic!("{text}: {found:?}");
+            };
+            assert!(error.starts_with(want), "{text}: {error}");
+        }
+        assert_eq!(serial("0").unwrap().octets(), [0]);
+        assert_eq!(serial("80").unwrap().octets(), [0, 0x80]);
+        assert_eq!(serial("7").unwrap().octets(), [7]);
+        assert!(serial(&"1".repeat(70)).is_err());
+    }
+}
