@@ -162,3 +162,13 @@ CREATE TABLE documents (
 );
 -- Immutable copies are asked for by path, whichever publication brought them.
 CREATE INDEX documents_path ON documents (path);
+
+-- What was learned of a CA's clients and could not be learned again from the rows that are left.
+CREATE TABLE learned (
+    ca text NOT NULL,
+    name text NOT NULL,
+    -- JSON, of a layout that it names itself.
+    body text NOT NULL,
+    learned_at bigint NOT NULL,
+    PRIMARY KEY (ca, name)
+);

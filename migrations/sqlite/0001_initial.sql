@@ -170,3 +170,13 @@ CREATE TABLE documents (
 ) STRICT;
 -- Immutable copies are asked for by path, whichever publication brought them.
 CREATE INDEX documents_path ON documents (path);
+
+-- What was learned of a CA's clients and could not be learned again from the rows that are left.
+CREATE TABLE learned (
+    ca TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- JSON, of a layout that it names itself.
+    body TEXT NOT NULL,
+    learned_at INTEGER NOT NULL,
+    PRIMARY KEY (ca, name)
+) STRICT, WITHOUT ROWID;

@@ -10,6 +10,7 @@ use super::time::{Span, Timestamp};
 use super::timeline::Timeline;
 
 mod crowd;
+mod returns;
 mod unsteered;
 
 pub use unsteered::View;
@@ -115,6 +116,8 @@ pub struct Ledger {
     pub returns: Returns,
     /// Σ f · when the client comes that was given the window.
     promised: Timeline,
+    /// The same, with those that are retired.
+    promised_ever: Timeline,
     /// Σ window.
     windows: Timeline,
     /// By life class.
@@ -133,6 +136,8 @@ struct Life {
     live: Timeline,
     /// Σ (1 − f) over those.
     unsteered: Timeline,
+    /// The same, with those that are retired.
+    unsteered_ever: Timeline,
     /// Σ (1 − f) f over those: of the ones that do not follow this time, who will the next.
     wavering: Timeline,
     /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
@@ -191,10 +196,17 @@ impl Ledger {
         self.enter(&Cohort::one(booking), 1.0);
     }
 
+    /// Changes what is known of a certificate that is booked.
+    pub fn learn(&mut self, before: &Booking, after: &Booking) {
+        self.learn_cohort(&Cohort::one(before), &Cohort::one(after));
+    }
+
     /// Changes what is known of a cohort that is booked.
     pub fn learn_cohort(&mut self, before: &Cohort<'_>, after: &Cohort<'_>) {
-        self.enter(before, -1.0);
-        self.enter(after, 1.0);
+        for (cohort, sign) in [(before, -1.0), (after, 1.0)] {
+            self.enter(cohort, sign);
+            self.remember(cohort, sign);
+        }
     }
 
     fn enter(&mut self, cohort: &Cohort<'_>, sign: f64) {
@@ -208,10 +220,7 @@ impl Ledger {
         cohort
             .windows
             .enter_arrivals(&mut self.promised, amount * follows);
-        let life = self
-            .lives
-            .entry(life_class(cohort.life_seconds))
-            .or_default();
+        let life = self.life(cohort);
         life.live.add(cohort.issued_at, amount);
         life.unsteered
             .add(cohort.issued_at, amount * (1.0 - follows));
@@ -220,19 +229,27 @@ impl Ledger {
     }
 
     fn issue(&mut self, cohort: &Cohort<'_>, sign: f64) {
+        self.remember(cohort, sign);
+        self.life(cohort).issue(
+            cohort.issued_at,
+            cohort.life_seconds,
+            sign * cohort.certificates,
+        );
+    }
+
+    fn life(&mut self, cohort: &Cohort<'_>) -> &mut Life {
         self.lives
             .entry(life_class(cohort.life_seconds))
             .or_default()
-            .issue(
-                cohort.issued_at,
-                cohort.life_seconds,
-                sign * cohort.certificates,
-            );
     }
 
     /// Forgets what was issued and promised before `before`.
     pub fn trim(&mut self, before: Timestamp) {
-        for line in [&mut self.promised, &mut self.windows] {
+        for line in [
+            &mut self.promised,
+            &mut self.promised_ever,
+            &mut self.windows,
+        ] {
             line.trim(before);
         }
         for life in self.lives.values_mut() {
@@ -240,6 +257,7 @@ impl Ledger {
                 &mut life.issued,
                 &mut life.live,
                 &mut life.unsteered,
+                &mut life.unsteered_ever,
                 &mut life.wavering,
             ] {
                 line.trim(before);
@@ -266,9 +284,7 @@ impl Ledger {
     fn returning(&self, span: Span, line: impl Fn(&Life) -> &Timeline) -> f64 {
         self.of_lives(|life| {
             let lags = self.returns.lags(life.life_seconds());
-            let returns = lags.iter();
-            returns
-                .map(|(lag, share)| share * line(life).sum(span.earlier(*lag)))
+            lags.map(|(lag, share)| share * line(life).sum(span.earlier(lag)))
                 .sum()
         })
         .max(0.0)

@@ -31,6 +31,7 @@ mod lookups;
 mod polls;
 mod publisher;
 mod registration;
+mod returning;
 mod tasks;
 mod world;
 #[cfg(test)]
@@ -358,5 +359,6 @@ async fn load(
         })
         .await?;
     world.batches().close_pass();
+    returning::recall(&world, &store.learned().await?);
     Ok((world, position))
 }

@@ -1,5 +1,6 @@
 //! What the engine does by itself, at its own pace.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::store::StoreError;
 const FEED_EVERY: Duration = Duration::from_millis(500);
 /// The profile is a matter of weeks; a minute keeps its newest hour in sight.
 const LEARN_EVERY: Duration = Duration::from_mins(1);
+/// Habits change in weeks; an hour is what they are told apart by.
+const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
 /// An outage whose end is unknown is planned again hours before the end that was assumed.
 const TEND_EVERY: Duration = Duration::from_mins(1);
 /// Evidence of polls moves the forecast, not answers.
@@ -44,6 +47,8 @@ impl Engine {
         tokio::join!(
             self.every("feed", FEED_EVERY, || self.catch_up()),
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
+            self.every("learn_returns", LEARN_RETURNS_EVERY, || self
+                .learn_returns_aside()),
             self.every("incidents", TEND_EVERY, || self.tend_incidents()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
@@ -77,6 +82,12 @@ impl Engine {
             engine.measure_forecast();
         })
         .await
+    }
+
+    async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let engine = Arc::clone(self);
+        let lessons = tokio::task::spawn_blocking(move || engine.learn_returns()).await?;
+        Ok(self.keep(&lessons).await?)
     }
 
     async fn sweep_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {

@@ -272,16 +272,21 @@ impl World {
             let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
                 return;
             };
-            if entry.replaced {
+            let (mut books, before) = (ca.books(), entry.booking());
+            let ledger = &mut books.ledger;
+            let Some(expected) = expected else {
+                if !entry.replaced {
+                    ledger.retire(&before);
+                }
                 return;
-            }
-            let mut books = ca.books();
-            books.ledger.retire(&entry.booking());
-            if let Some(expected) = expected {
-                books.ledger.reinstate(&Booking {
-                    expected,
-                    ..entry.booking()
-                });
+            };
+            let after = Booking { expected, ..before };
+            if entry.replaced {
+                ledger.reinstate(&before);
+                ledger.learn(&before, &after);
+                ledger.retire(&after);
+            } else {
+                ledger.learn(&before, &after);
             }
         };
         self.index

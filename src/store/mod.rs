@@ -136,6 +136,17 @@ pub enum Closing {
     Repeated(ClosedBatch),
 }
 
+/// Something learned of a CA's clients.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Learned {
+    /// At which CA.
+    pub ca: CaName,
+    /// What it is, such as `returns`.
+    pub name: String,
+    /// The lesson, as JSON.
+    pub body: String,
+}
+
 /// A window that is to take another's place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Move {
@@ -312,6 +323,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// Drops the records of polls that were written before `before`.
     async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Everything learned, by CA and name.
+    async fn learned(&self) -> Result<Vec<Learned>, StoreError>;
+
+    /// Keeps what was learned, in the place of what was learned before under the same name.
+    async fn set_learned(&self, learned: &Learned, now: Timestamp) -> Result<(), StoreError>;
 
     /// Drops tables that no certificate needs at `now` any more.
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError>;

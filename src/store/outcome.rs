@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::row::misfit;
-use super::{Move, Publication, Registered};
-use crate::domain::ca::CaName;
+use super::{Learned, Move, Publication, Registered, StoreError};
+use crate::domain::ca::{CaName, CaNameError};
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::observation::{Kind, Observation, Source};
@@ -16,6 +16,17 @@ pub(super) const KEPT_PUBLICATIONS: i64 = 100;
 /// A document with its publication's number and time in front; no path and no bytes where the
 /// publication has none.
 pub(super) type DocumentRow = (i64, i64, Option<String>, Option<Vec<u8>>);
+
+/// A lesson: CA, name and body.
+pub(super) type LearnedRow = (String, String, String);
+
+/// The lesson in a row.
+pub(super) fn learned((ca, name, body): LearnedRow) -> Result<Learned, StoreError> {
+    let ca = ca.parse().map_err(|error: CaNameError| {
+        StoreError::from_driver("learned_select", misfit("ca", error))
+    })?;
+    Ok(Learned { ca, name, body })
+}
 
 /// Whether a registration brings this successor: one that was there before it has had its say.
 pub(super) fn is_brought(successor: &Successor, stored: &HashMap<CertId, Certificate>) -> bool {

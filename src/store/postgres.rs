@@ -12,8 +12,8 @@ use sqlx::{
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Migrations, Move,
-    Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Migrations,
+    Move, Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -27,6 +27,7 @@ use crate::domain::time::{Span, Timestamp};
 mod certificates;
 mod feed;
 mod incidents;
+mod learned;
 mod moves;
 mod observations;
 mod polls;
@@ -307,6 +308,14 @@ impl Store for PostgresStore {
 
     async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
         self.delete_polls(before).await
+    }
+
+    async fn learned(&self) -> Result<Vec<Learned>, StoreError> {
+        self.read_learned().await
+    }
+
+    async fn set_learned(&self, learned: &Learned, now: Timestamp) -> Result<(), StoreError> {
+        self.upsert_learned(learned, now).await
     }
 
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError> {

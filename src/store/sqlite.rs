@@ -12,8 +12,8 @@ use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool, Transaction};
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Move, Publication,
-    Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Move,
+    Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -27,6 +27,7 @@ use crate::domain::time::{Span, Timestamp};
 mod certificates;
 mod feed;
 mod incidents;
+mod learned;
 mod moves;
 mod observations;
 mod polls;
@@ -337,6 +338,14 @@ impl Store for SqliteStore {
 
     async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
         self.delete_polls(before).await
+    }
+
+    async fn learned(&self) -> Result<Vec<Learned>, StoreError> {
+        self.read_learned().await
+    }
+
+    async fn set_learned(&self, learned: &Learned, now: Timestamp) -> Result<(), StoreError> {
+        self.upsert_learned(learned, now).await
     }
 
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -38,6 +38,7 @@ mod publish;
 mod ranking;
 mod real_certificates;
 mod reloading;
+mod returns;
 mod rfc9773;
 mod second_opinion;
 mod series;

@@ -16,6 +16,7 @@ mod batches;
 mod certificates;
 mod feed;
 mod incidents;
+mod learned;
 mod migrations;
 mod model;
 mod moves;
