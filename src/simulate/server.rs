@@ -122,6 +122,7 @@ impl<'a> Server<'a> {
             let slot_seconds = self.scenario.policy.slot_seconds;
             self.profile = Profile::learn(&self.series, now, slot_seconds, &[]);
             self.books.ledger.trim(now - KEPT_SECONDS);
+            self.books.ledger.learn_returns(now, &[]);
         }
     }
 

@@ -51,8 +51,8 @@ impl Ledger {
             to: from + GRAIN_SECONDS,
         };
         let new = self.crowd(lately).new * real(GRAIN_SECONDS) / real(lately.seconds());
-        let kept = self.promised(grain);
-        let returning = self.returning(grain, |life| &life.unsteered);
+        let kept = self.promised_ever.sum(grain).max(0.0);
+        let returning = self.returning(grain, |life| &life.unsteered_ever);
         let wavering = self.returning(grain, |life| &life.wavering);
         let all = kept + returning + new;
         if all <= 0.0 {
@@ -92,9 +92,11 @@ impl Ledger {
     /// to return unsteered.
     fn crowd(&self, span: Span) -> Crowd {
         let issued = self.of_lives(|life| life.issued.sum(span)).max(0.0);
-        let kept = self.promised(span).min(issued);
+        // Whoever came was replaced, and has left the lines of what is still to come.
+        let kept = self.promised_ever.sum(span).clamp(0.0, issued);
+        let returned = self.returning(span, |life| &life.unsteered_ever);
+        let returned = returned.min(issued - kept);
         let returning = self.returning(span, |life| &life.unsteered);
-        let returned = returning.min(issued - kept);
         let wavering = self.returning(span, |life| &life.wavering);
         Crowd {
             following: kept + returned * (wavering / returning.max(1e-9)).clamp(0.0, 1.0),
