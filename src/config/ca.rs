@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::error::Problems;
 use super::section::Section;
-use super::{band, capacity, value};
+use super::{band, capacity, experiment, value};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::time::{DAY, MINUTE};
@@ -77,6 +77,7 @@ pub(super) fn read(
         ca.capacity.extend(capacity::read(&mut rule, problems));
         rule.finish(problems);
     }
+    experiment::read(section, &mut ca, problems);
     ca
 }
 
@@ -96,7 +97,7 @@ fn environment(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
+pub(super) fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
     let minutes = value::integer(value)?;
     if SLOT_MINUTES.contains(&minutes) {
         Ok(minutes)

@@ -77,6 +77,10 @@ fn ca(ca: &CaPolicy) -> Words {
         retry_after_seconds,
         bands,
         capacity: rules,
+        control_share,
+        // It decides when windows move, and the shadow is never served.
+        rebalance: _,
+        shadow: _,
     } = ca;
     let mut words = Words::default();
     words.octets(name.as_str().as_bytes());
@@ -95,6 +99,7 @@ fn ca(ca: &CaPolicy) -> Words {
         band(rule, &mut words);
     }
     words.set(rules.iter().map(capacity));
+    words.share(*control_share);
     words
 }
 

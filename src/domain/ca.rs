@@ -99,6 +99,22 @@ pub struct CaPolicy {
     pub bands: Vec<BandRule>,
     /// When the CA takes less than usual, or nothing.
     pub capacity: Vec<CapacityRule>,
+    /// The share of certificates that stay on the plain window as a control group, 0 to 0.5.
+    pub control_share: f64,
+    /// Who starts a rebalance.
+    pub rebalance: Rebalancing,
+    /// Another policy, computed beside this one and never served.
+    pub shadow: Option<Box<Self>>,
+}
+
+/// Who starts a rebalance.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rebalancing {
+    /// The service, where the forecast has drifted.
+    Auto,
+    /// People.
+    #[default]
+    Manual,
 }
 
 /// Where in a life of at least `min_life_seconds` the renewal may be asked for.
@@ -133,6 +149,9 @@ impl CaPolicy {
             retry_after_seconds: 6 * HOUR,
             bands: BandRule::DEFAULTS.to_vec(),
             capacity: Vec::new(),
+            control_share: 0.0,
+            rebalance: Rebalancing::Manual,
+            shadow: None,
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod ca;
 pub mod capacity;
 pub mod certid;
 pub mod certificate;
+pub mod cohort;
+pub mod distribution;
 pub mod documents;
 pub mod hash;
 pub mod incident;

@@ -6,8 +6,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use super::cohorts::Renewal;
 use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::certificate::{Certificate, Validity};
+use crate::domain::certificate::{Basis, Certificate, Validity};
 use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::{Booking, Follow, SILENT_AFTER_SECONDS};
 use crate::domain::time::{Span, Timestamp};
@@ -32,6 +33,10 @@ pub(crate) struct Entry {
     pub(crate) hour_known: bool,
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
+    /// Whether it is in the control group.
+    pub(crate) control: bool,
+    /// When it was renewed, as far as that is known.
+    pub(crate) renewal: Renewal,
     /// How it is booked in the ledger.
     pub(crate) follow: Follow,
     /// Whether it was asked for since it was registered.
@@ -70,6 +75,8 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
+            control: matches!(certificate.basis, Basis::Plain(_)),
+            renewal: Renewal::default(),
             follow,
             polled: AtomicBool::new(false),
         }
@@ -198,6 +205,25 @@ impl Index {
                     entry.polled.store(true, Ordering::Relaxed);
                 }
             }
+        }
+    }
+
+    /// Shows every entry, a shard at a time.
+    pub(crate) fn each(&self, mut show: impl FnMut(&Entry)) {
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(&mut show);
+        }
+    }
+
+    /// Changes an entry, in what no sum depends on.
+    pub(crate) fn note(&self, fingerprint: Fingerprint, note: impl FnOnce(&mut Entry)) {
+        let mut shard = self
+            .shard(fingerprint)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = shard.get_mut(&fingerprint) {
+            note(entry);
         }
     }
 

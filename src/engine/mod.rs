@@ -21,6 +21,7 @@ use crate::store::{FeedPosition, Publication, Store, Succession};
 mod answer;
 mod batches;
 pub mod clock;
+mod cohorts;
 mod error;
 mod explanation;
 mod index;
@@ -33,6 +34,7 @@ mod world;
 mod world_tests;
 
 pub use answer::{Miss, RenewalInfo};
+pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use publisher::Readiness;
 

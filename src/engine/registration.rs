@@ -9,6 +9,7 @@ use crate::domain::books::{Draw, Drawn};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
+use crate::domain::cohort::{is_control, plain};
 use crate::domain::hash::Purpose;
 use crate::domain::ledger::Booking;
 use crate::domain::observation::{Kind, Observation, Source};
@@ -253,6 +254,9 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         table,
         reason,
     } = match books.draw(draw, *validity, issuance.at, hash) {
+        Ok(drawn) if is_control(world.hash(Purpose::Cohort, id), policy.control_share) => {
+            plain(policy, *validity, issuance.at, now, hash, drawn)
+        }
         Ok(drawn) => drawn,
         Err(error) => return reject("notAfter", error.to_string()),
     };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use super::batches::Batches;
+use super::cohorts::Awaited;
 use super::index::{Entry, Index, Kept};
 use crate::config::Config;
 use crate::domain::band::{Arrival, Place, place};
@@ -46,6 +47,8 @@ pub(super) struct World {
     /// In the order of `config.cas`.
     pub(super) cas: Vec<Arc<Ca>>,
     batches: Arc<Mutex<Batches>>,
+    /// Successors that are not in the index yet.
+    pub(super) awaited: Arc<Awaited>,
     /// What was taken back, by number, and is taken into account.
     forgotten: Arc<Mutex<HashSet<i64>>>,
 }
@@ -96,6 +99,7 @@ impl World {
             config: Arc::new(config),
             index: Arc::new(Index::new(key)),
             batches: Arc::default(),
+            awaited: Arc::default(),
             forgotten: Arc::default(),
         }
     }
@@ -120,6 +124,7 @@ impl World {
             index: Arc::clone(&self.index),
             cas: self.cas.clone(),
             batches: Arc::clone(&self.batches),
+            awaited: Arc::clone(&self.awaited),
             forgotten: Arc::clone(&self.forgotten),
         })
     }
@@ -180,7 +185,8 @@ impl World {
         };
         let ca = &self.cas[at];
         let follow = self.first_follow(at, certificate);
-        let entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate, follow);
+        let mut entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate, follow);
+        entry.renewal = self.renewal(at, certificate);
         if self.index.is_over(&entry) {
             // It was counted when it was live. The store keeps it a little longer.
             if told == Told::Drawn {
@@ -198,6 +204,7 @@ impl World {
             Kept::New
         };
         self.index.put(issuer, fingerprint, entry, change);
+        self.renewed_by(at, fingerprint, certificate.issued_at);
     }
 
     /// What is known of a client that has not asked yet. One whose band was over when it was

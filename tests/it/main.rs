@@ -17,6 +17,7 @@ mod decoding_observations;
 mod deploy;
 mod der;
 mod engine;
+mod experiments;
 mod http;
 mod issuance;
 mod load;
