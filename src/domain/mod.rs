@@ -20,6 +20,7 @@ pub mod observation;
 pub mod polling;
 pub mod profile;
 pub mod ranking;
+pub mod rebalance;
 pub mod report;
 pub mod series;
 pub mod table;

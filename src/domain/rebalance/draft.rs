@@ -1,0 +1,133 @@
+//! From a plan's amounts to tables from which certificates draw.
+
+use std::collections::BTreeMap;
+
+use super::{Group, Outlook, Plan, Tally};
+use crate::domain::allocation::Forecast;
+use crate::domain::band::Arrival;
+use crate::domain::certificate::Validity;
+use crate::domain::number::whole;
+use crate::domain::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
+use crate::domain::time::{HOUR, Span, Timestamp};
+
+/// A weight's parts: a table's weights sum to about this.
+const PARTS: f64 = 4_294_967_296.0;
+
+/// What the certificates of one group draw from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lottery {
+    /// The table as stored.
+    pub stored: StoredTable,
+    table: Table,
+    stays: Option<i64>,
+}
+
+impl Lottery {
+    /// Where the certificate with this hash moves to; `None`: it stays.
+    #[must_use]
+    pub fn draw(&self, hash: u128, validity: Validity) -> Option<Span> {
+        let (_, slot) = self.table.draw(hash);
+        if self.stays == Some(slot.from.slot(self.table.slot_seconds)) {
+            return None;
+        }
+        Some(self.table.window(hash, validity.not_after))
+    }
+}
+
+/// A table for each group of which something moves: each slot it moves to has the share of the
+/// group's load that moves there, its own slot the rest.
+#[must_use]
+pub fn lotteries(
+    forecast: &Forecast<'_>,
+    outlook: &Outlook,
+    plan: &Plan,
+    groups: &BTreeMap<Group, Tally>,
+) -> BTreeMap<Group, Lottery> {
+    plan.moves
+        .iter()
+        .filter_map(|(group, moves)| {
+            let tally = groups.get(group)?;
+            Some((*group, lottery(forecast, outlook, *group, tally, moves)?))
+        })
+        .collect()
+}
+
+fn lottery(
+    forecast: &Forecast<'_>,
+    outlook: &Outlook,
+    group: Group,
+    tally: &Tally,
+    moves: &BTreeMap<i64, f64>,
+) -> Option<Lottery> {
+    let moved: f64 = moves.values().sum();
+    let stays = if group.must_leave {
+        0.0
+    } else {
+        (tally.load - moved).max(0.0)
+    };
+    let total = stays + moved;
+    let (mut first, mut last) = (*moves.keys().next()?, *moves.keys().next_back()?);
+    if !group.must_leave {
+        (first, last) = (first.min(group.from), last.max(group.from));
+    }
+    let rows = (first..=last)
+        .map(|slot| {
+            let arrives = moves.get(&slot).copied().unwrap_or(0.0);
+            let weight = if !group.must_leave && slot == group.from {
+                stays
+            } else {
+                arrives
+            };
+            let known = outlook.index(slot).map(|at| outlook.slots[at]);
+            SlotRow {
+                weight: u64::try_from(whole((weight / total * PARTS).round())).unwrap_or(0),
+                unsteered: thousandths(known.map_or(0.0, |slot| slot.unsteered)),
+                promised: thousandths(known.map_or(0.0, |slot| slot.promised)),
+                steady: 0.0,
+                extra: thousandths(arrives),
+                capacity: thousandths(known.map_or(1.0, |slot| slot.share)),
+            }
+        })
+        .collect();
+    let slot_seconds = outlook.slot_seconds;
+    let first_slot = outlook.start(first);
+    let reach = Span {
+        from: first_slot,
+        to: outlook.start(last + 1) + HOUR,
+    };
+    let level = outlook.index(group.from).map(|at| outlook.slots[at].top);
+    let table = Table {
+        algorithm: ALGORITHM,
+        ca: forecast.policy.name.clone(),
+        model_version: forecast.profile.version.clone(),
+        made_at: forecast.now,
+        arrival: Arrival::Late,
+        reason: Reason::Moved,
+        slot_seconds,
+        first_slot,
+        steered_per_slot: thousandths(outlook.steered_per_slot),
+        recent: 0.0,
+        level: thousandths(level.unwrap_or(0.0)),
+        slots: rows,
+        closed: outlook
+            .closed
+            .iter()
+            .filter(|closed| closed.overlap_seconds(reach) > 0)
+            .copied()
+            .collect(),
+    };
+    let bytes = table.to_bytes();
+    Some(Lottery {
+        stored: StoredTable {
+            number: Table::number(&bytes),
+            bytes,
+            needed_until: Timestamp::from_unix(tally.needed_until),
+        },
+        table,
+        stays: (!group.must_leave).then_some(group.from),
+    })
+}
+
+fn thousandths(x: f64) -> f64 {
+    (x * 1_000.0).round() / 1_000.0 + 0.0
+}
