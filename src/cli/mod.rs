@@ -21,6 +21,7 @@ mod migrate;
 mod output;
 mod paths;
 mod publish;
+mod rebalance;
 mod record_report;
 mod serve;
 mod token;
@@ -64,6 +65,7 @@ enum Command {
     Import(import::ImportArgs),
     Migrate(migrate::Migrate),
     Publish(publish::PublishArgs),
+    Rebalance(rebalance::RebalanceArgs),
     Serve(serve::Serve),
     Token(token::Tokens),
 }
@@ -86,6 +88,9 @@ impl Command {
             }
             Self::Migrate(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
+            }
+            Self::Rebalance(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Serve(command) => block_on(command.run(global, output)),

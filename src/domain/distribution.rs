@@ -69,14 +69,9 @@ impl Distribution {
         self.count
     }
 
-    /// From the first slot's start to the last one's end.
-    #[must_use]
-    pub fn reach(&self, slot_seconds: i64) -> Option<Span> {
-        let at = |slot: i64| Timestamp::from_unix(slot * slot_seconds);
-        Some(Span {
-            from: at(*self.slots.keys().next()?),
-            to: at(*self.slots.keys().next_back()? + 1),
-        })
+    /// The numbers of the slots in which windows start, in order.
+    pub fn starts(&self) -> impl Iterator<Item = i64> {
+        self.slots.keys().copied()
     }
 
     /// As published.

@@ -66,6 +66,17 @@ struct Issuance {
 }
 
 impl Follow {
+    /// f, where what is not known follows with `prior`; `None` for what counts for nothing.
+    #[must_use]
+    pub const fn chance(self, prior: f64) -> Option<f64> {
+        match self {
+            Self::Past => None,
+            Self::Polled => Some(POLLED_FOLLOWS),
+            Self::Silent => Some(SILENT_FOLLOWS),
+            Self::Unknown => Some(prior),
+        }
+    }
+
     const fn index(self) -> Option<usize> {
         match self {
             Self::Past => None,

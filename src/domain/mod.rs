@@ -23,6 +23,7 @@ pub mod ranking;
 pub mod rebalance;
 pub mod report;
 pub mod series;
+pub mod shadow;
 pub mod table;
 pub mod time;
 pub mod timeline;

@@ -27,7 +27,9 @@ mod explanation;
 mod index;
 mod lookups;
 mod publisher;
+mod rebalance;
 mod registration;
+mod shadow;
 mod tasks;
 mod world;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub use answer::{Miss, RenewalInfo};
 pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use publisher::Readiness;
+pub use rebalance::Rebalance;
+pub use shadow::Shadowed;
 
 use batches::Trust;
 use clock::Clock;
@@ -57,6 +61,8 @@ pub struct Engine {
     publication: ArcSwapOption<Publication>,
     /// One reader of the feed at a time, and where it stands.
     feed: Mutex<FeedPosition>,
+    /// One rebalance at a time.
+    rebalancing: Mutex<()>,
     /// When the feed was last read to its end.
     fed_at: AtomicI64,
     /// Polls have been listened for since then.
@@ -76,6 +82,7 @@ impl Engine {
         let key = store.hash_key().await?;
         let now = clock.now();
         let (world, position) = load(store.as_ref(), config, key, now).await?;
+        world.begin_shadows(now);
         let publication = store.publication_after(0).await?.map(Arc::new);
         let engine = Self {
             store,
@@ -85,6 +92,7 @@ impl Engine {
             look_ups: LookUps::new(),
             publication: ArcSwapOption::new(publication),
             feed: Mutex::new(position),
+            rebalancing: Mutex::default(),
             fed_at: AtomicI64::new(now.unix()),
             started_at: now,
         };
@@ -158,6 +166,7 @@ impl Engine {
                 self.world.store(Arc::new(world));
                 // After it: what is drawn meanwhile is drawn under the old policy.
                 self.world().clear_tables();
+                self.world().begin_shadows(self.now());
             }
             None => self.sum_anew(config, &mut position).await?,
         }
@@ -184,6 +193,7 @@ impl Engine {
             }
         };
         world.remember_polls(&self.world(), self.started_at, now);
+        world.begin_shadows(now);
         for (ca, policy) in world.cas.iter().zip(&world.config.cas) {
             ca.learn(policy, now);
         }

@@ -145,7 +145,10 @@ impl Engine {
                     unbook(world, certificate, *ca);
                     world.put(stored, Told::Read);
                 }
-                Registered::Inserted => world.put(certificate, Told::Drawn),
+                Registered::Inserted => {
+                    world.put(certificate, Told::Drawn);
+                    world.show_shadow(certificate, *ca);
+                }
             }
             step.settled += 1;
         }
@@ -180,7 +183,7 @@ fn unbook(world: &World, certificate: &Certificate, ca: usize) {
 }
 
 /// A drawn certificate as the ledger holds it.
-fn booking(world: &World, certificate: &Certificate, ca: usize) -> Booking {
+pub(super) fn booking(world: &World, certificate: &Certificate, ca: usize) -> Booking {
     Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use super::batches::Batches;
 use super::cohorts::Awaited;
 use super::index::{Entry, Index, Kept};
+use super::shadow::ShadowOf;
 use crate::config::Config;
 use crate::domain::band::{Arrival, Place, place};
 use crate::domain::books::Books;
@@ -35,6 +36,7 @@ pub(super) struct Ca {
     pub(super) profile: ArcSwap<Profile>,
     /// When the CA is closed next: merged, in order.
     pub(super) closed: ArcSwap<Vec<Span>>,
+    pub(super) shadow: ShadowOf,
 }
 
 /// A configuration and what was summed under it.
@@ -63,6 +65,7 @@ impl Ca {
             series: RwLock::new(series),
             profile: ArcSwap::from_pointee(profile),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
+            shadow: ShadowOf::default(),
         }
     }
 

@@ -18,6 +18,7 @@ mod certificates;
 mod conditional;
 mod directory;
 mod documents;
+mod experiments;
 mod health;
 mod observations;
 mod observe;
@@ -25,6 +26,7 @@ mod page;
 mod problem;
 mod publications;
 mod query;
+mod rebalances;
 mod renewal_info;
 mod replaced;
 mod serve;
@@ -85,6 +87,11 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     POST    "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::set;
     DELETE  "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::unset;
     POST    "/v1/observations"                    Some(Scope::Ingest), observations::count;
+    GET     "/v1/cohorts"                         Some(Scope::Admin),  experiments::cohorts;
+    GET     "/v1/shadow"                          Some(Scope::Admin),  experiments::shadow;
+    POST    "/v1/rebalance"                       Some(Scope::Admin),  rebalances::make;
+    GET     "/v1/rebalances"                      Some(Scope::Admin),  rebalances::list;
+    GET     "/v1/rebalances/{number}"             Some(Scope::Admin),  rebalances::show;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
 };
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Group, Outlook, Plan, Tally};
-use crate::domain::allocation::Forecast;
 use crate::domain::band::Arrival;
-use crate::domain::certificate::Validity;
+use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::certificate::{Basis, Validity};
 use crate::domain::number::whole;
+use crate::domain::profile::Profile;
 use crate::domain::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
 use crate::domain::time::{HOUR, Span, Timestamp};
 
@@ -23,14 +24,16 @@ pub struct Lottery {
 }
 
 impl Lottery {
-    /// Where the certificate with this hash moves to; `None`: it stays.
+    /// Where the certificate with this hash moves to, and what that was drawn from; `None`: it
+    /// stays.
     #[must_use]
-    pub fn draw(&self, hash: u128, validity: Validity) -> Option<Span> {
+    pub fn draw(&self, hash: u128, validity: Validity) -> Option<(Span, Basis)> {
         let (_, slot) = self.table.draw(hash);
         if self.stays == Some(slot.from.slot(self.table.slot_seconds)) {
             return None;
         }
-        Some(self.table.window(hash, validity.not_after))
+        let window = self.table.window(hash, validity.not_after);
+        Some((window, Basis::Table(self.stored.number)))
     }
 }
 
@@ -38,7 +41,9 @@ impl Lottery {
 /// group's load that moves there, its own slot the rest.
 #[must_use]
 pub fn lotteries(
-    forecast: &Forecast<'_>,
+    policy: &CaPolicy,
+    profile: &Profile,
+    now: Timestamp,
     outlook: &Outlook,
     plan: &Plan,
     groups: &BTreeMap<Group, Tally>,
@@ -47,17 +52,23 @@ pub fn lotteries(
         .iter()
         .filter_map(|(group, moves)| {
             let tally = groups.get(group)?;
-            Some((*group, lottery(forecast, outlook, *group, tally, moves)?))
+            let lottery = lottery(outlook, *group, tally, moves, |table| Table {
+                ca: policy.name.clone(),
+                model_version: profile.version.clone(),
+                made_at: now,
+                ..table
+            })?;
+            Some((*group, lottery))
         })
         .collect()
 }
 
 fn lottery(
-    forecast: &Forecast<'_>,
     outlook: &Outlook,
     group: Group,
     tally: &Tally,
     moves: &BTreeMap<i64, f64>,
+    sign: impl FnOnce(Table) -> Table,
 ) -> Option<Lottery> {
     let moved: f64 = moves.values().sum();
     let stays = if group.must_leave {
@@ -96,11 +107,11 @@ fn lottery(
         to: outlook.start(last + 1) + HOUR,
     };
     let level = outlook.index(group.from).map(|at| outlook.slots[at].top);
-    let table = Table {
+    let table = sign(Table {
         algorithm: ALGORITHM,
-        ca: forecast.policy.name.clone(),
-        model_version: forecast.profile.version.clone(),
-        made_at: forecast.now,
+        ca: CaName::default(),
+        model_version: String::new(),
+        made_at: first_slot,
         arrival: Arrival::Late,
         reason: Reason::Moved,
         slot_seconds,
@@ -115,7 +126,7 @@ fn lottery(
             .filter(|closed| closed.overlap_seconds(reach) > 0)
             .copied()
             .collect(),
-    };
+    });
     let bytes = table.to_bytes();
     Some(Lottery {
         stored: StoredTable {

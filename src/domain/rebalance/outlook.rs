@@ -14,7 +14,7 @@ use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 const AHEAD_SECONDS: i64 = 401 * DAY;
 
 /// The slots ahead.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
     /// Seconds in a slot.
     pub slot_seconds: i64,

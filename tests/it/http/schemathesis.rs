@@ -41,12 +41,18 @@ async fn schemathesis_finds_no_failure() {
         command
     };
     let commands = [
-        command(&server.public, ["--exclude-path-regex", OF_ADMIN]),
-        command(&server.admin, ["--include-path-regex", OF_ADMIN]),
+        (
+            command(&server.public, ["--exclude-path-regex", OF_ADMIN]),
+            "11 selected / 27 total",
+        ),
+        (
+            command(&server.admin, ["--include-path-regex", OF_ADMIN]),
+            "16 selected / 27 total",
+        ),
     ];
-    for mut command in commands {
+    for (mut command, selected) in commands {
         let told = tokio::task::spawn_blocking(move || run(&mut command)).await;
         let told = told.unwrap();
-        assert!(told.contains("11 selected / 22 total"), "{told}");
+        assert!(told.contains(selected), "{told}");
     }
 }
