@@ -110,6 +110,35 @@ CREATE TABLE observations (
 CREATE INDEX observations_batch ON observations (batch);
 CREATE INDEX observations_ended_at ON observations (ended_at);
 
+-- Incidents: the body is JSON. Numbers are never used twice: causes name incidents by them.
+CREATE TABLE incidents (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    body text NOT NULL,
+    -- As the body says it: what an update goes by.
+    updated_at bigint NOT NULL,
+    changed xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE INDEX incidents_changed ON incidents (changed);
+
+-- The certificates that incidents concern, registered or not.
+CREATE TABLE incident_certificates (
+    incident bigint NOT NULL,
+    key_identifier bytea NOT NULL,
+    serial bytea NOT NULL,
+    PRIMARY KEY (incident, key_identifier, serial)
+);
+
+-- What polls of certificates have shown, by the keyed hash of the CertID.
+CREATE TABLE polls (
+    fingerprint bytea PRIMARY KEY CHECK (length(fingerprint) = 16),
+    -- Unsigned, in two's complement.
+    record bigint NOT NULL,
+    written_at bigint NOT NULL,
+    -- When the record was written last that differed from the one before.
+    changed xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE INDEX polls_changed ON polls (changed);
+
 -- How far files have been imported.
 CREATE TABLE imports (
     sha256 bytea PRIMARY KEY,

@@ -118,6 +118,35 @@ CREATE TABLE observations (
 CREATE INDEX observations_batch ON observations (batch);
 CREATE INDEX observations_ended_at ON observations (ended_at);
 
+-- Incidents: the body is JSON. Numbers are never used twice: causes name incidents by them.
+CREATE TABLE incidents (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    body TEXT NOT NULL,
+    -- As the body says it: what an update goes by.
+    updated_at INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX incidents_changed ON incidents (changed);
+
+-- The certificates that incidents concern, registered or not.
+CREATE TABLE incident_certificates (
+    incident INTEGER NOT NULL,
+    key_identifier BLOB NOT NULL,
+    serial BLOB NOT NULL,
+    PRIMARY KEY (incident, key_identifier, serial)
+) STRICT, WITHOUT ROWID;
+
+-- What polls of certificates have shown, by the keyed hash of the CertID.
+CREATE TABLE polls (
+    fingerprint BLOB PRIMARY KEY CHECK (length(fingerprint) = 16),
+    -- Unsigned, in two's complement.
+    record INTEGER NOT NULL,
+    written_at INTEGER NOT NULL,
+    -- When the record was written last that differed from the one before.
+    changed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX polls_changed ON polls (changed);
+
 -- How far files have been imported.
 CREATE TABLE imports (
     sha256 BLOB PRIMARY KEY,

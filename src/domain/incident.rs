@@ -102,4 +102,41 @@ impl Incident {
     pub const fn is_active(&self) -> bool {
         matches!(self.state, State::Open | State::Partial)
     }
+
+    /// Marks it as changed at `now`, or a second after its last change where that was not before
+    /// `now`: no two states of it have the same `updated_at`. When it was changed last until then,
+    /// for the store to compare.
+    #[must_use]
+    pub fn touch(&mut self, now: Timestamp) -> Timestamp {
+        let seen_at = self.updated_at;
+        self.updated_at = now.max(seen_at + 1);
+        seen_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_states_have_the_same_instant() {
+        let at = Timestamp::from_unix;
+        let mut incident: Incident = serde_json::from_value(serde_json::json!({
+            "id": 0, "kind": "drill", "ca": "example", "name": "touched", "urgent": false,
+            "overBudget": false, "state": "draft", "createdAt": 100, "updatedAt": 100,
+            "affected": 0, "moved": 0, "steps": [],
+        }))
+        .unwrap();
+        for (now, seen_at, updated_at) in [
+            (160, 100, 160),
+            (160, 160, 161),
+            // Faster than the clock, and with a clock set back.
+            (160, 161, 162),
+            (90, 162, 163),
+            (165, 163, 165),
+        ] {
+            assert_eq!(incident.touch(at(now)), at(seen_at));
+            assert_eq!(incident.updated_at, at(updated_at));
+        }
+    }
 }

@@ -112,10 +112,6 @@ impl Shadow {
         hash: u128,
     ) {
         self.served.book(booking);
-        if matches!(certificate.basis, Basis::Plain(_)) {
-            self.books.ledger.book(booking);
-            return;
-        }
         let Certificate {
             validity,
             issued_at,
@@ -134,6 +130,11 @@ impl Shadow {
             self.books.ledger.book(booking);
             return;
         };
+        // Drawn all the same, as what serves does: a table is good for so many draws.
+        if matches!(certificate.basis, Basis::Plain(_)) {
+            self.books.ledger.book(booking);
+            return;
+        }
         let window = drawn.window;
         self.books.ledger.book(&Booking { window, ..*booking });
         self.windows.add(window, validity, self.policy.slot_seconds);

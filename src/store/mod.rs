@@ -180,7 +180,6 @@ pub struct Publication {
 /// The store. Every method is one durable step or one consistent read; each runs named queries
 /// that show in `/metrics`.
 #[async_trait]
-#[expect(unused_variables, reason = "what is not stored yet")]
 pub trait Store: Debug + Send + Sync {
     /// Whether a miss in the index has to be asked for here.
     fn sharing(&self) -> Sharing;
@@ -261,24 +260,20 @@ pub trait Store: Debug + Send + Sync {
     ) -> Result<Closing, StoreError>;
 
     /// Stores a new incident; its number.
-    async fn create_incident(&self, incident: &Incident) -> Result<i64, StoreError> {
-        unreachable!("not stored yet")
-    }
+    async fn create_incident(&self, incident: &Incident) -> Result<i64, StoreError>;
 
     /// Stores what changed of an incident, unless something changed since `seen_at`, its
-    /// `updated_at` as read; whether it was stored.
+    /// `updated_at` as read; whether it was stored. Nothing is stored either where the new
+    /// `updated_at` is not later than `seen_at`: two that read the same state within a second could
+    /// not be told apart. [`Incident::touch`] sees to it.
     async fn update_incident(
         &self,
         incident: &Incident,
         seen_at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        unreachable!("not stored yet")
-    }
+    ) -> Result<bool, StoreError>;
 
     /// All incidents, the newest first.
-    async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
-        unreachable!("not stored yet")
-    }
+    async fn incidents(&self) -> Result<Vec<Incident>, StoreError>;
 
     /// Adds certificates, registered or not, to those that an incident concerns; how many of them
     /// were not among them yet.
@@ -286,9 +281,7 @@ pub trait Store: Debug + Send + Sync {
         &self,
         incident: i64,
         ids: &[CertId],
-    ) -> Result<u64, StoreError> {
-        unreachable!("not stored yet")
-    }
+    ) -> Result<u64, StoreError>;
 
     /// Up to `limit` registered certificates among those that an incident concerns, after `after`,
     /// in the order of key identifier and serial.
@@ -297,9 +290,7 @@ pub trait Store: Debug + Send + Sync {
         incident: i64,
         after: Option<&CertId>,
         limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        unreachable!("not stored yet")
-    }
+    ) -> Result<Vec<Certificate>, StoreError>;
 
     /// Up to `limit` certificates after `after`, in the order of key identifier and serial, that
     /// are not replaced, live beyond `now`, and have a window that lies in `span` in part.
@@ -309,19 +300,13 @@ pub trait Store: Debug + Send + Sync {
         now: Timestamp,
         after: Option<&CertId>,
         limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        unreachable!("not stored yet")
-    }
+    ) -> Result<Vec<Certificate>, StoreError>;
 
     /// Moves windows, with the tables that the new ones were drawn from, all or nothing; how many
-    /// were moved. The change feed tells the certificates.
-    async fn move_windows(
-        &self,
-        tables: &[StoredTable],
-        moves: &[Move],
-    ) -> Result<u64, StoreError> {
-        unreachable!("not stored yet")
-    }
+    /// were moved. Of several moves of one certificate the first counts. The change feed tells the
+    /// certificates.
+    async fn move_windows(&self, tables: &[StoredTable], moves: &[Move])
+    -> Result<u64, StoreError>;
 
     /// Begins a rebalance of a CA, unless one was begun at `unless_since` or later; its number, or
     /// `None`.
@@ -341,16 +326,12 @@ pub trait Store: Debug + Send + Sync {
     /// The rebalance of this number.
     async fn rebalance(&self, number: i64) -> Result<Option<StoredRebalance>, StoreError>;
 
-    /// Stores the records of polls of certificates, by fingerprint. One that nobody registered
-    /// harms nobody; `sweep_polls` drops it.
-    async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError> {
-        unreachable!("not stored yet")
-    }
+    /// Stores the records of polls of certificates, by fingerprint; of several with one fingerprint
+    /// the last. One that nobody registered harms nobody; `sweep_polls` drops it.
+    async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError>;
 
     /// Drops the records of polls that were written before `before`.
-    async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
-        unreachable!("not stored yet")
-    }
+    async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError>;
 
     /// Drops tables that no certificate needs at `now` any more.
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError>;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::row::misfit;
-use super::{Publication, Registered};
+use super::{Move, Publication, Registered};
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
@@ -77,6 +77,28 @@ impl<'a> Distinct<'a> {
             })
             .collect()
     }
+}
+
+/// The moves, each CertID's first, in the order of CertIDs, for the same reasons.
+pub(super) fn distinct_moves(given: &[Move]) -> Vec<&Move> {
+    let mut moves: Vec<&Move> = given.iter().collect();
+    moves.sort_by(|a, b| a.id.cmp(&b.id));
+    moves.dedup_by(|later, first| later.id == first.id);
+    moves
+}
+
+/// The CertIDs, each once, in order.
+pub(super) fn distinct_ids(given: &[CertId]) -> Vec<&CertId> {
+    let mut ids: Vec<&CertId> = given.iter().collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+/// The records of polls, each fingerprint's last, in the order of fingerprints.
+pub(super) fn latest_records(given: &[(u128, u64)]) -> Vec<(u128, u64)> {
+    let latest: BTreeMap<u128, u64> = given.iter().copied().collect();
+    latest.into_iter().collect()
 }
 
 /// What is kept of a certificate that was purged.

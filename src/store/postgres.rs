@@ -12,19 +12,25 @@ use sqlx::{
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Migrations, Publication,
-    Registered, Registration, Sharing, Store, StoreError, StoredRebalance, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Migrations, Move,
+    Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance, Succession,
+    migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::hash::HashKey;
+use crate::domain::incident::Incident;
 use crate::domain::observation::Observation;
-use crate::domain::time::Timestamp;
+use crate::domain::table::StoredTable;
+use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
 mod feed;
+mod incidents;
+mod moves;
 mod observations;
+mod polls;
 mod publications;
 mod rebalances;
 mod successors;
@@ -242,6 +248,67 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Closing, StoreError> {
         self.update_batch_closed(batch, key, closed, now).await
+    }
+
+    async fn create_incident(&self, incident: &Incident) -> Result<i64, StoreError> {
+        self.insert_incident(incident).await
+    }
+
+    async fn update_incident(
+        &self,
+        incident: &Incident,
+        seen_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write_incident(incident, seen_at).await
+    }
+
+    async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        self.read_incidents().await
+    }
+
+    async fn add_incident_certificates(
+        &self,
+        incident: i64,
+        ids: &[CertId],
+    ) -> Result<u64, StoreError> {
+        self.insert_incident_certificates(incident, ids).await
+    }
+
+    async fn incident_certificates_after(
+        &self,
+        incident: i64,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        self.read_incident_certificates_after(incident, after, limit)
+            .await
+    }
+
+    async fn certificates_with_windows_in(
+        &self,
+        span: Span,
+        now: Timestamp,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        self.read_certificates_with_windows_in(span, now, after, limit)
+            .await
+    }
+
+    async fn move_windows(
+        &self,
+        tables: &[StoredTable],
+        moves: &[Move],
+    ) -> Result<u64, StoreError> {
+        self.write_windows(tables, moves).await
+    }
+
+    async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError> {
+        self.upsert_polls(records, now).await
+    }
+
+    async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.delete_polls(before).await
     }
 
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError> {

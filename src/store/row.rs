@@ -6,9 +6,10 @@ use std::str::FromStr;
 use sqlx::error::BoxDynError;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use super::BatchKey;
+use super::{BatchKey, Change};
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
+use crate::domain::incident::Incident;
 use crate::domain::observation::Observation;
 use crate::domain::time::{Span, Timestamp};
 
@@ -78,6 +79,33 @@ pub(super) fn successor_columns(successor: Option<&Successor>) -> (Option<String
         Some(Successor::By(id)) => (Some(id.to_string()), None),
         Some(Successor::Order(order)) => (None, Some(order)),
     }
+}
+
+/// The columns `body` and `updated_at` of an incident.
+pub(super) fn incident_columns(incident: &Incident) -> sqlx::Result<(String, i64)> {
+    let body =
+        serde_json::to_string(incident).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok((body, incident.updated_at.unix()))
+}
+
+/// An incident out of its columns `number` and `body`: its body was written before it had a number.
+pub(super) fn incident((number, body): (i64, String)) -> sqlx::Result<Incident> {
+    let incident: Incident = serde_json::from_str(&body).map_err(|error| misfit("body", error))?;
+    Ok(Incident {
+        id: number,
+        ..incident
+    })
+}
+
+/// A record of polls out of its columns `fingerprint` and `record`.
+pub(super) fn polls((fingerprint, record): (Vec<u8>, i64)) -> sqlx::Result<Change> {
+    let fingerprint = fingerprint
+        .try_into()
+        .map_err(|_| misfit("fingerprint", "not 16 octets"))?;
+    Ok(Change::Polls {
+        fingerprint: u128::from_be_bytes(fingerprint),
+        record: record.cast_unsigned(),
+    })
 }
 
 /// The column `key` of a batch.

@@ -1,34 +1,42 @@
 //! The store in one SQLite file, or in memory: one writer and several readers in this process,
 //! and other processes beside it.
 
-use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool, Transaction};
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Publication, Registered,
-    Registration, Sharing, Store, StoreError, StoredRebalance, Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Move, Publication,
+    Registered, Registration, Sharing, Store, StoreError, StoredRebalance, Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::hash::HashKey;
+use crate::domain::incident::Incident;
 use crate::domain::observation::Observation;
-use crate::domain::time::Timestamp;
+use crate::domain::table::StoredTable;
+use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
 mod feed;
+mod incidents;
+mod location;
+mod moves;
 mod observations;
+mod polls;
 mod publications;
 mod rebalances;
 mod successors;
 mod tables;
+
+pub(super) use location::{Location, existing};
+
+use location::options;
 
 /// How long to wait for another writer, in this process or in another, before the store is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,17 +52,6 @@ const WRITER_CACHE: &str = "-65536";
 /// 16,384 pages of 4 KiB: a bulk import that checkpoints every 64 MiB instead of every 4 writes
 /// each hot page once where it would write it many times.
 const CHECKPOINT_PAGES: &str = "16384";
-/// Rows that wait between the database's thread and ours: enough that neither waits for the other.
-const ROWS_UNDER_WAY: usize = 1_024;
-
-/// Where the database is.
-#[derive(Debug)]
-pub(super) enum Location {
-    /// In a file.
-    File(PathBuf),
-    /// In memory, gone with the handle.
-    Memory,
-}
 
 /// The store in SQLite.
 #[derive(Debug)]
@@ -63,38 +60,6 @@ pub(super) struct SqliteStore {
     /// In memory the same one connection as `writer`.
     readers: SqlitePool,
     writer: SqlitePool,
-}
-
-/// A connection to the file, if there is one.
-pub(super) async fn existing(location: &Location) -> Result<Option<SqliteConnection>, StoreError> {
-    let Location::File(path) = location else {
-        return Ok(None);
-    };
-    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
-        return Ok(None);
-    }
-    options(location)?
-        .create_if_missing(false)
-        .connect()
-        .await
-        .map(Some)
-        .map_err(|error| StoreError::from_driver("connect", error))
-}
-
-fn options(location: &Location) -> Result<SqliteConnectOptions, StoreError> {
-    let options = match location {
-        Location::File(path) => SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal),
-        Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")
-            .map_err(|error| StoreError::from_driver("connect", error))?,
-    };
-    Ok(options
-        .busy_timeout(PATIENCE)
-        .foreign_keys(true)
-        .row_buffer_size(ROWS_UNDER_WAY)
-        .synchronous(SqliteSynchronous::Full))
 }
 
 impl SqliteStore {
@@ -272,6 +237,67 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Closing, StoreError> {
         self.update_batch_closed(batch, key, closed, now).await
+    }
+
+    async fn create_incident(&self, incident: &Incident) -> Result<i64, StoreError> {
+        self.insert_incident(incident).await
+    }
+
+    async fn update_incident(
+        &self,
+        incident: &Incident,
+        seen_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write_incident(incident, seen_at).await
+    }
+
+    async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        self.read_incidents().await
+    }
+
+    async fn add_incident_certificates(
+        &self,
+        incident: i64,
+        ids: &[CertId],
+    ) -> Result<u64, StoreError> {
+        self.insert_incident_certificates(incident, ids).await
+    }
+
+    async fn incident_certificates_after(
+        &self,
+        incident: i64,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        self.read_incident_certificates_after(incident, after, limit)
+            .await
+    }
+
+    async fn certificates_with_windows_in(
+        &self,
+        span: Span,
+        now: Timestamp,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        self.read_certificates_with_windows_in(span, now, after, limit)
+            .await
+    }
+
+    async fn move_windows(
+        &self,
+        tables: &[StoredTable],
+        moves: &[Move],
+    ) -> Result<u64, StoreError> {
+        self.write_windows(tables, moves).await
+    }
+
+    async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError> {
+        self.upsert_polls(records, now).await
+    }
+
+    async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.delete_polls(before).await
     }
 
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError> {

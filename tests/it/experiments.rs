@@ -13,6 +13,8 @@ use offpeak::store::{Migrations, connect};
 
 mod cohorts;
 mod config;
+mod rebalance;
+mod shadow;
 
 /// A Saturday at 10:00 UTC.
 const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);

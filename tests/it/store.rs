@@ -5,19 +5,27 @@ use std::sync::Arc;
 
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Cause, Certificate, Validity};
+use offpeak::domain::incident::{Incident, Kind as About, State, Step};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
-use offpeak::store::{Change, FeedPosition, Migrations, Registered, Registration, Store, connect};
+use offpeak::store::{
+    Change, FeedPosition, Migrations, Move, Registered, Registration, Store, connect,
+};
 
 mod batches;
 mod certificates;
 mod feed;
+mod incidents;
 mod migrations;
 mod model;
+mod moves;
+mod polls;
 mod publications;
 mod purge;
 mod rates;
 mod together;
+mod whole;
+mod windows;
 
 /// Runs each test against both stores, with a new database each.
 macro_rules! on_both_stores {
@@ -108,6 +116,69 @@ fn observation(minute: i64) -> Observation {
     Observation::plain(at, Source::Ca, Kind::Issued, minute.unsigned_abs())
 }
 
+fn incident(name: &str) -> Incident {
+    let at = Timestamp::from_unix(START);
+    Incident {
+        id: 0,
+        kind: About::Outage,
+        ca: "example".parse().unwrap(),
+        name: name.to_owned(),
+        from: None,
+        to: None,
+        cron: None,
+        time_zone: None,
+        renew_by: None,
+        explanation_url: None,
+        urgent: false,
+        budget_per_hour: None,
+        over_budget: false,
+        state: State::Draft,
+        note: None,
+        estimated_end: None,
+        created_at: at,
+        opened_at: None,
+        closed_at: None,
+        updated_at: at,
+        affected: 0,
+        moved: 0,
+        steps: Vec::new(),
+    }
+}
+
+/// The move of a certificate as [`certificate`] makes it, by so many seconds.
+fn moved_by(serial: u32, seconds: i64) -> Move {
+    let from = certificate(serial).window;
+    let to = Span {
+        from: from.from + seconds,
+        to: from.to + seconds,
+    };
+    Move {
+        id: id(serial),
+        from,
+        to,
+        basis: match serial % 3 {
+            0 => Basis::Plain(to),
+            1 => Basis::Span(to),
+            _ => Basis::Table(seconds),
+        },
+        cause: if serial.is_multiple_of(2) {
+            Cause::Incident(seconds)
+        } else {
+            Cause::Rebalance(seconds)
+        },
+    }
+}
+
+/// The certificate after this move.
+fn after(one: &Move, certificate: Certificate) -> Certificate {
+    Certificate {
+        window: one.to,
+        basis: one.basis,
+        cause: one.cause,
+        ..certificate
+    }
+}
+
 async fn register(store: &dyn Store, certificates: &[Certificate]) -> Vec<Registered> {
     store
         .register(Registration {
@@ -132,6 +203,8 @@ struct Reader {
     position: FeedPosition,
     certificates: BTreeMap<CertId, Certificate>,
     batches: BTreeMap<i64, Vec<Observation>>,
+    incidents: BTreeMap<i64, Incident>,
+    polls: BTreeMap<u128, u64>,
     forgotten: usize,
     told: usize,
 }
@@ -178,7 +251,15 @@ impl Reader {
                 Change::Observed { batch, observation } => {
                     self.batches.entry(batch).or_default().push(observation);
                 }
-                Change::Incident(_) | Change::Polls { .. } => {}
+                Change::Incident(incident) => {
+                    self.incidents.insert(incident.id, *incident);
+                }
+                Change::Polls {
+                    fingerprint,
+                    record,
+                } => {
+                    self.polls.insert(fingerprint, record);
+                }
                 Change::Removed(id) => {
                     self.certificates.remove(&id);
                 }

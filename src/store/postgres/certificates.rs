@@ -18,7 +18,7 @@ use crate::store::row::{
 use crate::store::{Registered, Registration, StoreError};
 
 /// Rows sent in one statement: 2 MB or so.
-const ROWS: usize = 10_000;
+pub(super) const ROWS: usize = 10_000;
 /// How often a step is tried that another process got in the way of. Each try waits for that
 /// process to finish, so more than two are rare.
 pub(super) const TRIES: usize = 8;
@@ -85,8 +85,9 @@ impl PostgresStore {
         distinct: &Distinct<'_>,
     ) -> Result<HashMap<CertId, Certificate>, StoreError> {
         let mut transaction = self.begin().await?;
-        // In one order everywhere: tables by number, certificates by CertID, the batch,
-        // the file. Those replaced come as they come: two that meet crosswise are tried again.
+        // In one order everywhere: tables by number, certificates by CertID, those replaced by
+        // CertID, the batch, the file. Two that meet crosswise all the same, one's new among the
+        // other's replaced, are tried again.
         let mut tables: Vec<_> = registration.tables.iter().collect();
         tables.sort_by_key(|table| table.number);
         for table in tables {
@@ -97,7 +98,9 @@ impl PostgresStore {
             self.insert_chunk(&mut transaction, chunk, &mut stored)
                 .await?;
         }
-        for (id, successor) in registration.successions {
+        let mut successions: Vec<_> = registration.successions.iter().collect();
+        successions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (id, successor) in successions {
             if is_brought(successor, &stored) {
                 self.set_successor(&mut *transaction, id, successor).await?;
             }
@@ -345,7 +348,7 @@ impl PostgresStore {
 }
 
 /// Whether the same again may succeed: another process was in the way.
-fn may_pass(error: &StoreError) -> bool {
+pub(super) fn may_pass(error: &StoreError) -> bool {
     error
         .code()
         .is_some_and(|code| TRY_AGAIN.contains(&code.as_str()))
@@ -360,6 +363,6 @@ pub(super) fn contested() -> StoreError {
 }
 
 /// One field of all rows: a column on its way into an array parameter.
-fn column<'a, S, T>(rows: &'a [S], field: impl Fn(&'a S) -> T) -> Vec<T> {
+pub(super) fn column<'a, S, T>(rows: &'a [S], field: impl Fn(&'a S) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }

@@ -21,6 +21,7 @@ macro_rules! is_news {
         "changed >= $1::text::xid8 AND changed < pg_snapshot_xmax(pg_current_snapshot())"
     };
 }
+pub(super) use is_news;
 
 impl PostgresStore {
     pub(super) async fn read_hash_key(&self) -> Result<HashKey, StoreError> {
@@ -42,6 +43,7 @@ impl PostgresStore {
     ) -> Result<FeedPosition, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let position = self.position(&mut snapshot).await?;
+        self.tell_incidents(&mut snapshot, None, tell).await?;
         let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
@@ -53,6 +55,7 @@ impl PostgresStore {
                 tell(Change::Certificate(Box::new(row.0)));
             })
             .await?;
+        self.tell_polls(&mut snapshot, None, tell).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
             observation_columns!(),
@@ -94,6 +97,10 @@ impl PostgresStore {
             is_news!(),
             ") OR EXISTS (SELECT 1 FROM batches WHERE ",
             is_news!(),
+            ") OR EXISTS (SELECT 1 FROM incidents WHERE ",
+            is_news!(),
+            ") OR EXISTS (SELECT 1 FROM polls WHERE ",
+            is_news!(),
             ")"
         ))
         .bind(since.0.to_string())
@@ -115,7 +122,9 @@ impl PostgresStore {
         since: FeedPosition,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        // Removals first: a certificate that was removed and registered again is there.
+        // Incidents before the windows that they moved.
+        self.tell_incidents(snapshot, Some(since), tell).await?;
+        // Removals before registrations: a certificate that was removed and registered again is there.
         let removals = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(concat!(
             "SELECT key_identifier, serial FROM removals WHERE ",
             is_news!()
@@ -138,6 +147,7 @@ impl PostgresStore {
                 tell(Change::Certificate(Box::new(row.0)));
             })
             .await?;
+        self.tell_polls(snapshot, Some(since), tell).await?;
         let forgettings = sqlx::query_scalar::<_, i64>(concat!(
             "SELECT changed::text::bigint FROM forgettings WHERE ",
             is_news!()

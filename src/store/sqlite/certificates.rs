@@ -28,7 +28,7 @@ pub(super) use four;
 /// the database's thread and back is paid once for all.
 const ROWS: usize = 4 * 4 * 4;
 /// CertIDs in one JSON text: some 100 octets each make 1 MB.
-const IDS: usize = 10_000;
+pub(super) const IDS: usize = 10_000;
 
 /// A statement has one length; what is not used of it is NULL. No parameter is numbered: the driver
 /// counts those that are not by themselves.
@@ -283,7 +283,7 @@ impl SqliteStore {
 }
 
 /// CertIDs as a JSON array of pairs of hexadecimal texts: SQLite has no arrays, but reads JSON.
-fn json(ids: &[&CertId]) -> String {
+pub(super) fn json(ids: &[&CertId]) -> String {
     let mut text = String::from("[");
     for (index, id) in ids.iter().enumerate() {
         if index > 0 {

@@ -31,6 +31,7 @@ impl SqliteStore {
     ) -> Result<FeedPosition, StoreError> {
         let mut snapshot = self.read().await?;
         let position = self.position(&mut snapshot).await?;
+        self.tell_incidents(&mut snapshot, None, tell).await?;
         let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
@@ -42,6 +43,7 @@ impl SqliteStore {
                 tell(Change::Certificate(Box::new(row.0)));
             })
             .await?;
+        self.tell_polls(&mut snapshot, None, tell).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
             observation_columns!(),
@@ -86,7 +88,9 @@ impl SqliteStore {
         since: FeedPosition,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        // Removals first: a certificate that was removed and registered again is there.
+        // Incidents before the windows that they moved.
+        self.tell_incidents(snapshot, Some(since), tell).await?;
+        // Removals before registrations: a certificate that was removed and registered again is there.
         let removals = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(
             "SELECT key_identifier, serial FROM removals WHERE changed > ?1",
         )
@@ -107,6 +111,7 @@ impl SqliteStore {
                 tell(Change::Certificate(Box::new(row.0)));
             })
             .await?;
+        self.tell_polls(snapshot, Some(since), tell).await?;
         let forgettings =
             sqlx::query_scalar::<_, i64>("SELECT changed FROM forgettings WHERE changed > ?1")
                 .bind(since.0)

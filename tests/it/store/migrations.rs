@@ -27,6 +27,9 @@ async fn migrating_again_changes_nothing(url: &str) {
         ..Registration::default()
     };
     store.register(registration).await.unwrap();
+    store.create_incident(&incident("kept")).await.unwrap();
+    let now = Timestamp::from_unix(START);
+    store.note_polls(&[(1, 2)], now).await.unwrap();
     let key = store.hash_key().await.unwrap();
     let before = Reader::load(&*store).await;
     drop(store);
@@ -35,6 +38,9 @@ async fn migrating_again_changes_nothing(url: &str) {
         let after = Reader::load(&*store).await;
         assert_eq!(after.certificates, before.certificates);
         assert_eq!(after.batches, before.batches);
+        assert_eq!(after.incidents, before.incidents);
+        assert_eq!(after.incidents[&1].name, "kept");
+        assert_eq!(after.polls, BTreeMap::from([(1, 2)]));
         assert!(store.hash_key().await.unwrap() == key);
     }
 }

@@ -10,6 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 #[derive(Clone, Debug)]
 enum Step {
+    Move(Vec<(u32, i64, i64)>),
     Register(Vec<(u32, i64)>),
     Remove(Vec<u32>),
     Succeed(u32, u32),
@@ -19,6 +20,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let serial = 0..12_u32;
     prop_oneof![
+        vec((serial.clone(), 0..3_i64, 0..3_i64), 0..8).prop_map(Step::Move),
         vec((serial.clone(), 0..3_i64), 0..8).prop_map(Step::Register),
         vec(serial.clone(), 0..4).prop_map(Step::Remove),
         (serial.clone(), serial.clone()).prop_map(|(of, by)| Step::Succeed(of, by)),
@@ -29,6 +31,29 @@ fn step() -> impl Strategy<Value = Step> {
 /// Takes one step in the store and in the map; both must answer the same.
 async fn take(step: &Step, store: &dyn Store, model: &mut BTreeMap<CertId, Certificate>) {
     match step {
+        Step::Move(given) => {
+            let moves: Vec<Move> = given
+                .iter()
+                .map(|&(serial, from, to)| {
+                    let mut one = moved_by(serial, to);
+                    one.from.from = one.from.from + from;
+                    // Registrations shift the start alone.
+                    one.to.to = one.from.to;
+                    one
+                })
+                .collect();
+            let mut seen = BTreeSet::new();
+            let mut want = 0;
+            for one in moves.iter().filter(|one| seen.insert(one.id.clone())) {
+                if let Some(row) = model.get_mut(&one.id)
+                    && row.window == one.from
+                {
+                    *row = after(one, row.clone());
+                    want += 1;
+                }
+            }
+            assert_eq!(store.move_windows(&[], &moves).await.unwrap(), want);
+        }
         Step::Register(given) => {
             let given: Vec<Certificate> = given
                 .iter()

@@ -34,6 +34,7 @@ async fn rates(url: &str) {
         f64::from(ROWS) / spent,
         f64::from(ROWS) / start.elapsed().as_secs_f64()
     );
+    incident_rates(&*store, ROWS, STEP).await;
     let start = Instant::now();
     let given = certificates(ROWS..ROWS + 200);
     for one in &given {
@@ -42,6 +43,70 @@ async fn rates(url: &str) {
     println!(
         "one at a time: {:.0} a second",
         200.0 / start.elapsed().as_secs_f64()
+    );
+}
+
+async fn incident_rates(store: &dyn Store, rows: u32, step: u32) {
+    let spread = |serial: u32| id(serial.wrapping_mul(2_654_435_761));
+    let start = Instant::now();
+    for from in (0..rows).step_by(step as usize) {
+        let ids: Vec<CertId> = (from..from + step).map(spread).collect();
+        let added = store.add_incident_certificates(1, &ids).await.unwrap();
+        assert_eq!(added, u64::from(step));
+    }
+    let added = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut found = 0;
+    let mut last = None;
+    loop {
+        let page = store
+            .incident_certificates_after(1, last.as_ref(), step)
+            .await
+            .unwrap();
+        found += page.len();
+        let Some(one) = page.last() else { break };
+        last = Some(one.id.clone());
+    }
+    assert_eq!(found, rows as usize);
+    let paged = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    for from in (0..rows).step_by(step as usize) {
+        let moves: Vec<Move> = (from..from + step)
+            .map(|serial| Move {
+                id: spread(serial),
+                ..moved_by(serial, 900)
+            })
+            .collect();
+        let taken = store.move_windows(&[], &moves).await.unwrap();
+        assert_eq!(taken, u64::from(step));
+    }
+    let moved = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let now = Timestamp::from_unix(START);
+    let never = Span {
+        from: Timestamp::MIN,
+        to: now,
+    };
+    let none = store
+        .certificates_with_windows_in(never, now, None, step)
+        .await
+        .unwrap();
+    assert_eq!(none, []);
+    println!(
+        "a million members: added in {added:.1} s, paged in {paged:.1} s; windows: moved in \
+         {moved:.1} s, none found in {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    let start = Instant::now();
+    let records: Vec<(u128, u64)> = (0..u64::from(rows))
+        .map(|n| (u128::from(n).wrapping_mul(u128::MAX / 0x0123_4567), n))
+        .collect();
+    for records in records.chunks(step as usize) {
+        store.note_polls(records, now).await.unwrap();
+    }
+    println!(
+        "a million records of polls: {:.1} s",
+        start.elapsed().as_secs_f64()
     );
 }
 

@@ -1,0 +1,156 @@
+//! Windows that take others' places.
+
+use super::PostgresStore;
+use super::certificates::{ROWS, TRIES, column, may_pass};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::Certificate;
+use crate::domain::table::StoredTable;
+use crate::domain::time::{Span, Timestamp};
+use crate::store::outcome::distinct_moves;
+use crate::store::row::{MarkedCertificate, basis_columns, cause_columns, certificate_columns};
+use crate::store::{Move, StoreError};
+
+/// The fewest and the most certificates that one step of a search passes: the way to the database
+/// is paid for many, and some 200 octets each make 2 MB.
+const SLICE: (u32, u32) = (1_000, 10_000);
+
+impl PostgresStore {
+    pub(super) async fn write_windows(
+        &self,
+        tables: &[StoredTable],
+        moves: &[Move],
+    ) -> Result<u64, StoreError> {
+        let mut tables: Vec<&StoredTable> = tables.iter().collect();
+        tables.sort_by_key(|table| table.number);
+        let moves = distinct_moves(moves);
+        let mut tries = 0;
+        loop {
+            let attempt = self.try_write_windows(&tables, &moves).await;
+            tries += 1;
+            match attempt {
+                Err(error) if tries < TRIES && may_pass(&error) => {}
+                attempt => return attempt,
+            }
+        }
+    }
+
+    async fn try_write_windows(
+        &self,
+        tables: &[&StoredTable],
+        moves: &[&Move],
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        // In the order of registrations: tables by number, certificates by CertID.
+        for table in tables {
+            self.insert_table(&mut *transaction, table).await?;
+        }
+        let mut taken = 0;
+        for chunk in moves.chunks(ROWS) {
+            // Whoever changes a row meanwhile is waited for, and the window compared again.
+            let update = sqlx::query(
+                "WITH held AS (
+                     SELECT moves.*
+                     FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[],
+                         $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+                         $10::boolean[], $11::bigint[], $12::bigint[])
+                         AS moves (issuer, number, old_start, old_end, new_start, new_end,
+                             new_table, new_span_start, new_span_end, new_plain, new_incident,
+                             new_rebalance)
+                     JOIN certificates ON key_identifier = issuer AND serial = number
+                         AND window_start = old_start AND window_end = old_end
+                     ORDER BY issuer, number
+                     FOR UPDATE OF certificates
+                 )
+                 UPDATE certificates
+                 SET window_start = new_start, window_end = new_end, table_number = new_table,
+                     span_start = new_span_start, span_end = new_span_end, plain = new_plain,
+                     incident = new_incident, rebalance = new_rebalance,
+                     changed = pg_current_xact_id()
+                 FROM held WHERE key_identifier = issuer AND serial = number",
+            )
+            .bind(column(chunk, |one| one.id.key_identifier.octets()))
+            .bind(column(chunk, |one| one.id.serial.octets()))
+            .bind(column(chunk, |one| one.from.from.unix()))
+            .bind(column(chunk, |one| one.from.to.unix()))
+            .bind(column(chunk, |one| one.to.from.unix()))
+            .bind(column(chunk, |one| one.to.to.unix()))
+            .bind(column(chunk, |one| basis_columns(one.basis).0))
+            .bind(column(chunk, |one| basis_columns(one.basis).1))
+            .bind(column(chunk, |one| basis_columns(one.basis).2))
+            .bind(column(chunk, |one| basis_columns(one.basis).3))
+            .bind(column(chunk, |one| cause_columns(one.cause).0))
+            .bind(column(chunk, |one| cause_columns(one.cause).1));
+            taken += self
+                .queries
+                .named("window_move", update.execute(&mut *transaction))
+                .await?
+                .rows_affected();
+        }
+        self.commit(transaction).await?;
+        Ok(taken)
+    }
+
+    pub(super) async fn read_certificates_with_windows_in(
+        &self,
+        span: Span,
+        now: Timestamp,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let mut after = after.cloned();
+        while found.len() < wanted {
+            let slice = self.window_slice(span, now, after.as_ref(), limit).await?;
+            let Some(last) = slice.last() else { break };
+            after = Some(last.certificate.id.clone());
+            let with = slice.into_iter().filter(|row| row.ours);
+            found.extend(with.map(|row| row.certificate));
+        }
+        found.truncate(wanted);
+        Ok(found)
+    }
+
+    /// The certificates that are looked for among the next ones, marked, and the last one of all
+    /// that were passed. In slices and not at once, so that what the planner believes of windows
+    /// cannot make each page pass the whole table.
+    async fn window_slice(
+        &self,
+        span: Span,
+        now: Timestamp,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<MarkedCertificate>, StoreError> {
+        let (fewest, most) = SLICE;
+        // No key identifier is empty: the empty one comes before all.
+        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
+            (id.key_identifier.octets(), id.serial.octets())
+        });
+        let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
+            "WITH slice AS MATERIALIZED (
+                 SELECT ",
+            certificate_columns!(),
+            ", window_start < $4 AND window_end > $3 AND not_after > $5
+                   AND successor_id IS NULL AND successor_order IS NULL AS wanted
+                 FROM certificates WHERE (key_identifier, serial) > ($1, $2)
+                 ORDER BY key_identifier, serial LIMIT $6
+             )
+             SELECT ",
+            certificate_columns!(),
+            ", wanted FROM slice
+             WHERE wanted OR (key_identifier, serial) =
+                 (SELECT key_identifier, serial FROM slice
+                  ORDER BY key_identifier DESC, serial DESC LIMIT 1)
+             ORDER BY key_identifier, serial"
+        ))
+        .bind(key_identifier)
+        .bind(serial)
+        .bind(span.from.unix())
+        .bind(span.to.unix())
+        .bind(now.unix())
+        .bind(i64::from(limit.clamp(fewest, most)));
+        self.queries
+            .named("window_page", select.fetch_all(&self.pool))
+            .await
+    }
+}

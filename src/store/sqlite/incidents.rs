@@ -1,0 +1,154 @@
+//! Incidents, and the certificates that they concern.
+
+use sqlx::SqliteConnection;
+
+use super::SqliteStore;
+use super::certificates::{IDS, json};
+use crate::domain::certid::CertId;
+use crate::domain::certificate::Certificate;
+use crate::domain::incident::Incident;
+use crate::domain::time::Timestamp;
+use crate::store::outcome::distinct_ids;
+use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};
+use crate::store::{Change, FeedPosition, StoreError};
+
+impl SqliteStore {
+    pub(super) async fn insert_incident(&self, given: &Incident) -> Result<i64, StoreError> {
+        let (body, updated_at) = incident_columns(given)
+            .map_err(|error| StoreError::from_driver("incident_insert", error))?;
+        let mut transaction = self.write().await?;
+        let stamp = self.stamp(&mut transaction).await?;
+        let insert = sqlx::query_scalar(
+            "INSERT INTO incidents (body, updated_at, changed) VALUES (?1, ?2, ?3)
+             RETURNING number",
+        )
+        .bind(body)
+        .bind(updated_at)
+        .bind(stamp);
+        let number = self
+            .queries
+            .named("incident_insert", insert.fetch_one(&mut *transaction))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(number)
+    }
+
+    pub(super) async fn write_incident(
+        &self,
+        given: &Incident,
+        seen_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (body, updated_at) = incident_columns(given)
+            .map_err(|error| StoreError::from_driver("incident_update", error))?;
+        let mut transaction = self.write().await?;
+        let stamp = self.stamp(&mut transaction).await?;
+        let update = sqlx::query(
+            "UPDATE incidents SET body = ?3, updated_at = ?4, changed = ?5
+             WHERE number = ?1 AND updated_at = ?2 AND updated_at < ?4",
+        )
+        .bind(given.id)
+        .bind(seen_at.unix())
+        .bind(body)
+        .bind(updated_at)
+        .bind(stamp);
+        let updated = self
+            .queries
+            .named("incident_update", update.execute(&mut *transaction))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(updated.rows_affected() == 1)
+    }
+
+    pub(super) async fn read_incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        let select = sqlx::query_as::<_, (i64, String)>(
+            "SELECT number, body FROM incidents ORDER BY number DESC",
+        );
+        let read = async {
+            let rows = select.fetch_all(&self.readers).await?;
+            rows.into_iter().map(incident).collect()
+        };
+        self.queries.named("incident_select", read).await
+    }
+
+    /// Tells the incidents that changed after `since`, or all.
+    pub(super) async fn tell_incidents(
+        &self,
+        connection: &mut SqliteConnection,
+        since: Option<FeedPosition>,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        // Commits are counted from 1 on.
+        let select = sqlx::query_as::<_, (i64, String)>(
+            "SELECT number, body FROM incidents WHERE changed > ?1 ORDER BY number",
+        )
+        .bind(since.map_or(0, |since| since.0));
+        let read = async {
+            let rows = select.fetch_all(connection).await?;
+            rows.into_iter().map(incident).collect()
+        };
+        let changed: Vec<Incident> = self.queries.named("changed_incidents", read).await?;
+        for incident in changed {
+            tell(Change::Incident(Box::new(incident)));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn insert_incident_certificates(
+        &self,
+        incident: i64,
+        ids: &[CertId],
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let mut added = 0;
+        for ids in distinct_ids(ids).chunks(IDS) {
+            let insert = sqlx::query(
+                "INSERT INTO incident_certificates (incident, key_identifier, serial)
+                 SELECT ?1, unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?2)
+                 WHERE true ON CONFLICT DO NOTHING",
+            )
+            .bind(incident)
+            .bind(json(ids));
+            added += self
+                .queries
+                .named(
+                    "incident_certificate_insert",
+                    insert.execute(&mut *transaction),
+                )
+                .await?
+                .rows_affected();
+        }
+        self.commit(transaction).await?;
+        Ok(added)
+    }
+
+    pub(super) async fn read_incident_certificates_after(
+        &self,
+        incident: i64,
+        after: Option<&CertId>,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        // No key identifier is empty: the empty one comes before all.
+        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
+            (id.key_identifier.octets(), id.serial.octets())
+        });
+        // CROSS JOIN: from the members in their order to their certificates, however many
+        // certificates there are.
+        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM (SELECT key_identifier AS issuer, serial AS number FROM incident_certificates
+                    WHERE incident = ?1 AND (key_identifier, serial) > (?2, ?3))
+             CROSS JOIN certificates ON key_identifier = issuer AND serial = number
+             ORDER BY issuer, number LIMIT ?4"
+        ))
+        .bind(incident)
+        .bind(key_identifier)
+        .bind(serial)
+        .bind(limit);
+        let rows = self
+            .queries
+            .named("incident_certificate_page", select.fetch_all(&self.readers))
+            .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+}
