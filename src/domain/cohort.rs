@@ -45,7 +45,7 @@ pub fn plain(
     issued_at: Timestamp,
     now: Timestamp,
     hash: u128,
-    drawn: Drawn,
+    mut drawn: Drawn,
 ) -> Drawn {
     let window_seconds = match place(policy, validity, issued_at, now) {
         Ok(Place::Slots(_, range)) => (range.slot_seconds / 4).max(SHORTEST_WINDOW_SECONDS),
@@ -61,13 +61,11 @@ pub fn plain(
     let Some(starts) = open_part(policy, valid, window_seconds, hash) else {
         return drawn;
     };
-    Drawn {
-        window: in_span(hash, starts, window_seconds, validity.not_after),
-        basis: Basis::Plain(starts),
-        table: None,
-        reason: None,
-        ..drawn
-    }
+    drawn.window = in_span(hash, starts, window_seconds, validity.not_after);
+    drawn.basis = Basis::Plain(starts);
+    drawn.table = None;
+    drawn.reason = None;
+    drawn
 }
 
 /// One of the stretches of `starts` at which a window of this length touches no closed span, drawn

@@ -9,13 +9,22 @@ use super::Engine;
 use super::index::{Entry, Fingerprint};
 use super::world::World;
 use crate::domain::ca::CaName;
-use crate::domain::certificate::{Certificate, Successor};
+use crate::domain::certificate::{Basis, Certificate, Successor};
 use crate::domain::distribution::{Distribution, DistributionReport};
 use crate::domain::time::{Span, Timestamp};
 
 /// Certificates whose successor is known by name and not in the index yet, while all is loaded in
 /// any order: 32 octets each, 64 MB at most. Past that a renewal's time stays unknown.
 const MOST_AWAITED: usize = 2_000_000;
+
+/// On which window a certificate is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Group {
+    /// The plain one.
+    Control,
+    /// The one drawn for it.
+    Steered,
+}
 
 /// When a certificate was renewed, held against its window.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -100,10 +109,9 @@ impl Engine {
         let mut steered = Cohort::default();
         world.index.each(|entry| {
             if usize::from(entry.ca) == at {
-                let cohort = if entry.control {
-                    &mut control
-                } else {
-                    &mut steered
+                let cohort = match entry.group {
+                    Group::Control => &mut control,
+                    Group::Steered => &mut steered,
                 };
                 cohort.add(entry, policy.slot_seconds, now);
             }
@@ -116,6 +124,15 @@ impl Engine {
             control: control.report(policy.slot_seconds),
             steered: steered.report(policy.slot_seconds),
         })
+    }
+}
+
+impl Group {
+    pub(super) const fn of(basis: Basis) -> Self {
+        match basis {
+            Basis::Plain(_) => Self::Control,
+            Basis::Span(_) | Basis::Table(_) => Self::Steered,
+        }
     }
 }
 
@@ -170,16 +187,14 @@ impl World {
             return Renewal::Untold;
         }
         let successor = self.index.fingerprint(by);
-        match self.index.get(successor, |entry| entry.issued_at) {
-            Some(at) => Renewal::of(certificate.window, at),
-            None => {
-                let mut awaited = self.awaited.lock();
-                if awaited.len() < MOST_AWAITED {
-                    awaited.insert(successor, self.index.fingerprint(&certificate.id));
-                }
-                Renewal::Untold
-            }
+        if let Some(at) = self.index.get(successor, |entry| entry.issued_at) {
+            return Renewal::of(certificate.window, at);
         }
+        let mut awaited = self.awaited.lock();
+        if awaited.len() < MOST_AWAITED {
+            awaited.insert(successor, self.index.fingerprint(&certificate.id));
+        }
+        Renewal::Untold
     }
 
     /// Tells the certificate that waits for this successor, if one does, when that was issued.

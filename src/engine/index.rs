@@ -6,9 +6,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use super::cohorts::Renewal;
+use super::cohorts::{Group, Renewal};
 use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::certificate::{Basis, Certificate, Validity};
+use crate::domain::certificate::{Certificate, Validity};
 use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::{Booking, Follow, SILENT_AFTER_SECONDS};
 use crate::domain::time::{Span, Timestamp};
@@ -34,7 +34,7 @@ pub(crate) struct Entry {
     pub(crate) steered: bool,
     pub(crate) replaced: bool,
     /// Whether it is in the control group.
-    pub(crate) control: bool,
+    pub(crate) group: Group,
     /// When it was renewed, as far as that is known.
     pub(crate) renewal: Renewal,
     /// How it is booked in the ledger.
@@ -75,7 +75,7 @@ impl Entry {
             hour_known: certificate.hour_known,
             steered: certificate.steered,
             replaced: certificate.successor.is_some(),
-            control: matches!(certificate.basis, Basis::Plain(_)),
+            group: Group::of(certificate.basis),
             renewal: Renewal::default(),
             follow,
             polled: AtomicBool::new(false),

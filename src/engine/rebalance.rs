@@ -179,8 +179,8 @@ impl Engine {
                 });
             }
             if number.is_some() && !step.is_empty() {
-                let moved = self.store().move_windows(&tables, &step).await?;
-                report.overtaken += (step.len() as u64).saturating_sub(moved);
+                let done = self.store().move_windows(&tables, &step).await?;
+                report.overtaken += (step.len() as u64).saturating_sub(done);
             }
         }
         report.moved = moves.moved().saturating_sub(report.overtaken);

@@ -70,13 +70,13 @@ fn lottery(
     moves: &BTreeMap<i64, f64>,
     sign: impl FnOnce(Table) -> Table,
 ) -> Option<Lottery> {
-    let moved: f64 = moves.values().sum();
+    let leaving: f64 = moves.values().sum();
     let stays = if group.must_leave {
         0.0
     } else {
-        (tally.load - moved).max(0.0)
+        (tally.load - leaving).max(0.0)
     };
-    let total = stays + moved;
+    let total = stays + leaving;
     let (mut first, mut last) = (*moves.keys().next()?, *moves.keys().next_back()?);
     if !group.must_leave {
         (first, last) = (first.min(group.from), last.max(group.from));
