@@ -162,3 +162,11 @@ CREATE TABLE documents (
 );
 -- Immutable copies are asked for by path, whichever publication brought them.
 CREATE INDEX documents_path ON documents (path);
+
+-- What rebalances did; the report is missing while one is at it, or was stopped.
+CREATE TABLE rebalances (
+    number bigint PRIMARY KEY,
+    ca text NOT NULL,
+    made_at bigint NOT NULL,
+    body text
+);

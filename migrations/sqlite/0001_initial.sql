@@ -170,3 +170,11 @@ CREATE TABLE documents (
 ) STRICT;
 -- Immutable copies are asked for by path, whichever publication brought them.
 CREATE INDEX documents_path ON documents (path);
+
+-- What rebalances did; the report is missing while one is at it, or was stopped.
+CREATE TABLE rebalances (
+    number INTEGER PRIMARY KEY,
+    ca TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    body TEXT
+) STRICT;
