@@ -172,3 +172,11 @@ CREATE TABLE learned (
     learned_at bigint NOT NULL,
     PRIMARY KEY (ca, name)
 );
+
+-- What rebalances did; the report is missing while one is at it, or was stopped.
+CREATE TABLE rebalances (
+    number bigint PRIMARY KEY,
+    ca text NOT NULL,
+    made_at bigint NOT NULL,
+    body text
+);

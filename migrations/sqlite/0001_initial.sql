@@ -180,3 +180,11 @@ CREATE TABLE learned (
     learned_at INTEGER NOT NULL,
     PRIMARY KEY (ca, name)
 ) STRICT, WITHOUT ROWID;
+
+-- What rebalances did; the report is missing while one is at it, or was stopped.
+CREATE TABLE rebalances (
+    number INTEGER PRIMARY KEY,
+    ca TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    body TEXT
+) STRICT;

@@ -22,6 +22,7 @@ mod migrate;
 mod output;
 mod paths;
 mod publish;
+mod rebalance;
 mod record_report;
 mod serve;
 pub mod simulate;
@@ -67,6 +68,7 @@ enum Command {
     Incident(incident::Incidents),
     Migrate(migrate::Migrate),
     Publish(publish::PublishArgs),
+    Rebalance(rebalance::RebalanceArgs),
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
     Token(token::Tokens),
@@ -93,6 +95,9 @@ impl Command {
             }
             Self::Migrate(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
+            }
+            Self::Rebalance(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Serve(command) => block_on(command.run(global, output)),

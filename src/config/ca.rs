@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::error::Problems;
 use super::section::Section;
-use super::{band, capacity, planned, value};
+use super::{band, capacity, experiment, planned, value};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::time::{DAY, MINUTE};
@@ -62,6 +62,7 @@ pub(super) fn read(
         ca.steerable_share = share;
     }
     read_steering(section, &mut ca, problems);
+    experiment::read(section, &mut ca, problems);
     ca
 }
 
@@ -109,7 +110,7 @@ fn environment(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
+pub(super) fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
     let minutes = value::integer(value)?;
     if SLOT_MINUTES.contains(&minutes) {
         Ok(minutes)

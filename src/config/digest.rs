@@ -79,6 +79,10 @@ fn ca(ca: &CaPolicy) -> Words {
         bands,
         capacity: rules,
         planned: events,
+        control_share,
+        // It decides when windows move, and the shadow is never served.
+        rebalance: _,
+        shadow: _,
     } = ca;
     let mut words = Words::default();
     words.octets(name.as_str().as_bytes());
@@ -97,10 +101,8 @@ fn ca(ca: &CaPolicy) -> Words {
         band(rule, &mut words);
     }
     words.set(rules.iter().map(capacity));
-    // A policy without any has the digest that it had before there were any.
-    if !events.is_empty() {
-        words.set(events.iter().map(planned));
-    }
+    words.set(events.iter().map(planned));
+    words.share(*control_share);
     words
 }
 

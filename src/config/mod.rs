@@ -45,6 +45,8 @@
 //! follow_prior = 0.3                # share of clients taken to follow their window at first
 //! steerable_share = 0.5             # share of the mean load that readers of the ranking move
 //! retry_after = "6h"                # the longest base of Retry-After, "1m" to "1d"
+//! rebalance = "manual"              # "auto": windows are moved where the forecast has drifted
+//! control_share = 0.0               # certificates that keep a plain window, to compare: to 0.5
 //!
 //! # Where in a life the renewal may be asked for. The first band that fits a life is used, so the
 //! # longest lives come first; lives that none fits take the default bands, which are these two.
@@ -76,6 +78,16 @@
 //! from = 2026-12-01T02:00:00Z       # required
 //! to = 2026-12-01T03:00:00Z         # required
 //! certificates = 30000              # required: how many, evenly from `from` to `to`
+//!
+//! # Another policy, computed beside the CA's for each certificate and never served; one at most.
+//! # What it does not name is as the CA has it.
+//! [[ca.shadow]]
+//! slot_minutes = 30                 # these four as above
+//! follow_prior = 0.5
+//! retry_after = "12h"
+//! [[ca.shadow.band]]                # bands and capacity as above: one of them takes the place of
+//! end = "1/2"                       # all that the CA has
+//! length = "min(48h, 0.15)"
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -95,6 +107,7 @@ mod capacity;
 mod digest;
 pub(crate) mod duration;
 pub(crate) mod error;
+mod experiment;
 pub(crate) mod hint;
 mod planned;
 pub(crate) mod section;

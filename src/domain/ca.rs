@@ -108,6 +108,22 @@ pub struct CaPolicy {
     pub capacity: Vec<CapacityRule>,
     /// Bulk events that are announced ahead.
     pub planned: Vec<Planned>,
+    /// The share of certificates that stay on the plain window as a control group, 0 to 0.5.
+    pub control_share: f64,
+    /// Who starts a rebalance.
+    pub rebalance: Rebalancing,
+    /// Another policy, computed beside this one and never served.
+    pub shadow: Option<Box<Self>>,
+}
+
+/// Who starts a rebalance.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rebalancing {
+    /// The service, where the forecast has drifted.
+    Auto,
+    /// People.
+    #[default]
+    Manual,
 }
 
 /// Where in a life of at least `min_life_seconds` the renewal may be asked for.
@@ -143,6 +159,9 @@ impl CaPolicy {
             bands: BandRule::DEFAULTS.to_vec(),
             capacity: Vec::new(),
             planned: Vec::new(),
+            control_share: 0.0,
+            rebalance: Rebalancing::Manual,
+            shadow: None,
         }
     }
 }

@@ -20,6 +20,8 @@ impl std::fmt::Debug for HashKey {
 /// others'. A change of an algorithm takes a new purpose, so that old draws stay what they were.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
+    /// Whether a certificate is in the control group.
+    Cohort,
     /// A certificate's place in the index.
     Fingerprint,
     /// The delay in `Retry-After`.
@@ -59,6 +61,7 @@ impl Purpose {
             Self::Fingerprint => 1,
             Self::RetryAfter => 2,
             Self::Window1 => 3,
+            Self::Cohort => 4,
         }
     }
 }

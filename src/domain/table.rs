@@ -90,6 +90,8 @@ pub enum Reason {
     Level,
     /// No slot had room below the level: by capacity alone.
     NoRoom,
+    /// A rebalance: what stood above the level, or in a closed span, was sent to room elsewhere.
+    Moved,
     /// Nothing is known of the load: uniform over the open slots.
     NothingKnown,
     /// No slot is open, nor any before or after that could be used: as if all were open.

@@ -76,10 +76,14 @@ impl Engine {
         let not_after = certificate.validity.not_after;
         let number = match certificate.basis {
             Basis::Plain(starts) | Basis::Span(starts) => {
+                let rule = match certificate.basis {
+                    Basis::Plain(_) => "plain",
+                    Basis::Span(_) | Basis::Table(_) => "span",
+                };
                 // The length follows from the life; what was drawn is the start.
                 let window = in_span(hash, starts, certificate.window.seconds(), not_after);
                 return Ok(Derivation {
-                    drawn_from: json!({ "rule": "span", "starts": from_to(starts) }),
+                    drawn_from: json!({ "rule": rule, "starts": from_to(starts) }),
                     model_version: Value::Null,
                     window: Some(window),
                 });

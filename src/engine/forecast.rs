@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::ca::Ca;
 use super::in_force::InForce;
-use super::world::Ca;
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::forecast::{Horizon, Outlook, SlotOutlook};
 use crate::domain::number::real;

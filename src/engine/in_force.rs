@@ -107,7 +107,8 @@ pub(super) fn mark(incident: i64) -> u32 {
     u32::try_from(incident).unwrap_or(0)
 }
 
-/// A CA's policy with what its active incidents close, of those that `counts` names.
+/// A CA's policy, and its shadow's, with what its active incidents close, of those that `counts`
+/// names.
 pub(super) fn with_incidents(
     policy: &CaPolicy,
     incidents: &Incidents,
@@ -118,6 +119,9 @@ pub(super) fn with_incidents(
         .flat_map(Incident::closes)
         .collect();
     let mut policy = policy.clone();
+    if let Some(shadow) = &mut policy.shadow {
+        shadow.capacity.extend_from_slice(&closed);
+    }
     policy.capacity.extend(closed);
     policy
 }

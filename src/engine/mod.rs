@@ -20,7 +20,9 @@ use crate::store::{FeedPosition, Publication, Store, Succession};
 
 mod answer;
 mod batches;
+mod ca;
 pub mod clock;
+mod cohorts;
 mod error;
 mod explanation;
 mod forecast;
@@ -30,17 +32,22 @@ mod index;
 mod lookups;
 mod polls;
 mod publisher;
+mod rebalance;
 mod registration;
 mod returning;
+mod shadow;
 mod tasks;
 mod world;
 #[cfg(test)]
 mod world_tests;
 
 pub use answer::{Miss, RenewalInfo};
+pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
 pub use publisher::Readiness;
+pub use rebalance::Rebalance;
+pub use shadow::Shadowed;
 
 use batches::Trust;
 use clock::Clock;
@@ -62,6 +69,8 @@ pub struct Engine {
     publication: ArcSwapOption<Publication>,
     /// One reader of the feed at a time, and where it stands.
     feed: Mutex<FeedPosition>,
+    /// One rebalance at a time.
+    rebalancing: Mutex<()>,
     /// When the feed was last read to its end.
     fed_at: AtomicI64,
     /// Polls have been listened for since then.
@@ -83,6 +92,7 @@ impl Engine {
         let key = store.hash_key().await?;
         let now = clock.now();
         let (world, position) = load(store.as_ref(), config, key, now).await?;
+        world.begin_shadows(now);
         let publication = store.publication_after(0).await?.map(Arc::new);
         let engine = Self {
             store,
@@ -92,6 +102,7 @@ impl Engine {
             look_ups: LookUps::new(),
             publication: ArcSwapOption::new(publication),
             feed: Mutex::new(position),
+            rebalancing: Mutex::default(),
             fed_at: AtomicI64::new(now.unix()),
             started_at: now,
             waiting: Waiting::default(),
@@ -162,7 +173,10 @@ impl Engine {
         let mut position = self.feed.lock().await;
         let old = self.version();
         match self.world().reconfigured(config.clone()) {
-            Some(world) => self.world.store(Arc::new(world)),
+            Some(world) => {
+                self.world.store(Arc::new(world));
+                self.world().begin_shadows(self.now());
+            }
             None => self.sum_anew(config, &mut position).await?,
         }
         drop(position);
@@ -188,6 +202,7 @@ impl Engine {
             }
         };
         world.remember_polls(&self.world(), self.started_at, now);
+        world.begin_shadows(now);
         world.learn(now);
         // Together, with nothing to wait for in between.
         self.world.store(Arc::new(world));

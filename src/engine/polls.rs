@@ -4,8 +4,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Engine;
+use super::ca::Ca;
 use super::index::{Came, Entry, Fingerprint, Index};
-use super::world::{Ca, World};
+use super::world::World;
 use crate::domain::band::retry_after_base;
 use crate::domain::ca::CaPolicy;
 use crate::domain::certid::CertId;

@@ -9,6 +9,7 @@ use crate::domain::books::{Draw, Drawn};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
+use crate::domain::cohort::{is_control, plain};
 use crate::domain::hash::Purpose;
 use crate::domain::ledger::{Booking, Expected};
 use crate::domain::observation::{Kind, Observation, Source};
@@ -144,7 +145,10 @@ impl Engine {
                     unbook(world, certificate, *ca);
                     world.put(stored, Told::Read);
                 }
-                Registered::Inserted => world.put(certificate, Told::Drawn),
+                Registered::Inserted => {
+                    world.put(certificate, Told::Drawn);
+                    world.show_shadow(certificate, *ca);
+                }
             }
             step.settled += 1;
         }
@@ -181,7 +185,7 @@ fn unbook(world: &World, certificate: &Certificate, ca: usize) {
 }
 
 /// A drawn certificate as the ledger holds it.
-fn booking(certificate: &Certificate) -> Booking {
+pub(super) fn booking(certificate: &Certificate) -> Booking {
     Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
@@ -260,6 +264,9 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         reason,
         follows,
     } = match books.draw(draw, *validity, issuance.at, hash) {
+        Ok(drawn) if is_control(world.hash(Purpose::Cohort, id), policy.control_share) => {
+            plain(policy, *validity, issuance.at, now, hash, drawn)
+        }
         Ok(drawn) => drawn,
         Err(error) => return reject("notAfter", error.to_string()),
     };

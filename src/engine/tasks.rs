@@ -33,6 +33,8 @@ const PURGE_ROWS: u32 = 2_000;
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// Old observations and tables.
 const RETIRE_EVERY: Duration = Duration::from_hours(1);
+/// Windows are given weeks ahead: an hour is soon enough to see that they have drifted.
+const DRIFT_EVERY: Duration = Duration::from_hours(1);
 /// Expired certificates are answered for this long after they expired.
 const EXPIRED_ANSWERED_SECONDS: i64 = DAY;
 /// A batch of observations left open for this long was left by a process that died.
@@ -55,6 +57,7 @@ impl Engine {
             self.every("publish", PUBLISH_EVERY, || self.publish_if_due()),
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
+            self.every("drift", DRIFT_EVERY, || self.watch_drift()),
         );
     }
 
@@ -99,6 +102,7 @@ impl Engine {
     pub fn sweep(&self) {
         self.look_through(self.now() - EXPIRED_ANSWERED_SECONDS);
         metrics::gauge!("offpeak_certificates_indexed").set(real_len(self.certificates_indexed()));
+        self.show_shadows();
     }
 
     /// Removes one step's worth of expired certificates from the store.
@@ -128,6 +132,7 @@ impl Engine {
         let now = self.now();
         let kept_from = now - self.config().retention_seconds;
         self.world().trim(kept_from);
+        self.world().trim_shadows(kept_from);
         self.store().sweep_tables(now).await?;
         self.store().sweep_polls(now - RECORDS_KEPT_SECONDS).await?;
         self.store()

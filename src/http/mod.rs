@@ -18,6 +18,7 @@ mod certificates;
 mod conditional;
 mod directory;
 mod documents;
+mod experiments;
 mod forecast;
 mod health;
 mod incident_members;
@@ -28,6 +29,7 @@ mod page;
 mod problem;
 mod publications;
 mod query;
+mod rebalances;
 mod renewal_info;
 mod replaced;
 mod serve;
@@ -94,6 +96,11 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     GET     "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::show;
     PATCH   "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::amend;
     POST    "/v1/incidents/{id}/certificates"     Some(Scope::Admin),  incidents::load;
+    GET     "/v1/cohorts"                         Some(Scope::Admin),  experiments::cohorts;
+    GET     "/v1/shadow"                          Some(Scope::Admin),  experiments::shadow;
+    POST    "/v1/rebalance"                       Some(Scope::Admin),  rebalances::make;
+    GET     "/v1/rebalances"                      Some(Scope::Admin),  rebalances::list;
+    GET     "/v1/rebalances/{number}"             Some(Scope::Admin),  rebalances::show;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
 };
 

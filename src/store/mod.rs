@@ -21,12 +21,14 @@ mod migrate;
 mod outcome;
 mod postgres;
 mod query;
+mod rebalances;
 mod row;
 mod sqlite;
 
 pub use connect::{connect, pending};
 pub use error::StoreError;
 pub use migrate::Migrations;
+pub use rebalances::StoredRebalance;
 
 /// What a store does when the index has no entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -316,6 +318,24 @@ pub trait Store: Debug + Send + Sync {
     /// certificates.
     async fn move_windows(&self, tables: &[StoredTable], moves: &[Move])
     -> Result<u64, StoreError>;
+
+    /// Begins a rebalance of a CA, unless one was begun at `unless_since` or later; its number, or
+    /// `None`.
+    async fn begin_rebalance(
+        &self,
+        ca: &CaName,
+        made_at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError>;
+
+    /// Stores the report of a rebalance, as JSON.
+    async fn finish_rebalance(&self, number: i64, body: &str) -> Result<(), StoreError>;
+
+    /// Up to `limit` rebalances, the newest first.
+    async fn rebalances(&self, limit: u32) -> Result<Vec<StoredRebalance>, StoreError>;
+
+    /// The rebalance of this number.
+    async fn rebalance(&self, number: i64) -> Result<Option<StoredRebalance>, StoreError>;
 
     /// Stores the records of polls of certificates, by fingerprint; of several with one fingerprint
     /// the last. One that nobody registered harms nobody; `sweep_polls` drops it.

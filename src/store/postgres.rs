@@ -13,7 +13,8 @@ use sqlx::{
 use super::query::Queries;
 use super::{
     BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Migrations,
-    Move, Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
+    Succession, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -32,6 +33,7 @@ mod moves;
 mod observations;
 mod polls;
 mod publications;
+mod rebalances;
 mod successors;
 mod tables;
 
@@ -346,6 +348,27 @@ impl Store for PostgresStore {
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         self.tell_changes(since, tell).await
+    }
+
+    async fn begin_rebalance(
+        &self,
+        ca: &CaName,
+        made_at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError> {
+        self.insert_rebalance(ca, made_at, unless_since).await
+    }
+
+    async fn finish_rebalance(&self, number: i64, body: &str) -> Result<(), StoreError> {
+        self.update_rebalance(number, body).await
+    }
+
+    async fn rebalances(&self, limit: u32) -> Result<Vec<StoredRebalance>, StoreError> {
+        self.read_rebalances(limit).await
+    }
+
+    async fn rebalance(&self, number: i64) -> Result<Option<StoredRebalance>, StoreError> {
+        self.read_rebalance(number).await
     }
 
     async fn publish(

@@ -262,7 +262,7 @@ where
     }
 }
 
-fn parsed<T>(column: &'static str, text: &str) -> sqlx::Result<T>
+pub(super) fn parsed<T>(column: &'static str, text: &str) -> sqlx::Result<T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {

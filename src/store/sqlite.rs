@@ -1,19 +1,18 @@
 //! The store in one SQLite file, or in memory: one writer and several readers in this process,
 //! and other processes beside it.
 
-use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool, Transaction};
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
 use super::query::Queries;
 use super::{
     BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Move,
-    Publication, Registered, Registration, Sharing, Store, StoreError, Succession, migrate,
+    Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance, Succession,
+    migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -28,12 +27,18 @@ mod certificates;
 mod feed;
 mod incidents;
 mod learned;
+mod location;
 mod moves;
 mod observations;
 mod polls;
 mod publications;
+mod rebalances;
 mod successors;
 mod tables;
+
+pub(super) use location::{Location, existing};
+
+use location::options;
 
 /// How long to wait for another writer, in this process or in another, before the store is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,17 +54,6 @@ const WRITER_CACHE: &str = "-65536";
 /// 16,384 pages of 4 KiB: a bulk import that checkpoints every 64 MiB instead of every 4 writes
 /// each hot page once where it would write it many times.
 const CHECKPOINT_PAGES: &str = "16384";
-/// Rows that wait between the database's thread and ours: enough that neither waits for the other.
-const ROWS_UNDER_WAY: usize = 1_024;
-
-/// Where the database is.
-#[derive(Debug)]
-pub(super) enum Location {
-    /// In a file.
-    File(PathBuf),
-    /// In memory, gone with the handle.
-    Memory,
-}
 
 /// The store in SQLite.
 #[derive(Debug)]
@@ -68,38 +62,6 @@ pub(super) struct SqliteStore {
     /// In memory the same one connection as `writer`.
     readers: SqlitePool,
     writer: SqlitePool,
-}
-
-/// A connection to the file, if there is one.
-pub(super) async fn existing(location: &Location) -> Result<Option<SqliteConnection>, StoreError> {
-    let Location::File(path) = location else {
-        return Ok(None);
-    };
-    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
-        return Ok(None);
-    }
-    options(location)?
-        .create_if_missing(false)
-        .connect()
-        .await
-        .map(Some)
-        .map_err(|error| StoreError::from_driver("connect", error))
-}
-
-fn options(location: &Location) -> Result<SqliteConnectOptions, StoreError> {
-    let options = match location {
-        Location::File(path) => SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal),
-        Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")
-            .map_err(|error| StoreError::from_driver("connect", error))?,
-    };
-    Ok(options
-        .busy_timeout(PATIENCE)
-        .foreign_keys(true)
-        .row_buffer_size(ROWS_UNDER_WAY)
-        .synchronous(SqliteSynchronous::Full))
 }
 
 impl SqliteStore {
@@ -376,6 +338,27 @@ impl Store for SqliteStore {
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         self.tell_changes(since, tell).await
+    }
+
+    async fn begin_rebalance(
+        &self,
+        ca: &CaName,
+        made_at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError> {
+        self.insert_rebalance(ca, made_at, unless_since).await
+    }
+
+    async fn finish_rebalance(&self, number: i64, body: &str) -> Result<(), StoreError> {
+        self.update_rebalance(number, body).await
+    }
+
+    async fn rebalances(&self, limit: u32) -> Result<Vec<StoredRebalance>, StoreError> {
+        self.read_rebalances(limit).await
+    }
+
+    async fn rebalance(&self, number: i64) -> Result<Option<StoredRebalance>, StoreError> {
+        self.read_rebalance(number).await
     }
 
     async fn publish(

@@ -19,6 +19,7 @@ mod decoding_observations;
 mod deploy;
 mod der;
 mod engine;
+mod experiments;
 mod forecast;
 mod http;
 mod incident_plan;

@@ -102,7 +102,7 @@ pub struct Incident {
     pub updated_at: Timestamp,
     /// How many certificates it concerns.
     pub affected: u64,
-    /// How many windows it has moved.
+    /// How many windows it has moved; one that it moved twice counts once.
     pub moved: u64,
     /// What was done, in order.
     pub steps: Vec<Step>,

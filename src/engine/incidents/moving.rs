@@ -29,6 +29,7 @@ impl Engine {
         survey: Survey,
     ) -> Result<u64, IncidentError> {
         let id = subject.incident.id;
+        let already = survey.already;
         let plan = Arc::new(survey.plan);
         let tables = Arc::new(plan.tables());
         let mut walk = Walk::new(&subject.incident, subject.now);
@@ -44,18 +45,21 @@ impl Engine {
             // Told by the feed like everybody, so that what else happened to them is in.
             self.catch_up().await?;
             if done - noted >= NOTED_EVERY {
-                self.note_moved(id, done - noted).await?;
+                self.note_moved(id, already + done).await?;
                 noted = done;
             }
         }
-        if done > noted {
-            self.note_moved(id, done - noted).await?;
+        if done > 0 {
+            // Others may have moved some of them: what counts is how many there are.
+            let moved = self.moved_by(id).await?;
+            self.note_moved(id, moved).await?;
         }
         Ok(done)
     }
 
-    async fn note_moved(&self, id: i64, more: u64) -> Result<Incident, IncidentError> {
-        self.revise(id, |incident| incident.moved += more).await
+    async fn note_moved(&self, id: i64, at_least: u64) -> Result<Incident, IncidentError> {
+        let note = move |incident: &mut Incident| incident.moved = incident.moved.max(at_least);
+        self.revise(id, note).await
     }
 }
 

@@ -21,8 +21,17 @@ pub struct Standing {
     pub replaced: u64,
 }
 
-/// Of the certificates that an incident moved: asked for since, replaced.
-type Counts = HashMap<u32, (u64, u64)>;
+/// The certificates that an incident moved last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    moved: u64,
+    /// Of these: asked for since.
+    polled: u64,
+    /// Of these: replaced.
+    replaced: u64,
+}
+
+type Counts = HashMap<u32, Count>;
 
 impl Engine {
     /// All incidents, the newest first.
@@ -56,6 +65,14 @@ impl Engine {
             .ok_or(IncidentError::Unknown(id))
     }
 
+    /// How many certificates have the window that an incident gave them, whichever process moved
+    /// them.
+    pub(super) async fn moved_by(&self, id: i64) -> Result<u64, IncidentError> {
+        let world = self.world();
+        let counts = aside(move || counts(&world)).await?;
+        Ok(counts.get(&mark(id)).map_or(0, |count| count.moved))
+    }
+
     async fn standings(&self, incidents: Vec<Incident>) -> Result<Vec<Standing>, IncidentError> {
         // Ten million entries are some tenths of a second: not without need, nor on a thread that
         // answers.
@@ -69,11 +86,11 @@ impl Engine {
             .into_iter()
             .map(|incident| {
                 let found = counts.get(&mark(incident.id)).copied();
-                let (polled_since, replaced) = found.unwrap_or_default();
+                let found = found.unwrap_or_default();
                 Standing {
                     incident,
-                    polled_since,
-                    replaced,
+                    polled_since: found.polled,
+                    replaced: found.replaced,
                 }
             })
             .collect())
@@ -84,9 +101,10 @@ fn counts(world: &Arc<World>) -> Counts {
     let mut counts = Counts::new();
     world.index.each(|entry| {
         if entry.moved_by != 0 {
-            let (polled, replaced) = counts.entry(entry.moved_by).or_default();
-            *polled += u64::from(entry.is_told());
-            *replaced += u64::from(entry.replaced);
+            let count = counts.entry(entry.moved_by).or_default();
+            count.moved += 1;
+            count.polled += u64::from(entry.is_told());
+            count.replaced += u64::from(entry.replaced);
         }
     });
     counts

@@ -1,0 +1,146 @@
+//! One CA's sums, and how they take in what happens to a certificate.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+
+use super::forecast;
+use super::index::{Entry, Kept};
+use super::shadow::ShadowOf;
+use super::world::Told;
+use crate::domain::books::Books;
+use crate::domain::ca::CaPolicy;
+use crate::domain::capacity::closed_within;
+use crate::domain::following::Measured;
+use crate::domain::ledger::Ledger;
+use crate::domain::profile::Profile;
+use crate::domain::series::Series;
+use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+
+/// Closed spans are looked up this far ahead: `Retry-After` is a day at most, and they are looked
+/// up anew every minute.
+const CLOSED_AHEAD_SECONDS: i64 = DAY + HOUR;
+
+/// One CA's state. Each process sums its own from the store's rows.
+#[derive(Debug)]
+pub(super) struct Ca {
+    pub(super) books: Mutex<Books>,
+    pub(super) series: RwLock<Series>,
+    pub(super) profile: ArcSwap<Profile>,
+    /// When the CA is closed next: merged, in order.
+    pub(super) closed: ArcSwap<Vec<Span>>,
+    /// How often windows are kept.
+    pub(super) measured: Mutex<Measured>,
+    /// The forecast that was told last.
+    pub(super) outlook: tokio::sync::Mutex<Option<forecast::Kept>>,
+    pub(super) shadow: ShadowOf,
+}
+
+impl Ca {
+    pub(super) fn new(policy: &CaPolicy, now: Timestamp, retention_seconds: i64) -> Self {
+        let mut series = Series::default();
+        series.trim(now - retention_seconds);
+        let profile = Profile::learn(&series, now, policy.slot_seconds, &[]);
+        Self {
+            books: Mutex::default(),
+            series: RwLock::new(series),
+            profile: ArcSwap::from_pointee(profile),
+            closed: ArcSwap::from_pointee(closed_from(policy, now)),
+            measured: Mutex::default(),
+            outlook: tokio::sync::Mutex::default(),
+            shadow: ShadowOf::default(),
+        }
+    }
+
+    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns when the CA is closed.
+    pub(super) fn close(&self, policy: &CaPolicy, now: Timestamp) {
+        self.closed.store(Arc::new(closed_from(policy, now)));
+    }
+
+    /// Learns the profile anew, from all but the hours in `excluded`.
+    pub(super) fn learn(&self, policy: &CaPolicy, now: Timestamp, excluded: &[Span]) {
+        // Of a copy, some milliseconds' work: learning takes a hundred times as long, and who
+        // registers waits for the series with a part of the index locked.
+        let series = self.series.read();
+        let series = series.unwrap_or_else(PoisonError::into_inner).clone();
+        let profile = Profile::learn(&series, now, policy.slot_seconds, excluded);
+        self.profile.store(Arc::new(profile));
+    }
+
+    pub(super) fn teach(&self, teach: impl FnOnce(&mut Series)) {
+        teach(&mut self.series.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes in a certificate that was not there.
+    pub(super) fn begin(&self, new: &Entry, told: Told) {
+        let mut books = self.books();
+        if told == Told::Drawn {
+            books.ledger.unbook(&new.booking());
+        }
+        enter(&mut books.ledger, new);
+        drop(books);
+        self.teach(|series| {
+            series.add_registration(new.issued_at, new.hour_known, new.steered);
+        });
+    }
+
+    /// Takes in what is told of a certificate that is there.
+    pub(super) fn change(&self, old: &Entry, new: &mut Entry, told: Told) -> Kept {
+        let registration = |entry: &Entry| (entry.registered_at, entry.window);
+        let same = registration(old) == registration(new);
+        let mut books = self.books();
+        if told == Told::Drawn {
+            books.ledger.unbook(&new.booking());
+        }
+        if told == Told::Read || (told == Told::Drawn && same) {
+            // The feed was faster, and may have told of a successor since.
+            return Kept::Old;
+        }
+        if old.registered_at == new.registered_at {
+            // What polls have shown of its client stays true, wherever its window moves.
+            new.expected = old.expected;
+        }
+        if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
+            erase(&mut books.ledger, old);
+            enter(&mut books.ledger, new);
+        }
+        drop(books);
+        let lesson = |entry: &Entry| (entry.issued_at, entry.hour_known, entry.steered);
+        if lesson(old) != lesson(new) {
+            self.teach(|series| {
+                series.remove_registration(old.issued_at, old.hour_known, old.steered);
+                series.add_registration(new.issued_at, new.hour_known, new.steered);
+            });
+        }
+        Kept::New
+    }
+}
+
+/// Puts into the ledger what an entry brings.
+fn enter(ledger: &mut Ledger, entry: &Entry) {
+    ledger.book(&entry.booking());
+    if entry.replaced {
+        ledger.retire(&entry.booking());
+    }
+}
+
+/// Takes out of the ledger what [`enter`] put in.
+pub(super) fn erase(ledger: &mut Ledger, entry: &Entry) {
+    if entry.replaced {
+        ledger.reinstate(&entry.booking());
+    }
+    ledger.unbook(&entry.booking());
+}
+
+/// When a CA is closed from now on.
+fn closed_from(policy: &CaPolicy, now: Timestamp) -> Vec<Span> {
+    let ahead = Span {
+        from: now,
+        to: now + CLOSED_AHEAD_SECONDS,
+    };
+    closed_within(&policy.capacity, ahead)
+}

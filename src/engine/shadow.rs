@@ -1,0 +1,124 @@
+//! The shadows of CAs that have one: they see every registration of this process and nothing of
+//! theirs is stored or served.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Engine;
+use super::ca::Ca;
+use super::registration::booking;
+use super::world::World;
+use crate::domain::ca::CaName;
+use crate::domain::certificate::Certificate;
+use crate::domain::hash::Purpose;
+use crate::domain::ledger::Ledger;
+use crate::domain::number::real;
+use crate::domain::shadow::{Shadow, ShadowReport};
+use crate::domain::time::Timestamp;
+
+/// One CA's shadow, if it has one.
+#[derive(Debug, Default)]
+pub(super) struct ShadowOf(Mutex<Option<Shadow>>);
+
+/// Whether a CA has a shadow.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shadowed {
+    /// It has none.
+    No,
+    /// It has, and this is the difference.
+    Yes(Box<ShadowReport>),
+}
+
+impl ShadowOf {
+    fn lock(&self) -> MutexGuard<'_, Option<Shadow>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    /// Begins the shadows that are configured, each with what is promised now; one whose policy is
+    /// the same goes on.
+    pub(super) fn begin_shadows(&self, now: Timestamp) {
+        for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
+            let mut shadow = ca.shadow.lock();
+            let known = shadow.as_ref().map(Shadow::policy);
+            if known != policy.shadow.as_deref() {
+                let begin = |policy: &_| Shadow::new(Clone::clone(policy), promised(ca), now);
+                *shadow = policy.shadow.as_deref().map(begin);
+            }
+        }
+    }
+
+    /// Shows a certificate to its CA's shadow, once it is stored.
+    pub(super) fn show_shadow(&self, certificate: &Certificate, at: usize) {
+        let in_force = self.in_force();
+        let Some(policy) = in_force.policies[at].shadow.as_deref() else {
+            return;
+        };
+        let ca = &self.cas[at];
+        let booking = booking(certificate);
+        let hash = self.hash(Purpose::Window1, &certificate.id);
+        let profile = ca.profile.load();
+        if let Some(shadow) = ca.shadow.lock().as_mut() {
+            shadow.compare(policy, &profile, certificate, &booking, hash);
+        }
+    }
+
+    /// Forgets what lies before `before` in every shadow.
+    pub(super) fn trim_shadows(&self, before: Timestamp) {
+        for ca in &self.cas {
+            if let Some(shadow) = ca.shadow.lock().as_mut() {
+                shadow.trim(before);
+            }
+        }
+    }
+}
+
+fn promised(ca: &Ca) -> Ledger {
+    ca.books().ledger.clone()
+}
+
+impl Engine {
+    /// What a CA's shadow would have done since this process began; `None`: no such CA.
+    #[must_use]
+    pub fn shadow(&self, ca: &CaName) -> Option<Shadowed> {
+        let world = self.world();
+        let ca = world.ca(ca)?;
+        let profile = ca.profile.load();
+        let report = ca
+            .shadow
+            .lock()
+            .as_ref()
+            .map(|shadow| shadow.report(&profile, self.now()));
+        Some(report.map_or(Shadowed::No, |report| Shadowed::Yes(Box::new(report))))
+    }
+
+    /// Shows every shadow's difference in the metrics.
+    pub(super) fn show_shadows(&self) {
+        for policy in &self.config().cas {
+            let Some(Shadowed::Yes(report)) = self.shadow(&policy.name) else {
+                continue;
+            };
+            let ca = policy.name.to_string();
+            let show = |name: &'static str, value: f64| {
+                metrics::gauge!(name, "ca" => ca.clone()).set(value);
+            };
+            let counted = |n: u64| real(i64::try_from(n).unwrap_or(i64::MAX));
+            show("offpeak_shadow_compared", counted(report.compared));
+            show("offpeak_shadow_differing", counted(report.differing));
+            show("offpeak_shadow_refused", counted(report.refused));
+            show(
+                "offpeak_shadow_mean_shift_seconds",
+                report.mean_shift_seconds,
+            );
+            for (by, report) in [("served", &report.served), ("shadow", &report.shadow)] {
+                let labels = [("ca", ca.clone()), ("policy", by.to_owned())];
+                metrics::gauge!("offpeak_shadow_forecast_peak_per_hour", &labels)
+                    .set(report.forecast.peak);
+                metrics::gauge!("offpeak_shadow_forecast_mean_per_hour", &labels)
+                    .set(report.forecast.mean);
+                metrics::gauge!("offpeak_shadow_mean_earliness_seconds", &labels)
+                    .set(report.windows.mean_earliness_seconds);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What rebalances did.
+
+use super::PostgresStore;
+use crate::domain::ca::CaName;
+use crate::domain::time::Timestamp;
+use crate::store::{StoreError, StoredRebalance};
+
+impl PostgresStore {
+    pub(super) async fn insert_rebalance(
+        &self,
+        ca: &CaName,
+        made_at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut transaction = self.begin().await?;
+        // One at a time takes a number; readers are not held up.
+        let lock = sqlx::query("LOCK TABLE rebalances IN SHARE ROW EXCLUSIVE MODE");
+        self.queries
+            .named("rebalance_lock", lock.execute(&mut *transaction))
+            .await?;
+        let insert = sqlx::query_scalar::<_, i64>(
+            "INSERT INTO rebalances (number, ca, made_at)
+             SELECT (SELECT coalesce(max(number), 0) + 1 FROM rebalances), $1::text, $2::bigint
+             WHERE $3::bigint IS NULL
+                OR NOT EXISTS (
+                    SELECT 1 FROM rebalances WHERE ca = $1::text AND made_at >= $3::bigint)
+             RETURNING number",
+        )
+        .bind(ca.as_str())
+        .bind(made_at.unix())
+        .bind(unless_since.map(Timestamp::unix));
+        let number = self
+            .queries
+            .named("rebalance_insert", insert.fetch_optional(&mut *transaction))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(number)
+    }
+
+    pub(super) async fn update_rebalance(&self, number: i64, body: &str) -> Result<(), StoreError> {
+        let update = sqlx::query("UPDATE rebalances SET body = $2 WHERE number = $1")
+            .bind(number)
+            .bind(body);
+        self.queries
+            .named("rebalance_update", update.execute(&self.pool))
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn read_rebalances(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<StoredRebalance>, StoreError> {
+        let select = sqlx::query_as::<_, StoredRebalance>(
+            "SELECT number, ca, made_at, body FROM rebalances ORDER BY number DESC LIMIT $1",
+        )
+        .bind(i64::from(limit));
+        self.queries
+            .named("rebalances_select", select.fetch_all(&self.pool))
+            .await
+    }
+
+    pub(super) async fn read_rebalance(
+        &self,
+        number: i64,
+    ) -> Result<Option<StoredRebalance>, StoreError> {
+        let select = sqlx::query_as::<_, StoredRebalance>(
+            "SELECT number, ca, made_at, body FROM rebalances WHERE number = $1",
+        )
+        .bind(number);
+        self.queries
+            .named("rebalance_select", select.fetch_optional(&self.pool))
+            .await
+    }
+}

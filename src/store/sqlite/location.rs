@@ -1,0 +1,56 @@
+//! Where an SQLite database is, and how it is opened.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection};
+
+use super::PATIENCE;
+use crate::store::StoreError;
+
+/// Rows that wait between the database's thread and ours: enough that neither waits for the other.
+const ROWS_UNDER_WAY: usize = 1_024;
+
+/// Where the database is.
+#[derive(Debug)]
+pub(in crate::store) enum Location {
+    /// In a file.
+    File(PathBuf),
+    /// In memory, gone with the handle.
+    Memory,
+}
+
+/// A connection to the file, if there is one.
+pub(in crate::store) async fn existing(
+    location: &Location,
+) -> Result<Option<SqliteConnection>, StoreError> {
+    let Location::File(path) = location else {
+        return Ok(None);
+    };
+    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
+        return Ok(None);
+    }
+    options(location)?
+        .create_if_missing(false)
+        .connect()
+        .await
+        .map(Some)
+        .map_err(|error| StoreError::from_driver("connect", error))
+}
+
+pub(super) fn options(location: &Location) -> Result<SqliteConnectOptions, StoreError> {
+    let options = match location {
+        Location::File(path) => SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal),
+        Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")
+            .map_err(|error| StoreError::from_driver("connect", error))?,
+    };
+    Ok(options
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        .row_buffer_size(ROWS_UNDER_WAY)
+        .synchronous(SqliteSynchronous::Full))
+}
