@@ -212,6 +212,24 @@ async fn certificates_that_are_not_registered_are_kept_until_they_are() {
 }
 
 #[tokio::test]
+async fn what_polls_have_shown_of_a_client_stays_true_when_its_window_moves() {
+    let server = TestServer::start().await;
+    register(&server, 0..500).await;
+    for n in 0..500 {
+        server.engine.renewal_info(&certid(n)).await.unwrap();
+    }
+    server.engine.sweep();
+    let incident = revocation(&server, 0..500).await;
+    assert_eq!(open(&server, &incident).await["moved"], 500);
+    let outlook = server.engine.outlook(&"example".parse().unwrap()).await;
+    let outlook = outlook.unwrap();
+    let until_deadline = outlook.within(26).iter();
+    let steered: f64 = until_deadline.map(|slot| slot.load.steered).sum();
+    // Of those of which nothing is known three in ten are taken to follow.
+    assert!((450.0..=500.0).contains(&steered), "{steered}");
+}
+
+#[tokio::test]
 async fn errors_name_the_field_and_the_reason() {
     let server = TestServer::start().await;
     for (members, want) in [
