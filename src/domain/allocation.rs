@@ -33,7 +33,7 @@ const LATE_QUOTA: f64 = 0.01;
 const LEAST_QUOTA: f64 = 32.0;
 
 /// A band widens while its level stands above the last cycle's mean load by more than this.
-const WIDEN_ABOVE: f64 = 1.01;
+const WIDEN_ABOVE: f64 = 1.005;
 
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]

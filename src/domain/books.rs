@@ -8,12 +8,13 @@ use super::band::{Arrival, BandError, Place, SlotRange, place};
 use super::ca::CaPolicy;
 use super::capacity::closed_within;
 use super::certificate::{Basis, Validity};
-use super::ledger::{Ledger, life_class};
+use super::hash::middle_unit;
+use super::ledger::{Ledger, TickShares, life_class};
 use super::profile::Profile;
 use super::rhythm::Rhythm;
 use super::table::{Reason, StoredTable, Table};
 use super::time::{DAY, Span, Timestamp};
-use super::window::{in_span, open_part};
+use super::window::{for_tick, in_span, open_part};
 
 /// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
 /// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.
@@ -54,6 +55,7 @@ struct Active {
 struct Follows {
     fresh: f64,
     late: f64,
+    ticking: TickShares,
 }
 
 impl Follows {
@@ -88,6 +90,8 @@ pub struct Dealt<'a> {
     pub from: DealtFrom<'a>,
     /// f: the chance that the window is followed; `None` after the band.
     pub follows: Option<f64>,
+    /// Whose rhythm is not known may be among these.
+    pub ticking: TickShares,
 }
 
 /// What windows are drawn from.
@@ -169,7 +173,15 @@ impl Books {
         issued_at: Timestamp,
         hash: u128,
     ) -> Result<Drawn, BandError> {
-        let Dealt { from, follows } = self.deal(draw, validity, issued_at)?;
+        let Dealt {
+            from,
+            follows,
+            ticking,
+        } = self.deal(draw, validity, issued_at)?;
+        let rhythm = match draw.rhythm {
+            Rhythm::Unknown => ticking.draw(draw.now, middle_unit(hash)),
+            known => known,
+        };
         Ok(match from {
             DealtFrom::Table {
                 table,
@@ -177,10 +189,15 @@ impl Books {
                 durable,
             } => {
                 let reason = Some(table.reason);
-                match table.starts_for(draw.rhythm, hash) {
-                    Some((starts, window_seconds)) => Drawn {
-                        window: in_span(hash, starts, window_seconds, validity.not_after),
-                        basis: Basis::Span(starts),
+                match table.tick_for(rhythm, hash) {
+                    Some(tick) => Drawn {
+                        window: for_tick(
+                            hash,
+                            tick,
+                            table.window_seconds_for_tick(),
+                            validity.not_after,
+                        ),
+                        basis: Basis::Tick(tick),
                         table: None,
                         reason,
                         follows,
@@ -223,7 +240,13 @@ impl Books {
     ) -> Result<Dealt<'_>, BandError> {
         self.heed(draw.policy);
         let place = place(draw.policy, validity, issued_at, draw.now)?;
+        let Follows { ticking, .. } = self.follows(draw);
         let follows = self.follows(draw).of(place.arrival());
+        let ticking = match place.arrival() {
+            Arrival::Fresh => ticking,
+            // They do not come now because they wake now.
+            Arrival::Late | Arrival::Past => TickShares::default(),
+        };
         let from = match place {
             Place::Slots(arrival, range) => {
                 let key = Key {
@@ -255,7 +278,11 @@ impl Books {
                 }
             }
         };
-        Ok(Dealt { from, follows })
+        Ok(Dealt {
+            from,
+            follows,
+            ticking,
+        })
     }
 
     /// f, measured anew as often as tables are made.
@@ -269,6 +296,7 @@ impl Books {
         let follows = Follows {
             fresh: self.ledger.first_follows(draw.now, prior),
             late: self.ledger.measured_follow(draw.now, prior),
+            ticking: self.ledger.tick_shares(draw.now),
         };
         self.follows = Some((draw.now, follows));
         follows

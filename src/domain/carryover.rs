@@ -73,15 +73,26 @@ impl Default for Returning {
 }
 
 impl CarryOver {
-    /// What the failures that `series` tells of up to `now` will bring. Hours of incidents count:
-    /// what failed in them comes back as well.
+    /// What the failures that `series` tells of up to `now` will bring. Those in `excluded`, the
+    /// hours of incidents, are left to these: an outage makes the same clients fail again and
+    /// again, and its plan has them in the hour after it.
     #[must_use]
-    pub fn learn(series: &Series, now: Timestamp) -> Self {
+    pub fn learn(series: &Series, now: Timestamp, excluded: &[Span]) -> Self {
         let Some(hours) = Hours::read(series, now) else {
             return Self::default();
         };
         let returning = hours.returning();
-        let excess = hours.beyond(|hour| hours.usual_before(hour));
+        let mut excess = hours.beyond(|hour| hours.usual_before(hour));
+        let first = now.slot(HOUR) - signed(excess.len());
+        for (excess, number) in excess.iter_mut().zip(first..) {
+            let hour = Span {
+                from: Timestamp::from_unix(number * HOUR),
+                to: Timestamp::from_unix((number + 1) * HOUR),
+            };
+            if excluded.iter().any(|span| span.overlap_seconds(hour) > 0) {
+                *excess = 0.0;
+            }
+        }
         let from = excess.len() - DAY_HOURS;
         let again = (0..DAY_HOURS)
             .map(|hour| {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::certid::CertId;
+use super::rhythm::{Response, Rhythm, Tick};
 use super::time::{Span, Timestamp};
 
 /// The dates of a certificate, both inclusive (RFC 5280 section 4.1.2.5).
@@ -40,11 +41,26 @@ pub struct Submission {
 pub enum Basis {
     /// Uniform over the starts in this span, whatever the load: the control group's plain window.
     Plain(Span),
-    /// Uniform over the starts in this span, no slots (short lives, ends of bands, and the hour
-    /// before a tick at which its client wakes).
+    /// Uniform over the starts in this span, no slots (short lives, and ends of bands).
     Span(Span),
     /// The table stored under this number.
     Table(i64),
+    /// Uniform over the starts that make a client of cron's kind renew at this tick of its.
+    Tick(Timestamp),
+}
+
+impl Basis {
+    /// How a client is expected to renew that was given such a window, as long as its polls tell
+    /// nothing else: at the tick that was meant, whatever lies between two of them.
+    #[must_use]
+    pub fn response(self) -> Response {
+        match self {
+            Self::Tick(tick) => Response::of(Rhythm::Hourly {
+                tick: Tick::of(tick),
+            }),
+            Self::Plain(_) | Self::Span(_) | Self::Table(_) => Response::default(),
+        }
+    }
 }
 
 /// Why a certificate has this window: the event that drew it last.

@@ -78,6 +78,13 @@ pub fn lower_unit(hash: u128) -> f64 {
     unit(u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0))
 }
 
+/// 32 bits of the middle as a number from 0 up to, not including, 1: of all parts that a draw of an
+/// upper and a lower number looks at least.
+#[must_use]
+pub fn middle_unit(hash: u128) -> f64 {
+    unit(u64::try_from((hash << 32) >> 64 & u128::from(u32::MAX) << 32).unwrap_or(0))
+}
+
 /// The upper 53 bits, as many as an `f64` holds exactly.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
 fn unit(bits: u64) -> f64 {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::certificate::Basis;
 use super::number::{real, whole};
 use super::returns::Returns;
 use super::rhythm::Response;
@@ -11,8 +12,11 @@ use super::timeline::Timeline;
 
 mod crowd;
 mod returns;
+mod ticking;
 mod unsteered;
 
+pub use ticking::TickShares;
+use ticking::Ticking;
 pub use unsteered::View;
 
 /// What the ledger holds of one live certificate.
@@ -40,12 +44,13 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// What is expected as long as nothing but f at registration is known.
+    /// What is expected as long as nothing is known but f at registration and what the window was
+    /// drawn from.
     #[must_use]
-    pub fn first(follows: Option<f64>) -> Self {
+    pub fn first(follows: Option<f64>, basis: Basis) -> Self {
         Self {
             follows,
-            ..Self::default()
+            response: basis.response(),
         }
     }
 }
@@ -71,16 +76,22 @@ pub enum Windows<'a> {
     /// All here, and how their clients renew.
     One(Span, Response),
     /// The share that lies in each grain from an instant on, and comes then if it follows; the
-    /// shares sum to 1.
-    Grains(Timestamp, &'a [f64]),
+    /// shares sum to 1. How their clients wake is in it.
+    Grains(Timestamp, &'a [f64], Response),
 }
 
 impl Windows<'_> {
+    const fn response(self) -> Response {
+        match self {
+            Self::One(_, response) | Self::Grains(.., response) => response,
+        }
+    }
+
     /// Adds where the windows lie.
     fn enter(self, line: &mut Timeline, amount: f64) {
         match self {
             Self::One(window, _) => line.spread(window, amount),
-            Self::Grains(from, shares) => line.add_grains(from, shares, amount),
+            Self::Grains(from, shares, _) => line.add_grains(from, shares, amount),
         }
     }
 
@@ -118,6 +129,8 @@ pub struct Ledger {
     promised: Timeline,
     /// The same, with those that are retired.
     promised_ever: Timeline,
+    /// The part of that of clients that wake at ticks.
+    ticking: Ticking,
     /// Σ window.
     windows: Timeline,
     /// By life class.
@@ -252,6 +265,7 @@ impl Ledger {
         ] {
             line.trim(before);
         }
+        self.ticking.trim(before);
         for life in self.lives.values_mut() {
             for line in [
                 &mut life.issued,

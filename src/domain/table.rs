@@ -8,7 +8,7 @@ use super::band::Arrival;
 use super::ca::CaName;
 use super::hash::content_number;
 use super::number::{length, real, signed, whole};
-use super::rhythm::{Rhythm, starts_for_tick};
+use super::rhythm::{Rhythm, starts_for_tick, window_seconds_for_tick};
 use super::time::{Span, Timestamp};
 use super::{waterfill, window};
 
@@ -134,7 +134,7 @@ impl Table {
             .into_iter()
             .filter(|tick| {
                 let asked = Span {
-                    from: starts_for_tick(*tick, self.slot_seconds).0.from,
+                    from: starts_for_tick(*tick, self.window_seconds_for_tick()).from,
                     to: *tick + 1,
                 };
                 let closed = |span: &Span| span.overlap_seconds(asked) > 0;
@@ -172,16 +172,21 @@ impl Table {
             .collect()
     }
 
-    /// The starts from which a client of cron's kind, whose hash this is, draws its window, and
-    /// how long that is, in seconds; `None` where it draws like any other.
+    /// The length in seconds of a window for a tick.
     #[must_use]
-    pub fn starts_for(&self, rhythm: Rhythm, hash: u128) -> Option<(Span, i64)> {
+    pub fn window_seconds_for_tick(&self) -> i64 {
+        window_seconds_for_tick(self.slot_seconds)
+    }
+
+    /// The tick that a client of cron's kind, whose hash this is, draws; `None` where it draws like
+    /// any other.
+    #[must_use]
+    pub fn tick_for(&self, rhythm: Rhythm, hash: u128) -> Option<Timestamp> {
         let ticks = self.ticks(rhythm);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));
-        let (tick, _) = ticks.get(drawn(hash, weights))?;
-        Some(starts_for_tick(*tick, self.slot_seconds))
+        ticks.get(drawn(hash, weights)).map(|(tick, _)| *tick)
     }
 
     /// The span of one of its slots.

@@ -3,6 +3,7 @@
 use super::band::SHORTEST_WINDOW_SECONDS;
 use super::hash::{lower_unit, upper_unit};
 use super::number::{real, whole};
+use super::rhythm::starts_for_tick;
 use super::time::{Span, Timestamp};
 
 /// The seconds of a slot at which a window may start: those from which the shortest window fits
@@ -59,6 +60,13 @@ pub fn in_slot(hash: u128, slot: Span, closed: &[Span], not_after: Timestamp) ->
         .find(|from| *from > start);
     let to = (start + long).min(next_closed.unwrap_or(Timestamp::MAX));
     ended_by(start, to, not_after)
+}
+
+/// The window of a certificate that is to be renewed at a tick of its client's.
+#[must_use]
+pub fn for_tick(hash: u128, tick: Timestamp, window_seconds: i64, not_after: Timestamp) -> Span {
+    let starts = starts_for_tick(tick, window_seconds);
+    in_span(hash, starts, window_seconds, not_after)
 }
 
 /// The window of a certificate whose start is uniform over `starts`.

@@ -131,7 +131,7 @@ impl Group {
     pub(super) const fn of(basis: Basis) -> Self {
         match basis {
             Basis::Plain(_) => Self::Control,
-            Basis::Span(_) | Basis::Table(_) => Self::Steered,
+            Basis::Span(_) | Basis::Table(_) | Basis::Tick(_) => Self::Steered,
         }
     }
 }

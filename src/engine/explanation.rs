@@ -9,7 +9,7 @@ use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::hash::{Purpose, lower_unit, upper_unit};
 use crate::domain::table::{ALGORITHM, Table};
 use crate::domain::time::{DAY, Span, Timestamp};
-use crate::domain::window::in_span;
+use crate::domain::window::{for_tick, in_span};
 
 /// A window derived again.
 struct Derivation {
@@ -74,22 +74,36 @@ impl Engine {
         hash: u128,
     ) -> Result<Derivation, EngineError> {
         let not_after = certificate.validity.not_after;
-        let number = match certificate.basis {
-            Basis::Plain(starts) | Basis::Span(starts) => {
-                let rule = match certificate.basis {
-                    Basis::Plain(_) => "plain",
-                    Basis::Span(_) | Basis::Table(_) => "span",
-                };
-                // The length follows from the life; what was drawn is the start.
-                let window = in_span(hash, starts, certificate.window.seconds(), not_after);
-                return Ok(Derivation {
-                    drawn_from: json!({ "rule": rule, "starts": from_to(starts) }),
-                    model_version: Value::Null,
-                    window: Some(window),
-                });
-            }
-            Basis::Table(number) => number,
+        // The length follows from the life; what was drawn is the start.
+        let window_seconds = certificate.window.seconds();
+        let (drawn_from, window) = match certificate.basis {
+            Basis::Plain(starts) => (
+                json!({ "rule": "plain", "starts": from_to(starts) }),
+                in_span(hash, starts, window_seconds, not_after),
+            ),
+            Basis::Span(starts) => (
+                json!({ "rule": "span", "starts": from_to(starts) }),
+                in_span(hash, starts, window_seconds, not_after),
+            ),
+            Basis::Tick(tick) => (
+                json!({ "rule": "tick", "tick": tick }),
+                for_tick(hash, tick, window_seconds, not_after),
+            ),
+            Basis::Table(number) => return self.derive_from_table(certificate, number, hash).await,
         };
+        Ok(Derivation {
+            drawn_from,
+            model_version: Value::Null,
+            window: Some(window),
+        })
+    }
+
+    async fn derive_from_table(
+        &self,
+        certificate: &Certificate,
+        number: i64,
+        hash: u128,
+    ) -> Result<Derivation, EngineError> {
         let stored = self.table(number).await?;
         let model_version = stored["modelVersion"].clone();
         let table = match stored["algorithm"].as_u64() {
@@ -114,7 +128,7 @@ impl Engine {
                 "table": stored,
             }),
             model_version,
-            window: Some(table.window(hash, not_after)),
+            window: Some(table.window(hash, certificate.validity.not_after)),
         })
     }
 

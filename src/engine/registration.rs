@@ -190,7 +190,7 @@ pub(super) fn booking(certificate: &Certificate) -> Booking {
         window: certificate.window,
         issued_at: certificate.issued_at,
         life_seconds: certificate.validity.life_seconds(),
-        expected: Expected::first(certificate.follows),
+        expected: Expected::first(certificate.follows, certificate.basis),
     }
 }
 

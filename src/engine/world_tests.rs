@@ -111,7 +111,10 @@ struct Model {
 
 impl Model {
     fn draw(&self, certificate: &Certificate) -> Booking {
-        let booking = booking(certificate, Expected::first(certificate.follows));
+        let booking = booking(
+            certificate,
+            Expected::first(certificate.follows, certificate.basis),
+        );
         self.world.cas[0].books().ledger.book(&booking);
         booking
     }
@@ -182,7 +185,7 @@ impl Model {
             assert_eq!(expected.is_some(), row.validity.not_after >= self.swept);
             let booking = booking(
                 row,
-                expected.unwrap_or_else(|| Expected::first(row.follows)),
+                expected.unwrap_or_else(|| Expected::first(row.follows, row.basis)),
             );
             ledger.book(&booking);
             if row.successor.is_some() || expected.is_none() {
@@ -244,10 +247,10 @@ fn what_polls_have_shown_outlives_a_new_sum() {
 fn a_stale_row_does_not_undo_what_the_feed_told() {
     let world = world();
     let drawn = row(0, NOW);
-    world.cas[0]
-        .books()
-        .ledger
-        .book(&booking(&drawn, Expected::first(drawn.follows)));
+    world.cas[0].books().ledger.book(&booking(
+        &drawn,
+        Expected::first(drawn.follows, drawn.basis),
+    ));
     let replaced = Certificate {
         successor: Some(Successor::By(id(2))),
         ..drawn.clone()

@@ -16,6 +16,7 @@ mod rules;
 mod run;
 pub mod scenario;
 mod server;
+mod trouble;
 mod wake;
 
 use outcome::{Note, Outcome};
@@ -75,4 +76,9 @@ fn mean_per_slot(scenario: &Scenario) -> f64 {
     let slots_in_hour = real(HOUR) / real(scenario.policy.slot_seconds);
     let vain = population.vain_per_day() * real(HOUR) / real(DAY);
     (scenario.certificates_per_hour * renews + bursts / hours + vain) / slots_in_hour
+}
+
+/// The same in certificates an hour.
+fn mean_per_hour(scenario: &Scenario) -> f64 {
+    mean_per_slot(scenario) * real(HOUR) / real(scenario.policy.slot_seconds)
 }

@@ -39,6 +39,8 @@ pub(super) struct Population<'a> {
     pub(super) wakes: Vec<Wake>,
     /// What the clients that never succeed order in each grain, by client.
     vain: Vec<(usize, Vec<f64>)>,
+    /// What is ordered in vain besides in each grain: while the CA is away.
+    lost: Vec<f64>,
     /// Σ share of life by which renewals came early, and how many there were.
     early: f64,
     renewals: f64,
@@ -77,6 +79,7 @@ impl<'a> Population<'a> {
                 .map(|client| Wake::new(client.ticks.as_ref()))
                 .collect(),
             vain: Vec::new(),
+            lost: vec![0.0; grains],
             early: 0.0,
             renewals: 0.0,
         };
@@ -187,7 +190,7 @@ impl<'a> Population<'a> {
     pub(super) fn attempts(&self, grain: usize) -> f64 {
         let groups = self.groups.iter();
         let of_groups: f64 = groups.map(|group| group.in_grain(grain)).sum();
-        of_groups + self.vain(grain)
+        of_groups + self.vain(grain) + self.lost[grain]
     }
 
     /// What of a grain's attempts no window can steer.
@@ -243,6 +246,14 @@ impl<'a> Population<'a> {
             {
                 *slot += certificates * share;
             }
+        }
+    }
+
+    /// Lets so many order in vain in a grain, by its number since 1970.
+    pub(super) fn order_in_vain(&mut self, number: i64, certificates: f64) {
+        let grain = usize::try_from(number - self.first).ok();
+        if let Some(lost) = grain.and_then(|grain| self.lost.get_mut(grain)) {
+            *lost += certificates;
         }
     }
 

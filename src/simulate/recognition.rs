@@ -9,7 +9,7 @@ use super::scenario::{Client, ClientKind, Scenario, Ticks};
 use super::wake::Wake;
 use crate::domain::number::{length, real, signed, whole};
 use crate::domain::polling::{Ahead, retry_after_seconds};
-use crate::domain::rhythm::{Polls, Rhythm};
+use crate::domain::rhythm::{Polls, Response, Rhythm};
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;
 
@@ -67,6 +67,15 @@ impl Recognition {
     pub(super) fn rhythm(&self, grain: i64) -> Rhythm {
         let known = signed(self.rhythms.len());
         self.rhythms[length(grain.rem_euclid(known))]
+    }
+
+    /// How those renew, by what is known of most of them.
+    pub(super) fn response(&self, woken: Option<i64>) -> Response {
+        let at = woken.map_or_else(
+            || self.right.iter().position(|right| *right).unwrap_or(0),
+            |grain| length(grain.rem_euclid(signed(self.rhythms.len()))),
+        );
+        Response::of(self.rhythms.get(at).copied().unwrap_or_default())
     }
 
     /// When a server expects those to renew that were given windows of which `drawn` tells: rightly

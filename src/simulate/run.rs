@@ -9,6 +9,7 @@ use super::recognition::recognised;
 use super::rules;
 use super::scenario::{ClientKind, Failures, Rule, Scenario};
 use super::server::{Arriving, Server};
+use super::trouble::{self, Trouble};
 use super::wake::{Wake, renewals};
 use crate::domain::band::own_rule_seconds;
 use crate::domain::number::{length, real_len};
@@ -31,7 +32,7 @@ pub(super) struct Ran<'a> {
 /// A run under way.
 pub(super) struct Run<'a> {
     pub(super) scenario: &'a Scenario,
-    rule: Rule,
+    pub(super) rule: Rule,
     pub(super) population: Population<'a>,
     pub(super) server: Option<Server<'a>>,
     /// Whether the CA counts what fails.
@@ -46,7 +47,9 @@ pub(super) struct Run<'a> {
 struct Coming {
     group: usize,
     certificates: f64,
-    /// The grain, where it is a tick of theirs.
+    /// The grain in which they come back.
+    back: Option<i64>,
+    /// The same, where it is a tick of theirs.
     known: Option<i64>,
 }
 
@@ -71,14 +74,19 @@ pub(super) fn run<'a>(
         overload: None,
         notes: Vec::new(),
     };
+    let mut troubles: Vec<Trouble<'_>> = scenario.incidents.iter().map(Trouble::new).collect();
     let grains = run.population.grains;
     let mut attempts = Vec::with_capacity(grains);
     for grain in 0..grains {
         if grain % length(DAY / GRAIN_SECONDS) == 0 {
             progress(real_len(grain) / real_len(grains));
         }
+        for trouble in &mut troubles {
+            trouble.befall(&mut run, grain);
+        }
         attempts.push(run.step(grain));
     }
+    trouble::figures(&mut run, &attempts);
     let known = run.server.as_ref();
     Ran {
         recognised: known.and_then(|server| recognised(scenario, &server.known)),
@@ -115,7 +123,10 @@ impl Run<'_> {
     }
 
     /// The share of attempts that fail now.
-    fn failing(&mut self, grain: usize, _now: Timestamp) -> f64 {
+    fn failing(&mut self, grain: usize, now: Timestamp) -> f64 {
+        if trouble::fails(self.scenario, now).is_some() {
+            return 1.0;
+        }
         let Some(Failures { above, share, .. }) = self.scenario.failures else {
             return 0.0;
         };
@@ -146,10 +157,11 @@ impl Run<'_> {
                     (group.outside[grain], None),
                     (group.back[grain], Some(number)),
                 ]
-                .map(|(certificates, known)| Coming {
+                .map(|(certificates, back)| Coming {
                     group: n,
+                    back,
                     certificates: certificates * (1.0 - failing),
-                    known: known.filter(|_| matches!(self.population.wake(n), Wake::Fixed { .. })),
+                    known: back.filter(|_| matches!(self.population.wake(n), Wake::Fixed { .. })),
                 })
             })
             .filter(|coming| coming.certificates > 0.0)
@@ -210,7 +222,7 @@ impl Run<'_> {
                             wake: population.wake(coming.group),
                             certificates: coming.certificates,
                             // It names what it replaces, and that one was polled.
-                            known: coming.known.filter(|_| kind.replaces),
+                            known: coming.back.filter(|_| kind.replaces),
                             woken: coming.known,
                         }
                     })
@@ -243,13 +255,16 @@ impl Run<'_> {
 
     /// Those that fail come again: at their next tick, or after a while.
     fn fail(&mut self, grain: usize, failing: f64) {
-        let next = self.population.at(grain) + GRAIN_SECONDS;
+        let now = self.population.at(grain);
+        let next = now + GRAIN_SECONDS;
         let number = self.population.number(grain);
-        let retry_seconds = self.retry_seconds();
+        let retry_seconds = trouble::fails(self.scenario, now)
+            .or_else(|| Some(self.scenario.failures?.retry_seconds))
+            .unwrap_or(DAY);
         for group in 0..self.population.groups.len() {
             let wake = self.population.wake(group);
             let again = |known: Option<i64>| match wake {
-                Wake::Always => Density::at(next - GRAIN_SECONDS + retry_seconds),
+                Wake::Always => Density::at(now + retry_seconds),
                 Wake::Fixed { .. } => wake.after(&Density::at(next), known),
                 // The run of this period is over.
                 Wake::Random { every, .. } => {
@@ -272,11 +287,5 @@ impl Run<'_> {
             self.population.come_back(group, from_outside, &strangers);
             self.population.come_back(group, come_back, &back);
         }
-    }
-
-    fn retry_seconds(&self) -> i64 {
-        self.scenario
-            .failures
-            .map_or(DAY, |failures| failures.retry_seconds)
     }
 }

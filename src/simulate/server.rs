@@ -15,7 +15,7 @@ use crate::domain::ledger::{Cohort, Windows};
 use crate::domain::number::{real, whole};
 use crate::domain::observation::{Kind, Observation, Source};
 use crate::domain::profile::Profile;
-use crate::domain::rhythm::{Rhythm, starts_for_tick};
+use crate::domain::rhythm::{Response, Rhythm, starts_for_tick};
 use crate::domain::series::Series;
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;
@@ -25,6 +25,8 @@ use crate::domain::window::{in_slot, in_span, open_part};
 const STRATA: i64 = 12;
 /// What wakes at ticks is told from its polls after so long, nine times of ten.
 const RHYTHM_KNOWN_AFTER: i64 = 3 * DAY;
+/// Shares of clients below this are left to what all draw.
+const LEAST_SHARE: f64 = 0.001;
 /// The ledger is kept for as long as the service keeps it.
 const KEPT_SECONDS: i64 = 114 * DAY;
 
@@ -41,7 +43,8 @@ pub(super) struct Arriving<'a> {
     pub(super) certificates: f64,
     /// The grain in which they woke, of such as wake at ticks.
     pub(super) woken: Option<i64>,
-    /// The same, where the server knows it: they name what they replace.
+    /// The grain in which they come, where the server knows of their polls: they name what they
+    /// replace.
     pub(super) known: Option<i64>,
 }
 
@@ -51,9 +54,24 @@ struct News {
     issued_at: Timestamp,
     life_seconds: i64,
     certificates: f64,
-    before: (Rc<Density>, Option<f64>),
+    before: Known,
     density: Rc<Density>,
+    response: Response,
     follows: Follows,
+}
+
+/// What is known of a cohort: when it comes, how it wakes, and f.
+#[derive(Clone)]
+struct Known {
+    density: Rc<Density>,
+    response: Response,
+    follows: Option<f64>,
+}
+
+impl Known {
+    fn windows(&self) -> Windows<'_> {
+        Windows::Grains(self.density.from(), &self.density.shares, self.response)
+    }
 }
 
 /// f, by what becomes known.
@@ -71,6 +89,8 @@ pub(super) struct Windowed {
     pub(super) given: Rc<Given>,
     /// Where these lie.
     drawn: Rc<Density>,
+    /// When those renew that were given them, by what they were drawn for.
+    meant: Rc<Density>,
 }
 
 pub(super) struct Server<'a> {
@@ -84,6 +104,8 @@ pub(super) struct Server<'a> {
     /// News by how long it takes, each in order.
     news: [VecDeque<News>; 2],
     asking: f64,
+    /// Of these hours nothing is learned.
+    pub(super) excluded: Vec<Span>,
 }
 
 impl<'a> Server<'a> {
@@ -103,6 +125,7 @@ impl<'a> Server<'a> {
             learned_at: scenario.start,
             news: Default::default(),
             asking: 0.0,
+            excluded: Vec::new(),
         }
     }
 
@@ -120,37 +143,47 @@ impl<'a> Server<'a> {
             self.measured.count_many(Fate::Kept, now, self.asking);
             self.asking = 0.0;
             let slot_seconds = self.scenario.policy.slot_seconds;
-            self.profile = Profile::learn(&self.series, now, slot_seconds, &[]);
+            self.profile = Profile::learn(&self.series, now, slot_seconds, &self.excluded);
             self.books.ledger.trim(now - KEPT_SECONDS);
-            self.books.ledger.learn_returns(now, &[]);
+            self.books.ledger.learn_returns(now, &self.excluded);
         }
     }
 
     fn take(&mut self, news: News, queue: usize) {
-        let (density, follows) = &news.before;
-        let before = Cohort {
-            windows: Windows::Grains(density.from(), &density.shares),
-            issued_at: news.issued_at,
-            life_seconds: news.life_seconds,
-            follows: *follows,
-            certificates: news.certificates,
-        };
-        let follows = match news.follows {
+        let follows = Some(match news.follows {
             Follows::Asks => self.measured.kept_share(news.at),
             Follows::Silent => SILENT_FOLLOWS,
-        };
+        });
         // How they wake is told later than that they do.
-        let density = if queue == 0 { density } else { &news.density };
+        let known = if queue == 0 {
+            Known {
+                follows,
+                ..news.before.clone()
+            }
+        } else {
+            Known {
+                density: Rc::clone(&news.density),
+                response: news.response,
+                follows,
+            }
+        };
+        let before = Cohort {
+            windows: news.before.windows(),
+            issued_at: news.issued_at,
+            life_seconds: news.life_seconds,
+            follows: news.before.follows,
+            certificates: news.certificates,
+        };
         let after = Cohort {
-            windows: Windows::Grains(density.from(), &density.shares),
-            follows: Some(follows),
+            windows: known.windows(),
+            follows,
             ..before
         };
         self.books.ledger.learn_cohort(&before, &after);
-        if queue == 0 && !Rc::ptr_eq(&news.before.0, &news.density) {
+        if queue == 0 && !Rc::ptr_eq(&known.density, &news.density) {
             self.news[1].push_back(News {
                 at: news.issued_at + RHYTHM_KNOWN_AFTER,
-                before: (Rc::clone(&news.before.0), Some(follows)),
+                before: known,
                 ..news
             });
         }
@@ -175,23 +208,26 @@ impl<'a> Server<'a> {
             rhythm: Rhythm::Unknown,
             certificates: u64::try_from(whole(all)).unwrap_or(0),
         };
-        let Ok(Dealt { from, follows }) = self.books.deal(draw, validity, now) else {
+        let Ok(Dealt {
+            from,
+            follows,
+            ticking,
+        }) = self.books.deal(draw, validity, now)
+        else {
             return vec![Rc::default(); arriving.len()];
         };
-        let plain = windowed(&from, validity, Rhythm::Unknown);
-        let windows: Vec<Option<Windowed>> = arriving
+        let Some(plain) = windowed(&from, validity, Rhythm::Unknown) else {
+            return vec![Rc::default(); arriving.len()];
+        };
+        let strange = mixed(ticking.rhythms(now), &from, validity, &plain);
+        let windows: Vec<Windowed> = arriving
             .iter()
-            .map(|group| {
-                let rhythm = self.known[group.client].as_ref()?.rhythm(group.known?);
-                windowed(&from, validity, rhythm)
+            .map(|group| match (&self.known[group.client], group.known) {
+                (Some(known), Some(grain)) => {
+                    windowed(&from, validity, known.rhythm(grain)).unwrap_or_else(|| plain.shared())
+                }
+                _ => strange.shared(),
             })
-            .collect();
-        let Some(plain) = plain else {
-            return vec![Rc::default(); arriving.len()];
-        };
-        let windows: Vec<Windowed> = windows
-            .into_iter()
-            .map(|own| own.unwrap_or_else(|| plain.shared()))
             .collect();
         for (group, windows) in arriving.iter().zip(&windows) {
             self.book(now, life_seconds, follows, group, windows);
@@ -226,10 +262,21 @@ impl<'a> Server<'a> {
         let first = if group.known.is_some() {
             Rc::clone(&density)
         } else {
-            Rc::clone(&windows.drawn)
+            Rc::clone(&windows.meant)
+        };
+        let response = known.as_ref().map(|known| known.response(group.woken));
+        let response = response.unwrap_or_default();
+        let first = Known {
+            density: first,
+            response: if group.known.is_some() {
+                response
+            } else {
+                Response::default()
+            },
+            follows,
         };
         self.books.ledger.book_cohort(&Cohort {
-            windows: Windows::Grains(first.from(), &first.shares),
+            windows: first.windows(),
             issued_at: now,
             life_seconds,
             follows,
@@ -243,10 +290,44 @@ impl<'a> Server<'a> {
             issued_at: now,
             life_seconds,
             certificates: group.certificates,
-            before: (first, follows),
+            before: first,
             density,
+            response,
             follows: becomes,
         });
+    }
+
+    /// The share of those that ask who keep their windows, as far as it was measured.
+    pub(super) fn kept_share(&self, now: Timestamp) -> f64 {
+        self.measured.kept_share(now)
+    }
+
+    /// Takes in that those who were to come in a grain come as a density says, moved at `now`.
+    pub(super) fn moved(
+        &mut self,
+        now: Timestamp,
+        life_seconds: i64,
+        certificates: f64,
+        grain: i64,
+        when: &Density,
+    ) {
+        let before = Cohort {
+            windows: Windows::Grains(
+                Timestamp::from_unix(grain * GRAIN_SECONDS),
+                &[1.0],
+                Response::default(),
+            ),
+            // It stands for both, and changes nothing.
+            issued_at: now,
+            life_seconds,
+            follows: Some(self.kept_share(now)),
+            certificates,
+        };
+        let after = Cohort {
+            windows: Windows::Grains(when.from(), &when.shares, Response::default()),
+            ..before
+        };
+        self.books.ledger.learn_cohort(&before, &after);
     }
 
     /// Takes a count in of what happened in the grain from `now` on.
@@ -267,6 +348,7 @@ impl Windowed {
         Self {
             given: Rc::clone(&self.given),
             drawn: Rc::clone(&self.drawn),
+            meant: Rc::clone(&self.meant),
         }
     }
 }
@@ -275,6 +357,8 @@ impl Windowed {
 /// `None` where clients of this rhythm draw like all others.
 fn windowed(from: &DealtFrom<'_>, validity: Validity, rhythm: Rhythm) -> Option<Windowed> {
     let mut windows: Vec<(Span, f64)> = Vec::new();
+    let mut meant = Density::default();
+    let mut of = 0.0;
     let drawn = |starts, window_seconds, of: f64| {
         strata(1).map(move |(hash, share)| {
             let window = in_span(hash, starts, window_seconds, validity.not_after);
@@ -283,9 +367,12 @@ fn windowed(from: &DealtFrom<'_>, validity: Validity, rhythm: Rhythm) -> Option<
     };
     match from {
         DealtFrom::Table { table, .. } if rhythm != Rhythm::Unknown => {
+            let window_seconds = table.window_seconds_for_tick();
             for (tick, share) in table.ticks(rhythm) {
-                let (starts, window_seconds) = starts_for_tick(tick, table.slot_seconds);
+                let starts = starts_for_tick(tick, window_seconds);
                 windows.extend(drawn(starts, window_seconds, share));
+                meant = meant.mixed(of / (of + share).max(1e-9), &Density::at(tick));
+                of += share;
             }
         }
         DealtFrom::Starts { .. } if rhythm != Rhythm::Unknown => {}
@@ -321,8 +408,44 @@ fn windowed(from: &DealtFrom<'_>, validity: Validity, rhythm: Rhythm) -> Option<
     let drawn = Rc::new(given.drawn());
     Some(Windowed {
         given: Rc::new(given),
+        meant: if of > 0.0 {
+            Rc::new(meant)
+        } else {
+            Rc::clone(&drawn)
+        },
         drawn,
     })
+}
+
+/// The windows of clients of which nothing is known: of some rhythms some shares, and of the rest
+/// what all draw.
+fn mixed(
+    rhythms: impl Iterator<Item = (Rhythm, f64)>,
+    from: &DealtFrom<'_>,
+    validity: Validity,
+    plain: &Windowed,
+) -> Windowed {
+    let own: Vec<(Windowed, f64)> = rhythms
+        .filter(|(_, share)| *share > LEAST_SHARE)
+        .filter_map(|(rhythm, share)| Some((windowed(from, validity, rhythm)?, share)))
+        .collect();
+    let mut all = plain.shared();
+    let mut mixed = 1.0 - own.iter().map(|(_, share)| share).sum::<f64>();
+    for (own, share) in own {
+        let keeps = (mixed / (mixed + share)).clamp(0.0, 1.0);
+        mixed += share;
+        let part_of = |windowed: &Windowed, of: f64| -> Vec<(Span, f64)> {
+            let windows = windowed.given.0.iter();
+            windows.map(|(window, part)| (*window, part * of)).collect()
+        };
+        let given = [part_of(&all, keeps), part_of(&own, 1.0 - keeps)].concat();
+        all = Windowed {
+            given: Rc::new(Given(given)),
+            drawn: Rc::new(all.drawn.mixed(keeps, &own.drawn)),
+            meant: Rc::new(all.meant.mixed(keeps, &own.meant)),
+        };
+    }
+    all
 }
 
 /// Hashes that stand for all, each with its share: [`STRATA`] lower halves, which draw the second,

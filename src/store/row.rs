@@ -59,6 +59,14 @@ pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i
     match basis {
         Basis::Plain(span) => ends(span, true),
         Basis::Span(span) => ends(span, false),
+        // No other span is empty.
+        Basis::Tick(tick) => ends(
+            Span {
+                from: tick,
+                to: tick,
+            },
+            false,
+        ),
         Basis::Table(number) => (Some(number), None, None, None),
     }
 }
@@ -191,6 +199,7 @@ where
             },
             basis: match (table, span, plain) {
                 (Some(number), None, None) => Basis::Table(number),
+                (None, Some(span), Some(false)) if span.from == span.to => Basis::Tick(span.from),
                 (None, Some(span), Some(false)) => Basis::Span(span),
                 (None, Some(span), Some(true)) => Basis::Plain(span),
                 _ => return Err(misfit("table_number", "neither a table nor a span")),

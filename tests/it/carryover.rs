@@ -53,6 +53,7 @@ fn what_fails_every_day_is_not_carried() {
             |_, hour| if hour == 1 { 0.4 } else { 0.02 },
         ),
         NOW,
+        &[],
     );
     assert!(steady.carried(hour(1)) < 1.0, "{steady:?}");
 }
@@ -64,7 +65,7 @@ fn without_anything_told_nothing_is_carried() {
         series.add(&Observation::plain(NOW - HOUR, Source::Ca, Kind::Issued, 9));
         series
     }] {
-        let nothing = CarryOver::learn(&series, NOW);
+        let nothing = CarryOver::learn(&series, NOW, &[]);
         assert_eq!(nothing, CarryOver::default());
         assert!(nothing.carried(hour(1)).abs() < 1e-12);
     }
@@ -84,7 +85,7 @@ fn the_shares_are_learned_where_there_is_enough() {
             0.0
         }
     });
-    let learned = CarryOver::learn(&told, NOW).returning;
+    let learned = CarryOver::learn(&told, NOW, &[]).returning;
     assert!((learned.next_day - 0.5).abs() < 0.05, "{learned:?}");
     assert!((learned.next_hour - 0.3).abs() < 0.05, "{learned:?}");
     // One such day is not enough.
@@ -93,7 +94,10 @@ fn the_shares_are_learned_where_there_is_enough() {
         real,
         |day, hour| if day == 9 && hour == 4 { 0.5 } else { 0.0 },
     );
-    assert_eq!(CarryOver::learn(&once, NOW).returning, Returning::default());
+    assert_eq!(
+        CarryOver::learn(&once, NOW, &[]).returning,
+        Returning::default()
+    );
 }
 
 #[test]
@@ -103,6 +107,7 @@ fn a_part_of_an_hour_brings_its_part() {
             if day == 7 && hour == 1 { 0.4 } else { 0.0 }
         }),
         NOW,
+        &[],
     );
     let whole = carry.carried(hour(1));
     assert!((whole - 320.0).abs() < 1.0, "{whole}");
@@ -119,13 +124,31 @@ fn a_part_of_an_hour_brings_its_part() {
 }
 
 #[test]
+fn what_fails_in_an_incident_is_left_to_its_plan() {
+    let series = series(8, Returning::default(), |day, hour| {
+        if day == 7 && (1..3).contains(&hour) {
+            0.4
+        } else {
+            0.0
+        }
+    });
+    let outage = Span {
+        from: NOW - DAY + HOUR + 600,
+        to: NOW - DAY + 2 * HOUR,
+    };
+    let carry = CarryOver::learn(&series, NOW, &[outage]);
+    assert!(carry.carried(hour(1)).abs() < 1e-9);
+    assert!(carry.carried(hour(2)) > 300.0);
+}
+
+#[test]
 fn a28_a_growing_stampede_shows_and_a_calm_series_does_not() {
-    let calm = CarryOver::learn(&series(10, Returning::default(), |_, _| 0.02), NOW);
+    let calm = CarryOver::learn(&series(10, Returning::default(), |_, _| 0.02), NOW, &[]);
     let calm = calm.storm.unwrap();
     assert!(calm.ratio < 0.03, "{calm:?}");
     assert!((calm.growth - 1.0).abs() < 0.05, "{calm:?}");
     // Many always fail, and no more than yesterday: high, and not growing.
-    let chronic = CarryOver::learn(&series(15, Returning::default(), |_, _| 0.3), NOW);
+    let chronic = CarryOver::learn(&series(15, Returning::default(), |_, _| 0.3), NOW, &[]);
     let chronic = chronic.storm.unwrap();
     assert!((chronic.ratio - 0.3 / 0.7).abs() < 0.05, "{chronic:?}");
     assert!((chronic.growth - 1.0).abs() < 0.05, "{chronic:?}");
@@ -133,7 +156,7 @@ fn a28_a_growing_stampede_shows_and_a_calm_series_does_not() {
     let growing = series(10, Returning::default(), |day, _| {
         (0.02 * 1.5_f64.powi(i32::try_from(day).unwrap())).min(0.9)
     });
-    let growing = CarryOver::learn(&growing, NOW).storm.unwrap();
+    let growing = CarryOver::learn(&growing, NOW, &[]).storm.unwrap();
     assert!(growing.ratio > 0.2, "{growing:?}");
     assert!(growing.growth > 1.2, "{growing:?}");
 }

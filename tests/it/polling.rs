@@ -9,7 +9,7 @@ use offpeak::domain::hash::{HashKey, Purpose, lower_unit, upper_unit};
 use offpeak::domain::number::{length, real, real_len, signed};
 use offpeak::domain::polling::{Ahead, retry_after_seconds};
 use offpeak::domain::profile::Profile;
-use offpeak::domain::rhythm::{Rhythm, starts_for_tick};
+use offpeak::domain::rhythm::{Rhythm, starts_for_tick, window_seconds_for_tick};
 use offpeak::domain::series::Series;
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use offpeak::domain::window::in_span;
@@ -220,7 +220,8 @@ fn e2_no_second_of_the_minute_or_hour_is_special() {
             books.draw(draw, validity, NOW, hash).unwrap().window
         })
         .collect();
-    let (starts, long) = starts_for_tick(NOW + 30 * DAY, HOUR);
+    let long = window_seconds_for_tick(HOUR);
+    let starts = starts_for_tick(NOW + 30 * DAY, long);
     let for_ticks: Vec<Span> = (0..CERTIFICATES)
         .map(|n| in_span(hash(Purpose::Window1, n, 1), starts, long, Timestamp::MAX))
         .collect();

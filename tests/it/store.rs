@@ -98,6 +98,8 @@ fn certificate(serial: u32) -> Certificate {
                 from: not_before + DAY,
                 to: not_before + 3 * DAY,
             })
+        } else if serial.is_multiple_of(5) {
+            Basis::Tick(not_before + DAY)
         } else {
             Basis::Span(Span {
                 from: not_before + DAY,
@@ -157,9 +159,10 @@ fn moved_by(serial: u32, seconds: i64) -> Move {
         id: id(serial),
         from,
         to,
-        basis: match serial % 3 {
+        basis: match serial % 4 {
             0 => Basis::Plain(to),
             1 => Basis::Span(to),
+            2 => Basis::Tick(to.to),
             _ => Basis::Table(seconds),
         },
         cause: if serial.is_multiple_of(2) {

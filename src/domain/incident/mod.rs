@@ -23,7 +23,7 @@ pub use check::Invalid;
 pub use closing::learning_excluded;
 pub use life::NotAllowed;
 pub use plan::{HourLoad, Plan};
-pub use planner::{Planner, Scene};
+pub use planner::{Counted, Planner, Scene};
 pub use refusal::Refusal;
 
 /// What an incident is about.

@@ -33,6 +33,15 @@ pub struct Scene<'a> {
     pub expected: &'a dyn Fn(Span) -> f64,
 }
 
+/// What becomes of a certificate that was counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counted {
+    /// It gets another window.
+    Moves,
+    /// It keeps the one it has.
+    Stays,
+}
+
 /// Counts the affected certificates: how many may draw from which slots, never a list.
 ///
 /// Memory: a group is 64 bytes. Lives of six days and more share one poll interval, and so 90 days
@@ -65,21 +74,42 @@ impl Planner {
 
     /// Counts an affected certificate, each of them once, with the window it has. The scene is the
     /// same in every call.
-    pub fn count(&mut self, scene: &Scene<'_>, validity: Validity, window: Span) {
+    pub fn count(&mut self, scene: &Scene<'_>, validity: Validity, window: Span) -> Counted {
+        self.count_many(scene, validity, window, 1)
+    }
+
+    /// Counts so many affected certificates of the same dates and window.
+    pub fn count_many(
+        &mut self,
+        scene: &Scene<'_>,
+        validity: Validity,
+        window: Span,
+        certificates: u64,
+    ) -> Counted {
         let rule = self.rule.get_or_insert_with(|| Rule::new(scene));
         match rule.verdict(validity, window) {
             Verdict::Slots(key) => {
                 let last = validity.not_after;
                 let tally = self.groups.entry(key).or_insert(Tally { count: 0, last });
-                tally.count += 1;
+                tally.count += certificates;
                 tally.last = tally.last.max(last);
+                match rule.order {
+                    Order::Deadline(renew_by) if key.moves_until <= last_end(renew_by) => {
+                        Counted::Stays
+                    }
+                    _ => Counted::Moves,
+                }
             }
-            Verdict::Stays => self.stays += 1,
+            Verdict::Stays => {
+                self.stays += certificates;
+                Counted::Stays
+            }
             Verdict::Urgent(_) => {
                 let base = retry_after_base(scene.policy, validity.life_seconds());
                 // To the next slot: how soon they come is known no better.
                 let polls = (base + SLOT_SECONDS - 1) / SLOT_SECONDS;
-                *self.urgent.entry(polls).or_default() += 1;
+                *self.urgent.entry(polls).or_default() += certificates;
+                Counted::Moves
             }
         }
     }

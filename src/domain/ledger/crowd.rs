@@ -2,8 +2,8 @@
 //! windows sent, those that return unsteered, and new ones (design section 5: f).
 
 use super::Ledger;
+use super::ticking::{grain_at, grains_in};
 use crate::domain::following::SILENT_AFTER_SECONDS;
-use crate::domain::number::real;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;
 
@@ -26,7 +26,41 @@ struct Crowd {
     new: f64,
 }
 
+/// Who is expected in the present grain, in certificates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    kept: f64,
+    returning: f64,
+    new: f64,
+}
+
+impl Coming {
+    pub(super) fn all(self) -> f64 {
+        self.kept + self.returning + self.new
+    }
+}
+
 impl Ledger {
+    /// Who comes in the minutes of `now`: those that the windows given promise to them, those that
+    /// are to return unsteered, and besides these new ones, as many as lately. `None` where so few
+    /// came of late that they say nothing.
+    pub(super) fn coming(&self, now: Timestamp) -> Option<Coming> {
+        let grain = grain_at(now);
+        let before = |grains: i64| Span {
+            from: grain.from - grains * GRAIN_SECONDS,
+            to: grain.from,
+        };
+        let lately = [1, 2, 4, 12]
+            .map(before)
+            .into_iter()
+            .find(|span| self.issued(*span) >= CROWD || span.seconds() >= HOUR)?;
+        Some(Coming {
+            kept: self.promised_ever.sum(grain).max(0.0),
+            returning: self.returning(grain, |life| &life.unsteered_ever),
+            new: self.crowd(lately).new / grains_in(lately),
+        })
+    }
+
     /// f of a certificate issued at `now` of which nothing else is known. As many of those that
     /// come now follow as the windows given promise to these minutes; those that are to return
     /// unsteered are as they were the last time; besides these come new ones, as many as lately,
@@ -34,31 +68,12 @@ impl Ledger {
     #[must_use]
     pub fn first_follows(&self, now: Timestamp, prior: f64) -> f64 {
         let measured = self.measured_follow(now, prior);
-        let from = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
-        let before = |grains: i64| Span {
-            from: from - grains * GRAIN_SECONDS,
-            to: from,
-        };
-        let Some(lately) = [1, 2, 4, 12]
-            .map(before)
-            .into_iter()
-            .find(|span| self.issued(*span) >= CROWD || span.seconds() >= HOUR)
-        else {
+        let Some(coming) = self.coming(now).filter(|coming| coming.all() > 0.0) else {
             return measured;
         };
-        let grain = Span {
-            from,
-            to: from + GRAIN_SECONDS,
-        };
-        let new = self.crowd(lately).new * real(GRAIN_SECONDS) / real(lately.seconds());
-        let kept = self.promised_ever.sum(grain).max(0.0);
-        let returning = self.returning(grain, |life| &life.unsteered_ever);
-        let wavering = self.returning(grain, |life| &life.wavering);
-        let all = kept + returning + new;
-        if all <= 0.0 {
-            return measured;
-        }
-        ((kept + wavering.min(returning) + new * measured) / all).clamp(0.0, 1.0)
+        let wavering = self.returning(grain_at(now), |life| &life.wavering);
+        let following = coming.kept + wavering.min(coming.returning) + coming.new * measured;
+        (following / coming.all()).clamp(0.0, 1.0)
     }
 
     /// φ: the share of new certificates that follow the windows they were given, by what polls

@@ -75,6 +75,7 @@ impl Ledger {
         cohort
             .windows
             .enter_arrivals(&mut self.promised_ever, amount * follows);
+        self.remember_ticks(cohort, amount * follows);
         self.life(cohort)
             .unsteered_ever
             .add(cohort.issued_at, amount * (1.0 - follows));

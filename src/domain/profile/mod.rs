@@ -156,7 +156,7 @@ impl Profile {
             minutes: rates::minutes(&grid),
             first_of_month: weigh::first_of_month(&grid, &fit),
             volume: volume::volume(&grid, &fit, &weighed.slots, now),
-            carry_over: CarryOver::learn(series, now),
+            carry_over: CarryOver::learn(series, now, excluded),
             data: grid.data,
             week: weighed.slots,
         };

@@ -26,6 +26,9 @@ const HALF_MINUTE: i64 = 30;
 /// certificates. A window that is meant for a tick keeps so far from it, and from the one before.
 const TICK_GUARD_SECONDS: i64 = 5 * MINUTE;
 
+/// What is left between two ticks an hour apart.
+const WITHIN_SECONDS: i64 = HOUR - 2 * TICK_GUARD_SECONDS;
+
 /// A time of the day, to the half-minute: that of one tick of a client, UTC.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Tick(u16);
@@ -72,6 +75,12 @@ impl Tick {
     #[must_use]
     pub fn at(half_minutes: i64) -> Self {
         Self(u16::try_from(half_minutes.rem_euclid(DAY / HALF_MINUTE)).unwrap_or(0))
+    }
+
+    /// The time of the day of an instant.
+    #[must_use]
+    pub fn of(at: Timestamp) -> Self {
+        Self::at(at.second_of_day() / HALF_MINUTE)
     }
 
     /// Seconds since midnight UTC, 0 to 86,370.
@@ -177,20 +186,23 @@ impl Rhythm {
     }
 }
 
-/// The starts of the windows that make a client of cron's kind renew at `tick`, and their length in
-/// seconds: a quarter of a slot and ten minutes at least, in the hour before the tick, over before
-/// it and not open at the tick before, even of one that ticks every hour.
+/// The length in seconds of a window for a tick: a quarter of a slot, and ten minutes at least.
 #[must_use]
-pub fn starts_for_tick(tick: Timestamp, slot_seconds: i64) -> (Span, i64) {
-    let within = HOUR - 2 * TICK_GUARD_SECONDS;
-    let long = (slot_seconds / 4).clamp(SHORTEST_WINDOW_SECONDS, within - 1);
+pub fn window_seconds_for_tick(slot_seconds: i64) -> i64 {
+    // At least a second to choose from.
+    (slot_seconds / 4).clamp(SHORTEST_WINDOW_SECONDS, WITHIN_SECONDS - 1)
+}
+
+/// The starts of the windows of so many seconds that make a client of cron's kind renew at `tick`:
+/// in the hour before it, over before it and not open at the tick before, even of one that ticks
+/// every hour.
+#[must_use]
+pub fn starts_for_tick(tick: Timestamp, window_seconds: i64) -> Span {
     let from = tick - (HOUR - TICK_GUARD_SECONDS);
-    let starts = Span {
+    Span {
         from,
-        // At least a second to choose from.
-        to: from + (within - long + 1),
-    };
-    (starts, long)
+        to: from + (WITHIN_SECONDS - window_seconds + 1).max(1),
+    }
 }
 
 #[cfg(test)]
@@ -255,14 +267,16 @@ mod tests {
         for n in 0..20_000_u64 {
             let hash = u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             for slot_seconds in [3_600, 1_800, 900, 300] {
-                let (among, long) = starts_for_tick(at, slot_seconds);
+                let long = window_seconds_for_tick(slot_seconds);
+                let among = starts_for_tick(at, long);
                 let window = in_span(hash, among, long, Timestamp::MAX);
                 assert!(window.seconds() >= 600);
                 assert!(window.seconds() >= slot_seconds / 4);
                 assert!(window.from >= at - 55 * MINUTE, "{window:?}");
                 assert!(window.to <= at - 5 * MINUTE, "{window:?}");
             }
-            let (among, long) = starts_for_tick(at, 3_600);
+            let long = window_seconds_for_tick(3_600);
+            let among = starts_for_tick(at, long);
             starts.insert(in_span(hash, among, long, Timestamp::MAX).from);
         }
         // 50 minutes less a window of 15: every start is drawn.

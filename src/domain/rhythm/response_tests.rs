@@ -1,7 +1,7 @@
 //! Responses against clients that run, one by one.
 
 use super::clients_tests::Dice;
-use super::{MOST_PIECES, Response, Rhythm, Tick, starts_for_tick};
+use super::{MOST_PIECES, Response, Rhythm, Tick, starts_for_tick, window_seconds_for_tick};
 use crate::domain::number::{length, real, real_len};
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::domain::window::in_span;
@@ -173,7 +173,8 @@ fn a_window_for_a_tick_brings_the_client_at_that_tick() {
         let band = span(0, DAY);
         for tick in rhythm.choices(band) {
             for n in 0..100_u128 {
-                let (starts, long) = starts_for_tick(tick, HOUR);
+                let long = window_seconds_for_tick(HOUR);
+                let starts = starts_for_tick(tick, long);
                 let hash = n * 184_467_440_737_095_516;
                 let window = in_span(hash, starts, long, Timestamp::MAX);
                 let arrivals: Vec<_> = Response::of(rhythm).arrivals(window, None).collect();

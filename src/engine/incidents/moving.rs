@@ -89,7 +89,7 @@ fn draw(
         .iter()
         .filter_map(|moved| match moved.basis {
             Basis::Table(number) => Some(number),
-            Basis::Plain(_) | Basis::Span(_) => None,
+            Basis::Plain(_) | Basis::Span(_) | Basis::Tick(_) => None,
         })
         .collect();
     let tables = tables

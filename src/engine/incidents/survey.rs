@@ -7,7 +7,7 @@ use super::walk::{Walk, names_certificates};
 use crate::domain::ca::CaPolicy;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::foreseen::foreseen;
-use crate::domain::incident::{Incident, Plan, Planner, Scene};
+use crate::domain::incident::{Counted, Incident, Plan, Planner, Scene};
 use crate::domain::ledger::{Ledger, View};
 use crate::domain::number::{real, whole};
 use crate::domain::time::{DAY, Span, Timestamp};
@@ -139,13 +139,6 @@ impl Count {
                 self.already += 1;
                 continue;
             }
-            let fingerprint = subject.world.index.fingerprint(&certificate.id);
-            let booking = subject.world.index.get(fingerprint, |entry| {
-                (!entry.replaced).then(|| entry.booking())
-            });
-            if let Some(booking) = booking.flatten() {
-                self.affected.book(&booking);
-            }
             self.to_move += 1;
             self.lives_seconds += certificate.validity.life_seconds();
             to_count.push(certificate);
@@ -153,8 +146,19 @@ impl Count {
         // Counting asks for no load.
         subject.in_scene(&Ledger::default(), 90 * DAY, |scene| {
             for certificate in to_count {
-                self.planner
-                    .count(scene, certificate.validity, certificate.window);
+                let Certificate {
+                    validity, window, ..
+                } = *certificate;
+                if self.planner.count(scene, validity, window) == Counted::Stays {
+                    continue;
+                }
+                let fingerprint = subject.world.index.fingerprint(&certificate.id);
+                let booking = subject.world.index.get(fingerprint, |entry| {
+                    (!entry.replaced).then(|| entry.booking())
+                });
+                if let Some(booking) = booking.flatten() {
+                    self.affected.book(&booking);
+                }
             }
         });
         self

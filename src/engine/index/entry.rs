@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::domain::certificate::{Cause, Certificate, Validity};
 use crate::domain::following::{Evidence, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::ledger::{Booking, Expected};
-use crate::domain::rhythm::{Meaning, Polls, Response};
+use crate::domain::rhythm::{Meaning, Polls, Response, Rhythm};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::cohorts::{Group, Renewal};
 use crate::engine::in_force::mark;
@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(super) told: AtomicBool,
     /// f at registration.
     pub(crate) follows: Option<f64>,
+    /// How its client is expected to renew while its polls say nothing.
+    first_response: Response,
     /// What the ledger holds: what polls have shown, as of the last sweep.
     pub(crate) expected: Expected,
     /// As what it came here.
@@ -69,7 +71,8 @@ impl Entry {
             follows: certificate.follows,
             group: Group::of(certificate.basis),
             renewal: Renewal::default(),
-            expected: Expected::first(certificate.follows),
+            first_response: certificate.basis.response(),
+            expected: Expected::first(certificate.follows, certificate.basis),
             came: match certificate.successor {
                 Some(_) => Came::Replaced,
                 None => Came::Live,
@@ -139,7 +142,10 @@ impl Entry {
         };
         Expected {
             follows: follows(evidence, kept_share, self.follows, self.expected.follows),
-            response: Response::of(polls.rhythm()),
+            response: match polls.rhythm() {
+                Rhythm::Unknown => self.first_response,
+                known => Response::of(known),
+            },
         }
     }
 }

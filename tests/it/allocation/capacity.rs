@@ -131,6 +131,7 @@ proptest::proptest! {
             let shut = offpeak::domain::capacity::closed_within(&capacity, reach);
             let nothing_open = match drawn.basis {
                 Basis::Table(_) => drawn.reason == Some(Reason::NothingOpen),
+                Basis::Tick(_) => false,
                 Basis::Plain(starts) | Basis::Span(starts) => {
                     offpeak::domain::window::open_starts(starts, &shut).is_empty()
                 }

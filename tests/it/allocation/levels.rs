@@ -188,7 +188,7 @@ fn whoever_was_issued_is_not_taken_for_unborn() {
                 },
                 issued_at,
                 life_seconds: days * DAY,
-                expected: Expected::first(Some(0.3)),
+                expected: Expected::first(Some(0.3), Basis::Table(1)),
             });
         }
         registry.register(1, life(NOW, days * DAY), NOW, NOW);

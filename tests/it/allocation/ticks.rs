@@ -12,7 +12,7 @@ fn ticks_of(rhythm: Rhythm, certificates: u64) -> [f64; 24] {
     let mut hours = [0.0; 24];
     for n in 0..certificates {
         let drawn = registry.register(n, life(NOW, 90 * DAY), NOW, NOW);
-        assert!(matches!(drawn.basis, Basis::Span(_)), "{:?}", drawn.basis);
+        assert!(matches!(drawn.basis, Basis::Tick(_)), "{:?}", drawn.basis);
         let tick = rhythm.tick_from(drawn.window.to).unwrap();
         assert!(tick >= drawn.window.to + 5 * MINUTE, "{:?}", drawn.window);
         assert!(

@@ -1,0 +1,476 @@
+//! What befalls the CA: outages and revocations, and what the rules make of them.
+
+use std::collections::BTreeMap;
+
+use super::density::{Density, grain_of};
+use super::given::Given;
+use super::population::Population;
+use super::run::Run;
+use super::scenario::{self, BeyondBudget, ClientKind, Rule};
+use super::server::{Server, strata};
+use super::wake::{Wake, renewals};
+use crate::domain::band::{own_rule_seconds, retry_after_base};
+use crate::domain::ca::CaName;
+use crate::domain::certificate::Validity;
+use crate::domain::foreseen::foreseen;
+use crate::domain::incident::{
+    Counted, Incident, Kind, Plan, Planner, Refusal, Scene, State, learning_excluded,
+};
+use crate::domain::ledger::View;
+use crate::domain::number::{length, real, whole};
+use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
+
+/// What an outage moves lies so long after its end at most.
+const BESIDE_SECONDS: i64 = 2 * HOUR;
+/// The upper halves of hashes that stand for all of those that come in one grain.
+const UPPER: i64 = 48;
+
+/// One thing that befalls the CA, and how far it has come.
+pub(super) struct Trouble<'a> {
+    what: &'a scenario::Incident,
+    /// As the operator keeps it, once it is opened.
+    incident: Option<Incident>,
+    plan_again_at: Option<Timestamp>,
+    done: bool,
+}
+
+/// Certificates of a lifetime that are to come in a grain: all, whose windows are taken to be about
+/// then, and those of them that listen to what they are told.
+type Pending = BTreeMap<(usize, usize), Due>;
+
+#[derive(Clone, Copy, Default)]
+struct Due {
+    all: f64,
+    listening: f64,
+}
+
+impl<'a> Trouble<'a> {
+    pub(super) fn new(what: &'a scenario::Incident) -> Self {
+        Self {
+            what,
+            incident: None,
+            plan_again_at: None,
+            done: false,
+        }
+    }
+
+    /// Lets happen what is due by `grain`.
+    pub(super) fn befall(&mut self, run: &mut Run<'_>, grain: usize) {
+        let now = run.population.at(grain);
+        if self.done || now < self.what.begins() {
+            return;
+        }
+        match *self.what {
+            scenario::Incident::Outage {
+                span,
+                opened_after_seconds,
+                ..
+            } => self.outage(run, now, span, opened_after_seconds),
+            scenario::Incident::Revocation {
+                share,
+                renew_by,
+                budget,
+                beyond_budget,
+                ..
+            } => {
+                self.done = true;
+                if run.rule == Rule::Offpeak {
+                    let over_budget = beyond_budget == BeyondBudget::Exceed;
+                    let mean = super::mean_per_hour(run.scenario);
+                    let revocation = Incident {
+                        renew_by: Some(renew_by),
+                        budget_per_hour: Some(budget * mean),
+                        over_budget,
+                        ..incident(Kind::Revocation, now)
+                    };
+                    revoke(run, revocation, now, share, mean);
+                } else if run.rule != Rule::None {
+                    run.renew_at_once(grain, share);
+                }
+            }
+        }
+    }
+
+    fn outage(&mut self, run: &mut Run<'_>, now: Timestamp, span: Span, opened_after: i64) {
+        if run.rule != Rule::Offpeak {
+            self.done = true;
+            return;
+        }
+        if let Some(incident) = self.incident.as_mut() {
+            if now >= span.to {
+                incident.to = Some(span.to);
+                // From open to closed is always a step.
+                let _ = incident.advance(State::Closed, now);
+                self.done = true;
+            } else if self.plan_again_at.is_none_or(|at| now < at) {
+                return;
+            }
+        } else if now >= span.from + opened_after {
+            let mut outage = Incident {
+                from: Some(span.from),
+                ..incident(Kind::Outage, now)
+            };
+            let _ = outage.advance(State::Open, now);
+            self.incident = Some(outage);
+        } else {
+            return;
+        }
+        if let Some(incident) = &self.incident {
+            run.exclude(incident);
+            self.plan_again_at = incident.plan_again_at(now);
+            let end = incident.assumed_end(now).unwrap_or(now) + BESIDE_SECONDS;
+            // An outage refuses nothing.
+            let _ = run.move_windows(incident, now, end, 1.0);
+        }
+    }
+}
+
+/// Opens a revocation of a share of all that live.
+fn revoke(run: &mut Run<'_>, mut revocation: Incident, now: Timestamp, share: f64, mean: f64) {
+    let _ = revocation.advance(State::Open, now);
+    match run.move_windows(&revocation, now, Timestamp::MAX, share) {
+        Ok(moved) => run.note("certificates whose windows the revocation moved", moved),
+        Err(refusal) => {
+            let budget = refusal.smallest_budget_per_hour / mean;
+            run.note(
+                "refused; the smallest budget that would do (x mean)",
+                budget,
+            );
+            return;
+        }
+    }
+    run.exclude(&revocation);
+}
+
+/// The seconds after which those without ticks try again that fail at `at`, where all fail.
+pub(super) fn fails(scenario: &scenario::Scenario, at: Timestamp) -> Option<i64> {
+    scenario
+        .incidents
+        .iter()
+        .find_map(|incident| match incident {
+            scenario::Incident::Outage {
+                span,
+                retry_seconds,
+                ..
+            } if span.contains(at) => Some(*retry_seconds),
+            _ => None,
+        })
+}
+
+fn incident(kind: Kind, now: Timestamp) -> Incident {
+    Incident {
+        id: 1,
+        kind,
+        ca: CaName::default(),
+        name: "simulated".to_owned(),
+        from: None,
+        to: None,
+        cron: None,
+        time_zone: None,
+        renew_by: None,
+        explanation_url: None,
+        urgent: false,
+        budget_per_hour: None,
+        over_budget: false,
+        state: State::Draft,
+        note: None,
+        estimated_end: None,
+        created_at: now,
+        opened_at: None,
+        closed_at: None,
+        updated_at: now,
+        affected: 0,
+        moved: 0,
+        steps: Vec::new(),
+    }
+}
+
+/// The window that those had, about, who are to come in a grain.
+fn window_at(at: Timestamp) -> Span {
+    let middle = at + GRAIN_SECONDS / 2;
+    Span {
+        from: middle - GRAIN_SECONDS * 3 / 2,
+        to: middle + GRAIN_SECONDS * 3 / 2,
+    }
+}
+
+/// The dates of a certificate that is renewed at `at` by its own rule.
+fn dates(at: Timestamp, life_seconds: i64) -> Validity {
+    let not_before = at - own_rule_seconds(life_seconds);
+    Validity {
+        not_before,
+        not_after: not_before + (life_seconds - 1),
+    }
+}
+
+fn listens(population: &Population<'_>, group: usize) -> bool {
+    population.client(group).kind != ClientKind::NoAri
+}
+
+impl Run<'_> {
+    /// Moves the windows of `share` of those that are to come from `now` until before `until`, as
+    /// an incident asks for. How many moved.
+    fn move_windows(
+        &mut self,
+        incident: &Incident,
+        now: Timestamp,
+        until: Timestamp,
+        share: f64,
+    ) -> Result<f64, Refusal> {
+        let pending = self.pending(now, until, share);
+        let Some(server) = &self.server else {
+            return Ok(0.0);
+        };
+        let plan = plan(self, server, incident, now, &pending)?;
+        let mut moved = 0.0;
+        for (lifetime, grain) in pending.keys() {
+            let at = self.population.at(*grain);
+            let dates = dates(at, self.scenario.lifetimes[*lifetime].seconds);
+            let given: Vec<(Span, f64)> = strata(UPPER)
+                .filter_map(|(hash, part)| {
+                    let (window, _) = plan.window(hash, dates, window_at(at))?;
+                    Some((window, part))
+                })
+                .collect();
+            if !given.is_empty() {
+                moved += self.moved(now, *lifetime, *grain, share, &Given(given));
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Whoever is to come, by lifetime and grain.
+    fn pending(&self, now: Timestamp, until: Timestamp, share: f64) -> Pending {
+        let population = &self.population;
+        let first = length((now - self.scenario.start) / GRAIN_SECONDS);
+        let last = (until.min(self.scenario.span().to) - self.scenario.start) / GRAIN_SECONDS;
+        let mut pending = Pending::new();
+        for (n, group) in population.groups.iter().enumerate() {
+            let listening = if listens(population, n) { 1.0 } else { 0.0 };
+            for grain in first..length(last).min(population.grains) {
+                let certificates = share * group.back[grain];
+                if certificates > 0.0 {
+                    let due = pending.entry((group.lifetime, grain)).or_default();
+                    due.all += certificates;
+                    due.listening += listening * certificates;
+                }
+            }
+        }
+        pending
+    }
+
+    /// Moves `share` of those of a lifetime that are to come in a grain to new windows.
+    fn moved(
+        &mut self,
+        now: Timestamp,
+        lifetime: usize,
+        grain: usize,
+        share: f64,
+        given: &Given,
+    ) -> f64 {
+        let number = self.population.number(grain);
+        let at = self.population.at(grain);
+        let life_seconds = self.scenario.lifetimes[lifetime].seconds;
+        let interval = real(retry_after_base(&self.scenario.policy, life_seconds));
+        let mut moved = 0.0;
+        for group in 0..self.population.groups.len() {
+            let all = self.population.groups[group].back[grain];
+            let client = self.population.client(group);
+            if self.population.groups[group].lifetime != lifetime
+                || !listens(&self.population, group)
+                || all <= 0.0
+            {
+                continue;
+            }
+            let certificates = share * all;
+            self.population.groups[group].back[grain] -= certificates;
+            moved += certificates;
+            let wake = self.population.wake(group);
+            let when = renewals(client, wake, &given.taken(client.kind), Some(number));
+            // Those that wake at ticks look before they order. Daemons look when they were asked
+            // to: some of them not before their old window.
+            let late = match wake {
+                Wake::Always => (1.0 - real(at - now) / interval).clamp(0.0, 1.0),
+                _ => 0.0,
+            };
+            let stubborn = self.until_told(group, grain, certificates, late, interval);
+            self.population
+                .come_back(group, certificates - stubborn, &when);
+            if let Some(server) = &mut self.server {
+                server.moved(now, life_seconds, certificates, number, &when);
+            }
+        }
+        moved
+    }
+
+    /// Those of a grain who have not been told yet when they order, the share `late` of them: they
+    /// order in vain during an outage, again and again, until they look. How many get through.
+    fn until_told(
+        &mut self,
+        group: usize,
+        grain: usize,
+        certificates: f64,
+        late: f64,
+        interval: f64,
+    ) -> f64 {
+        let at = self.population.at(grain);
+        let left = late * interval;
+        let mut order = at;
+        loop {
+            let waiting = late * (1.0 - real(order - at) / left.max(1.0)).clamp(0.0, 1.0);
+            if waiting <= 0.0 {
+                return 0.0;
+            }
+            let Some(retry_seconds) = fails(self.scenario, order) else {
+                let through = certificates * waiting;
+                self.population
+                    .come_back(group, through, &Density::at(order));
+                return through;
+            };
+            self.population
+                .order_in_vain(grain_of(order), certificates * waiting);
+            order = order + retry_seconds;
+        }
+    }
+
+    /// Boulder's way: an affected certificate's window is past, and it renews when its client next
+    /// looks.
+    fn renew_at_once(&mut self, grain: usize, share: f64) {
+        let now = self.population.at(grain);
+        let interval = retry_after_base(&self.scenario.policy, 90 * 24 * HOUR) / GRAIN_SECONDS;
+        let soon = Density {
+            first: grain_of(now) + 1,
+            shares: vec![1.0 / real(interval); length(interval)],
+        };
+        for group in 0..self.population.groups.len() {
+            if !listens(&self.population, group) {
+                continue;
+            }
+            let wake = self.population.wake(group).clone();
+            for later in grain + 1..self.population.grains {
+                let certificates = share * self.population.groups[group].back[later];
+                if certificates <= 0.0 {
+                    continue;
+                }
+                let known = self.population.number(later);
+                self.population.groups[group].back[later] -= certificates;
+                let when = match wake {
+                    Wake::Always => soon.clone(),
+                    _ => wake.after(&Density::at(now + GRAIN_SECONDS), Some(known)),
+                };
+                self.population.come_back(group, certificates, &when);
+            }
+        }
+    }
+
+    /// Lets nothing be learned of the hours of an incident.
+    fn exclude(&mut self, incident: &Incident) {
+        if let Some(server) = &mut self.server {
+            server.excluded = learning_excluded(std::slice::from_ref(incident));
+        }
+    }
+
+    /// Notes a figure.
+    pub(super) fn note(&mut self, name: &str, value: f64) {
+        self.notes.push((name.to_owned(), value));
+    }
+}
+
+/// The plan of an incident, as the service would make it.
+fn plan(
+    run: &Run<'_>,
+    server: &Server<'_>,
+    incident: &Incident,
+    now: Timestamp,
+    pending: &Pending,
+) -> Result<Plan, Refusal> {
+    let population = &run.population;
+    let view = View {
+        now,
+        prior: run.scenario.policy.follow_prior,
+        profile: &server.profile,
+        life_seconds: run.scenario.lifetimes[0].seconds,
+    };
+    let ledger = &server.books.ledger;
+    let kept = server.kept_share(now);
+    let scene = |expected| Scene {
+        incident,
+        policy: &run.scenario.policy,
+        now,
+        model_version: &server.profile.version,
+        expected,
+    };
+    let mut planner = Planner::new();
+    let mut moving: BTreeMap<i64, f64> = BTreeMap::new();
+    for ((lifetime, grain), due) in pending {
+        let at = population.at(*grain);
+        let dates = dates(at, run.scenario.lifetimes[*lifetime].seconds);
+        let count = u64::try_from(whole(due.all.round())).unwrap_or(0);
+        // Counting asks for no load.
+        if planner.count_many(&scene(&|_| 0.0), dates, window_at(at), count) == Counted::Moves {
+            *moving.entry(population.number(*grain)).or_default() += due.listening;
+        }
+    }
+    let moving = |span: Span| -> f64 {
+        let grains = moving.range(grain_of(span.from)..=grain_of(span.to - 1));
+        let within = grains.map(|(grain, certificates)| {
+            let from = Timestamp::from_unix(grain * GRAIN_SECONDS);
+            let all = Span {
+                from,
+                to: from + GRAIN_SECONDS,
+            };
+            certificates * real(all.overlap_seconds(span)) / real(GRAIN_SECONDS)
+        });
+        within.sum()
+    };
+    let expected = |span: Span| {
+        let promised = ledger.promised(span) - kept * moving(span);
+        promised.max(0.0)
+            + ledger.unsteered(span, &view)
+            + foreseen(&run.scenario.policy, &server.profile, span)
+    };
+    planner.plan(&scene(&expected))
+}
+
+/// Figures of what befell a CA: `load` in certificates by grain, `mean` an hour.
+pub(super) fn figures(run: &mut Run<'_>, load: &[f64]) {
+    let mean = super::mean_per_hour(run.scenario);
+    let grain_at = |at: Timestamp| length((at - run.scenario.start) / GRAIN_SECONDS);
+    let hour_grains = length(HOUR / GRAIN_SECONDS);
+    let mut notes = Vec::new();
+    for incident in &run.scenario.incidents {
+        let (from, to, name) = match incident {
+            scenario::Incident::Outage { span, .. } => (
+                span.to,
+                span.to + HOUR,
+                "first hour after the outage (x mean)",
+            ),
+            scenario::Incident::Revocation { at, renew_by, .. } => {
+                (*at, *renew_by, "busiest hour until renewBy (x mean)")
+            }
+        };
+        let hours = load.get(grain_at(from)..grain_at(to).min(load.len()));
+        let busiest = busiest_hour(hours.unwrap_or_default());
+        notes.push((name, busiest / mean));
+        if let scenario::Incident::Revocation { budget, .. } = incident {
+            let over = (busiest - budget * mean) / (budget * mean).sqrt();
+            notes.push(("busiest hour over the budget (in sigma of a count)", over));
+        }
+        let after = grain_at(to);
+        let week = load.get(after..(after + 7 * 24 * hour_grains).min(load.len()));
+        let busiest = busiest_hour(week.unwrap_or_default());
+        notes.push((
+            "busiest hour of the week after that (x mean)",
+            busiest / mean,
+        ));
+    }
+    for (name, value) in notes {
+        run.note(name, value);
+    }
+}
+
+fn busiest_hour(grains: &[f64]) -> f64 {
+    let hours = grains.chunks(length(HOUR / GRAIN_SECONDS));
+    hours.map(|hour| hour.iter().sum()).fold(0.0, f64::max)
+}
