@@ -32,9 +32,6 @@ const LATE_QUOTA: f64 = 0.01;
 /// would cost more than the two are worth, and below some hundreds an hour chance rules anyway.
 const LEAST_QUOTA: f64 = 32.0;
 
-/// A band widens while its level stands above the last cycle's mean load by more than this.
-const WIDEN_ABOVE: f64 = 1.005;
-
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Forecast<'a> {
@@ -217,7 +214,7 @@ impl Draft {
         let base = sum(&self.unsteered, &self.promised);
         let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
         let filled = level(&base, &self.capacity, ahead);
-        self.excess > 0.0 && filled > WIDEN_ABOVE * arrivals.mean
+        self.excess > 0.0 && filled > arrivals.mean * 1.0025
     }
 
     fn finish(self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> Made {

@@ -18,9 +18,9 @@ const SECONDS: usize = 300;
 const GRAINS_AROUND: usize = 1;
 /// At the turn of a cycle two generations overlap: in the days before it the first of the next
 /// come early. It comes of the population's beginning at an instant, and is no rule's doing; a
-/// twelfth of the cycle at its beginning and a fifteenth at its end are left out.
+/// twelfth of the cycle at its beginning and a tenth at its end are left out.
 const TURN_BEGINS: (i64, i64) = (1, 12);
-const TURN_ENDS: (i64, i64) = (1, 15);
+const TURN_ENDS: (i64, i64) = (1, 10);
 /// An echo has died down where it stands so little above the last cycle.
 const FADED: f64 = 1.05;
 
