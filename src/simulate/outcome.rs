@@ -27,8 +27,8 @@ pub struct Outcome {
     pub rules: Vec<RuleOutcome>,
 }
 
-/// What one rule made of the load. Peaks are measured after the first cycle, which no rule moves, and
-/// without the turns of the cycles.
+/// What one rule made of the load. Peaks are measured after the first cycle, which no rule moves,
+/// and without the turns of the cycles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleOutcome {
     /// The rule.
