@@ -111,7 +111,6 @@ impl World {
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
             Change::Incident(incident) => self.heed(*incident),
-            // Not yet.
             Change::Polls {
                 fingerprint,
                 record,

@@ -19,14 +19,16 @@ pub struct Outcome {
     pub slot_seconds: i64,
     /// The mean load, in certificates per slot.
     pub mean: f64,
-    /// The least peak that any rule could reach, as a multiple of the mean: the larger of 1 and
-    /// the peak of the load that nobody can steer.
+    /// The least peak that any rule could reach, as a multiple of the mean: the largest of 1, the
+    /// peak of the load that nobody can steer, and that of its average day with the clients of
+    /// fixed ticks.
     pub floor: f64,
     /// What each rule made of it, in the order of [`Rule::ALL`].
     pub rules: Vec<RuleOutcome>,
 }
 
-/// What one rule made of the load. Peaks are measured after the first cycle, which no rule moves.
+/// What one rule made of the load. Peaks are measured after the first cycle, which no rule moves,
+/// and without the turns of the cycles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleOutcome {
     /// The rule.
