@@ -14,6 +14,7 @@ use super::profile::Profile;
 use super::rhythm::Rhythm;
 use super::table::{Reason, StoredTable, Table};
 use super::time::{DAY, Span, Timestamp};
+use super::timeline::GRAIN_SECONDS;
 use super::window::{for_tick, in_span, open_part};
 
 /// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
@@ -287,7 +288,10 @@ impl Books {
 
     /// f, measured anew as often as tables are made.
     fn follows(&mut self, draw: Draw<'_>) -> Follows {
+        // Those of the next five minutes are another crowd.
+        let same_crowd = |at: Timestamp| at.slot(GRAIN_SECONDS) == draw.now.slot(GRAIN_SECONDS);
         if let Some((at, follows)) = self.follows
+            && same_crowd(at)
             && (0..TABLE_LIFE_SECONDS).contains(&(draw.now - at))
         {
             return follows;

@@ -145,14 +145,14 @@ pub struct Ledger {
 struct Life {
     /// All.
     issued: Timeline,
-    /// Those that count in the forecast.
-    live: Timeline,
-    /// Σ (1 − f) over those.
+    /// Σ (1 − f) over those that live and count in the forecast.
     unsteered: Timeline,
-    /// The same, with those that are retired.
+    /// Those that count, and those that did before they were retired.
+    counted_ever: Timeline,
+    /// Σ (1 − f) over those.
     unsteered_ever: Timeline,
     /// Σ (1 − f) f over those: of the ones that do not follow this time, who will the next.
-    wavering: Timeline,
+    wavering_ever: Timeline,
     /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
     count: f64,
     lives_seconds: f64,
@@ -233,12 +233,9 @@ impl Ledger {
         cohort
             .windows
             .enter_arrivals(&mut self.promised, amount * follows);
-        let life = self.life(cohort);
-        life.live.add(cohort.issued_at, amount);
-        life.unsteered
+        self.life(cohort)
+            .unsteered
             .add(cohort.issued_at, amount * (1.0 - follows));
-        life.wavering
-            .add(cohort.issued_at, amount * (1.0 - follows) * follows);
     }
 
     fn issue(&mut self, cohort: &Cohort<'_>, sign: f64) {
@@ -269,10 +266,10 @@ impl Ledger {
         for life in self.lives.values_mut() {
             for line in [
                 &mut life.issued,
-                &mut life.live,
                 &mut life.unsteered,
                 &mut life.unsteered_ever,
-                &mut life.wavering,
+                &mut life.counted_ever,
+                &mut life.wavering_ever,
             ] {
                 line.trim(before);
             }

@@ -9,6 +9,7 @@ use super::distribution::{Distribution, DistributionReport};
 use super::ledger::{Booking, Ledger, View};
 use super::number::{real, real_len};
 use super::profile::Profile;
+use super::rhythm::Rhythm;
 use super::time::{DAY, HOUR, Span, Timestamp};
 
 /// The life that forecasts are made for: the one that most certificates have.
@@ -125,7 +126,7 @@ impl Shadow {
             policy,
             profile,
             now: registered_at,
-            rhythm: booking.expected.response.rhythm(),
+            rhythm: Rhythm::Unknown,
             certificates: 1,
         };
         let Ok(drawn) = self.books.draw(draw, validity, issued_at, hash) else {
@@ -134,7 +135,8 @@ impl Shadow {
             return;
         };
         // Drawn all the same, as what serves does: a table is good for so many draws.
-        if matches!(certificate.basis, Basis::Plain(_)) {
+        // What was known of the client that a window for a tick was drawn for is not known any more.
+        if matches!(certificate.basis, Basis::Plain(_) | Basis::Tick(_)) {
             self.books.ledger.book(booking);
             return;
         }

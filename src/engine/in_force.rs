@@ -91,11 +91,16 @@ impl World {
         }
     }
 
+    /// The hours of a CA's incidents that teach nothing.
+    pub(super) fn untaught(&self, ca: &CaName) -> Vec<Span> {
+        untaught(&self.incidents(), ca)
+    }
+
     /// Learns every CA's profile anew, and when it is closed.
     pub(super) fn learn(&self, now: Timestamp) {
         self.close(now);
         for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
-            let excluded = untaught(&self.incidents(), &policy.name);
+            let excluded = self.untaught(&policy.name);
             ca.learn(policy, now, &excluded);
         }
     }

@@ -297,7 +297,11 @@ impl Work {
 
     /// The group of a certificate, and the chance that its client follows.
     fn group(&self, certificate: &Certificate) -> Result<(Group, f64), Kept> {
-        let follows = self.follows(certificate);
+        let (follows, ticks) = self.expected(certificate);
+        if ticks {
+            // It comes at its tick, wherever in the hour before that its window is.
+            return Err(Kept::Settled);
+        }
         let eligible = Eligible {
             policy: &self.policy,
             now: self.now,
@@ -307,12 +311,15 @@ impl Work {
         Ok((group_of(&eligible, certificate, follows)?, follows))
     }
 
-    /// f by what is known now; 0 for what is most likely replaced already.
-    fn follows(&self, certificate: &Certificate) -> f64 {
+    /// f by what is known now, 0 for what is most likely replaced already; and whether the client
+    /// wakes at ticks.
+    fn expected(&self, certificate: &Certificate) -> (f64, bool) {
         let index = &self.world.index;
         let fingerprint = index.fingerprint(&certificate.id);
-        let known = index.get(fingerprint, |entry| entry.expected.follows);
-        known.flatten().unwrap_or(0.0)
+        let known = index.get(fingerprint, |entry| entry.expected);
+        let known = known.unwrap_or_default();
+        let ticks = known.response.rhythm().choices_are_few();
+        (known.follows.unwrap_or(0.0), ticks)
     }
 }
 

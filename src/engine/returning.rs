@@ -28,7 +28,7 @@ impl Engine {
             // Who registers waits for the books, but not while it is learned.
             let (history, known) = {
                 let books = ca.books();
-                let history = books.ledger.history(now, &[]);
+                let history = books.ledger.history(now, &world.untaught(&policy.name));
                 (history, books.ledger.returns.clone())
             };
             let returns = Returns::learn(&history, &known);

@@ -5,12 +5,14 @@
 //! when, `wake` says when clients of a kind renew that were given windows, `server` gives those with
 //! the real books, and `run` goes through the grains.
 
+mod aftermath;
 mod density;
 mod figures;
 mod given;
 pub mod outcome;
 mod population;
 mod recognition;
+mod replan;
 pub mod report;
 mod rules;
 mod run;
@@ -18,6 +20,7 @@ pub mod scenario;
 mod server;
 mod trouble;
 mod wake;
+mod windows;
 
 use outcome::{Note, Outcome};
 use population::Population;
@@ -30,15 +33,14 @@ use crate::domain::time::{DAY, HOUR};
 #[must_use]
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let mean = mean_per_slot(scenario);
-    let mut floor = 1.0_f64;
+    let mut floor = f64::INFINITY;
     let mut rules = Vec::new();
     for (n, rule) in scenario.rules.iter().enumerate() {
         let parts = real_len(scenario.rules.len());
         let mut told = |done: f64| progress((real_len(n) + done) / parts);
-        let ran = run::run(scenario, *rule, &mut told);
-        if n == 0 {
-            floor = figures::floor(scenario, &ran.population, mean);
-        }
+        let ran = run::run(scenario, *rule, mean, &mut told);
+        // What fails comes again: the rule under which least does is nearest to what is possible.
+        floor = floor.min(figures::floor(scenario, &ran.population, mean));
         let recognised = ran.recognised;
         let mut figures = figures::figures(scenario, *rule, ran, mean);
         if let Some(share) = recognised {
@@ -56,7 +58,7 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
         start: scenario.start,
         slot_seconds: scenario.policy.slot_seconds,
         mean,
-        floor,
+        floor: if rules.is_empty() { 1.0 } else { floor },
         rules,
     }
 }
@@ -76,9 +78,4 @@ fn mean_per_slot(scenario: &Scenario) -> f64 {
     let slots_in_hour = real(HOUR) / real(scenario.policy.slot_seconds);
     let vain = population.vain_per_day() * real(HOUR) / real(DAY);
     (scenario.certificates_per_hour * renews + bursts / hours + vain) / slots_in_hour
-}
-
-/// The same in certificates an hour.
-fn mean_per_hour(scenario: &Scenario) -> f64 {
-    mean_per_slot(scenario) * real(HOUR) / real(scenario.policy.slot_seconds)
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::aftermath;
 use super::density::{Density, grain_of};
 use super::given::Given;
 use super::population::{Group, Population};
@@ -37,6 +38,8 @@ pub(super) struct Run<'a> {
     pub(super) server: Option<Server<'a>>,
     /// Whether the CA counts what fails.
     counts: bool,
+    /// The load that the scenario brings by itself, in certificates a slot.
+    pub(super) mean: f64,
     /// The number of the grain at which the slot under way ends, and whether it is overloaded.
     overload: Option<(usize, f64)>,
     pub(super) notes: Vec<(String, f64)>,
@@ -57,6 +60,7 @@ struct Coming {
 pub(super) fn run<'a>(
     scenario: &'a Scenario,
     rule: Rule,
+    mean: f64,
     progress: &mut dyn FnMut(f64),
 ) -> Ran<'a> {
     let population = Population::first(scenario);
@@ -71,6 +75,7 @@ pub(super) fn run<'a>(
         population,
         server,
         counts: vain || scenario.failures.is_some() || !scenario.incidents.is_empty(),
+        mean,
         overload: None,
         notes: Vec::new(),
     };
@@ -86,7 +91,7 @@ pub(super) fn run<'a>(
         }
         attempts.push(run.step(grain));
     }
-    trouble::figures(&mut run, &attempts);
+    aftermath::figures(&mut run, &attempts);
     let known = run.server.as_ref();
     Ran {
         recognised: known.and_then(|server| recognised(scenario, &server.known)),
@@ -140,8 +145,7 @@ impl Run<'_> {
         let until = grain + long - grain % long;
         let slot = grain..until.min(self.population.grains);
         let load: f64 = slot.map(|grain| self.population.attempts(grain)).sum();
-        let mean = super::mean_per_slot(self.scenario);
-        let failing = if load > above * mean { share } else { 0.0 };
+        let failing = if load > above * self.mean { share } else { 0.0 };
         self.overload = Some((until, failing));
         failing
     }

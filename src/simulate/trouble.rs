@@ -1,23 +1,17 @@
 //! What befalls the CA: outages and revocations, and what the rules make of them.
 
-use std::collections::BTreeMap;
-
 use super::density::{Density, grain_of};
 use super::given::Given;
 use super::population::Population;
+use super::replan::{Pending, dates, plan, window_at};
 use super::run::Run;
 use super::scenario::{self, BeyondBudget, ClientKind, Rule};
-use super::server::{Server, strata};
 use super::wake::{Wake, renewals};
-use crate::domain::band::{own_rule_seconds, retry_after_base};
+use super::windows::strata;
+use crate::domain::band::retry_after_base;
 use crate::domain::ca::CaName;
-use crate::domain::certificate::Validity;
-use crate::domain::foreseen::foreseen;
-use crate::domain::incident::{
-    Counted, Incident, Kind, Plan, Planner, Refusal, Scene, State, learning_excluded,
-};
-use crate::domain::ledger::View;
-use crate::domain::number::{length, real, whole};
+use crate::domain::incident::{Incident, Kind, Refusal, State, learning_excluded};
+use crate::domain::number::{length, real};
 use crate::domain::time::{HOUR, Span, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;
 
@@ -33,16 +27,6 @@ pub(super) struct Trouble<'a> {
     incident: Option<Incident>,
     plan_again_at: Option<Timestamp>,
     done: bool,
-}
-
-/// Certificates of a lifetime that are to come in a grain: all, whose windows are taken to be about
-/// then, and those of them that listen to what they are told.
-type Pending = BTreeMap<(usize, usize), Due>;
-
-#[derive(Clone, Copy, Default)]
-struct Due {
-    all: f64,
-    listening: f64,
 }
 
 impl<'a> Trouble<'a> {
@@ -77,7 +61,7 @@ impl<'a> Trouble<'a> {
                 self.done = true;
                 if run.rule == Rule::Offpeak {
                     let over_budget = beyond_budget == BeyondBudget::Exceed;
-                    let mean = super::mean_per_hour(run.scenario);
+                    let mean = run.mean_per_hour();
                     let revocation = Incident {
                         renew_by: Some(renew_by),
                         budget_per_hour: Some(budget * mean),
@@ -183,24 +167,6 @@ fn incident(kind: Kind, now: Timestamp) -> Incident {
         affected: 0,
         moved: 0,
         steps: Vec::new(),
-    }
-}
-
-/// The window that those had, about, who are to come in a grain.
-fn window_at(at: Timestamp) -> Span {
-    let middle = at + GRAIN_SECONDS / 2;
-    Span {
-        from: middle - GRAIN_SECONDS * 3 / 2,
-        to: middle + GRAIN_SECONDS * 3 / 2,
-    }
-}
-
-/// The dates of a certificate that is renewed at `at` by its own rule.
-fn dates(at: Timestamp, life_seconds: i64) -> Validity {
-    let not_before = at - own_rule_seconds(life_seconds);
-    Validity {
-        not_before,
-        not_after: not_before + (life_seconds - 1),
     }
 }
 
@@ -338,16 +304,17 @@ impl Run<'_> {
     /// looks.
     fn renew_at_once(&mut self, grain: usize, share: f64) {
         let now = self.population.at(grain);
-        let interval = retry_after_base(&self.scenario.policy, 90 * 24 * HOUR) / GRAIN_SECONDS;
-        let soon = Density {
-            first: grain_of(now) + 1,
-            shares: vec![1.0 / real(interval); length(interval)],
-        };
         for group in 0..self.population.groups.len() {
             if !listens(&self.population, group) {
                 continue;
             }
             let wake = self.population.wake(group).clone();
+            let life_seconds = self.population.life_seconds(group, now);
+            let interval = retry_after_base(&self.scenario.policy, life_seconds) / GRAIN_SECONDS;
+            let soon = Density {
+                first: grain_of(now) + 1,
+                shares: vec![1.0 / real(interval.max(1)); length(interval.max(1))],
+            };
             for later in grain + 1..self.population.grains {
                 let certificates = share * self.population.groups[group].back[later];
                 if certificates <= 0.0 {
@@ -367,110 +334,20 @@ impl Run<'_> {
     /// Lets nothing be learned of the hours of an incident.
     fn exclude(&mut self, incident: &Incident) {
         if let Some(server) = &mut self.server {
-            server.excluded = learning_excluded(std::slice::from_ref(incident));
+            server
+                .incidents
+                .retain(|known| known.created_at != incident.created_at);
+            server.incidents.push(incident.clone());
+            server.excluded = learning_excluded(&server.incidents);
         }
+    }
+
+    pub(super) fn mean_per_hour(&self) -> f64 {
+        self.mean * real(HOUR) / real(self.scenario.policy.slot_seconds)
     }
 
     /// Notes a figure.
     pub(super) fn note(&mut self, name: &str, value: f64) {
         self.notes.push((name.to_owned(), value));
     }
-}
-
-/// The plan of an incident, as the service would make it.
-fn plan(
-    run: &Run<'_>,
-    server: &Server<'_>,
-    incident: &Incident,
-    now: Timestamp,
-    pending: &Pending,
-) -> Result<Plan, Refusal> {
-    let population = &run.population;
-    let view = View {
-        now,
-        prior: run.scenario.policy.follow_prior,
-        profile: &server.profile,
-        life_seconds: run.scenario.lifetimes[0].seconds,
-    };
-    let ledger = &server.books.ledger;
-    let kept = server.kept_share(now);
-    let scene = |expected| Scene {
-        incident,
-        policy: &run.scenario.policy,
-        now,
-        model_version: &server.profile.version,
-        expected,
-    };
-    let mut planner = Planner::new();
-    let mut moving: BTreeMap<i64, f64> = BTreeMap::new();
-    for ((lifetime, grain), due) in pending {
-        let at = population.at(*grain);
-        let dates = dates(at, run.scenario.lifetimes[*lifetime].seconds);
-        let count = u64::try_from(whole(due.all.round())).unwrap_or(0);
-        // Counting asks for no load.
-        if planner.count_many(&scene(&|_| 0.0), dates, window_at(at), count) == Counted::Moves {
-            *moving.entry(population.number(*grain)).or_default() += due.listening;
-        }
-    }
-    let moving = |span: Span| -> f64 {
-        let grains = moving.range(grain_of(span.from)..=grain_of(span.to - 1));
-        let within = grains.map(|(grain, certificates)| {
-            let from = Timestamp::from_unix(grain * GRAIN_SECONDS);
-            let all = Span {
-                from,
-                to: from + GRAIN_SECONDS,
-            };
-            certificates * real(all.overlap_seconds(span)) / real(GRAIN_SECONDS)
-        });
-        within.sum()
-    };
-    let expected = |span: Span| {
-        let promised = ledger.promised(span) - kept * moving(span);
-        promised.max(0.0)
-            + ledger.unsteered(span, &view)
-            + foreseen(&run.scenario.policy, &server.profile, span)
-    };
-    planner.plan(&scene(&expected))
-}
-
-/// Figures of what befell a CA: `load` in certificates by grain, `mean` an hour.
-pub(super) fn figures(run: &mut Run<'_>, load: &[f64]) {
-    let mean = super::mean_per_hour(run.scenario);
-    let grain_at = |at: Timestamp| length((at - run.scenario.start) / GRAIN_SECONDS);
-    let hour_grains = length(HOUR / GRAIN_SECONDS);
-    let mut notes = Vec::new();
-    for incident in &run.scenario.incidents {
-        let (from, to, name) = match incident {
-            scenario::Incident::Outage { span, .. } => (
-                span.to,
-                span.to + HOUR,
-                "first hour after the outage (x mean)",
-            ),
-            scenario::Incident::Revocation { at, renew_by, .. } => {
-                (*at, *renew_by, "busiest hour until renewBy (x mean)")
-            }
-        };
-        let hours = load.get(grain_at(from)..grain_at(to).min(load.len()));
-        let busiest = busiest_hour(hours.unwrap_or_default());
-        notes.push((name, busiest / mean));
-        if let scenario::Incident::Revocation { budget, .. } = incident {
-            let over = (busiest - budget * mean) / (budget * mean).sqrt();
-            notes.push(("busiest hour over the budget (in sigma of a count)", over));
-        }
-        let after = grain_at(to);
-        let week = load.get(after..(after + 7 * 24 * hour_grains).min(load.len()));
-        let busiest = busiest_hour(week.unwrap_or_default());
-        notes.push((
-            "busiest hour of the week after that (x mean)",
-            busiest / mean,
-        ));
-    }
-    for (name, value) in notes {
-        run.note(name, value);
-    }
-}
-
-fn busiest_hour(grains: &[f64]) -> f64 {
-    let hours = grains.chunks(length(HOUR / GRAIN_SECONDS));
-    hours.map(|hour| hour.iter().sum()).fold(0.0, f64::max)
 }

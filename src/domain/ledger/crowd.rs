@@ -71,8 +71,8 @@ impl Ledger {
         let Some(coming) = self.coming(now).filter(|coming| coming.all() > 0.0) else {
             return measured;
         };
-        let wavering = self.returning(grain_at(now), |life| &life.wavering);
-        let following = coming.kept + wavering.min(coming.returning) + coming.new * measured;
+        let wavering = coming.returning * self.wavering_share(grain_at(now));
+        let following = coming.kept + wavering + coming.new * measured;
         (following / coming.all()).clamp(0.0, 1.0)
     }
 
@@ -90,7 +90,8 @@ impl Ledger {
                     to: to - hour * HOUR,
                 };
                 let crowd = self.crowd(hour);
-                let follow = self.of_lives(|life| life.live.sum(hour) - life.unsteered.sum(hour));
+                let follow = self
+                    .of_lives(|life| life.counted_ever.sum(hour) - life.unsteered_ever.sum(hour));
                 new += crowd.new;
                 following += (follow - crowd.following).clamp(0.0, crowd.new);
             }
@@ -111,11 +112,16 @@ impl Ledger {
         let kept = self.promised_ever.sum(span).clamp(0.0, issued);
         let returned = self.returning(span, |life| &life.unsteered_ever);
         let returned = returned.min(issued - kept);
-        let returning = self.returning(span, |life| &life.unsteered);
-        let wavering = self.returning(span, |life| &life.wavering);
         Crowd {
-            following: kept + returned * (wavering / returning.max(1e-9)).clamp(0.0, 1.0),
+            following: kept + returned * self.wavering_share(span),
             new: issued - kept - returned,
         }
+    }
+
+    /// Of those that return unsteered in a span, the share that will follow the next time.
+    fn wavering_share(&self, span: Span) -> f64 {
+        let returning = self.returning(span, |life| &life.unsteered_ever);
+        let wavering = self.returning(span, |life| &life.wavering_ever);
+        (wavering / returning.max(1e-9)).clamp(0.0, 1.0)
     }
 }

@@ -76,8 +76,11 @@ impl Ledger {
             .windows
             .enter_arrivals(&mut self.promised_ever, amount * follows);
         self.remember_ticks(cohort, amount * follows);
-        self.life(cohort)
-            .unsteered_ever
+        let life = self.life(cohort);
+        life.counted_ever.add(cohort.issued_at, amount);
+        life.unsteered_ever
             .add(cohort.issued_at, amount * (1.0 - follows));
+        life.wavering_ever
+            .add(cohort.issued_at, amount * (1.0 - follows) * follows);
     }
 }

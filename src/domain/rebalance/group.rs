@@ -52,7 +52,7 @@ pub enum Kept {
     Control,
     /// It is open, or starts within two poll intervals.
     Near,
-    /// Nothing is won by it: it is hardly followed, or its life has no slots, or its band is over.
+    /// Nothing is won by it: it is hardly followed, or its client wakes at ticks, or its life has no slots, or its band is over.
     Settled,
 }
 
@@ -82,8 +82,11 @@ pub fn group_of(
     let Certificate {
         validity, window, ..
     } = *certificate;
-    if matches!(certificate.basis, Basis::Plain(_)) {
-        return Err(Kept::Control);
+    match certificate.basis {
+        Basis::Plain(_) => return Err(Kept::Control),
+        // It was drawn for a tick of its client's.
+        Basis::Tick(_) => return Err(Kept::Settled),
+        Basis::Span(_) | Basis::Table(_) => {}
     }
     let near = real(retry_after_base(policy, validity.life_seconds())) * POLL_MARGIN * POLLS_AHEAD;
     let earliest = now + whole(near.ceil());

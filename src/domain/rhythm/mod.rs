@@ -171,6 +171,13 @@ impl Rhythm {
             .collect()
     }
 
+    /// Whether the client can be made to renew at some instants of a day only: at ticks more than an
+    /// hour apart.
+    #[must_use]
+    pub fn choices_are_few(self) -> bool {
+        self.period_seconds().is_some_and(|period| period > HOUR)
+    }
+
     /// The slots of a band that hold a tick of [`Rhythm::choices`], by number, in order, each
     /// once.
     #[must_use]

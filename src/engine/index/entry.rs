@@ -138,7 +138,13 @@ impl Entry {
         let evidence = if now - self.registered_at < SILENT_AFTER_SECONDS {
             Evidence::Unknown
         } else {
-            evidence(polls, self.heard_from(since), now)
+            // Whoever listened before this process stored the first poll of each.
+            let heard_from = if polls.is_polled() {
+                self.heard_from(since)
+            } else {
+                self.registered_at
+            };
+            evidence(polls, heard_from, now)
         };
         Expected {
             follows: follows(evidence, kept_share, self.follows, self.expected.follows),

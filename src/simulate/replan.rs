@@ -1,0 +1,99 @@
+//! The plan of an incident, made as the service would make it.
+
+use std::collections::BTreeMap;
+
+use super::density::grain_of;
+use super::run::Run;
+use super::server::Server;
+use crate::domain::band::own_rule_seconds;
+use crate::domain::certificate::Validity;
+use crate::domain::foreseen::foreseen;
+use crate::domain::incident::{Counted, Incident, Plan, Planner, Refusal, Scene};
+use crate::domain::ledger::View;
+use crate::domain::number::{real, whole};
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::timeline::GRAIN_SECONDS;
+
+/// Certificates of a lifetime that are to come in a grain: all, whose windows are taken to be about
+/// then, and those of them that listen to what they are told.
+pub(super) type Pending = BTreeMap<(usize, usize), Due>;
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Due {
+    pub(super) all: f64,
+    pub(super) listening: f64,
+}
+
+/// The window that those had, about, who are to come in a grain.
+pub(super) fn window_at(at: Timestamp) -> Span {
+    let middle = at + GRAIN_SECONDS / 2;
+    Span {
+        from: middle - GRAIN_SECONDS * 3 / 2,
+        to: middle + GRAIN_SECONDS * 3 / 2,
+    }
+}
+
+/// The dates of a certificate that is renewed at `at` by its own rule.
+pub(super) fn dates(at: Timestamp, life_seconds: i64) -> Validity {
+    let not_before = at - own_rule_seconds(life_seconds);
+    Validity {
+        not_before,
+        not_after: not_before + (life_seconds - 1),
+    }
+}
+
+/// The plan of an incident, as the service would make it.
+pub(super) fn plan(
+    run: &Run<'_>,
+    server: &Server<'_>,
+    incident: &Incident,
+    now: Timestamp,
+    pending: &Pending,
+) -> Result<Plan, Refusal> {
+    let population = &run.population;
+    let view = View {
+        now,
+        prior: run.scenario.policy.follow_prior,
+        profile: &server.profile,
+        life_seconds: run.scenario.lifetimes[0].seconds,
+    };
+    let ledger = &server.books.ledger;
+    let kept = server.kept_share(now);
+    let scene = |expected| Scene {
+        incident,
+        policy: &run.scenario.policy,
+        now,
+        model_version: &server.profile.version,
+        expected,
+    };
+    let mut planner = Planner::new();
+    let mut moving: BTreeMap<i64, f64> = BTreeMap::new();
+    for ((lifetime, grain), due) in pending {
+        let at = population.at(*grain);
+        let dates = dates(at, run.scenario.lifetimes[*lifetime].seconds);
+        let count = u64::try_from(whole(due.all.round())).unwrap_or(0);
+        // Counting asks for no load.
+        if planner.count_many(&scene(&|_| 0.0), dates, window_at(at), count) == Counted::Moves {
+            *moving.entry(population.number(*grain)).or_default() += due.listening;
+        }
+    }
+    let moving = |span: Span| -> f64 {
+        let grains = moving.range(grain_of(span.from)..=grain_of(span.to - 1));
+        let within = grains.map(|(grain, certificates)| {
+            let from = Timestamp::from_unix(grain * GRAIN_SECONDS);
+            let all = Span {
+                from,
+                to: from + GRAIN_SECONDS,
+            };
+            certificates * real(all.overlap_seconds(span)) / real(GRAIN_SECONDS)
+        });
+        within.sum()
+    };
+    let expected = |span: Span| {
+        let promised = ledger.promised(span) - kept * moving(span);
+        promised.max(0.0)
+            + ledger.unsteered(span, &view)
+            + foreseen(&run.scenario.policy, &server.profile, span)
+    };
+    planner.plan(&scene(&expected))
+}
