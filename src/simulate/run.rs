@@ -35,6 +35,8 @@ pub(super) struct Run<'a> {
     pub(super) rule: Rule,
     pub(super) population: Population<'a>,
     pub(super) server: Option<Server<'a>>,
+    /// The mean load, in certificates a slot.
+    mean: f64,
     /// Whether the CA counts what fails.
     counts: bool,
     /// The number of the grain at which the slot under way ends, and whether it is overloaded.
@@ -70,6 +72,7 @@ pub(super) fn run<'a>(
         rule,
         population,
         server,
+        mean: super::mean_per_slot(scenario),
         counts: vain || scenario.failures.is_some() || !scenario.incidents.is_empty(),
         overload: None,
         notes: Vec::new(),
@@ -140,8 +143,7 @@ impl Run<'_> {
         let until = grain + long - grain % long;
         let slot = grain..until.min(self.population.grains);
         let load: f64 = slot.map(|grain| self.population.attempts(grain)).sum();
-        let mean = super::mean_per_slot(self.scenario);
-        let failing = if load > above * mean { share } else { 0.0 };
+        let failing = if load > above * self.mean { share } else { 0.0 };
         self.overload = Some((until, failing));
         failing
     }
