@@ -212,7 +212,7 @@ impl Draft {
     /// Whether the load to place fills this band above the usual, so that it should widen.
     fn crowded(&self, arrivals: &Arrivals) -> bool {
         let base = sum(&self.unsteered, &self.promised);
-        let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 2.0).max(1.0);
+        let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
         let filled = level(&base, &self.capacity, ahead);
         self.excess > 0.0 && filled > arrivals.mean
     }

@@ -36,8 +36,6 @@ pub(super) struct Run<'a> {
     pub(super) rule: Rule,
     pub(super) population: Population<'a>,
     pub(super) server: Option<Server<'a>>,
-    /// The mean load, in certificates a slot.
-    mean: f64,
     /// Whether the CA counts what fails.
     counts: bool,
     /// The load that the scenario brings by itself, in certificates a slot.
@@ -76,7 +74,6 @@ pub(super) fn run<'a>(
         rule,
         population,
         server,
-        mean: super::mean_per_slot(scenario),
         counts: vain || scenario.failures.is_some() || !scenario.incidents.is_empty(),
         mean,
         overload: None,
