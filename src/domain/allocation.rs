@@ -32,6 +32,10 @@ const LATE_QUOTA: f64 = 0.01;
 /// would cost more than the two are worth, and below some hundreds an hour chance rules anyway.
 const LEAST_QUOTA: f64 = 32.0;
 
+/// A band with slots that take less than usual widens while its level stands above the last cycle's
+/// mean load by more than this: what these do not take would all go to the hour beside them.
+const LESS_ABOVE: f64 = 1.05;
+
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Forecast<'a> {
@@ -209,8 +213,13 @@ impl Draft {
         }
     }
 
-    /// Whether the load to place fills this band above the usual, so that it should widen.
+    /// Whether the load to place fills this band above the usual, so that it should widen: because
+    /// more comes than usual, or because the CA takes less.
     fn crowded(&self, arrivals: &Arrivals) -> bool {
+        let less = |slot: &SlotCapacity| slot.share < 1.0 || slot.ceiling.is_some();
+        if self.level > LESS_ABOVE * arrivals.mean && self.capacity.iter().any(less) {
+            return true;
+        }
         let base = sum(&self.unsteered, &self.promised);
         let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
         let filled = level(&base, &self.capacity, ahead);
