@@ -127,6 +127,8 @@ impl UpTo {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::time::MINUTE;
 
@@ -158,5 +160,37 @@ mod tests {
         assert_eq!(mixed.shares, vec![0.75, 0.0, 0.25]);
         assert_eq!(one.mixed(1.0, &mixed), one);
         assert_eq!(one.mixed(0.0, &mixed), mixed);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_spans_and_the_mixture_all_of_it_is_there_and_nothing_outside(
+            spans in prop::collection::vec((0_i64..100_000, 0_i64..50_000, 0.0..1.0), 1..8),
+            share in 0.0..=1.0,
+            earlier in 0_i64..500,
+        ) {
+            let spans: Vec<(Span, f64)> = spans
+                .into_iter()
+                .map(|(from, long, part)| {
+                    let from = NOON + from;
+                    (Span { from, to: from + long }, part)
+                })
+                .collect();
+            let density = Density::of(spans.iter().copied());
+            let all: f64 = spans.iter().map(|(_, part)| part).sum();
+            let sum = |density: &Density| density.shares.iter().sum::<f64>();
+            prop_assert!((sum(&density) - all).abs() < 1e-9);
+            for (grain, part) in density.grains().filter(|(_, part)| *part > 0.0) {
+                let begins = Timestamp::from_unix(grain * GRAIN_SECONDS);
+                let within = |span: &Span| {
+                    span.from < begins + GRAIN_SECONDS && span.to.max(span.from + 1) > begins
+                };
+                prop_assert!(spans.iter().any(|(span, _)| within(span)), "{begins}: {part}");
+            }
+            let mixed = density.mixed(share, &density.earlier(earlier));
+            prop_assert!((sum(&mixed) - all).abs() < 1e-9);
+            let last = density.up_to().grain(density.end());
+            prop_assert!((last - all).abs() < 1e-9);
+        }
     }
 }

@@ -211,8 +211,11 @@ fn wandering(taken: &Density, residual: &[f64]) -> Density {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::given::Given;
     use super::*;
-    use crate::domain::time::MINUTE;
+    use crate::domain::time::{MINUTE, Span, Timestamp};
 
     /// A midnight.
     const FIRST: i64 = 1_795_219_200 / GRAIN_SECONDS;
@@ -234,6 +237,18 @@ mod tests {
             grain_seconds: MINUTE,
             delay_seconds: 0,
         }))
+    }
+
+    fn client(kind: ClientKind) -> Client {
+        Client {
+            name: "any".to_owned(),
+            share: 1.0,
+            kind,
+            replaces: false,
+            honours_retry_after: false,
+            ticks: None,
+            source: String::new(),
+        }
     }
 
     /// Taken evenly over the six hours from 03:00 on.
@@ -266,15 +281,7 @@ mod tests {
 
     #[test]
     fn the_last_tick_before_a_draw_is_a_period_earlier() {
-        let client = Client {
-            name: "step 5".to_owned(),
-            share: 1.0,
-            kind: ClientKind::CronNextTick,
-            replaces: false,
-            honours_retry_after: false,
-            ticks: None,
-            source: String::new(),
-        };
+        let client = client(ClientKind::CronNextTick);
         let daily = ticks(24 * HOUR, &[]);
         let noon = Density {
             first: FIRST + 144,
@@ -330,5 +337,64 @@ mod tests {
         let later = (mean(&woken) - mean(&morning())) / 12.0;
         assert!((later - 6.5).abs() < 0.1, "{later}");
         assert_eq!(mod_md.period(), 12 * 12);
+    }
+
+    fn any_wake() -> impl Strategy<Value = Wake> {
+        let fixed = (
+            prop::sample::select(vec![MINUTE, HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR]),
+            prop::collection::vec((0..24 * HOUR, 0.0..0.5), 0..3),
+        );
+        let fixed = fixed.prop_map(|(every, at)| ticks(every, &at));
+        let random = (1_i64..=24, 1_i64..=30).prop_map(|(every, up_to)| {
+            Wake::new(Some(&Ticks::Random {
+                every_seconds: every * HOUR,
+                up_to_seconds: up_to * HOUR,
+            }))
+        });
+        let wandering = (0_i64..=24, 1_i64..=24).prop_map(|(least, more)| {
+            let (least_seconds, most_seconds) = (least * HOUR, (least + more) * HOUR);
+            Wake::new(Some(&Ticks::Wandering {
+                least_seconds,
+                most_seconds,
+            }))
+        });
+        prop_oneof![Just(Wake::Always), fixed, random, wandering]
+    }
+
+    fn any_windows() -> impl Strategy<Value = Given> {
+        let window = (0_i64..3 * 24 * HOUR, 1_i64..24 * HOUR, 1.0..10.0);
+        prop::collection::vec(window, 1..6).prop_map(|windows| {
+            let all: f64 = windows.iter().map(|(_, _, part)| part).sum();
+            let window = |(from, long, part): (i64, i64, f64)| {
+                let from = Timestamp::from_unix(FIRST * GRAIN_SECONDS + from);
+                let to = from + long;
+                (Span { from, to }, part / all)
+            };
+            Given(windows.into_iter().map(window).collect())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_is_lost_and_nobody_comes_before_the_window(
+            given in any_windows(),
+            wake in any_wake(),
+            known in prop::option::of(0_i64..288),
+        ) {
+            use ClientKind::{CronNextTick, CronRedraw, Exact, ModMd, StartOfWindow, Ticking};
+            let opens = given.drawn().first;
+            for kind in [Exact, Ticking, CronRedraw, CronNextTick, StartOfWindow, ModMd] {
+                let client = client(kind);
+                let woken = renewals(&client, &wake, &given.taken(kind), known.map(|n| FIRST + n));
+                prop_assert!((sum(&woken) - 1.0).abs() < 1e-9, "{kind:?}: {}", sum(&woken));
+                let early = match kind {
+                    Ticking | CronNextTick => wake.period(), // at a tick before the draw
+                    ModMd => 12 * HOUR_GRAINS, // half a window of a day at most
+                    _ => 0,
+                };
+                let mut soon = woken.grains().take_while(|(grain, _)| *grain < opens - early);
+                prop_assert!(soon.all(|(_, share)| share < 1e-12), "{kind:?}: before {opens}");
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use offpeak::domain::ca::{CaName, CaPolicy};
 use offpeak::domain::capacity::{CapacityRule, When};
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Validity};
-use offpeak::domain::hash::{HashKey, Purpose};
+use offpeak::domain::hash::{HashKey, Purpose, lower_unit};
 use offpeak::domain::ledger::{Booking, Cohort, Expected, View, Windows};
 use offpeak::domain::number::{real, real_len, whole};
 use offpeak::domain::observation::{Kind, Observation, Source};
@@ -20,6 +20,7 @@ mod bands;
 mod capacity;
 mod foreseen;
 mod levels;
+mod seconds;
 mod tables;
 mod ticks;
 

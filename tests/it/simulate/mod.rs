@@ -1,7 +1,13 @@
-//! The simulator's outer half: scenarios in, tables and pictures out.
+//! The simulator: scenarios in, what the rules make of them, tables and pictures out.
 
 mod arrivals;
+mod clients;
 mod closed;
 mod command;
+mod levelling;
+mod replay;
 mod report;
+mod rules;
+mod runs;
 mod scenario;
+mod trouble;
