@@ -34,13 +34,13 @@ fn simulate(arguments: &[&Path]) -> String {
 
 /// A scenario beside a CSV of counts, under the rules.
 fn scenario(folder: &Path, csv: &Path, columns: [&str; 2], rules: &str) -> std::path::PathBuf {
-    let [time, count] = columns;
+    let ([time, count], csv) = (columns, csv.display());
     let text = format!(
         r#"
 rules = {rules}
 certificates_per_hour = 40000
 cycles = 1
-arrivals = {{ csv = {csv:?}, time = "{time}", count = "{count}" }}
+arrivals = {{ csv = "{csv}", time = "{time}", count = "{count}" }}
 [[client]]
 name = "daemons"
 kind = "exact"
