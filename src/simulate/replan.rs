@@ -33,9 +33,10 @@ pub(super) fn window_at(at: Timestamp) -> Span {
     }
 }
 
-/// The dates of a certificate that is renewed at `at` by its own rule.
-pub(super) fn dates(at: Timestamp, life_seconds: i64) -> Validity {
-    let not_before = at - own_rule_seconds(life_seconds);
+/// The dates of a certificate, issued before `now`, that is renewed at `at` by its own rule.
+pub(super) fn dates(at: Timestamp, life_seconds: i64, now: Timestamp) -> Validity {
+    // Some come later than that.
+    let not_before = (at - own_rule_seconds(life_seconds)).min(now - GRAIN_SECONDS);
     Validity {
         not_before,
         not_after: not_before + (life_seconds - 1),
@@ -70,7 +71,7 @@ pub(super) fn plan(
     let mut moving: BTreeMap<i64, f64> = BTreeMap::new();
     for ((lifetime, grain), due) in pending {
         let at = population.at(*grain);
-        let dates = dates(at, run.scenario.lifetimes[*lifetime].seconds);
+        let dates = dates(at, run.scenario.lifetimes[*lifetime].seconds, now);
         let count = u64::try_from(whole(due.all.round())).unwrap_or(0);
         // Counting asks for no load.
         if planner.count_many(&scene(&|_| 0.0), dates, window_at(at), count) == Counted::Moves {

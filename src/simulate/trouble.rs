@@ -192,7 +192,7 @@ impl Run<'_> {
         let mut moved = 0.0;
         for (lifetime, grain) in pending.keys() {
             let at = self.population.at(*grain);
-            let dates = dates(at, self.scenario.lifetimes[*lifetime].seconds);
+            let dates = dates(at, self.scenario.lifetimes[*lifetime].seconds, now);
             let given: Vec<(Span, f64)> = strata(UPPER)
                 .filter_map(|(hash, part)| {
                     let (window, _) = plan.window(hash, dates, window_at(at))?;
