@@ -218,7 +218,10 @@ async fn what_polls_have_shown_of_a_client_stays_true_when_its_window_moves() {
     for n in 0..500 {
         server.engine.renewal_info(&certid(n)).await.unwrap();
     }
+    // Who asks is told from who does not a day and two hours later.
+    server.clock.set(NOW + 27 * HOUR);
     server.engine.sweep();
+    server.clock.set(NOW);
     let incident = revocation(&server, 0..500).await;
     assert_eq!(open(&server, &incident).await["moved"], 500);
     let outlook = server.engine.outlook(&"example".parse().unwrap()).await;
