@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 use crate::domain::amendment::Amendment;
 use crate::domain::ca::CaName;
-use crate::domain::incident::{Incident, Kind, State};
+use crate::domain::incident::{Incident, Kind};
 use crate::domain::time::Timestamp;
 use crate::engine::Intent;
 
@@ -22,31 +22,7 @@ pub(super) fn draft(body: &[u8], now: Timestamp) -> Result<(Incident, Intent), P
     let intent = members.intent()?;
     let rest = members.rest()?;
     members.finish()?;
-    let incident = rest.applied_to(&Incident {
-        id: 0,
-        kind,
-        ca,
-        name,
-        from: None,
-        to: None,
-        cron: None,
-        time_zone: None,
-        renew_by: None,
-        explanation_url: None,
-        urgent: false,
-        budget_per_hour: None,
-        over_budget: false,
-        state: State::Draft,
-        note: None,
-        estimated_end: None,
-        created_at: now,
-        opened_at: None,
-        closed_at: None,
-        updated_at: now,
-        affected: 0,
-        moved: 0,
-        steps: Vec::new(),
-    });
+    let incident = rest.applied_to(&Incident::draft(kind, ca, name, now));
     Ok((incident, intent))
 }
 

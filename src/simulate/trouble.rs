@@ -145,28 +145,7 @@ pub(super) fn fails(scenario: &scenario::Scenario, at: Timestamp) -> Option<i64>
 fn incident(kind: Kind, now: Timestamp) -> Incident {
     Incident {
         id: 1,
-        kind,
-        ca: CaName::default(),
-        name: "simulated".to_owned(),
-        from: None,
-        to: None,
-        cron: None,
-        time_zone: None,
-        renew_by: None,
-        explanation_url: None,
-        urgent: false,
-        budget_per_hour: None,
-        over_budget: false,
-        state: State::Draft,
-        note: None,
-        estimated_end: None,
-        created_at: now,
-        opened_at: None,
-        closed_at: None,
-        updated_at: now,
-        affected: 0,
-        moved: 0,
-        steps: Vec::new(),
+        ..Incident::draft(kind, CaName::default(), "simulated".to_owned(), now)
     }
 }
 

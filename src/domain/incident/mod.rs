@@ -118,6 +118,36 @@ pub struct Step {
 }
 
 impl Incident {
+    /// A draft that says nothing yet but what it is about.
+    #[must_use]
+    pub const fn draft(kind: Kind, ca: CaName, name: String, now: Timestamp) -> Self {
+        Self {
+            id: 0,
+            kind,
+            ca,
+            name,
+            from: None,
+            to: None,
+            cron: None,
+            time_zone: None,
+            renew_by: None,
+            explanation_url: None,
+            urgent: false,
+            budget_per_hour: None,
+            over_budget: false,
+            state: State::Draft,
+            note: None,
+            estimated_end: None,
+            created_at: now,
+            opened_at: None,
+            closed_at: None,
+            updated_at: now,
+            affected: 0,
+            moved: 0,
+            steps: Vec::new(),
+        }
+    }
+
     /// Whether it is in force: answers that it touches are not to be cached.
     #[must_use]
     pub const fn is_active(&self) -> bool {

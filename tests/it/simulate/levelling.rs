@@ -43,16 +43,14 @@ fn six_in_ten_followers_make_the_load_level() {
 #[test]
 fn nine_in_ten_followers_make_the_load_level() {
     let outcome = levelled("base-0.9", 176);
-    // The aim from the third cycle on is 1.02; the whole of the third has been seen at 1.021, and
-    // the fourth at 1.015.
-    assert_peaks(&outcome, &[1.03, 1.025]);
+    assert_peaks(&outcome, &[1.03, 1.02]);
 }
 
 #[test]
 fn clients_that_return_an_hour_late_are_learned_of() {
     let scenario = shortened("late-return", &[Rule::Offpeak], 2, 165);
     let peaks = peaks(&run(&scenario).rules[0]);
-    assert!(peaks[1] <= 1.035, "{peaks:?}");
+    assert!(peaks[1] <= 1.03, "{peaks:?}");
 }
 
 #[test]
