@@ -125,6 +125,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::incident::State;
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
 
