@@ -8,7 +8,8 @@ use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, SlotRange, own_rule_seconds,
 use super::ca::CaPolicy;
 use super::capacity::SlotCapacity;
 use super::foreseen::foreseen;
-use super::ledger::{Ledger, View};
+use super::landing::{Expected, Landing};
+use super::ledger::{Ledger, View, Waking};
 use super::level::{
     all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
 };
@@ -62,11 +63,11 @@ pub struct Made {
 
 /// Makes the table for certificates that arrive now and whose band is `range`.
 #[must_use]
-pub fn make(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> Made {
+pub fn make(arrival: Arrival, range: SlotRange, waking: &Waking, forecast: &Forecast<'_>) -> Made {
     let arrivals = Arrivals::measure(range.slot_seconds, forecast);
     let (range, as_if_open) = open_range(range, forecast.policy);
     let mut range = range;
-    let mut draft = Draft::new(arrival, range, as_if_open, &arrivals, forecast);
+    let mut draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
     while arrival == Arrival::Fresh && arrivals.tell_bursts && draft.crowded(&arrivals) {
         // Half as long again, towards earlier days.
         let wider = range.first - (signed(range.len()) / 2).max(1);
@@ -74,7 +75,7 @@ pub fn make(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> Made
             break;
         }
         range.first = wider.max(range.widest_first);
-        draft = Draft::new(arrival, range, as_if_open, &arrivals, forecast);
+        draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
     }
     draft.finish(&arrivals, forecast)
 }
@@ -155,13 +156,14 @@ struct Draft {
     level: f64,
     steady: Vec<f64>,
     excess: f64,
+    /// Where it comes, unless all of it comes in its windows.
+    landing: Option<Landing>,
 }
 
 impl Draft {
     fn new(
-        arrival: Arrival,
-        range: SlotRange,
-        as_if_open: bool,
+        (arrival, range, as_if_open): (Arrival, SlotRange, bool),
+        waking: &Waking,
         arrivals: &Arrivals,
         forecast: &Forecast<'_>,
     ) -> Self {
@@ -194,8 +196,28 @@ impl Draft {
             arrivals.steered * real_len(range.len()),
         );
         let base = sum(&unsteered, &promised);
+        let landing = match arrival {
+            Arrival::Fresh => {
+                let timed: Vec<f64> = spans
+                    .iter()
+                    .map(|span| forecast.ledger.timed(*span))
+                    .collect();
+                let expected = Expected {
+                    unsteered: &unsteered,
+                    promised: &promised,
+                    timed: &timed,
+                };
+                Landing::of(waking, range, spill(range.slot_seconds), expected)
+            }
+            Arrival::Late | Arrival::Past => None,
+        };
         let steady = match arrival {
-            Arrival::Fresh => steady(&base, &capacity, level, range, forecast),
+            Arrival::Fresh => {
+                let room = given(&base, &capacity, level, spill(range.slot_seconds));
+                let nothing = vec![0.0; range.len()];
+                let room = landed(landing.as_ref(), room, &nothing, &capacity);
+                steady(&room, range, forecast)
+            }
             Arrival::Late | Arrival::Past => vec![0.0; range.len()],
         };
         let excess = (arrivals.recent - steady.iter().sum::<f64>()).max(0.0);
@@ -210,6 +232,7 @@ impl Draft {
             level,
             steady,
             excess,
+            landing,
         }
     }
 
@@ -244,6 +267,8 @@ impl Draft {
                 let least = level(&filled, &self.capacity, self.excess);
                 let to = level(&filled, &self.capacity, ahead).min(self.level.max(least));
                 let given = given(&filled, &self.capacity, to, spill(self.range.slot_seconds));
+                let landing = self.landing.as_ref();
+                let given = landed(landing, given, &self.steady, &self.capacity);
                 scaled(&given, self.excess)
             }
             Arrival::Late => {
@@ -301,20 +326,26 @@ impl Draft {
     }
 }
 
+/// What slots are to be given, with regard to where it comes and to what they are given `besides`.
+fn landed(
+    landing: Option<&Landing>,
+    given: Vec<f64>,
+    besides: &[f64],
+    capacity: &[SlotCapacity],
+) -> Vec<f64> {
+    match landing {
+        Some(landing) => landing.lowered(given, besides, capacity),
+        None => given,
+    }
+}
+
 /// w: what is missing to the level, in equal steps until the slot leaves the bands of the
 /// certificates issued then.
-fn steady(
-    base: &[f64],
-    capacity: &[SlotCapacity],
-    level: f64,
-    range: SlotRange,
-    forecast: &Forecast<'_>,
-) -> Vec<f64> {
+fn steady(room: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
     // Slots that only the widening brought have left the bands of whoever comes next.
     let usual = usual_slots(forecast.policy, forecast.life_seconds, range.slot_seconds);
     let own = (range.end - usual).max(range.first);
-    given(base, capacity, level, spill(range.slot_seconds))
-        .iter()
+    room.iter()
         .enumerate()
         .map(|(n, room)| {
             let left = (range.first + signed(n) - own + 1).max(1);

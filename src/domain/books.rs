@@ -9,11 +9,11 @@ use super::ca::CaPolicy;
 use super::capacity::closed_within;
 use super::certificate::{Basis, Validity};
 use super::hash::middle_unit;
-use super::ledger::{Ledger, TickShares, life_class};
+use super::ledger::{Ledger, TickShares, Waking, life_class};
 use super::profile::Profile;
 use super::rhythm::Rhythm;
 use super::table::{Reason, StoredTable, Table};
-use super::time::{DAY, Span, Timestamp};
+use super::time::{DAY, HOUR, Span, Timestamp};
 use super::timeline::GRAIN_SECONDS;
 use super::window::{for_tick, in_span, open_part};
 
@@ -33,6 +33,8 @@ pub struct Books {
     slots_held: usize,
     /// f of whoever is issued now and φ, and when they were measured.
     follows: Option<(Timestamp, Follows)>,
+    /// How clients wake of which nothing is known, and when that was measured.
+    waking: Option<(Timestamp, Waking)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -115,6 +117,8 @@ pub enum DealtFrom<'a> {
         stored: &'a StoredTable,
         /// Whether the store has it.
         durable: bool,
+        /// The ledger it was made from.
+        ledger: &'a Ledger,
     },
 }
 
@@ -141,6 +145,7 @@ impl Books {
         if self.policy.as_ref() != Some(policy) {
             self.clear_tables();
             self.follows = None;
+            self.waking = None;
             self.policy = Some(policy.clone());
         }
     }
@@ -188,9 +193,11 @@ impl Books {
                 table,
                 stored,
                 durable,
+                ledger,
             } => {
                 let reason = Some(table.reason);
-                match table.tick_for(rhythm, hash) {
+                let alike = ledger.alike(rhythm, draw.now);
+                match table.tick_for(rhythm, alike, hash) {
                     Some(tick) => Drawn {
                         window: for_tick(
                             hash,
@@ -255,12 +262,17 @@ impl Books {
                     range,
                     life_class: life_class(validity.life_seconds()),
                 };
-                let active = self.table(key, draw, validity);
+                self.renew_table(key, draw, validity);
+                let active = self
+                    .tables
+                    .entry(key)
+                    .or_insert_with(|| unreachable!("the table was put in above"));
                 active.left = active.left.saturating_sub(draw.certificates);
                 DealtFrom::Table {
                     table: &active.table,
                     stored: &active.stored,
                     durable: active.durable,
+                    ledger: &self.ledger,
                 }
             }
             Place::Starts {
@@ -306,15 +318,30 @@ impl Books {
         follows
     }
 
-    /// The table for a key: the one in use, or a new one where that is old or used up.
-    fn table(&mut self, key: Key, draw: Draw<'_>, validity: Validity) -> &mut Active {
+    /// How those wake that come now, by what is measured anew each hour of all.
+    fn waking(&mut self, draw: Draw<'_>) -> Waking {
+        let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
+        if self.waking.as_ref().is_none_or(|(at, _)| !good(*at)) {
+            self.waking = Some((draw.now, self.ledger.waking(draw.now)));
+        }
+        let Some((_, generic)) = &self.waking else {
+            return Waking::default();
+        };
+        self.ledger
+            .waking_now(draw.now, draw.policy.follow_prior, generic)
+    }
+
+    /// Puts a new table in for a key where the one in use is old or used up, or there is none.
+    fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity) {
         let good =
             |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
         if self.tables.get(&key).is_none_or(|active| !good(active)) {
             let life_seconds = validity.life_seconds();
+            let waking = self.waking(draw);
             let made = make(
                 key.arrival,
                 key.range,
+                &waking,
                 &Forecast {
                     policy: draw.policy,
                     ledger: &self.ledger,
@@ -345,9 +372,6 @@ impl Books {
                 },
             );
         }
-        self.tables
-            .entry(key)
-            .or_insert_with(|| unreachable!("the table was put in above"))
     }
 
     /// Makes room for a table of so many slots: those that are used up go first, then all.

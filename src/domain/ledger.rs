@@ -15,8 +15,8 @@ mod returns;
 mod ticking;
 mod unsteered;
 
-pub use ticking::TickShares;
 use ticking::Ticking;
+pub use ticking::{TickShares, Ticks, Waking};
 pub use unsteered::View;
 
 /// What the ledger holds of one live certificate.

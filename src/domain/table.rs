@@ -120,11 +120,12 @@ impl Table {
     }
 
     /// The ticks of a client of cron's kind at which it can be made to renew, and each one's
-    /// probability: that of its slot, or where all of those are full, what levels them. None where
-    /// the client has no ticks to choose from, or none whose window would lie in the band and
-    /// outside of closed spans.
+    /// probability. With few ticks a day: what makes level, with the load that nobody steers, the
+    /// `alike` clients that wake at these ticks and renew in a day; the others go around them. With
+    /// many: that of its slot. None where the client has no ticks to choose from, or none whose
+    /// window would lie in the band and outside of closed spans.
     #[must_use]
-    pub fn ticks(&self, rhythm: Rhythm) -> Vec<(Timestamp, f64)> {
+    pub fn ticks(&self, rhythm: Rhythm, alike: f64) -> Vec<(Timestamp, f64)> {
         let band = Span {
             from: self.first_slot,
             to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
@@ -147,8 +148,8 @@ impl Table {
             })
             .collect();
         let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
-        if shares.iter().sum::<f64>() <= 0.0 {
-            shares = self.levelled(ticks.iter().map(|(_, row)| *row));
+        if rhythm.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
+            shares = levelled(ticks.iter().map(|(_, row)| *row), alike.max(1.0));
         }
         let total: f64 = shares.iter().sum();
         if total <= 0.0 {
@@ -158,20 +159,6 @@ impl Table {
         ticks.iter().map(|(tick, _)| *tick).zip(shares).collect()
     }
 
-    /// What a slot's worth of steered load would give to each of some full slots.
-    fn levelled<'a>(&self, rows: impl Iterator<Item = &'a SlotRow>) -> Vec<f64> {
-        let (loads, open): (Vec<f64>, Vec<f64>) = rows
-            .map(|row| (row.unsteered + row.promised, row.capacity))
-            .unzip();
-        let limits = vec![f64::INFINITY; loads.len()];
-        let amount = self.steered_per_slot.max(1.0);
-        let level = waterfill::level(&loads, &limits, &open, amount);
-        let slots = loads.iter().zip(&open);
-        slots
-            .map(|(load, open)| (open * level - load).max(0.0))
-            .collect()
-    }
-
     /// The length in seconds of a window for a tick.
     #[must_use]
     pub fn window_seconds_for_tick(&self) -> i64 {
@@ -179,10 +166,10 @@ impl Table {
     }
 
     /// The tick that a client of cron's kind, whose hash this is, draws; `None` where it draws like
-    /// any other.
+    /// any other. `alike` as in [`Table::ticks`].
     #[must_use]
-    pub fn tick_for(&self, rhythm: Rhythm, hash: u128) -> Option<Timestamp> {
-        let ticks = self.ticks(rhythm);
+    pub fn tick_for(&self, rhythm: Rhythm, alike: f64, hash: u128) -> Option<Timestamp> {
+        let ticks = self.ticks(rhythm, alike);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));
@@ -215,6 +202,13 @@ impl Table {
             .map(|row| parts(row.weight) / parts(total.max(1)))
             .collect()
     }
+}
+
+/// What each of some slots gets of an amount that makes them level with what nobody steers.
+fn levelled<'a>(rows: impl Iterator<Item = &'a SlotRow>, amount: f64) -> Vec<f64> {
+    let (loads, open): (Vec<f64>, Vec<f64>) = rows.map(|row| (row.unsteered, row.capacity)).unzip();
+    let limits = vec![f64::INFINITY; loads.len()];
+    waterfill::fill_shares(&loads, &limits, &open, amount)
 }
 
 /// The index that a hash's upper half draws by weights.

@@ -2,6 +2,7 @@
 //! slot length.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::number::{length, real};
 use super::time::{DAY, MINUTE, Span, Timestamp};
@@ -10,7 +11,7 @@ use super::time::{DAY, MINUTE, Span, Timestamp};
 pub const GRAIN_SECONDS: i64 = 5 * MINUTE;
 
 /// Grains in a day.
-const GRAINS: usize = 288;
+pub const GRAINS_IN_DAY: usize = 288;
 
 /// How much of something falls when. Sparse by day: windows of certificates that live a century
 /// cost two days, not a century.
@@ -24,14 +25,14 @@ pub struct Timeline {
 struct Day {
     /// The sum of the grains: a table asks for weeks and months, many times over.
     total: f64,
-    grains: Box<[f64; GRAINS]>,
+    grains: Box<[f64; GRAINS_IN_DAY]>,
 }
 
 impl Day {
     fn empty() -> Self {
         Self {
             total: 0.0,
-            grains: Box::new([0.0; GRAINS]),
+            grains: Box::new([0.0; GRAINS_IN_DAY]),
         }
     }
 }
@@ -50,7 +51,7 @@ impl Timeline {
         let mut first = length(from.second_of_day() / GRAIN_SECONDS);
         let mut rest = shares;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(GRAINS - first));
+            let (now, later) = rest.split_at(rest.len().min(GRAINS_IN_DAY - first));
             let line = self.days.entry(day).or_insert_with(Day::empty);
             for (grain, share) in line.grains[first..].iter_mut().zip(now) {
                 *grain += amount * share;
@@ -100,6 +101,21 @@ impl Timeline {
             .sum()
     }
 
+    /// The sums of whole days, by the grain of the day.
+    #[must_use]
+    pub fn by_grain_of_day(&self, days: Range<i64>) -> [f64; GRAINS_IN_DAY] {
+        let mut sums = [0.0; GRAINS_IN_DAY];
+        if days.is_empty() {
+            return sums;
+        }
+        for (_, day) in self.days.range(days) {
+            for (sum, amount) in sums.iter_mut().zip(day.grains.iter()) {
+                *sum += amount;
+            }
+        }
+        sums
+    }
+
     /// The first instant with anything, to the day.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
@@ -116,7 +132,7 @@ impl Timeline {
 }
 
 /// The sum of the grains from second `from` to second `to` of a day.
-fn sum_of_day(grains: &[f64; GRAINS], from: i64, to: i64) -> f64 {
+fn sum_of_day(grains: &[f64; GRAINS_IN_DAY], from: i64, to: i64) -> f64 {
     let (first, last) = (from / GRAIN_SECONDS, (to - 1) / GRAIN_SECONDS);
     let whole: f64 = grains[length(first)..=length(last)].iter().sum();
     let before = real(from % GRAIN_SECONDS) / real(GRAIN_SECONDS) * grains[length(first)];

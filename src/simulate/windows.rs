@@ -53,9 +53,9 @@ pub(super) fn windowed(
         })
     };
     match from {
-        DealtFrom::Table { table, .. } if rhythm != Rhythm::Unknown => {
+        DealtFrom::Table { table, ledger, .. } if rhythm != Rhythm::Unknown => {
             let window_seconds = table.window_seconds_for_tick();
-            for (tick, share) in table.ticks(rhythm) {
+            for (tick, share) in table.ticks(rhythm, ledger.alike(rhythm, table.made_at)) {
                 let starts = starts_for_tick(tick, window_seconds);
                 windows.extend(drawn(starts, window_seconds, share));
                 meant = meant.mixed(of / (of + share).max(1e-9), &Density::at(tick));

@@ -2,7 +2,7 @@
 //! windows sent, those that return unsteered, and new ones (design section 5: f).
 
 use super::Ledger;
-use super::ticking::{grain_at, grains_in};
+use super::ticking::{Waking, grain_at, grains_in};
 use crate::domain::following::SILENT_AFTER_SECONDS;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;
@@ -74,6 +74,24 @@ impl Ledger {
         let wavering = coming.returning * self.wavering_share(grain_at(now));
         let following = coming.kept + wavering + coming.new * measured;
         (following / coming.all()).clamp(0.0, 1.0)
+    }
+
+    /// How those wake that come at `now` and get plain windows: newcomers as `generic` has it, those
+    /// that windows sent by what brought them; who came at a tick is placed by it.
+    #[must_use]
+    pub fn waking_now(&self, now: Timestamp, prior: f64, generic: &Waking) -> Waking {
+        let Some(coming) = self.coming(now) else {
+            return generic.clone();
+        };
+        let new = coming.new * self.measured_follow(now, prior);
+        let wavering = coming.returning * self.wavering_share(grain_at(now));
+        let following = coming.kept + wavering + new;
+        if following <= 0.0 {
+            return generic.clone();
+        }
+        let mut waking = generic.clone().scaled(new / following);
+        waking.random += self.random_share(now) * coming.kept / following;
+        waking
     }
 
     /// φ: the share of new certificates that follow the windows they were given, by what polls
