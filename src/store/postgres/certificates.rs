@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, PgExecutor};
 
+use super::PostgresStore;
 use super::observations::Telling;
-use super::{PostgresStore, hurried};
+use super::pool::{hurried, hurried_step};
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Certificate;
@@ -39,7 +40,8 @@ impl PostgresStore {
         let mut tries = 0;
         let stored = loop {
             let attempt = if alone {
-                self.register_one(registration, &distinct).await
+                let work = self.register_one(registration, &distinct);
+                hurried_step("certificate_insert", work).await
             } else {
                 self.register_many(registration, &distinct).await
             };

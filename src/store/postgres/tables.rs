@@ -46,7 +46,7 @@ impl PostgresStore {
         let delete =
             sqlx::query("DELETE FROM allocation_tables WHERE needed_until < $1").bind(now.unix());
         self.queries
-            .named("sweep_tables", delete.execute(&self.pool))
+            .at_leisure("sweep_tables", delete.execute(&self.pool))
             .await
             .map(drop)
     }
