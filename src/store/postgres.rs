@@ -1,6 +1,7 @@
 //! The store in PostgreSQL, shared by any number of processes.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, PgPool, Transaction};
@@ -21,6 +22,7 @@ use crate::domain::table::StoredTable;
 use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
+mod copy;
 mod duties;
 mod feed;
 mod hints;
@@ -45,6 +47,9 @@ pub(super) struct PostgresStore {
     queries: Queries,
     hints: Hints,
     pool: PgPool,
+    /// Whether the last rows to be inserted met some that were there: the next ones probably will,
+    /// and copying them would be in vain.
+    meets_known: AtomicBool,
 }
 
 impl PostgresStore {
@@ -59,6 +64,7 @@ impl PostgresStore {
             queries: Queries::limited(QUERY_AT_MOST),
             hints: Hints::new(pool.clone(), options),
             pool,
+            meets_known: AtomicBool::new(false),
         })
     }
 

@@ -155,7 +155,7 @@ impl Store for SqliteStore {
 
     async fn hinted(&self) {
         // One look at the file's data version is as cheap as a hint could be.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn take_duty(&self, _duty: Duty, _turn: Turn) -> Result<Option<Term>, StoreError> {
