@@ -17,8 +17,8 @@ use crate::store::{Duty, StoreError, Turn};
 
 /// What another process wrote is seen within a second: the feed is read twice in one.
 const FEED_EVERY: Duration = Duration::from_millis(500);
-/// … and at once where that process says so, though not more often than this: under a steady stream
-/// of writes a look at the feed costs a thousandth of a core each time.
+/// … and at once where that process says so, though under a steady stream of writes not more often
+/// than fifty times a second: one look tells all of them together.
 const HINTED_EVERY: Duration = Duration::from_millis(20);
 /// The profile is a matter of weeks; a minute keeps its newest hour in sight.
 const LEARN_EVERY: Duration = Duration::from_mins(1);
