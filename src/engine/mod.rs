@@ -47,6 +47,7 @@ pub use error::EngineError;
 pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
 pub use publisher::Readiness;
 pub use rebalance::Rebalance;
+pub use registration::Step;
 pub use shadow::Shadowed;
 
 use batches::Trust;

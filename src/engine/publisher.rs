@@ -9,7 +9,7 @@ use crate::domain::documents::documents;
 use crate::domain::profile::Profile;
 use crate::domain::ranking::Times;
 use crate::domain::time::Timestamp;
-use crate::store::Publication;
+use crate::store::{Duty, Publication, Turn};
 
 /// A feed not read to its end for this long makes the service degraded: it is read twice a second.
 const FEED_LATE_SECONDS: i64 = 15;
@@ -57,27 +57,58 @@ impl Engine {
     }
 
     /// Makes a publication where the newest is older than the interval, or there is none. Of
-    /// several processes one makes it; the others take it from the store.
+    /// several processes one makes it, the one that has the duty; the others take it from the store.
     ///
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn publish_if_due(&self) -> Result<(), EngineError> {
-        let current = self.publication();
-        let number = current.as_ref().map_or(0, |publication| publication.number);
-        if let Some(newer) = self.store().publication_after(number).await? {
-            self.publication.store(Some(Arc::new(newer)));
+        if self.take_newer().await? || !self.is_due() {
             return Ok(());
         }
-        let due_before = self.now() - self.config().publish_interval_seconds;
-        if current.is_some_and(|publication| publication.made_at > due_before) {
+        // Where there is none at all, nothing can be served before there is.
+        let turn = match self.publication() {
+            Some(_) => Turn::Now,
+            None => Turn::Wait,
+        };
+        let Some(_term) = self.store().take_duty(Duty::Publication, turn).await? else {
+            return Ok(());
+        };
+        // Whoever had the duty may have made one meanwhile.
+        if self.take_newer().await? {
             return Ok(());
         }
         self.learn();
         let made = self.make();
-        if let Some(number) = self.store().publish(&made, Some(due_before + 1)).await? {
-            self.take(made, number);
+        let unless_since = self.due_before() + 1;
+        match self.store().publish(&made, Some(unless_since)).await? {
+            Some(number) => drop(self.take(made, number)),
+            // One that lost its duty unnoticed, or needs none, was faster.
+            None => drop(self.take_newer().await?),
         }
         Ok(())
+    }
+
+    /// Takes what another process has published since; whether there was anything.
+    async fn take_newer(&self) -> Result<bool, EngineError> {
+        let number = self
+            .publication()
+            .map_or(0, |publication| publication.number);
+        let newer = self.store().publication_after(number).await?;
+        let found = newer.is_some();
+        if let Some(newer) = newer {
+            self.publication.store(Some(Arc::new(newer)));
+        }
+        Ok(found)
+    }
+
+    fn is_due(&self) -> bool {
+        self.publication()
+            .is_none_or(|publication| publication.made_at <= self.due_before())
+    }
+
+    /// A publication made then or before is too old.
+    fn due_before(&self) -> Timestamp {
+        self.now() - self.config().publish_interval_seconds
     }
 
     fn take(&self, made: Publication, number: i64) -> Arc<Publication> {

@@ -18,7 +18,7 @@ use crate::domain::rebalance::{
 };
 use crate::domain::table::StoredTable;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
-use crate::store::{Move, StoredRebalance};
+use crate::store::{Duty, Move, StoredRebalance, Turn};
 
 /// Certificates a page: some 400 octets each, and one durable step.
 const PAGE: u32 = 2_000;
@@ -266,7 +266,11 @@ impl Engine {
             metrics::gauge!("offpeak_drift", "ca" => ca.clone()).set(above);
             metrics::gauge!("offpeak_promised_in_closed", "ca" => ca).set(in_closed);
             let drifted = above > AUTO_ABOVE_DRIFT || in_closed >= 1.0;
-            if policy.rebalance == Rebalancing::Auto && drifted {
+            if policy.rebalance != Rebalancing::Auto || !drifted {
+                continue;
+            }
+            let store = self.store();
+            if let Some(_term) = store.take_duty(Duty::Rebalance, Turn::Now).await? {
                 self.rebalance(&policy.name, Rebalance::Auto).await?;
             }
         }

@@ -31,9 +31,14 @@ enum Judged {
     Rejected(Rejection),
 }
 
-/// What goes to the store in one step.
-struct Step<'a> {
-    world: &'a World,
+/// Certificates on their way to the store in one durable step: drawn, and in the ledger. Dropped
+/// before it is stored it leaves the ledger again.
+#[derive(Debug)]
+pub struct Step {
+    world: Arc<World>,
+    now: Timestamp,
+    /// For each submission, the place of its certificate; none where it has expired.
+    judged: Vec<Result<Option<usize>, Rejection>>,
     tables: Vec<StoredTable>,
     numbers: HashSet<i64>,
     successions: Vec<(CertId, Successor)>,
@@ -45,29 +50,22 @@ struct Step<'a> {
     settled: usize,
 }
 
-impl<'a> Step<'a> {
-    fn new(world: &'a World) -> Self {
-        Self {
-            world,
-            tables: Vec::new(),
-            numbers: HashSet::new(),
-            successions: Vec::new(),
-            observations: Vec::new(),
-            certificates: Vec::new(),
-            cas: Vec::new(),
-            settled: 0,
-        }
+impl Step {
+    /// When it was begun: its certificates are registered at that time.
+    #[must_use]
+    pub const fn begun_at(&self) -> Timestamp {
+        self.now
     }
 }
 
-impl Drop for Step<'_> {
+impl Drop for Step {
     /// What was drawn and did not come to its end leaves the ledger again: the store failed, or
     /// whoever asked is gone and nobody drives this on. If it was stored all the same, the feed
     /// will tell.
     fn drop(&mut self) {
         let drawn = self.certificates.iter().zip(&self.cas);
         for (certificate, ca) in drawn.skip(self.settled) {
-            unbook(self.world, certificate, *ca);
+            unbook(&self.world, certificate, *ca);
         }
     }
 }
@@ -83,27 +81,60 @@ impl Engine {
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        let world = self.world();
-        let now = self.now();
-        let mut step = Step::new(&world);
-        let judged: Vec<Result<Option<usize>, Rejection>> = submissions
-            .iter()
-            .map(
-                |submission| match judge(&world, submission, now, &mut step) {
-                    Judged::Drawn(certificate, ca) => {
-                        step.cas.push(ca);
-                        step.certificates.push(*certificate);
-                        Ok(Some(step.certificates.len() - 1))
-                    }
-                    Judged::Expired(observation) => {
-                        step.observations.push(*observation);
-                        Ok(None)
-                    }
-                    Judged::Rejected(rejection) => Err(rejection),
-                },
-            )
-            .collect();
-        let outcomes = self.store_step(&mut step, progress).await?;
+        let mut step = self.begin_step();
+        for submission in submissions {
+            self.draw_next(&mut step, submission);
+        }
+        self.store_step(step, progress).await
+    }
+
+    /// Begins a step without certificates.
+    #[must_use]
+    pub fn begin_step(&self) -> Step {
+        Step {
+            world: self.world(),
+            now: self.now(),
+            judged: Vec::new(),
+            tables: Vec::new(),
+            numbers: HashSet::new(),
+            successions: Vec::new(),
+            observations: Vec::new(),
+            certificates: Vec::new(),
+            cas: Vec::new(),
+            settled: 0,
+        }
+    }
+
+    /// Judges a submission and draws its window, as the next of a step. The store is not asked: a
+    /// step may be drawn while another is being stored.
+    pub fn draw_next(&self, step: &mut Step, submission: &Submission) {
+        let world = Arc::clone(&step.world);
+        let judged = match judge(&world, submission, step.now, step) {
+            Judged::Drawn(certificate, ca) => {
+                step.cas.push(ca);
+                step.certificates.push(*certificate);
+                Ok(Some(step.certificates.len() - 1))
+            }
+            Judged::Expired(observation) => {
+                step.observations.push(*observation);
+                Ok(None)
+            }
+            Judged::Rejected(rejection) => Err(rejection),
+        };
+        step.judged.push(judged);
+    }
+
+    /// Stores a step, with `progress` where it is given; a verdict for each submission, in order.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`]: nothing of the step is stored.
+    pub async fn store_step(
+        &self,
+        mut step: Step,
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let outcomes = self.settle(&mut step, progress).await?;
+        let judged = std::mem::take(&mut step.judged);
         Ok(judged
             .into_iter()
             .map(|judged| match judged {
@@ -115,9 +146,9 @@ impl Engine {
     }
 
     /// Stores a step and takes its certificates into memory.
-    async fn store_step(
+    async fn settle(
         &self,
-        step: &mut Step<'_>,
+        step: &mut Step,
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Registered>, EngineError> {
         let nothing = step.certificates.is_empty() && step.observations.is_empty();
@@ -132,7 +163,7 @@ impl Engine {
             progress,
         };
         let outcomes = self.store().register(registration).await?;
-        let world = step.world;
+        let world = Arc::clone(&step.world);
         let numbers: Vec<i64> = step.tables.iter().map(|table| table.number).collect();
         if !numbers.is_empty() {
             for ca in &world.cas {
@@ -142,7 +173,7 @@ impl Engine {
         for ((certificate, ca), outcome) in step.certificates.iter().zip(&step.cas).zip(&outcomes) {
             match outcome {
                 Registered::Existing(stored) => {
-                    unbook(world, certificate, *ca);
+                    unbook(&world, certificate, *ca);
                     world.put(stored, Told::Read);
                 }
                 Registered::Inserted => {
@@ -170,7 +201,7 @@ impl Engine {
 
 /// The certificates of a step that were new.
 fn inserted<'a>(
-    step: &'a Step<'_>,
+    step: &'a Step,
     outcomes: &'a [Registered],
 ) -> impl Iterator<Item = &'a Certificate> {
     step.certificates
@@ -210,7 +241,7 @@ fn verdict(submitted: &Certificate, outcome: &Registered) -> Verdict {
 
 /// Draws a window for a submission, or says why there is none; a drawn window is in the ledger, so
 /// that the next of the same batch sees it.
-fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step<'_>) -> Judged {
+fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step) -> Judged {
     let reject = |field: &str, detail: String| Judged::Rejected(Rejection::new(field, detail));
     let Submission {
         id,

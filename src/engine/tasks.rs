@@ -4,16 +4,22 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Engine;
+use super::incidents::IncidentError;
 use super::polls::RECORDS_KEPT_SECONDS;
 use crate::domain::ca::CaName;
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::number::real_len;
 use crate::domain::time::DAY;
-use crate::store::StoreError;
+use crate::store::{Duty, StoreError, Turn};
 
 /// What another process wrote is seen within a second: the feed is read twice in one.
 const FEED_EVERY: Duration = Duration::from_millis(500);
+/// … and at once where that process says so, though under a steady stream of writes not more often
+/// than fifty times a second: one look tells all of them together.
+const HINTED_EVERY: Duration = Duration::from_millis(20);
 /// The profile is a matter of weeks; a minute keeps its newest hour in sight.
 const LEARN_EVERY: Duration = Duration::from_mins(1);
 /// Habits change in weeks; an hour is what they are told apart by.
@@ -46,19 +52,29 @@ impl Engine {
     /// Follows the change feed, learns, sweeps, publishes and purges, until it is dropped. A task
     /// that fails is logged and tried again at its next turn.
     pub async fn run(self: Arc<Self>) {
+        let (hint, hinted) = watch::channel(());
         tokio::join!(
-            self.every("feed", FEED_EVERY, || self.catch_up()),
+            self.listen(&hint),
+            self.hurried("feed", FEED_EVERY, hinted.clone(), || self.catch_up()),
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
             self.every("learn_returns", LEARN_RETURNS_EVERY, || self
                 .learn_returns_aside()),
-            self.every("incidents", TEND_EVERY, || self.tend_incidents()),
+            self.every("incidents", TEND_EVERY, || self.tend()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
-            self.every("publish", PUBLISH_EVERY, || self.publish_if_due()),
+            self.hurried("publish", PUBLISH_EVERY, hinted, || self.publish_if_due()),
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
             self.every("drift", DRIFT_EVERY, || self.watch_drift()),
         );
+    }
+
+    /// Passes on what other processes say of their writes.
+    async fn listen(&self, hint: &watch::Sender<()>) {
+        loop {
+            self.store().hinted().await;
+            hint.send_replace(());
+        }
     }
 
     async fn every<F, E>(&self, task: &'static str, period: Duration, mut step: impl FnMut() -> F)
@@ -66,15 +82,41 @@ impl Engine {
         F: Future<Output = Result<(), E>>,
         E: std::fmt::Display,
     {
-        let mut ticks = tokio::time::interval(period);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = ticks(period);
         loop {
             ticks.tick().await;
-            if let Err(error) = step().await {
-                tracing::warn!(event = "task_failed", task, %error);
-                metrics::counter!("offpeak_task_failures_total", "task" => task).increment(1);
-            }
+            tried(task, step().await);
         }
+    }
+
+    /// As [`Self::every`], and at each hint as well.
+    async fn hurried<F, E>(
+        &self,
+        task: &'static str,
+        period: Duration,
+        mut hinted: watch::Receiver<()>,
+        mut step: impl FnMut() -> F,
+    ) where
+        F: Future<Output = Result<(), E>>,
+        E: std::fmt::Display,
+    {
+        let mut ticks = ticks(period);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // The sender lives as long as this.
+                _ = hinted.changed() => ticks.reset(),
+            }
+            tried(task, step().await);
+            tokio::time::sleep(HINTED_EVERY).await;
+        }
+    }
+
+    async fn tend(&self) -> Result<(), IncidentError> {
+        let Some(_term) = self.store().take_duty(Duty::Incidents, Turn::Now).await? else {
+            return Ok(());
+        };
+        self.tend_incidents().await
     }
 
     /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
@@ -105,11 +147,15 @@ impl Engine {
         self.show_shadows();
     }
 
-    /// Removes one step's worth of expired certificates from the store.
+    /// Removes one step's worth of expired certificates from the store, where no other process is
+    /// at it.
     ///
     /// # Errors
     /// The store's.
     pub async fn purge(&self) -> Result<(), StoreError> {
+        let Some(_term) = self.store().take_duty(Duty::Purge, Turn::Now).await? else {
+            return Ok(());
+        };
         let before = self.now() - EXPIRED_ANSWERED_SECONDS;
         let world = self.world();
         let ca_of = |issuer: &KeyIdentifier| {
@@ -133,10 +179,26 @@ impl Engine {
         let kept_from = now - self.config().retention_seconds;
         self.world().trim(kept_from);
         self.world().trim_shadows(kept_from);
+        let Some(_term) = self.store().take_duty(Duty::Sweep, Turn::Now).await? else {
+            return Ok(());
+        };
         self.store().sweep_tables(now).await?;
         self.store().sweep_polls(now - RECORDS_KEPT_SECONDS).await?;
         self.store()
             .sweep_observations(kept_from, now - BATCH_OPEN_SECONDS, now - KEYS_SECONDS)
             .await
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
+}
+
+fn tried(task: &'static str, outcome: Result<(), impl std::fmt::Display>) {
+    if let Err(error) = outcome {
+        tracing::warn!(event = "task_failed", task, %error);
+        metrics::counter!("offpeak_task_failures_total", "task" => task).increment(1);
     }
 }

@@ -91,17 +91,30 @@ fn certificate(submission: &Submission, now: Timestamp) -> Certificate {
 
 #[async_trait]
 impl Registry for FakeRegistry {
+    type Drawn = (Timestamp, Vec<Submission>);
+
     fn now(&self) -> Timestamp {
         Timestamp::from_unix(NOW + self.seconds.load(Ordering::SeqCst))
     }
 
-    async fn register(
+    fn begin(&self) -> Self::Drawn {
+        let seconds = self.seconds.fetch_add(1, Ordering::SeqCst);
+        (Timestamp::from_unix(NOW + seconds), Vec::new())
+    }
+
+    fn begun_at(drawn: &Self::Drawn) -> Timestamp {
+        drawn.0
+    }
+
+    fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission) {
+        drawn.1.push(submission.clone());
+    }
+
+    async fn store(
         &self,
-        submissions: &[Submission],
+        (now, submissions): Self::Drawn,
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        let now = self.now();
-        self.seconds.fetch_add(1, Ordering::SeqCst);
         let mut state = self.state.lock().unwrap();
         state.calls.push(submissions.len());
         let crash = *self.crash.lock().unwrap();

@@ -6,9 +6,10 @@
 //! goes on judges the records of the last durable step again, without counting any of them twice.
 
 use std::collections::HashSet;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
-use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
+use futures_util::{FutureExt as _, StreamExt as _, poll};
 use serde::{Deserialize, Serialize};
 
 use super::decode::{Item, Position};
@@ -21,6 +22,10 @@ use crate::domain::report::{Report, Verdict};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::{Engine, EngineError};
 use crate::store::ImportProgress;
+
+/// Records drawn before the step that is being stored gets a turn: some tenths of a millisecond,
+/// less than a statement of that step takes.
+const DRAWN_AT_ONCE: usize = 32;
 
 /// Is told how an import goes on.
 pub trait Watch: Send {
@@ -100,13 +105,24 @@ enum Phase {
     Taking,
 }
 
-struct Import<'a, R> {
+struct Import<'a, R: Registry> {
     registry: &'a R,
     file: &'a KnownFile,
     watch: &'a mut dyn Watch,
     kept: Kept,
     phase: Phase,
     step: Step,
+    /// The current step as it is drawn while records come, where they are registered.
+    drawn: Option<R::Drawn>,
+    storing: Option<Storing<'a>>,
+}
+
+/// A step on its way to the store. Meanwhile the next one is read and drawn; it is stored only when
+/// this one is durable.
+struct Storing<'a> {
+    step: Step,
+    at: Position,
+    work: MaybeDone<BoxFuture<'a, Result<Vec<Verdict>, EngineError>>>,
 }
 
 pub(super) async fn import_in<R: Registry>(
@@ -129,9 +145,13 @@ pub(super) async fn import_in<R: Registry>(
         kept,
         phase,
         step: Step::default(),
+        drawn: None,
+        storing: None,
     };
-    let end = import.read(format).await?;
-    import.end(end).await?;
+    let read = import.read(format).await;
+    // What is on its way is told, whatever ended the reading.
+    import.settle().await?;
+    import.end(read?).await?;
     Ok(import.kept.report)
 }
 
@@ -178,8 +198,12 @@ impl<R: Registry> Import<'_, R> {
     }
 
     async fn add(&mut self, items: &mut Vec<Item<Submission>>) -> Result<(), IngestError> {
-        for item in items.drain(..) {
+        for (count, item) in items.drain(..).enumerate() {
             let next = item.next;
+            if let (Phase::Taking, Ok(submission)) = (self.phase, &item.record) {
+                let drawn = self.drawn.get_or_insert_with(|| self.registry.begin());
+                self.registry.draw(drawn, submission);
+            }
             self.step.add(item);
             let is_over = match self.phase {
                 Phase::Again | Phase::Taking => self.step.is_full(),
@@ -187,9 +211,35 @@ impl<R: Registry> Import<'_, R> {
             };
             if is_over {
                 self.over(next, Completeness::Partial).await?;
+            } else if count % DRAWN_AT_ONCE == 0 {
+                self.drive().await;
             }
         }
         Ok(())
+    }
+
+    /// Lets the step that is being stored go on.
+    async fn drive(&mut self) {
+        if let Some(storing) = &mut self.storing {
+            let _ = poll!(&mut storing.work);
+            // Others' turn; and without it the runtime would hold every further poll back.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the step that is being stored is durable, and tells its verdicts.
+    async fn settle(&mut self) -> Result<(), IngestError> {
+        let Some(mut storing) = self.storing.take() else {
+            return Ok(());
+        };
+        (&mut storing.work).await;
+        let judged = Pin::new(&mut storing.work).take_output();
+        // It has just come to its end, and nobody took it before.
+        self.tell(
+            storing.step,
+            storing.at,
+            judged.unwrap_or_else(|| Ok(Vec::new())),
+        )
     }
 
     async fn end(&mut self, end: Position) -> Result<(), IngestError> {
@@ -210,55 +260,80 @@ impl<R: Registry> Import<'_, R> {
 
     /// Ends the current step at `at`.
     async fn over(&mut self, at: Position, completeness: Completeness) -> Result<(), IngestError> {
+        self.settle().await?;
         let step = std::mem::take(&mut self.step);
         let judged = match self.phase {
+            Phase::Taking => {
+                self.take(step, at, completeness)?;
+                return match completeness {
+                    Completeness::Partial => Ok(()),
+                    Completeness::Whole => self.settle().await,
+                };
+            }
             Phase::Again if step.is_empty() => Ok(Vec::new()),
             Phase::Again => self.without_counting(&step, Verdict::Unchanged).await,
             Phase::Judging(_) => self.judge_again(&step).await,
-            Phase::Taking => self.take(&step, at, completeness).await,
         };
-        let judged = match judged {
-            Ok(judged) => judged,
-            Err(source) => {
-                return Err(IngestError::Engine {
-                    done: Box::new(Done {
-                        line: self.kept.judged.line,
-                        report: self.kept.report.clone(),
-                    }),
-                    source,
-                });
-            }
-        };
-        for (line, verdict) in step.verdicts(judged) {
-            self.watch.judged(line, &verdict);
-            self.kept.report.add(line, verdict);
-        }
-        self.kept.judged = at;
-        self.watch.reached(at);
+        self.tell(step, at, judged)?;
         if let Phase::Judging(_) = self.phase {
             self.phase = Phase::Taking;
         }
         Ok(())
     }
 
-    /// Registers the step and stores with it how far the file has come.
-    async fn take(
+    /// Tells what became of a step that ends at `at`.
+    fn tell(
         &mut self,
-        step: &Step,
+        step: Step,
+        at: Position,
+        judged: Result<Vec<Verdict>, EngineError>,
+    ) -> Result<(), IngestError> {
+        let judged = judged.map_err(|source| self.failed(source))?;
+        for (line, verdict) in step.verdicts(judged) {
+            self.watch.judged(line, &verdict);
+            self.kept.report.add(line, verdict);
+        }
+        self.kept.judged = at;
+        self.watch.reached(at);
+        Ok(())
+    }
+
+    /// Begins to store the step, and with it how far the file has come.
+    fn take(
+        &mut self,
+        step: Step,
         at: Position,
         completeness: Completeness,
-    ) -> Result<Vec<Verdict>, EngineError> {
-        self.kept.step_at = self.registry.now().unix();
+    ) -> Result<(), IngestError> {
+        let registry = self.registry;
+        let drawn = self.drawn.take().unwrap_or_else(|| registry.begin());
+        self.kept.step_at = R::begun_at(&drawn).unix();
+        let report =
+            serde_json::to_string(&self.kept).map_err(|error| self.failed(corrupt(&error)))?;
         let progress = ImportProgress {
             sha256: self.file.sha256,
             offset: at.offset,
             line: at.line,
             complete: completeness == Completeness::Whole,
-            report: serde_json::to_string(&self.kept).map_err(|error| corrupt(&error))?,
+            report,
         };
-        self.registry
-            .register(&step.submissions, Some(&progress))
-            .await
+        let work = async move { registry.store(drawn, Some(&progress)).await };
+        self.storing = Some(Storing {
+            step,
+            at,
+            work: maybe_done(work.boxed()),
+        });
+        Ok(())
+    }
+
+    fn failed(&self, source: EngineError) -> IngestError {
+        IngestError::Engine {
+            done: Box::new(Done {
+                line: self.kept.judged.line,
+                report: self.kept.report.clone(),
+            }),
+            source,
+        }
     }
 
     /// What became of a durable step whose verdicts were lost: what is registered since the step is

@@ -14,7 +14,7 @@ use crate::domain::certid::CertId;
 use crate::domain::certificate::{Certificate, Submission};
 use crate::domain::report::{Rejection, Report, Verdict};
 use crate::domain::time::Timestamp;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{self, Engine, EngineError};
 use crate::store::ImportProgress;
 
 /// Records in one durable step: some 2 MB of them, and some tens of milliseconds.
@@ -42,12 +42,32 @@ where
 /// What taking certificates in needs of the engine.
 #[async_trait]
 pub(super) trait Registry: Sync {
+    /// Records drawn, and not stored yet.
+    type Drawn: Send;
+
     fn now(&self) -> Timestamp;
+    fn begin(&self) -> Self::Drawn;
+    /// When it was begun: what it registers is registered at that time.
+    fn begun_at(drawn: &Self::Drawn) -> Timestamp;
+    fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
+    async fn store(
+        &self,
+        drawn: Self::Drawn,
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError>;
+
     async fn register(
         &self,
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
-    ) -> Result<Vec<Verdict>, EngineError>;
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let mut drawn = self.begin();
+        for submission in submissions {
+            self.draw(&mut drawn, submission);
+        }
+        self.store(drawn, progress).await
+    }
+
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError>;
     async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError>;
     async fn import_progress(
@@ -59,16 +79,30 @@ pub(super) trait Registry: Sync {
 
 #[async_trait]
 impl Registry for Engine {
+    type Drawn = engine::Step;
+
     fn now(&self) -> Timestamp {
         self.now()
     }
 
-    async fn register(
+    fn begin(&self) -> Self::Drawn {
+        self.begin_step()
+    }
+
+    fn begun_at(drawn: &Self::Drawn) -> Timestamp {
+        drawn.begun_at()
+    }
+
+    fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission) {
+        self.draw_next(drawn, submission);
+    }
+
+    async fn store(
         &self,
-        submissions: &[Submission],
+        drawn: Self::Drawn,
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        self.register(submissions, progress).await
+        self.store_step(drawn, progress).await
     }
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {

@@ -15,7 +15,9 @@ use crate::domain::observation::Observation;
 use crate::domain::table::StoredTable;
 use crate::domain::time::{Span, Timestamp};
 
+mod batch;
 mod connect;
+mod duty;
 mod error;
 mod migrate;
 mod outcome;
@@ -25,7 +27,9 @@ mod rebalances;
 mod row;
 mod sqlite;
 
+pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
 pub use connect::{connect, pending};
+pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
 pub use migrate::Migrations;
 pub use rebalances::StoredRebalance;
@@ -96,48 +100,6 @@ pub enum Registered {
     Inserted,
 }
 
-/// How far a file has been imported.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ImportProgress {
-    /// The SHA-256 of the file.
-    pub sha256: [u8; 32],
-    /// Bytes of the file that are durable.
-    pub offset: u64,
-    /// Lines (or records) before `offset`.
-    pub line: u64,
-    /// Whether that is the whole file.
-    pub complete: bool,
-    /// The report so far, as JSON.
-    pub report: String,
-}
-
-/// What makes a request or a file count once.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum BatchKey {
-    /// A file, by its SHA-256; kept as long as its observations.
-    File([u8; 32]),
-    /// A request, by its `Idempotency-Key`; kept for 7 days.
-    Request(String),
-}
-
-/// A batch of observations that has been counted.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClosedBatch {
-    /// The SHA-256 of the body.
-    pub sha256: [u8; 32],
-    /// The answer that was given, as JSON.
-    pub report: String,
-}
-
-/// How a batch was closed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Closing {
-    /// It counts from now on.
-    Counted,
-    /// Another with the same key was closed first; nothing of this one is kept.
-    Repeated(ClosedBatch),
-}
-
 /// Something learned of a CA's clients.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Learned {
@@ -197,6 +159,13 @@ pub trait Store: Debug + Send + Sync {
 
     /// How many queries this handle has run: so that a test can show where none was.
     fn queries_run(&self) -> u64;
+
+    /// Waits until another process says that it changed something: the change feed is worth reading
+    /// now. A hint, no more: what is never said, or lost on the way, the feed tells all the same.
+    async fn hinted(&self);
+
+    /// Takes a duty on; `None` where another process is at it.
+    async fn take_duty(&self, duty: Duty, turn: Turn) -> Result<Option<Term>, StoreError>;
 
     /// The key of the keyed hashes, made by the first migration.
     async fn hash_key(&self) -> Result<HashKey, StoreError>;

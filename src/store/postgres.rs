@@ -1,20 +1,16 @@
 //! The store in PostgreSQL, shared by any number of processes.
 
-use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool, Transaction,
-};
+use sqlx::{Connection as _, PgPool, Transaction};
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, FeedPosition, ImportProgress, Learned, Migrations,
-    Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
-    Succession, migrate,
+    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned,
+    Migrations, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
+    StoredRebalance, Succession, Term, Turn, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -26,96 +22,49 @@ use crate::domain::table::StoredTable;
 use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
+mod copy;
+mod duties;
 mod feed;
+mod hints;
 mod incidents;
 mod learned;
 mod moves;
 mod observations;
 mod polls;
+mod pool;
 mod publications;
 mod rebalances;
 mod successors;
 mod tables;
 
-/// How long to wait for a free connection, and for the answer to a query that a client waits for,
-/// before the store is away.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Of the 100 connections that PostgreSQL takes by default: room for several replicas.
-const CONNECTIONS: u32 = 10;
-/// A connection that rested this long is asked whether it lives before it is used.
-const TRUSTED: Duration = Duration::from_secs(1);
+use hints::Hints;
+pub(super) use pool::connection;
+use pool::{QUERY_AT_MOST, hurried, options, pool};
 
 /// The store in PostgreSQL.
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     queries: Queries,
+    hints: Hints,
     pool: PgPool,
-}
-
-/// A connection outside the pool.
-pub(super) async fn connection(url: &str) -> Result<PgConnection, StoreError> {
-    let failed = |error| StoreError::from_driver("connect", error);
-    let connecting = options(url)?;
-    tokio::time::timeout(PATIENCE, connecting.connect())
-        .await
-        .map_err(|_| failed(sqlx::Error::PoolTimedOut))?
-        .map_err(failed)
-}
-
-fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options =
-        PgConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
-    Ok(match options.get_application_name() {
-        Some(_) => options,
-        None => options.application_name("offpeak"),
-    })
-}
-
-/// Gives up on a query that a client waits for, when the database has stopped without a word.
-async fn hurried<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(result) => result,
-        Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
-    }
+    /// Whether the last rows to be inserted met some that were there: the next ones probably will,
+    /// and copying them would be in vain.
+    meets_known: AtomicBool,
 }
 
 impl PostgresStore {
     pub(super) async fn open(url: &str, migrations: Migrations) -> Result<Self, StoreError> {
         let mut migrating = connection(url).await?;
         migrate::postgres(&mut migrating, migrations).await?;
-        let failed = |error| StoreError::from_driver("connect", error);
-        migrating.close().await.map_err(failed)?;
-        let pool = PgPoolOptions::new()
-            .acquire_timeout(PATIENCE)
-            .max_connections(CONNECTIONS)
-            .test_before_acquire(false)
-            .before_acquire(|connection, state| {
-                Box::pin(async move {
-                    if state.idle_for > TRUSTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            // A process that hangs in a transaction would hold back every reader of the feed, and
-            // one that waits for a lock would hold a connection.
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection
-                        .execute(
-                            "SET idle_in_transaction_session_timeout = '60s'; \
-                             SET lock_timeout = '10s'",
-                        )
-                        .await
-                        .map(drop)
-                })
-            })
-            .connect_with(options(url)?)
-            .await
-            .map_err(failed)?;
+        let closing = migrating.close().await;
+        closing.map_err(|error| StoreError::from_driver("connect", error))?;
+        let options = options(url)?;
+        let pool = pool(options.clone()).await?;
         Ok(Self {
-            queries: Queries::default(),
+            queries: Queries::limited(QUERY_AT_MOST),
+            hints: Hints::new(pool.clone(), options),
             pool,
+            meets_known: AtomicBool::new(false),
         })
     }
 
@@ -141,7 +90,15 @@ impl PostgresStore {
         let pool = self.pool.clone();
         let task = tokio::spawn(async move { pool.begin_with(statement).await });
         let begin = async { task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
-        self.queries.named(query, begin).await
+        self.queries.named(query, hurried(begin)).await
+    }
+
+    /// Tells other processes that something was written.
+    fn told<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if outcome.is_ok() {
+            self.hints.say();
+        }
+        outcome
     }
 
     /// Makes a transaction durable.
@@ -163,6 +120,14 @@ impl Store for PostgresStore {
         self.queries.run_so_far()
     }
 
+    async fn hinted(&self) {
+        self.hints.heard().await;
+    }
+
+    async fn take_duty(&self, duty: Duty, turn: Turn) -> Result<Option<Term>, StoreError> {
+        self.lock_duty(duty, turn).await
+    }
+
     async fn hash_key(&self) -> Result<HashKey, StoreError> {
         self.read_hash_key().await
     }
@@ -178,7 +143,7 @@ impl Store for PostgresStore {
         &self,
         registration: Registration<'_>,
     ) -> Result<Vec<Registered>, StoreError> {
-        self.write_registration(registration).await
+        self.told(self.write_registration(registration).await)
     }
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError> {
@@ -194,7 +159,7 @@ impl Store for PostgresStore {
     }
 
     async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError> {
-        self.delete_certificates(ids).await
+        self.told(self.delete_certificates(ids).await)
     }
 
     async fn purge_expired(
@@ -207,11 +172,11 @@ impl Store for PostgresStore {
     }
 
     async fn succeed(&self, id: &CertId, successor: &Successor) -> Result<Succession, StoreError> {
-        self.write_successor(id, successor).await
+        self.told(self.write_successor(id, successor).await)
     }
 
     async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
-        self.clear_successor(id).await
+        self.told(self.clear_successor(id).await)
     }
 
     async fn table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError> {
@@ -226,7 +191,7 @@ impl Store for PostgresStore {
     }
 
     async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, StoreError> {
-        self.delete_file(sha256).await
+        self.told(self.delete_file(sha256).await)
     }
 
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, StoreError> {
@@ -248,11 +213,11 @@ impl Store for PostgresStore {
         closed: &ClosedBatch,
         now: Timestamp,
     ) -> Result<Closing, StoreError> {
-        self.update_batch_closed(batch, key, closed, now).await
+        self.told(self.update_batch_closed(batch, key, closed, now).await)
     }
 
     async fn create_incident(&self, incident: &Incident) -> Result<i64, StoreError> {
-        self.insert_incident(incident).await
+        self.told(self.insert_incident(incident).await)
     }
 
     async fn update_incident(
@@ -260,7 +225,7 @@ impl Store for PostgresStore {
         incident: &Incident,
         seen_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write_incident(incident, seen_at).await
+        self.told(self.write_incident(incident, seen_at).await)
     }
 
     async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
@@ -301,7 +266,7 @@ impl Store for PostgresStore {
         tables: &[StoredTable],
         moves: &[Move],
     ) -> Result<u64, StoreError> {
-        self.write_windows(tables, moves).await
+        self.told(self.write_windows(tables, moves).await)
     }
 
     async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError> {
@@ -376,7 +341,7 @@ impl Store for PostgresStore {
         publication: &Publication,
         unless_since: Option<Timestamp>,
     ) -> Result<Option<i64>, StoreError> {
-        self.insert_publication(publication, unless_since).await
+        self.told(self.insert_publication(publication, unless_since).await)
     }
 
     async fn document(&self, path: &str) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -1,7 +1,7 @@
 //! Named queries: each is counted and timed under its name.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
@@ -12,9 +12,24 @@ use super::StoreError;
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     run: AtomicU64,
+    /// How long one may take, or the next row of one.
+    at_most: Option<Duration>,
 }
 
+/// Deletes that go through whole tables, once an hour and with nobody waiting: an hour's worth of
+/// observations of a busy CA takes seconds, the first sweep after a long rest minutes.
+const AT_LEISURE: Duration = Duration::from_mins(10);
+
 impl Queries {
+    /// For a database that may stop without a word: one that takes longer than `at_most` is given
+    /// up, and the database is away.
+    pub(super) fn limited(at_most: Duration) -> Self {
+        Self {
+            at_most: Some(at_most),
+            ..Self::default()
+        }
+    }
+
     /// How many have been run.
     pub(super) fn run_so_far(&self) -> u64 {
         self.run.load(Ordering::Relaxed)
@@ -26,10 +41,17 @@ impl Queries {
         query: &'static str,
         work: impl Future<Output = sqlx::Result<T>> + Send,
     ) -> Result<T, StoreError> {
-        let started = self.started(query);
-        let result = work.await;
-        finished(query, started);
-        result.map_err(|error| StoreError::from_driver(query, error))
+        self.timed(query, within(self.at_most, work)).await
+    }
+
+    /// Runs one query that may take minutes.
+    pub(super) async fn at_leisure<T>(
+        &self,
+        query: &'static str,
+        work: impl Future<Output = sqlx::Result<T>> + Send,
+    ) -> Result<T, StoreError> {
+        let limit = self.at_most.map(|_| AT_LEISURE);
+        self.timed(query, within(limit, work)).await
     }
 
     /// Runs one query and tells its rows as they come: however many there are, few are in memory.
@@ -39,26 +61,49 @@ impl Queries {
         mut rows: BoxStream<'_, sqlx::Result<T>>,
         mut tell: impl FnMut(T) + Send,
     ) -> Result<(), StoreError> {
-        let started = self.started(query);
-        let result = async {
-            while let Some(row) = rows.try_next().await? {
+        let tell_all = async {
+            while let Some(row) = within(self.at_most, rows.try_next()).await? {
                 tell(row);
             }
             Ok(())
-        }
-        .await;
-        finished(query, started);
-        result.map_err(|error| StoreError::from_driver(query, error))
+        };
+        self.timed(query, tell_all).await
     }
 
-    fn started(&self, query: &'static str) -> Instant {
+    async fn timed<T>(
+        &self,
+        query: &'static str,
+        work: impl Future<Output = sqlx::Result<T>> + Send,
+    ) -> Result<T, StoreError> {
         self.run.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("offpeak_store_queries_total", "query" => query).increment(1);
-        Instant::now()
+        let result = observed(query, work).await;
+        result.map_err(|error| StoreError::from_driver(query, error))
     }
 }
 
-fn finished(query: &'static str, started: Instant) {
+async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = sqlx::Result<T>> + Send,
+) -> sqlx::Result<T> {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
+    }
+}
+
+/// Runs one query that nobody asked for: it shows in the metrics, and is not among those that a
+/// handle has run, which tests count.
+pub(super) async fn observed<T>(
+    query: &'static str,
+    work: impl Future<Output = sqlx::Result<T>> + Send,
+) -> sqlx::Result<T> {
+    metrics::counter!("offpeak_store_queries_total", "query" => query).increment(1);
+    let started = Instant::now();
+    let result = work.await;
     metrics::histogram!("offpeak_store_query_duration_seconds", "query" => query)
         .record(started.elapsed().as_secs_f64());
+    result
 }

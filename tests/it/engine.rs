@@ -18,6 +18,7 @@ use offpeak::store::{Migrations, Registration, Succession, connect};
 use crate::support::{Database, databases, fresh_sqlite};
 
 mod closing;
+mod flood;
 mod interrupted;
 mod lifecycle;
 mod polls;

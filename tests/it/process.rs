@@ -163,18 +163,22 @@ impl Api {
 
     /// POSTs NDJSON to the admin listener; an error where the process is gone.
     pub(crate) async fn post_ndjson(&self, path: &str, body: String) -> reqwest::Result<Value> {
-        let response = self
-            .client
+        let response = self.send_ndjson(path, body).await?;
+        let status = response.status();
+        let text = response.text().await?;
+        assert!(status.is_success(), "{path}: {status} {text}");
+        Ok(serde_json::from_str(&text).expect("the report is JSON"))
+    }
+
+    /// The same, with whatever answer comes.
+    pub(crate) async fn send_ndjson(&self, path: &str, body: String) -> reqwest::Result<Response> {
+        self.client
             .post(format!("{}{path}", self.admin))
             .bearer_auth(ADMIN_TOKEN)
             .header(CONTENT_TYPE, "application/x-ndjson")
             .body(body)
             .send()
-            .await?;
-        let status = response.status();
-        let text = response.text().await?;
-        assert!(status.is_success(), "{path}: {status} {text}");
-        Ok(serde_json::from_str(&text).expect("the report is JSON"))
+            .await
     }
 }
 

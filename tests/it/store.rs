@@ -13,6 +13,7 @@ use offpeak::store::{
 };
 
 mod batches;
+mod bulk;
 mod certificates;
 mod feed;
 mod incidents;

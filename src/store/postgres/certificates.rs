@@ -1,11 +1,14 @@
 //! Certificates.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use sqlx::{PgConnection, PgExecutor};
 
+use super::PostgresStore;
+use super::copy::Copied;
 use super::observations::Telling;
-use super::{PostgresStore, hurried};
+use super::pool::{hurried, hurried_step};
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Certificate;
@@ -19,6 +22,8 @@ use crate::store::{Registered, Registration, StoreError};
 
 /// Rows sent in one statement: 2 MB or so.
 pub(super) const ROWS: usize = 10_000;
+/// Fewer rows than this are inserted as fast as they are copied, which takes two more statements.
+const COPIED_FROM: usize = 100;
 /// How often a step is tried that another process got in the way of. Each try waits for that
 /// process to finish, so more than two are rare.
 pub(super) const TRIES: usize = 8;
@@ -39,7 +44,8 @@ impl PostgresStore {
         let mut tries = 0;
         let stored = loop {
             let attempt = if alone {
-                self.register_one(registration, &distinct).await
+                let work = self.register_one(registration, &distinct);
+                hurried_step("certificate_insert", work).await
             } else {
                 self.register_many(registration, &distinct).await
             };
@@ -59,9 +65,7 @@ impl PostgresStore {
         registration: Registration<'_>,
         distinct: &Distinct<'_>,
     ) -> Result<HashMap<CertId, Certificate>, StoreError> {
-        for table in registration.tables {
-            self.insert_table(&self.pool, table).await?;
-        }
+        self.insert_tables(&self.pool, registration.tables).await?;
         let mut stored = HashMap::new();
         let Some(&certificate) = distinct.certificates().first() else {
             return Ok(stored);
@@ -88,11 +92,8 @@ impl PostgresStore {
         // In one order everywhere: tables by number, certificates by CertID, those replaced by
         // CertID, the batch, the file. Two that meet crosswise all the same, one's new among the
         // other's replaced, are tried again.
-        let mut tables: Vec<_> = registration.tables.iter().collect();
-        tables.sort_by_key(|table| table.number);
-        for table in tables {
-            self.insert_table(&mut *transaction, table).await?;
-        }
+        self.insert_tables(&mut *transaction, registration.tables)
+            .await?;
         let mut stored = HashMap::new();
         for chunk in distinct.certificates().chunks(ROWS) {
             self.insert_chunk(&mut transaction, chunk, &mut stored)
@@ -125,9 +126,18 @@ impl PostgresStore {
         chunk: &[&Certificate],
         stored: &mut HashMap<CertId, Certificate>,
     ) -> Result<(), StoreError> {
+        if chunk.len() >= COPIED_FROM
+            && !self.meets_known.load(Ordering::Relaxed)
+            && self.copy_rows(connection, chunk).await? == Copied::All
+        {
+            return Ok(());
+        }
         let mut left: Vec<&Certificate> = chunk.to_vec();
         for _ in 0..TRIES {
-            if self.insert_rows(&mut *connection, &left).await? == left.len() as u64 {
+            let inserted = self.insert_rows(&mut *connection, &left).await?;
+            let all = inserted == left.len() as u64;
+            self.meets_known.store(!all, Ordering::Relaxed);
+            if all {
                 return Ok(());
             }
             let rows = self.marked(&mut *connection, &left).await?;
@@ -198,12 +208,19 @@ impl PostgresStore {
         connection: &mut PgConnection,
         certificates: &[&Certificate],
     ) -> Result<Vec<MarkedCertificate>, StoreError> {
+        // OFFSET 0 keeps the planner from making a join of it: in a table that it has no figures of
+        // yet it would read all rows, once a step.
         let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
             ", changed = pg_current_xact_id()
-             FROM unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number)
-             JOIN certificates ON key_identifier = issuer AND serial = number"
+             FROM unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number),
+             LATERAL (
+                 SELECT ",
+            certificate_columns!(),
+            ", changed FROM certificates
+                 WHERE key_identifier = issuer AND serial = number OFFSET 0
+             ) AS found"
         ))
         .bind(column(certificates, |one| one.id.key_identifier.octets()))
         .bind(column(certificates, |one| one.id.serial.octets()));

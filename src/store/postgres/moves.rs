@@ -20,12 +20,10 @@ impl PostgresStore {
         tables: &[StoredTable],
         moves: &[Move],
     ) -> Result<u64, StoreError> {
-        let mut tables: Vec<&StoredTable> = tables.iter().collect();
-        tables.sort_by_key(|table| table.number);
         let moves = distinct_moves(moves);
         let mut tries = 0;
         loop {
-            let attempt = self.try_write_windows(&tables, &moves).await;
+            let attempt = self.try_write_windows(tables, &moves).await;
             tries += 1;
             match attempt {
                 Err(error) if tries < TRIES && may_pass(&error) => {}
@@ -36,14 +34,12 @@ impl PostgresStore {
 
     async fn try_write_windows(
         &self,
-        tables: &[&StoredTable],
+        tables: &[StoredTable],
         moves: &[&Move],
     ) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
         // In the order of registrations: tables by number, certificates by CertID.
-        for table in tables {
-            self.insert_table(&mut *transaction, table).await?;
-        }
+        self.insert_tables(&mut *transaction, tables).await?;
         // Each row by its key, in the order of the moves, and so locked in it: for thousands of
         // moves the planner would rather read the whole table, and again for each statement.
         let plan = sqlx::query(

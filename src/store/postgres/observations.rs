@@ -232,12 +232,12 @@ impl PostgresStore {
         )
         .bind(opened_before.unix());
         self.queries
-            .named("sweep_left_open", left_open.execute(&self.pool))
+            .at_leisure("sweep_left_open", left_open.execute(&self.pool))
             .await?;
         let old = sqlx::query("DELETE FROM observations WHERE ended_at <= $1")
             .bind(observed_before.unix());
         self.queries
-            .named("sweep_observations", old.execute(&self.pool))
+            .at_leisure("sweep_observations", old.execute(&self.pool))
             .await?;
         let keys = sqlx::query(
             "UPDATE batches SET key = NULL
@@ -245,26 +245,26 @@ impl PostgresStore {
         )
         .bind(keys_before.unix());
         self.queries
-            .named("sweep_keys", keys.execute(&self.pool))
+            .at_leisure("sweep_keys", keys.execute(&self.pool))
             .await?;
         let batches = sqlx::query(
             "DELETE FROM batches WHERE closed AND (key IS NULL OR file IS NOT NULL)
              AND NOT EXISTS (SELECT 1 FROM observations WHERE batch = number)",
         );
         self.queries
-            .named("sweep_batches", batches.execute(&self.pool))
+            .at_leisure("sweep_batches", batches.execute(&self.pool))
             .await?;
         // A day: no reader of the feed is that far behind. By the database's own clock, since it
         // wrote the time.
         let removals =
             sqlx::query("DELETE FROM removals WHERE removed_at < now() - interval '1 day'");
         self.queries
-            .named("sweep_removals", removals.execute(&self.pool))
+            .at_leisure("sweep_removals", removals.execute(&self.pool))
             .await?;
         let forgettings =
             sqlx::query("DELETE FROM forgettings WHERE forgotten_at < now() - interval '1 day'");
         self.queries
-            .named("sweep_forgettings", forgettings.execute(&self.pool))
+            .at_leisure("sweep_forgettings", forgettings.execute(&self.pool))
             .await
             .map(drop)
     }
@@ -325,7 +325,7 @@ impl PostgresStore {
         )
         .bind(&file[..]);
         self.queries
-            .named("observation_forget", rows.execute(&mut *transaction))
+            .at_leisure("observation_forget", rows.execute(&mut *transaction))
             .await?;
         let batches = sqlx::query("DELETE FROM batches WHERE file = $1").bind(&file[..]);
         let batches = self

@@ -69,7 +69,7 @@ impl PostgresStore {
         )
         .bind(before.unix());
         self.queries
-            .named("sweep_polls", delete.execute(&self.pool))
+            .at_leisure("sweep_polls", delete.execute(&self.pool))
             .await
             .map(drop)
     }

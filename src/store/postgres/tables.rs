@@ -1,29 +1,46 @@
 //! The tables that windows were drawn from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::PgExecutor;
 
 use super::PostgresStore;
+use super::certificates::column;
 use crate::domain::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
 impl PostgresStore {
-    pub(super) async fn insert_table(
+    /// Inserts those that are not there, all in one statement: an import brings hundreds a step. In
+    /// the order of their numbers, as everywhere, and each number once.
+    pub(super) async fn insert_tables(
         &self,
         executor: impl PgExecutor<'_>,
-        table: &StoredTable,
+        tables: &[StoredTable],
     ) -> Result<(), StoreError> {
+        let mut distinct: BTreeMap<i64, &StoredTable> = BTreeMap::new();
+        for table in tables {
+            let kept = distinct.entry(table.number).or_insert(table);
+            if table.needed_until > kept.needed_until {
+                *kept = table;
+            }
+        }
+        if distinct.is_empty() {
+            return Ok(());
+        }
+        let tables: Vec<&StoredTable> = distinct.into_values().collect();
         let insert = sqlx::query(
             "INSERT INTO allocation_tables AS present (number, bytes, needed_until)
-             VALUES ($1, $2, $3)
+             SELECT number, bytes, needed_until
+             FROM unnest($1::bigint[], $2::bytea[], $3::bigint[])
+                 AS given (number, bytes, needed_until)
              ON CONFLICT (number) DO UPDATE SET needed_until = excluded.needed_until
              WHERE excluded.needed_until > present.needed_until",
         )
-        .bind(table.number)
-        .bind(&table.bytes[..])
-        .bind(table.needed_until.unix());
+        .bind(column(&tables, |table| table.number))
+        .bind(column(&tables, |table| &table.bytes[..]))
+        .bind(column(&tables, |table| table.needed_until.unix()));
         self.queries
             .named("table_insert", insert.execute(executor))
             .await
@@ -46,7 +63,7 @@ impl PostgresStore {
         let delete =
             sqlx::query("DELETE FROM allocation_tables WHERE needed_until < $1").bind(now.unix());
         self.queries
-            .named("sweep_tables", delete.execute(&self.pool))
+            .at_leisure("sweep_tables", delete.execute(&self.pool))
             .await
             .map(drop)
     }

@@ -61,9 +61,8 @@ impl SqliteStore {
     ) -> Result<Vec<Registered>, StoreError> {
         let mut transaction = self.write().await?;
         let stamp = self.stamp(&mut transaction).await?;
-        for table in registration.tables {
-            self.insert_table(&mut transaction, table).await?;
-        }
+        self.insert_tables(&mut transaction, registration.tables)
+            .await?;
         let distinct = Distinct::new(registration.certificates);
         let stored = self
             .insert_certificates(&mut transaction, stamp, &distinct.certificates())

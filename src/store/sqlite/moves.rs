@@ -38,9 +38,7 @@ impl SqliteStore {
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
         let stamp = self.stamp(&mut transaction).await?;
-        for table in tables {
-            self.insert_table(&mut transaction, table).await?;
-        }
+        self.insert_tables(&mut transaction, tables).await?;
         let mut taken = 0;
         for chunk in distinct_moves(moves).chunks(ROWS) {
             let mut update = sqlx::query(MOVE).bind(stamp);

@@ -5,28 +5,43 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
+use super::certificates::four;
 use crate::domain::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
+/// How many one statement inserts; what is not used of it is NULL. An import brings hundreds a step.
+const ROWS: usize = 4 * 4;
+const INSERT: &str = concat!(
+    "INSERT INTO allocation_tables (number, bytes, needed_until)
+     SELECT column1, column2, column3 FROM (VALUES ",
+    four!(four!("(?, ?, ?)")),
+    ") WHERE column1 IS NOT NULL
+     ON CONFLICT (number) DO UPDATE SET needed_until = excluded.needed_until
+     WHERE excluded.needed_until > needed_until"
+);
+
 impl SqliteStore {
-    pub(super) async fn insert_table(
+    /// Inserts those that are not there.
+    pub(super) async fn insert_tables(
         &self,
         connection: &mut SqliteConnection,
-        table: &StoredTable,
+        tables: &[StoredTable],
     ) -> Result<(), StoreError> {
-        let insert = sqlx::query(
-            "INSERT INTO allocation_tables (number, bytes, needed_until) VALUES (?1, ?2, ?3)
-             ON CONFLICT (number) DO UPDATE SET needed_until = excluded.needed_until
-             WHERE excluded.needed_until > needed_until",
-        )
-        .bind(table.number)
-        .bind(&table.bytes[..])
-        .bind(table.needed_until.unix());
-        self.queries
-            .named("table_insert", insert.execute(connection))
-            .await
-            .map(drop)
+        for chunk in tables.chunks(ROWS) {
+            let mut insert = sqlx::query(INSERT);
+            for row in 0..ROWS {
+                let table = chunk.get(row);
+                insert = insert
+                    .bind(table.map(|table| table.number))
+                    .bind(table.map(|table| &table.bytes[..]))
+                    .bind(table.map(|table| table.needed_until.unix()));
+            }
+            self.queries
+                .named("table_insert", insert.execute(&mut *connection))
+                .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn read_table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -1,0 +1,153 @@
+//! Many new certificates at once by COPY in its binary format: the database's own loader.
+
+use sqlx::PgConnection;
+
+use super::PostgresStore;
+use crate::domain::certificate::Certificate;
+use crate::store::StoreError;
+use crate::store::row::{basis_columns, cause_columns, certificate_columns, successor_columns};
+
+const COPY: &str = concat!(
+    "COPY certificates (",
+    certificate_columns!(),
+    ") FROM STDIN (FORMAT binary)"
+);
+/// How a binary copy begins: the signature, no flags, no extension.
+const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// … and ends: where a row would say how many fields it has.
+const TAIL: &[u8] = &[0xff, 0xff];
+/// How many [`certificate_columns`] there are.
+const COLUMNS: i16 = 19;
+/// Octets of a row, about: 16 numbers of 8 with 4 in front of each field, and two keys.
+const ROW_OCTETS: usize = 256;
+/// Sent at once: what the driver copies again stays small.
+const PIECE_OCTETS: usize = 256 << 10;
+/// `unique_violation`.
+const DUPLICATE: &str = "23505";
+
+/// What came of copying.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Copied {
+    /// All are in.
+    All,
+    /// One was there already, so none is: COPY knows no ON CONFLICT.
+    None,
+}
+
+impl PostgresStore {
+    /// Copies rows into the table, all or none of them. The transaction stays good.
+    pub(super) async fn copy_rows(
+        &self,
+        connection: &mut PgConnection,
+        rows: &[&Certificate],
+    ) -> Result<Copied, StoreError> {
+        self.savepoint(connection, "SAVEPOINT copying").await?;
+        let copy = async {
+            let mut copy = connection.copy_in_raw(COPY).await?;
+            for piece in encoded(rows).chunks(PIECE_OCTETS) {
+                copy.send(piece).await?;
+            }
+            copy.finish().await
+        };
+        match self.queries.named("certificate_copy", copy).await {
+            Ok(_) => {
+                self.savepoint(connection, "RELEASE SAVEPOINT copying")
+                    .await?;
+                Ok(Copied::All)
+            }
+            Err(error) if error.code().as_deref() == Some(DUPLICATE) => {
+                self.savepoint(connection, "ROLLBACK TO SAVEPOINT copying")
+                    .await?;
+                Ok(Copied::None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn savepoint(
+        &self,
+        connection: &mut PgConnection,
+        statement: &'static str,
+    ) -> Result<(), StoreError> {
+        self.queries
+            .named("savepoint", sqlx::raw_sql(statement).execute(connection))
+            .await
+            .map(drop)
+    }
+}
+
+fn encoded(rows: &[&Certificate]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(rows.len() * ROW_OCTETS);
+    out.extend_from_slice(HEAD);
+    for row in rows {
+        encode(row, &mut out);
+    }
+    out.extend_from_slice(TAIL);
+    out
+}
+
+/// One row, in the order of [`certificate_columns`].
+fn encode(row: &Certificate, out: &mut Vec<u8>) {
+    let (table, span_start, span_end, plain) = basis_columns(row.basis);
+    let (incident, rebalance) = cause_columns(row.cause);
+    let (successor_id, successor_order) = successor_columns(row.successor.as_ref());
+    let mut fields = Fields(out);
+    fields.begin();
+    fields.octets(Some(row.id.key_identifier.octets()));
+    fields.octets(Some(row.id.serial.octets()));
+    fields.number(Some(row.validity.not_before.unix()));
+    fields.number(Some(row.validity.not_after.unix()));
+    fields.number(Some(row.issued_at.unix()));
+    fields.flag(Some(row.hour_known));
+    fields.flag(Some(row.steered));
+    fields.number(Some(row.registered_at.unix()));
+    fields.number(Some(row.window.from.unix()));
+    fields.number(Some(row.window.to.unix()));
+    fields.number(table);
+    fields.number(span_start);
+    fields.number(span_end);
+    fields.flag(plain);
+    fields.number(incident);
+    fields.number(rebalance);
+    fields.octets(
+        row.follows
+            .map(f64::to_be_bytes)
+            .as_ref()
+            .map(<[u8; 8]>::as_slice),
+    );
+    fields.octets(successor_id.as_deref().map(str::as_bytes));
+    fields.octets(successor_order.map(str::as_bytes));
+}
+
+/// A row being written: each field with its length in front, −1 for none.
+struct Fields<'a>(&'a mut Vec<u8>);
+
+impl Fields<'_> {
+    fn begin(&mut self) {
+        self.0.extend_from_slice(&COLUMNS.to_be_bytes());
+    }
+
+    fn octets(&mut self, octets: Option<&[u8]>) {
+        // Keys and texts are bounded far below 2 GiB.
+        let length = octets.map_or(-1, |octets| i32::try_from(octets.len()).unwrap_or(i32::MAX));
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(octets.unwrap_or_default());
+    }
+
+    fn number(&mut self, number: Option<i64>) {
+        self.octets(
+            number
+                .map(i64::to_be_bytes)
+                .as_ref()
+                .map(<[u8; 8]>::as_slice),
+        );
+    }
+
+    fn flag(&mut self, flag: Option<bool>) {
+        self.octets(
+            flag.map(|flag| [u8::from(flag)])
+                .as_ref()
+                .map(<[u8; 1]>::as_slice),
+        );
+    }
+}

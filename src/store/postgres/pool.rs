@@ -1,0 +1,115 @@
+//! Connections: made, tried before and after use, and given up where the database has stopped
+//! without a word. A database that is stopped, or behind a network that swallows everything,
+//! refuses nothing: only time tells.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool};
+
+use crate::store::StoreError;
+
+/// How long to wait for a free connection, and for the answer to a query that a client waits for,
+/// before the store is away.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long any one query may take, or the next row of one: a step of 10,000 rows takes some
+/// tenths of a second, a lock is waited for 10 s at most.
+pub(super) const QUERY_AT_MOST: Duration = Duration::from_secs(20);
+/// Of the 100 connections that PostgreSQL takes by default: room for several replicas.
+const CONNECTIONS: u32 = 10;
+/// A connection that rested this long is asked whether it lives before it is used.
+const TRUSTED: Duration = Duration::from_secs(1);
+/// … and is given up where it does not say so within this time: within [`PATIENCE`] four dead ones
+/// are got out of the way.
+const PROBED: Duration = Duration::from_secs(1);
+
+/// The pool of a store.
+pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError> {
+    PgPoolOptions::new()
+        .acquire_timeout(PATIENCE)
+        .max_connections(CONNECTIONS)
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                if state.idle_for > TRUSTED {
+                    within(PROBED, connection.ping()).await?;
+                }
+                Ok(true)
+            })
+        })
+        // The driver asks a connection that comes back whether it lives, and waits without end:
+        // those whose database has stopped would never leave the pool.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                within(PATIENCE, connection.ping()).await?;
+                Ok(true)
+            })
+        })
+        // A process that hangs in a transaction would hold back every reader of the feed, and one
+        // that waits for a lock would hold a connection.
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(
+                        "SET idle_in_transaction_session_timeout = '60s'; \
+                         SET lock_timeout = '10s'",
+                    )
+                    .await
+                    .map(drop)
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(failed)
+}
+
+/// A connection outside the pool.
+pub(in crate::store) async fn connection(url: &str) -> Result<PgConnection, StoreError> {
+    let connecting = options(url)?;
+    within(PATIENCE, connecting.connect()).await.map_err(failed)
+}
+
+/// Gives up on work that a client waits for.
+pub(super) async fn hurried<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    within(PATIENCE, work).await
+}
+
+/// Gives up on several queries together that a client waits for. Whether they come to their end
+/// all the same is not known then: the client has to ask again.
+pub(super) async fn hurried_step<T>(
+    query: &'static str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(result) => result,
+        Err(elapsed) => {
+            let source = sqlx::Error::Io(elapsed.into());
+            Err(StoreError::from_driver(query, source))
+        }
+    }
+}
+
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
+    }
+}
+
+/// How to connect to the database at a URL.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options =
+        PgConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
+    Ok(match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("offpeak"),
+    })
+}
+
+fn failed(error: sqlx::Error) -> StoreError {
+    StoreError::from_driver("connect", error)
+}

@@ -1,0 +1,85 @@
+//! Many certificates in one step, as imports bring them: new ones, known ones, and both.
+
+use super::*;
+
+use offpeak::domain::certificate::Successor;
+
+on_both_stores!(
+    many_new_ones_come_back_as_they_were,
+    new_ones_among_known_ones_are_told_apart,
+);
+
+/// Enough that they are copied and not inserted.
+const MANY: u32 = 700;
+
+/// Each shape that a row may have.
+fn rows(serials: std::ops::Range<u32>) -> Vec<Certificate> {
+    let mut rows = certificates(serials);
+    for (place, row) in rows.iter_mut().enumerate() {
+        row.successor = match place % 4 {
+            0 => Some(Successor::By(id(u32::try_from(place).unwrap() + 9_000))),
+            1 => Some(Successor::Order(format!("order „{place}“\n\\N\t"))),
+            _ => None,
+        };
+    }
+    rows
+}
+
+fn by_id(rows: &[Certificate]) -> BTreeMap<CertId, Certificate> {
+    rows.iter()
+        .map(|row| (row.id.clone(), row.clone()))
+        .collect()
+}
+
+async fn many_new_ones_come_back_as_they_were(url: &str) {
+    let store = open(url).await;
+    let given = rows(0..MANY);
+    let outcomes = register(&*store, &given).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Registered::Inserted)
+    );
+    assert_eq!(Reader::load(&*store).await.certificates, by_id(&given));
+    // The feed tells them as any other.
+    let mut following = Reader::load(&*store).await;
+    let more = rows(MANY..2 * MANY);
+    register(&*store, &more).await;
+    following.follow(&*store).await;
+    let all = [given, more].concat();
+    assert_eq!(following.certificates, by_id(&all));
+}
+
+async fn new_ones_among_known_ones_are_told_apart(url: &str) {
+    let store = open(url).await;
+    let first = rows(0..MANY);
+    register(&*store, &first).await;
+    // Half of them known, with other windows, which do not count; then known ones alone; then new
+    // ones alone, twice.
+    let mut mixed = rows(MANY / 2..MANY / 2 + MANY);
+    for row in &mut mixed {
+        row.window.from = row.window.from + 1;
+    }
+    for (turn, given) in [
+        mixed.clone(),
+        first.clone(),
+        rows(5_000..5_000 + MANY),
+        rows(6_000..6_000 + MANY),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let known = Reader::load(&*store).await.certificates;
+        let outcomes = register(&*store, &given).await;
+        for (row, outcome) in given.iter().zip(outcomes) {
+            let wanted = match known.get(&row.id) {
+                Some(stored) => Registered::Existing(Box::new(stored.clone())),
+                None => Registered::Inserted,
+            };
+            assert_eq!(outcome, wanted, "turn {turn}");
+        }
+        let mut wanted = by_id(&given);
+        wanted.extend(known);
+        assert_eq!(Reader::load(&*store).await.certificates, wanted);
+    }
+}
