@@ -7,8 +7,18 @@
               `tests/it/speed.rs` compiles the same modules without this"
 )]
 
+use std::io::Write as _;
+use std::process::ExitCode;
+
 mod program;
 
-fn main() -> anyhow::Result<()> {
-    program::run(std::env::args().skip(1), &mut std::io::stdout().lock())
+fn main() -> ExitCode {
+    match program::run(std::env::args().skip(1), &mut std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is closed, the exit code says it.
+            let _ = writeln!(std::io::stderr(), "bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

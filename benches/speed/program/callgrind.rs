@@ -16,12 +16,10 @@ use super::nginx::{self, Nginx, Processes};
 use super::rows::Part;
 use super::service::{self, Offpeak};
 use super::serving::renewal_info_page;
-use super::setup::{Setup, free_address};
+use super::setup::{FEW_CERTIFICATES, Setup, free_address};
 
 /// A program starts 50 times slower under callgrind.
 pub(super) const READY_WITHIN: Duration = Duration::from_mins(1);
-/// What is served while instructions are counted: loading more would take minutes.
-const CERTIFICATES: u64 = 10_000;
 /// Requests of the first count, which the second has as well.
 const FEWEST: u64 = 1_000;
 /// As many at once as a server under load has to do with.
@@ -45,9 +43,9 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
         anyhow::Ok(real(difference) / real(more))
     };
     let ours = per_request("offpeak", &|folder, requests| {
-        let database = setup.registry(CERTIFICATES, &format!("counted-{requests}"))?;
+        let database = setup.registry(FEW_CERTIFICATES, &format!("counted-{requests}"))?;
         let server = Offpeak::start_by(counting(service::PROGRAM, folder), &database, folder)?;
-        let ask = Ask::Registered(CERTIFICATES);
+        let ask = Ask::Registered(FEW_CERTIFICATES);
         ask_all(server.public, ask, Expect::window(), requests)?;
         server.process.stop()
     })?;
@@ -57,7 +55,7 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
     };
     let returning = per_request("return", &|folder, requests| {
         let server = one(folder, &nginx::returning(&window))?;
-        let ask = Ask::Registered(CERTIFICATES);
+        let ask = Ask::Registered(FEW_CERTIFICATES);
         ask_all(server.address, ask, Expect::window(), requests)?;
         server.process.stop()
     })?;
@@ -78,7 +76,7 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
     figures.note(
         Part::Instructions,
         format!(
-            "callgrind, {CERTIFICATES} certificates, {CONNECTIONS} connections, {more} requests \
+            "callgrind, {FEW_CERTIFICATES} certificates, {CONNECTIONS} connections, {more} requests \
              more in the second of two runs."
         ),
     );
@@ -87,7 +85,7 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
 
 /// What nginx imitates.
 fn pages(setup: &Setup) -> anyhow::Result<(http::Page, http::Page)> {
-    let database = setup.registry(CERTIFICATES, "imitated")?;
+    let database = setup.registry(FEW_CERTIFICATES, "imitated")?;
     let server = Offpeak::start(&database, &setup.path("imitated-log"))?;
     let window = renewal_info_page(&server)?;
     Ok((window, http::get(server.public, "/ranking.json")?))

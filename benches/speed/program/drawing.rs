@@ -1,8 +1,6 @@
 //! Windows a second on one core: the allocation that a registration calls, through the crate's own
 //! interface, without the store.
 
-use std::time::Instant;
-
 use offpeak::domain::books::{Books, Draw, Drawn};
 use offpeak::domain::ca::{CaName, CaPolicy};
 use offpeak::domain::certid::CertId;
@@ -16,9 +14,10 @@ use offpeak::domain::series::Series;
 use offpeak::domain::time::{HOUR, Timestamp};
 
 use super::figures::Figures;
+use super::process::thread_seconds;
 use super::registry::cert_id;
 use super::rows::Part;
-use super::setup::{Setup, now_seconds};
+use super::setup::Setup;
 
 /// A 90-day certificate, from its first second to its last.
 const LIFE_SECONDS: i64 = 7_775_999;
@@ -26,7 +25,7 @@ const LIFE_SECONDS: i64 = 7_775_999;
 const WINDOWS: u64 = 1_000_000;
 
 pub(super) fn allocation(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
-    let now = Timestamp::from_unix(i64::try_from(now_seconds())?);
+    let now = Timestamp::from_unix(i64::try_from(setup.began)?);
     let windows = WINDOWS.min(setup.size.certificates);
     let ids = (0..windows)
         .map(|row| String::from_utf8_lossy(&cert_id(row)).parse())
@@ -50,7 +49,7 @@ fn drawn_a_second(ids: &[CertId], from: Timestamp) -> anyhow::Result<f64> {
     let profile = Profile::learn(&Series::default(), from, policy.slot_seconds, &[]);
     let key = HashKey::new([7; 16]);
     let mut books = Books::default();
-    let began = Instant::now();
+    let before = thread_seconds()?;
     for (at, id) in (0..).zip(ids) {
         // The hour in which they are issued goes by evenly.
         let now = from + at * HOUR / i64::try_from(ids.len())?;
@@ -84,5 +83,5 @@ fn drawn_a_second(ids: &[CertId], from: Timestamp) -> anyhow::Result<f64> {
             expected: Expected::first(follows, basis),
         });
     }
-    Ok(real_len(ids.len()) / began.elapsed().as_secs_f64())
+    Ok(real_len(ids.len()) / (thread_seconds()? - before))
 }

@@ -52,7 +52,7 @@ impl Figures {
         self.put(name, &ratios)
     }
 
-    /// Takes a line `name value unit` of the index's own benchmark.
+    /// Takes a line `name value unit` of the index's own benchmark: a row, or a figure more.
     pub(super) fn put_line(&mut self, line: &str) -> anyhow::Result<()> {
         let mut words = line.split_whitespace();
         let (Some(name), Some(value), unit) = (words.next(), words.next(), words.next()) else {
@@ -61,6 +61,9 @@ impl Figures {
         let value = value
             .parse()
             .with_context(|| format!("not `name value unit`: {line}"))?;
+        if let Some(row) = named(name) {
+            return self.put(row.name, &[value]);
+        }
         self.extra.push(Extra {
             name: name.to_owned(),
             value,
@@ -151,9 +154,6 @@ impl Figures {
     }
 
     fn write_extra(&self, text: &mut String) {
-        if self.extra.is_empty() {
-            text.push_str("| 10^5 to 10^8 certificates | not measured | | | |\n");
-        }
         for Extra { name, value, unit } in &self.extra {
             let _ = writeln!(text, "| `{name}` | {} {unit} | 1 | | |", told(*value));
         }
@@ -247,6 +247,9 @@ mod tests {
         figures.put_line("index_octets_100000 23.5 octets").unwrap();
         assert!(figures.put_line("index_octets_100000").is_err());
         assert!(figures.put_line("index_octets_100000 many octets").is_err());
+        figures
+            .put_line("index_memory_1e7 31 octets/certificate")
+            .unwrap();
         assert_eq!(
             figures.json(),
             json!([
@@ -254,6 +257,8 @@ mod tests {
                  "ratio_to": null},
                 {"name": "renewal_info_to_nginx", "value": 0.5, "unit": "ratio",
                  "target": ">= 0.8", "ratio_to": "nginx_return"},
+                {"name": "index_memory_1e7", "value": 31.0, "unit": "octets/certificate",
+                 "target": "<= 32", "ratio_to": null},
                 {"name": "index_octets_100000", "value": 23.5, "unit": "octets", "target": null,
                  "ratio_to": null},
             ])

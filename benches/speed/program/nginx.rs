@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::callgrind::READY_WITHIN;
 use super::http::Page;
 use super::process::{Core, Process, on};
-
-const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// What nginx writes itself.
 const ITS_OWN: &[&str] = &[
@@ -56,7 +55,7 @@ impl Nginx {
         command.arg("-c").arg(&file).arg("-p").arg(folder);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Process::start("nginx", &mut command)?;
-        let deadline = Instant::now() + READY_WITHIN.max(super::callgrind::READY_WITHIN);
+        let deadline = Instant::now() + READY_WITHIN;
         while std::net::TcpStream::connect(address).is_err() {
             if !process.is_running()? || Instant::now() > deadline {
                 let log = fs::read_to_string(folder.join("error.log")).unwrap_or_default();

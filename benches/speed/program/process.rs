@@ -206,6 +206,14 @@ fn family(id: u32) -> Vec<u32> {
     family
 }
 
+/// Processor time of the calling thread: what a rate for each core is by, on a machine that does
+/// other things as well.
+pub(super) fn thread_seconds() -> anyhow::Result<f64> {
+    let told = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = told.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Ok(real(nanos.context("no time in /proc/thread-self/schedstat")?) / 1e9)
+}
+
 /// Processor time of one process, its ended threads included.
 pub(super) fn cpu_seconds(id: u32) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
@@ -246,6 +254,14 @@ mod tests {
         assert!(process.resident_octets() > 100_000.0);
         assert!(process.is_running().unwrap());
         process.stop().unwrap();
+    }
+
+    #[test]
+    fn a_thread_s_time_goes_on_while_it_works() {
+        let before = thread_seconds().unwrap();
+        while thread_seconds().unwrap() < before + 0.01 {
+            std::hint::spin_loop();
+        }
     }
 
     #[test]

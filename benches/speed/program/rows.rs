@@ -316,6 +316,30 @@ pub(super) const ROWS: &[Row] = &[
     )
     .at_most(3.0),
     row(
+        Part::Index,
+        "index_memory_1e7",
+        "octets/certificate",
+        "memory for each of 10^7",
+    )
+    .at_most(32.0),
+    row(
+        Part::Index,
+        "index_memory_1e8",
+        "octets/certificate",
+        "memory for each of 10^8",
+    )
+    .at_most(32.0),
+    row(Part::Index, "requests_1e5", REQUESTS, "requests at 10^5"),
+    row(Part::Index, "requests_1e8", REQUESTS, "requests at 10^8"),
+    row(
+        Part::Index,
+        "requests_1e8_to_1e5",
+        RATIO,
+        "requests at 10^8 ÷ at 10^5",
+    )
+    .to("requests_1e5")
+    .at_least(0.75),
+    row(
         Part::Import,
         "sqlite_import",
         ROWS_A_SECOND,

@@ -17,10 +17,16 @@ use super::service;
 /// For how long a filled database is good: the youngest certificate in it expires after that.
 const KEPT_SECONDS: u64 = 7 * 86_400;
 
+/// What the folders of runs are called, before the number of the process.
+const WORK: &str = "work-";
+/// What is served where it does not matter how many there are, or loading more would take minutes
+/// (under callgrind).
+pub(super) const FEW_CERTIFICATES: u64 = 10_000;
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Size {
-    /// In the registry that is served.
+    /// In the registry that is served. It comes in by an import, which is kept.
     pub(super) certificates: u64,
     /// In each import.
     pub(super) imported: u64,
@@ -42,6 +48,8 @@ pub(super) struct Setup {
     pub(super) size: Size,
     /// The URL of a PostgreSQL in which databases may be created.
     pub(super) postgres: String,
+    /// When the run began, in Unix seconds: a row's dates are the same in all its files.
+    pub(super) began: u64,
     /// What outlives the run: filled databases.
     data: PathBuf,
     /// What does not.
@@ -85,13 +93,15 @@ impl Setup {
         )?;
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-data");
         fs::create_dir_all(&data)?;
+        forget_dead(&data)?;
         let work = tempfile::Builder::new()
-            .prefix("work-")
+            .prefix(&format!("{WORK}{}-", std::process::id()))
             .tempdir_in(&data)
             .context("cannot make a folder to work in")?;
         Ok(Self {
             size,
             postgres,
+            began: now_seconds(),
             data,
             work,
         })
@@ -120,7 +130,7 @@ impl Setup {
     pub(super) fn csv(&self, name: &str, rows: u64, columns: Columns) -> anyhow::Result<PathBuf> {
         let path = self.path(name);
         let file = fs::File::create_new(&path)?;
-        registry::write_csv(&mut BufWriter::new(file), rows, columns, now_seconds())?;
+        registry::write_csv(&mut BufWriter::new(file), rows, columns, self.began)?;
         Ok(path)
     }
 
@@ -156,6 +166,21 @@ impl Setup {
     }
 }
 
+/// Removes what runs left behind that were killed.
+fn forget_dead(data: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(data)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let id = name
+            .strip_prefix(WORK)
+            .and_then(|rest| rest.split('-').next());
+        if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The database in a folder.
 pub(super) fn sqlite_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("offpeak.db").display())
@@ -166,7 +191,7 @@ pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-pub(super) fn now_seconds() -> u64 {
+fn now_seconds() -> u64 {
     u64::try_from(SystemClock.now().unix()).unwrap_or(0)
 }
 

@@ -14,6 +14,10 @@ use super::setup::Size;
 /// both sides' events stay in the cache.
 pub(super) const CONNECTIONS: usize = 64;
 
+/// A server that uses less of its core was not what held the rate down: the generator was, or
+/// another process on that core. What the kernel does on the server's behalf in interrupts is not in it.
+const USED_UP: f64 = 0.9;
+
 /// One of those that are compared.
 #[derive(Debug)]
 pub(super) struct Side<'a> {
@@ -61,11 +65,17 @@ impl Rates {
 
     /// Whose core was used up: what says which of the two was measured.
     pub(super) fn shares(&self) -> String {
-        let percent = |shares: &[f64]| 100.0 * median(shares).unwrap_or(f64::NAN);
+        let median = |shares: &[f64]| median(shares).unwrap_or(f64::NAN);
+        let (server, generator) = (median(&self.server_share), median(&self.generator_share));
+        let warning = if server < USED_UP {
+            " (**not all: what was measured is something else's limit**)"
+        } else {
+            ""
+        };
         format!(
-            "server {:.0} % of its core, generator {:.0} % of its own",
-            percent(&self.server_share),
-            percent(&self.generator_share)
+            "server {:.0} % of its core{warning}, generator {:.0} % of its own",
+            100.0 * server,
+            100.0 * generator
         )
     }
 }
