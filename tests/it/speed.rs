@@ -1,19 +1,26 @@
-//! `./bench`: its generator, what it writes, and its document. The modules carry their own tests.
+//! `./bench`: its generator against the real server, and its document. The modules carry tests of
+//! their own.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::server::{NOW, TestServer, json};
 
 #[path = "../../benches/speed/program/mod.rs"]
 mod program;
 
-/// What `./bench --list` prints.
-fn listed() -> String {
+/// What it prints with these arguments, or its error.
+fn printed(arguments: &[&str]) -> Result<String, String> {
     let mut out = Vec::new();
-    program::run(["--list".to_owned()].into_iter(), &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    let arguments = arguments.iter().map(|&argument| argument.to_owned());
+    program::run(arguments, &mut out).map_err(|error| format!("{error:#}"))?;
+    Ok(String::from_utf8(out).unwrap())
 }
 
 #[test]
-fn every_row_of_the_comparison_is_in_the_document_with_its_target() {
+fn every_row_of_the_comparison_is_explained_in_the_document() {
     let document = std::fs::read_to_string("docs/performance.md").unwrap();
-    let rows = listed();
+    let rows = printed(&["--list"]).unwrap();
     assert!(rows.lines().count() > 30, "{rows}");
     for line in rows.lines() {
         let name = line.split_whitespace().nth(1).unwrap();
@@ -22,4 +29,34 @@ fn every_row_of_the_comparison_is_in_the_document_with_its_target() {
             "{name} is not explained"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_generator_takes_what_the_server_answers_and_nothing_else() {
+    const ROWS: u64 = 200;
+    let server = TestServer::start().await;
+    server.engine.publish_if_due().await.unwrap();
+    let csv = printed(&["csv", &ROWS.to_string(), &NOW.unix().to_string()]).unwrap();
+    let answer = server
+        .as_admin(Method::POST, "/v1/certificates")
+        .header("content-type", "text/csv")
+        .body(csv)
+        .send()
+        .await
+        .unwrap();
+    let report = json(answer).await;
+    assert_eq!(report["accepted"], ROWS, "{report}");
+    let address = server.public.strip_prefix("http://").unwrap().to_owned();
+    let ask = |rows: u64| {
+        let address = address.clone();
+        tokio::task::spawn_blocking(move || printed(&["ask", &address, &rows.to_string(), "0.2"]))
+    };
+    let outcome: Value = serde_json::from_str(&ask(ROWS).await.unwrap().unwrap()).unwrap();
+    for stream in outcome["streams"].as_array().unwrap() {
+        assert!(stream["answers"].as_u64().unwrap() > 0, "{outcome}");
+        assert_eq!(stream["wrong"], 0, "{outcome}");
+    }
+    // Half of these are not registered.
+    let error = ask(2 * ROWS).await.unwrap().unwrap_err();
+    assert!(error.contains("wrong answers, the first: 404"), "{error}");
 }

@@ -37,6 +37,7 @@ mod soak;
 use figures::{Figures, with_tables};
 use options::{Options, Task};
 use process::output_of;
+use registry::Columns;
 use rows::{Part, ROWS};
 use setup::Setup;
 
@@ -55,6 +56,12 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     match Options::parse(arguments)?.task {
+        Task::Ask {
+            address,
+            rows,
+            seconds,
+        } => soak::ask(address, rows, seconds, out)?,
+        Task::Csv { rows, now } => registry::write_csv(out, rows, Columns::IdFirst, now)?,
         Task::Generate(load) => {
             let outcome = generator::run(&load)?;
             writeln!(out, "{}", serde_json::to_string(&outcome)?)?;

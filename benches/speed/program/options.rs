@@ -1,5 +1,8 @@
 //! The command line.
 
+use std::net::SocketAddr;
+use std::str::FromStr;
+
 use anyhow::{Context as _, bail};
 
 use super::load::Load;
@@ -17,6 +20,17 @@ pub(super) struct Options {
 
 #[derive(Debug)]
 pub(super) enum Task {
+    /// To ask a server that runs already for everything, and check its answers.
+    Ask {
+        address: SocketAddr,
+        rows: u64,
+        seconds: f64,
+    },
+    /// To write the registry's first rows as CSV, as of an instant.
+    Csv {
+        rows: u64,
+        now: u64,
+    },
     /// To be a generator.
     Generate(Box<Load>),
     List,
@@ -41,6 +55,21 @@ impl Options {
         let mut soak = None;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "ask" if names.is_empty() => {
+                    let task = Task::Ask {
+                        address: value(&mut arguments, "ask ADDRESS ROWS SECONDS")?,
+                        rows: value(&mut arguments, "ask ADDRESS ROWS SECONDS")?,
+                        seconds: value(&mut arguments, "ask ADDRESS ROWS SECONDS")?,
+                    };
+                    return Ok(Self { task });
+                }
+                "csv" if names.is_empty() => {
+                    let task = Task::Csv {
+                        rows: value(&mut arguments, "csv ROWS UNIX-SECONDS")?,
+                        now: value(&mut arguments, "csv ROWS UNIX-SECONDS")?,
+                    };
+                    return Ok(Self { task });
+                }
                 "load" if names.is_empty() => {
                     let text = arguments.next().context("load takes a JSON object")?;
                     let task = Task::Generate(Box::new(serde_json::from_str(&text)?));
@@ -53,10 +82,7 @@ impl Options {
                         ..Size::QUICK
                     }
                 }
-                "--certificates" => {
-                    let count = arguments.next().context("--certificates takes a number")?;
-                    size.certificates = count.parse().context("--certificates takes a number")?;
-                }
+                "--certificates" => size.certificates = value(&mut arguments, "--certificates N")?,
                 "--soak" => {
                     let given = arguments.next_if(|next| next.parse::<f64>().is_ok());
                     let minutes = given.map_or(Ok(SOAK_MINUTES), |text| text.parse())?;
@@ -73,6 +99,16 @@ impl Options {
         };
         Ok(Self { task })
     }
+}
+
+/// The next argument, read as what it is for; `usage` says what there should be.
+fn value<T: FromStr>(
+    arguments: &mut impl Iterator<Item = String>,
+    usage: &str,
+) -> anyhow::Result<T> {
+    let text = arguments.next();
+    text.and_then(|text| text.parse().ok())
+        .with_context(|| format!("it is {usage}"))
 }
 
 /// Those whose names contain one of these; all where there is none.

@@ -1,15 +1,17 @@
 //! Full load for minutes, with resident memory looked at all the while.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
 use super::figures::median;
+use super::generator;
 use super::load::{Ask, Expect, Load, Outcome, Stream};
 use super::service::Offpeak;
 use super::setup::Setup;
-use super::side::{CONNECTIONS, generate};
+use super::side::{CONNECTIONS, all_right, generate};
 
 /// Growth that is none: what an allocator keeps comes and goes.
 const MOST_GROWTH: f64 = 1.05;
@@ -24,31 +26,7 @@ pub(super) fn soak(setup: &Setup, minutes: f64, out: &mut impl Write) -> anyhow:
     let rows = setup.size.certificates;
     let database = setup.registry(rows, "soak")?;
     let server = Offpeak::start(&database, &setup.path("offpeak"))?;
-    let stream = |ask, expect, connections, rate| Stream {
-        ask,
-        expect,
-        connections,
-        rate,
-        seed: 1,
-    };
-    let ranking = Expect {
-        statuses: vec![200],
-        body_octets: None,
-        begins: "{\"schemaVersion\":".to_owned(),
-    };
-    let path = Ask::Path("/ranking.json".to_owned());
-    let load = Load {
-        address: server.public,
-        warm_up_seconds: 0.0,
-        seconds: minutes * 60.0,
-        most_requests: None,
-        streams: vec![
-            // As much as there can be, and of the rest enough to see a leak of an octet a request.
-            stream(Ask::Registered(rows), Expect::window(), CONNECTIONS, None),
-            stream(Ask::Unknown, Expect::refusal(&[404]), 8, Some(1_000.0)),
-            stream(path, ranking, 8, Some(200.0)),
-        ],
-    };
+    let load = everything(server.public, rows, minutes * 60.0);
     let (outcome, looks) = watched(&server, &load)?;
     let seen = |looks: &[f64]| median(looks).unwrap_or(f64::NAN) / 1e6;
     let settled = looks
@@ -74,6 +52,47 @@ pub(super) fn soak(setup: &Setup, minutes: f64, out: &mut impl Write) -> anyhow:
     if (after / before).partial_cmp(&MOST_GROWTH) != Some(std::cmp::Ordering::Less) {
         bail!("resident memory grew from {before:.0} to {after:.0} MB");
     }
+    Ok(())
+}
+
+/// `renewalInfo` of registered certificates as fast as it comes, and beside it of unknown ones and
+/// `ranking.json`, enough of both to see a leak of some octets a request.
+fn everything(address: SocketAddr, rows: u64, seconds: f64) -> Load {
+    let stream = |ask, expect, connections, rate| Stream {
+        ask,
+        expect,
+        connections,
+        rate,
+        seed: 1,
+    };
+    let ranking = Expect {
+        statuses: vec![200],
+        body_octets: None,
+        begins: "{\"schemaVersion\":".to_owned(),
+    };
+    let path = Ask::Path("/ranking.json".to_owned());
+    Load {
+        address,
+        warm_up_seconds: 0.0,
+        seconds,
+        most_requests: None,
+        streams: vec![
+            stream(Ask::Registered(rows), Expect::window(), CONNECTIONS, None),
+            stream(Ask::Unknown, Expect::refusal(&[404]), 8, Some(1_000.0)),
+            stream(path, ranking, 8, Some(200.0)),
+        ],
+    }
+}
+
+/// The same load on a server that runs already.
+pub(super) fn ask(
+    address: SocketAddr,
+    rows: u64,
+    seconds: f64,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let outcome = all_right(generator::run(&everything(address, rows, seconds))?)?;
+    writeln!(out, "{}", serde_json::to_string(&outcome)?)?;
     Ok(())
 }
 
