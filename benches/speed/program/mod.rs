@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 
 mod answer;
 mod callgrind;
+mod compared;
 mod drawing;
 mod figures;
 mod flood;

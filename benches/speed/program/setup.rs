@@ -59,7 +59,7 @@ pub(super) struct Setup {
 impl Size {
     pub(super) const FULL: Self = Self {
         certificates: 1_000_000,
-        imported: 500_000,
+        imported: 400_000,
         rounds: 5,
         import_rounds: 3,
         round_seconds: 4.0,
