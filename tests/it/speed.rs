@@ -29,6 +29,12 @@ fn every_row_of_the_comparison_is_explained_in_the_document() {
             "{name} is not explained"
         );
     }
+    // Between these the tables are written, at the end of a long run.
+    let begin = document
+        .find("<!-- tables: written by ./bench -->")
+        .unwrap();
+    let end = document.find("<!-- end of tables -->").unwrap();
+    assert!(begin < end);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@ use super::generator;
 use super::http;
 use super::load::{Ask, Expect, Load, Stream};
 use super::nginx::{self, Nginx, Processes};
+use super::process::{Core, on};
 use super::rows::Part;
 use super::service::{self, Offpeak};
 use super::serving::renewal_info_page;
@@ -92,7 +93,8 @@ fn pages(setup: &Setup) -> anyhow::Result<(http::Page, http::Page)> {
 }
 
 fn counting(program: &str, folder: &Path) -> Command {
-    let mut command = Command::new("valgrind");
+    // On one core, for which a runtime starts one thread: more would count each other's wake-ups.
+    let mut command = on(Core::Server, "valgrind");
     command
         .args([
             "--tool=callgrind",
