@@ -248,7 +248,7 @@ mod tests {
         assert!(figures.put_line("index_octets_100000").is_err());
         assert!(figures.put_line("index_octets_100000 many octets").is_err());
         figures
-            .put_line("index_memory_1e7 31 octets/certificate")
+            .put_line("index_10000000_resident_each 31 octets")
             .unwrap();
         assert_eq!(
             figures.json(),
@@ -257,7 +257,7 @@ mod tests {
                  "ratio_to": null},
                 {"name": "renewal_info_to_nginx", "value": 0.5, "unit": "ratio",
                  "target": ">= 0.8", "ratio_to": "nginx_return"},
-                {"name": "index_memory_1e7", "value": 31.0, "unit": "octets/certificate",
+                {"name": "index_10000000_resident_each", "value": 31.0, "unit": "octets",
                  "target": "<= 32", "ratio_to": null},
                 {"name": "index_octets_100000", "value": 23.5, "unit": "octets", "target": null,
                  "ratio_to": null},

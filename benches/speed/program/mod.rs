@@ -3,9 +3,8 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 mod answer;
 mod callgrind;
@@ -16,6 +15,7 @@ mod flood;
 mod generator;
 mod histogram;
 mod http;
+mod index;
 mod into_postgres;
 mod into_sqlite;
 mod load;
@@ -37,7 +37,6 @@ mod soak;
 
 use figures::{Figures, with_tables};
 use options::{Options, Task};
-use process::output_of;
 use registry::Columns;
 use rows::{Part, ROWS};
 use setup::Setup;
@@ -121,31 +120,11 @@ fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Res
             into_postgres::import(setup, figures)?;
             pem::parsing(setup, figures)
         }
-        Part::Index => index(setup, figures),
+        Part::Index => index::growth(setup, figures),
         Part::Instructions => callgrind::instructions(setup, figures),
         Part::Posts => posts::posts(setup, figures),
         Part::Ranking => serving::ranking(setup, figures),
         Part::Restart => restart::restart(setup, figures),
         Part::Serving => serving::renewal_info(setup, figures),
     }
-}
-
-/// The index's own benchmark, if there is one: it prints a line `name value unit` a figure.
-fn index(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    if !root.join("benches/index.rs").exists() {
-        return Ok(());
-    }
-    let mut command = Command::new("cargo");
-    command
-        .args(["bench", "--locked", "--quiet", "--bench", "index", "--"])
-        .current_dir(root);
-    if setup.size.is_quick() {
-        command.arg("--quick");
-    }
-    let lines = output_of(&mut command)?;
-    if lines.trim().is_empty() {
-        bail!("the index's own benchmark printed nothing");
-    }
-    lines.lines().try_for_each(|line| figures.put_line(line))
 }

@@ -1,5 +1,6 @@
 //! How soon a service answers after its start, and what it holds in memory then.
 
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +18,11 @@ const STARTS: usize = 3;
 pub(super) fn restart(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     let rows = setup.size.certificates;
     let database = setup.registry(rows, "restart")?;
-    // The kept database has no snapshot: nothing was ever served from it.
+    // A snapshot of the index lies beside the database; an import has no use for one.
+    let snapshot = format!("{}.index", database.trim_start_matches("sqlite:"));
+    if Path::new(&snapshot).exists() {
+        fs::remove_file(snapshot)?;
+    }
     let folder = setup.path("restart-log");
     let first = started(&database, &folder)?;
     let octets = first.resident_octets / real(i64::try_from(rows).unwrap_or(i64::MAX));
