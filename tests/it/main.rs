@@ -47,6 +47,7 @@ mod second_opinion;
 mod series;
 mod server;
 mod simulate;
+mod speed;
 mod store;
 mod support;
 mod tools;

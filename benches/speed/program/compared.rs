@@ -1,0 +1,282 @@
+//! The comparisons themselves.
+
+use super::rows::{Part, Row, row};
+
+const REQUESTS: &str = "requests/s";
+const MICROS: &str = "µs";
+const MILLIS: &str = "ms";
+const SECONDS: &str = "s";
+const RATIO: &str = "ratio";
+const INSTRUCTIONS: &str = "instructions/request";
+const ROWS_A_SECOND: &str = "certificates/s";
+
+/// All rows, in the order in which they are shown.
+pub(super) const ROWS: &[Row] = &[
+    row(Part::Serving, "renewal_info", REQUESTS, "offpeak"),
+    row(
+        Part::Serving,
+        "nginx_return",
+        REQUESTS,
+        "nginx `return 200`, same headers and body size",
+    ),
+    row(
+        Part::Serving,
+        "renewal_info_to_nginx",
+        RATIO,
+        "offpeak ÷ nginx",
+    )
+    .to("nginx_return")
+    .at_least(0.8),
+    row(
+        Part::Serving,
+        "renewal_info_to_nginx_by_cpu",
+        RATIO,
+        "the same, each by the processor time it used",
+    )
+    .to("nginx_return"),
+    row(
+        Part::Serving,
+        "renewal_info_p50",
+        MICROS,
+        "offpeak at half of its maximum rate: p50",
+    ),
+    row(Part::Serving, "renewal_info_p99", MICROS, "… p99"),
+    row(Part::Serving, "renewal_info_p999", MICROS, "… p99.9"),
+    row(
+        Part::Serving,
+        "nginx_return_p50",
+        MICROS,
+        "nginx at half of its maximum rate: p50",
+    ),
+    row(Part::Serving, "nginx_return_p99", MICROS, "… p99 of nginx"),
+    row(
+        Part::Serving,
+        "nginx_return_p999",
+        MICROS,
+        "… p99.9 of nginx",
+    ),
+    row(
+        Part::Serving,
+        "renewal_info_p99_to_nginx",
+        RATIO,
+        "p99, offpeak ÷ nginx",
+    )
+    .to("nginx_return_p99")
+    .at_most(1.5),
+    row(Part::Ranking, "ranking", REQUESTS, "offpeak's ranking.json"),
+    row(
+        Part::Ranking,
+        "nginx_file",
+        REQUESTS,
+        "nginx, the same file and headers, from its cache of open files",
+    ),
+    row(
+        Part::Ranking,
+        "ranking_to_nginx",
+        RATIO,
+        "ranking.json, offpeak ÷ nginx",
+    )
+    .to("nginx_file")
+    .at_least(1.2),
+    row(
+        Part::Ranking,
+        "ranking_to_nginx_by_cpu",
+        RATIO,
+        "ranking.json, each by the processor time it used",
+    )
+    .to("nginx_file"),
+    row(
+        Part::Instructions,
+        "renewal_info_instructions",
+        INSTRUCTIONS,
+        "offpeak, renewalInfo",
+    )
+    .at_most(14_000.0),
+    row(
+        Part::Instructions,
+        "nginx_return_instructions",
+        INSTRUCTIONS,
+        "nginx `return`",
+    ),
+    row(
+        Part::Instructions,
+        "nginx_file_instructions",
+        INSTRUCTIONS,
+        "nginx, a static file",
+    ),
+    row(
+        Part::Flood,
+        "flood_unknown",
+        REQUESTS,
+        "unknown CertIDs answered with 404",
+    ),
+    row(
+        Part::Flood,
+        "flood_busy",
+        REQUESTS,
+        "unknown CertIDs answered with 503",
+    ),
+    row(
+        Part::Flood,
+        "flood_valid_p99",
+        MILLIS,
+        "p99 of the valid ones beside them",
+    )
+    .below(10.0),
+    row(
+        Part::Flood,
+        "flood_memory",
+        RATIO,
+        "resident memory at the end ÷ after a third",
+    )
+    .at_most(1.05),
+    row(
+        Part::Flood,
+        "flood_queries",
+        "queries/request",
+        "SQL queries for each unknown CertID",
+    )
+    .at_most(1.0),
+    row(
+        Part::Restart,
+        "memory_per_certificate",
+        "octets",
+        "resident memory of the whole service ÷ certificates",
+    ),
+    row(
+        Part::Restart,
+        "restart_without_snapshot",
+        SECONDS,
+        "from the start to the first answer, from the store alone",
+    )
+    .at_most(30.0),
+    row(
+        Part::Restart,
+        "restart_with_snapshot",
+        SECONDS,
+        "… with what the last run left",
+    )
+    .at_most(3.0),
+    row(
+        Part::Index,
+        "index_10000000_resident_each",
+        "octets",
+        "resident memory ÷ certificates, 10^7",
+    )
+    .at_most(32.0),
+    row(
+        Part::Index,
+        "index_100000000_resident_each",
+        "octets",
+        "resident memory ÷ certificates, 10^8",
+    )
+    .at_most(32.0),
+    row(
+        Part::Index,
+        "index_100000_reads",
+        "look-ups/s",
+        "look-ups of random CertIDs, 10^5",
+    ),
+    row(
+        Part::Index,
+        "index_100000000_reads",
+        "look-ups/s",
+        "look-ups of random CertIDs, 10^8",
+    ),
+    row(
+        Part::Index,
+        "requests_1e8_to_1e5",
+        RATIO,
+        "requests/s at 10^8 ÷ at 10^5, computed from these and from `renewalInfo` above",
+    )
+    .to("renewal_info")
+    .at_least(0.75),
+    row(
+        Part::Import,
+        "sqlite_import",
+        ROWS_A_SECOND,
+        "CSV into SQLite, offpeak",
+    ),
+    row(
+        Part::Import,
+        "sqlite_import_memory",
+        "MB",
+        "the most memory that this took",
+    ),
+    row(
+        Part::Import,
+        "sqlite_loader",
+        ROWS_A_SECOND,
+        "`sqlite3 .import` of the same rows",
+    ),
+    row(
+        Part::Import,
+        "sqlite_import_to_loader",
+        RATIO,
+        "CSV into SQLite, offpeak ÷ `sqlite3 .import`",
+    )
+    .to("sqlite_loader")
+    .at_least(0.7),
+    row(
+        Part::Import,
+        "postgres_import",
+        ROWS_A_SECOND,
+        "CSV into PostgreSQL, the first time",
+    ),
+    row(
+        Part::Import,
+        "postgres_repeated",
+        ROWS_A_SECOND,
+        "the same certificates again",
+    ),
+    row(
+        Part::Import,
+        "postgres_copy",
+        ROWS_A_SECOND,
+        "`COPY` of the same rows",
+    ),
+    row(
+        Part::Import,
+        "postgres_import_to_copy",
+        RATIO,
+        "CSV into PostgreSQL, the first time ÷ `COPY`",
+    )
+    .to("postgres_copy")
+    .at_least(0.7),
+    row(
+        Part::Import,
+        "postgres_repeated_to_copy",
+        RATIO,
+        "again ÷ `COPY`",
+    )
+    .to("postgres_copy")
+    .at_least(0.35),
+    row(
+        Part::Import,
+        "pem_parsed",
+        "certificates/s/core",
+        "PEM through parsing",
+    )
+    .at_least(100_000.0),
+    row(
+        Part::Posts,
+        "post_p99_sqlite",
+        MILLIS,
+        "SQLite: p99 of a single POST, durable",
+    )
+    .below(50.0),
+    row(
+        Part::Posts,
+        "post_p99_postgres",
+        MILLIS,
+        "PostgreSQL: p99 of a single POST, durable",
+    )
+    .below(50.0),
+    row(
+        Part::Allocation,
+        "windows_drawn",
+        "windows/s/core",
+        "hash, draw and booking in the ledger",
+    )
+    .at_least(1_000_000.0),
+];

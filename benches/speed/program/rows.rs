@@ -1,0 +1,194 @@
+//! What is measured, in which unit, and what is aimed at.
+
+use std::fmt;
+
+pub(super) use super::compared::ROWS;
+
+/// A group of rows that is measured together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    /// Windows drawn.
+    Allocation,
+    /// Unknown CertIDs by the thousand.
+    Flood,
+    /// CSV and PEM files into both databases.
+    Import,
+    /// The index alone, up to 10^8 certificates.
+    Index,
+    /// Instructions a request.
+    Instructions,
+    /// Single registrations beside a bulk import.
+    Posts,
+    /// A static document.
+    Ranking,
+    /// Memory, and how soon it answers.
+    Restart,
+    /// `renewalInfo` beside nginx.
+    Serving,
+}
+
+/// What a value should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+    Below(f64),
+    /// It is there to be compared with.
+    Free,
+}
+
+/// One thing measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) part: Part,
+    pub(super) meaning: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) target: Target,
+    /// The row that it is a ratio to.
+    pub(super) ratio_to: Option<&'static str>,
+}
+
+pub(super) const fn row(
+    part: Part,
+    name: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+) -> Row {
+    Row {
+        name,
+        part,
+        meaning,
+        unit,
+        target: Target::Free,
+        ratio_to: None,
+    }
+}
+
+impl Row {
+    pub(super) const fn to(self, other: &'static str) -> Self {
+        Self {
+            ratio_to: Some(other),
+            ..self
+        }
+    }
+
+    pub(super) const fn at_least(self, least: f64) -> Self {
+        Self {
+            target: Target::AtLeast(least),
+            ..self
+        }
+    }
+
+    pub(super) const fn at_most(self, most: f64) -> Self {
+        Self {
+            target: Target::AtMost(most),
+            ..self
+        }
+    }
+
+    pub(super) const fn below(self, limit: f64) -> Self {
+        Self {
+            target: Target::Below(limit),
+            ..self
+        }
+    }
+}
+
+impl Part {
+    /// In the order in which they are measured and shown.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Serving,
+        Self::Ranking,
+        Self::Instructions,
+        Self::Flood,
+        Self::Restart,
+        Self::Index,
+        Self::Import,
+        Self::Posts,
+        Self::Allocation,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Allocation => "allocation",
+            Self::Flood => "flood",
+            Self::Import => "import",
+            Self::Index => "index",
+            Self::Instructions => "instructions",
+            Self::Posts => "posts",
+            Self::Ranking => "ranking",
+            Self::Restart => "restart",
+            Self::Serving => "serving",
+        }
+    }
+
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Allocation => "Drawing windows",
+            Self::Flood => "A flood of unknown CertIDs, on PostgreSQL",
+            Self::Import => "Importing",
+            Self::Index => "The index alone",
+            Self::Instructions => "Instructions in user space",
+            Self::Posts => "Single registrations during a bulk import",
+            Self::Ranking => "`ranking.json`",
+            Self::Restart => "Restart and memory",
+            Self::Serving => "`renewalInfo`",
+        }
+    }
+}
+
+impl Target {
+    /// `None` where there is nothing to meet.
+    pub(super) fn is_met_by(self, value: f64) -> Option<bool> {
+        match self {
+            Self::AtLeast(least) => Some(value >= least),
+            Self::AtMost(most) => Some(value <= most),
+            Self::Below(limit) => Some(value < limit),
+            Self::Free => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    /// As machines read it; nothing where there is none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, ">= {least}"),
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::Below(limit) => write!(f, "< {limit}"),
+            Self::Free => Ok(()),
+        }
+    }
+}
+
+/// The row of this name.
+pub(super) fn named(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_have_names_and_meanings_of_their_own_and_ratios_are_to_rows() {
+        let names: HashSet<_> = ROWS.iter().map(|row| row.name).collect();
+        let meanings: HashSet<_> = ROWS.iter().map(|row| row.meaning).collect();
+        assert_eq!((names.len(), meanings.len()), (ROWS.len(), ROWS.len()));
+        for row in ROWS {
+            assert!(row.ratio_to.is_none_or(|other| names.contains(other)));
+            assert!(row.unit != "ratio" || row.name == "flood_memory" || row.ratio_to.is_some());
+        }
+    }
+
+    #[test]
+    fn targets_hold_at_their_edges() {
+        assert_eq!(Target::AtLeast(1.0).is_met_by(1.0), Some(true));
+        assert_eq!(Target::AtMost(1.0).is_met_by(1.0), Some(true));
+        assert_eq!(Target::Below(1.0).is_met_by(1.0), Some(false));
+        assert_eq!(Target::Free.is_met_by(1.0), None);
+    }
+}
