@@ -22,6 +22,7 @@ pub mod ledger;
 mod level;
 pub mod number;
 pub mod observation;
+mod octets;
 pub mod planned;
 pub mod polling;
 pub mod profile;

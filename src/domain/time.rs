@@ -59,18 +59,17 @@ impl Timestamp {
     pub fn text(self) -> [u8; Self::TEXT_OCTETS] {
         let mut text = *b"YYYY-MM-DDTHH:MM:SSZ";
         let (year, month, day) = civil(self.slot(DAY));
-        let second = self.second_of_day();
-        for (at, number) in [
-            (0, year / 100),
-            (2, year % 100),
-            (5, month),
-            (8, day),
-            (11, second / HOUR),
-            (14, second % HOUR / MINUTE),
-            (17, second % MINUTE),
-        ] {
+        let second = u32::try_from(self.second_of_day()).unwrap_or(0);
+        let mut write = |at: usize, number: u32| {
             text[at..at + 2].copy_from_slice(&two_digits(number));
-        }
+        };
+        write(0, year / 100);
+        write(2, year % 100);
+        write(5, month);
+        write(8, day);
+        write(11, second / 3_600);
+        write(14, second / 60 % 60);
+        write(17, second % 60);
         text
     }
 
@@ -125,11 +124,12 @@ impl fmt::Display for Timestamp {
 /// Year, month and day of the day with this number, counted from 1970 in the proleptic Gregorian
 /// calendar: Howard Hinnant's `civil_from_days`
 /// (<https://howardhinnant.github.io/date_algorithms.html>). It counts in eras of 400 years, 146,097
-/// days each, from 0000-03-01, so that a leap day is the last of its year.
-const fn civil(day_number: i64) -> (i64, i64, i64) {
-    let day_number = day_number + 719_468;
-    let era = day_number.div_euclid(146_097);
-    let day_of_era = day_number.rem_euclid(146_097);
+/// days each, here from -0400-03-01, so that no number is negative and a leap day is the last of
+/// its year.
+fn civil(day_number: i64) -> (u32, u32, u32) {
+    let day_number = u32::try_from(day_number + 719_468 + 146_097).unwrap_or(0);
+    let era = day_number / 146_097;
+    let day_of_era = day_number % 146_097;
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -140,12 +140,16 @@ const fn civil(day_number: i64) -> (i64, i64, i64) {
     } else {
         (month_from_march - 9, 1)
     };
-    (era * 400 + year_of_era + year, month, day)
+    (
+        (era * 400 + year_of_era + year).saturating_sub(400),
+        month,
+        day,
+    )
 }
 
 /// A number from 0 to 99 in two digits.
-fn two_digits(number: i64) -> [u8; 2] {
-    let digit = |number: i64| b'0' + u8::try_from(number % 10).unwrap_or(0);
+fn two_digits(number: u32) -> [u8; 2] {
+    let digit = |number: u32| b'0' + u8::try_from(number % 10).unwrap_or(0);
     [digit(number / 10), digit(number)]
 }
 

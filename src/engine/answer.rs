@@ -58,30 +58,41 @@ impl Engine {
     /// # Errors
     /// [`Miss`].
     pub async fn renewal_info(&self, id: &CertId) -> Result<RenewalInfo, Miss> {
-        if let Some(info) = self.remembered(id) {
-            return Ok(info);
+        if let Some(known) = self.renewal_info_in_memory(id) {
+            return known;
         }
         let world = self.world();
         self.look_up(&world, id).await?;
-        match find(&world, id, self.now()) {
-            Some(found) => Ok(self.answer(&world, id, found)),
+        let now = self.now();
+        match find(&world, id, now) {
+            Some(found) => Ok(answer(&world, id, found, now)),
             None => Err(miss(&world, id)),
         }
     }
 
-    /// The answer, where the certificate is in memory.
-    fn remembered(&self, id: &CertId) -> Option<RenewalInfo> {
+    /// The same, where memory decides it; `None` where the store has to be asked.
+    #[must_use]
+    pub fn renewal_info_in_memory(&self, id: &CertId) -> Option<Result<RenewalInfo, Miss>> {
         let world = self.world.load();
-        find(&world, id, self.now()).map(|found| self.answer(&world, id, found))
+        let now = self.now();
+        if let Some(found) = find(&world, id, now) {
+            return Some(Ok(answer(&world, id, found, now)));
+        }
+        if self.may_be_stored(&world, id) {
+            None
+        } else {
+            Some(Err(miss(&world, id)))
+        }
     }
 
-    /// Asks the store, where the index may not know yet what others registered.
+    /// Whether the store may hold a certificate that is not in memory.
+    fn may_be_stored(&self, world: &World, id: &CertId) -> bool {
+        self.store().sharing() != Sharing::IndexIsComplete
+            && world.config.ca_of(&id.key_identifier).is_some()
+    }
+
+    /// Asks the store for what the index may not know yet, since others registered it.
     async fn look_up(&self, world: &World, id: &CertId) -> Result<(), Miss> {
-        let issuer = &id.key_identifier;
-        let ours = world.config.ca_of(issuer).is_some();
-        if self.store().sharing() == Sharing::IndexIsComplete || !ours {
-            return Ok(());
-        }
         for spelling in [Some(id.clone()), id.with_sign_octet()]
             .into_iter()
             .flatten()
@@ -103,35 +114,6 @@ impl Engine {
         Ok(())
     }
 
-    fn answer(&self, world: &World, id: &CertId, found: Found) -> RenewalInfo {
-        let now = self.now();
-        let hash = world.salted_hash(Purpose::RetryAfter, id, now.unix());
-        let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
-            Some(policy) => {
-                let ca = &world.cas[usize::from(found.ca)];
-                let profile = ca.profile.load();
-                let ahead = Ahead {
-                    closed: &ca.closed.load(),
-                    load: |at| expected_at(policy, &profile, at),
-                };
-                retry_after_seconds(
-                    retry_after_base(policy, found.life_seconds),
-                    now,
-                    (upper_unit(hash), lower_unit(hash)),
-                    &ahead,
-                )
-            }
-            None => DAY,
-        };
-        let in_force = world.in_force();
-        RenewalInfo {
-            window: found.window,
-            explanation_url: in_force.explanation(found.moved_by),
-            retry_after_seconds,
-            incident: in_force.is_active(usize::from(found.ca)),
-        }
-    }
-
     /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that
     /// is, and a fifth either way. What is not registered within the hour of its issuance rarely
     /// ever is.
@@ -145,6 +127,34 @@ impl Engine {
     #[must_use]
     pub fn retry_after_busy_seconds(&self) -> i64 {
         rand::random_range(MINUTE..=3 * MINUTE)
+    }
+}
+
+fn answer(world: &World, id: &CertId, found: Found, now: Timestamp) -> RenewalInfo {
+    let hash = world.salted_hash(Purpose::RetryAfter, id, now.unix());
+    let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
+        Some(policy) => {
+            let ca = &world.cas[usize::from(found.ca)];
+            let profile = ca.profile.load();
+            let ahead = Ahead {
+                closed: &ca.closed.load(),
+                load: |at| expected_at(policy, &profile, at),
+            };
+            retry_after_seconds(
+                retry_after_base(policy, found.life_seconds),
+                now,
+                (upper_unit(hash), lower_unit(hash)),
+                &ahead,
+            )
+        }
+        None => DAY,
+    };
+    let in_force = world.in_force();
+    RenewalInfo {
+        window: found.window,
+        explanation_url: in_force.explanation(found.moved_by),
+        retry_after_seconds,
+        incident: in_force.is_active(usize::from(found.ca)),
     }
 }
 

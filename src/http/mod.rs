@@ -12,6 +12,7 @@ use crate::config::Scope;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 
+mod app;
 mod authority;
 mod body;
 mod certificates;
@@ -35,9 +36,11 @@ mod replaced;
 mod serve;
 mod subject;
 
+pub use app::App;
 pub use serve::{Limits, serve};
 
 use problem::Problem;
+use renewal_info::Direct;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
 #[derive(Clone, Copy, Debug)]
@@ -119,15 +122,16 @@ pub struct Admin {
     metrics: Metrics,
 }
 
-/// The public listener's router. `bound` is where it listens: the base URL where none is
-/// configured.
-pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> Router {
+/// What the public listener answers with. `bound` is where it listens: the base URL where none is
+/// configured. The process's metrics have to be recorded from before.
+pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> App {
+    let direct = Direct::new(Arc::clone(&engine));
     let state = Public {
         engine: Arc::clone(&engine),
         bound,
         documents: Arc::default(),
     };
-    finished(
+    let router = finished(
         PUBLIC
             .iter()
             .fold(Router::new(), |router, route| {
@@ -135,11 +139,12 @@ pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> Router {
             })
             .with_state(state),
         engine,
-    )
+    );
+    App::with_direct(router, direct)
 }
 
-/// The admin listener's router. `metrics` is what `/metrics` shows.
-pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> Router {
+/// What the admin listener answers with. `metrics` is what `/metrics` shows.
+pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
     let state = Admin {
         engine: Arc::clone(&engine),
         metrics,
@@ -160,6 +165,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> Router {
             .with_state(state),
         engine,
     )
+    .into()
 }
 
 /// What both listeners have: answers for what no route takes, and the layer around everything.
