@@ -1,6 +1,5 @@
 //! HTTP: the public listener and the admin listener. This file is the whole route table.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -37,7 +36,7 @@ mod serve;
 mod subject;
 
 pub use app::App;
-pub use serve::{Limits, serve};
+pub use serve::{Limits, Listener, Passed, Tls, TlsError, serve};
 
 use problem::Problem;
 use renewal_info::Direct;
@@ -111,7 +110,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
 #[derive(Clone, Debug)]
 pub struct Public {
     engine: Arc<Engine>,
-    bound: SocketAddr,
+    bound_url: Arc<str>,
     documents: Arc<documents::Documents>,
 }
 
@@ -122,13 +121,13 @@ pub struct Admin {
     metrics: Metrics,
 }
 
-/// What the public listener answers with. `bound` is where it listens: the base URL where none is
-/// configured. The process's metrics have to be recorded from before.
-pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> App {
+/// What the public listener answers with. `bound_url` is how it is reached: the base URL where none
+/// is configured. The process's metrics have to be recorded from before.
+pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
     let direct = Direct::new(Arc::clone(&engine));
     let state = Public {
         engine: Arc::clone(&engine),
-        bound,
+        bound_url: bound_url.into(),
         documents: Arc::default(),
     };
     let router = finished(

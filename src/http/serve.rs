@@ -1,5 +1,5 @@
-//! The accept loop of both listeners: HTTP/1.1 and HTTP/2 without TLS (by prior knowledge), every
-//! wait bounded.
+//! The accept loop of both listeners: HTTP/1.1 and HTTP/2, by ALPN with TLS and by prior knowledge
+//! without it, every wait bounded.
 //!
 //! `axum::serve` has no header timeout, no cap on connections and none on streams; a public server
 //! needs all three.
@@ -7,17 +7,23 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::app::App;
 use attend::{Attendance, Attended};
+use listen::{Accept, Stream};
 
 mod attend;
 mod drive;
+mod listen;
+mod tls;
+
+pub use listen::{Listener, Passed};
+pub use tls::{Tls, TlsError};
 
 /// What one listener allows.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +32,8 @@ pub struct Limits {
     pub connections: usize,
     /// Requests under way at a time on one HTTP/2 connection.
     pub streams: u32,
-    /// A request's head must arrive within this time. As the next two, an eighth of the shortest
+    /// A request's head must arrive within this time, and before it TLS's handshake must be done.
+    /// As the next two, an eighth of the shortest
     /// of them late at most.
     pub head: Duration,
     /// A connection without a request for this long takes no more.
@@ -73,27 +80,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `shutdown` resolves; then accepts no more, lets the requests under way end within
 /// `limits.drain`, and returns.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     app: impl Into<App>,
     shutdown: impl Future<Output = ()> + Send,
     limits: Limits,
 ) {
-    serve_from(listener, app.into(), shutdown, limits).await;
-}
-
-/// Where connections come from.
-trait Accept: Send + Sync {
-    fn accept(&self) -> impl Future<Output = io::Result<TcpStream>> + Send;
-}
-
-impl Accept for TcpListener {
-    async fn accept(&self) -> io::Result<TcpStream> {
-        Self::accept(self).await.map(|(stream, _)| stream)
-    }
+    let listener = listener.into();
+    let tls = listener.tls();
+    serve_from(listener, tls, app.into(), shutdown, limits).await;
 }
 
 async fn serve_from<A: Accept>(
     listener: A,
+    tls: Option<Arc<Tls>>,
     app: App,
     shutdown: impl Future<Output = ()> + Send,
     limits: Limits,
@@ -112,7 +111,8 @@ async fn serve_from<A: Accept>(
             stream = next(&listener), if connections.len() < limits.connections => {
                 let attended = Attended::default();
                 attendance.add(&attended, Instant::now());
-                connections.spawn(drive::drive(stream, app.clone(), attended, limits));
+                let tls = tls.clone();
+                connections.spawn(drive::drive(stream, tls, app.clone(), attended, limits));
             }
         }
     }
@@ -137,7 +137,7 @@ async fn serve_from<A: Accept>(
 }
 
 /// The next connection. Failures are waited out: what they lack comes back when others close.
-async fn next<A: Accept>(listener: &A) -> TcpStream {
+async fn next<A: Accept>(listener: &A) -> Stream {
     let mut warned = false;
     loop {
         match listener.accept().await {
@@ -170,29 +170,30 @@ mod tests {
 
     use axum::Router;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
 
     /// Fails as often as it has errors, then accepts.
     struct Failing {
         errors: Mutex<Vec<io::Error>>,
-        listener: TcpListener,
+        listener: Listener,
     }
 
     impl Accept for Failing {
-        async fn accept(&self) -> io::Result<TcpStream> {
+        async fn accept(&self) -> io::Result<Stream> {
             let error = self.errors.lock().unwrap().pop();
             match error {
                 Some(error) => Err(error),
-                None => Accept::accept(&self.listener).await,
+                None => self.listener.accept().await,
             }
         }
     }
 
     #[tokio::test]
     async fn failures_to_accept_neither_stop_nor_spin() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let url = listener.url().unwrap();
         // EMFILE, ENFILE, and one that concerns a single connection.
         let errors = Mutex::new(vec![
             io::Error::from_raw_os_error(24),
@@ -200,9 +201,10 @@ mod tests {
             io::ErrorKind::ConnectionAborted.into(),
         ]);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let server = tokio::spawn(serve_from(
             Failing { errors, listener },
+            None,
             Router::new()
                 .route("/", axum::routing::get(|| async { "here" }))
                 .into(),
@@ -211,7 +213,9 @@ mod tests {
             },
             Limits::PUBLIC,
         ));
-        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut client = TcpStream::connect(url.strip_prefix("http://").unwrap())
+            .await
+            .unwrap();
         client
             .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             .await

@@ -61,8 +61,7 @@ impl TestServer {
         let (running, stopped) = watch::channel(());
         let metrics = telemetry::metrics().unwrap();
         let (listener, public) = free_port().await;
-        let bound = listener.local_addr().unwrap();
-        let router = http::public(Arc::clone(&engine), bound);
+        let router = http::public(Arc::clone(&engine), &public);
         let stop = until_dropped(stopped.clone());
         tokio::spawn(http::serve(listener, router, stop, Limits::PUBLIC));
         let (listener, admin) = free_port().await;

@@ -1,9 +1,10 @@
 //! One connection: what hyper makes of it, and that it does as it is told.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -14,10 +15,12 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::Limits;
 use super::attend::{Attended, Told, UnderWay};
+use super::listen::Stream;
+use super::tls::Tls;
 use crate::http::app::{App, Reply};
 
 /// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
@@ -28,10 +31,23 @@ const MOST_HEAD_BYTES: usize = 64 * 1_024;
 const MOST_HEADER_LIST_BYTES: u32 = 16 * 1_024;
 
 /// Serves one connection to its end.
-pub(super) async fn drive(stream: TcpStream, app: App, attended: Attended, limits: Limits) {
-    // Answers are written whole; waiting to fill a segment only delays them. Where the option is
-    // refused the connection still works.
-    let _ = stream.set_nodelay(true);
+pub(super) async fn drive(
+    stream: Stream,
+    tls: Option<Arc<Tls>>,
+    app: App,
+    attended: Attended,
+    limits: Limits,
+) {
+    let stream = match tls {
+        None => stream,
+        Some(tls) => match shake_hands(&tls, stream, &attended, limits).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "a handshake failed");
+                return;
+            }
+        },
+    };
     let stream = Heard {
         stream,
         attended: attended.clone(),
@@ -50,6 +66,23 @@ pub(super) async fn drive(stream: TcpStream, app: App, attended: Attended, limit
     };
     if let Err(error) = driven.await {
         tracing::debug!(error, "a connection ended early");
+    }
+}
+
+/// TLS's handshake, unless it takes too long or the connection is told to finish.
+async fn shake_hands(
+    tls: &Tls,
+    stream: Stream,
+    attended: &Attended,
+    limits: Limits,
+) -> io::Result<Stream> {
+    let told = poll_fn(|context| match attended.told(context) {
+        Told::GoOn => Poll::Pending,
+        Told::Finish | Told::End => Poll::Ready(()),
+    });
+    tokio::select! {
+        () = told => Err(io::ErrorKind::ConnectionAborted.into()),
+        stream = timeout(limits.head, tls.accept(stream)) => stream?,
     }
 }
 
@@ -143,7 +176,7 @@ impl Future for Answer {
 
 /// A stream, and that something was heard of it.
 struct Heard {
-    stream: TcpStream,
+    stream: Stream,
     attended: Attended,
 }
 
@@ -176,17 +209,5 @@ impl AsyncWrite for Heard {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 }
