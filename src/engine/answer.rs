@@ -10,7 +10,7 @@ use crate::domain::band::retry_after_base;
 use crate::domain::ca::CaPolicy;
 use crate::domain::certid::CertId;
 use crate::domain::foreseen::foreseen;
-use crate::domain::hash::{Purpose, lower_unit, upper_unit};
+use crate::domain::hash::{lower_unit, mixed, upper_unit};
 use crate::domain::number::real;
 use crate::domain::polling::{Ahead, retry_after_seconds};
 use crate::domain::profile::Profile;
@@ -45,6 +45,7 @@ pub enum Miss {
 /// What an answer needs of an entry.
 #[derive(Clone, Copy)]
 struct Found {
+    fingerprint: Fingerprint,
     ca: u16,
     window: Span,
     life_seconds: i64,
@@ -65,7 +66,7 @@ impl Engine {
         self.look_up(&world, id).await?;
         let now = self.now();
         match find(&world, id, now) {
-            Some(found) => Ok(answer(&world, id, found, now)),
+            Some(found) => Ok(answer(&world, found, now)),
             None => Err(miss(&world, id)),
         }
     }
@@ -76,7 +77,7 @@ impl Engine {
         let world = self.world.load();
         let now = self.now();
         if let Some(found) = find(&world, id, now) {
-            return Some(Ok(answer(&world, id, found, now)));
+            return Some(Ok(answer(&world, found, now)));
         }
         if self.may_be_stored(&world, id) {
             None
@@ -130,8 +131,8 @@ impl Engine {
     }
 }
 
-fn answer(world: &World, id: &CertId, found: Found, now: Timestamp) -> RenewalInfo {
-    let hash = world.salted_hash(Purpose::RetryAfter, id, now.unix());
+fn answer(world: &World, found: Found, now: Timestamp) -> RenewalInfo {
+    let hash = mixed(found.fingerprint.number(), now.unix());
     let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
         Some(policy) => {
             let ca = &world.cas[usize::from(found.ca)];
@@ -171,20 +172,18 @@ fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
 
 fn find(world: &World, id: &CertId, now: Timestamp) -> Option<Found> {
     let base_of = |entry: &Entry| world.base_seconds(entry);
-    let read = |entry: &Entry| Found {
-        ca: entry.ca,
-        window: entry.window,
-        life_seconds: entry.validity.life_seconds(),
-        moved_by: entry.moved_by,
+    let ask = |fingerprint: Fingerprint| {
+        let read = |entry: &Entry| Found {
+            fingerprint,
+            ca: entry.ca,
+            window: entry.window,
+            life_seconds: entry.validity.life_seconds(),
+            moved_by: entry.moved_by,
+        };
+        world.index.poll(fingerprint, now, base_of, read)
     };
-    world
-        .index
-        .poll(world.index.fingerprint(id), now, base_of, read)
-        .or_else(|| {
-            let restored = id.with_sign_octet()?;
-            let restored = world.index.fingerprint(&restored);
-            world.index.poll(restored, now, base_of, read)
-        })
+    ask(world.index.fingerprint(id))
+        .or_else(|| ask(world.index.fingerprint(&id.with_sign_octet()?)))
 }
 
 fn miss(world: &World, id: &CertId) -> Miss {

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
-use super::renewal_info::Direct;
+use super::direct::Direct;
 
 /// The body of an answer: one piece that is there, or what a handler makes.
 pub(super) type Reply = Either<Full<Bytes>, Body>;

@@ -15,7 +15,9 @@ mod app;
 mod authority;
 mod body;
 mod certificates;
+mod coding;
 mod conditional;
+mod direct;
 mod directory;
 mod documents;
 mod experiments;
@@ -38,8 +40,9 @@ mod subject;
 pub use app::App;
 pub use serve::{Limits, Listener, Passed, Tls, TlsError, serve};
 
+use direct::Direct;
+use documents::Documents;
 use problem::Problem;
-use renewal_info::Direct;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +114,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
 pub struct Public {
     engine: Arc<Engine>,
     bound_url: Arc<str>,
-    documents: Arc<documents::Documents>,
+    documents: Arc<Documents>,
 }
 
 /// What the admin listener's handlers work with.
@@ -124,11 +127,12 @@ pub struct Admin {
 /// What the public listener answers with. `bound_url` is how it is reached: the base URL where none
 /// is configured. The process's metrics have to be recorded from before.
 pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
-    let direct = Direct::new(Arc::clone(&engine));
+    let documents = Arc::<Documents>::default();
+    let direct = Direct::new(Arc::clone(&engine), Arc::clone(&documents));
     let state = Public {
         engine: Arc::clone(&engine),
         bound_url: bound_url.into(),
-        documents: Arc::default(),
+        documents,
     };
     let router = finished(
         PUBLIC

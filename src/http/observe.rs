@@ -125,6 +125,71 @@ impl fmt::Debug for Tally {
     }
 }
 
+/// A method that is answered directly.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verb {
+    Get,
+    Head,
+}
+
+impl Verb {
+    const ALL: [Self; 2] = [Self::Get, Self::Head];
+
+    pub(super) fn of(method: &Method) -> Option<Self> {
+        match *method {
+            Method::GET => Some(Self::Get),
+            Method::HEAD => Some(Self::Head),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
+}
+
+/// Where the usual answers of a route are counted.
+#[derive(Debug)]
+pub(super) struct Tallies {
+    route: &'static str,
+    /// By [`Verb`] and [`USUAL`].
+    usual: [[Tally; USUAL.len()]; Verb::ALL.len()],
+}
+
+/// What is answered from memory, mostly.
+const USUAL: [StatusCode; 3] = [
+    StatusCode::OK,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::NOT_FOUND,
+];
+
+impl Tallies {
+    pub(super) fn of(route: &'static str) -> Self {
+        let usual = Verb::ALL.map(|verb| USUAL.map(|status| Tally::of(route, verb.name(), status)));
+        Self { route, usual }
+    }
+
+    /// Counts an answer that took so long.
+    pub(super) fn add(&self, verb: Verb, status: StatusCode, seconds: f64) {
+        let [get, head] = &self.usual;
+        let of_verb = match verb {
+            Verb::Get => get,
+            Verb::Head => head,
+        };
+        match USUAL
+            .iter()
+            .zip(of_verb)
+            .find(|(usual, _)| **usual == status)
+        {
+            Some((_, tally)) => tally.add(seconds),
+            None => Tally::of(self.route, verb.name(), status).add(seconds),
+        }
+    }
+}
+
 /// The line in the log.
 pub(super) fn log(method: &'static str, uri: &Uri, status: StatusCode, seconds: f64) {
     tracing::debug!(

@@ -13,17 +13,14 @@ use crate::domain::certid::CertId;
 use crate::engine::Miss;
 
 mod answer;
-mod direct;
 
-pub(super) use direct::Direct;
-
-use answer::answer;
+pub(super) use answer::answer;
 
 /// The route, as it is written in documents and metrics.
 pub(super) const PATH: &str = "/renewal-info/{certid}";
 
 /// What stands before the CertID.
-const PREFIX: &str = "/renewal-info/";
+pub(super) const PREFIX: &str = "/renewal-info/";
 
 /// Leave for scripts of any origin to read what every answer here says.
 const LEAVE: [(HeaderName, HeaderValue); 2] = [
@@ -126,7 +123,7 @@ fn cert_id(path: &str) -> Result<CertId, Problem> {
         .map_err(|error| Problem::malformed(format!("{text:?} is no CertID: {error}")))
 }
 
-fn missed(miss: Miss, id: &CertId) -> Problem {
+pub(super) fn missed(miss: Miss, id: &CertId) -> Problem {
     let CertId {
         key_identifier,
         serial,
