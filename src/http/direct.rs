@@ -108,3 +108,78 @@ fn strip(response: &mut Response<Reply>) {
     }
     *response.body_mut() = Either::Left(Full::new(Bytes::new()));
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Method, StatusCode};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::domain::certificate::{Submission, Validity};
+    use crate::domain::time::{DAY, Timestamp};
+    use crate::engine::clock::ManualClock;
+    use crate::store::{Migrations, connect};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
+    const RFC: &str = "/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+
+    async fn direct() -> Direct {
+        let store = connect("sqlite::memory:", Migrations::Apply).await.unwrap();
+        let clock = Arc::new(ManualClock::at(NOW));
+        let engine = Engine::open(store, Config::default(), clock).await.unwrap();
+        let certificate = Submission {
+            id: RFC[renewal_info::PREFIX.len()..].parse().unwrap(),
+            validity: Validity {
+                not_before: NOW,
+                not_after: NOW + 90 * DAY,
+            },
+            issued_at: None,
+            replaces: None,
+        };
+        engine.register(&[certificate], None).await.unwrap();
+        Direct::new(engine, Arc::default())
+    }
+
+    fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("x-of-the", "request");
+        request
+            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_takes_no_router() {
+        let direct = direct().await;
+        for (method, path, status) in [
+            (Method::GET, RFC, StatusCode::OK),
+            (Method::HEAD, RFC, StatusCode::OK),
+            (Method::GET, "/renewal-info/AQ.AQ", StatusCode::NOT_FOUND),
+        ] {
+            let mut request = request(method, path, "");
+            let response = direct.answer(&mut request).unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert!(!response.headers().contains_key("x-of-the"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_unusual_is_the_router_s() {
+        let direct = direct().await;
+        for (method, path, body) in [
+            (Method::POST, RFC, ""),
+            (Method::OPTIONS, RFC, ""),
+            (Method::GET, RFC, "a body"),
+            (Method::GET, "/renewal-info/AQ", ""),
+            (Method::GET, "/renewal-info/AQ.A%51", ""),
+            (Method::GET, "/renewal-info", ""),
+            (Method::GET, "/directory", ""),
+            // Nothing is published.
+            (Method::GET, "/ranking.json", ""),
+        ] {
+            let mut request = request(method, path, body);
+            assert!(direct.answer(&mut request).is_none(), "{path}");
+            assert!(request.headers().contains_key("x-of-the"), "{path}");
+        }
+    }
+}

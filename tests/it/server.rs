@@ -127,11 +127,16 @@ impl TestServer {
     /// Sends bytes to the public listener as they are, which no client library would, and reads to
     /// the end.
     pub(crate) async fn raw(&self, request: &str) -> String {
+        String::from_utf8(self.raw_octets(request).await).unwrap()
+    }
+
+    /// The same, where the answer may be no text.
+    pub(crate) async fn raw_octets(&self, request: &str) -> Vec<u8> {
         let address = self.public.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
         answer
     }
 }
