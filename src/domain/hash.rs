@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// SplitMix64 from the seed 1234567, as its authors' program prints it: each number is the
+    /// `SplitMix64` from the seed 1234567, as its authors' program prints it: each number is the
     /// finalizer of the seed and so many steps.
     #[test]
     fn mixing_is_splitmix64() {

@@ -26,14 +26,9 @@ impl<const N: usize> Octets<N> {
         let mut length = 0;
         let (groups, rest) = text.as_chunks::<4>();
         for group in groups {
-            let [first, second, third, fourth] = group.map(|at| SIX_BITS[usize::from(at)]);
-            if (first | second | third | fourth) & NONE != 0 {
-                return None;
-            }
-            let octets = held.get_mut(length..length + 3)?;
-            octets[0] = first << 2 | second >> 4;
-            octets[1] = second << 4 | third >> 2;
-            octets[2] = third << 6 | fourth;
+            let bits = bits(group)?;
+            held.get_mut(length..length + 3)?
+                .copy_from_slice(&bits.to_be_bytes()[1..]);
             length += 3;
         }
         // One octet is 12 bits of two characters, two are 18 bits of three; what is left is spare.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::app::App;
 use attend::{Attendance, Attended};
@@ -46,9 +46,9 @@ pub struct Limits {
 
 impl Limits {
     /// For everybody. 8,192 connections of at most 2 × 64 KiB of buffers are 1 GiB at the very
-    /// worst and some 100 MB in use; an answer takes well under a millisecond, so that is room for
-    /// millions of requests a second. 30 s is what slow mobile networks need, and hyper's own
-    /// default.
+    /// worst and some 100 MB in use, with TLS some 300 MB more; an answer takes well under a
+    /// millisecond, so that is room for millions of requests a second. 30 s is what slow mobile
+    /// networks need, and hyper's own default.
     pub const PUBLIC: Self = Self {
         connections: 8_192,
         streams: 100,
@@ -99,20 +99,26 @@ async fn serve_from<A: Accept>(
 ) {
     let mut connections = JoinSet::new();
     let mut attendance = Attendance::new(limits);
-    let mut rounds = interval(limits.between_rounds());
+    let between_rounds = limits.between_rounds();
+    let mut rounds = interval_at(Instant::now() + between_rounds, between_rounds);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            // One that panicked has been logged where it happened.
-            Some(_) = connections.join_next() => {}
-            now = rounds.tick() => attendance.look_after(now),
-            stream = next(&listener), if connections.len() < limits.connections => {
-                let attended = Attended::default();
-                attendance.add(&attended, Instant::now());
-                let tls = tls.clone();
-                connections.spawn(drive::drive(stream, tls, app.clone(), attended, limits));
+    {
+        let mut shutdown = pin!(shutdown);
+        // Kept over the rounds, so that none cuts its pause short.
+        let mut coming = pin!(next(&listener));
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                // One that panicked has been logged where it happened.
+                Some(_) = connections.join_next() => {}
+                now = rounds.tick() => attendance.look_after(now),
+                stream = &mut coming, if connections.len() < limits.connections => {
+                    coming.set(next(&listener));
+                    let attended = Attended::default();
+                    attendance.add(&attended, Instant::now());
+                    let tls = tls.clone();
+                    connections.spawn(drive::drive(stream, tls, app.clone(), attended, limits));
+                }
             }
         }
     }

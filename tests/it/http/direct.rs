@@ -14,11 +14,14 @@ async fn both(server: &TestServer, start: &str, headers: &str) -> [String; 2] {
     let routed = format!("{request}content-length: 1\r\n\r\nx");
     let routed = server.raw_octets(&routed).await;
     [direct, routed].map(|answer| {
-        // Bodies may be compressed: each octet as a character. The second may have changed.
+        // Bodies may be compressed: each octet as a character. The second may have changed, and
+        // where hyper puts that it closes the connection depends on who wrote the length.
         let answer: String = answer.into_iter().map(char::from).collect();
         assert!(answer.contains("\r\ndate: "), "{answer}");
         let lines = answer.split_inclusive("\r\n");
-        lines.filter(|line| !line.starts_with("date: ")).collect()
+        lines
+            .filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "))
+            .collect()
     })
 }
 
