@@ -171,11 +171,11 @@ impl Passed {
     /// # Errors
     /// That what was passed is no listening socket.
     pub fn take(&mut self, name: &str, names: &[&str]) -> io::Result<Option<Listener>> {
-        let named = self
+        let any_known = self
             .names
             .iter()
             .any(|given| names.contains(&given.as_str()));
-        let at = if named {
+        let at = if any_known {
             self.names.iter().position(|given| given == name)
         } else {
             names.iter().position(|known| *known == name)
