@@ -156,7 +156,7 @@ mod tests {
             9_817_491_932_198_370_423,
         ];
         for (salt, want) in (1..).zip(want) {
-            let hash = mixed(1_234_567 << 64 | 7_654_321, salt);
+            let hash = mixed((1_234_567 << 64) + 7_654_321, salt);
             assert_eq!(hash >> 64, want);
             assert_ne!(hash & u128::from(u64::MAX), want);
         }

@@ -98,7 +98,7 @@ impl Listener {
             }
             Socket::Unix(listener, _) => {
                 let address = listener.local_addr()?;
-                let path = address.as_pathname().unwrap_or(Path::new(""));
+                let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
                 Ok(format!("{UNIX_PREFIX}{}", path.display()))
             }
         }
