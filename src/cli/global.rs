@@ -26,7 +26,7 @@ pub struct Global {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "OFFPEAK_CONFIG", global = true)]
     pub config: Option<PathBuf>,
-    /// Where the public listener binds; port 0 takes a free one
+    /// Where the public listener binds, a Unix socket as `unix:PATH`; port 0 takes a free one
     #[arg(
         long,
         value_name = "ADDRESS:PORT",

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Exit, Global, Output};
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
-use crate::http::{self, Limits};
+use crate::http::{self, Limits, Listener, Passed, Tls};
 use crate::store::{self, Migrations};
 use crate::telemetry::{self, Metrics};
 
@@ -27,8 +26,9 @@ pub(super) struct Serve {
 
 /// Both listeners, bound.
 pub(super) struct Listeners {
-    public: TcpListener,
-    admin: TcpListener,
+    public: Listener,
+    admin: Listener,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Serve {
@@ -43,7 +43,8 @@ impl Serve {
         };
         let store = store::connect(&config.database, migrations).await?;
         let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
-        let reloading = tokio::spawn(reload(Arc::clone(&engine), global.clone()));
+        let tls = listeners.tls.clone();
+        let reloading = tokio::spawn(reload(Arc::clone(&engine), global.clone(), tls));
         let served = serve(&engine, listeners, output, &[]).await;
         reloading.abort();
         served?;
@@ -52,24 +53,35 @@ impl Serve {
 }
 
 impl Listeners {
+    /// Takes the sockets that systemd passed, and binds those that it did not.
     pub(super) async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let bind = async |address: &str| {
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address}"))
+        const NAMES: &[&str] = &["public", "admin"];
+        let mut passed = Passed::of_process();
+        let mut bind = async |name: &str, address: &str| {
+            let taken = passed.take(name, NAMES);
+            let taken = taken.with_context(|| format!("cannot use the {name} socket passed"))?;
+            match taken {
+                Some(listener) => anyhow::Ok(listener),
+                None => Listener::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on {address}")),
+            }
         };
-        Ok(Self {
-            public: bind(&config.listen).await?,
-            admin: bind(&config.admin_listen).await?,
-        })
+        let mut public = bind("public", &config.listen).await?;
+        let admin = bind("admin", &config.admin_listen).await?;
+        let tls = match &config.tls {
+            Some(files) => Some(Arc::new(Tls::open(&files.certificate, &files.key)?)),
+            None => None,
+        };
+        if let Some(tls) = &tls {
+            public = public.secured(Arc::clone(tls));
+        }
+        Ok(Self { public, admin, tls })
     }
 
     /// The URLs of the public and the admin listener.
     pub(super) fn urls(&self) -> anyhow::Result<(String, String)> {
-        let url = |listener: &TcpListener| -> anyhow::Result<String> {
-            Ok(format!("http://{}", listener.local_addr()?))
-        };
-        Ok((url(&self.public)?, url(&self.admin)?))
+        Ok((self.public.url()?, self.admin.url()?))
     }
 }
 
@@ -87,7 +99,7 @@ pub(super) async fn serve(
     // The documents are there before the first request is.
     engine.publish_if_due().await?;
     let (public_url, admin_url) = listeners.urls()?;
-    let bound = listeners.public.local_addr()?;
+    let base_url = listeners.public.base_url()?;
     let (stop, stopped) = watch::channel(());
     let wait = |mut stopped: watch::Receiver<()>| async move {
         // An error says that the sender is gone, which is the sign to stop.
@@ -95,7 +107,7 @@ pub(super) async fn serve(
     };
     let public = tokio::spawn(http::serve(
         listeners.public,
-        http::public(Arc::clone(engine), bound),
+        http::public(Arc::clone(engine), &base_url),
         wait(stopped.clone()),
         Limits::PUBLIC,
     ));
@@ -107,6 +119,9 @@ pub(super) async fn serve(
     ));
     let running = tokio::spawn(Arc::clone(engine).run());
     let upkeep = tokio::spawn(keep_up(metrics));
+    let renewing = listeners
+        .tls
+        .map(|tls| tokio::spawn(async move { tls.follow().await }));
     writeln!(output, "public {public_url}\nadmin {admin_url}")?;
     for line in greeting {
         writeln!(output, "{line}")?;
@@ -122,6 +137,9 @@ pub(super) async fn serve(
     let drained = tokio::try_join!(public, admin);
     running.abort();
     upkeep.abort();
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     drained.context("a listener ended badly")?;
     tracing::info!(event = "stopped");
     Ok(())
@@ -136,7 +154,7 @@ async fn keep_up(metrics: Metrics) {
 }
 
 /// On each SIGHUP reads the configuration again. An invalid one leaves the old one in force.
-async fn reload(engine: Arc<Engine>, global: Global) {
+async fn reload(engine: Arc<Engine>, global: Global, tls: Option<Arc<Tls>>) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         tracing::error!(event = "reload_unavailable");
         return;
@@ -148,11 +166,16 @@ async fn reload(engine: Arc<Engine>, global: Global) {
                 if old.listen != config.listen
                     || old.admin_listen != config.admin_listen
                     || old.database != config.database
+                    || old.tls.is_some() != config.tls.is_some()
                 {
                     tracing::warn!(
                         event = "restart_needed",
-                        detail = "addresses and the database are read at the start only"
+                        detail = "addresses, the database, and whether there is TLS are read at \
+                                  the start only"
                     );
+                }
+                if let (Some(tls), Some(files)) = (&tls, &config.tls) {
+                    renew(tls, files);
                 }
                 engine.reconfigure(config).await.map_err(Into::into)
             }
@@ -165,5 +188,13 @@ async fn reload(engine: Arc<Engine>, global: Global) {
                 tracing::error!(event = "reload_refused", detail);
             }
         }
+    }
+}
+
+/// Takes the certificate up that the files hold now. A bad one leaves the old one in use.
+fn renew(tls: &Tls, files: &TlsFiles) {
+    match tls.renew(&files.certificate, &files.key) {
+        Ok(()) => tracing::info!(event = "certificate_renewed"),
+        Err(error) => tracing::error!(event = "certificate_refused", %error),
     }
 }

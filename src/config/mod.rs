@@ -7,12 +7,13 @@
 //! stands in this file, and the configuration never stands in the database.
 //!
 //! ```toml
-//! # Where the two listeners bind: ADDRESS:PORT. Port 0 takes a free one.
+//! # Where the two listeners bind: ADDRESS:PORT, or "unix:/PATH". Port 0 takes a free one. Sockets
+//! # that systemd passes take their places: those named "public" and "admin", else the first two.
 //! listen = "127.0.0.1:8080"         # public; or --listen, OFFPEAK_LISTEN
 //! admin_listen = "127.0.0.1:8081"   # or --admin-listen, OFFPEAK_ADMIN_LISTEN
 //!
 //! # The URL under which the world reaches the public listener: absolute, no trailing slash. It is
-//! # never taken from the Host header. Default: http:// and the address bound.
+//! # never taken from the Host header. Default: http(s):// and the address bound.
 //! base_url = "https://ari.example.com"   # or --base-url, OFFPEAK_BASE_URL
 //!
 //! # "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
@@ -27,6 +28,12 @@
 //!
 //! # How long observations are kept: 1 day or more.
 //! retention = "400d"
+//!
+//! # HTTPS on the public listener, HTTP/2 and HTTP/1.1; without it: HTTP. Files that change are taken
+//! # up within 10 s and on SIGHUP; from bad ones nothing is taken, and the log says so.
+//! [tls]
+//! certificate = "/etc/ssl/ari.pem"  # required: the chain in PEM, the server's own first
+//! key = "/etc/ssl/ari.key"          # required: in PEM
 //!
 //! # Who may use the admin listener. `offpeak token new` prints such a block and its token. Beside
 //! # these, the token in OFFPEAK_ADMIN_TOKEN has every scope.
@@ -111,12 +118,14 @@ mod experiment;
 pub(crate) mod hint;
 mod planned;
 pub(crate) mod section;
+mod tls;
 mod token;
 pub(crate) mod value;
 
 pub use error::ConfigError;
+pub use tls::TlsFiles;
 pub use token::{name as token_name, scope as token_scope};
-pub use value::{base_url, database_url, listen_address};
+pub use value::{UNIX_PREFIX, base_url, database_url, listen_address};
 
 use error::Problems;
 use section::Section;
@@ -124,12 +133,13 @@ use section::Section;
 /// What is configured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where the public listener binds, `ADDRESS:PORT`; default `127.0.0.1:8080`.
+    /// Where the public listener binds, `ADDRESS:PORT` or `unix:/PATH`; default `127.0.0.1:8080`.
     pub listen: String,
-    /// Where the admin listener binds, `ADDRESS:PORT`; default `127.0.0.1:8081`.
+    /// Where the admin listener binds, in the same way; default `127.0.0.1:8081`.
     pub admin_listen: String,
     /// The URL under which the world reaches the public listener, without a trailing slash.
-    /// `None`: `http://` and the address bound.
+    /// `None`: `http://` or, with TLS, `https://` and the address bound; `localhost` on a Unix
+    /// socket.
     pub base_url: Option<String>,
     /// `sqlite:PATH` or `postgres://…`; default `sqlite:offpeak.db`. It may hold a password.
     pub database: String,
@@ -140,6 +150,8 @@ pub struct Config {
     pub publish_interval_seconds: i64,
     /// Seconds that observations are kept, a day or more; default 400 days.
     pub retention_seconds: i64,
+    /// The public listener's certificate; `None`: it speaks HTTP.
+    pub tls: Option<TlsFiles>,
     /// Who may use the admin listener.
     pub tokens: Vec<Token>,
     /// The CAs, in the order of the file.
@@ -205,6 +217,10 @@ impl Config {
         let mut root = Section::root(&document);
         let mut config = Self::without_cas();
         config.read_service(&mut root, &mut problems);
+        if let Some(mut section) = root.section("tls", &mut problems) {
+            config.tls = tls::read(&mut section, &mut problems);
+            section.finish(&mut problems);
+        }
         let mut seen = token::Seen::default();
         for mut section in root.sections("token", &mut problems) {
             let token = token::read(&mut section, &mut seen, &mut problems);
@@ -265,6 +281,7 @@ impl Config {
             strict_issuers: false,
             publish_interval_seconds: DAY,
             retention_seconds: 400 * DAY,
+            tls: None,
             tokens: Vec::new(),
             cas: Vec::new(),
         }

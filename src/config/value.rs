@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use toml::de::{DeInteger, DeValue};
 
@@ -41,6 +42,14 @@ pub(crate) fn number(value: &DeValue<'_>) -> Result<f64, String> {
         DeValue::Integer(number) => decimal(&number.to_string()),
         DeValue::Float(number) => decimal(number.as_str()),
         other => Err(format!("takes a number, not {}", kind(other))),
+    }
+}
+
+/// The path of a file.
+pub(crate) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    match text(value)? {
+        "" => Err("names no file".to_owned()),
+        path => Ok(path.into()),
     }
 }
 
@@ -114,14 +123,34 @@ pub(crate) fn sha256(text: &str) -> Result<[u8; 32], String> {
     Ok(octets)
 }
 
+/// What stands before the path of a Unix socket.
+pub const UNIX_PREFIX: &str = "unix:";
+
+/// The longest path of a Unix socket in octets: `sun_path` takes 108 with the NUL at its end.
+const MOST_SOCKET_PATH_OCTETS: usize = 107;
+
 /// Where a listener binds: `ADDRESS:PORT`, such as `127.0.0.1:8080`, `[::1]:8080` or
-/// `localhost:8080`. Port 0 takes a free one.
+/// `localhost:8080`, port 0 taking a free one; or `unix:/PATH`.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn listen_address(text: &str) -> Result<String, String> {
-    let wrong =
-        || format!(r#"{text:?} is no address to listen on: write "127.0.0.1:8080" or "[::]:8080""#);
+    let wrong = || {
+        format!(
+            r#"{text:?} is no address to listen on: write "127.0.0.1:8080", "[::]:8080" or "unix:/run/offpeak.sock""#
+        )
+    };
+    if let Some(path) = text.strip_prefix(UNIX_PREFIX) {
+        let fits = path.starts_with('/')
+            && !path.ends_with('/')
+            && path.len() <= MOST_SOCKET_PATH_OCTETS
+            && !path.contains('\0');
+        return if fits {
+            Ok(text.to_owned())
+        } else {
+            Err(wrong())
+        };
+    }
     if text.parse::<SocketAddr>().is_ok() {
         return Ok(text.to_owned());
     }
@@ -235,6 +264,7 @@ mod tests {
             "[::1]:65535",
             "localhost:80",
             "my_host.x:1",
+            "unix:/run/offpeak.sock",
         ] {
             assert_eq!(listen_address(text), Ok(text.to_owned()));
         }
@@ -248,6 +278,10 @@ mod tests {
             "::1:80:",
             "http://localhost:80",
             "a b:80",
+            "unix:offpeak.sock",
+            "unix:",
+            "unix:/run/",
+            &format!("unix:/{}", "x".repeat(107)),
         ] {
             assert!(listen_address(text).is_err(), "{text}");
         }

@@ -7,13 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::octets::Octets;
+
 /// An authority key identifier's `keyIdentifier` octets, 1 to 64 of them: which issuer.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct KeyIdentifier(Box<[u8]>);
+pub struct KeyIdentifier(Octets<{ Self::MOST_OCTETS }>);
 
 /// A serial number's DER content octets, 1 to 32 of them, sign octet included.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Serial(Box<[u8]>);
+pub struct Serial(Octets<{ Self::MOST_OCTETS }>);
 
 /// `base64url(keyIdentifier) "." base64url(serial)`: one certificate's name in ARI.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -83,7 +85,7 @@ impl KeyIdentifier {
     /// The octets.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
     }
 }
 
@@ -100,19 +102,30 @@ impl Serial {
     /// The octets.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
     }
 }
 
-fn checked(octets: &[u8], half: Half) -> Result<Box<[u8]>, CertIdError> {
-    if (1..=half.most_octets()).contains(&octets.len()) {
-        Ok(octets.into())
-    } else {
-        Err(CertIdError::Length {
+fn checked<const N: usize>(octets: &[u8], half: Half) -> Result<Octets<N>, CertIdError> {
+    Octets::new(octets)
+        .filter(|held| !held.as_slice().is_empty())
+        .ok_or(CertIdError::Length {
             half,
             octets: octets.len(),
         })
+}
+
+fn decoded<const N: usize>(text: &str, half: Half) -> Result<Octets<N>, CertIdError> {
+    if let Some(octets) = Octets::from_base64url(text.as_bytes())
+        && !octets.as_slice().is_empty()
+    {
+        return Ok(octets);
     }
+    // What is wrong with it, and how long it would be, the library says.
+    let octets = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| CertIdError::Encoding(half))?;
+    checked(&octets, half)
 }
 
 impl CertId {
@@ -128,12 +141,12 @@ impl CertId {
         if octets[0] < 0x80 || octets.len() == Serial::MOST_OCTETS {
             return None;
         }
-        let mut restored = Vec::with_capacity(octets.len() + 1);
-        restored.push(0);
-        restored.extend_from_slice(octets);
+        let mut restored = [0; Serial::MOST_OCTETS];
+        let restored = &mut restored[..=octets.len()];
+        restored[1..].copy_from_slice(octets);
         Some(Self {
             key_identifier: self.key_identifier.clone(),
-            serial: Serial(restored.into()),
+            serial: Serial(Octets::new(restored)?),
         })
     }
 }
@@ -141,7 +154,7 @@ impl CertId {
 impl FromStr for KeyIdentifier {
     type Err = CertIdError;
     fn from_str(text: &str) -> Result<Self, CertIdError> {
-        Self::new(&decoded(text, Half::KeyIdentifier)?)
+        decoded(text, Half::KeyIdentifier).map(Self)
     }
 }
 
@@ -156,26 +169,20 @@ impl FromStr for CertId {
         }
         Ok(Self {
             key_identifier: key_identifier.parse()?,
-            serial: Serial::new(&decoded(serial, Half::Serial)?)?,
+            serial: Serial(decoded(serial, Half::Serial)?),
         })
     }
 }
 
-fn decoded(text: &str, half: Half) -> Result<Vec<u8>, CertIdError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| CertIdError::Encoding(half))
-}
-
 impl fmt::Display for KeyIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(&self.0))
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.octets()))
     }
 }
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(&self.0))
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.octets()))
     }
 }
 

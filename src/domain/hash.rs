@@ -3,7 +3,7 @@
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher as _;
 
-use super::certid::CertId;
+use super::certid::{CertId, KeyIdentifier, Serial};
 
 /// The store's secret: without it nobody can aim a certificate at an instant. Made by the first
 /// migration and kept in the store, so that replicas and restarts share it.
@@ -24,11 +24,12 @@ pub enum Purpose {
     Cohort,
     /// A certificate's place in the index.
     Fingerprint,
-    /// The delay in `Retry-After`.
-    RetryAfter,
     /// A window's slot and second, algorithm 1.
     Window1,
 }
+
+/// A purpose, a length, a salt and the longest CertID.
+const LONGEST_INPUT: usize = 1 + 1 + 8 + KeyIdentifier::MOST_OCTETS + Serial::MOST_OCTETS;
 
 impl HashKey {
     /// From the store's 16 octets.
@@ -41,16 +42,21 @@ impl HashKey {
     /// no two inputs run together.
     #[must_use]
     pub fn hash(&self, purpose: Purpose, id: &CertId, salt: i64) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
         let issuer = id.key_identifier.octets();
-        // Octet by octet, so that the hash is the same on every machine; 64 octets at most.
-        hasher.write(&[
-            purpose.code(),
-            u8::try_from(issuer.len()).unwrap_or(u8::MAX),
-        ]);
-        hasher.write(&salt.to_le_bytes());
-        hasher.write(issuer);
-        hasher.write(id.serial.octets());
+        let serial = id.serial.octets();
+        // In one piece, which takes a third of what five take. The salt octet by octet, so that the
+        // hash is the same on every machine.
+        let mut input = [0; LONGEST_INPUT];
+        input[0] = purpose.code();
+        // 64 octets at most.
+        input[1] = u8::try_from(issuer.len()).unwrap_or(u8::MAX);
+        input[2..10].copy_from_slice(&salt.to_le_bytes());
+        let middle = 10 + issuer.len();
+        input[10..middle].copy_from_slice(issuer);
+        let end = middle + serial.len();
+        input[middle..end].copy_from_slice(serial);
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(&input[..end]);
         hasher.finish128().as_u128()
     }
 }
@@ -58,12 +64,29 @@ impl HashKey {
 impl Purpose {
     const fn code(self) -> u8 {
         match self {
+            // 2 was the delay in `Retry-After`, which is mixed from the fingerprint now.
             Self::Fingerprint => 1,
-            Self::RetryAfter => 2,
             Self::Window1 => 3,
             Self::Cohort => 4,
         }
     }
+}
+
+/// Another draw from a hash for each salt: both halves through the finalizer of `SplitMix64` (Steele,
+/// Lea, Flood 2014). It takes a tenth of a hash of its own, and is for draws that nobody gains by
+/// guessing.
+#[must_use]
+pub fn mixed(hash: u128, salt: i64) -> u128 {
+    // The golden ratio's odd multiple spreads neighbouring salts over all bits.
+    let step = salt.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let half = |bits: u128| finalized(u64::try_from(bits).unwrap_or(0).wrapping_add(step));
+    u128::from(half(hash >> 64)) << 64 | u128::from(half(hash & u128::from(u64::MAX)))
+}
+
+const fn finalized(bits: u64) -> u64 {
+    let bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
 }
 
 /// The hash's upper half as a number from 0 up to, not including, 1.
@@ -98,4 +121,44 @@ pub fn content_number(bytes: &[u8]) -> i64 {
     hasher.write(bytes);
     let low = u64::try_from(hasher.finish128().as_u128() & u128::from(u64::MAX)).unwrap_or(0);
     i64::try_from(low >> 1).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Windows that were drawn are in stores: the hash stays what it was, piece by piece.
+    #[test]
+    fn the_hash_is_that_of_its_pieces() {
+        let key = HashKey::new(*b"0123456789abcdef");
+        for (issuer, serial) in [(1, 1), (20, 18), (64, 32)] {
+            let id = CertId {
+                key_identifier: KeyIdentifier::new(&vec![7; issuer]).unwrap(),
+                serial: Serial::new(&vec![9; serial]).unwrap(),
+            };
+            let mut hasher = SipHasher24::new_with_key(b"0123456789abcdef");
+            hasher.write(&[3, u8::try_from(issuer).unwrap()]);
+            hasher.write(&(-5_i64).to_le_bytes());
+            hasher.write(id.key_identifier.octets());
+            hasher.write(id.serial.octets());
+            let want = hasher.finish128().as_u128();
+            assert_eq!(key.hash(Purpose::Window1, &id, -5), want);
+        }
+    }
+
+    /// `SplitMix64` from the seed 1234567, as its authors' program prints it: each number is the
+    /// finalizer of the seed and so many steps.
+    #[test]
+    fn mixing_is_splitmix64() {
+        let want = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+        ];
+        for (salt, want) in (1..).zip(want) {
+            let hash = mixed((1_234_567 << 64) + 7_654_321, salt);
+            assert_eq!(hash >> 64, want);
+            assert_ne!(hash & u128::from(u64::MAX), want);
+        }
+    }
 }

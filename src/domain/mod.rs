@@ -23,6 +23,7 @@ pub mod ledger;
 mod level;
 pub mod number;
 pub mod observation;
+mod octets;
 pub mod planned;
 pub mod polling;
 pub mod profile;

@@ -10,7 +10,7 @@ use crate::domain::band::retry_after_base;
 use crate::domain::ca::CaPolicy;
 use crate::domain::certid::CertId;
 use crate::domain::foreseen::foreseen;
-use crate::domain::hash::{Purpose, lower_unit, upper_unit};
+use crate::domain::hash::{lower_unit, mixed, upper_unit};
 use crate::domain::number::real;
 use crate::domain::polling::{Ahead, retry_after_seconds};
 use crate::domain::profile::Profile;
@@ -45,6 +45,7 @@ pub enum Miss {
 /// What an answer needs of an entry.
 #[derive(Clone, Copy)]
 struct Found {
+    fingerprint: Fingerprint,
     ca: u16,
     window: Span,
     life_seconds: i64,
@@ -58,30 +59,41 @@ impl Engine {
     /// # Errors
     /// [`Miss`].
     pub async fn renewal_info(&self, id: &CertId) -> Result<RenewalInfo, Miss> {
-        if let Some(info) = self.remembered(id) {
-            return Ok(info);
+        if let Some(known) = self.renewal_info_in_memory(id) {
+            return known;
         }
         let world = self.world();
         self.look_up(&world, id).await?;
-        match find(&world, id, self.now()) {
-            Some(found) => Ok(self.answer(&world, id, found)),
+        let now = self.now();
+        match find(&world, id, now) {
+            Some(found) => Ok(answer(&world, found, now)),
             None => Err(miss(&world, id)),
         }
     }
 
-    /// The answer, where the certificate is in memory.
-    fn remembered(&self, id: &CertId) -> Option<RenewalInfo> {
+    /// The same, where memory decides it; `None` where the store has to be asked.
+    #[must_use]
+    pub fn renewal_info_in_memory(&self, id: &CertId) -> Option<Result<RenewalInfo, Miss>> {
         let world = self.world.load();
-        find(&world, id, self.now()).map(|found| self.answer(&world, id, found))
+        let now = self.now();
+        if let Some(found) = find(&world, id, now) {
+            return Some(Ok(answer(&world, found, now)));
+        }
+        if self.may_be_stored(&world, id) {
+            None
+        } else {
+            Some(Err(miss(&world, id)))
+        }
     }
 
-    /// Asks the store, where the index may not know yet what others registered.
+    /// Whether the store may hold a certificate that is not in memory.
+    fn may_be_stored(&self, world: &World, id: &CertId) -> bool {
+        self.store().sharing() != Sharing::IndexIsComplete
+            && world.config.ca_of(&id.key_identifier).is_some()
+    }
+
+    /// Asks the store for what the index may not know yet, since others registered it.
     async fn look_up(&self, world: &World, id: &CertId) -> Result<(), Miss> {
-        let issuer = &id.key_identifier;
-        let ours = world.config.ca_of(issuer).is_some();
-        if self.store().sharing() == Sharing::IndexIsComplete || !ours {
-            return Ok(());
-        }
         for spelling in [Some(id.clone()), id.with_sign_octet()]
             .into_iter()
             .flatten()
@@ -103,35 +115,6 @@ impl Engine {
         Ok(())
     }
 
-    fn answer(&self, world: &World, id: &CertId, found: Found) -> RenewalInfo {
-        let now = self.now();
-        let hash = world.salted_hash(Purpose::RetryAfter, id, now.unix());
-        let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
-            Some(policy) => {
-                let ca = &world.cas[usize::from(found.ca)];
-                let profile = ca.profile.load();
-                let ahead = Ahead {
-                    closed: &ca.closed.load(),
-                    load: |at| expected_at(policy, &profile, at),
-                };
-                retry_after_seconds(
-                    retry_after_base(policy, found.life_seconds),
-                    now,
-                    (upper_unit(hash), lower_unit(hash)),
-                    &ahead,
-                )
-            }
-            None => DAY,
-        };
-        let in_force = world.in_force();
-        RenewalInfo {
-            window: found.window,
-            explanation_url: in_force.explanation(found.moved_by),
-            retry_after_seconds,
-            incident: in_force.is_active(usize::from(found.ca)),
-        }
-    }
-
     /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that
     /// is, and a fifth either way. What is not registered within the hour of its issuance rarely
     /// ever is.
@@ -148,6 +131,34 @@ impl Engine {
     }
 }
 
+fn answer(world: &World, found: Found, now: Timestamp) -> RenewalInfo {
+    let hash = mixed(found.fingerprint.number(), now.unix());
+    let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
+        Some(policy) => {
+            let ca = &world.cas[usize::from(found.ca)];
+            let profile = ca.profile.load();
+            let ahead = Ahead {
+                closed: &ca.closed.load(),
+                load: |at| expected_at(policy, &profile, at),
+            };
+            retry_after_seconds(
+                retry_after_base(policy, found.life_seconds),
+                now,
+                (upper_unit(hash), lower_unit(hash)),
+                &ahead,
+            )
+        }
+        None => DAY,
+    };
+    let in_force = world.in_force();
+    RenewalInfo {
+        window: found.window,
+        explanation_url: in_force.explanation(found.moved_by),
+        retry_after_seconds,
+        incident: in_force.is_active(usize::from(found.ca)),
+    }
+}
+
 /// The load at an instant, relative to the mean: the profile's, and what is foreseen on top of it.
 fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
     let mean = profile.mean_per_hour();
@@ -161,20 +172,18 @@ fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
 
 fn find(world: &World, id: &CertId, now: Timestamp) -> Option<Found> {
     let base_of = |entry: &Entry| world.base_seconds(entry);
-    let read = |entry: &Entry| Found {
-        ca: entry.ca,
-        window: entry.window,
-        life_seconds: entry.validity.life_seconds(),
-        moved_by: entry.moved_by,
+    let ask = |fingerprint: Fingerprint| {
+        let read = |entry: &Entry| Found {
+            fingerprint,
+            ca: entry.ca,
+            window: entry.window,
+            life_seconds: entry.validity.life_seconds(),
+            moved_by: entry.moved_by,
+        };
+        world.index.poll(fingerprint, now, base_of, read)
     };
-    world
-        .index
-        .poll(world.index.fingerprint(id), now, base_of, read)
-        .or_else(|| {
-            let restored = id.with_sign_octet()?;
-            let restored = world.index.fingerprint(&restored);
-            world.index.poll(restored, now, base_of, read)
-        })
+    ask(world.index.fingerprint(id))
+        .or_else(|| ask(world.index.fingerprint(&id.with_sign_octet()?)))
 }
 
 fn miss(world: &World, id: &CertId) -> Miss {

@@ -43,14 +43,14 @@ pub(super) fn is_unmodified(
             .iter()
             .any(|list| names(list.as_bytes(), etag.as_bytes()));
     }
-    let since = request
+    let Some(modified) = last_modified else {
+        return false;
+    };
+    request
         .get(header::IF_MODIFIED_SINCE)
         .and_then(|date| date.to_str().ok())
-        .and_then(|date| NaiveDateTime::parse_from_str(date, IMF_FIXDATE).ok());
-    match (since, last_modified) {
-        (Some(since), Some(modified)) => modified.unix() <= since.and_utc().timestamp(),
-        _ => false,
-    }
+        .and_then(|date| NaiveDateTime::parse_from_str(date, IMF_FIXDATE).ok())
+        .is_some_and(|since| modified.unix() <= since.and_utc().timestamp())
 }
 
 /// Whether a list of entity tags names `etag`, by weak comparison (RFC 9110 section 8.8.3.2). Our

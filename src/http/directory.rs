@@ -27,6 +27,6 @@ impl Public {
             .config()
             .base_url
             .clone()
-            .unwrap_or_else(|| format!("http://{}", self.bound))
+            .unwrap_or_else(|| self.bound_url.to_string())
     }
 }

@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use bytes::Bytes;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 use super::Public;
-use super::conditional::{http_date, is_unmodified, strong_etag};
+use super::coding::Forms;
+use super::conditional::{http_date, is_unmodified};
+use super::observe::Tallies;
 use super::problem::Problem;
+use crate::domain::documents::RANKING;
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::publish::plan::{Cache, Serving, plan, serving};
@@ -22,25 +27,26 @@ pub(super) async fn show(
     State(public): State<Public>,
     uri: Uri,
     request: HeaderMap,
-) -> Result<Response, Problem> {
-    let Some(served) = public.documents.current(&public.engine) else {
+) -> Result<Response<Body>, Problem> {
+    let Some(served) = public.documents.current(&public.engine).await? else {
         return Err(Problem::missing(
             "nothing has been published yet; the first publication follows soon after the start",
         ));
     };
     let name = uri.path().trim_start_matches('/');
     if let Some(document) = served.by_name.get(name) {
-        return Ok(answer(document, Some(served.publication.made_at), &request));
+        return Ok(answer(document, request).map(Body::from));
     }
     match earlier(&public.engine, name).await? {
-        Some(document) => Ok(answer(&document, None, &request)),
+        Some(document) => Ok(answer(&document, request).map(Body::from)),
         None => Err(Problem::missing(format!(
             "no publication has {name}; /ranking.json is always there"
         ))),
     }
 }
 
-/// An immutable copy stays good for a year, whatever was published since.
+/// An immutable copy stays good for a year, whatever was published since. Few ask for old ones,
+/// which are read from the store each time: they are sent plain.
 async fn earlier(engine: &Engine, name: &str) -> Result<Option<Document>, Problem> {
     let Some(serving) = serving(name).filter(|serving| serving.cache == Cache::Immutable) else {
         return Ok(None);
@@ -49,86 +55,113 @@ async fn earlier(engine: &Engine, name: &str) -> Result<Option<Document>, Proble
         .earlier_document(name)
         .await
         .map_err(|_| Problem::busy())?;
-    Ok(bytes.map(|bytes| Document::new(bytes, serving)))
+    Ok(bytes.map(|bytes| Document {
+        forms: Forms::plain(Bytes::from_owner(bytes)),
+        serving,
+        modified: None,
+        tallies: Tallies::of(route(name)),
+    }))
 }
 
-fn answer(document: &Document, made_at: Option<Timestamp>, request: &HeaderMap) -> Response {
-    let Serving {
-        content_type,
-        cache,
-    } = document.serving;
-    let caching = [
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static(cache.control()),
-        ),
-        (header::ETAG, document.etag.clone()),
-        (header::VARY, HeaderValue::from_static("Accept-Encoding")),
-        (
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("*"),
-        ),
-    ];
-    let modified: HeaderMap = made_at
-        .map(|made_at| (header::LAST_MODIFIED, http_date(made_at)))
-        .into_iter()
-        .collect();
-    if is_unmodified(request, &document.etag, made_at) {
-        return (StatusCode::NOT_MODIFIED, caching, modified).into_response();
+/// What is sent of a document. The request's own headers are taken for the answer's.
+pub(super) fn answer(document: &Document, request: HeaderMap) -> Response<Bytes> {
+    let form = document.forms.wanted(&request);
+    let made_at = document.modified.as_ref().map(|(made_at, _)| *made_at);
+    let unmodified = is_unmodified(&request, &form.etag, made_at);
+    let mut headers = request;
+    headers.clear();
+    let control = document.serving.cache.control();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
+    headers.insert(header::ETAG, form.etag.clone());
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    if let Some((_, date)) = &document.modified {
+        headers.insert(header::LAST_MODIFIED, date.clone());
     }
-    let content_type = [(header::CONTENT_TYPE, content_type)];
-    (caching, modified, content_type, document.bytes.clone()).into_response()
+    let mut response = Response::new(Bytes::new());
+    if unmodified {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        let content_type = document.serving.content_type;
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(coding) = form.content_encoding() {
+            headers.insert(header::CONTENT_ENCODING, coding);
+        }
+        *response.body_mut() = form.bytes.clone();
+    }
+    *response.headers_mut() = headers;
+    response
 }
 
-/// The publication being served, with what is computed once for each.
+/// The publication being served, with what is made once for each.
 #[derive(Debug, Default)]
-pub(super) struct Documents(ArcSwapOption<Served>);
+pub(super) struct Documents {
+    served: ArcSwapOption<Served>,
+    making: Mutex<()>,
+}
 
+/// A publication, ready to be sent.
 #[derive(Debug)]
-struct Served {
+pub(super) struct Served {
     publication: Arc<Publication>,
     by_name: HashMap<String, Document>,
 }
 
+/// A document, ready to be sent.
 #[derive(Debug)]
-struct Document {
-    bytes: Bytes,
-    etag: HeaderValue,
+pub(super) struct Document {
+    forms: Forms,
     serving: Serving,
-}
-
-impl Document {
-    fn new(bytes: Arc<[u8]>, serving: Serving) -> Self {
-        Self {
-            etag: strong_etag(&bytes),
-            bytes: Bytes::from_owner(bytes),
-            serving,
-        }
-    }
+    /// When it was made, and the same as an HTTP date.
+    modified: Option<(Timestamp, HeaderValue)>,
+    pub(super) tallies: Tallies,
 }
 
 impl Documents {
-    /// The engine's publication in force. Two requests may prepare a new one at the same time;
-    /// either result will do.
-    fn current(&self, engine: &Engine) -> Option<Arc<Served>> {
+    /// The engine's publication in force, where it is ready already.
+    pub(super) fn at_hand(&self, engine: &Engine) -> Option<Arc<Served>> {
         let publication = engine.publication()?;
-        if let Some(served) = self.0.load_full()
-            && Arc::ptr_eq(&served.publication, &publication)
-        {
-            return Some(served);
+        self.served
+            .load_full()
+            .filter(|served| Arc::ptr_eq(&served.publication, &publication))
+    }
+
+    /// The engine's publication in force. The first to ask makes it ready, beside the threads that
+    /// answer, which takes some ten milliseconds; who else asks meanwhile waits for it.
+    async fn current(&self, engine: &Engine) -> Result<Option<Arc<Served>>, Problem> {
+        let _turn = match self.at_hand(engine) {
+            Some(served) => return Ok(Some(served)),
+            None => self.making.lock().await,
+        };
+        if let Some(served) = self.at_hand(engine) {
+            return Ok(Some(served));
         }
-        let served = Arc::new(Served::new(publication));
-        self.0.store(Some(Arc::clone(&served)));
-        Some(served)
+        let Some(publication) = engine.publication() else {
+            return Ok(None);
+        };
+        let made = spawn_blocking(|| Arc::new(Served::new(publication))).await;
+        // A panic has been logged where it happened.
+        let served = made.map_err(|_| Problem::internal())?;
+        self.served.store(Some(Arc::clone(&served)));
+        Ok(Some(served))
     }
 }
 
 impl Served {
     fn new(publication: Arc<Publication>) -> Self {
+        let made_at = publication.made_at;
         let by_name = plan(&publication.documents)
             .into_iter()
             .map(|file| {
-                let document = Document::new(file.bytes, file.serving);
+                let document = Document {
+                    forms: Forms::compressed(Bytes::from_owner(file.bytes)),
+                    serving: file.serving,
+                    modified: Some((made_at, http_date(made_at))),
+                    tallies: Tallies::of(route(&file.path)),
+                };
                 (file.path, document)
             })
             .collect();
@@ -136,5 +169,23 @@ impl Served {
             publication,
             by_name,
         }
+    }
+
+    /// The document at a path.
+    pub(super) fn at(&self, path: &str) -> Option<&Document> {
+        self.by_name.get(path.strip_prefix('/')?)
+    }
+}
+
+/// The route that leads to a document, as metrics name it.
+fn route(name: &str) -> &'static str {
+    if name == RANKING {
+        "/ranking.json"
+    } else if name.starts_with("ca/") {
+        "/ca/{ca}/ranking.json"
+    } else if name.starts_with("r/") {
+        "/r/{sha256}/ranking.json"
+    } else {
+        "/schema/ranking-1.json"
     }
 }

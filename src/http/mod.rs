@@ -1,6 +1,5 @@
 //! HTTP: the public listener and the admin listener. This file is the whole route table.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,10 +11,13 @@ use crate::config::Scope;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 
+mod app;
 mod authority;
 mod body;
 mod certificates;
+mod coding;
 mod conditional;
+mod direct;
 mod directory;
 mod documents;
 mod experiments;
@@ -35,8 +37,11 @@ mod replaced;
 mod serve;
 mod subject;
 
-pub use serve::{Limits, serve};
+pub use app::App;
+pub use serve::{Limits, Listener, Passed, Tls, TlsError, serve};
 
+use direct::Direct;
+use documents::Documents;
 use problem::Problem;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
@@ -108,8 +113,8 @@ pub const ADMIN: &[Route<Admin>] = routes! {
 #[derive(Clone, Debug)]
 pub struct Public {
     engine: Arc<Engine>,
-    bound: SocketAddr,
-    documents: Arc<documents::Documents>,
+    bound_url: Arc<str>,
+    documents: Arc<Documents>,
 }
 
 /// What the admin listener's handlers work with.
@@ -119,15 +124,17 @@ pub struct Admin {
     metrics: Metrics,
 }
 
-/// The public listener's router. `bound` is where it listens: the base URL where none is
-/// configured.
-pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> Router {
+/// What the public listener answers with. `bound_url` is how it is reached: the base URL where none
+/// is configured. The process's metrics have to be recorded from before.
+pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
+    let documents = Arc::<Documents>::default();
+    let direct = Direct::new(Arc::clone(&engine), Arc::clone(&documents));
     let state = Public {
         engine: Arc::clone(&engine),
-        bound,
-        documents: Arc::default(),
+        bound_url: bound_url.into(),
+        documents,
     };
-    finished(
+    let router = finished(
         PUBLIC
             .iter()
             .fold(Router::new(), |router, route| {
@@ -135,11 +142,12 @@ pub fn public(engine: Arc<Engine>, bound: SocketAddr) -> Router {
             })
             .with_state(state),
         engine,
-    )
+    );
+    App::with_direct(router, direct)
 }
 
-/// The admin listener's router. `metrics` is what `/metrics` shows.
-pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> Router {
+/// What the admin listener answers with. `metrics` is what `/metrics` shows.
+pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
     let state = Admin {
         engine: Arc::clone(&engine),
         metrics,
@@ -160,6 +168,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> Router {
             .with_state(state),
         engine,
     )
+    .into()
 }
 
 /// What both listeners have: answers for what no route takes, and the layer around everything.

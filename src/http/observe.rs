@@ -1,15 +1,18 @@
 //! What every answer has in common: the version, the metrics, the line in the log, and that a
 //! defect in one handler is one 500.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwapOption;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use metrics::{Counter, Histogram};
 
 use super::problem::Problem;
 use super::renewal_info;
@@ -48,26 +51,147 @@ pub(super) async fn observe(
     } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, BUSY_RETRY_AFTER);
     }
-    if let Ok(server) = HeaderValue::try_from(format!("offpeak/{}", engine.version())) {
-        headers.insert(header::SERVER, server);
-    }
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    Signature::default().sign(&engine, headers);
     let route = match &route {
         Some(route) => route.as_str(),
         None if is_renewal_info => renewal_info::PATH,
         None => "none",
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let labels = [
-        ("route", route.to_owned()),
-        ("method", method.to_owned()),
-        ("status", status.as_str().to_owned()),
-    ];
-    metrics::counter!("offpeak_http_requests_total", &labels).increment(1);
-    metrics::histogram!("offpeak_http_request_duration_seconds", &labels).record(seconds);
+    Tally::of(route, method, status).add(seconds);
+    log(method, &uri, status, seconds);
+    response
+}
+
+/// What every answer says of the server. It is kept for as long as the version is in force.
+#[derive(Debug, Default)]
+pub(super) struct Signature(ArcSwapOption<(Arc<str>, HeaderValue)>);
+
+impl Signature {
+    /// Signs an answer.
+    pub(super) fn sign(&self, engine: &Engine, headers: &mut HeaderMap) {
+        if let Some(server) = self.server(engine) {
+            headers.insert(header::SERVER, server);
+        }
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+    }
+
+    fn server(&self, engine: &Engine) -> Option<HeaderValue> {
+        let version = engine.version();
+        if let Some(known) = &*self.0.load()
+            && Arc::ptr_eq(&known.0, &version)
+        {
+            return Some(known.1.clone());
+        }
+        let server = HeaderValue::try_from(format!("offpeak/{version}")).ok()?;
+        self.0.store(Some(Arc::new((version, server.clone()))));
+        Some(server)
+    }
+}
+
+/// Where the answers of one kind are counted. To find it takes longer than to use it.
+#[derive(Clone)]
+pub(super) struct Tally {
+    requests: Counter,
+    seconds: Histogram,
+}
+
+impl Tally {
+    pub(super) fn of(route: &str, method: &'static str, status: StatusCode) -> Self {
+        let labels = [
+            ("route", route.to_owned()),
+            ("method", method.to_owned()),
+            ("status", status.as_str().to_owned()),
+        ];
+        Self {
+            requests: metrics::counter!("offpeak_http_requests_total", &labels),
+            seconds: metrics::histogram!("offpeak_http_request_duration_seconds", &labels),
+        }
+    }
+
+    /// Counts an answer that took so long.
+    pub(super) fn add(&self, seconds: f64) {
+        self.requests.increment(1);
+        self.seconds.record(seconds);
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tally")
+    }
+}
+
+/// A method that is answered directly.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verb {
+    Get,
+    Head,
+}
+
+impl Verb {
+    const ALL: [Self; 2] = [Self::Get, Self::Head];
+
+    pub(super) fn of(method: &Method) -> Option<Self> {
+        match *method {
+            Method::GET => Some(Self::Get),
+            Method::HEAD => Some(Self::Head),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
+}
+
+/// Where the usual answers of a route are counted.
+#[derive(Debug)]
+pub(super) struct Tallies {
+    route: &'static str,
+    /// By [`Verb`] and [`USUAL`].
+    usual: [[Tally; USUAL.len()]; Verb::ALL.len()],
+}
+
+/// What is answered from memory, mostly.
+const USUAL: [StatusCode; 3] = [
+    StatusCode::OK,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::NOT_FOUND,
+];
+
+impl Tallies {
+    pub(super) fn of(route: &'static str) -> Self {
+        let usual = Verb::ALL.map(|verb| USUAL.map(|status| Tally::of(route, verb.name(), status)));
+        Self { route, usual }
+    }
+
+    /// Counts an answer that took so long.
+    pub(super) fn add(&self, verb: Verb, status: StatusCode, seconds: f64) {
+        let [get, head] = &self.usual;
+        let of_verb = match verb {
+            Verb::Get => get,
+            Verb::Head => head,
+        };
+        match USUAL
+            .iter()
+            .zip(of_verb)
+            .find(|(usual, _)| **usual == status)
+        {
+            Some((_, tally)) => tally.add(seconds),
+            None => Tally::of(self.route, verb.name(), status).add(seconds),
+        }
+    }
+}
+
+/// The line in the log.
+pub(super) fn log(method: &'static str, uri: &Uri, status: StatusCode, seconds: f64) {
     tracing::debug!(
         method,
         path = uri.path(),
@@ -75,11 +199,10 @@ pub(super) async fn observe(
         seconds,
         "answered"
     );
-    response
 }
 
 /// When to ask again for a `renewalInfo` that could not be given: soon where that is our fault.
-fn retry_after_seconds(engine: &Engine, status: StatusCode) -> i64 {
+pub(super) fn retry_after_seconds(engine: &Engine, status: StatusCode) -> i64 {
     if status.is_server_error() {
         engine.retry_after_busy_seconds()
     } else {

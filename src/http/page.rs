@@ -4,8 +4,10 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
-use super::conditional::{is_unmodified, strong_etag};
+use super::coding::Forms;
+use super::conditional::is_unmodified;
 
 /// Nothing from elsewhere, nothing inline: what the page shows came from here.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -16,16 +18,14 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// A file of `static/`.
 struct Asset {
     content_type: HeaderValue,
-    text: &'static str,
-    etag: HeaderValue,
+    forms: Forms,
 }
 
 impl Asset {
     fn new(content_type: &'static str, text: &'static str) -> Self {
         Self {
             content_type: HeaderValue::from_static(content_type),
-            text,
-            etag: strong_etag(text.as_bytes()),
+            forms: Forms::compressed(Bytes::from_static(text.as_bytes())),
         }
     }
 }
@@ -87,13 +87,20 @@ pub(super) async fn openapi(request: HeaderMap) -> Response {
 /// The files change with the binary and belong together, so a cache asks each time; mostly it is
 /// told that nothing changed.
 fn answer(asset: &Asset, request: &HeaderMap) -> Response {
+    let form = asset.forms.wanted(request);
     let caching = [
-        (header::ETAG, asset.etag.clone()),
+        (header::ETAG, form.etag.clone()),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::VARY, HeaderValue::from_static("Accept-Encoding")),
     ];
-    if is_unmodified(request, &asset.etag, None) {
+    if is_unmodified(request, &form.etag, None) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
     let content_type = [(header::CONTENT_TYPE, asset.content_type.clone())];
-    (caching, content_type, asset.text).into_response()
+    let coding: HeaderMap = form
+        .content_encoding()
+        .map(|coding| (header::CONTENT_ENCODING, coding))
+        .into_iter()
+        .collect();
+    (caching, content_type, coding, form.bytes.clone()).into_response()
 }

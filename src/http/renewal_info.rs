@@ -2,27 +2,37 @@
 
 use std::fmt::Write as _;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
 use super::Public;
-use super::body::written;
-use super::conditional::{is_unmodified, strong_etag};
 use super::problem::Problem;
 use crate::domain::certid::CertId;
-use crate::domain::time::Timestamp;
-use crate::engine::{Miss, RenewalInfo};
+use crate::engine::Miss;
+
+mod answer;
+
+pub(super) use answer::answer;
 
 /// The route, as it is written in documents and metrics.
 pub(super) const PATH: &str = "/renewal-info/{certid}";
 
 /// What stands before the CertID.
-const PREFIX: &str = "/renewal-info/";
+pub(super) const PREFIX: &str = "/renewal-info/";
 
-/// The longest that an answer may be cached, in seconds: what an emergency loses at most.
-const MOST_AGE_SECONDS: i64 = 300;
+/// Leave for scripts of any origin to read what every answer here says.
+const LEAVE: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    ),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("ETag, Retry-After"),
+    ),
+];
 
 /// `GET` and `HEAD`.
 pub(super) async fn show(
@@ -36,7 +46,7 @@ pub(super) async fn show(
         .renewal_info(&id)
         .await
         .map_err(|miss| missed(miss, &id).acme())?;
-    answer(&info, &request)
+    Ok(answer(&info, request).map(Body::from))
 }
 
 /// `OPTIONS`: a CORS preflight gets leave, whatever the CertID, so that scripts can read errors.
@@ -73,11 +83,8 @@ pub(super) fn equip(headers: &mut HeaderMap, retry_after_seconds: impl FnOnce() 
     headers
         .entry(header::RETRY_AFTER)
         .or_insert_with(|| HeaderValue::from(retry_after_seconds()));
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+    for (name, value) in LEAVE {
+        headers.insert(name, value);
     }
 }
 
@@ -116,7 +123,7 @@ fn cert_id(path: &str) -> Result<CertId, Problem> {
         .map_err(|error| Problem::malformed(format!("{text:?} is no CertID: {error}")))
 }
 
-fn missed(miss: Miss, id: &CertId) -> Problem {
+pub(super) fn missed(miss: Miss, id: &CertId) -> Problem {
     let CertId {
         key_identifier,
         serial,
@@ -147,62 +154,9 @@ fn hex(octets: &[u8]) -> String {
     )
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    suggested_window: Window,
-    #[serde(rename = "explanationURL", skip_serializing_if = "Option::is_none")]
-    explanation_url: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Window {
-    start: Timestamp,
-    end: Timestamp,
-}
-
-fn answer(info: &RenewalInfo, request: &HeaderMap) -> Result<Response, Problem> {
-    let body = written(&Body {
-        suggested_window: Window {
-            start: info.window.from,
-            end: info.window.to,
-        },
-        explanation_url: info.explanation_url.as_deref(),
-    })
-    .map_err(Problem::acme)?;
-    let etag = strong_etag(&body);
-    let mut response = if is_unmodified(request, &etag, None) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-    };
-    response.headers_mut().insert(header::ETAG, etag);
-    response
-        .headers_mut()
-        .extend(freshness(info.retry_after_seconds, info.incident));
-    Ok(response)
-}
-
-/// When to ask again, and for how long nobody needs to: one policy, so that a cache never keeps an
-/// answer longer than an emergency may be delayed.
-fn freshness(retry_after_seconds: i64, incident: bool) -> [(HeaderName, HeaderValue); 2] {
-    let cache_control = if incident {
-        HeaderValue::from_static("no-cache")
-    } else {
-        let age = MOST_AGE_SECONDS.min(retry_after_seconds / 10).max(0);
-        HeaderValue::try_from(format!("public, max-age={age}"))
-            .unwrap_or_else(|_| HeaderValue::from_static("no-cache"))
-    };
-    [
-        (header::RETRY_AFTER, HeaderValue::from(retry_after_seconds)),
-        (header::CACHE_CONTROL, cache_control),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Span;
 
     const RFC: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
@@ -260,50 +214,5 @@ mod tests {
                 assert!(text.contains(part), "{text}");
             }
         }
-    }
-
-    #[test]
-    fn both_headers_come_from_one_policy() {
-        for (retry_after, incident, want) in [
-            (21_600, false, "public, max-age=300"),
-            (3_000, false, "public, max-age=300"),
-            (2_999, false, "public, max-age=299"),
-            (60, false, "public, max-age=6"),
-            (60, true, "no-cache"),
-            (21_600, true, "no-cache"),
-        ] {
-            let [(_, again), (_, cache)] = freshness(retry_after, incident);
-            assert_eq!(again, retry_after.to_string());
-            assert_eq!(cache, want);
-        }
-    }
-
-    #[test]
-    fn the_object_holds_the_window_and_nothing_else() {
-        let mut info = RenewalInfo {
-            window: Span {
-                from: Timestamp::from_unix(1_800_000_000),
-                to: Timestamp::from_unix(1_800_000_900),
-            },
-            explanation_url: None,
-            retry_after_seconds: 3_600,
-            incident: false,
-        };
-        let window =
-            r#"{"suggestedWindow":{"start":"2027-01-15T08:00:00Z","end":"2027-01-15T08:15:00Z"}"#;
-        assert_eq!(body_of(&info), format!("{window}}}"));
-        info.explanation_url = Some("https://ca.example/\"why\"".into());
-        assert_eq!(
-            body_of(&info),
-            format!(r#"{window},"explanationURL":"https://ca.example/\"why\""}}"#)
-        );
-    }
-
-    fn body_of(info: &RenewalInfo) -> String {
-        let body = answer(info, &HeaderMap::new()).unwrap().into_body();
-        let bytes = futures_util::FutureExt::now_or_never(axum::body::to_bytes(body, 1_000))
-            .unwrap()
-            .unwrap();
-        String::from_utf8(bytes.to_vec()).unwrap()
     }
 }

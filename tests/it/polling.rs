@@ -5,7 +5,7 @@ use offpeak::domain::books::{Books, Draw};
 use offpeak::domain::ca::{CaName, CaPolicy};
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::Validity;
-use offpeak::domain::hash::{HashKey, Purpose, lower_unit, upper_unit};
+use offpeak::domain::hash::{HashKey, Purpose, lower_unit, mixed, upper_unit};
 use offpeak::domain::number::{length, real, real_len, signed};
 use offpeak::domain::polling::{Ahead, retry_after_seconds};
 use offpeak::domain::profile::Profile;
@@ -46,7 +46,7 @@ fn shaped(at: Timestamp) -> f64 {
 
 /// When certificate `n` is to be asked for again, as the engine says it.
 fn target(n: usize, now: Timestamp, ahead: &Ahead<'_, impl Fn(Timestamp) -> f64>) -> Timestamp {
-    let hash = hash(Purpose::RetryAfter, n, now.unix());
+    let hash = mixed(hash(Purpose::Fingerprint, n, 0), now.unix());
     let draws = (upper_unit(hash), lower_unit(hash));
     now + retry_after_seconds(BASE, now, draws, ahead)
 }

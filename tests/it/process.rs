@@ -56,12 +56,17 @@ impl Server {
 
     /// Starts this `serve` and waits until it has printed where it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with_stdin(command, Stdio::null())
+    }
+
+    /// The same with this as its standard input.
+    pub(crate) fn start_with_stdin(command: &mut Command, stdin: Stdio) -> Self {
         let log = tempfile::tempdir().expect("a temporary directory");
         let log_path = log.path().join("stderr");
         let mut child = command
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .env("OFFPEAK_ADMIN_TOKEN", ADMIN_TOKEN)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(File::create(&log_path).expect("the log is created"))
             .spawn()

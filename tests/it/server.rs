@@ -61,8 +61,7 @@ impl TestServer {
         let (running, stopped) = watch::channel(());
         let metrics = telemetry::metrics().unwrap();
         let (listener, public) = free_port().await;
-        let bound = listener.local_addr().unwrap();
-        let router = http::public(Arc::clone(&engine), bound);
+        let router = http::public(Arc::clone(&engine), &public);
         let stop = until_dropped(stopped.clone());
         tokio::spawn(http::serve(listener, router, stop, Limits::PUBLIC));
         let (listener, admin) = free_port().await;
@@ -128,11 +127,16 @@ impl TestServer {
     /// Sends bytes to the public listener as they are, which no client library would, and reads to
     /// the end.
     pub(crate) async fn raw(&self, request: &str) -> String {
+        String::from_utf8(self.raw_octets(request).await).unwrap()
+    }
+
+    /// The same, where the answer may be no text.
+    pub(crate) async fn raw_octets(&self, request: &str) -> Vec<u8> {
         let address = self.public.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
         answer
     }
 }

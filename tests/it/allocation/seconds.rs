@@ -45,7 +45,7 @@ fn no_second_of_a_normal_hour_has_more_than_chance_gives_it() {
         let window = registry.books.draw(draw, validity, NOW, hash(n)).unwrap();
         let window = window.window;
         starts.count(window.from);
-        let drawn = lower_unit(clients.hash(Purpose::RetryAfter, &id(n), 0));
+        let drawn = lower_unit(clients.hash(Purpose::Cohort, &id(n), 0));
         renewals.count(window.from + whole(drawn * real(window.seconds())));
     }
     let first = starts.0.keys().next().unwrap().div_euclid(HOUR);

@@ -61,11 +61,16 @@ const ARROWS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli/"]),
     ("axum", &["http/"]),
+    ("brotli", &["http/coding.rs"]),
     ("clap", &["cli/"]),
+    ("flate2", &["http/coding.rs"]),
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
+    ("listenfd", &["http/serve/listen.rs"]),
     ("sqlx", &["store/"]),
+    ("tokio_rustls", &["http/serve/"]),
     ("x509_parser", &["ingest/x509.rs"]),
+    ("zstd", &["http/coding.rs"]),
 ];
 
 /// What the domain may not name: it does no I/O, sees no clock and no chance, and waits for nothing.

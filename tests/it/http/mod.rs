@@ -1,11 +1,15 @@
 //! HTTP, against a real server on a free port.
 
 mod admin;
+mod coding;
+mod direct;
 mod documents;
 mod forecast;
+mod listen;
 mod openapi;
 mod problems;
 mod registry;
 mod renewal_info;
 mod schemathesis;
 mod serve;
+mod tls;

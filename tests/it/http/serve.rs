@@ -156,6 +156,31 @@ async fn connections_that_say_nothing_or_dawdle_are_closed() {
     }
 }
 
+/// Slowloris: each octet comes in time, the head never does.
+#[tokio::test]
+async fn a_head_that_trickles_in_is_not_waited_for() {
+    let limits = Limits {
+        head: SHORT,
+        ..LIMITS
+    };
+    let toy = toy(limits, hello()).await;
+    for beginning in ["", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(toy.address).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        if !beginning.is_empty() {
+            let mut byte = [0];
+            within(stream.read_exact(&mut byte)).await.unwrap();
+        }
+        stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        within(async {
+            while stream.write_all(b"y").await.is_ok() {
+                tokio::time::sleep(SHORT / 30).await;
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn no_more_connections_than_allowed_are_served_at_a_time() {
     let toy = toy(LIMITS, hello()).await;

@@ -1,0 +1,185 @@
+//! `GET` and `HEAD` of what is in memory, without the router: byte for byte what the router answers,
+//! for a quarter of the instructions.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Body;
+
+use super::app::Reply;
+use super::documents::{self, Documents};
+use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
+use super::renewal_info;
+use crate::domain::certid::CertId;
+use crate::engine::{Engine, Miss};
+
+/// Answers from memory.
+#[derive(Debug)]
+pub(super) struct Direct {
+    engine: Arc<Engine>,
+    documents: Arc<Documents>,
+    signature: Signature,
+    windows: Tallies,
+}
+
+impl Direct {
+    /// Answers for this engine. The process's metrics have to be recorded from before.
+    pub(super) fn new(engine: Arc<Engine>, documents: Arc<Documents>) -> Self {
+        Self {
+            engine,
+            documents,
+            signature: Signature::default(),
+            windows: Tallies::of(renewal_info::PATH),
+        }
+    }
+
+    /// The answer to a request, whose headers it takes. `None`, and the request as it was, where
+    /// anything about it is unusual, or the store has to be asked: then the router answers.
+    pub(super) fn answer<B: Body>(&self, request: &mut Request<B>) -> Option<Response<Reply>> {
+        let verb = Verb::of(request.method())?;
+        if !request.body().is_end_stream() {
+            return None;
+        }
+        let begun = Instant::now();
+        let path = request.uri().path();
+        if let Some(id) = path.strip_prefix(renewal_info::PREFIX) {
+            let id = id.parse().ok()?;
+            let response = match self.engine.renewal_info_in_memory(&id)? {
+                Ok(info) => {
+                    let headers = std::mem::take(request.headers_mut());
+                    whole(renewal_info::answer(&info, headers))
+                }
+                Err(miss) => self.refusal(miss, &id),
+            };
+            return Some(self.finish(request, verb, response, &self.windows, begun));
+        }
+        let served = self.documents.at_hand(&self.engine)?;
+        let document = served.at(path)?;
+        let headers: HeaderMap = std::mem::take(request.headers_mut());
+        let response = whole(documents::answer(document, headers));
+        Some(self.finish(request, verb, response, &document.tallies, begun))
+    }
+
+    /// What all answers have in common.
+    fn finish<B>(
+        &self,
+        request: &Request<B>,
+        verb: Verb,
+        mut response: Response<Reply>,
+        tallies: &Tallies,
+        begun: Instant,
+    ) -> Response<Reply> {
+        let status = response.status();
+        self.signature.sign(&self.engine, response.headers_mut());
+        if verb == Verb::Head {
+            strip(&mut response);
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        tallies.add(verb, status, seconds);
+        log(verb.name(), request.uri(), status, seconds);
+        response
+    }
+
+    fn refusal(&self, miss: Miss, id: &CertId) -> Response<Reply> {
+        let mut response = renewal_info::missed(miss, id).acme().into_response();
+        let status = response.status();
+        renewal_info::equip(response.headers_mut(), || {
+            retry_after_seconds(&self.engine, status)
+        });
+        response.map(Either::Right)
+    }
+}
+
+fn whole(response: Response<Bytes>) -> Response<Reply> {
+    response.map(|body| Either::Left(Full::new(body)))
+}
+
+/// Leaves the length of a body and not the body, as the router does for `HEAD`.
+fn strip(response: &mut Response<Reply>) {
+    if let Some(length) = response.body().size_hint().exact() {
+        let length = HeaderValue::from(length);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length);
+    }
+    *response.body_mut() = Either::Left(Full::new(Bytes::new()));
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Method, StatusCode};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::domain::certificate::{Submission, Validity};
+    use crate::domain::time::{DAY, Timestamp};
+    use crate::engine::clock::ManualClock;
+    use crate::store::{Migrations, connect};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
+    const RFC: &str = "/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+
+    async fn direct() -> Direct {
+        let store = connect("sqlite::memory:", Migrations::Apply).await.unwrap();
+        let clock = Arc::new(ManualClock::at(NOW));
+        let engine = Engine::open(store, Config::default(), clock).await.unwrap();
+        let certificate = Submission {
+            id: RFC[renewal_info::PREFIX.len()..].parse().unwrap(),
+            validity: Validity {
+                not_before: NOW,
+                not_after: NOW + 90 * DAY,
+            },
+            issued_at: None,
+            replaces: None,
+        };
+        engine.register(&[certificate], None).await.unwrap();
+        Direct::new(engine, Arc::default())
+    }
+
+    fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("x-of-the", "request");
+        request
+            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_takes_no_router() {
+        let direct = direct().await;
+        for (method, path, status) in [
+            (Method::GET, RFC, StatusCode::OK),
+            (Method::HEAD, RFC, StatusCode::OK),
+            (Method::GET, "/renewal-info/AQ.AQ", StatusCode::NOT_FOUND),
+        ] {
+            let mut request = request(method, path, "");
+            let response = direct.answer(&mut request).unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert!(!response.headers().contains_key("x-of-the"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_unusual_is_the_router_s() {
+        let direct = direct().await;
+        for (method, path, body) in [
+            (Method::POST, RFC, ""),
+            (Method::OPTIONS, RFC, ""),
+            (Method::GET, RFC, "a body"),
+            (Method::GET, "/renewal-info/AQ", ""),
+            (Method::GET, "/renewal-info/AQ.A%51", ""),
+            (Method::GET, "/renewal-info", ""),
+            (Method::GET, "/directory", ""),
+            // Nothing is published.
+            (Method::GET, "/ranking.json", ""),
+        ] {
+            let mut request = request(method, path, body);
+            assert!(direct.answer(&mut request).is_none(), "{path}");
+            assert!(request.headers().contains_key("x-of-the"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! One connection: what hyper makes of it, and that it does as it is told.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+use super::Limits;
+use super::attend::{Attended, Told, UnderWay};
+use super::listen::Stream;
+use super::tls::Tls;
+use crate::http::app::{App, Reply};
+
+/// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
+/// with 431, so this is far above what the URLs here need.
+const MOST_HEAD_BYTES: usize = 64 * 1_024;
+
+/// The same for HTTP/2, per request, so per stream: 100 × 16 KiB is 1.6 MB a connection.
+const MOST_HEADER_LIST_BYTES: u32 = 16 * 1_024;
+
+/// Serves one connection to its end.
+pub(super) async fn drive(
+    stream: Stream,
+    tls: Option<Arc<Tls>>,
+    app: App,
+    attended: Attended,
+    limits: Limits,
+) {
+    let stream = match tls {
+        None => stream,
+        Some(tls) => match shake_hands(&tls, stream, &attended, limits).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "a handshake failed");
+                return;
+            }
+        },
+    };
+    let stream = Heard {
+        stream,
+        attended: attended.clone(),
+    };
+    let answering = Answering {
+        app,
+        attended: attended.clone(),
+    };
+    let connection = builder(limits)
+        .serve_connection(TokioIo::new(stream), answering)
+        .into_owned();
+    let driven = Driven {
+        connection: Box::pin(connection),
+        attended,
+        told: Told::GoOn,
+    };
+    if let Err(error) = driven.await {
+        tracing::debug!(error, "a connection ended early");
+    }
+}
+
+/// TLS's handshake, unless it takes too long or the connection is told to finish.
+async fn shake_hands(
+    tls: &Tls,
+    stream: Stream,
+    attended: &Attended,
+    limits: Limits,
+) -> io::Result<Stream> {
+    let told = poll_fn(|context| match attended.told(context) {
+        Told::GoOn => Poll::Pending,
+        Told::Finish | Told::End => Poll::Ready(()),
+    });
+    tokio::select! {
+        () = told => Err(io::ErrorKind::ConnectionAborted.into()),
+        stream = timeout(limits.head, tls.accept(stream)) => stream?,
+    }
+}
+
+fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // No timers of hyper's: it would make one for each request. And head and body in one buffer:
+    // to copy short ones takes less than to keep a list of them.
+    builder.http1().max_buf_size(MOST_HEAD_BYTES).writev(false);
+    builder
+        .http2()
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(MOST_HEADER_LIST_BYTES);
+    builder
+}
+
+type Connection = auto::Connection<'static, TokioIo<Heard>, Answering, TokioExecutor>;
+
+/// A connection that does as it is told.
+struct Driven {
+    connection: Pin<Box<Connection>>,
+    attended: Attended,
+    told: Told,
+}
+
+impl Future for Driven {
+    type Output = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let told = this.attended.told(context);
+        if told > this.told {
+            this.told = told;
+            match told {
+                Told::End => return Poll::Ready(Ok(())),
+                Told::Finish => this.connection.as_mut().graceful_shutdown(),
+                Told::GoOn => {}
+            }
+        }
+        this.connection.as_mut().poll(context)
+    }
+}
+
+/// Answers the requests of one connection.
+struct Answering {
+    app: App,
+    attended: Attended,
+}
+
+impl Service<Request<Incoming>> for Answering {
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answer {
+        self.attended.begin(request.version());
+        match self.app.at_once(&mut request) {
+            Some(response) => Answer::Given(Some(response)),
+            None => Answer::Made(
+                Box::pin(self.app.routed(request)),
+                self.attended.under_way(),
+            ),
+        }
+    }
+}
+
+/// An answer, given already or being made.
+enum Answer {
+    Given(Option<Response<Reply>>),
+    Made(
+        Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>,
+        #[expect(dead_code, reason = "it counts by being there")] UnderWay,
+    ),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Reply>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // hyper polls no answer again that was given.
+            Self::Given(response) => response
+                .take()
+                .map_or(Poll::Pending, |given| Poll::Ready(Ok(given))),
+            Self::Made(answer, _) => {
+                let response = ready!(answer.as_mut().poll(context))?;
+                Poll::Ready(Ok(response.map(Either::Right)))
+            }
+        }
+    }
+}
+
+/// A stream, and that something was heard of it.
+struct Heard {
+    stream: Stream,
+    attended: Attended,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            self.attended.heard();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

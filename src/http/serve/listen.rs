@@ -1,0 +1,261 @@
+//! Where connections come from: an address, a Unix socket, a socket that systemd opened.
+
+use std::fmt;
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use listenfd::ListenFd;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+use super::tls::Tls;
+use crate::config::UNIX_PREFIX;
+
+/// A bound socket, and whether it speaks TLS.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    tls: Option<Arc<Tls>>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    /// With the file that goes with the listener, where it was made here.
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "it is removed when it is dropped")] Option<SocketFile>,
+    ),
+}
+
+/// The file of a Unix socket, until it is dropped.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Whoever binds next removes what could not be removed here.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Socket::Tcp(listener).into()
+    }
+}
+
+impl From<Socket> for Listener {
+    fn from(socket: Socket) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
+impl Listener {
+    /// Binds to `ADDRESS:PORT` or `unix:/PATH`. The file of a Unix socket that nobody listens on
+    /// any more is replaced; it goes when the listener does.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn bind(address: &str) -> io::Result<Self> {
+        let socket = match address.strip_prefix(UNIX_PREFIX) {
+            Some(path) => {
+                let path = Path::new(path);
+                remove_abandoned(path)?;
+                let listener = UnixListener::bind(path)?;
+                Socket::Unix(listener, Some(SocketFile(path.to_owned())))
+            }
+            None => Socket::Tcp(TcpListener::bind(address).await?),
+        };
+        Ok(socket.into())
+    }
+
+    /// The same, with TLS.
+    #[must_use]
+    pub fn secured(self, tls: Arc<Tls>) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// How it is reached: `http://ADDRESS:PORT`, `https://ADDRESS:PORT` with TLS, or `unix:/PATH`.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn url(&self) -> io::Result<String> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let scheme = if self.tls.is_some() { "https" } else { "http" };
+                Ok(format!("{scheme}://{}", listener.local_addr()?))
+            }
+            Socket::Unix(listener, _) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
+                Ok(format!("{UNIX_PREFIX}{}", path.display()))
+            }
+        }
+    }
+
+    /// The base URL of what it serves, where none is configured: [`Listener::url`], and on a Unix
+    /// socket, where only what stands in front knows it, `http://localhost`.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn base_url(&self) -> io::Result<String> {
+        match &self.socket {
+            Socket::Tcp(_) => self.url(),
+            Socket::Unix(..) => Ok("http://localhost".to_owned()),
+        }
+    }
+
+    pub(super) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Answers are written whole; waiting to fill a segment only delays them. Where the
+                // option is refused the connection still works.
+                let _ = stream.set_nodelay(true);
+                Ok(Stream::Tcp(stream))
+            }
+            Socket::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+        }
+    }
+}
+
+/// Removes a socket's file that nobody listens on: a process that was killed leaves it.
+fn remove_abandoned(path: &Path) -> io::Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let refused = || {
+        std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    if is_socket && refused() {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// The sockets that systemd opened for this process (`LISTEN_FDS`, `LISTEN_PID`), not taken yet.
+pub struct Passed {
+    sockets: ListenFd,
+    /// Of `LISTEN_FDNAMES`, in the order of the sockets.
+    names: Vec<String>,
+}
+
+impl Passed {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        Self {
+            sockets: ListenFd::from_env(),
+            names: names.split(':').map(str::to_owned).collect(),
+        }
+    }
+
+    /// Takes the socket with a name; where no socket has one of `names`, the socket in the place
+    /// that its name has there.
+    ///
+    /// # Errors
+    /// That what was passed is no listening socket.
+    pub fn take(&mut self, name: &str, names: &[&str]) -> io::Result<Option<Listener>> {
+        let any_known = self
+            .names
+            .iter()
+            .any(|given| names.contains(&given.as_str()));
+        let at = if any_known {
+            self.names.iter().position(|given| given == name)
+        } else {
+            names.iter().position(|known| *known == name)
+        };
+        let Some(at) = at else {
+            return Ok(None);
+        };
+        if let Ok(Some(listener)) = self.sockets.take_unix_listener(at) {
+            listener.set_nonblocking(true)?;
+            let listener = UnixListener::from_std(listener)?;
+            return Ok(Some(Socket::Unix(listener, None).into()));
+        }
+        let Some(listener) = self.sockets.take_tcp_listener(at)? else {
+            return Ok(None);
+        };
+        listener.set_nonblocking(true)?;
+        Ok(Some(TcpListener::from_std(listener)?.into()))
+    }
+}
+
+impl fmt::Debug for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Passed({:?})", self.names)
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<Self>>),
+    Unix(UnixStream),
+}
+
+/// The same call, whatever the stream is.
+macro_rules! on_each {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Tcp($inner) => $call,
+            Stream::Tls($inner) => $call,
+            Stream::Unix($inner) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_each!(self, inner => Pin::new(inner).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_each!(self, inner => Pin::new(inner).poll_write(context, octets))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_each!(self, inner => Pin::new(inner).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_each!(self, inner => Pin::new(inner).poll_shutdown(context))
+    }
+}
+
+/// What gives connections: a listener, or a test.
+pub(super) trait Accept: Send + Sync {
+    fn accept(&self) -> impl Future<Output = io::Result<Stream>> + Send;
+}
+
+impl Accept for Listener {
+    fn accept(&self) -> impl Future<Output = io::Result<Stream>> + Send {
+        Self::accept(self)
+    }
+}
