@@ -13,6 +13,11 @@ use crate::domain::ledger::Expected;
 use crate::domain::time::Timestamp;
 
 mod entry;
+mod pages;
+mod row;
+mod table;
+#[cfg(test)]
+mod table_tests;
 
 pub(super) use entry::Came;
 pub(crate) use entry::Entry;
