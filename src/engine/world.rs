@@ -212,29 +212,41 @@ impl World {
         };
         let kept: Vec<f64> = self.cas.iter().map(|ca| ca.kept_share(now)).collect();
         let kept_share = |entry: &Entry| kept.get(usize::from(entry.ca)).copied().unwrap_or(1.0);
-        let tell = |entry: &Entry, expected: Option<Expected>| {
-            let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
-                return;
-            };
-            let (mut books, before) = (ca.books(), entry.booking());
-            let ledger = &mut books.ledger;
-            let Some(expected) = expected else {
-                if !entry.replaced {
-                    ledger.retire(&before);
+        let tell = |entry: &Entry, expected: Option<Expected>| match expected {
+            Some(expected) => self.rebook(entry, expected),
+            None if entry.replaced => {}
+            None => {
+                if let Some(ca) = self.cas.get(usize::from(entry.ca)) {
+                    ca.books().ledger.retire(&entry.booking());
                 }
-                return;
-            };
-            let after = Booking { expected, ..before };
-            if entry.replaced {
-                ledger.reinstate(&before);
-                ledger.learn(&before, &after);
-                ledger.retire(&after);
-            } else {
-                ledger.learn(&before, &after);
             }
         };
         self.index
             .sweep(since, now, over_before, look, kept_share, tell);
+    }
+
+    /// Expects something else of an entry's client.
+    pub(super) fn expect(&self, entry: &mut Entry, expected: Expected) {
+        if expected != entry.expected {
+            self.rebook(entry, expected);
+            entry.expected = expected;
+        }
+    }
+
+    fn rebook(&self, entry: &Entry, expected: Expected) {
+        let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
+            return;
+        };
+        let (mut books, before) = (ca.books(), entry.booking());
+        let after = Booking { expected, ..before };
+        let ledger = &mut books.ledger;
+        if entry.replaced {
+            ledger.reinstate(&before);
+            ledger.learn(&before, &after);
+            ledger.retire(&after);
+        } else {
+            ledger.learn(&before, &after);
+        }
     }
 }
 

@@ -160,7 +160,7 @@ impl<'a> Row<'a> {
         if groups == 0 {
             return None;
         }
-        let mut at = usize::from(key.tag()) * groups >> TAG_BITS;
+        let mut at = (usize::from(key.tag()) * groups) >> TAG_BITS;
         let mut place = self.within(at, key)?;
         while place.0 == 0 && !place.1 && at > 0 {
             let left = self.within(at - 1, key)?;

@@ -238,7 +238,9 @@ impl Writer<'_> {
     /// Gives groups back where many slots are empty.
     pub(super) fn tighten(&self) {
         if self.row().is_loose() {
-            self.changing(|row| row.tighten());
+            self.changing(|row| {
+                row.tighten();
+            });
         }
     }
 }
