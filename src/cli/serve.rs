@@ -42,7 +42,11 @@ impl Serve {
             Migrations::RefusePending
         };
         let store = store::connect(&config.database, migrations).await?;
-        let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
+        let clock = Arc::new(SystemClock);
+        let engine = match config.snapshot_file() {
+            Some(file) => Engine::resume(store, config, clock, file).await?,
+            None => Engine::open(store, config, clock).await?,
+        };
         let reloading = tokio::spawn(reload(Arc::clone(&engine), global.clone()));
         let served = serve(&engine, listeners, output, &[]).await;
         reloading.abort();
@@ -123,6 +127,9 @@ pub(super) async fn serve(
     running.abort();
     upkeep.abort();
     drained.context("a listener ended badly")?;
+    if let Err(error) = engine.keep_snapshot().await {
+        tracing::warn!(event = "snapshot_not_written", %error);
+    }
     tracing::info!(event = "stopped");
     Ok(())
 }
@@ -148,10 +155,12 @@ async fn reload(engine: Arc<Engine>, global: Global) {
                 if old.listen != config.listen
                     || old.admin_listen != config.admin_listen
                     || old.database != config.database
+                    || old.snapshot != config.snapshot
                 {
                     tracing::warn!(
                         event = "restart_needed",
-                        detail = "addresses and the database are read at the start only"
+                        detail =
+                            "addresses, the database and the snapshot are read at the start only"
                     );
                 }
                 engine.reconfigure(config).await.map_err(Into::into)

@@ -1,9 +1,7 @@
 //! Every live certificate in memory: what a `renewalInfo` answer needs, and what takes it out of
 //! the ledger again.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::hash::{HashKey, Purpose};
@@ -12,23 +10,34 @@ use crate::domain::time::Timestamp;
 
 mod coarse;
 mod entry;
+mod issuers;
+mod key;
 mod kinds;
 mod packing;
 #[cfg(test)]
 mod packing_tests;
 mod pages;
 mod row;
+mod sealed;
+mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
+mod standalone;
 mod table;
 #[cfg(test)]
 mod table_tests;
+mod wide;
 
 pub(super) use entry::Came;
 pub(crate) use entry::Entry;
+pub(super) use snapshot::{Header, Unusable};
 
+use issuers::Issuers;
 use kinds::Kinds;
 use packing::{pack, polls_word, repack, unpack};
 use row::Found;
 use table::{Key, SHARDS, Table, Writer};
+use wide::Wide;
 
 /// What a hash has more than a key: 128 − 96.
 const SPARE_BITS: u32 = 32;
@@ -68,14 +77,12 @@ pub(super) enum Kept {
 
 /// The certificates, by fingerprint.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub struct Index {
     key: HashKey,
     table: Table,
     kinds: Kinds,
-    /// Those that do not fit into the table: lives of years, a few octets more than a hundred each.
-    wide: RwLock<HashMap<Fingerprint, Entry>>,
-    wide_len: AtomicUsize,
-    issuers: RwLock<HashMap<KeyIdentifier, u64>>,
+    wide: Wide,
+    issuers: Issuers,
     /// Whatever expired before this has been dropped.
     over_before: AtomicI64,
 }
@@ -92,9 +99,8 @@ impl Index {
             key,
             table: Table::new(),
             kinds: Kinds::new(),
-            wide: RwLock::default(),
-            wide_len: AtomicUsize::new(0),
-            issuers: RwLock::default(),
+            wide: Wide::default(),
+            issuers: Issuers::default(),
             over_before: AtomicI64::new(Timestamp::MIN.unix()),
         }
     }
@@ -123,14 +129,11 @@ impl Index {
             unpack(record, &self.kinds)
         };
         let entry = narrow();
-        if entry.is_some() || self.wide_len.load(Ordering::Acquire) == 0 {
+        if entry.is_some() || self.wide.len() == 0 {
             return entry;
         }
-        let wide = self.wide.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = wide.get(&fingerprint).cloned();
-        drop(wide);
-        // It may have gone from the one to the other meanwhile.
-        entry.or_else(narrow)
+        // It may go from the one to the other meanwhile.
+        self.wide.get(fingerprint).or_else(narrow)
     }
 
     /// Reads an entry that a client asks for at `now`, and remembers that it did. `base_of` says
@@ -188,7 +191,7 @@ impl Index {
 
     /// Puts an entry in, or changes the one that is there. `change` sees the old one and says
     /// which stays.
-    pub(crate) fn put(
+    pub(super) fn put(
         &self,
         issuer: &KeyIdentifier,
         fingerprint: Fingerprint,
@@ -208,17 +211,7 @@ impl Index {
         self.hold(&writer, fingerprint, found, entry);
         drop(writer);
         if is_new {
-            self.count_issuer(issuer);
-        }
-    }
-
-    fn count_issuer(&self, issuer: &KeyIdentifier) {
-        let mut issuers = self.issuers.write().unwrap_or_else(PoisonError::into_inner);
-        match issuers.get_mut(issuer) {
-            Some(count) => *count += 1,
-            None => {
-                issuers.insert(issuer.clone(), 1);
-            }
+            self.issuers.add(issuer, 1);
         }
     }
 
@@ -230,14 +223,8 @@ impl Index {
                 found: Some(found),
             });
         }
-        if self.wide_len.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let wide = self.wide.read().unwrap_or_else(PoisonError::into_inner);
-        wide.get(&fingerprint).map(|entry| Held {
-            entry: entry.clone(),
-            found: None,
-        })
+        let entry = self.wide.get(fingerprint)?;
+        Some(Held { entry, found: None })
     }
 
     /// Puts an entry in the place where one was found, or where there was none: into the table if
@@ -254,25 +241,14 @@ impl Index {
         match (packed, found) {
             (Some(record), Some(found)) => return writer.set(found, record),
             (Some(record), None) if writer.insert(key, record) => {
-                if self.wide_len.load(Ordering::Relaxed) > 0 {
-                    let mut wide = self.wide();
-                    wide.remove(&fingerprint);
-                    self.wide_len.store(wide.len(), Ordering::Release);
-                }
-                return;
+                return self.wide.remove(fingerprint);
             }
             _ => {}
         }
-        let mut wide = self.wide();
-        wide.insert(fingerprint, entry);
-        self.wide_len.store(wide.len(), Ordering::Release);
+        self.wide.insert(fingerprint, entry);
         if found.is_some() {
             writer.remove(key);
         }
-    }
-
-    fn wide(&self) -> RwLockWriteGuard<'_, HashMap<Fingerprint, Entry>> {
-        self.wide.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what another index knows of polls.
@@ -296,32 +272,21 @@ impl Index {
         if found.is_some() {
             writer.remove(fingerprint.key());
         } else {
-            let mut wide = self.wide();
-            wide.remove(&fingerprint);
-            self.wide_len.store(wide.len(), Ordering::Release);
+            self.wide.remove(fingerprint);
         }
         drop(writer);
-        let mut issuers = self.issuers.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = issuers.get_mut(&id.key_identifier) {
-            *count -= 1;
-            if *count == 0 {
-                issuers.remove(&id.key_identifier);
-            }
-        }
+        self.issuers.remove_one(&id.key_identifier);
         Some(entry)
     }
 
     /// Whether a certificate of this issuer was ever seen since start.
     pub(crate) fn knows_issuer(&self, issuer: &KeyIdentifier) -> bool {
-        self.issuers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(issuer)
+        self.issuers.contains(issuer)
     }
 
     /// How many certificates there are.
     pub(crate) fn len(&self) -> usize {
-        self.table.len() + self.wide_len.load(Ordering::Relaxed)
+        self.table.len() + self.wide.len()
     }
 
     /// Shows all entries, a shard at a time.
@@ -334,8 +299,7 @@ impl Index {
                 }
             }
         }
-        let wide = self.wide.read().unwrap_or_else(PoisonError::into_inner);
-        wide.values().for_each(see);
+        self.wide.read().values().for_each(see);
     }
 
     /// Goes through all entries, a shard at a time, and lets each be changed in what was seen of it
@@ -363,9 +327,8 @@ impl Index {
                 writer.tighten();
             }
         }
-        let mut wide = self.wide();
-        wide.retain(|fingerprint, entry| change(*fingerprint, entry));
-        self.wide_len.store(wide.len(), Ordering::Release);
+        self.wide
+            .change(|wide| wide.retain(|fingerprint, entry| change(*fingerprint, entry)));
     }
 
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after

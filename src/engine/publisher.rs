@@ -49,6 +49,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn publish(&self) -> Result<Arc<Publication>, EngineError> {
+        self.summed().await;
         self.catch_up().await?;
         self.learn();
         let made = self.make();
@@ -57,7 +58,8 @@ impl Engine {
     }
 
     /// Makes a publication where the newest is older than the interval, or there is none. Of
-    /// several processes one makes it; the others take it from the store.
+    /// several processes one makes it; the others take it from the store. Nothing is made before
+    /// everything is summed.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -69,7 +71,8 @@ impl Engine {
             return Ok(());
         }
         let due_before = self.now() - self.config().publish_interval_seconds;
-        if current.is_some_and(|publication| publication.made_at > due_before) {
+        let is_fresh = current.is_some_and(|publication| publication.made_at > due_before);
+        if is_fresh || !self.is_summed() {
             return Ok(());
         }
         self.learn();
@@ -123,6 +126,9 @@ impl Engine {
         );
         let ready = problem.is_none();
         let mut degraded: Vec<String> = problem.into_iter().collect();
+        if !self.is_summed() {
+            degraded.push("registrations wait until all is summed from the store".to_owned());
+        }
         let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
         if behind > FEED_LATE_SECONDS {
             degraded.push(format!("the store has not been heard of for {behind} s"));

@@ -84,6 +84,7 @@ impl Engine {
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
+        self.summed().await;
         let world = self.world();
         let now = self.now();
         let mut step = Step::new(&world);

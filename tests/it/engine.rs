@@ -21,6 +21,7 @@ mod closing;
 mod interrupted;
 mod lifecycle;
 mod polls;
+mod resuming;
 mod returning;
 mod sharing;
 mod windows;

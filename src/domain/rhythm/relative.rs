@@ -1,18 +1,18 @@
-//! A record of polls beside the dates of its certificate: five bits less.
+//! A record of polls beside the dates of its certificate: six bits less.
 
 use super::HALF_MINUTE;
 use super::record::{EPOCH, LAST_BITS, Polls};
 use crate::domain::time::Timestamp;
 
-/// Half-minutes of 728 days are below 2^21.
-const LAST_RELATIVE_BITS: u32 = 21;
+/// Half-minutes of 364 days are below 2^20.
+const LAST_RELATIVE_BITS: u32 = 20;
 
 impl Polls {
-    /// What [`Polls::relative_to`] gives has so many bits: 57.
+    /// What [`Polls::relative_to`] gives has so many bits: 56.
     pub const RELATIVE_BITS: u32 = LAST_RELATIVE_BITS + 62 - LAST_BITS;
 
     /// The record with its last poll counted from `from`; `None` where that was before it, or more
-    /// than 728 days after.
+    /// than 364 days after.
     #[must_use]
     pub fn relative_to(self, from: Timestamp) -> Option<u64> {
         let packed = self.packed();
@@ -51,14 +51,14 @@ mod tests {
         let from = Timestamp::from_unix(1_795_219_213);
         let mut polls = Polls::default();
         assert_eq!(polls.relative_to(from), Some(0));
-        for n in 1..2_000 {
+        for n in 1..1_000 {
             polls = polls.seen(from + n * (8 * HOUR + n % 60), 6 * HOUR);
             let relative = polls.relative_to(from).unwrap();
             assert_eq!(relative >> Polls::RELATIVE_BITS, 0);
             assert_eq!(Polls::from_relative(relative, from), polls);
             assert_eq!(polls.relative_to(from + 700 * DAY), None);
         }
-        let late = Polls::default().seen(from + 729 * DAY, 6 * HOUR);
+        let late = Polls::default().seen(from + 365 * DAY, 6 * HOUR);
         assert_eq!(late.relative_to(from), None);
         let inherited = polls.inherited();
         let relative = inherited.relative_to(from).unwrap();

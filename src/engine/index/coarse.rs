@@ -167,32 +167,33 @@ pub(super) fn coarse_response(response: Response) -> Response {
 }
 
 /// Bits of the code of the time from issuance to registration.
-pub(super) const DELAY_BITS: u32 = 11;
-/// Quarters of an hour, up to ten days …
-const FINE: i64 = 15 * MINUTE;
-const FINE_CODES: i64 = 1 << (DELAY_BITS - 1);
-/// … and steps of 17 hours up to two years. What is registered so late is told 17 hours later that
-/// nobody asks for it, at most.
-const COARSE: i64 = 17 * HOUR;
+pub(super) const DELAY_BITS: u32 = 12;
+/// From when on, in seconds, that time is told in which steps, and the first code of these: quarters
+/// of an hour, after a day hours, and thirteen of them after five months, up to a year. What is
+/// registered late is told as much later that nobody asks for it.
+const DELAYS: [(i64, i64, i64); 3] = [
+    (0, 15 * MINUTE, 0),
+    (DAY, HOUR, 96),
+    (151 * DAY, 13 * HOUR, 3_696),
+];
 
 /// The code of the time from issuance to registration, rounded up; `None` where it is too long.
 pub(super) fn delay_code(seconds: i64) -> Option<u64> {
-    let fine = (seconds.max(0) + FINE - 1) / FINE;
-    if fine < FINE_CODES {
-        return u64::try_from(fine).ok();
-    }
-    let coarse = (seconds + COARSE - 1) / COARSE;
-    (coarse < FINE_CODES).then(|| (FINE_CODES + coarse).unsigned_abs())
+    let seconds = seconds.max(0);
+    let (from, step, first) = DELAYS
+        .into_iter()
+        .rev()
+        .find(|(from, ..)| seconds >= *from)?;
+    let code = first + (seconds - from + step - 1) / step;
+    (code < 1 << DELAY_BITS).then_some(code.unsigned_abs())
 }
 
 /// What [`delay_code`] tells, in seconds.
 pub(super) fn delay_of(code: u64) -> i64 {
     let code = code.cast_signed();
-    if code < FINE_CODES {
-        code * FINE
-    } else {
-        (code - FINE_CODES) * COARSE
-    }
+    let of = DELAYS.into_iter().rev().find(|(.., first)| code >= *first);
+    let (from, step, first) = of.unwrap_or(DELAYS[0]);
+    from + (code - first) * step
 }
 
 /// An f that was measured, as it can be kept.
@@ -231,12 +232,16 @@ mod tests {
             let near = rhythm_of(rhythm_code(rhythm)).tick().unwrap();
             assert!((near.second_of_day() - tick.second_of_day()).abs() <= 150);
         }
-        for seconds in (0..DAY * 700).step_by(7_777) {
+        for seconds in (0..DAY * 365).step_by(7_777) {
             let told = delay_of(delay_code(seconds).unwrap());
-            let most = if seconds < 10 * DAY { FINE } else { COARSE };
+            let most = match seconds / DAY {
+                0 => 15 * MINUTE,
+                1..151 => HOUR,
+                _ => 13 * HOUR,
+            };
             assert!((seconds..seconds + most).contains(&told), "{seconds}");
         }
-        assert_eq!(delay_code(800 * DAY), None);
+        assert_eq!(delay_code(400 * DAY), None);
         for hundredths in 0..=100 {
             let follows = f64::from(hundredths) / 100.0;
             let kept = share(Some(follows), Some(0.123)).unwrap();

@@ -22,7 +22,8 @@ pub(crate) struct Entry {
     pub(crate) validity: Validity,
     /// To the minute.
     pub(crate) issued_at: Timestamp,
-    /// Up to a quarter of an hour later; where that is long after the issuance up to 17 h.
+    /// Up to a quarter of an hour later; up to an hour where that is a day after the issuance,
+    /// up to 13 where it is five months.
     pub(crate) registered_at: Timestamp,
     pub(crate) window: Span,
     pub(crate) hour_known: bool,

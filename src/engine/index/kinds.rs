@@ -73,6 +73,13 @@ impl Kinds {
         Some(number)
     }
 
+    /// All of them, by number.
+    pub(super) fn all(&self) -> Vec<Kind> {
+        let numbers = self.numbers.read().unwrap_or_else(PoisonError::into_inner);
+        let count = u32::try_from(numbers.len()).unwrap_or(0);
+        (0..count).map_while(|number| self.of(number)).collect()
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

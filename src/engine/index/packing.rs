@@ -1,21 +1,21 @@
-//! An entry in the 159 bits of a record.
+//! An entry in the 158 bits of a record.
 //!
 //! | column | bits | what |
 //! |---|---|---|
 //! | start | 32 | the window's start, in seconds since 1970 |
 //! | facts | 0 to 16 | the kind's number: CA, lag, life, window's length, incident, f, group, flags |
-//! | | 17 to 36 | the window's start less the issuance and two days more, in minutes: 726 days |
-//! | | 37 to 47 | the time from issuance to registration, by its code |
+//! | | 17 to 35 | the window's start less the issuance and two days more, in minutes: 362 days |
+//! | | 36 to 47 | the time from issuance to registration, by its code |
 //! | | 48 to 56 | how its client is booked to renew, by its code |
 //! | | 57 | whether something new is to be stored of its polls |
-//! | | 58 | whether the store knows that it was polled |
-//! | | 59 to 62 | replaced, replaced when it came, and when it was renewed |
-//! | polls | 0 to 20 | the last poll, in half-minutes since two days before the issuance: 728 days |
-//! | | 21 to 56 | the rest of [`Polls`] |
-//! | | 57 | whether it was asked for since an incident moved it |
+//! | | 58 to 61 | replaced, replaced when it came, and when it was renewed |
+//! | polls | 0 to 19 | the last poll, in half-minutes since two days before the issuance: 364 days |
+//! | | 20 to 55 | the rest of [`Polls`] |
+//! | | 56 | whether it was asked for since an incident moved it |
+//! | | 57 | whether the store knows that it was polled |
 //! | | 58 to 63 | f as booked, by its code |
 //!
-//! What does not fit, a life of three years or a window after 2106, is kept whole elsewhere.
+//! What does not fit, a life of two years or a window after 2106, is kept whole elsewhere.
 
 use super::coarse::{
     DELAY_BITS, FOLLOWS_BITS, RHYTHM_BITS, delay_code, delay_of, follows_code, follows_of,
@@ -38,18 +38,18 @@ struct Field {
 }
 
 const KIND: Field = Field::new(0, KIND_BITS);
-const AHEAD: Field = KIND.next(20);
+const AHEAD: Field = KIND.next(19);
 const DELAY: Field = AHEAD.next(DELAY_BITS);
 const RHYTHM: Field = DELAY.next(RHYTHM_BITS);
 const NEWS: Field = RHYTHM.next(1);
-const KNOWN: Field = NEWS.next(1);
-const REPLACED: Field = KNOWN.next(1);
+const REPLACED: Field = NEWS.next(1);
 const CAME: Field = REPLACED.next(1);
 const RENEWAL: Field = CAME.next(2);
 
 const POLLS: Field = Field::new(0, Polls::RELATIVE_BITS);
 const TOLD: Field = POLLS.next(1);
-const FOLLOWS: Field = TOLD.next(FOLLOWS_BITS);
+const KNOWN: Field = TOLD.next(1);
+const FOLLOWS: Field = KNOWN.next(FOLLOWS_BITS);
 
 /// A window may be moved to before the issuance as it is told, by backdating and clocks.
 const BEFORE_SECONDS: i64 = 2 * DAY;
@@ -124,7 +124,6 @@ pub(super) fn repack(entry: &Entry, facts_before: u64) -> Option<Record> {
             | DELAY.put(delay_code(entry.registered_at - entry.issued_at)?)?
             | RHYTHM.put(u64::from(rhythm))?
             | NEWS.put(u64::from(entry.news))?
-            | KNOWN.put(u64::from(entry.known))?
             | REPLACED.put(u64::from(entry.replaced))?
             | CAME.put(u64::from(entry.came == Came::Replaced))?
             | RENEWAL.put(renewal)?,
@@ -135,7 +134,12 @@ pub(super) fn repack(entry: &Entry, facts_before: u64) -> Option<Record> {
 pub(super) fn polls_word(entry: &Entry) -> Option<u64> {
     let follows = follows_code(entry.expected.follows, entry.follows);
     let polls = entry.polls().relative_to(polls_from(entry.issued_at));
-    Some(POLLS.put(polls?)? | TOLD.put(u64::from(entry.told))? | FOLLOWS.put(u64::from(follows))?)
+    Some(
+        POLLS.put(polls?)?
+            | TOLD.put(u64::from(entry.told))?
+            | KNOWN.put(u64::from(entry.known))?
+            | FOLLOWS.put(u64::from(follows))?,
+    )
 }
 
 /// The entry of a record; `None` for one of no kind that is known.
@@ -189,6 +193,6 @@ pub(super) fn unpack(record: Record, kinds: &Kinds) -> Option<Entry> {
         },
         polls: Polls::from_relative(POLLS.of(polls), polls_from(issued_at)),
         news: NEWS.of(facts) == 1,
-        known: KNOWN.of(facts) == 1,
+        known: KNOWN.of(polls) == 1,
     })
 }

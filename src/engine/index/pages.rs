@@ -28,10 +28,10 @@ const MOST_SLABS: usize = 1 << 15;
 pub(super) struct Slot {
     /// The key's part by which a group is searched.
     pub(super) tag: u16,
-    /// The rest of it, but for one bit.
+    /// The rest of it, but for two bits.
     pub(super) low: u64,
     pub(super) polls: u64,
-    /// The key's last bit on top, 63 bits of the record below it.
+    /// Those two on top, 62 bits of the record below them.
     pub(super) facts: u64,
     pub(super) start: u32,
 }
@@ -122,9 +122,9 @@ impl Group<'_> {
         low16(self.part(TAGS, slot, 16))
     }
 
-    /// Of a key that agrees with the tag, the rest: its last bit on top, and 64.
+    /// Of a key that agrees with the tag, the rest: its two bits on top, and 64.
     pub(super) fn rest(self, slot: usize) -> (u64, u64) {
-        (self.word(FACTS + slot) >> 63, self.word(LOWS + slot))
+        (self.word(FACTS + slot) >> 62, self.word(LOWS + slot))
     }
 
     pub(super) fn slot(self, slot: usize) -> Slot {

@@ -3,36 +3,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::key::{Key, Record, TAG_BITS};
 use super::pages::{Group, GroupNumber, Pages, SLOTS, Slot};
-
-/// The bits of a key that name its shard.
-pub(super) const SHARD_BITS: u32 = 15;
-const TAG_BITS: u32 = 16;
-/// What a slot holds of a key beside its tag.
-const REST_BITS: u32 = 65;
-/// 96.
-pub(super) const KEY_BITS: u32 = SHARD_BITS + TAG_BITS + REST_BITS;
 
 /// A free slot is looked for in so many groups to either side: rows are 97 % full with it.
 const REACH: usize = 12;
 /// A cell is a group's number and, below it, how many of its slots are taken.
 const COUNT_BITS: u32 = 5;
-/// What [`Record::facts`] may hold.
-const FACTS: u64 = u64::MAX >> 1;
-
-/// 96 bits of a keyed hash.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) struct Key(u128);
-
-/// What is kept under a key.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Record {
-    pub(super) polls: u64,
-    /// 63 bits.
-    pub(super) facts: u64,
-    pub(super) start: u32,
-}
-
 /// Where in its row a record is: group and slot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Place(usize, usize);
@@ -49,57 +26,6 @@ pub(super) struct Found {
 pub(super) struct Row<'a> {
     cells: &'a [AtomicU32],
     pages: &'a Pages,
-}
-
-impl Key {
-    /// The lowest 96 bits of a number.
-    pub(super) const fn new(number: u128) -> Self {
-        Self(number & ((1 << KEY_BITS) - 1))
-    }
-
-    pub(super) const fn number(self) -> u128 {
-        self.0
-    }
-
-    pub(super) fn shard(self) -> usize {
-        usize::try_from(self.0 >> (KEY_BITS - SHARD_BITS)).unwrap_or(0)
-    }
-
-    fn tag(self) -> u16 {
-        u16::try_from(self.0 >> REST_BITS & u128::from(u16::MAX)).unwrap_or(0)
-    }
-
-    /// The bit beside the facts, and the 64 below it.
-    fn rest(self) -> (u64, u64) {
-        let low = u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or(0);
-        (u64::try_from(self.0 >> 64 & 1).unwrap_or(0), low)
-    }
-
-    fn of(shard: usize, slot: Slot) -> Self {
-        let high = (shard as u128) << TAG_BITS | u128::from(slot.tag);
-        Self(high << REST_BITS | u128::from(slot.facts >> 63) << 64 | u128::from(slot.low))
-    }
-
-    fn slot(self, record: Record) -> Slot {
-        let (bit, low) = self.rest();
-        Slot {
-            tag: self.tag(),
-            low,
-            polls: record.polls,
-            facts: bit << 63 | record.facts & FACTS,
-            start: record.start,
-        }
-    }
-}
-
-impl Slot {
-    const fn record(self) -> Record {
-        Record {
-            polls: self.polls,
-            facts: self.facts & FACTS,
-            start: self.start,
-        }
-    }
 }
 
 impl<'a> Row<'a> {
@@ -225,17 +151,7 @@ impl<'a> Row<'a> {
 
     pub(super) fn set(self, Place(at, slot): Place, record: Record) {
         if let Some((group, _)) = self.group(at) {
-            let bit = group.slot(slot).facts & !FACTS;
-            let held = group.slot(slot);
-            group.set(
-                slot,
-                Slot {
-                    polls: record.polls,
-                    facts: bit | record.facts & FACTS,
-                    start: record.start,
-                    ..held
-                },
-            );
+            group.set(slot, group.slot(slot).with(record));
         }
     }
 
@@ -286,6 +202,17 @@ impl<'a> Row<'a> {
             }
         }
         self.put(at, slot, new);
+        true
+    }
+
+    /// Puts a record in behind all others; whether there was a slot for it.
+    pub(super) fn append(self, key: Key, record: Record) -> bool {
+        let groups = self.groups();
+        if (groups == 0 || self.count(groups - 1) == SLOTS) && self.add_group(groups).is_none() {
+            return false;
+        }
+        let last = self.groups() - 1;
+        self.put(last, self.count(last), key.slot(record));
         true
     }
 

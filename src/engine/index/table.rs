@@ -2,13 +2,13 @@
 //!
 //! | what | octets a record |
 //! |---|---|
-//! | a slot: 16 bits of tag, 64 of key, 64 of polls, 64 of facts (one of them the key's), 32 of start | 30 |
-//! | slots that are empty: 3 % of a row, as it grows by a group at a time | 0.9 |
+//! | a slot: 16 bits of tag, 64 of key, 64 of polls, 64 of facts (two of them the key's), 32 of start | 30 |
+//! | slots that are empty: 2 to 3 % of a row, as it grows by a group at a time | 0.8 |
 //! | the directory: four octets for each group of 16 slots, rows as long as the longest | 0.3 |
-//! | locks and versions of 2^15 shards, half a slab, the list of slabs, at ten million | 0.2 |
-//! | together at ten million, and less at a hundred | 31.4 |
+//! | locks and versions of 2^14 shards, half a slab, the list of slabs, at ten million | 0.2 |
+//! | together | 31.3 |
 //!
-//! A key is 96 bits. The first 15 name the shard, and are in no slot. A shard is one row of the
+//! A key is 96 bits. The first 14 name the shard, and are in no slot. A shard is one row of the
 //! directory: groups of 16 slots, all in the order of keys, so the next 16 bits, the tag, tell
 //! nearly where a key is, and a search reads the row, one or two groups' tags and one slot.
 //!
@@ -27,13 +27,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::key::SHARD_BITS;
 use super::pages::Pages;
 use super::row::{Found, Row};
 
-pub(super) use super::row::{Key, Record};
+pub(super) use super::key::{Key, Record};
 
-/// Shards: 300 records each of ten million. Their locks and versions are 400 kB.
-pub(super) const SHARDS: usize = 1 << super::row::SHARD_BITS;
+/// Shards: 600 records each of ten million. Their locks and versions are 200 kB.
+pub(super) const SHARDS: usize = 1 << SHARD_BITS;
 /// Reads that met a writer before the reader waits for it: each try is some tens of nanoseconds, a
 /// write some hundreds.
 const TRIES: u32 = 64;
@@ -216,6 +217,15 @@ impl Writer<'_> {
     /// Puts a record in whose key is not there; whether there was room among the 10^9 slots.
     pub(super) fn insert(&self, key: Key, record: Record) -> bool {
         let done = self.changing(|row| row.insert(key, record));
+        self.table
+            .len
+            .fetch_add(usize::from(done), Ordering::Relaxed);
+        done
+    }
+
+    /// Puts a record in whose key is above all others of the shard; whether there was room.
+    pub(super) fn append(&self, key: Key, record: Record) -> bool {
+        let done = self.changing(|row| row.append(key, record));
         self.table
             .len
             .fetch_add(usize::from(done), Ordering::Relaxed);
