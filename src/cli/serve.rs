@@ -42,7 +42,11 @@ impl Serve {
             Migrations::RefusePending
         };
         let store = store::connect(&config.database, migrations).await?;
-        let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
+        let clock = Arc::new(SystemClock);
+        let engine = match config.snapshot_file() {
+            Some(file) => Engine::resume(store, config, clock, file).await?,
+            None => Engine::open(store, config, clock).await?,
+        };
         let tls = listeners.tls.clone();
         let reloading = tokio::spawn(reload(Arc::clone(&engine), global.clone(), tls));
         let served = serve(&engine, listeners, output, &[]).await;
@@ -141,6 +145,9 @@ pub(super) async fn serve(
         renewing.abort();
     }
     drained.context("a listener ended badly")?;
+    if let Err(error) = engine.keep_snapshot().await {
+        tracing::warn!(event = "snapshot_not_written", %error);
+    }
     tracing::info!(event = "stopped");
     Ok(())
 }
@@ -166,12 +173,13 @@ async fn reload(engine: Arc<Engine>, global: Global, tls: Option<Arc<Tls>>) {
                 if old.listen != config.listen
                     || old.admin_listen != config.admin_listen
                     || old.database != config.database
+                    || old.snapshot != config.snapshot
                     || old.tls.is_some() != config.tls.is_some()
                 {
                     tracing::warn!(
                         event = "restart_needed",
-                        detail = "addresses, the database, and whether there is TLS are read at \
-                                  the start only"
+                        detail = "addresses, the database, the snapshot, and whether there is TLS \
+                                  are read at the start only"
                     );
                 }
                 if let (Some(tls), Some(files)) = (&tls, &config.tls) {

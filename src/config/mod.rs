@@ -19,6 +19,11 @@
 //! # "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
 //! database = "sqlite:offpeak.db"    # or --database, OFFPEAK_DATABASE
 //!
+//! # The file in which the certificates in memory are kept for the next start, which then answers
+//! # at once: written every quarter of an hour and at the stop; read at the start only; "" for none.
+//! # Default: beside an SQLite database, its path and ".index"; with PostgreSQL, none.
+//! snapshot = "offpeak.db.index"
+//!
 //! # An issuer that no [[ca]] claims: true refuses its certificates, false gives them to the CA
 //! # "default", which then exists without being configured.
 //! strict_issuers = false
@@ -102,6 +107,8 @@
 //! lowest share and the lowest ceiling hold. A flag goes over the environment, and that over the
 //! file.
 
+use std::path::PathBuf;
+
 use toml::de::DeTable;
 
 use crate::domain::ca::{CaName, CaPolicy};
@@ -143,6 +150,8 @@ pub struct Config {
     pub base_url: Option<String>,
     /// `sqlite:PATH` or `postgres://…`; default `sqlite:offpeak.db`. It may hold a password.
     pub database: String,
+    /// The file of the certificates in memory, as it is configured: `""` for none.
+    pub snapshot: Option<String>,
     /// Whether an issuer that no CA claims is refused; else, by default, it belongs to the CA
     /// `default`.
     pub strict_issuers: bool,
@@ -272,12 +281,27 @@ impl Config {
         self.cas.iter().position(|ca| ca.name.as_str() == name)
     }
 
+    /// The file of the certificates in memory: as configured, else beside an SQLite database.
+    #[must_use]
+    pub fn snapshot_file(&self) -> Option<PathBuf> {
+        match self.snapshot.as_deref() {
+            Some("") => None,
+            Some(path) => Some(path.into()),
+            None => {
+                let path = self.database.strip_prefix("sqlite:")?;
+                let path = path.strip_prefix("//").unwrap_or(path);
+                (path != ":memory:").then(|| format!("{path}.index").into())
+            }
+        }
+    }
+
     fn without_cas() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             admin_listen: "127.0.0.1:8081".to_owned(),
             base_url: None,
             database: "sqlite:offpeak.db".to_owned(),
+            snapshot: None,
             strict_issuers: false,
             publish_interval_seconds: DAY,
             retention_seconds: 400 * DAY,
@@ -308,6 +332,7 @@ impl Config {
         }) {
             self.database = database;
         }
+        self.snapshot = root.read("snapshot", problems, |v| value::text(v).map(str::to_owned));
         if let Some(strict) = root.read("strict_issuers", problems, value::switch) {
             self.strict_issuers = strict;
         }
@@ -320,6 +345,34 @@ impl Config {
             value::duration(v, DAY..=duration::MOST_SECONDS)
         }) {
             self.retention_seconds = seconds;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_snapshot_is_beside_an_sqlite_file_unless_it_is_told_otherwise() {
+        for (text, want) in [
+            ("", Some("offpeak.db.index")),
+            (
+                "database = \"sqlite:///var/lib/o.db\"",
+                Some("/var/lib/o.db.index"),
+            ),
+            ("database = \"sqlite::memory:\"", None),
+            ("database = \"postgres://h/d\"", None),
+            (
+                "database = \"postgres://h/d\"\nsnapshot = \"/x/i\"",
+                Some("/x/i"),
+            ),
+            ("snapshot = \"\"", None),
+        ] {
+            let file = Config::parse(text).unwrap().snapshot_file();
+            assert_eq!(file.as_deref(), want.map(Path::new), "{text}");
         }
     }
 }

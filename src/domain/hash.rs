@@ -38,6 +38,15 @@ impl HashKey {
         Self(octets)
     }
 
+    /// A name of the key that does not tell it: what was kept under another key is known by it.
+    #[must_use]
+    pub fn identity(&self) -> u128 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(&[0]);
+        hasher.write(b"identity");
+        hasher.finish128().as_u128()
+    }
+
     /// 128 bits of SipHash-2-4 over the purpose, the CertID and `salt`, lengths included, so that
     /// no two inputs run together.
     #[must_use]

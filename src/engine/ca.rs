@@ -101,8 +101,7 @@ impl Ca {
             return Kept::Old;
         }
         if old.registered_at == new.registered_at {
-            // What polls have shown of its client stays true, wherever its window moves.
-            new.expected = old.expected;
+            new.expect_as(old);
         }
         if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
             erase(&mut books.ledger, old);

@@ -11,14 +11,14 @@ use super::world::World;
 use crate::domain::ca::CaName;
 use crate::domain::certificate::{Basis, Certificate, Successor};
 use crate::domain::distribution::{Distribution, DistributionReport};
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::{MINUTE, Span, Timestamp};
 
 /// Certificates whose successor is known by name and not in the index yet, while all is loaded in
 /// any order: 32 octets each, 64 MB at most. Past that a renewal's time stays unknown.
 const MOST_AWAITED: usize = 2_000_000;
 
 /// On which window a certificate is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Group {
     /// The plain one.
     Control,
@@ -187,8 +187,9 @@ impl World {
             return Renewal::Untold;
         }
         let successor = self.index.fingerprint(by);
-        if let Some(at) = self.index.get(successor, |entry| entry.issued_at) {
-            return Renewal::of(certificate.window, at);
+        if let Some(minute) = self.index.get(successor, |entry| entry.issued_at) {
+            // In the middle of the minute that the index knows: as often too late as too early.
+            return Renewal::of(certificate.window, minute + MINUTE / 2);
         }
         let mut awaited = self.awaited.lock();
         if awaited.len() < MOST_AWAITED {

@@ -1,32 +1,65 @@
 //! Every live certificate in memory: what a `renewalInfo` answer needs, and what takes it out of
 //! the ledger again.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
 use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::following::Fate;
 use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::Expected;
 use crate::domain::time::Timestamp;
 
+mod coarse;
 mod entry;
+mod issuers;
+mod key;
+mod kinds;
+mod packing;
+#[cfg(test)]
+mod packing_tests;
+mod pages;
+mod row;
+mod sealed;
+mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
+mod standalone;
+mod table;
+#[cfg(test)]
+mod table_tests;
+mod wide;
 
 pub(super) use entry::Came;
 pub(crate) use entry::Entry;
+pub(super) use snapshot::{Header, Unusable};
 
-/// Shards: 64 writers' locks make two cores' collisions rare; a shard of 10 million certificates
-/// holds 160,000.
-const SHARDS: usize = 64;
+use issuers::Issuers;
+use kinds::Kinds;
+use packing::{pack, polls_word, repack, unpack};
+use row::Found;
+use table::{Key, SHARDS, Table, Writer};
+use wide::Wide;
 
-/// A certificate's 128-bit keyed hash: two of 10^9 certificates share one with a chance of
-/// 10^18 / 2^129, which is 10^-21.
+/// What a hash has more than a key: 128 − 96.
+const SPARE_BITS: u32 = 32;
+
+/// A certificate's keyed hash, 96 bits of it with 32 zeros below: two of 10^9 certificates share
+/// one with a chance of 10^18 / 2^97, which is 10^-11.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Fingerprint(u128);
 
 impl Fingerprint {
+    const fn of(hash: u128) -> Self {
+        Self(hash >> SPARE_BITS << SPARE_BITS)
+    }
+
+    const fn from_key(key: Key) -> Self {
+        Self(key.number() << SPARE_BITS)
+    }
+
+    const fn key(self) -> Key {
+        Key::new(self.0 >> SPARE_BITS)
+    }
+
     /// As the store keeps it.
     pub(super) const fn number(self) -> u128 {
         self.0
@@ -44,39 +77,41 @@ pub(super) enum Kept {
 
 /// The certificates, by fingerprint.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub struct Index {
     key: HashKey,
-    shards: Vec<RwLock<Shard>>,
-    issuers: RwLock<HashMap<KeyIdentifier, u64>>,
+    table: Table,
+    kinds: Kinds,
+    wide: Wide,
+    issuers: Issuers,
     /// Whatever expired before this has been dropped.
     over_before: AtomicI64,
 }
 
-type Shard = HashMap<Fingerprint, Entry, BuildHasherDefault<AlreadyHashed>>;
+/// An entry, and where in its row it is; wide ones are elsewhere.
+struct Held {
+    entry: Entry,
+    found: Option<Found>,
+}
 
 impl Index {
     pub(crate) fn new(key: HashKey) -> Self {
         Self {
             key,
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            issuers: RwLock::default(),
+            table: Table::new(),
+            kinds: Kinds::new(),
+            wide: Wide::default(),
+            issuers: Issuers::default(),
             over_before: AtomicI64::new(Timestamp::MIN.unix()),
         }
     }
 
     pub(crate) fn fingerprint(&self, id: &CertId) -> Fingerprint {
-        Fingerprint(self.key.hash(Purpose::Fingerprint, id, 0))
+        Fingerprint::of(self.key.hash(Purpose::Fingerprint, id, 0))
     }
 
     /// The fingerprint that the store tells as a number.
     pub(super) const fn told_fingerprint(number: u128) -> Fingerprint {
-        Fingerprint(number)
-    }
-
-    fn shard(&self, fingerprint: Fingerprint) -> &RwLock<Shard> {
-        // The top six bits; the map uses the bottom ones.
-        let top = usize::try_from(fingerprint.0 >> 122).unwrap_or(0);
-        &self.shards[top % SHARDS]
+        Fingerprint::of(number)
     }
 
     /// Reads an entry.
@@ -85,15 +120,28 @@ impl Index {
         fingerprint: Fingerprint,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
-        let shard = self
-            .shard(fingerprint)
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        shard.get(&fingerprint).map(read)
+        self.entry(fingerprint).as_ref().map(read)
+    }
+
+    fn entry(&self, fingerprint: Fingerprint) -> Option<Entry> {
+        let narrow = || {
+            let record = self.table.read(fingerprint.key())?;
+            unpack(record, &self.kinds)
+        };
+        let entry = narrow();
+        if entry.is_some() || self.wide.len() == 0 {
+            return entry;
+        }
+        // It may go from the one to the other meanwhile.
+        self.wide.get(fingerprint).or_else(narrow)
     }
 
     /// Reads an entry that a client asks for at `now`, and remembers that it did. `base_of` says
     /// for how long such a client is sent away, in seconds.
+    ///
+    /// Where somebody writes to the same part of the index at this moment nothing is remembered: a
+    /// request does not wait, and one poll in thousands decides nothing. Where nothing is new
+    /// nothing is written: a cache line that a flood dirties would cost more than the polls.
     pub(crate) fn poll<R>(
         &self,
         fingerprint: Fingerprint,
@@ -101,23 +149,38 @@ impl Index {
         base_of: impl FnOnce(&Entry) -> i64,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
-        self.get(fingerprint, |entry| {
-            entry.see(now, base_of(entry));
-            if entry.moved_by != 0 && !entry.is_told() {
-                entry.told.store(true, Ordering::Relaxed);
-            }
-            read(entry)
-        })
+        let entry = self.entry(fingerprint)?;
+        let base_seconds = base_of(&entry);
+        let mut seen = entry.clone();
+        seen.see(now, base_seconds);
+        if seen != entry {
+            self.remember_poll(fingerprint, now, base_seconds);
+        }
+        Some(read(&seen))
     }
 
-    /// Changes what is known of an entry, in what no sum depends on.
+    fn remember_poll(&self, fingerprint: Fingerprint, now: Timestamp, base_seconds: i64) {
+        let key = fingerprint.key();
+        let Some(writer) = self.table.try_write(key.shard()) else {
+            return;
+        };
+        let Some(mut held) = self.held(&writer, fingerprint) else {
+            return;
+        };
+        held.entry.see(now, base_seconds);
+        match (polls_word(&held.entry), held.found) {
+            (Some(polls), Some(found)) => writer.set_polls(found, polls),
+            _ => self.hold(&writer, fingerprint, held.found, held.entry),
+        }
+    }
+
+    /// Changes what was seen of an entry, and what is expected of it: nothing that others have in
+    /// common with it.
     pub(super) fn teach(&self, fingerprint: Fingerprint, teach: impl FnOnce(&mut Entry)) {
-        let mut shard = self
-            .shard(fingerprint)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = shard.get_mut(&fingerprint) {
-            teach(entry);
+        let writer = self.table.write(fingerprint.key().shard());
+        if let Some(Held { mut entry, found }) = self.held(&writer, fingerprint) {
+            teach(&mut entry);
+            self.hold(&writer, fingerprint, found, entry);
         }
     }
 
@@ -128,103 +191,144 @@ impl Index {
 
     /// Puts an entry in, or changes the one that is there. `change` sees the old one and says
     /// which stays.
-    pub(crate) fn put(
+    pub(super) fn put(
         &self,
         issuer: &KeyIdentifier,
         fingerprint: Fingerprint,
         mut entry: Entry,
         change: impl FnOnce(Option<&Entry>, &mut Entry) -> Kept,
     ) {
-        let mut shard = self
-            .shard(fingerprint)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let old = shard.get(&fingerprint);
-        if change(old, &mut entry) == Kept::Old {
+        let writer = self.table.write(fingerprint.key().shard());
+        let old = self.held(&writer, fingerprint);
+        if change(old.as_ref().map(|old| &old.entry), &mut entry) == Kept::Old {
             return;
         }
         let is_new = old.is_none();
-        if let Some(old) = old {
-            let polls = old.polls();
-            entry.set_polls(if old.window == entry.window {
-                polls
-            } else {
-                // Nothing has become of the new window yet.
-                polls.judged(Fate::NotYet)
-            });
-            entry.noted = old.noted;
-            entry.came = old.came;
-            let same = (old.window, old.moved_by) == (entry.window, entry.moved_by);
-            entry.told.store(same && old.is_told(), Ordering::Relaxed);
+        if let Some(old) = &old {
+            entry.put_in_place_of(&old.entry);
         }
-        shard.insert(fingerprint, entry);
-        drop(shard);
+        let found = old.and_then(|old| old.found);
+        self.hold(&writer, fingerprint, found, entry);
+        drop(writer);
         if is_new {
-            let mut issuers = self.issuers.write().unwrap_or_else(PoisonError::into_inner);
-            match issuers.get_mut(issuer) {
-                Some(count) => *count += 1,
-                None => {
-                    issuers.insert(issuer.clone(), 1);
-                }
+            self.issuers.add(issuer, 1);
+        }
+    }
+
+    /// The entry that there is, for who writes to its shard.
+    fn held(&self, writer: &Writer<'_>, fingerprint: Fingerprint) -> Option<Held> {
+        if let Some(found) = writer.find(fingerprint.key()) {
+            return Some(Held {
+                entry: unpack(found.record, &self.kinds)?,
+                found: Some(found),
+            });
+        }
+        let entry = self.wide.get(fingerprint)?;
+        Some(Held { entry, found: None })
+    }
+
+    /// Puts an entry in the place where one was found, or where there was none: into the table if
+    /// it fits. Whoever reads meanwhile finds the old one or the new one.
+    fn hold(
+        &self,
+        writer: &Writer<'_>,
+        fingerprint: Fingerprint,
+        found: Option<Found>,
+        entry: Entry,
+    ) {
+        let key = fingerprint.key();
+        let packed = pack(&entry, &self.kinds);
+        match (packed, found) {
+            (Some(record), Some(found)) => return writer.set(found, record),
+            (Some(record), None) if writer.insert(key, record) => {
+                return self.wide.remove(fingerprint);
             }
+            _ => {}
+        }
+        self.wide.insert(fingerprint, entry);
+        if found.is_some() {
+            writer.remove(key);
         }
     }
 
     /// Takes over what another index knows of polls.
     pub(crate) fn remember_polls(&self, other: &Self) {
-        for (shard, other) in self.shards.iter().zip(&other.shards) {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            let other = other.read().unwrap_or_else(PoisonError::into_inner);
-            for (fingerprint, entry) in &mut *shard {
-                if let Some(known) = other.get(fingerprint) {
-                    entry.set_polls(entry.polls().merged(known.polls()));
-                    entry.noted = known.noted;
-                    entry.came = known.came;
-                }
-            }
-        }
+        let remember = |fingerprint, entry: &mut Entry| {
+            other.get(fingerprint, |known| {
+                let polls = entry.polls().merged(known.polls());
+                entry.remember(known);
+                entry.set_polls(polls);
+            });
+            true
+        };
+        self.change_each(remember);
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&self, id: &CertId) -> Option<Entry> {
         let fingerprint = self.fingerprint(id);
-        let entry = self
-            .shard(fingerprint)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&fingerprint)?;
-        let mut issuers = self.issuers.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = issuers.get_mut(&id.key_identifier) {
-            *count -= 1;
-            if *count == 0 {
-                issuers.remove(&id.key_identifier);
-            }
+        let writer = self.table.write(fingerprint.key().shard());
+        let Held { entry, found } = self.held(&writer, fingerprint)?;
+        if found.is_some() {
+            writer.remove(fingerprint.key());
+        } else {
+            self.wide.remove(fingerprint);
         }
+        drop(writer);
+        self.issuers.remove_one(&id.key_identifier);
         Some(entry)
     }
 
     /// Whether a certificate of this issuer was ever seen since start.
     pub(crate) fn knows_issuer(&self, issuer: &KeyIdentifier) -> bool {
-        self.issuers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(issuer)
+        self.issuers.contains(issuer)
     }
 
     /// How many certificates there are.
     pub(crate) fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len())
-            .sum()
+        self.table.len() + self.wide.len()
     }
 
     /// Shows all entries, a shard at a time.
     pub(crate) fn each(&self, mut see: impl FnMut(&Entry)) {
-        for shard in &self.shards {
-            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            shard.values().for_each(&mut see);
+        for shard in 0..SHARDS {
+            let writer = self.table.write(shard);
+            for (_, found) in writer.records() {
+                if let Some(entry) = unpack(found.record, &self.kinds) {
+                    see(&entry);
+                }
+            }
         }
+        self.wide.read().values().for_each(see);
+    }
+
+    /// Goes through all entries, a shard at a time, and lets each be changed in what was seen of it
+    /// and is expected; what `change` says no to is dropped.
+    fn change_each(&self, mut change: impl FnMut(Fingerprint, &mut Entry) -> bool) {
+        for shard in 0..SHARDS {
+            let writer = self.table.write(shard);
+            let mut dropped: Vec<Key> = Vec::new();
+            for (key, found) in writer.records() {
+                let Some(mut entry) = unpack(found.record, &self.kinds) else {
+                    continue;
+                };
+                if !change(Fingerprint::from_key(key), &mut entry) {
+                    dropped.push(key);
+                } else if let Some(record) = repack(&entry, found.record.facts)
+                    && record != found.record
+                {
+                    writer.set(found, record);
+                }
+            }
+            for key in &dropped {
+                writer.remove(*key);
+            }
+            if !dropped.is_empty() {
+                writer.tighten();
+            }
+        }
+        self.wide
+            .change(|wide| wide.retain(|fingerprint, entry| change(*fingerprint, entry)));
     }
 
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after
@@ -241,39 +345,18 @@ impl Index {
     ) {
         self.over_before
             .fetch_max(over_before.unix(), Ordering::Relaxed);
-        for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|fingerprint, entry| {
-                if entry.validity.not_after < over_before {
-                    tell(entry, None);
-                    return false;
-                }
-                look(*fingerprint, entry);
-                let expected = entry.expects(since, now, kept_share(entry));
-                if expected != entry.expected {
-                    tell(entry, Some(expected));
-                    entry.expected = expected;
-                }
-                true
-            });
-        }
-    }
-}
-
-/// A fingerprint is a hash already: its lower half will do.
-#[derive(Default)]
-pub(crate) struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0);
+        self.change_each(|fingerprint, entry| {
+            if entry.validity.not_after < over_before {
+                tell(entry, None);
+                return false;
+            }
+            look(fingerprint, entry);
+            let expected = entry.expects(since, now, kept_share(entry));
+            if expected != entry.expected {
+                tell(entry, Some(expected));
+                entry.expected = expected;
+            }
+            true
+        });
     }
 }

@@ -34,8 +34,10 @@ mod polls;
 mod publisher;
 mod rebalance;
 mod registration;
+mod resuming;
 mod returning;
 mod shadow;
+mod summing;
 mod tasks;
 mod world;
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use answer::{Miss, RenewalInfo};
 pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
+pub use index::Index;
 pub use publisher::Readiness;
 pub use rebalance::Rebalance;
 pub use registration::Step;
@@ -54,6 +57,8 @@ use batches::Trust;
 use clock::Clock;
 use lookups::LookUps;
 use polls::Waiting;
+use resuming::Resuming;
+use summing::load;
 use world::{Applied, Told, World};
 
 /// A source's clock may run ahead of ours by this much before its observations are refused.
@@ -78,6 +83,7 @@ pub struct Engine {
     started_at: Timestamp,
     /// What they have shown, on its way to the store.
     waiting: Waiting,
+    resuming: Resuming,
 }
 
 impl Engine {
@@ -90,12 +96,37 @@ impl Engine {
         config: Config,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, EngineError> {
+        Self::open_with(store, config, clock, Resuming::complete()).await
+    }
+
+    async fn open_with(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        resuming: Resuming,
+    ) -> Result<Arc<Self>, EngineError> {
         let key = store.hash_key().await?;
         let now = clock.now();
         let (world, position) = load(store.as_ref(), config, key, now).await?;
         world.begin_shadows(now);
         let publication = store.publication_after(0).await?.map(Arc::new);
-        let engine = Self {
+        let engine = Self::new(store, clock, key, world, position, publication, resuming);
+        engine.learn();
+        Ok(Arc::new(engine))
+    }
+
+    fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        key: HashKey,
+        world: World,
+        position: FeedPosition,
+        publication: Option<Arc<Publication>>,
+        resuming: Resuming,
+    ) -> Self {
+        let now = clock.now();
+        announce(&world.version, 1.0);
+        Self {
             store,
             clock,
             key,
@@ -107,10 +138,8 @@ impl Engine {
             fed_at: AtomicI64::new(now.unix()),
             started_at: now,
             waiting: Waiting::default(),
-        };
-        engine.learn();
-        announce(&engine.version(), 1.0);
-        Ok(Arc::new(engine))
+            resuming,
+        }
     }
 
     /// The store.
@@ -184,30 +213,6 @@ impl Engine {
         announce(&old, 0.0);
         announce(&self.version(), 1.0);
         self.learn();
-        Ok(())
-    }
-
-    /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
-    /// have shown goes over, and what was written meanwhile is read before it answers.
-    async fn sum_anew(
-        &self,
-        config: Config,
-        position: &mut FeedPosition,
-    ) -> Result<(), EngineError> {
-        let now = self.now();
-        let (world, loaded) = loop {
-            let (world, mut loaded) = load(self.store(), config.clone(), self.key, now).await?;
-            // What was taken back meanwhile may have been summed: once more.
-            if self.read_feed(&world, &mut loaded).await? == Applied::Done {
-                break (world, loaded);
-            }
-        };
-        world.remember_polls(&self.world(), self.started_at, now);
-        world.begin_shadows(now);
-        world.learn(now);
-        // Together, with nothing to wait for in between.
-        self.world.store(Arc::new(world));
-        *position = loaded;
         Ok(())
     }
 
@@ -358,23 +363,4 @@ impl Engine {
 /// Shows in the metrics which version is in force: 1, and 0 for one that was.
 fn announce(version: &Arc<str>, in_force: f64) {
     metrics::gauge!("offpeak_info", "version" => version.to_string()).set(in_force);
-}
-
-/// Sums a world from the store's rows.
-async fn load(
-    store: &dyn Store,
-    config: Config,
-    key: HashKey,
-    now: Timestamp,
-) -> Result<(World, FeedPosition), EngineError> {
-    let observed_from = now - config.retention_seconds;
-    let world = World::new(config, key, now);
-    let position = store
-        .load(observed_from, &mut |change| {
-            world.apply(change);
-        })
-        .await?;
-    world.batches().close_pass();
-    returning::recall(&world, &store.learned().await?);
-    Ok((world, position))
 }

@@ -12,6 +12,7 @@ use crate::domain::ca::CaPolicy;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Successor;
 use crate::domain::following::{Case, Fate, Measured};
+use crate::domain::ledger::Expected;
 use crate::domain::number::real;
 use crate::domain::rhythm::{Polls, Rhythm};
 use crate::domain::time::{DAY, Timestamp};
@@ -81,6 +82,14 @@ impl World {
         self.index.teach(fingerprint, |entry| {
             let before = entry.polls().fate();
             entry.learn_polls(told);
+            // Booked at once: else the next sweep would take it for news to the store.
+            self.expect(
+                entry,
+                Expected {
+                    response: entry.response(),
+                    ..entry.expected
+                },
+            );
             let polls = entry.polls();
             if before == Fate::NotYet
                 && let Some(ca) = self.cas.get(usize::from(entry.ca))
@@ -134,6 +143,7 @@ impl World {
             };
             let fate = case.judge(now);
             ca.measured().count(fate, now);
+            entry.news |= fate != Fate::NotYet;
             entry.set_polls(polls.judged(fate));
         }
         found.tally(at, entry, now);
@@ -167,11 +177,13 @@ impl Found {
     }
 
     fn note(&mut self, fingerprint: Fingerprint, entry: &mut Entry) {
-        let polls = entry.polls();
-        let meaning = polls.meaning();
-        if self.news.len() < self.room && meaning.differs(entry.noted) {
-            self.news.push((fingerprint.number(), polls.packed()));
-            entry.noted = meaning;
+        if entry.has_news() {
+            let has_room = self.news.len() < self.room;
+            if has_room {
+                self.news
+                    .push((fingerprint.number(), entry.polls().packed()));
+            }
+            entry.note(!has_room);
         }
     }
 }

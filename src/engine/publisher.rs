@@ -49,6 +49,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn publish(&self) -> Result<Arc<Publication>, EngineError> {
+        self.summed().await;
         self.catch_up().await?;
         self.learn();
         let made = self.make();
@@ -58,11 +59,12 @@ impl Engine {
 
     /// Makes a publication where the newest is older than the interval, or there is none. Of
     /// several processes one makes it, the one that has the duty; the others take it from the store.
+    /// Nothing is made before everything is summed.
     ///
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn publish_if_due(&self) -> Result<(), EngineError> {
-        if self.take_newer().await? || !self.is_due() {
+        if self.take_newer().await? || !self.is_due() || !self.is_summed() {
             return Ok(());
         }
         // Where there is none at all, nothing can be served before there is.
@@ -154,6 +156,9 @@ impl Engine {
         );
         let ready = problem.is_none();
         let mut degraded: Vec<String> = problem.into_iter().collect();
+        if !self.is_summed() {
+            degraded.push("registrations wait until all is summed from the store".to_owned());
+        }
         let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
         if behind > FEED_LATE_SECONDS {
             degraded.push(format!("the store has not been heard of for {behind} s"));

@@ -72,6 +72,7 @@ impl Engine {
         ca: &CaName,
         mode: Rebalance,
     ) -> Result<Option<RebalanceReport>, EngineError> {
+        self.summed().await;
         let _alone = self.rebalancing.lock().await;
         self.catch_up().await?;
         let world = self.world();

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::index::Entry;
 use super::world::{Told, World};
 use super::{Engine, EngineError};
 use crate::domain::books::{Draw, Drawn};
@@ -11,7 +12,7 @@ use crate::domain::certid::CertId;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
 use crate::domain::cohort::{is_control, plain};
 use crate::domain::hash::Purpose;
-use crate::domain::ledger::{Booking, Expected};
+use crate::domain::ledger::Booking;
 use crate::domain::observation::{Kind, Observation, Source};
 use crate::domain::report::{Rejection, Verdict};
 use crate::domain::table::{Reason, StoredTable};
@@ -81,16 +82,16 @@ impl Engine {
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        let mut step = self.begin_step();
+        let mut step = self.begin_step().await;
         for submission in submissions {
             self.draw_next(&mut step, submission);
         }
         self.store_step(step, progress).await
     }
 
-    /// Begins a step without certificates.
-    #[must_use]
-    pub fn begin_step(&self) -> Step {
+    /// Begins a step without certificates, as soon as everything is summed.
+    pub async fn begin_step(&self) -> Step {
+        self.summed().await;
         Step {
             world: self.world(),
             now: self.now(),
@@ -215,14 +216,11 @@ fn unbook(world: &World, certificate: &Certificate, ca: usize) {
     world.cas[ca].books().ledger.unbook(&booking(certificate));
 }
 
-/// A drawn certificate as the ledger holds it.
+/// A drawn certificate as the ledger holds it: as the index will, so that it comes out again as it
+/// went in.
 pub(super) fn booking(certificate: &Certificate) -> Booking {
-    Booking {
-        window: certificate.window,
-        issued_at: certificate.issued_at,
-        life_seconds: certificate.validity.life_seconds(),
-        expected: Expected::first(certificate.follows, certificate.basis),
-    }
+    // Whose it is is no part of a booking.
+    Entry::new(0, certificate).booking()
 }
 
 fn verdict(submitted: &Certificate, outcome: &Registered) -> Verdict {

@@ -39,6 +39,10 @@ const PURGE_ROWS: u32 = 2_000;
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// Old observations and tables.
 const RETIRE_EVERY: Duration = Duration::from_hours(1);
+/// Where the store failed while everything was summed from it.
+const SUM_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Whether the index is to be written again.
+const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_mins(1);
 /// Windows are given weeks ahead: an hour is soon enough to see that they have drifted.
 const DRIFT_EVERY: Duration = Duration::from_hours(1);
 /// Expired certificates are answered for this long after they expired.
@@ -52,6 +56,10 @@ impl Engine {
     /// Follows the change feed, learns, sweeps, publishes and purges, until it is dropped. A task
     /// that fails is logged and tried again at its next turn.
     pub async fn run(self: Arc<Self>) {
+        while let Err(error) = self.sum_up().await {
+            tracing::warn!(event = "task_failed", task = "sum", %error);
+            tokio::time::sleep(SUM_AGAIN_AFTER).await;
+        }
         let (hint, hinted) = watch::channel(());
         tokio::join!(
             self.listen(&hint),
@@ -66,6 +74,8 @@ impl Engine {
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
             self.every("drift", DRIFT_EVERY, || self.watch_drift()),
+            self.every("snapshot", SNAPSHOT_LOOK_EVERY, || self
+                .keep_snapshot_if_due()),
         );
     }
 

@@ -41,6 +41,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(config: Config, key: HashKey, now: Timestamp) -> Self {
+        Self::around(Index::new(key), config, key, now)
+    }
+
+    /// With certificates that are in no sum.
+    pub(super) fn around(index: Index, config: Config, key: HashKey, now: Timestamp) -> Self {
         Self {
             version: version(&config),
             key,
@@ -51,7 +56,7 @@ impl World {
                 .collect(),
             in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &Incidents::new())),
             config: Arc::new(config),
-            index: Arc::new(Index::new(key)),
+            index: Arc::new(index),
             batches: Arc::default(),
             incidents: Arc::default(),
             awaited: Arc::default(),
@@ -178,14 +183,18 @@ impl World {
         }
     }
 
-    /// Takes over what polls have shown since `since` from the world before.
-    pub(super) fn remember_polls(&self, before: &Self, since: Timestamp, now: Timestamp) {
-        self.index.remember_polls(&before.index);
+    /// Takes over how often windows were kept from the world before.
+    pub(super) fn remember_measured(&self, before: &Self) {
         for (ca, before) in self.cas.iter().zip(&before.cas) {
             let measured = before.measured.lock();
             let measured = *measured.unwrap_or_else(PoisonError::into_inner);
             *ca.measured.lock().unwrap_or_else(PoisonError::into_inner) = measured;
         }
+    }
+
+    /// Takes over what polls have shown since `since` from the world before.
+    pub(super) fn remember_polls(&self, before: &Self, since: Timestamp, now: Timestamp) {
+        self.index.remember_polls(&before.index);
         // Nothing is dropped or stored: the first sweep does that.
         self.sweep(since, now, Timestamp::MIN, &mut Found::default());
     }
@@ -212,29 +221,41 @@ impl World {
         };
         let kept: Vec<f64> = self.cas.iter().map(|ca| ca.kept_share(now)).collect();
         let kept_share = |entry: &Entry| kept.get(usize::from(entry.ca)).copied().unwrap_or(1.0);
-        let tell = |entry: &Entry, expected: Option<Expected>| {
-            let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
-                return;
-            };
-            let (mut books, before) = (ca.books(), entry.booking());
-            let ledger = &mut books.ledger;
-            let Some(expected) = expected else {
-                if !entry.replaced {
-                    ledger.retire(&before);
+        let tell = |entry: &Entry, expected: Option<Expected>| match expected {
+            Some(expected) => self.rebook(entry, expected),
+            None if entry.replaced => {}
+            None => {
+                if let Some(ca) = self.cas.get(usize::from(entry.ca)) {
+                    ca.books().ledger.retire(&entry.booking());
                 }
-                return;
-            };
-            let after = Booking { expected, ..before };
-            if entry.replaced {
-                ledger.reinstate(&before);
-                ledger.learn(&before, &after);
-                ledger.retire(&after);
-            } else {
-                ledger.learn(&before, &after);
             }
         };
         self.index
             .sweep(since, now, over_before, look, kept_share, tell);
+    }
+
+    /// Expects something else of an entry's client.
+    pub(super) fn expect(&self, entry: &mut Entry, expected: Expected) {
+        if expected != entry.expected {
+            self.rebook(entry, expected);
+            entry.expected = expected;
+        }
+    }
+
+    fn rebook(&self, entry: &Entry, expected: Expected) {
+        let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
+            return;
+        };
+        let (mut books, before) = (ca.books(), entry.booking());
+        let after = Booking { expected, ..before };
+        let ledger = &mut books.ledger;
+        if entry.replaced {
+            ledger.reinstate(&before);
+            ledger.learn(&before, &after);
+            ledger.retire(&after);
+        } else {
+            ledger.learn(&before, &after);
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Registry for FakeRegistry {
         Timestamp::from_unix(NOW + self.seconds.load(Ordering::SeqCst))
     }
 
-    fn begin(&self) -> Self::Drawn {
+    async fn begin(&self) -> Self::Drawn {
         let seconds = self.seconds.fetch_add(1, Ordering::SeqCst);
         (Timestamp::from_unix(NOW + seconds), Vec::new())
     }

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use super::decode::Item;
 use super::error::Done;
-use super::import::Kept;
+use super::kept::Kept;
 use super::register::{PIECE_OCTETS, Registry, Step};
 use super::{CertificateFormat, IngestError, KnownFile};
 use crate::domain::certid::CertId;

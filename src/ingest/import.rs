@@ -10,10 +10,10 @@ use std::pin::{Pin, pin};
 
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 use futures_util::{FutureExt as _, StreamExt as _, poll};
-use serde::{Deserialize, Serialize};
 
 use super::decode::{Item, Position};
 use super::error::Done;
+use super::kept::{Kept, corrupt};
 use super::register::{PIECE_OCTETS, Registry, Step};
 use super::{CertificateFormat, IngestError, KnownFile};
 use crate::domain::certid::CertId;
@@ -49,49 +49,6 @@ pub async fn import(
     watch: &mut dyn Watch,
 ) -> Result<Report, IngestError> {
     import_in(engine, file, format, watch).await
-}
-
-/// What is kept as an import's report in [`ImportProgress`].
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Kept {
-    /// When the import began, in Unix seconds: what it registered is no older.
-    started_at: i64,
-    /// When the last durable step was taken, in Unix seconds.
-    step_at: i64,
-    /// Up to where the report goes.
-    judged: Position,
-    report: Report,
-}
-
-impl Kept {
-    const fn starting(now: Timestamp) -> Self {
-        Self {
-            started_at: now.unix(),
-            step_at: now.unix(),
-            judged: Position { offset: 0, line: 0 },
-            report: Report {
-                accepted: 0,
-                unchanged: 0,
-                rejected: 0,
-                errors: Vec::new(),
-            },
-        }
-    }
-
-    pub(super) fn of(progress: &ImportProgress) -> Result<Self, EngineError> {
-        serde_json::from_str(&progress.report).map_err(|error| corrupt(&error))
-    }
-
-    pub(super) const fn started_at(&self) -> Timestamp {
-        Timestamp::from_unix(self.started_at)
-    }
-
-    /// Whether the run that took the last step also told its report. An import of a single step is
-    /// not marked so: there is nothing before it to be told.
-    const fn is_told(&self, progress: &ImportProgress) -> bool {
-        progress.complete && (self.judged.offset == 0 || self.judged.offset == progress.offset)
-    }
 }
 
 /// What is done with the records of the current step.
@@ -201,8 +158,9 @@ impl<R: Registry> Import<'_, R> {
         for (count, item) in items.drain(..).enumerate() {
             let next = item.next;
             if let (Phase::Taking, Ok(submission)) = (self.phase, &item.record) {
-                let drawn = self.drawn.get_or_insert_with(|| self.registry.begin());
-                self.registry.draw(drawn, submission);
+                let mut drawn = self.drawn().await;
+                self.registry.draw(&mut drawn, submission);
+                self.drawn = Some(drawn);
             }
             self.step.add(item);
             let is_over = match self.phase {
@@ -264,7 +222,7 @@ impl<R: Registry> Import<'_, R> {
         let step = std::mem::take(&mut self.step);
         let judged = match self.phase {
             Phase::Taking => {
-                self.take(step, at, completeness)?;
+                self.take(step, at, completeness).await?;
                 return match completeness {
                     Completeness::Partial => Ok(()),
                     Completeness::Whole => self.settle().await,
@@ -298,15 +256,23 @@ impl<R: Registry> Import<'_, R> {
         Ok(())
     }
 
+    /// What was drawn of the step so far.
+    async fn drawn(&mut self) -> R::Drawn {
+        match self.drawn.take() {
+            Some(drawn) => drawn,
+            None => self.registry.begin().await,
+        }
+    }
+
     /// Begins to store the step, and with it how far the file has come.
-    fn take(
+    async fn take(
         &mut self,
         step: Step,
         at: Position,
         completeness: Completeness,
     ) -> Result<(), IngestError> {
         let registry = self.registry;
-        let drawn = self.drawn.take().unwrap_or_else(|| registry.begin());
+        let drawn = self.drawn().await;
         self.kept.step_at = R::begun_at(&drawn).unix();
         let report =
             serde_json::to_string(&self.kept).map_err(|error| self.failed(corrupt(&error)))?;
@@ -389,11 +355,4 @@ impl<R: Registry> Import<'_, R> {
 enum Completeness {
     Partial,
     Whole,
-}
-
-fn corrupt(error: &serde_json::Error) -> EngineError {
-    EngineError::Corrupt {
-        what: "progress of an import",
-        detail: error.to_string(),
-    }
 }

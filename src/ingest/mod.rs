@@ -26,6 +26,7 @@ mod import;
 #[cfg(test)]
 mod import_tests;
 mod json;
+mod kept;
 mod lines;
 mod named;
 mod observation;

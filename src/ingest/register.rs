@@ -46,7 +46,7 @@ pub(super) trait Registry: Sync {
     type Drawn: Send;
 
     fn now(&self) -> Timestamp;
-    fn begin(&self) -> Self::Drawn;
+    async fn begin(&self) -> Self::Drawn;
     /// When it was begun: what it registers is registered at that time.
     fn begun_at(drawn: &Self::Drawn) -> Timestamp;
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
@@ -61,7 +61,7 @@ pub(super) trait Registry: Sync {
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        let mut drawn = self.begin();
+        let mut drawn = self.begin().await;
         for submission in submissions {
             self.draw(&mut drawn, submission);
         }
@@ -85,8 +85,8 @@ impl Registry for Engine {
         self.now()
     }
 
-    fn begin(&self) -> Self::Drawn {
-        self.begin_step()
+    async fn begin(&self) -> Self::Drawn {
+        self.begin_step().await
     }
 
     fn begun_at(drawn: &Self::Drawn) -> Timestamp {

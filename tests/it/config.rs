@@ -123,6 +123,7 @@ fn the_manual_s_example_is_a_valid_file_and_its_bands_are_the_default_ones() {
     assert_eq!(config.listen, defaults.listen);
     assert_eq!(config.admin_listen, defaults.admin_listen);
     assert_eq!(config.database, defaults.database);
+    assert_eq!(config.snapshot_file(), defaults.snapshot_file());
 }
 
 #[test]

@@ -282,6 +282,39 @@ async fn sigterm_ends_it_with_code_0() {
 }
 
 #[tokio::test]
+async fn a_restart_begins_with_the_certificates_that_the_stop_left_in_a_file() {
+    let database = fresh_sqlite();
+    let url = database.url();
+    let mut server = Server::on(&url);
+    let id = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let not_after = now + 90 * 86_400 - 1;
+    let line = format!("{{\"certId\":\"{id}\",\"notBefore\":{now},\"notAfter\":{not_after}}}\n");
+    let report = server.api.post_ndjson("/v1/certificates", line).await;
+    assert_eq!(report.unwrap()["accepted"], 1);
+    let path = format!("/renewal-info/{id}");
+    let told: Value = server.api.get(&path).await.json().await.unwrap();
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    let again = Server::on(&url);
+    let loaded = again.logged("snapshot_loaded");
+    assert!(loaded.contains("\"certificates\":1"), "{loaded}");
+    let told_again: Value = again.api.get(&path).await.json().await.unwrap();
+    assert_eq!(told_again["suggestedWindow"], told["suggestedWindow"]);
+    // Spoiled, it is left, and nobody notices but the log.
+    drop(again);
+    let file = format!("{}.index", url.strip_prefix("sqlite:").unwrap());
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.truncate(bytes.len() - 9);
+    std::fs::write(&file, bytes).unwrap();
+    let spoiled = Server::on(&url);
+    let ignored = spoiled.logged("snapshot_ignored");
+    assert!(ignored.contains("damaged"), "{ignored}");
+    let told_again: Value = spoiled.api.get(&path).await.json().await.unwrap();
+    assert_eq!(told_again["suggestedWindow"], told["suggestedWindow"]);
+}
+
+#[tokio::test]
 async fn a_taken_port_is_said_at_once() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

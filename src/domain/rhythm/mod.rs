@@ -12,6 +12,7 @@ mod clients_tests;
 mod record;
 #[cfg(test)]
 mod record_tests;
+mod relative;
 mod response;
 #[cfg(test)]
 mod response_tests;

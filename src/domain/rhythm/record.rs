@@ -19,7 +19,7 @@ use crate::domain::number::{real, whole};
 use crate::domain::time::{DAY, MINUTE, Timestamp};
 
 /// 2020-01-01T00:00:00Z, a midnight.
-const EPOCH: i64 = 1_577_836_800;
+pub(super) const EPOCH: i64 = 1_577_836_800;
 /// Half-minutes in a day.
 const UNITS_IN_DAY: i64 = DAY / HALF_MINUTE;
 /// Polls closer than this are one visit: clients with several names, retries, a flood. Under the
@@ -43,7 +43,9 @@ const LATE_SECONDS: i64 = 12 * MINUTE;
 /// Ticks are told apart by this much where it matters to others.
 const MEANT_SECONDS: i64 = 15 * MINUTE;
 
-const LAST: Field = Field::new(0, 26);
+/// Bits of the last poll.
+pub(super) const LAST_BITS: u32 = 26;
+const LAST: Field = Field::new(0, LAST_BITS);
 const ANCHOR: Field = Field::new(26, 12);
 const COUNTS_SHIFT: u32 = 38;
 const COUNT_BITS: u32 = 3;

@@ -103,7 +103,7 @@ fn counts(world: &Arc<World>) -> Counts {
         if entry.moved_by != 0 {
             let count = counts.entry(entry.moved_by).or_default();
             count.moved += 1;
-            count.polled += u64::from(entry.is_told());
+            count.polled += u64::from(entry.told);
             count.replaced += u64::from(entry.replaced);
         }
     });

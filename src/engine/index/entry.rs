@@ -1,21 +1,29 @@
-//! What is held of one certificate.
+//! What is held of one certificate, unpacked.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
+use super::coarse::{self, hundredths, minute, share};
 use crate::domain::certificate::{Cause, Certificate, Validity};
 use crate::domain::following::{Evidence, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::ledger::{Booking, Expected};
-use crate::domain::rhythm::{Meaning, Polls, Response, Rhythm};
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::rhythm::{Polls, Response};
+use crate::domain::time::{HOUR, Span, Timestamp};
 use crate::engine::cohorts::{Group, Renewal};
 use crate::engine::in_force::mark;
 
-/// One certificate.
-#[derive(Debug)]
+/// One certificate. Its dates but for the window, and f, are as coarse as the index keeps them
+/// ([`super::packing`]); what is booked of it is made from this and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and one bit of the record"
+)]
 pub(crate) struct Entry {
     pub(crate) ca: u16,
+    /// The life to the minute, `notAfter` up to an hour later.
     pub(crate) validity: Validity,
+    /// To the minute.
     pub(crate) issued_at: Timestamp,
+    /// Up to a quarter of an hour later; up to an hour where that is a day after the issuance,
+    /// up to 13 where it is five months.
     pub(crate) registered_at: Timestamp,
     pub(crate) window: Span,
     pub(crate) hour_known: bool,
@@ -27,20 +35,20 @@ pub(crate) struct Entry {
     pub(crate) renewal: Renewal,
     /// The incident that moved its window last; 0: none did.
     pub(crate) moved_by: u32,
-    /// Whether it was asked for since an incident moved its window.
-    pub(super) told: AtomicBool,
-    /// f at registration.
+    /// Whether it was asked for since an incident moved its window, as far as was seen here.
+    pub(crate) told: bool,
+    /// f at registration, to the hundredth.
     pub(crate) follows: Option<f64>,
-    /// How its client is expected to renew while its polls say nothing.
-    first_response: Response,
     /// What the ledger holds: what polls have shown, as of the last sweep.
     pub(crate) expected: Expected,
     /// As what it came here.
     pub(in crate::engine) came: Came,
-    /// What its polls have shown: [`Polls`], packed.
-    polls: AtomicU64,
-    /// What the store was told of them.
-    pub(in crate::engine) noted: Meaning,
+    /// What its polls have shown.
+    pub(super) polls: Polls,
+    /// Whether the store is to be told something of them, whatever it is.
+    pub(in crate::engine) news: bool,
+    /// Whether the store was told that it was polled.
+    pub(super) known: bool,
 }
 
 /// As what a certificate came here.
@@ -54,11 +62,16 @@ pub(in crate::engine) enum Came {
 
 impl Entry {
     pub(crate) fn new(ca: u16, certificate: &Certificate) -> Self {
+        let issued_at = minute(certificate.issued_at);
+        let delay = certificate.registered_at - issued_at;
+        let follows = hundredths(certificate.follows);
         Self {
             ca,
-            validity: certificate.validity,
-            issued_at: certificate.issued_at,
-            registered_at: certificate.registered_at,
+            validity: coarse_validity(certificate.validity, issued_at),
+            issued_at,
+            registered_at: coarse::delay_code(delay).map_or(certificate.registered_at, |code| {
+                issued_at + coarse::delay_of(code)
+            }),
             window: certificate.window,
             hour_known: certificate.hour_known,
             steered: certificate.steered,
@@ -67,24 +80,22 @@ impl Entry {
                 Cause::Incident(number) => mark(number),
                 Cause::Rebalance(_) | Cause::Registration => 0,
             },
-            told: AtomicBool::new(false),
-            follows: certificate.follows,
+            told: false,
+            follows,
             group: Group::of(certificate.basis),
             renewal: Renewal::default(),
-            first_response: certificate.basis.response(),
-            expected: Expected::first(certificate.follows, certificate.basis),
+            expected: Expected {
+                follows,
+                response: coarse::coarse_response(certificate.basis.response()),
+            },
             came: match certificate.successor {
                 Some(_) => Came::Replaced,
                 None => Came::Live,
             },
-            polls: AtomicU64::new(0),
-            noted: Meaning::default(),
+            polls: Polls::default(),
+            news: false,
+            known: false,
         }
-    }
-
-    /// Whether it was asked for since an incident moved its window, as far as was seen here.
-    pub(crate) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
     }
 
     pub(crate) fn booking(&self) -> Booking {
@@ -97,30 +108,73 @@ impl Entry {
     }
 
     /// What its polls have shown.
-    pub(crate) fn polls(&self) -> Polls {
-        Polls::from_packed(self.polls.load(Ordering::Relaxed))
+    pub(crate) const fn polls(&self) -> Polls {
+        self.polls
     }
 
     /// Puts another record of polls in place of the one there is.
-    pub(in crate::engine) fn set_polls(&self, polls: Polls) {
-        self.polls.store(polls.packed(), Ordering::Relaxed);
+    pub(in crate::engine) const fn set_polls(&mut self, polls: Polls) {
+        self.polls = polls;
     }
 
     /// Takes a poll in.
-    pub(super) fn see(&self, now: Timestamp, base_seconds: i64) {
-        let before = self.polls();
-        let after = before.seen(now, base_seconds);
-        // Of two polls at the same instant one may be lost: they tell the same. Where nothing is
-        // new nothing is written: a cache line that a flood dirties would cost more than the polls.
-        if after != before {
-            self.set_polls(after);
-        }
+    pub(super) fn see(&mut self, now: Timestamp, base_seconds: i64) {
+        self.polls = self.polls.seen(now, base_seconds);
+        self.told |= self.moved_by != 0;
     }
 
     /// Takes in what others know of its polls.
     pub(in crate::engine) fn learn_polls(&mut self, told: Polls) {
-        self.set_polls(self.polls().merged(told));
-        self.noted = told.meaning();
+        self.polls = self.polls.merged(told);
+        self.news = self.polls.meaning().differs(told.meaning());
+        self.known = self.polls.is_polled();
+    }
+
+    /// What [`Entry::put_in_place_of`] and a new sum take over of the same certificate: what was
+    /// seen of it, whatever its row says now.
+    pub(super) fn remember(&mut self, old: &Self) {
+        self.polls = old.polls;
+        self.news = old.news;
+        self.known = old.known;
+        self.came = old.came;
+    }
+
+    /// Takes over what was seen of the entry whose place this one takes.
+    pub(super) fn put_in_place_of(&mut self, old: &Self) {
+        self.remember(old);
+        if old.window != self.window && old.polls.fate() != Polls::default().fate() {
+            // Nothing has become of the new window yet.
+            self.polls = old.polls.judged(Polls::default().fate());
+            self.news = true;
+        }
+        self.told = old.told && (old.window, old.moved_by) == (self.window, self.moved_by);
+    }
+
+    /// Expects what was expected: what polls have shown of its client stays true, wherever its
+    /// window moves.
+    pub(in crate::engine) fn expect_as(&mut self, old: &Self) {
+        self.expected.follows = old.expected.follows;
+        if coarse::response(old.polls.rhythm(), Response::default()) != Response::default() {
+            self.expected.response = old.expected.response;
+        }
+    }
+
+    /// Whether the store is to be told what polls have shown: that there were any, the kind of
+    /// rhythm, its tick by more than five minutes, or a judgement.
+    pub(in crate::engine) fn has_news(&self) -> bool {
+        let is_new = self.polls.is_polled() && !self.known;
+        self.news || is_new || self.response() != self.expected.response
+    }
+
+    /// The store is told, or will be if there is `news` left.
+    pub(in crate::engine) const fn note(&mut self, news: bool) {
+        self.news = news;
+        self.known = self.polls.is_polled();
+    }
+
+    /// How its client is expected to renew, by what is known now.
+    pub(in crate::engine) fn response(&self) -> Response {
+        coarse::response(self.polls.rhythm(), self.expected.response)
     }
 
     /// Since when this process, which listens since `since`, has listened for its polls.
@@ -146,12 +200,23 @@ impl Entry {
             };
             evidence(polls, heard_from, now)
         };
+        let before = self.expected.follows;
         Expected {
-            follows: follows(evidence, kept_share, self.follows, self.expected.follows),
-            response: match polls.rhythm() {
-                Rhythm::Unknown => self.first_response,
-                known => Response::of(known),
-            },
+            follows: share(
+                follows(evidence, kept_share, self.follows, before),
+                self.follows,
+            ),
+            response: self.response(),
         }
+    }
+}
+
+/// `notAfter` not before it is over, and the life to the minute.
+fn coarse_validity(validity: Validity, issued_at: Timestamp) -> Validity {
+    let lag_hours = (issued_at - validity.not_before).div_euclid(HOUR);
+    let not_before = issued_at - lag_hours * HOUR;
+    Validity {
+        not_before,
+        not_after: not_before + (coarse::life_seconds(validity.life_seconds()) - 1),
     }
 }

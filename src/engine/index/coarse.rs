@@ -1,0 +1,270 @@
+//! What an entry keeps coarsely, so that it fits: each value is made coarse once, where an entry is
+//! made, and what goes into a sum is the coarse one, so that it comes out again as it went in.
+
+use crate::domain::following::SILENT_FOLLOWS;
+use crate::domain::number::whole;
+use crate::domain::rhythm::{Response, Rhythm, Tick};
+use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
+
+/// Half-minutes in the ledger's grain, five minutes: where in it a tick lies makes no difference.
+const GRAIN: i64 = 10;
+/// A tick that lies nearer than this to the one booked, in half-minutes, is the same: it moves by
+/// a minute with each poll, and five are the ledger's grain.
+const SAME_TICK: i64 = 10;
+
+/// The rhythms with ticks: their period and how far apart ticks are told, in half-minutes, and the
+/// number of their first code. Codes 0 to 2 are the rhythms without ticks.
+const TICKING: [(i64, i64, u16); 5] = [
+    (20, GRAIN, 3),
+    (120, GRAIN, 5),
+    // So that all codes are below 512: few clients wake four times a day.
+    (720, 2 * GRAIN, 17),
+    (1_440, GRAIN, 53),
+    (2_880, GRAIN, 197),
+];
+/// Bits of a rhythm's code: the last is 484.
+pub(super) const RHYTHM_BITS: u32 = 9;
+
+/// The minute of an instant: sums of the ledger and the series tell no less apart.
+pub(super) const fn minute(at: Timestamp) -> Timestamp {
+    Timestamp::from_unix(at.unix().div_euclid(MINUTE) * MINUTE)
+}
+
+/// A life in seconds, to the minute where it is a day or longer: of one of a day that is a
+/// thousandth.
+pub(super) fn life_seconds(seconds: i64) -> i64 {
+    if seconds < DAY {
+        seconds
+    } else {
+        (seconds + MINUTE / 2).div_euclid(MINUTE) * MINUTE
+    }
+}
+
+/// f at registration, to the hundredth: evidence moves it by no less.
+pub(in crate::engine) fn hundredths(follows: Option<f64>) -> Option<f64> {
+    follows.map(|follows| of_hundredths(to_hundredths(follows)))
+}
+
+pub(super) fn to_hundredths(follows: f64) -> u8 {
+    u8::try_from(whole((follows.clamp(0.0, 1.0) * 100.0).round())).unwrap_or(0)
+}
+
+pub(super) fn of_hundredths(hundredths: u8) -> f64 {
+    f64::from(hundredths) / 100.0
+}
+
+/// Bits of an f's code.
+pub(super) const FOLLOWS_BITS: u32 = 6;
+/// Codes: as at registration, silent, and then shares: from 0 in steps of 5 hundredths, and from a
+/// half on, where measured shares lie, in steps of one.
+const AS_REGISTERED: u8 = 0;
+const SILENT: u8 = 1;
+const FIRST_SHARE: u8 = 2;
+const STEPS_BELOW_HALF: u8 = 10;
+
+/// The code of an f that is expected now, of a certificate with `registered` at registration.
+pub(super) fn follows_code(follows: Option<f64>, registered: Option<f64>) -> u8 {
+    match follows {
+        None => AS_REGISTERED,
+        Some(_) if follows == registered => AS_REGISTERED,
+        Some(follows) if (follows - SILENT_FOLLOWS).abs() < 1e-9 => SILENT,
+        Some(follows) => {
+            let hundredths = to_hundredths(follows);
+            if hundredths < 48 {
+                FIRST_SHARE + (hundredths + 2) / 5
+            } else {
+                FIRST_SHARE + STEPS_BELOW_HALF + hundredths.max(50) - 50
+            }
+        }
+    }
+}
+
+/// What [`follows_code`] tells.
+pub(super) fn follows_of(code: u8, registered: Option<f64>) -> Option<f64> {
+    match code {
+        AS_REGISTERED => registered,
+        SILENT => Some(SILENT_FOLLOWS),
+        code => {
+            let step = code - FIRST_SHARE;
+            Some(if step < STEPS_BELOW_HALF {
+                of_hundredths(step * 5)
+            } else {
+                of_hundredths(step - STEPS_BELOW_HALF + 50)
+            })
+        }
+    }
+}
+
+/// Half-minutes from midnight to a tick.
+fn half_minutes(tick: Tick) -> i64 {
+    tick.second_of_day() / 30
+}
+
+/// The code of a rhythm.
+pub(super) fn rhythm_code(rhythm: Rhythm) -> u16 {
+    let of = |at: usize, tick: Tick| {
+        let (period, apart, first) = TICKING[at];
+        let number = half_minutes(tick) % period / apart;
+        first + u16::try_from(number).unwrap_or(0)
+    };
+    match rhythm {
+        Rhythm::Unknown => 0,
+        Rhythm::Random => 1,
+        Rhythm::Steered => 2,
+        Rhythm::TenMinutely { tick } => of(0, tick),
+        Rhythm::Hourly { tick } => of(1, tick),
+        Rhythm::SixHourly { tick } => of(2, tick),
+        Rhythm::TwiceDaily { tick } => of(3, tick),
+        Rhythm::Daily { tick } => of(4, tick),
+    }
+}
+
+/// What [`rhythm_code`] tells: the tick in the middle.
+pub(super) fn rhythm_of(code: u16) -> Rhythm {
+    let at = TICKING.iter().rposition(|(_, _, first)| code >= *first);
+    let Some(at) = at else {
+        return match code {
+            1 => Rhythm::Random,
+            2 => Rhythm::Steered,
+            _ => Rhythm::Unknown,
+        };
+    };
+    let (_, apart, first) = TICKING[at];
+    let tick = Tick::at(i64::from(code - first) * apart + apart / 2);
+    match at {
+        0 => Rhythm::TenMinutely { tick },
+        1 => Rhythm::Hourly { tick },
+        2 => Rhythm::SixHourly { tick },
+        3 => Rhythm::TwiceDaily { tick },
+        _ => Rhythm::Daily { tick },
+    }
+}
+
+/// How a client is expected to renew whose polls show `rhythm`, where `before` was expected: the
+/// same unless the kind of rhythm is another, or its tick has moved.
+pub(super) fn response(rhythm: Rhythm, before: Response) -> Response {
+    let known = before.rhythm();
+    if rhythm == Rhythm::Unknown {
+        // What was told by the polls before, or by the window, is more than nothing.
+        return before;
+    }
+    if known.code() == rhythm.code()
+        && let Some((was, is)) = known.tick().zip(rhythm.tick())
+        && let Some(period) = known.period_seconds()
+    {
+        let period = period / 30;
+        let apart = (half_minutes(is) - half_minutes(was)).rem_euclid(period);
+        if apart.min(period - apart) <= SAME_TICK {
+            return before;
+        }
+    }
+    Response::of(rhythm_of(rhythm_code(rhythm)))
+}
+
+/// The response that the code of its rhythm tells.
+pub(super) fn coarse_response(response: Response) -> Response {
+    Response::of(rhythm_of(rhythm_code(response.rhythm())))
+}
+
+/// Bits of the code of the time from issuance to registration.
+pub(super) const DELAY_BITS: u32 = 12;
+/// From when on, in seconds, that time is told in which steps, and the first code of these: quarters
+/// of an hour, after a day hours, and thirteen of them after five months, up to a year. What is
+/// registered late is told as much later that nobody asks for it.
+const DELAYS: [(i64, i64, i64); 3] = [
+    (0, 15 * MINUTE, 0),
+    (DAY, HOUR, 96),
+    (151 * DAY, 13 * HOUR, 3_696),
+];
+
+/// The code of the time from issuance to registration, rounded up; `None` where it is too long.
+pub(super) fn delay_code(seconds: i64) -> Option<u64> {
+    let seconds = seconds.max(0);
+    let (from, step, first) = DELAYS
+        .into_iter()
+        .rev()
+        .find(|(from, ..)| seconds >= *from)?;
+    let code = first + (seconds - from + step - 1) / step;
+    (code < 1 << DELAY_BITS).then_some(code.unsigned_abs())
+}
+
+/// What [`delay_code`] tells, in seconds.
+pub(super) fn delay_of(code: u64) -> i64 {
+    let code = code.cast_signed();
+    let of = DELAYS.into_iter().rev().find(|(.., first)| code >= *first);
+    let (from, step, first) = of.unwrap_or(DELAYS[0]);
+    from + (code - first) * step
+}
+
+/// An f that was measured, as it can be kept.
+pub(super) fn share(follows: Option<f64>, registered: Option<f64>) -> Option<f64> {
+    follows_of(follows_code(follows, registered), registered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_tells_what_has_it() {
+        for code in 0..485 {
+            let rhythm = rhythm_of(code);
+            assert_eq!(rhythm_code(rhythm), code, "{rhythm:?}");
+        }
+        for registered in [None, Some(0.3)] {
+            for code in 0..63_u8 {
+                let follows = follows_of(code, registered);
+                let again = follows_of(follows_code(follows, registered), registered);
+                assert_eq!(again, follows, "{code}");
+            }
+        }
+        for code in 0..1 << DELAY_BITS {
+            let again = delay_code(delay_of(code)).unwrap();
+            assert_eq!(delay_of(again), delay_of(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn coarse_is_near() {
+        for half_minute in (0..2_880).step_by(7) {
+            let tick = Tick::at(half_minute);
+            let rhythm = Rhythm::Daily { tick };
+            let near = rhythm_of(rhythm_code(rhythm)).tick().unwrap();
+            assert!((near.second_of_day() - tick.second_of_day()).abs() <= 150);
+        }
+        for seconds in (0..DAY * 365).step_by(7_777) {
+            let told = delay_of(delay_code(seconds).unwrap());
+            let most = match seconds / DAY {
+                0 => 15 * MINUTE,
+                1..151 => HOUR,
+                _ => 13 * HOUR,
+            };
+            assert!((seconds..seconds + most).contains(&told), "{seconds}");
+        }
+        assert_eq!(delay_code(400 * DAY), None);
+        for hundredths in 0..=100 {
+            let follows = f64::from(hundredths) / 100.0;
+            let kept = share(Some(follows), Some(0.123)).unwrap();
+            let most = if follows < 0.5 { 0.025 } else { 1e-9 };
+            assert!((kept - follows).abs() < most, "{follows} {kept}");
+        }
+        assert_eq!(life_seconds(7_776_001), 7_776_000);
+        assert_eq!(life_seconds(601), 601);
+    }
+
+    #[test]
+    fn a_tick_that_moves_a_little_is_the_same() {
+        let daily = |half_minute| Rhythm::Daily {
+            tick: Tick::at(half_minute),
+        };
+        let booked = response(daily(3), Response::default());
+        assert_eq!(booked, Response::of(daily(5)));
+        for near in [0, 15, 2_875] {
+            assert_eq!(response(daily(near), booked), booked, "{near}");
+        }
+        assert_eq!(response(daily(16), booked), Response::of(daily(15)));
+        assert_eq!(response(Rhythm::Unknown, booked), booked);
+        let steered = Response::of(Rhythm::Steered);
+        assert_eq!(response(Rhythm::Steered, booked), steered);
+    }
+}

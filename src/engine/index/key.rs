@@ -1,0 +1,92 @@
+//! Keys: what of a hash is in a shard's number, and what in a slot.
+
+use super::pages::Slot;
+
+/// The bits of a key that name its shard.
+pub(super) const SHARD_BITS: u32 = 14;
+pub(super) const TAG_BITS: u32 = 16;
+/// What a slot holds of a key beside its tag.
+const REST_BITS: u32 = 66;
+/// 96.
+const KEY_BITS: u32 = SHARD_BITS + TAG_BITS + REST_BITS;
+
+/// What [`Record::facts`] may hold: 62 bits. Above them are two of the key.
+const FACTS_BITS: u32 = 62;
+const FACTS: u64 = (1 << FACTS_BITS) - 1;
+
+/// 96 bits of a keyed hash.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) struct Key(u128);
+
+/// What is kept under a key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Record {
+    pub(super) polls: u64,
+    /// 62 bits.
+    pub(super) facts: u64,
+    pub(super) start: u32,
+}
+
+impl Key {
+    /// The lowest 96 bits of a number.
+    pub(super) const fn new(number: u128) -> Self {
+        Self(number & ((1 << KEY_BITS) - 1))
+    }
+
+    pub(super) const fn number(self) -> u128 {
+        self.0
+    }
+
+    pub(super) fn shard(self) -> usize {
+        usize::try_from(self.0 >> (KEY_BITS - SHARD_BITS)).unwrap_or(0)
+    }
+
+    pub(super) fn tag(self) -> u16 {
+        u16::try_from(self.0 >> REST_BITS & u128::from(u16::MAX)).unwrap_or(0)
+    }
+
+    /// The two bits beside the facts, and the 64 below them.
+    pub(super) fn rest(self) -> (u64, u64) {
+        let low = u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or(0);
+        (u64::try_from(self.0 >> 64 & 0b11).unwrap_or(0), low)
+    }
+
+    /// The key of what a shard holds.
+    pub(super) fn of(shard: usize, slot: Slot) -> Self {
+        let high = (shard as u128) << TAG_BITS | u128::from(slot.tag);
+        let bits = u128::from(slot.facts >> FACTS_BITS);
+        Self(high << REST_BITS | bits << 64 | u128::from(slot.low))
+    }
+
+    /// A record with what its shard does not tell of its key.
+    pub(super) fn slot(self, record: Record) -> Slot {
+        let (bits, low) = self.rest();
+        Slot {
+            tag: self.tag(),
+            low,
+            polls: record.polls,
+            facts: bits << FACTS_BITS | record.facts & FACTS,
+            start: record.start,
+        }
+    }
+}
+
+impl Slot {
+    /// The same key with another record.
+    pub(super) const fn with(self, record: Record) -> Self {
+        Self {
+            polls: record.polls,
+            facts: self.facts & !FACTS | record.facts & FACTS,
+            start: record.start,
+            ..self
+        }
+    }
+
+    pub(super) const fn record(self) -> Record {
+        Record {
+            polls: self.polls,
+            facts: self.facts & FACTS,
+            start: self.start,
+        }
+    }
+}

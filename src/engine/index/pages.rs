@@ -1,0 +1,168 @@
+//! Groups of sixteen slots, in arrays that never move: who reads one that was given away meanwhile
+//! reads a number that means nothing, never memory that is not there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Slots in a group.
+pub(super) const SLOTS: usize = 16;
+
+/// A group is columns, so that a search reads one cache line of tags and then one slot: 16 tags of
+/// 16 bits, 16 × three words of 64, 16 starts of 32 bits.
+const TAGS: usize = 0;
+const LOWS: usize = TAGS + SLOTS / 4;
+const POLLS: usize = LOWS + SLOTS;
+const FACTS: usize = POLLS + SLOTS;
+const STARTS: usize = FACTS + SLOTS;
+/// Words of eight octets in a group: 60, so 480 octets, 30 a slot.
+const WORDS: usize = STARTS + SLOTS / 2;
+
+/// Groups allocated at once: 983,040 octets. Half of that is unused on the average: 0.05 octets a
+/// certificate of ten million.
+const SLAB_GROUPS: usize = 1 << 11;
+/// Slabs at most: 2^26 groups, 10^9 certificates.
+const MOST_SLABS: usize = 1 << 15;
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Slot {
+    /// The key's part by which a group is searched.
+    pub(super) tag: u16,
+    /// The rest of it, but for two bits.
+    pub(super) low: u64,
+    pub(super) polls: u64,
+    /// Those two on top, 62 bits of the record below them.
+    pub(super) facts: u64,
+    pub(super) start: u32,
+}
+
+/// The number of a group: below 2^26.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct GroupNumber(pub(super) u32);
+
+/// All groups.
+#[derive(Debug)]
+pub(super) struct Pages {
+    slabs: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    free: Mutex<Free>,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    /// Groups that were given back.
+    returned: Vec<u32>,
+    /// Groups from here on were never used.
+    fresh: u32,
+}
+
+/// One group's words.
+#[derive(Clone, Copy)]
+pub(super) struct Group<'a>(&'a [AtomicU64]);
+
+impl Pages {
+    pub(super) fn new() -> Self {
+        Self {
+            slabs: (0..MOST_SLABS).map(|_| OnceLock::new()).collect(),
+            free: Mutex::default(),
+        }
+    }
+
+    /// A group for new slots; `None` where all are taken.
+    pub(super) fn take(&self) -> Option<GroupNumber> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = free.returned.pop() {
+            return Some(GroupNumber(number));
+        }
+        let number = free.fresh;
+        let slab = self.slabs.get(number as usize / SLAB_GROUPS)?;
+        let words = SLAB_GROUPS * WORDS;
+        slab.get_or_init(|| (0..words).map(|_| AtomicU64::new(0)).collect());
+        free.fresh += 1;
+        Some(GroupNumber(number))
+    }
+
+    /// Takes a group back that nobody's row names any more.
+    pub(super) fn give_back(&self, number: GroupNumber) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.returned.push(number.0);
+    }
+
+    /// A group; `None` for a number that was never taken, as a torn read may bring.
+    pub(super) fn group(&self, number: GroupNumber) -> Option<Group<'_>> {
+        let number = number.0 as usize;
+        let slab = self.slabs.get(number / SLAB_GROUPS)?.get()?;
+        let at = number % SLAB_GROUPS * WORDS;
+        slab.get(at..at + WORDS).map(Group)
+    }
+}
+
+impl Group<'_> {
+    fn word(self, at: usize) -> u64 {
+        self.0[at].load(Ordering::Relaxed)
+    }
+
+    fn set_word(self, at: usize, word: u64) {
+        self.0[at].store(word, Ordering::Relaxed);
+    }
+
+    /// A part of `bits` bits, of which a word holds several.
+    fn part(self, column: usize, slot: usize, bits: usize) -> u64 {
+        let of_word = 64 / bits;
+        self.word(column + slot / of_word) >> (slot % of_word * bits) & ((1 << bits) - 1)
+    }
+
+    fn set_part(self, column: usize, slot: usize, bits: usize, part: u64) {
+        let of_word = 64 / bits;
+        let (at, shift) = (column + slot / of_word, slot % of_word * bits);
+        let mask = ((1 << bits) - 1) << shift;
+        self.set_word(at, self.word(at) & !mask | part << shift);
+    }
+
+    pub(super) fn tag(self, slot: usize) -> u16 {
+        low16(self.part(TAGS, slot, 16))
+    }
+
+    /// Of a key that agrees with the tag, the rest: its two bits on top, and 64.
+    pub(super) fn rest(self, slot: usize) -> (u64, u64) {
+        (self.word(FACTS + slot) >> 62, self.word(LOWS + slot))
+    }
+
+    pub(super) fn slot(self, slot: usize) -> Slot {
+        Slot {
+            tag: self.tag(slot),
+            low: self.word(LOWS + slot),
+            polls: self.word(POLLS + slot),
+            facts: self.word(FACTS + slot),
+            start: low32(self.part(STARTS, slot, 32)),
+        }
+    }
+
+    pub(super) fn set(self, slot: usize, new: Slot) {
+        self.set_part(TAGS, slot, 16, u64::from(new.tag));
+        self.set_word(LOWS + slot, new.low);
+        self.set_word(POLLS + slot, new.polls);
+        self.set_word(FACTS + slot, new.facts);
+        self.set_part(STARTS, slot, 32, u64::from(new.start));
+    }
+
+    pub(super) fn set_polls(self, slot: usize, polls: u64) {
+        self.set_word(POLLS + slot, polls);
+    }
+
+    /// How many of the first `count` slots have a tag below `tag`.
+    pub(super) fn below(self, tag: u16, count: usize) -> usize {
+        (0..count)
+            .find(|slot| self.tag(*slot) >= tag)
+            .unwrap_or(count)
+    }
+}
+
+fn low16(word: u64) -> u16 {
+    let [a, b, ..] = word.to_le_bytes();
+    u16::from_le_bytes([a, b])
+}
+
+fn low32(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

@@ -1,0 +1,325 @@
+//! One row of the table: slots in the order of keys, in groups. Nothing here waits or tells anybody:
+//! the table sees to it that one writes at a time, and that who reads meanwhile reads again.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::key::{Key, Record, TAG_BITS};
+use super::pages::{Group, GroupNumber, Pages, SLOTS, Slot};
+
+/// A free slot is looked for in so many groups to either side: rows are 97 % full with it.
+const REACH: usize = 12;
+/// A cell is a group's number and, below it, how many of its slots are taken.
+const COUNT_BITS: u32 = 5;
+/// Where in its row a record is: group and slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Place(usize, usize);
+
+/// A record, and where it was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) place: Place,
+    pub(super) record: Record,
+}
+
+/// A row: the number of its groups, and a cell for each.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    cells: &'a [AtomicU32],
+    pages: &'a Pages,
+}
+
+impl<'a> Row<'a> {
+    pub(super) const fn new(cells: &'a [AtomicU32], pages: &'a Pages) -> Self {
+        Self { cells, pages }
+    }
+
+    /// How many groups there are.
+    fn groups(self) -> usize {
+        let groups = self.cells[0].load(Ordering::Relaxed) as usize;
+        groups.min(self.cells.len() - 1)
+    }
+
+    fn set_groups(self, groups: usize) {
+        let groups = u32::try_from(groups).unwrap_or(0);
+        self.cells[0].store(groups, Ordering::Relaxed);
+    }
+
+    fn cell(self, at: usize) -> u32 {
+        self.cells[at + 1].load(Ordering::Relaxed)
+    }
+
+    fn set_cell(self, at: usize, cell: u32) {
+        self.cells[at + 1].store(cell, Ordering::Relaxed);
+    }
+
+    /// The group at a place, and how many of its slots are taken.
+    fn group(self, at: usize) -> Option<(Group<'a>, usize)> {
+        let cell = self.cell(at);
+        let count = (cell & ((1 << COUNT_BITS) - 1)) as usize;
+        let group = self.pages.group(GroupNumber(cell >> COUNT_BITS))?;
+        Some((group, count.min(SLOTS)))
+    }
+
+    fn count(self, at: usize) -> usize {
+        (self.cell(at) & ((1 << COUNT_BITS) - 1)) as usize
+    }
+
+    fn set_count(self, at: usize, count: usize) {
+        let number = self.cell(at) >> COUNT_BITS;
+        self.set_cell(at, number << COUNT_BITS | u32::try_from(count).unwrap_or(0));
+    }
+
+    #[cfg(test)]
+    pub(super) fn slots(self) -> usize {
+        self.groups() * SLOTS
+    }
+
+    /// Whether one more group fits in.
+    pub(super) fn has_room(self) -> bool {
+        self.groups() + 1 < self.cells.len()
+    }
+
+    /// Where a key is or would be: the group, the first slot that is not below it, and whether
+    /// that is its own. `None` in an empty row, and where a writer was met.
+    fn locate(self, key: Key) -> Option<(usize, usize, bool)> {
+        let groups = self.groups();
+        if groups == 0 {
+            return None;
+        }
+        let mut at = (usize::from(key.tag()) * groups) >> TAG_BITS;
+        let mut place = self.within(at, key)?;
+        while place.0 == 0 && !place.1 && at > 0 {
+            let left = self.within(at - 1, key)?;
+            if left.0 == self.count(at - 1) {
+                // Between the two: at the end of the left one.
+                return Some((at - 1, left.0, false));
+            }
+            (at, place) = (at - 1, left);
+        }
+        while place.0 == self.count(at) && at + 1 < groups {
+            let right = self.within(at + 1, key)?;
+            if right.0 == 0 && !right.1 {
+                break;
+            }
+            (at, place) = (at + 1, right);
+        }
+        Some((at, place.0, place.1))
+    }
+
+    /// The first slot of a group that is not below a key, and whether it is its own.
+    fn within(self, at: usize, key: Key) -> Option<(usize, bool)> {
+        let (group, count) = self.group(at)?;
+        let tag = key.tag();
+        let mut slot = group.below(tag, count);
+        while slot < count && group.tag(slot) == tag {
+            match group.rest(slot).cmp(&key.rest()) {
+                std::cmp::Ordering::Less => slot += 1,
+                std::cmp::Ordering::Equal => return Some((slot, true)),
+                std::cmp::Ordering::Greater => break,
+            }
+        }
+        Some((slot, false))
+    }
+
+    /// Searches for a key.
+    pub(super) fn find(self, key: Key) -> Option<Found> {
+        let (at, slot, is_it) = self.locate(key)?;
+        let (group, _) = self.group(at)?;
+        is_it.then(|| Found {
+            place: Place(at, slot),
+            record: group.slot(slot).record(),
+        })
+    }
+
+    pub(super) fn record(self, key: Key) -> Option<Record> {
+        self.find(key).map(|found| found.record)
+    }
+
+    pub(super) fn records(self, shard: usize) -> impl Iterator<Item = (Key, Found)> {
+        (0..self.groups()).flat_map(move |at| {
+            let group = self.group(at);
+            (0..group.map_or(0, |(_, count)| count)).filter_map(move |slot| {
+                let held = group?.0.slot(slot);
+                let found = Found {
+                    place: Place(at, slot),
+                    record: held.record(),
+                };
+                Some((Key::of(shard, held), found))
+            })
+        })
+    }
+
+    pub(super) fn set(self, Place(at, slot): Place, record: Record) {
+        if let Some((group, _)) = self.group(at) {
+            group.set(slot, group.slot(slot).with(record));
+        }
+    }
+
+    pub(super) fn set_polls(self, Place(at, slot): Place, polls: u64) {
+        if let Some((group, _)) = self.group(at) {
+            group.set_polls(slot, polls);
+        }
+    }
+
+    /// Puts a record in whose key is not there; whether there was a slot for it.
+    pub(super) fn insert(self, key: Key, record: Record) -> bool {
+        let new = key.slot(record);
+        let Some((mut at, mut slot, _)) = self.locate(key) else {
+            return self.add_group(0).is_some_and(|()| {
+                self.put(0, 0, new);
+                true
+            });
+        };
+        let groups = self.groups();
+        if slot == SLOTS && at + 1 < groups {
+            (at, slot) = (at + 1, 0);
+        }
+        if self.count(at) == SLOTS {
+            let room = |at: &usize| self.count(*at) < SLOTS;
+            let right = (at + 1..groups.min(at + 1 + REACH)).find(room);
+            let left = (at.saturating_sub(REACH)..at).rev().find(room);
+            match (left, right) {
+                (left, Some(right)) if left.is_none_or(|left| right - at <= at - left) => {
+                    self.carry_right(at, right);
+                }
+                (Some(left), _) => {
+                    if slot == 0 {
+                        (at, slot) = (at - 1, self.count(at - 1));
+                    }
+                    if self.count(at) == SLOTS {
+                        self.carry_left(at, left);
+                        slot -= 1;
+                    }
+                }
+                _ => {
+                    if self.split(at).is_none() {
+                        return false;
+                    }
+                    if slot > SLOTS / 2 {
+                        (at, slot) = (at + 1, slot - SLOTS / 2);
+                    }
+                }
+            }
+        }
+        self.put(at, slot, new);
+        true
+    }
+
+    /// Puts a record in behind all others; whether there was a slot for it.
+    pub(super) fn append(self, key: Key, record: Record) -> bool {
+        let groups = self.groups();
+        if (groups == 0 || self.count(groups - 1) == SLOTS) && self.add_group(groups).is_none() {
+            return false;
+        }
+        let last = self.groups() - 1;
+        self.put(last, self.count(last), key.slot(record));
+        true
+    }
+
+    /// Puts a slot in before the one at `slot`, in a group with room.
+    fn put(self, at: usize, slot: usize, new: Slot) {
+        let Some((group, count)) = self.group(at) else {
+            return;
+        };
+        for behind in (slot..count).rev() {
+            group.set(behind + 1, group.slot(behind));
+        }
+        group.set(slot, new);
+        self.set_count(at, count + 1);
+    }
+
+    /// Takes a slot out of a group.
+    fn pull(self, at: usize, slot: usize) -> Slot {
+        let Some((group, count)) = self.group(at) else {
+            return Slot::default();
+        };
+        let pulled = group.slot(slot);
+        for behind in slot + 1..count {
+            group.set(behind - 1, group.slot(behind));
+        }
+        self.set_count(at, count - 1);
+        pulled
+    }
+
+    /// Makes a slot free in the group at `from`, by way of those up to `to`, which has one.
+    fn carry_right(self, from: usize, to: usize) {
+        for at in (from + 1..=to).rev() {
+            let last = self.pull(at - 1, self.count(at - 1) - 1);
+            self.put(at, 0, last);
+        }
+    }
+
+    fn carry_left(self, from: usize, to: usize) {
+        for at in to..from {
+            let first = self.pull(at + 1, 0);
+            self.put(at, self.count(at), first);
+        }
+    }
+
+    /// Moves the upper half of a full group to a new one behind it.
+    fn split(self, at: usize) -> Option<()> {
+        self.add_group(at + 1)?;
+        let ((from, _), (to, _)) = (self.group(at)?, self.group(at + 1)?);
+        for slot in SLOTS / 2..SLOTS {
+            to.set(slot - SLOTS / 2, from.slot(slot));
+        }
+        self.set_count(at, SLOTS / 2);
+        self.set_count(at + 1, SLOTS / 2);
+        Some(())
+    }
+
+    /// An empty group at a place; the ones from there on are one further.
+    fn add_group(self, at: usize) -> Option<()> {
+        let number = self.pages.take()?;
+        let groups = self.groups();
+        for behind in (at..groups).rev() {
+            self.set_cell(behind + 1, self.cell(behind));
+        }
+        self.set_cell(at, number.0 << COUNT_BITS);
+        self.set_groups(groups + 1);
+        Some(())
+    }
+
+    fn drop_group(self, at: usize) {
+        let number = GroupNumber(self.cell(at) >> COUNT_BITS);
+        let groups = self.groups();
+        for behind in at + 1..groups {
+            self.set_cell(behind - 1, self.cell(behind));
+        }
+        self.set_groups(groups - 1);
+        self.pages.give_back(number);
+    }
+
+    pub(super) fn remove(self, Place(at, slot): Place) {
+        self.pull(at, slot);
+        if self.count(at) == 0 {
+            self.drop_group(at);
+        }
+    }
+
+    /// Whether a fifth of the slots and more than a group's are empty.
+    pub(super) fn is_loose(self) -> bool {
+        let groups = self.groups();
+        let taken: usize = (0..groups).map(|at| self.count(at)).sum();
+        taken * 5 < groups * SLOTS * 4 && taken + SLOTS < groups * SLOTS
+    }
+
+    /// Moves everything to the left, and gives back what is empty then.
+    pub(super) fn tighten(self) {
+        let slots: Vec<Slot> = (0..self.groups())
+            .filter_map(|at| self.group(at))
+            .flat_map(|(group, count)| (0..count).map(move |slot| group.slot(slot)))
+            .collect();
+        for (at, part) in slots.chunks(SLOTS).enumerate() {
+            if let Some((group, _)) = self.group(at) {
+                for (slot, held) in part.iter().enumerate() {
+                    group.set(slot, *held);
+                }
+                self.set_count(at, part.len());
+            }
+        }
+        while self.groups() > slots.len().div_ceil(SLOTS) {
+            self.drop_group(self.groups() - 1);
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The index in a file, so that a restart answers before everything is summed from the store.
+//!
+//! A header, the kinds, the issuers, the wide entries, and then the records, shard by shard in the
+//! order of keys, 30 octets each as in memory; a length and a checksum at the end. It is written
+//! while everything goes on: what changes meanwhile is told by the change feed, from the position
+//! in the header, and a change told twice changes nothing.
+
+use std::io::{self, Read, Write};
+
+use super::entry::{Came, Entry};
+use super::kinds::Kind;
+use super::pages::Slot;
+use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
+use super::table::{Key, Record, SHARDS};
+use super::{Fingerprint, Index};
+use crate::domain::certid::KeyIdentifier;
+use crate::domain::certificate::Validity;
+use crate::domain::hash::HashKey;
+use crate::domain::ledger::Expected;
+use crate::domain::rhythm::{Polls, Response};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::cohorts::{Group, Renewal};
+
+/// What such a file begins with; the last octets are the version of what follows.
+const MAGIC: [u8; 8] = *b"offpix\x00\x01";
+
+/// What an index in a file belongs to, and how old it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::engine) struct Header {
+    /// Which issuers belong to which CA.
+    pub(in crate::engine) claims: i64,
+    /// Everything up to here is in it.
+    pub(in crate::engine) position: i64,
+    /// When it was written.
+    pub(in crate::engine) written_at: Timestamp,
+}
+
+/// Why an index in a file is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::engine) enum Unusable {
+    /// Not what was written: cut off, or changed.
+    #[error("it is damaged")]
+    Damaged,
+    /// Written under another hash key, so of another database.
+    #[error("it belongs to another database")]
+    OtherKey,
+    /// Written by another version.
+    #[error("it was written by another version")]
+    OtherVersion,
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+}
+
+impl Index {
+    /// Writes all of it; how many certificates that are. Each shard is locked for as long as it
+    /// takes to copy its records.
+    pub(in crate::engine) fn write_to(&self, out: impl Write, header: Header) -> io::Result<u64> {
+        let mut out = Sealing::new(out);
+        out.put(&MAGIC)?;
+        out.put(&self.key.identity().to_le_bytes())?;
+        out.number(header.claims)?;
+        out.number(header.position)?;
+        out.number(header.written_at.unix())?;
+        self.write_issuers(&mut out)?;
+        let mut written = self.write_wide(&mut out)?;
+        for shard in 0..SHARDS {
+            let records: Vec<(Key, Record)> = {
+                let writer = self.table.write(shard);
+                writer
+                    .records()
+                    .map(|(key, found)| (key, found.record))
+                    .collect()
+            };
+            out.put(&u32::try_from(records.len()).unwrap_or(0).to_le_bytes())?;
+            for (key, record) in &records {
+                out.put(&octets(*key, *record))?;
+            }
+            written += records.len() as u64;
+        }
+        // Last: whatever kind a record names is there by now.
+        let kinds = self.kinds.all();
+        out.number(i64::try_from(kinds.len()).unwrap_or(0))?;
+        for kind in &kinds {
+            write_kind(&mut out, kind)?;
+        }
+        out.seal()?.flush()?;
+        Ok(written)
+    }
+
+    /// Reads what [`Index::write_to`] wrote: a stream of so many octets.
+    pub(in crate::engine) fn read_from(
+        input: impl Read,
+        octets: u64,
+        key: HashKey,
+    ) -> Result<(Self, Header), Unusable> {
+        if octets < SEAL_OCTETS {
+            return Err(Unusable::Damaged);
+        }
+        let mut input = Unsealing::new(input, octets);
+        let magic: [u8; 8] = input.take().map_err(torn)?;
+        if magic != MAGIC {
+            return Err(if magic[..6] == MAGIC[..6] {
+                Unusable::OtherVersion
+            } else {
+                Unusable::Damaged
+            });
+        }
+        let identity = u128::from_le_bytes(input.take().map_err(torn)?);
+        if identity != key.identity() {
+            return Err(Unusable::OtherKey);
+        }
+        let mut numbers = || input.number().map_err(torn);
+        let header = Header {
+            claims: numbers()?,
+            position: numbers()?,
+            written_at: Timestamp::from_unix(numbers()?),
+        };
+        let index = Self::new(key);
+        index.read_issuers(&mut input)?;
+        index.read_wide(&mut input)?;
+        for shard in 0..SHARDS {
+            index.read_shard(shard, &mut input)?;
+        }
+        let kinds = input.number().map_err(torn)?;
+        for number in 0..kinds {
+            let kind = read_kind(&mut input)?;
+            let there = index.kinds.number(kind);
+            if there.map(i64::from) != Some(number) {
+                return Err(Unusable::Damaged);
+            }
+        }
+        if !input.finish().map_err(torn)? {
+            return Err(Unusable::Damaged);
+        }
+        Ok((index, header))
+    }
+
+    fn read_shard(&self, shard: usize, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+        let count = u32::from_le_bytes(input.take().map_err(torn)?);
+        let mut before = None;
+        for _ in 0..count {
+            let (key, record) = of_octets(shard, input.take().map_err(torn)?);
+            if before.is_some_and(|before| before >= key) {
+                return Err(Unusable::Damaged);
+            }
+            before = Some(key);
+            if !self.table.write(shard).append(key, record) {
+                return Err(Unusable::Damaged);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_issuers(&self, out: &mut Sealing<impl Write>) -> io::Result<()> {
+        let issuers = self.issuers.counts();
+        out.number(i64::try_from(issuers.len()).unwrap_or(0))?;
+        for (issuer, count) in &issuers {
+            let octets = issuer.octets();
+            out.put(&[u8::try_from(octets.len()).unwrap_or(0)])?;
+            out.put(octets)?;
+            out.put(&count.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn read_issuers(&self, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+        for _ in 0..input.number().map_err(torn)? {
+            let [length] = input.take().map_err(torn)?;
+            let mut octets = vec![0; usize::from(length)];
+            input.fill(&mut octets).map_err(torn)?;
+            let issuer = KeyIdentifier::new(&octets).map_err(|_| Unusable::Damaged)?;
+            let count = u64::from_le_bytes(input.take().map_err(torn)?);
+            self.issuers.add(&issuer, count);
+        }
+        Ok(())
+    }
+
+    fn write_wide(&self, out: &mut Sealing<impl Write>) -> io::Result<u64> {
+        let wide = self.wide.read();
+        out.number(i64::try_from(wide.len()).unwrap_or(0))?;
+        for (fingerprint, entry) in &*wide {
+            out.put(&fingerprint.number().to_le_bytes())?;
+            for number in numbers(entry) {
+                out.number(number)?;
+            }
+        }
+        Ok(wide.len() as u64)
+    }
+
+    fn read_wide(&self, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+        for _ in 0..input.number().map_err(torn)? {
+            let fingerprint = u128::from_le_bytes(input.take().map_err(torn)?);
+            let mut numbers = [0; WIDE_NUMBERS];
+            for number in &mut numbers {
+                *number = input.number().map_err(torn)?;
+            }
+            let entry = entry_of(numbers).ok_or(Unusable::Damaged)?;
+            self.wide.insert(Fingerprint::of(fingerprint), entry);
+        }
+        Ok(())
+    }
+}
+
+/// An end that comes too early is damage; that a disk fails is not.
+fn torn(error: io::Error) -> Unusable {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        Unusable::Damaged
+    } else {
+        Unusable::Unreadable(error)
+    }
+}
+
+/// A record with what its shard does not tell of its key.
+fn octets(key: Key, record: Record) -> [u8; 30] {
+    let mut octets = [0; 30];
+    let slot = key.slot(record);
+    octets[..2].copy_from_slice(&slot.tag.to_le_bytes());
+    octets[2..10].copy_from_slice(&slot.low.to_le_bytes());
+    octets[10..18].copy_from_slice(&slot.polls.to_le_bytes());
+    octets[18..26].copy_from_slice(&slot.facts.to_le_bytes());
+    octets[26..].copy_from_slice(&slot.start.to_le_bytes());
+    octets
+}
+
+fn of_octets(shard: usize, octets: [u8; 30]) -> (Key, Record) {
+    let [a, b, rest @ ..] = octets;
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&rest[at..at + 8]);
+        u64::from_le_bytes(word)
+    };
+    let mut start = [0; 4];
+    start.copy_from_slice(&rest[24..]);
+    let slot = Slot {
+        tag: u16::from_le_bytes([a, b]),
+        low: word(0),
+        polls: word(8),
+        facts: word(16),
+        start: u32::from_le_bytes(start),
+    };
+    (Key::of(shard, slot), slot.record())
+}
+
+fn write_kind(out: &mut Sealing<impl Write>, kind: &Kind) -> io::Result<()> {
+    let flags = u8::from(kind.group == Group::Control)
+        | u8::from(kind.hour_known) << 1
+        | u8::from(kind.steered) << 2;
+    out.put(&kind.ca.to_le_bytes())?;
+    out.put(&kind.lag_hours.to_le_bytes())?;
+    out.put(&kind.life_seconds.to_le_bytes())?;
+    out.put(&kind.window_seconds.to_le_bytes())?;
+    out.put(&kind.moved_by.to_le_bytes())?;
+    out.put(&[kind.follows.unwrap_or(u8::MAX), flags])
+}
+
+fn read_kind(input: &mut Unsealing<impl Read>) -> Result<Kind, Unusable> {
+    let mut kind = Kind {
+        ca: u16::from_le_bytes(input.take().map_err(torn)?),
+        lag_hours: i16::from_le_bytes(input.take().map_err(torn)?),
+        life_seconds: u32::from_le_bytes(input.take().map_err(torn)?),
+        window_seconds: u32::from_le_bytes(input.take().map_err(torn)?),
+        moved_by: u32::from_le_bytes(input.take().map_err(torn)?),
+        follows: None,
+        group: Group::Steered,
+        hour_known: false,
+        steered: false,
+    };
+    let [follows, flags] = input.take().map_err(torn)?;
+    kind.follows = (follows != u8::MAX).then_some(follows);
+    if flags & 1 == 1 {
+        kind.group = Group::Control;
+    }
+    kind.hour_known = flags >> 1 & 1 == 1;
+    kind.steered = flags >> 2 & 1 == 1;
+    Ok(kind)
+}
+
+/// Numbers that tell a wide entry.
+const WIDE_NUMBERS: usize = 13;
+
+fn numbers(entry: &Entry) -> [i64; WIDE_NUMBERS] {
+    let flags = [
+        entry.hour_known,
+        entry.steered,
+        entry.replaced,
+        entry.told,
+        entry.news,
+        entry.known,
+        entry.group == Group::Control,
+        entry.came == Came::Replaced,
+        entry.follows.is_some(),
+        entry.expected.follows.is_some(),
+        entry.renewal == Renewal::After || entry.renewal == Renewal::InWindow,
+        entry.renewal == Renewal::Before || entry.renewal == Renewal::InWindow,
+    ];
+    let flags = (0..).zip(flags).map(|(bit, flag)| i64::from(flag) << bit);
+    let real = |follows: Option<f64>| follows.unwrap_or(0.0).to_bits().cast_signed();
+    [
+        entry.ca.into(),
+        entry.validity.not_before.unix(),
+        entry.validity.not_after.unix(),
+        entry.issued_at.unix(),
+        entry.registered_at.unix(),
+        entry.window.from.unix(),
+        entry.window.to.unix(),
+        entry.moved_by.into(),
+        real(entry.follows),
+        real(entry.expected.follows),
+        super::coarse::rhythm_code(entry.expected.response.rhythm()).into(),
+        entry.polls.packed().cast_signed(),
+        flags.sum(),
+    ]
+}
+
+fn entry_of(numbers: [i64; WIDE_NUMBERS]) -> Option<Entry> {
+    let [
+        ca,
+        not_before,
+        not_after,
+        issued_at,
+        registered_at,
+        from,
+        to,
+        moved_by,
+        follows,
+        expected,
+        rhythm,
+        polls,
+        flags,
+    ] = numbers;
+    let at = Timestamp::from_unix;
+    let flag = |bit: u32| flags >> bit & 1 == 1;
+    let real = |bits: i64, bit| flag(bit).then(|| f64::from_bits(bits.cast_unsigned()));
+    Some(Entry {
+        ca: u16::try_from(ca).ok()?,
+        validity: Validity {
+            not_before: at(not_before),
+            not_after: at(not_after),
+        },
+        issued_at: at(issued_at),
+        registered_at: at(registered_at),
+        window: Span {
+            from: at(from),
+            to: at(to),
+        },
+        hour_known: flag(0),
+        steered: flag(1),
+        replaced: flag(2),
+        told: flag(3),
+        news: flag(4),
+        known: flag(5),
+        group: if flag(6) {
+            Group::Control
+        } else {
+            Group::Steered
+        },
+        came: if flag(7) { Came::Replaced } else { Came::Live },
+        renewal: match (flag(10), flag(11)) {
+            (false, false) => Renewal::Untold,
+            (true, false) => Renewal::After,
+            (false, true) => Renewal::Before,
+            (true, true) => Renewal::InWindow,
+        },
+        moved_by: u32::try_from(moved_by).ok()?,
+        follows: real(follows, 8),
+        expected: Expected {
+            follows: real(expected, 9),
+            response: Response::of(super::coarse::rhythm_of(u16::try_from(rhythm).ok()?)),
+        },
+        polls: Polls::from_packed(polls.cast_unsigned()),
+    })
+}

@@ -1,0 +1,256 @@
+//! Fixed-size records by a keyed hash, at 31 octets each and read without locks.
+//!
+//! | what | octets a record |
+//! |---|---|
+//! | a slot: 16 bits of tag, 64 of key, 64 of polls, 64 of facts (two of them the key's), 32 of start | 30 |
+//! | slots that are empty: 2 to 3 % of a row, as it grows by a group at a time | 0.8 |
+//! | the directory: four octets for each group of 16 slots, rows as long as the longest | 0.3 |
+//! | locks and versions of 2^14 shards, half a slab, the list of slabs, at ten million | 0.2 |
+//! | together | 31.3 |
+//!
+//! A key is 96 bits. The first 14 name the shard, and are in no slot. A shard is one row of the
+//! directory: groups of 16 slots, all in the order of keys, so the next 16 bits, the tag, tell
+//! nearly where a key is, and a search reads the row, one or two groups' tags and one slot.
+//!
+//! Of each shard there is one writer at a time, by its lock, and a version that is odd while it
+//! writes. Who reads takes the version, reads, and takes it again: where it differs or was odd,
+//! once more. Everything read is an atomic number that never moves, so a read that overlaps a write
+//! brings numbers that are thrown away. Rarely, where a writer was put to sleep amid its write, a
+//! reader waits for the lock: to spin would keep the writer from waking.
+//!
+//! A slot in a full group is made free by carrying one record over from each group to the next, as
+//! far as one with a free slot, twelve groups at most; else the group is split. So rows stay
+//! nearly full, and no growth moves more than a few kilobytes.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::key::SHARD_BITS;
+use super::pages::Pages;
+use super::row::{Found, Row};
+
+pub(super) use super::key::{Key, Record};
+
+/// Shards: 600 records each of ten million. Their locks and versions are 200 kB.
+pub(super) const SHARDS: usize = 1 << SHARD_BITS;
+/// Reads that met a writer before the reader waits for it: each try is some tens of nanoseconds, a
+/// write some hundreds.
+const TRIES: u32 = 64;
+
+/// The records, by key.
+#[derive(Debug)]
+pub(super) struct Table {
+    shards: Box<[Shard]>,
+    directory: ArcSwap<Directory>,
+    /// Writers read-lock it; who makes the directory's rows longer write-locks it.
+    growing: RwLock<()>,
+    pages: Pages,
+    len: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    writer: Mutex<()>,
+    /// Odd while the row or its slots are being written.
+    version: AtomicU32,
+}
+
+/// A row for each shard.
+#[derive(Debug)]
+struct Directory {
+    /// Cells in a row.
+    stride: usize,
+    cells: Box<[AtomicU32]>,
+}
+
+impl Directory {
+    fn new(stride: usize) -> Self {
+        Self {
+            stride,
+            cells: (0..SHARDS * stride).map(|_| AtomicU32::new(0)).collect(),
+        }
+    }
+
+    fn row(&self, shard: usize) -> &[AtomicU32] {
+        &self.cells[shard * self.stride..][..self.stride]
+    }
+}
+
+/// A shard that is being written.
+pub(super) struct Writer<'a> {
+    table: &'a Table,
+    directory: Guard<Arc<Directory>>,
+    number: usize,
+    _alone: MutexGuard<'a, ()>,
+    _growing: RwLockReadGuard<'a, ()>,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            directory: ArcSwap::from_pointee(Directory::new(4)),
+            growing: RwLock::default(),
+            pages: Pages::new(),
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// How many records there is room for in the groups of all rows.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        (0..SHARDS)
+            .map(|shard| self.write(shard).row().slots())
+            .sum()
+    }
+
+    /// The record of a key.
+    pub(super) fn read(&self, key: Key) -> Option<Record> {
+        let shard = &self.shards[key.shard()];
+        for _ in 0..TRIES {
+            let before = shard.version.load(Ordering::Acquire);
+            if before & 1 == 0 {
+                let directory = self.directory.load();
+                let found = Row::new(directory.row(key.shard()), &self.pages).record(key);
+                fence(Ordering::Acquire);
+                if shard.version.load(Ordering::Relaxed) == before {
+                    return found;
+                }
+            }
+            std::hint::spin_loop();
+        }
+        self.write(key.shard()).find(key).map(|found| found.record)
+    }
+
+    /// Writes to a shard: waits for whoever does so.
+    pub(super) fn write(&self, shard: usize) -> Writer<'_> {
+        loop {
+            let growing = self.growing.read().unwrap_or_else(PoisonError::into_inner);
+            let alone = self.shards[shard].writer.lock();
+            let alone = alone.unwrap_or_else(PoisonError::into_inner);
+            let writer = Writer {
+                table: self,
+                directory: self.directory.load(),
+                number: shard,
+                _alone: alone,
+                _growing: growing,
+            };
+            if writer.row().has_room() {
+                return writer;
+            }
+            let stride = writer.directory.stride;
+            drop(writer);
+            self.lengthen(stride);
+        }
+    }
+
+    /// Writes to a shard, unless somebody does.
+    pub(super) fn try_write(&self, shard: usize) -> Option<Writer<'_>> {
+        let growing = self.growing.try_read().ok()?;
+        let alone = self.shards[shard].writer.try_lock().ok()?;
+        Some(Writer {
+            table: self,
+            directory: self.directory.load(),
+            number: shard,
+            _alone: alone,
+            _growing: growing,
+        })
+    }
+
+    /// Makes the rows longer than `stride`: some milliseconds' copying, some thirty times on the
+    /// way to a hundred million. Readers of the old ones see what they would have seen: from then
+    /// on writes are to the new ones, and change a version.
+    fn lengthen(&self, stride: usize) {
+        let _alone = self.growing.write().unwrap_or_else(PoisonError::into_inner);
+        let old = self.directory.load();
+        if old.stride > stride {
+            return;
+        }
+        let new = Directory::new(stride + (stride / 8).max(2));
+        for shard in 0..SHARDS {
+            for (to, from) in new.row(shard).iter().zip(old.row(shard)) {
+                to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        self.directory.store(Arc::new(new));
+    }
+}
+
+impl Writer<'_> {
+    fn row(&self) -> Row<'_> {
+        Row::new(self.directory.row(self.number), &self.table.pages)
+    }
+
+    /// Lets readers know that what they read meanwhile is nothing.
+    fn changing<R>(&self, change: impl FnOnce(Row<'_>) -> R) -> R {
+        let version = &self.table.shards[self.number].version;
+        let before = version.load(Ordering::Relaxed);
+        version.store(before.wrapping_add(1), Ordering::Relaxed);
+        // What is written is seen after the odd version, and before the even one.
+        fence(Ordering::Release);
+        let outcome = change(self.row());
+        version.store(before.wrapping_add(2), Ordering::Release);
+        outcome
+    }
+
+    pub(super) fn find(&self, key: Key) -> Option<Found> {
+        self.row().find(key)
+    }
+
+    /// Puts another record in the place of one that was found, with nothing done in between.
+    pub(super) fn set(&self, found: Found, record: Record) {
+        self.changing(|row| row.set(found.place, record));
+    }
+
+    /// Puts other polls in the place of those found.
+    pub(super) fn set_polls(&self, found: Found, polls: u64) {
+        self.changing(|row| row.set_polls(found.place, polls));
+    }
+
+    /// Puts a record in whose key is not there; whether there was room among the 10^9 slots.
+    pub(super) fn insert(&self, key: Key, record: Record) -> bool {
+        let done = self.changing(|row| row.insert(key, record));
+        self.table
+            .len
+            .fetch_add(usize::from(done), Ordering::Relaxed);
+        done
+    }
+
+    /// Puts a record in whose key is above all others of the shard; whether there was room.
+    pub(super) fn append(&self, key: Key, record: Record) -> bool {
+        let done = self.changing(|row| row.append(key, record));
+        self.table
+            .len
+            .fetch_add(usize::from(done), Ordering::Relaxed);
+        done
+    }
+
+    /// Takes a record out.
+    pub(super) fn remove(&self, key: Key) -> Option<Record> {
+        let found = self.find(key)?;
+        self.changing(|row| row.remove(found.place));
+        self.table.len.fetch_sub(1, Ordering::Relaxed);
+        Some(found.record)
+    }
+
+    /// All records, in the order of their keys.
+    pub(super) fn records(&self) -> impl Iterator<Item = (Key, Found)> {
+        self.row().records(self.number)
+    }
+
+    /// Gives groups back where many slots are empty.
+    pub(super) fn tighten(&self) {
+        if self.row().is_loose() {
+            self.changing(|row| {
+                row.tighten();
+            });
+        }
+    }
+}
