@@ -37,13 +37,6 @@ const LEAST_QUOTA: f64 = 32.0;
 /// mean load by more than this: what these do not take would all go to the hour beside them.
 const LESS_ABOVE: f64 = 1.05;
 
-/// A day that brings more than the usual by so large a share is a swell: the echo of a burst, a
-/// cycle or more later. Weekdays of an unsteered week differ by as much.
-const SWELL: f64 = 0.04;
-
-/// A band widens until another day of the swell raises its level by no more than this.
-const SWOLLEN: f64 = 1.01;
-
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Forecast<'a> {
@@ -98,8 +91,6 @@ struct Arrivals {
     steered: f64,
     /// a.
     recent: f64,
-    /// The same over the last day.
-    daily: f64,
     /// Whether there is a week to hold a burst against.
     tell_bursts: bool,
     /// Slots in a day: the length of a band that has not widened.
@@ -147,7 +138,6 @@ impl Arrivals {
             mean,
             steered: follow * mean,
             recent: follow * per_slot(slot_seconds),
-            daily: follow * per_slot(DAY),
             tell_bursts: now - begins >= WEEK || observed > 0.0,
             day: real(DAY) / real(slot_seconds),
         }
@@ -254,14 +244,6 @@ impl Draft {
             return true;
         }
         let base = sum(&self.unsteered, &self.promised);
-        let swell = arrivals.daily - arrivals.steered;
-        if swell > SWELL * arrivals.steered {
-            let all = room(&base, &self.capacity, self.level).iter().sum::<f64>();
-            let filled = level(&base, &self.capacity, all + swell * arrivals.day);
-            if filled > SWOLLEN * self.level {
-                return true;
-            }
-        }
         let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
         let filled = level(&base, &self.capacity, ahead);
         self.excess > 0.0 && filled > arrivals.mean

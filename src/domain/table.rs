@@ -9,7 +9,7 @@ use super::ca::CaName;
 use super::hash::content_number;
 use super::number::{length, real, signed, whole};
 use super::rhythm::{Rhythm, starts_for_tick, window_seconds_for_tick};
-use super::time::{Span, Timestamp};
+use super::time::{DAY, Span, Timestamp};
 use super::{waterfill, window};
 
 /// The sum of a table's weights, but for rounding.
@@ -149,7 +149,11 @@ impl Table {
             .collect();
         let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
         if rhythm.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
-            shares = levelled(ticks.iter().map(|(_, row)| *row), alike.max(1.0));
+            // Before anything is known of a day of theirs, by what they have been promised.
+            let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
+            let days = real(band.seconds()) / real(DAY);
+            let amount = (alike * days.max(1.0)).max(promised).max(1.0);
+            shares = levelled(ticks.iter().map(|(_, row)| *row), amount);
         }
         let total: f64 = shares.iter().sum();
         if total <= 0.0 {

@@ -93,11 +93,12 @@ impl StoreError {
 /// Whether an error with this code says that the database is away, busy or full, and not that the
 /// query is wrong.
 fn passes_by_itself(code: &str) -> bool {
-    // A PostgreSQL SQLSTATE has five characters. 08: connection; 40: deadlock, serialization;
-    // 53: out of connections, disk or memory; 55P03: lock timeout; 57: shutdown, cancelled;
-    // 25006: failed over to a standby; 58: system error.
+    // A PostgreSQL SQLSTATE has five characters. 08: connection; 28 and 3D: it lets nobody in, as
+    // while it is being restored; 40: deadlock, serialization; 53: out of connections, disk or
+    // memory; 55P03: lock timeout; 57: shutdown, cancelled; 25006: failed over to a standby;
+    // 58: system error.
     if code.len() == 5 {
-        return ["08", "25006", "40", "53", "55P03", "57", "58"]
+        return ["08", "25006", "28", "3D", "40", "53", "55P03", "57", "58"]
             .iter()
             .any(|class| code.starts_with(class));
     }
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn tells_a_busy_database_from_a_wrong_query() {
         for code in [
-            "57P01", "57P03", "53300", "08006", "40P01", "5", "517", "13",
+            "57P01", "57P03", "53300", "08006", "3D000", "28P01", "40P01", "5", "517", "13",
         ] {
             assert!(passes_by_itself(code), "{code}");
         }
