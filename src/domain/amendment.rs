@@ -87,34 +87,16 @@ pub fn moves_otherwise(before: &Incident, after: &Incident) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ca::CaName;
     use crate::domain::incident::Kind;
 
     fn incident() -> Incident {
         let at = Timestamp::from_unix(1_795_255_200);
         Incident {
             id: 1,
-            kind: Kind::Outage,
-            ca: crate::domain::ca::CaName::default(),
-            name: "away".to_owned(),
             from: Some(at),
             to: Some(at + 60),
-            cron: None,
-            time_zone: None,
-            renew_by: None,
-            explanation_url: None,
-            urgent: false,
-            budget_per_hour: None,
-            over_budget: false,
-            state: State::Draft,
-            note: None,
-            estimated_end: None,
-            created_at: at,
-            opened_at: None,
-            closed_at: None,
-            updated_at: at,
-            affected: 0,
-            moved: 0,
-            steps: Vec::new(),
+            ..Incident::draft(Kind::Outage, CaName::default(), "away".to_owned(), at)
         }
     }
 

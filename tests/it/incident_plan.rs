@@ -5,7 +5,7 @@ use offpeak::domain::capacity::{CapacityRule, When};
 use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Cause, Validity};
 use offpeak::domain::hash::{HashKey, Purpose};
-use offpeak::domain::incident::{Incident, Kind, Plan, Planner, Refusal, Scene, State};
+use offpeak::domain::incident::{Incident, Kind, Plan, Planner, Refusal, Scene};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use crate::load::at;
@@ -24,31 +24,10 @@ mod properties;
 const OPENED: &str = "2026-11-17T09:00:00Z";
 
 fn incident(kind: Kind) -> Incident {
-    let now = at(OPENED);
+    let ca = "example".parse().unwrap();
     Incident {
         id: 4,
-        kind,
-        ca: "example".parse().unwrap(),
-        name: "as the test says".to_owned(),
-        from: None,
-        to: None,
-        cron: None,
-        time_zone: None,
-        renew_by: None,
-        explanation_url: None,
-        urgent: false,
-        budget_per_hour: None,
-        over_budget: false,
-        state: State::Draft,
-        note: None,
-        estimated_end: None,
-        created_at: now,
-        opened_at: None,
-        closed_at: None,
-        updated_at: now,
-        affected: 0,
-        moved: 0,
-        steps: Vec::new(),
+        ..Incident::draft(kind, ca, "as the test says".to_owned(), at(OPENED))
     }
 }
 

@@ -122,31 +122,12 @@ fn observation(minute: i64) -> Observation {
 
 fn incident(name: &str) -> Incident {
     let at = Timestamp::from_unix(START);
-    Incident {
-        id: 0,
-        kind: About::Outage,
-        ca: "example".parse().unwrap(),
-        name: name.to_owned(),
-        from: None,
-        to: None,
-        cron: None,
-        time_zone: None,
-        renew_by: None,
-        explanation_url: None,
-        urgent: false,
-        budget_per_hour: None,
-        over_budget: false,
-        state: State::Draft,
-        note: None,
-        estimated_end: None,
-        created_at: at,
-        opened_at: None,
-        closed_at: None,
-        updated_at: at,
-        affected: 0,
-        moved: 0,
-        steps: Vec::new(),
-    }
+    Incident::draft(
+        About::Outage,
+        "example".parse().unwrap(),
+        name.to_owned(),
+        at,
+    )
 }
 
 /// The move of a certificate as [`certificate`] makes it, by so many seconds.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::{Exit, Output, intent, show};
 use crate::domain::ca::CaName;
-use crate::domain::incident::{Incident, Kind, State};
+use crate::domain::incident::{Incident, Kind};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, Intent};
 
@@ -84,16 +84,13 @@ impl Create {
     }
 
     fn incident(self, now: Timestamp) -> Incident {
+        let kind = match self.kind {
+            KindName::Drill => Kind::Drill,
+            KindName::Maintenance => Kind::Maintenance,
+            KindName::Outage => Kind::Outage,
+            KindName::Revocation => Kind::Revocation,
+        };
         Incident {
-            id: 0,
-            kind: match self.kind {
-                KindName::Drill => Kind::Drill,
-                KindName::Maintenance => Kind::Maintenance,
-                KindName::Outage => Kind::Outage,
-                KindName::Revocation => Kind::Revocation,
-            },
-            ca: self.ca,
-            name: self.name,
             from: self.from,
             to: self.to,
             cron: self.cron,
@@ -103,16 +100,9 @@ impl Create {
             urgent: self.urgent,
             budget_per_hour: self.budget_per_hour,
             over_budget: self.over_budget,
-            state: State::Draft,
             note: self.note,
             estimated_end: self.estimated_end,
-            created_at: now,
-            opened_at: None,
-            closed_at: None,
-            updated_at: now,
-            affected: 0,
-            moved: 0,
-            steps: Vec::new(),
+            ..Incident::draft(kind, self.ca, self.name, now)
         }
     }
 }
