@@ -57,7 +57,7 @@ impl Engine {
     /// that fails is logged and tried again at its next turn.
     pub async fn run(self: Arc<Self>) {
         while let Err(error) = self.sum_up().await {
-            tracing::warn!(event = "task_failed", task = "sum", %error);
+            tried("sum", Err(error));
             tokio::time::sleep(SUM_AGAIN_AFTER).await;
         }
         let (hint, hinted) = watch::channel(());
