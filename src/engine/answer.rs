@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::index::{Entry, Fingerprint};
-use super::lookups::LookUp;
-use super::world::{Told, World};
+use super::world::World;
 use crate::domain::band::retry_after_base;
 use crate::domain::ca::CaPolicy;
 use crate::domain::certid::CertId;
@@ -58,13 +57,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`Miss`].
-    pub async fn renewal_info(&self, id: &CertId) -> Result<RenewalInfo, Miss> {
+    pub async fn renewal_info(self: &Arc<Self>, id: &CertId) -> Result<RenewalInfo, Miss> {
         if let Some(known) = self.renewal_info_in_memory(id) {
             return known;
         }
         let world = self.world();
-        self.look_up(&world, id).await?;
-        let now = self.now();
+        self.look_up(world.index.fingerprint(id), id).await?;
+        let (world, now) = (self.world(), self.now());
         match find(&world, id, now) {
             Some(found) => Ok(answer(&world, found, now)),
             None => Err(miss(&world, id)),
@@ -79,10 +78,12 @@ impl Engine {
         if let Some(found) = find(&world, id, now) {
             return Some(Ok(answer(&world, found, now)));
         }
-        if self.may_be_stored(&world, id) {
-            None
-        } else {
+        if !self.may_be_stored(&world, id) || self.look_ups.is_absent(world.index.fingerprint(id)) {
             Some(Err(miss(&world, id)))
+        } else if self.look_ups.are_full() {
+            Some(Err(Miss::Busy))
+        } else {
+            None
         }
     }
 
@@ -90,29 +91,6 @@ impl Engine {
     fn may_be_stored(&self, world: &World, id: &CertId) -> bool {
         self.store().sharing() != Sharing::IndexIsComplete
             && world.config.ca_of(&id.key_identifier).is_some()
-    }
-
-    /// Asks the store for what the index may not know yet, since others registered it.
-    async fn look_up(&self, world: &World, id: &CertId) -> Result<(), Miss> {
-        for spelling in [Some(id.clone()), id.with_sign_octet()]
-            .into_iter()
-            .flatten()
-        {
-            let fingerprint: Fingerprint = world.index.fingerprint(&spelling);
-            match self
-                .look_ups
-                .absent(self.store(), fingerprint, &spelling)
-                .await
-            {
-                Ok(()) => {}
-                Err(LookUp::Busy) => return Err(Miss::Busy),
-                Err(LookUp::Found(certificate)) => {
-                    world.put(&certificate, Told::Read);
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that

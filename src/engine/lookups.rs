@@ -1,41 +1,60 @@
-//! Misses that fall through to a shared store: remembered for a second, one at a time for each
-//! CertID, and not too many at once, so that a flood of random CertIDs cannot hurt.
+//! Misses that fall through to a shared store: asked for together, one statement at a time,
+//! remembered for a second, and not too many, so that a flood of random CertIDs cannot hurt.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moka::future::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use moka::sync::Cache;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::index::Fingerprint;
+use super::world::Told;
+use super::{Engine, Miss};
 use crate::domain::certid::CertId;
-use crate::domain::certificate::Certificate;
-use crate::store::{Store, StoreError};
 
 /// "Not found" is believed for this long.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// CertIDs remembered as not found: at 100,000 new ones a second, one second's worth; each costs
-/// about 100 bytes.
+/// CertIDs remembered as not found: each costs about 100 bytes.
 const MOST_REMEMBERED: u64 = 100_000;
 
-/// Look-ups at once: the pool has ten connections, and registrations need some of them.
-const MOST_AT_ONCE: usize = 4;
+/// CertIDs that wait to be asked for. One statement takes all of them, in some milliseconds.
+const MOST_WAITING: usize = 256;
+
+/// From one statement to the next: what is asked for meanwhile goes together.
+const PACE: Duration = Duration::from_millis(10);
+
+/// How long a store that did not answer is left alone.
+const LEFT_ALONE: Duration = Duration::from_millis(200);
+
+/// Documents looked up at once: the pool has ten connections, and registrations need some of them.
+const MOST_DOCUMENTS_AT_ONCE: usize = 4;
 
 /// Asks the store for what the index does not know.
 #[derive(Debug)]
 pub(super) struct LookUps {
     absent: Cache<Fingerprint, ()>,
-    places: Semaphore,
+    queue: Mutex<Queue>,
+    documents: Semaphore,
 }
 
-/// Why a look-up did not end in "not found".
-#[derive(Clone, Debug)]
-pub(super) enum LookUp {
-    /// The store is away, or too many look-ups are under way.
-    Busy,
-    /// It is there.
-    Found(Arc<Certificate>),
+/// What waits for the next statement.
+#[derive(Debug, Default)]
+struct Queue {
+    asked: HashMap<Fingerprint, Asked>,
+    /// Who asks the store, while somebody does.
+    asking: Option<JoinHandle<()>>,
+}
+
+/// A CertID that is asked for. Whoever asks looks into the index again once the store has
+/// answered; if he is forgotten instead, it has not.
+#[derive(Debug)]
+struct Asked {
+    id: CertId,
+    by: Vec<oneshot::Sender<()>>,
 }
 
 impl LookUps {
@@ -45,42 +64,114 @@ impl LookUps {
                 .max_capacity(MOST_REMEMBERED)
                 .time_to_live(BELIEVED)
                 .build(),
-            places: Semaphore::new(MOST_AT_ONCE),
+            queue: Mutex::default(),
+            documents: Semaphore::new(MOST_DOCUMENTS_AT_ONCE),
         }
     }
 
-    /// A place among the look-ups under way; `None` where all are taken.
-    pub(super) fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.try_acquire().ok()
+    /// A place among the documents that are looked up; `None` where all are taken.
+    pub(super) fn document(&self) -> Option<SemaphorePermit<'_>> {
+        self.documents.try_acquire().ok()
     }
 
-    /// `Ok` where the store does not hold the certificate.
-    pub(super) async fn absent(
-        &self,
-        store: &dyn Store,
-        fingerprint: Fingerprint,
-        id: &CertId,
-    ) -> Result<(), LookUp> {
-        let ask = async {
-            let Some(_place) = self.place() else {
-                return Err(LookUp::Busy);
-            };
-            match store.certificate(id).await {
-                Ok(None) => Ok(()),
-                Ok(Some(certificate)) => Err(LookUp::Found(Arc::new(certificate))),
-                Err(error) => {
-                    log(&error);
-                    Err(LookUp::Busy)
-                }
-            }
-        };
-        self.absent
-            .try_get_with(fingerprint, ask)
-            .await
-            .map_err(|outcome| (*outcome).clone())
+    /// Whether the store said a moment ago that it does not hold this certificate.
+    pub(super) fn is_absent(&self, fingerprint: Fingerprint) -> bool {
+        self.absent.contains_key(&fingerprint)
+    }
+
+    /// Whether as many wait as may.
+    pub(super) fn are_full(&self) -> bool {
+        self.queue().asked.len() >= MOST_WAITING
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What waits; with nothing there nobody is asking any more.
+    fn take(&self) -> Option<HashMap<Fingerprint, Asked>> {
+        let mut queue = self.queue();
+        if queue.asked.is_empty() {
+            queue.asking = None;
+            return None;
+        }
+        Some(std::mem::take(&mut queue.asked))
     }
 }
 
-fn log(error: &StoreError) {
-    tracing::warn!(event = "look_up_failed", %error);
+impl Engine {
+    /// Asks the store for what the index may not know yet, since others registered it, and puts it
+    /// into the index.
+    ///
+    /// # Errors
+    /// [`Miss::Busy`] where too many wait, or the store does not answer.
+    pub(super) async fn look_up(
+        self: &Arc<Self>,
+        fingerprint: Fingerprint,
+        id: &CertId,
+    ) -> Result<(), Miss> {
+        let (teller, told) = oneshot::channel();
+        {
+            let mut queue = self.look_ups.queue();
+            if queue.asked.len() >= MOST_WAITING && !queue.asked.contains_key(&fingerprint) {
+                return Err(Miss::Busy);
+            }
+            let asked = queue.asked.entry(fingerprint).or_insert_with(|| Asked {
+                id: id.clone(),
+                by: Vec::new(),
+            });
+            asked.by.push(teller);
+            if queue.asking.as_ref().is_none_or(JoinHandle::is_finished) {
+                queue.asking = Some(tokio::spawn(Arc::clone(self).look_all_up()));
+            }
+        }
+        told.await.map_err(|_| Miss::Busy)
+    }
+
+    /// Asks for what waits until nothing does.
+    async fn look_all_up(self: Arc<Self>) {
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            pace.tick().await;
+            let Some(batch) = self.look_ups.take() else {
+                return;
+            };
+            if !self.look_batch_up(batch).await {
+                sleep(LEFT_ALONE).await;
+            }
+        }
+    }
+
+    /// Asks for these, under either of their two spellings; whether the store answered.
+    async fn look_batch_up(&self, batch: HashMap<Fingerprint, Asked>) -> bool {
+        let spellings = |id: &CertId| [Some(id.clone()), id.with_sign_octet()];
+        let ids: Vec<CertId> = batch
+            .values()
+            .flat_map(|asked| spellings(&asked.id).into_iter().flatten())
+            .collect();
+        let certificates = match self.store().certificates(&ids).await {
+            Ok(certificates) => certificates,
+            Err(error) => {
+                tracing::warn!(event = "look_up_failed", %error);
+                return false;
+            }
+        };
+        let world = self.world();
+        for certificate in &certificates {
+            world.put(certificate, Told::Read);
+        }
+        let found: HashSet<CertId> = certificates.into_iter().map(|found| found.id).collect();
+        for (fingerprint, Asked { id, by }) in batch {
+            let is_found = |spelling: &CertId| found.contains(spelling);
+            if !spellings(&id).iter().flatten().any(is_found) {
+                self.look_ups.absent.insert(fingerprint, ());
+            }
+            for teller in by {
+                // Who has gone meanwhile needs no answer.
+                let _ = teller.send(());
+            }
+        }
+        true
+    }
 }

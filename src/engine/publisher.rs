@@ -35,7 +35,7 @@ impl Engine {
     /// # Errors
     /// [`Miss::Busy`] where the store is away or too many look-ups are under way.
     pub async fn earlier_document(&self, path: &str) -> Result<Option<Arc<[u8]>>, Miss> {
-        let Some(_place) = self.look_ups.place() else {
+        let Some(_place) = self.look_ups.document() else {
             return Err(Miss::Busy);
         };
         self.store().document(path).await.map_err(|error| {

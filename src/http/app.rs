@@ -1,19 +1,19 @@
 //! What a listener answers with: the router, and what goes around it.
 
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::Request;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
-use super::direct::Direct;
+use super::direct::{Answer, Direct};
 
 /// The body of an answer: one piece that is there, or what a handler makes.
 pub(super) type Reply = Either<Full<Bytes>, Body>;
@@ -42,19 +42,20 @@ impl App {
         }
     }
 
-    /// The answer, where it takes no wait and no router. A request that is not answered is as it
-    /// was.
-    pub(super) fn at_once(&self, request: &mut Request<Incoming>) -> Option<Response<Reply>> {
-        let direct = self.direct.as_ref()?;
-        // The panic has been logged where it happened; the router shall say 500.
-        catch_unwind(AssertUnwindSafe(|| direct.answer(request))).unwrap_or(None)
-    }
-
-    /// The router's answer.
-    pub(super) fn routed(
-        &self,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
-        self.router.call(request)
+    /// Answers a request.
+    pub(super) fn answer(&self, mut request: Request<Incoming>) -> Answer {
+        if let Some(direct) = &self.direct {
+            let answering = AssertUnwindSafe(|| direct.answer(&mut request));
+            // The panic has been logged where it happened; the router shall say 500.
+            if let Some(answer) = catch_unwind(answering).unwrap_or(None) {
+                return answer;
+            }
+        }
+        let routed = self.router.call(request);
+        Answer::Awaited(
+            routed
+                .map(|Ok(response)| response.map(Either::Right))
+                .boxed(),
+        )
     }
 }

@@ -1,21 +1,25 @@
-//! `GET` and `HEAD` of what is in memory, without the router: byte for byte what the router answers,
-//! for a quarter of the instructions.
+//! `GET` and `HEAD` of what is in memory, and of certificates that the store may know, without the
+//! router: byte for byte what the router answers, for a quarter of the instructions.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http_body_util::{Either, Full};
 use hyper::body::Body;
 
 use super::app::Reply;
 use super::documents::{self, Documents};
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
+use super::problem::Problem;
 use super::renewal_info;
 use crate::domain::certid::CertId;
-use crate::engine::{Engine, Miss};
+use crate::engine::{Engine, Miss, RenewalInfo};
 
 /// Answers from memory.
 #[derive(Debug)]
@@ -24,6 +28,26 @@ pub(super) struct Direct {
     documents: Arc<Documents>,
     signature: Signature,
     windows: Tallies,
+}
+
+/// An answer, or a promise of one.
+pub(super) enum Answer {
+    Given(Response<Reply>),
+    Awaited(BoxFuture<'static, Response<Reply>>),
+}
+
+impl From<Response<Reply>> for Answer {
+    fn from(response: Response<Reply>) -> Self {
+        Self::Given(response)
+    }
+}
+
+/// What is kept of a request while the store is asked.
+struct Asked {
+    verb: Verb,
+    uri: Uri,
+    headers: HeaderMap,
+    begun: Instant,
 }
 
 impl Direct {
@@ -38,8 +62,8 @@ impl Direct {
     }
 
     /// The answer to a request, whose headers it takes. `None`, and the request as it was, where
-    /// anything about it is unusual, or the store has to be asked: then the router answers.
-    pub(super) fn answer<B: Body>(&self, request: &mut Request<B>) -> Option<Response<Reply>> {
+    /// anything about it is unusual: then the router answers.
+    pub(super) fn answer<B: Body>(self: &Arc<Self>, request: &mut Request<B>) -> Option<Answer> {
         let verb = Verb::of(request.method())?;
         if !request.body().is_end_stream() {
             return None;
@@ -48,26 +72,62 @@ impl Direct {
         let path = request.uri().path();
         if let Some(id) = path.strip_prefix(renewal_info::PREFIX) {
             let id = id.parse().ok()?;
-            let response = match self.engine.renewal_info_in_memory(&id)? {
-                Ok(info) => {
-                    let headers = std::mem::take(request.headers_mut());
-                    whole(renewal_info::answer(&info, headers))
-                }
-                Err(miss) => self.refusal(miss, &id),
+            let Some(known) = self.engine.renewal_info_in_memory(&id) else {
+                let asked = Asked {
+                    verb,
+                    uri: request.uri().clone(),
+                    headers: std::mem::take(request.headers_mut()),
+                    begun,
+                };
+                return Some(Answer::Awaited(Arc::clone(self).look_up(asked, id).boxed()));
             };
-            return Some(self.finish(request, verb, response, &self.windows, begun));
+            let headers = std::mem::take(request.headers_mut());
+            let response = self.told(known, &id, headers);
+            let uri = request.uri();
+            return Some(
+                self.finish(uri, verb, response, &self.windows, begun)
+                    .into(),
+            );
         }
         let served = self.documents.at_hand(&self.engine)?;
         let document = served.at(path)?;
-        let headers: HeaderMap = std::mem::take(request.headers_mut());
+        let headers = std::mem::take(request.headers_mut());
         let response = whole(documents::answer(document, headers));
-        Some(self.finish(request, verb, response, &document.tallies, begun))
+        let uri = request.uri();
+        Some(
+            self.finish(uri, verb, response, &document.tallies, begun)
+                .into(),
+        )
+    }
+
+    /// The answer about a certificate that the store may know.
+    async fn look_up(self: Arc<Self>, asked: Asked, id: CertId) -> Response<Reply> {
+        let looking = AssertUnwindSafe(self.engine.renewal_info(&id)).catch_unwind();
+        let response = match looking.await {
+            Ok(outcome) => self.told(outcome, &id, asked.headers),
+            // The panic has been logged where it happened.
+            Err(_) => self.refusal(Problem::internal()),
+        };
+        self.finish(&asked.uri, asked.verb, response, &self.windows, asked.begun)
+    }
+
+    /// What is said of a certificate.
+    fn told(
+        &self,
+        outcome: Result<RenewalInfo, Miss>,
+        id: &CertId,
+        request: HeaderMap,
+    ) -> Response<Reply> {
+        match outcome {
+            Ok(info) => whole(renewal_info::answer(&info, request)),
+            Err(miss) => self.refusal(renewal_info::missed(miss, id)),
+        }
     }
 
     /// What all answers have in common.
-    fn finish<B>(
+    fn finish(
         &self,
-        request: &Request<B>,
+        uri: &Uri,
         verb: Verb,
         mut response: Response<Reply>,
         tallies: &Tallies,
@@ -80,12 +140,12 @@ impl Direct {
         }
         let seconds = begun.elapsed().as_secs_f64();
         tallies.add(verb, status, seconds);
-        log(verb.name(), request.uri(), status, seconds);
+        log(verb.name(), uri, status, seconds);
         response
     }
 
-    fn refusal(&self, miss: Miss, id: &CertId) -> Response<Reply> {
-        let mut response = renewal_info::missed(miss, id).acme().into_response();
+    fn refusal(&self, problem: Problem) -> Response<Reply> {
+        let mut response = problem.acme().into_response();
         let status = response.status();
         renewal_info::equip(response.headers_mut(), || {
             retry_after_seconds(&self.engine, status)
@@ -123,7 +183,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
     const RFC: &str = "/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
-    async fn direct() -> Direct {
+    async fn direct() -> Arc<Direct> {
         let store = connect("sqlite::memory:", Migrations::Apply).await.unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
         let engine = Engine::open(store, Config::default(), clock).await.unwrap();
@@ -137,7 +197,7 @@ mod tests {
             replaces: None,
         };
         engine.register(&[certificate], None).await.unwrap();
-        Direct::new(engine, Arc::default())
+        Arc::new(Direct::new(engine, Arc::default()))
     }
 
     fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
@@ -157,7 +217,9 @@ mod tests {
             (Method::GET, "/renewal-info/AQ.AQ", StatusCode::NOT_FOUND),
         ] {
             let mut request = request(method, path, "");
-            let response = direct.answer(&mut request).unwrap();
+            let Some(Answer::Given(response)) = direct.answer(&mut request) else {
+                panic!("{path}");
+            };
             assert_eq!(response.status(), status, "{path}");
             assert!(!response.headers().contains_key("x-of-the"), "{path}");
         }

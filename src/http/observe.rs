@@ -159,11 +159,12 @@ pub(super) struct Tallies {
     usual: [[Tally; USUAL.len()]; Verb::ALL.len()],
 }
 
-/// What is answered from memory, mostly.
-const USUAL: [StatusCode; 3] = [
+/// What is answered without the router, mostly.
+const USUAL: [StatusCode; 4] = [
     StatusCode::OK,
     StatusCode::NOT_MODIFIED,
     StatusCode::NOT_FOUND,
+    StatusCode::SERVICE_UNAVAILABLE,
 ];
 
 impl Tallies {

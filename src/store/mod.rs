@@ -182,6 +182,9 @@ pub trait Store: Debug + Send + Sync {
     /// The certificate with exactly this CertID.
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError>;
 
+    /// Those of these certificates that are there, in no order.
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, StoreError>;
+
     /// Up to `limit` certificates after `after`, in the order of key identifier and serial.
     async fn certificates_after(
         &self,

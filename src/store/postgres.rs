@@ -33,6 +33,7 @@ mod observations;
 mod polls;
 mod pool;
 mod publications;
+mod reading;
 mod rebalances;
 mod successors;
 mod tables;
@@ -148,6 +149,10 @@ impl Store for PostgresStore {
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError> {
         self.read_certificate(id).await
+    }
+
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, StoreError> {
+        self.read_certificates(ids).await
     }
 
     async fn certificates_after(

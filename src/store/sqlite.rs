@@ -184,6 +184,10 @@ impl Store for SqliteStore {
         self.read_certificate(id).await
     }
 
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, StoreError> {
+        self.read_certificates(ids).await
+    }
+
     async fn certificates_after(
         &self,
         after: Option<&CertId>,

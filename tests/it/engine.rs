@@ -66,6 +66,6 @@ fn issued(n: u64, not_before: Timestamp, life_seconds: i64) -> Submission {
     }
 }
 
-async fn window(engine: &Engine, n: u64) -> Span {
+async fn window(engine: &Arc<Engine>, n: u64) -> Span {
     engine.renewal_info(&certid(n)).await.unwrap().window
 }

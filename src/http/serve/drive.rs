@@ -5,11 +5,10 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use axum::body::Body;
 use axum::http::{Request, Response};
-use http_body_util::Either;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -22,6 +21,7 @@ use super::attend::{Attended, Told, UnderWay};
 use super::listen::Stream;
 use super::tls::Tls;
 use crate::http::app::{App, Reply};
+use crate::http::direct::Answer;
 
 /// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
 /// with 431, so this is far above what the URLs here need.
@@ -52,12 +52,12 @@ pub(super) async fn drive(
         stream,
         attended: attended.clone(),
     };
-    let answering = Answering {
+    let requests = Requests {
         app,
         attended: attended.clone(),
     };
     let connection = builder(limits)
-        .serve_connection(TokioIo::new(stream), answering)
+        .serve_connection(TokioIo::new(stream), requests)
         .into_owned();
     let driven = Driven {
         connection: Box::pin(connection),
@@ -98,7 +98,7 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-type Connection = auto::Connection<'static, TokioIo<Heard>, Answering, TokioExecutor>;
+type Connection = auto::Connection<'static, TokioIo<Heard>, Requests, TokioExecutor>;
 
 /// A connection that does as it is told.
 struct Driven {
@@ -126,38 +126,35 @@ impl Future for Driven {
 }
 
 /// Answers the requests of one connection.
-struct Answering {
+struct Requests {
     app: App,
     attended: Attended,
 }
 
-impl Service<Request<Incoming>> for Answering {
+impl Service<Request<Incoming>> for Requests {
     type Response = Response<Reply>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = Answering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answer {
+    fn call(&self, request: Request<Incoming>) -> Answering {
         self.attended.begin(request.version());
-        match self.app.at_once(&mut request) {
-            Some(response) => Answer::Given(Some(response)),
-            None => Answer::Made(
-                Box::pin(self.app.routed(request)),
-                self.attended.under_way(),
-            ),
+        match self.app.answer(request) {
+            Answer::Given(response) => Answering::Given(Some(response)),
+            Answer::Awaited(answer) => Answering::Awaited(answer, self.attended.under_way()),
         }
     }
 }
 
-/// An answer, given already or being made.
-enum Answer {
+/// An answer, given already or awaited.
+enum Answering {
     Given(Option<Response<Reply>>),
-    Made(
-        Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>,
+    Awaited(
+        BoxFuture<'static, Response<Reply>>,
         #[expect(dead_code, reason = "it counts by being there")] UnderWay,
     ),
 }
 
-impl Future for Answer {
+impl Future for Answering {
     type Output = Result<Response<Reply>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -166,10 +163,7 @@ impl Future for Answer {
             Self::Given(response) => response
                 .take()
                 .map_or(Poll::Pending, |given| Poll::Ready(Ok(given))),
-            Self::Made(answer, _) => {
-                let response = ready!(answer.as_mut().poll(context))?;
-                Poll::Ready(Ok(response.map(Either::Right)))
-            }
+            Self::Awaited(answer, _) => answer.as_mut().poll(context).map(Ok),
         }
     }
 }

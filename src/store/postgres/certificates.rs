@@ -8,15 +8,14 @@ use sqlx::{PgConnection, PgExecutor};
 use super::PostgresStore;
 use super::copy::Copied;
 use super::observations::Telling;
-use super::pool::{hurried, hurried_step};
+use super::pool::hurried_step;
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Certificate;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::{Distinct, Trace, is_brought, summed};
 use crate::store::row::{
-    MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
-    successor_columns,
+    MarkedCertificate, basis_columns, cause_columns, certificate_columns, successor_columns,
 };
 use crate::store::{Registered, Registration, StoreError};
 
@@ -227,52 +226,6 @@ impl PostgresStore {
         self.queries
             .named("certificate_select_many", select.fetch_all(connection))
             .await
-    }
-
-    pub(super) async fn read_certificate(
-        &self,
-        id: &CertId,
-    ) -> Result<Option<Certificate>, StoreError> {
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE key_identifier = $1 AND serial = $2"
-        ))
-        .bind(id.key_identifier.octets())
-        .bind(id.serial.octets());
-        let row = self
-            .queries
-            .named(
-                "certificate_select",
-                hurried(select.fetch_optional(&self.pool)),
-            )
-            .await?;
-        Ok(row.map(|row| row.0))
-    }
-
-    pub(super) async fn read_certificates_after(
-        &self,
-        after: Option<&CertId>,
-        limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE (key_identifier, serial) > ($1, $2)
-             ORDER BY key_identifier, serial LIMIT $3"
-        ))
-        .bind(key_identifier)
-        .bind(serial)
-        .bind(i64::from(limit));
-        let rows = self
-            .queries
-            .named("certificate_page", select.fetch_all(&self.pool))
-            .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     pub(super) async fn delete_certificates(&self, ids: &[CertId]) -> Result<u64, StoreError> {

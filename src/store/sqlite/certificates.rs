@@ -186,6 +186,29 @@ impl SqliteStore {
         Ok(row.map(|row| row.0))
     }
 
+    pub(super) async fn read_certificates(
+        &self,
+        ids: &[CertId],
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let ids: Vec<&CertId> = ids.iter().collect();
+        let mut found = Vec::new();
+        for ids in ids.chunks(IDS) {
+            let select = sqlx::query_as::<_, StoredCertificate>(concat!(
+                "SELECT ",
+                certificate_columns!(),
+                " FROM certificates WHERE (key_identifier, serial) IN
+                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?1))"
+            ))
+            .bind(json(ids));
+            let rows = self
+                .queries
+                .named("certificate_look_up", select.fetch_all(&self.readers))
+                .await?;
+            found.extend(rows.into_iter().map(|row| row.0));
+        }
+        Ok(found)
+    }
+
     pub(super) async fn read_certificates_after(
         &self,
         after: Option<&CertId>,

@@ -39,7 +39,10 @@ fn with_rule(rule: &str) -> Config {
 
 /// How many of the windows of certificates `numbers` reach into the last ten minutes of an hour,
 /// and how many begin in them.
-async fn in_the_last_ten_minutes(engine: &Engine, numbers: std::ops::Range<u64>) -> (u32, u32) {
+async fn in_the_last_ten_minutes(
+    engine: &Arc<Engine>,
+    numbers: std::ops::Range<u64>,
+) -> (u32, u32) {
     let (mut reaching, mut beginning) = (0, 0);
     for n in numbers {
         let window = window(engine, n).await;

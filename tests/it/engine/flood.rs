@@ -11,6 +11,9 @@ use super::*;
 /// Requests in a flood: far more than look-ups at once.
 const FLOOD: u64 = 2_000;
 
+/// So many wait for one query.
+const MOST_WAITING: u64 = 256;
+
 /// Asks for all of these at once; how often each outcome came.
 async fn ask(engine: &Arc<Engine>, numbers: impl Iterator<Item = u64>) -> BTreeMap<String, u64> {
     let asking: Vec<_> = numbers
@@ -36,7 +39,7 @@ fn of(outcomes: &BTreeMap<String, u64>, outcome: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_unknown_certids_asks_the_store_a_few_at_a_time() {
+async fn a_flood_of_unknown_certids_asks_the_store_for_many_at_a_time() {
     let Some(database) = databases().await.into_iter().find(Database::is_postgres) else {
         return;
     };
@@ -67,17 +70,21 @@ async fn a_flood_of_unknown_certids_asks_the_store_a_few_at_a_time() {
     let outcomes = flood.await.unwrap();
     assert_eq!(of(&outcomes, "Busy"), FLOOD, "never 404: {outcomes:?}");
     let asked = engine.store().queries_run() - before;
-    // Four at once, and four more for each of the seconds after which they are given up.
-    assert!((1..=40).contains(&asked), "{asked} queries for {FLOOD}");
+    // One at a time, and one more for each time that one is given up.
+    assert!((1..=10).contains(&asked), "{asked} queries for {FLOOD}");
     holding.rollback().await.unwrap();
 
-    // With the store back, each that is told "unknown" has cost one query, each turned away none.
+    // With the store back, many who are told "unknown" have cost one query, each turned away none.
     let before = engine.store().queries_run();
     let outcomes = ask(engine, 10_000..10_000 + FLOOD).await;
     let asked = engine.store().queries_run() - before;
     let (unknown, busy) = (of(&outcomes, "UnknownSerial"), of(&outcomes, "Busy"));
     assert_eq!(unknown + busy, FLOOD, "{outcomes:?}");
-    assert_eq!(asked, unknown);
+    assert!(unknown >= MOST_WAITING, "{outcomes:?}");
+    assert!(
+        asked <= 1 + unknown / 10,
+        "{asked} queries for {outcomes:?}"
+    );
 
     // One that another replica registered is found or put off, in the flood as well.
     let mixed = (20_000..20_000 + FLOOD).chain(100..150);

@@ -2,7 +2,8 @@
 
 use offpeak::domain::time::DAY;
 
-use crate::server::{NOW, TestServer};
+use crate::server::{NOW, TestServer, config};
+use crate::support::databases;
 
 const KNOWN: &str = "/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
@@ -13,16 +14,19 @@ async fn both(server: &TestServer, start: &str, headers: &str) -> [String; 2] {
     let direct = server.raw_octets(&format!("{request}\r\n")).await;
     let routed = format!("{request}content-length: 1\r\n\r\nx");
     let routed = server.raw_octets(&routed).await;
-    [direct, routed].map(|answer| {
-        // Bodies may be compressed: each octet as a character. The second may have changed, and
-        // where hyper puts that it closes the connection depends on who wrote the length.
-        let answer: String = answer.into_iter().map(char::from).collect();
-        assert!(answer.contains("\r\ndate: "), "{answer}");
-        let lines = answer.split_inclusive("\r\n");
-        lines
-            .filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "))
-            .collect()
-    })
+    [direct, routed].map(plain)
+}
+
+/// An answer without what may differ: the second may have changed, and where hyper puts that it
+/// closes the connection depends on who wrote the length.
+fn plain(answer: Vec<u8>) -> String {
+    // Bodies may be compressed: each octet as a character.
+    let answer: String = answer.into_iter().map(char::from).collect();
+    assert!(answer.contains("\r\ndate: "), "{answer}");
+    let lines = answer.split_inclusive("\r\n");
+    lines
+        .filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "))
+        .collect()
 }
 
 #[tokio::test]
@@ -94,11 +98,17 @@ async fn windows_and_documents_are_the_router_s_octet_for_octet() {
 
 #[tokio::test]
 async fn a_miss_is_the_router_s_but_for_when_to_come_back() {
-    let server = TestServer::start().await;
+    for database in databases().await {
+        let server = TestServer::on(&database.url(), config()).await;
+        misses(&server).await;
+    }
+}
+
+async fn misses(server: &TestServer) {
     for unknown in ["aYhba4dGQEHhs3uEe6CuLN4ByNQ.Aw", "AQ.Aw"] {
         for method in ["GET", "HEAD"] {
             let start = format!("{method} /renewal-info/{unknown}");
-            let answers = both(&server, &start, "").await.map(|answer| {
+            let answers = both(server, &start, "").await.map(|answer| {
                 let (before, after) = answer.split_once("retry-after: ").unwrap();
                 let (seconds, after) = after.split_once("\r\n").unwrap();
                 let seconds: u32 = seconds.parse().unwrap();
@@ -112,6 +122,25 @@ async fn a_miss_is_the_router_s_but_for_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn what_another_replica_registered_is_the_router_s_octet_for_octet() {
+    let Some(database) = crate::support::fresh_postgres().await else {
+        return;
+    };
+    let replica = async || TestServer::on(&database.url(), config()).await;
+    let (server, other, elsewhere) = (replica().await, replica().await, replica().await);
+    let cert_id = KNOWN.trim_start_matches("/renewal-info/");
+    elsewhere.register(cert_id, NOW, NOW + (90 * DAY - 1)).await;
+    // Either asks the store, the one directly and the other by its router.
+    let start = format!("GET {KNOWN}");
+    let [direct, _] = both(&server, &start, "").await;
+    let request = format!("{start} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let routed = format!("{request}content-length: 1\r\n\r\nx");
+    let routed = plain(other.raw_octets(&routed).await);
+    assert!(direct.starts_with("HTTP/1.1 200 OK\r\n"), "{direct}");
+    assert_eq!(direct, routed);
+}
+
+#[tokio::test]
 async fn a_new_version_is_in_every_answer_at_once() {
     let server = TestServer::start().await;
     let said = async || {
@@ -119,7 +148,7 @@ async fn a_new_version_is_in_every_answer_at_once() {
         answer.headers()["server"].to_str().unwrap().to_owned()
     };
     let before = said().await;
-    let mut config = crate::server::config();
+    let mut config = config();
     config.cas[0].slot_seconds = 1_800;
     let engine = std::sync::Arc::clone(&server.engine);
     engine.reconfigure(config).await.unwrap();

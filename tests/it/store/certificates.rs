@@ -9,6 +9,7 @@ on_both_stores!(
     a_registration_names_whom_it_replaces,
     an_existing_row_is_told_as_it_is,
     bulk_registrations_tell_new_from_known,
+    certificates_are_read_together,
     certificates_come_in_pages_in_order,
     every_field_comes_back,
     removed_certificates_are_gone,
@@ -74,6 +75,21 @@ async fn an_existing_row_is_told_as_it_is(url: &str) {
         store.certificate(&id(0)).await.unwrap(),
         Some(certificate(0))
     );
+}
+
+async fn certificates_are_read_together(url: &str) {
+    let store = open(url).await;
+    let given: Vec<Certificate> = (0..5).map(certificate).collect();
+    register(&*store, &given).await;
+    let asked: Vec<CertId> = [4, 9, 1, 2, 8].map(id).into();
+    let before = store.queries_run();
+    let mut found = store.certificates(&asked).await.unwrap();
+    assert_eq!(store.queries_run() - before, 1);
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut want = vec![given[1].clone(), given[2].clone(), given[4].clone()];
+    want.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(found, want);
+    assert_eq!(store.certificates(&[]).await.unwrap(), []);
 }
 
 async fn twice_in_one_registration_is_one_certificate(url: &str) {
