@@ -41,20 +41,22 @@ fn measure(count: u64) -> Outcome {
     let before = resident_octets()?;
     let index = Index::standalone(HashKey::new([7; 16]));
     let begun = Instant::now();
-    for n in 0..count {
+    of_all(count, |n| {
         index.insert(&certificate(n)?);
-    }
+        Ok(())
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     let name = |what: &str| format!("index_{count}_{what}");
     writeln!(out, "{} {:.0} /s", name("puts"), real(count) / seconds)?;
     // Every one is asked for once, so that there are polls of all.
     let now = Timestamp::from_unix(NOW + HOUR);
     let begun = Instant::now();
-    for n in 0..count {
-        if index.asked(&certid(n)?, now, 6 * HOUR).is_none() {
-            return Err(format!("certificate {n} is not there").into());
-        }
-    }
+    of_all(count, |n| {
+        let known = index.asked(&certid(n)?, now, 6 * HOUR);
+        known
+            .map(drop)
+            .ok_or_else(|| format!("certificate {n} is not there").into())
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     writeln!(
         out,
@@ -75,6 +77,27 @@ fn measure(count: u64) -> Outcome {
         reads(&index, count, count)?
     )?;
     beside_writes(&index, count, &mut out)
+}
+
+/// Does something with every certificate, by a thread for each core.
+fn of_all(count: u64, each: impl Fn(u64) -> Outcome + Sync) -> Outcome {
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let each = &each;
+    std::thread::scope(|scope| {
+        let working: Vec<_> = (0..threads)
+            .map(|thread| {
+                let numbers = count * thread / threads..count * (thread + 1) / threads;
+                scope.spawn(move || {
+                    let mut numbers = numbers;
+                    numbers.try_for_each(|n| each(n).map_err(|error| error.to_string()))
+                })
+            })
+            .collect();
+        for thread in working {
+            thread.join().map_err(|_| "a thread failed")??;
+        }
+        Ok(())
+    })
 }
 
 /// Reads a second of random CertIDs from the `first` one on.

@@ -55,7 +55,7 @@ impl Queries {
     }
 
     /// Runs one query and tells its rows as they come: however many there are, few are in memory.
-    pub(super) async fn each<T>(
+    pub(super) async fn each<T: Send>(
         &self,
         query: &'static str,
         mut rows: BoxStream<'_, sqlx::Result<T>>,
@@ -64,6 +64,8 @@ impl Queries {
         let tell_all = async {
             while let Some(row) = within(self.at_most, rows.try_next()).await? {
                 tell(row);
+                // Rows may come as fast as they are told: others have their turn all the same.
+                tokio::task::coop::consume_budget().await;
             }
             Ok(())
         };
