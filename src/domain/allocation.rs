@@ -33,9 +33,11 @@ const LATE_QUOTA: f64 = 0.01;
 /// would cost more than the two are worth, and below some hundreds an hour chance rules anyway.
 const LEAST_QUOTA: f64 = 32.0;
 
-/// A band with slots that take less than usual widens while its level stands above the last cycle's
-/// mean load by more than this: what these do not take would all go to the hour beside them.
-const LESS_ABOVE: f64 = 1.05;
+/// A band widens while its level stands above the last cycle's mean load by more than this, and
+/// above the level of the widest: where slots take less than usual, or many come in them by
+/// themselves, the rest would all go to the hour beside them. Weekdays of an unsteered week differ
+/// by as much.
+const LEVEL_ABOVE: f64 = 1.05;
 
 /// What a table is made from.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,10 @@ pub fn make(arrival: Arrival, range: SlotRange, waking: &Waking, forecast: &Fore
     let (range, as_if_open) = open_range(range, forecast.policy);
     let mut range = range;
     let mut draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
-    while arrival == Arrival::Fresh && arrivals.tell_bursts && draft.crowded(&arrivals) {
+    while arrival == Arrival::Fresh
+        && arrivals.tell_bursts
+        && (draft.filled_above_usual(&arrivals) || draft.stands_above_widest(&arrivals, forecast))
+    {
         // Half as long again, towards earlier days.
         let wider = range.first - (signed(range.len()) / 2).max(1);
         if range.first <= range.widest_first {
@@ -167,28 +172,10 @@ impl Draft {
         arrivals: &Arrivals,
         forecast: &Forecast<'_>,
     ) -> Self {
-        let (capacity, closed) = if as_if_open {
-            (all_open(range.len()), Vec::new())
-        } else {
-            open_slots(range, forecast.policy)
-        };
-        let view = View {
-            now: forecast.now,
-            prior: forecast.policy.follow_prior,
-            profile: forecast.profile,
-            life_seconds: forecast.life_seconds,
-        };
-        let spans: Vec<Span> = (0..range.len()).map(|n| slot_span(range, n)).collect();
-        let unsteered: Vec<f64> = spans
-            .iter()
-            .map(|span| {
-                forecast.ledger.unsteered(*span, &view)
-                    + foreseen(forecast.policy, forecast.profile, *span)
-            })
-            .collect();
-        let promised: Vec<f64> = spans
-            .iter()
-            .map(|span| forecast.ledger.promised(*span))
+        let (capacity, closed) = capacity(range, as_if_open, forecast.policy);
+        let unsteered = unsteered(range, forecast);
+        let promised: Vec<f64> = spans(range)
+            .map(|span| forecast.ledger.promised(span))
             .collect();
         let level = level(
             &unsteered,
@@ -198,9 +185,8 @@ impl Draft {
         let base = sum(&unsteered, &promised);
         let landing = match arrival {
             Arrival::Fresh => {
-                let timed: Vec<f64> = spans
-                    .iter()
-                    .map(|span| forecast.ledger.timed(*span))
+                let timed: Vec<f64> = spans(range)
+                    .map(|span| forecast.ledger.timed(span))
                     .collect();
                 let expected = Expected {
                     unsteered: &unsteered,
@@ -236,17 +222,27 @@ impl Draft {
         }
     }
 
-    /// Whether the load to place fills this band above the usual, so that it should widen: because
-    /// more comes than usual, or because the CA takes less.
-    fn crowded(&self, arrivals: &Arrivals) -> bool {
-        let less = |slot: &SlotCapacity| slot.share < 1.0 || slot.ceiling.is_some();
-        if self.level > LESS_ABOVE * arrivals.mean && self.capacity.iter().any(less) {
-            return true;
-        }
+    /// Whether more comes than usual, so much that it fills this band above the usual.
+    fn filled_above_usual(&self, arrivals: &Arrivals) -> bool {
         let base = sum(&self.unsteered, &self.promised);
         let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
         let filled = level(&base, &self.capacity, ahead);
         self.excess > 0.0 && filled > arrivals.mean
+    }
+
+    /// Whether this band has less room for the usual load than days before it: because the CA
+    /// takes less, or because others come then, as in the echo of a burst.
+    fn stands_above_widest(&self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> bool {
+        self.level > LEVEL_ABOVE * arrivals.mean && {
+            let widest = SlotRange {
+                first: self.range.widest_first,
+                ..self.range
+            };
+            let (capacity, _) = capacity(widest, self.as_if_open, forecast.policy);
+            let unsteered = unsteered(widest, forecast);
+            let steered = arrivals.steered * real_len(widest.len());
+            self.level > LEVEL_ABOVE * level(&unsteered, &capacity, steered)
+        }
     }
 
     fn finish(self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> Made {
@@ -324,6 +320,39 @@ impl Draft {
             quota: u64::try_from(whole(quota)).unwrap_or(1),
         }
     }
+}
+
+fn spans(range: SlotRange) -> impl Iterator<Item = Span> {
+    (0..range.len()).map(move |n| slot_span(range, n))
+}
+
+/// What the slots of a range take, and the closed spans.
+fn capacity(
+    range: SlotRange,
+    as_if_open: bool,
+    policy: &CaPolicy,
+) -> (Vec<SlotCapacity>, Vec<Span>) {
+    if as_if_open {
+        (all_open(range.len()), Vec::new())
+    } else {
+        open_slots(range, policy)
+    }
+}
+
+/// U of the slots of a range.
+fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
+    let view = View {
+        now: forecast.now,
+        prior: forecast.policy.follow_prior,
+        profile: forecast.profile,
+        life_seconds: forecast.life_seconds,
+    };
+    spans(range)
+        .map(|span| {
+            forecast.ledger.unsteered(span, &view)
+                + foreseen(forecast.policy, forecast.profile, span)
+        })
+        .collect()
 }
 
 /// What slots are to be given, with regard to where it comes and to what they are given `besides`.

@@ -173,6 +173,47 @@ fn a_burst_widens_its_band_once_there_is_a_week_to_hold_it_against() {
     assert!(earliest >= NOW + 42 * DAY - 2 * HOUR, "0.2 L is the limit");
 }
 
+/// Slots of the band of a certificate issued now, where so many were issued so many hours ago and
+/// nobody follows but three in ten, whose windows lie before the band.
+fn slots_of_a_band_after(issued: impl Fn(i64) -> f64) -> usize {
+    let mut registry = Registry::new(policy(), nothing_known());
+    for hours in 1..70 * 24 {
+        let issued_at = NOW - hours * HOUR;
+        let from = issued_at + 20 * DAY;
+        let to = from + 15 * MINUTE;
+        registry.books.ledger.book_cohort(&Cohort {
+            windows: Windows::One(Span { from, to }, Response::default()),
+            issued_at,
+            life_seconds: 90 * DAY,
+            follows: Some(0.3),
+            certificates: issued(hours),
+        });
+    }
+    registry.register(1, life(NOW, 90 * DAY), NOW, NOW);
+    registry.tables[0].slots.len()
+}
+
+#[test]
+fn a_band_widens_where_others_come_in_it() {
+    // Six hours of five times the usual load come back in this band, and not before it.
+    let burst = slots_of_a_band_after(|hours| {
+        if (12..18).contains(&hours) {
+            500.0
+        } else {
+            100.0
+        }
+    });
+    assert!(burst > 24, "{burst} slots");
+    assert_eq!(slots_of_a_band_after(|_| 100.0), 24);
+}
+
+#[test]
+fn no_band_widens_for_what_the_days_before_it_bear_as_well() {
+    // Twice the usual load for the last three weeks: in none of the bands there is more room.
+    let swell = |hours| if hours < 21 * 24 { 200.0 } else { 100.0 };
+    assert_eq!(slots_of_a_band_after(swell), 24);
+}
+
 #[test]
 fn whoever_was_issued_is_not_taken_for_unborn() {
     // Twelve an hour for a hundred days, of lives that lie on both sides of the middle of their
