@@ -21,6 +21,7 @@ mod database;
 mod duties;
 mod hints;
 mod replicas;
+mod resolver;
 mod starts;
 mod upgrades;
 
