@@ -1,8 +1,10 @@
 //! Starts while the database is away: the index's file answers until it comes.
 
 use std::fs;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use sqlx::{Connection as _, PgConnection, raw_sql};
 use tempfile::TempDir;
@@ -33,7 +35,7 @@ impl Place {
     }
 
     /// `serve` on this database.
-    pub(super) fn serve(&self, database_url: &str) -> std::process::Command {
+    pub(super) fn serve(&self, database_url: &str) -> Command {
         let file = self.folder.path().join("offpeak.toml");
         let snapshot = self.snapshot();
         let text = format!(
@@ -63,7 +65,7 @@ impl Place {
 }
 
 /// Waits until it has ended.
-pub(super) async fn ended(server: &mut Server) -> std::process::ExitStatus {
+pub(super) async fn ended(server: &mut Server) -> ExitStatus {
     let mut status = None;
     until("it ends", async || {
         status = server.has_ended();
@@ -74,12 +76,33 @@ pub(super) async fn ended(server: &mut Server) -> std::process::ExitStatus {
 }
 
 /// What a start that is refused says.
-async fn refused(mut serve: std::process::Command) -> String {
-    serve.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-    let run = tokio::task::spawn_blocking(move || serve.output().unwrap());
-    let output = within(run).await.unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+async fn refused(mut serve: Command) -> String {
+    /// Killed where it is not refused.
+    struct Starting(Child);
+    impl Drop for Starting {
+        fn drop(&mut self) {
+            // It has ended by itself mostly.
+            let _ = self.0.kill();
+            self.0.wait().expect("it was started here");
+        }
+    }
+    let mut said = tempfile::tempfile().unwrap();
+    serve
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(said.try_clone().unwrap());
+    let mut starting = Starting(serve.spawn().unwrap());
+    let mut status = None;
+    until("it is refused", async || {
+        status = starting.0.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    let mut text = String::new();
+    said.rewind().unwrap();
+    said.read_to_string(&mut text).unwrap();
+    assert_eq!(status.unwrap().code(), Some(1), "{text}");
+    text
 }
 
 /// Sees that a replica without its database answers what it knows, takes nothing and says so.
