@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -126,17 +127,23 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How long a command that has ended waits for work that cannot be broken off: a file that is being
+/// written to its end takes seconds, and a resolver that hangs would keep it forever.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Runs a command's future to its end, on a runtime with a thread a core. Commands that wait for
 /// nothing do without.
 ///
 /// # Errors
 /// What stopped the command, or that there is no runtime to be had.
 pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(command)
+        .context("cannot start the runtime")?;
+    let ended = runtime.block_on(command);
+    runtime.shutdown_timeout(ENDED_WITHIN);
+    ended
 }
 
 fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {

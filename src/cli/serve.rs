@@ -41,7 +41,7 @@ impl Serve {
         } else {
             Migrations::RefusePending
         };
-        let store = store::connect(&config.database, migrations).await?;
+        let store = store::prepare(&config.database, migrations).await?;
         let clock = Arc::new(SystemClock);
         let engine = match config.snapshot_file() {
             Some(file) => Engine::resume(store, config, clock, file).await?,
@@ -89,8 +89,9 @@ impl Listeners {
     }
 }
 
-/// Serves until SIGINT or SIGTERM, then lets requests under way end. `greeting` is printed below
-/// the two URLs, once both listeners answer.
+/// Serves until SIGINT or SIGTERM, or until the store turns out to be one that a start refuses, then
+/// lets requests under way end. `greeting` is printed below the two URLs, once both listeners
+/// answer.
 pub(super) async fn serve(
     engine: &Arc<Engine>,
     listeners: Listeners,
@@ -100,8 +101,10 @@ pub(super) async fn serve(
     let metrics: Metrics = telemetry::metrics()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    // The documents are there before the first request is.
-    engine.publish_if_due().await?;
+    // The documents are there before the first request is; a start with the index's file has them.
+    if engine.is_summed() {
+        engine.publish_if_due().await?;
+    }
     let (public_url, admin_url) = listeners.urls()?;
     let base_url = listeners.public.base_url()?;
     let (stop, stopped) = watch::channel(());
@@ -121,7 +124,7 @@ pub(super) async fn serve(
         wait(stopped),
         Limits::ADMIN,
     ));
-    let running = tokio::spawn(Arc::clone(engine).run());
+    let mut running = tokio::spawn(Arc::clone(engine).run());
     let upkeep = tokio::spawn(keep_up(metrics));
     let renewing = listeners
         .tls
@@ -132,10 +135,11 @@ pub(super) async fn serve(
     }
     output.flush()?;
     tracing::info!(event = "serving", public = public_url, admin = admin_url);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let refused = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        Ok(Err(error)) = &mut running => Some(error),
+    };
     tracing::info!(event = "stopping");
     drop(stop);
     let drained = tokio::try_join!(public, admin);
@@ -149,7 +153,10 @@ pub(super) async fn serve(
         tracing::warn!(event = "snapshot_not_written", %error);
     }
     tracing::info!(event = "stopped");
-    Ok(())
+    match refused {
+        Some(error) => Err(error).context("the database was not there at the start, and is now"),
+        None => Ok(()),
+    }
 }
 
 async fn keep_up(metrics: Metrics) {

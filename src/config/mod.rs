@@ -20,7 +20,8 @@
 //! database = "sqlite:offpeak.db"    # or --database, OFFPEAK_DATABASE
 //!
 //! # The file in which the certificates in memory are kept for the next start, which then answers
-//! # at once: written every quarter of an hour and at the stop; read at the start only; "" for none.
+//! # at once, even where a PostgreSQL is away: written every quarter of an hour and at the stop; read
+//! # at the start only; "" for none. It holds the key of the keyed hashes. Each process has its own.
 //! # Default: beside an SQLite database, its path and ".index"; with PostgreSQL, none.
 //! snapshot = "offpeak.db.index"
 //!

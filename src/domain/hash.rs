@@ -6,7 +6,8 @@ use std::hash::Hasher as _;
 use super::certid::{CertId, KeyIdentifier, Serial};
 
 /// The store's secret: without it nobody can aim a certificate at an instant. Made by the first
-/// migration and kept in the store, so that replicas and restarts share it.
+/// migration and kept in the store, so that replicas and restarts share it; the index's file holds
+/// it too.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HashKey([u8; 16]);
 
@@ -38,13 +39,10 @@ impl HashKey {
         Self(octets)
     }
 
-    /// A name of the key that does not tell it: what was kept under another key is known by it.
+    /// As the store has them, for the file of the index, which is of no use without them.
     #[must_use]
-    pub fn identity(&self) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(&[0]);
-        hasher.write(b"identity");
-        hasher.finish128().as_u128()
+    pub const fn octets(&self) -> [u8; 16] {
+        self.0
     }
 
     /// 128 bits of SipHash-2-4 over the purpose, the CertID and `salt`, lengths included, so that

@@ -16,6 +16,9 @@ pub enum EngineError {
         /// Why not.
         detail: String,
     },
+    /// Not everything has been read from the store yet since the start: try again later.
+    #[error("not everything has been read from the database yet since the start")]
+    NotSummed,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -8,6 +8,7 @@ use crate::domain::hash::{HashKey, Purpose};
 use crate::domain::ledger::Expected;
 use crate::domain::time::Timestamp;
 
+mod beside;
 mod coarse;
 mod entry;
 mod issuers;
@@ -28,9 +29,10 @@ mod table;
 mod table_tests;
 mod wide;
 
+pub(super) use beside::Beside;
 pub(super) use entry::Came;
 pub(crate) use entry::Entry;
-pub(super) use snapshot::{Header, Unusable};
+pub(super) use snapshot::{Header, Snapshot, Unusable};
 
 use issuers::Issuers;
 use kinds::Kinds;

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::domain::ca::CaName;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
-use crate::domain::hash::HashKey;
 use crate::domain::observation::Observation;
 use crate::domain::profile::Profile;
 use crate::domain::report::Rejection;
@@ -29,6 +28,7 @@ mod forecast;
 mod in_force;
 mod incidents;
 mod index;
+mod joining;
 mod lookups;
 mod polls;
 mod publisher;
@@ -69,7 +69,6 @@ const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
 pub struct Engine {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    key: HashKey,
     world: ArcSwap<World>,
     look_ups: LookUps,
     publication: ArcSwapOption<Publication>,
@@ -105,12 +104,13 @@ impl Engine {
         clock: Arc<dyn Clock>,
         resuming: Resuming,
     ) -> Result<Arc<Self>, EngineError> {
+        store.admit().await?;
         let key = store.hash_key().await?;
         let now = clock.now();
         let (world, position) = load(store.as_ref(), config, key, now).await?;
         world.begin_shadows(now);
         let publication = store.publication_after(0).await?.map(Arc::new);
-        let engine = Self::new(store, clock, key, world, position, publication, resuming);
+        let engine = Self::new(store, clock, world, position, publication, resuming);
         engine.learn();
         Ok(Arc::new(engine))
     }
@@ -118,7 +118,6 @@ impl Engine {
     fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        key: HashKey,
         world: World,
         position: FeedPosition,
         publication: Option<Arc<Publication>>,
@@ -129,7 +128,6 @@ impl Engine {
         Self {
             store,
             clock,
-            key,
             world: ArcSwap::from_pointee(world),
             look_ups: LookUps::new(),
             publication: ArcSwapOption::new(publication),
@@ -284,8 +282,9 @@ impl Engine {
     /// Removes certificates and what they taught; how many were there.
     ///
     /// # Errors
-    /// [`EngineError::Store`].
+    /// [`EngineError::Store`]; [`EngineError::NotSummed`]: nothing is removed.
     pub async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
+        self.summed().await?;
         let removed = self.store.remove(ids).await?;
         self.catch_up().await?;
         Ok(removed)

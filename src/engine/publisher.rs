@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::resuming::Stage;
 use super::{Engine, EngineError, Miss};
 use crate::domain::ca::CaPolicy;
 use crate::domain::documents::documents;
@@ -47,9 +48,9 @@ impl Engine {
     /// Makes a publication now, of all that was acknowledged until now, and stores it.
     ///
     /// # Errors
-    /// [`EngineError::Store`].
+    /// [`EngineError::Store`]; [`EngineError::NotSummed`].
     pub async fn publish(&self) -> Result<Arc<Publication>, EngineError> {
-        self.summed().await;
+        self.summed().await?;
         self.catch_up().await?;
         self.learn();
         let made = self.make();
@@ -156,8 +157,16 @@ impl Engine {
         );
         let ready = problem.is_none();
         let mut degraded: Vec<String> = problem.into_iter().collect();
-        if !self.is_summed() {
-            degraded.push("registrations wait until all is summed from the store".to_owned());
+        match self.resuming.stage() {
+            Stage::Alone => degraded.push(
+                "the store could not be reached at the start: what the index's file holds is \
+                 answered, and nothing is taken"
+                    .to_owned(),
+            ),
+            Stage::Joined => {
+                degraded.push("registrations wait until all is summed from the store".to_owned());
+            }
+            Stage::Summed => {}
         }
         let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
         if behind > FEED_LATE_SECONDS {

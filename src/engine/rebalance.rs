@@ -66,13 +66,14 @@ impl Engine {
     /// that moves nothing is not kept, and has no number.
     ///
     /// # Errors
-    /// [`EngineError::Store`]: what was moved until then stays moved.
+    /// [`EngineError::Store`]: what was moved until then stays moved. [`EngineError::NotSummed`]:
+    /// nothing was.
     pub async fn rebalance(
         &self,
         ca: &CaName,
         mode: Rebalance,
     ) -> Result<Option<RebalanceReport>, EngineError> {
-        self.summed().await;
+        self.summed().await?;
         let _alone = self.rebalancing.lock().await;
         self.catch_up().await?;
         let world = self.world();

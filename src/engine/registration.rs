@@ -76,13 +76,13 @@ impl Engine {
     /// given it is stored in the same step.
     ///
     /// # Errors
-    /// [`EngineError::Store`]: nothing of this call is stored.
+    /// [`EngineError::Store`] and [`EngineError::NotSummed`]: nothing of this call is stored.
     pub async fn register(
         &self,
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        let mut step = self.begin_step().await;
+        let mut step = self.begin_step().await?;
         for submission in submissions {
             self.draw_next(&mut step, submission);
         }
@@ -90,9 +90,12 @@ impl Engine {
     }
 
     /// Begins a step without certificates, as soon as everything is summed.
-    pub async fn begin_step(&self) -> Step {
-        self.summed().await;
-        Step {
+    ///
+    /// # Errors
+    /// [`EngineError::NotSummed`] where that takes more than some seconds.
+    pub async fn begin_step(&self) -> Result<Step, EngineError> {
+        self.summed().await?;
+        Ok(Step {
             world: self.world(),
             now: self.now(),
             judged: Vec::new(),
@@ -103,7 +106,7 @@ impl Engine {
             certificates: Vec::new(),
             cas: Vec::new(),
             settled: 0,
-        }
+        })
     }
 
     /// Judges a submission and draws its window, as the next of a step. The store is not asked: a

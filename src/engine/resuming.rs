@@ -1,21 +1,21 @@
-//! Restarts: the index from its file answers at once, while all is summed anew from the store.
+//! Restarts: the index from its file answers at once, while all is summed anew from the store; the
+//! file, and who waits for the sums.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufReader, BufWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::clock::Clock;
-use super::index::{Header, Index, Unusable};
-use super::world::World;
+use super::index::{Beside, Header, Index, Snapshot, Unusable};
 use super::{Engine, EngineError};
 use crate::config::Config;
 use crate::domain::hash::HashKey;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
-use crate::store::{FeedPosition, Store};
+use crate::store::Publication;
 
 /// How often the index is written: what polls showed since is lost in a crash, but for what the
 /// store was told. 300 MB of ten million certificates in this time are a third of a megabyte a
@@ -23,6 +23,20 @@ use crate::store::{FeedPosition, Store};
 const EVERY_SECONDS: i64 = 15 * MINUTE;
 /// The feed tells removals for a day: what is older than this may hold what was removed.
 const MOST_AGE_SECONDS: i64 = 20 * HOUR;
+/// How long those wait who need the sums: as long as for a database that has stopped. A small
+/// registry is summed by then, and nobody noticed; of a large one they are told to come again.
+const SUMMED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How far a process has come that began with the index's file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// The store was not reached yet: what the file holds is answered, nothing is taken.
+    Alone,
+    /// The index follows the store; the ledger and all other sums are not there yet.
+    Joined,
+    /// They are.
+    Summed,
+}
 
 /// The index's file, and how far a process has come that began with it.
 #[derive(Debug)]
@@ -30,8 +44,7 @@ pub(super) struct Resuming {
     /// `None`: no file is kept.
     path: Option<PathBuf>,
     written_at: AtomicI64,
-    /// Whether the ledger and all other sums are there, or the index alone.
-    summed: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
 }
 
 impl Resuming {
@@ -40,54 +53,77 @@ impl Resuming {
         Self {
             path: None,
             written_at: AtomicI64::new(0),
-            summed: watch::Sender::new(true),
+            stage: watch::Sender::new(Stage::Summed),
         }
     }
 
     /// With a file.
-    pub(super) fn at(path: PathBuf, now: Timestamp, summed: bool) -> Self {
+    pub(super) fn at(path: PathBuf, now: Timestamp, stage: Stage) -> Self {
         Self {
             path: Some(path),
             written_at: AtomicI64::new(now.unix()),
-            summed: watch::Sender::new(summed),
+            stage: watch::Sender::new(stage),
+        }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    pub(super) fn reach(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// Says that the file is of no use.
+    pub(super) fn ignore(&self, reason: &str) {
+        if let Some(path) = &self.path {
+            ignore(path, reason);
         }
     }
 }
 
 /// Reads the index's file; `None`, and a line in the log where there is one, if it is of no use.
+/// `of` is the store's key. Where that is not known the store is away, and an old file better than
+/// none: what was removed since is found when all is summed.
 pub(super) async fn read(
     path: &Path,
     config: &Config,
-    key: HashKey,
+    of: Option<HashKey>,
     now: Timestamp,
-) -> Option<(Index, FeedPosition)> {
+) -> Option<Snapshot> {
     let opened = path.to_owned();
-    let reading = move || -> Result<(Index, Header), Unusable> {
+    let reading = move || -> Result<Snapshot, Unusable> {
         let file = File::open(opened)?;
         let octets = file.metadata()?.len();
-        Index::read_from(BufReader::new(file), octets, key)
+        Index::read_from(BufReader::new(file), octets, of)
     };
     let outcome = tokio::task::spawn_blocking(reading).await.ok()?;
     let reason = match outcome {
         Err(Unusable::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => error.to_string(),
-        Ok((_, header)) if header.claims != claims(config) => {
+        Ok(Snapshot { header, .. }) if header.claims != claims(config) => {
             "it was written under another configuration of CAs and issuers".to_owned()
         }
-        Ok((_, header)) if !(0..=MOST_AGE_SECONDS).contains(&(now - header.written_at)) => {
+        Ok(Snapshot { header, .. })
+            if of.is_some() && !(0..=MOST_AGE_SECONDS).contains(&(now - header.written_at)) =>
+        {
             format!("it was written at {}", header.written_at)
         }
-        Ok((index, header)) => {
+        Ok(snapshot) => {
             tracing::info!(
                 event = "snapshot_loaded",
-                certificates = index.certificates(),
-                age_seconds = now - header.written_at,
+                certificates = snapshot.index.certificates(),
+                age_seconds = now - snapshot.header.written_at,
             );
-            return Some((index, FeedPosition(header.position)));
+            return Some(snapshot);
         }
     };
-    tracing::warn!(event = "snapshot_ignored", path = %path.display(), reason);
+    ignore(path, &reason);
     None
+}
+
+fn ignore(path: &Path, reason: &str) {
+    tracing::warn!(event = "snapshot_ignored", path = %path.display(), reason);
 }
 
 /// Which issuers belong to which CA, as one number: what entries name is a CA's place.
@@ -106,56 +142,24 @@ fn claims(config: &Config) -> i64 {
 }
 
 impl Engine {
-    /// As [`Engine::open`], and answers before everything is summed where `snapshot` names the file
-    /// that such an engine wrote: what is summed is summed by [`Engine::run`], and whoever
-    /// registers or publishes waits for it. The file is written anew from time to time, and by
-    /// [`Engine::keep_snapshot`].
-    ///
-    /// # Errors
-    /// [`EngineError::Store`] where the store cannot be read.
-    pub async fn resume(
-        store: Arc<dyn Store>,
-        config: Config,
-        clock: Arc<dyn Clock>,
-        snapshot: PathBuf,
-    ) -> Result<Arc<Self>, EngineError> {
-        let key = store.hash_key().await?;
-        let now = clock.now();
-        let Some((index, position)) = read(&snapshot, &config, key, now).await else {
-            let resuming = Resuming::at(snapshot, now, true);
-            return Self::open_with(store, config, clock, resuming).await;
-        };
-        let world = World::around(index, config, key, now);
-        for incident in store.incidents().await? {
-            world.heed(incident);
-        }
-        let publication = store.publication_after(0).await?.map(Arc::new);
-        let resuming = Resuming::at(snapshot, now, false);
-        let engine = Self::new(store, clock, key, world, position, publication, resuming);
-        // What was written since the file: with the index alone, it does not matter what else it
-        // would change.
-        let mut position = engine.feed.lock().await;
-        engine.read_feed(&engine.world(), &mut position).await?;
-        drop(position);
-        Ok(Arc::new(engine))
-    }
-
     /// Whether the ledger and all other sums are there.
     #[must_use]
     pub fn is_summed(&self) -> bool {
-        *self.resuming.summed.borrow()
+        self.resuming.stage() == Stage::Summed
     }
 
-    /// Waits until they are.
-    pub(super) async fn summed(&self) {
-        let mut summed = self.resuming.summed.subscribe();
-        // It ends early only with the engine.
-        let _ = summed.wait_for(|summed| *summed).await;
-    }
-
-    /// They are.
-    pub(super) fn note_summed(&self) {
-        self.resuming.summed.send_replace(true);
+    /// Waits a little until they are; not at all where nobody knows when they will be.
+    pub(super) async fn summed(&self) -> Result<(), EngineError> {
+        let mut stage = self.resuming.stage.subscribe();
+        if *stage.borrow() == Stage::Alone {
+            return Err(EngineError::NotSummed);
+        }
+        let summed = stage.wait_for(|stage| *stage == Stage::Summed);
+        match tokio::time::timeout(SUMMED_WITHIN, summed).await {
+            // It ends early only with the engine.
+            Ok(_) => Ok(()),
+            Err(_) => Err(EngineError::NotSummed),
+        }
     }
 
     /// Sums everything from the store, where that was not done at the start.
@@ -197,7 +201,11 @@ impl Engine {
             written_at: self.now(),
         };
         drop(position);
-        let writing = move || write(&path, &world.index, header);
+        let beside = Beside {
+            incidents: world.incidents().values().cloned().collect(),
+            publication: self.publication().map(|one| Publication::clone(&one)),
+        };
+        let writing = move || write(&path, &world.index, header, &beside);
         let certificates = tokio::task::spawn_blocking(writing)
             .await
             .map_err(io::Error::other)??;
@@ -210,17 +218,19 @@ impl Engine {
     }
 }
 
-/// Whoever reads the file, at any moment or after a crash, finds the old one or the new one.
-fn write(path: &Path, index: &Index, header: Header) -> io::Result<u64> {
+/// Whoever reads the file, at any moment or after a crash, finds the old one or the new one. It
+/// holds the key of the store, so nobody but its owner may read it.
+fn write(path: &Path, index: &Index, header: Header, beside: &Beside) -> io::Result<u64> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut temporary = tempfile::Builder::new()
         .prefix(".offpeak-tmp-")
+        .permissions(Permissions::from_mode(0o600))
         .tempfile_in(folder)?;
     let mut buffered = BufWriter::new(temporary.as_file_mut());
-    let certificates = index.write_to(&mut buffered, header)?;
+    let certificates = index.write_to(&mut buffered, header, beside)?;
     buffered.flush()?;
     drop(buffered);
     temporary.as_file().sync_all()?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::resuming::Stage;
 use super::world::{Applied, World};
 use super::{Engine, EngineError, returning};
 use crate::config::Config;
@@ -19,7 +20,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let now = self.now();
         let (world, loaded) = loop {
-            let (world, mut loaded) = load(self.store(), config.clone(), self.key, now).await?;
+            let key = self.world().key;
+            let (world, mut loaded) = load(self.store(), config.clone(), key, now).await?;
             // What was taken back meanwhile may have been summed: once more.
             if self.read_feed(&world, &mut loaded).await? == Applied::Done {
                 break (world, loaded);
@@ -34,7 +36,7 @@ impl Engine {
         // Together, with nothing to wait for in between.
         self.world.store(Arc::new(world));
         *position = loaded;
-        self.note_summed();
+        self.resuming.reach(Stage::Summed);
         Ok(())
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Engine;
 use super::incidents::IncidentError;
 use super::polls::RECORDS_KEPT_SECONDS;
+use super::{Engine, EngineError};
 use crate::domain::ca::CaName;
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::number::real_len;
@@ -55,7 +55,12 @@ const KEYS_SECONDS: i64 = 7 * DAY;
 impl Engine {
     /// Follows the change feed, learns, sweeps, publishes and purges, until it is dropped. A task
     /// that fails is logged and tried again at its next turn.
-    pub async fn run(self: Arc<Self>) {
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the store could not be reached at the start, and turns out to be
+    /// one that a start refuses.
+    pub async fn run(self: Arc<Self>) -> Result<(), EngineError> {
+        self.join_at_last().await?;
         while let Err(error) = self.sum_up().await {
             tried("sum", Err(error));
             tokio::time::sleep(SUM_AGAIN_AFTER).await;
@@ -77,6 +82,7 @@ impl Engine {
             self.every("snapshot", SNAPSHOT_LOOK_EVERY, || self
                 .keep_snapshot_if_due()),
         );
+        Ok(())
     }
 
     /// Passes on what other processes say of their writes.
@@ -206,7 +212,7 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     ticks
 }
 
-fn tried(task: &'static str, outcome: Result<(), impl std::fmt::Display>) {
+pub(super) fn tried(task: &'static str, outcome: Result<(), impl std::fmt::Display>) {
     if let Err(error) = outcome {
         tracing::warn!(event = "task_failed", task, %error);
         metrics::counter!("offpeak_task_failures_total", "task" => task).increment(1);

@@ -27,7 +27,7 @@ pub(super) struct World {
     pub(super) config: Arc<Config>,
     pub(super) version: Arc<str>,
     pub(super) index: Arc<Index>,
-    key: HashKey,
+    pub(super) key: HashKey,
     /// In the order of `config.cas`.
     pub(super) cas: Vec<Arc<Ca>>,
     batches: Arc<Mutex<Batches>>,

@@ -237,6 +237,10 @@ impl From<EngineError> for Problem {
     /// Logs the cause, once; the client learns only whether to come back.
     fn from(error: EngineError) -> Self {
         match error {
+            EngineError::NotSummed => {
+                tracing::warn!(event = "store_unavailable", %error);
+                Self::busy()
+            }
             EngineError::Store(error) => error.into(),
             EngineError::Aside(_) | EngineError::Corrupt { .. } => {
                 tracing::error!(event = "request_failed", %error);

@@ -97,9 +97,9 @@ impl Registry for FakeRegistry {
         Timestamp::from_unix(NOW + self.seconds.load(Ordering::SeqCst))
     }
 
-    async fn begin(&self) -> Self::Drawn {
+    async fn begin(&self) -> Result<Self::Drawn, EngineError> {
         let seconds = self.seconds.fetch_add(1, Ordering::SeqCst);
-        (Timestamp::from_unix(NOW + seconds), Vec::new())
+        Ok((Timestamp::from_unix(NOW + seconds), Vec::new()))
     }
 
     fn begun_at(drawn: &Self::Drawn) -> Timestamp {

@@ -158,7 +158,7 @@ impl<R: Registry> Import<'_, R> {
         for (count, item) in items.drain(..).enumerate() {
             let next = item.next;
             if let (Phase::Taking, Ok(submission)) = (self.phase, &item.record) {
-                let mut drawn = self.drawn().await;
+                let mut drawn = self.drawn().await?;
                 self.registry.draw(&mut drawn, submission);
                 self.drawn = Some(drawn);
             }
@@ -257,10 +257,14 @@ impl<R: Registry> Import<'_, R> {
     }
 
     /// What was drawn of the step so far.
-    async fn drawn(&mut self) -> R::Drawn {
+    async fn drawn(&mut self) -> Result<R::Drawn, IngestError> {
         match self.drawn.take() {
-            Some(drawn) => drawn,
-            None => self.registry.begin().await,
+            Some(drawn) => Ok(drawn),
+            None => self
+                .registry
+                .begin()
+                .await
+                .map_err(|source| self.failed(source)),
         }
     }
 
@@ -272,7 +276,7 @@ impl<R: Registry> Import<'_, R> {
         completeness: Completeness,
     ) -> Result<(), IngestError> {
         let registry = self.registry;
-        let drawn = self.drawn().await;
+        let drawn = self.drawn().await?;
         self.kept.step_at = R::begun_at(&drawn).unix();
         let report =
             serde_json::to_string(&self.kept).map_err(|error| self.failed(corrupt(&error)))?;

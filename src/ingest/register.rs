@@ -46,7 +46,7 @@ pub(super) trait Registry: Sync {
     type Drawn: Send;
 
     fn now(&self) -> Timestamp;
-    async fn begin(&self) -> Self::Drawn;
+    async fn begin(&self) -> Result<Self::Drawn, EngineError>;
     /// When it was begun: what it registers is registered at that time.
     fn begun_at(drawn: &Self::Drawn) -> Timestamp;
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
@@ -61,7 +61,7 @@ pub(super) trait Registry: Sync {
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
-        let mut drawn = self.begin().await;
+        let mut drawn = self.begin().await?;
         for submission in submissions {
             self.draw(&mut drawn, submission);
         }
@@ -85,7 +85,7 @@ impl Registry for Engine {
         self.now()
     }
 
-    async fn begin(&self) -> Self::Drawn {
+    async fn begin(&self) -> Result<Self::Drawn, EngineError> {
         self.begin_step().await
     }
 

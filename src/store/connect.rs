@@ -20,8 +20,20 @@ enum Database<'a> {
 /// [`StoreError::Url`], [`StoreError::PendingMigrations`], [`StoreError::Newer`],
 /// [`StoreError::Unavailable`] where the database does not answer.
 pub async fn connect(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
+    let store = prepare(url, migrations).await?;
+    store.admit().await?;
+    Ok(store)
+}
+
+/// As [`connect`], and a PostgreSQL is not asked for anything: until [`Store::admit`] has found it
+/// and its schema as they have to be, whatever is asked of the store ends in
+/// [`StoreError::Unavailable`]. An SQLite file is opened.
+///
+/// # Errors
+/// As [`connect`]; of a PostgreSQL [`StoreError::Url`] alone.
+pub async fn prepare(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match database(url)? {
-        Database::Postgres(url) => Arc::new(PostgresStore::open(url, migrations).await?),
+        Database::Postgres(url) => Arc::new(PostgresStore::at(url, migrations)?),
         Database::Sqlite(location) => Arc::new(SqliteStore::open(&location).await?),
     })
 }
@@ -34,7 +46,8 @@ pub async fn connect(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>
 pub async fn pending(url: &str) -> Result<Vec<String>, StoreError> {
     match database(url)? {
         Database::Postgres(url) => {
-            migrate::postgres_pending(&mut postgres::connection(url).await?).await
+            let options = postgres::options(url)?;
+            migrate::postgres_pending(&mut postgres::connection(&options).await?).await
         }
         Database::Sqlite(location) => match sqlite::existing(&location).await? {
             Some(mut connection) => migrate::sqlite_pending(&mut connection).await,

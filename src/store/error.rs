@@ -53,6 +53,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database cannot be reached or does not serve yet, and nothing says that it is
+    /// not the one that is configured or that it does not let us in.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        // 28: it refuses who we say we are; 3D: it has no such database.
+        let refused = |code: String| code.starts_with("28") || code.starts_with("3D");
+        matches!(self, Self::Unavailable { .. }) && !self.code().is_some_and(refused)
+    }
+
     /// The driver's error, sorted by what a caller can do about it.
     pub(super) fn from_driver(query: &'static str, source: sqlx::Error) -> Self {
         match source {
@@ -122,5 +131,54 @@ mod tests {
         for code in ["42P01", "23505", "22021", "1", "19", "1555", "11", "26"] {
             assert!(!passes_by_itself(code), "{code}");
         }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("code {0}")]
+    struct Coded(&'static str);
+
+    impl sqlx::error::DatabaseError for Coded {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn d4_tells_an_absent_database_from_one_that_refuses_us() {
+        let coded = |code| {
+            let source = sqlx::Error::Database(Box::new(Coded(code)));
+            StoreError::from_driver("connect", source)
+        };
+        // Starting up, in recovery, shutting down, full of connections.
+        for code in ["57P03", "57P01", "57P02", "53300", "08006"] {
+            assert!(coded(code).is_absence(), "{code}");
+        }
+        // A wrong password, nobody of that name, no such database, a wrong query.
+        for code in ["28P01", "28000", "3D000", "42P01"] {
+            assert!(!coded(code).is_absence(), "{code}");
+        }
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert!(StoreError::from_driver("connect", refused.into()).is_absence());
+        assert!(!StoreError::PendingMigrations(Vec::new()).is_absence());
     }
 }

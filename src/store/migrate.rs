@@ -1,5 +1,7 @@
 //! Migrations: SQL files in the binary, the same numbers and names for both databases.
 
+use std::time::Duration;
+
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
@@ -63,12 +65,28 @@ pub(super) async fn sqlite_pending(
     unapplied(&SQLITE, &applied)
 }
 
-/// Migrates a PostgreSQL database, or refuses to. The driver's lock is held from the first look on:
-/// several processes may start on an empty database at the same moment.
+/// Migrates a PostgreSQL database, or refuses to. Whether anything is to be done is known within
+/// `at_most`, or the database is away; where something is, it takes as long as it takes.
 pub(super) async fn postgres(
     connection: &mut PgConnection,
     migrations: Migrations,
+    at_most: Duration,
 ) -> Result<(), StoreError> {
+    let look = async {
+        let is_current = postgres_pending(connection).await?.is_empty();
+        if is_current {
+            // Nothing is applied: this finds migrations that were changed, or broke off.
+            let check = POSTGRES.run_direct(None, &mut *connection, false);
+            check.await.map_err(failed)?;
+        }
+        Ok::<_, StoreError>(is_current)
+    };
+    let looked = tokio::time::timeout(at_most, look).await;
+    if looked.map_err(|elapsed| driver(sqlx::Error::Io(elapsed.into())))?? {
+        return Ok(());
+    }
+    // From before the second look on: several processes may start on an empty database at the same
+    // moment.
     connection.lock().await.map_err(failed)?;
     let pending = postgres_pending(connection).await?;
     if !pending.is_empty()

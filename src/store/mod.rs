@@ -28,7 +28,7 @@ mod row;
 mod sqlite;
 
 pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
-pub use connect::{connect, pending};
+pub use connect::{connect, pending, prepare};
 pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
 pub use migrate::Migrations;
@@ -154,6 +154,14 @@ pub struct Publication {
 /// that show in `/metrics`.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
+    /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
+    /// this has succeeded once it does nothing.
+    ///
+    /// # Errors
+    /// Those of [`connect`]. Until it has succeeded everything else is
+    /// [`StoreError::Unavailable`].
+    async fn admit(&self) -> Result<(), StoreError>;
+
     /// Whether a miss in the index has to be asked for here.
     fn sharing(&self) -> Sharing;
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgPool, Transaction};
+use tokio::sync::OnceCell;
 
 use super::query::Queries;
 use super::{
@@ -39,8 +41,8 @@ mod successors;
 mod tables;
 
 use hints::Hints;
-pub(super) use pool::connection;
-use pool::{QUERY_AT_MOST, hurried, options, pool};
+use pool::{QUERY_AT_MOST, hurried, pool};
+pub(super) use pool::{connection, options};
 
 /// The store in PostgreSQL.
 #[derive(Debug)]
@@ -48,25 +50,44 @@ pub(super) struct PostgresStore {
     queries: Queries,
     hints: Hints,
     pool: PgPool,
+    options: PgConnectOptions,
+    migrations: Migrations,
+    /// Filled when the schema was found to be as it has to be.
+    admitted: OnceCell<()>,
     /// Whether the last rows to be inserted met some that were there: the next ones probably will,
     /// and copying them would be in vain.
     meets_known: AtomicBool,
 }
 
 impl PostgresStore {
-    pub(super) async fn open(url: &str, migrations: Migrations) -> Result<Self, StoreError> {
-        let mut migrating = connection(url).await?;
-        migrate::postgres(&mut migrating, migrations).await?;
-        let closing = migrating.close().await;
-        closing.map_err(|error| StoreError::from_driver("connect", error))?;
+    /// A store that has asked nothing yet, and runs no query before it was admitted.
+    pub(super) fn at(url: &str, migrations: Migrations) -> Result<Self, StoreError> {
         let options = options(url)?;
-        let pool = pool(options.clone()).await?;
+        let pool = pool(options.clone());
         Ok(Self {
             queries: Queries::limited(QUERY_AT_MOST),
-            hints: Hints::new(pool.clone(), options),
+            hints: Hints::new(pool.clone(), options.clone()),
             pool,
+            options,
+            migrations,
+            admitted: OnceCell::new(),
             meets_known: AtomicBool::new(false),
         })
+    }
+
+    /// In a task of its own: a migration that was begun goes on where nobody waits for it any more.
+    async fn check(&self) -> Result<(), StoreError> {
+        let (options, migrations) = (self.options.clone(), self.migrations);
+        let failed = |error| StoreError::from_driver("connect", error);
+        let checking = tokio::spawn(async move {
+            let mut connection = connection(&options).await?;
+            migrate::postgres(&mut connection, migrations, QUERY_AT_MOST).await?;
+            connection.close().await.map_err(failed)
+        });
+        let crashed = |_| Err(failed(sqlx::Error::WorkerCrashed));
+        checking.await.unwrap_or_else(crashed)?;
+        self.queries.open();
+        Ok(())
     }
 
     async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, StoreError> {
@@ -89,8 +110,10 @@ impl PostgresStore {
         statement: &'static str,
     ) -> Result<Transaction<'static, sqlx::Postgres>, StoreError> {
         let pool = self.pool.clone();
-        let task = tokio::spawn(async move { pool.begin_with(statement).await });
-        let begin = async { task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
+        let begin = async {
+            let task = tokio::spawn(async move { pool.begin_with(statement).await });
+            task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        };
         self.queries.named(query, hurried(begin)).await
     }
 
@@ -113,6 +136,13 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
+    async fn admit(&self) -> Result<(), StoreError> {
+        self.admitted
+            .get_or_try_init(|| self.check())
+            .await
+            .copied()
+    }
+
     fn sharing(&self) -> Sharing {
         Sharing::AskOnMiss
     }

@@ -1,6 +1,7 @@
 //! Named queries: each is counted and timed under its name.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
@@ -12,6 +13,8 @@ use super::StoreError;
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     run: AtomicU64,
+    /// Whether none is run yet.
+    shut: AtomicBool,
     /// How long one may take, or the next row of one.
     at_most: Option<Duration>,
 }
@@ -22,12 +25,18 @@ const AT_LEISURE: Duration = Duration::from_mins(10);
 
 impl Queries {
     /// For a database that may stop without a word: one that takes longer than `at_most` is given
-    /// up, and the database is away.
+    /// up, and the database is away. None is run before [`Queries::open`].
     pub(super) fn limited(at_most: Duration) -> Self {
         Self {
             at_most: Some(at_most),
+            shut: AtomicBool::new(true),
             ..Self::default()
         }
+    }
+
+    /// Queries are run from now on.
+    pub(super) fn open(&self) {
+        self.shut.store(false, Ordering::Release);
     }
 
     /// How many have been run.
@@ -77,6 +86,10 @@ impl Queries {
         query: &'static str,
         work: impl Future<Output = sqlx::Result<T>> + Send,
     ) -> Result<T, StoreError> {
+        if self.shut.load(Ordering::Acquire) {
+            let source = io::Error::new(io::ErrorKind::NotConnected, "not reached since the start");
+            return Err(StoreError::from_driver(query, source.into()));
+        }
         self.run.fetch_add(1, Ordering::Relaxed);
         let result = observed(query, work).await;
         result.map_err(|error| StoreError::from_driver(query, error))

@@ -145,6 +145,11 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn admit(&self) -> Result<(), StoreError> {
+        // Opening the file has done all.
+        Ok(())
+    }
+
     fn sharing(&self) -> Sharing {
         Sharing::IndexIsComplete
     }

@@ -21,6 +21,8 @@ mod database;
 mod duties;
 mod hints;
 mod replicas;
+mod resolver;
+mod starts;
 mod upgrades;
 
 /// A step that takes longer than this hangs: the slowest, a write that a frozen database has

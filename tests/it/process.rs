@@ -124,13 +124,23 @@ impl Server {
         let event = format!("\"event\":\"{event}\"");
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            let log = read(&self.log.path().join("stderr"));
+            let log = self.log();
             if let Some(line) = log.lines().find(|line| line.contains(&event)) {
                 return line.to_owned();
             }
             assert!(Instant::now() < deadline, "no {event} in {log}");
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// How it has ended; `None` while it runs.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("offpeak was started here")
+    }
+
+    /// What it has logged, and said where it ended with an error.
+    pub(crate) fn log(&self) -> String {
+        read(&self.log.path().join("stderr"))
     }
 
     /// How it ended after it was told to.

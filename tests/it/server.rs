@@ -58,6 +58,15 @@ impl TestServer {
         let clock = Arc::new(ManualClock::at(NOW));
         let as_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let engine = Engine::open(store, config, as_clock).await.unwrap();
+        Self::around(engine, clock, database).await
+    }
+
+    /// Over this engine.
+    pub(crate) async fn around(
+        engine: Arc<Engine>,
+        clock: Arc<ManualClock>,
+        database: Option<FreshSqlite>,
+    ) -> Self {
         let (running, stopped) = watch::channel(());
         let metrics = telemetry::metrics().unwrap();
         let (listener, public) = free_port().await;

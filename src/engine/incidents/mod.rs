@@ -123,7 +123,7 @@ impl Engine {
         draft: Incident,
         intent: Intent,
     ) -> Result<Amended, IncidentError> {
-        self.summed().await;
+        self.summed().await?;
         let now = self.now();
         draft.validate(now)?;
         let mut incident = draft;
@@ -179,7 +179,7 @@ impl Engine {
         intent: Intent,
         next: impl Fn(&Incident, Timestamp) -> Result<(Incident, Reach), IncidentError> + Send + Sync,
     ) -> Result<Amended, IncidentError> {
-        self.summed().await;
+        self.summed().await?;
         for _ in 0..MOST_TRIES {
             let before = self.incident_stored(id).await?;
             let now = self.now();

@@ -40,6 +40,12 @@ impl<W: Write> Sealing<W> {
         self.put(&number.to_le_bytes())
     }
 
+    /// Octets with their number in front.
+    pub(super) fn counted(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.put(&(octets.len() as u64).to_le_bytes())?;
+        self.put(octets)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.hasher.write(&self.piece);
         self.length += self.piece.len() as u64;
@@ -106,6 +112,18 @@ impl<R: Read> Unsealing<R> {
 
     pub(super) fn number(&mut self) -> io::Result<i64> {
         self.take().map(i64::from_le_bytes)
+    }
+
+    /// What [`Sealing::counted`] wrote. Never more than there is: the number may be damaged.
+    pub(super) fn counted(&mut self) -> io::Result<Vec<u8>> {
+        let count = u64::from_le_bytes(self.take()?);
+        let there = self.left + (self.piece.len() - self.at) as u64;
+        if count > there {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut octets = vec![0; usize::try_from(count).unwrap_or(0)];
+        self.fill(&mut octets)?;
+        Ok(octets)
     }
 
     fn next_piece(&mut self) -> io::Result<()> {

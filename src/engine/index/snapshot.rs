@@ -1,12 +1,14 @@
 //! The index in a file, so that a restart answers before everything is summed from the store.
 //!
-//! A header, the kinds, the issuers, the wide entries, and then the records, shard by shard in the
-//! order of keys, 30 octets each as in memory; a length and a checksum at the end. It is written
+//! A header with the key, what answers are made of beside the index, the issuers, the wide entries,
+//! then the records, shard by shard in the order of keys, 30 octets each as in memory, and the
+//! kinds; a length and a checksum at the end. It is written
 //! while everything goes on: what changes meanwhile is told by the change feed, from the position
 //! in the header, and a change told twice changes nothing.
 
 use std::io::{self, Read, Write};
 
+use super::beside::Beside;
 use super::entry::{Came, Entry};
 use super::kinds::Kind;
 use super::pages::Slot;
@@ -22,7 +24,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::cohorts::{Group, Renewal};
 
 /// What such a file begins with; the last octets are the version of what follows.
-const MAGIC: [u8; 8] = *b"offpix\x00\x01";
+const MAGIC: [u8; 8] = *b"offpix\x00\x02";
 
 /// What an index in a file belongs to, and how old it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +35,15 @@ pub(in crate::engine) struct Header {
     pub(in crate::engine) position: i64,
     /// When it was written.
     pub(in crate::engine) written_at: Timestamp,
+}
+
+/// All that such a file holds.
+#[derive(Debug)]
+pub(in crate::engine) struct Snapshot {
+    pub(in crate::engine) header: Header,
+    pub(in crate::engine) beside: Beside,
+    pub(in crate::engine) key: HashKey,
+    pub(in crate::engine) index: Index,
 }
 
 /// Why an index in a file is not taken.
@@ -55,13 +66,19 @@ pub(in crate::engine) enum Unusable {
 impl Index {
     /// Writes all of it; how many certificates that are. Each shard is locked for as long as it
     /// takes to copy its records.
-    pub(in crate::engine) fn write_to(&self, out: impl Write, header: Header) -> io::Result<u64> {
+    pub(in crate::engine) fn write_to(
+        &self,
+        out: impl Write,
+        header: Header,
+        beside: &Beside,
+    ) -> io::Result<u64> {
         let mut out = Sealing::new(out);
         out.put(&MAGIC)?;
-        out.put(&self.key.identity().to_le_bytes())?;
+        out.put(&self.key.octets())?;
         out.number(header.claims)?;
         out.number(header.position)?;
         out.number(header.written_at.unix())?;
+        beside.write_to(&mut out)?;
         self.write_issuers(&mut out)?;
         let mut written = self.write_wide(&mut out)?;
         for shard in 0..SHARDS {
@@ -88,12 +105,13 @@ impl Index {
         Ok(written)
     }
 
-    /// Reads what [`Index::write_to`] wrote: a stream of so many octets.
+    /// Reads what [`Index::write_to`] wrote: a stream of so many octets. `of` is the key of the
+    /// store that it has to belong to, where that is known.
     pub(in crate::engine) fn read_from(
         input: impl Read,
         octets: u64,
-        key: HashKey,
-    ) -> Result<(Self, Header), Unusable> {
+        of: Option<HashKey>,
+    ) -> Result<Snapshot, Unusable> {
         if octets < SEAL_OCTETS {
             return Err(Unusable::Damaged);
         }
@@ -106,8 +124,8 @@ impl Index {
                 Unusable::Damaged
             });
         }
-        let identity = u128::from_le_bytes(input.take().map_err(torn)?);
-        if identity != key.identity() {
+        let key = HashKey::new(input.take().map_err(torn)?);
+        if of.is_some_and(|of| of != key) {
             return Err(Unusable::OtherKey);
         }
         let mut numbers = || input.number().map_err(torn);
@@ -116,6 +134,7 @@ impl Index {
             position: numbers()?,
             written_at: Timestamp::from_unix(numbers()?),
         };
+        let beside = Beside::read_from(&mut input)?;
         let index = Self::new(key);
         index.read_issuers(&mut input)?;
         index.read_wide(&mut input)?;
@@ -133,7 +152,12 @@ impl Index {
         if !input.finish().map_err(torn)? {
             return Err(Unusable::Damaged);
         }
-        Ok((index, header))
+        Ok(Snapshot {
+            header,
+            beside,
+            key,
+            index,
+        })
     }
 
     fn read_shard(&self, shard: usize, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
@@ -203,7 +227,7 @@ impl Index {
 }
 
 /// An end that comes too early is damage; that a disk fails is not.
-fn torn(error: io::Error) -> Unusable {
+pub(super) fn torn(error: io::Error) -> Unusable {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         Unusable::Damaged
     } else {

@@ -1,11 +1,14 @@
 //! An index through a file and back, and files that are none.
 
 use super::packing_tests::{id, plain, wide};
-use super::snapshot::{Header, Unusable};
-use super::{Entry, Fingerprint, Index, Kept};
+use super::snapshot::{Header, Snapshot, Unusable};
+use super::{Beside, Entry, Fingerprint, Index, Kept};
+use crate::domain::ca::CaName;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::hash::HashKey;
+use crate::domain::incident::{Incident, Kind};
 use crate::domain::time::{DAY, HOUR, Timestamp};
+use crate::store::Publication;
 
 const KEY: HashKey = HashKey::new([3; 16]);
 const HEADER: Header = Header {
@@ -39,15 +42,34 @@ fn filled() -> Index {
     index
 }
 
-fn written(index: &Index) -> Vec<u8> {
+/// An incident and a publication of two documents, one of them longer than what is read at once.
+fn beside() -> Beside {
+    let now = HEADER.written_at;
+    let mut incident = Incident::draft(Kind::Drill, CaName::default(), "one".to_owned(), now);
+    incident.id = 4;
+    incident.budget_per_hour = Some(0.1);
+    Beside {
+        incidents: vec![incident],
+        publication: Some(Publication {
+            number: 9,
+            made_at: now,
+            documents: vec![
+                ("ranking.json".to_owned(), vec![7; 100_000].into()),
+                ("empty".to_owned(), Vec::new().into()),
+            ],
+        }),
+    }
+}
+
+fn written(index: &Index, beside: &Beside) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let count = index.write_to(&mut bytes, HEADER).unwrap();
+    let count = index.write_to(&mut bytes, HEADER, beside).unwrap();
     assert_eq!(count, index.len() as u64);
     bytes
 }
 
-fn read(bytes: &[u8]) -> Result<(Index, Header), Unusable> {
-    Index::read_from(bytes, bytes.len() as u64, KEY)
+fn read(bytes: &[u8]) -> Result<Snapshot, Unusable> {
+    Index::read_from(bytes, bytes.len() as u64, Some(KEY))
 }
 
 fn entries(index: &Index) -> Vec<(Fingerprint, Option<Entry>)> {
@@ -62,8 +84,11 @@ fn entries(index: &Index) -> Vec<(Fingerprint, Option<Entry>)> {
 #[test]
 fn an_index_is_read_back_from_its_file() {
     let index = filled();
-    let (again, header) = read(&written(&index)).unwrap();
-    assert_eq!(header, HEADER);
+    let snapshot = read(&written(&index, &beside())).unwrap();
+    assert_eq!(snapshot.header, HEADER);
+    assert_eq!(snapshot.beside, beside());
+    assert!(snapshot.key == KEY);
+    let again = snapshot.index;
     assert_eq!(again.len(), 2_001);
     assert_eq!(entries(&again), entries(&index));
     assert!(entries(&again).iter().all(|(_, entry)| entry.is_some()));
@@ -80,8 +105,17 @@ fn an_index_is_read_back_from_its_file() {
 }
 
 #[test]
+fn a_file_tells_whose_it_is_and_may_hold_nothing_beside_the_index() {
+    let bytes = written(&filled(), &Beside::default());
+    let snapshot = Index::read_from(&bytes[..], bytes.len() as u64, None).unwrap();
+    assert!(snapshot.key == KEY);
+    assert_eq!(snapshot.beside, Beside::default());
+    assert_eq!(entries(&snapshot.index), entries(&filled()));
+}
+
+#[test]
 fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
-    let bytes = written(&filled());
+    let bytes = written(&filled(), &beside());
     for length in [
         0,
         7,
@@ -89,6 +123,7 @@ fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
         30,
         60,
         1_000,
+        90_000,
         bytes.len() / 2,
         bytes.len() - 24,
         bytes.len() - 1,
@@ -107,11 +142,11 @@ fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
 
 #[test]
 fn a_file_of_another_version_or_database_is_none() {
-    let bytes = written(&filled());
+    let bytes = written(&filled(), &beside());
     let mut newer = bytes.clone();
     newer[7] += 1;
     assert!(matches!(read(&newer), Err(Unusable::OtherVersion)));
-    let other = Index::read_from(&bytes[..], bytes.len() as u64, HashKey::new([4; 16]));
+    let other = Index::read_from(&bytes[..], bytes.len() as u64, Some(HashKey::new([4; 16])));
     assert!(matches!(other, Err(Unusable::OtherKey)));
     let mut no_file_of_ours = bytes;
     no_file_of_ours[0] = b'X';

@@ -24,8 +24,8 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// are got out of the way.
 const PROBED: Duration = Duration::from_secs(1);
 
-/// The pool of a store.
-pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError> {
+/// The pool of a store; it connects when it is asked for a connection.
+pub(super) fn pool(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .acquire_timeout(PATIENCE)
         .max_connections(CONNECTIONS)
@@ -59,15 +59,16 @@ pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError
                     .map(drop)
             })
         })
-        .connect_with(options)
-        .await
-        .map_err(failed)
+        .connect_lazy_with(options)
 }
 
 /// A connection outside the pool.
-pub(in crate::store) async fn connection(url: &str) -> Result<PgConnection, StoreError> {
-    let connecting = options(url)?;
-    within(PATIENCE, connecting.connect()).await.map_err(failed)
+pub(in crate::store) async fn connection(
+    options: &PgConnectOptions,
+) -> Result<PgConnection, StoreError> {
+    within(PATIENCE, options.connect())
+        .await
+        .map_err(|error| StoreError::from_driver("connect", error))
 }
 
 /// Gives up on work that a client waits for.
@@ -101,15 +102,11 @@ pub(super) async fn within<T>(
 }
 
 /// How to connect to the database at a URL.
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+pub(in crate::store) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options =
         PgConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
     Ok(match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("offpeak"),
     })
-}
-
-fn failed(error: sqlx::Error) -> StoreError {
-    StoreError::from_driver("connect", error)
 }

@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use futures_util::FutureExt as _;
+use offpeak::domain::amendment::Amendment;
+use offpeak::domain::incident::{Incident, Kind, State};
+use offpeak::engine::{EngineError, Intent};
+use offpeak::store::{StoreError, prepare};
 
 use super::*;
 
@@ -155,4 +159,79 @@ async fn what_polls_have_shown_is_in_the_file() {
     let shown = recorder.handle().render();
     let polled = "offpeak_polled_share{ca=\"default\"} 0.5";
     assert!(shown.contains(polled), "{shown}");
+}
+
+#[tokio::test]
+async fn d4_what_the_file_holds_is_answered_without_the_store() {
+    let database = Database::Sqlite(fresh_sqlite());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index");
+    let service = resumed(&database, &file, NOW).await;
+    registered(&service.engine, 0..20).await;
+    let ca = CaName::default();
+    let mut drill = Incident::draft(Kind::Drill, ca, "drill".to_owned(), NOW);
+    drill.renew_by = Some(NOW + DAY);
+    let drafted = service
+        .engine
+        .create_incident(drill, Intent::InEarnest)
+        .await
+        .unwrap();
+    let open = Amendment {
+        state: Some(State::Open),
+        ..Amendment::default()
+    };
+    let id = drafted.incident.id;
+    let opened = service.engine.amend_incident(id, &open, Intent::InEarnest);
+    opened.await.unwrap();
+    let published = service.engine.publish().await.unwrap();
+    service.engine.keep_snapshot().await.unwrap();
+    let mut given = Vec::new();
+    for n in 0..20 {
+        given.push(service.engine.renewal_info(&certid(n)).await.unwrap());
+    }
+
+    // A day and more later: too old for a start with the store, and better than nothing here.
+    let away = "postgres://nobody@localhost/nothing?host=/nowhere";
+    let store = prepare(away, Migrations::RefusePending).await.unwrap();
+    let clock = Arc::new(ManualClock::at(NOW + 30 * HOUR));
+    let engine = Engine::resume(store, Config::default(), clock, file.clone())
+        .await
+        .unwrap();
+    for (n, given) in (0..20).zip(&given) {
+        let now = engine.renewal_info(&certid(n)).await.unwrap();
+        assert_eq!(now.window, given.window);
+        assert!(now.incident, "it is open");
+    }
+    assert_eq!(engine.publication(), Some(published));
+    let readiness = engine.readiness();
+    assert!(readiness.ready);
+    let alone = |one: &String| one.contains("could not be reached at the start");
+    assert!(readiness.degraded.iter().any(alone), "{readiness:?}");
+    let unknown = engine.renewal_info(&certid(20)).await;
+    assert_eq!(unknown.unwrap_err(), Miss::Busy);
+    // Nobody knows when the store comes back: nothing is waited for.
+    let submissions = [ninety_days(20)];
+    let refused = engine.register(&submissions, None).now_or_never().unwrap();
+    assert!(matches!(refused, Err(EngineError::NotSummed)));
+    let asked = engine.certificate(&certid(0)).now_or_never().unwrap();
+    assert!(matches!(
+        asked,
+        Err(EngineError::Store(StoreError::Unavailable { .. }))
+    ));
+    assert!(engine.join().await.is_err());
+    // The file stays as it was: what is not summed is not kept.
+    let before = std::fs::read(&file).unwrap();
+    engine.keep_snapshot().await.unwrap();
+    assert!(std::fs::read(&file).unwrap() == before);
+}
+
+#[tokio::test]
+async fn a_file_of_another_database_is_left() {
+    let [first, second] = [(); 2].map(|()| Database::Sqlite(fresh_sqlite()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index");
+    lived(&first, &file).await;
+    let service = resumed(&second, &file, NOW + HOUR).await;
+    assert!(service.engine.is_summed());
+    assert_eq!(service.engine.certificates_indexed(), 0);
 }

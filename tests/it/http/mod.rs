@@ -12,4 +12,5 @@ mod registry;
 mod renewal_info;
 mod schemathesis;
 mod serve;
+mod summing;
 mod tls;
