@@ -89,8 +89,8 @@ impl Engine {
 
     /// Whether the store may hold a certificate that is not in memory.
     fn may_be_stored(&self, world: &World, id: &CertId) -> bool {
-        self.store().sharing() != Sharing::IndexIsComplete
-            && world.config.ca_of(&id.key_identifier).is_some()
+        let is_complete = self.store().sharing() == Sharing::IndexIsComplete && self.is_summed();
+        !is_complete && world.config.ca_of(&id.key_identifier).is_some()
     }
 
     /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that

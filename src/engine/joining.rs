@@ -19,6 +19,11 @@ use crate::store::{FeedPosition, Sharing, Store, StoreError};
 /// A store that has not answered after this long, or that somebody else migrates, is not waited for
 /// where there is something to answer with.
 const FOUND_WITHIN: Duration = Duration::from_secs(5);
+/// A store from which all was loaded by then needs no other way to answer: some 300,000
+/// certificates.
+const LOADED_WITHIN: Duration = Duration::from_secs(3);
+/// The feed's position before everything.
+const NOTHING_READ: FeedPosition = FeedPosition(0);
 /// Between two tries to reach it.
 const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -33,10 +38,10 @@ enum Found {
 }
 
 impl Engine {
-    /// As [`Engine::open`], and answers before everything is summed where `snapshot` names the file
-    /// that such an engine wrote: what is summed is summed by [`Engine::run`], and whoever
-    /// registers or publishes waits for it. The file is written anew from time to time, and by
-    /// [`Engine::keep_snapshot`].
+    /// As [`Engine::open`], and answers before everything is summed: from the file that such an
+    /// engine wrote at `snapshot`, or without one by asking the store for each certificate. What is
+    /// summed is summed by [`Engine::run`], and whoever registers or publishes waits for it. The
+    /// file is written anew from time to time, and by [`Engine::keep_snapshot`].
     ///
     /// A shared store that cannot be reached is not needed where the file is of use:
     /// [`Engine::run`] joins it when it can.
@@ -59,8 +64,7 @@ impl Engine {
             if let Found::Absent(error) = found {
                 return Err(error.into());
             }
-            let resuming = Resuming::at(snapshot, now, Stage::Summed);
-            return Self::open_with(store, config, clock, resuming).await;
+            return Self::resume_without(store, config, clock, snapshot, LOADED_WITHIN).await;
         };
         let resuming = Resuming::at(snapshot, now, Stage::Alone);
         let engine = Self::around(kept, store, config, clock, resuming);
@@ -78,6 +82,36 @@ impl Engine {
         if let Some(reason) = missing {
             tracing::warn!(event = "started_without_store", reason);
         }
+        Ok(Arc::new(engine))
+    }
+
+    /// Loads everything from the store, as [`Engine::open`]. Where that takes longer than `within`
+    /// it is left to [`Engine::run`], and what is asked for meanwhile is looked up in the store.
+    async fn resume_without(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        snapshot: PathBuf,
+        within: Duration,
+    ) -> Result<Arc<Self>, EngineError> {
+        // However long it takes to answer at all: without it there is nothing to answer with.
+        store.admit().await?;
+        let key = store.hash_key().await?;
+        let now = clock.now();
+        let resuming = Resuming::at(snapshot.clone(), now, Stage::Summed);
+        let (to, by) = (Arc::clone(&store), Arc::clone(&clock));
+        let loading = Self::open_with(to, config.clone(), by, resuming);
+        if let Ok(loaded) = tokio::time::timeout(within, loading).await {
+            return loaded;
+        }
+        let world = World::new(config, key, now);
+        for incident in store.incidents().await? {
+            world.heed(incident);
+        }
+        let publication = store.publication_after(0).await?.map(Arc::new);
+        let resuming = Resuming::at(snapshot, now, Stage::Joined);
+        tracing::info!(event = "started_without_index");
+        let engine = Self::new(store, clock, world, NOTHING_READ, publication, resuming);
         Ok(Arc::new(engine))
     }
 
@@ -178,4 +212,66 @@ async fn find(store: &dyn Store) -> Result<Found, StoreError> {
 /// one whose index is complete, what is in no file would be unknown.
 fn may_do_without(store: &dyn Store, error: &StoreError) -> bool {
     store.sharing() == Sharing::AskOnMiss && error.is_absence()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::certificate::{Submission, Validity};
+    use crate::domain::time::{DAY, Timestamp};
+    use crate::engine::Miss;
+    use crate::engine::clock::ManualClock;
+    use crate::store::{Migrations, connect};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
+
+    fn certificate(serial: &str) -> Submission {
+        Submission {
+            id: format!("aYhba4dGQEHhs3uEe6CuLN4ByNQ.{serial}")
+                .parse()
+                .unwrap(),
+            validity: Validity {
+                not_before: NOW,
+                not_after: NOW + 90 * DAY,
+            },
+            issued_at: None,
+            replaces: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_loaded_yet_is_looked_up_in_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("offpeak.db").display());
+        let store = connect(&url, Migrations::Apply).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
+        let (known, unknown) = (certificate("AIdlQyE"), certificate("AIdlQyI"));
+        let before = Engine::open(Arc::clone(&store), Config::default(), Arc::clone(&clock));
+        let before = before.await.unwrap();
+        before.register(&[known.clone()], None).await.unwrap();
+        let given = before.renewal_info(&known.id).await.unwrap().window;
+        drop(before);
+
+        let file = folder.path().join("index");
+        let engine = Engine::resume_without(store, Config::default(), clock, file, Duration::ZERO);
+        let engine = engine.await.unwrap();
+        assert!(!engine.is_summed());
+        assert_eq!(engine.certificates_indexed(), 0);
+        assert_eq!(engine.renewal_info(&known.id).await.unwrap().window, given);
+        let missed = engine.renewal_info(&unknown.id).await;
+        assert_eq!(missed.unwrap_err(), Miss::UnknownSerial);
+        assert_eq!(engine.certificates_indexed(), 1);
+
+        engine.sum_up().await.unwrap();
+        assert!(engine.is_summed());
+        assert_eq!(engine.certificates_indexed(), 1);
+        assert_eq!(engine.renewal_info(&known.id).await.unwrap().window, given);
+        let before = engine.store().queries_run();
+        assert!(engine.renewal_info(&unknown.id).await.is_err());
+        assert_eq!(
+            engine.store().queries_run(),
+            before,
+            "the index is complete"
+        );
+    }
 }

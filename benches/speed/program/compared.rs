@@ -152,6 +152,12 @@ pub(super) const ROWS: &[Row] = &[
     .at_most(30.0),
     row(
         Part::Restart,
+        "restart_loaded",
+        SECONDS,
+        "… until all is loaded, and registrations are taken",
+    ),
+    row(
+        Part::Restart,
         "restart_with_snapshot",
         SECONDS,
         "… with what the last run left",

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::http;
 use super::process::{Core, Process, on, output_of};
@@ -14,6 +15,10 @@ use super::process::{Core, Process, on, output_of};
 pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_offpeak");
 /// The token that `Offpeak::start` gives every scope.
 pub(super) const TOKEN: &str = "speed";
+
+/// Ten million certificates are loaded in minutes.
+const SETTLED_WITHIN: Duration = Duration::from_mins(10);
+const LOOKED_EVERY: Duration = Duration::from_millis(50);
 
 /// A running service.
 #[derive(Debug)]
@@ -39,12 +44,15 @@ pub(super) fn migrated(database: &str) -> anyhow::Result<String> {
 }
 
 impl Offpeak {
-    /// Starts the service on the server's core.
+    /// Starts the service on the server's core, and waits until nothing about it is degraded: a
+    /// large registry is loaded then.
     pub(super) fn start(database: &str, folder: &Path) -> anyhow::Result<Self> {
-        Self::start_by(on(Core::Server, PROGRAM), database, folder)
+        let started = Self::start_by(on(Core::Server, PROGRAM), database, folder)?;
+        started.settle()?;
+        Ok(started)
     }
 
-    /// Starts the service by `command`, which is what runs it: ready when this returns.
+    /// Starts the service by `command`, which is what runs it: it answers when this returns.
     pub(super) fn start_by(
         mut command: Command,
         database: &str,
@@ -73,6 +81,22 @@ impl Offpeak {
             admin: address("admin")?,
             process,
         })
+    }
+
+    /// Waits until nothing is degraded.
+    pub(super) fn settle(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let page = http::get(self.admin, "/readyz")?;
+            let told: serde_json::Value = serde_json::from_slice(&page.body)?;
+            if told["degraded"].as_array().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
+            if begun.elapsed() > SETTLED_WITHIN {
+                bail!("after {SETTLED_WITHIN:?} it is not settled: {told}");
+            }
+            std::thread::sleep(LOOKED_EVERY);
+        }
     }
 
     /// A counter's value now, summed over its labels.
