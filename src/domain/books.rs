@@ -318,8 +318,8 @@ impl Books {
         follows
     }
 
-    /// How those wake that come now, by what is measured anew each hour of all.
-    fn waking(&mut self, draw: Draw<'_>) -> Waking {
+    /// How those wake that a table places by it, by what is measured anew each hour of all.
+    fn waking(&mut self, draw: Draw<'_>, arrival: Arrival) -> Waking {
         let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
         if self.waking.as_ref().is_none_or(|(at, _)| !good(*at)) {
             self.waking = Some((draw.now, self.ledger.waking(draw.now)));
@@ -327,8 +327,14 @@ impl Books {
         let Some((_, generic)) = &self.waking else {
             return Waking::default();
         };
-        self.ledger
-            .waking_now(draw.now, draw.policy.follow_prior, generic)
+        match arrival {
+            Arrival::Fresh => {
+                let prior = draw.policy.follow_prior;
+                self.ledger.waking_now(draw.now, prior, generic)
+            }
+            // Their tables have no use for it, and an import brings thousands of them.
+            Arrival::Late | Arrival::Past => Waking::default(),
+        }
     }
 
     /// Puts a new table in for a key where the one in use is old or used up, or there is none.
@@ -337,7 +343,7 @@ impl Books {
             |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
         if self.tables.get(&key).is_none_or(|active| !good(active)) {
             let life_seconds = validity.life_seconds();
-            let waking = self.waking(draw);
+            let waking = self.waking(draw, key.arrival);
             let made = make(
                 key.arrival,
                 key.range,

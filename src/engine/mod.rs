@@ -37,6 +37,7 @@ mod registration;
 mod resuming;
 mod returning;
 mod shadow;
+mod step;
 mod summing;
 mod tasks;
 mod world;
@@ -50,8 +51,8 @@ pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
 pub use index::Index;
 pub use publisher::Readiness;
 pub use rebalance::Rebalance;
-pub use registration::Step;
 pub use shadow::Shadowed;
+pub use step::{Step, Stored};
 
 use batches::Trust;
 use clock::Clock;

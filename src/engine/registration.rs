@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::index::Entry;
+use super::step::{Step, Stored, unbook};
 use super::world::{Told, World};
 use super::{Engine, EngineError};
 use crate::domain::books::{Draw, Drawn};
@@ -15,10 +16,13 @@ use crate::domain::hash::Purpose;
 use crate::domain::ledger::Booking;
 use crate::domain::observation::{Kind, Observation, Source};
 use crate::domain::report::{Rejection, Verdict};
-use crate::domain::table::{Reason, StoredTable};
+use crate::domain::table::Reason;
 use crate::domain::time::{DAY, Timestamp};
 use crate::store::{ImportProgress, Registered, Registration};
 
+/// Certificates drawn or taken into memory before others get a turn of this thread: some tenths of a
+/// millisecond.
+const AT_ONCE: usize = 64;
 /// A source's clock may run ahead of ours by this much.
 const MOST_AHEAD_SECONDS: i64 = DAY;
 
@@ -30,45 +34,6 @@ enum Judged {
     Expired(Box<Observation>),
     /// It was not taken.
     Rejected(Rejection),
-}
-
-/// Certificates on their way to the store in one durable step: drawn, and in the ledger. Dropped
-/// before it is stored it leaves the ledger again.
-#[derive(Debug)]
-pub struct Step {
-    world: Arc<World>,
-    now: Timestamp,
-    /// For each submission, the place of its certificate; none where it has expired.
-    judged: Vec<Result<Option<usize>, Rejection>>,
-    tables: Vec<StoredTable>,
-    numbers: HashSet<i64>,
-    successions: Vec<(CertId, Successor)>,
-    observations: Vec<Observation>,
-    certificates: Vec<Certificate>,
-    /// For each certificate, the index of its CA.
-    cas: Vec<usize>,
-    /// How many of the certificates are in memory as stored.
-    settled: usize,
-}
-
-impl Step {
-    /// When it was begun: its certificates are registered at that time.
-    #[must_use]
-    pub const fn begun_at(&self) -> Timestamp {
-        self.now
-    }
-}
-
-impl Drop for Step {
-    /// What was drawn and did not come to its end leaves the ledger again: the store failed, or
-    /// whoever asked is gone and nobody drives this on. If it was stored all the same, the feed
-    /// will tell.
-    fn drop(&mut self) {
-        let drawn = self.certificates.iter().zip(&self.cas);
-        for (certificate, ca) in drawn.skip(self.settled) {
-            unbook(&self.world, certificate, *ca);
-        }
-    }
 }
 
 impl Engine {
@@ -83,10 +48,16 @@ impl Engine {
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
         let mut step = self.begin_step().await?;
-        for submission in submissions {
-            self.draw_next(&mut step, submission);
+        for some in submissions.chunks(AT_ONCE) {
+            for submission in some {
+                self.draw_next(&mut step, submission);
+            }
+            tokio::task::yield_now().await;
         }
-        self.store_step(step, progress).await
+        let mut stored = self.store_step(step, progress).await?;
+        let verdicts = stored.verdicts();
+        self.take_in(stored).await;
+        Ok(verdicts)
     }
 
     /// Begins a step without certificates, as soon as everything is summed.
@@ -128,36 +99,19 @@ impl Engine {
         step.judged.push(judged);
     }
 
-    /// Stores a step, with `progress` where it is given; a verdict for each submission, in order.
+    /// Stores a step, with `progress` where it is given.
     ///
     /// # Errors
     /// [`EngineError::Store`]: nothing of the step is stored.
     pub async fn store_step(
         &self,
-        mut step: Step,
+        step: Step,
         progress: Option<&ImportProgress>,
-    ) -> Result<Vec<Verdict>, EngineError> {
-        let outcomes = self.settle(&mut step, progress).await?;
-        let judged = std::mem::take(&mut step.judged);
-        Ok(judged
-            .into_iter()
-            .map(|judged| match judged {
-                Ok(None) => Verdict::Accepted,
-                Ok(Some(at)) => verdict(&step.certificates[at], &outcomes[at]),
-                Err(rejection) => Verdict::Rejected(rejection),
-            })
-            .collect())
-    }
-
-    /// Stores a step and takes its certificates into memory.
-    async fn settle(
-        &self,
-        step: &mut Step,
-        progress: Option<&ImportProgress>,
-    ) -> Result<Vec<Registered>, EngineError> {
+    ) -> Result<Stored, EngineError> {
         let nothing = step.certificates.is_empty() && step.observations.is_empty();
         if nothing && progress.is_none() {
-            return Ok(Vec::new());
+            let outcomes = Vec::new();
+            return Ok(Stored { step, outcomes });
         }
         let registration = Registration {
             tables: &step.tables,
@@ -167,25 +121,35 @@ impl Engine {
             progress,
         };
         let outcomes = self.store().register(registration).await?;
-        let world = Arc::clone(&step.world);
         let numbers: Vec<i64> = step.tables.iter().map(|table| table.number).collect();
         if !numbers.is_empty() {
-            for ca in &world.cas {
+            for ca in &step.world.cas {
                 ca.books().durable(&numbers);
             }
         }
-        for ((certificate, ca), outcome) in step.certificates.iter().zip(&step.cas).zip(&outcomes) {
+        Ok(Stored { step, outcomes })
+    }
+
+    /// Takes the certificates of a durable step into memory.
+    pub async fn take_in(&self, stored: Stored) {
+        let Stored { mut step, outcomes } = stored;
+        let world = Arc::clone(&step.world);
+        for (at, outcome) in outcomes.iter().enumerate() {
+            let (certificate, ca) = (&step.certificates[at], step.cas[at]);
             match outcome {
                 Registered::Existing(stored) => {
-                    unbook(&world, certificate, *ca);
+                    unbook(&world, certificate, ca);
                     world.put(stored, Told::Read);
                 }
                 Registered::Inserted => {
                     world.put(certificate, Told::Drawn);
-                    world.show_shadow(certificate, *ca);
+                    world.show_shadow(certificate, ca);
                 }
             }
             step.settled += 1;
+            if step.settled % AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         for (predecessor, successor) in &step.successions {
             world.hand_on_rhythm(predecessor, successor);
@@ -193,30 +157,13 @@ impl Engine {
         // All may have been summed anew meanwhile, from a snapshot without these.
         let current = self.world();
         if !Arc::ptr_eq(&current.index, &world.index) {
-            for certificate in inserted(step, &outcomes) {
+            for certificate in step.inserted(&outcomes) {
                 current.put(certificate, Told::Read);
             }
         }
         metrics::counter!("offpeak_certificates_registered_total")
-            .increment(inserted(step, &outcomes).count() as u64);
-        Ok(outcomes)
+            .increment(step.inserted(&outcomes).count() as u64);
     }
-}
-
-/// The certificates of a step that were new.
-fn inserted<'a>(
-    step: &'a Step,
-    outcomes: &'a [Registered],
-) -> impl Iterator<Item = &'a Certificate> {
-    step.certificates
-        .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| **outcome == Registered::Inserted)
-        .map(|(certificate, _)| certificate)
-}
-
-fn unbook(world: &World, certificate: &Certificate, ca: usize) {
-    world.cas[ca].books().ledger.unbook(&booking(certificate));
 }
 
 /// A drawn certificate as the ledger holds it: as the index will, so that it comes out again as it
@@ -224,20 +171,6 @@ fn unbook(world: &World, certificate: &Certificate, ca: usize) {
 pub(super) fn booking(certificate: &Certificate) -> Booking {
     // Whose it is is no part of a booking.
     Entry::new(0, certificate).booking()
-}
-
-fn verdict(submitted: &Certificate, outcome: &Registered) -> Verdict {
-    match outcome {
-        Registered::Existing(stored) if stored.validity == submitted.validity => Verdict::Unchanged,
-        Registered::Existing(stored) => Verdict::Rejected(Rejection::new(
-            "certId",
-            format!(
-                "registered before with other dates: {} to {}",
-                stored.validity.not_before, stored.validity.not_after
-            ),
-        )),
-        Registered::Inserted => Verdict::Accepted,
-    }
 }
 
 /// Draws a window for a submission, or says why there is none; a drawn window is in the ledger, so

@@ -26,6 +26,13 @@ pub(super) enum Crash {
     Before(usize),
 }
 
+/// What is done with a step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Did {
+    Store,
+    TakeIn,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) rows: HashMap<CertId, Certificate>,
@@ -34,6 +41,8 @@ pub(super) struct State {
     pub(super) expired: HashMap<CertId, u64>,
     /// How many submissions each call brought.
     pub(super) calls: Vec<usize>,
+    /// What was done with steps, in order.
+    pub(super) done: Vec<Did>,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +101,7 @@ fn certificate(submission: &Submission, now: Timestamp) -> Certificate {
 #[async_trait]
 impl Registry for FakeRegistry {
     type Drawn = (Timestamp, Vec<Submission>);
+    type Stored = Vec<Verdict>;
 
     fn now(&self) -> Timestamp {
         Timestamp::from_unix(NOW + self.seconds.load(Ordering::SeqCst))
@@ -110,6 +120,10 @@ impl Registry for FakeRegistry {
         drawn.1.push(submission.clone());
     }
 
+    fn step_records(&self) -> usize {
+        10_000
+    }
+
     async fn store(
         &self,
         (now, submissions): Self::Drawn,
@@ -117,6 +131,7 @@ impl Registry for FakeRegistry {
     ) -> Result<Vec<Verdict>, EngineError> {
         let mut state = self.state.lock().unwrap();
         state.calls.push(submissions.len());
+        state.done.push(Did::Store);
         let crash = *self.crash.lock().unwrap();
         if crash == Some(Crash::Before(state.calls.len())) {
             return Err(crashed());
@@ -132,6 +147,14 @@ impl Registry for FakeRegistry {
             return Err(crashed());
         }
         Ok(verdicts)
+    }
+
+    fn verdicts(stored: &mut Self::Stored) -> Vec<Verdict> {
+        std::mem::take(stored)
+    }
+
+    async fn take_in(&self, _stored: Self::Stored) {
+        self.state.lock().unwrap().done.push(Did::TakeIn);
     }
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {

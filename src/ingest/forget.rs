@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use super::decode::Item;
 use super::error::Done;
 use super::kept::Kept;
-use super::register::{PIECE_OCTETS, Registry, Step};
+use super::register::{PIECE_OCTETS, Registry, STEP_RECORDS, Step};
 use super::{CertificateFormat, IngestError, KnownFile};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Submission;
@@ -80,7 +80,7 @@ pub(super) async fn forget_in<R: Registry>(
             decoder.push(piece, &mut items);
             for item in brought_in(&mut items, progress.offset) {
                 step.add(item);
-                if step.is_full() {
+                if step.len() >= STEP_RECORDS {
                     remove(registry, &mut step, since, &mut counts).await?;
                 }
             }

@@ -6,6 +6,7 @@
 //! goes on judges the records of the last durable step again, without counting any of them twice.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
@@ -71,15 +72,15 @@ struct Import<'a, R: Registry> {
     step: Step,
     /// The current step as it is drawn while records come, where they are registered.
     drawn: Option<R::Drawn>,
-    storing: Option<Storing<'a>>,
+    storing: Option<Storing<'a, R>>,
 }
 
 /// A step on its way to the store. Meanwhile the next one is read and drawn; it is stored only when
 /// this one is durable.
-struct Storing<'a> {
+struct Storing<'a, R: Registry> {
     step: Step,
     at: Position,
-    work: MaybeDone<BoxFuture<'a, Result<Vec<Verdict>, EngineError>>>,
+    work: MaybeDone<BoxFuture<'a, Result<R::Stored, EngineError>>>,
 }
 
 pub(super) async fn import_in<R: Registry>(
@@ -164,7 +165,7 @@ impl<R: Registry> Import<'_, R> {
             }
             self.step.add(item);
             let is_over = match self.phase {
-                Phase::Again | Phase::Taking => self.step.is_full(),
+                Phase::Again | Phase::Taking => self.step.len() >= self.registry.step_records(),
                 Phase::Judging(until) => next.offset >= until,
             };
             if is_over {
@@ -186,18 +187,42 @@ impl<R: Registry> Import<'_, R> {
     }
 
     /// Waits until the step that is being stored is durable, and tells its verdicts.
-    async fn settle(&mut self) -> Result<(), IngestError> {
+    async fn durable(&mut self) -> Result<Option<R::Stored>, IngestError> {
         let Some(mut storing) = self.storing.take() else {
-            return Ok(());
+            return Ok(None);
         };
         (&mut storing.work).await;
-        let judged = Pin::new(&mut storing.work).take_output();
         // It has just come to its end, and nobody took it before.
-        self.tell(
-            storing.step,
-            storing.at,
-            judged.unwrap_or_else(|| Ok(Vec::new())),
-        )
+        let Some(stored) = Pin::new(&mut storing.work).take_output() else {
+            return Ok(None);
+        };
+        let mut stored = stored.map_err(|source| self.failed(source))?;
+        let judged = R::verdicts(&mut stored);
+        self.tell(storing.step, storing.at, judged);
+        Ok(Some(stored))
+    }
+
+    /// Takes a durable step into memory, while the next one is being stored.
+    async fn take_in(&mut self, stored: Option<R::Stored>) {
+        let Some(stored) = stored else {
+            return;
+        };
+        let mut taken = pin!(self.registry.take_in(stored));
+        let storing = &mut self.storing;
+        poll_fn(|context| {
+            if let Some(storing) = storing {
+                let _ = Pin::new(&mut storing.work).poll(context);
+            }
+            taken.as_mut().poll(context)
+        })
+        .await;
+    }
+
+    /// Brings the step that is being stored to its end.
+    async fn settle(&mut self) -> Result<(), IngestError> {
+        let stored = self.durable().await?;
+        self.take_in(stored).await;
+        Ok(())
     }
 
     async fn end(&mut self, end: Position) -> Result<(), IngestError> {
@@ -218,11 +243,12 @@ impl<R: Registry> Import<'_, R> {
 
     /// Ends the current step at `at`.
     async fn over(&mut self, at: Position, completeness: Completeness) -> Result<(), IngestError> {
-        self.settle().await?;
+        let before = self.durable().await?;
         let step = std::mem::take(&mut self.step);
         let judged = match self.phase {
             Phase::Taking => {
                 self.take(step, at, completeness).await?;
+                self.take_in(before).await;
                 return match completeness {
                     Completeness::Partial => Ok(()),
                     Completeness::Whole => self.settle().await,
@@ -232,7 +258,8 @@ impl<R: Registry> Import<'_, R> {
             Phase::Again => self.without_counting(&step, Verdict::Unchanged).await,
             Phase::Judging(_) => self.judge_again(&step).await,
         };
-        self.tell(step, at, judged)?;
+        let judged = judged.map_err(|source| self.failed(source))?;
+        self.tell(step, at, judged);
         if let Phase::Judging(_) = self.phase {
             self.phase = Phase::Taking;
         }
@@ -240,20 +267,13 @@ impl<R: Registry> Import<'_, R> {
     }
 
     /// Tells what became of a step that ends at `at`.
-    fn tell(
-        &mut self,
-        step: Step,
-        at: Position,
-        judged: Result<Vec<Verdict>, EngineError>,
-    ) -> Result<(), IngestError> {
-        let judged = judged.map_err(|source| self.failed(source))?;
+    fn tell(&mut self, step: Step, at: Position, judged: Vec<Verdict>) {
         for (line, verdict) in step.verdicts(judged) {
             self.watch.judged(line, &verdict);
             self.kept.report.add(line, verdict);
         }
         self.kept.judged = at;
         self.watch.reached(at);
-        Ok(())
     }
 
     /// What was drawn of the step so far.

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use tempfile::NamedTempFile;
 
 use super::decode::Position;
-use super::fake::{Crash, FakeRegistry, NOW};
+use super::fake::{Crash, Did, FakeRegistry, NOW};
 use super::forget::{Forgotten, forget_in};
 use super::import::{Watch, import_in};
 use super::register::Registry;
@@ -142,6 +142,23 @@ async fn an_import_killed_again_and_again_comes_to_its_end() {
     );
     assert_eq!(state.expired, want.expired);
     assert_eq!(state.rows.len(), want.rows.len());
+}
+
+#[tokio::test]
+async fn a_step_is_taken_into_memory_while_the_next_one_is_stored() {
+    let file = file(&mixed());
+    let file = KnownFile::open(file.path()).await.unwrap();
+    let registry = FakeRegistry::default();
+    import(&registry, &file).await.unwrap();
+    let (store, take_in) = (Did::Store, Did::TakeIn);
+    assert_eq!(
+        registry.state.into_inner().unwrap().done,
+        // Two full steps; where the file ends, all that is on its way is awaited; the last one, and
+        // the mark that the report was told.
+        [
+            store, store, take_in, take_in, store, take_in, store, take_in
+        ]
+    );
 }
 
 #[tokio::test]

@@ -17,12 +17,12 @@ use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine, EngineError};
 use crate::store::ImportProgress;
 
-/// Records in one durable step: some 2 MB of them, and some tens of milliseconds.
+/// Observations, or certificates taken back, in one durable step: some 2 MB of them, and some tens of milliseconds.
 pub(super) const STEP_RECORDS: usize = 10_000;
 /// Bytes decoded at once, however large the chunks come: what they decode to stays small.
 pub(super) const PIECE_OCTETS: usize = 64 << 10;
 
-/// Registers the certificates of a body, in durable steps of at most 10,000.
+/// Registers the certificates of a body, in durable steps.
 ///
 /// # Errors
 /// [`IngestError::Body`] where the body breaks off and [`IngestError::Engine`] where the engine
@@ -44,17 +44,24 @@ where
 pub(super) trait Registry: Sync {
     /// Records drawn, and not stored yet.
     type Drawn: Send;
+    /// Records stored, and not in memory yet.
+    type Stored: Send;
 
     fn now(&self) -> Timestamp;
     async fn begin(&self) -> Result<Self::Drawn, EngineError>;
     /// When it was begun: what it registers is registered at that time.
     fn begun_at(drawn: &Self::Drawn) -> Timestamp;
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
+    /// How many records the next step should hold.
+    fn step_records(&self) -> usize;
     async fn store(
         &self,
         drawn: Self::Drawn,
         progress: Option<&ImportProgress>,
-    ) -> Result<Vec<Verdict>, EngineError>;
+    ) -> Result<Self::Stored, EngineError>;
+    /// What became of each record, in order; told once.
+    fn verdicts(stored: &mut Self::Stored) -> Vec<Verdict>;
+    async fn take_in(&self, stored: Self::Stored);
 
     async fn register(
         &self,
@@ -65,7 +72,10 @@ pub(super) trait Registry: Sync {
         for submission in submissions {
             self.draw(&mut drawn, submission);
         }
-        self.store(drawn, progress).await
+        let mut stored = self.store(drawn, progress).await?;
+        let verdicts = Self::verdicts(&mut stored);
+        self.take_in(stored).await;
+        Ok(verdicts)
     }
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError>;
@@ -80,6 +90,7 @@ pub(super) trait Registry: Sync {
 #[async_trait]
 impl Registry for Engine {
     type Drawn = engine::Step;
+    type Stored = engine::Stored;
 
     fn now(&self) -> Timestamp {
         self.now()
@@ -97,12 +108,32 @@ impl Registry for Engine {
         self.draw_next(drawn, submission);
     }
 
+    fn step_records(&self) -> usize {
+        self.store().step_records()
+    }
+
     async fn store(
         &self,
         drawn: Self::Drawn,
         progress: Option<&ImportProgress>,
-    ) -> Result<Vec<Verdict>, EngineError> {
+    ) -> Result<Self::Stored, EngineError> {
         self.store_step(drawn, progress).await
+    }
+
+    fn verdicts(stored: &mut Self::Stored) -> Vec<Verdict> {
+        stored.verdicts()
+    }
+
+    async fn take_in(&self, stored: Self::Stored) {
+        self.take_in(stored).await;
+    }
+
+    async fn register(
+        &self,
+        submissions: &[Submission],
+        progress: Option<&ImportProgress>,
+    ) -> Result<Vec<Verdict>, EngineError> {
+        self.register(submissions, progress).await
     }
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
@@ -149,8 +180,8 @@ impl Step {
         self.lines.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.lines.len() >= STEP_RECORDS
+    pub(super) fn len(&self) -> usize {
+        self.lines.len()
     }
 
     /// The verdict of each line, from those of the submissions.
@@ -197,7 +228,7 @@ where
             decoder.push(piece, &mut items);
             for item in items.drain(..) {
                 step.add(item);
-                if step.is_full() {
+                if step.len() >= registry.step_records() {
                     take_step(registry, &mut step, &mut done).await?;
                 }
             }

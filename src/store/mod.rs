@@ -181,6 +181,10 @@ pub trait Store: Debug + Send + Sync {
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// How many certificates the next step of many should hold: so many that the database is filled
+    /// fast, and so few that others who write beside it need not wait for long.
+    fn step_records(&self) -> usize;
+
     /// Stores new certificates, and with them tables, observations and progress, all or nothing.
     /// One outcome a certificate, in order; the same CertID twice in one registration is
     /// `Existing` the second time.

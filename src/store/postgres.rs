@@ -170,6 +170,10 @@ impl Store for PostgresStore {
             .map(drop)
     }
 
+    fn step_records(&self) -> usize {
+        certificates::ROWS
+    }
+
     async fn register(
         &self,
         registration: Registration<'_>,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
 use super::query::Queries;
 use super::{
@@ -28,17 +28,22 @@ mod feed;
 mod incidents;
 mod learned;
 mod location;
+mod log;
 mod moves;
 mod observations;
+mod pace;
 mod polls;
 mod publications;
 mod rebalances;
 mod successors;
 mod tables;
+mod transactions;
 
 pub(super) use location::{Location, existing};
 
 use location::options;
+use log::Log;
+use pace::Pace;
 
 /// How long to wait for another writer, in this process or in another, before the store is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,9 +56,6 @@ const BUSY: &str = "5";
 const READERS: u32 = 4;
 /// 64 MiB of pages, as negative KiB: the inner pages of the indexes of 10 million certificates.
 const WRITER_CACHE: &str = "-65536";
-/// 16,384 pages of 4 KiB: a bulk import that checkpoints every 64 MiB instead of every 4 writes
-/// each hot page once where it would write it many times.
-const CHECKPOINT_PAGES: &str = "16384";
 
 /// The store in SQLite.
 #[derive(Debug)]
@@ -62,6 +64,8 @@ pub(super) struct SqliteStore {
     /// In memory the same one connection as `writer`.
     readers: SqlitePool,
     writer: SqlitePool,
+    pace: Pace,
+    log: Log,
 }
 
 impl SqliteStore {
@@ -76,7 +80,8 @@ impl SqliteStore {
         let failed = |error| StoreError::from_driver("connect", error);
         let writing = options(location)?
             .pragma("cache_size", WRITER_CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+            // Not amid somebody's commit: see `Log`.
+            .pragma("wal_autocheckpoint", "0");
         // The change to WAL, once in a file's life, is the one step for which SQLite does not wait
         // when another process is at it.
         let started = Instant::now();
@@ -104,42 +109,18 @@ impl SqliteStore {
                 .map_err(failed)?,
             Location::Memory => writer.clone(),
         };
+        transactions::look_often(&writer).await.map_err(failed)?;
+        let log = match location {
+            Location::File(_) => Log::of_file(readers.clone()),
+            Location::Memory => Log::none(),
+        };
         Ok(Self {
             queries: Queries::default(),
             readers,
             writer,
+            pace: Pace::default(),
+            log,
         })
-    }
-
-    /// The one write transaction, with the write lock from its beginning: what it reads stays true
-    /// until it commits.
-    async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
-        self.queries
-            .named("begin", self.writer.begin_with("BEGIN IMMEDIATE"))
-            .await
-    }
-
-    /// A read transaction: one snapshot for all its queries.
-    async fn read(&self) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
-        self.queries.named("begin", self.readers.begin()).await
-    }
-
-    /// Makes a transaction durable.
-    async fn commit(
-        &self,
-        transaction: Transaction<'static, sqlx::Sqlite>,
-    ) -> Result<(), StoreError> {
-        self.queries.named("commit", transaction.commit()).await
-    }
-
-    /// This commit's number in the feed.
-    async fn stamp(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-        let stamp = sqlx::query_scalar(
-            "UPDATE feed SET commits = commits + 1 WHERE only_row = 1 RETURNING commits",
-        );
-        self.queries
-            .named("feed_stamp", stamp.fetch_one(connection))
-            .await
     }
 }
 
@@ -176,6 +157,10 @@ impl Store for SqliteStore {
             .named("ping", sqlx::query("SELECT 1").execute(&self.readers))
             .await
             .map(drop)
+    }
+
+    fn step_records(&self) -> usize {
+        self.pace.step_records()
     }
 
     async fn register(

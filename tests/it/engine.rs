@@ -25,6 +25,7 @@ mod polls;
 mod resuming;
 mod returning;
 mod sharing;
+mod turns;
 mod windows;
 
 /// A Saturday at 10:00 UTC.

@@ -29,9 +29,13 @@ impl SqliteStore {
             "INSERT INTO batches (opened_at, closed) VALUES (?1, 0) RETURNING number",
         )
         .bind(now.unix());
-        self.queries
-            .named("batch_open", insert.fetch_one(&self.writer))
-            .await
+        let mut transaction = self.write().await?;
+        let number = self
+            .queries
+            .named("batch_open", insert.fetch_one(&mut *transaction))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(number)
     }
 
     pub(super) async fn insert_into_batch(
@@ -235,36 +239,25 @@ impl SqliteStore {
 
         let old = sqlx::query("DELETE FROM observations WHERE ended_at <= ?1")
             .bind(observed_before.unix());
-        self.queries
-            .named("sweep_observations", old.execute(&self.writer))
-            .await?;
+        self.write_alone("sweep_observations", old).await?;
         let keys = sqlx::query(
             "UPDATE batches SET key = NULL
              WHERE closed AND key IS NOT NULL AND file IS NULL AND closed_at < ?1",
         )
         .bind(keys_before.unix());
-        self.queries
-            .named("sweep_keys", keys.execute(&self.writer))
-            .await?;
+        self.write_alone("sweep_keys", keys).await?;
         let batches = sqlx::query(
             "DELETE FROM batches WHERE closed AND (key IS NULL OR file IS NOT NULL)
              AND NOT EXISTS (SELECT 1 FROM observations WHERE batch = number)",
         );
-        self.queries
-            .named("sweep_batches", batches.execute(&self.writer))
-            .await?;
+        self.write_alone("sweep_batches", batches).await?;
         // A day: no reader of the feed is that far behind. By the database's own clock, since it
         // wrote the time.
         let removals = sqlx::query("DELETE FROM removals WHERE removed_at < unixepoch() - 86400");
-        self.queries
-            .named("sweep_removals", removals.execute(&self.writer))
-            .await?;
+        self.write_alone("sweep_removals", removals).await?;
         let forgettings =
             sqlx::query("DELETE FROM forgettings WHERE forgotten_at < unixepoch() - 86400");
-        self.queries
-            .named("sweep_forgettings", forgettings.execute(&self.writer))
-            .await
-            .map(drop)
+        self.write_alone("sweep_forgettings", forgettings).await
     }
 
     pub(super) async fn read_import_progress(

@@ -74,9 +74,7 @@ impl SqliteStore {
             .bind(&after)
             .bind(&last)
             .bind(before.unix());
-            self.queries
-                .named("sweep_polls", delete.execute(&self.writer))
-                .await?;
+            self.write_alone("sweep_polls", delete).await?;
             after = last;
         }
     }

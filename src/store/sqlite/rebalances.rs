@@ -22,19 +22,20 @@ impl SqliteStore {
         .bind(ca.as_str())
         .bind(made_at.unix())
         .bind(unless_since.map(Timestamp::unix));
-        self.queries
-            .named("rebalance_insert", insert.fetch_optional(&self.writer))
-            .await
+        let mut transaction = self.write().await?;
+        let number = self
+            .queries
+            .named("rebalance_insert", insert.fetch_optional(&mut *transaction))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(number)
     }
 
     pub(super) async fn update_rebalance(&self, number: i64, body: &str) -> Result<(), StoreError> {
         let update = sqlx::query("UPDATE rebalances SET body = ?2 WHERE number = ?1")
             .bind(number)
             .bind(body);
-        self.queries
-            .named("rebalance_update", update.execute(&self.writer))
-            .await
-            .map(drop)
+        self.write_alone("rebalance_update", update).await
     }
 
     pub(super) async fn read_rebalances(

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 /// How many one statement inserts; what is not used of it is NULL. An import brings hundreds a step.
 const ROWS: usize = 4 * 4;
 const INSERT: &str = concat!(
-    "INSERT INTO allocation_tables (number, bytes, needed_until)
+    "INSERT OR FAIL INTO allocation_tables (number, bytes, needed_until)
      SELECT column1, column2, column3 FROM (VALUES ",
     four!(four!("(?, ?, ?)")),
     ") WHERE column1 IS NOT NULL
@@ -59,9 +59,6 @@ impl SqliteStore {
     pub(super) async fn delete_tables(&self, now: Timestamp) -> Result<(), StoreError> {
         let delete =
             sqlx::query("DELETE FROM allocation_tables WHERE needed_until < ?1").bind(now.unix());
-        self.queries
-            .named("sweep_tables", delete.execute(&self.writer))
-            .await
-            .map(drop)
+        self.write_alone("sweep_tables", delete).await
     }
 }

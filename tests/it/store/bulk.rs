@@ -83,3 +83,59 @@ async fn new_ones_among_known_ones_are_told_apart(url: &str) {
         assert_eq!(Reader::load(&*store).await.certificates, wanted);
     }
 }
+
+#[tokio::test]
+async fn what_fails_amid_a_step_in_sqlite_leaves_nothing_of_it() {
+    use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+
+    let database = crate::support::fresh_sqlite();
+    let store = open(&database.url()).await;
+    let given = rows(0..MANY);
+    // In the order of CertIDs, which is the order of rows, half of the step comes before it.
+    let in_order: Vec<Certificate> = by_id(&given).into_values().collect();
+    let refused = in_order[given.len() / 2].validity.not_before.unix();
+    let mut other = SqliteConnection::connect(&database.url()).await.unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER refusing BEFORE INSERT ON certificates WHEN NEW.not_before = {refused}
+         BEGIN SELECT RAISE(FAIL, 'refused'); END"
+    );
+    sqlx::query(AssertSqlSafe(trigger))
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let registration = Registration {
+        certificates: &given,
+        ..Registration::default()
+    };
+    let error = store.register(registration).await.unwrap_err();
+    assert!(matches!(error, StoreError::Query { .. }), "{error:?}");
+    assert!(Reader::load(&*store).await.certificates.is_empty());
+    sqlx::query("DROP TRIGGER refusing")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    register(&*store, &given).await;
+    assert_eq!(Reader::load(&*store).await.certificates, by_id(&given));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_in_sqlite_grow_until_somebody_else_writes() {
+    let database = crate::support::fresh_sqlite();
+    let (importing, serving) = (open(&database.url()).await, open(&database.url()).await);
+    let mut written = 0;
+    for _ in 0..3 {
+        let step = u32::try_from(importing.step_records()).unwrap();
+        register(&*importing, &rows(written..written + step)).await;
+        written += step;
+        assert_eq!(importing.step_records(), 2 * step as usize);
+    }
+    let alone = importing.step_records();
+    // One of its own leaves it as it is, and so does reading.
+    register(&*importing, &rows(20_000..20_001)).await;
+    Reader::load(&*serving).await;
+    register(&*importing, &rows(21_000..21_000 + MANY)).await;
+    assert_eq!(importing.step_records(), alone);
+    register(&*serving, &rows(22_000..22_001)).await;
+    register(&*importing, &rows(23_000..23_000 + MANY)).await;
+    assert!(importing.step_records() < alone);
+}

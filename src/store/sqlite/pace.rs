@@ -1,0 +1,228 @@
+//! How much an import writes in one transaction, and how it gives way.
+//!
+//! SQLite has one writer at a time and no queue: who waits looks again and again, and finds a gap or
+//! none. Long transactions fill the database fastest, because each writes whole pages and waits for
+//! the disk once. So they grow while nobody else writes; who does has to wait for one of them, and
+//! from then on they are short, with gaps.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where others write too, a transaction lasts about so long: they are to wait less than 50 ms, and
+/// have to be written and synced themselves.
+const SHARED: Duration = Duration::from_millis(15);
+/// And leaves the lock for so long. Who waits looks every millisecond, where it gets a processor.
+const GAP: Duration = Duration::from_millis(4);
+/// For so long after others were met they are expected again.
+const COMPANY: Duration = Duration::from_secs(10);
+/// The first transaction: some 30 ms, since who else writes is not known yet.
+const FIRST: usize = 1_000;
+/// Fewer would wait for the disk more than they write.
+const LEAST: usize = 250;
+/// Some 20 MB of records on their way.
+const MOST: usize = 20_000;
+
+/// The pace of one handle.
+#[derive(Debug)]
+pub(super) struct Pace {
+    records: AtomicUsize,
+    /// How many of this process wait for the lock.
+    waiting: AtomicUsize,
+    met: Mutex<Met>,
+}
+
+/// One that waits for the lock, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What was seen of others.
+#[derive(Debug, Default)]
+struct Met {
+    last_at: Option<Instant>,
+    /// The feed's number as this handle left it.
+    stamp: Option<i64>,
+    /// How long one record held the lock, of the last transaction.
+    each: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            records: AtomicUsize::new(FIRST),
+            waiting: AtomicUsize::new(0),
+            met: Mutex::default(),
+        }
+    }
+}
+
+impl Pace {
+    /// How many certificates the next transaction should hold.
+    pub(super) fn step_records(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Somebody of this process waits for the lock from now on.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
+    }
+
+    /// Others write, or wait to.
+    pub(super) fn met_others(&self, now: Instant) {
+        self.meet(&mut self.met(), now);
+    }
+
+    /// This commit has this number in the feed. Numbers between it and the last one are others'.
+    pub(super) fn stamped(&self, stamp: i64, now: Instant) {
+        let mut met = self.met();
+        // The same once more was rolled back.
+        if met.stamp.is_some_and(|last| stamp > last + 1) {
+            self.meet(&mut met, now);
+        }
+        met.stamp = Some(stamp);
+    }
+
+    /// A transaction of so many certificates held the lock for so long.
+    pub(super) fn held(&self, records: usize, lasted: Duration, now: Instant) {
+        let mut met = self.met();
+        met.each = lasted / u32::try_from(records).unwrap_or(u32::MAX).max(1);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            met.last_at = Some(now);
+        }
+        // A short one, as a request brings it, tells nothing of longer ones.
+        let grown = self.step_records().max(records.saturating_mul(2).min(MOST));
+        let next = if met.is_in_company(now) {
+            grown.min(met.short())
+        } else {
+            grown
+        };
+        self.records.store(next, Ordering::Relaxed);
+    }
+
+    /// Leaves the lock to others for a moment, where there are some.
+    pub(super) async fn give_way(&self) {
+        if self.is_shared(Instant::now()) {
+            tokio::time::sleep(GAP).await;
+        }
+    }
+
+    fn is_shared(&self, now: Instant) -> bool {
+        self.met().is_in_company(now)
+    }
+
+    fn meet(&self, met: &mut Met, now: Instant) {
+        met.last_at = Some(now);
+        self.records.fetch_min(met.short(), Ordering::Relaxed);
+    }
+
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Met {
+    fn is_in_company(&self, now: Instant) -> bool {
+        self.last_at
+            .is_some_and(|at| now.saturating_duration_since(at) < COMPANY)
+    }
+
+    /// As many as hold the lock for `SHARED`.
+    fn short(&self) -> usize {
+        if self.each.is_zero() {
+            return FIRST;
+        }
+        let records = SHARED.as_nanos() / self.each.as_nanos();
+        usize::try_from(records).unwrap_or(MOST).clamp(LEAST, MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    /// A pace whose transactions have grown to the longest, at 20 µs a certificate.
+    fn alone(now: Instant) -> Pace {
+        let pace = Pace::default();
+        while pace.step_records() < MOST {
+            let records = pace.step_records();
+            pace.held(records, 20 * MILLISECOND / 1_000 * count(records), now);
+        }
+        pace
+    }
+
+    fn count(records: usize) -> u32 {
+        u32::try_from(records).unwrap()
+    }
+
+    #[test]
+    fn transactions_grow_while_nobody_else_writes() {
+        let now = Instant::now();
+        let pace = Pace::default();
+        assert_eq!(pace.step_records(), FIRST);
+        pace.held(FIRST, 30 * MILLISECOND, now);
+        assert_eq!(pace.step_records(), 2 * FIRST);
+        // Short ones leave it there; however long they take, longer ones go on.
+        pace.held(10, 30 * MILLISECOND, now);
+        assert_eq!(pace.step_records(), 2 * FIRST);
+        assert_eq!(alone(now).step_records(), MOST);
+        assert!(!alone(now).is_shared(now));
+    }
+
+    #[test]
+    fn beside_others_they_are_short_until_nobody_was_met_for_a_while() {
+        let now = Instant::now();
+        let pace = alone(now);
+        pace.met_others(now);
+        assert!(pace.is_shared(now));
+        // 15 ms at 20 µs each.
+        assert_eq!(pace.step_records(), 750);
+        // Slower ones hold fewer, and never too few.
+        pace.held(750, 30 * MILLISECOND, now);
+        assert_eq!(pace.step_records(), 375);
+        pace.held(375, 300 * MILLISECOND, now);
+        assert_eq!(pace.step_records(), LEAST);
+        // Faster ones hold more, by and by.
+        pace.held(250, 2 * MILLISECOND, now);
+        assert_eq!(pace.step_records(), 500);
+        let later = now + COMPANY;
+        assert!(!pace.is_shared(later));
+        pace.held(500, 100 * MILLISECOND, later);
+        assert_eq!(pace.step_records(), 1_000);
+    }
+
+    #[test]
+    fn whoever_waits_in_this_process_is_met_when_a_transaction_ends() {
+        let now = Instant::now();
+        let pace = alone(now);
+        let waiting = pace.waiting();
+        pace.held(MOST, 20 * MILLISECOND, now);
+        assert!(pace.is_shared(now));
+        drop(waiting);
+        let later = now + COMPANY;
+        pace.held(MOST, 20 * MILLISECOND, later);
+        assert!(!pace.is_shared(later));
+    }
+
+    #[test]
+    fn numbers_that_are_missing_in_the_feed_are_others() {
+        let now = Instant::now();
+        let pace = Pace::default();
+        // Whoever wrote before this handle was opened is not there for that.
+        pace.stamped(41, now);
+        pace.stamped(42, now);
+        // Rolled back, and taken again.
+        pace.stamped(42, now);
+        assert!(!pace.is_shared(now));
+        pace.stamped(44, now);
+        assert!(pace.is_shared(now));
+    }
+}
