@@ -248,7 +248,10 @@ mod tests {
         let (known, unknown) = (certificate("AIdlQyE"), certificate("AIdlQyI"));
         let before = Engine::open(Arc::clone(&store), Config::default(), Arc::clone(&clock));
         let before = before.await.unwrap();
-        before.register(&[known.clone()], None).await.unwrap();
+        before
+            .register(std::slice::from_ref(&known), None)
+            .await
+            .unwrap();
         let given = before.renewal_info(&known.id).await.unwrap().window;
         drop(before);
 

@@ -52,8 +52,13 @@ pub(super) async fn drifted_at(now: Timestamp, url: &str, config: &Config, crowd
     // What so many at once have left uneven is not what is looked at.
     rebalance(engine, Rebalance::Apply).await;
     let mut moves = Vec::new();
+    let apart = (COUNT / crowd).min(10);
     for n in 0..crowd {
-        let certificate = engine.certificate(&certid(n * 10)).await.unwrap().unwrap();
+        let certificate = engine
+            .certificate(&certid(n * apart))
+            .await
+            .unwrap()
+            .unwrap();
         let from = crowded(now).from + i64::try_from(n).unwrap() % HOUR;
         moves.push(Move {
             id: certificate.id,
