@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Engine;
+use super::aside::aside;
 use super::ca::Ca;
 use super::in_force::InForce;
+use super::{Engine, EngineError};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::forecast::{Horizon, Outlook, SlotOutlook};
 use crate::domain::number::real;
@@ -48,9 +49,14 @@ impl Engine {
 
     /// The load that is to come at a CA, as far ahead as it is told; of this minute. `None`: there
     /// is no such CA.
-    pub async fn outlook(&self, name: &CaName) -> Option<Arc<Outlook>> {
+    ///
+    /// # Errors
+    /// [`EngineError::Aside`].
+    pub async fn outlook(&self, name: &CaName) -> Result<Option<Arc<Outlook>>, EngineError> {
         let world = self.world();
-        let at = world.config.ca_named(name.as_str())?;
+        let Some(at) = world.config.ca_named(name.as_str()) else {
+            return Ok(None);
+        };
         let now = self.now();
         let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
         let in_force = Arc::clone(&world.in_force());
@@ -61,22 +67,21 @@ impl Engine {
             && kept.made_at == minute
             && Arc::ptr_eq(&kept.in_force, &in_force)
         {
-            return Some(Arc::clone(&kept.outlook));
+            return Ok(Some(Arc::clone(&kept.outlook)));
         }
         let making_in_force = Arc::clone(&in_force);
-        // Some ten milliseconds of arithmetic: not on a thread that answers.
-        let making = tokio::task::spawn_blocking(move || {
+        let outlook = aside(move || {
             let policy = &making_in_force.policies[at];
             let hours = Outlook::most_hours(policy.slot_seconds);
-            outlook(policy, &world.cas[at], minute, hours)
-        });
-        let outlook = Arc::new(making.await.ok()?);
+            Arc::new(outlook(policy, &world.cas[at], minute, hours))
+        })
+        .await?;
         *kept = Some(Kept {
             made_at: minute,
             in_force,
             outlook: Arc::clone(&outlook),
         });
-        Some(outlook)
+        Ok(Some(outlook))
     }
 
     /// Shows in the metrics what is to come, and whether failures feed on themselves.

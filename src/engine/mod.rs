@@ -18,6 +18,7 @@ use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::store::{FeedPosition, Publication, Store, Succession};
 
 mod answer;
+mod aside;
 mod batches;
 mod ca;
 pub mod clock;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::aside::aside;
 use super::world::World;
 use super::{Engine, EngineError};
 use crate::domain::allocation::Forecast;
@@ -53,7 +54,7 @@ struct Work {
 }
 
 /// How far the forecast of a CA has drifted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Drift {
     /// How far the highest slot stands above the level.
     above: f64,
@@ -66,8 +67,8 @@ impl Engine {
     /// that moves nothing is not kept, and has no number.
     ///
     /// # Errors
-    /// [`EngineError::Store`]: what was moved until then stays moved. [`EngineError::NotSummed`]:
-    /// nothing was.
+    /// [`EngineError::Store`]: what was moved until then stays moved. [`EngineError::NotSummed`],
+    /// [`EngineError::Aside`]: nothing was.
     pub async fn rebalance(
         &self,
         ca: &CaName,
@@ -85,15 +86,14 @@ impl Engine {
         let recent = before.iter().filter(|one| now - one.made_at < REST_SECONDS);
         let policy = Arc::new(world.in_force().policies[at].clone());
         let looking = (Arc::clone(&world), Arc::clone(&policy));
-        let look = move || look(&looking.1, &looking.0, at, now);
-        let looked = tokio::task::spawn_blocking(look).await;
+        let outlook = aside(move || look(&looking.1, &looking.0, at, now)).await?;
         let mut work = Work {
             world: Arc::clone(&world),
             at,
             policy,
             now,
             resting_from: recent.map(|one| one.number).min(),
-            outlook: looked.unwrap_or_default(),
+            outlook,
         };
         let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
         let mut report = work.report();
@@ -109,7 +109,7 @@ impl Engine {
                 }
             }
         }
-        let (lotteries, left_over) = self.lotteries(&work, groups).await;
+        let (lotteries, left_over) = self.lotteries(&work, groups).await?;
         report.left_over = thousandths(left_over);
         let number = match mode {
             _ if lotteries.is_empty() => None,
@@ -228,20 +228,17 @@ impl Engine {
         &self,
         work: &Work,
         groups: BTreeMap<Group, Tally>,
-    ) -> (BTreeMap<Group, Lottery>, f64) {
+    ) -> Result<(BTreeMap<Group, Lottery>, f64), EngineError> {
         let (world, at, now) = (Arc::clone(&work.world), work.at, work.now);
         let policy = Arc::clone(&work.policy);
         let outlook = work.outlook.clone();
-        let planning = move || {
+        aside(move || {
             let plan = plan(&outlook, &groups);
             let profile = world.cas[at].profile.load();
             let tables = lotteries(&policy, &profile, now, &outlook, &plan, &groups);
             (tables, plan.left_over)
-        };
-        // It ends early only with the process.
-        tokio::task::spawn_blocking(planning)
-            .await
-            .unwrap_or_default()
+        })
+        .await
     }
 
     /// Rebalances kept, the newest first.
@@ -256,14 +253,12 @@ impl Engine {
     /// by itself.
     ///
     /// # Errors
-    /// [`EngineError::Store`].
+    /// [`EngineError::Store`], [`EngineError::Aside`].
     pub async fn watch_drift(&self) -> Result<(), EngineError> {
         for (at, policy) in self.config().cas.iter().enumerate() {
             let world = self.world();
             let now = self.now();
-            let measured = tokio::task::spawn_blocking(move || measure(&world, at, now)).await;
-            // It ends early only with the process.
-            let Drift { above, in_closed } = measured.unwrap_or_default();
+            let Drift { above, in_closed } = aside(move || measure(&world, at, now)).await?;
             let ca = policy.name.to_string();
             metrics::gauge!("offpeak_drift", "ca" => ca.clone()).set(above);
             metrics::gauge!("offpeak_promised_in_closed", "ca" => ca).set(in_closed);

@@ -1,11 +1,11 @@
 //! What the engine does by itself, at its own pace.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::aside::aside;
 use super::incidents::IncidentError;
 use super::polls::RECORDS_KEPT_SECONDS;
 use super::{Engine, EngineError};
@@ -136,24 +136,24 @@ impl Engine {
     }
 
     /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
-    async fn learn_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
+    async fn learn_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
+        aside(move || {
             engine.learn();
             engine.measure_forecast();
         })
         .await
     }
 
-    async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        let lessons = tokio::task::spawn_blocking(move || engine.learn_returns()).await?;
+        let lessons = aside(move || engine.learn_returns()).await?;
         Ok(self.keep(&lessons).await?)
     }
 
-    async fn sweep_aside(self: &Arc<Self>) -> Result<(), tokio::task::JoinError> {
+    async fn sweep_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        tokio::task::spawn_blocking(move || engine.sweep()).await
+        aside(move || engine.sweep()).await
     }
 
     /// Takes what polls have shown into the forecast, and drops from memory what has expired.

@@ -53,7 +53,7 @@ pub(super) async fn show(
         Some(name) => name.parse().map_err(|_| nobody(&name))?,
         None => public.engine.unnamed_ca().ok_or_else(ambiguous)?,
     };
-    let outlook = public.engine.outlook(&ca).await;
+    let outlook = public.engine.outlook(&ca).await?;
     let outlook = outlook.ok_or_else(|| nobody(ca.as_str()))?;
     let hours = hours(asked.hours.as_deref(), outlook.slot_seconds)?;
     let body = document(&ca, &outlook, hours);

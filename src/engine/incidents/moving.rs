@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::IncidentError;
-use super::survey::{Subject, Survey, aside};
+use super::survey::{Subject, Survey};
 use super::walk::Walk;
 use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::incident::{Incident, Plan};
 use crate::domain::table::StoredTable;
 use crate::engine::Engine;
+use crate::engine::aside::aside;
 use crate::store::Move;
 
 /// How many windows are moved between two notes of how many they are: each note is a change that

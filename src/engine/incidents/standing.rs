@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::IncidentError;
-use super::survey::aside;
 use crate::domain::incident::Incident;
 use crate::engine::Engine;
+use crate::engine::aside::aside;
 use crate::engine::in_force::mark;
 use crate::engine::world::World;
 

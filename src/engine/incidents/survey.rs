@@ -11,9 +11,10 @@ use crate::domain::incident::{Counted, Incident, Plan, Planner, Scene};
 use crate::domain::ledger::{Ledger, View};
 use crate::domain::number::{real, whole};
 use crate::domain::time::{DAY, Span, Timestamp};
+use crate::engine::Engine;
+use crate::engine::aside::aside;
 use crate::engine::in_force::with_incidents;
 use crate::engine::world::World;
-use crate::engine::{Engine, EngineError};
 
 /// An incident, and what it is looked at with.
 #[derive(Clone, Debug)]
@@ -216,13 +217,4 @@ impl Engine {
         let subject = subject.clone();
         aside(move || count.plan(&subject)).await?
     }
-}
-
-/// Some milliseconds of arithmetic, not on a thread that answers.
-pub(super) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| EngineError::Aside(error.to_string()))
 }

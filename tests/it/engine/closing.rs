@@ -18,7 +18,7 @@ async fn a33_a_certificate_has_its_window_before_any_load_was_observed() {
         let given = window(&service.engine, 1).await;
         assert!(given.from > NOW + 50 * DAY && given.to < NOW + 60 * DAY);
         // And it is in the forecast as steered load.
-        let outlook = service.engine.outlook(&ca).await.unwrap();
+        let outlook = service.engine.outlook(&ca).await.unwrap().unwrap();
         let ahead = outlook.slots.iter().filter(|slot| slot.load.steered > 0.0);
         let ahead: Vec<Span> = ahead.map(|slot| slot.span).collect();
         assert!(!ahead.is_empty());
@@ -110,7 +110,12 @@ async fn a_planned_event_of_the_file_is_in_the_forecast_and_in_the_tables() {
     ));
     let event = Span { from, to };
     let service = replica(&database, config).await;
-    let outlook = service.engine.outlook(&CaName::default()).await.unwrap();
+    let outlook = service
+        .engine
+        .outlook(&CaName::default())
+        .await
+        .unwrap()
+        .unwrap();
     for slot in &outlook.slots {
         let planned = if slot.span == event { 30_000.0 } else { 0.0 };
         assert!((slot.load.expected() - planned).abs() < 1e-6, "{slot:?}");

@@ -125,7 +125,12 @@ async fn a_rebalance_and_the_forecast_heed_what_a_maintenance_closes() {
     assert_eq!(inside(&answered(&server).await), 0);
 
     let shares = async || {
-        let outlook = server.engine.outlook(&CaName::default()).await.unwrap();
+        let outlook = server
+            .engine
+            .outlook(&CaName::default())
+            .await
+            .unwrap()
+            .unwrap();
         let slots = outlook.slots.iter();
         let inside = slots.filter(|slot| slot.span.overlap_seconds(closed) > 0);
         inside

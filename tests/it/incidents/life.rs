@@ -225,7 +225,7 @@ async fn what_polls_have_shown_of_a_client_stays_true_when_its_window_moves() {
     let incident = revocation(&server, 0..500).await;
     assert_eq!(open(&server, &incident).await["moved"], 500);
     let outlook = server.engine.outlook(&"example".parse().unwrap()).await;
-    let outlook = outlook.unwrap();
+    let outlook = outlook.unwrap().unwrap();
     let until_deadline = outlook.within(26).iter();
     let steered: f64 = until_deadline.map(|slot| slot.load.steered).sum();
     // Of those of which nothing is known three in ten are taken to follow.
