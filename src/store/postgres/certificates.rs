@@ -9,6 +9,7 @@ use super::PostgresStore;
 use super::copy::Copied;
 use super::observations::Telling;
 use super::pool::hurried_step;
+use super::tables::Durable;
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Certificate;
@@ -58,13 +59,14 @@ impl PostgresStore {
     }
 
     /// The common case, without a transaction around it: a table that no certificate names harms
-    /// nobody, and one statement is a transaction.
+    /// nobody, one statement is a transaction, and both are synced at once.
     async fn register_one(
         &self,
         registration: Registration<'_>,
         distinct: &Distinct<'_>,
     ) -> Result<HashMap<CertId, Certificate>, StoreError> {
-        self.insert_tables(&self.pool, registration.tables).await?;
+        self.insert_tables(&self.pool, registration.tables, Durable::WithTheNext)
+            .await?;
         let mut stored = HashMap::new();
         let Some(&certificate) = distinct.certificates().first() else {
             return Ok(stored);
@@ -91,7 +93,7 @@ impl PostgresStore {
         // In one order everywhere: tables by number, certificates by CertID, those replaced by
         // CertID, the batch, the file. Two that meet crosswise all the same, one's new among the
         // other's replaced, are tried again.
-        self.insert_tables(&mut *transaction, registration.tables)
+        self.insert_tables(&mut *transaction, registration.tables, Durable::AtCommit)
             .await?;
         let mut stored = HashMap::new();
         for chunk in distinct.certificates().chunks(ROWS) {

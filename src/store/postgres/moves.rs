@@ -2,6 +2,7 @@
 
 use super::PostgresStore;
 use super::certificates::{ROWS, TRIES, column, may_pass};
+use super::tables::Durable;
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
 use crate::domain::table::StoredTable;
@@ -39,7 +40,8 @@ impl PostgresStore {
     ) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
         // In the order of registrations: tables by number, certificates by CertID.
-        self.insert_tables(&mut *transaction, tables).await?;
+        self.insert_tables(&mut *transaction, tables, Durable::AtCommit)
+            .await?;
         // Each row by its key, in the order of the moves, and so locked in it: for thousands of
         // moves the planner would rather read the whole table, and again for each statement.
         let plan = sqlx::query(

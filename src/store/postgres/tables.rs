@@ -11,6 +11,16 @@ use crate::domain::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
+/// When what is inserted has to be on disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Durable {
+    /// Once the transaction that it is part of is committed.
+    AtCommit,
+    /// Once what is committed next is: a log that is synced is synced up to there. Until then it
+    /// may be lost, and with it nothing that needs it.
+    WithTheNext,
+}
+
 impl PostgresStore {
     /// Inserts those that are not there, all in one statement: an import brings hundreds a step. In
     /// the order of their numbers, as everywhere, and each number once.
@@ -18,6 +28,7 @@ impl PostgresStore {
         &self,
         executor: impl PgExecutor<'_>,
         tables: &[StoredTable],
+        durable: Durable,
     ) -> Result<(), StoreError> {
         let mut distinct: BTreeMap<i64, &StoredTable> = BTreeMap::new();
         for table in tables {
@@ -35,12 +46,14 @@ impl PostgresStore {
              SELECT number, bytes, needed_until
              FROM unnest($1::bigint[], $2::bytea[], $3::bigint[])
                  AS given (number, bytes, needed_until)
+             WHERE $4 OR set_config('synchronous_commit', 'off', true) = 'off'
              ON CONFLICT (number) DO UPDATE SET needed_until = excluded.needed_until
              WHERE excluded.needed_until > present.needed_until",
         )
         .bind(column(&tables, |table| table.number))
         .bind(column(&tables, |table| &table.bytes[..]))
-        .bind(column(&tables, |table| table.needed_until.unix()));
+        .bind(column(&tables, |table| table.needed_until.unix()))
+        .bind(durable == Durable::AtCommit);
         self.queries
             .named("table_insert", insert.execute(executor))
             .await
