@@ -317,7 +317,7 @@ impl Ledger {
         self.of_lives(|life| life.issued.sum(span))
     }
 
-    /// The day on which the oldest issuance known lies.
+    /// Since when issuance is known, to the grain.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
         let lines = self.lives.values().map(|life| &life.issued);

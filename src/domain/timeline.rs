@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::number::{length, real};
+use super::number::{length, real, signed};
 use super::time::{DAY, MINUTE, Span, Timestamp};
 
 /// Seconds in a grain.
@@ -116,13 +116,15 @@ impl Timeline {
         sums
     }
 
-    /// The first instant with anything, to the day.
+    /// Where the first grain with anything begins.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
-        self.days
-            .iter()
-            .find(|(_, day)| day.grains.iter().any(|amount| *amount > 0.0))
-            .map(|(number, _)| Timestamp::from_unix(number * DAY))
+        self.days.iter().find_map(|(number, day)| {
+            let first = day.grains.iter().position(|amount| *amount > 0.0)?;
+            Some(Timestamp::from_unix(
+                number * DAY + signed(first) * GRAIN_SECONDS,
+            ))
+        })
     }
 
     /// Forgets the days that end before `before`.

@@ -55,25 +55,48 @@ impl Ledger {
         let mean = view.profile.mean_per_hour() / slots_in_hour;
         let follows = self.mean_follow(view.prior);
         let unborn = self.unborn(slot, view);
-        let origin = slot.from - own_rule_seconds(view.life_seconds);
-        let unregistered = match self.begins() {
-            // Issued when the registry was there: what it does not hold, nobody steers.
-            Some(begins) if origin >= begins => {
-                // By the days of which the profile tells the volume.
-                let lately = Span {
-                    from: Profile::volume_from(view.now).max(begins),
-                    to: view.now,
-                };
-                let registered =
-                    self.issued(lately) / real(lately.seconds().max(1)) * real(slot.seconds());
-                let rest = mean - registered;
-                // A week's mean says no more than that: below a twentieth it is noise.
-                if rest > 0.05 * mean { rest } else { 0.0 }
-            }
-            // Issued before: taken to follow like the others, once they are registered.
-            _ => ((1.0 - view.prior) * mean - known / coefficient.max(0.05)).max(0.0),
-        };
+        let begins = self.begins();
+        let before = begins.map_or(1.0, |begins| self.from_before(begins, slot, view));
+        // Issued before the registry was there: taken to follow like the others, once they are
+        // registered. Of what is known, the others come first.
+        let usual = (1.0 - view.prior) * mean;
+        let others = known / coefficient.max(0.05) - (1.0 - before) * usual;
+        let missing = (before * usual - others.max(0.0)).max(0.0);
+        let unregistered = missing + (1.0 - before) * self.unregistered(begins, mean, slot, view);
         coefficient * (unregistered + (1.0 - follows) * unborn)
+    }
+
+    /// Of those whom nobody steers and who return in a slot, the share that was issued before the
+    /// registry began, 0 to 1.
+    fn from_before(&self, begins: Timestamp, slot: Span, view: &View<'_>) -> f64 {
+        let (mut all, mut before) = (0.0, 0.0);
+        for (lag, share) in self.returns.lags(view.life_seconds) {
+            let seconds = (begins + lag - slot.from).clamp(0, slot.seconds());
+            all += share;
+            before += share * real(seconds) / real(slot.seconds());
+        }
+        if all > 0.0 { before / all } else { 0.0 }
+    }
+
+    /// What is issued and the registry does not hold: nobody steers it. In certificates a slot.
+    fn unregistered(
+        &self,
+        begins: Option<Timestamp>,
+        mean: f64,
+        slot: Span,
+        view: &View<'_>,
+    ) -> f64 {
+        // By the days of which the profile tells the volume.
+        let from = Profile::volume_from(view.now);
+        let lately = Span {
+            from: begins.map_or(from, |begins| from.max(begins)),
+            to: view.now,
+        };
+        let registered =
+            self.issued(lately) / real(lately.seconds().max(HOUR)) * real(slot.seconds());
+        let rest = mean - registered;
+        // A week's mean says no more than that: below a twentieth it is noise.
+        if rest > 0.05 * mean { rest } else { 0.0 }
     }
 }
 

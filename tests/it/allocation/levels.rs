@@ -98,6 +98,46 @@ fn a_one_o_clock_peak_is_filled_up_to_a_level() {
 }
 
 #[test]
+fn where_a_registry_begins_no_hour_looks_empty() {
+    let prior = 0.5;
+    let policy = CaPolicy {
+        follow_prior: prior,
+        ..policy()
+    };
+    let mut registry = Registry::new(policy, four_weeks(&[60_000.0; 24]));
+    registry.each = 500;
+    // A day of issuance, from half past two in the afternoon on.
+    let begins = NOW + 14 * HOUR + 30 * MINUTE;
+    let count = 24 * 60_000 / 500;
+    for n in 0..count {
+        let at = begins + n * DAY / count;
+        registry.register(n.cast_unsigned(), life(at, 90 * DAY), at, at);
+    }
+    let view = View {
+        now: begins + DAY,
+        prior,
+        profile: &registry.profile,
+        life_seconds: 90 * DAY,
+    };
+    // Who was issued before comes back as ever: half after 60 days and half after 61. So do those
+    // who were issued since. None is counted twice.
+    for hour in -24..46 {
+        let from = NOW + 60 * DAY + (14 + hour) * HOUR;
+        let slot = Span {
+            from,
+            to: from + HOUR,
+        };
+        let unsteered = registry.books.ledger.unsteered(slot, &view) / 60_000.0;
+        let around = 0.85 * (1.0 - prior)..=1.15 * (1.0 - prior);
+        let to_come = hour >= 24;
+        assert!(
+            around.contains(&unsteered) || to_come && unsteered < 1.0 - prior,
+            "{unsteered:.3} at {from}"
+        );
+    }
+}
+
+#[test]
 fn an_empty_registry_draws_uniformly_and_says_so() {
     let mut registry = Registry::new(policy(), nothing_known());
     let drawn = registry.register(1, life(NOW, 90 * DAY), NOW, NOW);
