@@ -88,8 +88,8 @@ impl Ca {
         });
     }
 
-    /// Takes in what is told of a certificate that is there.
-    pub(super) fn change(&self, old: &Entry, new: &mut Entry, told: Told) -> Kept {
+    /// Takes in what is told of a certificate that is there, and may be in no sum yet.
+    pub(super) fn change(&self, old: &Entry, new: &mut Entry, told: Told, counts: bool) -> Kept {
         let registration = |entry: &Entry| (entry.registered_at, entry.window);
         let same = registration(old) == registration(new);
         let mut books = self.books();
@@ -102,6 +102,9 @@ impl Ca {
         }
         if old.registered_at == new.registered_at {
             new.expect_as(old);
+        }
+        if !counts {
+            return Kept::New;
         }
         if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
             erase(&mut books.ledger, old);

@@ -98,7 +98,8 @@ struct Cohort {
 }
 
 impl Engine {
-    /// Both cohorts of a CA, by one pass over the index; `None`: no such CA.
+    /// Both cohorts of a CA, by one pass over the index, a second for ten million certificates;
+    /// `None`: no such CA.
     #[must_use]
     pub fn cohorts(&self, ca: &CaName) -> Option<CohortsReport> {
         let world = self.world();
@@ -171,6 +172,16 @@ impl Renewal {
 }
 
 impl Awaited {
+    /// As they were kept.
+    pub(super) fn of(kept: Vec<(Fingerprint, Fingerprint)>) -> Self {
+        Self(Mutex::new(kept.into_iter().collect()))
+    }
+
+    /// To be kept.
+    pub(super) fn all(&self) -> Vec<(Fingerprint, Fingerprint)> {
+        self.lock().iter().map(|(to, from)| (*to, *from)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Fingerprint>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -46,7 +46,7 @@ const SPARE_BITS: u32 = 32;
 
 /// A certificate's keyed hash, 96 bits of it with 32 zeros below: two of 10^9 certificates share
 /// one with a chance of 10^18 / 2^97, which is 10^-11.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Fingerprint(u128);
 
 impl Fingerprint {
@@ -56,6 +56,11 @@ impl Fingerprint {
 
     const fn from_key(key: Key) -> Self {
         Self(key.number() << SPARE_BITS)
+    }
+
+    /// The part of the index that it belongs to, of [`Index::PARTS`].
+    pub(super) fn part(self) -> usize {
+        self.key().shard()
     }
 
     const fn key(self) -> Key {
@@ -96,6 +101,9 @@ struct Held {
 }
 
 impl Index {
+    /// Parts that are written each by itself.
+    pub(super) const PARTS: usize = SHARDS;
+
     pub(crate) fn new(key: HashKey) -> Self {
         Self {
             key,
@@ -291,17 +299,26 @@ impl Index {
         self.table.len() + self.wide.len()
     }
 
-    /// Shows all entries, a shard at a time.
+    /// Shows all entries.
     pub(crate) fn each(&self, mut see: impl FnMut(&Entry)) {
-        for shard in 0..SHARDS {
-            let writer = self.table.write(shard);
-            for (_, found) in writer.records() {
-                if let Some(entry) = unpack(found.record, &self.kinds) {
-                    see(&entry);
-                }
+        for part in 0..Self::PARTS {
+            self.each_of(part, &mut see, || {});
+        }
+    }
+
+    /// Shows the entries of one part, and does `then` before anybody writes to it again.
+    pub(super) fn each_of(&self, part: usize, mut see: impl FnMut(&Entry), then: impl FnOnce()) {
+        let writer = self.table.write(part);
+        for (_, found) in writer.records() {
+            if let Some(entry) = unpack(found.record, &self.kinds) {
+                see(&entry);
             }
         }
-        self.wide.read().values().for_each(see);
+        for (_, entry) in self.wide.of(part) {
+            see(&entry);
+        }
+        then();
+        drop(writer);
     }
 
     /// Goes through all entries, a shard at a time, and lets each be changed in what was seen of it

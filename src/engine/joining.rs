@@ -7,13 +7,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::cohorts::Awaited;
 use super::index::{Snapshot, Unusable};
-use super::resuming::{Resuming, Stage, read};
+use super::resuming::{Resuming, Stage, is_old, read};
 use super::tasks::tried;
 use super::world::World;
 use super::{Engine, EngineError};
 use crate::config::Config;
 use crate::domain::hash::HashKey;
+use crate::domain::time::Timestamp;
 use crate::store::{FeedPosition, Sharing, Store, StoreError};
 
 /// A store that has not answered after this long, or that somebody else migrates, is not waited for
@@ -129,7 +131,8 @@ impl Engine {
             key,
             index,
         } = kept;
-        let world = World::around(index, config, key, clock.now());
+        let awaited = Awaited::of(beside.awaited);
+        let world = World::around(index, awaited, config, key, clock.now());
         for incident in beside.incidents {
             world.heed(incident);
         }
@@ -159,6 +162,10 @@ impl Engine {
         if world.key == key {
             // With the index alone, it does not matter what else it would change.
             self.read_feed(&world, &mut position).await?;
+            let written_at = Timestamp::from_unix(self.fed_at.load(Ordering::Relaxed));
+            if !is_old(written_at, self.now()) {
+                self.resuming.follow();
+            }
         } else {
             self.resuming.ignore(&Unusable::OtherKey.to_string());
             let config = Config::clone(&world.config);
@@ -218,7 +225,7 @@ fn may_do_without(store: &dyn Store, error: &StoreError) -> bool {
 mod tests {
     use super::*;
     use crate::domain::certificate::{Submission, Validity};
-    use crate::domain::time::{DAY, Timestamp};
+    use crate::domain::time::DAY;
     use crate::engine::Miss;
     use crate::engine::clock::ManualClock;
     use crate::store::{Migrations, connect};

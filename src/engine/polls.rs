@@ -62,6 +62,15 @@ impl Ca {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts what became of the window of an entry whose polls were judged elsewhere or before.
+    pub(super) fn count_fate(&self, entry: &Entry) {
+        let polls = entry.polls();
+        if let Some(last) = polls.last() {
+            // About when it was judged.
+            self.measured().count(polls.fate(), last);
+        }
+    }
+
     /// How often polled certificates keep their windows.
     pub(super) fn kept_share(&self, now: Timestamp) -> f64 {
         self.measured().kept_share(now)
@@ -82,6 +91,10 @@ impl World {
         self.index.teach(fingerprint, |entry| {
             let before = entry.polls().fate();
             entry.learn_polls(told);
+            if !self.counts(fingerprint) {
+                entry.expected.response = entry.response();
+                return;
+            }
             // Booked at once: else the next sweep would take it for news to the store.
             self.expect(
                 entry,
@@ -90,13 +103,10 @@ impl World {
                     ..entry.expected
                 },
             );
-            let polls = entry.polls();
             if before == Fate::NotYet
                 && let Some(ca) = self.cas.get(usize::from(entry.ca))
-                && let Some(last) = polls.last()
             {
-                // About when it was judged.
-                ca.measured().count(polls.fate(), last);
+                ca.count_fate(entry);
             }
         });
     }

@@ -1,11 +1,11 @@
-//! Restarts: the index from its file answers at once, while all is summed anew from the store; the
-//! file, and who waits for the sums.
+//! Restarts: the index from its file answers at once, while its certificates are summed; the file,
+//! and who waits for the sums.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -45,6 +45,9 @@ pub(super) struct Resuming {
     path: Option<PathBuf>,
     written_at: AtomicI64,
     stage: watch::Sender<Stage>,
+    /// Whether the index came from a file and has followed the store since: then it holds what the
+    /// store does, and need not be summed from there.
+    follows: AtomicBool,
 }
 
 impl Resuming {
@@ -54,6 +57,7 @@ impl Resuming {
             path: None,
             written_at: AtomicI64::new(0),
             stage: watch::Sender::new(Stage::Summed),
+            follows: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +67,7 @@ impl Resuming {
             path: Some(path),
             written_at: AtomicI64::new(now.unix()),
             stage: watch::Sender::new(stage),
+            follows: AtomicBool::new(false),
         }
     }
 
@@ -72,6 +77,11 @@ impl Resuming {
 
     pub(super) fn reach(&self, stage: Stage) {
         self.stage.send_replace(stage);
+    }
+
+    /// Notes that the index came from a file and has followed the store since.
+    pub(super) fn follow(&self) {
+        self.follows.store(true, Ordering::Relaxed);
     }
 
     /// Says that the file is of no use.
@@ -104,9 +114,7 @@ pub(super) async fn read(
         Ok(Snapshot { header, .. }) if header.claims != claims(config) => {
             "it was written under another configuration of CAs and issuers".to_owned()
         }
-        Ok(Snapshot { header, .. })
-            if of.is_some() && !(0..=MOST_AGE_SECONDS).contains(&(now - header.written_at)) =>
-        {
+        Ok(Snapshot { header, .. }) if of.is_some() && is_old(header.written_at, now) => {
             format!("it was written at {}", header.written_at)
         }
         Ok(snapshot) => {
@@ -120,6 +128,11 @@ pub(super) async fn read(
     };
     ignore(path, &reason);
     None
+}
+
+/// Whether what was removed since may not be told any more.
+pub(super) fn is_old(written_at: Timestamp, now: Timestamp) -> bool {
+    !(0..=MOST_AGE_SECONDS).contains(&(now - written_at))
 }
 
 fn ignore(path: &Path, reason: &str) {
@@ -162,12 +175,16 @@ impl Engine {
         }
     }
 
-    /// Sums everything from the store, where that was not done at the start.
+    /// Sums everything, where that was not done at the start.
     ///
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn sum_up(&self) -> Result<(), EngineError> {
         let mut position = self.feed.lock().await;
+        // Where that fails or does not do, all is read from the store.
+        if !self.is_summed() && self.resuming.follows.swap(false, Ordering::Relaxed) {
+            self.sum_index(&mut position).await?;
+        }
         if !self.is_summed() {
             let config = Config::clone(&self.config());
             self.sum_anew(config, &mut position).await?;
@@ -204,6 +221,7 @@ impl Engine {
         let beside = Beside {
             incidents: world.incidents().values().cloned().collect(),
             publication: self.publication().map(|one| Publication::clone(&one)),
+            awaited: world.awaited.all(),
         };
         let writing = move || write(&path, &world.index, header, &beside);
         let certificates = tokio::task::spawn_blocking(writing)

@@ -1,14 +1,15 @@
-//! Everything that is summed, from the store's rows.
+//! Everything that is summed: from the store's rows, or from the index where that came from a file.
 
 use std::sync::Arc;
 
+use super::aside::aside;
 use super::resuming::Stage;
 use super::world::{Applied, World};
 use super::{Engine, EngineError, returning};
 use crate::config::Config;
 use crate::domain::hash::HashKey;
 use crate::domain::time::Timestamp;
-use crate::store::{FeedPosition, Store};
+use crate::store::{FeedPosition, Load, Store};
 
 impl Engine {
     /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
@@ -39,6 +40,25 @@ impl Engine {
         self.resuming.reach(Stage::Summed);
         Ok(())
     }
+
+    /// Sums the certificates of an index that came from a file, and all else from the store;
+    /// whether nothing was taken back meanwhile. Who reads the feed waits, nobody else does.
+    pub(super) async fn sum_index(
+        &self,
+        position: &mut FeedPosition,
+    ) -> Result<Applied, EngineError> {
+        let (world, now) = (self.world(), self.now());
+        let counting = Arc::clone(&world);
+        aside(move || counting.count_all()).await?;
+        load_into(&world, self.store(), Load::BesideCertificates, now).await?;
+        let outcome = self.read_feed(&world, position).await?;
+        if outcome == Applied::Done {
+            world.begin_shadows(now);
+            world.learn(now);
+            self.resuming.reach(Stage::Summed);
+        }
+        Ok(outcome)
+    }
 }
 
 /// Sums a world from the store's rows.
@@ -48,14 +68,24 @@ pub(super) async fn load(
     key: HashKey,
     now: Timestamp,
 ) -> Result<(World, FeedPosition), EngineError> {
-    let observed_from = now - config.retention_seconds;
     let world = World::new(config, key, now);
+    let position = load_into(&world, store, Load::Everything, now).await?;
+    Ok((world, position))
+}
+
+async fn load_into(
+    world: &World,
+    store: &dyn Store,
+    what: Load,
+    now: Timestamp,
+) -> Result<FeedPosition, EngineError> {
+    let observed_from = now - world.config.retention_seconds;
     let position = store
-        .load(observed_from, &mut |change| {
+        .load(what, observed_from, &mut |change| {
             world.apply(change);
         })
         .await?;
     world.batches().close_pass();
-    returning::recall(&world, &store.learned().await?);
-    Ok((world, position))
+    returning::recall(world, &store.learned().await?);
+    Ok(position)
 }

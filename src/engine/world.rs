@@ -1,6 +1,7 @@
 //! What is in force: one configuration and the state that belongs to it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -30,6 +31,9 @@ pub(super) struct World {
     pub(super) key: HashKey,
     /// In the order of `config.cas`.
     pub(super) cas: Vec<Arc<Ca>>,
+    /// The parts of the index that are in the sums, from the first: all, but for one from a file
+    /// that is not summed yet. Changed while nobody writes to the part.
+    counted: Arc<AtomicUsize>,
     batches: Arc<Mutex<Batches>>,
     pub(super) incidents: Arc<Mutex<Incidents>>,
     pub(super) in_force: ArcSwap<InForce>,
@@ -41,11 +45,19 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(config: Config, key: HashKey, now: Timestamp) -> Self {
-        Self::around(Index::new(key), config, key, now)
+        let world = Self::around(Index::new(key), Awaited::default(), config, key, now);
+        world.counted.store(Index::PARTS, Ordering::Relaxed);
+        world
     }
 
-    /// With certificates that are in no sum.
-    pub(super) fn around(index: Index, config: Config, key: HashKey, now: Timestamp) -> Self {
+    /// With certificates that are in no sum until [`World::count_all`].
+    pub(super) fn around(
+        index: Index,
+        awaited: Awaited,
+        config: Config,
+        key: HashKey,
+        now: Timestamp,
+    ) -> Self {
         Self {
             version: version(&config),
             key,
@@ -55,11 +67,12 @@ impl World {
                 .map(|ca| Arc::new(Ca::new(ca, now, config.retention_seconds)))
                 .collect(),
             in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &Incidents::new())),
+            counted: Arc::default(),
             config: Arc::new(config),
             index: Arc::new(index),
             batches: Arc::default(),
             incidents: Arc::default(),
-            awaited: Arc::default(),
+            awaited: Arc::new(awaited),
             forgotten: Arc::default(),
         }
     }
@@ -84,6 +97,7 @@ impl World {
             config: Arc::new(config),
             index: Arc::clone(&self.index),
             cas: self.cas.clone(),
+            counted: Arc::clone(&self.counted),
             batches: Arc::clone(&self.batches),
             incidents: Arc::clone(&self.incidents),
             awaited: Arc::clone(&self.awaited),
@@ -124,8 +138,31 @@ impl World {
         Applied::Done
     }
 
+    /// Sums all certificates of an index that came from a file: a microsecond for each. Meanwhile it
+    /// may be written to.
+    pub(super) fn count_all(&self) {
+        for part in self.counted.load(Ordering::Relaxed)..Index::PARTS {
+            let see = |entry: &Entry| {
+                if let Some(ca) = self.cas.get(usize::from(entry.ca)) {
+                    ca.begin(entry, Told::Newest);
+                    ca.count_fate(entry);
+                }
+            };
+            let then = || self.counted.store(part + 1, Ordering::Relaxed);
+            self.index.each_of(part, see, then);
+        }
+    }
+
+    /// Whether an entry is in the sums, or is to be.
+    pub(super) fn counts(&self, fingerprint: Fingerprint) -> bool {
+        fingerprint.part() < self.counted.load(Ordering::Relaxed)
+    }
+
     fn observe(&self, batch: i64, observation: &Observation) {
-        if self.batches().counts(batch)
+        // What is not summed yet reads all of them then.
+        let is_summed = self.counted.load(Ordering::Relaxed) == Index::PARTS;
+        if is_summed
+            && self.batches().counts(batch)
             && let Some(ca) = self.ca(&observation.ca)
         {
             ca.teach(|series| series.add(observation));
@@ -161,10 +198,13 @@ impl World {
         let fingerprint = self.index.fingerprint(&certificate.id);
         let issuer = &certificate.id.key_identifier;
         let change = |old: Option<&Entry>, new: &mut Entry| {
+            let counts = self.counts(fingerprint);
             if let Some(old) = old {
-                return ca.change(old, new, told);
+                return ca.change(old, new, told, counts);
             }
-            ca.begin(new, told);
+            if counts {
+                ca.begin(new, told);
+            }
             Kept::New
         };
         self.index.put(issuer, fingerprint, entry, change);
@@ -175,7 +215,10 @@ impl World {
         let Some(entry) = self.index.remove(id) else {
             return;
         };
-        if let Some(ca) = self.cas.get(usize::from(entry.ca)) {
+        // Nobody sums at this moment: that has the feed to itself.
+        if self.counts(self.index.fingerprint(id))
+            && let Some(ca) = self.cas.get(usize::from(entry.ca))
+        {
             erase(&mut ca.books().ledger, &entry);
             ca.teach(|series| {
                 series.remove_registration(entry.issued_at, entry.hour_known, entry.steered);
@@ -234,7 +277,7 @@ impl World {
             .sweep(since, now, over_before, look, kept_share, tell);
     }
 
-    /// Expects something else of an entry's client.
+    /// Expects something else of the client of an entry that counts.
     pub(super) fn expect(&self, entry: &mut Entry, expected: Expected) {
         if expected != entry.expected {
             self.rebook(entry, expected);

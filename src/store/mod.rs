@@ -75,6 +75,15 @@ pub enum Change {
     Removed(CertId),
 }
 
+/// What a load tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Load {
+    /// All but the certificates.
+    BesideCertificates,
+    /// Everything.
+    Everything,
+}
+
 /// What is registered in one durable step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Registration<'a> {
@@ -346,9 +355,10 @@ pub trait Store: Debug + Send + Sync {
         keys_before: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Tells everything there is, certificates in any order, and where the feed stands.
+    /// Tells what there is, certificates in any order, and where the feed stands.
     async fn load(
         &self,
+        what: Load,
         observed_from: Timestamp,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;

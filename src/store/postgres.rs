@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned,
+    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned, Load,
     Migrations, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
     StoredRebalance, Succession, Term, Turn, migrate,
 };
@@ -340,10 +340,11 @@ impl Store for PostgresStore {
 
     async fn load(
         &self,
+        what: Load,
         observed_from: Timestamp,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
-        self.tell_everything(observed_from, tell).await
+        self.tell_all(what, observed_from, tell).await
     }
 
     async fn changes(

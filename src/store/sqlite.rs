@@ -10,9 +10,9 @@ use sqlx::sqlite::SqlitePoolOptions;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned, Move,
-    Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance, Succession,
-    Term, Turn, migrate,
+    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned, Load,
+    Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
+    Succession, Term, Turn, migrate,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -329,10 +329,11 @@ impl Store for SqliteStore {
 
     async fn load(
         &self,
+        what: Load,
         observed_from: Timestamp,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
-        self.tell_everything(observed_from, tell).await
+        self.tell_all(what, observed_from, tell).await
     }
 
     async fn changes(

@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, stream};
 use offpeak::domain::observation::Source;
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::clock::{Clock as _, SystemClock};
-use offpeak::store::{Change, Migrations, connect};
+use offpeak::store::{Change, Load, Migrations, connect};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
@@ -215,7 +215,7 @@ impl World {
             | Change::Removed(_) => panic!("nothing of the kind was done"),
         };
         store
-            .load(Timestamp::MIN, &mut tell)
+            .load(Load::Everything, Timestamp::MIN, &mut tell)
             .await
             .expect("the store tells everything");
         assert_eq!(rows, self.accepted.len());

@@ -6,7 +6,7 @@ use std::process::Command;
 use axum::Router;
 use axum::routing::get;
 use offpeak::domain::time::Timestamp;
-use offpeak::store::{Change, Migrations, connect};
+use offpeak::store::{Change, Load, Migrations, connect};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -213,7 +213,10 @@ async fn rows_restored_from_a_server_with_higher_transaction_numbers_are_no_news
         }
     };
 
-    let loaded = store.load(Timestamp::MIN, &mut tell).await.expect("a load");
+    let loaded = store
+        .load(Load::Everything, Timestamp::MIN, &mut tell)
+        .await
+        .expect("a load");
     let followed = store.changes(loaded, &mut tell).await.expect("changes");
     let since = register(&Server::on(&url), &[1, 2, 3]).await;
     store.changes(followed, &mut tell).await.expect("changes");

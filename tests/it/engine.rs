@@ -25,6 +25,7 @@ mod polls;
 mod resuming;
 mod returning;
 mod sharing;
+mod summing;
 mod turns;
 mod windows;
 

@@ -9,7 +9,8 @@ use offpeak::domain::incident::{Incident, Kind as About, State, Step};
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::store::{
-    Change, FeedPosition, Migrations, Move, Registered, Registration, Store, StoreError, connect,
+    Change, FeedPosition, Load, Migrations, Move, Registered, Registration, Store, StoreError,
+    connect,
 };
 
 mod batches;
@@ -215,7 +216,9 @@ impl Reader {
     async fn load_from(store: &dyn Store, observed_from: Timestamp) -> Self {
         let mut changes = Vec::new();
         let position = store
-            .load(observed_from, &mut |change| changes.push(change))
+            .load(Load::Everything, observed_from, &mut |change| {
+                changes.push(change)
+            })
             .await
             .unwrap();
         let mut reader = Self::default();

@@ -1,26 +1,35 @@
-//! What answers are made of beside the index, in the index's file: with it a process answers that
-//! cannot reach its store.
+//! What is needed beside the index, in the index's file: what answers are made of, with which a
+//! process answers that cannot reach its store, and what the store need not be searched for.
 
 use std::io::{self, Read, Write};
 
+use super::Fingerprint;
 use super::sealed::{Sealing, Unsealing};
 use super::snapshot::{Unusable, torn};
 use crate::domain::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::Publication;
 
-/// Everything but certificates that is answered.
+/// Everything but certificates that is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::engine) struct Beside {
     /// Those that are known.
     pub(in crate::engine) incidents: Vec<Incident>,
     /// The one in force.
     pub(in crate::engine) publication: Option<Publication>,
+    /// Successors that are not in the index yet, with their predecessors.
+    pub(in crate::engine) awaited: Vec<(Fingerprint, Fingerprint)>,
 }
 
 impl Beside {
     pub(super) fn write_to(&self, out: &mut Sealing<impl Write>) -> io::Result<()> {
         out.counted(&serde_json::to_vec(&self.incidents)?)?;
+        out.number(i64::try_from(self.awaited.len()).unwrap_or(0))?;
+        for (successor, predecessor) in &self.awaited {
+            for fingerprint in [successor, predecessor] {
+                out.put(&fingerprint.number().to_le_bytes())?;
+            }
+        }
         out.put(&[u8::from(self.publication.is_some())])?;
         let Some(publication) = &self.publication else {
             return Ok(());
@@ -38,6 +47,12 @@ impl Beside {
     pub(super) fn read_from(input: &mut Unsealing<impl Read>) -> Result<Self, Unusable> {
         let incidents = input.counted().map_err(torn)?;
         let incidents = serde_json::from_slice(&incidents).map_err(|_| Unusable::Damaged)?;
+        let mut awaited = Vec::new();
+        for _ in 0..input.number().map_err(torn)? {
+            let mut fingerprint = || input.take().map_err(torn).map(u128::from_le_bytes);
+            let (successor, predecessor) = (fingerprint()?, fingerprint()?);
+            awaited.push((Fingerprint::of(successor), Fingerprint::of(predecessor)));
+        }
         let publication = match input.take().map_err(torn)? {
             [0] => None,
             [1] => Some(read_publication(input)?),
@@ -46,6 +61,7 @@ impl Beside {
         Ok(Self {
             incidents,
             publication,
+            awaited,
         })
     }
 }

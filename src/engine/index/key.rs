@@ -37,6 +37,16 @@ impl Key {
         self.0
     }
 
+    /// The lowest key of a shard.
+    pub(super) fn first_of(shard: usize) -> Self {
+        Self::new((shard as u128) << (KEY_BITS - SHARD_BITS))
+    }
+
+    /// The highest.
+    pub(super) fn last_of(shard: usize) -> Self {
+        Self(Self::first_of(shard).0 | ((1 << (KEY_BITS - SHARD_BITS)) - 1))
+    }
+
     pub(super) fn shard(self) -> usize {
         usize::try_from(self.0 >> (KEY_BITS - SHARD_BITS)).unwrap_or(0)
     }

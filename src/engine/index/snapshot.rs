@@ -1,10 +1,10 @@
-//! The index in a file, so that a restart answers before everything is summed from the store.
+//! The index in a file, so that a restart need not read every certificate from the store.
 //!
-//! A header with the key, what answers are made of beside the index, the issuers, the wide entries,
-//! then the records, shard by shard in the order of keys, 30 octets each as in memory, and the
-//! kinds; a length and a checksum at the end. It is written
-//! while everything goes on: what changes meanwhile is told by the change feed, from the position
-//! in the header, and a change told twice changes nothing.
+//! A header with the key and what is needed beside the index; shard by shard the records in the
+//! order of keys, 30 octets each as in memory, and the wide entries; the issuers and the kinds; a
+//! length and a checksum at the end. It is written while everything goes on: what changes meanwhile
+//! is told by the change feed, from the position in the header, and a change told twice changes
+//! nothing.
 
 use std::io::{self, Read, Write};
 
@@ -24,7 +24,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::cohorts::{Group, Renewal};
 
 /// What such a file begins with; the last octets are the version of what follows.
-const MAGIC: [u8; 8] = *b"offpix\x00\x02";
+const MAGIC: [u8; 8] = *b"offpix\x00\x03";
 
 /// What an index in a file belongs to, and how old it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,23 +79,30 @@ impl Index {
         out.number(header.position)?;
         out.number(header.written_at.unix())?;
         beside.write_to(&mut out)?;
-        self.write_issuers(&mut out)?;
-        let mut written = self.write_wide(&mut out)?;
+        let mut written = 0;
         for shard in 0..SHARDS {
-            let records: Vec<(Key, Record)> = {
+            // What becomes narrow or wide does so while its shard is written to.
+            let (records, wide): (Vec<(Key, Record)>, Vec<(Fingerprint, Entry)>) = {
                 let writer = self.table.write(shard);
-                writer
-                    .records()
-                    .map(|(key, found)| (key, found.record))
-                    .collect()
+                let records = writer.records().map(|(key, found)| (key, found.record));
+                (records.collect(), self.wide.of(shard))
             };
-            out.put(&u32::try_from(records.len()).unwrap_or(0).to_le_bytes())?;
+            for count in [records.len(), wide.len()] {
+                out.put(&u32::try_from(count).unwrap_or(0).to_le_bytes())?;
+                written += count as u64;
+            }
             for (key, record) in &records {
                 out.put(&octets(*key, *record))?;
             }
-            written += records.len() as u64;
+            for (fingerprint, entry) in &wide {
+                out.put(&fingerprint.number().to_le_bytes())?;
+                for number in numbers(entry) {
+                    out.number(number)?;
+                }
+            }
         }
-        // Last: whatever kind a record names is there by now.
+        // Last: whatever kind a record names is there by now, and whatever issuer.
+        self.write_issuers(&mut out)?;
         let kinds = self.kinds.all();
         out.number(i64::try_from(kinds.len()).unwrap_or(0))?;
         for kind in &kinds {
@@ -136,11 +143,10 @@ impl Index {
         };
         let beside = Beside::read_from(&mut input)?;
         let index = Self::new(key);
-        index.read_issuers(&mut input)?;
-        index.read_wide(&mut input)?;
         for shard in 0..SHARDS {
             index.read_shard(shard, &mut input)?;
         }
+        index.read_issuers(&mut input)?;
         let kinds = input.number().map_err(torn)?;
         for number in 0..kinds {
             let kind = read_kind(&mut input)?;
@@ -162,6 +168,7 @@ impl Index {
 
     fn read_shard(&self, shard: usize, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
         let count = u32::from_le_bytes(input.take().map_err(torn)?);
+        let wide = u32::from_le_bytes(input.take().map_err(torn)?);
         let mut before = None;
         for _ in 0..count {
             let (key, record) = of_octets(shard, input.take().map_err(torn)?);
@@ -172,6 +179,15 @@ impl Index {
             if !self.table.write(shard).append(key, record) {
                 return Err(Unusable::Damaged);
             }
+        }
+        for _ in 0..wide {
+            let fingerprint = u128::from_le_bytes(input.take().map_err(torn)?);
+            let mut numbers = [0; WIDE_NUMBERS];
+            for number in &mut numbers {
+                *number = input.number().map_err(torn)?;
+            }
+            let entry = entry_of(numbers).ok_or(Unusable::Damaged)?;
+            self.wide.insert(Fingerprint::of(fingerprint), entry);
         }
         Ok(())
     }
@@ -196,31 +212,6 @@ impl Index {
             let issuer = KeyIdentifier::new(&octets).map_err(|_| Unusable::Damaged)?;
             let count = u64::from_le_bytes(input.take().map_err(torn)?);
             self.issuers.add(&issuer, count);
-        }
-        Ok(())
-    }
-
-    fn write_wide(&self, out: &mut Sealing<impl Write>) -> io::Result<u64> {
-        let wide = self.wide.read();
-        out.number(i64::try_from(wide.len()).unwrap_or(0))?;
-        for (fingerprint, entry) in &*wide {
-            out.put(&fingerprint.number().to_le_bytes())?;
-            for number in numbers(entry) {
-                out.number(number)?;
-            }
-        }
-        Ok(wide.len() as u64)
-    }
-
-    fn read_wide(&self, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
-        for _ in 0..input.number().map_err(torn)? {
-            let fingerprint = u128::from_le_bytes(input.take().map_err(torn)?);
-            let mut numbers = [0; WIDE_NUMBERS];
-            for number in &mut numbers {
-                *number = input.number().map_err(torn)?;
-            }
-            let entry = entry_of(numbers).ok_or(Unusable::Damaged)?;
-            self.wide.insert(Fingerprint::of(fingerprint), entry);
         }
         Ok(())
     }

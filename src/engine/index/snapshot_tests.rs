@@ -50,6 +50,7 @@ fn beside() -> Beside {
     incident.budget_per_hour = Some(0.1);
     Beside {
         incidents: vec![incident],
+        awaited: vec![(Fingerprint::of(u128::MAX), Fingerprint::of(1 << 40))],
         publication: Some(Publication {
             number: 9,
             made_at: now,

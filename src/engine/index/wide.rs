@@ -1,16 +1,17 @@
 //! Entries that do not fit into the table: lives of years, some two hundred octets each.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::Fingerprint;
 use super::entry::Entry;
+use super::key::Key;
 
-/// The entries. Where there are none nobody waits for a lock.
+/// The entries, in the order of shards. Where there are none nobody waits for a lock.
 #[derive(Debug, Default)]
 pub(super) struct Wide {
-    entries: RwLock<HashMap<Fingerprint, Entry>>,
+    entries: RwLock<BTreeMap<Fingerprint, Entry>>,
     len: AtomicUsize,
 }
 
@@ -19,8 +20,19 @@ impl Wide {
         self.len.load(Ordering::Acquire)
     }
 
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, HashMap<Fingerprint, Entry>> {
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Fingerprint, Entry>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of one shard.
+    pub(super) fn of(&self, shard: usize) -> Vec<(Fingerprint, Entry)> {
+        if self.len() == 0 {
+            return Vec::new();
+        }
+        let [first, last] = [Key::first_of(shard), Key::last_of(shard)].map(Fingerprint::from_key);
+        let entries = self.read();
+        let of_shard = entries.range(first..=last);
+        of_shard.map(|(key, entry)| (*key, entry.clone())).collect()
     }
 
     pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<Entry> {
@@ -44,7 +56,7 @@ impl Wide {
         }
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut HashMap<Fingerprint, Entry>)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut BTreeMap<Fingerprint, Entry>)) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut entries);
         self.len.store(entries.len(), Ordering::Release);

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{
     StoredCertificate, StoredObservation, certificate_columns, misfit, observation_columns,
 };
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{Change, FeedPosition, Load, StoreError};
 
 /// Whether a row was written since the place in `$1`. What this snapshot sees was written by older
 /// transactions than its last; a newer number is another server's, from which the row was restored
@@ -36,25 +36,28 @@ impl PostgresStore {
         Ok(HashKey::new(key))
     }
 
-    pub(super) async fn tell_everything(
+    pub(super) async fn tell_all(
         &self,
+        what: Load,
         observed_from: Timestamp,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let position = self.position(&mut snapshot).await?;
         self.tell_incidents(&mut snapshot, None, tell).await?;
-        let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates"
-        ))
-        .fetch(&mut *snapshot);
-        self.queries
-            .each("load_certificates", certificates, |row| {
-                tell(Change::Certificate(Box::new(row.0)));
-            })
-            .await?;
+        if what == Load::Everything {
+            let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
+                "SELECT ",
+                certificate_columns!(),
+                " FROM certificates"
+            ))
+            .fetch(&mut *snapshot);
+            self.queries
+                .each("load_certificates", certificates, |row| {
+                    tell(Change::Certificate(Box::new(row.0)));
+                })
+                .await?;
+        }
         self.tell_polls(&mut snapshot, None, tell).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{
     StoredCertificate, StoredObservation, certificate_columns, misfit, observation_columns,
 };
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{Change, FeedPosition, Load, StoreError};
 
 impl SqliteStore {
     pub(super) async fn read_hash_key(&self) -> Result<HashKey, StoreError> {
@@ -24,25 +24,28 @@ impl SqliteStore {
         Ok(HashKey::new(key))
     }
 
-    pub(super) async fn tell_everything(
+    pub(super) async fn tell_all(
         &self,
+        what: Load,
         observed_from: Timestamp,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         let mut snapshot = self.read().await?;
         let position = self.position(&mut snapshot).await?;
         self.tell_incidents(&mut snapshot, None, tell).await?;
-        let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates"
-        ))
-        .fetch(&mut *snapshot);
-        self.queries
-            .each("load_certificates", certificates, |row| {
-                tell(Change::Certificate(Box::new(row.0)));
-            })
-            .await?;
+        if what == Load::Everything {
+            let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
+                "SELECT ",
+                certificate_columns!(),
+                " FROM certificates"
+            ))
+            .fetch(&mut *snapshot);
+            self.queries
+                .each("load_certificates", certificates, |row| {
+                    tell(Change::Certificate(Box::new(row.0)));
+                })
+                .await?;
+        }
         self.tell_polls(&mut snapshot, None, tell).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",

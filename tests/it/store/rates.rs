@@ -24,7 +24,7 @@ async fn rates(url: &str) {
     let start = Instant::now();
     let mut told = 0_u32;
     store
-        .load(Timestamp::MIN, &mut |_| told += 1)
+        .load(Load::Everything, Timestamp::MIN, &mut |_| told += 1)
         .await
         .unwrap();
     assert_eq!(told, ROWS);
