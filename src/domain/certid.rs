@@ -163,13 +163,23 @@ impl FromStr for CertId {
 
     /// Strict: one dot, no padding, no spare bits, so that a CertID has one spelling.
     fn from_str(text: &str) -> Result<Self, CertIdError> {
-        let (key_identifier, serial) = text.split_once('.').ok_or(CertIdError::Dots)?;
-        if serial.contains('.') {
-            return Err(CertIdError::Dots);
-        }
-        Ok(Self {
-            key_identifier: key_identifier.parse()?,
-            serial: Serial(decoded(serial, Half::Serial)?),
+        // A search by characters takes as long as all the rest.
+        let dot = text.bytes().position(|octet| octet == b'.');
+        let (key_identifier, serial) = text.split_at(dot.ok_or(CertIdError::Dots)?);
+        let serial = &serial[1..];
+        let read = || {
+            Ok(Self {
+                key_identifier: key_identifier.parse()?,
+                serial: Serial(decoded(serial, Half::Serial)?),
+            })
+        };
+        read().map_err(|error| {
+            let another_dot = serial.contains('.');
+            if another_dot {
+                CertIdError::Dots
+            } else {
+                error
+            }
         })
     }
 }

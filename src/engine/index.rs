@@ -159,14 +159,12 @@ impl Index {
         base_of: impl FnOnce(&Entry) -> i64,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
-        let entry = self.entry(fingerprint)?;
+        let mut entry = self.entry(fingerprint)?;
         let base_seconds = base_of(&entry);
-        let mut seen = entry.clone();
-        seen.see(now, base_seconds);
-        if seen != entry {
+        if entry.see(now, base_seconds) {
             self.remember_poll(fingerprint, now, base_seconds);
         }
-        Some(read(&seen))
+        Some(read(&entry))
     }
 
     fn remember_poll(&self, fingerprint: Fingerprint, now: Timestamp, base_seconds: i64) {

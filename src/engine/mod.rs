@@ -166,6 +166,12 @@ impl Engine {
         Arc::clone(&self.world.load().version)
     }
 
+    /// Whether this is [`Engine::version`], the very same text in memory.
+    #[must_use]
+    pub fn is_version(&self, version: &Arc<str>) -> bool {
+        Arc::ptr_eq(&self.world.load().version, version)
+    }
+
     /// How many certificates are in memory.
     #[must_use]
     pub fn certificates_indexed(&self) -> usize {

@@ -148,7 +148,7 @@ impl Engine {
     async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
         let lessons = aside(move || engine.learn_returns()).await?;
-        Ok(self.keep(&lessons).await?)
+        self.keep(&lessons).await
     }
 
     async fn sweep_aside(self: &Arc<Self>) -> Result<(), EngineError> {

@@ -80,12 +80,12 @@ impl Signature {
     }
 
     fn server(&self, engine: &Engine) -> Option<HeaderValue> {
-        let version = engine.version();
         if let Some(known) = &*self.0.load()
-            && Arc::ptr_eq(&known.0, &version)
+            && engine.is_version(&known.0)
         {
             return Some(known.1.clone());
         }
+        let version = engine.version();
         let server = HeaderValue::try_from(format!("offpeak/{version}")).ok()?;
         self.0.store(Some(Arc::new((version, server.clone()))));
         Some(server)

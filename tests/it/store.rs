@@ -217,7 +217,7 @@ impl Reader {
         let mut changes = Vec::new();
         let position = store
             .load(Load::Everything, observed_from, &mut |change| {
-                changes.push(change)
+                changes.push(change);
             })
             .await
             .unwrap();

@@ -56,7 +56,7 @@ impl Ledger {
         let follows = self.mean_follow(view.prior);
         let unborn = self.unborn(slot, view);
         let begins = self.begins();
-        let before = begins.map_or(1.0, |begins| self.from_before(begins, slot, view));
+        let before = begins.map_or(1.0, |begins| self.share_before(begins, slot, view));
         // Issued before the registry was there: taken to follow like the others, once they are
         // registered. Of what is known, the others come first.
         let usual = (1.0 - view.prior) * mean;
@@ -68,7 +68,7 @@ impl Ledger {
 
     /// Of those whom nobody steers and who return in a slot, the share that was issued before the
     /// registry began, 0 to 1.
-    fn from_before(&self, begins: Timestamp, slot: Span, view: &View<'_>) -> f64 {
+    fn share_before(&self, begins: Timestamp, slot: Span, view: &View<'_>) -> f64 {
         let (mut all, mut before) = (0.0, 0.0);
         for (lag, share) in self.returns.lags(view.life_seconds) {
             let seconds = (begins + lag - slot.from).clamp(0, slot.seconds());

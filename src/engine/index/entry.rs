@@ -118,9 +118,11 @@ impl Entry {
     }
 
     /// Takes a poll in.
-    pub(super) fn see(&mut self, now: Timestamp, base_seconds: i64) {
+    pub(super) fn see(&mut self, now: Timestamp, base_seconds: i64) -> bool {
+        let before = (self.polls, self.told);
         self.polls = self.polls.seen(now, base_seconds);
         self.told |= self.moved_by != 0;
+        before != (self.polls, self.told)
     }
 
     /// Takes in what others know of its polls.

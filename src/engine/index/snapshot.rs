@@ -82,10 +82,10 @@ impl Index {
         let mut written = 0;
         for shard in 0..SHARDS {
             // What becomes narrow or wide does so while its shard is written to.
-            let (records, wide): (Vec<(Key, Record)>, Vec<(Fingerprint, Entry)>) = {
+            let (records, wide) = {
                 let writer = self.table.write(shard);
                 let records = writer.records().map(|(key, found)| (key, found.record));
-                (records.collect(), self.wide.of(shard))
+                (records.collect::<Vec<_>>(), self.wide.of(shard))
             };
             for count in [records.len(), wide.len()] {
                 out.put(&u32::try_from(count).unwrap_or(0).to_le_bytes())?;

@@ -72,7 +72,7 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
             .map(|n| issued(n + 5_000 - 500 * half, now + HOUR, 90 * DAY))
             .collect();
         engine.register(&successors, None).await.unwrap();
-        let lines: Vec<Observation> = (0..2_880)
+        let observed: Vec<Observation> = (0..2_880)
             .map(|n| {
                 let at = now - (8 - 3 * i64::try_from(half).unwrap()) * DAY + n * MINUTE;
                 Observation::plain(at, Source::Ca, Kind::Issued, 7)
@@ -84,7 +84,7 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
         };
         let store = engine.store();
         let batch = store.open_batch(now).await.unwrap();
-        store.append_batch(batch, &lines).await.unwrap();
+        store.append_batch(batch, &observed).await.unwrap();
         store.close_batch(batch, None, &closed, now).await.unwrap();
         engine.remove(&[certid(first + 250)]).await.unwrap();
         engine.catch_up().await.unwrap();
