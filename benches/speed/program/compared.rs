@@ -164,6 +164,12 @@ pub(super) const ROWS: &[Row] = &[
     )
     .at_most(3.0),
     row(
+        Part::Restart,
+        "restart_summed",
+        SECONDS,
+        "… until all is summed then, and registrations are taken",
+    ),
+    row(
         Part::Index,
         "index_10000000_resident_each",
         "octets",

@@ -11,7 +11,10 @@ use super::registry::Columns;
 use super::rows::Part;
 use super::service::{self, Offpeak};
 use super::setup::Setup;
-use super::side::{CONNECTIONS, Side, generate, most};
+use super::side::{Side, generate, most};
+
+/// Enough of them to ask for what half of the maximum rate is, though 256 of them wait up to 10 ms.
+const FLOODING: usize = 512;
 
 pub(super) fn flood(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     let rows = setup.size.imported;
@@ -37,7 +40,7 @@ pub(super) fn flood(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
             Stream {
                 ask: Ask::Unknown,
                 expect: Expect::refusal(&[404, 503]),
-                connections: CONNECTIONS,
+                connections: FLOODING,
                 rate: Some(most / 2.0),
                 seed,
             },

@@ -27,13 +27,16 @@ pub(super) fn restart(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()
     let folder = setup.path("restart-log");
     let first = started(&database, &folder)?;
     let octets = first.resident_octets / real(i64::try_from(rows).unwrap_or(i64::MAX));
-    let mut again = Vec::new();
+    let (mut again, mut summed) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
-        again.push(started(&database, &folder)?.seconds);
+        let started = started(&database, &folder)?;
+        again.push(started.seconds);
+        summed.push(started.loaded_seconds);
     }
     figures.put("restart_without_snapshot", &[first.seconds])?;
     figures.put("restart_loaded", &[first.loaded_seconds])?;
     figures.put("restart_with_snapshot", &again)?;
+    figures.put("restart_summed", &summed)?;
     figures.put("memory_per_certificate", &[octets])?;
     figures.note(
         Part::Restart,
