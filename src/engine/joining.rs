@@ -66,7 +66,7 @@ impl Engine {
             if let Found::Absent(error) = found {
                 return Err(error.into());
             }
-            return Self::resume_without(store, config, clock, snapshot, LOADED_WITHIN).await;
+            return Self::resume_without(store, config, clock, snapshot).await;
         };
         let resuming = Resuming::at(snapshot, now, Stage::Alone);
         let engine = Self::around(kept, store, config, clock, resuming);
@@ -87,25 +87,35 @@ impl Engine {
         Ok(Arc::new(engine))
     }
 
-    /// Loads everything from the store, as [`Engine::open`]. Where that takes longer than `within`
-    /// it is left to [`Engine::run`], and what is asked for meanwhile is looked up in the store.
+    /// Loads everything from the store, as [`Engine::open`]; where that takes long, as
+    /// [`Engine::resume_empty`].
     async fn resume_without(
         store: Arc<dyn Store>,
         config: Config,
         clock: Arc<dyn Clock>,
         snapshot: PathBuf,
-        within: Duration,
     ) -> Result<Arc<Self>, EngineError> {
         // However long it takes to answer at all: without it there is nothing to answer with.
         store.admit().await?;
-        let key = store.hash_key().await?;
-        let now = clock.now();
-        let resuming = Resuming::at(snapshot.clone(), now, Stage::Summed);
+        let resuming = Resuming::at(snapshot.clone(), clock.now(), Stage::Summed);
         let (to, by) = (Arc::clone(&store), Arc::clone(&clock));
         let loading = Self::open_with(to, config.clone(), by, resuming);
-        if let Ok(loaded) = tokio::time::timeout(within, loading).await {
+        if let Ok(loaded) = tokio::time::timeout(LOADED_WITHIN, loading).await {
             return loaded;
         }
+        Self::resume_empty(store, config, clock, snapshot).await
+    }
+
+    /// Leaves it to [`Engine::run`] to load everything: what is asked for meanwhile is looked up in
+    /// the store.
+    async fn resume_empty(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        snapshot: PathBuf,
+    ) -> Result<Arc<Self>, EngineError> {
+        let key = store.hash_key().await?;
+        let now = clock.now();
         let world = World::new(config, key, now);
         for incident in store.incidents().await? {
             world.heed(incident);
@@ -263,7 +273,7 @@ mod tests {
         drop(before);
 
         let file = folder.path().join("index");
-        let engine = Engine::resume_without(store, Config::default(), clock, file, Duration::ZERO);
+        let engine = Engine::resume_empty(store, Config::default(), clock, file);
         let engine = engine.await.unwrap();
         assert!(!engine.is_summed());
         assert_eq!(engine.certificates_indexed(), 0);

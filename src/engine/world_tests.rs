@@ -166,7 +166,7 @@ impl Model {
             (Event::Sweep, _) => {
                 self.swept = self.now - DAY;
                 self.world
-                    .sweep(NOW, self.now, self.swept, &mut Found::with_room(9));
+                    .sweep(NOW, self.now, self.swept, &mut Found::added_to(Vec::new()));
             }
             _ => {}
         }

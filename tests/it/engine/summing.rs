@@ -8,37 +8,37 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 
-/// Everything that is summed, as far as it is told: the forecast, what was learned of the week and
-/// of returns, and both cohorts.
-async fn told(engine: &Engine) -> String {
+/// Everything that is summed, as far as it is told: the forecast and the windows of each day, and
+/// what was learned of the week and of returns, with both cohorts.
+async fn told(engine: &Engine) -> (Vec<f64>, String) {
     let ca = CaName::default();
     engine.sweep();
     engine.learn();
     let outlook = engine.outlook(&ca).await.unwrap().unwrap();
-    let slots: Vec<String> = outlook
-        .slots
-        .iter()
-        .map(|slot| {
-            let load = slot.load;
-            format!("{:?} {:.3} {:.3}", slot.span, load.unsteered, load.steered)
-        })
+    let slots = outlook.slots.iter();
+    let mut sums: Vec<f64> = slots
+        .flat_map(|slot| [slot.load.unsteered, slot.load.steered])
         .collect();
-    let days: Vec<String> = (0..100)
-        .map(|day| {
-            let from = NOW + day * DAY;
-            let to = from + DAY;
-            format!("{:.3}", engine.windows_promised(Span { from, to }))
-        })
-        .collect();
+    sums.extend((0..100).map(|day| {
+        let from = NOW + day * DAY;
+        let to = from + DAY;
+        engine.windows_promised(Span { from, to })
+    }));
     let profile = engine.profile(&ca).unwrap();
+    sums.push(profile.mean_per_hour());
     let mut cohorts = engine.cohorts(&ca).unwrap();
     cohorts.generated_at = NOW;
-    format!(
-        "{slots:#?} {days:#?} {:.3} {} {:?} {cohorts:#?}",
-        profile.mean_per_hour(),
-        profile.version,
-        engine.returns(&ca),
-    )
+    let returns = engine.returns(&ca);
+    (sums, format!("{} {returns:?} {cohorts:?}", profile.version))
+}
+
+/// Sums are floating point, and depend on the order in their last digits.
+fn assert_alike((sums, rest): &(Vec<f64>, String), (want_sums, want_rest): &(Vec<f64>, String)) {
+    assert_eq!(sums.len(), want_sums.len());
+    for (n, (sum, want)) in sums.iter().zip(want_sums).enumerate() {
+        assert!((sum - want).abs() < 1e-6, "{n}: {sum}, not {want}");
+    }
+    assert_eq!(rest, want_rest);
 }
 
 /// A registry with some of everything: lives of ten years, some replaced, polled and expired ones,
@@ -120,16 +120,12 @@ async fn what_the_file_holds_is_summed_as_the_store_would_be() {
         let from_file = resumed(&database, &file, &config).await;
         from_file.sum_up().await.unwrap();
         assert!(from_file.is_summed());
-        let (want, got) = (told(&from_store).await, told(&from_file).await);
-        for (want, got) in want.lines().zip(got.lines()) {
-            assert_eq!(got, want);
-        }
-        assert_eq!(got.lines().count(), want.lines().count());
+        assert_alike(&told(&from_file).await, &told(&from_store).await);
         // What comes now is taken out of the sums as it was put in.
         let ids: Vec<CertId> = (0..1_000).map(certid).collect();
         from_file.remove(&ids).await.unwrap();
         from_store.catch_up().await.unwrap();
-        assert_eq!(told(&from_file).await, told(&from_store).await);
+        assert_alike(&told(&from_file).await, &told(&from_store).await);
     }
 }
 
@@ -149,5 +145,5 @@ async fn what_the_file_holds_is_not_read_from_the_store_again() {
     let after = resumed(&database, &file, &Config::default()).await;
     after.sum_up().await.unwrap();
     assert_eq!(after.certificates_indexed(), before.certificates_indexed());
-    assert_eq!(told(&after).await, told(&before).await);
+    assert_alike(&told(&after).await, &told(&before).await);
 }
