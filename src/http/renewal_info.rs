@@ -1,6 +1,6 @@
 //! `/renewal-info/{certid}`: RFC 9773.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use axum::body::Body;
 use axum::extract::State;
@@ -128,8 +128,7 @@ pub(super) fn missed(miss: Miss, id: &CertId) -> Problem {
         key_identifier,
         serial,
     } = id;
-    let key_hex = hex(key_identifier.octets());
-    let serial_hex = hex(serial.octets());
+    let [key_hex, serial_hex] = [key_identifier.octets(), serial.octets()].map(Hex);
     match miss {
         Miss::Busy => Problem::busy(),
         Miss::UnknownIssuer => Problem::missing(format!(
@@ -144,14 +143,20 @@ pub(super) fn missed(miss: Miss, id: &CertId) -> Problem {
     }
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(
-        String::with_capacity(2 * octets.len()),
-        |mut text, octet| {
-            let _ = write!(text, "{octet:02x}");
-            text
-        },
-    )
+/// Octets as hexadecimal digits. A flood of unknown CertIDs has two of them in each answer.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: [char; 16] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        ];
+        for octet in self.0 {
+            f.write_char(DIGITS[usize::from(octet >> 4)])?;
+            f.write_char(DIGITS[usize::from(octet & 15)])?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

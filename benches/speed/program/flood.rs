@@ -13,7 +13,7 @@ use super::service::{self, Offpeak};
 use super::setup::Setup;
 use super::side::{Side, generate, most};
 
-/// Enough of them to ask for what half of the maximum rate is, though 256 of them wait up to 10 ms.
+/// Enough of them to ask for what half of the maximum rate is, though 64 of them wait up to 10 ms.
 const FLOODING: usize = 512;
 
 pub(super) fn flood(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use super::*;
 const FLOOD: u64 = 2_000;
 
 /// So many wait for one query.
-const MOST_WAITING: u64 = 256;
+const MOST_WAITING: u64 = 64;
 
 /// Asks for all of these at once; how often each outcome came.
 async fn ask(engine: &Arc<Engine>, numbers: impl Iterator<Item = u64>) -> BTreeMap<String, u64> {
