@@ -60,6 +60,20 @@ impl Default for Waiting {
 }
 
 impl Waiting {
+    /// Takes all that waits, and the room for it.
+    fn take(&self) -> Vec<(u128, u64)> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Puts records to those that wait, in the greater room of the two.
+    fn put(&self, mut records: Vec<(u128, u64)>) {
+        let mut waiting = self.lock();
+        if waiting.capacity() < records.capacity() {
+            std::mem::swap(&mut *waiting, &mut records);
+        }
+        waiting.append(&mut records);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(u128, u64)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,11 +227,9 @@ impl Engine {
     pub(super) fn look_through(&self, over_before: Timestamp) {
         let world = self.world();
         let now = self.now();
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        let mut found = Found::added_to(waiting);
+        let mut found = Found::added_to(self.waiting.take());
         world.sweep(self.started_at, now, over_before, &mut found);
-        // Nobody else puts anything there.
-        *self.waiting.lock() = std::mem::take(&mut found.news);
+        self.waiting.put(std::mem::take(&mut found.news));
         found.tallies.resize(world.cas.len(), Tally::default());
         for ((policy, ca), tally) in world.config.cas.iter().zip(&world.cas).zip(&found.tallies) {
             let measured = *ca.measured();
@@ -235,13 +247,13 @@ impl Engine {
             let batch: Vec<(u128, u64)> = {
                 let mut waiting = self.waiting.lock();
                 let first = waiting.len().saturating_sub(BATCH);
-                waiting.split_off(first)
+                waiting.drain(first..).collect()
             };
             if batch.is_empty() {
                 return Ok(());
             }
             if let Err(error) = self.store().note_polls(&batch, now).await {
-                self.waiting.lock().extend(batch);
+                self.waiting.put(batch);
                 return Err(error);
             }
         }
@@ -264,4 +276,24 @@ impl Tally {
 
 fn base_seconds(policy: &CaPolicy, entry: &Entry) -> i64 {
     retry_after_base(policy, entry.validity.life_seconds())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_stored_amid_a_sweep_waits_on() {
+        let waiting = Waiting::default();
+        waiting.put(vec![(1, 1)]);
+        let mut swept = waiting.take();
+        // The store did not take these.
+        waiting.put(vec![(2, 2)]);
+        swept.push((3, 3));
+        waiting.put(swept);
+        let mut all = waiting.take();
+        assert!(all.capacity() >= MOST_WAITING);
+        all.sort_unstable();
+        assert_eq!(all, [(1, 1), (2, 2), (3, 3)]);
+    }
 }

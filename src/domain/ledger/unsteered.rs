@@ -62,7 +62,12 @@ impl Ledger {
         let usual = (1.0 - view.prior) * mean;
         let others = known / coefficient.max(0.05) - (1.0 - before) * usual;
         let missing = (before * usual - others.max(0.0)).max(0.0);
-        let unregistered = missing + (1.0 - before) * self.unregistered(begins, mean, slot, view);
+        let since = if before < 1.0 {
+            (1.0 - before) * self.unregistered(begins, mean, slot, view)
+        } else {
+            0.0
+        };
+        let unregistered = missing + since;
         coefficient * (unregistered + (1.0 - follows) * unborn)
     }
 
