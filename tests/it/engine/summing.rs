@@ -63,7 +63,9 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
             engine.renewal_info(&certid(n)).await.unwrap();
         }
         // Renewed by one that is registered a little later, or never.
-        for n in (first..first + 100).step_by(3) {
+        // Not those of hours: to half a minute, which the index does not know, it is chance on
+        // which side of its window one of them was renewed.
+        for n in (first..first + 100).step_by(3).filter(|n| n % 4 != 3) {
             let successor = Successor::By(certid(n + 5_000));
             engine.succeed(&certid(n), &successor).await.unwrap();
         }
