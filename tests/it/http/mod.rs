@@ -14,3 +14,4 @@ mod schemathesis;
 mod serve;
 mod summing;
 mod tls;
+mod turns;
