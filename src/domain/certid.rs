@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -186,13 +187,13 @@ impl FromStr for CertId {
 
 impl fmt::Display for KeyIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.octets()))
+        Base64Display::new(self.octets(), &URL_SAFE_NO_PAD).fmt(f)
     }
 }
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.octets()))
+        Base64Display::new(self.octets(), &URL_SAFE_NO_PAD).fmt(f)
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
-use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -145,12 +144,12 @@ impl Direct {
     }
 
     fn refusal(&self, problem: Problem) -> Response<Reply> {
-        let mut response = problem.acme().into_response();
+        let mut response = problem.acme().answer();
         let status = response.status();
         renewal_info::equip(response.headers_mut(), || {
             retry_after_seconds(&self.engine, status)
         });
-        response.map(Either::Right)
+        whole(response)
     }
 }
 

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::domain::incident::Refusal;
@@ -65,6 +67,9 @@ pub(super) struct Remedy {
 /// The 503 in the words of the contract, which are Let's Encrypt's.
 const BUSY: &str =
     r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;
+
+/// How many headers such an answer has in the end, on `/renewal-info`.
+const USUAL_HEADERS: usize = 8;
 
 #[derive(Serialize)]
 struct Wire<'a> {
@@ -197,9 +202,26 @@ impl Problem {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    /// The answer, with room for the headers that are still to come.
+    pub(super) fn answer(&self) -> Response<Bytes> {
+        let mut response = Response::new(self.body());
+        *response.status_mut() = self.status;
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        *response.headers_mut() = headers;
+        response
+    }
+
+    fn body(&self) -> Bytes {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            return BUSY.into();
+            return Bytes::from_static(BUSY.as_bytes());
         }
         let wire = Wire {
             r#type: self.r#type(),
@@ -213,23 +235,13 @@ impl Problem {
             current: self.excess.map(|excess| excess.current),
             remedy: self.remedy.as_deref(),
         };
-        serde_json::to_vec(&wire).unwrap_or_else(|_| BUSY.into())
+        serde_json::to_vec(&wire).map_or_else(|_| Bytes::from_static(BUSY.as_bytes()), Bytes::from)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.body()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        self.answer().map(Body::from)
     }
 }
 
@@ -303,7 +315,7 @@ mod tests {
     use super::*;
 
     fn text(problem: &Problem) -> String {
-        String::from_utf8(problem.body()).unwrap()
+        String::from_utf8(problem.body().into()).unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `/renewal-info/{certid}`: RFC 9773.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -148,12 +148,14 @@ struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: [char; 16] = [
-            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-        ];
-        for octet in self.0 {
-            f.write_char(DIGITS[usize::from(octet >> 4)])?;
-            f.write_char(DIGITS[usize::from(octet & 15)])?;
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for octets in self.0.chunks(32) {
+            let mut text = [0; 64];
+            for (pair, octet) in text.as_chunks_mut().0.iter_mut().zip(octets) {
+                *pair = [octet >> 4, octet & 15].map(|four| DIGITS[usize::from(four)]);
+            }
+            let text = str::from_utf8(&text[..2 * octets.len()]).map_err(|_| fmt::Error)?;
+            f.write_str(text)?;
         }
         Ok(())
     }
