@@ -149,6 +149,6 @@ pub(super) fn all_right(outcome: Outcome) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn seed(round: usize) -> u64 {
+pub(super) fn seed(round: usize) -> u64 {
     u64::try_from(round).unwrap_or(0)
 }
