@@ -38,7 +38,7 @@ use issuers::Issuers;
 use kinds::Kinds;
 use packing::{pack, polls_word, repack, unpack};
 use row::Found;
-use table::{Key, SHARDS, Table, Writer};
+use table::{Key, Record, SHARDS, Table, Writer};
 use wide::Wide;
 
 /// What a hash has more than a key: 128 − 96.
@@ -130,20 +130,22 @@ impl Index {
         fingerprint: Fingerprint,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
-        self.entry(fingerprint).as_ref().map(read)
+        self.entry(fingerprint).map(|(entry, _)| read(&entry))
     }
 
-    fn entry(&self, fingerprint: Fingerprint) -> Option<Entry> {
+    /// An entry, and the record that it was read from; wide ones have none.
+    fn entry(&self, fingerprint: Fingerprint) -> Option<(Entry, Option<Record>)> {
         let narrow = || {
             let record = self.table.read(fingerprint.key())?;
-            unpack(record, &self.kinds)
+            Some((unpack(record, &self.kinds)?, Some(record)))
         };
         let entry = narrow();
         if entry.is_some() || self.wide.len() == 0 {
             return entry;
         }
         // It may go from the one to the other meanwhile.
-        self.wide.get(fingerprint).or_else(narrow)
+        let wide = self.wide.get(fingerprint);
+        wide.map(|entry| (entry, None)).or_else(narrow)
     }
 
     /// Reads an entry that a client asks for at `now`, and remembers that it did. `base_of` says
@@ -159,26 +161,32 @@ impl Index {
         base_of: impl FnOnce(&Entry) -> i64,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
-        let mut entry = self.entry(fingerprint)?;
+        let (mut entry, record) = self.entry(fingerprint)?;
         let base_seconds = base_of(&entry);
-        if entry.see(now, base_seconds) {
-            self.remember_poll(fingerprint, now, base_seconds);
+        if entry.see(now, base_seconds)
+            && let Some(writer) = self.table.try_write(fingerprint.key().shard())
+        {
+            // Mostly nobody has written to it since it was read.
+            match (writer.find(fingerprint.key()), polls_word(&entry)) {
+                (Some(found), Some(polls)) if Some(found.record) == record => {
+                    writer.set_polls(found, polls);
+                }
+                _ => self.remember_poll(&writer, fingerprint, now, base_seconds),
+            }
         }
         Some(read(&entry))
     }
 
-    fn remember_poll(&self, fingerprint: Fingerprint, now: Timestamp, base_seconds: i64) {
-        let key = fingerprint.key();
-        let Some(writer) = self.table.try_write(key.shard()) else {
-            return;
-        };
-        let Some(mut held) = self.held(&writer, fingerprint) else {
-            return;
-        };
-        held.entry.see(now, base_seconds);
-        match (polls_word(&held.entry), held.found) {
-            (Some(polls), Some(found)) => writer.set_polls(found, polls),
-            _ => self.hold(&writer, fingerprint, held.found, held.entry),
+    fn remember_poll(
+        &self,
+        writer: &Writer<'_>,
+        fingerprint: Fingerprint,
+        now: Timestamp,
+        base_seconds: i64,
+    ) {
+        if let Some(mut held) = self.held(writer, fingerprint) {
+            held.entry.see(now, base_seconds);
+            self.hold(writer, fingerprint, held.found, held.entry);
         }
     }
 
