@@ -11,7 +11,7 @@ use super::figures::Figures;
 use super::histogram::Histogram;
 use super::http;
 use super::postgres::database;
-use super::process::{Core, Process};
+use super::process::{Core, Process, output_of};
 use super::registry::{self, Columns};
 use super::rows::Part;
 use super::service::{self, Offpeak, TOKEN};
@@ -36,6 +36,8 @@ pub(super) fn posts(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
     ];
     let csv = setup.csv("posts.csv", setup.size.imported, Columns::IdFirst)?;
     let mut told = Vec::new();
+    // What was written before would be brought to disk beside it.
+    output_of(&mut Command::new("sync"))?;
     for (name, database) in databases {
         let server = Offpeak::start(&database, &setup.path(name))?;
         let mut import = service::import(Core::Generator, &database);
