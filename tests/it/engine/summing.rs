@@ -8,6 +8,10 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 
+/// When it is told: more than 26 h after the first registrations, so that polls tell who follows,
+/// and less than a day after the file was written.
+const LATER: Timestamp = Timestamp::from_unix(NOW.unix() + 30 * HOUR);
+
 /// Everything that is summed, as far as it is told: the forecast and the windows of each day, and
 /// what was learned of the week and of returns, with both cohorts.
 async fn told(engine: &Engine) -> (Vec<f64>, String) {
@@ -51,9 +55,10 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
     let engine = engine.await.unwrap();
     for half in 0..2 {
         let first = half * 500;
-        let now = NOW + i64::try_from(half).unwrap() * 6 * HOUR;
+        let now = NOW + i64::try_from(half).unwrap() * 18 * HOUR;
         clock.set(now);
-        let lives = [90 * DAY, 45 * DAY, 10 * 365 * DAY, 8 * HOUR];
+        // The windows of nine days are in the forecast.
+        let lives = [90 * DAY, 9 * DAY, 10 * 365 * DAY, 8 * HOUR];
         let submissions: Vec<Submission> = (first..first + 400)
             .zip(lives.iter().cycle())
             .map(|(n, life)| issued(n, now - i64::try_from(n % 7).unwrap() * HOUR, *life))
@@ -62,16 +67,22 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
         for n in first..first + 200 {
             engine.renewal_info(&certid(n)).await.unwrap();
         }
-        // Renewed by one that is registered a little later, or never.
+        // Renewed by one that is registered a little later, or after the file was written, or never.
         // Not those of hours: to half a minute, which the index does not know, it is chance on
         // which side of its window one of them was renewed.
         for n in (first..first + 100).step_by(3).filter(|n| n % 4 != 3) {
             let successor = Successor::By(certid(n + 5_000));
             engine.succeed(&certid(n), &successor).await.unwrap();
         }
-        let successors: Vec<Submission> = (first..first + 60)
-            .step_by(3)
-            .map(|n| issued(n + 5_000 - 500 * half, now + HOUR, 90 * DAY))
+        let renewing = if half == 0 {
+            vec![0..30]
+        } else {
+            vec![30..60, 500..530]
+        };
+        let successors: Vec<Submission> = renewing
+            .into_iter()
+            .flat_map(|some| some.step_by(3))
+            .map(|n| issued(n + 5_000, now + HOUR, 90 * DAY))
             .collect();
         engine.register(&successors, None).await.unwrap();
         let observed: Vec<Observation> = (0..2_880)
@@ -93,6 +104,7 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
         engine.sweep();
         engine.note_polls().await.unwrap();
         if half == 0 {
+            clock.set(NOW + 12 * HOUR);
             engine.keep_snapshot().await.unwrap();
         }
     }
@@ -101,7 +113,7 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
 /// A process that begins with the file.
 async fn resumed(database: &Database, file: &Path, config: &Config) -> Arc<Engine> {
     let store = connect(&database.url(), Migrations::Apply).await.unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW + 7 * HOUR));
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(LATER));
     let engine = Engine::resume(store, config.clone(), clock, file.to_owned()).await;
     let engine = engine.unwrap();
     assert!(!engine.is_summed());
@@ -117,7 +129,7 @@ async fn what_the_file_holds_is_summed_as_the_store_would_be() {
         let file = folder.path().join("index");
         lived_fully(&database, &file, &config).await;
         let from_store = replica(&database, config.clone()).await;
-        from_store.clock.set(NOW + 7 * HOUR);
+        from_store.clock.set(LATER);
         let from_store = from_store.engine;
         let from_file = resumed(&database, &file, &config).await;
         from_file.sum_up().await.unwrap();
