@@ -114,14 +114,14 @@ fn count<T: TryInto<i64>>(of: T) -> f64 {
 
 /// The server's maximum rate, of valid requests over as many connections as are open in the flood:
 /// with more of them, any server's is lower.
-fn most(side: &Side<'_>, size: &Size) -> anyhow::Result<f64> {
+fn most(valid: &Side<'_>, size: &Size) -> anyhow::Result<f64> {
     let mut rates = Vec::new();
     for round in 0..size.rounds {
         let stream = Stream {
             connections: 2 * CONNECTIONS,
-            ..side.stream(None, seed(round))
+            ..valid.stream(None, seed(round))
         };
-        let outcome = generate(&Load::closed(side.address, size.round_seconds, stream))?;
+        let outcome = generate(&Load::closed(valid.address, size.round_seconds, stream))?;
         rates.push(outcome.streams[0].per_second);
     }
     median(&rates).context("no rounds")
