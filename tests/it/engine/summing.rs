@@ -75,9 +75,9 @@ async fn lived_fully(database: &Database, file: &Path, config: &Config) {
             engine.succeed(&certid(n), &successor).await.unwrap();
         }
         let renewing = if half == 0 {
-            vec![0..30]
+            [0..30, 0..0]
         } else {
-            vec![30..60, 500..530]
+            [30..60, 500..530]
         };
         let successors: Vec<Submission> = renewing
             .into_iter()
