@@ -1,18 +1,17 @@
 //! Random CertIDs that nobody registered, at half of what the server can do, with valid ones beside
 //! them; on PostgreSQL, where a miss asks the store.
 
-use anyhow::Context as _;
 use offpeak::domain::number::real;
 
-use super::figures::{Figures, median};
+use super::figures::Figures;
 use super::load::{Ask, Expect, Load, Outcome, Stream};
 use super::postgres;
 use super::process::{Core, output_of};
 use super::registry::Columns;
 use super::rows::Part;
 use super::service::{self, Offpeak};
-use super::setup::{Setup, Size};
-use super::side::{Side, generate, seed};
+use super::setup::Setup;
+use super::side::{Side, generate, most, seed};
 
 /// For the unknown ones: enough to ask for half of the maximum rate, though 64 of them wait up to
 /// 10 ms. And for the valid ones: their clients are many, and none waits for another's answer.
@@ -30,8 +29,11 @@ pub(super) fn flood(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
         address: server.public,
         ask: Ask::Registered(rows),
         expect: Expect::window(),
+        // As many as are open in the flood: with more of them, any server's maximum is lower.
+        connections: 2 * CONNECTIONS,
     };
-    let most = most(&side, &setup.size)?;
+    let [rates] = most(std::slice::from_ref(&side).try_into()?, &setup.size)?;
+    let most = rates.median();
     let load = |seconds, seed| Load {
         address: server.public,
         warm_up_seconds: 0.0,
@@ -110,19 +112,4 @@ impl Rounds {
 
 fn count<T: TryInto<i64>>(of: T) -> f64 {
     real(of.try_into().unwrap_or(i64::MAX))
-}
-
-/// The server's maximum rate, of valid requests over as many connections as are open in the flood:
-/// with more of them, any server's is lower.
-fn most(valid: &Side<'_>, size: &Size) -> anyhow::Result<f64> {
-    let mut rates = Vec::new();
-    for round in 0..size.rounds {
-        let stream = Stream {
-            connections: 2 * CONNECTIONS,
-            ..valid.stream(None, seed(round))
-        };
-        let outcome = generate(&Load::closed(valid.address, size.round_seconds, stream))?;
-        rates.push(outcome.streams[0].per_second);
-    }
-    median(&rates).context("no rounds")
 }

@@ -10,7 +10,7 @@ use super::registry::cert_id;
 use super::rows::Part;
 use super::service::Offpeak;
 use super::setup::{FEW_CERTIFICATES, Setup, free_address};
-use super::side::{Latencies, Rates, Side, latencies, most};
+use super::side::{CONNECTIONS, Latencies, Rates, Side, latencies, most};
 
 /// `renewalInfo` of random certificates, and nginx with the same headers and as long a body.
 pub(super) fn renewal_info(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
@@ -34,6 +34,7 @@ pub(super) fn renewal_info(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
         address,
         ask: Ask::Registered(rows),
         expect: Expect::window(),
+        connections: CONNECTIONS,
     });
     let rates = most(&sides, &setup.size)?;
     let half = [rates[0].median() / 2.0, rates[1].median() / 2.0];
@@ -92,6 +93,7 @@ pub(super) fn ranking(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()
     .map(|(process, address)| Side {
         process,
         address,
+        connections: CONNECTIONS,
         ask: Ask::Path(PATH.to_owned()),
         expect: Expect {
             statuses: vec![200],

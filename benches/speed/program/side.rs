@@ -25,6 +25,7 @@ pub(super) struct Side<'a> {
     pub(super) address: SocketAddr,
     pub(super) ask: Ask,
     pub(super) expect: Expect,
+    pub(super) connections: usize,
 }
 
 /// What a side reached in each round.
@@ -51,7 +52,7 @@ impl Side<'_> {
         Stream {
             ask: self.ask.clone(),
             expect: self.expect.clone(),
-            connections: CONNECTIONS,
+            connections: self.connections,
             rate,
             seed,
         }
