@@ -38,7 +38,7 @@ use issuers::Issuers;
 use kinds::Kinds;
 use packing::{pack, polls_word, repack, unpack};
 use row::Found;
-use table::{Key, Record, SHARDS, Table, Writer};
+use table::{Key, SHARDS, Seen, Table, Writer};
 use wide::Wide;
 
 /// What a hash has more than a key: 128 − 96.
@@ -133,11 +133,11 @@ impl Index {
         self.entry(fingerprint).map(|(entry, _)| read(&entry))
     }
 
-    /// An entry, and the record that it was read from; wide ones have none.
-    fn entry(&self, fingerprint: Fingerprint) -> Option<(Entry, Option<Record>)> {
+    /// An entry, and what it was read from in the table; wide ones are not there.
+    fn entry(&self, fingerprint: Fingerprint) -> Option<(Entry, Option<Seen>)> {
         let narrow = || {
-            let record = self.table.read(fingerprint.key())?;
-            Some((unpack(record, &self.kinds)?, Some(record)))
+            let seen = self.table.read(fingerprint.key())?;
+            Some((unpack(seen.record, &self.kinds)?, Some(seen)))
         };
         let entry = narrow();
         if entry.is_some() || self.wide.len() == 0 {
@@ -161,32 +161,24 @@ impl Index {
         base_of: impl FnOnce(&Entry) -> i64,
         read: impl FnOnce(&Entry) -> R,
     ) -> Option<R> {
-        let (mut entry, record) = self.entry(fingerprint)?;
+        let (mut entry, seen) = self.entry(fingerprint)?;
         let base_seconds = base_of(&entry);
-        if entry.see(now, base_seconds)
-            && let Some(writer) = self.table.try_write(fingerprint.key().shard())
-        {
-            // Mostly nobody has written to it since it was read.
-            match (writer.find(fingerprint.key()), polls_word(&entry)) {
-                (Some(found), Some(polls)) if Some(found.record) == record => {
-                    writer.set_polls(found, polls);
-                }
-                _ => self.remember_poll(&writer, fingerprint, now, base_seconds),
+        if entry.see(now, base_seconds) {
+            match (seen, polls_word(&entry)) {
+                (Some(seen), Some(polls)) => self.table.set_polls(fingerprint.key(), &seen, polls),
+                // It is a wide one, or will be.
+                _ => self.remember_poll(fingerprint, now, base_seconds),
             }
         }
         Some(read(&entry))
     }
 
-    fn remember_poll(
-        &self,
-        writer: &Writer<'_>,
-        fingerprint: Fingerprint,
-        now: Timestamp,
-        base_seconds: i64,
-    ) {
-        if let Some(mut held) = self.held(writer, fingerprint) {
+    fn remember_poll(&self, fingerprint: Fingerprint, now: Timestamp, base_seconds: i64) {
+        if let Some(writer) = self.table.try_write(fingerprint.key().shard())
+            && let Some(mut held) = self.held(&writer, fingerprint)
+        {
             held.entry.see(now, base_seconds);
-            self.hold(writer, fingerprint, held.found, held.entry);
+            self.hold(&writer, fingerprint, held.found, held.entry);
         }
     }
 

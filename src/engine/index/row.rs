@@ -19,6 +19,14 @@ pub(super) struct Place(usize, usize);
 pub(super) struct Found {
     pub(super) place: Place,
     pub(super) record: Record,
+    pub(super) spot: Spot,
+}
+
+/// The memory that a record is in, for as long as nobody writes to its shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) group: GroupNumber,
+    pub(super) slot: usize,
 }
 
 /// A row: the number of its groups, and a cell for each.
@@ -54,10 +62,23 @@ impl<'a> Row<'a> {
 
     /// The group at a place, and how many of its slots are taken.
     fn group(self, at: usize) -> Option<(Group<'a>, usize)> {
-        let cell = self.cell(at);
-        let count = (cell & ((1 << COUNT_BITS) - 1)) as usize;
-        let group = self.pages.group(GroupNumber(cell >> COUNT_BITS))?;
-        Some((group, count.min(SLOTS)))
+        let group = self.pages.group(self.number(at))?;
+        Some((group, self.count(at).min(SLOTS)))
+    }
+
+    fn number(self, at: usize) -> GroupNumber {
+        GroupNumber(self.cell(at) >> COUNT_BITS)
+    }
+
+    fn found(self, at: usize, slot: usize, held: Slot) -> Found {
+        Found {
+            place: Place(at, slot),
+            record: held.record(),
+            spot: Spot {
+                group: self.number(at),
+                slot,
+            },
+        }
     }
 
     fn count(self, at: usize) -> usize {
@@ -65,7 +86,7 @@ impl<'a> Row<'a> {
     }
 
     fn set_count(self, at: usize, count: usize) {
-        let number = self.cell(at) >> COUNT_BITS;
+        let number = self.number(at).0;
         self.set_cell(at, number << COUNT_BITS | u32::try_from(count).unwrap_or(0));
     }
 
@@ -125,14 +146,7 @@ impl<'a> Row<'a> {
     pub(super) fn find(self, key: Key) -> Option<Found> {
         let (at, slot, is_it) = self.locate(key)?;
         let (group, _) = self.group(at)?;
-        is_it.then(|| Found {
-            place: Place(at, slot),
-            record: group.slot(slot).record(),
-        })
-    }
-
-    pub(super) fn record(self, key: Key) -> Option<Record> {
-        self.find(key).map(|found| found.record)
+        is_it.then(|| self.found(at, slot, group.slot(slot)))
     }
 
     pub(super) fn records(self, shard: usize) -> impl Iterator<Item = (Key, Found)> {
@@ -140,11 +154,7 @@ impl<'a> Row<'a> {
             let group = self.group(at);
             (0..group.map_or(0, |(_, count)| count)).filter_map(move |slot| {
                 let held = group?.0.slot(slot);
-                let found = Found {
-                    place: Place(at, slot),
-                    record: held.record(),
-                };
-                Some((Key::of(shard, held), found))
+                Some((Key::of(shard, held), self.found(at, slot, held)))
             })
         })
     }
@@ -152,12 +162,6 @@ impl<'a> Row<'a> {
     pub(super) fn set(self, Place(at, slot): Place, record: Record) {
         if let Some((group, _)) = self.group(at) {
             group.set(slot, group.slot(slot).with(record));
-        }
-    }
-
-    pub(super) fn set_polls(self, Place(at, slot): Place, polls: u64) {
-        if let Some((group, _)) = self.group(at) {
-            group.set_polls(slot, polls);
         }
     }
 
@@ -281,7 +285,7 @@ impl<'a> Row<'a> {
     }
 
     fn drop_group(self, at: usize) {
-        let number = GroupNumber(self.cell(at) >> COUNT_BITS);
+        let number = self.number(at);
         let groups = self.groups();
         for behind in at + 1..groups {
             self.set_cell(behind - 1, self.cell(behind));

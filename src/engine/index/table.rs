@@ -29,7 +29,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::key::SHARD_BITS;
 use super::pages::Pages;
-use super::row::{Found, Row};
+use super::row::{Found, Row, Spot};
 
 pub(super) use super::key::{Key, Record};
 
@@ -55,6 +55,30 @@ struct Shard {
     writer: Mutex<()>,
     /// Odd while the row or its slots are being written.
     version: AtomicU32,
+}
+
+impl Shard {
+    /// Lets readers know that what they read meanwhile is nothing. By who alone writes.
+    fn changing<R>(&self, change: impl FnOnce() -> R) -> R {
+        let before = self.version.load(Ordering::Relaxed);
+        self.version
+            .store(before.wrapping_add(1), Ordering::Relaxed);
+        // What is written is seen after the odd version, and before the even one.
+        fence(Ordering::Release);
+        let outcome = change();
+        self.version
+            .store(before.wrapping_add(2), Ordering::Release);
+        outcome
+    }
+}
+
+/// A record that was read, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) record: Record,
+    spot: Spot,
+    /// The shard's version at that moment.
+    version: u32,
 }
 
 /// A row for each shard.
@@ -112,21 +136,42 @@ impl Table {
     }
 
     /// The record of a key.
-    pub(super) fn read(&self, key: Key) -> Option<Record> {
+    pub(super) fn read(&self, key: Key) -> Option<Seen> {
         let shard = &self.shards[key.shard()];
+        let seen = |found: Found, version| Seen {
+            record: found.record,
+            spot: found.spot,
+            version,
+        };
         for _ in 0..TRIES {
             let before = shard.version.load(Ordering::Acquire);
             if before & 1 == 0 {
                 let directory = self.directory.load();
-                let found = Row::new(directory.row(key.shard()), &self.pages).record(key);
+                let found = Row::new(directory.row(key.shard()), &self.pages).find(key);
                 fence(Ordering::Acquire);
                 if shard.version.load(Ordering::Relaxed) == before {
-                    return found;
+                    return found.map(|found| seen(found, before));
                 }
             }
             std::hint::spin_loop();
         }
-        self.write(key.shard()).find(key).map(|found| found.record)
+        let writer = self.write(key.shard());
+        let version = shard.version.load(Ordering::Relaxed);
+        writer.find(key).map(|found| seen(found, version))
+    }
+
+    /// Puts other polls in the place of those that were seen of a key. Not where somebody writes to
+    /// its shard at this moment, or has done so since: nobody waits, and nothing is searched again.
+    pub(super) fn set_polls(&self, key: Key, seen: &Seen, polls: u64) {
+        let shard = &self.shards[key.shard()];
+        // Rows may be getting longer at this moment. They are not looked at, and slots stay where
+        // they are.
+        if let Ok(_alone) = shard.writer.try_lock()
+            && shard.version.load(Ordering::Relaxed) == seen.version
+            && let Some(group) = self.pages.group(seen.spot.group)
+        {
+            shard.changing(|| group.set_polls(seen.spot.slot, polls));
+        }
     }
 
     /// Writes to a shard: waits for whoever does so.
@@ -188,16 +233,8 @@ impl Writer<'_> {
         Row::new(self.directory.row(self.number), &self.table.pages)
     }
 
-    /// Lets readers know that what they read meanwhile is nothing.
     fn changing<R>(&self, change: impl FnOnce(Row<'_>) -> R) -> R {
-        let version = &self.table.shards[self.number].version;
-        let before = version.load(Ordering::Relaxed);
-        version.store(before.wrapping_add(1), Ordering::Relaxed);
-        // What is written is seen after the odd version, and before the even one.
-        fence(Ordering::Release);
-        let outcome = change(self.row());
-        version.store(before.wrapping_add(2), Ordering::Release);
-        outcome
+        self.table.shards[self.number].changing(|| change(self.row()))
     }
 
     pub(super) fn find(&self, key: Key) -> Option<Found> {
@@ -207,11 +244,6 @@ impl Writer<'_> {
     /// Puts another record in the place of one that was found, with nothing done in between.
     pub(super) fn set(&self, found: Found, record: Record) {
         self.changing(|row| row.set(found.place, record));
-    }
-
-    /// Puts other polls in the place of those found.
-    pub(super) fn set_polls(&self, found: Found, polls: u64) {
-        self.changing(|row| row.set_polls(found.place, polls));
     }
 
     /// Puts a record in whose key is not there; whether there was room among the 10^9 slots.

@@ -43,6 +43,10 @@ fn record(key: Key, n: u64) -> Record {
     }
 }
 
+fn read(table: &Table, key: Key) -> Option<Record> {
+    table.read(key).map(|seen| seen.record)
+}
+
 fn mixed_key(n: u64) -> Key {
     let spread = |n: u64| u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n >> 7);
     Key::new(spread(n) << 64 | spread(!n))
@@ -68,14 +72,17 @@ proptest! {
         let table = Table::new();
         let mut map = BTreeMap::new();
         for (key, event, n) in events {
+            let seen = table.read(key);
+            prop_assert_eq!(seen.map(|seen| seen.record), map.get(&key).copied());
+            if let (Event::Polls, Some(seen)) = (event, seen) {
+                table.set_polls(key, &seen, n);
+            }
             let writer = table.write(key.shard());
             let found = writer.find(key);
-            prop_assert_eq!(found.map(|found| found.record), map.get(&key).copied());
             match (event, found) {
                 (Event::Put, Some(found)) => writer.set(found, record(key, n)),
                 (Event::Put, None) => prop_assert!(writer.insert(key, record(key, n))),
-                (Event::Polls, Some(found)) => writer.set_polls(found, n),
-                (Event::Polls, None) => {}
+                (Event::Polls, _) => {}
                 (Event::Remove, _) => prop_assert_eq!(writer.remove(key), map.get(&key).copied()),
                 (Event::Tighten, _) => writer.tighten(),
             }
@@ -94,7 +101,7 @@ proptest! {
             prop_assert_eq!(table.len(), map.len());
         }
         for (key, record) in &map {
-            prop_assert_eq!(table.read(*key), Some(*record));
+            prop_assert_eq!(read(&table, *key), Some(*record));
         }
         prop_assert_eq!(everything(&table), map);
     }
@@ -118,14 +125,22 @@ fn a_row_grows_by_the_group_and_shrinks_again() {
     );
     assert!(
         keys.iter()
-            .all(|key| table.read(*key) == Some(record(*key, 1)))
+            .all(|key| read(&table, *key) == Some(record(*key, 1)))
     );
     for key in &keys[..15_000] {
         assert_eq!(table.write(0).remove(*key), Some(record(*key, 1)));
     }
     table.write(0).tighten();
-    assert!(keys[..15_000].iter().all(|key| table.read(*key).is_none()));
-    assert!(keys[15_000..].iter().all(|key| table.read(*key).is_some()));
+    assert!(
+        keys[..15_000]
+            .iter()
+            .all(|key| read(&table, *key).is_none())
+    );
+    assert!(
+        keys[15_000..]
+            .iter()
+            .all(|key| read(&table, *key).is_some())
+    );
     let slots = table.slots();
     assert!(5_000 * 100 > slots * 99, "{slots} slots for 5,000 records");
     // What was given back is what is taken next.
@@ -164,12 +179,14 @@ fn who_reads_meanwhile_reads_nothing_torn() {
             for (n, key) in keys.iter().enumerate() {
                 if let Some(found) = table.read(*key) {
                     let known = [1, 2].map(|n| record(*key, n));
-                    assert!(known.contains(&found), "{found:?}");
+                    assert!(known.contains(&found.record), "{found:?}");
+                    // Anywhere else, and a moment too late, this would tear a record.
+                    table.set_polls(*key, &found, found.record.polls);
                     seen += 1;
                 }
                 // What nobody takes out is there all the time.
                 let key = lasting[n % lasting.len()];
-                assert_eq!(table.read(key), Some(record(key, 7)));
+                assert_eq!(read(&table, key), Some(record(key, 7)));
             }
         }
         seen
@@ -207,13 +224,13 @@ fn two_keys_that_differ_in_any_bit_are_two() {
     let first = mixed_key(1);
     for bit in 0..96 {
         let key = Key::new(first.number() ^ 1 << bit);
-        assert_eq!(table.read(key), None, "bit {bit}");
+        assert_eq!(read(&table, key), None, "bit {bit}");
         assert!(table.write(key.shard()).insert(key, record(key, bit)));
     }
-    assert_eq!(table.read(first), None);
+    assert_eq!(read(&table, first), None);
     for bit in 0..96 {
         let key = Key::new(first.number() ^ 1 << bit);
-        assert_eq!(table.read(key), Some(record(key, bit)), "bit {bit}");
+        assert_eq!(read(&table, key), Some(record(key, bit)), "bit {bit}");
     }
 }
 
@@ -225,7 +242,36 @@ fn a_reader_that_meets_a_writer_who_sleeps_waits_for_it() {
     assert!(table.try_write(key.shard()).is_none());
     assert!(writer.insert(key, record(key, 1)));
     // Between two writes of a writer nobody waits.
-    assert_eq!(table.read(key), Some(record(key, 1)));
+    assert_eq!(read(&table, key), Some(record(key, 1)));
     drop(writer);
     assert!(table.try_write(key.shard()).is_some());
+}
+
+#[test]
+fn polls_are_for_what_was_seen_and_nothing_else() {
+    let table = Table::new();
+    let [first, second] = [1, 2].map(|n| Key::new(n << 10));
+    let seen = |key| table.read(key).unwrap();
+    for key in [first, second] {
+        assert!(table.write(0).insert(key, record(key, 1)));
+    }
+    let polled = |key, polls| Record {
+        polls,
+        ..record(key, 1)
+    };
+    table.set_polls(second, &seen(second), 5);
+    assert_eq!(read(&table, second), Some(polled(second, 5)));
+
+    // Somebody writes.
+    let writer = table.write(0);
+    table.set_polls(second, &seen(second), 6);
+    drop(writer);
+    assert_eq!(read(&table, second), Some(polled(second, 5)));
+
+    // The second has moved to where the first was seen.
+    let before = seen(first);
+    table.write(0).remove(first);
+    table.set_polls(first, &before, 7);
+    assert_eq!(read(&table, first), None);
+    assert_eq!(read(&table, second), Some(polled(second, 5)));
 }
