@@ -20,6 +20,7 @@ mod packing_tests;
 mod pages;
 mod row;
 mod sealed;
+mod slab;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_tests;

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::slab::Slab;
+
 /// Slots in a group.
 pub(super) const SLOTS: usize = 16;
 
@@ -17,11 +19,11 @@ const STARTS: usize = FACTS + SLOTS;
 /// Words of eight octets in a group: 60, so 480 octets, 30 a slot.
 const WORDS: usize = STARTS + SLOTS / 2;
 
-/// Groups allocated at once: 983,040 octets. Half of that is unused on the average: 0.05 octets a
-/// certificate of ten million.
-const SLAB_GROUPS: usize = 1 << 11;
+/// Groups in a slab: 31,457,280 octets, fifteen huge pages. Of the last slab those take memory that
+/// groups are in.
+const SLAB_GROUPS: usize = 1 << 16;
 /// Slabs at most: 2^26 groups, 10^9 certificates.
-const MOST_SLABS: usize = 1 << 15;
+const MOST_SLABS: usize = 1 << 10;
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -43,7 +45,7 @@ pub(super) struct GroupNumber(pub(super) u32);
 /// All groups.
 #[derive(Debug)]
 pub(super) struct Pages {
-    slabs: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    slabs: Box<[OnceLock<Slab>]>,
     free: Mutex<Free>,
 }
 
@@ -67,7 +69,7 @@ impl Pages {
         }
     }
 
-    /// A group for new slots; `None` where all are taken.
+    /// A group for new slots; `None` where all are taken, or no memory is left.
     pub(super) fn take(&self) -> Option<GroupNumber> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = free.returned.pop() {
@@ -75,8 +77,10 @@ impl Pages {
         }
         let number = free.fresh;
         let slab = self.slabs.get(number as usize / SLAB_GROUPS)?;
-        let words = SLAB_GROUPS * WORDS;
-        slab.get_or_init(|| (0..words).map(|_| AtomicU64::new(0)).collect());
+        if slab.get().is_none() {
+            // Nobody else does it: `free` is locked.
+            let _ = slab.set(Slab::new(SLAB_GROUPS * WORDS).ok()?);
+        }
         free.fresh += 1;
         Some(GroupNumber(number))
     }
@@ -92,7 +96,7 @@ impl Pages {
         let number = number.0 as usize;
         let slab = self.slabs.get(number / SLAB_GROUPS)?.get()?;
         let at = number % SLAB_GROUPS * WORDS;
-        slab.get(at..at + WORDS).map(Group)
+        slab.words().get(at..at + WORDS).map(Group)
     }
 }
 

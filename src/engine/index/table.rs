@@ -5,7 +5,7 @@
 //! | a slot: 16 bits of tag, 64 of key, 64 of polls, 64 of facts (two of them the key's), 32 of start | 30 |
 //! | slots that are empty: 3 % of a row, as it grows by a group at a time | 1.0 |
 //! | the directory: four octets for each group of 16 slots, rows as long as the longest | 0.3 |
-//! | locks and versions of 2^14 shards, half a slab, the list of slabs, at ten million | 0.2 |
+//! | locks and versions of 2^14 shards, half a huge page, the list of slabs, at ten million | 0.2 |
 //! | together, and as measured at ten million by `cargo bench --bench index` | 31.5 |
 //!
 //! A key is 96 bits. The first 14 name the shard, and are in no slot. A shard is one row of the

@@ -67,9 +67,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
     ("listenfd", &["http/serve/listen.rs"]),
+    ("memmap2", &["engine/index/slab.rs"]),
+    ("self_cell", &["engine/index/slab.rs"]),
     ("sqlx", &["store/"]),
     ("tokio_rustls", &["http/serve/"]),
     ("x509_parser", &["ingest/x509.rs"]),
+    ("zerocopy", &["engine/index/slab.rs"]),
     ("zstd", &["http/coding.rs"]),
 ];
 
