@@ -23,14 +23,18 @@ impl<const N: usize> Octets<N> {
     /// spare bits that are set, or more than `N` octets.
     pub(super) fn from_base64url(text: &[u8]) -> Option<Self> {
         let mut held = [0; N];
-        let mut length = 0;
         let (groups, rest) = text.as_chunks::<4>();
-        for group in groups {
-            let bits = bits(group)?;
-            held.get_mut(length..length + 3)?
-                .copy_from_slice(&bits.to_be_bytes()[1..]);
-            length += 3;
+        let (places, _) = held.as_chunks_mut::<3>();
+        let mut all = 0;
+        for (group, place) in groups.iter().zip(places.get_mut(..groups.len())?) {
+            let [a, b, c, d] = group.map(|character| SIX_BITS[usize::from(character)]);
+            *place = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+            all |= a | b | c | d;
         }
+        if all & NONE != 0 {
+            return None;
+        }
+        let length = groups.len() * 3;
         // One octet is 12 bits of two characters, two are 18 bits of three; what is left is spare.
         let (octets, spare_bits) = match rest {
             [] => return Self::held(held, length),
@@ -76,7 +80,7 @@ impl<const N: usize> PartialOrd for Octets<N> {
     }
 }
 
-/// The six bits of each of up to four characters, the first one's on top.
+/// The six bits of each of up to three characters, the first one's on top.
 fn bits(characters: &[u8]) -> Option<u32> {
     let (bits, all) = characters.iter().fold((0, 0), |(bits, all), character| {
         let six = SIX_BITS[usize::from(*character)];
