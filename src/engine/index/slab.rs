@@ -1,5 +1,8 @@
 //! Words in huge pages, where the system has them: a search in hundreds of megabytes otherwise
 //! spends a third of its time on finding out where its pages are.
+//!
+//! The allocator cannot be asked for them, and `unsafe` is forbidden here: so three crates that see
+//! to its rules, `memmap2` for the memory, `zerocopy` for words in it, `self_cell` for who holds both.
 
 use std::sync::atomic::AtomicU64;
 use std::{fmt, io};
