@@ -69,6 +69,31 @@ mod tests {
         }
     }
 
+    /// By the flags of its mapping (proc(5)): whether there are huge pages to be had at this moment
+    /// is the system's affair.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn huge_pages_are_asked_for() {
+        if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+            println!("skipped: this system has no huge pages");
+            return;
+        }
+        let slab = Slab::new(1 << 20).unwrap();
+        let address = slab.words().as_ptr().addr();
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let holds = |line: &str| {
+            let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+            let [from, to] = [from, to].map(|at| usize::from_str_radix(at, 16));
+            Some((from.ok()?..to.ok()?).contains(&address))
+        };
+        let flags = maps
+            .lines()
+            .skip_while(|line| holds(line) != Some(true))
+            .find(|line| line.starts_with("VmFlags:"))
+            .unwrap();
+        assert!(flags.split(' ').any(|flag| flag == "hg"), "{flags}");
+    }
+
     #[test]
     fn what_there_is_no_memory_for_is_an_error() {
         assert!(Slab::new(usize::MAX / 16).is_err());
