@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use super::Engine;
 use super::index::{Entry, Fingerprint};
 use super::world::World;
@@ -51,6 +53,15 @@ struct Found {
     moved_by: u32,
 }
 
+/// A certificate that is asked for. What memory holds of it is on its way into the processor's
+/// caches, which takes as long as a thousand instructions: there is time for something else.
+#[derive(Debug)]
+pub struct Sought<'a> {
+    world: Guard<Arc<World>>,
+    id: &'a CertId,
+    fingerprint: Fingerprint,
+}
+
 impl Engine {
     /// The answer to a `renewalInfo` request: from memory, no SQL where the certificate is
     /// indexed.
@@ -58,28 +69,45 @@ impl Engine {
     /// # Errors
     /// [`Miss`].
     pub async fn renewal_info(self: &Arc<Self>, id: &CertId) -> Result<RenewalInfo, Miss> {
-        if let Some(known) = self.renewal_info_in_memory(id) {
-            return known;
-        }
-        let world = self.world();
-        self.look_up(world.index.fingerprint(id), id).await?;
-        let (world, now) = (self.world(), self.now());
-        match find(&world, id, now) {
-            Some(found) => Ok(answer(&world, found, now)),
-            None => Err(miss(&world, id)),
+        let fingerprint = {
+            let sought = self.seek(id);
+            if let Some(known) = self.renewal_info_in_memory(&sought) {
+                return known;
+            }
+            sought.fingerprint
+        };
+        self.look_up(fingerprint, id).await?;
+        let (sought, now) = (self.seek(id), self.now());
+        let found = sought.find(now);
+        found.map_or_else(
+            || Err(sought.miss()),
+            |found| Ok(answer(&sought.world, found, now)),
+        )
+    }
+
+    /// Begins to look for a certificate.
+    #[must_use]
+    pub fn seek<'a>(&self, id: &'a CertId) -> Sought<'a> {
+        let world = self.world.load();
+        let fingerprint = world.index.fingerprint(id);
+        world.index.prefetch(fingerprint);
+        Sought {
+            world,
+            id,
+            fingerprint,
         }
     }
 
-    /// The same, where memory decides it; `None` where the store has to be asked.
+    /// The answer to a `renewalInfo` request, where memory decides it; `None` where the store has to
+    /// be asked.
     #[must_use]
-    pub fn renewal_info_in_memory(&self, id: &CertId) -> Option<Result<RenewalInfo, Miss>> {
-        let world = self.world.load();
+    pub fn renewal_info_in_memory(&self, sought: &Sought<'_>) -> Option<Result<RenewalInfo, Miss>> {
         let now = self.now();
-        if let Some(found) = find(&world, id, now) {
-            return Some(Ok(answer(&world, found, now)));
+        if let Some(found) = sought.find(now) {
+            return Some(Ok(answer(&sought.world, found, now)));
         }
-        if !self.may_be_stored(&world, id) || self.look_ups.is_absent(world.index.fingerprint(id)) {
-            Some(Err(miss(&world, id)))
+        if !self.may_be_stored(sought) || self.look_ups.is_absent(sought.fingerprint) {
+            Some(Err(sought.miss()))
         } else if self.look_ups.are_full() {
             Some(Err(Miss::Busy))
         } else {
@@ -88,9 +116,10 @@ impl Engine {
     }
 
     /// Whether the store may hold a certificate that is not in memory.
-    fn may_be_stored(&self, world: &World, id: &CertId) -> bool {
+    fn may_be_stored(&self, sought: &Sought<'_>) -> bool {
         let is_complete = self.store().sharing() == Sharing::IndexIsComplete && self.is_summed();
-        !is_complete && world.config.ca_of(&id.key_identifier).is_some()
+        let config = &sought.world.config;
+        !is_complete && config.ca_of(&sought.id.key_identifier).is_some()
     }
 
     /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that
@@ -148,32 +177,41 @@ fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
     profile.coefficient_at(at) + relative
 }
 
-fn find(world: &World, id: &CertId, now: Timestamp) -> Option<Found> {
-    let base_of = |entry: &Entry| world.base_seconds(entry);
-    let ask = |fingerprint: Fingerprint| {
-        let read = |entry: &Entry| Found {
-            fingerprint,
-            ca: entry.ca,
-            window: entry.window,
-            life_seconds: entry.validity.life_seconds(),
-            moved_by: entry.moved_by,
-        };
-        world.index.poll(fingerprint, now, base_of, read)
-    };
-    ask(world.index.fingerprint(id))
-        .or_else(|| ask(world.index.fingerprint(&id.with_sign_octet()?)))
-}
+impl Sought<'_> {
+    /// [`Engine::version`] when the search began.
+    #[must_use]
+    pub fn version(&self) -> &Arc<str> {
+        &self.world.version
+    }
 
-fn miss(world: &World, id: &CertId) -> Miss {
-    let issuer = &id.key_identifier;
-    let claimed = world
-        .config
-        .cas
-        .iter()
-        .any(|ca| ca.issuers.contains(issuer));
-    if claimed || world.index.knows_issuer(issuer) {
-        Miss::UnknownSerial
-    } else {
-        Miss::UnknownIssuer
+    fn find(&self, now: Timestamp) -> Option<Found> {
+        let index = &self.world.index;
+        let base_of = |entry: &Entry| self.world.base_seconds(entry);
+        let ask = |fingerprint: Fingerprint| {
+            let read = |entry: &Entry| Found {
+                fingerprint,
+                ca: entry.ca,
+                window: entry.window,
+                life_seconds: entry.validity.life_seconds(),
+                moved_by: entry.moved_by,
+            };
+            index.poll(fingerprint, now, base_of, read)
+        };
+        ask(self.fingerprint).or_else(|| ask(index.fingerprint(&self.id.with_sign_octet()?)))
+    }
+
+    fn miss(&self) -> Miss {
+        let issuer = &self.id.key_identifier;
+        let claimed = self
+            .world
+            .config
+            .cas
+            .iter()
+            .any(|ca| ca.issuers.contains(issuer));
+        if claimed || self.world.index.knows_issuer(issuer) {
+            Miss::UnknownSerial
+        } else {
+            Miss::UnknownIssuer
+        }
     }
 }

@@ -125,6 +125,11 @@ impl Index {
         Fingerprint::of(number)
     }
 
+    /// Has the memory fetched that an entry is read from, which takes longer than to read it.
+    pub(crate) fn prefetch(&self, fingerprint: Fingerprint) {
+        self.table.prefetch(fingerprint.key());
+    }
+
     /// Reads an entry.
     pub(crate) fn get<R>(
         &self,

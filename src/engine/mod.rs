@@ -45,7 +45,7 @@ mod world;
 #[cfg(test)]
 mod world_tests;
 
-pub use answer::{Miss, RenewalInfo};
+pub use answer::{Miss, RenewalInfo, Sought};
 pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
@@ -160,16 +160,11 @@ impl Engine {
         Arc::clone(&self.world.load().config)
     }
 
-    /// `<crate version>+<8 hex digits of the policy in force>`: the version in every answer.
+    /// `<crate version>+<8 hex digits of the policy in force>`: the version in every answer. As long
+    /// as it is in force it is the same text in memory.
     #[must_use]
     pub fn version(&self) -> Arc<str> {
         Arc::clone(&self.world.load().version)
-    }
-
-    /// Whether this is [`Engine::version`], the very same text in memory.
-    #[must_use]
-    pub fn is_version(&self, version: &Arc<str>) -> bool {
-        Arc::ptr_eq(&self.world.load().version, version)
     }
 
     /// How many certificates are in memory.

@@ -38,10 +38,7 @@ pub(super) fn is_unmodified(
     last_modified: Option<Timestamp>,
 ) -> bool {
     if request.contains_key(header::IF_NONE_MATCH) {
-        return request
-            .get_all(header::IF_NONE_MATCH)
-            .iter()
-            .any(|list| names(list.as_bytes(), etag.as_bytes()));
+        return any_names(request.get_all(header::IF_NONE_MATCH), etag);
     }
     let Some(modified) = last_modified else {
         return false;
@@ -51,6 +48,15 @@ pub(super) fn is_unmodified(
         .and_then(|date| date.to_str().ok())
         .and_then(|date| NaiveDateTime::parse_from_str(date, IMF_FIXDATE).ok())
         .is_some_and(|since| modified.unix() <= since.and_utc().timestamp())
+}
+
+/// Whether one of the values of `If-None-Match` names an entity tag.
+pub(super) fn any_names<'a>(
+    lists: impl IntoIterator<Item = &'a HeaderValue>,
+    etag: &HeaderValue,
+) -> bool {
+    let mut lists = lists.into_iter();
+    lists.any(|list| names(list.as_bytes(), etag.as_bytes()))
 }
 
 /// Whether a list of entity tags names `etag`, by weak comparison (RFC 9110 section 8.8.3.2). Our

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use axum::http::{HeaderValue, Request, Response, Uri, header};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -16,7 +16,7 @@ use super::app::Reply;
 use super::documents::{self, Documents};
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
 use super::problem::Problem;
-use super::renewal_info;
+use super::renewal_info::{self, Draft};
 use crate::domain::certid::CertId;
 use crate::engine::{Engine, Miss, RenewalInfo};
 
@@ -45,7 +45,7 @@ impl From<Response<Reply>> for Answer {
 struct Asked {
     verb: Verb,
     uri: Uri,
-    headers: HeaderMap,
+    draft: Draft,
     begun: Instant,
 }
 
@@ -71,17 +71,21 @@ impl Direct {
         let path = request.uri().path();
         if let Some(id) = path.strip_prefix(renewal_info::PREFIX) {
             let id = id.parse().ok()?;
-            let Some(known) = self.engine.renewal_info_in_memory(&id) else {
+            let sought = self.engine.seek(&id);
+            // While what memory holds of it is on its way.
+            let draft = Draft::of(std::mem::take(request.headers_mut()));
+            let Some(known) = self.engine.renewal_info_in_memory(&sought) else {
                 let asked = Asked {
                     verb,
                     uri: request.uri().clone(),
-                    headers: std::mem::take(request.headers_mut()),
+                    draft,
                     begun,
                 };
+                drop(sought);
                 return Some(Answer::Awaited(Arc::clone(self).look_up(asked, id).boxed()));
             };
-            let headers = std::mem::take(request.headers_mut());
-            let response = self.told(known, &id, headers);
+            let response = self.told(known, &id, draft);
+            let response = self.signed(response, sought.version());
             let uri = request.uri();
             return Some(
                 self.finish(uri, verb, response, &self.windows, begun)
@@ -92,6 +96,7 @@ impl Direct {
         let document = served.at(path)?;
         let headers = std::mem::take(request.headers_mut());
         let response = whole(documents::answer(document, headers));
+        let response = self.signed(response, &self.engine.version());
         let uri = request.uri();
         Some(
             self.finish(uri, verb, response, &document.tallies, begun)
@@ -103,10 +108,11 @@ impl Direct {
     async fn look_up(self: Arc<Self>, asked: Asked, id: CertId) -> Response<Reply> {
         let looking = AssertUnwindSafe(self.engine.renewal_info(&id)).catch_unwind();
         let response = match looking.await {
-            Ok(outcome) => self.told(outcome, &id, asked.headers),
+            Ok(outcome) => self.told(outcome, &id, asked.draft),
             // The panic has been logged where it happened.
             Err(_) => self.refusal(Problem::internal()),
         };
+        let response = self.signed(response, &self.engine.version());
         self.finish(&asked.uri, asked.verb, response, &self.windows, asked.begun)
     }
 
@@ -115,12 +121,17 @@ impl Direct {
         &self,
         outcome: Result<RenewalInfo, Miss>,
         id: &CertId,
-        request: HeaderMap,
+        draft: Draft,
     ) -> Response<Reply> {
         match outcome {
-            Ok(info) => whole(renewal_info::answer(&info, request)),
+            Ok(info) => whole(draft.answer(&info)),
             Err(miss) => self.refusal(renewal_info::missed(miss, id)),
         }
+    }
+
+    fn signed(&self, mut response: Response<Reply>, version: &Arc<str>) -> Response<Reply> {
+        self.signature.sign(version, response.headers_mut());
+        response
     }
 
     /// What all answers have in common.
@@ -133,7 +144,6 @@ impl Direct {
         begun: Instant,
     ) -> Response<Reply> {
         let status = response.status();
-        self.signature.sign(&self.engine, response.headers_mut());
         if verb == Verb::Head {
             strip(&mut response);
         }

@@ -51,7 +51,7 @@ pub(super) async fn observe(
     } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, BUSY_RETRY_AFTER);
     }
-    Signature::default().sign(&engine, headers);
+    Signature::default().sign(&engine.version(), headers);
     let route = match &route {
         Some(route) => route.as_str(),
         None if is_renewal_info => renewal_info::PATH,
@@ -69,8 +69,8 @@ pub(super) struct Signature(ArcSwapOption<(Arc<str>, HeaderValue)>);
 
 impl Signature {
     /// Signs an answer.
-    pub(super) fn sign(&self, engine: &Engine, headers: &mut HeaderMap) {
-        if let Some(server) = self.server(engine) {
+    pub(super) fn sign(&self, version: &Arc<str>, headers: &mut HeaderMap) {
+        if let Some(server) = self.server(version) {
             headers.insert(header::SERVER, server);
         }
         headers.insert(
@@ -79,15 +79,15 @@ impl Signature {
         );
     }
 
-    fn server(&self, engine: &Engine) -> Option<HeaderValue> {
-        if let Some(known) = &*self.0.load()
-            && engine.is_version(&known.0)
+    fn server(&self, version: &Arc<str>) -> Option<HeaderValue> {
+        if let Some((known, server)) = self.0.load().as_deref()
+            && Arc::ptr_eq(known, version)
         {
-            return Some(known.1.clone());
+            return Some(server.clone());
         }
-        let version = engine.version();
         let server = HeaderValue::try_from(format!("offpeak/{version}")).ok()?;
-        self.0.store(Some(Arc::new((version, server.clone()))));
+        let known = (Arc::clone(version), server.clone());
+        self.0.store(Some(Arc::new(known)));
         Some(server)
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::Miss;
 
 mod answer;
 
-pub(super) use answer::answer;
+pub(super) use answer::Draft;
 
 /// The route, as it is written in documents and metrics.
 pub(super) const PATH: &str = "/renewal-info/{certid}";
@@ -46,7 +46,7 @@ pub(super) async fn show(
         .renewal_info(&id)
         .await
         .map_err(|miss| missed(miss, &id).acme())?;
-    Ok(answer(&info, request).map(Body::from))
+    Ok(Draft::of(request).answer(&info).map(Body::from))
 }
 
 /// `OPTIONS`: a CORS preflight gets leave, whatever the CertID, so that scripts can read errors.

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use prefetch_index::prefetch_index;
+
 use super::slab::Slab;
 
 /// Slots in a group.
@@ -18,6 +20,9 @@ const FACTS: usize = POLLS + SLOTS;
 const STARTS: usize = FACTS + SLOTS;
 /// Words of eight octets in a group: 60, so 480 octets, 30 a slot.
 const WORDS: usize = STARTS + SLOTS / 2;
+
+/// Words in a cache line. Groups begin at the start of one or in its middle.
+const LINE_WORDS: usize = 8;
 
 /// Groups in a slab: 31,457,280 octets, fifteen huge pages. Of the last slab those take memory that
 /// groups are in.
@@ -101,6 +106,13 @@ impl Pages {
 }
 
 impl Group<'_> {
+    /// Has all of it brought into the processor's caches, without waiting for it.
+    pub(super) fn prefetch(self) {
+        for at in (0..WORDS).step_by(LINE_WORDS) {
+            prefetch_index(self.0, at);
+        }
+    }
+
     fn word(self, at: usize) -> u64 {
         self.0[at].load(Ordering::Relaxed)
     }

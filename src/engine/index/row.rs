@@ -107,7 +107,7 @@ impl<'a> Row<'a> {
         if groups == 0 {
             return None;
         }
-        let mut at = (usize::from(key.tag()) * groups) >> TAG_BITS;
+        let mut at = Self::likely(key, groups);
         let mut place = self.within(at, key)?;
         while place.0 == 0 && !place.1 && at > 0 {
             let left = self.within(at - 1, key)?;
@@ -140,6 +140,21 @@ impl<'a> Row<'a> {
             }
         }
         Some((slot, false))
+    }
+
+    /// The group that holds a key, if it is where all keys of the row being spread evenly puts it.
+    fn likely(key: Key, groups: usize) -> usize {
+        (usize::from(key.tag()) * groups) >> TAG_BITS
+    }
+
+    /// Has the memory fetched in which a key probably is.
+    pub(super) fn prefetch(self, key: Key) {
+        let groups = self.groups();
+        if groups > 0
+            && let Some((group, _)) = self.group(Self::likely(key, groups))
+        {
+            group.prefetch();
+        }
     }
 
     /// Searches for a key.

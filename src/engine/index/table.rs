@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::{ArcSwap, Guard};
+use prefetch_index::prefetch_index;
 
 use super::key::SHARD_BITS;
 use super::pages::Pages;
@@ -133,6 +134,13 @@ impl Table {
         (0..SHARDS)
             .map(|shard| self.write(shard).row().slots())
             .sum()
+    }
+
+    /// Has the memory fetched that [`Table::read`] reads: it comes while others work.
+    pub(super) fn prefetch(&self, key: Key) {
+        prefetch_index(&self.shards, key.shard());
+        let directory = self.directory.load();
+        Row::new(directory.row(key.shard()), &self.pages).prefetch(key);
     }
 
     /// The record of a key.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::LEAVE;
 use crate::domain::time::Span;
 use crate::engine::RenewalInfo;
-use crate::http::conditional::{is_unmodified, strong_etag};
+use crate::http::conditional::{any_names, strong_etag};
 
 /// The longest that an answer may be cached, in seconds: what an emergency loses at most.
 const MOST_AGE_SECONDS: i64 = 300;
@@ -22,45 +22,62 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// digits of `Retry-After`, a day at most.
 const OCTETS: usize = 81 + 15 + 5;
 
-/// What is said of a certificate. The request's own headers are taken for the answer's: hyper
-/// reuses the room that they have, so that none is allocated.
-pub(in crate::http) fn answer(info: &RenewalInfo, request: HeaderMap) -> Response<Bytes> {
-    let mut octets = Vec::with_capacity(OCTETS);
-    write_body(&mut octets, info);
-    let body_end = octets.len();
-    if info.explanation_url.is_none() {
-        write_tag(&mut octets, info.window);
-    }
-    let tag_end = octets.len();
-    write_number::<10>(&mut octets, info.retry_after_seconds);
-    let octets = Bytes::from(octets);
-    let etag = if tag_end > body_end {
-        value(octets.slice(body_end..tag_end))
-    } else {
-        strong_etag(&octets[..body_end])
-    };
-    let retry_after = value(octets.slice(tag_end..));
+/// An answer but for what it says of a certificate.
+pub(in crate::http) struct Draft {
+    /// The request's `If-None-Match`.
+    known: Vec<HeaderValue>,
+    headers: HeaderMap,
+}
 
-    let mut headers = request;
-    let unmodified = is_unmodified(&headers, &etag, None);
-    headers.clear();
-    let mut response = Response::new(if unmodified {
-        Bytes::new()
-    } else {
-        headers.insert(header::CONTENT_TYPE, JSON);
-        octets.slice(..body_end)
-    });
-    if unmodified {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
+impl Draft {
+    /// The request's own headers are taken for the answer's: hyper reuses the room that they have,
+    /// so that none is allocated.
+    pub(in crate::http) fn of(request: HeaderMap) -> Self {
+        let known = request.get_all(header::IF_NONE_MATCH);
+        let known = known.into_iter().cloned().collect();
+        let mut headers = request;
+        headers.clear();
+        headers.insert(header::CACHE_CONTROL, MOST_AGE);
+        for (name, value) in LEAVE {
+            headers.insert(name, value);
+        }
+        Self { known, headers }
     }
-    headers.insert(header::ETAG, etag);
-    headers.insert(header::RETRY_AFTER, retry_after);
-    headers.insert(header::CACHE_CONTROL, cache_control(info));
-    for (name, value) in LEAVE {
-        headers.insert(name, value);
+
+    /// What is said of a certificate.
+    pub(in crate::http) fn answer(self, info: &RenewalInfo) -> Response<Bytes> {
+        let mut octets = Vec::with_capacity(OCTETS);
+        write_body(&mut octets, info);
+        let body_end = octets.len();
+        if info.explanation_url.is_none() {
+            write_tag(&mut octets, info.window);
+        }
+        let tag_end = octets.len();
+        write_number::<10>(&mut octets, info.retry_after_seconds);
+        let octets = Bytes::from(octets);
+        let etag = if tag_end > body_end {
+            value(octets.slice(body_end..tag_end))
+        } else {
+            strong_etag(&octets[..body_end])
+        };
+        let retry_after = value(octets.slice(tag_end..));
+
+        let Self { known, mut headers } = self;
+        if let Some(control) = unusual_cache_control(info) {
+            headers.insert(header::CACHE_CONTROL, control);
+        }
+        let mut response = Response::new(Bytes::new());
+        if any_names(&known, &etag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            headers.insert(header::CONTENT_TYPE, JSON);
+            *response.body_mut() = octets.slice(..body_end);
+        }
+        headers.insert(header::ETAG, etag);
+        headers.insert(header::RETRY_AFTER, retry_after);
+        *response.headers_mut() = headers;
+        response
     }
-    *response.headers_mut() = headers;
-    response
 }
 
 fn write_body(octets: &mut Vec<u8>, info: &RenewalInfo) {
@@ -105,15 +122,18 @@ fn value(octets: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(octets).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// For how long nobody needs to ask again: one policy with `Retry-After`, so that a cache never
-/// keeps an answer longer than an emergency may be delayed.
-fn cache_control(info: &RenewalInfo) -> HeaderValue {
+/// For how long nobody needs to ask again, where that is not [`MOST_AGE`]: one policy with
+/// `Retry-After`, so that a cache never keeps an answer longer than an emergency may be delayed.
+fn unusual_cache_control(info: &RenewalInfo) -> Option<HeaderValue> {
     if info.incident {
-        return NO_CACHE;
+        return Some(NO_CACHE);
     }
     match info.retry_after_seconds / 10 {
-        MOST_AGE_SECONDS.. => MOST_AGE,
-        age => HeaderValue::try_from(format!("public, max-age={}", age.max(0))).unwrap_or(NO_CACHE),
+        MOST_AGE_SECONDS.. => None,
+        age => {
+            let control = format!("public, max-age={}", age.max(0));
+            Some(HeaderValue::try_from(control).unwrap_or(NO_CACHE))
+        }
     }
 }
 
@@ -137,6 +157,10 @@ mod tests {
             explanation_url: Some(url.into()),
             ..INFO
         }
+    }
+
+    fn answer(info: &RenewalInfo, request: HeaderMap) -> Response<Bytes> {
+        Draft::of(request).answer(info)
     }
 
     fn body_of(info: &RenewalInfo) -> String {
