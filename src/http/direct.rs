@@ -87,10 +87,7 @@ impl Direct {
             let response = self.told(known, &id, draft);
             let response = self.signed(response, sought.version());
             let uri = request.uri();
-            return Some(
-                self.finish(uri, verb, response, &self.windows, begun)
-                    .into(),
-            );
+            return Some(finish(uri, verb, response, &self.windows, begun).into());
         }
         let served = self.documents.at_hand(&self.engine)?;
         let document = served.at(path)?;
@@ -98,10 +95,7 @@ impl Direct {
         let response = whole(documents::answer(document, headers));
         let response = self.signed(response, &self.engine.version());
         let uri = request.uri();
-        Some(
-            self.finish(uri, verb, response, &document.tallies, begun)
-                .into(),
-        )
+        Some(finish(uri, verb, response, &document.tallies, begun).into())
     }
 
     /// The answer about a certificate that the store may know.
@@ -113,7 +107,7 @@ impl Direct {
             Err(_) => self.refusal(Problem::internal()),
         };
         let response = self.signed(response, &self.engine.version());
-        self.finish(&asked.uri, asked.verb, response, &self.windows, asked.begun)
+        finish(&asked.uri, asked.verb, response, &self.windows, asked.begun)
     }
 
     /// What is said of a certificate.
@@ -134,25 +128,6 @@ impl Direct {
         response
     }
 
-    /// What all answers have in common.
-    fn finish(
-        &self,
-        uri: &Uri,
-        verb: Verb,
-        mut response: Response<Reply>,
-        tallies: &Tallies,
-        begun: Instant,
-    ) -> Response<Reply> {
-        let status = response.status();
-        if verb == Verb::Head {
-            strip(&mut response);
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        tallies.add(verb, status, seconds);
-        log(verb.name(), uri, status, seconds);
-        response
-    }
-
     fn refusal(&self, problem: Problem) -> Response<Reply> {
         let mut response = problem.acme().answer();
         let status = response.status();
@@ -161,6 +136,24 @@ impl Direct {
         });
         whole(response)
     }
+}
+
+/// What all answers have in common.
+fn finish(
+    uri: &Uri,
+    verb: Verb,
+    mut response: Response<Reply>,
+    tallies: &Tallies,
+    begun: Instant,
+) -> Response<Reply> {
+    let status = response.status();
+    if verb == Verb::Head {
+        strip(&mut response);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    tallies.add(verb, status, seconds);
+    log(verb.name(), uri, status, seconds);
+    response
 }
 
 fn whole(response: Response<Bytes>) -> Response<Reply> {
