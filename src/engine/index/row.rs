@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use prefetch_index::prefetch_index;
+
 use super::key::{Key, Record, TAG_BITS};
 use super::pages::{Group, GroupNumber, Pages, SLOTS, Slot};
 
@@ -149,6 +151,8 @@ impl<'a> Row<'a> {
 
     /// Has the memory fetched in which a key probably is.
     pub(super) fn prefetch(self, key: Key) {
+        // How many groups there are need not be known for that: most of the cells are in use.
+        prefetch_index(self.cells, Self::likely(key, self.cells.len()));
         let groups = self.groups();
         if groups > 0
             && let Some((group, _)) = self.group(Self::likely(key, groups))
