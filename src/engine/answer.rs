@@ -77,12 +77,8 @@ impl Engine {
             sought.fingerprint
         };
         self.look_up(fingerprint, id).await?;
-        let (sought, now) = (self.seek(id), self.now());
-        let found = sought.find(now);
-        found.map_or_else(
-            || Err(sought.miss()),
-            |found| Ok(answer(&sought.world, found, now)),
-        )
+        let sought = self.seek(id);
+        sought.answer(self.now()).ok_or_else(|| sought.miss())
     }
 
     /// Begins to look for a certificate.
@@ -102,9 +98,8 @@ impl Engine {
     /// be asked.
     #[must_use]
     pub fn renewal_info_in_memory(&self, sought: &Sought<'_>) -> Option<Result<RenewalInfo, Miss>> {
-        let now = self.now();
-        if let Some(found) = sought.find(now) {
-            return Some(Ok(answer(&sought.world, found, now)));
+        if let Some(info) = sought.answer(self.now()) {
+            return Some(Ok(info));
         }
         if !self.may_be_stored(sought) || self.look_ups.is_absent(sought.fingerprint) {
             Some(Err(sought.miss()))
@@ -182,6 +177,11 @@ impl Sought<'_> {
     #[must_use]
     pub fn version(&self) -> &Arc<str> {
         &self.world.version
+    }
+
+    fn answer(&self, now: Timestamp) -> Option<RenewalInfo> {
+        let found = self.find(now)?;
+        Some(answer(&self.world, found, now))
     }
 
     fn find(&self, now: Timestamp) -> Option<Found> {
