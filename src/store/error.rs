@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn d4_tells_an_absent_database_from_one_that_refuses_us() {
+    fn tells_an_absent_database_from_one_that_refuses_us() {
         let coded = |code| {
             let source = sqlx::Error::Database(Box::new(Coded(code)));
             StoreError::from_driver("connect", source)

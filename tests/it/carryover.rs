@@ -142,7 +142,7 @@ fn what_fails_in_an_incident_is_left_to_its_plan() {
 }
 
 #[test]
-fn a28_a_growing_stampede_shows_and_a_calm_series_does_not() {
+fn a_growing_stampede_shows_and_a_calm_series_does_not() {
     let calm = CarryOver::learn(&series(10, Returning::default(), |_, _| 0.02), NOW, &[]);
     let calm = calm.storm.unwrap();
     assert!(calm.ratio < 0.03, "{calm:?}");

@@ -36,7 +36,7 @@ fn path(path: &Path) -> &str {
 }
 
 #[test]
-fn d5_an_invalid_file_is_refused_by_line_and_key() {
+fn an_invalid_file_is_refused_by_line_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     std::fs::write(
@@ -63,7 +63,7 @@ fn d5_an_invalid_file_is_refused_by_line_and_key() {
 }
 
 #[test]
-fn d5_a_file_that_is_no_toml_is_refused_with_its_line() {
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     std::fs::write(&file, "\nretention = 400d\n").unwrap();
@@ -77,7 +77,7 @@ fn d5_a_file_that_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
-fn d5_a_valid_file_is_ok_and_nothing_is_opened() {
+fn a_valid_file_is_ok_and_nothing_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     let database = folder.path().join("never.db");

@@ -38,12 +38,12 @@ const DAY_SECONDS: i64 = 86_400;
 const SEED: u64 = 0xb12;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b12_kill_9_mid_import_loses_and_doubles_nothing_sqlite() {
+async fn kill_9_mid_import_loses_and_doubles_nothing_sqlite() {
     kill_9_mid_import(Database::Sqlite(fresh_sqlite())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b12_kill_9_mid_import_loses_and_doubles_nothing_postgres() {
+async fn kill_9_mid_import_loses_and_doubles_nothing_postgres() {
     if let Some(database) = fresh_postgres().await {
         kill_9_mid_import(Database::Postgres(database)).await;
     }

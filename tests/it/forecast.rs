@@ -66,7 +66,7 @@ fn an_observed_load_is_expected_again() {
 }
 
 #[test]
-fn a2_a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
+fn a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
     let slot = |load: f64, ceiling: Option<f64>, share: f64| SlotOutlook {
         span: hour(0),
         load: Load {
@@ -120,7 +120,7 @@ fn a2_a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
 }
 
 #[test]
-fn b16_a_planned_30000_at_two_raises_the_forecast() {
+fn a_planned_30000_at_two_raises_the_forecast() {
     let profile = learn(&hourly(28, |_| 10_000));
     let planned = |planned: Vec<Planned>| {
         let policy = CaPolicy {
@@ -152,7 +152,7 @@ fn failing(failed: u64) -> Profile {
 }
 
 #[test]
-fn a14_what_failed_yesterday_comes_on_top_of_today() {
+fn what_failed_yesterday_comes_on_top_of_today() {
     let told = |failed: u64| {
         expected(&outlook(
             &policy(),
@@ -197,7 +197,7 @@ fn cohort(issued_at: Timestamp, days: i64, window: Span, certificates: f64) -> C
 }
 
 #[test]
-fn c16_halving_lives_doubles_the_forecast() {
+fn halving_lives_doubles_the_forecast() {
     // 1,000 live certificates an hour of age, in a steady state each: those of 90 days are renewed
     // after 60, those of 45 days after 30, so the same stock is issued twice as fast.
     let steady = |days: i64, per_hour: f64| {
@@ -271,7 +271,7 @@ fn those_not_issued_yet_are_expected_too() {
 }
 
 #[test]
-fn e3_a_spike_on_the_first_of_months_is_an_overlay() {
+fn a_spike_on_the_first_of_months_is_an_overlay() {
     let spike = |times: u64| {
         learn(&hourly(100, |from| {
             let is_first = from.to_string()[8..10] == *"01";

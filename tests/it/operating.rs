@@ -50,7 +50,7 @@ async fn explained(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn d5_sighup_with_an_invalid_file_leaves_the_old_configuration_in_force() {
+async fn sighup_with_an_invalid_file_leaves_the_old_configuration_in_force() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     let database = fresh_sqlite();
@@ -76,7 +76,7 @@ async fn d5_sighup_with_an_invalid_file_leaves_the_old_configuration_in_force() 
 }
 
 #[tokio::test]
-async fn d11_a_changed_policy_shows_in_metrics_explain_and_every_answer() {
+async fn a_changed_policy_shows_in_metrics_explain_and_every_answer() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     let database = fresh_sqlite();
@@ -122,7 +122,7 @@ async fn d11_a_changed_policy_shows_in_metrics_explain_and_every_answer() {
 /// Four weeks of load with a peak at 01:00 come in over HTTP, then certificates: their windows
 /// keep away from the peak, and the ranking puts it last.
 #[tokio::test]
-async fn a43_windows_are_driven_by_the_map() {
+async fn windows_are_driven_by_the_map() {
     for database in databases().await {
         let server = Server::on(&database.url());
         let hour = now() / 3_600 * 3_600;

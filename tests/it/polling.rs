@@ -100,7 +100,7 @@ fn assert_spread(targets: &[Timestamp], density: impl Fn(Timestamp) -> f64) {
 }
 
 #[test]
-fn a32_what_is_asked_in_one_second_is_answered_with_targets_of_their_own() {
+fn what_is_asked_in_one_second_is_answered_with_targets_of_their_own() {
     let all = |ahead: &Ahead<'_, fn(Timestamp) -> f64>| -> Vec<Timestamp> {
         (0..CERTIFICATES).map(|n| target(n, NOW, ahead)).collect()
     };
@@ -199,7 +199,7 @@ fn minute_chi_square(times: &[Timestamp]) -> f64 {
 }
 
 #[test]
-fn e2_no_second_of_the_minute_or_hour_is_special() {
+fn no_second_of_the_minute_or_hour_is_special() {
     let policy = CaPolicy::named(CaName::default());
     let profile = Profile::learn(&Series::default(), NOW, HOUR, &[]);
     let mut books = Books::default();

@@ -116,7 +116,7 @@ fn scenes() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a17_the_ranking_is_a_permutation_and_valid_against_its_schema() {
+fn the_ranking_is_a_permutation_and_valid_against_its_schema() {
     for document in scenes() {
         let ranks = ranks(&parsed(&document));
         let distinct: BTreeSet<u64> = ranks.iter().copied().collect();

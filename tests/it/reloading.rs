@@ -42,7 +42,7 @@ async fn beginning_in_the_last_ten_minutes(server: &Server, first: u16) -> usize
 
 /// "We don't run renewals between 00:50 and 01:00", of every hour, so that few windows show it.
 #[tokio::test]
-async fn a34_a_sighup_closes_minutes_and_opens_them_again() {
+async fn a_sighup_closes_minutes_and_opens_them_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     let database = fresh_sqlite();

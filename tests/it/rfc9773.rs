@@ -1,6 +1,5 @@
-//! Clauses of RFC 9773 that no one part answers for, and the page that lists them all.
+//! Clauses of RFC 9773 that no one part answers for.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use offpeak::config::Config;
@@ -16,7 +15,6 @@ use serde_json::Value;
 
 use crate::support::fresh_sqlite;
 
-const PAGE: &str = include_str!("../../docs/rfc9773.md");
 /// 2026-11-21T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);
 
@@ -87,35 +85,4 @@ async fn renewal_is_due_from_a_day_before_the_window_until_replaced_or_expired()
     let by = Successor::Order("https://ca.example/order/1".to_owned());
     engine.succeed(&id, &by).await.unwrap();
     assert_eq!(said(window.from).await, (false, true));
-}
-
-#[test]
-fn every_test_that_the_page_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut code = String::new();
-    for folder in ["src", "tests/it"] {
-        read_all(&root.join(folder), &mut code);
-    }
-    let mut names = 0;
-    for row in PAGE.lines().filter(|line| line.starts_with('|')) {
-        let test_column = row.split('|').nth(5).unwrap_or_default();
-        for name in test_column.split('`').skip(1).step_by(2) {
-            assert!(code.contains(&format!("fn {name}(")), "{name} is no test");
-            names += 1;
-        }
-    }
-    // So many clauses have one; a page read wrongly has none.
-    assert!(names > 20, "{names}");
-}
-
-/// Adds the text of every Rust file below `folder` to `text`.
-fn read_all(folder: &Path, text: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            read_all(&path, text);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text.push_str(&std::fs::read_to_string(&path).unwrap());
-        }
-    }
 }

@@ -26,7 +26,7 @@ fn load(registry: &Registry, span: Span, now: Timestamp) -> f64 {
 }
 
 #[test]
-fn a2_no_hour_is_steered_above_its_ceiling_while_another_has_room() {
+fn no_hour_is_steered_above_its_ceiling_while_another_has_room() {
     // Everybody follows, two days at 6,000 an hour; the third day is looked at: its even hours take
     // 3,000 at most, its odd ones 20,000.
     let day = NOW + 60 * DAY;
@@ -65,7 +65,7 @@ fn a2_no_hour_is_steered_above_its_ceiling_while_another_has_room() {
 }
 
 #[test]
-fn b16_windows_avoid_the_hour_of_a_planned_event() {
+fn windows_avoid_the_hour_of_a_planned_event() {
     // 1,000 an hour come unsteered, and half of what is registered follows; the event of 30,000
     // lies in the middle of the day.
     let day = NOW + 60 * DAY;
@@ -116,7 +116,7 @@ fn firsts(times: u64) -> Profile {
 }
 
 #[test]
-fn e3_bands_that_hold_a_first_of_a_month_put_fewer_windows_on_it() {
+fn bands_that_hold_a_first_of_a_month_put_fewer_windows_on_it() {
     let now = BEFORE_THE_FIRST;
     let first: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
     // The share of windows on the first, where the registry holds so many an hour of those who

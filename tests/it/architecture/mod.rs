@@ -1,11 +1,12 @@
-//! Arrows point one way, files stay small, and every row of this version has its test.
+//! Arrows point one way, and files stay small.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod pages;
 mod source;
 
-use source::{functions, line_of_word, paths};
+use source::{line_of_word, paths};
 
 /// Which parts a part may name. What is not listed may name nothing of ours.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -99,13 +100,6 @@ const NO_WORD_IN_DOMAIN: &[&str] = &["Instant", "SystemTime", "async", "await"];
 /// Past 400 lines a file is usually two ideas.
 const MOST_LINES: usize = 400;
 
-/// The rows of `features.md` that have their tests. Each is named after its row: `d5_…`.
-const ROWS: &[&str] = &[
-    "a14", "a15", "a16", "a17", "a2", "a28", "a32", "a33", "a34", "a38", "a39", "a41", "a43", "b1",
-    "b12", "b15", "b16", "c16", "d1", "d10", "d11", "d2", "d4", "d5", "d6", "d7", "d8", "e2", "e3",
-    "e5", "e7",
-];
-
 #[test]
 fn arrows_point_one_way() {
     let broken: Vec<String> = files("src")
@@ -123,22 +117,6 @@ fn files_stay_small() {
         .filter_map(|(path, text)| too_long(&path, &text))
         .collect();
     assert_eq!(long, [""; 0], "{}", long.join("\n"));
-}
-
-#[test]
-fn every_row_has_its_test_and_every_test_of_a_row_is_listed() {
-    let names: Vec<String> = ["src", "tests"]
-        .into_iter()
-        .flat_map(files)
-        .flat_map(|(_, text)| functions(&text))
-        .collect();
-    let mut found: Vec<&str> = names.iter().filter_map(|name| row_of(name)).collect();
-    found.sort_unstable();
-    found.dedup();
-    assert_eq!(
-        found, ROWS,
-        "the tests' rows on the left, the list on the right"
-    );
 }
 
 /// A file, a line in it that breaks a rule, and what is found.
@@ -258,10 +236,6 @@ fn what_breaks_a_rule_is_found() {
     assert!(too_long("src/x.rs", &"\n".repeat(401)).is_some());
     assert!(too_long("src/main.rs", &"\n".repeat(41)).is_some());
     assert!(too_long("src/lib.rs", &"\n".repeat(61)).is_some());
-    assert_eq!(row_of("a41_three_replicas"), Some("a41"));
-    for no_row in ["a_41", "f1_x", "a41", "b12x_y", "accepts_1"] {
-        assert_eq!(row_of(no_row), None, "{no_row}");
-    }
 }
 
 /// What a source file, by its path under `src`, names and may not.
@@ -319,14 +293,6 @@ fn too_long(path: &str, text: &str) -> Option<String> {
     };
     let lines = text.lines().count();
     (lines > most).then(|| format!("{path} has {lines} lines; it takes {most}"))
-}
-
-/// The row that a test is named after: a letter of a to e, a number, an underscore.
-fn row_of(name: &str) -> Option<&str> {
-    let (row, _) = name.split_once('_')?;
-    let number = row.strip_prefix(['a', 'b', 'c', 'd', 'e'])?;
-    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then_some(row)
 }
 
 /// The Rust files under a folder of the package, by their paths in the package, and their texts.

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a33_a_certificate_has_its_window_before_any_load_was_observed() {
+async fn a_certificate_has_its_window_before_any_load_was_observed() {
     for database in databases().await {
         let service = replica(&database, Config::default()).await;
         let ca = CaName::default();
@@ -58,7 +58,7 @@ async fn in_the_last_ten_minutes(
 }
 
 #[tokio::test]
-async fn a34_a_rule_that_is_reloaded_holds_for_every_new_window_until_it_goes() {
+async fn a_rule_that_is_reloaded_holds_for_every_new_window_until_it_goes() {
     let database = Database::Sqlite(fresh_sqlite());
     let open = with_rule("");
     let closing = with_rule(

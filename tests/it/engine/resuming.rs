@@ -162,7 +162,7 @@ async fn what_polls_have_shown_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn d4_what_the_file_holds_is_answered_without_the_store() {
+async fn what_the_file_holds_is_answered_without_the_store() {
     let database = Database::Sqlite(fresh_sqlite());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("index");

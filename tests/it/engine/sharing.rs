@@ -25,7 +25,7 @@ async fn an_indexed_certificate_costs_no_query() {
 }
 
 #[tokio::test]
-async fn a41_replicas_share_windows_and_book_each_certificate_once() {
+async fn replicas_share_windows_and_book_each_certificate_once() {
     let Some(database) = databases().await.into_iter().find(Database::is_postgres) else {
         return;
     };

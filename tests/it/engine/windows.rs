@@ -52,7 +52,7 @@ async fn the_dropped_sign_octet_is_honoured_and_no_other_spelling() {
 }
 
 #[tokio::test]
-async fn b1_an_explanation_derives_the_window_again() {
+async fn an_explanation_derives_the_window_again() {
     for database in databases().await {
         let service = replica(&database, Config::default()).await;
         let mut submissions: Vec<Submission> = (0..200).map(ninety_days).collect();
@@ -77,7 +77,7 @@ async fn b1_an_explanation_derives_the_window_again() {
 }
 
 #[tokio::test]
-async fn d8_a_window_drawn_by_another_algorithm_is_served_as_it_is() {
+async fn a_window_drawn_by_another_algorithm_is_served_as_it_is() {
     for database in databases().await {
         let old = replica(&database, Config::default()).await;
         // What a newer version would store: another algorithm's table, and a window of its own.
@@ -122,7 +122,7 @@ async fn d8_a_window_drawn_by_another_algorithm_is_served_as_it_is() {
 }
 
 #[tokio::test]
-async fn e7_no_two_certificates_are_sent_to_the_same_second_beyond_chance() {
+async fn no_two_certificates_are_sent_to_the_same_second_beyond_chance() {
     let database = Database::Sqlite(fresh_sqlite());
     let service = replica(&database, Config::default()).await;
     let submissions: Vec<Submission> = (0..5_000).map(ninety_days).collect();

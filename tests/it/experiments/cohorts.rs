@@ -27,7 +27,7 @@ fn report(engine: &Engine) -> CohortsReport {
 }
 
 #[tokio::test]
-async fn a39_the_control_group_stays_on_the_plain_window_and_both_are_reported() {
+async fn the_control_group_stays_on_the_plain_window_and_both_are_reported() {
     for database in databases().await {
         let config = one_ca("control_share = 0.1");
         let Service { engine, clock } = service(&database.url(), &config).await;

@@ -22,7 +22,7 @@ const A_DAY_SOONER: &str =
     "[[ca.shadow]]\n[[ca.shadow.band]]\nmin_life = \"10d\"\nend = \"2/3 - 26h\"\nlength = \"24h\"";
 
 #[tokio::test]
-async fn d6_a_shadow_is_reported_and_never_served() {
+async fn a_shadow_is_reported_and_never_served() {
     for database in databases().await {
         let plain = service(&database.url(), &one_ca("")).await;
         let config = one_ca(A_DAY_SOONER);

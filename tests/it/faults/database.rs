@@ -16,7 +16,7 @@ enum Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_answers_go_on_while_the_database_is_black_holed() {
+async fn answers_go_on_while_the_database_is_black_holed() {
     answers_go_on_and_nothing_is_lost(Fault::BlackHole).await;
 }
 

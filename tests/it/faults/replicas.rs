@@ -19,7 +19,7 @@ async fn answers(api: &Api, certificates: u32) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d7_any_replica_may_be_killed_and_any_started_and_all_answer_alike() {
+async fn any_replica_may_be_killed_and_any_started_and_all_answer_alike() {
     let Some(database) = crate::support::fresh_postgres().await else {
         return;
     };

@@ -46,7 +46,7 @@ async fn pipe(folder: &Path) -> Option<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_a_resolver_that_hangs_holds_up_neither_a_start_nor_answers_nor_the_stop() {
+async fn a_resolver_that_hangs_holds_up_neither_a_start_nor_answers_nor_the_stop() {
     let Some(database) = DatabaseServer::start().await else {
         return;
     };

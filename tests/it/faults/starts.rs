@@ -132,7 +132,7 @@ async fn is_whole(api: &Api) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_a_restart_while_the_database_is_dead_answers_and_recovers() {
+async fn a_restart_while_the_database_is_dead_answers_and_recovers() {
     let Some(mut database) = DatabaseServer::start().await else {
         return;
     };
@@ -160,7 +160,7 @@ async fn d4_a_restart_while_the_database_is_dead_answers_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_a_restart_while_the_database_is_black_holed_answers_and_recovers() {
+async fn a_restart_while_the_database_is_black_holed_answers_and_recovers() {
     let Some(database) = DatabaseServer::start().await else {
         return;
     };
@@ -183,7 +183,7 @@ async fn d4_a_restart_while_the_database_is_black_holed_answers_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_a_file_of_another_database_is_forgotten_when_the_database_comes() {
+async fn a_file_of_another_database_is_forgotten_when_the_database_comes() {
     let Some(mut database) = DatabaseServer::start().await else {
         return;
     };
@@ -216,7 +216,7 @@ async fn d4_a_file_of_another_database_is_forgotten_when_the_database_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_what_a_start_refuses_is_refused_when_the_database_comes() {
+async fn what_a_start_refuses_is_refused_when_the_database_comes() {
     let Some(mut database) = DatabaseServer::start().await else {
         return;
     };
@@ -241,7 +241,7 @@ async fn d4_what_a_start_refuses_is_refused_when_the_database_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_a_start_that_cannot_answer_or_is_not_let_in_says_why() {
+async fn a_start_that_cannot_answer_or_is_not_let_in_says_why() {
     let Some(mut database) = DatabaseServer::start().await else {
         return;
     };

@@ -8,7 +8,7 @@ const RFC: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
 /// "your software should surface error details": the limit, the current value, and what to do.
 #[tokio::test]
-async fn b15_problems_name_the_limit_the_value_and_what_to_do() {
+async fn problems_name_the_limit_the_value_and_what_to_do() {
     let server = TestServer::start().await;
     let replaced = format!("/v1/certificates/{RFC}/replaced");
     let post = |path: &str| server.as_admin(Method::POST, path);
@@ -83,7 +83,7 @@ async fn b15_problems_name_the_limit_the_value_and_what_to_do() {
 /// "clients should always reveal the details of a problem document": so there is always one to
 /// reveal, written for people, under a type that stays.
 #[tokio::test]
-async fn e5_every_error_has_a_stable_type_and_words_for_people() {
+async fn every_error_has_a_stable_type_and_words_for_people() {
     let server = TestServer::start().await;
     let malformed = "urn:ietf:params:acme:error:malformed";
     let requests: Vec<(RequestBuilder, u16, &str)> = vec![

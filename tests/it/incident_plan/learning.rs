@@ -29,7 +29,7 @@ fn with_outages(learnt: &[Incident]) -> Value {
 }
 
 #[test]
-fn d10_the_hours_of_an_outage_do_not_improve_their_rank() {
+fn the_hours_of_an_outage_do_not_improve_their_rank() {
     let outages: Vec<Incident> = (1..=16)
         .map(|day| {
             let from = at(NOW) - day * DAY + HOUR;

@@ -29,7 +29,7 @@ fn steps(incident: &Incident) -> Vec<&str> {
 }
 
 #[test]
-fn d2_an_outage_is_partly_back_with_a_note() {
+fn an_outage_is_partly_back_with_a_note() {
     let mut outage = outage();
     let now = at(OPENED);
     outage.advance(State::Open, now).unwrap();

@@ -12,7 +12,7 @@ const NORMAL: f64 = 10_000.0;
 const BUDGET: f64 = 50_000.0;
 
 #[test]
-fn a16_a_million_serials_keep_budget_and_deadline() {
+fn a_million_serials_keep_budget_and_deadline() {
     let incident = revocation(48, Some(BUDGET));
     let (policy, expected) = (policy(), steady(NORMAL));
     let scene = scene(&incident, &policy, at(OPENED), &expected);

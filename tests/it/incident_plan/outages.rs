@@ -180,7 +180,7 @@ enum Again {
 }
 
 #[test]
-fn d1_after_the_outage_of_eighteen_thirty_five_the_first_hour_is_calm() {
+fn after_the_outage_of_eighteen_thirty_five_the_first_hour_is_calm() {
     for again in [Again::AsAsked, Again::Never] {
         let (hours, moves) = replayed(again);
         let normal = f64::from(PER_HOUR);

@@ -32,7 +32,7 @@ async fn cut_off_after(steps: u32, future: impl Future) -> bool {
 }
 
 #[tokio::test]
-async fn a16_an_opening_broken_off_goes_on_and_moves_nothing_twice() {
+async fn an_opening_broken_off_goes_on_and_moves_nothing_twice() {
     for database in databases().await {
         let server = TestServer::on(&database.url(), config()).await;
         register(&server, 0..5_000).await;

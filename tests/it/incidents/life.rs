@@ -5,7 +5,7 @@ use crate::server::config;
 use crate::support::databases;
 
 #[tokio::test]
-async fn a16_a_revocation_moves_each_window_once_within_budget_and_before_its_deadline() {
+async fn a_revocation_moves_each_window_once_within_budget_and_before_its_deadline() {
     for database in databases().await {
         let server = TestServer::on(&database.url(), config()).await;
         register(&server, 0..5_000).await;
@@ -81,7 +81,7 @@ async fn a16_a_revocation_moves_each_window_once_within_budget_and_before_its_de
 }
 
 #[tokio::test]
-async fn a16_clients_read_why_and_caches_keep_nothing() {
+async fn clients_read_why_and_caches_keep_nothing() {
     let server = TestServer::start().await;
     register(&server, 0..20).await;
     let incident = revocation(&server, 0..10).await;
@@ -139,7 +139,7 @@ async fn a16_clients_read_why_and_caches_keep_nothing() {
 }
 
 #[tokio::test]
-async fn a16_a_budget_that_does_not_fit_is_refused_with_one_that_does() {
+async fn a_budget_that_does_not_fit_is_refused_with_one_that_does() {
     let server = TestServer::start().await;
     register(&server, 0..3_000).await;
     let members = json!({ "kind": "drill", "renewBy": NOW + DAY, "budgetPerHour": 20 });

@@ -9,7 +9,7 @@ use crate::server::config;
 use crate::support::databases;
 
 #[tokio::test]
-async fn a16_another_replica_answers_the_moved_window_and_why() {
+async fn another_replica_answers_the_moved_window_and_why() {
     for database in databases().await {
         let opening = TestServer::on(&database.url(), config()).await;
         let following = TestServer::on(&database.url(), config()).await;

@@ -111,7 +111,7 @@ async fn a_recurring_maintenance_is_kept_free_every_time() {
 }
 
 #[tokio::test]
-async fn d2_an_outage_that_is_partly_over_says_so_with_a_note() {
+async fn an_outage_that_is_partly_over_says_so_with_a_note() {
     let server = TestServer::start().await;
     register(&server, 0..2_000).await;
     // The outage begins when windows lie ahead; its end is not known.

@@ -78,7 +78,7 @@ fn peak(json: &Value, rule: &str) -> f64 {
 }
 
 #[test]
-fn a38_counts_of_one_s_own_become_a_table_json_csv_and_a_picture() {
+fn counts_of_one_s_own_become_a_table_json_csv_and_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     let (csv, counts) = nightly(folder.path());
     let rules = r#"["none", "offpeak"]"#;
@@ -135,7 +135,7 @@ fn a38_counts_of_one_s_own_become_a_table_json_csv_and_a_picture() {
 }
 
 #[test]
-fn a38_a_real_load_balancer_s_fortnight_is_replayed() {
+fn a_real_load_balancer_s_fortnight_is_replayed() {
     let Some(csv) = shared("load/elb-requests-5min.csv") else {
         return;
     };

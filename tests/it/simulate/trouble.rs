@@ -15,7 +15,7 @@ fn daily_peaks(outcome: &Outcome, of: Rule, days: i64) -> Vec<f64> {
 }
 
 #[test]
-fn a15_retries_pile_up_without_steering_and_die_out_with_it() {
+fn retries_pile_up_without_steering_and_die_out_with_it() {
     let outcome = run(&shortened("retries", &[Rule::None, Rule::Offpeak], 2, 150));
     // Each day's failures come on top of the next day's demand, until what comes is 1 / (1 - 0.4)
     // times that.
