@@ -1,6 +1,6 @@
-//! `cargo bench --bench index [-- CERTIFICATES…]`: what a certificate costs in memory, and how fast
-//! the index answers, at ten million certificates unless numbers are given, without a store. It
-//! prints `name value unit`, a line each.
+//! `cargo bench --profile dist --bench index [-- CERTIFICATES…]`: what a certificate costs in memory,
+//! and how fast the index answers, at ten million certificates unless numbers are given, without a
+//! store. It prints `name value unit`, a line each.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -14,7 +14,7 @@ const COUNTS: [u64; 4] = [100_000, 1_000_000, 10_000_000, 100_000_000];
 /// At a glance, what takes seconds.
 const FEW_COUNTS: usize = 2;
 
-/// `cargo bench --bench index -- COUNT`, where there is one: a line `name value unit` a figure.
+/// `cargo bench --profile dist --bench index -- COUNT`, where there is one: a line `name value unit` a figure.
 pub(super) fn growth(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if !root.join("benches/index.rs").exists() {
@@ -28,7 +28,8 @@ pub(super) fn growth(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()>
     for count in counts {
         let lines = output_of(
             Command::new("cargo")
-                .args(["bench", "--locked", "--quiet", "--bench", "index", "--"])
+                .args(["bench", "--locked", "--quiet", "--profile", "dist"])
+                .args(["--bench", "index", "--"])
                 .arg(count.to_string())
                 .current_dir(root),
         )?;
