@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::telemetry;
 
@@ -138,6 +139,9 @@ const ENDED_WITHIN: Duration = Duration::from_secs(5);
 const EVENTS: usize = 128;
 const EVENTS_WHILE_BUSY: usize = 32;
 
+/// On Linux and the BSDs, but for MIPS, where another signal is caught for nothing.
+const SIGXFSZ: i32 = 25;
+
 /// Runs a command's future to its end, on a runtime with a thread a core. Commands that wait for
 /// nothing do without.
 ///
@@ -150,7 +154,12 @@ pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::
         .max_io_events_per_busy_tick(EVENTS_WHILE_BUSY)
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(command);
+    let ended = runtime.block_on(async {
+        // A file that grows beyond the limit of the process (RLIMIT_FSIZE) is an error to whoever
+        // writes it, and not the end of the process. The signal stays caught when this is dropped.
+        let _caught = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot catch SIGXFSZ")?;
+        command.await
+    });
     runtime.shutdown_timeout(ENDED_WITHIN);
     ended
 }

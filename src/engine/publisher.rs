@@ -172,6 +172,11 @@ impl Engine {
         if behind > FEED_LATE_SECONDS {
             degraded.push(format!("the store has not been heard of for {behind} s"));
         }
+        if let Some(reason) = self.store().trouble() {
+            degraded.push(format!(
+                "the database takes no writes, which are turned away: {reason}"
+            ));
+        }
         Readiness { ready, degraded }
     }
 }

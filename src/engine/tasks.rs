@@ -37,6 +37,8 @@ const PURGE_ROWS: u32 = 2_000;
 /// … one step at a time, so that registrations get in between: 10 million certificates of 90 days
 /// expire at 77 a minute and 1.3 a second; 400 a second leave room for a CA a hundred times that.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
+/// Whether a database that took no writes takes some again: as soon as an operator sees it.
+const WRITE_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// Old observations and tables.
 const RETIRE_EVERY: Duration = Duration::from_hours(1);
 /// Where the store failed while everything was summed from it.
@@ -76,6 +78,9 @@ impl Engine {
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.hurried("publish", PUBLISH_EVERY, hinted, || self.publish_if_due()),
+            self.every("write_again", WRITE_AGAIN_EVERY, || self
+                .store()
+                .try_again()),
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
             self.every("drift", DRIFT_EVERY, || self.watch_drift()),

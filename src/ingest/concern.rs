@@ -15,9 +15,10 @@ use crate::domain::certid::CertId;
 use crate::domain::report::{Rejection, Report, Verdict};
 use crate::engine::{Added, Engine, IncidentError};
 
-/// Records in one durable step: 2 MB of CertIDs, and some tens of milliseconds. Each step counts
-/// the incident's certificates anew, which every replica hears of.
-const STEP_RECORDS: usize = 20_000;
+/// Records in one durable step: 1 MB of CertIDs, and some tens of milliseconds. Each step counts
+/// the incident's certificates anew, which every replica hears of. More could write a page each, and
+/// so more than SQLite's log has room for (`store/sqlite/log.rs`).
+const STEP_RECORDS: usize = 10_000;
 /// What became of the certificates that were named.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct NamedReport {

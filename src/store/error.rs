@@ -112,9 +112,10 @@ fn passes_by_itself(code: &str) -> bool {
             .any(|class| code.starts_with(class));
     }
     // An SQLite code is a number, extended codes keep the cause in the low byte. 5: busy;
-    // 6: locked; 10: I/O; 13: full; 14: cannot open.
+    // 6: locked; 7: out of memory; 8: read-only; 10: I/O; 13: full; 14: cannot open; 15: others
+    // were always faster to lock the log.
     code.parse::<i32>()
-        .is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)))
+        .is_ok_and(|code| [5, 6, 7, 8, 10, 13, 14, 15].contains(&(code & 0xff)))
 }
 
 #[cfg(test)]
@@ -124,7 +125,8 @@ mod tests {
     #[test]
     fn tells_a_busy_database_from_a_wrong_query() {
         for code in [
-            "57P01", "57P03", "53300", "08006", "3D000", "28P01", "40P01", "5", "517", "13",
+            "57P01", "57P03", "53300", "08006", "3D000", "28P01", "40P01", "53100", "25006", "5",
+            "517", "13", "778", "8", "1032",
         ] {
             assert!(passes_by_itself(code), "{code}");
         }

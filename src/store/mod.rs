@@ -16,6 +16,7 @@ use crate::domain::table::StoredTable;
 use crate::domain::time::{Span, Timestamp};
 
 mod batch;
+mod condition;
 mod connect;
 mod duty;
 mod error;
@@ -189,6 +190,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What keeps the database from taking writes, in words; `None` where nothing is known to.
+    fn trouble(&self) -> Option<String>;
+
+    /// Tries whether writes are taken again, where the last ones were not.
+    async fn try_again(&self) -> Result<(), StoreError>;
 
     /// How many certificates the next step of many should hold: so many that the database is filled
     /// fast, and so few that others who write beside it need not wait for long.

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgPool, Transaction};
+use sqlx::{Connection as _, PgPool};
 use tokio::sync::OnceCell;
 
 use super::query::Queries;
@@ -39,6 +39,7 @@ mod reading;
 mod rebalances;
 mod successors;
 mod tables;
+mod transactions;
 
 use hints::Hints;
 use pool::{QUERY_AT_MOST, hurried, pool};
@@ -90,47 +91,12 @@ impl PostgresStore {
         Ok(())
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, StoreError> {
-        self.begun("begin", "BEGIN").await
-    }
-
-    /// A read transaction: one snapshot for all its queries.
-    async fn snapshot(&self) -> Result<Transaction<'static, sqlx::Postgres>, StoreError> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        self.begun("begin_snapshot", begin).await
-    }
-
-    /// Begins a transaction in a task of its own: a caller that is gone before the answer comes
-    /// would leave its connection amid a transaction that nobody knows of, and whoever got that
-    /// connection next would write what is never committed. The task brings the transaction to
-    /// its beginning, and so to its end.
-    async fn begun(
-        &self,
-        query: &'static str,
-        statement: &'static str,
-    ) -> Result<Transaction<'static, sqlx::Postgres>, StoreError> {
-        let pool = self.pool.clone();
-        let begin = async {
-            let task = tokio::spawn(async move { pool.begin_with(statement).await });
-            task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
-        };
-        self.queries.named(query, hurried(begin)).await
-    }
-
     /// Tells other processes that something was written.
     fn told<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if outcome.is_ok() {
             self.hints.say();
         }
         outcome
-    }
-
-    /// Makes a transaction durable.
-    async fn commit(
-        &self,
-        transaction: Transaction<'static, sqlx::Postgres>,
-    ) -> Result<(), StoreError> {
-        self.queries.named("commit", transaction.commit()).await
     }
 }
 
@@ -168,6 +134,14 @@ impl Store for PostgresStore {
             .named("ping", hurried(sqlx::query("SELECT 1").execute(&self.pool)))
             .await
             .map(drop)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.queries.condition().trouble().map(str::to_owned)
+    }
+
+    async fn try_again(&self) -> Result<(), StoreError> {
+        self.try_to_write().await
     }
 
     fn step_records(&self) -> usize {

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 
 use super::StoreError;
+use super::condition::Condition;
 
 /// Runs a store's queries.
 #[derive(Debug, Default)]
@@ -17,6 +18,7 @@ pub(super) struct Queries {
     shut: AtomicBool,
     /// How long one may take, or the next row of one.
     at_most: Option<Duration>,
+    condition: Condition,
 }
 
 /// Rows told before others get a turn of this thread: some tenths of a millisecond. Rows that are
@@ -41,6 +43,11 @@ impl Queries {
     /// Queries are run from now on.
     pub(super) fn open(&self) {
         self.shut.store(false, Ordering::Release);
+    }
+
+    /// What is known of the database's taking writes.
+    pub(super) fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// How many have been run.
@@ -99,7 +106,11 @@ impl Queries {
         }
         self.run.fetch_add(1, Ordering::Relaxed);
         let result = observed(query, work).await;
-        result.map_err(|error| StoreError::from_driver(query, error))
+        result.map_err(|error| {
+            let error = StoreError::from_driver(query, error);
+            self.condition.failed(&error);
+            error
+        })
     }
 }
 

@@ -2,17 +2,16 @@
 //! and other processes beside it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
-use sqlx::sqlite::SqlitePoolOptions;
 
 use super::query::Queries;
 use super::{
     BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned, Load,
     Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
-    Succession, Term, Turn, migrate,
+    Succession, Term, Turn,
 };
 use crate::domain::ca::CaName;
 use crate::domain::certid::{CertId, KeyIdentifier};
@@ -24,7 +23,9 @@ use crate::domain::table::StoredTable;
 use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
+mod connections;
 mod feed;
+mod files;
 mod incidents;
 mod learned;
 mod location;
@@ -35,92 +36,43 @@ mod pace;
 mod polls;
 mod publications;
 mod rebalances;
+mod recovery;
 mod successors;
 mod tables;
 mod transactions;
 
 pub(super) use location::{Location, existing};
 
-use location::options;
+use connections::Connections;
 use log::Log;
 use pace::Pace;
 
 /// How long to wait for another writer, in this process or in another, before the store is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two tries to open a file that another process is making: the change to WAL takes a few
-/// milliseconds.
-const PAUSE: Duration = Duration::from_millis(10);
 /// `SQLITE_BUSY`.
 const BUSY: &str = "5";
-/// Readers are for misses, feeds and loads: more would only compete for the same disk.
-const READERS: u32 = 4;
-/// 64 MiB of pages, as negative KiB: the inner pages of the indexes of 10 million certificates.
-const WRITER_CACHE: &str = "-65536";
-
 /// The store in SQLite.
 #[derive(Debug)]
 pub(super) struct SqliteStore {
     queries: Queries,
-    /// In memory the same one connection as `writer`.
-    readers: SqlitePool,
-    writer: SqlitePool,
+    connections: Connections,
     pace: Pace,
     log: Log,
 }
 
 impl SqliteStore {
     pub(super) async fn open(location: &Location) -> Result<Self, StoreError> {
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(PATIENCE)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-        };
-        let failed = |error| StoreError::from_driver("connect", error);
-        let writing = options(location)?
-            .pragma("cache_size", WRITER_CACHE)
-            // Not amid somebody's commit: see `Log`.
-            .pragma("wal_autocheckpoint", "0");
-        // The change to WAL, once in a file's life, is the one step for which SQLite does not wait
-        // when another process is at it.
-        let started = Instant::now();
-        let writer = loop {
-            let opened = pool()
-                .max_connections(1)
-                .connect_with(writing.clone())
-                .await
-                .map_err(failed);
-            match opened {
-                Err(error)
-                    if error.code().as_deref() == Some(BUSY) && started.elapsed() < PATIENCE =>
-                {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                opened => break opened?,
-            }
-        };
-        migrate::sqlite(&mut *writer.acquire().await.map_err(failed)?).await?;
-        let readers = match location {
-            Location::File(_) => pool()
-                .max_connections(READERS)
-                .connect_with(options(location)?.pragma("query_only", "ON"))
-                .await
-                .map_err(failed)?,
-            Location::Memory => writer.clone(),
-        };
-        transactions::look_often(&writer).await.map_err(failed)?;
-        let log = match location {
-            Location::File(_) => Log::of_file(readers.clone()),
-            Location::Memory => Log::none(),
-        };
+        let connections = Connections::open(location).await?;
         Ok(Self {
             queries: Queries::default(),
-            readers,
-            writer,
+            log: Log::of(&connections),
+            connections,
             pace: Pace::default(),
-            log,
         })
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.connections.readers
     }
 }
 
@@ -154,9 +106,17 @@ impl Store for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.queries
-            .named("ping", sqlx::query("SELECT 1").execute(&self.readers))
+            .named("ping", sqlx::query("SELECT 1").execute(self.readers()))
             .await
             .map(drop)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.known_trouble()
+    }
+
+    async fn try_again(&self) -> Result<(), StoreError> {
+        self.try_to_write().await
     }
 
     fn step_records(&self) -> usize {

@@ -1,5 +1,5 @@
 //! Replicas that share a real PostgreSQL, while it or one of them is stopped, killed, cut off and
-//! exchanged.
+//! exchanged; and SQLite on a disk that fails.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use crate::tools::run;
 use crate::wire::Wire;
 
 mod database;
+mod disk;
 mod duties;
 mod hints;
 mod replicas;

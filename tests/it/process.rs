@@ -119,6 +119,11 @@ impl Server {
         assert!(sent.expect("a shell").success(), "{kill}");
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it has logged this event, and gives the line.
     pub(crate) fn logged(&self, event: &str) -> String {
         let event = format!("\"event\":\"{event}\"");

@@ -17,6 +17,8 @@ mod batches;
 mod bulk;
 mod certificates;
 mod feed;
+mod files;
+mod full;
 mod incidents;
 mod learned;
 mod migrations;

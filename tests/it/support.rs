@@ -1,5 +1,9 @@
 //! A database of its own for each test.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
@@ -28,6 +32,61 @@ pub(crate) struct FreshPostgres {
 pub(crate) fn fresh_sqlite() -> FreshSqlite {
     FreshSqlite {
         directory: tempfile::tempdir().unwrap(),
+    }
+}
+
+/// A file system of its own, as small as is wanted; unmounted with the guard.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    directory: TempDir,
+}
+
+impl Disk {
+    /// Mounts one; `None`, said aloud, where that is not allowed.
+    pub(crate) fn of(octets: u64) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={octets}"), "tmpfs"])
+            .arg(directory.path())
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self { directory });
+        }
+        println!("skipped: no file system can be mounted here");
+        None
+    }
+
+    /// The URL of a database on it.
+    pub(crate) fn url(&self) -> String {
+        let path = self.directory.path().join("offpeak.db");
+        format!("sqlite:{}", path.display())
+    }
+
+    /// Fills it to the last octet.
+    pub(crate) fn fill(&self) {
+        let mut filler = File::options()
+            .append(true)
+            .create(true)
+            .open(self.directory.path().join("filler"))
+            .unwrap();
+        for octets in [1 << 20, 1 << 10, 1] {
+            while filler.write_all(&vec![0; octets]).is_ok() {}
+        }
+    }
+
+    /// Makes room again.
+    pub(crate) fn free(&self) {
+        std::fs::remove_file(self.directory.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // At once from everybody's sight; it is gone when nobody has a file of it open any more.
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.directory.path())
+            .status();
     }
 }
 
@@ -85,8 +144,12 @@ impl Database {
 impl FreshSqlite {
     /// Its URL.
     pub(crate) fn url(&self) -> String {
-        let path = self.directory.path().join("offpeak.db");
-        format!("sqlite:{}", path.display())
+        format!("sqlite:{}", self.path().display())
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("offpeak.db")
     }
 }
 

@@ -16,7 +16,7 @@ impl SqliteStore {
         let select = sqlx::query_scalar::<_, Vec<u8>>("SELECT hash_key FROM secrets");
         let key = self
             .queries
-            .named("hash_key", select.fetch_one(&self.readers))
+            .named("hash_key", select.fetch_one(self.readers()))
             .await?;
         let key = key.try_into().map_err(|_| {
             StoreError::from_driver("hash_key", misfit("hash_key", "not 16 octets"))
@@ -67,7 +67,7 @@ impl SqliteStore {
                 tell(Change::Forgotten(number));
             })
             .await?;
-        self.commit(snapshot).await?;
+        self.end(snapshot).await?;
         Ok(position)
     }
 
@@ -81,7 +81,7 @@ impl SqliteStore {
         if position != since {
             self.tell_since(&mut snapshot, since, tell).await?;
         }
-        self.commit(snapshot).await?;
+        self.end(snapshot).await?;
         Ok(position)
     }
 

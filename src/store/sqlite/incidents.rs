@@ -75,7 +75,7 @@ impl SqliteStore {
             "SELECT number, body FROM incidents ORDER BY number DESC",
         );
         let read = async {
-            let rows = select.fetch_all(&self.readers).await?;
+            let rows = select.fetch_all(self.readers()).await?;
             rows.into_iter().map(incident).collect()
         };
         self.queries.named("incident_select", read).await
@@ -158,7 +158,10 @@ impl SqliteStore {
         .bind(limit);
         let rows = self
             .queries
-            .named("incident_certificate_page", select.fetch_all(&self.readers))
+            .named(
+                "incident_certificate_page",
+                select.fetch_all(self.readers()),
+            )
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }

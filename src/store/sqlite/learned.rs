@@ -11,7 +11,7 @@ impl SqliteStore {
             sqlx::query_as::<_, LearnedRow>("SELECT ca, name, body FROM learned ORDER BY ca, name");
         let rows = self
             .queries
-            .named("learned_select", select.fetch_all(&self.readers))
+            .named("learned_select", select.fetch_all(self.readers()))
             .await?;
         rows.into_iter().map(learned).collect()
     }

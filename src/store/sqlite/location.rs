@@ -32,7 +32,6 @@ pub(in crate::store) async fn existing(
         return Ok(None);
     }
     options(location)?
-        .create_if_missing(false)
         .connect()
         .await
         .map(Some)
@@ -43,7 +42,8 @@ pub(super) fn options(location: &Location) -> Result<SqliteConnectOptions, Store
     let options = match location {
         Location::File(path) => SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
+            // `Files` makes it, once: where it is gone later, another is not the one that was.
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal),
         Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")
             .map_err(|error| StoreError::from_driver("connect", error))?,

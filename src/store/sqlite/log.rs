@@ -1,56 +1,114 @@
-//! The write-ahead log, and bringing what is in it into the database.
+//! The write-ahead log: bringing what is in it into the database, and keeping it short.
 //!
 //! SQLite would do that amid the commit that finds the log long, which takes some tenths of a second:
 //! a single registration beside an import would pay for the import's log. Here it is done beside the
-//! commits, by a reader's connection and without the write lock. Who writes many rows waits for it,
+//! commits, by a connection of its own and without the write lock. Who writes many rows waits for it,
 //! so that the log stays short.
+//!
+//! That alone bounds nothing: the log begins anew only in a moment in which all of it is in the
+//! database and nobody reads from it, and under steady writing no such moment comes by itself. So
+//! where the log is full writers wait, all of them, until it was emptied; and it is emptied with the
+//! write lock held.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
+use super::connections::Connections;
 use crate::store::query::observed;
 
-/// 16,384 pages of 4 KiB: a bulk import that checkpoints every 64 MiB instead of every 4 writes
-/// each hot page once where it would write it many times.
-const LONG_PAGES: i64 = 16_384;
+/// Octets of a page in the log: 4 KiB, and its header.
+const FRAME_OCTETS: u64 = 4_096 + 24;
+/// Pages that one transaction should write at most: 32 MiB. Who registers many certificates takes
+/// as many together as the last ones say; what has a fixed number of rows has so many that they fit
+/// even where each has pages of its own: 10,000 observations, of which one index is in no order of
+/// theirs, some 10,500.
+pub(super) const TRANSACTION_PAGES: i64 = 8_192;
+/// A log that grew by less than this within `CALM_AFTER` is in nobody's way when it is emptied: 1 MiB.
+const CALM_PAGES: i64 = 256;
+const CALM_AFTER: Duration = Duration::from_secs(1);
 /// The log begins anew only where all of it is in the database. What others wrote meanwhile is a few
 /// pages, and the second pass takes milliseconds.
 const PASSES: u32 = 2;
 
+/// How long the log may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// So many pages are brought into the database.
+    long_pages: i64,
+    /// At so many no transaction begins.
+    full_pages: i64,
+    /// A file that is longer than this is cut when there is time for it.
+    kept_octets: u64,
+}
+
+impl Limits {
+    /// 40 MiB are long: a bulk import that brings these over every time writes each hot page once
+    /// where it would write it ten times at SQLite's 4 MiB. Another transaction of 32 MiB fits before
+    /// the log is full with 72 MiB. The last that began before that is of 11,000 pages at most (see
+    /// `TRANSACTION_PAGES`), and all stays below 128 MB: (18,432 + 11,000) · 4,120 octets = 121 MB.
+    const USUAL: Self = Self {
+        long_pages: 10_240,
+        full_pages: 18_432,
+        kept_octets: 4 << 20,
+    };
+
+    const fn full_octets(self) -> u64 {
+        self.full_pages.unsigned_abs() * FRAME_OCTETS
+    }
+}
+
 /// The log of a file.
 #[derive(Debug)]
-pub(super) struct Log(Option<Tended>);
+pub(super) struct Log(Option<Arc<Tended>>);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Tended {
-    readers: SqlitePool,
+    keeper: SqlitePool,
+    limits: Limits,
     /// One at a time.
-    turn: Arc<Mutex<()>>,
+    turn: Mutex<()>,
+    /// Whether somebody waits for calm.
+    waits: AtomicBool,
 }
 
 impl Log {
     /// A database in memory has none.
-    pub(super) const fn none() -> Self {
-        Self(None)
+    pub(super) fn of(connections: &Connections) -> Self {
+        Self::limited(connections, Limits::USUAL)
     }
 
-    pub(super) fn of_file(readers: SqlitePool) -> Self {
-        let turn = Arc::default();
-        Self(Some(Tended { readers, turn }))
+    fn limited(connections: &Connections, limits: Limits) -> Self {
+        Self(connections.keeper.clone().map(|keeper| {
+            Arc::new(Tended {
+                keeper,
+                limits,
+                turn: Mutex::default(),
+                waits: AtomicBool::new(false),
+            })
+        }))
     }
 
-    /// Something was written: the log is shortened where it is long, and nobody waits.
-    pub(super) fn grew(&self) {
-        let Some(tended) = self.0.clone() else {
+    /// Something was written, and the log's file is so long: the log is shortened where it is long,
+    /// the file cut when it is calm, and nobody waits.
+    pub(super) fn grew(&self, octets: u64) {
+        let Some(tended) = &self.0 else {
             return;
         };
-        tokio::spawn(async move {
-            if let Ok(_turn) = tended.turn.try_lock() {
-                tended.shorten().await;
-            }
-        });
+        if octets > tended.limits.kept_octets {
+            tended.cut_when_calm();
+        }
+        if octets >= tended.limits.long_pages.unsigned_abs() * FRAME_OCTETS {
+            let tended = Arc::clone(tended);
+            tokio::spawn(async move {
+                if let Ok(_turn) = tended.turn.try_lock() {
+                    tended.shorten().await;
+                }
+            });
+        }
     }
 
     /// Shortens the log where it is long.
@@ -60,32 +118,123 @@ impl Log {
             tended.shorten().await;
         }
     }
+
+    /// Whether a transaction may begin while the log's file is so long. The file keeps its length
+    /// when the log begins anew.
+    pub(super) async fn has_room(&self, octets: u64) -> sqlx::Result<bool> {
+        match &self.0 {
+            Some(tended) if octets >= tended.limits.full_octets() => {
+                Ok(tended.state().await?.pages < tended.limits.full_pages)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Brings all of a full log into the database and lets it begin anew, where no reader holds it.
+    pub(super) async fn make_room(&self) -> sqlx::Result<()> {
+        let Some(tended) = &self.0 else {
+            return Ok(());
+        };
+        let _turn = tended.turn.lock().await;
+        // Somebody else may have done it meanwhile.
+        if tended.state().await?.pages >= tended.limits.full_pages {
+            tended.checkpoint("PRAGMA wal_checkpoint(RESTART)").await?;
+        }
+        Ok(())
+    }
+
+    /// Brings what can be into the database, and gives the file's room back where no reader holds it.
+    pub(super) async fn empty(&self) -> sqlx::Result<()> {
+        match &self.0 {
+            Some(tended) => {
+                let _turn = tended.turn.lock().await;
+                tended.empty().await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How many pages there are in the log; 0 where there is none.
+    pub(super) async fn pages(&self) -> i64 {
+        match &self.0 {
+            Some(tended) => tended.state().await.map_or(0, |state| state.pages),
+            None => 0,
+        }
+    }
 }
 
 impl Tended {
     /// What fails here has lost nothing: the next one tries again.
     async fn shorten(&self) {
         for _ in 0..PASSES {
-            let Ok(state) = self
-                .asked("log_length", "PRAGMA wal_checkpoint(NOOP)")
-                .await
-            else {
-                return;
-            };
-            if !state.is_long() || self.checkpoint().await.is_err() {
+            match self.state().await {
+                Ok(state) if self.is_long(state) => {}
+                _ => return,
+            }
+            let brought = self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await;
+            if brought.is_err() {
                 return;
             }
         }
     }
 
-    async fn checkpoint(&self) -> sqlx::Result<()> {
-        self.asked("checkpoint", "PRAGMA wal_checkpoint(PASSIVE)")
+    const fn is_long(&self, state: State) -> bool {
+        state.pages >= self.limits.long_pages && state.brought < state.pages
+    }
+
+    /// First without the write lock: what is left to do with it is little.
+    async fn empty(&self) -> sqlx::Result<()> {
+        self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await?;
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        Ok(())
+    }
+
+    /// Cuts the file as soon as next to nothing is written. One task at a time, which ends with the
+    /// store.
+    fn cut_when_calm(self: &Arc<Self>) {
+        if self.waits.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let tended = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut before = None;
+            loop {
+                tokio::time::sleep(CALM_AFTER).await;
+                let Some(tended) = tended.upgrade() else {
+                    return;
+                };
+                if !matches!(tended.cut(&mut before).await, Ok(false)) {
+                    tended.waits.store(false, Ordering::Release);
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Cuts the file where the log has hardly grown since it was looked at `before`; whether that is
+    /// done.
+    async fn cut(&self, before: &mut Option<i64>) -> sqlx::Result<bool> {
+        let pages = self.state().await?.pages;
+        let grown = before.replace(pages).map(|before| pages - before);
+        if !grown.is_some_and(|grown| (0..CALM_PAGES).contains(&grown)) {
+            return Ok(false);
+        }
+        let _turn = self.turn.lock().await;
+        self.empty().await?;
+        Ok(self.state().await?.pages < CALM_PAGES)
+    }
+
+    async fn state(&self) -> sqlx::Result<State> {
+        self.asked("log_length", "PRAGMA wal_checkpoint(NOOP)")
             .await
-            .map(drop)
+    }
+
+    async fn checkpoint(&self, pragma: &'static str) -> sqlx::Result<State> {
+        self.asked("checkpoint", pragma).await
     }
 
     async fn asked(&self, query: &'static str, pragma: &'static str) -> sqlx::Result<State> {
-        let row = sqlx::query_as::<_, (i64, i64, i64)>(pragma).fetch_one(&self.readers);
+        let row = sqlx::query_as::<_, (i64, i64, i64)>(pragma).fetch_one(&self.keeper);
         let (_, pages, brought) = observed(query, row).await?;
         Ok(State { pages, brought })
     }
@@ -99,52 +248,126 @@ struct State {
     brought: i64,
 }
 
-impl State {
-    const fn is_long(self) -> bool {
-        self.pages >= LONG_PAGES && self.brought < self.pages
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use sqlx::ConnectOptions as _;
-    use sqlx::sqlite::SqlitePoolOptions;
+    use std::path::{Path, PathBuf};
+    use std::time::Instant;
 
-    use super::super::location::{Location, options};
+    use super::super::{Pace, SqliteStore};
     use super::*;
+    use crate::domain::observation::{Kind, Observation, Source};
+    use crate::domain::time::Timestamp;
+    use crate::store::Store as _;
+    use crate::store::query::Queries;
+    use crate::store::sqlite::location::Location;
 
-    #[tokio::test]
-    async fn a_long_log_is_brought_into_the_database_and_begins_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = options(&Location::File(folder.path().join("log.db"))).unwrap();
-        let options = options.pragma("wal_autocheckpoint", "0");
-        let readers = SqlitePoolOptions::new().connect_lazy_with(options.clone());
-        let mut writer = options.connect().await.unwrap();
-        let log = Log::of_file(readers.clone());
-        let tended = log.0.as_ref().unwrap();
-        let state = || tended.asked("log_length", "PRAGMA wal_checkpoint(NOOP)");
-        for statement in [
-            "CREATE TABLE blobs (blob BLOB)",
-            "INSERT INTO blobs VALUES (zeroblob(1000000))",
-        ] {
-            sqlx::query(statement).execute(&mut writer).await.unwrap();
+    /// A thirty-second of the usual: 1.3 MB are long, 2.4 MB full.
+    const SMALL: Limits = Limits {
+        long_pages: 320,
+        full_pages: 576,
+        kept_octets: 128 << 10,
+    };
+    /// A step of 1,000 observations is of some 110 octets each, twice for its indexes: below 80
+    /// pages.
+    const STEP: usize = 1_000;
+    const STEP_PAGES: i64 = 80;
+    const HANGS_AFTER: Duration = Duration::from_secs(90);
+
+    async fn store(folder: &Path) -> SqliteStore {
+        let location = Location::File(folder.join("log.db"));
+        let connections = Connections::open(&location).await.unwrap();
+        SqliteStore {
+            queries: Queries::default(),
+            log: Log::limited(&connections, SMALL),
+            connections,
+            pace: Pace::default(),
         }
-        log.shorten().await;
-        // Nothing is done about a short one.
-        assert_eq!(state().await.unwrap().brought, 0);
+    }
 
-        // One row of 80 MB.
-        let eighty_megabytes = "INSERT INTO blobs VALUES (zeroblob(80000000))";
-        sqlx::query(eighty_megabytes)
-            .execute(&mut writer)
+    fn log_octets(folder: &Path) -> u64 {
+        let log: PathBuf = folder.join("log.db-wal");
+        log.metadata().unwrap().len()
+    }
+
+    fn observations(from: i64) -> Vec<Observation> {
+        let step = i64::try_from(STEP).unwrap();
+        let one = |n| {
+            let at = Timestamp::from_unix(1_794_787_200 + n * 60);
+            Observation::plain(at, Source::Ca, Kind::Issued, 1)
+        };
+        (from..from + step).map(one).collect()
+    }
+
+    async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + HANGS_AFTER;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not yet: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_log_stays_short_under_parallel_uploads_and_is_cut_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(store(folder.path()).await);
+        let uploads: Vec<_> = (0..4)
+            .map(|upload| {
+                let (store, folder) = (Arc::clone(&store), folder.path().to_owned());
+                tokio::spawn(async move {
+                    let now = Timestamp::from_unix(1_794_787_200);
+                    let batch = store.open_batch(now).await.unwrap();
+                    let mut longest = 0;
+                    for step in 0..60 {
+                        let rows = observations(upload * 60_000 + step * 1_000);
+                        store.append_batch(batch, &rows).await.unwrap();
+                        longest = longest.max(log_octets(&folder));
+                    }
+                    longest
+                })
+            })
+            .collect();
+        let mut longest = 0;
+        for upload in uploads {
+            longest = longest.max(upload.await.unwrap());
+        }
+        // 240 steps would have been 15 MB and more.
+        let most = (SMALL.full_pages + STEP_PAGES).unsigned_abs() * FRAME_OCTETS;
+        assert!(longest <= most, "{longest} octets of at most {most}");
+        until("the log is cut", || {
+            log_octets(folder.path()) <= SMALL.kept_octets
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_reader_that_holds_the_log_makes_writers_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(store(folder.path()).await);
+        let batch = store.open_batch(Timestamp::from_unix(0)).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        sqlx::query("SELECT commits FROM feed")
+            .execute(&mut *reader)
             .await
             .unwrap();
-        assert!(state().await.unwrap().is_long());
-        log.shorten().await;
-        let brought = state().await.unwrap();
-        assert!(!brought.is_long(), "{brought:?}");
-        let few_pages = "INSERT INTO blobs VALUES ('')";
-        sqlx::query(few_pages).execute(&mut writer).await.unwrap();
-        assert!(state().await.unwrap().pages < 10);
+        let writing = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move {
+                for step in 0..60 {
+                    let rows = observations(step * 1_000);
+                    store.append_batch(batch, &rows).await.unwrap();
+                }
+            }
+        });
+        let full = SMALL.full_pages.unsigned_abs() * FRAME_OCTETS;
+        until("the log is full", || log_octets(folder.path()) >= full).await;
+        // Who is asked to wait for no time is told so.
+        let refused = store.begun(Duration::ZERO).await.unwrap_err();
+        assert!(refused.to_string().contains("log is full"), "{refused}");
+        let most = (SMALL.full_pages + STEP_PAGES).unsigned_abs() * FRAME_OCTETS;
+        assert!(log_octets(folder.path()) <= most);
+        assert!(!writing.is_finished());
+        store.end(reader).await.unwrap();
+        writing.await.unwrap();
+        assert!(log_octets(folder.path()) <= most);
     }
 }

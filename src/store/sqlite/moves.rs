@@ -101,7 +101,7 @@ impl SqliteStore {
         .bind(limit);
         let rows = self
             .queries
-            .named("window_page", select.fetch_all(&self.readers))
+            .named("window_page", select.fetch_all(self.readers()))
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }

@@ -12,6 +12,10 @@ use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
 /// How many rows one statement inserts: 64 · 12 parameters.
 const ROWS: usize = 4 * 4 * 4;
 
+/// How many rows one step deletes. A row is in three trees, in each on a page of its own at worst:
+/// 7,500 pages, of the 8,192 that a transaction should write at most.
+const DELETED: u32 = 2_500;
+
 /// A statement has one length; what is not used of it is NULL. No parameter is numbered: the driver
 /// counts those that are not by themselves.
 const INSERT: &str = concat!(
@@ -43,7 +47,7 @@ impl SqliteStore {
         batch: i64,
         rows: &[Observation],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_many().await?;
         let select = sqlx::query_scalar::<_, bool>(
             "SELECT EXISTS (SELECT 1 FROM batches WHERE number = ?1 AND NOT closed)",
         )
@@ -57,7 +61,9 @@ impl SqliteStore {
         }
         self.insert_observations(&mut transaction, batch, rows)
             .await?;
-        self.commit(transaction).await
+        self.commit(transaction).await?;
+        self.log.shorten().await;
+        Ok(())
     }
 
     /// Stores observations that count at once: told by the feed under `stamp`, or by loads alone
@@ -117,7 +123,7 @@ impl SqliteStore {
         &self,
         key: &BatchKey,
     ) -> Result<Option<ClosedBatch>, StoreError> {
-        let found = self.batch_under(&self.readers, key).await?;
+        let found = self.batch_under(self.readers(), key).await?;
         Ok(found.map(|(_, closed)| closed))
     }
 
@@ -160,8 +166,15 @@ impl SqliteStore {
             if number == batch {
                 return Ok(Closing::Counted);
             }
-            self.delete_open_batch(&mut transaction, batch).await?;
+            let drop = sqlx::query("DELETE FROM batches WHERE number = ?1 AND NOT closed");
+            let dropped = self
+                .queries
+                .named("batch_delete", drop.bind(batch).execute(&mut *transaction))
+                .await?;
             self.commit(transaction).await?;
+            if dropped.rows_affected() > 0 {
+                self.delete_observations_of(&[batch]).await?;
+            }
             return Ok(Closing::Repeated(earlier));
         }
         let stamp = self.stamp(&mut transaction).await?;
@@ -188,24 +201,22 @@ impl SqliteStore {
         Ok(Closing::Counted)
     }
 
-    async fn delete_open_batch(
-        &self,
-        connection: &mut SqliteConnection,
-        batch: i64,
-    ) -> Result<(), StoreError> {
-        let rows = sqlx::query(
-            "DELETE FROM observations WHERE batch IN
-             (SELECT number FROM batches WHERE number = ?1 AND NOT closed)",
-        )
-        .bind(batch);
-        self.queries
-            .named("observation_delete", rows.execute(&mut *connection))
-            .await?;
-        let row = sqlx::query("DELETE FROM batches WHERE number = ?1 AND NOT closed").bind(batch);
-        self.queries
-            .named("batch_delete", row.execute(connection))
-            .await
-            .map(drop)
+    /// Deletes the observations of batches that are gone, and so count no more. What is left where
+    /// this breaks off is swept when it is old.
+    async fn delete_observations_of(&self, batches: &[i64]) -> Result<(), StoreError> {
+        for &batch in batches {
+            let rows = move || {
+                sqlx::query(
+                    "DELETE FROM observations WHERE rowid IN
+                     (SELECT rowid FROM observations WHERE batch = ?1 LIMIT ?2)",
+                )
+                .bind(batch)
+                .bind(DELETED)
+            };
+            self.write_in_steps("observation_delete", DELETED, rows)
+                .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn delete_stale(
@@ -215,31 +226,31 @@ impl SqliteStore {
         keys_before: Timestamp,
     ) -> Result<(), StoreError> {
         // Each step is whole in itself, so the write lock is given back between them.
-        let observations_left_open = sqlx::query(
-            "DELETE FROM observations WHERE batch IN
-             (SELECT number FROM batches WHERE NOT closed AND opened_at < ?1)",
+        let left_open = sqlx::query_scalar::<_, i64>(
+            "DELETE FROM batches WHERE NOT closed AND opened_at < ?1 RETURNING number",
         )
         .bind(opened_before.unix());
-        let left_open = sqlx::query("DELETE FROM batches WHERE NOT closed AND opened_at < ?1")
-            .bind(opened_before.unix());
         let mut transaction = self.write().await?;
-        self.queries
-            .named(
-                "sweep_observations_left_open",
-                observations_left_open.execute(&mut *transaction),
-            )
-            .await?;
-        self.queries
+        let left_open = self
+            .queries
             .named(
                 "sweep_batches_left_open",
-                left_open.execute(&mut *transaction),
+                left_open.fetch_all(&mut *transaction),
             )
             .await?;
         self.commit(transaction).await?;
+        self.delete_observations_of(&left_open).await?;
 
-        let old = sqlx::query("DELETE FROM observations WHERE ended_at <= ?1")
-            .bind(observed_before.unix());
-        self.write_alone("sweep_observations", old).await?;
+        let old = move || {
+            sqlx::query(
+                "DELETE FROM observations WHERE rowid IN
+                 (SELECT rowid FROM observations WHERE ended_at <= ?1 LIMIT ?2)",
+            )
+            .bind(observed_before.unix())
+            .bind(DELETED)
+        };
+        self.write_in_steps("sweep_observations", DELETED, old)
+            .await?;
         let keys = sqlx::query(
             "UPDATE batches SET key = NULL
              WHERE closed AND key IS NOT NULL AND file IS NULL AND closed_at < ?1",
@@ -253,8 +264,16 @@ impl SqliteStore {
         self.write_alone("sweep_batches", batches).await?;
         // A day: no reader of the feed is that far behind. By the database's own clock, since it
         // wrote the time.
-        let removals = sqlx::query("DELETE FROM removals WHERE removed_at < unixepoch() - 86400");
-        self.write_alone("sweep_removals", removals).await?;
+        let removals = || {
+            sqlx::query(
+                "DELETE FROM removals WHERE (key_identifier, serial) IN
+                 (SELECT key_identifier, serial FROM removals
+                  WHERE removed_at < unixepoch() - 86400 LIMIT ?1)",
+            )
+            .bind(DELETED)
+        };
+        self.write_in_steps("sweep_removals", DELETED, removals)
+            .await?;
         let forgettings =
             sqlx::query("DELETE FROM forgettings WHERE forgotten_at < unixepoch() - 86400");
         self.write_alone("sweep_forgettings", forgettings).await
@@ -270,7 +289,7 @@ impl SqliteStore {
         .bind(&file[..]);
         let row = self
             .queries
-            .named("import_select", select.fetch_optional(&self.readers))
+            .named("import_select", select.fetch_optional(self.readers()))
             .await?;
         Ok(row.map(|(offset, line, complete, report)| ImportProgress {
             sha256: *file,
@@ -311,20 +330,14 @@ impl SqliteStore {
             .named("import_delete", progress.execute(&mut *transaction))
             .await?
             .rows_affected();
-        let rows = sqlx::query(
-            "DELETE FROM observations WHERE batch IN (SELECT number FROM batches WHERE file = ?1)",
-        )
-        .bind(&file[..]);
-        self.queries
-            .named("observation_forget", rows.execute(&mut *transaction))
-            .await?;
-        let batches = sqlx::query("DELETE FROM batches WHERE file = ?1").bind(&file[..]);
+        let batches =
+            sqlx::query_scalar::<_, i64>("DELETE FROM batches WHERE file = ?1 RETURNING number")
+                .bind(&file[..]);
         let batches = self
             .queries
-            .named("batch_forget", batches.execute(&mut *transaction))
-            .await?
-            .rows_affected();
-        if batches > 0 {
+            .named("batch_forget", batches.fetch_all(&mut *transaction))
+            .await?;
+        if !batches.is_empty() {
             let stamp = self.stamp(&mut transaction).await?;
             let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
             self.queries
@@ -332,6 +345,8 @@ impl SqliteStore {
                 .await?;
         }
         self.commit(transaction).await?;
-        Ok(imports + batches > 0)
+        // They count no more from here on.
+        self.delete_observations_of(&batches).await?;
+        Ok(imports > 0 || !batches.is_empty())
     }
 }

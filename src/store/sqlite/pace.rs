@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::log::TRANSACTION_PAGES;
+
 /// Where others write too, a transaction lasts about so long: they are to wait less than 50 ms, and
 /// have to be written and synced themselves.
 const SHARED: Duration = Duration::from_millis(15);
@@ -50,6 +52,8 @@ struct Met {
     stamp: Option<i64>,
     /// How long one record held the lock, of the last transaction.
     each: Duration,
+    /// As many records as fit into a transaction, by what the last one wrote; `None` before that.
+    fitting: Option<usize>,
 }
 
 impl Default for Pace {
@@ -89,15 +93,20 @@ impl Pace {
         met.stamp = Some(stamp);
     }
 
-    /// A transaction of so many certificates held the lock for so long.
-    pub(super) fn held(&self, records: usize, lasted: Duration, now: Instant) {
+    /// A transaction of so many certificates wrote so many pages, and held the lock for so long.
+    pub(super) fn held(&self, records: usize, pages: i64, lasted: Duration, now: Instant) {
         let mut met = self.met();
         met.each = lasted / u32::try_from(records).unwrap_or(u32::MAX).max(1);
         if self.waiting.load(Ordering::Relaxed) > 0 {
             met.last_at = Some(now);
         }
+        // What is written however few there are would count for much in a short one.
+        if records >= LEAST {
+            met.fitting = Some(fitting(records, pages));
+        }
         // A short one, as a request brings it, tells nothing of longer ones.
         let grown = self.step_records().max(records.saturating_mul(2).min(MOST));
+        let grown = grown.min(met.fitting.unwrap_or(MOST));
         let next = if met.is_in_company(now) {
             grown.min(met.short())
         } else {
@@ -143,6 +152,17 @@ impl Met {
     }
 }
 
+/// As many records as write no more pages than a transaction should, where so many wrote these.
+fn fitting(records: usize, pages: i64) -> usize {
+    let most = TRANSACTION_PAGES.unsigned_abs();
+    let pages = pages.unsigned_abs().max(1);
+    let fitting = u64::try_from(records)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(most)
+        / pages;
+    usize::try_from(fitting).unwrap_or(MOST).clamp(LEAST, MOST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +174,7 @@ mod tests {
         let pace = Pace::default();
         while pace.step_records() < MOST {
             let records = pace.step_records();
-            pace.held(records, 20 * MILLISECOND / 1_000 * count(records), now);
+            pace.held(records, 0, 20 * MILLISECOND / 1_000 * count(records), now);
         }
         pace
     }
@@ -168,10 +188,10 @@ mod tests {
         let now = Instant::now();
         let pace = Pace::default();
         assert_eq!(pace.step_records(), FIRST);
-        pace.held(FIRST, 30 * MILLISECOND, now);
+        pace.held(FIRST, 0, 30 * MILLISECOND, now);
         assert_eq!(pace.step_records(), 2 * FIRST);
         // Short ones leave it there; however long they take, longer ones go on.
-        pace.held(10, 30 * MILLISECOND, now);
+        pace.held(10, 0, 30 * MILLISECOND, now);
         assert_eq!(pace.step_records(), 2 * FIRST);
         assert_eq!(alone(now).step_records(), MOST);
         assert!(!alone(now).is_shared(now));
@@ -186,16 +206,16 @@ mod tests {
         // 15 ms at 20 µs each.
         assert_eq!(pace.step_records(), 750);
         // Slower ones hold fewer, and never too few.
-        pace.held(750, 30 * MILLISECOND, now);
+        pace.held(750, 0, 30 * MILLISECOND, now);
         assert_eq!(pace.step_records(), 375);
-        pace.held(375, 300 * MILLISECOND, now);
+        pace.held(375, 0, 300 * MILLISECOND, now);
         assert_eq!(pace.step_records(), LEAST);
         // Faster ones hold more, by and by.
-        pace.held(250, 2 * MILLISECOND, now);
+        pace.held(250, 0, 2 * MILLISECOND, now);
         assert_eq!(pace.step_records(), 500);
         let later = now + COMPANY;
         assert!(!pace.is_shared(later));
-        pace.held(500, 100 * MILLISECOND, later);
+        pace.held(500, 0, 100 * MILLISECOND, later);
         assert_eq!(pace.step_records(), 1_000);
     }
 
@@ -204,11 +224,11 @@ mod tests {
         let now = Instant::now();
         let pace = alone(now);
         let waiting = pace.waiting();
-        pace.held(MOST, 20 * MILLISECOND, now);
+        pace.held(MOST, 0, 20 * MILLISECOND, now);
         assert!(pace.is_shared(now));
         drop(waiting);
         let later = now + COMPANY;
-        pace.held(MOST, 20 * MILLISECOND, later);
+        pace.held(MOST, 0, 20 * MILLISECOND, later);
         assert!(!pace.is_shared(later));
     }
 
@@ -224,5 +244,19 @@ mod tests {
         assert!(!pace.is_shared(now));
         pace.stamped(44, now);
         assert!(pace.is_shared(now));
+    }
+
+    #[test]
+    fn records_that_write_many_pages_are_fewer() {
+        let now = Instant::now();
+        let pace = alone(now);
+        // Each on two pages of its own, as in a large database.
+        pace.held(MOST, 40_000, 20 * MILLISECOND, now);
+        assert_eq!(pace.step_records(), 4_096);
+        // A short one says nothing of that.
+        pace.held(10, 100, MILLISECOND, now);
+        assert_eq!(pace.step_records(), 4_096);
+        pace.held(4_096, 2_000, MILLISECOND, now);
+        assert_eq!(pace.step_records(), 8_192);
     }
 }

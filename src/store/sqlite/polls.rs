@@ -11,9 +11,10 @@ use crate::store::outcome::latest_records;
 use crate::store::row::polls;
 use crate::store::{Change, FeedPosition, StoreError};
 
-/// Records in one JSON text, some 60 octets each, and records dropped in one step: the write lock
+/// Records in one JSON text, some 60 octets each, and records dropped in one step, each with two pages
+/// of its own at worst: 8,000, of the 8,192 that a transaction should write at most. The write lock
 /// is held for some tens of milliseconds.
-const ROWS: usize = 10_000;
+const ROWS: usize = 4_000;
 
 impl SqliteStore {
     pub(super) async fn upsert_polls(
@@ -62,7 +63,7 @@ impl SqliteStore {
             .bind(i64::try_from(ROWS).unwrap_or(i64::MAX));
             let mut stale = self
                 .queries
-                .named("sweep_polls_select", select.fetch_all(&self.readers))
+                .named("sweep_polls_select", select.fetch_all(self.readers()))
                 .await?;
             let Some(last) = stale.pop() else {
                 return Ok(());

@@ -75,7 +75,7 @@ impl SqliteStore {
         .bind(after);
         let rows = self
             .queries
-            .named("publication_select", select.fetch_all(&self.readers))
+            .named("publication_select", select.fetch_all(self.readers()))
             .await?;
         Ok(publication(rows))
     }
@@ -87,7 +87,7 @@ impl SqliteStore {
         .bind(path);
         let bytes = self
             .queries
-            .named("document_select", select.fetch_optional(&self.readers))
+            .named("document_select", select.fetch_optional(self.readers()))
             .await?;
         Ok(bytes.map(Into::into))
     }

@@ -47,7 +47,7 @@ impl SqliteStore {
         )
         .bind(i64::from(limit));
         self.queries
-            .named("rebalances_select", select.fetch_all(&self.readers))
+            .named("rebalances_select", select.fetch_all(self.readers()))
             .await
     }
 
@@ -60,7 +60,7 @@ impl SqliteStore {
         )
         .bind(number);
         self.queries
-            .named("rebalance_select", select.fetch_optional(&self.readers))
+            .named("rebalance_select", select.fetch_optional(self.readers()))
             .await
     }
 }

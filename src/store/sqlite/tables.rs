@@ -51,7 +51,7 @@ impl SqliteStore {
         .bind(number);
         let bytes = self
             .queries
-            .named("table_select", select.fetch_optional(&self.readers))
+            .named("table_select", select.fetch_optional(self.readers()))
             .await?;
         Ok(bytes.map(Into::into))
     }

@@ -1,10 +1,11 @@
 //! Transactions: how they begin, wait for each other, and end.
 
-use std::time::Instant;
+use std::io;
+use std::time::{Duration, Instant};
 
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::{BUSY, PATIENCE, SqliteStore};
 use crate::store::StoreError;
@@ -12,27 +13,50 @@ use crate::store::StoreError;
 /// With the write lock from the beginning: what is read stays true until the commit.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// Makes the writer look every millisecond whether the write lock is free. By itself SQLite looks
-/// ever more rarely, up to ten times a second, and most often when the next of an import's steps
-/// has begun.
-pub(super) async fn look_often(writer: &SqlitePool) -> sqlx::Result<()> {
-    sqlx::query("PRAGMA busy_timeout = 1")
-        .execute(writer)
-        .await
-        .map(drop)
-}
+/// Readers that hold a full log are gone after this long, or the store is busy. A load of ten million
+/// certificates takes a minute; who writes many rows waits for that, and nobody waits for him.
+const BULK_PATIENCE: Duration = Duration::from_mins(5);
 
 impl SqliteStore {
-    /// The one write transaction.
+    /// The one write transaction. None is begun on files other than those that the names lead to, nor
+    /// on a full log.
     pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.queries.named("begin", self.begun()).await
+        self.queries.named("begin", self.begun(PATIENCE)).await
     }
 
-    async fn begun(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+    /// The same for who writes many rows, and can wait.
+    pub(super) async fn write_many(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.queries.named("begin", self.begun(BULK_PATIENCE)).await
+    }
+
+    pub(super) async fn begun(
+        &self,
+        patience: Duration,
+    ) -> sqlx::Result<Transaction<'static, Sqlite>> {
+        let started = Instant::now();
+        loop {
+            self.connections.check()?;
+            let begun = self.locked().await?;
+            // With the write lock held: nobody else makes it longer.
+            if self.log.has_room(self.connections.check()?).await? {
+                return Ok(begun);
+            }
+            begun.rollback().await?;
+            if started.elapsed() >= patience {
+                return Err(sqlx::Error::Io(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the write-ahead log is full, and a reader holds it",
+                )));
+            }
+            self.log.make_room().await?;
+        }
+    }
+
+    async fn locked(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
         let since = Instant::now();
         let _waiting = self.pace.waiting();
         loop {
-            match self.writer.begin_with(BEGIN).await {
+            match self.connections.writer.begin_with(BEGIN).await {
                 Err(error) if is_busy(&error) && since.elapsed() < PATIENCE => {
                     self.pace.met_others(Instant::now());
                 }
@@ -43,16 +67,26 @@ impl SqliteStore {
 
     /// A read transaction: one snapshot for all its queries.
     pub(super) async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.queries.named("begin", self.readers.begin()).await
+        self.queries.named("begin", self.readers().begin()).await
     }
 
-    /// Makes a transaction durable.
+    /// Ends a read transaction.
+    pub(super) async fn end(
+        &self,
+        snapshot: Transaction<'static, Sqlite>,
+    ) -> Result<(), StoreError> {
+        self.queries.named("commit", snapshot.commit()).await
+    }
+
+    /// Makes a transaction durable. What went into files that are not there any more is not.
     pub(super) async fn commit(
         &self,
         transaction: Transaction<'static, Sqlite>,
     ) -> Result<(), StoreError> {
         self.queries.named("commit", transaction.commit()).await?;
-        self.log.grew();
+        let check = async { Ok(self.connections.check()?) };
+        let octets = self.queries.named("files", check).await?;
+        self.log.grew(octets);
         Ok(())
     }
 
@@ -62,11 +96,36 @@ impl SqliteStore {
         query: &'static str,
         statement: Query<'_, Sqlite, SqliteArguments>,
     ) -> Result<(), StoreError> {
+        self.written_rows(query, statement).await.map(drop)
+    }
+
+    async fn written_rows(
+        &self,
+        query: &'static str,
+        statement: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
-        self.queries
+        let done = self
+            .queries
             .named(query, statement.execute(&mut *transaction))
             .await?;
-        self.commit(transaction).await
+        self.commit(transaction).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The same with a statement that changes so many rows at most, until it finds no more: others
+    /// get in between, and the log stays short.
+    pub(super) async fn write_in_steps(
+        &self,
+        query: &'static str,
+        rows: u32,
+        statement: impl Fn() -> Query<'static, Sqlite, SqliteArguments> + Send,
+    ) -> Result<(), StoreError> {
+        while self.written_rows(query, statement()).await? >= u64::from(rows) {
+            self.log.shorten().await;
+            self.pace.give_way().await;
+        }
+        Ok(())
     }
 
     /// This commit's number in the feed.

@@ -1,0 +1,68 @@
+//! Transactions: how they begin, and end; and whether they are taken again.
+
+use sqlx::{Postgres, Transaction};
+
+use super::PostgresStore;
+use super::pool::hurried;
+use crate::store::StoreError;
+
+impl PostgresStore {
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.begun("begin", "BEGIN").await
+    }
+
+    /// A read transaction: one snapshot for all its queries.
+    pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.begun("begin_snapshot", begin).await
+    }
+
+    /// Begins a transaction in a task of its own: a caller that is gone before the answer comes
+    /// would leave its connection amid a transaction that nobody knows of, and whoever got that
+    /// connection next would write what is never committed. The task brings the transaction to
+    /// its beginning, and so to its end.
+    async fn begun(
+        &self,
+        query: &'static str,
+        statement: &'static str,
+    ) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let pool = self.pool.clone();
+        let begin = async {
+            let task = tokio::spawn(async move { pool.begin_with(statement).await });
+            task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        };
+        self.queries.named(query, hurried(begin)).await
+    }
+
+    /// Makes a transaction durable.
+    pub(super) async fn commit(
+        &self,
+        transaction: Transaction<'static, Postgres>,
+    ) -> Result<(), StoreError> {
+        self.queries.named("commit", transaction.commit()).await
+    }
+
+    /// Where writes failed, tries whether they are taken again: by a row of 128 KiB that cannot be
+    /// compressed, so that files have to grow for it, and that is rolled back.
+    pub(super) async fn try_to_write(&self) -> Result<(), StoreError> {
+        let condition = self.queries.condition();
+        if condition.trouble().is_none() {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        let insert = sqlx::query(
+            "INSERT INTO learned (ca, name, body, learned_at)
+             SELECT '', 'write again', string_agg(gen_random_uuid()::text, ''), 0
+             FROM generate_series(1, 3640)",
+        );
+        self.queries
+            .named("write_again", insert.execute(&mut *transaction))
+            .await?;
+        self.queries
+            .named("rollback", transaction.rollback())
+            .await?;
+        condition.recovered();
+        tracing::info!(event = "database_writable");
+        Ok(())
+    }
+}
