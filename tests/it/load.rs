@@ -1,6 +1,4 @@
-//! Made load, and where the real one is.
-
-use std::path::PathBuf;
+//! Made load.
 
 use offpeak::domain::observation::{Kind, Observation, Source};
 use offpeak::domain::series::Series;
@@ -42,21 +40,4 @@ pub(crate) fn hour_of(at: Timestamp) -> usize {
 
 pub(crate) fn weekday_of(at: Timestamp) -> usize {
     usize::try_from(at.second_of_week() / DAY).unwrap()
-}
-
-/// A file of the shared real data; `None`, and a word about it, where it is not there.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
-    let found = [
-        Some(beside),
-        std::env::var_os("OFFPEAK_SHARED_DATA").map(PathBuf::from),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|folder| folder.join(path))
-    .find(|file| file.exists());
-    if found.is_none() {
-        println!("skipped: the shared data has no {path}");
-    }
-    found
 }

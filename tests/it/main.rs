@@ -12,6 +12,7 @@ mod carryover;
 mod check_config;
 mod clients;
 mod config;
+mod counting;
 mod crash;
 mod database_server;
 mod decoding;

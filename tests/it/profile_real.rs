@@ -5,12 +5,13 @@ use offpeak::domain::profile::{Evidence, Profile};
 use offpeak::domain::series::Series;
 use offpeak::domain::time::{DAY, HOUR, Timestamp, WEEK};
 
-use crate::load::{NOW, at, hour_of, line, shared};
+use crate::load::{NOW, at, hour_of, line};
+use crate::tools::real_data;
 
 /// Requests of a load balancer in steps of five minutes, 14 days of them, moved by whole weeks to
 /// end shortly before [`NOW`]. Not issuance: a stand-in for the shape of a day.
 fn balancer() -> Option<Vec<(Timestamp, u64)>> {
-    let text = std::fs::read_to_string(shared("load/elb-requests-5min.csv")?).unwrap();
+    let text = std::fs::read_to_string(real_data("load/elb-requests-5min.csv")?).unwrap();
     let weeks = (at(NOW) - at("2014-04-24T01:00:00Z")) / WEEK;
     let rows = text.lines().skip(1).map(|row| {
         let (time, value) = row.split_once(',').unwrap();
@@ -23,7 +24,7 @@ fn balancer() -> Option<Vec<(Timestamp, u64)>> {
 
 /// Let's Encrypt's issuance, day by day.
 fn issuance() -> Option<Vec<(Timestamp, u64)>> {
-    let text = std::fs::read_to_string(shared("issuance/letsencrypt-daily.tsv")?).unwrap();
+    let text = std::fs::read_to_string(real_data("issuance/letsencrypt-daily.tsv")?).unwrap();
     let rows = text.lines().skip(1).map(|row| {
         let mut cells = row.split('\t');
         let day = at(&format!("{}T00:00:00Z", cells.next().unwrap()));

@@ -1,25 +1,12 @@
 //! Certificates that real CAs issued, from Certificate Transparency logs.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use offpeak::ingest::x509::Facts;
 
-/// The folder of real data beside the project, where it is there.
-pub(crate) fn shared_data() -> Option<PathBuf> {
-    let beside = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
-    let found = if beside.is_dir() {
-        Some(beside.to_owned())
-    } else {
-        std::env::var_os("OFFPEAK_SHARED_DATA").map(PathBuf::from)
-    };
-    if found.is_none() {
-        println!("skipped: no shared data; set OFFPEAK_SHARED_DATA");
-    }
-    found
-}
+use crate::tools::real_data;
 
 /// A certificate of a log, and what another program read of it.
 pub(crate) struct Logged {
@@ -30,10 +17,10 @@ pub(crate) struct Logged {
 }
 
 /// The 40 entries of `rfc6962-get-entries.json`.
-pub(crate) fn logged(data: &Path) -> Vec<Logged> {
-    let text = std::fs::read(data.join("ct/rfc6962-get-entries.json")).unwrap();
+pub(crate) fn logged() -> Option<Vec<Logged>> {
+    let text = std::fs::read(real_data("ct/rfc6962-get-entries.json")?).unwrap();
     let entries: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
-    entries
+    let logged = entries
         .iter()
         .map(|entry| {
             let octets = |name: &str| STANDARD.decode(entry[name].as_str().unwrap()).unwrap();
@@ -54,7 +41,8 @@ pub(crate) fn logged(data: &Path) -> Vec<Logged> {
                 ),
             }
         })
-        .collect()
+        .collect();
+    Some(logged)
 }
 
 /// RFC 6962 section 3.4: the certificate is in the leaf, a precertificate in the extra data.
@@ -67,8 +55,8 @@ fn certificate(leaf: &[u8], extra: &[u8]) -> Vec<u8> {
 }
 
 /// The entries of the log's four data tiles (c2sp.org/static-ct-api, `TileLeaf`).
-pub(crate) fn tiled(data: &Path) -> Vec<Vec<u8>> {
-    let folder = data.join("ct/navigli2025h2/tile/data");
+pub(crate) fn tiled() -> Option<Vec<Vec<u8>>> {
+    let folder = real_data("ct/navigli2025h2/tile/data")?;
     let mut certificates = Vec::new();
     for name in ["000", "001", "002", "003"] {
         let tile = std::fs::read(folder.join(name)).unwrap();
@@ -90,7 +78,7 @@ pub(crate) fn tiled(data: &Path) -> Vec<Vec<u8>> {
             certificates.push(der.to_vec());
         }
     }
-    certificates
+    Some(certificates)
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -128,8 +116,7 @@ fn hex(octets: &[u8]) -> String {
 
 #[test]
 fn another_programs_key_identifiers_and_serials_agree() {
-    let Some(data) = shared_data() else { return };
-    let logged = logged(&data);
+    let Some(logged) = logged() else { return };
     assert_eq!(logged.len(), 40);
     let mut with_sign_octet = 0;
     for entry in &logged {
@@ -168,8 +155,7 @@ fn another_programs_key_identifiers_and_serials_agree() {
 
 #[test]
 fn all_entries_of_a_static_log_are_read() {
-    let Some(data) = shared_data() else { return };
-    let tiled = tiled(&data);
+    let Some(tiled) = tiled() else { return };
     assert_eq!(tiled.len(), 1_024);
     for der in &tiled {
         let facts = Facts::of(der).unwrap();

@@ -1,6 +1,6 @@
-//! The programs that tests run beside offpeak; `./test` installs them and says where they are.
+//! The programs that tests run beside offpeak, and real data; `./test` says where they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The program that this variable names.
@@ -20,6 +20,20 @@ pub(crate) fn provided(variable: &str) -> Option<String> {
     );
     println!("skipped: {variable} is not set");
     None
+}
+
+/// A file or folder of the real data in the folder that `OFFPEAK_REAL_DATA` names. Where it is not
+/// set the test leaves itself out, aloud, and counts as skipped; where it is set, what the test asks
+/// for has to be there.
+pub(crate) fn real_data(path: &str) -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("OFFPEAK_REAL_DATA") else {
+        println!("skipped: OFFPEAK_REAL_DATA is not set");
+        return None;
+    };
+    let found = Path::new(&folder).join(path);
+    assert!(found.exists(), "OFFPEAK_REAL_DATA has no {path}");
+    println!("real data: {path}");
+    Some(found)
 }
 
 /// Runs a command to its end; what it printed, where it succeeded.

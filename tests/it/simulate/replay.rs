@@ -10,7 +10,7 @@ use offpeak::domain::number::real_len;
 use offpeak::domain::time::{HOUR, Timestamp};
 use serde_json::Value;
 
-use crate::load::shared;
+use crate::tools::real_data;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -136,7 +136,7 @@ fn counts_of_one_s_own_become_a_table_json_csv_and_a_picture() {
 
 #[test]
 fn a_real_load_balancer_s_fortnight_is_replayed() {
-    let Some(csv) = shared("load/elb-requests-5min.csv") else {
+    let Some(csv) = real_data("load/elb-requests-5min.csv") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
