@@ -122,6 +122,10 @@ impl Process {
         bail!("{} ended before it was ready", self.name)
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it runs still; an error where it ended badly.
     pub(super) fn is_running(&mut self) -> anyhow::Result<bool> {
         match self.child.try_wait()? {
@@ -144,6 +148,13 @@ impl Process {
             .into_iter()
             .map(|id| real(resident(id)))
             .sum()
+    }
+
+    /// The most memory of it that was resident until now, in octets; of it alone.
+    pub(super) fn peak_octets(&self) -> anyhow::Result<f64> {
+        let peak = kib_of(self.child.id(), "VmHWM:");
+        let peak = peak.with_context(|| format!("{} has ended", self.name))?;
+        Ok(real(peak * 1_024))
     }
 
     /// Waits for its end, which has to be a good one: the most memory that was resident until then,

@@ -38,8 +38,6 @@ pub(super) struct Size {
     pub(super) round_seconds: f64,
     /// How long the flood lasts.
     pub(super) flood_seconds: f64,
-    /// Requests more in the second of two counts of instructions.
-    pub(super) counted_requests: u64,
 }
 
 /// What a run works with.
@@ -64,7 +62,6 @@ impl Size {
         import_rounds: 3,
         round_seconds: 4.0,
         flood_seconds: 15.0,
-        counted_requests: 40_000,
     };
     pub(super) const QUICK: Self = Self {
         certificates: 100_000,
@@ -73,7 +70,6 @@ impl Size {
         import_rounds: 1,
         round_seconds: 1.5,
         flood_seconds: 6.0,
-        counted_requests: 10_000,
     };
 }
 
