@@ -138,6 +138,105 @@ pub(super) const ROWS: &[Row] = &[
     )
     .at_most(1.0),
     row(
+        Part::Hostile,
+        "hostile_good_p50",
+        MILLIS,
+        "`renewalInfo` beside 8 uploads of good lines: p50",
+    ),
+    row(
+        Part::Hostile,
+        "hostile_good_p99",
+        MILLIS,
+        "`renewalInfo` beside 8 uploads of good lines: p99",
+    )
+    .below(20.0),
+    row(
+        Part::Hostile,
+        "hostile_bad_p50",
+        MILLIS,
+        "… of bad lines: p50",
+    ),
+    row(
+        Part::Hostile,
+        "hostile_bad_p99",
+        MILLIS,
+        "… of bad lines: p99",
+    )
+    .below(20.0),
+    row(
+        Part::Hostile,
+        "hostile_rebalance_p50",
+        MILLIS,
+        "… beside rebalances: p50",
+    ),
+    row(
+        Part::Hostile,
+        "hostile_rebalance_p99",
+        MILLIS,
+        "… beside rebalances: p99",
+    )
+    .below(20.0),
+    row(
+        Part::Hostile,
+        "hostile_publication_p50",
+        MILLIS,
+        "… beside publications: p50",
+    ),
+    row(
+        Part::Hostile,
+        "hostile_publication_p99",
+        MILLIS,
+        "… beside publications: p99",
+    )
+    .below(20.0),
+    row(
+        Part::Hostile,
+        "hostile_rebuild_p50",
+        MILLIS,
+        "… while all is summed up after a start: p50",
+    ),
+    row(
+        Part::Hostile,
+        "hostile_rebuild_p99",
+        MILLIS,
+        "… while all is summed up after a start: p99",
+    )
+    .below(20.0),
+    row(
+        Part::Hostile,
+        "hostile_memory",
+        "MB",
+        "memory for a request with 200 lines of 1 MB, all bad",
+    )
+    .at_most(64.0),
+    row(
+        Part::Hostile,
+        "hostile_log_most",
+        "MB",
+        "SQLite's log under 4 uploads of 300,000 observations, at its longest",
+    )
+    .at_most(128.0),
+    row(
+        Part::Hostile,
+        "hostile_log_after",
+        "MB",
+        "… 10 s after them",
+    ),
+    row(
+        Part::Hostile,
+        "hostile_half_heads_public",
+        SECONDS,
+        "until somebody new is answered beside 8,192 half heads",
+    )
+    .below(1.0),
+    row(
+        Part::Hostile,
+        "hostile_half_heads_admin",
+        SECONDS,
+        "… beside 300 on the admin listener",
+    )
+    .below(1.0),
+    row(
         Part::Restart,
         "memory_per_certificate",
         "octets",

@@ -10,10 +10,12 @@ mod answer;
 mod callgrind;
 mod compared;
 mod drawing;
+mod exhausting;
 mod figures;
 mod flood;
 mod generator;
 mod histogram;
+mod hostile;
 mod http;
 mod index;
 mod into_postgres;
@@ -34,6 +36,7 @@ mod serving;
 mod setup;
 mod side;
 mod soak;
+mod upload;
 
 use figures::{Figures, with_tables};
 use options::{Options, Task};
@@ -115,6 +118,7 @@ fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Res
     match part {
         Part::Allocation => drawing::allocation(setup, figures),
         Part::Flood => flood::flood(setup, figures),
+        Part::Hostile => hostile::hostile(setup, figures),
         Part::Import => {
             into_sqlite::import(setup, figures)?;
             into_postgres::import(setup, figures)?;

@@ -11,6 +11,8 @@ pub(super) enum Part {
     Allocation,
     /// Unknown CertIDs by the thousand.
     Flood,
+    /// What an attacker can do to those who behave.
+    Hostile,
     /// CSV and PEM files into both databases.
     Import,
     /// The index alone, up to 10^8 certificates.
@@ -97,11 +99,12 @@ impl Row {
 
 impl Part {
     /// In the order in which they are measured and shown.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Serving,
         Self::Ranking,
         Self::Instructions,
         Self::Flood,
+        Self::Hostile,
         Self::Restart,
         Self::Index,
         Self::Import,
@@ -113,6 +116,7 @@ impl Part {
         match self {
             Self::Allocation => "allocation",
             Self::Flood => "flood",
+            Self::Hostile => "hostile",
             Self::Import => "import",
             Self::Index => "index",
             Self::Instructions => "instructions",
@@ -127,6 +131,7 @@ impl Part {
         match self {
             Self::Allocation => "Drawing windows",
             Self::Flood => "A flood of unknown CertIDs, on PostgreSQL",
+            Self::Hostile => "Beside attackers and heavy work",
             Self::Import => "Importing",
             Self::Index => "The index alone",
             Self::Instructions => "Instructions in user space",
