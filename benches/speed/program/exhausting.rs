@@ -33,8 +33,10 @@ const LOOK: Duration = Duration::from_millis(10);
 /// As many as the listeners take at most, and more than that.
 const PUBLIC_HALF_HEADS: usize = 8_192;
 const ADMIN_HALF_HEADS: usize = 300;
-/// A connection that the kernel does not take by then is one less.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
+/// A connection that the kernel does not take by then has failed, and where so many have, no more
+/// are tried: a minute at most.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
+const MOST_FAILED: usize = 20;
 /// Until when somebody new has to be answered: heads that are never ended are given up before.
 const ANSWERED_WITHIN: Duration = Duration::from_mins(2);
 /// What a health check asks for.
@@ -143,14 +145,21 @@ fn octets(file: &Path) -> f64 {
     real(i64::try_from(length).unwrap_or(i64::MAX))
 }
 
-/// Opens connections and begins a request on each.
+/// Opens as many connections and begins a request on each; one that the kernel drops is tried again.
 fn halves(address: SocketAddr, count: usize) -> Vec<TcpStream> {
-    let half = |_| {
-        let mut socket = TcpStream::connect_timeout(&address, CONNECTED_WITHIN).ok()?;
-        socket.write_all(HEAD.as_bytes()).ok()?;
-        Some(socket)
+    let half = || {
+        let mut socket = TcpStream::connect_timeout(&address, CONNECTED_WITHIN)?;
+        socket.write_all(HEAD.as_bytes())?;
+        std::io::Result::Ok(socket)
     };
-    (0..count).filter_map(half).collect()
+    let (mut sockets, mut failed) = (Vec::with_capacity(count), 0);
+    while sockets.len() < count && failed < MOST_FAILED {
+        match half() {
+            Ok(socket) => sockets.push(socket),
+            Err(_) => failed += 1,
+        }
+    }
+    sockets
 }
 
 fn seconds_until_answered(address: SocketAddr, path: &str) -> anyhow::Result<f64> {
