@@ -10,7 +10,8 @@ use crate::support::{Disk, fresh_sqlite};
 const DISK_OCTETS: u64 = 20 << 20;
 /// Less than what is tried to find out whether writes are taken again.
 const FILE_OCTETS: u64 = 512 << 10;
-const MANY: u32 = 20_000;
+/// More than the files may hold that are limited.
+const MANY: u32 = 4_000;
 
 /// Writes are turned away for now, and not as a defect.
 async fn is_turned_away(api: &Api, numbers: std::ops::Range<u32>) {
