@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 
+use super::runtimes::Runtimes;
 use super::serve::{Listeners, serve};
 use super::token::new_token;
 use super::{Exit, Global, Output};
@@ -40,28 +41,31 @@ const FIRST_MINUTE_PER_CENT: u64 = 15;
 pub(super) struct Demo {}
 
 impl Demo {
-    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
-        let told = Global {
-            config: None,
-            ..global.clone()
-        };
-        let token = new_token();
-        let config = config(told.config()?, &token)?;
-        let listeners = Listeners::bind(&config).await?;
-        let (public, admin) = listeners.urls()?;
-        let store = store::connect(&config.database, Migrations::Apply).await?;
-        let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
-        replay(&engine).await?;
-        register(&engine).await?;
-        serve(
-            &engine,
-            listeners,
-            output,
-            &greeting(&public, &admin, &token),
-        )
-        .await?;
-        Ok(Exit::Done)
+    pub(super) fn run(global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        Runtimes::start()?.run(async |runtimes| {
+            let told = Global {
+                config: None,
+                ..global.clone()
+            };
+            let token = new_token();
+            let config = config(told.config()?, &token)?;
+            let listeners = Listeners::bind(&config, runtimes).await?;
+            let (public, admin) = listeners.urls()?;
+            let engine = runtimes.work().spawn(sample(config)).await??;
+            let greeting = greeting(&public, &admin, &token);
+            serve(&engine, listeners, runtimes, output, &greeting).await?;
+            Ok(Exit::Done)
+        })
     }
+}
+
+/// The engine of the sample CA.
+async fn sample(config: Config) -> anyhow::Result<Arc<Engine>> {
+    let store = store::connect(&config.database, Migrations::Apply).await?;
+    let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
+    replay(&engine).await?;
+    register(&engine).await?;
+    Ok(engine)
 }
 
 fn greeting(public: &str, admin: &str, token: &str) -> Vec<String> {

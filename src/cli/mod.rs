@@ -1,14 +1,11 @@
 //! The command line: one file per subcommand.
 
 use std::fmt;
-use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::telemetry;
 
@@ -26,12 +23,15 @@ mod paths;
 mod publish;
 mod rebalance;
 mod record_report;
+mod running;
+mod runtimes;
 mod serve;
 pub mod simulate;
 mod token;
 
 pub use global::{Global, InvalidConfig};
 pub use output::Output;
+pub use runtimes::block_on;
 
 /// How a command that was not stopped by an error ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,7 +82,7 @@ impl Command {
         match self {
             Self::Certid(command) => certid::run(&command, output),
             Self::CheckConfig(command) => command.run(global, output),
-            Self::Demo(command) => block_on(command.run(global, output)),
+            Self::Demo(demo::Demo {}) => demo::Demo::run(global, output),
             Self::Explain(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
@@ -102,7 +102,7 @@ impl Command {
             Self::Rebalance(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
-            Self::Serve(command) => block_on(command.run(global, output)),
+            Self::Serve(command) => command.run(global, output),
             Self::Simulate(command) => command.run(output, crate::simulate::run),
             Self::Token(command) => command.run(output),
         }
@@ -131,38 +131,6 @@ pub fn main() -> ExitCode {
 /// How long a command that has ended waits for work that cannot be broken off: a file that is being
 /// written to its end takes seconds, and a resolver that hangs would keep it forever.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
-
-/// Sockets that an idle worker takes up at once, and one that has still work to do. A worker's queue
-/// has 256 places. What overflows it is taken up again only now and then while new work goes on
-/// coming, so under load some connections would wait for the others: with 512 of them, 70 ms for one
-/// answer in a hundred where 12 ms is their turn. Left to the kernel, each has its turn.
-const EVENTS: usize = 128;
-const EVENTS_WHILE_BUSY: usize = 32;
-
-/// On Linux and the BSDs, but for MIPS, where another signal is caught for nothing.
-const SIGXFSZ: i32 = 25;
-
-/// Runs a command's future to its end, on a runtime with a thread a core. Commands that wait for
-/// nothing do without.
-///
-/// # Errors
-/// What stopped the command, or that there is no runtime to be had.
-pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_io_events_per_tick(EVENTS)
-        .max_io_events_per_busy_tick(EVENTS_WHILE_BUSY)
-        .build()
-        .context("cannot start the runtime")?;
-    let ended = runtime.block_on(async {
-        // A file that grows beyond the limit of the process (RLIMIT_FSIZE) is an error to whoever
-        // writes it, and not the end of the process. The signal stays caught when this is dropped.
-        let _caught = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot catch SIGXFSZ")?;
-        command.await
-    });
-    runtime.shutdown_timeout(ENDED_WITHIN);
-    ended
-}
 
 fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
     match ended {

@@ -2,19 +2,21 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
+use super::running::Running;
+use super::runtimes::{Runtimes, open_all_that_may_be_opened};
 use super::{Exit, Global, Output};
-use crate::config::{Config, TlsFiles};
+use crate::config::{Config, Connections, TlsFiles};
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
-use crate::http::{self, Limits, Listener, Passed, Tls};
+use crate::http::{Listener, Neighbourhood, Passed, Stop, Tls};
 use crate::store::{self, Migrations};
-use crate::telemetry::{self, Metrics};
 
 /// Serve: the public listener and the admin listener
 #[derive(Args, Debug)]
@@ -26,53 +28,70 @@ pub(super) struct Serve {
 
 /// Both listeners, bound.
 pub(super) struct Listeners {
-    public: Listener,
-    admin: Listener,
-    tls: Option<Arc<Tls>>,
+    pub(super) public: Listener,
+    pub(super) admin: Listener,
+    pub(super) tls: Option<Arc<Tls>>,
+    neighbourhood: Arc<Neighbourhood>,
+    /// How long they are kept open once the process is to stop.
+    pub(super) grace: Duration,
 }
 
 impl Serve {
-    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
-        let config = global.config()?;
-        // Before anything slow: a port that is taken is said at once.
-        let listeners = Listeners::bind(&config).await?;
+    pub(super) fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
         let migrations = if self.migrate {
             Migrations::Apply
         } else {
             Migrations::RefusePending
         };
-        let store = store::prepare(&config.database, migrations).await?;
-        let clock = Arc::new(SystemClock);
-        let engine = match config.snapshot_file() {
-            Some(file) => Engine::resume(store, config, clock, file).await?,
-            None => Engine::open(store, config, clock).await?,
-        };
-        let tls = listeners.tls.clone();
-        let reloading = tokio::spawn(reload(Arc::clone(&engine), global.clone(), tls));
-        let served = serve(&engine, listeners, output, &[]).await;
-        reloading.abort();
-        served?;
-        Ok(Exit::Done)
+        open_all_that_may_be_opened();
+        Runtimes::start()?.run(async |runtimes| {
+            let config = global.config()?;
+            // Before anything slow: a port that is taken is said at once.
+            let listeners = Listeners::bind(&config, runtimes).await?;
+            let engine = runtimes.work().spawn(engine(config, migrations)).await??;
+            let (tls, neighbourhood) = (listeners.tls.clone(), listeners.neighbourhood.clone());
+            let reloading = reload(Arc::clone(&engine), global.clone(), tls, neighbourhood);
+            let reloading = runtimes.work().spawn(reloading);
+            let served = serve(&engine, listeners, runtimes, output, &[]).await;
+            reloading.abort();
+            served?;
+            Ok(Exit::Done)
+        })
     }
 }
 
+pub(super) async fn engine(config: Config, migrations: Migrations) -> anyhow::Result<Arc<Engine>> {
+    let store = store::prepare(&config.database, migrations).await?;
+    let clock = Arc::new(SystemClock);
+    let engine = match config.snapshot_file() {
+        Some(file) => Engine::resume(store, config, clock, file).await?,
+        None => Engine::open(store, config, clock).await?,
+    };
+    Ok(engine)
+}
+
 impl Listeners {
-    /// Takes the sockets that systemd passed, and binds those that it did not.
-    pub(super) async fn bind(config: &Config) -> anyhow::Result<Self> {
+    /// Takes the sockets that systemd passed, and binds those that it did not: each on the threads
+    /// that are to hear it.
+    pub(super) async fn bind(config: &Config, runtimes: &Runtimes) -> anyhow::Result<Self> {
         const NAMES: &[&str] = &["public", "admin"];
         let mut passed = Passed::of_process();
-        let mut bind = async |name: &str, address: &str| {
-            let taken = passed.take(name, NAMES);
+        let mut bind = async |name: &str, address: &str, threads: &Handle| {
+            let taken = {
+                let _on_these = threads.enter();
+                passed.take(name, NAMES)
+            };
             let taken = taken.with_context(|| format!("cannot use the {name} socket passed"))?;
-            match taken {
-                Some(listener) => anyhow::Ok(listener),
-                None => Listener::bind(address)
-                    .await
-                    .with_context(|| format!("cannot listen on {address}")),
+            if let Some(listener) = taken {
+                return anyhow::Ok(listener);
             }
+            let binding = address.to_owned();
+            let bound = threads.spawn(async move { Listener::bind(&binding).await });
+            let bound = bound.await?;
+            bound.with_context(|| format!("cannot listen on {address}"))
         };
-        let mut public = bind("public", &config.listen).await?;
-        let admin = bind("admin", &config.admin_listen).await?;
+        let mut public = bind("public", &config.listen, runtimes.public()).await?;
+        let admin = bind("admin", &config.admin_listen, runtimes.admin()).await?;
         let tls = match &config.tls {
             Some(files) => Some(Arc::new(Tls::open(&files.certificate, &files.key)?)),
             None => None,
@@ -80,7 +99,19 @@ impl Listeners {
         if let Some(tls) = &tls {
             public = public.secured(Arc::clone(tls));
         }
-        Ok(Self { public, admin, tls })
+        let Connections {
+            per_address,
+            trusted_proxies,
+            shutdown_grace_seconds,
+        } = config.connections.clone();
+        let neighbourhood = Arc::new(Neighbourhood::new(per_address, trusted_proxies));
+        Ok(Self {
+            public: public.among(Arc::clone(&neighbourhood)),
+            admin: admin.among(Arc::clone(&neighbourhood)),
+            tls,
+            neighbourhood,
+            grace: Duration::from_secs(shutdown_grace_seconds.into()),
+        })
     }
 
     /// The URLs of the public and the admin listener.
@@ -95,61 +126,42 @@ impl Listeners {
 pub(super) async fn serve(
     engine: &Arc<Engine>,
     listeners: Listeners,
+    runtimes: &Runtimes,
     output: &mut Output,
     greeting: &[String],
 ) -> anyhow::Result<()> {
-    let metrics: Metrics = telemetry::metrics()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     // The documents are there before the first request is; a start with the index's file has them.
     if engine.is_summed() {
-        engine.publish_if_due().await?;
+        let publishing = Arc::clone(engine);
+        let published = runtimes
+            .work()
+            .spawn(async move { publishing.publish_if_due().await });
+        published.await??;
     }
     let (public_url, admin_url) = listeners.urls()?;
-    let base_url = listeners.public.base_url()?;
-    let (stop, stopped) = watch::channel(());
-    let wait = |mut stopped: watch::Receiver<()>| async move {
-        // An error says that the sender is gone, which is the sign to stop.
-        while stopped.changed().await.is_ok() {}
-    };
-    let public = tokio::spawn(http::serve(
-        listeners.public,
-        http::public(Arc::clone(engine), &base_url),
-        wait(stopped.clone()),
-        Limits::PUBLIC,
-    ));
-    let admin = tokio::spawn(http::serve(
-        listeners.admin,
-        http::admin(Arc::clone(engine), metrics.clone()),
-        wait(stopped),
-        Limits::ADMIN,
-    ));
-    let mut running = tokio::spawn(Arc::clone(engine).run());
-    let upkeep = tokio::spawn(keep_up(metrics));
-    let renewing = listeners
-        .tls
-        .map(|tls| tokio::spawn(async move { tls.follow().await }));
+    let mut running = Running::start(engine, listeners, runtimes)?;
     writeln!(output, "public {public_url}\nadmin {admin_url}")?;
     for line in greeting {
         writeln!(output, "{line}")?;
     }
     output.flush()?;
     tracing::info!(event = "serving", public = public_url, admin = admin_url);
-    let refused = tokio::select! {
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
-        Ok(Err(error)) = &mut running => Some(error),
+    let (how, refused) = tokio::select! {
+        // Whoever sits before it wants it to end.
+        _ = interrupt.recv() => (Stop::AtOnce, None),
+        _ = terminate.recv() => (Stop::WithGrace, None),
+        Ok(Err(error)) = &mut running.tasks => (Stop::AtOnce, Some(error)),
     };
     tracing::info!(event = "stopping");
-    drop(stop);
-    let drained = tokio::try_join!(public, admin);
-    running.abort();
-    upkeep.abort();
-    if let Some(renewing) = renewing {
-        renewing.abort();
-    }
-    drained.context("a listener ended badly")?;
-    if let Err(error) = engine.keep_snapshot().await {
+    engine.stop_soon();
+    running.stop(how).await?;
+    let keeping = Arc::clone(engine);
+    let kept = runtimes
+        .work()
+        .spawn(async move { keeping.keep_snapshot().await });
+    if let Err(error) = kept.await? {
         tracing::warn!(event = "snapshot_not_written", %error);
     }
     tracing::info!(event = "stopped");
@@ -159,16 +171,13 @@ pub(super) async fn serve(
     }
 }
 
-async fn keep_up(metrics: Metrics) {
-    let mut ticks = tokio::time::interval(Metrics::UPKEEP);
-    loop {
-        ticks.tick().await;
-        metrics.keep_up();
-    }
-}
-
 /// On each SIGHUP reads the configuration again. An invalid one leaves the old one in force.
-async fn reload(engine: Arc<Engine>, global: Global, tls: Option<Arc<Tls>>) {
+async fn reload(
+    engine: Arc<Engine>,
+    global: Global,
+    tls: Option<Arc<Tls>>,
+    neighbourhood: Arc<Neighbourhood>,
+) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         tracing::error!(event = "reload_unavailable");
         return;
@@ -181,18 +190,30 @@ async fn reload(engine: Arc<Engine>, global: Global, tls: Option<Arc<Tls>>) {
                     || old.admin_listen != config.admin_listen
                     || old.database != config.database
                     || old.snapshot != config.snapshot
+                    || old.connections.shutdown_grace_seconds
+                        != config.connections.shutdown_grace_seconds
                     || old.tls.is_some() != config.tls.is_some()
                 {
                     tracing::warn!(
                         event = "restart_needed",
-                        detail = "addresses, the database, the snapshot, and whether there is TLS \
-                                  are read at the start only"
+                        detail = "addresses, the database, the snapshot, the grace of a stop, and \
+                                  whether there is TLS are read at the start only"
                     );
                 }
                 if let (Some(tls), Some(files)) = (&tls, &config.tls) {
                     renew(tls, files);
                 }
-                engine.reconfigure(config).await.map_err(Into::into)
+                let connections = config.connections.clone();
+                let outcome = engine.reconfigure(config).await.map_err(Into::into);
+                if outcome.is_ok() {
+                    let Connections {
+                        per_address,
+                        trusted_proxies,
+                        ..
+                    } = connections;
+                    neighbourhood.renew(per_address, trusted_proxies);
+                }
+                outcome
             }
             Err(error) => Err(error),
         };

@@ -35,6 +35,14 @@
 //! # How long observations are kept: 1 day or more.
 //! retention = "400d"
 //!
+//! # Open connections of one address, or of one /64 of IPv6, on each listener: further ones are closed
+//! # at once. Not counted: this machine, Unix sockets, and the addresses of proxies in front.
+//! connections_per_address = 256     # 1 or more; on the admin listener 128 at most
+//! trusted_proxies = ["192.0.2.1", "2001:db8::/32"]   # addresses and networks; default: none
+//!
+//! # How long new connections are taken after a SIGTERM, until whoever sends them has noticed.
+//! shutdown_grace = "5s"             # "0s" to "1m"; requests under way may take 20 s more
+//!
 //! # HTTPS on the public listener, HTTP/2 and HTTP/1.1; without it: HTTP. Files that change are taken
 //! # up within 10 s and on SIGHUP; from bad ones nothing is taken, and the log says so.
 //! [tls]
@@ -119,6 +127,7 @@ use crate::domain::time::{DAY, MINUTE};
 mod band;
 pub(crate) mod ca;
 mod capacity;
+mod connections;
 mod digest;
 pub(crate) mod duration;
 pub(crate) mod error;
@@ -130,6 +139,7 @@ mod tls;
 mod token;
 pub(crate) mod value;
 
+pub use connections::Connections;
 pub use error::ConfigError;
 pub use tls::TlsFiles;
 pub use token::{name as token_name, scope as token_scope};
@@ -160,6 +170,8 @@ pub struct Config {
     pub publish_interval_seconds: i64,
     /// Seconds that observations are kept, a day or more; default 400 days.
     pub retention_seconds: i64,
+    /// What one client may take of a listener, and how long a stop takes.
+    pub connections: Connections,
     /// The public listener's certificate; `None`: it speaks HTTP.
     pub tls: Option<TlsFiles>,
     /// Who may use the admin listener.
@@ -227,6 +239,7 @@ impl Config {
         let mut root = Section::root(&document);
         let mut config = Self::without_cas();
         config.read_service(&mut root, &mut problems);
+        config.connections = Connections::read(&mut root, &mut problems);
         if let Some(mut section) = root.section("tls", &mut problems) {
             config.tls = tls::read(&mut section, &mut problems);
             section.finish(&mut problems);
@@ -306,6 +319,7 @@ impl Config {
             strict_issuers: false,
             publish_interval_seconds: DAY,
             retention_seconds: 400 * DAY,
+            connections: Connections::default(),
             tls: None,
             tokens: Vec::new(),
             cas: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::aside::aside;
+use super::aside::aside_on;
 use super::ca::Ca;
 use super::in_force::InForce;
 use super::{Engine, EngineError};
@@ -70,7 +70,7 @@ impl Engine {
             return Ok(Some(Arc::clone(&kept.outlook)));
         }
         let making_in_force = Arc::clone(&in_force);
-        let outlook = aside(move || {
+        let outlook = aside_on(self.background(), move || {
             let policy = &making_in_force.policies[at];
             let hours = Outlook::most_hours(policy.slot_seconds);
             Arc::new(outlook(policy, &world.cas[at], minute, hours))

@@ -124,7 +124,10 @@ impl Engine {
             });
             asked.by.push(teller);
             if queue.asking.as_ref().is_none_or(JoinHandle::is_finished) {
-                queue.asking = Some(tokio::spawn(Arc::clone(self).look_all_up()));
+                // What is found goes into the index and the ledger, whose locks those hold who work:
+                // no thread that answers may wait for them.
+                let looking = Arc::clone(self).look_all_up();
+                queue.asking = Some(self.background().spawn(looking));
             }
         }
         told.await.map_err(|_| Miss::Busy)

@@ -2,9 +2,10 @@
 //! current documents.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::config::Config;
@@ -85,6 +86,9 @@ pub struct Engine {
     /// What they have shown, on its way to the store.
     waiting: Waiting,
     resuming: Resuming,
+    /// The threads that work, which are not those that answer the public.
+    background: Handle,
+    stopping: AtomicBool,
 }
 
 impl Engine {
@@ -139,6 +143,8 @@ impl Engine {
             started_at: now,
             waiting: Waiting::default(),
             resuming,
+            background: Handle::current(),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -146,6 +152,12 @@ impl Engine {
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         self.store.as_ref()
+    }
+
+    /// The runtime that it was opened on: what takes long is done there, whoever asks for it.
+    #[must_use]
+    pub fn background(&self) -> &Handle {
+        &self.background
     }
 
     /// Now, by the process's clock.

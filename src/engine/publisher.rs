@@ -45,6 +45,11 @@ impl Engine {
         })
     }
 
+    /// From now on it is not ready: whoever shares requests out is to send them elsewhere.
+    pub fn stop_soon(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
     /// Makes a publication now, of all that was acknowledged until now, and stores it.
     ///
     /// # Errors
@@ -155,8 +160,12 @@ impl Engine {
                 Some(format!("the document {path} cannot be read"))
             },
         );
-        let ready = problem.is_none();
+        let stopping = self.stopping.load(Ordering::Relaxed);
+        let ready = problem.is_none() && !stopping;
         let mut degraded: Vec<String> = problem.into_iter().collect();
+        if stopping {
+            degraded.push("the process has been told to stop".to_owned());
+        }
         match self.resuming.stage() {
             Stage::Alone => degraded.push(
                 "the store could not be reached at the start: what the index's file holds is \

@@ -14,9 +14,14 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
 use super::direct::{Answer, Direct};
+use super::serve::Neighbour;
 
 /// The body of an answer: one piece that is there, or what a handler makes.
 pub(super) type Reply = Either<Full<Bytes>, Body>;
+
+/// Who sent a request; `None`: somebody on a Unix socket.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Sender(pub(super) Option<Neighbour>);
 
 /// What a listener answers with.
 #[derive(Clone, Debug)]
@@ -42,8 +47,8 @@ impl App {
         }
     }
 
-    /// Answers a request.
-    pub(super) fn answer(&self, mut request: Request<Incoming>) -> Answer {
+    /// Answers a request; `from` is the neighbour who sent it, if it came over a network.
+    pub(super) fn answer(&self, mut request: Request<Incoming>, from: Option<Neighbour>) -> Answer {
         if let Some(direct) = &self.direct {
             let answering = AssertUnwindSafe(|| direct.answer(&mut request));
             // The panic has been logged where it happened; the router shall say 500.
@@ -51,6 +56,7 @@ impl App {
                 return answer;
             }
         }
+        request.extensions_mut().insert(Sender(from));
         let routed = self.router.call(request);
         Answer::Awaited(
             routed

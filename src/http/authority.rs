@@ -1,12 +1,16 @@
 //! Who may use the admin listener: bearer tokens (RFC 6750), known by their SHA-256 alone.
 
+use std::future::Future;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::problem::Problem;
 use crate::config::{Scope, Token};
@@ -19,7 +23,23 @@ pub(super) async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     judge(request.headers(), scope, &engine.config().tokens)?;
-    Ok(next.run(request).await)
+    Ok(on(engine.background(), next.run(request)).await)
+}
+
+/// Has a handler run on the threads that work, so that none holds up the admin listener's own. As
+/// anywhere, one whose client has gone is dropped, and a panic goes on to who waits.
+async fn on(
+    threads: &Handle,
+    handling: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_on(handling, threads);
+    match tasks.join_next().await {
+        Some(Ok(response)) => response,
+        Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime is being shut down.
+        Some(Err(_)) | None => Problem::busy().into_response(),
+    }
 }
 
 fn judge(request: &HeaderMap, scope: Scope, tokens: &[Token]) -> Result<(), Problem> {

@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use bytes::Bytes;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 
 use super::Public;
 use super::coding::Forms;
@@ -142,7 +141,8 @@ impl Documents {
         let Some(publication) = engine.publication() else {
             return Ok(None);
         };
-        let made = spawn_blocking(|| Arc::new(Served::new(publication))).await;
+        let making = move || Arc::new(Served::new(publication));
+        let made = engine.background().spawn_blocking(making).await;
         // A panic has been logged where it happened.
         let served = made.map_err(|_| Problem::internal())?;
         self.served.store(Some(Arc::clone(&served)));

@@ -38,7 +38,7 @@ mod serve;
 mod subject;
 
 pub use app::App;
-pub use serve::{Limits, Listener, Passed, Tls, TlsError, serve};
+pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};
 
 use direct::Direct;
 use documents::Documents;

@@ -4,31 +4,37 @@
 //! `axum::serve` has no header timeout, no cap on connections and none on streams; a public server
 //! needs all three.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::app::App;
 use attend::{Attendance, Attended};
 use listen::{Accept, Stream};
+use neighbours::{Place, Places};
 
 mod attend;
 mod drive;
 mod listen;
+mod neighbours;
 mod tls;
 
 pub use listen::{Listener, Passed};
+pub use neighbours::{Neighbour, Neighbourhood};
 pub use tls::{Tls, TlsError};
 
 /// What one listener allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections open at a time; more wait in the kernel's queue.
+    /// Connections open at a time. Where one more comes, the one gives way that has been without a
+    /// request for longest; where all have one, more wait in the kernel's queue.
     pub connections: usize,
     /// Requests under way at a time on one HTTP/2 connection.
     pub streams: u32,
@@ -40,7 +46,10 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a connection that takes no more requests may go on sending an answer.
     pub linger: Duration,
-    /// How long requests under way may take once the server stops.
+    /// How long new connections are taken once the server stops: until whoever sends them has seen
+    /// that it does.
+    pub grace: Duration,
+    /// How long requests under way may take once no more connections are taken.
     pub drain: Duration,
 }
 
@@ -55,11 +64,12 @@ impl Limits {
         head: Duration::from_secs(30),
         idle: Duration::from_secs(30),
         linger: Duration::from_secs(30),
+        grace: Duration::from_secs(5),
         drain: Duration::from_secs(20),
     };
 
-    /// For the CA's own machines: few connections, long bodies. The drain of both listeners fits
-    /// into the 30 s that orchestrators give before they kill.
+    /// For the CA's own machines: few connections, long bodies. Grace and drain of both listeners
+    /// fit into the 30 s that orchestrators give before they kill.
     pub const ADMIN: Self = Self {
         connections: 256,
         ..Self::PUBLIC
@@ -77,77 +87,220 @@ impl Limits {
 /// enough not to spin, short enough that nobody notices.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` resolves; then accepts no more, lets the requests under way end within
+/// How often another connection is asked to give way while one waits: who was asked politely may be
+/// a while.
+const BETWEEN_NUDGES: Duration = Duration::from_millis(250);
+
+/// How often is looked while the last connections end, so that the end is soon noticed.
+const WHILE_DRAINING: Duration = Duration::from_millis(100);
+
+/// As many connections wait in the kernel's queue at most: it cuts what is asked for at 4,096
+/// (`net.core.somaxconn`), and `listen` here asks for 1,024.
+const MOST_QUEUED: usize = 4_096;
+
+/// How the listener stops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// Requests under way end, and nothing else is waited for.
+    AtOnce,
+    /// No request is lost: for [`Limits::grace`] new connections are taken as before, each answer
+    /// says that it is the last of its connection, and kept connections are left to end so.
+    WithGrace,
+}
+
+impl From<()> for Stop {
+    fn from((): ()) -> Self {
+        Self::WithGrace
+    }
+}
+
+/// A connection that was taken.
+struct Connected {
+    stream: Stream,
+    from: Option<Neighbour>,
+    place: Option<Place>,
+}
+
+/// Serves until `shutdown` says how to stop; then lets the requests under way end within
 /// `limits.drain`, and returns.
 pub async fn serve(
     listener: impl Into<Listener>,
     app: impl Into<App>,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = impl Into<Stop>> + Send,
     limits: Limits,
 ) {
     let listener = listener.into();
-    let tls = listener.tls();
-    serve_from(listener, tls, app.into(), shutdown, limits).await;
+    let server = Server::new(&listener, app.into(), limits);
+    server.run(listener, shutdown).await;
 }
 
-async fn serve_from<A: Accept>(
-    listener: A,
+/// A listener's connections.
+struct Server {
     tls: Option<Arc<Tls>>,
     app: App,
-    shutdown: impl Future<Output = ()> + Send,
     limits: Limits,
-) {
-    let mut connections = JoinSet::new();
-    let mut attendance = Attendance::new(limits);
-    let between_rounds = limits.between_rounds();
-    let mut rounds = interval_at(Instant::now() + between_rounds, between_rounds);
-    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    {
-        let mut shutdown = pin!(shutdown);
+    neighbourhood: Arc<Neighbourhood>,
+    attendance: Attendance,
+    connections: JoinSet<()>,
+    places: Places,
+    /// One that waits for another to give way.
+    waiting: Option<Connected>,
+}
+
+impl Server {
+    fn new(listener: &Listener, app: App, limits: Limits) -> Self {
+        Self {
+            tls: listener.tls(),
+            app,
+            limits,
+            neighbourhood: listener.neighbourhood(),
+            attendance: Attendance::new(limits),
+            connections: JoinSet::new(),
+            places: Places::default(),
+            waiting: None,
+        }
+    }
+
+    async fn run(
+        mut self,
+        listener: impl Accept,
+        shutdown: impl Future<Output = impl Into<Stop>> + Send,
+    ) {
+        let stop = self.take_until(&listener, shutdown).await.into();
+        if stop == Stop::WithGrace {
+            self.attendance.close_with_answers();
+            self.take_until(&listener, sleep(self.limits.grace)).await;
+            self.take_rest(&listener).await;
+        }
+        drop(listener);
+        self.drain(stop).await;
+    }
+
+    /// Takes connections until `end` resolves.
+    async fn take_until<T>(&mut self, listener: &impl Accept, end: impl Future<Output = T>) -> T {
+        let mut ticks = rounds(self.limits.between_rounds());
+        let mut nudges = rounds(BETWEEN_NUDGES);
+        let mut end = pin!(end);
         // Kept over the rounds, so that none cuts its pause short.
-        let mut coming = pin!(next(&listener));
+        let mut coming = pin!(next(listener));
         loop {
             tokio::select! {
-                () = &mut shutdown => break,
+                end = &mut end => return end,
                 // One that panicked has been logged where it happened.
-                Some(_) = connections.join_next() => {}
-                now = rounds.tick() => attendance.look_after(now),
-                stream = &mut coming, if connections.len() < limits.connections => {
-                    coming.set(next(&listener));
-                    let attended = Attended::default();
-                    attendance.add(&attended, Instant::now());
-                    let tls = tls.clone();
-                    connections.spawn(drive::drive(stream, tls, app.clone(), attended, limits));
+                Some(_) = self.connections.join_next() => self.let_in(),
+                now = ticks.tick() => self.look_after(now),
+                now = nudges.tick(), if self.waiting.is_some() => self.attendance.give_way(now),
+                (stream, address) = &mut coming, if self.waiting.is_none() => {
+                    coming.set(next(listener));
+                    self.take(stream, address);
+                    nudges.reset();
                 }
             }
         }
     }
-    drop(listener);
-    attendance.finish_all(Instant::now());
-    let drained = timeout(limits.drain, async {
-        loop {
-            tokio::select! {
-                ended = connections.join_next() => if ended.is_none() { break },
-                now = rounds.tick() => attendance.look_after(now),
+
+    /// Takes what has come already and waits in the kernel's queue, which would be lost with it.
+    async fn take_rest(&mut self, listener: &impl Accept) {
+        for _ in 0..MOST_QUEUED {
+            if self.waiting.is_some() {
+                return;
+            }
+            let mut accepting = pin!(listener.accept());
+            match poll_fn(|context| Poll::Ready(accepting.as_mut().poll(context))).await {
+                Poll::Ready(Ok((stream, address))) => self.take(stream, address),
+                Poll::Ready(Err(error)) if gone_already(&error) => {}
+                Poll::Ready(Err(_)) | Poll::Pending => return,
             }
         }
-    });
-    if drained.await.is_err() {
-        let connections_left = connections.len();
-        tracing::warn!(
-            event = "connections_cut_off",
-            connections = connections_left
-        );
-        connections.shutdown().await;
+    }
+
+    /// Takes a connection, where its neighbour has not too many.
+    fn take(&mut self, stream: Stream, address: Option<IpAddr>) {
+        let limit = |address| self.neighbourhood.limit(address, self.limits.connections);
+        let counted = address.and_then(limit);
+        let place = counted.and_then(|(neighbour, most)| self.places.take(neighbour, most));
+        if counted.is_some() && place.is_none() {
+            metrics::counter!("offpeak_connections_refused_total").increment(1);
+            return;
+        }
+        if self.places.len() > 2 * self.limits.connections {
+            self.places.tidy();
+        }
+        self.waiting = Some(Connected {
+            stream,
+            from: address.map(Neighbour::at),
+            place,
+        });
+        self.let_in();
+        if self.waiting.is_some() {
+            self.attendance.give_way(Instant::now());
+        }
+    }
+
+    /// Serves the connection that waits, where there is room.
+    fn let_in(&mut self) {
+        if self.connections.len() >= self.limits.connections {
+            return;
+        }
+        if let Some(connected) = self.waiting.take() {
+            let attended = Attended::default();
+            self.attendance.add(&attended, Instant::now());
+            let (tls, app) = (self.tls.clone(), self.app.clone());
+            let driving = drive::drive(connected, tls, app, attended, self.limits);
+            self.connections.spawn(driving);
+        }
+    }
+
+    fn look_after(&mut self, now: Instant) {
+        self.attendance.look_after(now);
+        self.places.tidy();
+    }
+
+    /// Lets the requests under way end, and those that wait or are on their way with them.
+    async fn drain(&mut self, stop: Stop) {
+        if stop == Stop::AtOnce {
+            self.attendance.finish_all(Instant::now());
+            self.waiting = None;
+        }
+        let mut ticks = rounds(self.limits.between_rounds().min(WHILE_DRAINING));
+        let drained = timeout(self.limits.drain, async {
+            while !self.connections.is_empty() || self.waiting.is_some() {
+                tokio::select! {
+                    Some(_) = self.connections.join_next() => {}
+                    now = ticks.tick() => {
+                        self.attendance.look_after(now);
+                        self.attendance.finish_still(now);
+                        if self.waiting.is_some() {
+                            self.attendance.give_way(now);
+                        }
+                    }
+                }
+                self.let_in();
+            }
+        });
+        if drained.await.is_err() {
+            let connections_left = self.connections.len();
+            tracing::warn!(
+                event = "connections_cut_off",
+                connections = connections_left
+            );
+            self.connections.shutdown().await;
+        }
     }
 }
 
+fn rounds(period: Duration) -> Interval {
+    let mut rounds = interval_at(Instant::now() + period, period);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    rounds
+}
+
 /// The next connection. Failures are waited out: what they lack comes back when others close.
-async fn next<A: Accept>(listener: &A) -> Stream {
+async fn next<A: Accept>(listener: &A) -> (Stream, Option<IpAddr>) {
     let mut warned = false;
     loop {
         match listener.accept().await {
-            Ok(stream) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if gone_already(&error) => {}
             Err(error) => {
                 if !warned {
@@ -187,7 +340,7 @@ mod tests {
     }
 
     impl Accept for Failing {
-        async fn accept(&self) -> io::Result<Stream> {
+        async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
             let error = self.errors.lock().unwrap().pop();
             match error {
                 Some(error) => Err(error),
@@ -208,17 +361,13 @@ mod tests {
         ]);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let started = Instant::now();
-        let server = tokio::spawn(serve_from(
-            Failing { errors, listener },
-            None,
-            Router::new()
-                .route("/", axum::routing::get(|| async { "here" }))
-                .into(),
-            async move {
-                let _ = stopped.await;
-            },
-            Limits::PUBLIC,
-        ));
+        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let server = Server::new(&listener, router.into(), Limits::PUBLIC);
+        let shutdown = async move {
+            let _ = stopped.await;
+            Stop::AtOnce
+        };
+        let server = tokio::spawn(server.run(Failing { errors, listener }, shutdown));
         let mut client = TcpStream::connect(url.strip_prefix("http://").unwrap())
             .await
             .unwrap();

@@ -372,3 +372,25 @@ async fn the_demo_shows_what_it_says() {
     assert!(sent.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// What a shell gives at first is an eighth of the connections that may be open.
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_it_may_be() {
+    let database = fresh_sqlite();
+    let url = database.url();
+    let program = offpeak();
+    let mut command = std::process::Command::new("sh");
+    let program_path = program.get_program();
+    command
+        .args(["-c", "ulimit -S -n 200 && exec \"$0\" \"$@\""])
+        .arg(program_path)
+        .args(["serve", "--database", &url]);
+    let server = Server::start(&mut command);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_ne!(numbers[0], "200");
+    assert_eq!(numbers[0], numbers[1], "{limits}");
+}

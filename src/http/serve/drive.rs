@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, Version, header};
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -16,10 +16,11 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use super::Limits;
 use super::attend::{Attended, Told, UnderWay};
 use super::listen::Stream;
+use super::neighbours::Neighbour;
 use super::tls::Tls;
+use super::{Connected, Limits};
 use crate::http::app::{App, Reply};
 use crate::http::direct::Answer;
 
@@ -32,12 +33,18 @@ const MOST_HEADER_LIST_BYTES: u32 = 16 * 1_024;
 
 /// Serves one connection to its end.
 pub(super) async fn drive(
-    stream: Stream,
+    connected: Connected,
     tls: Option<Arc<Tls>>,
     app: App,
     attended: Attended,
     limits: Limits,
 ) {
+    // The place is taken until the end of this.
+    let Connected {
+        stream,
+        from,
+        place: _place,
+    } = connected;
     let stream = match tls {
         None => stream,
         Some(tls) => match shake_hands(&tls, stream, &attended, limits).await {
@@ -55,6 +62,7 @@ pub(super) async fn drive(
     let requests = Requests {
         app,
         attended: attended.clone(),
+        from,
     };
     let connection = builder(limits)
         .serve_connection(TokioIo::new(stream), requests)
@@ -77,7 +85,7 @@ async fn shake_hands(
     limits: Limits,
 ) -> io::Result<Stream> {
     let told = poll_fn(|context| match attended.told(context) {
-        Told::GoOn => Poll::Pending,
+        Told::GoOn | Told::LastAnswer => Poll::Pending,
         Told::Finish | Told::End => Poll::Ready(()),
     });
     tokio::select! {
@@ -118,7 +126,12 @@ impl Future for Driven {
             match told {
                 Told::End => return Poll::Ready(Ok(())),
                 Told::Finish => this.connection.as_mut().graceful_shutdown(),
-                Told::GoOn => {}
+                // HTTP/2 says so by itself, and loses nothing that is on its way. HTTP/1.1 would
+                // close a connection on which a request may be.
+                Told::LastAnswer if this.attended.is_multiplexed() => {
+                    this.connection.as_mut().graceful_shutdown();
+                }
+                Told::GoOn | Told::LastAnswer => {}
             }
         }
         this.connection.as_mut().poll(context)
@@ -129,6 +142,7 @@ impl Future for Driven {
 struct Requests {
     app: App,
     attended: Attended,
+    from: Option<Neighbour>,
 }
 
 impl Service<Request<Incoming>> for Requests {
@@ -137,10 +151,16 @@ impl Service<Request<Incoming>> for Requests {
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
-        self.attended.begin(request.version());
-        match self.app.answer(request) {
+        let version = request.version();
+        self.attended.begin(version);
+        let answer = match self.app.answer(request, self.from) {
             Answer::Given(response) => Answering::Given(Some(response)),
             Answer::Awaited(answer) => Answering::Awaited(answer, self.attended.under_way()),
+        };
+        if self.attended.goes_on() || version >= Version::HTTP_2 {
+            answer
+        } else {
+            Answering::Last(Box::pin(answer))
         }
     }
 }
@@ -152,6 +172,8 @@ enum Answering {
         BoxFuture<'static, Response<Reply>>,
         #[expect(dead_code, reason = "it counts by being there")] UnderWay,
     ),
+    /// The last of its connection, which says so.
+    Last(Pin<Box<Self>>),
 }
 
 impl Future for Answering {
@@ -164,6 +186,11 @@ impl Future for Answering {
                 .take()
                 .map_or(Poll::Pending, |given| Poll::Ready(Ok(given))),
             Self::Awaited(answer, _) => answer.as_mut().poll(context).map(Ok),
+            Self::Last(answer) => answer.as_mut().poll(context).map_ok(|mut answer| {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+                answer
+            }),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::neighbours::Neighbourhood;
 use super::tls::Tls;
 use crate::config::UNIX_PREFIX;
 
@@ -23,6 +25,7 @@ use crate::config::UNIX_PREFIX;
 pub struct Listener {
     socket: Socket,
     tls: Option<Arc<Tls>>,
+    neighbourhood: Arc<Neighbourhood>,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,11 @@ impl From<TcpListener> for Listener {
 
 impl From<Socket> for Listener {
     fn from(socket: Socket) -> Self {
-        Self { socket, tls: None }
+        Self {
+            socket,
+            tls: None,
+            neighbourhood: Arc::default(),
+        }
     }
 }
 
@@ -82,6 +89,15 @@ impl Listener {
     pub fn secured(self, tls: Arc<Tls>) -> Self {
         Self {
             tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// The same, with limits for each neighbour.
+    #[must_use]
+    pub fn among(self, neighbourhood: Arc<Neighbourhood>) -> Self {
+        Self {
+            neighbourhood,
             ..self
         }
     }
@@ -120,16 +136,20 @@ impl Listener {
         self.tls.clone()
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    pub(super) fn neighbourhood(&self) -> Arc<Neighbourhood> {
+        Arc::clone(&self.neighbourhood)
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
         match &self.socket {
             Socket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, from) = listener.accept().await?;
                 // Answers are written whole; waiting to fill a segment only delays them. Where the
                 // option is refused the connection still works.
                 let _ = stream.set_nodelay(true);
-                Ok(Stream::Tcp(stream))
+                Ok((Stream::Tcp(stream), Some(from.ip())))
             }
-            Socket::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Socket::Unix(listener, _) => Ok((Stream::Unix(listener.accept().await?.0), None)),
         }
     }
 }
@@ -249,13 +269,13 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// What gives connections: a listener, or a test.
+/// What gives connections, and the address that each comes from: a listener, or a test.
 pub(super) trait Accept: Send + Sync {
-    fn accept(&self) -> impl Future<Output = io::Result<Stream>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<(Stream, Option<IpAddr>)>> + Send;
 }
 
 impl Accept for Listener {
-    fn accept(&self) -> impl Future<Output = io::Result<Stream>> + Send {
+    fn accept(&self) -> impl Future<Output = io::Result<(Stream, Option<IpAddr>)>> + Send {
         Self::accept(self)
     }
 }

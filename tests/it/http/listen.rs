@@ -113,7 +113,7 @@ async fn ipv6_literals_are_addresses() {
     tokio::spawn(serve(
         listener,
         hello(),
-        std::future::pending(),
+        std::future::pending::<()>(),
         Limits::PUBLIC,
     ));
     let answer = reqwest::get(url).await.unwrap();
@@ -126,7 +126,7 @@ async fn connected() -> TcpStream {
     tokio::spawn(serve(
         listener,
         hello(),
-        std::future::pending(),
+        std::future::pending::<()>(),
         Limits::PUBLIC,
     ));
     let address = url.strip_prefix("http://").unwrap();
@@ -199,7 +199,7 @@ async fn http2_refuses_a_head_that_is_too_long() {
     tokio::spawn(serve(
         listener,
         hello(),
-        std::future::pending(),
+        std::future::pending::<()>(),
         Limits::PUBLIC,
     ));
     let client = reqwest::Client::builder()

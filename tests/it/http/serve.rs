@@ -18,28 +18,29 @@ use tokio::time::timeout;
 /// Far longer than anything here takes, on a busy machine too; only a hang waits for it.
 const LONG: Duration = Duration::from_mins(1);
 /// What would show in a test as a hang.
-const NEVER: Duration = Duration::from_hours(1);
+pub(super) const NEVER: Duration = Duration::from_hours(1);
 /// Short enough to wait for.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Nothing ends by itself but what a test makes [`SHORT`]: on a busy machine a client may take any
 /// time from one step to the next.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     connections: 2,
     streams: 3,
     head: NEVER,
     idle: NEVER,
     linger: NEVER,
+    grace: Duration::ZERO,
     drain: NEVER,
 };
 
-struct Toy {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+pub(super) struct Toy {
+    pub(super) address: SocketAddr,
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) server: JoinHandle<()>,
 }
 
-async fn toy(limits: Limits, router: Router) -> Toy {
+pub(super) async fn toy(limits: Limits, router: Router) -> Toy {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -54,7 +55,7 @@ async fn toy(limits: Limits, router: Router) -> Toy {
     }
 }
 
-fn hello() -> Router {
+pub(super) fn hello() -> Router {
     hello_at("/")
 }
 
@@ -63,7 +64,7 @@ fn hello_at(path: &str) -> Router {
 }
 
 /// `/slow` answers once it is told to, and says when it was asked.
-fn slow() -> (Router, oneshot::Receiver<()>, oneshot::Sender<()>) {
+pub(super) fn slow() -> (Router, oneshot::Receiver<()>, oneshot::Sender<()>) {
     let (asked, was_asked) = oneshot::channel();
     let (go, may_go) = oneshot::channel();
     let once = std::sync::Arc::new(std::sync::Mutex::new(Some((asked, may_go))));
@@ -81,11 +82,11 @@ fn slow() -> (Router, oneshot::Receiver<()>, oneshot::Sender<()>) {
     (router, was_asked, go)
 }
 
-async fn within<T>(wait: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(wait: impl Future<Output = T>) -> T {
     timeout(LONG, wait).await.expect("it hangs")
 }
 
-async fn exchange(stream: &mut TcpStream, request: &str) -> String {
+pub(super) async fn exchange(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     within(stream.read_to_end(&mut answer)).await.unwrap();
@@ -93,7 +94,7 @@ async fn exchange(stream: &mut TcpStream, request: &str) -> String {
 }
 
 /// Reads until the other side closes; what the kernel says of the end does not matter.
-async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+pub(super) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let _ = within(stream.read_to_end(&mut rest)).await;
     rest
@@ -117,7 +118,7 @@ async fn head_has_the_length_of_get() {
     assert_eq!(answer.headers()["content-length"], "5");
 }
 
-fn http2() -> reqwest::Client {
+pub(super) fn http2() -> reqwest::Client {
     reqwest::Client::builder()
         .http2_prior_knowledge()
         .no_proxy()
@@ -183,25 +184,28 @@ async fn a_head_that_trickles_in_is_not_waited_for() {
 
 #[tokio::test]
 async fn no_more_connections_than_allowed_are_served_at_a_time() {
-    let toy = toy(LIMITS, hello()).await;
-    let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let mut holders = Vec::new();
-    for _ in 0..LIMITS.connections {
-        let mut stream = TcpStream::connect(toy.address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
-        let mut byte = [0];
-        within(stream.read_exact(&mut byte)).await.unwrap();
-        holders.push(stream);
-    }
+    let (router, asked, go) = slow();
+    let one = Limits {
+        connections: 1,
+        ..LIMITS
+    };
+    let toy = toy(one, router.merge(hello())).await;
+    let mut holder = TcpStream::connect(toy.address).await.unwrap();
+    holder
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    within(asked).await.unwrap();
     let mut waiting = TcpStream::connect(toy.address).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     waiting.write_all(request.as_bytes()).await.unwrap();
     let mut byte = [0];
     let early = timeout(SHORT, waiting.read(&mut byte)).await;
     assert!(early.is_err(), "served beyond the cap");
-    drop(holders.pop());
+    // Once it has its answer, the one that has nothing to ask gives way.
+    go.send(()).unwrap();
+    let rest = until_closed(&mut holder).await;
+    assert!(rest.ends_with(b"at last"));
     let rest = until_closed(&mut waiting).await;
     assert!(rest.starts_with(b"HTTP/1.1 200 OK"));
 }

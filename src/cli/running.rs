@@ -1,0 +1,207 @@
+//! What runs while the service does: both listeners, the engine's tasks, and what keeps the metrics
+//! and the certificate fresh.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::runtimes::Runtimes;
+use super::serve::Listeners;
+use crate::engine::{Engine, EngineError};
+use crate::http::{self, Limits, Stop};
+use crate::telemetry::{self, Metrics};
+
+/// Both listeners and what runs beside them.
+pub(super) struct Running {
+    stop: watch::Sender<Option<Stop>>,
+    public: JoinHandle<()>,
+    admin: JoinHandle<()>,
+    /// The engine's, which end only where it cannot go on.
+    pub(super) tasks: JoinHandle<Result<(), EngineError>>,
+    beside: Vec<AbortHandle>,
+}
+
+impl Running {
+    pub(super) fn start(
+        engine: &Arc<Engine>,
+        listeners: Listeners,
+        runtimes: &Runtimes,
+    ) -> anyhow::Result<Self> {
+        let metrics: Metrics = telemetry::metrics()?;
+        let base_url = listeners.public.base_url()?;
+        let (stop, stopped) = watch::channel(None);
+        let wait = |mut stopped: watch::Receiver<Option<Stop>>| async move {
+            let told = stopped.wait_for(Option::is_some).await;
+            // Where the sender is gone nobody waits for requests any more.
+            told.ok().and_then(|told| *told).unwrap_or(Stop::AtOnce)
+        };
+        let limits = |limits: Limits| Limits {
+            grace: listeners.grace,
+            ..limits
+        };
+        let public = runtimes.public().spawn(http::serve(
+            listeners.public,
+            http::public(Arc::clone(engine), &base_url),
+            wait(stopped.clone()),
+            limits(Limits::PUBLIC),
+        ));
+        let admin = runtimes.admin().spawn(http::serve(
+            listeners.admin,
+            http::admin(Arc::clone(engine), metrics.clone()),
+            wait(stopped),
+            limits(Limits::ADMIN),
+        ));
+        let tasks = runtimes.work().spawn(Arc::clone(engine).run());
+        let upkeep = runtimes.work().spawn(keep_up(metrics)).abort_handle();
+        let renewing = listeners
+            .tls
+            .map(|tls| runtimes.work().spawn(async move { tls.follow().await }));
+        let renewing = renewing.map(|renewing| renewing.abort_handle());
+        Ok(Self {
+            stop,
+            public,
+            admin,
+            tasks,
+            beside: std::iter::once(upkeep).chain(renewing).collect(),
+        })
+    }
+
+    /// Lets requests under way end, then ends what runs beside them.
+    pub(super) async fn stop(self, how: Stop) -> anyhow::Result<()> {
+        self.stop.send_replace(Some(how));
+        let drained = tokio::try_join!(self.public, self.admin);
+        self.tasks.abort();
+        for beside in self.beside {
+            beside.abort();
+        }
+        drained.context("a listener ended badly")?;
+        Ok(())
+    }
+}
+
+async fn keep_up(metrics: Metrics) {
+    let mut ticks = tokio::time::interval(Metrics::UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.keep_up();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use sha2::{Digest as _, Sha256};
+
+    use super::super::serve::engine;
+    use super::*;
+    use crate::config::{Config, Scope, Token};
+    use crate::store::Migrations;
+
+    /// Far longer than anything here takes, on a busy machine too; only a hang waits for it.
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn config() -> Config {
+        Config {
+            listen: "127.0.0.1:0".to_owned(),
+            admin_listen: "127.0.0.1:0".to_owned(),
+            database: "sqlite::memory:".to_owned(),
+            tokens: vec![Token {
+                name: "test".to_owned(),
+                sha256: Sha256::digest("t").into(),
+                scopes: vec![Scope::Admin],
+            }],
+            ..Config::default()
+        }
+    }
+
+    /// Sends a request on a connection of its own.
+    fn ask(url: &str, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let request = format!("{request}\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn answer(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it hangs");
+        answer
+    }
+
+    /// Has every thread that work is done on wait for what is returned to be dropped.
+    fn block_all_work(runtimes: &Runtimes) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let (say, said) = mpsc::channel();
+        let threads = runtimes.work().metrics().num_workers();
+        for _ in 0..threads {
+            let (released, say) = (Arc::clone(&released), say.clone());
+            runtimes.work().spawn(async move {
+                say.send(()).unwrap();
+                // The first waits for the sender, the others for the first.
+                let _ = released.lock().map(|released| released.recv());
+            });
+        }
+        for _ in 0..threads {
+            said.recv_timeout(LONG).expect("a thread is free for each");
+        }
+        release
+    }
+
+    #[test]
+    fn the_public_and_health_are_answered_while_no_thread_is_left_for_work() {
+        let runtimes = Runtimes::start().unwrap();
+        runtimes
+            .run(async |runtimes| {
+                let listeners = Listeners::bind(&config(), runtimes).await?;
+                let (public, admin) = listeners.urls()?;
+                let opening = engine(config(), Migrations::Apply);
+                let engine = runtimes.work().spawn(opening).await??;
+                let publishing = Arc::clone(&engine);
+                let published = runtimes
+                    .work()
+                    .spawn(async move { publishing.publish().await });
+                published.await??;
+                let running = Running::start(&engine, listeners, runtimes)?;
+                // Made ready by the first who asks for it.
+                assert!(answer(ask(&public, "GET /ranking.json HTTP/1.1")).contains(" 200 OK"));
+                let release = block_all_work(runtimes);
+                let unknown = "GET /renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE HTTP/1.1";
+                for (url, request, want) in [
+                    (&public, unknown, " 404 "),
+                    (&public, "GET /ranking.json HTTP/1.1", " 200 "),
+                    (&public, "GET / HTTP/1.1", " 200 "),
+                    (&admin, "GET /healthz HTTP/1.1", " 200 "),
+                    (&admin, "GET /readyz HTTP/1.1", " 200 "),
+                    (&admin, "GET /v1/incidents HTTP/1.1", " 401 "),
+                ] {
+                    let got = answer(ask(url, request));
+                    assert!(
+                        got.lines().next().unwrap().contains(want),
+                        "{request}: {got}"
+                    );
+                }
+                // What a token opens is work.
+                let listing = ask(
+                    &admin,
+                    "GET /v1/incidents HTTP/1.1\r\nauthorization: Bearer t",
+                );
+                listing.set_nonblocking(true)?;
+                assert!(answer(ask(&admin, "GET /healthz HTTP/1.1")).contains(" 200 "));
+                let early = listing.peek(&mut [0]).map_err(|error| error.kind());
+                assert_eq!(early, Err(std::io::ErrorKind::WouldBlock));
+                drop(release);
+                listing.set_nonblocking(false)?;
+                assert!(answer(listing).contains(" 200 OK"));
+                running.stop(Stop::AtOnce).await
+            })
+            .unwrap();
+    }
+}
