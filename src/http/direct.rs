@@ -14,6 +14,7 @@ use hyper::body::Body;
 
 use super::app::Reply;
 use super::documents::{self, Documents};
+use super::host::is_addressed;
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
 use super::problem::Problem;
 use super::renewal_info::{self, Draft};
@@ -64,7 +65,7 @@ impl Direct {
     /// anything about it is unusual: then the router answers.
     pub(super) fn answer<B: Body>(self: &Arc<Self>, request: &mut Request<B>) -> Option<Answer> {
         let verb = Verb::of(request.method())?;
-        if !request.body().is_end_stream() {
+        if !request.body().is_end_stream() || !is_addressed(request) {
             return None;
         }
         let begun = Instant::now();
@@ -204,7 +205,9 @@ mod tests {
 
     fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
         let request = Request::builder().method(method).uri(path);
-        let request = request.header("x-of-the", "request");
+        let request = request
+            .header(header::HOST, "x")
+            .header("x-of-the", "request");
         request
             .body(Full::new(Bytes::from_static(body.as_bytes())))
             .unwrap()

@@ -23,6 +23,7 @@ mod documents;
 mod experiments;
 mod forecast;
 mod health;
+mod host;
 mod incident_members;
 mod incidents;
 mod observations;

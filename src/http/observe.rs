@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram};
 
+use super::host::is_addressed;
 use super::problem::Problem;
 use super::renewal_info;
 use crate::engine::Engine;
@@ -33,7 +34,18 @@ pub(super) async fn observe(
     let uri = request.uri().clone();
     let is_renewal_info = renewal_info::owns(uri.path());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = AssertUnwindSafe(next.run(request))
+    let answering = async {
+        if is_addressed(&request) {
+            return next.run(request).await;
+        }
+        let problem = Problem::malformed("Host: has to come, and once (RFC 9112 section 3.2)");
+        if is_renewal_info {
+            problem.acme().into_response()
+        } else {
+            problem.into_response()
+        }
+    };
+    let mut response = AssertUnwindSafe(answering)
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {

@@ -6,6 +6,7 @@ mod direct;
 mod documents;
 mod forecast;
 mod giving_way;
+mod host;
 mod listen;
 mod openapi;
 mod problems;
