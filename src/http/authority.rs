@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
@@ -12,18 +13,30 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use super::app::Sender;
+use super::guesses::{self, Guesses, Verdict};
 use super::problem::Problem;
 use crate::config::{Scope, Token};
 use crate::engine::Engine;
 
 /// The layer around a route that needs `scope`.
 pub(super) async fn admit(
-    State((engine, scope)): State<(Arc<Engine>, Scope)>,
+    State((engine, scope, guesses)): State<(Arc<Engine>, Scope, Guesses)>,
+    Extension(sender): Extension<Sender>,
     request: Request,
     next: Next,
-) -> Result<Response, Problem> {
-    judge(request.headers(), scope, &engine.config().tokens)?;
-    Ok(on(engine.background(), next.run(request)).await)
+) -> Response {
+    match judge(request.headers(), scope, &engine.config().tokens) {
+        Ok(()) => on(engine.background(), next.run(request)).await,
+        Err(Refusal::Unknown) if guesses.count(sender) == Verdict::TooMany => {
+            let problem = Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many tokens were not known: the right one is taken at any time",
+            );
+            ([(header::RETRY_AFTER, guesses::RETRY_AFTER)], problem).into_response()
+        }
+        Err(refusal) => Problem::from(refusal).into_response(),
+    }
 }
 
 /// Has a handler run on the threads that work, so that none holds up the admin listener's own. As
@@ -42,30 +55,44 @@ async fn on(
     }
 }
 
-fn judge(request: &HeaderMap, scope: Scope, tokens: &[Token]) -> Result<(), Problem> {
-    let Some(presented) = bearer(request) else {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "no token came: send `Authorization: Bearer` and a token; `offpeak token new` makes one",
-        ));
-    };
-    let Some(token) = known(tokens, presented) else {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "the token is not known: the configuration has no [[token]] with its SHA-256",
-        ));
-    };
+/// Why somebody is not let in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Refusal {
+    /// The token opens other things.
+    Lacking { token: String, scope: Scope },
+    /// No token came.
+    Missing,
+    /// There is no such token.
+    Unknown,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Lacking { token, scope } => Self::new(
+                StatusCode::FORBIDDEN,
+                format!("the token {token:?} lacks the scope {:?}", scope.name()),
+            ),
+            Refusal::Missing => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "no token came: send `Authorization: Bearer` and a token; `offpeak token new` makes one",
+            ),
+            Refusal::Unknown => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "the token is not known: the configuration has no [[token]] with its SHA-256",
+            ),
+        }
+    }
+}
+
+fn judge(request: &HeaderMap, scope: Scope, tokens: &[Token]) -> Result<(), Refusal> {
+    let presented = bearer(request).ok_or(Refusal::Missing)?;
+    let token = known(tokens, presented).ok_or(Refusal::Unknown)?;
     if token.scopes.contains(&scope) || token.scopes.contains(&Scope::Admin) {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        format!(
-            "the token {:?} lacks the scope {:?}",
-            token.name,
-            scope.name()
-        ),
-    ))
+    let token = token.name.clone();
+    Err(Refusal::Lacking { token, scope })
 }
 
 /// The token of the request. The scheme's name has no case (RFC 9110 section 11.1).
@@ -122,7 +149,7 @@ mod tests {
         }
         match judge(&request, scope, &tokens) {
             Ok(()) => "in".to_owned(),
-            Err(problem) => format!("{problem:?}"),
+            Err(refusal) => format!("{:?}", Problem::from(refusal)),
         }
     }
 

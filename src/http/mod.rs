@@ -22,6 +22,7 @@ mod directory;
 mod documents;
 mod experiments;
 mod forecast;
+mod guesses;
 mod health;
 mod host;
 mod incident_members;
@@ -43,6 +44,7 @@ pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, T
 
 use direct::Direct;
 use documents::Documents;
+use guesses::Guesses;
 use problem::Problem;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
@@ -149,6 +151,7 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
 
 /// What the admin listener answers with. `metrics` is what `/metrics` shows.
 pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
+    let guesses = Guesses::default();
     let state = Admin {
         engine: Arc::clone(&engine),
         metrics,
@@ -159,7 +162,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
             .fold(Router::new(), |router, route| {
                 let handler = match route.scope {
                     Some(scope) => (route.handler)().route_layer(from_fn_with_state(
-                        (Arc::clone(&engine), scope),
+                        (Arc::clone(&engine), scope, guesses.clone()),
                         authority::admit,
                     )),
                     None => (route.handler)(),

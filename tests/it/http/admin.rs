@@ -11,8 +11,12 @@ const RFC: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
 #[tokio::test]
 async fn every_route_asks_for_its_scope() {
-    let server = TestServer::start().await;
-    for route in http::ADMIN {
+    // Of one server a place is told of ten wrong tokens alone.
+    let mut server = TestServer::start().await;
+    for (number, route) in http::ADMIN.iter().enumerate() {
+        if number % 10 == 0 {
+            server = TestServer::start().await;
+        }
         let method: Method = route.method.parse().unwrap();
         let path = route.path.replace("{certid}", RFC);
         let ask = |authorization: Option<String>| {
@@ -141,4 +145,28 @@ async fn metrics_name_routes_and_never_certificates() {
         }
     }
     assert!(!text.contains("TWV0cmljcw"), "a client's word in a label");
+}
+
+#[tokio::test]
+async fn guesses_of_tokens_are_turned_away_and_the_right_one_is_taken() {
+    let server = TestServer::start().await;
+    let path = "/v1/certificates";
+    for guess in 0..12 {
+        let request = server.ask_admin(Method::GET, path);
+        let answer = request.bearer_auth(format!("guess {guess}")).send().await;
+        let answer = answer.unwrap();
+        if guess < 10 {
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{guess}");
+        } else {
+            assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{guess}");
+            assert_eq!(answer.headers()["retry-after"], "60");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        }
+        // Whoever has the right one is never kept out by others from the same place.
+        let right = server.as_admin(Method::GET, path).send().await.unwrap();
+        assert_eq!(right.status(), StatusCode::OK, "{guess}");
+    }
+    // To send none is no guess.
+    let none = server.ask_admin(Method::GET, path).send().await.unwrap();
+    assert_eq!(none.status(), StatusCode::UNAUTHORIZED);
 }
