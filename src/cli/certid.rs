@@ -1,20 +1,40 @@
 //! `offpeak certid FILE…`: the CertIDs of certificates.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
+use super::input::is_standard_input;
 use super::{Exit, Output};
 use crate::domain::report::Rejection;
-use crate::ingest::{Identified, identified};
+use crate::ingest::{Decode, Item, identified};
 
-/// Prints one line a certificate, CA or not: its CertID, a tab, the file. Where a certificate has
-/// none: `-`, a tab, the file, a tab, the reason.
+/// Prints one line a certificate, CA or not: its CertID, a tab, the file
+///
+/// Where a certificate has none: `-`, a tab, the file, a tab, the reason. The CertID of a CA's own
+/// certificate names the CA above it; what belongs into `issuers` is printed by `offpeak ca`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  offpeak certid fullchain.pem
+  openssl s_client -connect example.com:443 </dev/null | offpeak certid -")]
 pub(super) struct CertidArgs {
-    /// Certificates in PEM or DER.
+    /// Certificates in PEM or DER; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Prints a JSON object a line instead: certId or reason, and path
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    cert_id: Option<String>,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// Runs it. Done with rejections: at least one certificate or file has no CertID.
@@ -22,35 +42,61 @@ pub(super) struct CertidArgs {
 /// # Errors
 /// Where standard output cannot be written to.
 pub(super) fn run(args: &CertidArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    Ok(print(&args.files, io::BufWriter::new(output))?)
+    Ok(print(args, io::BufWriter::new(output))?)
 }
 
-fn print(files: &[PathBuf], mut out: impl Write) -> io::Result<Exit> {
+fn print(args: &CertidArgs, mut out: impl Write) -> io::Result<Exit> {
     let mut exit = Exit::Done;
-    for file in files {
+    for file in &args.files {
+        let name = file.display().to_string();
         let mut found = Vec::new();
-        let read = read(file, &mut found);
-        for Identified { line, record, .. } in found {
-            match record {
-                Ok(id) => writeln!(out, "{id}\t{}", file.display())?,
-                Err(Rejection { field, detail }) => {
-                    exit = Exit::DoneWithRejections;
-                    writeln!(out, "-\t{}\tline {line}, {field}: {detail}", file.display())?;
-                }
+        let read = decode(file, identified(), &mut found);
+        let failed = read.err().map(|error| Err(error.to_string()));
+        let told = found.into_iter().map(|Item { line, record, .. }| {
+            record.map_err(|Rejection { field, detail }| format!("line {line}, {field}: {detail}"))
+        });
+        for told in told.chain(failed) {
+            if told.is_err() {
+                exit = Exit::DoneWithRejections;
             }
-        }
-        if let Err(error) = read {
-            exit = Exit::DoneWithRejections;
-            writeln!(out, "-\t{}\t{error}", file.display())?;
+            let (cert_id, reason) = match told {
+                Ok(id) => (Some(id.to_string()), None),
+                Err(reason) => (None, Some(reason)),
+            };
+            if args.json {
+                let path = &*name;
+                let line = Line {
+                    cert_id,
+                    path,
+                    reason,
+                };
+                serde_json::to_writer(&mut out, &line)?;
+                writeln!(out)?;
+            } else if let Some(reason) = reason {
+                writeln!(out, "-\t{name}\t{reason}")?;
+            } else {
+                writeln!(out, "{}\t{name}", cert_id.unwrap_or_default())?;
+            }
         }
     }
     out.flush()?;
     Ok(exit)
 }
 
-fn read(path: &Path, found: &mut Vec<Identified>) -> io::Result<()> {
-    let mut file = File::open(path)?;
-    let mut decoder = identified();
+/// Adds what a file, or standard input, decodes to, up to where it cannot be read.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(super) fn decode<T>(
+    path: &Path,
+    mut decoder: Box<dyn Decode<T>>,
+    found: &mut Vec<Item<T>>,
+) -> io::Result<()> {
+    let mut file: Box<dyn Read> = if is_standard_input(path) {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path)?)
+    };
     let mut buffer = vec![0; 64 << 10];
     loop {
         match file.read(&mut buffer)? {

@@ -4,20 +4,39 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use serde::Serialize;
 
+use super::input::Inputs;
 use super::output::printed;
-use super::paths::files_of;
 use super::{Exit, Output};
 use crate::engine::Engine;
 use crate::ingest::{self, Forgotten, KnownFile};
 
-/// Takes back what the import of these files brought in. Certificates that were registered before
-/// the import, or with other dates than the file's, stay.
+/// Takes back what the import of these files brought in
+///
+/// A file is known by its content. Certificates that were registered before the import, or with
+/// other dates than the file's, stay. Broken off, it can be run again.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  offpeak forget certificates-2026-11.csv
+  offpeak forget --json load.ndjson")]
 pub(super) struct ForgetArgs {
-    /// Files and directories as they were imported.
+    /// Files and directories as they were imported; `-` is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Prints a JSON array at the end instead of a line a file
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    path: &'a str,
+    /// `certificates`, `observations`, or `nothing` where the file was never imported.
+    forgotten: &'static str,
+    removed: u64,
+    left: u64,
+    absent: u64,
 }
 
 /// Runs it. Done with rejections: at least one of the files was never imported.
@@ -29,30 +48,62 @@ pub(super) async fn run(
     engine: &Engine,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    for path in files_of(&args.paths)? {
-        let name = path.display().to_string();
-        let opened = KnownFile::open(&path).await;
+    let inputs = Inputs::of(&args.paths)?;
+    let mut all = Vec::new();
+    for input in inputs.files() {
+        let name = &input.name;
+        let opened = KnownFile::open(&input.path).await;
         let file = opened.with_context(|| format!("cannot read {name}"))?;
         let forgotten = ingest::forget(engine, &file, file.certificate_format())
             .await
             .with_context(|| format!("cannot forget all of {name}; run it again to go on"))?;
-        let said = match forgotten {
+        let told = Told::of(name, forgotten);
+        if !args.json {
+            printed(writeln!(output, "{name}: {}", told.prose()))?;
+        }
+        all.push(told);
+    }
+    if args.json {
+        let json = serde_json::to_string_pretty(&all)?;
+        printed(writeln!(output, "{json}"))?;
+    }
+    let is_strange = |told: &Told<'_>| told.forgotten == "nothing";
+    Ok(if all.iter().any(is_strange) {
+        Exit::DoneWithRejections
+    } else {
+        Exit::Done
+    })
+}
+
+impl<'a> Told<'a> {
+    const fn of(path: &'a str, forgotten: Forgotten) -> Self {
+        let (forgotten, removed, left, absent) = match forgotten {
             Forgotten::Certificates {
                 removed,
                 left,
                 absent,
-            } => format!(
-                "{removed} certificates removed, {left} left (registered before the import, or \
-                 with other dates), {absent} were not there"
-            ),
-            Forgotten::Nothing => {
-                exit = Exit::DoneWithRejections;
-                "never imported: nothing to take back".to_owned()
-            }
-            Forgotten::Observations => "its observations no longer count".to_owned(),
+            } => ("certificates", removed, left, absent),
+            Forgotten::Nothing => ("nothing", 0, 0, 0),
+            Forgotten::Observations => ("observations", 0, 0, 0),
         };
-        printed(writeln!(output, "{name}: {said}"))?;
+        Self {
+            path,
+            forgotten,
+            removed,
+            left,
+            absent,
+        }
     }
-    Ok(exit)
+
+    fn prose(&self) -> String {
+        match self.forgotten {
+            "certificates" => format!(
+                "{} certificates removed, {} left (registered before the import, or with other \
+                 dates), {} were not there",
+                self.removed, self.left, self.absent
+            ),
+            "observations" => "its observations no longer count".to_owned(),
+            _ => "never imported: nothing to take back".to_owned(),
+        }
+    }
 }

@@ -1,47 +1,78 @@
 //! `offpeak import certificates|observations PATH…`.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::pin::pin;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::printed;
-use super::paths::files_of;
+use super::import_summary::{Summary, Told};
+use super::input::{Input, Inputs};
 use super::record_report::RecordReport;
 use super::{Exit, Output};
 use crate::domain::report::{Report, Verdict};
 use crate::engine::Engine;
-use crate::ingest::{self, KnownFile, ObservationFormat, Observed, Position, Watch};
+use crate::ingest::{self, KnownFile, ObservationFormat, Observed, Position, Unknown, Watch};
 use crate::store::BatchKey;
 
-/// Takes in certificates or observations from files.
+/// Takes in certificates or observations from files
 #[derive(clap::Args, Debug)]
 pub(super) struct ImportArgs {
     #[command(subcommand)]
     what: What,
+    /// Passes over columns and keys that are not known, instead of refusing them
+    #[arg(long, global = true)]
+    ignore_unknown: bool,
+    /// Prints one JSON object at the end instead of a line a file
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Registers the certificates of PEM, DER, CSV and NDJSON files, and of the PEM and DER files
-    /// in directories. Run again after it was stopped, it goes on where it ended.
+    /// Registers the certificates of files, and of the PEM and DER files in directories
+    ///
+    /// Run again after it was stopped, it goes on where it ended. A file of which nothing was taken
+    /// may be imported again as if for the first time.
+    #[command(after_help = "What is read, told by content:
+  PEM or DER   every certificate that is not a CA's
+  CSV          under a header: cert_id, or issuer (the key identifier) and serial in hexadecimal;
+               not_before,not_after, of which a date alone is its midnight; issued_at where known
+  NDJSON       certId,notBefore,notAfter, and where known issuedAt,replaces; or pem,issuedAt
+Times are RFC 3339 or whole seconds since 1970.
+
+Examples:
+  offpeak import certificates /etc/letsencrypt/live
+  offpeak import certificates --report rejected.ndjson issued.csv
+  psql -c \"COPY (SELECT …) TO STDOUT CSV HEADER\" | offpeak import certificates --ignore-unknown -")]
     Certificates {
-        /// Files and directories.
+        /// Files and directories; `-` is standard input
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// Writes what became of each record to this file, as NDJSON. A new import writes it anew;
-        /// one that goes on appends to it, after a line with the verdict `resumed`.
+        /// Writes what became of each record to this file, as NDJSON
+        ///
+        /// A new import writes it anew; one that goes on appends to it, after a line with the
+        /// verdict `resumed`.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// Counts the load in files. A file is known by its SHA-256 and counts once.
+    /// Counts the load in files; one is known by its SHA-256 and counts once
+    ///
+    /// One of which nothing was taken, such as with the wrong --format, may be imported again.
+    #[command(after_help = "What is read:
+  CSV      under a header: at,kind,count, and where known ca,seconds,source,endpoint,error_type,
+           vantage,latency_ms,latency_p95_ms
+  NDJSON   the same in camelCase: errorType, latencyMs, latencyP95Ms
+
+Examples:
+  offpeak import observations --format csv load-2026-11.csv
+  zcat load.ndjson.gz | offpeak import observations --format ndjson -")]
     Observations {
-        /// Files.
+        /// Files; `-` is standard input
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// How they are written.
+        /// How they are written
         #[arg(long, value_enum)]
         format: Format,
     },
@@ -64,78 +95,90 @@ pub(super) async fn run(
     engine: &Engine,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let mut summary = Summary::default();
-    match args.what {
-        What::Certificates { paths, report } => {
-            certificates(&paths, report, engine, &mut summary, output).await?;
-        }
-        What::Observations { paths, format } => {
-            observations(&paths, format, engine, &mut summary, output).await?;
-        }
+    let (paths, format, records) = match args.what {
+        What::Certificates { paths, report } => (paths, None, report),
+        What::Observations { paths, format } => (paths, Some(format.of_observations()), None),
+    };
+    let inputs = Inputs::of(&paths)?;
+    let told = if args.json {
+        Told::AsJson
+    } else {
+        Told::AsText
+    };
+    let mut summary = Summary::new(&engine.config().database, told);
+    summary.begin(output)?;
+    let unknown = if args.ignore_unknown {
+        Unknown::Ignored
+    } else {
+        Unknown::Refused
+    };
+    let mut records = records.map(RecordReport::new).transpose()?;
+    for Input { name, path } in inputs.files() {
+        let opened = KnownFile::open(path).await;
+        let file = opened.with_context(|| format!("cannot read {name}"))?;
+        let (report, note) = match format {
+            None => (
+                certificates(&file, name, unknown, engine, &mut records).await?,
+                "",
+            ),
+            Some(format) => observations(&file, name, (format, unknown), engine).await?,
+        };
+        summary.add(output, name, report, note)?;
     }
     summary.finish(output)
 }
 
-async fn certificates(
-    paths: &[PathBuf],
-    report: Option<PathBuf>,
-    engine: &Engine,
-    summary: &mut Summary,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let files = files_of(paths)?;
-    let mut records = report.map(RecordReport::new).transpose()?;
-    for path in files {
-        let name = path.display().to_string();
-        let opened = KnownFile::open(&path).await;
-        let file = opened.with_context(|| format!("cannot read {name}"))?;
-        let format = file.certificate_format().with_context(|| {
-            format!("cannot tell the format of {name}: it is no PEM, DER or NDJSON, and its header no CSV's")
-        })?;
-        let mut watcher = Watcher {
-            bar: bar(&file, &name),
-            records: records.as_mut().map(|records| records.of(&name)),
-        };
-        let report = ingest::import(engine, &file, format, &mut watcher)
-            .await
-            .with_context(|| format!("cannot import all of {name}; run it again to go on"))?;
-        watcher.bar.finish_and_clear();
-        printed(summary.add(output, &name, &report, ""))?;
-        if let Some(records) = &mut records {
-            records.flush()?;
+impl Format {
+    const fn of_observations(self) -> ObservationFormat {
+        match self {
+            Self::Csv => ObservationFormat::Csv,
+            Self::Ndjson => ObservationFormat::Ndjson,
         }
     }
-    Ok(())
+}
+
+async fn certificates(
+    file: &KnownFile,
+    name: &str,
+    unknown: Unknown,
+    engine: &Engine,
+    records: &mut Option<RecordReport>,
+) -> anyhow::Result<Report> {
+    let format = file.certificate_format().with_context(|| {
+        format!(
+            "cannot tell the format of {name}: it is no PEM, DER or NDJSON, and its header no CSV's"
+        )
+    })?;
+    let mut watcher = Watcher {
+        bar: bar(file, name),
+        records: records.as_mut().map(|records| records.of(name)),
+    };
+    let report = ingest::import(engine, file, (format, unknown), &mut watcher)
+        .await
+        .with_context(|| format!("cannot import all of {name}; run it again to go on"))?;
+    watcher.bar.finish_and_clear();
+    if let Some(records) = records {
+        records.flush()?;
+    }
+    Ok(report)
 }
 
 async fn observations(
-    paths: &[PathBuf],
-    format: Format,
+    file: &KnownFile,
+    name: &str,
+    format: (ObservationFormat, Unknown),
     engine: &Engine,
-    summary: &mut Summary,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let format = match format {
-        Format::Csv => ObservationFormat::Csv,
-        Format::Ndjson => ObservationFormat::Ndjson,
-    };
-    for path in paths {
-        let name = path.display().to_string();
-        let opened = KnownFile::open(path).await;
-        let file = opened.with_context(|| format!("cannot read {name}"))?;
-        let key = BatchKey::File(file.sha256);
-        let body = pin!(file.bytes_from(0));
-        let observed = ingest::observe(engine, format, body, Some(key))
-            .await
-            .with_context(|| format!("cannot import {name}; nothing of it counts"))?;
-        let (report, note) = match observed {
-            Observed::Counted(report) => (report, ""),
-            Observed::Repeated(report) => (report, ", counted before: nothing was added"),
-            Observed::KeyReused => anyhow::bail!("{name} changed while it was read"),
-        };
-        printed(summary.add(output, &name, &report, note))?;
+) -> anyhow::Result<(Report, &'static str)> {
+    let key = BatchKey::File(file.sha256);
+    let body = pin!(file.bytes_from(0));
+    let observed = ingest::observe(engine, format, body, Some(key))
+        .await
+        .with_context(|| format!("cannot import {name}; nothing of it counts"))?;
+    match observed {
+        Observed::Counted(report) => Ok((report, "")),
+        Observed::Repeated(report) => Ok((report, "counted before: nothing was added")),
+        Observed::KeyReused => anyhow::bail!("{name} changed while it was read"),
     }
-    Ok(())
 }
 
 /// On standard error, and only for a person who looks on.
@@ -173,59 +216,4 @@ impl Watch for Watcher<'_> {
             records.resumed(at.line);
         }
     }
-}
-
-/// What became of all files.
-#[derive(Default)]
-struct Summary {
-    files: u64,
-    total: Report,
-}
-
-impl Summary {
-    /// Prints one file's line, and beneath it its first rejections as compilers print errors.
-    fn add(
-        &mut self,
-        out: &mut impl Write,
-        name: &str,
-        report: &Report,
-        note: &str,
-    ) -> io::Result<()> {
-        self.files += 1;
-        self.total.accepted += report.accepted;
-        self.total.unchanged += report.unchanged;
-        self.total.rejected += report.rejected;
-        writeln!(out, "{name}: {}{note}", counts(report))?;
-        for error in &report.errors {
-            writeln!(
-                out,
-                "{name}:{}: {}: {}",
-                error.line, error.field, error.detail
-            )?;
-        }
-        Ok(())
-    }
-
-    fn finish(self, out: &mut impl Write) -> anyhow::Result<Exit> {
-        if self.files != 1 {
-            printed(writeln!(
-                out,
-                "{} files: {}",
-                self.files,
-                counts(&self.total)
-            ))?;
-        }
-        Ok(if self.total.rejected > 0 {
-            Exit::DoneWithRejections
-        } else {
-            Exit::Done
-        })
-    }
-}
-
-fn counts(report: &Report) -> String {
-    format!(
-        "{} accepted, {} unchanged, {} rejected",
-        report.accepted, report.unchanged, report.rejected
-    )
 }

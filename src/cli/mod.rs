@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry;
 
+mod ca;
 mod certid;
 mod check_config;
 mod demo;
@@ -16,7 +17,9 @@ mod explain;
 mod forget;
 mod global;
 mod import;
+mod import_summary;
 mod incident;
+mod input;
 mod migrate;
 mod output;
 mod paths;
@@ -61,6 +64,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ca(ca::CaArgs),
     Certid(certid::CertidArgs),
     CheckConfig(check_config::CheckConfig),
     Demo(demo::Demo),
@@ -80,6 +84,7 @@ impl Command {
     fn run(self, global: &Global) -> anyhow::Result<Exit> {
         let output = &mut Output::standard();
         match self {
+            Self::Ca(command) => ca::run(&command, output),
             Self::Certid(command) => certid::run(&command, output),
             Self::CheckConfig(command) => command.run(global, output),
             Self::Demo(demo::Demo {}) => demo::Demo::run(global, output),

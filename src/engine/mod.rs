@@ -42,6 +42,7 @@ mod shadow;
 mod step;
 mod summing;
 mod tasks;
+mod unclaimed;
 mod world;
 #[cfg(test)]
 mod world_tests;
@@ -62,6 +63,7 @@ use lookups::LookUps;
 use polls::Waiting;
 use resuming::Resuming;
 use summing::load;
+use unclaimed::Unclaimed;
 use world::{Applied, Told, World};
 
 /// A source's clock may run ahead of ours by this much before its observations are refused.
@@ -89,6 +91,7 @@ pub struct Engine {
     /// The threads that work, which are not those that answer the public.
     background: Handle,
     stopping: AtomicBool,
+    unclaimed: Unclaimed,
 }
 
 impl Engine {
@@ -145,6 +148,7 @@ impl Engine {
             resuming,
             background: Handle::current(),
             stopping: AtomicBool::new(false),
+            unclaimed: Unclaimed::default(),
         }
     }
 

@@ -108,8 +108,7 @@ impl Engine {
         step: Step,
         progress: Option<&ImportProgress>,
     ) -> Result<Stored, EngineError> {
-        let nothing = step.certificates.is_empty() && step.observations.is_empty();
-        if nothing && progress.is_none() {
+        if !step.takes_something() && progress.is_none() {
             let outcomes = Vec::new();
             return Ok(Stored { step, outcomes });
         }

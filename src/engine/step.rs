@@ -39,6 +39,12 @@ impl Step {
         self.now
     }
 
+    /// Whether storing it stores anything.
+    #[must_use]
+    pub fn takes_something(&self) -> bool {
+        !self.certificates.is_empty() || !self.observations.is_empty()
+    }
+
     /// The certificates that were new.
     pub(super) fn inserted<'a>(
         &'a self,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::problem::{Excess, Problem};
+use super::unpack;
 use crate::domain::report::Report;
 
 /// The longest wait for the next piece of a body. A client that is alive sends within seconds; one
@@ -45,7 +46,17 @@ pub(super) fn content_type(headers: &HeaderMap) -> &str {
 /// The answer to a bulk request.
 pub(super) fn report(report: &Report) -> Result<impl IntoResponse + use<>, Problem> {
     let content_type = [(header::CONTENT_TYPE, "application/json")];
-    Ok((content_type, written(report)?))
+    Ok((status_of(report), content_type, written(report)?))
+}
+
+/// 422 where records came and every one was rejected: nothing was done. A body without any record
+/// is 200: nothing was wrong with it, such as an hour in which nothing happened.
+pub(super) const fn status_of(report: &Report) -> StatusCode {
+    if report.rejected > 0 && !report.took_something() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    }
 }
 
 /// A value as JSON.
@@ -65,6 +76,7 @@ pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
             "the body's Content-Type has to be application/json",
         ));
     }
+    unpack::uncoded(headers)?;
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());

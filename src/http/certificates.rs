@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::problem::{Excess, Problem};
 use super::query::{self, NoParameters};
 use super::subject::{Subject, unregistered};
+use super::unpack::unpacked;
 use super::{Admin, body};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
@@ -38,7 +39,8 @@ pub(super) async fn register(
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
     let format = CertificateFormat::of_media_type(body::content_type(&headers))?;
-    let report = ingest::register(&admin.engine, format, body::pieces(body)).await?;
+    let body = unpacked(&headers, body)?;
+    let report = ingest::register(&admin.engine, format, body).await?;
     body::report(&report)
 }
 

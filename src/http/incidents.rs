@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::incident_members::{amendment, draft};
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::unpack::unpacked;
 use super::{Admin, body};
 use crate::domain::incident::{HourLoad, Incident};
 use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Standing};
@@ -80,9 +81,11 @@ pub(super) async fn load(
     body: Body,
 ) -> Result<Response, Problem> {
     let format = NamedFormat::of_media_type(body::content_type(&headers))?;
-    let (decoder, pieces) = (format.decoder(None), body::pieces(body));
-    let report = ingest::name_certificates(&admin.engine, id, decoder, pieces).await?;
-    written(&report)
+    let (decoder, pieces) = (format.decoder(None), unpacked(&headers, body)?);
+    let named = ingest::name_certificates(&admin.engine, id, decoder, pieces).await?;
+    let mut answer = written(&named)?;
+    *answer.status_mut() = body::status_of(&named.report);
+    Ok(answer)
 }
 
 /// The number in the path.

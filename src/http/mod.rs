@@ -38,6 +38,7 @@ mod renewal_info;
 mod replaced;
 mod serve;
 mod subject;
+mod unpack;
 
 pub use app::App;
 pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};

@@ -7,8 +7,9 @@ use axum::response::IntoResponse;
 
 use super::problem::{Excess, Problem};
 use super::query::NoParameters;
+use super::unpack::unpacked;
 use super::{Admin, body};
-use crate::ingest::{self, ObservationFormat, Observed};
+use crate::ingest::{self, ObservationFormat, Observed, Unknown};
 use crate::store::BatchKey;
 
 /// The most characters of an `Idempotency-Key`: seven times a UUID, and little to keep for 7 days.
@@ -22,8 +23,10 @@ pub(super) async fn count(
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
     let format = ObservationFormat::of_media_type(body::content_type(&headers))?;
+    let format = (format, Unknown::Refused);
     let key = key(&headers)?;
-    match ingest::observe(&admin.engine, format, body::pieces(body), key).await? {
+    let body = unpacked(&headers, body)?;
+    match ingest::observe(&admin.engine, format, body, key).await? {
         Observed::Counted(report) | Observed::Repeated(report) => body::report(&report),
         Observed::KeyReused => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::unpack::UnpackError;
 use crate::domain::incident::Refusal;
 use crate::domain::number::whole;
 use crate::domain::time::Timestamp;
@@ -26,6 +27,8 @@ pub(super) struct Problem {
     detail: Cow<'static, str>,
     excess: Option<Excess>,
     remedy: Option<Box<Remedy>>,
+    /// `Accept-Encoding`: only where the content coding was the fault (RFC 9110 section 15.5.16).
+    codings: Option<&'static str>,
 }
 
 /// Which `type` the problem has.
@@ -95,6 +98,18 @@ impl Problem {
             detail: detail.into(),
             excess: None,
             remedy: None,
+            codings: None,
+        }
+    }
+
+    /// 415 because of the content coding; `codings` are those taken.
+    pub(super) fn unknown_coding(
+        detail: impl Into<Cow<'static, str>>,
+        codings: &'static str,
+    ) -> Self {
+        Self {
+            codings: Some(codings),
+            ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
         }
     }
 
@@ -167,10 +182,16 @@ impl Problem {
     /// The body did not come whole. A body that stalled may come again; one that the transport cut
     /// off has mostly nobody left to hear of it.
     pub(super) fn broken_off(error: &(dyn Error + 'static)) -> Self {
-        let stalled = error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
-        if stalled {
+        let error = error.downcast_ref::<io::Error>();
+        let unpacking = error.and_then(|error| error.get_ref()?.downcast_ref::<UnpackError>());
+        if let Some(unpacking) = unpacking {
+            let status = match unpacking {
+                UnpackError::Broken { .. } => StatusCode::BAD_REQUEST,
+                UnpackError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            };
+            return Self::new(status, unpacking.to_string());
+        }
+        if error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             Self::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "the body stalled: nothing of it came for a minute",
@@ -214,6 +235,9 @@ impl Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(codings) = self.codings {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         *response.headers_mut() = headers;
         response

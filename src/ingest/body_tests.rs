@@ -11,12 +11,14 @@ use futures_util::{Stream, stream};
 use super::fake::{Crash, FakeRegistry, NOW};
 use super::observe::{Counter, Observed, observe_in};
 use super::register::register_in;
-use super::{CertificateFormat, IngestError, ObservationFormat};
+use super::{CertificateFormat, IngestError, ObservationFormat, Unknown};
 use crate::domain::observation::Observation;
 use crate::domain::report::{Rejection, Report};
 use crate::domain::time::DAY;
 use crate::engine::EngineError;
 use crate::store::{BatchKey, ClosedBatch, Closing};
+
+const NDJSON: (ObservationFormat, Unknown) = (ObservationFormat::Ndjson, Unknown::Refused);
 
 type Chunk = Result<Bytes, &'static str>;
 
@@ -180,7 +182,7 @@ fn request(key: &str) -> BatchKey {
 }
 
 async fn observed(counter: &FakeCounter, body: &str, key: impl Into<Option<BatchKey>>) -> Observed {
-    observe_in(counter, ObservationFormat::Ndjson, cut(body, 7), key.into())
+    observe_in(counter, NDJSON, cut(body, 7), key.into())
         .await
         .unwrap()
 }
@@ -227,17 +229,34 @@ async fn the_same_key_counts_once_and_answers_as_before() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_good_line_is_remembered_under_its_key() {
+async fn a_body_of_which_nothing_was_taken_may_come_again_under_its_key() {
     let counter = FakeCounter::default();
-    let first = observed(&counter, "{}\n", request("a")).await;
+    for _ in 0..2 {
+        let refused = observed(&counter, "{}\n", request("a")).await;
+        let one = Report {
+            rejected: 1,
+            ..Report::default()
+        };
+        let Observed::Counted(report) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(
+            Report {
+                errors: Vec::new(),
+                ..report
+            },
+            one
+        );
+    }
+    // Mended, under the same key: it counts, and is remembered from here on.
     assert!(matches!(
-        first,
-        Observed::Counted(Report { rejected: 1, .. })
+        observed(&counter, BODY, request("a")).await,
+        Observed::Counted(_)
     ));
-    assert!(matches!(
+    assert_eq!(
         observed(&counter, "{}\n", request("a")).await,
-        Observed::Repeated(_)
-    ));
+        Observed::KeyReused
+    );
 }
 
 #[tokio::test]
@@ -258,8 +277,9 @@ async fn of_two_that_race_with_one_key_the_second_gets_the_firsts_answer() {
         observed(&counter, BODY, request("a")).await,
         Observed::Repeated(_)
     ));
+    let other = BODY.replace("60", "61");
     assert_eq!(
-        observed(&counter, "{}\n", request("a")).await,
+        observed(&counter, &other, request("a")).await,
         Observed::KeyReused
     );
     assert!(counter.state.lock().unwrap().rows.is_empty());
@@ -268,9 +288,8 @@ async fn of_two_that_race_with_one_key_the_second_gets_the_firsts_answer() {
 #[tokio::test]
 async fn of_observations_that_break_off_none_counts() {
     let counter = FakeCounter::default();
-    let format = ObservationFormat::Ndjson;
     let many = BODY.repeat(6_000);
-    let error = observe_in(&counter, format, broken_off(&many), Some(request("a")))
+    let error = observe_in(&counter, NDJSON, broken_off(&many), Some(request("a")))
         .await
         .unwrap_err();
     assert!(matches!(error, IngestError::Body { .. }), "{error:?}");
@@ -283,8 +302,7 @@ async fn of_observations_that_break_off_none_counts() {
 async fn a_file_that_is_not_what_its_key_says_does_not_count() {
     let counter = FakeCounter::default();
     let key = Some(BatchKey::File([0; 32]));
-    let format = ObservationFormat::Ndjson;
-    let error = observe_in(&counter, format, cut(BODY, 100), key)
+    let error = observe_in(&counter, NDJSON, cut(BODY, 100), key)
         .await
         .unwrap_err();
     assert!(matches!(error, IngestError::Changed), "{error:?}");

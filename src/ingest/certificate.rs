@@ -1,58 +1,70 @@
 //! Certificates handed in: as CertID and dates, or encoded.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, Item, Position, ReadText, Text, Whole};
-use super::fields::{FieldValue, Fields};
+use super::fields::{FieldValue, Fields, Unknown, parsed_time};
+use super::json::Scalar;
 use super::pem::{self, Company, Encoded};
-use super::x509::{self, Facts};
-use super::{WHOLE_RECORD, json, rejection};
-use crate::domain::certid::CertId;
+use super::x509::{self, Authority, Facts};
+use super::{WHOLE_RECORD, hexadecimal, json, quoted, rejection};
+use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Submission;
 use crate::domain::report::Rejection;
+use crate::domain::time::Timestamp;
 
-/// A certificate of a file and the CertID it bears, CA's or not.
-pub type Identified = Item<CertId>;
-
-const CSV_NAMES: [&str; 4] = ["cert_id", "not_before", "not_after", "issued_at"];
-const CSV_REQUIRED: usize = 3;
+const CSV_NAMES: [&str; 6] = [
+    "not_before",
+    "not_after",
+    "cert_id",
+    "issued_at",
+    "issuer",
+    "serial",
+];
 const JSON_NAMES: [&str; 6] = [
-    "certId",
     "notBefore",
     "notAfter",
+    "certId",
     "issuedAt",
     "replaces",
     "pem",
 ];
-const CERT_ID: usize = 0;
-const NOT_BEFORE: usize = 1;
-const NOT_AFTER: usize = 2;
+const NOT_BEFORE: usize = 0;
+const NOT_AFTER: usize = 1;
+const REQUIRED: usize = 2;
+const CERT_ID: usize = 2;
 const ISSUED_AT: usize = 3;
+/// Of CSV.
+const ISSUER: usize = 4;
+const SERIAL: usize = 5;
+/// Of JSON.
 const REPLACES: usize = 4;
 const PEM: usize = 5;
 
-/// Four columns take 200 octets at most; the rest is room for quotes and mistakes.
+/// The columns that are known take 300 octets at most; the rest is room for quotes and mistakes.
 const MOST_CSV_LINE_OCTETS: usize = 64 << 10;
 /// A PEM text may stand in a line.
 const MOST_JSON_OCTETS: usize = 1 << 20;
 
 type BoxDecode = Box<dyn Decode<Submission>>;
 
-pub(super) fn csv() -> BoxDecode {
-    let table = Text(Table::new(&CSV_NAMES, CSV_REQUIRED));
-    Box::new(ByLine::new(MOST_CSV_LINE_OCTETS, table))
+pub(super) fn csv(unknown: Unknown) -> BoxDecode {
+    let table = Table::new(&CSV_NAMES, REQUIRED)
+        .with_one_of(&[&[CERT_ID], &[ISSUER, SERIAL]])
+        .with_unknown(unknown);
+    Box::new(ByLine::new(MOST_CSV_LINE_OCTETS, Text(table)))
 }
 
-pub(super) fn ndjson() -> BoxDecode {
-    Box::new(ByLine::new(MOST_JSON_OCTETS, Text(Ndjson)))
+pub(super) fn ndjson(unknown: Unknown) -> BoxDecode {
+    Box::new(ByLine::new(MOST_JSON_OCTETS, Text(Ndjson { unknown })))
 }
 
-pub(super) fn json() -> BoxDecode {
-    Box::new(Whole::new(MOST_JSON_OCTETS, |octets: &[u8]| {
+pub(super) fn json(unknown: Unknown) -> BoxDecode {
+    Box::new(Whole::new(MOST_JSON_OCTETS, move |octets: &[u8]| {
         let text =
             std::str::from_utf8(octets).map_err(|_| rejection(WHOLE_RECORD, "it is no UTF-8"))?;
-        from_json(text)
+        from_json(text, unknown)
     }))
 }
 
@@ -85,11 +97,21 @@ pub fn identified() -> Box<dyn Decode<CertId>> {
     })
 }
 
-impl ReadText<Submission> for Table<4> {
+/// A decoder of PEM or DER, told by content, that finds what every certificate says of a CA.
+#[must_use]
+pub fn authorities() -> Box<dyn Decode<Authority>> {
+    Box::new(Certificates {
+        inner: pem::der_or_pem(pem::Wanted::Every),
+        found: Vec::new(),
+        read: |encoded| Authority::of(&encoded.der).map(Some),
+    })
+}
+
+impl ReadText<Submission> for Table<6> {
     fn text(&mut self, text: &str) -> Option<Result<Submission, Rejection>> {
         match self.row(text) {
             Ok(Row::Header | Row::Ignored) => None,
-            Ok(Row::Record(fields)) => Some(dated(&fields)),
+            Ok(Row::Record(fields)) => Some(from_row(&fields)),
             Err(rejection) => Some(Err(rejection)),
         }
     }
@@ -99,37 +121,90 @@ impl ReadText<Submission> for Table<4> {
     }
 }
 
-struct Ndjson;
+struct Ndjson {
+    unknown: Unknown,
+}
 
 impl ReadText<Submission> for Ndjson {
     fn text(&mut self, text: &str) -> Option<Result<Submission, Rejection>> {
-        Some(from_json(text))
+        Some(from_json(text, self.unknown))
     }
 }
 
-fn from_json(text: &str) -> Result<Submission, Rejection> {
-    let fields = json::object(text, &JSON_NAMES)?;
+fn from_json(text: &str, unknown: Unknown) -> Result<Submission, Rejection> {
+    let fields = json::object(text, &JSON_NAMES, unknown)?;
     if fields.has(PEM) {
-        from_pem(&fields)
-    } else {
-        dated(&fields)
+        return from_pem(&fields);
     }
+    let id = fields.required(CERT_ID, cert_id)?;
+    Ok(Submission {
+        replaces: fields.optional(REPLACES, cert_id)?,
+        ..dated(id, &fields, Scalar::time)?
+    })
 }
 
-fn dated<V: FieldValue, const N: usize>(fields: &Fields<V, N>) -> Result<Submission, Rejection> {
-    let id = fields.required(CERT_ID, cert_id)?;
-    let not_before = fields.required(NOT_BEFORE, V::time)?;
-    let not_after = fields.required(NOT_AFTER, V::time)?;
+fn from_row(fields: &Fields<Cow<'_, str>, 6>) -> Result<Submission, Rejection> {
+    let issuer = fields.optional(ISSUER, |text| issuer(text))?;
+    let serial = fields.optional(SERIAL, |text| hexadecimal::serial(text))?;
+    let id = match (issuer, serial) {
+        (None, None) => fields.required(CERT_ID, cert_id)?,
+        _ if fields.has(CERT_ID) => {
+            return Err(rejection(
+                fields.names[CERT_ID],
+                "it tells issuer and serial; give one of the two",
+            ));
+        }
+        (Some(key_identifier), Some(serial)) => CertId {
+            key_identifier,
+            serial,
+        },
+        (missing, _) => {
+            let missing = if missing.is_none() { ISSUER } else { SERIAL };
+            return Err(rejection(fields.names[missing], "it is missing"));
+        }
+    };
+    dated(id, fields, |text| date(text))
+}
+
+fn dated<V: FieldValue, const N: usize>(
+    id: CertId,
+    fields: &Fields<V, N>,
+    date: fn(&V) -> Result<Timestamp, String>,
+) -> Result<Submission, Rejection> {
+    let not_before = fields.required(NOT_BEFORE, date)?;
+    let not_after = fields.required(NOT_AFTER, date)?;
     Ok(Submission {
         id,
         validity: x509::validity(not_before, not_after, fields.names[NOT_AFTER])?,
         issued_at: fields.optional(ISSUED_AT, V::time)?,
-        replaces: fields.optional(REPLACES, cert_id)?,
+        replaces: None,
+    })
+}
+
+/// A time, or a date alone, which is its midnight. `issued_at` takes no date alone: it is given to
+/// tell the minute.
+fn date(text: &str) -> Result<Timestamp, String> {
+    let bytes = text.as_bytes();
+    let is_date = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
+    if is_date {
+        // The reason names the date as it was given.
+        parsed_time(&format!("{text}T00:00:00Z")).map_err(|_| format!("{text:?} is no date"))
+    } else {
+        parsed_time(text)
+    }
+}
+
+/// The issuer's key identifier: in hexadecimal, or as in a CertID. One of the latter that has
+/// nothing but digits of hexadecimal has an odd number of characters at the usual lengths of 20 and 32 octets.
+fn issuer(text: &str) -> Result<KeyIdentifier, String> {
+    hexadecimal::key_identifier(text).or_else(|reason| {
+        text.parse()
+            .map_err(|_| format!("{reason}, and no key identifier as in a CertID either"))
     })
 }
 
 /// The first certificate of the text: what clients call a full chain begins with it.
-fn from_pem(fields: &Fields<Value, 6>) -> Result<Submission, Rejection> {
+fn from_pem(fields: &Fields<Scalar<'_>, 6>) -> Result<Submission, Rejection> {
     if let Some(extra) = [CERT_ID, NOT_BEFORE, NOT_AFTER]
         .into_iter()
         .find(|index| fields.has(*index))
@@ -155,7 +230,7 @@ fn from_pem(fields: &Fields<Value, 6>) -> Result<Submission, Rejection> {
         }
     })?;
     Ok(Submission {
-        issued_at: fields.optional(ISSUED_AT, Value::time)?,
+        issued_at: fields.optional(ISSUED_AT, Scalar::time)?,
         replaces: fields.optional(REPLACES, cert_id)?,
         ..read
     })
@@ -164,7 +239,7 @@ fn from_pem(fields: &Fields<Value, 6>) -> Result<Submission, Rejection> {
 fn cert_id<V: FieldValue>(value: &V) -> Result<CertId, String> {
     let text = value.text()?;
     text.parse()
-        .map_err(|error| format!("{text:?} is no CertID: {error}"))
+        .map_err(|error| format!("{} is no CertID: {error}", quoted(text)))
 }
 
 fn submission(facts: Facts) -> Result<Submission, Rejection> {

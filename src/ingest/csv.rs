@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::Fields;
+use super::fields::{Fields, Unknown};
 use super::{WHOLE_RECORD, rejection};
 use crate::domain::report::Rejection;
 
@@ -10,13 +10,16 @@ use crate::domain::report::Rejection;
 pub(super) struct Table<const N: usize> {
     names: &'static [&'static str; N],
     required: usize,
+    /// Columns of which the header has to have one set, where there are such.
+    one_of: &'static [&'static [usize]],
+    unknown: Unknown,
     header: Header,
 }
 
 enum Header {
     Awaited,
-    /// Which of the names stands in each column.
-    Read(Vec<usize>),
+    /// Which of the names stands in each column; `None`: none, and it is passed over.
+    Read(Vec<Option<usize>>),
     /// Without a header nothing below it can be read.
     Refused,
 }
@@ -34,8 +37,20 @@ impl<const N: usize> Table<N> {
         Self {
             names,
             required,
+            one_of: &[],
+            unknown: Unknown::Refused,
             header: Header::Awaited,
         }
+    }
+
+    /// The same where the header has to have one of these sets of columns too.
+    pub(super) fn with_one_of(self, one_of: &'static [&'static [usize]]) -> Self {
+        Self { one_of, ..self }
+    }
+
+    /// The same where this is done about unknown columns.
+    pub(super) fn with_unknown(self, unknown: Unknown) -> Self {
+        Self { unknown, ..self }
     }
 
     /// # Errors
@@ -62,12 +77,13 @@ impl<const N: usize> Table<N> {
         })
     }
 
-    fn columns(&self, line: &str) -> Result<Vec<usize>, Rejection> {
+    fn columns(&self, line: &str) -> Result<Vec<Option<usize>>, Rejection> {
         let mut columns = Vec::with_capacity(N);
         for cell in Cells::of(line) {
             let cell = cell.map_err(|detail| rejection(WHOLE_RECORD, detail))?;
             let name = cell.trim_ascii();
-            let Some(column) = self.names.iter().position(|known| *known == name) else {
+            let column = self.names.iter().position(|known| *known == name);
+            if column.is_none() && self.unknown == Unknown::Refused {
                 return Err(rejection(
                     name,
                     format_args!(
@@ -75,8 +91,8 @@ impl<const N: usize> Table<N> {
                         self.usage()
                     ),
                 ));
-            };
-            if columns.contains(&column) {
+            }
+            if column.is_some() && columns.contains(&column) {
                 return Err(rejection(
                     name,
                     "the header names this column twice, so nothing was read",
@@ -84,34 +100,54 @@ impl<const N: usize> Table<N> {
             }
             columns.push(column);
         }
-        match (0..self.required).find(|column| !columns.contains(column)) {
-            None => Ok(columns),
-            Some(missing) => Err(rejection(
-                self.names[missing],
-                format_args!(
-                    "the header lacks this column, so nothing was read; {}",
-                    self.usage()
-                ),
-            )),
+        let lacks = |column: &usize| !columns.contains(&Some(*column));
+        if let Some(missing) = (0..self.required).find(|column| lacks(column)) {
+            return Err(self.lacking(self.names[missing]));
+        }
+        let is_lacking = |set: &[usize]| set.iter().any(lacks);
+        match self.one_of {
+            [first, ..] if self.one_of.iter().all(|set| is_lacking(set)) => {
+                Err(self.lacking(self.names[first[0]]))
+            }
+            _ => Ok(columns),
         }
     }
 
+    fn lacking(&self, name: &str) -> Rejection {
+        rejection(
+            name,
+            format_args!(
+                "the header lacks this column, so nothing was read; {}",
+                self.usage()
+            ),
+        )
+    }
+
     fn usage(&self) -> String {
-        let (required, optional) = self.names.split_at(self.required);
-        if required.is_empty() {
-            return format!("it takes {}", optional.join(","));
-        }
+        let named = |columns: &[usize]| {
+            let names: Vec<&str> = columns.iter().map(|column| self.names[*column]).collect();
+            names.join(",")
+        };
+        let (required, optional): (Vec<usize>, Vec<usize>) = (0..N)
+            .filter(|column| !self.one_of.iter().any(|set| set.contains(column)))
+            .partition(|column| *column < self.required);
+        let mut taken: Vec<String> = self.one_of.iter().map(|set| named(set)).collect();
+        taken = match (&taken[..], &required[..]) {
+            ([], []) => return format!("it takes {}", named(&optional)),
+            ([], _) => vec![named(&required)],
+            (sets, _) => vec![sets.join(" or "), named(&required)],
+        };
         format!(
             "it takes {} and, where known, {}",
-            required.join(","),
-            optional.join(",")
+            taken.join(" and "),
+            named(&optional)
         )
     }
 }
 
 fn record<'a, const N: usize>(
     names: &'static [&'static str; N],
-    columns: &[usize],
+    columns: &[Option<usize>],
     line: &'a str,
 ) -> Result<Fields<Cow<'a, str>, N>, Rejection> {
     let mut values = [const { None }; N];
@@ -119,11 +155,15 @@ fn record<'a, const N: usize>(
     for (read, column) in columns.iter().enumerate() {
         let Some(cell) = cells.next() else {
             return Err(rejection(
-                names[*column],
+                column.map_or(WHOLE_RECORD, |column| names[column]),
                 format_args!("the header has {} columns, this line {read}", columns.len()),
             ));
         };
-        values[*column] = Some(cell.map_err(|detail| rejection(names[*column], detail))?);
+        let name = column.map_or(WHOLE_RECORD, |column| names[column]);
+        let cell = cell.map_err(|detail| rejection(name, detail))?;
+        if let Some(column) = column {
+            values[*column] = Some(cell);
+        }
     }
     if cells.next().is_some() {
         return Err(rejection(

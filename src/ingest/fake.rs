@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 
 use super::register::Registry;
-use crate::domain::certid::CertId;
+use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Basis, Cause, Certificate, Submission};
 use crate::domain::report::{Rejection, Verdict};
 use crate::domain::time::{Span, Timestamp};
@@ -16,6 +16,9 @@ use crate::store::ImportProgress;
 
 /// 2026-11-21T00:00:00Z: where the fake's clock starts.
 pub(super) const NOW: i64 = 1_795_219_200;
+
+/// Ten minutes: shorter lives are rejected.
+const LEAST_LIFE_SECONDS: i64 = 600;
 
 /// When a call to `register` fails: as a process that was killed there would see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +69,7 @@ impl State {
             *self.expired.entry(submission.id.clone()).or_default() += 1;
             return Verdict::Accepted;
         }
-        if validity.life_seconds() < 600 {
+        if validity.life_seconds() < LEAST_LIFE_SECONDS {
             return Verdict::Rejected(Rejection::new("notAfter", "under ten minutes of life"));
         }
         match self.rows.get(&submission.id) {
@@ -120,6 +123,12 @@ impl Registry for FakeRegistry {
         drawn.1.push(submission.clone());
     }
 
+    fn takes_something((now, submissions): &Self::Drawn) -> bool {
+        submissions.iter().any(|Submission { validity, .. }| {
+            validity.not_after < *now || validity.life_seconds() >= LEAST_LIFE_SECONDS
+        })
+    }
+
     fn step_records(&self) -> usize {
         10_000
     }
@@ -156,6 +165,12 @@ impl Registry for FakeRegistry {
     async fn take_in(&self, _stored: Self::Stored) {
         self.state.lock().unwrap().done.push(Did::TakeIn);
     }
+
+    fn is_unclaimed(&self, _issuer: &KeyIdentifier) -> bool {
+        false
+    }
+
+    fn took_unclaimed(&self, _issuer: &KeyIdentifier, _certificates: u64) {}
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
         Ok(self.state.lock().unwrap().rows.get(id).cloned())

@@ -2,11 +2,18 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use super::rejection;
+use super::{beginning, quoted, rejection};
 use crate::domain::report::Rejection;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{TimeError, Timestamp};
+
+/// What is done about a column or key that no field has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unknown {
+    /// It is passed over.
+    Ignored,
+    /// It is refused by name: a misspelt one would be missed without a word.
+    Refused,
+}
 
 /// A field's value as the format holds it. Errors are reasons, to be put behind the field's name.
 pub(super) trait FieldValue {
@@ -76,11 +83,12 @@ impl FieldValue for Cow<'_, str> {
 
     fn whole(&self) -> Result<u64, String> {
         self.parse()
-            .map_err(|_| format!("{self:?} is no whole number from 0 on"))
+            .map_err(|_| format!("{} is no whole number from 0 on", quoted(self)))
     }
 
     fn number(&self) -> Result<f64, String> {
-        self.parse().map_err(|_| format!("{self:?} is no number"))
+        self.parse()
+            .map_err(|_| format!("{} is no number", quoted(self)))
     }
 
     fn time(&self) -> Result<Timestamp, String> {
@@ -88,33 +96,7 @@ impl FieldValue for Cow<'_, str> {
     }
 }
 
-impl FieldValue for Value {
-    fn is_absent(&self) -> bool {
-        self.is_null()
-    }
-
-    fn text(&self) -> Result<&str, String> {
-        self.as_str().ok_or_else(|| format!("{self} is no string"))
-    }
-
-    fn whole(&self) -> Result<u64, String> {
-        self.as_u64()
-            .ok_or_else(|| format!("{self} is no whole number from 0 on"))
-    }
-
-    fn number(&self) -> Result<f64, String> {
-        self.as_f64().ok_or_else(|| format!("{self} is no number"))
-    }
-
-    fn time(&self) -> Result<Timestamp, String> {
-        match self {
-            Self::String(text) => parsed_time(text),
-            other => parsed_time(&other.to_string()),
-        }
-    }
-}
-
-fn parsed_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parsed_time(text: &str) -> Result<Timestamp, String> {
     text.parse()
-        .map_err(|error: crate::domain::time::TimeError| error.to_string())
+        .map_err(|_| TimeError(beginning(text).to_owned()).to_string())
 }

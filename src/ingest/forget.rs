@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 
 use super::decode::Item;
 use super::error::Done;
+use super::fields::Unknown;
 use super::kept::Kept;
 use super::register::{PIECE_OCTETS, Registry, STEP_RECORDS, Step};
 use super::{CertificateFormat, IngestError, KnownFile};
@@ -71,7 +72,8 @@ pub(super) async fn forget_in<R: Registry>(
     };
     let since = Kept::of(&progress).map_err(failed)?.started_at();
     let mut counts = Counts::default();
-    let mut decoder = format.decoder();
+    // However it was imported: only what it brought in is taken back.
+    let mut decoder = format.decoder_with(Unknown::Ignored);
     let mut items = Vec::new();
     let mut step = Step::default();
     let mut chunks = pin!(file.bytes_from(0));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::decode::Decode;
 use super::error::UnknownMediaType;
+use super::fields::Unknown;
 use super::pem::{self, Wanted};
 use super::{certificate, observation};
 use crate::domain::certificate::Submission;
@@ -12,7 +13,8 @@ use crate::domain::observation::Observation;
 /// How certificates are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CertificateFormat {
-    /// `cert_id,not_before,not_after` and perhaps `issued_at`, with a header.
+    /// `cert_id`, or `issuer` and `serial`, with `not_before,not_after` and perhaps `issued_at`,
+    /// under a header.
     Csv,
     /// One certificate in DER.
     Der,
@@ -81,7 +83,8 @@ impl CertificateFormat {
         } else {
             Self::of_name(path).or_else(|| {
                 let header = text.split(|octet| *octet == b'\n').next()?;
-                contains(header, b"cert_id").then_some(Self::Csv)
+                let tells = |name| contains(header, name);
+                (tells(b"cert_id") || tells(b"serial")).then_some(Self::Csv)
             })
         }
     }
@@ -96,15 +99,21 @@ impl CertificateFormat {
         }
     }
 
-    /// A decoder for one body.
+    /// A decoder for one body; names that no field has are refused.
     #[must_use]
     pub fn decoder(self) -> Box<dyn Decode<Submission>> {
+        self.decoder_with(Unknown::Refused)
+    }
+
+    /// A decoder for one body.
+    #[must_use]
+    pub fn decoder_with(self, unknown: Unknown) -> Box<dyn Decode<Submission>> {
         match self {
-            Self::Csv => certificate::csv(),
+            Self::Csv => certificate::csv(unknown),
             Self::Der => certificate::encoded(pem::der()),
             Self::DerOrPem => certificate::encoded(pem::der_or_pem(Wanted::Every)),
-            Self::Json => certificate::json(),
-            Self::Ndjson => certificate::ndjson(),
+            Self::Json => certificate::json(unknown),
+            Self::Ndjson => certificate::ndjson(unknown),
             Self::Pem => certificate::encoded(pem::pem(Wanted::Every)),
             Self::PemChain => certificate::encoded(pem::der_or_pem(Wanted::First)),
         }
@@ -128,13 +137,19 @@ impl ObservationFormat {
         }
     }
 
-    /// A decoder for one body.
+    /// A decoder for one body; names that no field has are refused.
     #[must_use]
     pub fn decoder(self) -> Box<dyn Decode<Observation>> {
+        self.decoder_with(Unknown::Refused)
+    }
+
+    /// A decoder for one body.
+    #[must_use]
+    pub fn decoder_with(self, unknown: Unknown) -> Box<dyn Decode<Observation>> {
         match self {
-            Self::Csv => observation::csv(),
-            Self::Json => observation::json(),
-            Self::Ndjson => observation::ndjson(),
+            Self::Csv => observation::csv(unknown),
+            Self::Json => observation::json(unknown),
+            Self::Ndjson => observation::ndjson(unknown),
         }
     }
 }

@@ -14,8 +14,9 @@ use futures_util::{FutureExt as _, StreamExt as _, poll};
 
 use super::decode::{Item, Position};
 use super::error::Done;
+use super::fields::Unknown;
 use super::kept::{Kept, corrupt};
-use super::register::{PIECE_OCTETS, Registry, Step};
+use super::register::{PIECE_OCTETS, Registry, Step, warn_of_unclaimed};
 use super::{CertificateFormat, IngestError, KnownFile};
 use crate::domain::certid::CertId;
 use crate::domain::certificate::Submission;
@@ -39,17 +40,18 @@ pub trait Watch: Send {
 }
 
 /// Imports the certificates of a file. A file that was imported to its end before brings in what
-/// has been taken out since, and changes nothing else.
+/// has been taken out since, and changes nothing else. One of which nothing was taken is not known:
+/// the next import begins anew.
 ///
 /// # Errors
 /// [`IngestError`]; running it again goes on where this run ended.
 pub async fn import(
     engine: &Engine,
     file: &KnownFile,
-    format: CertificateFormat,
+    (format, unknown): (CertificateFormat, Unknown),
     watch: &mut dyn Watch,
 ) -> Result<Report, IngestError> {
-    import_in(engine, file, format, watch).await
+    import_in(engine, file, (format, unknown), watch).await
 }
 
 /// What is done with the records of the current step.
@@ -86,7 +88,7 @@ struct Storing<'a, R: Registry> {
 pub(super) async fn import_in<R: Registry>(
     registry: &R,
     file: &KnownFile,
-    format: CertificateFormat,
+    (format, unknown): (CertificateFormat, Unknown),
     watch: &mut dyn Watch,
 ) -> Result<Report, IngestError> {
     let now = registry.now();
@@ -106,7 +108,7 @@ pub(super) async fn import_in<R: Registry>(
         drawn: None,
         storing: None,
     };
-    let read = import.read(format).await;
+    let read = import.read(format, unknown).await;
     // What is on its way is told, whatever ended the reading.
     import.settle().await?;
     import.end(read?).await?;
@@ -131,8 +133,12 @@ async fn begin<R: Registry>(
 
 impl<R: Registry> Import<'_, R> {
     /// Takes every full step; where the file ends.
-    async fn read(&mut self, format: CertificateFormat) -> Result<Position, IngestError> {
-        let mut decoder = format.decoder();
+    async fn read(
+        &mut self,
+        format: CertificateFormat,
+        unknown: Unknown,
+    ) -> Result<Position, IngestError> {
+        let mut decoder = format.decoder_with(unknown);
         let mut items = Vec::new();
         let from = self.kept.judged;
         if from.offset > 0 {
@@ -268,6 +274,7 @@ impl<R: Registry> Import<'_, R> {
 
     /// Tells what became of a step that ends at `at`.
     fn tell(&mut self, step: Step, at: Position, judged: Vec<Verdict>) {
+        warn_of_unclaimed(self.registry, &step, &judged, &mut self.kept.report);
         for (line, verdict) in step.verdicts(judged) {
             self.watch.judged(line, &verdict);
             self.kept.report.add(line, verdict);
@@ -307,7 +314,13 @@ impl<R: Registry> Import<'_, R> {
             complete: completeness == Completeness::Whole,
             report,
         };
-        let work = async move { registry.store(drawn, Some(&progress)).await };
+        // As long as all was rejected nothing is known of the file: the reason may be mended, and
+        // then it comes as if for the first time.
+        let is_known = self.kept.report.took_something() || R::takes_something(&drawn);
+        let work = async move {
+            let progress = Some(&progress).filter(|_| is_known);
+            registry.store(drawn, progress).await
+        };
         self.storing = Some(Storing {
             step,
             at,

@@ -10,7 +10,7 @@ use super::fake::{Crash, Did, FakeRegistry, NOW};
 use super::forget::{Forgotten, forget_in};
 use super::import::{Watch, import_in};
 use super::register::Registry;
-use super::{CertificateFormat, IngestError, KnownFile};
+use super::{CertificateFormat, IngestError, KnownFile, Unknown};
 use crate::domain::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::report::{Report, Verdict};
@@ -18,6 +18,8 @@ use crate::domain::time::{DAY, Timestamp};
 
 /// Three steps of 10,000 records, the last one short.
 const LINES: u64 = 23_456;
+
+const CSV: (CertificateFormat, Unknown) = (CertificateFormat::Csv, Unknown::Refused);
 
 struct Silent;
 
@@ -77,7 +79,7 @@ fn counts(report: &Report) -> (u64, u64, u64) {
 }
 
 async fn import(registry: &FakeRegistry, file: &KnownFile) -> Result<Report, IngestError> {
-    import_in(registry, file, CertificateFormat::Csv, &mut Silent).await
+    import_in(registry, file, CSV, &mut Silent).await
 }
 
 #[tokio::test]
@@ -168,15 +170,12 @@ async fn a_run_that_goes_on_judges_each_line_behind_the_told_ones_once() {
     let registry = FakeRegistry::default();
     *registry.crash.lock().unwrap() = Some(Crash::After(2));
     let mut first = Lines::default();
-    let format = CertificateFormat::Csv;
-    import_in(&registry, &file, format, &mut first)
+    import_in(&registry, &file, CSV, &mut first)
         .await
         .unwrap_err();
     *registry.crash.lock().unwrap() = None;
     let mut second = Lines::default();
-    import_in(&registry, &file, format, &mut second)
-        .await
-        .unwrap();
+    import_in(&registry, &file, CSV, &mut second).await.unwrap();
     assert_eq!(first.0, (2..=10_001).collect::<Vec<u64>>());
     assert_eq!(second.0, (10_002..=LINES + 1).collect::<Vec<u64>>());
 }
@@ -278,4 +277,34 @@ async fn forgetting_an_import_that_was_broken_off_leaves_what_it_did_not_reach()
     forget_in(&registry, &file, format).await.unwrap();
     let state = registry.state.lock().unwrap();
     assert_eq!(state.rows.keys().collect::<Vec<_>>(), [&id(20_000)]);
+}
+
+#[tokio::test]
+async fn a_file_of_which_nothing_was_taken_may_come_again() {
+    let (from, to) = (NOW - DAY, NOW + 89 * DAY);
+    let mut text = "cert_id,not_before,not_after\n".to_owned();
+    for number in 0..12_000 {
+        // Lives that the registry refuses, as it refuses issuers that no CA claims.
+        writeln!(text, "{},{to},{}", id(number), to + 1).unwrap();
+        writeln!(text, "{},soon,{to}", id(number)).unwrap();
+    }
+    let rejected = file(&text);
+    let rejected = KnownFile::open(rejected.path()).await.unwrap();
+    let registry = FakeRegistry::default();
+    for _ in 0..2 {
+        let report = import(&registry, &rejected).await.unwrap();
+        assert_eq!(counts(&report), (0, 0, 24_000));
+        assert!(registry.state.lock().unwrap().progress.is_empty());
+    }
+    let forgotten = forget_in(&registry, &rejected, Some(CertificateFormat::Csv));
+    assert_eq!(forgotten.await.unwrap(), Forgotten::Nothing);
+
+    // One that is taken, behind two steps of which nothing was: the file is known from there on.
+    writeln!(text, "{},{from},{to}", id(20_000)).unwrap();
+    let taken = file(&text);
+    let taken = KnownFile::open(taken.path()).await.unwrap();
+    let report = import(&registry, &taken).await.unwrap();
+    assert_eq!(counts(&report), (1, 0, 24_000));
+    let again = import(&registry, &taken).await.unwrap();
+    assert_eq!(counts(&again), (0, 1, 24_000));
 }

@@ -32,6 +32,7 @@ impl Kept {
                 unchanged: 0,
                 rejected: 0,
                 errors: Vec::new(),
+                warnings: Vec::new(),
             },
         }
     }

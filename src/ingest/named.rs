@@ -1,14 +1,12 @@
 //! Certificates that an incident concerns, as somebody names them: by CertID, or by a serial number
 //! and an issuer.
 
-use serde_json::Value;
-
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text};
 use super::error::UnknownMediaType;
-use super::fields::{FieldValue, Fields};
-use super::{WHOLE_RECORD, json, rejection};
-use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use super::fields::{FieldValue, Fields, Unknown};
+use super::{WHOLE_RECORD, hexadecimal, json, quoted, rejection};
+use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::report::Rejection;
 
 /// A CertID has 130 characters at most, a serial in hexadecimal with colons 95.
@@ -107,7 +105,10 @@ impl ReadText<CertId> for Plain {
         let text = text.trim_ascii();
         Some(if text.contains('.') {
             text.parse().map_err(|error| {
-                rejection("certId", format_args!("{text:?} is no CertID: {error}"))
+                rejection(
+                    "certId",
+                    format_args!("{} is no CertID: {error}", quoted(text)),
+                )
             })
         } else {
             of_serial(text, self.issuer.as_ref())
@@ -122,8 +123,8 @@ struct Ndjson {
 impl ReadText<CertId> for Ndjson {
     fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
         Some(
-            json::object(text, &JSON_NAMES)
-                .and_then(|fields: Fields<Value, 3>| named(&fields, self.issuer.as_ref())),
+            json::object(text, &JSON_NAMES, Unknown::Refused)
+                .and_then(|fields| named(&fields, self.issuer.as_ref())),
         )
     }
 }
@@ -135,13 +136,17 @@ fn named<V: FieldValue>(
     let id = fields.optional(CERT_ID, |value| {
         let text = value.text()?;
         text.parse::<CertId>()
-            .map_err(|error| format!("{text:?} is no CertID: {error}"))
+            .map_err(|error| format!("{} is no CertID: {error}", quoted(text)))
     })?;
     let serial = fields.optional(SERIAL, |value| value.text().map(str::to_owned))?;
     let own = fields.optional(ISSUER, |value| {
         let text = value.text()?;
-        text.parse::<KeyIdentifier>()
-            .map_err(|error| format!("{text:?} is no key identifier as in a CertID: {error}"))
+        text.parse::<KeyIdentifier>().map_err(|error| {
+            format!(
+                "{} is no key identifier as in a CertID: {error}",
+                quoted(text)
+            )
+        })
     })?;
     match (id, serial) {
         (Some(id), None) if own.is_none() => Ok(id),
@@ -169,29 +174,11 @@ fn of_serial(text: &str, issuer: Option<&KeyIdentifier>) -> Result<CertId, Rejec
             "it is missing, and a serial alone names no certificate",
         ));
     };
-    let serial = serial(text).map_err(|reason| rejection("serial", reason))?;
+    let serial = hexadecimal::serial(text).map_err(|reason| rejection("serial", reason))?;
     Ok(CertId {
         key_identifier: issuer.clone(),
         serial,
     })
-}
-
-fn serial(text: &str) -> Result<Serial, String> {
-    let digits = text.strip_prefix("0x").unwrap_or(text).replace(':', "");
-    if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_hexdigit()) {
-        return Err(format!("{text:?} is no number in hexadecimal"));
-    }
-    let digits = digits.trim_start_matches('0');
-    let padded = format!("{}{digits}", if digits.len() % 2 == 1 { "0" } else { "" });
-    let mut octets: Vec<u8> = (0..padded.len())
-        .step_by(2)
-        .filter_map(|at| u8::from_str_radix(&padded[at..at + 2], 16).ok())
-        .collect();
-    // The shortest two's complement: what DER writes for a positive number, and for zero.
-    if octets.first().is_none_or(|first| *first >= 0x80) {
-        octets.insert(0, 0);
-    }
-    Serial::new(&octets).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -267,9 +254,5 @@ mod tests {
             };
             assert!(error.starts_with(want), "{text}: {error}");
         }
-        assert_eq!(serial("0").unwrap().octets(), [0]);
-        assert_eq!(serial("80").unwrap().octets(), [0, 0x80]);
-        assert_eq!(serial("7").unwrap().octets(), [7]);
-        assert!(serial(&"1".repeat(70)).is_err());
     }
 }

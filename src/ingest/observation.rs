@@ -2,8 +2,8 @@
 
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text, Whole};
-use super::fields::{FieldValue, Fields};
-use super::{WHOLE_RECORD, json, rejection};
+use super::fields::{FieldValue, Fields, Unknown};
+use super::{WHOLE_RECORD, json, quoted, rejection};
 use crate::domain::ca::CaName;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::report::Rejection;
@@ -47,20 +47,20 @@ const MOST_LABEL_OCTETS: usize = 200;
 
 type BoxDecode = Box<dyn Decode<Observation>>;
 
-pub(super) fn csv() -> BoxDecode {
-    let table = Text(Table::new(&CSV_NAMES, REQUIRED));
-    Box::new(ByLine::new(MOST_LINE_OCTETS, table))
+pub(super) fn csv(unknown: Unknown) -> BoxDecode {
+    let table = Table::new(&CSV_NAMES, REQUIRED).with_unknown(unknown);
+    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(table)))
 }
 
-pub(super) fn ndjson() -> BoxDecode {
-    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Ndjson)))
+pub(super) fn ndjson(unknown: Unknown) -> BoxDecode {
+    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Ndjson { unknown })))
 }
 
-pub(super) fn json() -> BoxDecode {
-    Box::new(Whole::new(MOST_LINE_OCTETS, |octets: &[u8]| {
+pub(super) fn json(unknown: Unknown) -> BoxDecode {
+    Box::new(Whole::new(MOST_LINE_OCTETS, move |octets: &[u8]| {
         let text =
             std::str::from_utf8(octets).map_err(|_| rejection(WHOLE_RECORD, "it is no UTF-8"))?;
-        from_json(text)
+        from_json(text, unknown)
     }))
 }
 
@@ -78,16 +78,18 @@ impl ReadText<Observation> for Table<11> {
     }
 }
 
-struct Ndjson;
+struct Ndjson {
+    unknown: Unknown,
+}
 
 impl ReadText<Observation> for Ndjson {
     fn text(&mut self, text: &str) -> Option<Result<Observation, Rejection>> {
-        Some(from_json(text))
+        Some(from_json(text, self.unknown))
     }
 }
 
-fn from_json(text: &str) -> Result<Observation, Rejection> {
-    observation(&json::object(text, &JSON_NAMES)?)
+fn from_json(text: &str, unknown: Unknown) -> Result<Observation, Rejection> {
+    observation(&json::object(text, &JSON_NAMES, unknown)?)
 }
 
 fn observation<V: FieldValue>(fields: &Fields<V, 11>) -> Result<Observation, Rejection> {
@@ -164,7 +166,8 @@ fn urn<V: FieldValue>(value: &V) -> Result<String, String> {
         Ok(text)
     } else {
         Err(format!(
-            "{text:?} is no URN, such as urn:ietf:params:acme:error:dns"
+            "{} is no URN, such as urn:ietf:params:acme:error:dns",
+            quoted(&text)
         ))
     }
 }

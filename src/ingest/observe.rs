@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::decode::{Decode, Item};
 use super::error::Done;
+use super::fields::Unknown;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};
 use super::{IngestError, ObservationFormat};
 use crate::domain::observation::Observation;
@@ -36,7 +37,7 @@ pub enum Observed {
 /// file that its key names, [`IngestError::Engine`] where the engine fails: nothing counts then.
 pub async fn observe<S, E>(
     engine: &Engine,
-    format: ObservationFormat,
+    (format, unknown): (ObservationFormat, Unknown),
     body: S,
     key: Option<BatchKey>,
 ) -> Result<Observed, IngestError>
@@ -44,7 +45,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    observe_in(engine, format, body, key).await
+    observe_in(engine, (format, unknown), body, key).await
 }
 
 /// What counting observations needs of the engine.
@@ -93,7 +94,7 @@ impl Counter for Engine {
 
 pub(super) async fn observe_in<C: Counter, S, E>(
     counter: &C,
-    format: ObservationFormat,
+    (format, unknown): (ObservationFormat, Unknown),
     body: S,
     key: Option<BatchKey>,
 ) -> Result<Observed, IngestError>
@@ -107,7 +108,7 @@ where
     };
     let mut body = pin!(body);
     let mut hash = Sha256::new();
-    let mut counting = known.is_none().then(|| Counting::new(format));
+    let mut counting = known.is_none().then(|| Counting::new(format, unknown));
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|source| IngestError::Body {
             done: Box::default(),
@@ -130,7 +131,7 @@ where
     match (known, counting) {
         (Some(known), _) => repeated(&known, sha256).map_err(nothing_counted),
         (None, counting) => counting
-            .unwrap_or_else(|| Counting::new(format))
+            .unwrap_or_else(|| Counting::new(format, unknown))
             .close(counter, sha256, key.as_ref())
             .await
             .map_err(nothing_counted),
@@ -148,9 +149,9 @@ struct Counting {
 }
 
 impl Counting {
-    fn new(format: ObservationFormat) -> Self {
+    fn new(format: ObservationFormat, unknown: Unknown) -> Self {
         Self {
-            decoder: format.decoder(),
+            decoder: format.decoder_with(unknown),
             items: Vec::new(),
             good: Vec::new(),
             report: Report::default(),
@@ -205,8 +206,9 @@ impl Counting {
     ) -> Result<Observed, EngineError> {
         self.decoder.finish(&mut self.items);
         self.judge(counter);
-        if key.is_none() && self.batch.is_none() && self.good.is_empty() {
-            // Nothing to count and nobody to remember it for.
+        if !self.report.took_something() {
+            // Nothing to count. It is not remembered either: whoever mends the reason, such as a
+            // wrong format or a CA that was not configured, sends the same again.
             return Ok(Observed::Counted(self.report));
         }
         let batch = self.append(counter).await?;

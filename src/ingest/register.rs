@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use super::decode::Item;
 use super::error::Done;
 use super::{CertificateFormat, IngestError};
-use crate::domain::certid::CertId;
+use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Submission};
 use crate::domain::report::{Rejection, Report, Verdict};
 use crate::domain::time::Timestamp;
@@ -52,6 +52,8 @@ pub(super) trait Registry: Sync {
     /// When it was begun: what it registers is registered at that time.
     fn begun_at(drawn: &Self::Drawn) -> Timestamp;
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
+    /// Whether storing it would store anything.
+    fn takes_something(drawn: &Self::Drawn) -> bool;
     /// How many records the next step should hold.
     fn step_records(&self) -> usize;
     async fn store(
@@ -78,6 +80,10 @@ pub(super) trait Registry: Sync {
         Ok(verdicts)
     }
 
+    /// Whether an issuer's certificates fall into the CA `default` though others are configured.
+    fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool;
+    /// Is told that some did.
+    fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64);
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError>;
     async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError>;
     async fn import_progress(
@@ -108,6 +114,10 @@ impl Registry for Engine {
         self.draw_next(drawn, submission);
     }
 
+    fn takes_something(drawn: &Self::Drawn) -> bool {
+        drawn.takes_something()
+    }
+
     fn step_records(&self) -> usize {
         self.store().step_records()
     }
@@ -134,6 +144,14 @@ impl Registry for Engine {
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
         self.register(submissions, progress).await
+    }
+
+    fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool {
+        self.is_unclaimed(issuer)
+    }
+
+    fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64) {
+        self.took_unclaimed(issuer, certificates);
     }
 
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
@@ -261,9 +279,44 @@ async fn take_step<R: Registry>(
             }
         }
     };
+    warn_of_unclaimed(registry, &step, &judged, &mut done.report);
     for (line, verdict) in step.verdicts(judged) {
         done.line = line;
         done.report.add(line, verdict);
     }
     Ok(())
+}
+
+/// Warns of the certificates that a step took for the CA `default`.
+pub(super) fn warn_of_unclaimed<R: Registry>(
+    registry: &R,
+    step: &Step,
+    judged: &[Verdict],
+    report: &mut Report,
+) {
+    // Certificates of one issuer mostly come together: it is looked up once.
+    let mut issuer: Option<(&KeyIdentifier, bool)> = None;
+    let mut unclaimed: Vec<(&KeyIdentifier, u64)> = Vec::new();
+    for (submission, verdict) in step.submissions.iter().zip(judged) {
+        let own = &submission.id.key_identifier;
+        let is_unclaimed = match issuer {
+            Some((known, is_unclaimed)) if known == own => is_unclaimed,
+            _ => registry.is_unclaimed(own),
+        };
+        issuer = Some((own, is_unclaimed));
+        if !is_unclaimed || matches!(verdict, Verdict::Rejected(_)) {
+            continue;
+        }
+        // As many as are told.
+        let is_full = unclaimed.len() >= Report::MOST_WARNINGS;
+        match unclaimed.iter_mut().find(|(known, _)| *known == own) {
+            Some((_, certificates)) => *certificates += 1,
+            None if is_full => {}
+            None => unclaimed.push((own, 1)),
+        }
+    }
+    for (issuer, certificates) in unclaimed {
+        registry.took_unclaimed(issuer, certificates);
+        report.unclaimed(issuer, certificates);
+    }
 }

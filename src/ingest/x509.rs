@@ -25,6 +25,21 @@ pub struct Facts {
     pub is_ca: bool,
 }
 
+/// What a CA's certificate says of the CA.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Authority {
+    /// subjectKeyIdentifier: what the certificates that it issues name as their issuer's.
+    pub key_identifier: KeyIdentifier,
+    /// The subject's name, as encoded.
+    pub subject: Vec<u8>,
+    /// Its common name; else its organizational unit or organization.
+    pub name: Option<String>,
+}
+
+/// The content octets of 2.5.29.14, subjectKeyIdentifier.
+const SUBJECT_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x0e];
+/// Those of 2.5.4.3, .11 and .10: the names of a subject that people know it by, the best first.
+const NAMES: [[u8; 3]; 3] = [[0x55, 0x04, 0x03], [0x55, 0x04, 0x0b], [0x55, 0x04, 0x0a]];
 /// The content octets of 2.5.29.35, authorityKeyIdentifier.
 const AUTHORITY_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x23];
 /// The content octets of 2.5.29.19, basicConstraints.
@@ -37,6 +52,58 @@ impl Facts {
     /// A rejection where `der` is not exactly one certificate (RFC 5280 section 4.1), or where its
     /// extensions do not tell whether it is a CA's.
     pub fn of(der: &[u8]) -> Result<Self, Rejection> {
+        let tbs = Tbs::of(der)?;
+        Ok(Self {
+            id: cert_id(tbs.extensions.authority_key_identifier, tbs.serial),
+            validity: dates(tbs.validity),
+            is_ca: tbs.extensions.is_ca,
+        })
+    }
+}
+
+impl Authority {
+    /// Reads the one certificate that `der` is.
+    ///
+    /// # Errors
+    /// A rejection where it is no CA's certificate, or does not say which key is the CA's.
+    pub fn of(der: &[u8]) -> Result<Self, Rejection> {
+        let tbs = Tbs::of(der)?;
+        if !tbs.extensions.is_ca {
+            let id = cert_id(tbs.extensions.authority_key_identifier, tbs.serial);
+            let issuer = id.map_or_else(
+                |_| String::new(),
+                |id| {
+                    format!(
+                        ", whose key identifier is {:?}",
+                        id.key_identifier.to_string()
+                    )
+                },
+            );
+            return Err(rejection(
+                "basicConstraints",
+                format_args!(
+                    "this is not the certificate of a CA; give that of its issuer{issuer}"
+                ),
+            ));
+        }
+        Ok(Self {
+            key_identifier: own_key_identifier(&tbs.extensions.subject_key_identifiers)?,
+            subject: tbs.subject.to_vec(),
+            name: known_name(tbs.subject)?,
+        })
+    }
+}
+
+/// The parts of a certificate that are read.
+struct Tbs<'a> {
+    serial: &'a [u8],
+    validity: &'a [u8],
+    subject: &'a [u8],
+    extensions: Extensions<'a>,
+}
+
+impl<'a> Tbs<'a> {
+    fn of(der: &'a [u8]) -> Result<Self, Rejection> {
         let mut rest = der;
         let certificate = take(&mut rest, "certificate", Tag::Sequence)?;
         if !rest.is_empty() {
@@ -46,29 +113,24 @@ impl Facts {
             ));
         }
         let mut rest = certificate;
-        let tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
+        let mut tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
         take(&mut rest, "signatureAlgorithm", Tag::Sequence)?;
         take(&mut rest, "signatureValue", Tag::BitString)?;
         nothing_after(rest, "certificate")?;
-        Self::of_tbs(tbs)
-    }
-
-    fn of_tbs(tbs: &[u8]) -> Result<Self, Rejection> {
-        let mut rest = tbs;
-        if first_is_context(rest, 0) {
-            element(&mut rest, "version")?;
+        if first_is_context(tbs, 0) {
+            element(&mut tbs, "version")?;
         }
-        let serial = take(&mut rest, "serialNumber", Tag::Integer)?;
-        take(&mut rest, "signature", Tag::Sequence)?;
-        take(&mut rest, "issuer", Tag::Sequence)?;
-        let validity = take(&mut rest, "validity", Tag::Sequence)?;
-        take(&mut rest, "subject", Tag::Sequence)?;
-        take(&mut rest, "subjectPublicKeyInfo", Tag::Sequence)?;
-        let extensions = Extensions::after_key(rest)?;
+        let serial = take(&mut tbs, "serialNumber", Tag::Integer)?;
+        take(&mut tbs, "signature", Tag::Sequence)?;
+        take(&mut tbs, "issuer", Tag::Sequence)?;
+        let validity = take(&mut tbs, "validity", Tag::Sequence)?;
+        let subject = take(&mut tbs, "subject", Tag::Sequence)?;
+        take(&mut tbs, "subjectPublicKeyInfo", Tag::Sequence)?;
         Ok(Self {
-            id: cert_id(extensions.authority_key_identifier, serial),
-            validity: dates(validity),
-            is_ca: extensions.is_ca,
+            serial,
+            validity,
+            subject,
+            extensions: Extensions::after_key(tbs)?,
         })
     }
 }
@@ -97,6 +159,8 @@ pub(super) fn validity(
 #[derive(Default)]
 struct Extensions<'a> {
     authority_key_identifier: Option<&'a [u8]>,
+    /// All that there are: they matter of a CA's certificate only.
+    subject_key_identifiers: Vec<&'a [u8]>,
     is_ca: bool,
 }
 
@@ -128,6 +192,10 @@ impl<'a> Extensions<'a> {
                 value = element(&mut extension, "extensions")?;
             }
             nothing_after(extension, "extensions")?;
+            if oid == SUBJECT_KEY_IDENTIFIER {
+                read.subject_key_identifiers.push(value.data);
+                continue;
+            }
             let (slot, name) = if oid == AUTHORITY_KEY_IDENTIFIER {
                 (&mut read.authority_key_identifier, "authorityKeyIdentifier")
             } else if oid == BASIC_CONSTRAINTS {
@@ -185,6 +253,59 @@ fn key_identifier(mut value: &[u8]) -> Result<&[u8], Rejection> {
         }
     }
     Err(rejection(NAME, "it has no keyIdentifier"))
+}
+
+/// `OCTET STRING` (RFC 5280 section 4.2.1.2).
+fn own_key_identifier(values: &[&[u8]]) -> Result<KeyIdentifier, Rejection> {
+    const NAME: &str = "subjectKeyIdentifier";
+    let mut value = match values {
+        [] => {
+            return Err(rejection(
+                NAME,
+                "the certificate has none; `offpeak certid` of a certificate that the CA issued \
+                 prints the key identifier before the dot",
+            ));
+        }
+        [value] => *value,
+        _ => return Err(rejection(NAME, "the certificate has more than one")),
+    };
+    let octets = take(&mut value, NAME, Tag::OctetString)?;
+    nothing_after(value, NAME)?;
+    KeyIdentifier::new(octets).map_err(|error| rejection(NAME, error))
+}
+
+/// `SEQUENCE OF SET OF SEQUENCE { OID, text }` (RFC 5280 section 4.1.2.4).
+fn known_name(mut subject: &[u8]) -> Result<Option<String>, Rejection> {
+    const NAME: &str = "subject";
+    let mut found: [Option<String>; NAMES.len()] = [const { None }; NAMES.len()];
+    while !subject.is_empty() {
+        let mut set = take(&mut subject, NAME, Tag::Set)?;
+        while !set.is_empty() {
+            let mut attribute = take(&mut set, NAME, Tag::Sequence)?;
+            let oid = take(&mut attribute, NAME, Tag::Oid)?;
+            let value = element(&mut attribute, NAME)?;
+            if let Some(at) = NAMES.iter().position(|name| *name == oid) {
+                found[at] = Some(text(&value));
+            }
+        }
+    }
+    Ok(found.into_iter().flatten().next())
+}
+
+/// What of a text can be read; one in the Basic Multilingual Plane has two octets a character.
+fn text(value: &Any<'_>) -> String {
+    if value.tag() == Tag::BmpString {
+        let units = value.data.chunks(2);
+        let units: Vec<u16> = units
+            .map(|unit| {
+                unit.iter()
+                    .fold(0, |all, octet| all << 8 | u16::from(*octet))
+            })
+            .collect();
+        String::from_utf16_lossy(&units)
+    } else {
+        String::from_utf8_lossy(value.data).into_owned()
+    }
 }
 
 fn half_error(error: CertIdError) -> Rejection {

@@ -25,6 +25,7 @@ mod experiments;
 mod faults;
 mod forecast;
 mod http;
+mod importing;
 mod incident_plan;
 mod incidents;
 mod issuance;

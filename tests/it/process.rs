@@ -138,6 +138,19 @@ impl Server {
         }
     }
 
+    /// The most memory that it has had resident so far.
+    pub(crate) fn most_resident_octets(&self) -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        1_024
+            * kib
+                .expect("it runs")
+                .trim()
+                .parse::<u64>()
+                .expect("a number")
+    }
+
     /// How it has ended; `None` while it runs.
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("offpeak was started here")
@@ -192,10 +205,20 @@ impl Api {
 
     /// The same, with whatever answer comes.
     pub(crate) async fn send_ndjson(&self, path: &str, body: String) -> reqwest::Result<Response> {
+        self.send(path, "application/x-ndjson", body).await
+    }
+
+    /// POSTs a body to the admin listener.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: String,
+    ) -> reqwest::Result<Response> {
         self.client
             .post(format!("{}{path}", self.admin))
             .bearer_auth(ADMIN_TOKEN)
-            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header(CONTENT_TYPE, media_type)
             .body(body)
             .send()
             .await

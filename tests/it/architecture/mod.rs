@@ -61,10 +61,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What others may not name, and the part of the sources that may.
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli/"]),
+    ("async_compression", &["http/unpack.rs"]),
     ("axum", &["http/"]),
-    ("brotli", &["http/coding.rs"]),
+    ("brotli", &["http/coding.rs", "http/unpack"]),
     ("clap", &["cli/"]),
-    ("flate2", &["http/coding.rs"]),
+    ("flate2", &["http/coding.rs", "http/unpack"]),
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
     ("listenfd", &["http/serve/listen.rs"]),
@@ -74,7 +75,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["http/serve/"]),
     ("x509_parser", &["ingest/x509.rs"]),
     ("zerocopy", &["engine/index/slab.rs"]),
-    ("zstd", &["http/coding.rs"]),
+    ("zstd", &["http/coding.rs", "http/unpack"]),
 ];
 
 /// What the domain may not name: it does no I/O, sees no clock and no chance, and waits for nothing.

@@ -1,6 +1,7 @@
 //! HTTP, against a real server on a free port.
 
 mod admin;
+mod bulk;
 mod coding;
 mod direct;
 mod documents;
@@ -8,6 +9,7 @@ mod forecast;
 mod giving_way;
 mod host;
 mod listen;
+mod memory;
 mod openapi;
 mod problems;
 mod registry;
