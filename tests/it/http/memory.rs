@@ -13,9 +13,9 @@ use crate::support::fresh_sqlite;
 /// What a request may cost beside what the process needs anyway.
 const MOST_OCTETS: u64 = 64 << 20;
 
-/// 64 lines of a mebioctet: kept whole, or at the size of their values, they would be several
+/// 150 lines of a mebioctet: kept whole, or at the size of their values, they would be several
 /// times the bound.
-const LINES: usize = 64;
+const LINES: usize = 150;
 const LINE_OCTETS: usize = 1 << 20;
 
 /// A line of nearly a mebioctet, which is the most that is looked at.
