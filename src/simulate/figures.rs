@@ -4,6 +4,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Poisson};
 
+use super::Brought;
 use super::outcome::{Cycle, Note, PeakSeconds, RuleOutcome};
 use super::population::Population;
 use super::run::Ran;
@@ -59,19 +60,16 @@ pub(super) fn figures(scenario: &Scenario, rule: Rule, ran: Ran<'_>, mean: f64) 
     let settled: Vec<f64> = spans.iter().flat_map(in_cycle).copied().collect();
     let seconds = Seconds::of(scenario, &ran.population, &spans);
     let after_first = slot_of(scenario.start + i64::from(scenario.first_cycle_days) * DAY);
-    let turns = highest(&load[after_first.min(load.len())..]) / mean;
-    let mut notes: Vec<Note> = ran
+    let all_days = highest(&load[after_first.min(load.len())..]) / mean;
+    let notes: Vec<Note> = ran
         .notes
         .into_iter()
         .map(|(name, value)| Note { name, value })
         .collect();
-    notes.push(Note {
-        name: "peak, with the turns of the cycles".to_owned(),
-        value: turns,
-    });
     RuleOutcome {
         rule,
         peak_to_mean: highest(&settled) / mean,
+        peak_to_mean_all_days: all_days,
         p99_to_mean: quantile(&settled, 0.99) / mean,
         worst_minute_to_mean: seconds.worst_minute * slots_in(scenario, 60) / mean,
         worst_second_to_mean: seconds.worst_second * slots_in(scenario, 1) / mean,
@@ -242,10 +240,11 @@ fn at_ticks(client: &Client, at: Timestamp, count: f64, means: &mut [f64; SECOND
     true
 }
 
-/// The least peak that any rule could reach, in multiples of `mean`: the larger of 1, of the peak
+/// The least peak that any rule could reach, in multiples of the mean: the larger of 1, of the peak
 /// of what nobody can steer (`unsteerable`, certificates a slot over the cycles), and of what clients
 /// with fixed ticks add to it on the average day, those with several a day at the better of them.
-pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, mean: f64) -> f64 {
+pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, brought: Brought) -> f64 {
+    let mean = brought.all();
     let slot_seconds = scenario.policy.slot_seconds;
     let slot_grains = length(slot_seconds / GRAIN_SECONDS);
     let day_slots = length(DAY / slot_seconds);
@@ -272,7 +271,6 @@ pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, mean: f64)
     for load in &mut day {
         *load /= days;
     }
-    let per_day = mean * real_len(day_slots);
     let mut movable = Vec::new();
     for client in &scenario.clients {
         let fixed = !matches!(client.kind, ClientKind::NoAri | ClientKind::NeverSucceeds);
@@ -282,7 +280,9 @@ pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, mean: f64)
             && fixed
             && *every_seconds >= 6 * HOUR
         {
-            movable.push((*every_seconds, at, client.share * per_day));
+            // Each of them orders once a cycle: what orders in vain again and again is no part of it.
+            let per_day = brought.of_share(client.share) * real_len(day_slots);
+            movable.push((*every_seconds, at, per_day));
         }
     }
     // Those with fewer ticks first: they have less to choose from.

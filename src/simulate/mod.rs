@@ -32,7 +32,8 @@ use crate::domain::time::{DAY, HOUR};
 /// Runs a scenario under each of its rules. `progress` is told how far it has come, from 0 to 1.
 #[must_use]
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
-    let mean = mean_per_slot(scenario);
+    let brought = Brought::by(scenario);
+    let mean = brought.all();
     let mut floor = f64::INFINITY;
     let mut rules = Vec::new();
     for (n, rule) in scenario.rules.iter().enumerate() {
@@ -40,7 +41,7 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
         let mut told = |done: f64| progress((real_len(n) + done) / parts);
         let ran = run::run(scenario, *rule, mean, &mut told);
         // What fails comes again: the rule under which least does is nearest to what is possible.
-        floor = floor.min(figures::floor(scenario, &ran.population, mean));
+        floor = floor.min(figures::floor(scenario, &ran.population, brought));
         let recognised = ran.recognised;
         let mut figures = figures::figures(scenario, *rule, ran, mean);
         if let Some(share) = recognised {
@@ -63,19 +64,48 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     }
 }
 
-/// The load that a scenario brings by itself, in certificates a slot: what renews, what bursts
-/// added to it, and what never succeeds.
-fn mean_per_slot(scenario: &Scenario) -> f64 {
-    let hours = f64::from(scenario.first_cycle_days) * 24.0;
-    let vain = scenario
-        .clients
-        .iter()
-        .filter(|client| client.kind == ClientKind::NeverSucceeds)
-        .map(|client| client.share);
-    let renews = 1.0 - vain.sum::<f64>();
-    let population = Population::first(scenario);
-    let bursts: f64 = population.burst_certificates();
-    let slots_in_hour = real(HOUR) / real(scenario.policy.slot_seconds);
-    let vain = population.vain_per_day() * real(HOUR) / real(DAY);
-    (scenario.certificates_per_hour * renews + bursts / hours + vain) / slots_in_hour
+/// The load that a scenario brings by itself, in certificates a slot.
+#[derive(Clone, Copy, Debug)]
+struct Brought {
+    /// What renews, and what bursts added to it.
+    renewals: f64,
+    /// What is ordered by clients that never succeed: each of them at each of its ticks.
+    vain: f64,
+    /// The share of the scenario's clients that renew, 0 to 1.
+    renewing: f64,
+}
+
+impl Brought {
+    fn by(scenario: &Scenario) -> Self {
+        let hours = f64::from(scenario.first_cycle_days) * 24.0;
+        let vain = scenario
+            .clients
+            .iter()
+            .filter(|client| client.kind == ClientKind::NeverSucceeds)
+            .map(|client| client.share);
+        let renewing = 1.0 - vain.sum::<f64>();
+        let population = Population::first(scenario);
+        let bursts: f64 = population.burst_certificates();
+        let slots_in_hour = real(HOUR) / real(scenario.policy.slot_seconds);
+        let vain = population.vain_per_day() * real(HOUR) / real(DAY);
+        Self {
+            renewals: (scenario.certificates_per_hour * renewing + bursts / hours) / slots_in_hour,
+            vain: vain / slots_in_hour,
+            renewing,
+        }
+    }
+
+    /// All of it: what every figure is a multiple of.
+    fn all(self) -> f64 {
+        self.renewals + self.vain
+    }
+
+    /// What clients that renew and are this share of all clients bring.
+    fn of_share(self, share: f64) -> f64 {
+        if self.renewing > 0.0 {
+            self.renewals * share / self.renewing
+        } else {
+            0.0
+        }
+    }
 }

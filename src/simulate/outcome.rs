@@ -27,8 +27,8 @@ pub struct Outcome {
     pub rules: Vec<RuleOutcome>,
 }
 
-/// What one rule made of the load. Peaks are measured after the first cycle, which no rule moves,
-/// and without the turns of the cycles.
+/// What one rule made of the load. Figures are of what comes after the first cycle, which no rule
+/// moves, and without the turns of the cycles where nothing else is said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleOutcome {
     /// The rule.
@@ -38,6 +38,9 @@ pub struct RuleOutcome {
     pub load: Vec<f64>,
     /// The busiest slot, as a multiple of the mean.
     pub peak_to_mean: f64,
+    /// The busiest slot of all days after the first cycle, the turns of the cycles among them, as a
+    /// multiple of the mean.
+    pub peak_to_mean_all_days: f64,
     /// The load that 99 % of the slots do not exceed, as a multiple of the mean.
     pub p99_to_mean: f64,
     /// The busiest minute, as a multiple of the mean load of a minute.

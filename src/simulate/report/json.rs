@@ -42,6 +42,7 @@ impl Serialize for Rules<'_> {
 #[serde(rename_all = "camelCase")]
 struct Figures {
     peak_to_mean: Figure,
+    peak_to_mean_all_days: Figure,
     p99_to_mean: Figure,
     worst_minute_to_mean: Figure,
     worst_second_to_mean: Figure,
@@ -60,6 +61,7 @@ impl Figures {
     fn of(rule: &RuleOutcome) -> Self {
         Self {
             peak_to_mean: Figure(rule.peak_to_mean),
+            peak_to_mean_all_days: Figure(rule.peak_to_mean_all_days),
             p99_to_mean: Figure(rule.p99_to_mean),
             worst_minute_to_mean: Figure(rule.worst_minute_to_mean),
             worst_second_to_mean: Figure(rule.worst_second_to_mean),

@@ -155,12 +155,13 @@ fn told(outcome: &Outcome) -> String {
     );
     for rule in &outcome.rules {
         let name = rule.rule.name();
-        let peak = rule.peak_to_mean;
+        let peak = rule.peak_to_mean_all_days;
+        let without = rule.peak_to_mean;
         let p99 = rule.p99_to_mean;
         // A String takes whatever is written to it.
         let _ = write!(
             told,
-            " Under {name} the busiest slot stands at {peak:.2}, and 99 % of the slots at {p99:.2} or less."
+            " Under {name} the busiest slot stands at {peak:.2} ({without:.2} without the turns of the cycles), and 99 % of the slots at {p99:.2} or less."
         );
     }
     told

@@ -57,6 +57,7 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
         "rule",
         "peak",
         "/ floor",
+        "without turns",
         "p99",
         "worst minute",
         "worst second",
@@ -68,8 +69,9 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
     let rules = outcome.rules.iter().map(|rule| {
         let mut row = vec![
             rule.rule.name().to_owned(),
+            format!("{:.3}", rule.peak_to_mean_all_days),
+            format!("{:.3}", rule.peak_to_mean_all_days / outcome.floor),
             format!("{:.3}", rule.peak_to_mean),
-            format!("{:.3}", rule.peak_to_mean / outcome.floor),
             format!("{:.3}", rule.p99_to_mean),
             format!("{:.2}", rule.worst_minute_to_mean),
             format!("{:.2}", rule.worst_second_to_mean),

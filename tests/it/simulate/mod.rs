@@ -4,6 +4,7 @@ mod arrivals;
 mod clients;
 mod closed;
 mod command;
+mod floor;
 mod levelling;
 mod replay;
 mod report;

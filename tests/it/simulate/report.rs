@@ -37,6 +37,7 @@ fn rule(rule: Rule, swing: f64, days: i64, cycle_days: i64) -> RuleOutcome {
     RuleOutcome {
         rule,
         peak_to_mean: cycles[0].peak_to_mean,
+        peak_to_mean_all_days: cycles[0].peak_to_mean + 0.25,
         p99_to_mean: cycles[0].p99_to_mean,
         worst_minute_to_mean: 1.0 + 2.0 * swing,
         worst_second_to_mean: 3.0 + swing,
@@ -123,10 +124,11 @@ fn the_json_has_the_contract_s_names_and_no_others() {
     let offpeak = &document["rules"]["offpeak"];
     assert_eq!(
         names(offpeak),
-        "cycles extraIssuance p99ToMean peakToMean worstMinuteToMean worstSecondToMean"
+        "cycles extraIssuance p99ToMean peakToMean peakToMeanAllDays worstMinuteToMean worstSecondToMean"
     );
     assert_eq!(names(&offpeak["cycles"][0]), "p99ToMean peakToMean");
     assert_eq!(document["rules"]["none"]["peakToMean"], 1.5);
+    assert_eq!(document["rules"]["none"]["peakToMeanAllDays"], 1.75);
     let order: Vec<usize> = Rule::ALL
         .iter()
         .map(|rule| text.find(&format!("\"{}\":", rule.name())).unwrap())
@@ -148,7 +150,7 @@ fn the_picture_is_one_file_of_plain_drawing_that_says_what_it_shows() {
         "role=\"img\" aria-labelledby=\"title desc\"",
         "<title id=\"title\">Load under each rule: small</title>",
         "A fixed load that &lt;swings&gt; &amp; settles. The floor",
-        "Under offpeak the busiest slot stands at 1.02",
+        "Under offpeak the busiest slot stands at 1.27 (1.02 without the turns",
         ">time of day, UTC<",
         ">days since 2026-01-05<",
         ">floor 1.00<",

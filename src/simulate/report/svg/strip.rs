@@ -35,7 +35,7 @@ pub(super) fn draw(outcome: &Outcome, drawing: &mut Drawing, top: f64) -> f64 {
             &format!("label {class}"),
             LEFT,
             y - 8.0,
-            &format!("{class}: peak {:.2} × the mean", rule.peak_to_mean),
+            &format!("{class}: peak {:.2} × the mean", rule.peak_to_mean_all_days),
         );
         drawing.axis(&scale);
         envelope(outcome, rule, &scale, per_point, slots, drawing);
