@@ -9,6 +9,7 @@ use super::{Engine, EngineError};
 use crate::domain::ca::{CaName, CaPolicy};
 use crate::domain::forecast::{Horizon, Outlook, SlotOutlook};
 use crate::domain::number::real;
+use crate::domain::profile::Profile;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// The ledger is held for so many slots at a time, about a millisecond, so that whoever registers
@@ -22,6 +23,8 @@ pub(super) struct Kept {
     made_at: Timestamp,
     /// The policies that it was made under.
     in_force: Arc<InForce>,
+    /// What was known of the week.
+    profile: Arc<Profile>,
     outlook: Arc<Outlook>,
 }
 
@@ -47,8 +50,8 @@ impl Engine {
         }
     }
 
-    /// The load that is to come at a CA, as far ahead as it is told; of this minute. `None`: there
-    /// is no such CA.
+    /// The load that is to come at a CA, as far ahead as it is told; of this minute, and of all that
+    /// was learned until now. `None`: there is no such CA.
     ///
     /// # Errors
     /// [`EngineError::Aside`].
@@ -61,11 +64,13 @@ impl Engine {
         let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
         let in_force = Arc::clone(&world.in_force());
         let ca = Arc::clone(&world.cas[at]);
+        let profile = ca.profile.load_full();
         // Others wait here for the one who makes it.
         let mut kept = ca.outlook.lock().await;
         if let Some(kept) = kept.as_ref()
             && kept.made_at == minute
             && Arc::ptr_eq(&kept.in_force, &in_force)
+            && Arc::ptr_eq(&kept.profile, &profile)
         {
             return Ok(Some(Arc::clone(&kept.outlook)));
         }
@@ -79,6 +84,7 @@ impl Engine {
         *kept = Some(Kept {
             made_at: minute,
             in_force,
+            profile,
             outlook: Arc::clone(&outlook),
         });
         Ok(Some(outlook))

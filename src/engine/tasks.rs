@@ -20,8 +20,13 @@ const FEED_EVERY: Duration = Duration::from_millis(500);
 /// … and at once where that process says so, though under a steady stream of writes not more often
 /// than fifty times a second: one look tells all of them together.
 const HINTED_EVERY: Duration = Duration::from_millis(20);
-/// The profile is a matter of weeks; a minute keeps its newest hour in sight.
-const LEARN_EVERY: Duration = Duration::from_mins(1);
+/// The profile is a matter of weeks, but whoever has just posted the first ones looks at what comes
+/// of it: half a minute, and what the feed and learning itself take, are less than a minute.
+const LEARN_EVERY: Duration = Duration::from_secs(30);
+const _: () = assert!(LEARN_EVERY.as_secs() + FEED_EVERY.as_secs() + LEARNS_SECONDS < 60);
+/// Learning takes a tenth of a second for a CA; so much is left for a hundred of them on a machine
+/// that is busy.
+const LEARNS_SECONDS: u64 = 20;
 /// Habits change in weeks; an hour is what they are told apart by.
 const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
 /// An outage whose end is unknown is planned again hours before the end that was assumed.

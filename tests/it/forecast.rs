@@ -57,10 +57,11 @@ fn an_observed_load_is_expected_again() {
     assert_eq!(outlook.slots.len(), 168);
     assert_eq!(outlook.slots[0].span, hour(0));
     close(outlook.mean.unwrap(), 987.5, 1.0);
-    // Nothing is registered: 0.7 of it follow no window, and the rest has none yet.
+    // Nothing is registered, so nobody steers any of it.
     for (n, slot) in outlook.slots.iter().enumerate() {
         let want = if n % 24 == 1 { 3_000.0 } else { 900.0 };
-        close(slot.load.expected(), 0.7 * want, 0.02 * want);
+        close(slot.load.unsteered, want, 0.02 * want);
+        close(slot.load.steered, 0.0, 1e-9);
         assert_eq!(slot.headroom(), None);
     }
 }

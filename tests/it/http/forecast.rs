@@ -18,6 +18,11 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 /// which nobody in public is to hear.
 async fn observed() -> TestServer {
     let server = TestServer::start().await;
+    observe(&server).await;
+    server
+}
+
+async fn observe(server: &TestServer) {
     let mut lines = String::new();
     for n in 1..=28 * 24 {
         let at = NOW - n * HOUR;
@@ -42,7 +47,6 @@ async fn observed() -> TestServer {
     assert_eq!(json(answer).await["rejected"], 0);
     server.engine.catch_up().await.unwrap();
     server.engine.learn();
-    server
 }
 
 #[tokio::test]
@@ -112,6 +116,24 @@ async fn the_forecast_is_made_once_a_minute_and_not_sent_twice() {
     let closed = json(server.get("/v1/forecast?hours=1").await).await;
     assert_eq!(closed["slots"][0]["capacity"], 0.0);
     assert_eq!(closed["slots"][0]["headroom"], 0.0);
+}
+
+#[tokio::test]
+async fn what_is_learned_shows_at_once() {
+    let server = TestServer::start().await;
+    let path = "/v1/forecast?ca=example&hours=24";
+    let before = json(server.get(path).await).await;
+    assert_eq!(before["slots"][0]["expected"], Value::Null, "{before}");
+    // Within the same minute.
+    observe(&server).await;
+    let after = json(server.get(path).await).await;
+    let slot = &after["slots"][0];
+    // Nobody is registered, so nobody is steered.
+    assert_eq!(slot["steered"], 0.0, "{after}");
+    assert_eq!(slot["expected"], slot["unsteered"], "{after}");
+    let slots = after["slots"].as_array().unwrap();
+    let all: f64 = slots.iter().map(|s| s["expected"].as_f64().unwrap()).sum();
+    assert!((all / 24.0 - 1.0).abs() < 0.02, "{all}");
 }
 
 #[tokio::test]
