@@ -35,9 +35,9 @@ function state(ranking) {
   }
   const unsure = ranking.slots.filter((slot) => slot.insufficientData).length;
   if (ranking.insufficientData || unsure === ranking.slots.length) {
-    return "Too little has been observed yet to tell the hours apart. Until then every hour counts as the mean, and any will do.";
+    return "Nothing is known yet: too little has been observed to tell the hours apart. No hour has a rank until then, and any will do.";
   }
-  return unsure > 0 ? `${unsure} of ${ranking.slots.length} slots have been observed too little; they count as the mean.` : "";
+  return unsure > 0 ? `${unsure} of ${ranking.slots.length} slots have been observed too little: they have no rank, and count as the mean.` : "";
 }
 
 function show(ranking) {

@@ -1,12 +1,14 @@
 //! The ranking document, `ranking.json`: relative numbers only, the same bytes for the same input.
 
-use serde::Serialize;
-
 use super::ca::CaPolicy;
 use super::capacity::{CapacityRule, When, closed_within, over_slots};
 use super::profile::{Evidence, Profile};
 use super::time::{DAY, MINUTE, Span, Timestamp};
 use super::weights::{MILLION, closed, weights};
+
+mod document;
+
+use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry};
 
 /// How far ahead closed spans are told.
 const AVOID_SECONDS: i64 = 30 * DAY;
@@ -111,81 +113,9 @@ struct Subject<'a> {
     avoid: Vec<Span>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    schema_version: &'static str,
-    model_version: &'a str,
-    ca: Option<&'a str>,
-    environment: &'a str,
-    generated_at: Timestamp,
-    data_from: Option<Timestamp>,
-    data_through: Option<Timestamp>,
-    next_update: Timestamp,
-    valid_until: Timestamp,
-    time_zone: &'static str,
-    slot_minutes: i64,
-    unit: &'static str,
-    peak: Option<Peak>,
-    quietest: Vec<String>,
-    slots: Vec<Slot>,
-    week: Vec<WeekEntry>,
-    minutes: Option<Vec<f64>>,
-    overlays: Vec<Overlay>,
-    avoid: Vec<Avoid>,
-    advice: &'static str,
-}
-
-#[derive(Serialize)]
-struct Peak {
-    start: String,
-    coefficient: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Slot {
-    start: String,
-    end: String,
-    coefficient: Option<f64>,
-    weight: f64,
-    rank: usize,
-    index: Option<&'static str>,
-    failure_rate: Option<f64>,
-    coverage: f64,
-    samples: u32,
-    low: Option<f64>,
-    high: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    insufficient_data: Option<bool>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WeekEntry {
-    day: &'static str,
-    start: String,
-    coefficient: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    insufficient_data: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct Overlay {
-    when: &'static str,
-    factor: f64,
-}
-
-#[derive(Serialize)]
-struct Avoid {
-    from: Timestamp,
-    to: Timestamp,
-    reason: &'static str,
-}
-
 impl Subject<'_> {
     fn document(&self, times: &Times) -> Vec<u8> {
-        let ranks = self.ranks();
+        let order = self.order();
         let document = Document {
             schema_version: "1.0",
             model_version: &self.profile.version,
@@ -200,8 +130,8 @@ impl Subject<'_> {
             slot_minutes: self.profile.slot_seconds / MINUTE,
             unit: "relative, mean 1.0",
             peak: self.peak(),
-            quietest: self.quietest(&ranks),
-            slots: self.slots(&ranks),
+            quietest: self.quietest(&order),
+            slots: self.slots(&order),
             week: self.week(),
             minutes: self
                 .profile
@@ -218,12 +148,12 @@ impl Subject<'_> {
         bytes
     }
 
-    /// Slots by number, the quietest first. By the coefficients as published, so that a reader can
-    /// repeat it; the earlier of two that are equal; those that are closed for good at the end,
-    /// because nobody should be sent there.
+    /// The known slots by number, the quietest first. By the coefficients as published, so that a
+    /// reader can repeat it; the earlier of two that are equal; those that are closed for good at
+    /// the end, because nobody should be sent there.
     fn order(&self) -> Vec<usize> {
         let closed = closed(&self.capacity);
-        let mut order: Vec<usize> = (0..self.profile.slots_per_day()).collect();
+        let mut order = self.known();
         order.sort_by(|a, b| {
             let of = |slot: usize| decimals(self.profile.day[slot].coefficient);
             closed[*a]
@@ -234,23 +164,18 @@ impl Subject<'_> {
         order
     }
 
-    /// By slot: 1 is the quietest.
-    fn ranks(&self) -> Vec<usize> {
-        let mut ranks = vec![0; self.profile.slots_per_day()];
-        for (place, slot) in self.order().into_iter().enumerate() {
-            ranks[slot] = place + 1;
-        }
-        ranks
-    }
-
     fn is_known(&self, slot: usize) -> bool {
         self.profile.day[slot].evidence == Evidence::Sufficient
     }
 
+    fn known(&self) -> Vec<usize> {
+        let slots = 0..self.profile.slots_per_day();
+        slots.filter(|slot| self.is_known(*slot)).collect()
+    }
+
     fn peak(&self) -> Option<Peak> {
         let coefficient = |slot: usize| decimals(self.profile.day[slot].coefficient);
-        let known = (0..self.profile.slots_per_day()).filter(|slot| self.is_known(*slot));
-        let peak = known.reduce(|peak, slot| {
+        let peak = self.known().into_iter().reduce(|peak, slot| {
             if coefficient(slot) > coefficient(peak) {
                 slot
             } else {
@@ -263,18 +188,30 @@ impl Subject<'_> {
         })
     }
 
-    fn quietest(&self, ranks: &[usize]) -> Vec<String> {
+    fn quietest(&self, order: &[usize]) -> Vec<String> {
         let closed = closed(&self.capacity);
-        let mut open: Vec<usize> = (0..ranks.len())
-            .filter(|slot| self.is_known(*slot) && !closed[*slot])
-            .collect();
-        open.sort_by_key(|slot| ranks[*slot]);
-        open.iter().take(3).map(|slot| self.clock(*slot)).collect()
+        let open = order.iter().filter(|slot| !closed[**slot]);
+        open.take(3).map(|slot| self.clock(*slot)).collect()
     }
 
-    fn slots(&self, ranks: &[usize]) -> Vec<Slot> {
-        let coefficients: Vec<f64> = self.profile.day.iter().map(|s| s.coefficient).collect();
-        let weights = weights(&coefficients, &self.capacity, self.steerable_share);
+    /// Where nothing is known, all slots that are open have the same.
+    fn weights(&self) -> Vec<u32> {
+        let day = &self.profile.day;
+        if self.known().is_empty() {
+            let is_open = |share: &f64| if *share > 0.0 { 1.0 } else { 0.0 };
+            let open: Vec<f64> = self.capacity.iter().map(is_open).collect();
+            return weights(&vec![1.0; day.len()], &open, self.steerable_share);
+        }
+        let coefficients: Vec<f64> = day.iter().map(|s| s.coefficient).collect();
+        weights(&coefficients, &self.capacity, self.steerable_share)
+    }
+
+    fn slots(&self, order: &[usize]) -> Vec<Slot> {
+        let weights = self.weights();
+        let mut ranks = vec![None; weights.len()];
+        for (place, slot) in order.iter().enumerate() {
+            ranks[*slot] = Some(place + 1);
+        }
         self.profile
             .day
             .iter()

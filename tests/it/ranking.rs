@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::load::{NOW, at, hour_of, hourly, one_oclock};
 
 mod documents;
+mod unknown;
 
 const SCHEMA: &str = include_str!("../../static/schema/ranking-1.json");
 
@@ -75,9 +76,10 @@ fn hexadecimal(octets: &[u8]) -> String {
     })
 }
 
+/// Those of the slots that have one, in time order.
 fn ranks(document: &Value) -> Vec<u64> {
     let slots = document["slots"].as_array().unwrap();
-    slots.iter().map(|s| s["rank"].as_u64().unwrap()).collect()
+    slots.iter().filter_map(|s| s["rank"].as_u64()).collect()
 }
 
 /// The documents that are worth a look: known, unknown, half known, fine slots, closed hours.
@@ -118,8 +120,12 @@ fn scenes() -> Vec<Vec<u8>> {
 #[test]
 fn the_ranking_is_a_permutation_and_valid_against_its_schema() {
     for document in scenes() {
-        let ranks = ranks(&parsed(&document));
+        let parsed = parsed(&document);
+        let ranks = ranks(&parsed);
         let distinct: BTreeSet<u64> = ranks.iter().copied().collect();
+        let slots = parsed["slots"].as_array().unwrap();
+        let known = slots.iter().filter(|s| s["insufficientData"].is_null());
+        assert_eq!(ranks.len(), known.count());
         let n = u64::try_from(ranks.len()).unwrap();
         assert_eq!(distinct, (1..=n).collect());
         assert_eq!(millionths(&document).iter().sum::<u32>(), 1_000_000);
@@ -131,7 +137,8 @@ fn the_ranking_is_a_permutation_and_valid_against_its_schema() {
     let documents: Vec<Value> = scenes().iter().map(|bytes| parsed(bytes)).collect();
     assert_eq!(invalid(&python, &documents), Vec::<usize>::new());
     // The schema can refuse: each of these breaks it.
-    let breaks: [fn(&mut Value); 6] = [
+    let breaks: [fn(&mut Value); 7] = [
+        |d| d["slots"][0]["rank"] = json!(null),
         |d| d["slots"][0]["coefficient"] = json!(null),
         |d| d["slots"][0]["insufficientData"] = json!(true),
         |d| d["slots"][0]["index"] = json!("loud"),
@@ -211,26 +218,6 @@ fn a_peak_at_one_has_the_last_rank() {
     assert_eq!(document["dataThrough"], NOW);
     assert_eq!(document["nextUpdate"], "2026-11-17T00:00:00Z");
     assert_eq!(document["validUntil"], "2026-11-18T00:00:00Z");
-}
-
-#[test]
-fn unknown_is_null() {
-    let document = parsed(&rank(
-        &learn(&Series::default()),
-        &policy("example"),
-        &times(),
-    ));
-    for key in ["peak", "minutes", "dataFrom", "dataThrough"] {
-        assert_eq!(document[key], Value::Null, "{key}");
-    }
-    assert_eq!(document["quietest"], json!([]));
-    for slot in document["slots"].as_array().unwrap() {
-        for key in ["coefficient", "index", "low", "high", "failureRate"] {
-            assert_eq!(slot[key], Value::Null, "{key}");
-        }
-        assert_eq!(slot["insufficientData"], true);
-    }
-    assert_eq!(ranks(&document), (1..=24).collect::<Vec<u64>>());
 }
 
 #[test]
