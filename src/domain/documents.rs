@@ -30,8 +30,10 @@ const PRODUCTION: &str = "production";
 pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, Arc<[u8]>)> {
     let mut pointers: Vec<(String, Arc<[u8]>)> = vec![(RANKING.to_owned(), first(cas, times))];
     for (policy, profile) in cas {
-        let path = format!("ca/{}/{RANKING}", policy.name);
-        pointers.push((path, rank(profile, policy, times).into()));
+        pointers.push((
+            ranking_of(&policy.name),
+            rank(profile, policy, times).into(),
+        ));
     }
     let mut copies: Vec<(String, Arc<[u8]>)> = pointers
         .iter()
@@ -42,6 +44,12 @@ pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, A
     pointers.extend(copies);
     pointers.push((SCHEMA.to_owned(), SCHEMA_1.into()));
     pointers
+}
+
+/// The path of one CA's document.
+#[must_use]
+pub fn ranking_of(ca: &CaName) -> String {
+    format!("ca/{ca}/{RANKING}")
 }
 
 fn first(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Arc<[u8]> {

@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod foreseen;
 pub mod hash;
 pub mod incident;
+pub mod knowledge;
 mod landing;
 pub mod ledger;
 mod level;

@@ -32,6 +32,7 @@ mod incidents;
 mod index;
 mod joining;
 mod lookups;
+mod news;
 mod polls;
 mod publisher;
 mod rebalance;
@@ -60,6 +61,7 @@ pub use step::{Step, Stored};
 use batches::Trust;
 use clock::Clock;
 use lookups::LookUps;
+use news::Compared;
 use polls::Waiting;
 use resuming::Resuming;
 use summing::load;
@@ -77,6 +79,7 @@ pub struct Engine {
     world: ArcSwap<World>,
     look_ups: LookUps,
     publication: ArcSwapOption<Publication>,
+    compared: Compared,
     /// One reader of the feed at a time, and where it stands.
     feed: Mutex<FeedPosition>,
     /// One rebalance at a time.
@@ -140,6 +143,7 @@ impl Engine {
             world: ArcSwap::from_pointee(world),
             look_ups: LookUps::new(),
             publication: ArcSwapOption::new(publication),
+            compared: Compared::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),
             fed_at: AtomicI64::new(now.unix()),

@@ -24,6 +24,23 @@ pub struct Readiness {
     pub degraded: Vec<String>,
 }
 
+/// A publication that is to be made.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    why: Why,
+    /// One made then or later makes this one needless.
+    unless_since: Timestamp,
+}
+
+/// Why a publication is to be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Why {
+    /// The newest does not tell what the model knows.
+    News,
+    /// The newest is too old.
+    Time,
+}
+
 impl Engine {
     /// The publication in force.
     #[must_use]
@@ -63,14 +80,14 @@ impl Engine {
         Ok(self.take(made, number.unwrap_or(0)))
     }
 
-    /// Makes a publication where the newest is older than the interval, or there is none. Of
-    /// several processes one makes it, the one that has the duty; the others take it from the store.
-    /// Nothing is made before everything is summed.
+    /// Makes a publication where the newest is older than the interval, there is none, or the model
+    /// has learned what the newest does not tell. Of several processes one makes it, the one that has
+    /// the duty; the others take it from the store. Nothing is made before everything is summed.
     ///
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn publish_if_due(&self) -> Result<(), EngineError> {
-        if self.take_newer().await? || !self.is_due() || !self.is_summed() {
+        if self.take_newer().await? || !self.is_summed() || self.due().is_none() {
             return Ok(());
         }
         // Where there is none at all, nothing can be served before there is.
@@ -85,10 +102,14 @@ impl Engine {
         if self.take_newer().await? {
             return Ok(());
         }
-        self.learn();
+        let Some(due) = self.due() else {
+            return Ok(());
+        };
+        if due.why == Why::Time {
+            self.learn();
+        }
         let made = self.make();
-        let unless_since = self.due_before() + 1;
-        match self.store().publish(&made, Some(unless_since)).await? {
+        match self.store().publish(&made, Some(due.unless_since)).await? {
             Some(number) => drop(self.take(made, number)),
             // One that lost its duty unnoticed, or needs none, was faster.
             None => drop(self.take_newer().await?),
@@ -109,14 +130,26 @@ impl Engine {
         Ok(found)
     }
 
-    fn is_due(&self) -> bool {
-        self.publication()
-            .is_none_or(|publication| publication.made_at <= self.due_before())
-    }
-
-    /// A publication made then or before is too old.
-    fn due_before(&self) -> Timestamp {
-        self.now() - self.config().publish_interval_seconds
+    fn due(&self) -> Option<Due> {
+        let now = self.now();
+        let too_old = now - self.config().publish_interval_seconds;
+        let by_time = Due {
+            why: Why::Time,
+            unless_since: too_old + 1,
+        };
+        let Some(publication) = self.publication() else {
+            return Some(by_time);
+        };
+        if publication.made_at <= too_old {
+            return Some(by_time);
+        }
+        let news = self.news_to(&publication);
+        let by_news = Due {
+            why: Why::News,
+            unless_since: publication.made_at + 1,
+        };
+        news.is_worth_another(publication.made_at, now)
+            .then_some(by_news)
     }
 
     fn take(&self, made: Publication, number: i64) -> Arc<Publication> {

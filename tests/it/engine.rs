@@ -22,6 +22,7 @@ mod flood;
 mod interrupted;
 mod lifecycle;
 mod polls;
+mod publishing;
 mod resuming;
 mod returning;
 mod sharing;

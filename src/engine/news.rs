@@ -1,0 +1,69 @@
+//! Whether what was learned is worth a publication before its time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Engine;
+use crate::domain::documents::ranking_of;
+use crate::domain::knowledge::{Knowledge, News};
+use crate::domain::profile::Profile;
+use crate::store::Publication;
+
+/// A publication and the profiles that it was compared with last, and what came of it: nothing is
+/// read again until either is another.
+#[derive(Debug, Default)]
+pub(super) struct Compared(Mutex<Option<Comparison>>);
+
+#[derive(Debug)]
+struct Comparison {
+    publication: Arc<Publication>,
+    profiles: Vec<Arc<Profile>>,
+    news: News,
+}
+
+impl Comparison {
+    fn is_of(&self, publication: &Arc<Publication>, profiles: &[Arc<Profile>]) -> bool {
+        Arc::ptr_eq(&self.publication, publication)
+            && self.profiles.len() == profiles.len()
+            && self
+                .profiles
+                .iter()
+                .zip(profiles)
+                .all(|(known, now)| Arc::ptr_eq(known, now))
+    }
+}
+
+impl Engine {
+    /// What was learned that a publication does not tell, of the CA of which that is most.
+    pub(super) fn news_to(&self, publication: &Arc<Publication>) -> News {
+        let world = self.world();
+        let profiles: Vec<Arc<Profile>> =
+            world.cas.iter().map(|ca| ca.profile.load_full()).collect();
+        let mut compared = self
+            .compared
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(comparison) = compared.as_ref()
+            && comparison.is_of(publication, &profiles)
+        {
+            return comparison.news;
+        }
+        let cas = world.config.cas.iter().zip(&profiles);
+        let news = cas
+            .map(|(policy, profile)| {
+                let path = ranking_of(&policy.name);
+                let document = publication.documents.iter().find(|(of, _)| *of == path);
+                let told = document
+                    .map_or_else(Knowledge::default, |(_, bytes)| Knowledge::published(bytes));
+                Knowledge::learned(profile).news_to(&told)
+            })
+            .max()
+            .unwrap_or(News::No);
+        *compared = Some(Comparison {
+            publication: Arc::clone(publication),
+            profiles,
+            news,
+        });
+        news
+    }
+}
