@@ -17,6 +17,7 @@ pub mod following;
 pub mod forecast;
 pub mod foreseen;
 pub mod hash;
+pub mod hearing;
 pub mod incident;
 pub mod knowledge;
 mod landing;

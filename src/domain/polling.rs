@@ -44,6 +44,31 @@ pub fn retry_after_seconds(
     whole(delay).clamp(MINUTE, DAY)
 }
 
+/// Why the next poll of a certificate has to come in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pressing {
+    /// An incident that is open moved its window.
+    Incident,
+    /// It does not: the certificate is replaced.
+    Not,
+    /// For the sake of its window alone, until that is over.
+    Window,
+}
+
+/// The longest `Retry-After` in seconds with which a client that asks at `now` comes in time for its
+/// window: what is left to the middle of it, a minute at least. `None`: it may come at any time.
+/// Clients keep what they are told and do not ask before.
+#[must_use]
+pub fn in_time_seconds(pressing: Pressing, window: Span, now: Timestamp) -> Option<i64> {
+    let middle = window.from + window.seconds() / 2;
+    let presses = match pressing {
+        Pressing::Incident => true,
+        Pressing::Not => false,
+        Pressing::Window => now < window.to,
+    };
+    presses.then(|| (middle - now).max(MINUTE))
+}
+
 impl<L: Fn(Timestamp) -> f64> Ahead<'_, L> {
     fn is_calm(&self, at: Timestamp) -> bool {
         !self.closed.iter().any(|span| span.contains(at)) && (self.load)(at) < BUSY
@@ -173,6 +198,34 @@ mod tests {
         // Sooner, and spread over all of the time before.
         assert!(moved.iter().all(|target| *target < closed[0].from));
         assert!(moved.iter().any(|target| *target > closed[0].from - 60));
+    }
+
+    #[test]
+    fn the_next_poll_comes_before_the_middle_of_the_window() {
+        let now = at("2026-11-21T10:00:00Z");
+        let window = |from: i64, to: i64| Span {
+            from: now + from,
+            to: now + to,
+        };
+        let (incident, itself) = (Pressing::Incident, Pressing::Window);
+        for (what, pressing, window, want) in [
+            ("opens in 32 s", itself, window(32, 632), Some(332)),
+            (
+                "opens in weeks",
+                itself,
+                window(20 * DAY, 20 * DAY + 900),
+                Some(20 * DAY + 450),
+            ),
+            ("has opened", itself, window(-300, 600), Some(150)),
+            ("near its middle", itself, window(-300, 340), Some(60)),
+            ("in its last second", itself, window(-899, 1), Some(60)),
+            ("is over", itself, window(-900, 0), None),
+            ("moved, opens in 32 s", incident, window(32, 632), Some(332)),
+            ("moved, is over", incident, window(-3_600, -1_800), Some(60)),
+            ("replaced", Pressing::Not, window(32, 632), None),
+        ] {
+            assert_eq!(in_time_seconds(pressing, window, now), want, "{what}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::domain::certid::CertId;
 use crate::domain::foreseen::foreseen;
 use crate::domain::hash::{lower_unit, mixed, upper_unit};
 use crate::domain::number::real;
-use crate::domain::polling::{Ahead, retry_after_seconds};
+use crate::domain::polling::{Ahead, Pressing, in_time_seconds, retry_after_seconds};
 use crate::domain::profile::Profile;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::domain::timeline::GRAIN_SECONDS;
@@ -51,6 +51,7 @@ struct Found {
     window: Span,
     life_seconds: i64,
     moved_by: u32,
+    replaced: bool,
 }
 
 /// A certificate that is asked for. What memory holds of it is on its way into the processor's
@@ -135,7 +136,7 @@ impl Engine {
 
 fn answer(world: &World, found: Found, now: Timestamp) -> RenewalInfo {
     let hash = mixed(found.fingerprint.number(), now.unix());
-    let retry_after_seconds = match world.config.cas.get(usize::from(found.ca)) {
+    let drawn = match world.config.cas.get(usize::from(found.ca)) {
         Some(policy) => {
             let ca = &world.cas[usize::from(found.ca)];
             let profile = ca.profile.load();
@@ -153,6 +154,15 @@ fn answer(world: &World, found: Found, now: Timestamp) -> RenewalInfo {
         None => DAY,
     };
     let in_force = world.in_force();
+    let pressing = if found.replaced {
+        Pressing::Not
+    } else if in_force.touches(found.moved_by) {
+        Pressing::Incident
+    } else {
+        Pressing::Window
+    };
+    let in_time = in_time_seconds(pressing, found.window, now);
+    let retry_after_seconds = in_time.map_or(drawn, |in_time| drawn.min(in_time));
     RenewalInfo {
         window: found.window,
         explanation_url: in_force.explanation(found.moved_by),
@@ -194,6 +204,7 @@ impl Sought<'_> {
                 window: entry.window,
                 life_seconds: entry.validity.life_seconds(),
                 moved_by: entry.moved_by,
+                replaced: entry.replaced,
             };
             index.poll(fingerprint, now, base_of, read)
         };

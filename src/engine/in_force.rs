@@ -1,6 +1,6 @@
 //! What incidents change of the configuration: capacity, caching, explanations, learning.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use arc_swap::Guard;
@@ -21,6 +21,8 @@ pub(super) struct InForce {
     pub(super) policies: Vec<CaPolicy>,
     /// In the same order: whether an incident that touches the CA is active.
     active: Vec<bool>,
+    /// The marks of the incidents that are active.
+    touching: HashSet<u32>,
     /// What certificates that an active incident moved are to say.
     explanations: HashMap<u32, Arc<str>>,
 }
@@ -36,6 +38,11 @@ impl InForce {
                 .iter()
                 .map(|policy| active(incidents, &policy.name).next().is_some())
                 .collect(),
+            touching: incidents
+                .values()
+                .filter(|incident| incident.is_active())
+                .map(|incident| mark(incident.id))
+                .collect(),
             explanations: incidents
                 .values()
                 .filter(|incident| incident.is_active())
@@ -50,6 +57,11 @@ impl InForce {
     /// Whether an incident that touches a CA is active.
     pub(super) fn is_active(&self, ca: usize) -> bool {
         self.active.get(ca).copied().unwrap_or(false)
+    }
+
+    /// Whether the incident with this [`mark`], which moved a certificate's window, is active.
+    pub(super) fn touches(&self, moved_by: u32) -> bool {
+        moved_by != 0 && self.touching.contains(&moved_by)
     }
 
     /// What a certificate says whose window the incident with this [`mark`] moved.

@@ -123,6 +123,8 @@ struct Answer<'a> {
 struct Plan {
     to_move: u64,
     stays: u64,
+    too_late: u64,
+    silent: u64,
     hours: Vec<HourLoad>,
 }
 
@@ -149,6 +151,8 @@ impl Plan {
         Self {
             to_move: foreseen.to_move,
             stays: foreseen.stays,
+            too_late: foreseen.heard.too_late,
+            silent: foreseen.heard.silent,
             hours: foreseen.hours.iter().map(hour).collect(),
         }
     }

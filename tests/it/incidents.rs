@@ -11,6 +11,7 @@ use crate::server::{NOW, TestServer};
 
 mod command;
 mod crash;
+mod hearing;
 mod life;
 mod replicas;
 mod time_closed;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::domain::hearing::Heard;
 use crate::domain::incident::{HourLoad, Incident, Kind, State};
 use crate::engine::{Foreseen, Intent, Standing};
 
@@ -71,9 +72,15 @@ pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
     let Foreseen {
         to_move,
         stays,
+        heard: Heard { too_late, silent },
         hours,
     } = foreseen;
     let mut text = format!("{to_move} windows {moves}, {stays} stay\n");
+    let _ = writeln!(
+        text,
+        "{too_late} clients cannot hear of it before their window closes; {silent} have not asked of late, \
+         or never"
+    );
     if hours.is_empty() {
         return text;
     }

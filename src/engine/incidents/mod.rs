@@ -2,6 +2,7 @@
 
 use crate::domain::amendment::{Amendment, moves_otherwise};
 use crate::domain::ca::CaName;
+use crate::domain::hearing::Heard;
 use crate::domain::incident::{HourLoad, Incident, Invalid, Kind, NotAllowed, Refusal, State};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError};
@@ -49,6 +50,9 @@ pub struct Foreseen {
     pub to_move: u64,
     /// Windows that are where they may stay.
     pub stays: u64,
+    /// Of the clients of all that it concerns and has not moved before: how many cannot hear of it
+    /// in time.
+    pub heard: Heard,
     /// The load by the hour.
     pub hours: Vec<HourLoad>,
 }
@@ -131,11 +135,13 @@ impl Engine {
         if intent == Intent::DryRun {
             let mut opened = incident.clone();
             opened.advance(State::Open, now)?;
-            let survey = self.survey(&self.subject(&opened)?).await?;
+            let subject = self.subject(&opened)?;
+            let survey = self.survey(&subject).await?;
             incident.affected = survey.affected(&incident);
+            let heard = self.hearing(&subject, &survey).await?;
             return Ok(Amended {
                 incident,
-                foreseen: Some(survey.foreseen()),
+                foreseen: Some(survey.foreseen(heard)),
             });
         }
         self.subject(&incident)?;
@@ -193,8 +199,12 @@ impl Engine {
                 after.affected = survey.affected(&after);
                 after.moved = after.moved.max(survey.already);
             }
-            let foreseen = survey.as_ref().map(Survey::foreseen);
             if intent == Intent::DryRun {
+                let mut foreseen = None;
+                if let Some(survey) = &survey {
+                    let heard = self.hearing(&subject, survey).await?;
+                    foreseen = Some(survey.foreseen(heard));
+                }
                 return Ok(Amended {
                     incident: after,
                     foreseen,
@@ -208,9 +218,18 @@ impl Engine {
             // From now on new windows keep out of what it closes.
             self.catch_up().await?;
             announce(&before, &after);
+            let mut foreseen = None;
             if let Some(survey) = survey {
-                let moved = self.move_all(&subject, survey).await?;
-                tracing::info!(event = "incident_moved", incident = id, windows = moved);
+                let moved = self.move_all(&subject, &survey).await?;
+                let Heard { too_late, silent } = moved.heard;
+                tracing::info!(
+                    event = "incident_moved",
+                    incident = id,
+                    windows = moved.windows,
+                    too_late,
+                    silent,
+                );
+                foreseen = Some(survey.foreseen(moved.heard));
                 after = self.incident_stored(id).await?;
             }
             return Ok(Amended {
@@ -249,8 +268,9 @@ impl Engine {
 
 impl Survey {
     /// What it tells of what moves.
-    fn foreseen(&self) -> Foreseen {
+    fn foreseen(&self, heard: Heard) -> Foreseen {
         Foreseen {
+            heard,
             to_move: self.plan.to_move,
             stays: self.plan.stays + self.already,
             hours: self.plan.hours().to_vec(),

@@ -7,6 +7,7 @@ use super::IncidentError;
 use super::survey::{Subject, Survey};
 use super::walk::Walk;
 use crate::domain::certificate::{Basis, Cause, Certificate};
+use crate::domain::hearing::Heard;
 use crate::domain::incident::{Incident, Plan};
 use crate::domain::table::StoredTable;
 use crate::engine::Engine;
@@ -17,9 +18,17 @@ use crate::store::Move;
 /// every replica reads.
 const NOTED_EVERY: u64 = 50_000;
 
+/// What was moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved {
+    pub(super) windows: u64,
+    /// How many clients cannot hear of it in time, of those that were not moved before.
+    pub(super) heard: Heard,
+}
+
 impl Engine {
     /// Moves what a survey found, each certificate once: where its window is another meanwhile,
-    /// it stays. How many were moved.
+    /// it stays.
     ///
     /// # Errors
     /// [`IncidentError::Engine`]: what was moved until then stays moved, and opening the incident
@@ -27,18 +36,23 @@ impl Engine {
     pub(super) async fn move_all(
         &self,
         subject: &Subject,
-        survey: Survey,
-    ) -> Result<u64, IncidentError> {
+        survey: &Survey,
+    ) -> Result<Moved, IncidentError> {
         let id = subject.incident.id;
         let already = survey.already;
-        let plan = Arc::new(survey.plan);
+        let plan = Arc::clone(&survey.plan);
         let tables = Arc::new(plan.tables());
         let mut walk = Walk::new(&subject.incident, subject.now);
         let (mut done, mut noted) = (0, 0);
+        let mut heard = Heard::default();
         while let Some(page) = walk.next(self.store(), subject.now).await? {
             let drawing = (subject.clone(), Arc::clone(&plan), Arc::clone(&tables));
-            let (moves, tables) =
-                aside(move || draw(&drawing.0, &drawing.1, &drawing.2, &page)).await?;
+            let (moves, tables, of_page) = aside(move || {
+                let (moves, tables) = draw(&drawing.0, &drawing.1, &drawing.2, &page);
+                (moves, tables, hearing(&drawing.0, &drawing.1, &page))
+            })
+            .await?;
+            heard = heard.and(of_page);
             if moves.is_empty() {
                 continue;
             }
@@ -55,7 +69,25 @@ impl Engine {
             let moved = self.moved_by(id).await?;
             self.note_moved(id, moved).await?;
         }
-        Ok(done)
+        Ok(Moved {
+            windows: done,
+            heard,
+        })
+    }
+
+    /// Who hears of what a survey found, without moving anything.
+    pub(super) async fn hearing(
+        &self,
+        subject: &Subject,
+        survey: &Survey,
+    ) -> Result<Heard, IncidentError> {
+        let mut walk = Walk::new(&subject.incident, subject.now);
+        let mut heard = Heard::default();
+        while let Some(page) = walk.next(self.store(), subject.now).await? {
+            let (subject, plan) = (subject.clone(), Arc::clone(&survey.plan));
+            heard = heard.and(aside(move || hearing(&subject, &plan, &page)).await?);
+        }
+        Ok(heard)
     }
 
     async fn note_moved(&self, id: i64, at_least: u64) -> Result<Incident, IncidentError> {
@@ -71,9 +103,7 @@ fn draw(
     tables: &[StoredTable],
     page: &[Certificate],
 ) -> (Vec<Move>, Vec<StoredTable>) {
-    let moves: Vec<Move> = page
-        .iter()
-        .filter(|certificate| subject.concerns(certificate) && !subject.has_moved(certificate))
+    let moves: Vec<Move> = to_look_at(subject, page)
         .filter_map(|certificate| {
             let hash = subject.hash(certificate);
             let (to, basis) = plan.window(hash, certificate.validity, certificate.window)?;
@@ -99,4 +129,30 @@ fn draw(
         .cloned()
         .collect();
     (moves, tables)
+}
+
+/// Who of a page hears of the plan in time.
+fn hearing(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Heard {
+    let mut heard = Heard::default();
+    for certificate in to_look_at(subject, page) {
+        let drawn = plan.window(
+            subject.hash(certificate),
+            certificate.validity,
+            certificate.window,
+        );
+        let to = drawn.map_or(certificate.window, |(to, _)| to);
+        if let Some(hearing) = subject.hears(certificate, to) {
+            heard.count(hearing);
+        }
+    }
+    heard
+}
+
+/// The certificates of a page that an incident concerns and has not moved.
+fn to_look_at<'p>(
+    subject: &Subject,
+    page: &'p [Certificate],
+) -> impl Iterator<Item = &'p Certificate> {
+    page.iter()
+        .filter(|certificate| subject.concerns(certificate) && !subject.has_moved(certificate))
 }

@@ -7,6 +7,7 @@ use super::walk::{Walk, names_certificates};
 use crate::domain::ca::CaPolicy;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::foreseen::foreseen;
+use crate::domain::hearing::{Hearing, Listener};
 use crate::domain::incident::{Counted, Incident, Plan, Planner, Scene};
 use crate::domain::ledger::{Ledger, View};
 use crate::domain::number::{real, whole};
@@ -14,6 +15,7 @@ use crate::domain::time::{DAY, Span, Timestamp};
 use crate::engine::Engine;
 use crate::engine::aside::aside;
 use crate::engine::in_force::with_incidents;
+use crate::engine::index::Entry;
 use crate::engine::world::World;
 
 /// An incident, and what it is looked at with.
@@ -26,12 +28,14 @@ pub(super) struct Subject {
     /// The CA's policy, with what its other incidents close.
     pub(super) policy: Arc<CaPolicy>,
     pub(super) now: Timestamp,
+    /// Polls have been listened for since then.
+    listening_since: Timestamp,
 }
 
 /// What there is to be moved, and where to.
 #[derive(Debug)]
 pub(super) struct Survey {
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     /// How many certificates it concerns: registered, alive and not replaced.
     pub(super) concerned: u64,
     /// How many of those it has moved before.
@@ -74,6 +78,22 @@ impl Subject {
         certificate.cause == Cause::Incident(id)
             && names_certificates(self.incident.kind)
             && renew_by.is_none_or(|renew_by| certificate.window.to <= renew_by)
+    }
+
+    /// Whether a certificate's client hears of its window having become `to` in time; `None`: it is
+    /// not in memory, or replaced.
+    pub(super) fn hears(&self, certificate: &Certificate, to: Span) -> Option<Hearing> {
+        let fingerprint = self.world.index.fingerprint(&certificate.id);
+        let listener = |entry: &Entry| {
+            (!entry.replaced).then(|| Listener {
+                polls: entry.polls(),
+                base_seconds: self.world.base_seconds(entry),
+                window: certificate.window,
+                heard_from: entry.heard_from(self.listening_since),
+            })
+        };
+        let listener = self.world.index.get(fingerprint, listener).flatten()?;
+        Some(listener.hears(to, self.incident.renew_by, self.now))
     }
 
     /// Does something with the scene that the planner looks at. `affected` is what the ledger
@@ -176,7 +196,7 @@ impl Count {
         } = self;
         let plan = subject.in_scene(&affected, life_seconds, |scene| planner.plan(scene))?;
         Ok(Survey {
-            plan,
+            plan: Arc::new(plan),
             concerned,
             already,
         })
@@ -198,6 +218,7 @@ impl Engine {
             ca,
             policy: Arc::new(policy),
             now: self.now(),
+            listening_since: self.started_at,
             world,
         })
     }
