@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sha2::{Digest, Sha256};
-use tracing::Dispatch;
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{self, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::domain::certid::CertId;
 
@@ -162,15 +164,64 @@ where
         .with_env_filter(filter)
         .with_writer(writer);
     match format {
-        LogFormat::Json => Dispatch::new(
-            subscriber
+        LogFormat::Json => {
+            let lines = format::format()
                 .json()
                 .flatten_event(true)
                 .with_current_span(false)
-                .with_span_list(false)
-                .finish(),
-        ),
-        LogFormat::Text => Dispatch::new(subscriber.with_ansi(io::stderr().is_terminal()).finish()),
+                .with_span_list(false);
+            let subscriber = subscriber.json();
+            Dispatch::new(subscriber.event_format(named(format, lines)).finish())
+        }
+        LogFormat::Text => {
+            let ansi = io::stderr().is_terminal();
+            let lines = format::format().with_ansi(ansi);
+            let subscriber = subscriber.with_ansi(ansi);
+            Dispatch::new(subscriber.event_format(named(format, lines)).finish())
+        }
+    }
+}
+
+/// The field that names an event.
+const EVENT: &str = "event";
+
+/// The name of an event that a library logs: none of them names its own.
+const OF_A_LIBRARY: &str = "dependency";
+
+/// Writes events as `lines` does, and gives those of libraries the name that they lack.
+struct Named<L> {
+    format: LogFormat,
+    lines: L,
+}
+
+const fn named<L>(format: LogFormat, lines: L) -> Named<L> {
+    Named { format, lines }
+}
+
+impl<S, N, L> FormatEvent<S, N> for Named<L>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+    L: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if event.metadata().fields().field(EVENT).is_some() {
+            return self.lines.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.lines
+            .format_event(context, Writer::new(&mut line), event)?;
+        match (self.format, line.strip_prefix('{')) {
+            (LogFormat::Json, Some(rest)) => {
+                write!(writer, "{{\"{EVENT}\":\"{OF_A_LIBRARY}\",{rest}")
+            }
+            _ => writeln!(writer, "{} {EVENT}={OF_A_LIBRARY:?}", line.trim_end()),
+        }
     }
 }
 
@@ -235,6 +286,41 @@ mod tests {
             "target": "offpeak::telemetry::tests",
         });
         assert_eq!(line, want);
+    }
+
+    #[test]
+    fn an_event_without_a_name_is_given_that_of_a_library_s() {
+        for format in [LogFormat::Json, LogFormat::Text] {
+            let log = tempfile::NamedTempFile::new().unwrap();
+            let writer = std::sync::Mutex::new(log.reopen().unwrap());
+            let dispatch = dispatch(format, filter_of(None).unwrap(), writer);
+            tracing::dispatcher::with_default(&dispatch, || {
+                tracing::warn!(target: "h2::codec", code = 1, "a frame");
+                tracing::warn!(event = "ours");
+            });
+            let text = std::fs::read_to_string(log.path()).unwrap();
+            let [theirs, ours] = text.lines().collect::<Vec<_>>()[..] else {
+                panic!("two lines: {text}");
+            };
+            if format == LogFormat::Json {
+                let theirs: serde_json::Value = serde_json::from_str(theirs).unwrap();
+                let read = ["event", "target", "message"].map(|key| theirs[key].as_str());
+                assert_eq!(
+                    read,
+                    [Some("dependency"), Some("h2::codec"), Some("a frame")]
+                );
+                assert_eq!(theirs["code"], 1);
+            } else {
+                assert!(
+                    theirs.ends_with("h2::codec: a frame code=1 event=\"dependency\""),
+                    "{theirs}"
+                );
+            }
+            assert!(
+                ours.contains("ours") && !ours.contains("dependency"),
+                "{ours}"
+            );
+        }
     }
 
     #[test]

@@ -231,7 +231,7 @@ impl Engine {
         self.resuming
             .written_at
             .store(written_at, Ordering::Relaxed);
-        tracing::debug!(certificates, "the index was written");
+        tracing::debug!(event = "index_written", certificates);
         Ok(())
     }
 }

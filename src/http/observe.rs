@@ -206,11 +206,11 @@ impl Tallies {
 /// The line in the log.
 pub(super) fn log(method: &'static str, uri: &Uri, status: StatusCode, seconds: f64) {
     tracing::debug!(
+        event = "answered",
         method,
         path = uri.path(),
         status = status.as_u16(),
-        seconds,
-        "answered"
+        seconds
     );
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn drive(
         Some(tls) => match shake_hands(&tls, stream, &attended, limits).await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "a handshake failed");
+                tracing::debug!(event = "handshake_failed", %error);
                 return;
             }
         },
@@ -73,7 +73,7 @@ pub(super) async fn drive(
         told: Told::GoOn,
     };
     if let Err(error) = driven.await {
-        tracing::debug!(error, "a connection ended early");
+        tracing::debug!(event = "connection_ended_early", error);
     }
 }
 

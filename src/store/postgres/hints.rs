@@ -74,7 +74,7 @@ impl Hints {
                 Err(error) => {
                     *listener = None;
                     // The feed says aloud that the database is away; this is about one connection.
-                    tracing::debug!(%error, "the listener is lost");
+                    tracing::debug!(event = "listener_lost", %error);
                     metrics::counter!("offpeak_hint_listeners_lost_total").increment(1);
                     // Not all processes at the same moment.
                     tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
@@ -129,7 +129,7 @@ async fn say(pool: PgPool, wanted: Arc<Notify>, name: Arc<str>) {
             .bind(CHANNEL)
             .bind(&*name);
         if let Err(error) = observed("hint", within(PATIENCE, say.execute(&pool))).await {
-            tracing::debug!(%error, "a hint is lost");
+            tracing::debug!(event = "hint_lost", %error);
         }
         tokio::time::sleep(SAID_EVERY).await;
     }
