@@ -45,9 +45,12 @@ pub(super) fn read(
         ca.environment = environment;
     }
     ca.issuers = section.list("issuers", problems, |v, item| {
-        let issuer: KeyIdentifier = value::text(v)?
-            .parse()
-            .map_err(|error: crate::domain::certid::CertIdError| error.to_string())?;
+        let issuer: KeyIdentifier =
+            value::text(v)?
+                .parse()
+                .map_err(|error: crate::domain::certid::CertIdError| {
+                    format!("{error}: `offpeak ca CERT.pem` prints it, of the CA's certificate")
+                })?;
         match seen.issuers.insert(issuer.clone(), item.to_owned()) {
             None => Ok(issuer),
             Some(other) => Err(format!("{other} is this issuer already")),

@@ -60,7 +60,7 @@
 //! [[ca]]
 //! name = "example"                  # required, unique: 1 to 63 of a-z, 0-9 and -
 //! environment = "production"        # a label; the ranking of all CAs takes "production" alone
-//! issuers = ["aYhba4dGQEHhs3uEe6CuLN4ByNQ"]   # key identifiers as in a CertID; each in one CA
+//! issuers = ["aYhba4dGQEHhs3uEe6CuLN4ByNQ"]   # key identifiers, as `offpeak ca CERT.pem` prints them; each in one CA
 //! backdate = "3510s"                # notBefore lies this long before issuance; default "0s"
 //! slot_minutes = 60                 # 60, 30, 15 or 5
 //! follow_prior = 0.3                # share of clients taken to follow their window at first
@@ -83,32 +83,37 @@
 //!
 //! # When the CA takes less than usual: recurring …
 //! [[ca.capacity]]
-//! cron = "50 0 * * *"               # minute, hour, day of month, month, day of week
+//! cron = "50 0 * * *"               # begins: minute, hour, day of month, month, day of week
 //! time_zone = "UTC"                 # of IANA, such as "Europe/Prague"; default "UTC"
-//! duration = "10m"                  # required, "31d" at most
-//! capacity = 0                      # 1 normal, 0 closed, between: reduced
+//! duration = "10m"                  # required with cron, "31d" at most
+//! capacity = 0                      # 1 normal, 0 closed, between: reduced; default 1
 //! # … or once.
 //! [[ca.capacity]]
-//! from = 2026-12-24T18:00:00Z
-//! to = 2026-12-27T06:00:00Z
-//! capacity = 0.5                    # capacity, or ceiling, or both
-//! ceiling = 40000                   # certificates an hour at most
+//! from = 2026-12-24T18:00:00Z       # begins, in place of cron, time_zone and duration
+//! to = 2026-12-27T06:00:00Z         # ends
+//! capacity = 0.5
+//! ceiling = 40000                   # certificates an hour at most, beside capacity or in its place
 //!
 //! # A bulk event that is known ahead: its load is expected, and windows keep out of its way.
 //! [[ca.planned]]
-//! from = 2026-12-01T02:00:00Z       # required
-//! to = 2026-12-01T03:00:00Z         # required
+//! from = 2026-12-01T02:00:00Z       # required: begins
+//! to = 2026-12-01T03:00:00Z         # required: ends
 //! certificates = 30000              # required: how many, evenly from `from` to `to`
 //!
 //! # Another policy, computed beside the CA's for each certificate and never served; one at most.
-//! # What it does not name is as the CA has it.
+//! # What it does not name is as the CA has it. [[ca.shadow.band]] and [[ca.shadow.capacity]] are as
+//! # above: one of them takes the place of all that the CA has.
 //! [[ca.shadow]]
-//! slot_minutes = 30                 # these four as above
-//! follow_prior = 0.5
-//! retry_after = "12h"
-//! [[ca.shadow.band]]                # bands and capacity as above: one of them takes the place of
-//! end = "1/2"                       # all that the CA has
+//! slot_minutes = 30                 # as of the CA
+//! follow_prior = 0.5                # as of the CA
+//! retry_after = "12h"               # as of the CA
+//! [[ca.shadow.band]]
+//! end = "1/2"
 //! length = "min(48h, 0.15)"
+//! [[ca.shadow.capacity]]
+//! from = 2026-12-24T18:00:00Z
+//! to = 2026-12-27T06:00:00Z
+//! capacity = 0.5
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -133,11 +138,14 @@ pub(crate) mod duration;
 pub(crate) mod error;
 mod experiment;
 pub(crate) mod hint;
+#[cfg(test)]
+mod manual_tests;
 mod planned;
 pub(crate) mod section;
 mod tls;
 mod token;
 pub(crate) mod value;
+mod warning;
 
 pub use connections::Connections;
 pub use error::ConfigError;
@@ -360,34 +368,6 @@ impl Config {
             value::duration(v, DAY..=duration::MOST_SECONDS)
         }) {
             self.retention_seconds = seconds;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn the_snapshot_is_beside_an_sqlite_file_unless_it_is_told_otherwise() {
-        for (text, want) in [
-            ("", Some("offpeak.db.index")),
-            (
-                "database = \"sqlite:///var/lib/o.db\"",
-                Some("/var/lib/o.db.index"),
-            ),
-            ("database = \"sqlite::memory:\"", None),
-            ("database = \"postgres://h/d\"", None),
-            (
-                "database = \"postgres://h/d\"\nsnapshot = \"/x/i\"",
-                Some("/x/i"),
-            ),
-            ("snapshot = \"\"", None),
-        ] {
-            let file = Config::parse(text).unwrap().snapshot_file();
-            assert_eq!(file.as_deref(), want.map(Path::new), "{text}");
         }
     }
 }

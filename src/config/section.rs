@@ -151,6 +151,8 @@ impl<'t> Section<'t> {
 
     /// Notes the keys that nothing asked for.
     pub(crate) fn finish(self, problems: &mut Problems<'_>) {
+        #[cfg(test)]
+        known::note(&self);
         for (name, _) in self.table {
             if !self.asked.iter().any(|asked| name.get_ref() == asked) {
                 let hint = did_you_mean(name.get_ref(), self.asked.iter().copied());
@@ -192,5 +194,32 @@ impl<'t> Section<'t> {
             other => Err(format!("is {}: write {written}", kind(other))),
         });
         array.into_iter().flat_map(|array| array.iter())
+    }
+}
+
+/// Which keys this thread's sections have asked for, for the test that the manual names them.
+#[cfg(test)]
+pub(super) mod known {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::Section;
+
+    thread_local! {
+        static KEYS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// Such as `ca.band.end`.
+    pub(in super::super) fn keys() -> BTreeSet<String> {
+        KEYS.with_borrow(BTreeSet::clone)
+    }
+
+    pub(in super::super) fn forget() {
+        KEYS.with_borrow_mut(BTreeSet::clear);
+    }
+
+    pub(super) fn note(section: &Section<'_>) {
+        let keys = section.asked.iter().map(|key| section.heading_of(key));
+        KEYS.with_borrow_mut(|known| known.extend(keys));
     }
 }

@@ -80,21 +80,51 @@ impl CapacityRule {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn cron_pattern(text: &str, zone: Tz) -> Result<Cron, String> {
-    let cron = CronParser::builder()
+    let cron = parsed(text).map_err(|reason| {
+        let reason = field_at_fault(text).unwrap_or(reason);
+        format!("{text:?} is no cron pattern of five fields, such as \"50 0 * * *\": {reason}")
+    })?;
+    let start = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
+    if cron.find_next_occurrence(&start, true).is_err() {
+        return Err(format!(
+            "{text:?} matches at no time: its day of month never comes in its month"
+        ));
+    }
+    Ok(cron)
+}
+
+/// The fields of a cron pattern, in their order.
+const CRON_FIELDS: [&str; 5] = ["minute", "hour", "day of month", "month", "day of week"];
+
+fn parsed(text: &str) -> Result<Cron, String> {
+    CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed)
         .build()
         .parse(text)
-        .map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason.trim_end_matches('.');
-            format!("{text:?} is no cron pattern of five fields, such as \"50 0 * * *\": {reason}")
-        })?;
-    let start = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
-    if cron.find_next_occurrence(&start, true).is_err() {
-        return Err(format!("{text:?} matches at no time"));
+        .map_err(|error| error.to_string().trim_end_matches('.').to_owned())
+}
+
+/// Which field of a pattern that cannot be parsed is wrong, and why: the first that is no pattern
+/// with every other field at `*`. `None`: each is one by itself.
+fn field_at_fault(text: &str) -> Option<String> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != CRON_FIELDS.len() {
+        return Some(format!(
+            "it has {} of {}",
+            fields.len(),
+            CRON_FIELDS.join(", ")
+        ));
     }
-    Ok(cron)
+    fields.iter().enumerate().find_map(|(at, field)| {
+        let mut alone = ["*"; CRON_FIELDS.len()];
+        alone[at] = field;
+        let reason = parsed(&alone.join(" ")).err()?;
+        Some(format!(
+            "the {} cannot be {field:?}: {reason}",
+            CRON_FIELDS[at]
+        ))
+    })
 }
 
 /// Seconds between two matches, where two more begin before the first is over: `* 3 * * *` for an

@@ -1,5 +1,7 @@
 //! What can go wrong in a store.
 
+use std::path::PathBuf;
+
 /// A store's failure, named after the operation that met it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,6 +34,14 @@ pub enum StoreError {
         query: &'static str,
         /// The driver's error.
         source: sqlx::Error,
+    },
+    /// The file of an SQLite database cannot be one.
+    #[error("the SQLite database {} cannot be opened: {reason}", path.display())]
+    Path {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Migrations are pending and were not asked for.
     #[error("migrations are pending: {0:?}; run `offpeak migrate` or pass --migrate")]

@@ -24,6 +24,7 @@ use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
 mod connections;
+mod fault;
 mod feed;
 mod files;
 mod incidents;
@@ -62,7 +63,9 @@ pub(super) struct SqliteStore {
 
 impl SqliteStore {
     pub(super) async fn open(location: &Location) -> Result<Self, StoreError> {
-        let connections = Connections::open(location).await?;
+        let connections = Connections::open(location)
+            .await
+            .map_err(|error| fault::explained(location, error))?;
         Ok(Self {
             queries: Queries::default(),
             log: Log::of(&connections),

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
-use super::PATIENCE;
+use super::{PATIENCE, fault};
 use crate::store::StoreError;
 
 /// Rows that wait between the database's thread and ours: enough that neither waits for the other.
@@ -35,7 +35,7 @@ pub(in crate::store) async fn existing(
         .connect()
         .await
         .map(Some)
-        .map_err(|error| StoreError::from_driver("connect", error))
+        .map_err(|error| fault::explained(location, StoreError::from_driver("connect", error)))
 }
 
 pub(super) fn options(location: &Location) -> Result<SqliteConnectOptions, StoreError> {

@@ -1,0 +1,19 @@
+//! What is allowed in a file, and yet is likely not what is wanted.
+
+use super::Config;
+
+impl Config {
+    /// What is allowed, and yet is likely not what is wanted.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.tokens.is_empty() {
+            warnings.push(
+                "token: there is none, so that the admin listener lets nobody in but who has the \
+                 token of OFFPEAK_ADMIN_TOKEN, where that is set: `offpeak token new` prints one"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}

@@ -1,0 +1,26 @@
+//! Where the file of the certificates in memory is.
+
+use std::path::Path;
+
+use super::*;
+
+#[test]
+fn the_snapshot_is_beside_an_sqlite_file_unless_it_is_told_otherwise() {
+    for (text, want) in [
+        ("", Some("offpeak.db.index")),
+        (
+            "database = \"sqlite:///var/lib/o.db\"",
+            Some("/var/lib/o.db.index"),
+        ),
+        ("database = \"sqlite::memory:\"", None),
+        ("database = \"postgres://h/d\"", None),
+        (
+            "database = \"postgres://h/d\"\nsnapshot = \"/x/i\"",
+            Some("/x/i"),
+        ),
+        ("snapshot = \"\"", None),
+    ] {
+        let file = Config::parse(text).unwrap().snapshot_file();
+        assert_eq!(file.as_deref(), want.map(Path::new), "{text}");
+    }
+}
