@@ -1,22 +1,33 @@
 //! `offpeak check-config`: says what is wrong with a file.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
-use super::global::{Global, read_config};
-use super::{Exit, Output, UsageError};
+use super::given::name_of;
+use super::global::{Global, config_text, parse_config};
+use super::{Exit, InvalidConfig, Output, UsageError};
+use crate::config::{Config, ConfigError};
 
 /// Says what is wrong with a configuration file, by line and key
 ///
 /// Prints `ok` and exits with 0 where nothing is; else prints one line each, `FILE:LINE: KEY:
-/// REASON`, and exits with 1. The file alone is checked: neither flags nor the environment, and
-/// nothing is opened or listened on.
+/// REASON`, and exits with 1. What is allowed, and yet is likely not what is wanted, is a warning:
+/// it is printed to standard error and changes nothing else. The file alone is checked: neither
+/// flags nor the environment, and nothing is opened or listened on.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  offpeak check-config /etc/offpeak/offpeak.toml
+
+Reads TOML; docs/configuration.md has all its keys.")]
 pub(super) struct CheckConfig {
-    /// The file; default: the one of --config
+    /// The file, `-` for standard input; default: the one of --config
     file: Option<PathBuf>,
+    /// Prints one JSON object: ok, errors (line, column, key, reason), warnings
+    #[arg(long)]
+    json: bool,
 }
 
 impl CheckConfig {
@@ -24,8 +35,40 @@ impl CheckConfig {
         let Some(file) = self.file.or_else(|| global.config.clone()) else {
             return Err(UsageError("no file is named: check-config FILE".to_owned()).into());
         };
-        read_config(&file)?;
-        writeln!(output, "ok")?;
+        let checked = parse_config(&file, &config_text(&file)?);
+        if self.json {
+            let (errors, warnings) = match &checked {
+                Ok(config) => (Vec::new(), config.warnings()),
+                Err(InvalidConfig { errors, .. }) => {
+                    (errors.iter().map(as_json).collect(), Vec::new())
+                }
+            };
+            let ok = checked.is_ok();
+            let told = json!({ "ok": ok, "errors": errors, "warnings": warnings });
+            writeln!(output, "{told}")?;
+        }
+        let config = checked?;
+        if !self.json {
+            warn(&file, &config);
+            writeln!(output, "ok")?;
+        }
         Ok(Exit::Done)
+    }
+}
+
+fn as_json(error: &ConfigError) -> serde_json::Value {
+    json!({
+        "line": error.line, "column": error.column, "key": error.key, "reason": error.reason,
+    })
+}
+
+fn warn(file: &Path, config: &Config) {
+    for warning in config.warnings() {
+        // Where standard error is closed nobody is there to be warned.
+        let _ = writeln!(
+            std::io::stderr(),
+            "offpeak: warning: {}: {warning}",
+            name_of(file)
+        );
     }
 }

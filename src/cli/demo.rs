@@ -38,6 +38,7 @@ const FIRST_MINUTE_PER_CENT: u64 = 15;
 
 /// See it work: a sample CA in memory, some thousand certificates, four weeks of load, served
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  offpeak demo --listen 127.0.0.1:8080")]
 pub(super) struct Demo {}
 
 impl Demo {

@@ -9,6 +9,7 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::UsageError;
+use super::given::{name_of, text_of};
 use crate::config::{Config, ConfigError, Scope, Token, base_url, database_url, listen_address};
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
@@ -128,16 +129,30 @@ impl Global {
     }
 }
 
-/// The configuration of one file.
+/// The configuration of one file, or of standard input for `-`.
 ///
 /// # Errors
 /// [`InvalidConfig`] where it has errors; else why it cannot be read.
 pub(super) fn read_config(file: &Path) -> anyhow::Result<Config> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the configuration {}", file.display()))?;
-    Config::parse(&text).map_err(|errors| {
+    Ok(parse_config(file, &config_text(file)?)?)
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn config_text(file: &Path) -> anyhow::Result<String> {
+    text_of(file).with_context(|| format!("cannot read the configuration {}", name_of(file)))
+}
+
+/// The configuration in a file's text.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse_config(file: &Path, text: &str) -> Result<Config, InvalidConfig> {
+    Config::parse(text).map_err(|errors| {
         let file = file.to_owned();
-        InvalidConfig { file, errors }.into()
+        InvalidConfig { file, errors }
     })
 }
 

@@ -15,6 +15,7 @@ mod check_config;
 mod demo;
 mod explain;
 mod forget;
+mod given;
 mod global;
 mod import;
 mod import_summary;
@@ -51,10 +52,11 @@ pub struct UsageError(pub String);
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 stopped by an error, 2 usage, 3 done with rejections.
-OFFPEAK_ADMIN_TOKEN holds a token with every scope, OFFPEAK_LOG what is logged, such as `info` or `offpeak=debug`."
-)]
+#[command(after_help = "Example, everything on a database in memory:
+  offpeak demo
+
+Exit codes: 0 done, 1 stopped by an error, 2 usage, 3 done with rejections.
+OFFPEAK_ADMIN_TOKEN holds a token with every scope, OFFPEAK_LOG what is logged, such as `info` or `offpeak=debug`.")]
 struct CommandLine {
     #[command(flatten)]
     global: Global,
@@ -202,6 +204,79 @@ mod tests {
     fn clap_finds_nothing_wrong_with_the_command_line() {
         use clap::CommandFactory as _;
         CommandLine::command().debug_assert();
+    }
+
+    /// All commands but clap's own, with their names from the top.
+    fn all(command: &clap::Command, above: &str, found: &mut Vec<(String, clap::Command)>) {
+        let name = format!("{above} {}", command.get_name());
+        for inner in command.get_subcommands() {
+            all(inner, &name, found);
+        }
+        found.push((name, command.clone()));
+    }
+
+    fn commands() -> Vec<(String, clap::Command)> {
+        use clap::CommandFactory as _;
+        let mut found = Vec::new();
+        let mut root = CommandLine::command();
+        root.build();
+        all(&root, "", &mut found);
+        found.retain(|(name, _)| {
+            let mut words = name.split(' ');
+            !words.any(|word| word == "help" || NOT_YET.contains(&word))
+        });
+        found
+    }
+
+    /// What says nothing yet of what it reads and prints, by its first word.
+    const NOT_YET: [&str; 3] = ["certid", "forget", "import"];
+
+    #[test]
+    fn each_help_has_an_example() {
+        let found = commands();
+        assert!(found.len() > 15, "{}", found.len());
+        for (name, mut command) in found {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{name}");
+            let called = name.trim_start().split(' ').nth(1).unwrap_or("offpeak");
+            let example = help.split("Example").last().unwrap_or_default();
+            assert!(example.contains(called), "{name}: {example}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_read_may_be_standard_input() {
+        let mut paths = 0;
+        for (name, command) in commands() {
+            for argument in command.get_positionals() {
+                let value = argument.get_value_names().unwrap_or_default();
+                let reads = value.iter().any(|value| {
+                    ["FILE", "PATH", "SCENARIO"]
+                        .iter()
+                        .any(|path| value.contains(path))
+                });
+                if reads {
+                    let help = argument.get_help().map(ToString::to_string);
+                    let help = help.unwrap_or_default();
+                    assert!(help.contains("`-`"), "{name}: {help}");
+                    paths += 1;
+                }
+            }
+        }
+        assert!(paths > 3, "{paths}");
+    }
+
+    #[test]
+    fn a_result_may_be_had_as_json() {
+        // They serve, and what they print is where.
+        const SERVERS: [&str; 2] = ["demo", "serve"];
+        for (name, command) in commands() {
+            let prints = !command.has_subcommands() && !SERVERS.contains(&command.get_name());
+            let has_it = command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some("json"));
+            assert_eq!(has_it, prints, "{name}");
+        }
     }
 
     #[derive(Debug, thiserror::Error)]

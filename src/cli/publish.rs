@@ -12,14 +12,18 @@ use crate::publish::{apply::apply, plan::plan};
 
 /// Write the static tree, have a new publication made, or both
 #[derive(Args, Clone, Debug)]
-#[group(required = true, multiple = true)]
+#[command(after_help = "Example, for a web server or a CDN to serve:
+  offpeak publish --now --out /var/www/ari")]
 pub(super) struct PublishArgs {
     /// Writes the newest publication below this folder, byte for byte as it is served.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "now")]
     out: Option<PathBuf>,
     /// Has a new publication made first.
     #[arg(long)]
     now: bool,
+    /// Prints a JSON object: number, madeAt, and with --out written and unchanged, in files.
+    #[arg(long)]
+    json: bool,
 }
 
 impl PublishArgs {
@@ -40,11 +44,22 @@ impl PublishArgs {
         let number = publication.number;
         if let Some(folder) = &self.out {
             let applied = apply(&plan(&publication.documents), folder)?;
+            if self.json {
+                let told = serde_json::json!({
+                    "number": number, "madeAt": publication.made_at,
+                    "written": applied.written, "unchanged": applied.unchanged,
+                });
+                writeln!(out, "{told}")?;
+                return Ok(Exit::Done);
+            }
             writeln!(
                 out,
                 "publication {number} of {}: {} files written, {} unchanged",
                 publication.made_at, applied.written, applied.unchanged
             )?;
+        } else if self.json {
+            let told = serde_json::json!({ "number": number, "madeAt": publication.made_at });
+            writeln!(out, "{told}")?;
         } else {
             writeln!(out, "publication {number} of {}", publication.made_at)?;
         }

@@ -20,6 +20,11 @@ use crate::store::{self, Migrations};
 
 /// Serve: the public listener and the admin listener
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  OFFPEAK_ADMIN_TOKEN=$(openssl rand -hex 32) offpeak serve
+  offpeak serve --config /etc/offpeak/offpeak.toml --database postgres://offpeak@db.example/offpeak
+
+Reads a configuration in TOML, where one is named; docs/configuration.md has all its keys.")]
 pub(super) struct Serve {
     /// Apply pending migrations to a PostgreSQL database first
     #[arg(long)]

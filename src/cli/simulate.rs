@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::given::{is_stdin, text_of};
 use super::{Exit, InvalidConfig, UsageError};
 use crate::simulate::outcome::Outcome;
 use crate::simulate::report::{csv, json, svg, table};
@@ -23,8 +24,14 @@ const STEPS: f64 = 1_000.0;
 ///
 /// Prints a table. The same scenario and seed give the same figures, to the last bit.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  offpeak simulate --list
+  offpeak simulate realistic --seed 7 --json
+  offpeak simulate mine.toml --csv figures --svg load.svg
+
+Reads a scenario in TOML; docs/simulation.md has all its keys.")]
 pub struct Simulate {
-    /// A scenario's file, or the name of one that comes with the program: see --list
+    /// A scenario's file, `-` for standard input, or the name of one that comes with the program: see --list
     #[arg(required_unless_present = "list")]
     scenario: Option<PathBuf>,
     /// Prints the scenarios that come with the program
@@ -85,11 +92,14 @@ impl Simulate {
         if let Some(seed) = self.seed {
             scenario.seed = seed;
         }
+        // Figures are of whole cycles after the first, which no rule moves.
+        let fewest = scenario.first_cycle_days.saturating_mul(2);
         match self.days {
             None => Ok(scenario),
-            Some(days) if days > scenario.first_cycle_days => Ok(scenario.for_days(days)),
+            Some(days) if days >= fewest => Ok(scenario.for_days(days)),
             Some(days) => Err(UsageError(format!(
-                "--days {days} ends within the first cycle of {} days, which no rule moves",
+                "--days {days} is too short: figures are of whole cycles after the first, and one \
+                 has {} days, so it takes {fewest} or more",
                 scenario.first_cycle_days
             ))
             .into()),
@@ -112,6 +122,10 @@ fn read(named: &Path) -> anyhow::Result<Scenario> {
     let known = named.to_str().and_then(shipped);
     if let Some(known) = known.filter(|_| !named.exists()) {
         return parse(known.name, named, known.text);
+    }
+    if is_stdin(named) {
+        let text = text_of(named).context("cannot read a scenario from standard input")?;
+        return parse("stdin", named, &text);
     }
     let text = read_text(named).with_context(|| {
         let named = named.display();

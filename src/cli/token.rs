@@ -13,6 +13,7 @@ use crate::config::{Scope, token_name, token_scope};
 
 /// Tokens for the admin listener
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  offpeak token new --name issuance --scope ingest")]
 pub(super) struct Tokens {
     #[command(subcommand)]
     command: Command,
@@ -24,6 +25,7 @@ enum Command {
     ///
     /// The token is shown this once; keep it where your other secrets are. The block goes into the
     /// configuration file and can be seen by anybody.
+    #[command(after_help = "Example:\n  offpeak token new --name issuance --scope ingest")]
     New {
         /// Whose it is: stands in logs
         #[arg(long, default_value = "token", value_parser = token_name)]
@@ -31,14 +33,26 @@ enum Command {
         /// What it opens: ingest, or admin for everything; may be given twice
         #[arg(long = "scope", default_value = "ingest", value_parser = token_scope)]
         scopes: Vec<Scope>,
+        /// Prints a JSON object: token, name, sha256, scopes
+        #[arg(long)]
+        json: bool,
     },
 }
 
 impl Tokens {
     pub(super) fn run(self, output: &mut Output) -> anyhow::Result<Exit> {
-        let Command::New { name, scopes } = self.command;
+        let Command::New { name, scopes, json } = self.command;
         let token = new_token();
-        write!(output, "{token}\n\n{}", block(&token, &name, &scopes))?;
+        if json {
+            let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+            let sha256 = Hexadecimal(Sha256::digest(&token).into()).to_string();
+            let told = serde_json::json!({
+                "token": token, "name": name, "sha256": sha256, "scopes": scopes,
+            });
+            writeln!(output, "{told}")?;
+        } else {
+            write!(output, "{token}\n\n{}", block(&token, &name, &scopes))?;
+        }
         Ok(Exit::Done)
     }
 }

@@ -30,23 +30,28 @@ pub(super) struct Kept {
 
 impl Engine {
     /// The CA that is meant where none is named: the only one, the CA `default` not counted where
-    /// it knows nothing and others are configured; else `default`. `None`: it has to be named.
-    #[must_use]
-    pub fn unnamed_ca(&self) -> Option<CaName> {
+    /// it knows nothing and others are configured.
+    ///
+    /// # Errors
+    /// The names of those that may be meant: several, or none.
+    pub fn unnamed_ca(&self) -> Result<CaName, Vec<CaName>> {
         let world = self.world();
-        let mut counted = world
-            .config
-            .cas
+        let cas = &world.config.cas;
+        if let [only] = cas.as_slice() {
+            return Ok(only.name.clone());
+        }
+        let mut counted: Vec<CaName> = cas
             .iter()
             .zip(&world.cas)
             .filter(|(policy, ca)| !policy.name.is_default() || ca.profile.load().data.is_some())
-            .map(|(policy, _)| &policy.name);
-        match (counted.next(), counted.next()) {
-            (Some(only), None) => Some(only.clone()),
-            _ => world
-                .config
-                .ca_named(CaName::DEFAULT)
-                .map(|_| CaName::default()),
+            .map(|(policy, _)| policy.name.clone())
+            .collect();
+        match (counted.pop(), counted.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (last, _) => {
+                counted.extend(last);
+                Err(counted)
+            }
         }
     }
 

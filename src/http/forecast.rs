@@ -51,7 +51,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let ca = match asked.ca {
         Some(name) => name.parse().map_err(|_| nobody(&name))?,
-        None => public.engine.unnamed_ca().ok_or_else(ambiguous)?,
+        None => public.engine.unnamed_ca().map_err(|cas| ambiguous(&cas))?,
     };
     let outlook = public.engine.outlook(&ca).await?;
     let outlook = outlook.ok_or_else(|| nobody(ca.as_str()))?;
@@ -118,8 +118,15 @@ fn nobody(name: &str) -> Problem {
     Problem::missing(format!("ca: no CA is named {name:?}"))
 }
 
-fn ambiguous() -> Problem {
-    Problem::missing("ca: there are several CAs and none is named \"default\": say which, ?ca=NAME")
+/// Names the CAs, as many as a line holds: their names are public, each has a ranking.
+fn ambiguous(cas: &[CaName]) -> Problem {
+    const MOST_NAMED: usize = 20;
+    let named: Vec<&str> = cas.iter().take(MOST_NAMED).map(CaName::as_str).collect();
+    let more = if cas.len() > MOST_NAMED { ", …" } else { "" };
+    let named = named.join(", ");
+    Problem::malformed(format!(
+        "ca: there are several CAs: say which, ?ca=NAME, of {named}{more}"
+    ))
 }
 
 impl<S: Sync> FromRequestParts<S> for Asked {

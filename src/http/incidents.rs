@@ -88,6 +88,23 @@ pub(super) async fn load(
     Ok(answer)
 }
 
+/// An incident as this route tells it, with the plan where there is one: what the command line
+/// prints with `--json`.
+///
+/// # Errors
+/// Where it cannot be written as JSON, which is a defect.
+pub fn incident_document(
+    standing: &Standing,
+    foreseen: Option<&Foreseen>,
+    intent: Intent,
+) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(Answer {
+        plan: foreseen.map(Plan::of),
+        dry_run: (intent == Intent::DryRun).then_some(true),
+        ..Answer::of(standing)
+    })
+}
+
 /// The number in the path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number(i64);

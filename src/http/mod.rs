@@ -41,6 +41,7 @@ mod subject;
 mod unpack;
 
 pub use app::App;
+pub use incidents::incident_document;
 pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};
 
 use direct::Direct;

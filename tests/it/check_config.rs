@@ -1,7 +1,10 @@
 //! `offpeak check-config`, and how the command line speaks of what it cannot do.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 struct Ended {
     code: Option<i32>,
@@ -81,9 +84,11 @@ fn a_valid_file_is_ok_and_nothing_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     let database = folder.path().join("never.db");
+    let hash = "ab".repeat(32);
+    let token = format!("[[token]]\nname = \"t\"\nsha256 = \"{hash}\"\nscopes = [\"admin\"]\n");
     std::fs::write(
         &file,
-        format!("database = \"sqlite:{}\"\n", path(&database)),
+        format!("database = \"sqlite:{}\"\n{token}", path(&database)),
     )
     .unwrap();
     let ended = offpeak(&["check-config", path(&file)], &[]);
@@ -144,7 +149,8 @@ fn what_is_asked_wrongly_is_a_usage_error() {
 fn a_flag_goes_over_the_environment_wherever_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let [good, bad] = ["good.toml", "bad.toml"].map(|name| folder.path().join(name));
-    std::fs::write(&good, "").unwrap();
+    let token = offpeak(&["token", "new"], &[]).out;
+    std::fs::write(&good, token.split_once("\n\n").unwrap().1).unwrap();
     std::fs::write(&bad, "x = 1").unwrap();
     for arguments in [
         ["--config", path(&good), "check-config"],
@@ -196,4 +202,62 @@ fn a_reader_that_goes_away_ends_the_command_quietly() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn a_file_without_a_token_is_ok_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offpeak.toml");
+    std::fs::write(&file, "").unwrap();
+    let ended = offpeak(&["check-config", path(&file)], &[]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), "ok\n"));
+    let start = format!("offpeak: warning: {}: token: there is none", path(&file));
+    assert!(ended.err.starts_with(&start), "{}", ended.err);
+    assert!(ended.err.contains("offpeak token new"), "{}", ended.err);
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn what_is_found_is_told_as_json_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offpeak.toml");
+    std::fs::write(&file, "\nworkers = 4\n").unwrap();
+    let ended = offpeak(&["check-config", "--json", path(&file)], &[]);
+    assert_eq!(ended.code, Some(1));
+    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    let error = json!({
+        "line": 2, "column": 1, "key": "workers", "reason": "there is no such key",
+    });
+    assert_eq!(
+        told,
+        json!({ "ok": false, "errors": [error], "warnings": [] })
+    );
+    std::fs::write(&file, "").unwrap();
+    let ended = offpeak(&["check-config", "--json", path(&file)], &[]);
+    assert_eq!((ended.code, &*ended.err), (Some(0), ""));
+    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&told["ok"], &told["errors"]), (&json!(true), &json!([])));
+    let warning = told["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("token: there is none"), "{warning}");
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offpeak"))
+        .args(["check-config", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = command.stdin.take().unwrap();
+    input.write_all(b"lisen = 1\n").unwrap();
+    drop(input);
+    let ended = command.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        said.contains("\n-:1: lisen: there is no such key"),
+        "{said}"
+    );
 }

@@ -11,6 +11,7 @@ mod capacity;
 mod carryover;
 mod check_config;
 mod clients;
+mod command_line;
 mod config;
 mod counting;
 mod crash;

@@ -2,21 +2,34 @@
 
 use std::io::Write as _;
 
-use super::{Exit, Output, intent, show};
+use super::{Exit, Output, by_flags, intent, show};
+use crate::cli::given::ca_or_only;
 use crate::domain::ca::CaName;
 use crate::domain::incident::{Incident, Kind};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, Intent};
+use crate::http::incident_document;
 
-/// What is to be drafted. Times are RFC 3339 with Z or an offset, or Unix seconds.
+/// What is to be drafted. Times are RFC 3339 with Z or an offset, or Unix seconds
 #[derive(clap::Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, and stands for itself"
+)]
+#[command(after_help = "Examples:
+  offpeak incident create --kind outage --name \"signing is down\" --from 2026-11-28T06:00:00Z
+  offpeak incident create --kind revocation --ca example --name \"weak keys\" \\
+      --renew-by 2026-12-05T00:00:00Z --budget-per-hour 50000 \\
+      --explanation-url https://ca.example/weak-keys
+  offpeak incident create --kind maintenance --name disks --cron \"0 3 * * SUN\" \\
+      --from 2026-11-29T03:00:00Z --to 2026-11-29T04:00:00Z --dry-run")]
 pub(super) struct Create {
     /// What it is about
     #[arg(long, value_enum)]
     kind: KindName,
-    /// Whose
-    #[arg(long, default_value = CaName::DEFAULT)]
-    ca: CaName,
+    /// Whose; not needed where there is only one
+    #[arg(long, value_name = "CA")]
+    ca: Option<CaName>,
     /// What people call it
     #[arg(long)]
     name: String,
@@ -57,6 +70,9 @@ pub(super) struct Create {
     /// Only says what opening it would move, and the load that it makes; stores nothing
     #[arg(long)]
     dry_run: bool,
+    /// Prints the incident as JSON, as POST /v1/incidents does
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum, Debug)]
@@ -69,10 +85,17 @@ enum KindName {
 
 impl Create {
     pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
-        let intent = intent(self.dry_run);
-        let amended = engine
-            .create_incident(self.incident(engine.now()), intent)
-            .await?;
+        let (intent, json) = (intent(self.dry_run), self.json);
+        let ca = ca_or_only(self.ca.clone(), engine)?;
+        let draft = self.incident(ca, engine.now());
+        let amended = engine.create_incident(draft, intent).await;
+        let amended = amended.map_err(by_flags)?;
+        if json {
+            let standing = engine.standing(amended.incident).await?;
+            let document = incident_document(&standing, amended.foreseen.as_ref(), intent)?;
+            writeln!(output, "{document}")?;
+            return Ok(Exit::Done);
+        }
         match (intent, &amended.foreseen) {
             (Intent::DryRun, Some(foreseen)) => {
                 writeln!(output, "a dry run: nothing is stored")?;
@@ -83,7 +106,7 @@ impl Create {
         Ok(Exit::Done)
     }
 
-    fn incident(self, now: Timestamp) -> Incident {
+    fn incident(self, ca: CaName, now: Timestamp) -> Incident {
         let kind = match self.kind {
             KindName::Drill => Kind::Drill,
             KindName::Maintenance => Kind::Maintenance,
@@ -102,7 +125,7 @@ impl Create {
             over_budget: self.over_budget,
             note: self.note,
             estimated_end: self.estimated_end,
-            ..Incident::draft(kind, self.ca, self.name, now)
+            ..Incident::draft(kind, ca, self.name, now)
         }
     }
 }

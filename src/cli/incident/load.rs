@@ -1,52 +1,69 @@
 //! `offpeak incident load`.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd as _;
+use std::path::Path;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-use super::{Exit, Output};
+use super::{Exit, Load, Output};
+use crate::cli::given::{is_stdin, name_of};
 use crate::cli::output::printed;
-use crate::domain::certid::KeyIdentifier;
 use crate::engine::Engine;
 use crate::ingest::{self, NamedFormat};
 
 /// Bytes read at once.
 const READ_OCTETS: usize = 256 << 10;
 
-pub(super) async fn run(
-    incident: i64,
-    paths: &[PathBuf],
-    issuer: Option<&KeyIdentifier>,
-    engine: &Engine,
-    output: &mut Output,
-) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    for path in paths {
-        let name = path.display();
-        let mut file = tokio::fs::File::open(path)
-            .await
-            .with_context(|| format!("cannot read {name}"))?;
-        let head = piece(&mut file)
-            .await
-            .with_context(|| format!("cannot read {name}"))?;
-        let decoder = NamedFormat::of_text(&head).decoder(issuer.cloned());
-        let named = ingest::name_certificates(engine, incident, decoder, pieces(head, file))
-            .await
-            .with_context(|| format!("cannot load all of {name}; load it again"))?;
-        printed(tell(path, &named, output))?;
-        if named.report.rejected > 0 {
-            exit = Exit::DoneWithRejections;
+impl Load {
+    pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
+        self.which.standing(engine).await?;
+        let mut exit = Exit::Done;
+        let mut files = Vec::new();
+        for path in &self.paths {
+            let named = self.load(path, engine).await?;
+            if self.json {
+                let mut told = serde_json::to_value(&named)?;
+                told["file"] = path.to_string_lossy().into();
+                files.push(told);
+            } else {
+                printed(tell(path, &named, output))?;
+            }
+            if named.report.rejected > 0 {
+                exit = Exit::DoneWithRejections;
+            }
         }
+        if self.json {
+            let told = serde_json::json!({ "files": files });
+            printed(writeln!(output, "{told}"))?;
+        }
+        Ok(exit)
     }
-    Ok(exit)
+
+    async fn load(&self, path: &Path, engine: &Engine) -> anyhow::Result<ingest::NamedReport> {
+        let name = name_of(path);
+        let unread = || format!("cannot read {name}");
+        let mut input = if is_stdin(path) {
+            let input = io::stdin().as_fd().try_clone_to_owned();
+            File::from_std(input.with_context(unread)?.into())
+        } else {
+            File::open(path).await.with_context(unread)?
+        };
+        let head = piece(&mut input).await.with_context(unread)?;
+        let decoder = NamedFormat::of_text(&head).decoder(self.issuer.clone());
+        let pieces = pieces(head, input);
+        ingest::name_certificates(engine, self.which.incident, decoder, pieces)
+            .await
+            .with_context(|| format!("cannot load all of {name}; load it again"))
+    }
 }
 
 fn tell(path: &Path, named: &ingest::NamedReport, output: &mut Output) -> io::Result<()> {
-    let (name, report) = (path.display(), &named.report);
+    let (name, report) = (name_of(path), &named.report);
     writeln!(
         output,
         "{name}: {} accepted, {} unchanged, {} rejected; {} of them are not registered",
@@ -62,20 +79,21 @@ fn tell(path: &Path, named: &ingest::NamedReport, output: &mut Output) -> io::Re
     Ok(())
 }
 
-async fn piece(file: &mut tokio::fs::File) -> io::Result<Bytes> {
-    let mut buffer = vec![0; READ_OCTETS];
-    let read = file.read(&mut buffer).await?;
-    buffer.truncate(read);
+/// As much as is there, and all that fits at the beginning, by which the format is told.
+async fn piece(input: &mut File) -> io::Result<Bytes> {
+    let mut buffer = Vec::with_capacity(READ_OCTETS);
+    let most = u64::try_from(READ_OCTETS).unwrap_or(u64::MAX);
+    input.take(most).read_to_end(&mut buffer).await?;
     Ok(buffer.into())
 }
 
-/// The file, its beginning having been read.
-fn pieces(head: Bytes, file: tokio::fs::File) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::try_unfold((head, file), |(next, mut file)| async move {
+/// The input, its beginning having been read.
+fn pieces(head: Bytes, input: File) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold((head, input), |(next, mut input)| async move {
         if next.is_empty() {
             return Ok(None);
         }
-        let after = piece(&mut file).await?;
-        Ok(Some((next, (after, file))))
+        let after = piece(&mut input).await?;
+        Ok(Some((next, (after, input))))
     })
 }

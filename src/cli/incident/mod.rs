@@ -3,18 +3,29 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{Exit, Output};
+use anyhow::bail;
+
+use super::{Exit, Output, UsageError};
 use crate::domain::amendment::Amendment;
+use crate::domain::ca::CaName;
 use crate::domain::certid::KeyIdentifier;
 use crate::domain::incident::State;
-use crate::engine::{Engine, Intent};
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, IncidentError, Intent, Standing};
+use crate::http::incident_document;
 
 mod create;
 mod load;
 mod show;
 
-/// Moves windows for a reason that has a name: a revocation, a drill, an outage, a maintenance.
+/// Moves windows for a reason that has a name: a revocation, a drill, an outage, a maintenance
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example, from a draft to the windows moved:
+  offpeak incident create --kind revocation --ca example --name \"weak keys\" \\
+      --renew-by 2026-12-05T00:00:00Z --budget-per-hour 50000
+  offpeak incident load 1 serials.txt --issuer aYhba4dGQEHhs3uEe6CuLN4ByNQ
+  offpeak incident open 1 --dry-run
+  offpeak incident open 1")]
 pub(super) struct Incidents {
     #[command(subcommand)]
     what: What,
@@ -22,82 +33,195 @@ pub(super) struct Incidents {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Closes an incident. An outage ends now, where its end was not known, and the windows missed
-    /// in it are spread over the time after it.
+    /// Closes an incident
+    ///
+    /// An outage ends now, where its end was not known, and the windows missed in it are spread
+    /// over the time after it.
+    #[command(after_help = "Example:\n  offpeak incident close 1")]
     Close(Change),
-    /// Drafts an incident and prints its number. It moves nothing until it is opened.
+    /// Drafts an incident and prints its number. It moves nothing until it is opened
     Create(Box<create::Create>),
-    /// Lists the incidents, the newest first.
-    List,
-    /// Names the certificates that a revocation or a drill concerns: CertIDs or serials in
-    /// hexadecimal, one a line, or NDJSON or CSV.
-    Load {
-        /// The incident's number.
-        incident: i64,
-        /// Files.
-        #[arg(required = true, value_name = "PATH")]
-        paths: Vec<PathBuf>,
-        /// Whose serials they are that come without an issuer: a key identifier as in a CertID.
-        #[arg(long, value_name = "KEY_IDENTIFIER")]
-        issuer: Option<KeyIdentifier>,
+    /// Lists the incidents, the newest first
+    #[command(after_help = "Example:\n  offpeak incident list --ca example")]
+    List {
+        /// Only those of this CA
+        #[arg(long, value_name = "NAME")]
+        ca: Option<CaName>,
+        /// Prints a JSON object with them, as GET /v1/incidents does
+        #[arg(long)]
+        json: bool,
     },
-    /// Opens an incident: moves the windows. Opening one again goes on where that was broken off.
-    Open(Change),
-    /// Shows an incident and how far it has come.
+    /// Names the certificates that a revocation or a drill concerns
+    #[command(after_help = "Examples:
+  offpeak incident load 1 serials.txt --issuer aYhba4dGQEHhs3uEe6CuLN4ByNQ
+  cut -f1 affected.tsv | offpeak incident load 1 -
+
+Reads, told by its beginning:
+  a line each   a CertID, or with --issuer a serial in hexadecimal
+  NDJSON        certId, or serial and issuer (a key identifier as in a CertID)
+  CSV           cert_id, or serial and issuer")]
+    Load(Load),
+    /// Opens an incident: moves the windows. Opening one again goes on where that was broken off
+    #[command(after_help = "Examples:
+  offpeak incident open 1 --dry-run
+  offpeak incident open 1")]
+    Open(Open),
+    /// Shows an incident and how far it has come
+    #[command(after_help = "Example:\n  offpeak incident show 1")]
     Show {
-        /// The incident's number.
-        incident: i64,
+        #[command(flatten)]
+        which: Which,
+        /// Prints it as JSON, as GET /v1/incidents/{id} does
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// Which incident.
+#[derive(clap::Args, Debug)]
+struct Which {
+    /// The incident's number
+    incident: i64,
+    /// Whose it has to be: where it is another CA's, nothing is done
+    #[arg(long, value_name = "NAME")]
+    ca: Option<CaName>,
 }
 
 #[derive(clap::Args, Debug)]
 struct Change {
-    /// The incident's number.
-    incident: i64,
-    /// Only says what would move, and the load that it makes.
+    #[command(flatten)]
+    which: Which,
+    /// Only says what would move, and the load that it makes
     #[arg(long)]
     dry_run: bool,
+    /// Prints the incident as JSON, as PATCH /v1/incidents/{id} does
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+struct Open {
+    #[command(flatten)]
+    change: Change,
+    /// From now on the deadline counts for more than the budget
+    #[arg(long)]
+    over_budget: bool,
+}
+
+#[derive(clap::Args, Debug)]
+struct Load {
+    #[command(flatten)]
+    which: Which,
+    /// Files, `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Whose serials they are that come without an issuer: a key identifier as in a CertID
+    #[arg(long, value_name = "KEY_IDENTIFIER")]
+    issuer: Option<KeyIdentifier>,
+    /// Prints a JSON object with what became of each file
+    #[arg(long)]
+    json: bool,
 }
 
 impl Incidents {
     pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
         match self.what {
-            What::Close(change) => change.run(State::Closed, engine, output).await,
-            What::Create(create) => create.run(engine, output).await,
-            What::List => {
-                for standing in engine.incidents().await? {
-                    writeln!(output, "{}", show::line(&standing))?;
-                }
-                Ok(Exit::Done)
+            What::Close(change) => {
+                let amendment = Amendment::to_state(State::Closed);
+                change.run(&amendment, engine, output).await
             }
-            What::Load {
-                incident,
-                paths,
-                issuer,
-            } => load::run(incident, &paths, issuer.as_ref(), engine, output).await,
-            What::Open(change) => change.run(State::Open, engine, output).await,
-            What::Show { incident } => {
-                let standing = engine.incident(incident).await?;
-                write!(output, "{}", show::page(&standing))?;
+            What::Create(create) => create.run(engine, output).await,
+            What::List { ca, json } => list(ca.as_ref(), json, engine, output).await,
+            What::Load(load) => load.run(engine, output).await,
+            What::Open(Open {
+                change,
+                over_budget,
+            }) => {
+                let amendment = Amendment {
+                    over_budget: over_budget.then_some(true),
+                    ..Amendment::to_state(State::Open)
+                };
+                change.run(&amendment, engine, output).await
+            }
+            What::Show { which, json } => {
+                let standing = which.standing(engine).await?;
+                if json {
+                    let document = incident_document(&standing, None, Intent::InEarnest)?;
+                    writeln!(output, "{document}")?;
+                } else {
+                    write!(output, "{}", show::page(&standing))?;
+                }
                 Ok(Exit::Done)
             }
         }
     }
 }
 
+async fn list(
+    ca: Option<&CaName>,
+    json: bool,
+    engine: &Engine,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let standings = engine.incidents().await?;
+    let listed = standings
+        .iter()
+        .filter(|standing| ca.is_none_or(|ca| standing.incident.ca == *ca));
+    if json {
+        let documents = listed
+            .map(|standing| incident_document(standing, None, Intent::InEarnest))
+            .collect::<Result<Vec<_>, _>>()?;
+        writeln!(output, "{}", serde_json::json!({ "incidents": documents }))?;
+    } else {
+        for standing in listed {
+            writeln!(output, "{}", show::line(standing))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+impl Which {
+    /// How the incident stands, where it is of the CA that it has to be of.
+    async fn standing(&self, engine: &Engine) -> anyhow::Result<Standing> {
+        let standing = engine.incident(self.incident).await?;
+        if let Some(ca) = &self.ca
+            && *ca != standing.incident.ca
+        {
+            let of = &standing.incident.ca;
+            bail!(UsageError(format!(
+                "incident {} is of the CA {of}, and not of {ca}",
+                self.incident
+            )));
+        }
+        Ok(standing)
+    }
+}
+
 impl Change {
-    async fn run(self, state: State, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
+    async fn run(
+        self,
+        amendment: &Amendment,
+        engine: &Engine,
+        output: &mut Output,
+    ) -> anyhow::Result<Exit> {
+        self.which.standing(engine).await?;
         let intent = intent(self.dry_run);
-        let amendment = Amendment::to_state(state);
         let amended = engine
-            .amend_incident(self.incident, &amendment, intent)
-            .await?;
+            .amend_incident(self.which.incident, amendment, intent)
+            .await
+            .map_err(by_flags)?;
         let standing = engine.standing(amended.incident).await?;
+        let foreseen = amended.foreseen.as_ref();
+        if self.json {
+            let document = incident_document(&standing, foreseen, intent)?;
+            writeln!(output, "{document}")?;
+            return Ok(Exit::Done);
+        }
         if intent == Intent::DryRun {
             writeln!(output, "a dry run: nothing has changed")?;
         }
         writeln!(output, "{}", show::line(&standing))?;
-        if let Some(foreseen) = &amended.foreseen {
+        if let Some(foreseen) = foreseen {
             write!(output, "{}", show::plan(foreseen, intent))?;
         }
         Ok(Exit::Done)
@@ -109,5 +233,61 @@ const fn intent(dry_run: bool) -> Intent {
         Intent::DryRun
     } else {
         Intent::InEarnest
+    }
+}
+
+/// What is refused, in the words of the command line rather than of the API.
+fn by_flags(error: IncidentError) -> anyhow::Error {
+    let IncidentError::Refused(refusal) = error else {
+        return error.into();
+    };
+    let budget = refusal.smallest_budget_per_hour;
+    let later = match refusal.earliest_renew_by {
+        Timestamp::MAX => "; no deadline within 90 days would do".to_owned(),
+        renew_by => format!(", or --renew-by {renew_by}"),
+    };
+    if budget.is_finite() {
+        anyhow::anyhow!(
+            "the budget and the deadline cannot both be kept: it takes --over-budget, by which the \
+             deadline counts for more, or --budget-per-hour {:.0}{later}",
+            budget.ceil()
+        )
+    } else {
+        anyhow::anyhow!(
+            "the deadline cannot be kept at any budget, as not every client looks again before it, \
+             or the CA is closed until then: it takes --urgent{later}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::incident::Refusal;
+
+    #[test]
+    fn a_refused_budget_names_the_flags_that_would_do() {
+        let refused = |smallest_budget_per_hour, earliest_renew_by| {
+            let refusal = Refusal {
+                smallest_budget_per_hour,
+                earliest_renew_by,
+            };
+            by_flags(refusal.into()).to_string()
+        };
+        let renew_by = Timestamp::from_unix(1_795_341_600);
+        let told = refused(4_999.5, renew_by);
+        for part in [
+            "--over-budget",
+            "--budget-per-hour 5000",
+            "--renew-by 2026-11-22T10:00:00Z",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let told = refused(f64::INFINITY, Timestamp::MAX);
+        assert!(
+            told.contains("--urgent; no deadline within 90 days"),
+            "{told}"
+        );
+        assert!(!told.contains("--over-budget"), "it would not help: {told}");
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn page(standing: &Standing) -> String {
     page
 }
 
-/// What moves and the load that it makes, by the hour.
+/// What moves and the load that it makes, by the hour; hours to which nothing moves are left out.
 pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
     let moves = match intent {
         Intent::DryRun => "would move",
@@ -81,7 +81,8 @@ pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
         "{too_late} clients cannot hear of it before their window closes; {silent} have not asked of late, \
          or never"
     );
-    if hours.is_empty() {
+    let moving: Vec<&HourLoad> = hours.iter().filter(|hour| hour.moved > 0.0).collect();
+    if moving.is_empty() {
         return text;
     }
     let _ = writeln!(
@@ -99,8 +100,8 @@ pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
             hour.normal + hour.returning + hour.moved
         )
     };
-    text.extend(hours.iter().take(MOST_HOURS).map(row));
-    if let Some(more) = hours.get(MOST_HOURS..).filter(|more| !more.is_empty()) {
+    text.extend(moving.iter().take(MOST_HOURS).copied().map(row));
+    if let Some(more) = moving.get(MOST_HOURS..).filter(|more| !more.is_empty()) {
         let rest: f64 = more.iter().map(|hour| hour.moved).sum();
         let _ = writeln!(
             text,
@@ -129,4 +130,40 @@ const fn words(incident: &Incident) -> (&'static str, &'static str) {
         State::Closed => "closed",
     };
     (kind, state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::{HOUR, Timestamp};
+
+    #[test]
+    fn a_plan_shows_the_hours_to_which_something_moves() {
+        let from = Timestamp::from_unix(1_795_255_200);
+        let hours = (0..100).map(|n| HourLoad {
+            from: from + n * HOUR,
+            normal: 7.0,
+            returning: 0.0,
+            moved: if n == 90 || n == 92 { 30.0 } else { 0.0 },
+            capacity: 1.0,
+            budget: None,
+        });
+        let foreseen = Foreseen {
+            to_move: 60,
+            stays: 5,
+            hours: hours.collect(),
+        };
+        let told = plan(&foreseen, Intent::DryRun);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 4, "{told}");
+        assert_eq!(lines[0], "60 windows would move, 5 stay");
+        assert!(
+            lines[2].starts_with(&(from + 90 * HOUR).to_string()),
+            "{told}"
+        );
+        assert!(
+            lines[3].starts_with(&(from + 92 * HOUR).to_string()),
+            "{told}"
+        );
+    }
 }

@@ -28,7 +28,8 @@ impl fmt::Display for Words<'_> {
         if budget.is_finite() {
             write!(
                 f,
-                "budgetPerHour and renewBy cannot both be kept: it takes a budgetPerHour of {:.0}",
+                "budgetPerHour and renewBy cannot both be kept: it takes a budgetPerHour of {:.0}, or \
+                 overBudget, by which renewBy counts for more",
                 budget.ceil()
             )?;
         } else {

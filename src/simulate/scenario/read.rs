@@ -65,10 +65,8 @@ fn read(
     files: Files<'_>,
     problems: &mut Problems<'_>,
 ) -> Scenario {
-    let first_cycle_days = root
-        .read("first_cycle_days", problems, |v| days(v, 1))
-        .unwrap_or(60);
-    let cycles = root.read("cycles", problems, |v| days(v, 0)).unwrap_or(4);
+    let first_cycle_days = root.read("first_cycle_days", problems, days).unwrap_or(60);
+    let cycles = root.read("cycles", problems, days).unwrap_or(4);
     let run_days = first_cycle_days.saturating_mul(cycles.saturating_add(1));
     if i64::from(run_days) > MOST_DAYS {
         let reason = format!("the run has {run_days} days in all: {MOST_DAYS} is the most");
@@ -136,12 +134,12 @@ pub(super) fn check_sum(
     }
 }
 
-fn days(value: &DeValue<'_>, least: u32) -> Result<u32, String> {
+fn days(value: &DeValue<'_>) -> Result<u32, String> {
     let number = value::integer(value)?;
     u32::try_from(number)
         .ok()
-        .filter(|number| (least..=3_653).contains(number))
-        .ok_or_else(|| format!("{number} is not between {least} and {MOST_DAYS}"))
+        .filter(|number| (1..=3_653).contains(number))
+        .ok_or_else(|| format!("{number} is not between 1 and {MOST_DAYS}"))
 }
 
 fn seed(value: &DeValue<'_>) -> Result<u64, String> {

@@ -162,7 +162,7 @@ async fn an_operator_rebalances_by_command() {
         let Service { engine, .. } = drifted_at(now, &database.url(), &one_ca(""), 1_000).await;
         let run = |arguments: &[&str]| {
             let mut command = offpeak();
-            command.args(["rebalance", "--database", &database.url()]);
+            command.args(["rebalance", "--json", "--database", &database.url()]);
             command.args(arguments).output().unwrap()
         };
         let told = |arguments: &[&str]| -> Value {

@@ -183,7 +183,8 @@ async fn the_ca_that_is_meant_is_the_only_one_that_knows_anything() {
         let answer = server.get("/v1/forecast?hours=1").await;
         let status = answer.status().as_u16();
         let answer = json(answer).await;
-        (status, answer["ca"].as_str().unwrap_or_default().to_owned())
+        let told = [&answer["ca"], &answer["detail"]].map(Value::as_str);
+        (status, told.into_iter().flatten().collect::<String>())
     };
     with("[[ca]]\nname = \"a\"\n").await.unwrap();
     assert_eq!(
@@ -194,11 +195,12 @@ async fn the_ca_that_is_meant_is_the_only_one_that_knows_anything() {
     with("[[ca]]\nname = \"a\"\n[[ca]]\nname = \"b\"\n")
         .await
         .unwrap();
-    assert_eq!(meant().await, (200, "default".to_owned()));
+    let named = "ca: there are several CAs: say which, ?ca=NAME, of a, b";
+    assert_eq!(meant().await, (400, named.to_owned()));
     with("strict_issuers = true\n[[ca]]\nname = \"a\"\n[[ca]]\nname = \"b\"\n")
         .await
         .unwrap();
-    assert_eq!(meant().await.0, 404);
+    assert_eq!(meant().await, (400, named.to_owned()));
     let answer = json(server.get("/v1/forecast?ca=b&hours=1").await).await;
     assert_eq!(answer["ca"], "b");
 }

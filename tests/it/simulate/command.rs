@@ -68,8 +68,17 @@ fn seed_and_days_of_the_command_line_go_over_the_scenario_s() {
     assert_eq!((ran.seed, ran.days, ran.cycles), (9, 200, 2));
     assert!(printed.starts_with(r#"{"scenario":"base-0.6","seed":9,"floor":1.0,"#));
     assert!(printed.ends_with("}\n"));
-    let error = run(&["base-0.6", "--days", "60"]).unwrap_err();
-    assert!(error.is::<UsageError>(), "{error}");
+    let whole = run(&["base-0.6", "--days", "120"]).unwrap().1.unwrap();
+    assert_eq!((whole.days, whole.cycles), (120, 1));
+    // Within the first cycle, and without a whole one after it.
+    for short in ["60", "61", "119"] {
+        let error = run(&["base-0.6", "--days", short]).unwrap_err();
+        assert!(error.is::<UsageError>(), "{error}");
+        assert!(
+            error.to_string().contains("it takes 120 or more"),
+            "{error}"
+        );
+    }
     for wrong in [
         &["--seed", "1"][..],
         &["base-0.6", "--list"],
