@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry;
 
+mod best_time;
 mod ca;
 mod certid;
 mod check_config;
@@ -66,6 +67,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    BestTime(best_time::BestTimeArgs),
     Ca(ca::CaArgs),
     Certid(certid::CertidArgs),
     CheckConfig(check_config::CheckConfig),
@@ -86,6 +88,7 @@ impl Command {
     fn run(self, global: &Global) -> anyhow::Result<Exit> {
         let output = &mut Output::standard();
         match self {
+            Self::BestTime(command) => block_on(command.run(global, output)),
             Self::Ca(command) => ca::run(&command, output),
             Self::Certid(command) => certid::run(&command, output),
             Self::CheckConfig(command) => command.run(global, output),

@@ -93,7 +93,14 @@ fn cron(value: &DeValue<'_>, zone: Tz) -> Result<Cron, String> {
 }
 
 fn time_zone(value: &DeValue<'_>) -> Result<Tz, String> {
-    let text = value::text(value)?;
+    zone(value::text(value)?)
+}
+
+/// A time zone by its name in the database of IANA.
+///
+/// # Errors
+/// What is wrong, in words, with a name that may have been meant.
+pub fn zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| {
         let hint = did_you_mean(text, TZ_VARIANTS.iter().map(|zone| zone.name()));
         format!("{text:?} is no time zone of IANA, such as \"UTC\" or \"Europe/Prague\"{hint}")

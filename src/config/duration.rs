@@ -9,7 +9,10 @@ const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1
 
 /// Seconds of a text such as `90s`, `10m`, `6h`, `400d` or `1h30m`: whole numbers, each with its
 /// unit, the largest unit first.
-pub(crate) fn seconds(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn seconds(text: &str) -> Result<i64, String> {
     let wrong =
         || format!(r#"{text:?} is no duration: write "90s", "10m", "6h", "400d" or "1h30m""#);
     let too_long = || format!("{text:?} is longer than {}", in_words(MOST_SECONDS));

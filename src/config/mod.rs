@@ -147,7 +147,9 @@ mod token;
 pub(crate) mod value;
 mod warning;
 
+pub use capacity::zone;
 pub use connections::Connections;
+pub use duration::seconds as duration_seconds;
 pub use error::ConfigError;
 pub use tls::TlsFiles;
 pub use token::{name as token_name, scope as token_scope};

@@ -4,6 +4,7 @@
 pub mod allocation;
 pub mod amendment;
 pub mod band;
+pub mod best_time;
 pub mod books;
 pub mod ca;
 pub mod capacity;

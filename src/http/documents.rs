@@ -15,6 +15,7 @@ use super::coding::Forms;
 use super::conditional::{http_date, is_unmodified};
 use super::observe::Tallies;
 use super::problem::Problem;
+use crate::domain::best_time::Ranking;
 use crate::domain::documents::RANKING;
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
@@ -107,6 +108,8 @@ pub(super) struct Documents {
 pub(super) struct Served {
     publication: Arc<Publication>,
     by_name: HashMap<String, Document>,
+    /// The rankings among them that are not copies, read for who draws from them.
+    rankings: HashMap<String, Ranking>,
 }
 
 /// A document, ready to be sent.
@@ -130,7 +133,7 @@ impl Documents {
 
     /// The engine's publication in force. The first to ask makes it ready, beside the threads that
     /// answer, which takes some ten milliseconds; who else asks meanwhile waits for it.
-    async fn current(&self, engine: &Engine) -> Result<Option<Arc<Served>>, Problem> {
+    pub(super) async fn current(&self, engine: &Engine) -> Result<Option<Arc<Served>>, Problem> {
         let _turn = match self.at_hand(engine) {
             Some(served) => return Ok(Some(served)),
             None => self.making.lock().await,
@@ -153,6 +156,13 @@ impl Documents {
 impl Served {
     fn new(publication: Arc<Publication>) -> Self {
         let made_at = publication.made_at;
+        let rankings = publication
+            .documents
+            .iter()
+            .filter(|(path, _)| path.ends_with(RANKING) && !path.starts_with("r/"))
+            // Our own documents can be read; one that cannot is told by `/readyz`.
+            .filter_map(|(path, bytes)| Some((path.clone(), Ranking::parse(bytes).ok()?)))
+            .collect();
         let by_name = plan(&publication.documents)
             .into_iter()
             .map(|file| {
@@ -168,6 +178,15 @@ impl Served {
         Self {
             publication,
             by_name,
+            rankings,
+        }
+    }
+
+    /// A CA's ranking, or the one at `/ranking.json`.
+    pub(super) fn ranking(&self, ca: Option<&str>) -> Option<&Ranking> {
+        match ca {
+            Some(ca) => self.rankings.get(&format!("ca/{ca}/{RANKING}")),
+            None => self.rankings.get(RANKING),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::telemetry::Metrics;
 
 mod app;
 mod authority;
+mod best_time;
 mod body;
 mod certificates;
 mod coding;
@@ -86,6 +87,7 @@ pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/ca/{ca}/ranking.json"       None, documents::show;
     GET     "/r/{sha256}/ranking.json"    None, documents::show;
     GET     "/schema/ranking-1.json"      None, documents::show;
+    GET     "/v1/best-time"               None, best_time::show;
     GET     "/v1/forecast"                None, forecast::show;
 };
 

@@ -7,6 +7,7 @@
 
 mod allocation;
 mod architecture;
+mod best_time;
 mod capacity;
 mod carryover;
 mod check_config;

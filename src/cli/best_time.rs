@@ -1,0 +1,136 @@
+//! `offpeak best-time`: when to come, drawn from the newest publication or from a file.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use chrono_tz::Tz;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser as _;
+
+use super::{Exit, Global, Output};
+use crate::config::{duration_seconds, zone};
+use crate::domain::best_time::{Chance, ClockSpan, Format, Question, Ranking, clock_spans};
+use crate::domain::ca::CaName;
+use crate::domain::documents::RANKING;
+use crate::engine::clock::{Clock as _, SystemClock};
+
+/// The longest ranking that is read: one of five-minute slots has some 300 kB.
+const LONGEST_RANKING: u64 = 4 << 20;
+
+/// Say when to come: a time drawn by the weights of the ranking, another with each call
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  offpeak best-time                                      one line, such as 2026-11-28T20:07:09Z
+  offpeak best-time --allow 22:00-06:00 --tz Europe/Prague --format systemd
+  curl -s https://ari.example.com/ranking.json | offpeak best-time --ranking - --seed \"$(hostname)\"")]
+pub(super) struct BestTimeArgs {
+    /// Draws from this ranking.json, - for standard input; default: the newest in the database
+    #[arg(long, value_name = "FILE")]
+    ranking: Option<PathBuf>,
+    /// The CA; default: the only one, or all production CAs together
+    #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
+    ca: Option<CaName>,
+    /// How far ahead the time may lie [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = duration_seconds)]
+    within: Option<i64>,
+    /// The life of the certificate, such as 90d: how far ahead follows from it
+    #[arg(long, value_name = "DURATION", value_parser = duration_seconds, conflicts_with = "within")]
+    lifetime: Option<i64>,
+    /// The hours that suit you, such as 22:00-06:00; several with commas
+    #[arg(long, value_name = "HH:MM-HH:MM", value_parser = spans)]
+    allow: Option<Spans>,
+    /// The time zone of --allow and of what is printed, by its name at IANA
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    tz: Tz,
+    /// The same time for the same text with each call, such as a host's name
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<String>,
+    /// The length of the slots in which --json tells alternatives apart, in minutes
+    #[arg(long, value_name = "MINUTES", default_value = "60", value_parser = slot)]
+    slot: i64,
+    /// How the time is written
+    #[arg(long, default_value = "text", value_parser = format())]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// A value of one option, not several.
+#[derive(Clone, Debug)]
+struct Spans(Vec<ClockSpan>);
+
+impl BestTimeArgs {
+    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        let bytes = match &self.ranking {
+            Some(file) => read(file)?,
+            None => self.published(global).await?,
+        };
+        let ranking = Ranking::parse(&bytes)?;
+        let now = SystemClock.now();
+        if now > ranking.valid_until {
+            tracing::warn!(event = "ranking_stale", valid_until = %ranking.valid_until);
+        }
+        let within = self
+            .within
+            .or_else(|| self.lifetime.map(Question::within_for_life));
+        let usual = Question::default();
+        let question = Question {
+            within_seconds: within.unwrap_or(usual.within_seconds),
+            allow: self.allow.map_or_else(Vec::new, |Spans(spans)| spans),
+            zone: self.tz,
+            slot_seconds: self.slot,
+        };
+        let chance = match &self.seed {
+            Some(seed) => Chance::seeded(seed),
+            None => Chance::Fresh(rand::random()),
+        };
+        let Some(best) = question.draw(&ranking, now, chance) else {
+            bail!("--allow and --within leave no second that is open: widen one of them");
+        };
+        let format = if self.json { Format::Json } else { self.format };
+        output.write_all(best.written(format, &question, &ranking).as_bytes())?;
+        Ok(Exit::Done)
+    }
+
+    async fn published(&self, global: &Global) -> anyhow::Result<Vec<u8>> {
+        let engine = global.engine().await?;
+        let publication = engine.publication().context(
+            "nothing has been published into this database yet: `offpeak publish --now` does it",
+        )?;
+        let path = match &self.ca {
+            Some(ca) => format!("ca/{ca}/{RANKING}"),
+            None => RANKING.to_owned(),
+        };
+        let document = publication.documents.iter().find(|(name, _)| *name == path);
+        let (_, bytes) = document.with_context(|| format!("no {path} is published"))?;
+        Ok(bytes.to_vec())
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let from: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        let opened = std::fs::File::open(file);
+        Box::new(opened.with_context(|| format!("cannot read {}", file.display()))?)
+    };
+    let mut bytes = Vec::new();
+    from.take(LONGEST_RANKING).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn spans(text: &str) -> Result<Spans, String> {
+    clock_spans(text).map(Spans)
+}
+
+fn slot(text: &str) -> Result<i64, String> {
+    Question::slot_of_minutes(text).ok_or_else(|| "takes 5, 15, 30 or 60".to_owned())
+}
+
+fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::NAMES.map(|(name, _)| name))
+        .try_map(|name| name.parse::<Format>())
+}
