@@ -42,8 +42,14 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
         // those whose database has stopped would never leave the pool.
         .after_release(|connection, _| {
             Box::pin(async move {
-                within(PATIENCE, connection.ping()).await?;
-                Ok(true)
+                within(PATIENCE, is_in_step(connection))
+                    .await
+                    .or_else(|error| match error {
+                        // An answer of another form belongs to another question.
+                        sqlx::Error::ColumnDecode { .. }
+                        | sqlx::Error::ColumnIndexOutOfBounds { .. } => Ok(false),
+                        error => Err(error),
+                    })
             })
         })
         // A process that hangs in a transaction would hold back every reader of the feed, and one
@@ -60,6 +66,20 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
             })
         })
         .connect_lazy_with(options)
+}
+
+/// Whether a connection answers what it was asked, outside of any transaction. One whose user was gone
+/// amid a COPY takes the answer to an earlier statement for that to the next: an insert is told the
+/// count of another. So it is asked for a number that no earlier answer has; within a transaction
+/// `now()` stands still.
+async fn is_in_step(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let number: i64 = rand::random();
+    let told: Option<i64> =
+        sqlx::query_scalar("SELECT $1::bigint WHERE now() = statement_timestamp()")
+            .bind(number)
+            .fetch_optional(connection)
+            .await?;
+    Ok(told == Some(number))
 }
 
 /// A connection outside the pool.

@@ -8,7 +8,9 @@ use offpeak::domain::ca::CaName;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::support::{Disk, fresh_postgres, fresh_sqlite};
+use crate::support::{Disk, fresh_postgres};
+
+on_both_stores!(a_writer_that_is_gone_amid_its_transaction_keeps_nobody_away);
 
 /// Room for the database and its log, and little more.
 const DISK_OCTETS: u64 = 20 << 20;
@@ -72,10 +74,8 @@ async fn what_a_full_disk_breaks_off_leaves_no_transaction_behind() {
 }
 
 /// Without anything that fails: whoever is gone leaves nothing, and keeps nobody away.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_is_gone_amid_its_transaction_keeps_nobody_away() {
-    let database = fresh_sqlite();
-    let store = open(&database.url()).await;
+async fn a_writer_that_is_gone_amid_its_transaction_keeps_nobody_away(url: &str) {
+    let store = open(url).await;
     let many = certificates(100..2_100);
     for turn in 0..40 {
         let _ = tokio::time::timeout(STRIDE * 4 * turn, store.register(all_of(&many))).await;
