@@ -151,18 +151,26 @@ mod tests {
         let foreseen = Foreseen {
             to_move: 60,
             stays: 5,
+            heard: Heard {
+                too_late: 3,
+                silent: 2,
+            },
             hours: hours.collect(),
         };
         let told = plan(&foreseen, Intent::DryRun);
         let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 4, "{told}");
+        assert_eq!(lines.len(), 5, "{told}");
         assert_eq!(lines[0], "60 windows would move, 5 stay");
         assert!(
-            lines[2].starts_with(&(from + 90 * HOUR).to_string()),
+            lines[1].starts_with("3 clients cannot hear of it"),
             "{told}"
         );
         assert!(
-            lines[3].starts_with(&(from + 92 * HOUR).to_string()),
+            lines[3].starts_with(&(from + 90 * HOUR).to_string()),
+            "{told}"
+        );
+        assert!(
+            lines[4].starts_with(&(from + 92 * HOUR).to_string()),
             "{told}"
         );
     }
