@@ -18,6 +18,8 @@ use crate::store::BatchKey;
 
 /// Takes in certificates or observations from files
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:
+  offpeak import certificates /etc/letsencrypt/live")]
 pub(super) struct ImportArgs {
     #[command(subcommand)]
     what: What,

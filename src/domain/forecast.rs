@@ -140,7 +140,9 @@ impl Horizon<'_> {
         let prior = self.policy.follow_prior;
         let view = View {
             now: self.now,
-            prior,
+            // What is not registered is not steered. (An allocation takes it to follow like the
+            // others, because it is registered from its next renewal on.)
+            prior: 0.0,
             profile: self.profile,
             life_seconds: ledger.usual_life_seconds().unwrap_or(USUAL_LIFE_SECONDS),
         };

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use offpeak::domain::time::DAY;
+use offpeak::engine::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::issuance::TestCa;
@@ -84,7 +86,7 @@ async fn a_certificate_is_explained_in_words_by_its_file_or_its_certid() {
         let (code, said) = refused(&url, &["explain", file]);
         assert_eq!(code, Some(1));
         assert!(
-            said.contains("holds no certificate in PEM or DER"),
+            said.contains("there is none: neither DER nor PEM"),
             "{said}"
         );
     }
@@ -112,7 +114,7 @@ fn results_may_be_had_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let published = told_json(&url, &["publish", "--out", out, "--json"], "");
-    assert!(published["written"].as_u64() > Some(5), "{published}");
+    assert!(published["written"].as_u64() >= Some(4), "{published}");
     let again = told_json(&url, &["publish", "--out", out, "--json"], "");
     assert_eq!(
         (&again["number"], &again["written"]),
@@ -191,6 +193,7 @@ fn a_command_refuses_to_guess_which_ca_is_meant() {
 fn members_of_an_incident_come_from_standard_input_too() {
     let database = fresh_sqlite();
     let url = database.url();
+    let renew_by = (SystemClock.now() + 30 * DAY).to_string();
     let drill = [
         "incident",
         "create",
@@ -199,7 +202,7 @@ fn members_of_an_incident_come_from_standard_input_too() {
         "--name",
         "x",
         "--renew-by",
-        "4102444800",
+        &renew_by,
         "--explanation-url",
         "https://ca.example/drill",
     ];
@@ -220,7 +223,7 @@ fn members_of_an_incident_come_from_standard_input_too() {
 #[test]
 fn a_scenario_may_come_from_standard_input() {
     let database = fresh_sqlite();
-    let scenario = "certificates_per_hour = 10\nfirst_cycle_days = 1\ncycles = 1\nrules = [\"none\"]\n\
+    let scenario = "certificates_per_hour = 10\ncycles = 1\nrules = [\"none\"]\n\
                     [[client]]\nname = \"a\"\nkind = \"exact\"\nshare = 1\n";
     let told = told_json(&database.url(), &["simulate", "-", "--json"], scenario);
     assert_eq!(told["scenario"], "stdin");

@@ -2,7 +2,6 @@
 
 use super::{Ledger, Life};
 use crate::domain::band::own_rule_seconds;
-use crate::domain::following::POLLED_FOLLOWS;
 use crate::domain::number::real;
 use crate::domain::profile::Profile;
 use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
@@ -10,9 +9,6 @@ use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
 /// Of a handful of firsts of a month some part stands out by chance: below this it changes nothing
 /// of what is known of the returns of that day.
 const LEAST_OVERLAY: f64 = 1.1;
-
-/// Of clients that ask, as many follow no window at least: what [`POLLED_FOLLOWS`] leaves.
-const LEAST_ALONE: f64 = 1.0 - POLLED_FOLLOWS;
 
 impl Ledger {
     /// U: the load that nobody steers in the span of one slot, in certificates: those that return
@@ -61,12 +57,11 @@ impl Ledger {
         let unborn = self.unborn(slot, view);
         let begins = self.begins();
         let before = begins.map_or(1.0, |begins| self.share_before(begins, slot, view));
-        // What was issued before the registry was there is not registered, so nobody steers it. Those
-        // that are registered show by the part of them that nothing steers; of these, the others
-        // come first.
-        let registered = known / coefficient.max(0.05) / (1.0 - follows).max(LEAST_ALONE);
-        let others = registered - (1.0 - before) * mean;
-        let missing = (before * mean - others.max(0.0)).max(0.0);
+        // Issued before the registry was there: taken to follow like the others, once they are
+        // registered. Of what is known, the others come first.
+        let usual = (1.0 - view.prior) * mean;
+        let others = known / coefficient.max(0.05) - (1.0 - before) * usual;
+        let missing = (before * usual - others.max(0.0)).max(0.0);
         let since = if before < 1.0 {
             (1.0 - before) * self.unregistered(begins, mean, slot, view)
         } else {
