@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 
 use super::Public;
+use super::documents::nothing_yet;
 use super::problem::Problem;
 use super::query::{parameters, unknown};
 use crate::config::{duration_seconds, zone};
@@ -29,7 +30,7 @@ pub(super) struct Asked {
 /// `GET`. No cache may keep it: two readers of one answer would come at the same second.
 pub(super) async fn show(State(public): State<Public>, asked: Asked) -> Result<Response, Problem> {
     let served = public.documents.current(&public.engine).await?;
-    let served = served.ok_or_else(Problem::busy)?;
+    let served = served.ok_or_else(nothing_yet)?;
     let ranking = served.ranking(asked.ca.as_deref()).ok_or_else(|| {
         let name = asked.ca.as_deref().unwrap_or_default();
         Problem::missing(format!(

@@ -29,9 +29,7 @@ pub(super) async fn show(
     request: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let Some(served) = public.documents.current(&public.engine).await? else {
-        return Err(Problem::missing(
-            "nothing has been published yet; the first publication follows soon after the start",
-        ));
+        return Err(nothing_yet());
     };
     let name = uri.path().trim_start_matches('/');
     if let Some(document) = served.by_name.get(name) {
@@ -43,6 +41,13 @@ pub(super) async fn show(
             "no publication has {name}; /ranking.json is always there"
         ))),
     }
+}
+
+/// What is said before the first publication.
+pub(super) fn nothing_yet() -> Problem {
+    Problem::missing(
+        "nothing has been published yet; the first publication follows soon after the start",
+    )
 }
 
 /// An immutable copy stays good for a year, whatever was published since. Few ask for old ones,

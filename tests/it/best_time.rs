@@ -108,10 +108,10 @@ async fn what_is_wrong_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn nothing_published_is_busy() {
+async fn before_the_first_publication_there_is_none() {
     let server = TestServer::on("sqlite::memory:", config()).await;
     let answer = server.get("/v1/best-time").await;
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

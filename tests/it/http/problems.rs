@@ -70,7 +70,7 @@ async fn problems_name_the_limit_the_value_and_what_to_do() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let report = json(answer).await;
     assert_eq!(report["rejected"], 1);
     let detail = report["errors"][0]["detail"].as_str().unwrap();
