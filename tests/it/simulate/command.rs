@@ -58,7 +58,7 @@ fn a_shipped_scenario_runs_by_its_name_and_prints_the_table() {
         ("base-0.6", 1, 300)
     );
     assert!(printed.starts_with("base-0.6: "), "{printed}");
-    assert!(printed.contains("\noffpeak  1.025"), "{printed}");
+    assert!(printed.contains("\noffpeak  1.275"), "{printed}");
 }
 
 #[test]
