@@ -16,7 +16,7 @@ pub struct ClockSpan {
     to_minute: i64,
 }
 
-/// Spans such as `22:00-06:00` or `22-06`, with commas between them. No text gives none.
+/// Spans such as `22:00-06:00` or `22-06`, one at least, with commas between them.
 ///
 /// # Errors
 /// What is wrong, in words.
