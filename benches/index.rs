@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::hash::HashKey;
 use offpeak::domain::certificate::{Basis, Cause, Certificate, Validity};
-use offpeak::domain::hash::HashKey;
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::engine::Index;
 

@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 
 /// What is logged, in the words of `tracing_subscriber::EnvFilter`: `info`, `offpeak=debug`.
 const FILTER_VARIABLE: &str = "OFFPEAK_LOG";

@@ -11,9 +11,11 @@ use clap::builder::TypedValueParser as _;
 
 use super::{Exit, Global, Output};
 use crate::config::{duration_seconds, zone};
-use crate::domain::best_time::{Chance, ClockSpan, Format, Question, Ranking, clock_spans};
-use crate::domain::ca::CaName;
-use crate::domain::documents::RANKING;
+use crate::domain::policy::ca::CaName;
+use crate::domain::publication::best_time::{
+    Chance, ClockSpan, Format, Question, Ranking, clock_spans,
+};
+use crate::domain::publication::documents::RANKING;
 use crate::engine::clock::{Clock as _, SystemClock};
 
 /// The longest ranking that is read: one of five-minute slots has some 300 kB.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::certid::decode;
 use super::{Exit, Output};
-use crate::domain::ca::CaName;
-use crate::domain::report::Rejection;
+use crate::domain::policy::ca::CaName;
+use crate::engine::verdict::Rejection;
 use crate::ingest::authorities;
 use crate::ingest::x509::Authority;
 
@@ -176,7 +176,7 @@ fn on_one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::domain::certid::KeyIdentifier;
+    use crate::domain::certificate::certid::KeyIdentifier;
 
     fn authority(name: &str, key: u8) -> Authority {
         Authority {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::input::is_standard_input;
 use super::{Exit, Output};
-use crate::domain::report::Rejection;
+use crate::engine::verdict::Rejection;
 use crate::ingest::{Decode, Item, identified};
 
 /// Prints one line a certificate, CA or not: its CertID, a tab, the file

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::given::{is_stdin, name_of, octets_of};
 use super::{Exit, Output, UsageError};
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 use crate::engine::Engine;
 use crate::ingest::identified;
 

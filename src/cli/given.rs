@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::UsageError;
-use crate::domain::ca::CaName;
+use crate::domain::policy::ca::CaName;
 use crate::engine::Engine;
 
 /// Stands for standard input.

@@ -11,8 +11,8 @@ use super::import_summary::{Summary, Told};
 use super::input::{Input, Inputs};
 use super::record_report::RecordReport;
 use super::{Exit, Output};
-use crate::domain::report::{Report, Verdict};
 use crate::engine::Engine;
+use crate::engine::verdict::{Report, Verdict};
 use crate::ingest::{self, KnownFile, ObservationFormat, Observed, Position, Unknown, Watch};
 use crate::store::BatchKey;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::output::printed;
-use crate::domain::report::Report;
+use crate::engine::verdict::Report;
 
 /// How it is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::given::ca_or_only;
 use super::{Exit, Output};
-use crate::domain::ca::CaName;
-use crate::domain::rebalance::{RebalanceReport, SlotReport, Why};
+use crate::domain::moves::rebalance::{RebalanceReport, SlotReport, Why};
+use crate::domain::policy::ca::CaName;
 use crate::engine::{Engine, Rebalance};
 
 /// Move the fewest windows that level a forecast that has drifted, and print the report

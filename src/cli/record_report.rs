@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::domain::report::{Rejection, Verdict};
+use crate::engine::verdict::{Rejection, Verdict};
 
 /// The end of a line is looked for in steps of this many octets: a line or many.
 const CHUNK_OCTETS: usize = 4_096;

@@ -194,5 +194,8 @@ fn bar(name: &str) -> ProgressBar {
 }
 
 fn steps(done: f64) -> u64 {
-    u64::try_from(crate::domain::number::whole(done.clamp(0.0, 1.0) * STEPS)).unwrap_or_default()
+    u64::try_from(crate::domain::math::number::whole(
+        done.clamp(0.0, 1.0) * STEPS,
+    ))
+    .unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use super::duration::{self, MOST_SECONDS};
 use super::error::Problems;
 use super::section::Section;
 use super::value;
-use crate::domain::ca::BandRule;
+use crate::domain::policy::ca::BandRule;
 use crate::domain::time::HOUR;
 
 /// Windows start after a fifth of life (design section 4), so a band that ends there is empty.

@@ -7,8 +7,8 @@ use toml::de::DeValue;
 use super::error::Problems;
 use super::section::Section;
 use super::{band, capacity, experiment, planned, value};
-use crate::domain::ca::{CaName, CaPolicy};
-use crate::domain::certid::KeyIdentifier;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, MINUTE};
 
 /// The slots that divide an hour, and so the day, without a remainder (design section 1).
@@ -34,7 +34,7 @@ pub(super) fn read(
     let name = section.require("name", problems, |v| {
         let name: CaName = value::text(v)?
             .parse()
-            .map_err(|error: crate::domain::ca::CaNameError| error.to_string())?;
+            .map_err(|error: crate::domain::policy::ca::CaNameError| error.to_string())?;
         match seen.names.insert(name.clone(), path.clone()) {
             None => Ok(name),
             Some(other) => Err(format!("{name} is the name of {other} too")),
@@ -45,12 +45,11 @@ pub(super) fn read(
         ca.environment = environment;
     }
     ca.issuers = section.list("issuers", problems, |v, item| {
-        let issuer: KeyIdentifier =
-            value::text(v)?
-                .parse()
-                .map_err(|error: crate::domain::certid::CertIdError| {
-                    format!("{error}: `offpeak ca CERT.pem` prints it, of the CA's certificate")
-                })?;
+        let issuer: KeyIdentifier = value::text(v)?.parse().map_err(
+            |error: crate::domain::certificate::certid::CertIdError| {
+                format!("{error}: `offpeak ca CERT.pem` prints it, of the CA's certificate")
+            },
+        )?;
         match seen.issuers.insert(issuer.clone(), item.to_owned()) {
             None => Ok(issuer),
             Some(other) => Err(format!("{other} is this issuer already")),

@@ -9,7 +9,7 @@ use super::error::Problems;
 use super::hint::did_you_mean;
 use super::section::Section;
 use super::value;
-use crate::domain::capacity::{
+use crate::domain::policy::capacity::{
     CapacityRule, MOST_RECURRING_SECONDS, When, cron_pattern, overlapping,
 };
 use crate::domain::time::Span;

@@ -3,9 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use super::Config;
-use crate::domain::ca::{BandRule, CaPolicy};
-use crate::domain::capacity::{CapacityRule, When};
-use crate::domain::planned::Planned;
+use crate::domain::policy::ca::{BandRule, CaPolicy};
+use crate::domain::policy::capacity::{CapacityRule, When};
+use crate::domain::policy::planned::Planned;
 
 /// The version of the algorithm that makes windows out of a policy. It rises whenever the same
 /// policy and the same load would give other windows, and with it every digest.

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::error::Problems;
 use super::section::Section;
 use super::{band, ca, capacity, value};
-use crate::domain::ca::{CaPolicy, Rebalancing};
+use crate::domain::policy::ca::{CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, MINUTE};
 
 /// A control group of more than half would be the rule, and the steered ones the experiment.

@@ -125,8 +125,8 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
-use crate::domain::ca::{CaName, CaPolicy};
-use crate::domain::certid::KeyIdentifier;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, MINUTE};
 
 mod band;

@@ -3,7 +3,7 @@
 use super::error::Problems;
 use super::section::Section;
 use super::value;
-use crate::domain::planned::Planned;
+use crate::domain::policy::planned::Planned;
 use crate::domain::time::Span;
 
 /// Certificates are counted exactly up to 2^53; a trillion is a thousand times what all CAs

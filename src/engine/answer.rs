@@ -7,16 +7,16 @@ use arc_swap::Guard;
 use super::Engine;
 use super::index::{Entry, Fingerprint};
 use super::world::World;
-use crate::domain::band::retry_after_base;
-use crate::domain::ca::CaPolicy;
-use crate::domain::certid::CertId;
-use crate::domain::foreseen::foreseen;
-use crate::domain::hash::{lower_unit, mixed, upper_unit};
-use crate::domain::number::real;
-use crate::domain::polling::{Ahead, Pressing, in_time_seconds, retry_after_seconds};
-use crate::domain::profile::Profile;
+use crate::domain::allocation::band::retry_after_base;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::{lower_unit, mixed, upper_unit};
+use crate::domain::client::retry_after::{Ahead, Pressing, in_time_seconds, retry_after_seconds};
+use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::profile::Profile;
+use crate::domain::math::number::real;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 use crate::store::Sharing;
 
 /// A certificate's answer to a `renewalInfo` request.

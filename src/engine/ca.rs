@@ -8,13 +8,13 @@ use super::forecast;
 use super::index::{Entry, Kept};
 use super::shadow::ShadowOf;
 use super::world::Told;
-use crate::domain::books::Books;
-use crate::domain::ca::CaPolicy;
-use crate::domain::capacity::closed_within;
-use crate::domain::following::Measured;
+use crate::domain::allocation::allocator::Books;
+use crate::domain::client::following::Measured;
+use crate::domain::demand::profile::Profile;
+use crate::domain::demand::series::Series;
 use crate::domain::ledger::Ledger;
-use crate::domain::profile::Profile;
-use crate::domain::series::Series;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::closed_within;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
 /// Closed spans are looked up this far ahead: `Retry-After` is a day at most, and they are looked

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::Engine;
 use super::index::{Entry, Fingerprint};
 use super::world::World;
-use crate::domain::ca::CaName;
+use crate::domain::allocation::experiment::distribution::{Distribution, DistributionReport};
 use crate::domain::certificate::{Basis, Certificate, Successor};
-use crate::domain::distribution::{Distribution, DistributionReport};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Span, Timestamp};
 
 /// Certificates whose successor is known by name and not in the index yet, while all is loaded in

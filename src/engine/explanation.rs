@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use super::{Engine, EngineError};
-use crate::domain::certid::CertId;
+use crate::domain::allocation::table::{ALGORITHM, Table};
+use crate::domain::allocation::window::{for_tick, in_span};
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::{Purpose, lower_unit, upper_unit};
 use crate::domain::certificate::{Basis, Cause, Certificate};
-use crate::domain::hash::{Purpose, lower_unit, upper_unit};
-use crate::domain::table::{ALGORITHM, Table};
 use crate::domain::time::{DAY, Span, Timestamp};
-use crate::domain::window::{for_tick, in_span};
 
 /// A window derived again.
 struct Derivation {

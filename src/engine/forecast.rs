@@ -6,10 +6,10 @@ use super::aside::aside_on;
 use super::ca::Ca;
 use super::in_force::InForce;
 use super::{Engine, EngineError};
-use crate::domain::ca::{CaName, CaPolicy};
-use crate::domain::forecast::{Horizon, Outlook, SlotOutlook};
-use crate::domain::number::real;
-use crate::domain::profile::Profile;
+use crate::domain::demand::profile::Profile;
+use crate::domain::ledger::forecast::{Horizon, Outlook, SlotOutlook};
+use crate::domain::math::number::real;
+use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// The ledger is held for so many slots at a time, about a millisecond, so that whoever registers

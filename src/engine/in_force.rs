@@ -6,9 +6,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use arc_swap::Guard;
 
 use super::world::World;
-use crate::domain::ca::{CaName, CaPolicy};
-use crate::domain::capacity::CapacityRule;
-use crate::domain::incident::{Incident, learning_excluded};
+use crate::domain::moves::incident::{Incident, learning_excluded};
+use crate::domain::policy::ca::{CaName, CaPolicy};
+use crate::domain::policy::capacity::CapacityRule;
 use crate::domain::time::{Span, Timestamp};
 
 /// The incidents that are known, by number.

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::hash::{HashKey, Purpose};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::hash::{HashKey, Purpose};
 use crate::domain::ledger::Expected;
 use crate::domain::time::Timestamp;
 

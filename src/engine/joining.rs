@@ -14,7 +14,7 @@ use super::tasks::tried;
 use super::world::World;
 use super::{Engine, EngineError};
 use crate::config::Config;
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::store::{FeedPosition, Sharing, Store, StoreError};
 

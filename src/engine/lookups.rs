@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::index::Fingerprint;
 use super::world::Told;
 use super::{Engine, Miss};
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 
 /// "Not found" is believed for this long.
 const BELIEVED: Duration = Duration::from_secs(1);

@@ -9,14 +9,14 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::config::Config;
-use crate::domain::ca::CaName;
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
-use crate::domain::observation::Observation;
-use crate::domain::profile::Profile;
-use crate::domain::report::Rejection;
+use crate::domain::demand::observation::Observation;
+use crate::domain::demand::profile::Profile;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::store::{FeedPosition, Publication, Store, Succession};
+use verdict::Rejection;
 
 mod answer;
 mod aside;
@@ -44,6 +44,7 @@ mod step;
 mod summing;
 mod tasks;
 mod unclaimed;
+pub mod verdict;
 mod world;
 #[cfg(test)]
 mod world_tests;

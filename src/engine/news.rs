@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Engine;
-use crate::domain::documents::ranking_of;
-use crate::domain::knowledge::{Knowledge, News};
-use crate::domain::profile::Profile;
+use crate::domain::demand::knowledge::{Knowledge, News};
+use crate::domain::demand::profile::Profile;
+use crate::domain::publication::documents::ranking_of;
 use crate::store::Publication;
 
 /// A publication and the profiles that it was compared with last, and what came of it: nothing is

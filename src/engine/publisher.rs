@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use super::resuming::Stage;
 use super::{Engine, EngineError, Miss};
-use crate::domain::ca::CaPolicy;
-use crate::domain::documents::documents;
-use crate::domain::profile::Profile;
-use crate::domain::ranking::Times;
+use crate::domain::demand::profile::Profile;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::publication::documents::documents;
+use crate::domain::publication::ranking::Times;
 use crate::domain::time::Timestamp;
 use crate::store::{Duty, Publication, Turn};
 

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::aside::aside;
 use super::world::World;
 use super::{Engine, EngineError};
-use crate::domain::allocation::Forecast;
-use crate::domain::ca::{CaName, CaPolicy, Rebalancing};
-use crate::domain::certid::CertId;
+use crate::domain::allocation::plan::Forecast;
+use crate::domain::allocation::table::StoredTable;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::Purpose;
 use crate::domain::certificate::{Cause, Certificate};
-use crate::domain::hash::Purpose;
-use crate::domain::number::{real, whole};
-use crate::domain::rebalance::{
+use crate::domain::math::number::{real, whole};
+use crate::domain::moves::rebalance::{
     AUTO_ABOVE_DRIFT, Eligible, Group, Kept, KeptCounts, Lottery, Moves, Outlook, RebalanceReport,
     Tally, drift, group_of, in_closed, lotteries, outlook, plan, thousandths,
 };
-use crate::domain::table::StoredTable;
+use crate::domain::policy::ca::{CaName, CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::store::{Duty, Move, StoredRebalance, Turn};
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use super::index::Entry;
 use super::step::{Step, Stored, unbook};
+use super::verdict::{Rejection, Verdict};
 use super::world::{Told, World};
 use super::{Engine, EngineError};
-use crate::domain::books::{Draw, Drawn};
-use crate::domain::ca::{CaName, CaPolicy};
-use crate::domain::certid::CertId;
+use crate::domain::allocation::allocator::{Draw, Drawn};
+use crate::domain::allocation::experiment::cohort::{is_control, plain};
+use crate::domain::allocation::table::Reason;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::Purpose;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
-use crate::domain::cohort::{is_control, plain};
-use crate::domain::hash::Purpose;
+use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::ledger::Booking;
-use crate::domain::observation::{Kind, Observation, Source};
-use crate::domain::report::{Rejection, Verdict};
-use crate::domain::table::Reason;
+use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, Timestamp};
 use crate::store::{ImportProgress, Registered, Registration};
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::index::{Beside, Header, Index, Snapshot, Unusable};
 use super::{Engine, EngineError};
 use crate::config::Config;
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::store::Publication;
 
@@ -151,7 +151,7 @@ fn claims(config: &Config) -> i64 {
             octets.extend(issuer.octets());
         }
     }
-    crate::domain::hash::content_number(&octets)
+    crate::domain::certificate::hash::content_number(&octets)
 }
 
 impl Engine {

@@ -2,8 +2,8 @@
 
 use super::world::World;
 use super::{Engine, EngineError};
-use crate::domain::ca::CaName;
-use crate::domain::returns::Returns;
+use crate::domain::client::returns::Returns;
+use crate::domain::policy::ca::CaName;
 use crate::store::Learned;
 
 /// The name under which it is kept.

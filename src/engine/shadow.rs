@@ -7,12 +7,12 @@ use super::Engine;
 use super::ca::Ca;
 use super::registration::booking;
 use super::world::World;
-use crate::domain::ca::CaName;
+use crate::domain::allocation::experiment::shadow::{Shadow, ShadowReport};
 use crate::domain::certificate::Certificate;
-use crate::domain::hash::Purpose;
+use crate::domain::certificate::hash::Purpose;
 use crate::domain::ledger::Ledger;
-use crate::domain::number::real;
-use crate::domain::shadow::{Shadow, ShadowReport};
+use crate::domain::math::number::real;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 
 /// One CA's shadow, if it has one.

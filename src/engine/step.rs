@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::registration::booking;
+use super::verdict::{Rejection, Verdict};
 use super::world::World;
-use crate::domain::certid::CertId;
+use crate::domain::allocation::table::StoredTable;
+use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
-use crate::domain::observation::Observation;
-use crate::domain::report::{Rejection, Verdict};
-use crate::domain::table::StoredTable;
+use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 use crate::store::Registered;
 

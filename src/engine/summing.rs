@@ -7,7 +7,7 @@ use super::resuming::Stage;
 use super::world::{Applied, World};
 use super::{Engine, EngineError, returning};
 use crate::config::Config;
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::store::{FeedPosition, Load, Store};
 

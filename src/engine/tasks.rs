@@ -9,9 +9,9 @@ use super::aside::aside;
 use super::incidents::IncidentError;
 use super::polls::RECORDS_KEPT_SECONDS;
 use super::{Engine, EngineError};
-use crate::domain::ca::CaName;
-use crate::domain::certid::KeyIdentifier;
-use crate::domain::number::real_len;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::math::number::real_len;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::DAY;
 use crate::store::{Duty, StoreError, Turn};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
-use crate::domain::ca::CaPolicy;
-use crate::domain::certid::KeyIdentifier;
-use crate::domain::report;
+use super::verdict;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{HOUR, Timestamp};
 
 /// An issuer is told once in so long: who hands certificates in does it every second.
@@ -37,11 +37,11 @@ impl Engine {
     /// `default`.
     pub fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64) {
         if self.unclaimed.is_due(issuer, self.now()) {
-            let report::Unclaimed {
+            let verdict::Unclaimed {
                 key_identifier,
                 certificates,
                 detail,
-            } = report::Unclaimed::new(issuer, certificates);
+            } = verdict::Unclaimed::new(issuer, certificates);
             tracing::warn!(
                 event = "unclaimed_issuer",
                 key_identifier,

@@ -13,12 +13,12 @@ use super::in_force::{InForce, Incidents};
 use super::index::{Entry, Fingerprint, Index, Kept};
 use super::polls::Found;
 use crate::config::Config;
-use crate::domain::ca::CaName;
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
-use crate::domain::hash::{HashKey, Purpose};
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::{HashKey, Purpose};
+use crate::domain::demand::observation::Observation;
 use crate::domain::ledger::{Booking, Expected};
-use crate::domain::observation::Observation;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::store::Change;
 

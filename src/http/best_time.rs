@@ -12,7 +12,9 @@ use super::documents::nothing_yet;
 use super::problem::Problem;
 use super::query::{parameters, unknown};
 use crate::config::{duration_seconds, zone};
-use crate::domain::best_time::{Chance, Format, MOST_SECONDS, Question, SLOT_MINUTES, clock_spans};
+use crate::domain::publication::best_time::{
+    Chance, Format, MOST_SECONDS, Question, SLOT_MINUTES, clock_spans,
+};
 
 const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
 /// A host's name has 253 characters at most.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::problem::{Excess, Problem};
 use super::unpack;
-use crate::domain::report::Report;
+use crate::engine::verdict::Report;
 
 /// The longest wait for the next piece of a body. A client that is alive sends within seconds; one
 /// that is gone without a word must not hold a connection for ever.

@@ -16,7 +16,7 @@ use super::query::{self, NoParameters};
 use super::subject::{Subject, unregistered};
 use super::unpack::unpacked;
 use super::{Admin, body};
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;

@@ -18,7 +18,7 @@ use super::host::is_addressed;
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
 use super::problem::Problem;
 use super::renewal_info::{self, Draft};
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 use crate::engine::{Engine, Miss, RenewalInfo};
 
 /// Answers from memory.

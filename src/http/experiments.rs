@@ -12,7 +12,7 @@ use super::Admin;
 use super::body;
 use super::problem::Problem;
 use super::query;
-use crate::domain::ca::CaName;
+use crate::domain::policy::ca::CaName;
 use crate::engine::{Engine, Shadowed};
 
 /// The CA that the query string names; the only one where it names none.

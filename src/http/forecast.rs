@@ -10,8 +10,8 @@ use super::Public;
 use super::conditional::{is_unmodified, strong_etag};
 use super::problem::Problem;
 use super::query::{parameters, unknown};
-use crate::domain::ca::CaName;
-use crate::domain::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
+use crate::domain::ledger::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};
 
 /// It is made anew each minute; no copy of it is to be older than two.

@@ -4,9 +4,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use crate::domain::amendment::Amendment;
-use crate::domain::ca::CaName;
-use crate::domain::incident::{Incident, Kind};
+use crate::domain::moves::amendment::Amendment;
+use crate::domain::moves::incident::{Incident, Kind};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::Intent;
 
@@ -125,7 +125,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::incident::State;
+    use crate::domain::moves::incident::State;
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
 

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::query::NoParameters;
 use super::unpack::unpacked;
 use super::{Admin, body};
-use crate::domain::incident::{HourLoad, Incident};
+use crate::domain::moves::incident::{HourLoad, Incident};
 use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Standing};
 use crate::ingest::{self, NamedFormat};
 

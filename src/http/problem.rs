@@ -12,8 +12,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::unpack::UnpackError;
-use crate::domain::incident::Refusal;
-use crate::domain::number::whole;
+use crate::domain::math::number::whole;
+use crate::domain::moves::incident::Refusal;
 use crate::domain::time::Timestamp;
 use crate::engine::EngineError;
 use crate::ingest::{IngestError, UnknownMediaType};

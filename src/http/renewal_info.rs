@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Public;
 use super::problem::Problem;
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 use crate::engine::Miss;
 
 mod answer;

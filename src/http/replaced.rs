@@ -10,8 +10,8 @@ use super::body;
 use super::problem::{Excess, Problem};
 use super::query::NoParameters;
 use super::subject::{Subject, unregistered};
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Successor;
+use crate::domain::certificate::certid::CertId;
 use crate::store::Succession;
 
 /// The most characters of an order's name. It is a URL, and 2,000 is what URLs keep to.

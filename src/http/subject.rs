@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::problem::Problem;
-use crate::domain::certid::CertId;
+use crate::domain::certificate::certid::CertId;
 
 /// The CertID of `/v1/certificates/{certid}…`, read as it came, without undoing percent escapes.
 #[derive(Clone, Debug)]

@@ -12,10 +12,10 @@ use super::fake::{Crash, FakeRegistry, NOW};
 use super::observe::{Counter, Observed, observe_in};
 use super::register::register_in;
 use super::{CertificateFormat, IngestError, ObservationFormat, Unknown};
-use crate::domain::observation::Observation;
-use crate::domain::report::{Rejection, Report};
+use crate::domain::demand::observation::Observation;
 use crate::domain::time::DAY;
 use crate::engine::EngineError;
+use crate::engine::verdict::{Rejection, Report};
 use crate::store::{BatchKey, ClosedBatch, Closing};
 
 const NDJSON: (ObservationFormat, Unknown) = (ObservationFormat::Ndjson, Unknown::Refused);

@@ -9,10 +9,10 @@ use super::json::Scalar;
 use super::pem::{self, Company, Encoded};
 use super::x509::{self, Authority, Facts};
 use super::{WHOLE_RECORD, hexadecimal, json, quoted, rejection};
-use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Submission;
-use crate::domain::report::Rejection;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::time::Timestamp;
+use crate::engine::verdict::Rejection;
 
 const CSV_NAMES: [&str; 6] = [
     "not_before",

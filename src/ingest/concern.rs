@@ -11,8 +11,8 @@ use super::decode::{Decode, Item};
 use super::error::{Done, IngestError};
 use super::register::PIECE_OCTETS;
 use super::{WHOLE_RECORD, rejection};
-use crate::domain::certid::CertId;
-use crate::domain::report::{Rejection, Report, Verdict};
+use crate::domain::certificate::certid::CertId;
+use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Added, Engine, IncidentError};
 
 /// Records in one durable step: 1 MB of CertIDs, and some tens of milliseconds. Each step counts

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::{Fields, Unknown};
 use super::{WHOLE_RECORD, rejection};
-use crate::domain::report::Rejection;
+use crate::engine::verdict::Rejection;
 
 /// A table whose columns are told by its header: any order, required ones first in `names`.
 pub(super) struct Table<const N: usize> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lines::{Line, Lines};
 use super::{WHOLE_RECORD, rejection};
-use crate::domain::report::Rejection;
+use crate::engine::verdict::Rejection;
 
 /// A place between two lines of a body or file.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::domain::report::Report;
+use crate::engine::verdict::Report;
 use crate::engine::{EngineError, IncidentError};
 
 /// Why a body or file was not read to its end.

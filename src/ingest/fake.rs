@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 
 use super::register::Registry;
-use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Basis, Cause, Certificate, Submission};
-use crate::domain::report::{Rejection, Verdict};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::EngineError;
+use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::ImportProgress;
 
 /// 2026-11-21T00:00:00Z: where the fake's clock starts.

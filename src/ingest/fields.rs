@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{beginning, quoted, rejection};
-use crate::domain::report::Rejection;
 use crate::domain::time::{TimeError, Timestamp};
+use crate::engine::verdict::Rejection;
 
 /// What is done about a column or key that no field has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

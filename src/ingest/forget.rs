@@ -10,8 +10,8 @@ use super::fields::Unknown;
 use super::kept::Kept;
 use super::register::{PIECE_OCTETS, Registry, STEP_RECORDS, Step};
 use super::{CertificateFormat, IngestError, KnownFile};
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Submission;
+use crate::domain::certificate::certid::CertId;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError};
 

@@ -8,7 +8,7 @@ use super::fields::Unknown;
 use super::pem::{self, Wanted};
 use super::{certificate, observation};
 use crate::domain::certificate::Submission;
-use crate::domain::observation::Observation;
+use crate::domain::demand::observation::Observation;
 
 /// How certificates are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,7 +2,7 @@
 //! print them.
 
 use super::quoted;
-use crate::domain::certid::{KeyIdentifier, Serial};
+use crate::domain::certificate::certid::{KeyIdentifier, Serial};
 
 /// A serial number, which is positive: with or without zeros in front, colons or `0x`.
 ///

@@ -18,10 +18,10 @@ use super::fields::Unknown;
 use super::kept::{Kept, corrupt};
 use super::register::{PIECE_OCTETS, Registry, Step, warn_of_unclaimed};
 use super::{CertificateFormat, IngestError, KnownFile};
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Submission;
-use crate::domain::report::{Report, Verdict};
+use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{MINUTE, Timestamp};
+use crate::engine::verdict::{Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::ImportProgress;
 

@@ -11,10 +11,10 @@ use super::forget::{Forgotten, forget_in};
 use super::import::{Watch, import_in};
 use super::register::Registry;
 use super::{CertificateFormat, IngestError, KnownFile, Unknown};
-use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Submission, Validity};
-use crate::domain::report::{Report, Verdict};
 use crate::domain::time::{DAY, Timestamp};
+use crate::engine::verdict::{Report, Verdict};
 
 /// Three steps of 10,000 records, the last one short.
 const LINES: u64 = 23_456;

@@ -11,8 +11,8 @@ use serde_json::Number;
 
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
 use super::{WHOLE_RECORD, quoted, rejection};
-use crate::domain::report::Rejection;
 use crate::domain::time::Timestamp;
+use crate::engine::verdict::Rejection;
 
 /// A value of a record. Of an array or an object nothing is kept: no field takes one, and a
 /// mebioctet of them would be a hundred in memory.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::decode::Position;
-use crate::domain::report::Report;
 use crate::domain::time::Timestamp;
 use crate::engine::EngineError;
+use crate::engine::verdict::Report;
 use crate::store::ImportProgress;
 
 /// What is kept as an import's report in [`ImportProgress`].

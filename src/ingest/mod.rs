@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::domain::report::Rejection;
+use crate::engine::verdict::Rejection;
 
 #[cfg(test)]
 mod body_tests;

@@ -6,8 +6,8 @@ use super::decode::{ByLine, Decode, ReadText, Text};
 use super::error::UnknownMediaType;
 use super::fields::{FieldValue, Fields, Unknown};
 use super::{WHOLE_RECORD, hexadecimal, json, quoted, rejection};
-use crate::domain::certid::{CertId, KeyIdentifier};
-use crate::domain::report::Rejection;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::engine::verdict::Rejection;
 
 /// A CertID has 130 characters at most, a serial in hexadecimal with colons 95.
 const MOST_LINE_OCTETS: usize = 4 << 10;

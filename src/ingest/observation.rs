@@ -4,9 +4,9 @@ use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text, Whole};
 use super::fields::{FieldValue, Fields, Unknown};
 use super::{WHOLE_RECORD, json, quoted, rejection};
-use crate::domain::ca::CaName;
-use crate::domain::observation::{Observation, Source};
-use crate::domain::report::Rejection;
+use crate::domain::demand::observation::{Observation, Source};
+use crate::domain::policy::ca::CaName;
+use crate::engine::verdict::Rejection;
 
 const CSV_NAMES: [&str; 11] = [
     "at",

@@ -13,8 +13,8 @@ use super::error::Done;
 use super::fields::Unknown;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};
 use super::{IngestError, ObservationFormat};
-use crate::domain::observation::Observation;
-use crate::domain::report::{Rejection, Report, Verdict};
+use crate::domain::demand::observation::Observation;
+use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::{BatchKey, ClosedBatch, Closing};
 

@@ -10,10 +10,10 @@ use futures_util::{Stream, StreamExt};
 use super::decode::Item;
 use super::error::Done;
 use super::{CertificateFormat, IngestError};
-use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Submission};
-use crate::domain::report::{Rejection, Report, Verdict};
 use crate::domain::time::Timestamp;
+use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{self, Engine, EngineError};
 use crate::store::ImportProgress;
 

@@ -8,10 +8,10 @@ use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::time::ASN1Time;
 
 use super::rejection;
-use crate::domain::certid::{CertId, CertIdError, Half, KeyIdentifier, Serial};
 use crate::domain::certificate::Validity;
-use crate::domain::report::Rejection;
+use crate::domain::certificate::certid::{CertId, CertIdError, Half, KeyIdentifier, Serial};
 use crate::domain::time::Timestamp;
+use crate::engine::verdict::Rejection;
 
 /// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still
 /// known as a CA's certificate.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::documents::{RANKING, SCHEMA};
+use crate::domain::publication::documents::{RANKING, SCHEMA};
 
 /// A file of the static tree.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,9 +2,9 @@
 
 use super::run::Run;
 use super::scenario;
-use crate::domain::number::length;
+use crate::domain::math::number::length;
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{HOUR, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// Figures of what befell a CA: `load` in certificates by grain, `mean` an hour.
 pub(super) fn figures(run: &mut Run<'_>, load: &[f64]) {

@@ -1,8 +1,8 @@
 //! How much falls when, in grains of five minutes, as shares of a cohort.
 
-use crate::domain::number::{length, real, signed};
+use crate::domain::math::number::{length, real, signed};
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// Shares of a cohort by grain, from one on; they sum to 1, or to 0 where there is nothing.
 #[derive(Clone, Debug, Default, PartialEq)]

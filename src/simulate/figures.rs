@@ -9,9 +9,9 @@ use super::outcome::{Cycle, Note, PeakSeconds, RuleOutcome};
 use super::population::Population;
 use super::run::Ran;
 use super::scenario::{Client, ClientKind, Rule, Scenario, Ticks};
-use crate::domain::number::{length, real, real_len, signed};
+use crate::domain::math::number::{length, real, real_len, signed};
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// Seconds in a grain.
 const SECONDS: usize = 300;
@@ -95,7 +95,7 @@ fn highest(load: &[f64]) -> f64 {
 fn quantile(load: &[f64], share: f64) -> f64 {
     let mut sorted = load.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let at = length(crate::domain::number::whole(
+    let at = length(crate::domain::math::number::whole(
         (real_len(sorted.len()) * share).ceil(),
     ));
     sorted
@@ -152,7 +152,9 @@ impl Seconds {
         let peak = PeakSeconds {
             from: population.at(first),
             per_second: per_second
-                .map(|count| u32::try_from(crate::domain::number::whole(count)).unwrap_or(u32::MAX))
+                .map(|count| {
+                    u32::try_from(crate::domain::math::number::whole(count)).unwrap_or(u32::MAX)
+                })
                 .collect(),
         };
         Self {
@@ -309,7 +311,7 @@ fn fill(day: &mut [f64], choices: &[usize], amount: f64) {
     let base: Vec<f64> = choices.iter().map(|slot| day[*slot]).collect();
     let limits = vec![f64::INFINITY; base.len()];
     let shares = vec![1.0; base.len()];
-    let level = crate::domain::waterfill::level(&base, &limits, &shares, amount);
+    let level = crate::domain::math::waterfill::level(&base, &limits, &shares, amount);
     for slot in choices {
         day[*slot] = day[*slot].max(level);
     }

@@ -26,7 +26,7 @@ use outcome::{Note, Outcome};
 use population::Population;
 use scenario::{ClientKind, Scenario};
 
-use crate::domain::number::{real, real_len};
+use crate::domain::math::number::{real, real_len};
 use crate::domain::time::{DAY, HOUR};
 
 /// Runs a scenario under each of its rules. `progress` is told how far it has come, from 0 to 1.

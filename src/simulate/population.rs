@@ -7,10 +7,10 @@ use rand_distr::{Distribution as _, Poisson};
 use super::density::{Density, grain_of};
 use super::scenario::{Client, ClientKind, Scenario};
 use super::wake::Wake;
-use crate::domain::band::own_rule_seconds;
-use crate::domain::number::{length, real, signed};
+use crate::domain::certificate::own_rule_seconds;
+use crate::domain::math::number::{length, real, signed};
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// Certificates that share a client and a lifetime.
 #[derive(Clone, Debug)]

@@ -7,11 +7,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::density::Density;
 use super::scenario::{Client, ClientKind, Scenario, Ticks};
 use super::wake::Wake;
-use crate::domain::number::{length, real, signed, whole};
-use crate::domain::polling::{Ahead, retry_after_seconds};
-use crate::domain::rhythm::{Polls, Response, Rhythm};
+use crate::domain::client::retry_after::{Ahead, retry_after_seconds};
+use crate::domain::client::schedule::{Polls, Response, Rhythm};
+use crate::domain::math::number::{length, real, signed, whole};
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// So long polls are listened to: two months, as of a certificate that is renewed now.
 const LISTENED_SECONDS: i64 = 60 * DAY;

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::density::grain_of;
 use super::run::Run;
 use super::server::Server;
-use crate::domain::band::own_rule_seconds;
 use crate::domain::certificate::Validity;
-use crate::domain::foreseen::foreseen;
-use crate::domain::incident::{Counted, Incident, Plan, Planner, Refusal, Scene};
+use crate::domain::certificate::own_rule_seconds;
+use crate::domain::demand::announced::foreseen;
 use crate::domain::ledger::View;
-use crate::domain::number::{real, whole};
+use crate::domain::math::number::{real, whole};
+use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, Refusal, Scene};
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// Certificates of a lifetime that are to come in a grain: all, whose windows are taken to be about
 /// then, and those of them that listen to what they are told.

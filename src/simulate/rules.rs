@@ -1,8 +1,8 @@
 //! The rules that offpeak is compared with.
 
 use super::given::Given;
-use crate::domain::band::own_rule_seconds;
-use crate::domain::number::{real, whole};
+use crate::domain::certificate::own_rule_seconds;
+use crate::domain::math::number::{real, whole};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
 /// Boulder's window: 2/3 of life, or half of one under ten days, and 1 % of life either way.

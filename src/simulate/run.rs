@@ -12,11 +12,11 @@ use super::scenario::{ClientKind, Failures, Rule, Scenario};
 use super::server::{Arriving, Server};
 use super::trouble::{self, Trouble};
 use super::wake::{Wake, renewals};
-use crate::domain::band::own_rule_seconds;
-use crate::domain::number::{length, real_len};
-use crate::domain::observation::{Kind, Source};
+use crate::domain::certificate::own_rule_seconds;
+use crate::domain::demand::observation::{Kind, Source};
+use crate::domain::math::number::{length, real_len};
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// What one rule made of a population's load.
 pub(super) struct Ran<'a> {

@@ -3,7 +3,7 @@
 //! A scenario is a TOML file; `docs/simulation.md` is its manual. Here it is parsed and checked:
 //! shares sum to 1, shapes have the mean 1, instants lie inside the run.
 
-use crate::domain::ca::CaPolicy;
+use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
 
 mod arrivals;

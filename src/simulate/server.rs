@@ -9,18 +9,18 @@ use super::recognition::Recognition;
 use super::scenario::{Client, Scenario};
 use super::wake::{Wake, renewals};
 use super::windows::{Windowed, mixed, windowed};
-use crate::domain::books::{Books, Dealt, Draw};
+use crate::domain::allocation::allocator::{Books, Dealt, Draw};
 use crate::domain::certificate::Validity;
-use crate::domain::following::{Fate, Measured, SILENT_AFTER_SECONDS, SILENT_FOLLOWS};
-use crate::domain::incident::Incident;
+use crate::domain::client::following::{Fate, Measured, SILENT_AFTER_SECONDS, SILENT_FOLLOWS};
+use crate::domain::client::schedule::{Response, Rhythm};
+use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::demand::profile::Profile;
+use crate::domain::demand::series::Series;
 use crate::domain::ledger::{Cohort, Windows};
-use crate::domain::number::{real, whole};
-use crate::domain::observation::{Kind, Observation, Source};
-use crate::domain::profile::Profile;
-use crate::domain::rhythm::{Response, Rhythm};
-use crate::domain::series::Series;
+use crate::domain::math::number::{real, whole};
+use crate::domain::moves::incident::Incident;
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// What wakes at ticks is told from its polls after so long, nine times of ten.
 const RHYTHM_KNOWN_AFTER: i64 = 3 * DAY;

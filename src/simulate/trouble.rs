@@ -8,12 +8,12 @@ use super::run::Run;
 use super::scenario::{self, BeyondBudget, ClientKind, Rule};
 use super::wake::{Wake, renewals};
 use super::windows::strata;
-use crate::domain::band::retry_after_base;
-use crate::domain::ca::CaName;
-use crate::domain::incident::{Incident, Kind, Refusal, State, learning_excluded};
-use crate::domain::number::{length, real};
+use crate::domain::allocation::band::retry_after_base;
+use crate::domain::math::number::{length, real};
+use crate::domain::moves::incident::{Incident, Kind, Refusal, State, learning_excluded};
+use crate::domain::policy::ca::CaName;
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{HOUR, Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// What an outage moves lies so long after its end at most.
 const BESIDE_SECONDS: i64 = 2 * HOUR;

@@ -2,9 +2,9 @@
 
 use super::density::Density;
 use super::scenario::{Client, ClientKind, Phase, Ticks};
-use crate::domain::number::{length, real, real_len, signed};
+use crate::domain::math::number::{length, real, real_len, signed};
 use crate::domain::time::HOUR;
-use crate::domain::timeline::GRAIN_SECONDS;
+use crate::domain::time::timeline::GRAIN_SECONDS;
 
 /// Grains in an hour.
 const HOUR_GRAINS: i64 = HOUR / GRAIN_SECONDS;

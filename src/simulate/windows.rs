@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use super::density::Density;
 use super::given::Given;
-use crate::domain::books::DealtFrom;
+use crate::domain::allocation::allocator::DealtFrom;
+use crate::domain::allocation::window::starts_for_tick;
+use crate::domain::allocation::window::{in_slot, in_span, open_part};
 use crate::domain::certificate::Validity;
-use crate::domain::number::real;
-use crate::domain::rhythm::{Rhythm, starts_for_tick};
+use crate::domain::client::schedule::Rhythm;
+use crate::domain::math::number::real;
 use crate::domain::time::Span;
-use crate::domain::window::{in_slot, in_span, open_part};
 
 /// Windows that stand for all that may begin in a slot: one for each grain of an hour.
 const STRATA: i64 = 12;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::ca::CaName;
-use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::allocation::table::StoredTable;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor};
-use crate::domain::hash::HashKey;
-use crate::domain::incident::Incident;
-use crate::domain::observation::Observation;
-use crate::domain::table::StoredTable;
+use crate::domain::demand::observation::Observation;
+use crate::domain::moves::incident::Incident;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
 mod batch;

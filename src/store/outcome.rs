@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::row::misfit;
 use super::{Learned, Move, Publication, Registered, StoreError};
-use crate::domain::ca::{CaName, CaNameError};
-use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
-use crate::domain::observation::{Kind, Observation, Source};
+use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::policy::ca::{CaName, CaNameError};
 use crate::domain::time::{DAY, MINUTE, Timestamp};
 
 /// Publications kept: three months of daily ones, for whoever asks what was said then.

@@ -3,7 +3,7 @@
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::row::parsed;
-use crate::domain::ca::CaName;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 
 /// A rebalance as stored.

@@ -7,10 +7,10 @@ use sqlx::error::BoxDynError;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{BatchKey, Change};
-use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
-use crate::domain::incident::Incident;
-use crate::domain::observation::Observation;
+use crate::domain::demand::observation::Observation;
+use crate::domain::moves::incident::Incident;
 use crate::domain::time::{Span, Timestamp};
 
 /// A certificate's columns.

@@ -13,13 +13,13 @@ use super::{
     Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
     Succession, Term, Turn,
 };
-use crate::domain::ca::CaName;
-use crate::domain::certid::{CertId, KeyIdentifier};
+use crate::domain::allocation::table::StoredTable;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Certificate, Successor};
-use crate::domain::hash::HashKey;
-use crate::domain::incident::Incident;
-use crate::domain::observation::Observation;
-use crate::domain::table::StoredTable;
+use crate::domain::demand::observation::Observation;
+use crate::domain::moves::incident::Incident;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
 mod certificates;

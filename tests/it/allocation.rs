@@ -1,19 +1,19 @@
 //! Design section 5 on tables and cohorts, without a store: what is drawn, and how it falls.
 
-use offpeak::domain::band::{Arrival, Place, SHORTEST_WINDOW_SECONDS, place};
-use offpeak::domain::books::{Books, Draw, Drawn};
-use offpeak::domain::ca::{CaName, CaPolicy};
-use offpeak::domain::capacity::{CapacityRule, When};
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::allocation::allocator::{Books, Draw, Drawn};
+use offpeak::domain::allocation::band::{Arrival, Place, SHORTEST_WINDOW_SECONDS, place};
+use offpeak::domain::allocation::table::{Reason, Table};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::hash::{HashKey, Purpose, lower_unit};
 use offpeak::domain::certificate::{Basis, Validity};
-use offpeak::domain::hash::{HashKey, Purpose, lower_unit};
+use offpeak::domain::client::schedule::{Response, Rhythm};
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::ledger::{Booking, Cohort, Expected, View, Windows};
-use offpeak::domain::number::{real, real_len, whole};
-use offpeak::domain::observation::{Kind, Observation, Source};
-use offpeak::domain::profile::Profile;
-use offpeak::domain::rhythm::{Response, Rhythm};
-use offpeak::domain::series::Series;
-use offpeak::domain::table::{Reason, Table};
+use offpeak::domain::math::number::{real, real_len, whole};
+use offpeak::domain::policy::ca::{CaName, CaPolicy};
+use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp, WEEK};
 
 mod bands;

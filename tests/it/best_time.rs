@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use offpeak::domain::best_time::Ranking;
+use offpeak::domain::publication::best_time::Ranking;
 use offpeak::domain::time::{DAY, Timestamp};
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use chrono::{Offset as _, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 use offpeak::config::Config;
-use offpeak::domain::capacity::{CapacityRule, When, closed_within, over_slots};
+use offpeak::domain::policy::capacity::{CapacityRule, When, closed_within, over_slots};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use proptest::prelude::*;
 
@@ -110,7 +110,7 @@ fn capacity_is_counted_to_the_second_of_each_slot() {
     let shares = |slot_seconds: i64, count: usize| -> Vec<i64> {
         over_slots(&quarter, at("2026-11-21T00:00:00Z"), slot_seconds, count)
             .iter()
-            .map(|slot| offpeak::domain::number::whole((slot.share * 3_600.0).round()))
+            .map(|slot| offpeak::domain::math::number::whole((slot.share * 3_600.0).round()))
             .collect()
     };
     assert_eq!(shares(HOUR, 2), [3_000, 3_600]);
@@ -236,8 +236,8 @@ proptest! {
         for (n, capacity) in (0..).zip(over_slots(&rules, from, slot, count)) {
             let whole = Span { from: from + n * slot, to: from + (n + 1) * slot };
             let shut: i64 = closed.iter().map(|span| span.overlap_seconds(whole)).sum();
-            let open = offpeak::domain::number::real(slot - shut)
-                / offpeak::domain::number::real(slot);
+            let open = offpeak::domain::math::number::real(slot - shut)
+                / offpeak::domain::math::number::real(slot);
             prop_assert!((capacity.share - open).abs() < 1e-9);
         }
     }

@@ -1,9 +1,9 @@
 //! What failed and comes again, of made load.
 
-use offpeak::domain::carryover::{CarryOver, Returning};
-use offpeak::domain::number::whole;
-use offpeak::domain::observation::{Kind, Observation, Source};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::retries::{CarryOver, Returning};
+use offpeak::domain::demand::series::Series;
+use offpeak::domain::math::number::whole;
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);

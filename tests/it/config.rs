@@ -6,8 +6,8 @@
 )]
 
 use offpeak::config::{Config, ConfigError, Scope};
-use offpeak::domain::ca::{BandRule, CaName, CaPolicy};
-use offpeak::domain::capacity::{CapacityRule, When};
+use offpeak::domain::policy::ca::{BandRule, CaName, CaPolicy};
+use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, Span};
 
 mod cron;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt as _, stream};
-use offpeak::domain::observation::Source;
+use offpeak::domain::demand::observation::Source;
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use offpeak::store::{Change, Load, Migrations, connect};

@@ -1,8 +1,8 @@
 //! Certificates in every format, and every way to be wrong.
 
 use offpeak::domain::certificate::Submission;
-use offpeak::domain::observation::Observation;
-use offpeak::domain::report::Rejection;
+use offpeak::domain::demand::observation::Observation;
+use offpeak::engine::verdict::Rejection;
 use offpeak::ingest::{CertificateFormat, Decode, Item, ObservationFormat};
 
 use crate::der::{Parts, authority, ca_constraints, pem};

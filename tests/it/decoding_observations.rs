@@ -1,6 +1,6 @@
 //! Observations in both formats, and every way to be wrong.
 
-use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::ingest::{Item, ObservationFormat};
 
 use crate::decoding::{observations, outline};

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use offpeak::config::Config;
-use offpeak::domain::ca::{CaName, CaPolicy};
-use offpeak::domain::capacity::{CapacityRule, When};
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::allocation::table::{StoredTable, Table};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Submission, Successor, Validity};
-use offpeak::domain::report::Verdict;
-use offpeak::domain::table::{StoredTable, Table};
+use offpeak::domain::policy::ca::{CaName, CaPolicy};
+use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use offpeak::engine::clock::{Clock, ManualClock};
+use offpeak::engine::verdict::Verdict;
 use offpeak::engine::{Engine, Miss};
 use offpeak::store::{Migrations, Registration, Succession, connect};
 

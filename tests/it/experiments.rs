@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use offpeak::config::Config;
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Submission, Validity};
-use offpeak::domain::report::Verdict;
 use offpeak::domain::time::{DAY, Timestamp};
 use offpeak::engine::Engine;
 use offpeak::engine::clock::{Clock, ManualClock};
+use offpeak::engine::verdict::Verdict;
 use offpeak::store::{Migrations, connect};
 
 mod cohorts;

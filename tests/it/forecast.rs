@@ -1,16 +1,16 @@
 //! What is to come, of made load.
 
-use offpeak::domain::ca::{CaName, CaPolicy};
-use offpeak::domain::capacity::{CapacityRule, When};
-use offpeak::domain::following::POLLED_FOLLOWS;
-use offpeak::domain::forecast::{Horizon, Load, Outlook, SlotOutlook};
+use offpeak::domain::client::following::POLLED_FOLLOWS;
+use offpeak::domain::client::schedule::Response;
+use offpeak::domain::demand::observation::Kind;
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
+use offpeak::domain::ledger::forecast::{Horizon, Load, Outlook, SlotOutlook};
 use offpeak::domain::ledger::{Cohort, Ledger, Windows};
-use offpeak::domain::observation::Kind;
-use offpeak::domain::planned::Planned;
-use offpeak::domain::profile::Profile;
-use offpeak::domain::ranking::{Times, rank};
-use offpeak::domain::rhythm::Response;
-use offpeak::domain::series::Series;
+use offpeak::domain::policy::ca::{CaName, CaPolicy};
+use offpeak::domain::policy::capacity::{CapacityRule, When};
+use offpeak::domain::policy::planned::Planned;
+use offpeak::domain::publication::ranking::{Times, rank};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 
 use crate::load::{NOW, at, hour_of, hourly, line};
@@ -74,7 +74,7 @@ fn a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
             steered: load / 3.0,
             unsteered: load * 2.0 / 3.0,
         },
-        capacity: offpeak::domain::capacity::SlotCapacity { share, ceiling },
+        capacity: offpeak::domain::policy::capacity::SlotCapacity { share, ceiling },
     };
     close(
         slot(900.0, Some(1_000.0), 1.0).headroom().unwrap(),

@@ -1,11 +1,11 @@
 //! The plans of incidents, on a clock that is an argument.
 
-use offpeak::domain::ca::CaPolicy;
-use offpeak::domain::capacity::{CapacityRule, When};
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::hash::{HashKey, Purpose};
 use offpeak::domain::certificate::{Cause, Validity};
-use offpeak::domain::hash::{HashKey, Purpose};
-use offpeak::domain::incident::{Incident, Kind, Plan, Planner, Refusal, Scene};
+use offpeak::domain::moves::incident::{Incident, Kind, Plan, Planner, Refusal, Scene};
+use offpeak::domain::policy::ca::CaPolicy;
+use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use crate::load::at;

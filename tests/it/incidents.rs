@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

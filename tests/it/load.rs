@@ -1,7 +1,7 @@
 //! Made load.
 
-use offpeak::domain::observation::{Kind, Observation, Source};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::time::{DAY, HOUR, Timestamp};
 
 /// A Monday.

@@ -1,7 +1,7 @@
 //! Certificates as RFC 5280 forbids them and the world has them.
 
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
-use offpeak::domain::report::Rejection;
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::engine::verdict::Rejection;
 use offpeak::ingest::x509::Facts;
 use proptest::prelude::*;
 

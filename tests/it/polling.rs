@@ -1,18 +1,19 @@
 //! When clients come, to the second: `Retry-After` (RFC 9773 section 4.3) and windows leave no
 //! instant that many share.
 
-use offpeak::domain::books::{Books, Draw};
-use offpeak::domain::ca::{CaName, CaPolicy};
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::allocation::allocator::{Books, Draw};
+use offpeak::domain::allocation::window::in_span;
+use offpeak::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
 use offpeak::domain::certificate::Validity;
-use offpeak::domain::hash::{HashKey, Purpose, lower_unit, mixed, upper_unit};
-use offpeak::domain::number::{length, real, real_len, signed};
-use offpeak::domain::polling::{Ahead, retry_after_seconds};
-use offpeak::domain::profile::Profile;
-use offpeak::domain::rhythm::{Rhythm, starts_for_tick, window_seconds_for_tick};
-use offpeak::domain::series::Series;
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::hash::{HashKey, Purpose, lower_unit, mixed, upper_unit};
+use offpeak::domain::client::retry_after::{Ahead, retry_after_seconds};
+use offpeak::domain::client::schedule::Rhythm;
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
+use offpeak::domain::math::number::{length, real, real_len, signed};
+use offpeak::domain::policy::ca::{CaName, CaPolicy};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
-use offpeak::domain::window::in_span;
 
 /// A Saturday at 10:00 UTC.
 const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);

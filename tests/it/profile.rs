@@ -1,8 +1,8 @@
 //! The demand profile on made load.
 
-use offpeak::domain::observation::{Kind, Source};
-use offpeak::domain::profile::{Evidence, Profile};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::observation::{Kind, Source};
+use offpeak::domain::demand::profile::{Evidence, Profile};
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, WEEK};
 use proptest::prelude::*;
 

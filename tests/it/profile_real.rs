@@ -1,8 +1,8 @@
 //! The profile on real series.
 
-use offpeak::domain::observation::Kind;
-use offpeak::domain::profile::{Evidence, Profile};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::observation::Kind;
+use offpeak::domain::demand::profile::{Evidence, Profile};
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::time::{DAY, HOUR, Timestamp, WEEK};
 
 use crate::load::{NOW, at, hour_of, line};

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use offpeak::domain::ca::CaPolicy;
-use offpeak::domain::documents::documents;
-use offpeak::domain::profile::Profile;
-use offpeak::domain::ranking::Times;
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::policy::ca::CaPolicy;
+use offpeak::domain::publication::documents::documents;
+use offpeak::domain::publication::ranking::Times;
 use offpeak::domain::time::{DAY, HOUR};
 use offpeak::publish::apply::{Applied, apply};
 use offpeak::publish::plan::{File, plan};

@@ -6,12 +6,12 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use offpeak::domain::ca::{CaName, CaPolicy};
-use offpeak::domain::capacity::{CapacityRule, When};
-use offpeak::domain::documents::documents;
-use offpeak::domain::profile::Profile;
-use offpeak::domain::ranking::{Times, rank, rank_together};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
+use offpeak::domain::policy::ca::{CaName, CaPolicy};
+use offpeak::domain::policy::capacity::{CapacityRule, When};
+use offpeak::domain::publication::documents::documents;
+use offpeak::domain::publication::ranking::{Times, rank, rank_together};
 use offpeak::domain::time::{DAY, HOUR, Span};
 use proptest::prelude::*;
 use rand::SeedableRng as _;

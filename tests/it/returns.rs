@@ -1,6 +1,6 @@
 //! K: when those come back that nobody steers, learned from a server's point of view.
 
-use offpeak::domain::returns::{History, Returns};
+use offpeak::domain::client::returns::{History, Returns};
 use offpeak::domain::time::HOUR;
 
 mod ledger;

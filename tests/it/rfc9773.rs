@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use offpeak::config::Config;
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::allocation::window::{in_slot, in_span};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Submission, Successor, Validity};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
-use offpeak::domain::window::{in_slot, in_span};
 use offpeak::engine::Engine;
 use offpeak::engine::clock::{Clock, ManualClock};
 use offpeak::store::{Migrations, connect};

@@ -1,8 +1,8 @@
 //! Which source's word counts, minute by minute, and registrations as a source.
 
-use offpeak::domain::observation::{Kind, Observation, Source};
-use offpeak::domain::profile::{Evidence, Profile};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::profile::{Evidence, Profile};
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use crate::load::{NOW, at, hour_of, hourly, line, one_oclock};

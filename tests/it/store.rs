@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use offpeak::domain::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::{Basis, Cause, Certificate, Validity};
-use offpeak::domain::incident::{Incident, Kind as About, State, Step};
-use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::moves::incident::{Incident, Kind as About, State, Step};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::store::{
     Change, FeedPosition, Load, Migrations, Move, Registered, Registration, Store, StoreError,

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::{Figures, median};
 use super::generator;

@@ -1,16 +1,16 @@
 //! Windows a second on one core: the allocation that a registration calls, through the crate's own
 //! interface, without the store.
 
-use offpeak::domain::books::{Books, Draw, Drawn};
-use offpeak::domain::ca::{CaName, CaPolicy};
-use offpeak::domain::certid::CertId;
+use offpeak::domain::allocation::allocator::{Books, Draw, Drawn};
 use offpeak::domain::certificate::Validity;
-use offpeak::domain::hash::{HashKey, Purpose};
+use offpeak::domain::certificate::certid::CertId;
+use offpeak::domain::certificate::hash::{HashKey, Purpose};
+use offpeak::domain::client::schedule::Rhythm;
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::ledger::{Booking, Expected};
-use offpeak::domain::number::real_len;
-use offpeak::domain::profile::Profile;
-use offpeak::domain::rhythm::Rhythm;
-use offpeak::domain::series::Series;
+use offpeak::domain::math::number::real_len;
+use offpeak::domain::policy::ca::{CaName, CaPolicy};
 use offpeak::domain::time::{HOUR, Timestamp};
 
 use super::figures::Figures;

@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::Figures;
 use super::http;

@@ -1,7 +1,7 @@
 //! Random CertIDs that nobody registered, at half of what the server can do, with valid ones beside
 //! them; on PostgreSQL, where a miss asks the store.
 
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::Figures;
 use super::load::{Ask, Expect, Load, Outcome, Stream};

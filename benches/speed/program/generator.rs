@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::answer::{Answer, Reader};
 use super::histogram::Histogram;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::bail;
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::Figures;
 use super::postgres::{database, sql, statement_by_psql};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::bail;
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::Figures;
 use super::process::{Core, Process, output_of, seconds_of};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 use offpeak::engine::clock::{Clock as _, SystemClock};
 
 use super::nginx;

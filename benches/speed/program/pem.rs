@@ -1,7 +1,7 @@
 //! PEM through parsing, as an import does it, without the engine and the store.
 
 use anyhow::bail;
-use offpeak::domain::number::real_len;
+use offpeak::domain::math::number::real_len;
 use offpeak::ingest::CertificateFormat;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber};
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::Figures;
 use super::histogram::Histogram;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 /// How long a server may take to its end before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(20);

@@ -111,7 +111,7 @@ const fn mixed(value: u64) -> u64 {
 mod tests {
     use std::collections::HashSet;
 
-    use offpeak::domain::certid::CertId;
+    use offpeak::domain::certificate::certid::CertId;
     use offpeak::ingest::CertificateFormat;
 
     use super::*;

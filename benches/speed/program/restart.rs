@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::Figures;
 use super::process::{Core, on};

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use offpeak::domain::hash::content_number;
+use offpeak::domain::certificate::hash::content_number;
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail};
-use offpeak::domain::number::real;
+use offpeak::domain::math::number::real;
 
 use super::figures::median;
 use super::load::{Ask, Expect, Load, Outcome, Stream};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::domain::number::real;
+use crate::domain::math::number::real;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Letters a line: what fits a terminal.

@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use super::{Exit, Output, by_flags, intent, show};
 use crate::cli::given::ca_or_only;
-use crate::domain::ca::CaName;
-use crate::domain::incident::{Incident, Kind};
+use crate::domain::moves::incident::{Incident, Kind};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, Intent};
 use crate::http::incident_document;

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::{Exit, Output, UsageError};
-use crate::domain::amendment::Amendment;
-use crate::domain::ca::CaName;
-use crate::domain::certid::KeyIdentifier;
-use crate::domain::incident::State;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::moves::amendment::Amendment;
+use crate::domain::moves::incident::State;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, IncidentError, Intent, Standing};
 use crate::http::incident_document;
@@ -263,7 +263,7 @@ fn by_flags(error: IncidentError) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::incident::Refusal;
+    use crate::domain::moves::incident::Refusal;
 
     #[test]
     fn a_refused_budget_names_the_flags_that_would_do() {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::hearing::Heard;
-use crate::domain::incident::{HourLoad, Incident, Kind, State};
+use crate::domain::client::hearing::Heard;
+use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
 use crate::engine::{Foreseen, Intent, Standing};
 
 /// Two days, hour by hour: what fits a screen. A plan that goes on longer says so.

@@ -1,11 +1,12 @@
 //! Who the certificates are that are issued now, and so how many of them will follow: those that
 //! windows sent, those that return unsteered, and new ones (design section 5: f).
 
-use super::Ledger;
-use super::ticking::{Waking, grain_at, grains_in};
-use crate::domain::following::SILENT_AFTER_SECONDS;
+use super::promised::Ledger;
+use super::scheduled::{grain_at, grains_in};
+use super::ticking::Waking;
+use crate::domain::client::following::SILENT_AFTER_SECONDS;
+use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
-use crate::domain::timeline::GRAIN_SECONDS;
 
 /// φ is measured over as many days at most: a week has every weekday once.
 const MEASURED_DAYS: i64 = 7;

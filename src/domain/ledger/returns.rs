@@ -1,10 +1,11 @@
 //! What the ledger remembers of who came when, and what that teaches of when they return.
 
-use super::{Cohort, Ledger, Life};
-use crate::domain::number::real_len;
-use crate::domain::returns::{ClassHistory, History, Returns, history_hours};
+use super::booking::Cohort;
+use super::promised::{Ledger, Life};
+use crate::domain::client::returns::{ClassHistory, History, Returns, history_hours};
+use crate::domain::math::number::real_len;
+use crate::domain::time::timeline::Timeline;
 use crate::domain::time::{HOUR, Span, Timestamp};
-use crate::domain::timeline::Timeline;
 
 /// Where so many are issued in the mean hour, an hour of none was not counted: by chance there is
 /// one such hour in e^20 (Poisson), half a billion.

@@ -1,25 +1,16 @@
 //! Who wakes at ticks, by when they come: of those that are issued at midnight most may be clients
 //! that wake at midnight, and so at noon or at midnight again.
 
-use super::{Cohort, Ledger};
-use crate::domain::band::own_rule_seconds;
-use crate::domain::number::{length, real, signed};
-use crate::domain::rhythm::{Rhythm, Tick};
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
-use crate::domain::timeline::{GRAIN_SECONDS, Timeline};
-
-/// After so long clients have shown how they wake: three polls, once a day, and the evidence.
-const SHOWN_SECONDS: i64 = 4 * DAY;
-
-/// So many renewals to come tell a share to a hundredth (1/√10,000).
-const TELLING: f64 = 10_000.0;
+use crate::domain::client::schedule::{Rhythm, Tick};
+use crate::domain::time::Timestamp;
+use crate::domain::time::timeline::Timeline;
 
 /// Σ f · when clients come that wake once, twice and four times a day, and timers with a random
 /// delay. Those that wake every hour can be placed in any.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ticking {
-    ticks: [Timeline; 3],
-    random: Timeline,
+    pub(super) ticks: [Timeline; 3],
+    pub(super) random: Timeline,
 }
 
 /// How those wake of which nothing is known, by those before them.
@@ -67,7 +58,7 @@ impl Waking {
 /// The shares of those who come now that wake once, twice and four times a day, and that at this
 /// time of the day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct TickShares([f64; 3]);
+pub struct TickShares(pub(super) [f64; 3]);
 
 impl Ticking {
     fn at(rhythm: Rhythm) -> Option<usize> {
@@ -79,11 +70,11 @@ impl Ticking {
         }
     }
 
-    fn line(&self, rhythm: Rhythm) -> Option<&Timeline> {
+    pub(super) fn line(&self, rhythm: Rhythm) -> Option<&Timeline> {
         Self::at(rhythm).map(|n| &self.ticks[n])
     }
 
-    fn line_mut(&mut self, rhythm: Rhythm) -> Option<&mut Timeline> {
+    pub(super) fn line_mut(&mut self, rhythm: Rhythm) -> Option<&mut Timeline> {
         match rhythm {
             Rhythm::Random => Some(&mut self.random),
             _ => Self::at(rhythm).map(|n| &mut self.ticks[n]),
@@ -121,204 +112,5 @@ impl TickShares {
             left -= share;
         }
         Rhythm::Unknown
-    }
-}
-
-impl Ledger {
-    /// Who of those that come at `now` wakes at ticks, by what the windows given have promised to
-    /// these minutes.
-    #[must_use]
-    pub fn tick_shares(&self, now: Timestamp) -> TickShares {
-        let grain = grain_at(now);
-        let Some(coming) = self.coming(now) else {
-            return TickShares::default();
-        };
-        let all = coming.all().max(1e-9);
-        TickShares(
-            self.ticking
-                .ticks
-                .each_ref()
-                .map(|line| (line.sum(grain) / all).clamp(0.0, 1.0)),
-        )
-    }
-
-    /// How clients wake, by what is known of those issued in the last cycle but for the days that
-    /// have shown nothing yet.
-    #[must_use]
-    pub fn waking(&self, now: Timestamp) -> Waking {
-        let Some(life_seconds) = self.usual_life_seconds() else {
-            return Waking::default();
-        };
-        let known_until = now + own_rule_seconds(life_seconds) - SHOWN_SECONDS;
-        let days = now.slot(DAY) + 1..known_until.slot(DAY);
-        let all: f64 = self
-            .promised_ever
-            .by_grain_of_day(days.clone())
-            .iter()
-            .sum();
-        if all < TELLING {
-            return Waking::default();
-        }
-        let [daily, twice, six_hourly] = self.ticking.ticks.each_ref();
-        let sum = |line: &Timeline| line.by_grain_of_day(days.clone());
-        let ticks = [(sum(twice), 12 * HOUR), (sum(six_hourly), 6 * HOUR)];
-        let ticks = ticks.iter().flat_map(|(grains, period_seconds)| {
-            let in_period = length(period_seconds / GRAIN_SECONDS);
-            (0..in_period).map(move |grain| Ticks {
-                period_seconds: *period_seconds,
-                second_of_day: signed(grain) * GRAIN_SECONDS,
-                share: grains
-                    .iter()
-                    .skip(grain)
-                    .step_by(in_period)
-                    .sum::<f64>()
-                    .max(0.0)
-                    / all,
-            })
-        });
-        let share = |line: &Timeline| (sum(line).iter().sum::<f64>() / all).clamp(0.0, 1.0);
-        Waking {
-            ticks: ticks.filter(|ticks| ticks.share > 0.0).collect(),
-            daily: share(daily),
-            random: share(&self.ticking.random),
-        }
-    }
-
-    /// How many clients that wake at the ticks of a rhythm renew in a day, by the day up to `now`.
-    #[must_use]
-    pub fn alike(&self, rhythm: Rhythm, now: Timestamp) -> f64 {
-        let (Some(line), Some(tick), Some(period)) = (
-            self.ticking.line(rhythm),
-            rhythm.tick(),
-            rhythm.period_seconds(),
-        ) else {
-            return 0.0;
-        };
-        let since = grain_at(now - (now.second_of_day() - tick.second_of_day()).rem_euclid(period));
-        let ticks = (0..DAY / period).map(|n| since.earlier(n * period));
-        ticks.map(|span| line.sum(span).max(0.0)).sum()
-    }
-
-    /// The share of timers with a random delay among those that the windows given bring in the
-    /// minutes of `now`.
-    pub(super) fn random_share(&self, now: Timestamp) -> f64 {
-        let grain = grain_at(now);
-        let kept = self.promised_ever.sum(grain).max(1e-9);
-        (self.ticking.random.sum(grain) / kept).clamp(0.0, 1.0)
-    }
-
-    /// The load of a span that comes at ticks, or by timers, of clients known for it.
-    pub(in crate::domain) fn timed(&self, span: Span) -> f64 {
-        let lines = self.ticking.ticks.iter().chain([&self.ticking.random]);
-        lines.map(|line| line.sum(span).max(0.0)).sum()
-    }
-
-    pub(super) fn remember_ticks(&mut self, cohort: &Cohort<'_>, amount: f64) {
-        let rhythm = cohort.windows.response().rhythm();
-        if let Some(line) = self.ticking.line_mut(rhythm) {
-            cohort.windows.enter_arrivals(line, amount);
-        }
-    }
-}
-
-/// The five minutes in which an instant lies.
-pub(super) fn grain_at(now: Timestamp) -> Span {
-    let from = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
-    Span {
-        from,
-        to: from + GRAIN_SECONDS,
-    }
-}
-
-/// Parts of a grain.
-pub(super) fn grains_in(span: Span) -> f64 {
-    real(span.seconds()) / real(GRAIN_SECONDS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::ledger::Windows;
-    use crate::domain::rhythm::Response;
-
-    const LIFE_SECONDS: i64 = 90 * DAY;
-
-    fn now() -> Timestamp {
-        "2027-01-15T09:30:00Z".parse().unwrap()
-    }
-
-    /// Books clients of a rhythm for `days` days ahead, a window in the hour before noon.
-    fn book(ledger: &mut Ledger, rhythm: Rhythm, days: i64, certificates: f64) {
-        let noon = now() - now().second_of_day() + (days * DAY + 12 * HOUR);
-        let window = Span {
-            from: noon - 1_800,
-            to: noon - 900,
-        };
-        ledger.book_cohort(&Cohort {
-            windows: Windows::One(window, Response::of(rhythm)),
-            issued_at: now() - 10 * DAY,
-            life_seconds: LIFE_SECONDS,
-            follows: Some(1.0),
-            certificates,
-        });
-    }
-
-    fn twice() -> Rhythm {
-        Rhythm::TwiceDaily { tick: Tick::at(0) }
-    }
-
-    #[test]
-    fn how_clients_wake_is_told_by_those_before_them() {
-        let mut ledger = Ledger::default();
-        for day in 1..50 {
-            book(&mut ledger, twice(), day, 1_000.0);
-            book(&mut ledger, Rhythm::Daily { tick: Tick::at(0) }, day, 500.0);
-            book(&mut ledger, Rhythm::Random, day, 1_000.0);
-            book(&mut ledger, Rhythm::Steered, day, 2_500.0);
-        }
-        let waking = ledger.waking(now());
-        assert_eq!(waking.ticks.len(), 1, "{waking:?}");
-        let Ticks {
-            period_seconds,
-            second_of_day,
-            share,
-        } = waking.ticks[0];
-        assert_eq!((period_seconds, second_of_day), (12 * HOUR, 0));
-        for (got, want) in [(share, 0.2), (waking.daily, 0.1), (waking.random, 0.2)] {
-            assert!((got - want).abs() < 0.01, "{waking:?}");
-        }
-        assert!((waking.elsewhere() - 0.5).abs() < 0.02);
-        assert!((waking.scaled(0.5).elsewhere() - 0.25).abs() < 0.01);
-    }
-
-    #[test]
-    fn few_and_young_ones_tell_nothing() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.waking(now()), Waking::default());
-        book(&mut ledger, twice(), 20, 9_000.0);
-        // Nobody has seen yet how these wake.
-        book(&mut ledger, twice(), 58, 9_000.0);
-        assert_eq!(ledger.waking(now()), Waking::default());
-        book(&mut ledger, twice(), 21, 9_000.0);
-        assert_eq!(ledger.waking(now()).ticks.len(), 1);
-    }
-
-    #[test]
-    fn clients_alike_are_those_at_all_ticks_of_a_day() {
-        let mut ledger = Ledger::default();
-        // Their windows before noon bring them at noon: of yesterday, and of the day before.
-        book(&mut ledger, twice(), -1, 300.0);
-        book(&mut ledger, twice(), -2, 50.0);
-        let alike = ledger.alike(twice(), now());
-        assert!((alike - 300.0).abs() < 1.0, "{alike}");
-        let same = Rhythm::TwiceDaily {
-            tick: Tick::at(12 * 120),
-        };
-        assert!((ledger.alike(same, now()) - 300.0).abs() < 1.0);
-        let others = Rhythm::TwiceDaily {
-            tick: Tick::at(120),
-        };
-        assert!(ledger.alike(others, now()).abs() < 1e-9);
-        assert!(ledger.alike(Rhythm::Steered, now()).abs() < 1e-9);
     }
 }

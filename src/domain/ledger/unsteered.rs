@@ -1,9 +1,9 @@
 //! Who comes that nobody steers (design section 5: U), and who is not issued yet.
 
-use super::{Ledger, Life};
-use crate::domain::band::own_rule_seconds;
-use crate::domain::number::real;
-use crate::domain::profile::Profile;
+use super::promised::{Ledger, Life};
+use crate::domain::certificate::own_rule_seconds;
+use crate::domain::demand::profile::Profile;
+use crate::domain::math::number::real;
 use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
 
 /// Of a handful of firsts of a month some part stands out by chance: below this it changes nothing

@@ -2,11 +2,11 @@
 
 use super::IncidentError;
 use super::walk::names_certificates;
-use crate::domain::certid::CertId;
-use crate::domain::incident::State;
-use crate::domain::report::{Rejection, Verdict};
+use crate::domain::certificate::certid::CertId;
+use crate::domain::moves::incident::State;
 use crate::engine::Engine;
 use crate::engine::registration::as_registered;
+use crate::engine::verdict::{Rejection, Verdict};
 
 /// What came of naming certificates.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,9 +1,11 @@
 //! Incidents (design section 6): drafted, loaded, opened, edited, closed.
 
-use crate::domain::amendment::{Amendment, moves_otherwise};
-use crate::domain::ca::CaName;
-use crate::domain::hearing::Heard;
-use crate::domain::incident::{HourLoad, Incident, Invalid, Kind, NotAllowed, Refusal, State};
+use crate::domain::client::hearing::Heard;
+use crate::domain::moves::amendment::{Amendment, moves_otherwise};
+use crate::domain::moves::incident::{
+    HourLoad, Incident, Invalid, Kind, NotAllowed, Refusal, State,
+};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError};
 use crate::store::StoreError;

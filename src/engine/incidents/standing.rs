@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::IncidentError;
-use crate::domain::incident::Incident;
+use crate::domain::moves::incident::Incident;
 use crate::engine::Engine;
 use crate::engine::aside::aside;
 use crate::engine::in_force::mark;

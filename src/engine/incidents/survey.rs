@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::IncidentError;
 use super::walk::{Walk, names_certificates};
-use crate::domain::ca::CaPolicy;
 use crate::domain::certificate::{Cause, Certificate};
-use crate::domain::foreseen::foreseen;
-use crate::domain::hearing::{Hearing, Listener};
-use crate::domain::incident::{Counted, Incident, Plan, Planner, Scene};
+use crate::domain::client::hearing::{Hearing, Listener};
+use crate::domain::demand::announced::foreseen;
 use crate::domain::ledger::{Ledger, View};
-use crate::domain::number::{real, whole};
+use crate::domain::math::number::{real, whole};
+use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, Scene};
+use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
 use crate::engine::Engine;
 use crate::engine::aside::aside;
@@ -59,8 +59,11 @@ impl Subject {
     /// The hash from which this incident draws a certificate's window.
     pub(super) fn hash(&self, certificate: &Certificate) -> u128 {
         let salt = Cause::Incident(self.incident.id).salt();
-        self.world
-            .salted_hash(crate::domain::hash::Purpose::Window1, &certificate.id, salt)
+        self.world.salted_hash(
+            crate::domain::certificate::hash::Purpose::Window1,
+            &certificate.id,
+            salt,
+        )
     }
 
     /// Whether a certificate may be moved at all.

@@ -1,7 +1,7 @@
 //! Outages that last.
 
 use super::{IncidentError, Intent, Reach};
-use crate::domain::incident::Incident;
+use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 

@@ -1,9 +1,9 @@
 //! Every certificate that an incident concerns, a page at a time, from the store.
 
-use crate::domain::capacity::closed_within;
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
-use crate::domain::incident::{Incident, Kind};
+use crate::domain::certificate::certid::CertId;
+use crate::domain::moves::incident::{Incident, Kind};
+use crate::domain::policy::capacity::closed_within;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::store::{Store, StoreError};
 

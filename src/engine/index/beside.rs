@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use super::Fingerprint;
 use super::sealed::{Sealing, Unsealing};
 use super::snapshot::{Unusable, torn};
-use crate::domain::incident::Incident;
+use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::Publication;
 

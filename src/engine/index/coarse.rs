@@ -1,9 +1,9 @@
 //! What an entry keeps coarsely, so that it fits: each value is made coarse once, where an entry is
 //! made, and what goes into a sum is the coarse one, so that it comes out again as it went in.
 
-use crate::domain::following::SILENT_FOLLOWS;
-use crate::domain::number::whole;
-use crate::domain::rhythm::{Response, Rhythm, Tick};
+use crate::domain::client::following::SILENT_FOLLOWS;
+use crate::domain::client::schedule::{Response, Rhythm, Tick};
+use crate::domain::math::number::whole;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Half-minutes in the ledger's grain, five minutes: where in it a tick lies makes no difference.

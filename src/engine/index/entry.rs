@@ -2,9 +2,10 @@
 
 use super::coarse::{self, hundredths, minute, share};
 use crate::domain::certificate::{Cause, Certificate, Validity};
-use crate::domain::following::{Evidence, SILENT_AFTER_SECONDS, evidence, follows};
+use crate::domain::client::following::{Evidence, SILENT_AFTER_SECONDS, evidence, follows};
+use crate::domain::client::schedule::{Polls, Response};
+use crate::domain::ledger::usual_response;
 use crate::domain::ledger::{Booking, Expected};
-use crate::domain::rhythm::{Polls, Response};
 use crate::domain::time::{HOUR, Span, Timestamp};
 use crate::engine::cohorts::{Group, Renewal};
 use crate::engine::in_force::mark;
@@ -86,7 +87,7 @@ impl Entry {
             renewal: Renewal::default(),
             expected: Expected {
                 follows,
-                response: coarse::coarse_response(certificate.basis.response()),
+                response: coarse::coarse_response(usual_response(certificate.basis)),
             },
             came: match certificate.successor {
                 Some(_) => Came::Replaced,

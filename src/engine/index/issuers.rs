@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
-use crate::domain::certid::KeyIdentifier;
+use crate::domain::certificate::certid::KeyIdentifier;
 
 /// The issuers; those whose certificates have all expired are among them.
 #[derive(Debug, Default)]

@@ -25,8 +25,8 @@ use super::entry::{Came, Entry};
 use super::kinds::{KIND_BITS, Kind, Kinds};
 use super::table::Record;
 use crate::domain::certificate::Validity;
+use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::Expected;
-use crate::domain::rhythm::{Polls, Response};
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::engine::cohorts::Renewal;
 

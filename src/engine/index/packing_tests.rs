@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::kinds::Kinds;
 use super::packing::{pack, repack, unpack};
 use super::{Entry, Index, Kept};
-use crate::domain::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
-use crate::domain::following::{Fate, SILENT_FOLLOWS};
-use crate::domain::hash::HashKey;
+use crate::domain::client::following::{Fate, SILENT_FOLLOWS};
+use crate::domain::client::schedule::Polls;
 use crate::domain::ledger::Ledger;
-use crate::domain::rhythm::Polls;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// Around a Saturday.
@@ -45,8 +45,8 @@ prop_compose! {
     ) -> Certificate {
         let not_before = Timestamp::from_unix(not_before);
         let issued_at = not_before + lag;
-        let start = not_before + crate::domain::number::whole(
-            crate::domain::number::real(life) * place,
+        let start = not_before + crate::domain::math::number::whole(
+            crate::domain::math::number::real(life) * place,
         );
         Certificate {
             id: id(n),

@@ -15,11 +15,11 @@ use super::pages::Slot;
 use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
 use super::table::{Key, Record, SHARDS};
 use super::{Fingerprint, Index};
-use crate::domain::certid::KeyIdentifier;
 use crate::domain::certificate::Validity;
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::certificate::hash::HashKey;
+use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::Expected;
-use crate::domain::rhythm::{Polls, Response};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::cohorts::{Group, Renewal};
 

@@ -3,10 +3,10 @@
 use super::packing_tests::{id, plain, wide};
 use super::snapshot::{Header, Snapshot, Unusable};
 use super::{Beside, Entry, Fingerprint, Index, Kept};
-use crate::domain::ca::CaName;
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Cause, Certificate};
-use crate::domain::hash::HashKey;
-use crate::domain::incident::{Incident, Kind};
+use crate::domain::moves::incident::{Incident, Kind};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{DAY, HOUR, Timestamp};
 use crate::store::Publication;
 

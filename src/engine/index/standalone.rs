@@ -1,9 +1,9 @@
 //! An index on its own, without a store: what its memory and its speed are measured with.
 
 use super::{Entry, Index, Kept};
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::{Span, Timestamp};
 
 impl Index {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::number::real_len;
+use crate::domain::math::number::real_len;
 use crate::simulate::outcome::Outcome;
 use crate::simulate::scenario::Rule;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::grouped;
-use crate::domain::number::real;
+use crate::domain::math::number::real;
 use crate::simulate::outcome::{Outcome, RuleOutcome};
 
 /// What `offpeak simulate` prints: a line for each rule, then the figures that belong to this

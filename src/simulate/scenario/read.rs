@@ -10,7 +10,7 @@ use crate::config::error::Problems;
 use crate::config::hint::did_you_mean;
 use crate::config::section::Section;
 use crate::config::{ConfigError, ca, duration, value};
-use crate::domain::ca::{CaName, CaPolicy};
+use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, Timestamp};
 
 /// The shape that measured CAs have: the hours of the day and the days of the week, mean 1. The

@@ -10,9 +10,9 @@ use super::copy::Copied;
 use super::observations::Telling;
 use super::pool::hurried_step;
 use super::tables::Durable;
-use crate::domain::ca::CaName;
-use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Certificate;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::{Distinct, Trace, is_brought, summed};
 use crate::store::row::{

@@ -5,8 +5,8 @@
 use sqlx::PgConnection;
 
 use super::PostgresStore;
-use crate::domain::certid::{CertId, KeyIdentifier, Serial};
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::store::row::{
     StoredCertificate, StoredObservation, certificate_columns, misfit, observation_columns,

@@ -3,9 +3,9 @@
 use super::PostgresStore;
 use super::certificates::{ROWS, TRIES, column, may_pass};
 use super::tables::Durable;
-use crate::domain::certid::CertId;
+use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::Certificate;
-use crate::domain::table::StoredTable;
+use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::outcome::distinct_moves;
 use crate::store::row::{MarkedCertificate, basis_columns, cause_columns, certificate_columns};

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use super::PostgresStore;
-use crate::domain::observation::Observation;
+use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 use crate::store::row::{file_column, key_column, observation_columns, sha256};
 use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};

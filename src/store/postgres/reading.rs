@@ -3,8 +3,8 @@
 use super::PostgresStore;
 use super::certificates::column;
 use super::pool::hurried;
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
+use crate::domain::certificate::certid::CertId;
 use crate::store::StoreError;
 use crate::store::row::{StoredCertificate, certificate_columns};
 

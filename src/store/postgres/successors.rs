@@ -4,8 +4,8 @@ use sqlx::PgExecutor;
 
 use super::PostgresStore;
 use super::certificates::{TRIES, contested};
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Successor;
+use crate::domain::certificate::certid::CertId;
 use crate::store::row::successor_columns;
 use crate::store::{StoreError, Succession};
 

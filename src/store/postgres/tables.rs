@@ -7,7 +7,7 @@ use sqlx::PgExecutor;
 
 use super::PostgresStore;
 use super::certificates::column;
-use crate::domain::table::StoredTable;
+use crate::domain::allocation::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
-use crate::domain::ca::CaName;
-use crate::domain::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::Certificate;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::{Distinct, Trace, is_brought, summed};
 use crate::store::row::{

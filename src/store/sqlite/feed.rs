@@ -3,8 +3,8 @@
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
-use crate::domain::certid::{CertId, KeyIdentifier, Serial};
-use crate::domain::hash::HashKey;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::store::row::{
     StoredCertificate, StoredObservation, certificate_columns, misfit, observation_columns,

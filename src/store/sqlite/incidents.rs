@@ -4,9 +4,9 @@ use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::certificates::four;
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Certificate;
-use crate::domain::incident::Incident;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::distinct_ids;
 use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};

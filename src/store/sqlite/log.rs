@@ -255,7 +255,7 @@ mod tests {
 
     use super::super::{Pace, SqliteStore};
     use super::*;
-    use crate::domain::observation::{Kind, Observation, Source};
+    use crate::domain::demand::observation::{Kind, Observation, Source};
     use crate::domain::time::Timestamp;
     use crate::store::Store as _;
     use crate::store::query::Queries;

@@ -2,9 +2,9 @@
 
 use super::SqliteStore;
 use super::certificates::four;
-use crate::domain::certid::CertId;
+use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::Certificate;
-use crate::domain::table::StoredTable;
+use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::outcome::distinct_moves;
 use crate::store::row::{StoredCertificate, basis_columns, cause_columns, certificate_columns};

@@ -4,7 +4,7 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::SqliteStore;
 use super::certificates::four;
-use crate::domain::observation::Observation;
+use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 use crate::store::row::{file_column, key_column, observation_columns, sha256};
 use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};

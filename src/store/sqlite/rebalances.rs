@@ -1,7 +1,7 @@
 //! What rebalances did.
 
 use super::SqliteStore;
-use crate::domain::ca::CaName;
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::store::{StoreError, StoredRebalance};
 

@@ -3,8 +3,8 @@
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
-use crate::domain::certid::CertId;
 use crate::domain::certificate::Successor;
+use crate::domain::certificate::certid::CertId;
 use crate::store::row::{StoredCertificate, certificate_columns, misfit, successor_columns};
 use crate::store::{StoreError, Succession};
 

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::certificates::four;
-use crate::domain::table::StoredTable;
+use crate::domain::allocation::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 

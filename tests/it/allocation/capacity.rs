@@ -128,12 +128,12 @@ proptest::proptest! {
             let drawn = registry.register(n, life(issued, life_seconds), issued, NOW);
             let window = drawn.window;
             let reach = Span { from: window.from - DAY, to: window.to + DAY };
-            let shut = offpeak::domain::capacity::closed_within(&capacity, reach);
+            let shut = offpeak::domain::policy::capacity::closed_within(&capacity, reach);
             let nothing_open = match drawn.basis {
                 Basis::Table(_) => drawn.reason == Some(Reason::NothingOpen),
                 Basis::Tick(_) => false,
                 Basis::Plain(starts) | Basis::Span(starts) => {
-                    offpeak::domain::window::open_starts(starts, &shut).is_empty()
+                    offpeak::domain::allocation::window::open_starts(starts, &shut).is_empty()
                 }
             };
             // A certificate that ends within a closed span ends its window there.

@@ -1,9 +1,9 @@
 //! What windows keep out of: hours without room, planned events, the first of the month.
 
 use super::*;
-use offpeak::domain::following::SILENT_FOLLOWS;
-use offpeak::domain::observation::Observation;
-use offpeak::domain::planned::Planned;
+use offpeak::domain::client::following::SILENT_FOLLOWS;
+use offpeak::domain::demand::observation::Observation;
+use offpeak::domain::policy::planned::Planned;
 
 fn hour(from: Timestamp, n: i64) -> Span {
     Span {

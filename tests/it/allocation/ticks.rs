@@ -1,6 +1,6 @@
 //! Windows of clients that wake at ticks.
 
-use offpeak::domain::rhythm::Tick;
+use offpeak::domain::client::schedule::Tick;
 
 use super::*;
 

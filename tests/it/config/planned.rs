@@ -1,7 +1,7 @@
 //! `[[ca.planned]]`.
 
 use super::*;
-use offpeak::domain::planned::Planned;
+use offpeak::domain::policy::planned::Planned;
 
 fn planned(lines: &str) -> String {
     one_ca(&format!("[[ca.planned]]\n{lines}"))

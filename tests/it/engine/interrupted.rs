@@ -4,8 +4,8 @@ use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
 
-use offpeak::domain::ca::CaName;
-use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::policy::ca::CaName;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! When a publication is made before its time, on real databases.
 
-use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::store::ClosedBatch;
 use serde_json::Value;
 

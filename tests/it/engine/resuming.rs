@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use futures_util::FutureExt as _;
-use offpeak::domain::amendment::Amendment;
-use offpeak::domain::incident::{Incident, Kind, State};
+use offpeak::domain::moves::amendment::Amendment;
+use offpeak::domain::moves::incident::{Incident, Kind, State};
 use offpeak::engine::{EngineError, Intent};
 use offpeak::store::{StoreError, prepare};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offpeak::domain::observation::{Kind, Observation, Source};
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::store::ClosedBatch;
 use sqlx::{Connection as _, SqliteConnection};
 

@@ -1,8 +1,8 @@
 //! The control group: who is in it, what it gets, how it is compared.
 
-use offpeak::domain::ca::CaName;
+use offpeak::domain::allocation::experiment::cohort::plain_starts;
 use offpeak::domain::certificate::Basis;
-use offpeak::domain::cohort::plain_starts;
+use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::time::HOUR;
 use offpeak::engine::CohortsReport;
 

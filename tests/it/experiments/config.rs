@@ -1,7 +1,7 @@
 //! What configuration files say of them.
 
 use offpeak::config::Config;
-use offpeak::domain::ca::Rebalancing;
+use offpeak::domain::policy::ca::Rebalancing;
 use offpeak::domain::time::{DAY, HOUR, MINUTE};
 
 fn one_ca(lines: &str) -> String {

@@ -1,7 +1,7 @@
 //! Rebalances as operators run them, over HTTP and by command.
 
-use offpeak::domain::ca::CaName;
 use offpeak::domain::certificate::Cause;
+use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::time::{HOUR, Span};
 use offpeak::engine::clock::SystemClock;
 use reqwest::Method;

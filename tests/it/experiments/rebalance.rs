@@ -1,9 +1,9 @@
 //! Rebalances of real registries.
 
-use offpeak::domain::ca::CaName;
-use offpeak::domain::capacity::{CapacityRule, When};
 use offpeak::domain::certificate::{Basis, Cause};
-use offpeak::domain::rebalance::{RebalanceReport, Why};
+use offpeak::domain::moves::rebalance::{RebalanceReport, Why};
+use offpeak::domain::policy::ca::CaName;
+use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{HOUR, MINUTE, Span};
 use offpeak::engine::Rebalance;
 use offpeak::store::Move;
@@ -198,7 +198,8 @@ async fn a_span_that_is_closed_anew_is_left_by_all_but_those_that_may_not_move()
             );
         }
         // Those that the hour before could take went there.
-        let sooner = |slot: &&offpeak::domain::rebalance::SlotReport| slot.start < closed.from;
+        let sooner =
+            |slot: &&offpeak::domain::moves::rebalance::SlotReport| slot.start < closed.from;
         let early: u64 = report
             .slots
             .iter()

@@ -1,7 +1,7 @@
 //! The shadow: reported, and never served.
 
-use offpeak::domain::ca::CaName;
-use offpeak::domain::shadow::ShadowReport;
+use offpeak::domain::allocation::experiment::shadow::ShadowReport;
+use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::time::HOUR;
 use offpeak::engine::Shadowed;
 

@@ -1,9 +1,9 @@
 //! `/v1/forecast`.
 
 use offpeak::config::Config;
-use offpeak::domain::certid::CertId;
-use offpeak::domain::observation::{Kind, Observation, Source};
-use offpeak::domain::planned::Planned;
+use offpeak::domain::certificate::certid::CertId;
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::policy::planned::Planned;
 use offpeak::domain::time::{DAY, HOUR, Span};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
@@ -248,7 +248,7 @@ async fn headroom_and_storms_are_measured() {
         .clone();
     config.cas[0].follow_prior = 0.0;
     server.engine.reconfigure(config).await.unwrap();
-    let ca: offpeak::domain::ca::CaName = "measured-forecast".parse().unwrap();
+    let ca: offpeak::domain::policy::ca::CaName = "measured-forecast".parse().unwrap();
     let mut lines = String::new();
     for n in 1..=10 * 24 {
         for (kind, count) in [(Kind::Attempt, 900), (Kind::Failed, 90)] {

@@ -1,6 +1,6 @@
 //! What makes an incident.
 
-use offpeak::domain::incident::{Incident, Kind};
+use offpeak::domain::moves::incident::{Incident, Kind};
 use offpeak::domain::time::{DAY, HOUR};
 
 use super::life::{outage, works};

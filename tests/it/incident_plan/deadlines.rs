@@ -1,7 +1,7 @@
 //! Revocations and drills: a deadline, and a budget.
 
 use offpeak::domain::certificate::Validity;
-use offpeak::domain::incident::{Incident, Plan, Planner, Refusal, Scene};
+use offpeak::domain::moves::incident::{Incident, Plan, Planner, Refusal, Scene};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use super::{
@@ -162,7 +162,7 @@ fn without_a_budget_the_load_is_as_flat_as_it_can_be() {
         3_000_000,
     )
     .unwrap();
-    let inside = |hour: &&offpeak::domain::incident::HourLoad| {
+    let inside = |hour: &&offpeak::domain::moves::incident::HourLoad| {
         hour.from >= at(OPENED) + 8 * HOUR && hour.from < at(OPENED) + 47 * HOUR
     };
     let loads: Vec<f64> = plan
@@ -222,8 +222,11 @@ fn a_ceiling_and_a_closed_night_hold() {
     policy.capacity = vec![closed_between(night.from, night.to)];
     policy
         .capacity
-        .push(offpeak::domain::capacity::CapacityRule {
-            when: offpeak::domain::capacity::When::Once(long(at("2026-11-18T04:00:00Z"), HOUR)),
+        .push(offpeak::domain::policy::capacity::CapacityRule {
+            when: offpeak::domain::policy::capacity::When::Once(long(
+                at("2026-11-18T04:00:00Z"),
+                HOUR,
+            )),
             share: 1.0,
             ceiling_per_hour: Some(50_000.0),
         });

@@ -1,10 +1,10 @@
 //! What incidents teach: nothing.
 
-use offpeak::domain::incident::{Incident, Kind, State, learning_excluded};
-use offpeak::domain::observation::Kind as Counted;
-use offpeak::domain::profile::Profile;
-use offpeak::domain::ranking::{Times, rank};
-use offpeak::domain::series::Series;
+use offpeak::domain::demand::observation::Kind as Counted;
+use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
+use offpeak::domain::moves::incident::{Incident, Kind, State, learning_excluded};
+use offpeak::domain::publication::ranking::{Times, rank};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use serde_json::Value;
 

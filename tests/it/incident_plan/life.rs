@@ -1,6 +1,6 @@
 //! What makes an incident, and what becomes of it.
 
-use offpeak::domain::incident::{Incident, Kind, NotAllowed, State};
+use offpeak::domain::moves::incident::{Incident, Kind, NotAllowed, State};
 use offpeak::domain::time::{DAY, HOUR, Span};
 
 use super::{OPENED, at, incident, long, revocation};

@@ -1,6 +1,6 @@
 //! Maintenance: windows move out of closed hours.
 
-use offpeak::domain::incident::{Incident, Kind};
+use offpeak::domain::moves::incident::{Incident, Kind};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offpeak::domain::incident::Planner;
+use offpeak::domain::moves::incident::Planner;
 use offpeak::domain::time::HOUR;
 
 use super::{OPENED, at, hash, later, policy, real, revocation, scene, steady};

@@ -1,8 +1,8 @@
 //! Who moves for a deadline, at once or in time, and from what it is drawn.
 
+use offpeak::domain::allocation::table::Table;
 use offpeak::domain::certificate::{Basis, Validity};
-use offpeak::domain::incident::{Incident, Kind};
-use offpeak::domain::table::Table;
+use offpeak::domain::moves::incident::{Incident, Kind};
 use offpeak::domain::time::{DAY, HOUR, MINUTE};
 
 use super::deadlines::{base_load, counted, moved};

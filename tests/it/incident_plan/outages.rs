@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use offpeak::domain::certificate::Validity;
-use offpeak::domain::incident::{Incident, Kind, State};
+use offpeak::domain::moves::incident::{Incident, Kind, State};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use super::{
@@ -112,7 +112,7 @@ fn plan(incident: &Incident, now: Timestamp, daemons: &mut [Daemon]) -> u64 {
     let dates = |daemon: &Daemon| ninety_days(daemon.served[0].1);
     let policy = policy();
     let scene = scene(incident, &policy, now, &expected);
-    let mut planner = offpeak::domain::incident::Planner::new();
+    let mut planner = offpeak::domain::moves::incident::Planner::new();
     for (daemon, (_, window)) in daemons.iter().zip(&affected) {
         planner.count(&scene, dates(daemon), *window);
     }

@@ -1,13 +1,14 @@
 //! What holds for every plan.
 
-use offpeak::domain::band::{earliest_seen, reserve_seconds};
-use offpeak::domain::ca::CaPolicy;
-use offpeak::domain::capacity::closed_within;
+use offpeak::domain::allocation::band::earliest_seen;
+use offpeak::domain::allocation::table::Table;
+use offpeak::domain::allocation::window::in_span;
+use offpeak::domain::certificate::reserve_seconds;
 use offpeak::domain::certificate::{Basis, Validity};
-use offpeak::domain::incident::{Incident, Kind, Plan, Refusal};
-use offpeak::domain::table::Table;
+use offpeak::domain::moves::incident::{Incident, Kind, Plan, Refusal};
+use offpeak::domain::policy::ca::CaPolicy;
+use offpeak::domain::policy::capacity::closed_within;
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span};
-use offpeak::domain::window::in_span;
 use proptest::prelude::*;
 
 use super::{Affected, OPENED, at, closed_between, hash, incident, planned, policy, scene, steady};
@@ -101,7 +102,7 @@ fn check(incident: &Incident, policy: &CaPolicy, (validity, before): Affected, n
     );
     let mut rules = policy.capacity.clone();
     let mut opened = incident.clone();
-    opened.state = offpeak::domain::incident::State::Open;
+    opened.state = offpeak::domain::moves::incident::State::Open;
     rules.extend(opened.closes());
     let closed = closed_within(
         &rules,

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
 
-use offpeak::domain::amendment::Amendment;
 use offpeak::domain::certificate::Cause;
-use offpeak::domain::incident::State;
+use offpeak::domain::moves::amendment::Amendment;
+use offpeak::domain::moves::incident::State;
 use offpeak::engine::Intent;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! What is not known is said to be so, and nobody is sent by it.
 
-use offpeak::domain::profile::Evidence;
+use offpeak::domain::demand::profile::Evidence;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! K, learned from what a ledger remembers.
 
+use offpeak::domain::client::schedule::Response;
 use offpeak::domain::ledger::{Booking, Cohort, Expected, Ledger, Windows};
-use offpeak::domain::rhythm::Response;
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 
 use super::population::{START, shape};

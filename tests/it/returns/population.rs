@@ -1,8 +1,8 @@
 //! Clients that come back, hour by hour, and what a server sees of them.
 
-use offpeak::domain::band::own_rule_seconds;
-use offpeak::domain::ledger::life_class;
-use offpeak::domain::returns::{ClassHistory, History};
+use offpeak::domain::certificate::life_class;
+use offpeak::domain::certificate::own_rule_seconds;
+use offpeak::domain::client::returns::{ClassHistory, History};
 use offpeak::domain::time::{HOUR, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -1,6 +1,6 @@
 //! Below which peak no rule can come, and the two peaks that are told.
 
-use offpeak::domain::number::length;
+use offpeak::domain::math::number::length;
 use offpeak::domain::time::{DAY, HOUR};
 use offpeak::simulate;
 use offpeak::simulate::scenario::{Rule, Scenario};

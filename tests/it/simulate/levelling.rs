@@ -1,6 +1,6 @@
 //! The next peak never comes: how level the load becomes, and that it stays so.
 
-use offpeak::domain::number::{length, real_len};
+use offpeak::domain::math::number::{length, real_len};
 use offpeak::domain::time::{DAY, HOUR};
 use offpeak::simulate::outcome::Outcome;
 use offpeak::simulate::scenario::{Rule, Scenario};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Parser;
 use offpeak::cli::simulate::Simulate;
-use offpeak::domain::number::real_len;
+use offpeak::domain::math::number::real_len;
 use offpeak::domain::time::{HOUR, Timestamp};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offpeak::domain::number::{length, real, real_len};
+use offpeak::domain::math::number::{length, real, real_len};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::simulate::outcome::{Cycle, Note, Outcome, PeakSeconds, RuleOutcome};
 use offpeak::simulate::report::{csv, json, svg, table};

@@ -1,6 +1,6 @@
 //! Scenarios that come with the program, through the simulator itself: shorter, never smaller.
 
-use offpeak::domain::number::length;
+use offpeak::domain::math::number::length;
 use offpeak::domain::time::{HOUR, Timestamp};
 use offpeak::simulate;
 use offpeak::simulate::outcome::{Outcome, RuleOutcome};

@@ -7,7 +7,7 @@
 
 use std::io;
 
-use offpeak::domain::capacity::When;
+use offpeak::domain::policy::capacity::When;
 use offpeak::domain::time::{DAY, HOUR, MINUTE};
 use offpeak::simulate::scenario::{
     BeyondBudget, ClientKind, Incident, Rule, SHIPPED, Scenario, Ticks, shipped,

@@ -1,6 +1,6 @@
 //! What befalls a CA: retries that aggregate, revocations, an outage.
 
-use offpeak::domain::number::length;
+use offpeak::domain::math::number::length;
 use offpeak::domain::time::{DAY, Timestamp};
 use offpeak::simulate::outcome::Outcome;
 use offpeak::simulate::scenario::{Incident, Rule, Scenario};

@@ -1,7 +1,7 @@
 use super::*;
 
+use offpeak::domain::allocation::table::StoredTable;
 use offpeak::domain::certificate::Successor;
-use offpeak::domain::table::StoredTable;
 use offpeak::store::{Sharing, Succession};
 
 on_both_stores!(

@@ -4,7 +4,7 @@ use super::*;
 
 use std::time::Duration;
 
-use offpeak::domain::ca::CaName;
+use offpeak::domain::policy::ca::CaName;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 

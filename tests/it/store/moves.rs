@@ -1,7 +1,7 @@
 use super::*;
 
+use offpeak::domain::allocation::table::StoredTable;
 use offpeak::domain::certificate::Successor;
-use offpeak::domain::table::StoredTable;
 
 on_both_stores!(
     a_row_that_somebody_holds_is_moved_as_it_is_then,

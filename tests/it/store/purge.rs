@@ -1,6 +1,6 @@
 use super::*;
 
-use offpeak::domain::ca::CaName;
+use offpeak::domain::policy::ca::CaName;
 
 on_both_stores!(
     expired_certificates_leave_their_count,

@@ -4,7 +4,7 @@ use super::*;
 
 use std::task::Poll;
 
-use offpeak::domain::table::StoredTable;
+use offpeak::domain::allocation::table::StoredTable;
 
 on_both_stores!(
     a_step_that_fails_leaves_nothing,

@@ -1,6 +1,6 @@
 //! A vertical axis from 0 up.
 
-use crate::domain::number::{real, whole};
+use crate::domain::math::number::{real, whole};
 
 /// Steps between the lines of an axis. More than 1,000 × the mean is drawn with too many lines, and
 /// nobody will look for their number then.

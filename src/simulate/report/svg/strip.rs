@@ -2,7 +2,7 @@
 
 use super::scale::Scale;
 use super::{Drawing, LEFT, RIGHT, class_of};
-use crate::domain::number::{length, real, real_len};
+use crate::domain::math::number::{length, real, real_len};
 use crate::domain::time::DAY;
 use crate::simulate::outcome::{Outcome, RuleOutcome};
 

@@ -1,0 +1,400 @@
+//! One CA's books: its ledger, the tables in use, and drawing windows from them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::band::{Arrival, BandError, Place, place};
+use super::plan::{Forecast, TABLE_LIFE_SECONDS, make};
+use super::table::{Reason, StoredTable, Table};
+use super::window::{for_tick, in_span, open_part};
+use crate::domain::allocation::slots::SlotRange;
+use crate::domain::certificate::hash::middle_unit;
+use crate::domain::certificate::life_class;
+use crate::domain::certificate::{Basis, Validity};
+use crate::domain::client::schedule::Rhythm;
+use crate::domain::demand::profile::Profile;
+use crate::domain::ledger::{Ledger, TickShares, Waking};
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::closed_within;
+use crate::domain::time::timeline::GRAIN_SECONDS;
+use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+
+/// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
+/// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.
+const MOST_SLOTS_HELD: usize = 1 << 20;
+
+/// What the allocation of one CA works on.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// What is promised and who returns.
+    pub ledger: Ledger,
+    /// The policy that the tables were made under.
+    policy: Option<CaPolicy>,
+    tables: HashMap<Key, Active>,
+    /// Slots of all tables.
+    slots_held: usize,
+    /// f of whoever is issued now and φ, and when they were measured.
+    follows: Option<(Timestamp, Follows)>,
+    /// How clients wake of which nothing is known, and when that was measured.
+    waking: Option<(Timestamp, Waking)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Key {
+    arrival: Arrival,
+    range: SlotRange,
+    life_class: i64,
+}
+
+#[derive(Debug)]
+struct Active {
+    table: Arc<Table>,
+    stored: StoredTable,
+    made_at: Timestamp,
+    left: u64,
+    durable: bool,
+}
+
+/// f at registration.
+#[derive(Clone, Copy, Debug)]
+struct Follows {
+    fresh: f64,
+    late: f64,
+    ticking: TickShares,
+}
+
+impl Follows {
+    const fn of(self, arrival: Arrival) -> Option<f64> {
+        match arrival {
+            Arrival::Fresh => Some(self.fresh),
+            Arrival::Late => Some(self.late),
+            Arrival::Past => None,
+        }
+    }
+}
+
+/// A window and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The `suggestedWindow`.
+    pub window: Span,
+    /// What it was drawn from.
+    pub basis: Basis,
+    /// The table, where the store may not hold it yet.
+    pub table: Option<StoredTable>,
+    /// What decided the table's probabilities; `None` where there is no table.
+    pub reason: Option<Reason>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+}
+
+/// What windows are drawn from, and the chance that they are followed.
+#[derive(Clone, Debug)]
+pub struct Dealt<'a> {
+    /// What they are drawn from.
+    pub from: DealtFrom<'a>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+    /// Whose rhythm is not known may be among these.
+    pub ticking: TickShares,
+}
+
+/// What windows are drawn from.
+#[derive(Clone, Debug)]
+pub enum DealtFrom<'a> {
+    /// Uniform over the starts in a span, as far as they are open.
+    Starts {
+        /// The possible starts.
+        starts: Span,
+        /// How long the windows are.
+        window_seconds: i64,
+        /// What is closed from the first start to the end of the last window: merged, in order.
+        closed: Vec<Span>,
+    },
+    /// A table.
+    Table {
+        /// The table.
+        table: &'a Table,
+        /// As the store keeps it.
+        stored: &'a StoredTable,
+        /// Whether the store has it.
+        durable: bool,
+        /// The ledger it was made from.
+        ledger: &'a Ledger,
+    },
+}
+
+/// What a draw works from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// The CA's policy.
+    pub policy: &'a CaPolicy,
+    /// What is known of the week.
+    pub profile: &'a Profile,
+    /// Now.
+    pub now: Timestamp,
+    /// How the client wakes, where it is known.
+    pub rhythm: Rhythm,
+    /// For how many certificates a draw stands: 1, or a cohort's.
+    pub certificates: u64,
+}
+
+impl Books {
+    /// Makes every table anew at its next use where the policy is not the one they were made under.
+    /// Seen at each draw and not told once: who began under the old policy may still draw after
+    /// that.
+    fn heed(&mut self, policy: &CaPolicy) {
+        if self.policy.as_ref() != Some(policy) {
+            self.clear_tables();
+            self.follows = None;
+            self.waking = None;
+            self.policy = Some(policy.clone());
+        }
+    }
+
+    fn clear_tables(&mut self) {
+        self.tables.clear();
+        self.slots_held = 0;
+    }
+
+    /// Slots of all tables in use: what they cost.
+    #[must_use]
+    pub const fn slots_held(&self) -> usize {
+        self.slots_held
+    }
+
+    /// Tables that the store holds need not be handed to it again.
+    pub fn durable(&mut self, numbers: &[i64]) {
+        for active in self.tables.values_mut() {
+            active.durable = active.durable || numbers.contains(&active.stored.number);
+        }
+    }
+
+    /// Draws the window of a certificate with the hash `hash`. The caller books it.
+    ///
+    /// # Errors
+    /// [`BandError`] where the life leaves no room for a window.
+    pub fn draw(
+        &mut self,
+        draw: Draw<'_>,
+        validity: Validity,
+        issued_at: Timestamp,
+        hash: u128,
+    ) -> Result<Drawn, BandError> {
+        let Dealt {
+            from,
+            follows,
+            ticking,
+        } = self.deal(draw, validity, issued_at)?;
+        let rhythm = match draw.rhythm {
+            Rhythm::Unknown => ticking.draw(draw.now, middle_unit(hash)),
+            known => known,
+        };
+        Ok(match from {
+            DealtFrom::Table {
+                table,
+                stored,
+                durable,
+                ledger,
+            } => {
+                let reason = Some(table.reason);
+                let alike = ledger.alike(rhythm, draw.now);
+                match table.tick_for(rhythm, alike, hash) {
+                    Some(tick) => Drawn {
+                        window: for_tick(
+                            hash,
+                            tick,
+                            table.window_seconds_for_tick(),
+                            validity.not_after,
+                        ),
+                        basis: Basis::Tick(tick),
+                        table: None,
+                        reason,
+                        follows,
+                    },
+                    None => Drawn {
+                        window: table.window(hash, validity.not_after),
+                        basis: Basis::Table(stored.number),
+                        table: (!durable).then(|| stored.clone()),
+                        reason,
+                        follows,
+                    },
+                }
+            }
+            DealtFrom::Starts {
+                starts,
+                window_seconds,
+                closed,
+            } => {
+                let (starts, window_seconds) = open_part(hash, starts, window_seconds, &closed);
+                Drawn {
+                    window: in_span(hash, starts, window_seconds, validity.not_after),
+                    basis: Basis::Span(starts),
+                    table: None,
+                    reason: None,
+                    follows,
+                }
+            }
+        })
+    }
+
+    /// What windows of such certificates are drawn from now, for `draw.certificates` of them.
+    ///
+    /// # Errors
+    /// [`BandError`] where the life leaves no room for a window.
+    pub fn deal(
+        &mut self,
+        draw: Draw<'_>,
+        validity: Validity,
+        issued_at: Timestamp,
+    ) -> Result<Dealt<'_>, BandError> {
+        self.heed(draw.policy);
+        let place = place(draw.policy, validity, issued_at, draw.now)?;
+        let Follows { ticking, .. } = self.follows(draw);
+        let follows = self.follows(draw).of(place.arrival());
+        let ticking = match place.arrival() {
+            Arrival::Fresh => ticking,
+            // They do not come now because they wake now.
+            Arrival::Late | Arrival::Past => TickShares::default(),
+        };
+        let from = match place {
+            Place::Slots(arrival, range) => {
+                let key = Key {
+                    arrival,
+                    range,
+                    life_class: life_class(validity.life_seconds()),
+                };
+                self.renew_table(key, draw, validity);
+                let active = self
+                    .tables
+                    .entry(key)
+                    .or_insert_with(|| unreachable!("the table was put in above"));
+                active.left = active.left.saturating_sub(draw.certificates);
+                DealtFrom::Table {
+                    table: &active.table,
+                    stored: &active.stored,
+                    durable: active.durable,
+                    ledger: &self.ledger,
+                }
+            }
+            Place::Starts {
+                starts,
+                window_seconds,
+                ..
+            } => {
+                let reach = Span {
+                    from: starts.from,
+                    to: starts.to + window_seconds,
+                };
+                DealtFrom::Starts {
+                    starts,
+                    window_seconds,
+                    closed: closed_within(&draw.policy.capacity, reach),
+                }
+            }
+        };
+        Ok(Dealt {
+            from,
+            follows,
+            ticking,
+        })
+    }
+
+    /// f, measured anew as often as tables are made.
+    fn follows(&mut self, draw: Draw<'_>) -> Follows {
+        // Those of the next five minutes are another crowd.
+        let same_crowd = |at: Timestamp| at.slot(GRAIN_SECONDS) == draw.now.slot(GRAIN_SECONDS);
+        if let Some((at, follows)) = self.follows
+            && same_crowd(at)
+            && (0..TABLE_LIFE_SECONDS).contains(&(draw.now - at))
+        {
+            return follows;
+        }
+        let prior = draw.policy.follow_prior;
+        let follows = Follows {
+            fresh: self.ledger.first_follows(draw.now, prior),
+            late: self.ledger.measured_follow(draw.now, prior),
+            ticking: self.ledger.tick_shares(draw.now),
+        };
+        self.follows = Some((draw.now, follows));
+        follows
+    }
+
+    /// How those wake that a table places by it, by what is measured anew each hour of all.
+    fn waking(&mut self, draw: Draw<'_>, arrival: Arrival) -> Waking {
+        let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
+        if self.waking.as_ref().is_none_or(|(at, _)| !good(*at)) {
+            self.waking = Some((draw.now, self.ledger.waking(draw.now)));
+        }
+        let Some((_, generic)) = &self.waking else {
+            return Waking::default();
+        };
+        match arrival {
+            Arrival::Fresh => {
+                let prior = draw.policy.follow_prior;
+                self.ledger.waking_now(draw.now, prior, generic)
+            }
+            // Their tables have no use for it, and an import brings thousands of them.
+            Arrival::Late | Arrival::Past => Waking::default(),
+        }
+    }
+
+    /// Puts a new table in for a key where the one in use is old or used up, or there is none.
+    fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity) {
+        let good =
+            |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
+        if self.tables.get(&key).is_none_or(|active| !good(active)) {
+            let life_seconds = validity.life_seconds();
+            let waking = self.waking(draw, key.arrival);
+            let made = make(
+                key.arrival,
+                key.range,
+                &waking,
+                &Forecast {
+                    policy: draw.policy,
+                    ledger: &self.ledger,
+                    profile: draw.profile,
+                    now: draw.now,
+                    life_seconds,
+                },
+            );
+            let bytes = made.table.to_bytes();
+            let stored = StoredTable {
+                number: Table::number(&bytes),
+                bytes,
+                // The last certificate of this class that could be drawn from it has expired then,
+                // one whose life is still to begin as well.
+                needed_until: validity.not_after.max(draw.now + life_seconds)
+                    + life_seconds / 10
+                    + DAY,
+            };
+            self.make_room(key, made.table.slots.len(), good);
+            self.tables.insert(
+                key,
+                Active {
+                    table: Arc::new(made.table),
+                    stored,
+                    made_at: draw.now,
+                    left: made.quota.max(1),
+                    durable: false,
+                },
+            );
+        }
+    }
+
+    /// Makes room for a table of so many slots: those that are used up go first, then all.
+    fn make_room(&mut self, key: Key, slots: usize, good: impl Fn(&Active) -> bool) {
+        if let Some(old) = self.tables.remove(&key) {
+            self.slots_held -= old.table.slots.len();
+        }
+        if self.slots_held + slots > MOST_SLOTS_HELD {
+            self.tables.retain(|_, active| good(active));
+            let held = self.tables.values().map(|active| active.table.slots.len());
+            self.slots_held = held.sum();
+        }
+        if self.slots_held + slots > MOST_SLOTS_HELD {
+            self.clear_tables();
+        }
+        self.slots_held += slots;
+    }
+}

@@ -1,0 +1,372 @@
+//! Where those come that are given plain windows: most of them in their windows, some at the next
+//! tick after it, wherever that is.
+//!
+//! A client of which nothing is known is given a window like any other. Of a part of such clients it
+//! is known from those before them that they wake at ticks: twice a day, say, half of them at
+//! midnight and noon. Windows of the afternoon bring that part to midnight, those of the morning to
+//! noon. [`Landing::lowered`] weighs that against a level day.
+
+use super::level::{slot_span, sum};
+use crate::domain::allocation::slots::SlotRange;
+use crate::domain::client::schedule::{Response, Rhythm};
+use crate::domain::ledger::{Ticks, Waking};
+use crate::domain::math::number::{length, real, real_len};
+use crate::domain::policy::capacity::SlotCapacity;
+use crate::domain::time::DAY;
+
+/// The price of a slot is the third power of its load: what Σ load⁴ rises by with one more
+/// certificate. The second power would value a quiet day over a lower peak, a much higher one would
+/// lay all windows into half of the day for the last thousandth of a peak that others make.
+const PRICE_POWER: i32 = 3;
+/// Prices within so much of each other are one.
+const SAME_PRICE: f64 = 0.01;
+/// Exchanges for each slot at most: with 24 slots about two for each are enough.
+const MOST_EXCHANGES: usize = 12;
+/// Ticks come even where the CA takes nothing; to weigh them a slot takes a twentieth at least.
+const LEAST_SHARE: f64 = 0.05;
+/// Where less than so much comes elsewhere than in its window, that is left out.
+const LEAST_ELSEWHERE: f64 = 0.001;
+
+/// Which share of what a slot is given comes in each slot of a range.
+#[derive(Clone, Debug)]
+pub(super) struct Landing {
+    rows: Vec<Vec<f64>>,
+    /// The load that is expected already, where it comes.
+    base: Vec<f64>,
+}
+
+/// The load that is expected in the slots of a range, in certificates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    /// U.
+    pub(super) unsteered: &'a [f64],
+    /// G.
+    pub(super) promised: &'a [f64],
+    /// The part of G that is known for coming at ticks or by timers. Of the rest nobody knows yet
+    /// how it wakes: the band has been open for a day.
+    pub(super) timed: &'a [f64],
+}
+
+impl Landing {
+    /// `None` where all come in their windows. What comes after the range's end is taken to come as
+    /// many days earlier as bring it into it: the day before brings as much.
+    pub(super) fn of(
+        waking: &Waking,
+        range: SlotRange,
+        spill: f64,
+        expected: Expected<'_>,
+    ) -> Option<Self> {
+        if waking.elsewhere() < LEAST_ELSEWHERE {
+            return None;
+        }
+        let in_window = (1.0 - waking.elsewhere()).max(0.0);
+        let count = range.len();
+        let day_slots = length(DAY / range.slot_seconds).max(1);
+        let rows = (0..count).map(|slot| {
+            let mut row = vec![0.0; count];
+            let mut add = |mut at: usize, share: f64| {
+                while at >= count && at >= day_slots {
+                    at -= day_slots;
+                }
+                if let Some(sum) = row.get_mut(at) {
+                    *sum += share;
+                }
+            };
+            add(slot, in_window * (1.0 - spill));
+            add(slot + 1, in_window * spill);
+            let span = slot_span(range, slot);
+            for Ticks {
+                period_seconds: period,
+                second_of_day,
+                share,
+            } in &waking.ticks
+            {
+                let ahead = (second_of_day - span.from.second_of_day()).rem_euclid(*period);
+                // Of windows in the slot of a tick those before it come at it.
+                let before = real(ahead) / real(range.slot_seconds);
+                if before < 1.0 {
+                    add(slot, share * before);
+                    let next = length((ahead + period) / range.slot_seconds);
+                    add(slot + next, share * (1.0 - before));
+                } else {
+                    add(slot + length(ahead / range.slot_seconds), *share);
+                }
+            }
+            if waking.random > 0.0 {
+                for (piece, share) in Response::of(Rhythm::Random).arrivals(span, None) {
+                    let first = (piece.from - range.from()) / range.slot_seconds;
+                    let last = (piece.to - 1 - range.from()) / range.slot_seconds;
+                    for at in first..=last {
+                        let overlap = piece.overlap_seconds(slot_span(range, length(at)));
+                        let part = real(overlap) / real(piece.seconds().max(1));
+                        add(length(at), waking.random * share * part);
+                    }
+                }
+            }
+            row
+        });
+        let Expected {
+            unsteered,
+            promised,
+            timed,
+        } = expected;
+        let mut landing = Self {
+            rows: rows.collect(),
+            base: sum(unsteered, timed),
+        };
+        let plain: Vec<f64> = promised.iter().zip(timed).map(|(a, b)| a - b).collect();
+        landing.base = landing.with(&plain);
+        Some(landing)
+    }
+
+    /// The load where the slots are given so much.
+    fn with(&self, given: &[f64]) -> Vec<f64> {
+        let mut load = self.base.clone();
+        for (row, given) in self.rows.iter().zip(given) {
+            if *given > 0.0 {
+                for (sum, share) in load.iter_mut().zip(row) {
+                    *sum += given * share;
+                }
+            }
+        }
+        load
+    }
+
+    /// `given`, with parts of it moved to other slots until no more moves lower
+    /// Σ c · (load / c)⁴ by much; c is the share of normal that a slot takes, and the load is what
+    /// comes of all that is given, here or `besides`, and of what was expected. Where everybody comes
+    /// in the window, water-filling has come to the same already.
+    pub(super) fn lowered(
+        &self,
+        mut given: Vec<f64>,
+        besides: &[f64],
+        capacity: &[SlotCapacity],
+    ) -> Vec<f64> {
+        let mut load = self.with(&sum(&given, besides));
+        let unit = load.iter().sum::<f64>() / real_len(load.len().max(1));
+        if unit <= 0.0 {
+            return given;
+        }
+        let shares: Vec<f64> = capacity
+            .iter()
+            .map(|slot| slot.share.max(LEAST_SHARE))
+            .collect();
+        let takes: Vec<bool> = capacity
+            .iter()
+            .map(|slot| slot.share > 0.0 && slot.ceiling.is_none())
+            .collect();
+        for _ in 0..MOST_EXCHANGES * given.len() {
+            let slots = load.iter().zip(&shares);
+            let prices: Vec<f64> = slots
+                .map(|(load, share)| (load / unit / share).max(0.0).powi(PRICE_POWER))
+                .collect();
+            let price = |slot: usize| -> f64 {
+                let row = self.rows[slot].iter().zip(&prices);
+                row.map(|(share, price)| share * price).sum()
+            };
+            let all: Vec<f64> = (0..given.len()).map(price).collect();
+            let by_price = |a: &usize, b: &usize| all[*a].total_cmp(&all[*b]);
+            let dearest = (0..given.len())
+                .filter(|n| given[*n] > 0.0)
+                .max_by(by_price);
+            let cheapest = (0..given.len()).filter(|n| takes[*n]).min_by(by_price);
+            let (Some(from), Some(to)) = (dearest, cheapest) else {
+                break;
+            };
+            let gain = all[from] - all[to];
+            if gain <= SAME_PRICE * all[from] {
+                break;
+            }
+            let change: Vec<f64> = self.rows[to]
+                .iter()
+                .zip(&self.rows[from])
+                .map(|(to, from)| to - from)
+                .collect();
+            let bend: f64 = (0..change.len())
+                .map(|n| {
+                    let relative = (load[n] / unit / shares[n]).max(0.0);
+                    f64::from(PRICE_POWER) * relative.powi(PRICE_POWER - 1) / shares[n]
+                        * change[n]
+                        * change[n]
+                })
+                .sum();
+            let amount = (unit * gain / bend.max(1e-9)).min(given[from]);
+            given[from] -= amount;
+            given[to] += amount;
+            for (load, change) in load.iter_mut().zip(&change) {
+                *load += amount * change;
+            }
+        }
+        given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::allocation::level::all_open;
+    use crate::domain::time::{HOUR, Timestamp};
+
+    /// A day's band from midnight.
+    fn range() -> SlotRange {
+        let first = "2027-01-15T00:00:00Z".parse::<Timestamp>().unwrap();
+        let first = first.slot(HOUR);
+        SlotRange {
+            slot_seconds: HOUR,
+            first,
+            end: first + 24,
+            widest_first: first,
+            latest_end: first + 24,
+        }
+    }
+
+    /// Half of the share wakes at midnight and noon, half at four and every six hours from there.
+    fn waking(share: f64) -> Waking {
+        let ticks = |period_seconds, second_of_day| Ticks {
+            period_seconds,
+            second_of_day,
+            share: share / 2.0,
+        };
+        Waking {
+            ticks: vec![ticks(12 * HOUR, 0), ticks(6 * HOUR, 4 * HOUR)],
+            daily: 0.0,
+            random: 0.0,
+        }
+    }
+
+    fn peak(load: &[f64]) -> f64 {
+        load.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Where nothing is promised yet.
+    fn landed(waking: &Waking, spill: f64, unsteered: &[f64]) -> Option<Landing> {
+        let none = vec![0.0; unsteered.len()];
+        let expected = Expected {
+            unsteered,
+            promised: &none,
+            timed: &none,
+        };
+        Landing::of(waking, range(), spill, expected)
+    }
+
+    #[test]
+    fn what_is_promised_lands_as_well() {
+        let (mut promised, mut timed) = (vec![0.0; 24], vec![0.0; 24]);
+        (promised[8], timed[8]) = (3.0, 1.0);
+        let expected = Expected {
+            unsteered: &[0.5; 24],
+            promised: &promised,
+            timed: &timed,
+        };
+        let landing = Landing::of(&waking(1.0), range(), 0.0, expected).unwrap();
+        for (slot, want) in [(7, 0.5), (8, 1.5), (10, 1.5), (12, 1.5), (22, 0.5)] {
+            assert!(
+                (landing.base[slot] - want).abs() < 1e-9,
+                "{:?}",
+                landing.base
+            );
+        }
+    }
+
+    #[test]
+    fn each_comes_once_at_its_next_tick() {
+        let landing = landed(&waking(0.4), 0.125, &[0.0; 24]).unwrap();
+        for (slot, row) in landing.rows.iter().enumerate() {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{slot}");
+        }
+        let lands = |slot: usize| {
+            let row = landing.rows[slot].iter().enumerate();
+            row.filter(|(_, share)| **share > 0.15)
+                .map(|(at, _)| at)
+                .collect::<Vec<_>>()
+        };
+        // In the window; at noon and at ten; or at midnight and at four of the next day.
+        assert_eq!(lands(8), [8, 10, 12]);
+        assert_eq!(lands(22), [0, 4, 22]);
+        // A tick in the middle of an hour brings those to it whose window lies before it.
+        let mut half_past = waking(0.0);
+        half_past.ticks[0].share = 1.0;
+        half_past.ticks[0].second_of_day = HOUR / 2;
+        let row = &landed(&half_past, 0.0, &[0.0; 24]).unwrap().rows[12];
+        assert!((row[12] - 0.5).abs() < 1e-9 && (row[0] - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn timers_come_within_the_day_after() {
+        let timers = Waking {
+            random: 1.0,
+            ..Waking::default()
+        };
+        let landing = landed(&timers, 0.125, &[0.0; 24]).unwrap();
+        for row in &landing.rows {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+            assert!(peak(row) < 0.2, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn where_all_come_in_their_windows_nothing_lands_elsewhere() {
+        assert!(landed(&Waking::default(), 0.125, &[0.0; 24]).is_none());
+        assert!(landed(&waking(0.0005), 0.125, &[0.0; 24]).is_none());
+    }
+
+    #[test]
+    fn what_would_come_at_a_busy_tick_is_given_before_a_quiet_one() {
+        let mut base = vec![0.3; 24];
+        base[0] = 2.0;
+        let landing = landed(&waking(0.3), 0.125, &base).unwrap();
+        let plain = vec![1.0; 24];
+        let open = all_open(24);
+        let lowered = landing.lowered(plain.clone(), &[0.0; 24], &open);
+        assert!((lowered.iter().sum::<f64>() - 24.0).abs() < 1e-9);
+        assert!(lowered.iter().all(|given| *given >= 0.0));
+        let (before, after) = (landing.with(&plain), landing.with(&lowered));
+        assert!(
+            peak(&after) < 0.95 * peak(&before),
+            "{before:?}\n{after:?}\n{lowered:?}"
+        );
+        let half = |given: &[f64], from: usize| given[from..from + 12].iter().sum::<f64>();
+        assert!(half(&lowered, 0) > half(&lowered, 12) + 2.0, "{lowered:?}");
+    }
+
+    #[test]
+    fn nothing_is_moved_into_what_is_closed_or_has_a_ceiling() {
+        let mut base = vec![0.3; 24];
+        base[0] = 2.0;
+        let landing = landed(&waking(0.3), 0.125, &base).unwrap();
+        let mut capacity = all_open(24);
+        let mut plain = vec![1.0; 24];
+        for slot in 5..8 {
+            capacity[slot].share = 0.0;
+            plain[slot] = 0.0;
+        }
+        capacity[8].ceiling = Some(1.0);
+        plain[8] = 0.1;
+        let lowered = landing.lowered(plain, &[0.0; 24], &capacity);
+        assert!(
+            lowered[5..8].iter().all(|given| *given <= 0.0),
+            "{lowered:?}"
+        );
+        assert!(lowered[8] <= 0.1, "{lowered:?}");
+    }
+
+    #[test]
+    fn a_level_day_stays_as_it_is() {
+        // Ticks at every hour alike: nothing is to be gained.
+        let ticks = (0..12).map(|hour| Ticks {
+            period_seconds: 12 * HOUR,
+            second_of_day: hour * HOUR,
+            share: 0.02,
+        });
+        let even = Waking {
+            ticks: ticks.collect(),
+            ..Waking::default()
+        };
+        let landing = landed(&even, 0.0, &[0.5; 24]).unwrap();
+        let plain = vec![1.0; 24];
+        assert_eq!(
+            landing.lowered(plain.clone(), &[0.0; 24], &all_open(24)),
+            plain
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Levels: how high the load of a range of slots stands when more is filled in.
+
+use super::window;
+use crate::domain::allocation::slots::SlotRange;
+use crate::domain::math::number::signed;
+use crate::domain::math::waterfill;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::{SlotCapacity, closed_within, over_slots};
+use crate::domain::time::{HOUR, Span};
+
+/// What each slot takes until it stands at `level`: Σ is the water that this level needs.
+pub(in crate::domain) fn room(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
+    base.iter()
+        .zip(capacity)
+        .map(|(base, slot)| {
+            let top = slot.ceiling.map_or(slot.share * level, |ceiling| {
+                (slot.share * level).min(ceiling)
+            });
+            (top - base).max(0.0)
+        })
+        .collect()
+}
+
+/// What each slot is to be given until it stands at `level`, where the share `spill` of what a slot
+/// is given falls into the next: windows run over.
+pub(in crate::domain) fn given(
+    base: &[f64],
+    capacity: &[SlotCapacity],
+    level: f64,
+    spill: f64,
+) -> Vec<f64> {
+    let mut before = 0.0;
+    room(base, capacity, level)
+        .into_iter()
+        .map(|room| {
+            before = ((room - spill * before) / (1.0 - spill)).max(0.0);
+            before
+        })
+        .collect()
+}
+
+/// The level at which `amount` more fills the slots, each up to its capacity; where ceilings leave
+/// less room than that, the lowest at which all stand at their ceilings.
+pub(in crate::domain) fn level(base: &[f64], capacity: &[SlotCapacity], amount: f64) -> f64 {
+    let limits: Vec<f64> = base
+        .iter()
+        .zip(capacity)
+        .map(|(base, slot)| slot.ceiling.map_or(f64::INFINITY, |ceiling| ceiling - base))
+        .collect();
+    waterfill::level(base, &limits, &shares(capacity), amount)
+}
+
+pub(in crate::domain) fn sum(left: &[f64], right: &[f64]) -> Vec<f64> {
+    left.iter().zip(right).map(|(a, b)| a + b).collect()
+}
+
+pub(in crate::domain) fn shares(capacity: &[SlotCapacity]) -> Vec<f64> {
+    capacity.iter().map(|slot| slot.share).collect()
+}
+
+pub(in crate::domain) fn scaled(amounts: &[f64], to: f64) -> Vec<f64> {
+    let total: f64 = amounts.iter().sum();
+    let factor = if total > 0.0 { to / total } else { 0.0 };
+    amounts.iter().map(|amount| amount * factor).collect()
+}
+
+/// The range itself where a slot of it is open; else with the earlier slots it may widen to, else
+/// with the later ones; else the range as if it were open.
+pub(in crate::domain) fn open_range(range: SlotRange, policy: &CaPolicy) -> (SlotRange, bool) {
+    let earlier = SlotRange {
+        first: range.widest_first,
+        ..range
+    };
+    let later = SlotRange {
+        end: range.latest_end,
+        ..range
+    };
+    [range, earlier, later]
+        .into_iter()
+        .find(|candidate| {
+            let (capacity, _) = open_slots(*candidate, policy);
+            capacity.iter().any(|slot| slot.share > 0.0)
+        })
+        .map_or((range, true), |open| (open, false))
+}
+
+/// The capacity of a range's slots, 0 where no window could start, and the closed spans.
+pub(in crate::domain) fn open_slots(
+    range: SlotRange,
+    policy: &CaPolicy,
+) -> (Vec<SlotCapacity>, Vec<Span>) {
+    if policy.capacity.is_empty() {
+        return (all_open(range.len()), Vec::new());
+    }
+    let mut capacity = over_slots(
+        &policy.capacity,
+        range.from(),
+        range.slot_seconds,
+        range.len(),
+    );
+    let reach = Span {
+        from: range.from(),
+        to: range.to() + HOUR,
+    };
+    let closed = closed_within(&policy.capacity, reach);
+    for (n, slot) in capacity.iter_mut().enumerate() {
+        if window::open_starts(slot_span(range, n), &closed).is_empty() {
+            slot.share = 0.0;
+        }
+    }
+    (capacity, closed)
+}
+
+pub(in crate::domain) fn all_open(count: usize) -> Vec<SlotCapacity> {
+    vec![
+        SlotCapacity {
+            share: 1.0,
+            ceiling: None,
+        };
+        count
+    ]
+}
+
+pub(in crate::domain) fn slot_span(range: SlotRange, index: usize) -> Span {
+    let from = range.from() + signed(index) * range.slot_seconds;
+    Span {
+        from,
+        to: from + range.slot_seconds,
+    }
+}

@@ -1,0 +1,12 @@
+//! Where a window goes: the band, the load that is expected in it, the table of chances that levels it,
+//! and the draw. `docs/allocation.md` has the mathematics.
+
+pub mod allocator;
+mod arrivals;
+pub mod band;
+pub mod experiment;
+pub(in crate::domain) mod level;
+pub mod plan;
+pub mod slots;
+pub mod table;
+pub mod window;

@@ -1,0 +1,398 @@
+//! Which slot: the tables from which windows are drawn (design section 5).
+//!
+//! A table is a probability for each slot of a band. It is made from the forecast, used for a
+//! minute or until it has placed a twentieth of a slot's level, and stored under a number, so that
+//! a window can be derived again exactly.
+
+use super::arrivals::{Expected, Landing};
+use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, usual_slots};
+use super::level::{
+    all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
+};
+use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
+use crate::domain::allocation::slots::SlotRange;
+use crate::domain::certificate::own_rule_seconds;
+use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::profile::Profile;
+use crate::domain::ledger::{Ledger, View, Waking};
+use crate::domain::math::number::{real, real_len, signed, whole};
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::SlotCapacity;
+use crate::domain::time::timeline::GRAIN_SECONDS;
+use crate::domain::time::{DAY, HOUR, Span, Timestamp, WEEK};
+
+/// A table is made anew after this many seconds.
+pub const TABLE_LIFE_SECONDS: i64 = 60;
+
+/// A fresh table places at most this share of a slot's level, or of the last slot-length's arrivals
+/// where those are more.
+const FRESH_QUOTA: f64 = 0.05;
+
+/// A table for late certificates places at most this share of its band's volume.
+const LATE_QUOTA: f64 = 0.01;
+
+/// However small the CA, a table serves this many certificates: one table for every two of them
+/// would cost more than the two are worth, and below some hundreds an hour chance rules anyway.
+const LEAST_QUOTA: f64 = 32.0;
+
+/// A band widens while its level stands above the last cycle's mean load by more than this, and
+/// above the level of the widest: where slots take less than usual, or many come in them by
+/// themselves, the rest would all go to the hour beside them. Weekdays of an unsteered week differ
+/// by as much.
+const LEVEL_ABOVE: f64 = 1.05;
+
+/// What a table is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Forecast<'a> {
+    /// The CA.
+    pub policy: &'a CaPolicy,
+    /// What is promised and who returns.
+    pub ledger: &'a Ledger,
+    /// What is known of the week.
+    pub profile: &'a Profile,
+    /// Now.
+    pub now: Timestamp,
+    /// The life of the certificates to place, in seconds.
+    pub life_seconds: i64,
+}
+
+/// A table and for how many certificates it is good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// The table.
+    pub table: Table,
+    /// It is made anew once it has placed this many.
+    pub quota: u64,
+}
+
+/// Makes the table for certificates that arrive now and whose band is `range`.
+#[must_use]
+pub fn make(arrival: Arrival, range: SlotRange, waking: &Waking, forecast: &Forecast<'_>) -> Made {
+    let arrivals = Arrivals::measure(range.slot_seconds, forecast);
+    let (range, as_if_open) = open_range(range, forecast.policy);
+    let mut range = range;
+    let mut draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
+    while arrival == Arrival::Fresh
+        && arrivals.tell_bursts
+        && (draft.filled_above_usual(&arrivals) || draft.stands_above_widest(&arrivals, forecast))
+    {
+        // Half as long again, towards earlier days.
+        let wider = range.first - (signed(range.len()) / 2).max(1);
+        if range.first <= range.widest_first {
+            break;
+        }
+        range.first = wider.max(range.widest_first);
+        draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
+    }
+    draft.finish(&arrivals, forecast)
+}
+
+/// The rates of arrival, in certificates a slot.
+#[derive(Clone, Copy, Debug)]
+struct Arrivals {
+    /// The mean f.
+    follow: f64,
+    /// All issuance over the last cycle.
+    mean: f64,
+    /// v.
+    steered: f64,
+    /// a.
+    recent: f64,
+    /// Whether there is a week to hold a burst against.
+    tell_bursts: bool,
+    /// Slots in a day: the length of a band that has not widened.
+    day: f64,
+}
+
+impl Arrivals {
+    fn measure(slot_seconds: i64, forecast: &Forecast<'_>) -> Self {
+        let Forecast {
+            policy,
+            ledger,
+            profile,
+            now,
+            life_seconds,
+        } = *forecast;
+        let cycle = own_rule_seconds(life_seconds);
+        let begins = ledger.begins().unwrap_or(now);
+        // As much of the cycle as there is, and a day at least, so that a registry's first minute
+        // is not taken for the rate of its life.
+        let known = (now - begins).clamp(DAY.min(cycle), cycle.max(1));
+        let per_slot = |seconds: i64| {
+            let span = Span {
+                from: now - seconds,
+                // To the end of the grain that holds this second: nothing later is booked yet.
+                to: now + GRAIN_SECONDS,
+            };
+            ledger.issued(span) * real(slot_seconds) / real(seconds)
+        };
+        let observed = profile.mean_per_hour() * real(slot_seconds) / real(HOUR);
+        // What is observed and not registered, by the days of which the profile tells the volume:
+        // a longer time's mean against theirs would take a swell for a difference.
+        let lately = per_slot(
+            (now - Profile::volume_from(now))
+                .min(known)
+                .max(slot_seconds),
+        );
+        let mean = if lately > 0.0 {
+            per_slot(known) * (observed / lately).max(1.0)
+        } else {
+            observed
+        };
+        let follow = ledger.mean_follow(policy.follow_prior);
+        Self {
+            follow,
+            mean,
+            steered: follow * mean,
+            recent: follow * per_slot(slot_seconds),
+            tell_bursts: now - begins >= WEEK || observed > 0.0,
+            day: real(DAY) / real(slot_seconds),
+        }
+    }
+}
+
+/// A band's loads, before probabilities are made of them.
+struct Draft {
+    arrival: Arrival,
+    range: SlotRange,
+    as_if_open: bool,
+    capacity: Vec<SlotCapacity>,
+    closed: Vec<Span>,
+    unsteered: Vec<f64>,
+    promised: Vec<f64>,
+    level: f64,
+    steady: Vec<f64>,
+    excess: f64,
+    /// Where it comes, unless all of it comes in its windows.
+    landing: Option<Landing>,
+}
+
+impl Draft {
+    fn new(
+        (arrival, range, as_if_open): (Arrival, SlotRange, bool),
+        waking: &Waking,
+        arrivals: &Arrivals,
+        forecast: &Forecast<'_>,
+    ) -> Self {
+        let (capacity, closed) = capacity(range, as_if_open, forecast.policy);
+        let unsteered = unsteered(range, forecast);
+        let promised: Vec<f64> = spans(range)
+            .map(|span| forecast.ledger.promised(span))
+            .collect();
+        let level = level(
+            &unsteered,
+            &capacity,
+            arrivals.steered * real_len(range.len()),
+        );
+        let base = sum(&unsteered, &promised);
+        let landing = match arrival {
+            Arrival::Fresh => {
+                let timed: Vec<f64> = spans(range)
+                    .map(|span| forecast.ledger.timed(span))
+                    .collect();
+                let expected = Expected {
+                    unsteered: &unsteered,
+                    promised: &promised,
+                    timed: &timed,
+                };
+                Landing::of(waking, range, spill(range.slot_seconds), expected)
+            }
+            Arrival::Late | Arrival::Past => None,
+        };
+        let steady = match arrival {
+            Arrival::Fresh => {
+                let room = given(&base, &capacity, level, spill(range.slot_seconds));
+                let nothing = vec![0.0; range.len()];
+                let room = landed(landing.as_ref(), room, &nothing, &capacity);
+                steady(&room, range, forecast)
+            }
+            Arrival::Late | Arrival::Past => vec![0.0; range.len()],
+        };
+        let excess = (arrivals.recent - steady.iter().sum::<f64>()).max(0.0);
+        Self {
+            arrival,
+            range,
+            as_if_open,
+            capacity,
+            closed,
+            unsteered,
+            promised,
+            level,
+            steady,
+            excess,
+            landing,
+        }
+    }
+
+    /// Whether more comes than usual, so much that it fills this band above the usual.
+    fn filled_above_usual(&self, arrivals: &Arrivals) -> bool {
+        let base = sum(&self.unsteered, &self.promised);
+        let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
+        let filled = level(&base, &self.capacity, ahead);
+        self.excess > 0.0 && filled > arrivals.mean
+    }
+
+    /// Whether this band has less room for the usual load than days before it: because the CA
+    /// takes less, or because others come then, as in the echo of a burst.
+    fn stands_above_widest(&self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> bool {
+        self.level > LEVEL_ABOVE * arrivals.mean && {
+            let widest = SlotRange {
+                first: self.range.widest_first,
+                ..self.range
+            };
+            let (capacity, _) = capacity(widest, self.as_if_open, forecast.policy);
+            let unsteered = unsteered(widest, forecast);
+            let steered = arrivals.steered * real_len(widest.len());
+            self.level > LEVEL_ABOVE * level(&unsteered, &capacity, steered)
+        }
+    }
+
+    fn finish(self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> Made {
+        let slots = real_len(self.range.len());
+        let quota_load = match self.arrival {
+            // In a burst, of what arrives: the level says nothing of it.
+            Arrival::Fresh => FRESH_QUOTA * self.level.max(arrivals.recent),
+            Arrival::Late | Arrival::Past => LATE_QUOTA * arrivals.steered * slots,
+        };
+        let quota = (quota_load / arrivals.follow.max(0.01)).max(LEAST_QUOTA);
+        let base = sum(&self.unsteered, &self.promised);
+        let extra = match self.arrival {
+            Arrival::Fresh => {
+                let filled = sum(&base, &self.steady);
+                let ahead = self.excess * (slots / 4.0).max(1.0);
+                // Below the level where that holds it; never all of it in the one slot that has
+                // a little room left.
+                let least = level(&filled, &self.capacity, self.excess);
+                let to = level(&filled, &self.capacity, ahead).min(self.level.max(least));
+                let given = given(&filled, &self.capacity, to, spill(self.range.slot_seconds));
+                let landing = self.landing.as_ref();
+                let given = landed(landing, given, &self.steady, &self.capacity);
+                scaled(&given, self.excess)
+            }
+            Arrival::Late => {
+                let batch = (quota * arrivals.follow).max(1e-9);
+                room(&base, &self.capacity, level(&base, &self.capacity, batch))
+            }
+            // In neither U nor G: nothing would stop them all from going to the emptiest slot. As
+            // much again as the usual load keeps them spread.
+            Arrival::Past => {
+                let ahead = arrivals.mean.max(1.0) * slots;
+                room(&base, &self.capacity, level(&base, &self.capacity, ahead))
+            }
+        };
+        let wanted = sum(&self.steady, &extra);
+        let nothing_known = arrivals.mean <= 0.0 && base.iter().all(|load| *load <= 0.0);
+        let (reason, weights) = if self.as_if_open {
+            (Reason::NothingOpen, vec![1.0; self.range.len()])
+        } else if nothing_known {
+            (Reason::NothingKnown, shares(&self.capacity))
+        } else if wanted.iter().sum::<f64>() <= 0.0 {
+            (Reason::NoRoom, shares(&self.capacity))
+        } else {
+            (Reason::Level, wanted)
+        };
+        let total: f64 = weights.iter().sum();
+        let rows = (0..self.range.len())
+            .map(|n| SlotRow {
+                weight: u64::try_from(whole((weights[n] / total * PARTS).round())).unwrap_or(0),
+                unsteered: thousandths(self.unsteered[n]),
+                promised: thousandths(self.promised[n]),
+                steady: thousandths(self.steady[n]),
+                extra: thousandths(extra[n]),
+                capacity: thousandths(self.capacity[n].share),
+            })
+            .collect();
+        let table = Table {
+            algorithm: ALGORITHM,
+            ca: forecast.policy.name.clone(),
+            model_version: forecast.profile.version.clone(),
+            made_at: forecast.now,
+            arrival: self.arrival,
+            reason,
+            slot_seconds: self.range.slot_seconds,
+            first_slot: self.range.from(),
+            steered_per_slot: thousandths(arrivals.steered),
+            recent: thousandths(arrivals.recent),
+            level: thousandths(self.level),
+            slots: rows,
+            closed: self.closed,
+        };
+        Made {
+            table,
+            quota: u64::try_from(whole(quota)).unwrap_or(1),
+        }
+    }
+}
+
+fn spans(range: SlotRange) -> impl Iterator<Item = Span> {
+    (0..range.len()).map(move |n| slot_span(range, n))
+}
+
+/// What the slots of a range take, and the closed spans.
+fn capacity(
+    range: SlotRange,
+    as_if_open: bool,
+    policy: &CaPolicy,
+) -> (Vec<SlotCapacity>, Vec<Span>) {
+    if as_if_open {
+        (all_open(range.len()), Vec::new())
+    } else {
+        open_slots(range, policy)
+    }
+}
+
+/// U of the slots of a range.
+fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
+    let view = View {
+        now: forecast.now,
+        prior: forecast.policy.follow_prior,
+        profile: forecast.profile,
+        life_seconds: forecast.life_seconds,
+    };
+    spans(range)
+        .map(|span| {
+            forecast.ledger.unsteered(span, &view)
+                + foreseen(forecast.policy, forecast.profile, span)
+        })
+        .collect()
+}
+
+/// What slots are to be given, with regard to where it comes and to what they are given `besides`.
+fn landed(
+    landing: Option<&Landing>,
+    given: Vec<f64>,
+    besides: &[f64],
+    capacity: &[SlotCapacity],
+) -> Vec<f64> {
+    match landing {
+        Some(landing) => landing.lowered(given, besides, capacity),
+        None => given,
+    }
+}
+
+/// w: what is missing to the level, in equal steps until the slot leaves the bands of the
+/// certificates issued then.
+fn steady(room: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
+    // Slots that only the widening brought have left the bands of whoever comes next.
+    let usual = usual_slots(forecast.policy, forecast.life_seconds, range.slot_seconds);
+    let own = (range.end - usual).max(range.first);
+    room.iter()
+        .enumerate()
+        .map(|(n, room)| {
+            let left = (range.first + signed(n) - own + 1).max(1);
+            room / real(left)
+        })
+        .collect()
+}
+
+/// The share of a slot's windows that lies in the next slot: starts are uniform over the slot, so
+/// half a window's length of them runs over.
+fn spill(slot_seconds: i64) -> f64 {
+    let window = (slot_seconds / 4).max(SHORTEST_WINDOW_SECONDS);
+    (real(window) / real(2 * slot_seconds)).min(0.5)
+}
+
+fn thousandths(x: f64) -> f64 {
+    // Adding zero makes a zero of either sign a plain one.
+    (x * 1_000.0).round() / 1_000.0 + 0.0
+}

@@ -1,0 +1,237 @@
+//! A table: a probability for each slot of a band, and what it was made from.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::band::Arrival;
+use super::window;
+use crate::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
+use crate::domain::certificate::hash::content_number;
+use crate::domain::client::schedule::Rhythm;
+use crate::domain::math::number::{length, real, signed, whole};
+use crate::domain::math::waterfill;
+use crate::domain::policy::ca::CaName;
+use crate::domain::time::{DAY, Span, Timestamp};
+
+/// The sum of a table's weights, but for rounding.
+pub(super) const PARTS: f64 = 4_294_967_296.0;
+
+/// The version of the algorithm, in every table.
+pub const ALGORITHM: u32 = 1;
+
+/// A table as stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredTable {
+    /// Its number, made from its content.
+    pub number: i64,
+    /// Its content, as [`Table::to_bytes`] writes it.
+    pub bytes: Arc<[u8]>,
+    /// No certificate needs it after this.
+    pub needed_until: Timestamp,
+}
+
+/// A probability for each slot of a band, and what it was made from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Table {
+    /// [`ALGORITHM`].
+    pub algorithm: u32,
+    /// Whose.
+    pub ca: CaName,
+    /// The profile it was made from.
+    pub model_version: String,
+    /// When.
+    pub made_at: Timestamp,
+    /// For which kind of certificates.
+    pub arrival: Arrival,
+    /// In words, what decided.
+    pub reason: Reason,
+    /// Seconds in a slot.
+    pub slot_seconds: i64,
+    /// When the first slot begins.
+    pub first_slot: Timestamp,
+    /// v: steered arrivals a slot over the last cycle.
+    pub steered_per_slot: f64,
+    /// a: the same over the last slot-length.
+    pub recent: f64,
+    /// λ: the level, certificates a slot.
+    pub level: f64,
+    /// The slots, in order.
+    pub slots: Vec<SlotRow>,
+    /// The closed spans that touch the slots or the hour after them.
+    pub closed: Vec<Span>,
+}
+
+/// One slot of a table. Loads are certificates a slot, rounded to a thousandth.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotRow {
+    /// The probability, in parts of the sum of all weights.
+    pub weight: u64,
+    /// U.
+    pub unsteered: f64,
+    /// G.
+    pub promised: f64,
+    /// w.
+    pub steady: f64,
+    /// e.
+    pub extra: f64,
+    /// The share of normal that the CA takes.
+    pub capacity: f64,
+}
+
+/// What decided a table's probabilities.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    /// An incident: U is all load that is expected beside the windows that it moves, e is what they
+    /// add to it, and the level is the highest that both come to.
+    Incident,
+    /// The forecast, filled to a level.
+    Level,
+    /// No slot had room below the level: by capacity alone.
+    NoRoom,
+    /// A rebalance: what stood above the level, or in a closed span, was sent to room elsewhere.
+    Moved,
+    /// Nothing is known of the load: uniform over the open slots.
+    NothingKnown,
+    /// No slot is open, nor any before or after that could be used: as if all were open.
+    NothingOpen,
+}
+
+impl Table {
+    /// The number under which it is stored: a hash of its content, so that equal tables are one.
+    #[must_use]
+    pub fn number(bytes: &[u8]) -> i64 {
+        content_number(bytes)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Arc<[u8]> {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// The slot that a hash's upper half draws: its index and span.
+    #[must_use]
+    pub fn draw(&self, hash: u128) -> (usize, Span) {
+        let weights = self.slots.iter().map(|row| u128::from(row.weight));
+        let index = drawn(hash, weights);
+        (index, self.slot(index))
+    }
+
+    /// The ticks of a client of cron's kind at which it can be made to renew, and each one's
+    /// probability. With few ticks a day: what makes level, with the load that nobody steers, the
+    /// `alike` clients that wake at these ticks and renew in a day; the others go around them. With
+    /// many: that of its slot. None where the client has no ticks to choose from, or none whose
+    /// window would lie in the band and outside of closed spans.
+    #[must_use]
+    pub fn ticks(&self, rhythm: Rhythm, alike: f64) -> Vec<(Timestamp, f64)> {
+        let band = Span {
+            from: self.first_slot,
+            to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
+        };
+        let ticks: Vec<(Timestamp, &SlotRow)> = rhythm
+            .choices(band)
+            .into_iter()
+            .filter(|tick| {
+                let asked = Span {
+                    from: starts_for_tick(*tick, self.window_seconds_for_tick()).from,
+                    to: *tick + 1,
+                };
+                let closed = |span: &Span| span.overlap_seconds(asked) > 0;
+                asked.from >= band.from && !self.closed.iter().any(closed)
+            })
+            .filter_map(|tick| {
+                let slot = length(tick.slot(self.slot_seconds))
+                    .checked_sub(length(self.first_slot.slot(self.slot_seconds)))?;
+                Some((tick, self.slots.get(slot)?))
+            })
+            .collect();
+        let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
+        if rhythm.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
+            // Before anything is known of a day of theirs, by what they have been promised.
+            let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
+            let days = real(band.seconds()) / real(DAY);
+            let amount = (alike * days.max(1.0)).max(promised).max(1.0);
+            shares = levelled(ticks.iter().map(|(_, row)| *row), amount);
+        }
+        let total: f64 = shares.iter().sum();
+        if total <= 0.0 {
+            return Vec::new();
+        }
+        let shares = shares.iter().map(|share| share / total);
+        ticks.iter().map(|(tick, _)| *tick).zip(shares).collect()
+    }
+
+    /// The length in seconds of a window for a tick.
+    #[must_use]
+    pub fn window_seconds_for_tick(&self) -> i64 {
+        window_seconds_for_tick(self.slot_seconds)
+    }
+
+    /// The tick that a client of cron's kind, whose hash this is, draws; `None` where it draws like
+    /// any other. `alike` as in [`Table::ticks`].
+    #[must_use]
+    pub fn tick_for(&self, rhythm: Rhythm, alike: f64, hash: u128) -> Option<Timestamp> {
+        let ticks = self.ticks(rhythm, alike);
+        let weights = ticks
+            .iter()
+            .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));
+        ticks.get(drawn(hash, weights)).map(|(tick, _)| *tick)
+    }
+
+    /// The span of one of its slots.
+    #[must_use]
+    pub fn slot(&self, index: usize) -> Span {
+        let from = self.first_slot + signed(index) * self.slot_seconds;
+        Span {
+            from,
+            to: from + self.slot_seconds,
+        }
+    }
+
+    /// The window that a certificate's hash draws from this table.
+    #[must_use]
+    pub fn window(&self, hash: u128, not_after: Timestamp) -> Span {
+        let (_, slot) = self.draw(hash);
+        window::in_slot(hash, slot, &self.closed, not_after)
+    }
+
+    /// Each slot's probability.
+    #[must_use]
+    pub fn probabilities(&self) -> Vec<f64> {
+        let total: u64 = self.slots.iter().map(|row| row.weight).sum();
+        self.slots
+            .iter()
+            .map(|row| parts(row.weight) / parts(total.max(1)))
+            .collect()
+    }
+}
+
+/// What each of some slots gets of an amount that makes them level with what nobody steers.
+fn levelled<'a>(rows: impl Iterator<Item = &'a SlotRow>, amount: f64) -> Vec<f64> {
+    let (loads, open): (Vec<f64>, Vec<f64>) = rows.map(|row| (row.unsteered, row.capacity)).unzip();
+    let limits = vec![f64::INFINITY; loads.len()];
+    waterfill::fill_shares(&loads, &limits, &open, amount)
+}
+
+/// The index that a hash's upper half draws by weights.
+fn drawn(hash: u128, weights: impl Iterator<Item = u128> + Clone) -> usize {
+    let total: u128 = weights.clone().sum();
+    let mut ticket = ((hash >> 64) * total) >> 64;
+    let mut index = 0;
+    for (n, weight) in weights.enumerate() {
+        index = n;
+        if ticket < weight {
+            break;
+        }
+        ticket -= weight;
+    }
+    index
+}
+
+fn parts(weight: u64) -> f64 {
+    real(i64::try_from(weight).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,11 @@
+//! A certificate: how it is named (RFC 9773 section 4.1), its dates, the row that the store keeps, and
+//! the keyed hashes that draws are made from.
+
+pub mod certid;
+pub mod hash;
+mod octets;
+mod row;
+mod validity;
+
+pub use row::{Basis, Cause, Certificate, Submission, Successor};
+pub use validity::{SHORT_LIFE_SECONDS, Validity, life_class, own_rule_seconds, reserve_seconds};

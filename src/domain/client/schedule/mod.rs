@@ -1,0 +1,13 @@
+//! When clients wake, and so when they will renew (design sections 5 and 8).
+//!
+//! Polls show a client's ticks ([`Polls`]), they show how its renewal falls around a window
+//! ([`Response`]), and which instants of a band are its own to choose from ([`Rhythm::choices`]).
+
+mod record;
+mod relative;
+mod response;
+mod ticks;
+
+pub use record::{Meaning, Polls};
+pub use response::{MOST_PIECES, Response};
+pub use ticks::{Rhythm, Tick};

@@ -1,0 +1,393 @@
+//! What the polls of one certificate have shown, in eight octets.
+//!
+//! | bits | what |
+//! |---|---|
+//! | 0 to 25 | the last poll, in half-minutes since 2020 (63 years); 0: never polled |
+//! | 26 to 37 | the anchor: the half-minute of the day around which the polls fall |
+//! | 38 to 55 | six counts of 3 bits: polls that agree with a period of 24 h, 12 h, 6 h, 1 h, 10 min, none |
+//! | 56 to 59 | how far its client comes back as `Retry-After` asks |
+//! | 60 to 61 | what became of the window: [`Fate`] |
+//!
+//! A poll agrees with the longest period of which it lies a whole number away from the anchor or
+//! from the poll before. Where a count is full, one more poll takes one from each of the others:
+//! what is rare fades, so that one stranger's poll or one missed tick decides nothing for long,
+//! and two or three that are as frequent stay side by side.
+
+use super::ticks::{HALF_MINUTE, Rhythm, Tick};
+use crate::domain::client::following::Fate;
+use crate::domain::math::number::{real, whole};
+use crate::domain::time::{DAY, MINUTE, Timestamp};
+
+/// 2020-01-01T00:00:00Z, a midnight.
+pub(super) const EPOCH: i64 = 1_577_836_800;
+/// Half-minutes in a day.
+const UNITS_IN_DAY: i64 = DAY / HALF_MINUTE;
+/// Polls closer than this are one visit: clients with several names, retries, a flood. Under the
+/// ten minutes of the fastest tick; within it nothing is written.
+const ONE_VISIT_UNITS: i64 = 8 * MINUTE / HALF_MINUTE;
+/// The periods looked for and how far off a tick may be, in half-minutes: eight minutes for those
+/// of hours (lego sleeps as long), three for the hour, half a minute for the daemon's ten. By
+/// chance a poll agrees with them once in 87, 44, 22, 9 and 7.
+const PERIODS: [(i64, i64); 5] = [(2_880, 16), (1_440, 16), (720, 16), (120, 6), (20, 1)];
+/// So many polls make a period the client's.
+const SETTLED: i64 = 3;
+/// The anchor follows its polls by at most a minute each, to the middle of their scatter.
+const NUDGE_UNITS: i64 = 2;
+/// From this share of the base of `Retry-After` on a poll may be an answer to it: targets are
+/// moved forward to 0.4 × the base at most.
+const SOONEST: f64 = 0.4;
+/// Up to 1.2 × the base, and until the ten-minute tick that follows, two minutes for the rest.
+const LATEST: f64 = 1.2;
+const LATE_SECONDS: i64 = 12 * MINUTE;
+
+/// Ticks are told apart by this much where it matters to others.
+const MEANT_SECONDS: i64 = 15 * MINUTE;
+
+/// Bits of the last poll.
+pub(super) const LAST_BITS: u32 = 26;
+const LAST: Field = Field::new(0, LAST_BITS);
+const ANCHOR: Field = Field::new(26, 12);
+const COUNTS_SHIFT: u32 = 38;
+const COUNT_BITS: u32 = 3;
+const STEERED: Field = Field::new(56, 4);
+const FATE: Field = Field::new(60, 2);
+/// All counts.
+const COUNTED: u64 = 0o777_777 << COUNTS_SHIFT;
+/// One in each count.
+const ONES: u64 = 0o111_111 << COUNTS_SHIFT;
+/// What comes back as asked so often honours `Retry-After`: by chance it does so once in six.
+const HONOURS: i64 = 4;
+
+/// The record of one certificate's polls.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Polls(u64);
+
+/// What a record says, roughly.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Meaning(u16);
+
+/// How a poll came after the one before.
+#[derive(Clone, Copy)]
+enum Answer {
+    AsAsked,
+    Other,
+}
+
+/// Some bits of a record.
+#[derive(Clone, Copy)]
+struct Field {
+    shift: u32,
+    mask: u64,
+}
+
+impl Field {
+    const fn new(shift: u32, bits: u32) -> Self {
+        Self {
+            shift,
+            mask: (1 << bits) - 1,
+        }
+    }
+
+    const fn of(self, record: u64) -> u64 {
+        (record >> self.shift) & self.mask
+    }
+
+    /// `record` with this field set; a value that is too large is cut.
+    const fn set(self, record: u64, value: u64) -> u64 {
+        (record & !(self.mask << self.shift)) | ((value & self.mask) << self.shift)
+    }
+
+    /// As [`Field::set`]: the numbers here are never negative.
+    const fn put(self, record: u64, value: i64) -> u64 {
+        self.set(record, value.unsigned_abs())
+    }
+
+    /// A field is 26 bits at most.
+    const fn number(self, record: u64) -> i64 {
+        self.of(record).cast_signed()
+    }
+}
+
+impl Polls {
+    /// From what [`Polls::packed`] gave.
+    #[must_use]
+    pub const fn from_packed(record: u64) -> Self {
+        Self(record)
+    }
+
+    /// As one number, below 2^62.
+    #[must_use]
+    pub const fn packed(self) -> u64 {
+        self.0
+    }
+
+    /// Whether the certificate was polled at all.
+    #[must_use]
+    pub const fn is_polled(self) -> bool {
+        LAST.of(self.0) != 0
+    }
+
+    /// The last poll, to the half-minute.
+    #[must_use]
+    pub const fn last(self) -> Option<Timestamp> {
+        match LAST.number(self.0) {
+            0 => None,
+            units => Some(Timestamp::from_unix(EPOCH + units * HALF_MINUTE)),
+        }
+    }
+
+    /// The record after a poll at `at` by a client that was last sent away for `base_seconds` or
+    /// a fifth more or less. The same record where that tells nothing new.
+    #[must_use]
+    pub fn seen(self, at: Timestamp, base_seconds: i64) -> Self {
+        let now = ((at.unix() - EPOCH) / HALF_MINUTE).clamp(1, LAST.mask.cast_signed());
+        let last = LAST.number(self.0);
+        let lapse = now - last;
+        if last != 0 && lapse < ONE_VISIT_UNITS {
+            return self;
+        }
+        let of_day = now % UNITS_IN_DAY;
+        let record = LAST.put(self.0, now);
+        let knows = record & COUNTED != 0;
+        if last == 0 && !knows {
+            return Self(ANCHOR.put(record, of_day));
+        }
+        let off = of_day - ANCHOR.number(record);
+        let to_anchor = period_of(off);
+        let to_last = if last == 0 {
+            PERIODS.len()
+        } else {
+            period_of(lapse)
+        };
+        let moved = to_last < to_anchor && self.has_moved(to_anchor, to_last);
+        let anchored = if moved || (to_anchor == PERIODS.len() && !self.is_anchored()) {
+            of_day
+        } else if to_anchor < 4 {
+            let (period, _) = PERIODS[to_anchor];
+            let nudge = centred(off, period).clamp(-NUDGE_UNITS, NUDGE_UNITS);
+            (ANCHOR.number(record) + nudge).rem_euclid(UNITS_IN_DAY)
+        } else {
+            ANCHOR.number(record)
+        };
+        let period = if moved || to_anchor == PERIODS.len() {
+            to_last
+        } else {
+            to_anchor
+        };
+        let record = Self(ANCHOR.put(record, anchored)).counted(period);
+        if last == 0 {
+            return record;
+        }
+        record.steered(answers(lapse * HALF_MINUTE, base_seconds))
+    }
+
+    /// Whether the anchor is in the wrong place, by a poll that agrees with a longer period from
+    /// the poll before than from the anchor. Either nothing is settled yet; or the client keeps
+    /// its period and has taken another tick, as a changed crontab does.
+    fn has_moved(self, to_anchor: usize, to_last: usize) -> bool {
+        let is_settled = |period| self.count(period) >= SETTLED;
+        if (0..PERIODS.len()).any(is_settled) {
+            is_settled(to_last) && !is_settled(to_anchor)
+        } else {
+            true
+        }
+    }
+
+    /// Counts a poll that agrees with the period of this number.
+    fn counted(self, period: usize) -> Self {
+        let count = count_field(period);
+        if count.of(self.0) < count.mask {
+            return Self(self.0 + (1 << count.shift));
+        }
+        let others = self.0 & COUNTED & !(count.mask << count.shift);
+        Self(self.0 - ((others | others >> 1 | others >> 2) & ONES))
+    }
+
+    /// Counts whether a poll came as `Retry-After` asked: one that did not weighs twice.
+    const fn steered(self, answer: Answer) -> Self {
+        let steered = STEERED.number(self.0);
+        let counted = match answer {
+            Answer::AsAsked if steered < STEERED.mask.cast_signed() => steered + 1,
+            Answer::Other if steered > 1 => steered - 2,
+            Answer::AsAsked => steered,
+            Answer::Other => 0,
+        };
+        Self(STEERED.put(self.0, counted))
+    }
+
+    fn count(self, period: usize) -> i64 {
+        count_field(period).number(self.0)
+    }
+
+    /// Whether more polls agree with the anchor than not.
+    fn is_anchored(self) -> bool {
+        (0..5).map(|period| self.count(period)).sum::<i64>() > self.count(PERIODS.len())
+    }
+
+    /// Whether its client comes back when `Retry-After` asks it to.
+    const fn honours(self) -> bool {
+        STEERED.number(self.0) >= HONOURS
+    }
+
+    /// What the polls look like.
+    #[must_use]
+    pub fn rhythm(self) -> Rhythm {
+        let [daily, half, quarter, hourly, ticking, none] =
+            std::array::from_fn(|period| self.count(period));
+        let strays = ticking + none;
+        let anchor = ANCHOR.number(self.0);
+        let tick = |period: usize| Tick::at(anchor % PERIODS[period].0);
+        // A shorter period's polls speak against a longer one with three times the weight of a
+        // stray one: a client of the longer period makes none, strangers make strays.
+        let fits = |needed, agree: i64, shorter: i64, strays: i64| {
+            agree >= needed && shorter * 3 <= agree && strays <= agree
+        };
+        let twice = daily + half;
+        let four_times = twice + quarter;
+        let by_the_hour = four_times + hourly;
+        // How many polls have to agree before it is believed: what happens by chance once in 87
+        // is believed soon enough, what happens once in nine has to happen six times.
+        if fits(1, daily, half + quarter + hourly, strays) {
+            Rhythm::Daily { tick: tick(0) }
+        } else if fits(2, twice, quarter + hourly, strays * 2) {
+            Rhythm::TwiceDaily { tick: tick(1) }
+        } else if fits(3, four_times, hourly, strays * 2) {
+            Rhythm::SixHourly { tick: tick(2) }
+        } else if fits(6, by_the_hour, 0, strays * 3) {
+            Rhythm::Hourly { tick: tick(3) }
+        } else if fits(6, by_the_hour + ticking, 0, none * 4) {
+            Rhythm::TenMinutely { tick: tick(4) }
+        } else if self.honours() && none * 2 >= by_the_hour + ticking {
+            Rhythm::Steered
+        } else if strays >= 4 && strays > by_the_hour * 2 {
+            Rhythm::Random
+        } else {
+            Rhythm::Unknown
+        }
+    }
+
+    /// The longest time in seconds until such a client asks again, where it is sent away for
+    /// `base_seconds` and a fifth at most.
+    #[must_use]
+    pub fn interval_seconds(self, base_seconds: i64) -> i64 {
+        let steered = whole(real(base_seconds) * LATEST) + LATE_SECONDS;
+        let rhythm = self.rhythm();
+        match rhythm {
+            Rhythm::Steered => steered,
+            // A client with a short tick that honours Retry-After asks at the first tick after it.
+            Rhythm::Hourly { .. } | Rhythm::TenMinutely { .. } if self.honours() => {
+                steered + rhythm.period_seconds().unwrap_or(0)
+            }
+            _ => rhythm.period_seconds().unwrap_or(DAY),
+        }
+    }
+
+    /// What became of the window, as judged before.
+    #[must_use]
+    pub const fn fate(self) -> Fate {
+        match FATE.of(self.0) {
+            1 => Fate::Kept,
+            2 => Fate::Broken,
+            _ => Fate::NotYet,
+        }
+    }
+
+    /// The record with this judgement in it.
+    #[must_use]
+    pub const fn judged(self, fate: Fate) -> Self {
+        let code = match fate {
+            Fate::NotYet => 0,
+            Fate::Kept => 1,
+            Fate::Broken => 2,
+        };
+        Self(FATE.set(self.0, code))
+    }
+
+    /// What a certificate takes over from the one it replaces: the rhythm of the client, and
+    /// neither a poll nor a judgement.
+    #[must_use]
+    pub const fn inherited(self) -> Self {
+        Self(LAST.set(self.judged(Fate::NotYet).0, 0))
+    }
+
+    /// Two processes' records of the same certificate in one: the newer, with the judgement of
+    /// either; one that was polled before one that was not.
+    #[must_use]
+    pub fn merged(self, other: Self) -> Self {
+        let (older, newer) = if LAST.of(other.0) >= LAST.of(self.0) {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let fate = match (older.fate(), newer.fate()) {
+            (Fate::Broken, _) | (_, Fate::Broken) => Fate::Broken,
+            (Fate::Kept, _) | (_, Fate::Kept) => Fate::Kept,
+            (Fate::NotYet, Fate::NotYet) => Fate::NotYet,
+        };
+        // A process that has just begun to listen knows the last poll and no rhythm.
+        let newer = if older.rhythm() != Rhythm::Unknown && newer.rhythm() == Rhythm::Unknown {
+            Self(LAST.set(older.0, LAST.of(newer.0)))
+        } else {
+            newer
+        };
+        newer.judged(fate)
+    }
+
+    /// What others have to know of it: where that is the same, a record need not be stored again.
+    #[must_use]
+    pub fn meaning(self) -> Meaning {
+        let rhythm = self.rhythm();
+        let of_day = rhythm.tick().map_or(0, Tick::second_of_day);
+        let bits = i64::from(self.is_polled())
+            | i64::from(rhythm.code()) << 1
+            | FATE.number(self.0) << 4
+            | (of_day / MEANT_SECONDS) << 6;
+        Meaning(u16::try_from(bits).unwrap_or(u16::MAX))
+    }
+}
+
+impl Meaning {
+    /// Whether this says something else than `other` said: whether it was polled, the kind of
+    /// rhythm, its tick by more than a quarter of an hour, or the judgement.
+    #[must_use]
+    pub fn differs(self, other: Self) -> bool {
+        let apart = i64::from(self.0 >> 6) - i64::from(other.0 >> 6);
+        let apart = centred(apart, DAY / MEANT_SECONDS).abs();
+        self.0 & 0b11_1111 != other.0 & 0b11_1111 || apart > 1
+    }
+}
+
+const fn count_field(period: usize) -> Field {
+    let mut shift = COUNTS_SHIFT;
+    let mut left = period;
+    while left > 0 {
+        shift += COUNT_BITS;
+        left -= 1;
+    }
+    Field::new(shift, COUNT_BITS)
+}
+
+/// The longest period of which `units` is a whole number, give or take what its ticks may be off.
+fn period_of(units: i64) -> usize {
+    PERIODS
+        .iter()
+        .position(|(period, off)| centred(units, *period).abs() <= *off)
+        .unwrap_or(PERIODS.len())
+}
+
+/// What is left of `units` when whole periods are taken off, from −½ to ½ a period.
+const fn centred(units: i64, period: i64) -> i64 {
+    (units + period / 2).rem_euclid(period) - period / 2
+}
+
+/// Whether a client that was sent away for `base_seconds` and came back after `lapse_seconds`
+/// may have done as it was asked.
+fn answers(lapse_seconds: i64, base_seconds: i64) -> Answer {
+    let base = real(base_seconds);
+    let latest = whole(base * LATEST) + LATE_SECONDS;
+    if real(lapse_seconds) >= base * SOONEST && lapse_seconds <= latest {
+        Answer::AsAsked
+    } else {
+        Answer::Other
+    }
+}

@@ -1,0 +1,229 @@
+//! When clients wake: ticks of the day, and which instants of a span are a client's own to choose from.
+//!
+//! A client that runs from a timer cannot be moved to the second: it renews at a tick.
+
+use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+
+#[cfg(test)]
+mod clients_tests;
+#[cfg(test)]
+mod record_tests;
+#[cfg(test)]
+mod response_tests;
+
+/// Ticks are told to the half-minute.
+pub(super) const HALF_MINUTE: i64 = 30;
+
+/// A time of the day, to the half-minute: that of one tick of a client, UTC.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Tick(u16);
+
+/// How a client wakes.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Rhythm {
+    /// Once a day.
+    Daily {
+        /// Then.
+        tick: Tick,
+    },
+    /// Every hour (cron).
+    Hourly {
+        /// One of its ticks.
+        tick: Tick,
+    },
+    /// At no time in particular, some hours apart: a timer with a random delay.
+    Random,
+    /// Four times a day, six hours apart.
+    SixHourly {
+        /// One of its ticks.
+        tick: Tick,
+    },
+    /// When `Retry-After` asks it to: a daemon that can renew at any second.
+    Steered,
+    /// Every ten minutes: a daemon that ticks.
+    TenMinutely {
+        /// One of its ticks.
+        tick: Tick,
+    },
+    /// Twice a day, twelve hours apart.
+    TwiceDaily {
+        /// One of its two ticks.
+        tick: Tick,
+    },
+    /// Too few polls to tell.
+    #[default]
+    Unknown,
+}
+
+impl Tick {
+    /// The tick at this half-minute of the day; whole days are taken off.
+    #[must_use]
+    pub fn at(half_minutes: i64) -> Self {
+        Self(u16::try_from(half_minutes.rem_euclid(DAY / HALF_MINUTE)).unwrap_or(0))
+    }
+
+    /// The time of the day of an instant.
+    #[must_use]
+    pub fn of(at: Timestamp) -> Self {
+        Self::at(at.second_of_day() / HALF_MINUTE)
+    }
+
+    /// Seconds since midnight UTC, 0 to 86,370.
+    #[must_use]
+    pub const fn second_of_day(self) -> i64 {
+        self.0 as i64 * HALF_MINUTE
+    }
+}
+
+impl Rhythm {
+    /// What it is called in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self.code() as usize]
+    }
+
+    /// The names, by [`Rhythm::code`].
+    pub const NAMES: [&'static str; 8] = [
+        "unknown",
+        "daily",
+        "twice_daily",
+        "six_hourly",
+        "hourly",
+        "ten_minutely",
+        "steered",
+        "random",
+    ];
+
+    /// A number below 8.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Daily { .. } => 1,
+            Self::TwiceDaily { .. } => 2,
+            Self::SixHourly { .. } => 3,
+            Self::Hourly { .. } => 4,
+            Self::TenMinutely { .. } => 5,
+            Self::Steered => 6,
+            Self::Random => 7,
+        }
+    }
+
+    /// The tick, of a client that has one.
+    #[must_use]
+    pub const fn tick(self) -> Option<Tick> {
+        match self {
+            Self::Daily { tick }
+            | Self::Hourly { tick }
+            | Self::SixHourly { tick }
+            | Self::TenMinutely { tick }
+            | Self::TwiceDaily { tick } => Some(tick),
+            Self::Random | Self::Steered | Self::Unknown => None,
+        }
+    }
+
+    /// Seconds from tick to tick, of a client that has ticks.
+    #[must_use]
+    pub const fn period_seconds(self) -> Option<i64> {
+        match self {
+            Self::Daily { .. } => Some(DAY),
+            Self::TwiceDaily { .. } => Some(12 * HOUR),
+            Self::SixHourly { .. } => Some(6 * HOUR),
+            Self::Hourly { .. } => Some(HOUR),
+            Self::TenMinutely { .. } => Some(10 * MINUTE),
+            Self::Random | Self::Steered | Self::Unknown => None,
+        }
+    }
+
+    /// The client's first tick at or after `at`.
+    #[must_use]
+    pub fn tick_from(self, at: Timestamp) -> Option<Timestamp> {
+        let (tick, period) = (self.tick()?, self.period_seconds()?);
+        let to_tick = (tick.second_of_day() - at.second_of_day()).rem_euclid(period);
+        Some(at + to_tick)
+    }
+
+    /// The ticks inside a band at which a client of cron's kind can be made to renew; none for
+    /// one that any second will do for, or none in particular.
+    #[must_use]
+    pub fn choices(self, band: Span) -> Vec<Timestamp> {
+        let Some(period) = self.period_seconds().filter(|period| *period >= HOUR) else {
+            return Vec::new();
+        };
+        let first = self.tick_from(band.from);
+        std::iter::successors(first, |tick| Some(*tick + period))
+            .take_while(|tick| *tick < band.to)
+            .collect()
+    }
+
+    /// Whether the client can be made to renew at some instants of a day only: at ticks more than an
+    /// hour apart.
+    #[must_use]
+    pub fn choices_are_few(self) -> bool {
+        self.period_seconds().is_some_and(|period| period > HOUR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-21T00:00:00Z.
+    const MIDNIGHT: Timestamp = Timestamp::from_unix(1_795_219_200);
+
+    fn tick(hour: i64, minute: i64) -> Tick {
+        Tick::at((hour * 60 + minute) * 2)
+    }
+
+    fn band(from: i64, hours: i64) -> Span {
+        Span {
+            from: MIDNIGHT + from,
+            to: MIDNIGHT + from + hours * HOUR,
+        }
+    }
+
+    #[test]
+    fn the_choices_are_the_ticks_in_the_band() {
+        let quarter_past = tick(3, 15);
+        let hours = |rhythm: Rhythm, band| -> Vec<i64> {
+            let choices = rhythm.choices(band).into_iter();
+            choices.map(|at| (at - MIDNIGHT) / MINUTE).collect()
+        };
+        let daily = Rhythm::Daily { tick: quarter_past };
+        assert_eq!(hours(daily, band(0, 24)), [195]);
+        assert_eq!(hours(daily, band(4 * HOUR, 24)), [195 + 1_440]);
+        assert_eq!(hours(daily, band(4 * HOUR, 12)), [0; 0]);
+        let twice = Rhythm::TwiceDaily { tick: quarter_past };
+        assert_eq!(hours(twice, band(0, 24)), [195, 915]);
+        let six = Rhythm::SixHourly { tick: quarter_past };
+        assert_eq!(hours(six, band(0, 24)), [195, 555, 915, 1_275]);
+        let hourly = Rhythm::Hourly { tick: quarter_past };
+        assert_eq!(hours(hourly, band(1, 3)), [15, 75, 135]);
+        for any_second in [
+            Rhythm::Random,
+            Rhythm::Steered,
+            Rhythm::Unknown,
+            Rhythm::TenMinutely { tick: quarter_past },
+        ] {
+            assert!(any_second.choices(band(0, 24)).is_empty());
+        }
+    }
+
+    #[test]
+    fn each_rhythm_has_a_name_of_its_own() {
+        let tick = Tick::at(7);
+        let rhythms = [
+            Rhythm::Unknown,
+            Rhythm::Daily { tick },
+            Rhythm::TwiceDaily { tick },
+            Rhythm::SixHourly { tick },
+            Rhythm::Hourly { tick },
+            Rhythm::TenMinutely { tick },
+            Rhythm::Steered,
+            Rhythm::Random,
+        ];
+        let names = rhythms.map(Rhythm::name);
+        assert_eq!(names, Rhythm::NAMES);
+        assert_eq!(rhythms.map(Rhythm::code), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+}

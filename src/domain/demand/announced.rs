@@ -1,0 +1,59 @@
+//! Unsteered load that is foreseen beside those who return by themselves.
+
+use super::profile::Profile;
+use crate::domain::math::number::real;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::time::Span;
+
+/// The certificates that planned events and what failed lately bring in a span: belongs to U
+/// (design section 5), on top of what the ledger says.
+#[must_use]
+pub fn foreseen(policy: &CaPolicy, profile: &Profile, span: Span) -> f64 {
+    planned_load(policy, span) + profile.carry_over.carried(span)
+}
+
+/// The certificates that planned events ask for in a span. Nobody steers them: windows keep out of
+/// their way.
+fn planned_load(policy: &CaPolicy, span: Span) -> f64 {
+    policy
+        .planned
+        .iter()
+        .map(|event| {
+            let inside = real(event.span.overlap_seconds(span));
+            event.certificates * inside / real(event.span.seconds().max(1))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::ca::CaName;
+    use crate::domain::policy::planned::Planned;
+    use crate::domain::time::{HOUR, Timestamp};
+
+    #[test]
+    fn an_event_counts_as_far_as_it_lies_inside() {
+        let from = Timestamp::from_unix(1_795_255_200);
+        let event = |hours: i64, certificates: f64| Planned {
+            span: Span {
+                from: from + hours * HOUR,
+                to: from + (hours + 2) * HOUR,
+            },
+            certificates,
+        };
+        let policy = CaPolicy {
+            planned: vec![event(0, 30_000.0), event(1, 100.0)],
+            ..CaPolicy::named(CaName::default())
+        };
+        let hours = [-1, 0, 1, 2, 3].map(|hour| {
+            let from = from + hour * HOUR;
+            let to = from + HOUR;
+            planned_load(&policy, Span { from, to }).round()
+        });
+        assert_eq!(
+            hours.map(|load| load.to_string()),
+            ["0", "15000", "15050", "50", "0"]
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! The load that is seen, and what is learned from it: observations, their sums by the minute, the
+//! demand profile, and what is announced or will be tried again.
+
+pub mod announced;
+pub mod knowledge;
+pub mod observation;
+pub mod profile;
+pub mod retries;
+pub mod series;

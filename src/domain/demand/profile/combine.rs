@@ -1,0 +1,263 @@
+//! Several CAs' profiles as one.
+
+use super::volume::average;
+use super::{DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, version, week_slots};
+use crate::domain::demand::retries::CarryOver;
+use crate::domain::demand::series::Series;
+use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+
+/// A profile and its share of the volume.
+type Part<'a> = (f64, &'a Profile);
+
+pub(super) fn combine(profiles: &[&Profile]) -> Profile {
+    let Some(slot_seconds) = profiles.iter().map(|p| p.slot_seconds).max() else {
+        return Profile::learn(&Series::default(), Timestamp::default(), HOUR, &[]);
+    };
+    let coarse: Vec<Profile> = profiles.iter().map(|p| coarser(p, slot_seconds)).collect();
+    let all: f64 = coarse.iter().map(Profile::mean_per_hour).sum();
+    let share = |profile: &Profile| {
+        if all > 0.0 {
+            profile.mean_per_hour() / all
+        } else {
+            // No volume is known of any: they count alike.
+            1.0 / f64::from(u32::try_from(coarse.len()).unwrap_or(u32::MAX))
+        }
+    };
+    let parts: Vec<Part<'_>> = coarse.iter().map(|p| (share(p), p)).collect();
+    let slots = usize::try_from(DAY / slot_seconds).unwrap_or(0);
+    let week = usize::try_from(week_slots(slot_seconds)).unwrap_or(0);
+    let mut profile = Profile {
+        slot_seconds,
+        version: String::new(),
+        day: (0..slots).map(|slot| day_slot(&parts, slot)).collect(),
+        week: (0..week).map(|slot| week_slot(&parts, slot)).collect(),
+        weekdays: std::array::from_fn(|day| weekday(&parts, day)),
+        minutes: minutes(&parts),
+        first_of_month: first_of_month(&parts),
+        volume: sum_volumes(&coarse),
+        // Absolute, and each CA's own: nothing that a ranking tells.
+        carry_over: CarryOver::default(),
+        data: coarse.iter().filter_map(|p| p.data).reduce(around),
+    };
+    profile.version = version::version(&profile);
+    profile
+}
+
+fn day_slot(parts: &[Part<'_>], slot: usize) -> DaySlot {
+    let of = |f: &dyn Fn(&DaySlot) -> f64| sum(parts, |p| f(&p.day[slot]));
+    let known = || known(parts, |p| p.day[slot].evidence);
+    let coefficient = of(&|s| s.coefficient);
+    let (below, above) = spread(known().map(|(share, p)| {
+        let s = &p.day[slot];
+        (*share, s.coefficient, s.low, s.high)
+    }));
+    DaySlot {
+        coefficient,
+        evidence: evidence(known()),
+        low: (coefficient - below).max(0.0),
+        high: coefficient + above,
+        samples: known().map(|(_, p)| p.day[slot].samples).min().unwrap_or(0),
+        coverage: of(&|s| s.coverage),
+        failures: failures(parts, slot),
+        latency_ms: weighted(parts, |p| p.day[slot].latency_ms),
+        latency_p95_ms: weighted(parts, |p| p.day[slot].latency_p95_ms),
+    }
+}
+
+fn week_slot(parts: &[Part<'_>], slot: usize) -> WeekSlot {
+    let known = || known(parts, |p| p.week[slot].evidence);
+    let coefficient = sum(parts, |p| p.week[slot].coefficient);
+    let (below, above) = spread(known().map(|(share, p)| {
+        let s = &p.week[slot];
+        (*share, s.coefficient, s.low, s.high)
+    }));
+    WeekSlot {
+        coefficient,
+        evidence: evidence(known()),
+        low: (coefficient - below).max(0.0),
+        high: coefficient + above,
+        samples: known()
+            .map(|(_, p)| p.week[slot].samples)
+            .min()
+            .unwrap_or(0),
+    }
+}
+
+/// Errors of different CAs are independent: their squares add up.
+fn spread(parts: impl Iterator<Item = (f64, f64, f64, f64)>) -> (f64, f64) {
+    let (below, above) = parts.fold((0.0, 0.0), |(below, above), (share, is, low, high)| {
+        (
+            below + (share * (is - low)).powi(2),
+            above + (share * (high - is)).powi(2),
+        )
+    });
+    (below.sqrt(), above.sqrt())
+}
+
+fn known<'a>(
+    parts: &'a [Part<'a>],
+    of: impl Fn(&Profile) -> Evidence + 'a,
+) -> impl Iterator<Item = &'a Part<'a>> {
+    parts
+        .iter()
+        .filter(move |(_, p)| of(p) == Evidence::Sufficient)
+}
+
+/// Enough where those that know have half of the volume.
+fn evidence<'a>(known: impl Iterator<Item = &'a Part<'a>>) -> Evidence {
+    let shares: Vec<f64> = known.map(|(share, _)| *share).collect();
+    if !shares.is_empty() && shares.iter().sum::<f64>() >= 0.5 {
+        Evidence::Sufficient
+    } else {
+        Evidence::Insufficient
+    }
+}
+
+/// Weighed by attempts, as a reader meets them.
+fn failures(parts: &[Part<'_>], slot: usize) -> Option<Rate> {
+    let told = || {
+        parts.iter().filter_map(|(share, p)| {
+            let slot = &p.day[slot];
+            Some((share * slot.coefficient, slot.failures?))
+        })
+    };
+    let all: f64 = told().map(|(weight, _)| weight).sum();
+    if all <= 0.0 {
+        return None;
+    }
+    let share = told().map(|(w, rate)| w / all * rate.share).sum::<f64>();
+    let parts = told().map(|(w, rate)| (w / all, rate.share, rate.low, rate.high));
+    let (below, above) = spread(parts);
+    Some(Rate {
+        share,
+        low: (share - below).max(0.0),
+        high: (share + above).min(1.0),
+        samples: told().map(|(_, rate)| rate.samples).sum(),
+    })
+}
+
+fn first_of_month(parts: &[Part<'_>]) -> Option<Factor> {
+    let told = || {
+        parts
+            .iter()
+            .filter_map(|(s, p)| Some((*s, p.first_of_month?)))
+    };
+    let samples = told().map(|(_, factor)| factor.samples).min()?;
+    // A CA that does not know has no such day, as far as it knows: 1.
+    let value = 1.0 + told().map(|(s, f)| s * (f.value - 1.0)).sum::<f64>();
+    let (below, above) = spread(told().map(|(s, f)| (s, f.value, f.low, f.high)));
+    Some(Factor {
+        value,
+        low: (value - below).max(0.0),
+        high: value + above,
+        samples,
+    })
+}
+
+fn minutes(parts: &[Part<'_>]) -> Option<Vec<f64>> {
+    (0..60)
+        .map(|minute| weighted(parts, |p| p.minutes.as_ref().map(|m| m[minute])))
+        .collect()
+}
+
+fn weekday(parts: &[Part<'_>], day: usize) -> Option<f64> {
+    let told = parts
+        .iter()
+        .any(|(share, p)| *share > 0.0 && p.weekdays[day].is_some());
+    told.then(|| sum(parts, |p| p.weekdays[day].unwrap_or(1.0)))
+}
+
+fn sum_volumes(profiles: &[Profile]) -> Option<Volume> {
+    profiles
+        .iter()
+        .filter_map(|p| p.volume)
+        .reduce(|a, b| Volume {
+            per_hour: a.per_hour + b.per_hour,
+            unsteered_per_hour: a.unsteered_per_hour + b.unsteered_per_hour,
+        })
+}
+
+fn around(a: Span, b: Span) -> Span {
+    Span {
+        from: a.from.min(b.from),
+        to: a.to.max(b.to),
+    }
+}
+
+fn sum(parts: &[Part<'_>], of: impl Fn(&Profile) -> f64) -> f64 {
+    parts.iter().map(|(share, p)| share * of(p)).sum()
+}
+
+/// The mean of those that know it.
+fn weighted(parts: &[Part<'_>], of: impl Fn(&Profile) -> Option<f64>) -> Option<f64> {
+    let told = || parts.iter().filter_map(|(share, p)| Some((*share, of(p)?)));
+    let all: f64 = told().map(|(share, _)| share).sum();
+    (all > 0.0).then(|| told().map(|(share, value)| share / all * value).sum())
+}
+
+/// The same profile in longer slots.
+fn coarser(profile: &Profile, slot_seconds: i64) -> Profile {
+    let times = usize::try_from(slot_seconds / profile.slot_seconds).unwrap_or(1);
+    if times <= 1 {
+        return profile.clone();
+    }
+    Profile {
+        slot_seconds,
+        day: profile.day.chunks(times).map(merge_day).collect(),
+        week: profile.week.chunks(times).map(merge_week).collect(),
+        ..profile.clone()
+    }
+}
+
+fn merge_day(slots: &[DaySlot]) -> DaySlot {
+    let mean = |f: &dyn Fn(&DaySlot) -> f64| average(slots.iter().map(f));
+    let told = |f: &dyn Fn(&DaySlot) -> Option<f64>| {
+        let told: Vec<f64> = slots.iter().filter_map(f).collect();
+        (!told.is_empty()).then(|| average(told.into_iter()))
+    };
+    let parts: Vec<Rate> = slots.iter().filter_map(|s| s.failures).collect();
+    DaySlot {
+        coefficient: mean(&|s| s.coefficient),
+        evidence: all_sufficient(slots.iter().map(|s| s.evidence)),
+        low: mean(&|s| s.low),
+        high: mean(&|s| s.high),
+        samples: slots.iter().map(|s| s.samples).min().unwrap_or(0),
+        coverage: mean(&|s| s.coverage),
+        failures: (!parts.is_empty()).then(|| {
+            let samples: f64 = parts.iter().map(|r| r.samples).sum();
+            let of = |f: &dyn Fn(&Rate) -> f64| {
+                parts
+                    .iter()
+                    .map(|r| f(r) * r.samples / samples)
+                    .sum::<f64>()
+            };
+            Rate {
+                share: of(&|r| r.share),
+                low: of(&|r| r.low),
+                high: of(&|r| r.high),
+                samples,
+            }
+        }),
+        latency_ms: told(&|s| s.latency_ms),
+        latency_p95_ms: told(&|s| s.latency_p95_ms),
+    }
+}
+
+fn merge_week(slots: &[WeekSlot]) -> WeekSlot {
+    let mean = |f: &dyn Fn(&WeekSlot) -> f64| average(slots.iter().map(f));
+    WeekSlot {
+        coefficient: mean(&|s| s.coefficient),
+        evidence: all_sufficient(slots.iter().map(|s| s.evidence)),
+        low: mean(&|s| s.low),
+        high: mean(&|s| s.high),
+        samples: slots.iter().map(|s| s.samples).min().unwrap_or(0),
+    }
+}
+
+fn all_sufficient(mut evidence: impl Iterator<Item = Evidence>) -> Evidence {
+    if evidence.all(|e| e == Evidence::Sufficient) {
+        Evidence::Sufficient
+    } else {
+        Evidence::Insufficient
+    }
+}

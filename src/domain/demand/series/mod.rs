@@ -1,0 +1,108 @@
+//! Everything one CA's load has taught, in memory, by the minute.
+//!
+//! A series is one (source, vantage); its lines add up. Sources are never added up: `reading`
+//! takes, for each minute, the best source alive.
+//!
+//! Memory: a kind of a series takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
+//! latencies take 9 KB a day.
+
+use std::collections::BTreeMap;
+
+use super::observation::{Kind, Observation, Source};
+use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use minutes::index;
+use track::{Track, UNITS_PER_EVENT};
+
+pub(in crate::domain) mod minutes;
+pub(in crate::domain) mod reading;
+pub(in crate::domain) mod sums;
+mod track;
+
+/// Everything one CA's load has taught.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    tracks: BTreeMap<(Source, Option<String>), Track>,
+    /// What of the source `registrations` was steered, as issued.
+    steered: Track,
+    /// The first UTC day that is kept; what lies before it is not taken in.
+    first_kept: Option<i64>,
+}
+
+impl Series {
+    /// Adds a line. Its events spread evenly over its minutes, each of which is covered from then
+    /// on, count 0 or not. What came first does not matter.
+    pub fn add(&mut self, line: &Observation) {
+        let last = line.at + (i64::from(line.seconds.max(1)) - 1);
+        if self.is_forgotten(last) {
+            return;
+        }
+        if line.steered {
+            self.steered.add(line);
+        }
+        self.tracks
+            .entry((line.source, line.vantage.clone()))
+            .or_default()
+            .add(line);
+    }
+
+    /// Adds a registered certificate: one `issued` of the source `registrations` at `issued_at`,
+    /// or in that UTC day where the hour is not known. `steered`: see
+    /// [`Certificate::steered`](crate::domain::certificate::Certificate::steered).
+    pub fn add_registration(&mut self, issued_at: Timestamp, hour_known: bool, steered: bool) {
+        self.count_registration(issued_at, hour_known, steered, i64::from(UNITS_PER_EVENT));
+    }
+
+    /// Takes back what [`Series::add_registration`] added, given the same arguments.
+    pub fn remove_registration(&mut self, issued_at: Timestamp, hour_known: bool, steered: bool) {
+        self.count_registration(issued_at, hour_known, steered, -i64::from(UNITS_PER_EVENT));
+    }
+
+    /// Forgets the UTC days that ended at `before` or earlier, and takes nothing of them in from
+    /// then on: a certificate may tell of an issuance long past, and days take memory.
+    pub fn trim(&mut self, before: Timestamp) {
+        let first_kept = before.slot(DAY);
+        self.first_kept = Some(first_kept);
+        let forget = |track: &mut Track| track.days = track.days.split_off(&first_kept);
+        self.tracks.values_mut().for_each(forget);
+        forget(&mut self.steered);
+        self.tracks.retain(|_, track| !track.days.is_empty());
+    }
+
+    /// The instants from the first to the last that anything is known of, in whole days.
+    #[must_use]
+    pub fn span(&self) -> Option<Span> {
+        let days = || self.tracks.values().map(|track| &track.days);
+        let first = days().filter_map(|d| d.keys().next()).min()?;
+        let last = days().filter_map(|d| d.keys().next_back()).max()?;
+        Some(Span {
+            from: minutes::day_span(*first).from,
+            to: minutes::day_span(*last).to,
+        })
+    }
+
+    fn is_forgotten(&self, at: Timestamp) -> bool {
+        self.first_kept.is_some_and(|first| at.slot(DAY) < first)
+    }
+
+    fn count_registration(&mut self, at: Timestamp, hour_known: bool, steered: bool, change: i64) {
+        if self.is_forgotten(at) {
+            return;
+        }
+        let registry = self
+            .tracks
+            .entry((Source::Registrations, None))
+            .or_default();
+        for track in [Some(registry), steered.then_some(&mut self.steered)]
+            .into_iter()
+            .flatten()
+        {
+            let day = track.days.entry(at.slot(DAY)).or_default();
+            if hour_known {
+                let minute = index(at.second_of_day() / MINUTE);
+                day.count_minute(Kind::Issued, minute, change);
+            } else {
+                day.count_day(Kind::Issued, change);
+            }
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! What a series says of one day: for each minute, the volume of the best source alive.
+//!
+//! `registrations` is alive between two registrations that are at most a day apart, and from the
+//! last one on for at most a day. Nothing tells a CA that issues nothing from a registry that is
+//! no longer fed, and a silence that is taken for quiet draws everybody into hours that may be
+//! busy; a silence that is taken for ignorance only wastes a quiet hour. A day lets a CA that
+//! works from nine to five have its quiet nights.
+
+use std::collections::BTreeMap;
+
+use super::Series;
+use super::minutes::{DAY_MINUTES, Minutes, day_span};
+use super::track::{Day, Fine, RESOLUTIONS, Track, UNITS_PER_EVENT, place};
+use crate::domain::demand::observation::{Kind, Source};
+use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+
+/// The longest silence of the registry that is taken for quiet, in minutes: a day.
+const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
+
+/// The sources that can tell volume, best first.
+const VOLUME_SOURCES: [Source; 6] = [
+    Source::Ca,
+    Source::Log,
+    Source::Metrics,
+    Source::Registrations,
+    Source::Ct,
+    Source::Import,
+];
+
+/// Reads a series day by day.
+#[derive(Debug)]
+pub(in crate::domain) struct Reader<'a> {
+    pub(super) series: &'a Series,
+    pub(super) slot_seconds: i64,
+    now: Timestamp,
+    excluded: &'a [Span],
+    /// The minutes in which the registry is alive, by day.
+    registry: BTreeMap<i64, Minutes>,
+}
+
+/// One day's volume.
+#[derive(Debug)]
+pub(in crate::domain) struct DayReading {
+    /// Events in each minute, by the best source alive that tells about slots.
+    pub(in crate::domain) volume: Vec<f64>,
+    /// Of these, steered renewals.
+    pub(in crate::domain) steered: Vec<f64>,
+    /// The minutes in which such a source was alive.
+    pub(in crate::domain) known: Minutes,
+    /// Those in which it told minutes apart.
+    pub(in crate::domain) exact: Minutes,
+    /// Where the best source of the day tells about the day alone.
+    pub(in crate::domain) whole: Option<WholeDay>,
+}
+
+/// What a source tells about a day as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::domain) struct WholeDay {
+    /// Events.
+    pub(in crate::domain) volume: f64,
+    /// Of these, steered renewals.
+    pub(in crate::domain) steered: f64,
+    /// How much of the day was covered, 0.5 to 1.
+    pub(in crate::domain) coverage: f64,
+    /// Whether the count is this day's own, not a part of a longer span's.
+    pub(in crate::domain) own: bool,
+}
+
+/// A vantage's day, with what is needed to read it.
+struct Vantage<'a> {
+    covered: Minutes,
+    exact: Minutes,
+    lines: Vec<&'a Fine>,
+    /// The minutes, first and last, in which it counts attempts; elsewhere issued certificates.
+    attempts: Option<(usize, usize)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(in crate::domain) fn new(
+        series: &'a Series,
+        now: Timestamp,
+        slot_seconds: i64,
+        excluded: &'a [Span],
+    ) -> Self {
+        Self {
+            series,
+            slot_seconds,
+            now,
+            excluded,
+            registry: registry_alive(series, now),
+        }
+    }
+
+    /// The days to read, in order: those with data, up to now.
+    pub(in crate::domain) fn days(&self) -> Vec<i64> {
+        let today = self.now.slot(DAY);
+        let mut days: Vec<i64> = self
+            .series
+            .tracks
+            .values()
+            .flat_map(|track| track.days.keys().copied())
+            .chain(self.registry.keys().copied())
+            .filter(|day| *day <= today)
+            .collect();
+        days.sort_unstable();
+        days.dedup();
+        days
+    }
+
+    pub(in crate::domain) fn read(&self, day: i64) -> DayReading {
+        let mut reading = DayReading {
+            volume: vec![0.0; DAY_MINUTES],
+            steered: vec![0.0; DAY_MINUTES],
+            known: Minutes::default(),
+            exact: Minutes::default(),
+            whole: self.whole(day),
+        };
+        let usable = self.usable(day);
+        for source in VOLUME_SOURCES {
+            let vantages: Vec<Vantage<'_>> = self
+                .tracks(source)
+                .filter_map(|track| self.vantage(source, track, day))
+                .collect();
+            if vantages.is_empty() {
+                continue;
+            }
+            for minute in (0..DAY_MINUTES).filter(|minute| usable.contains(*minute)) {
+                if !reading.known.contains(minute) {
+                    take_minute(&mut reading, &vantages, minute);
+                }
+            }
+        }
+        if let Some(steered) = self.series.steered.days.get(&day) {
+            for (minute, sum) in reading.steered.iter_mut().enumerate() {
+                *sum = steered
+                    .fit_for(self.slot_seconds)
+                    .map(|fine| events(fine.units(Kind::Issued, minute).into()))
+                    .sum();
+            }
+        }
+        reading
+    }
+
+    /// The minutes of a day that may teach: past and not excluded.
+    pub(super) fn usable(&self, day: i64) -> Minutes {
+        let mut usable = Minutes::default();
+        usable.insert_span(
+            day,
+            Span {
+                from: day_span(day).from,
+                to: Timestamp::from_unix(self.now.slot(MINUTE) * MINUTE),
+            },
+        );
+        usable.remove(&self.excluded_of(day));
+        usable
+    }
+
+    pub(super) fn tracks(&self, source: Source) -> impl Iterator<Item = &'a Track> {
+        self.series
+            .tracks
+            .iter()
+            .filter(move |((of, _), _)| *of == source)
+            .map(|(_, track)| track)
+    }
+
+    fn excluded_of(&self, day: i64) -> Minutes {
+        let mut excluded = Minutes::default();
+        for span in self.excluded {
+            excluded.insert_span(day, *span);
+        }
+        excluded
+    }
+
+    fn vantage(&self, source: Source, track: &'a Track, number: i64) -> Option<Vantage<'a>> {
+        let day = track.days.get(&number);
+        let lines: Vec<&Fine> =
+            day.map_or_else(Vec::new, |day| day.fit_for(self.slot_seconds).collect());
+        let mut covered = Minutes::default();
+        let mut exact = Minutes::default();
+        for fine in &lines {
+            covered.add(&fine.covered);
+        }
+        if let Some(day) = day {
+            for fine in day.fit_for(RESOLUTIONS[0]) {
+                exact.add(&fine.covered);
+            }
+        }
+        if source == Source::Registrations {
+            // What purged certificates left behind may be coarser than a minute.
+            let mut blurred = covered;
+            blurred.remove(&exact);
+            if let Some(alive) = self.registry.get(&number) {
+                covered.add(alive);
+                exact.add(alive);
+                exact.remove(&blurred);
+            }
+        }
+        (!covered.is_empty()).then(|| Vantage {
+            covered,
+            exact,
+            lines,
+            attempts: day.and_then(|day| attempts_within(track, day, number)),
+        })
+    }
+
+    /// The first source that covers half of the day decides: its count, where it holds lines too
+    /// long for slots; else what the minutes say.
+    fn whole(&self, number: i64) -> Option<WholeDay> {
+        if !self.excluded_of(number).is_empty() {
+            // A count of the whole day cannot be cleared of the hours of an incident.
+            return None;
+        }
+        for source in VOLUME_SOURCES {
+            let days: Vec<&Day> = self
+                .tracks(source)
+                .filter_map(|track| track.days.get(&number))
+                .collect();
+            let mut covered = Minutes::default();
+            for day in &days {
+                covered.add(&day.covered());
+            }
+            if source == Source::Registrations {
+                if let Some(alive) = self.registry.get(&number) {
+                    covered.add(alive);
+                }
+                if days.iter().any(|day| has_dateless(day)) {
+                    covered.insert_range(0, DAY_MINUTES);
+                }
+            }
+            if covered.count() < 720 {
+                continue;
+            }
+            return days
+                .iter()
+                .any(|day| day.has_unfit(self.slot_seconds))
+                .then(|| WholeDay {
+                    volume: median(days.iter().map(|day| day_volume(day)).collect()),
+                    steered: self
+                        .series
+                        .steered
+                        .days
+                        .get(&number)
+                        .map_or(0.0, |day| events(day.total(Kind::Issued))),
+                    coverage: f64::from(covered.count()) / 1_440.0,
+                    own: days
+                        .iter()
+                        .all(|day| day.coarse.as_ref().is_none_or(|c| !c.longer_than_day)),
+                });
+        }
+        None
+    }
+}
+
+fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize) {
+    let alive = || vantages.iter().filter(|v| v.covered.contains(minute));
+    let values: Vec<f64> = alive().map(|vantage| vantage.volume(minute)).collect();
+    if values.is_empty() {
+        return;
+    }
+    reading.known.insert(minute);
+    if alive().all(|vantage| vantage.exact.contains(minute)) {
+        reading.exact.insert(minute);
+    }
+    reading.volume[minute] = median(values);
+}
+
+impl Vantage<'_> {
+    fn volume(&self, minute: usize) -> f64 {
+        let kind = match self.attempts {
+            Some((first, last)) if (first..=last).contains(&minute) => Kind::Attempt,
+            _ => Kind::Issued,
+        };
+        let units = |fine: &&Fine| u64::from(fine.units(kind, minute));
+        events(self.lines.iter().map(units).sum())
+    }
+}
+
+/// The minutes of a day in which a track counts attempts: from the first line of them to the last,
+/// and to the day's edges where the days beside it count them too.
+fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(usize, usize)> {
+    let counted = || {
+        day.fine.iter().flatten().filter_map(|fine| {
+            fine.counts[place(Kind::Attempt)]
+                .as_ref()
+                .map(|c| (fine, c))
+        })
+    };
+    counted().next()?;
+    let beside = |step: i64| track.days.get(&(number + step));
+    let mut lines = Minutes::default();
+    for (fine, counts) in counted() {
+        for minute in 0..DAY_MINUTES {
+            if counts[minute] > 0 || fine.counts[place(Kind::Issued)].is_none() {
+                lines.insert(minute);
+            }
+        }
+    }
+    let first = match beside(-1) {
+        Some(before) if before.tells(Kind::Attempt) => 0,
+        _ => lines.first().unwrap_or(0),
+    };
+    let last = match beside(1) {
+        Some(after) if !after.tells(Kind::Attempt) => lines.last().unwrap_or(DAY_MINUTES - 1),
+        _ => DAY_MINUTES - 1,
+    };
+    Some((first, last))
+}
+
+fn day_volume(day: &Day) -> f64 {
+    let kind = if day.tells(Kind::Attempt) {
+        Kind::Attempt
+    } else {
+        Kind::Issued
+    };
+    events(day.total(kind))
+}
+
+/// Whether certificates of that day were registered whose hour is not known.
+fn has_dateless(day: &Day) -> bool {
+    day.coarse
+        .as_ref()
+        .is_some_and(|coarse| coarse.units[place(Kind::Issued)] > 0)
+}
+
+fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, Minutes> {
+    let mut alive: BTreeMap<i64, Minutes> = BTreeMap::new();
+    let Some(track) = series.tracks.get(&(Source::Registrations, None)) else {
+        return alive;
+    };
+    let end = now.slot(MINUTE);
+    let mut last: Option<i64> = None;
+    let mut bridge = |last: Option<i64>, to: i64| {
+        let from = last.filter(|from| to - from <= LONGEST_SILENCE_MINUTES);
+        let span = Span {
+            from: Timestamp::from_unix(from.unwrap_or(to) * MINUTE),
+            to: Timestamp::from_unix((to + 1) * MINUTE),
+        };
+        for day in span.from.slot(DAY)..=(span.to - 1).slot(DAY) {
+            alive.entry(day).or_default().insert_span(day, span);
+        }
+    };
+    for (number, day) in &track.days {
+        let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
+        let issued = |minute: &usize| lines.iter().any(|f| f.units(Kind::Issued, *minute) > 0);
+        for minute in (0..DAY_MINUTES).filter(issued) {
+            let at = day_span(*number).from.slot(MINUTE) + i64::try_from(minute).unwrap_or(0);
+            if at < end {
+                bridge(last, at);
+                last = Some(at);
+            }
+        }
+    }
+    if last.is_some_and(|last| end - last <= LONGEST_SILENCE_MINUTES) {
+        bridge(last, end - 1);
+    }
+    alive
+}
+
+/// Of two, their mean.
+pub(in crate::domain) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        1 => values[0],
+        n => f64::midpoint(values[(n - 1) / 2], values[n / 2]),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a rounding of one in 2^53 does not matter"
+)]
+pub(super) fn events(units: u64) -> f64 {
+    units as f64 / f64::from(UNITS_PER_EVENT)
+}

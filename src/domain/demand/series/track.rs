@@ -1,0 +1,297 @@
+//! What one vantage of one source has told, day by day and minute by minute.
+
+use std::collections::BTreeMap;
+
+use super::minutes::{DAY_MINUTES, Minutes, day_span, index};
+use crate::domain::demand::observation::{Kind, Observation};
+use crate::domain::time::{DAY, MINUTE, Span};
+
+/// Counts are held in sixtieths of an event, so that one event spread over an hour is a unit a
+/// minute. Whole units make sums independent of the order of arrival and let what was added be
+/// taken away exactly. A `u32` of them is 71 million events in a minute, 10,000 times what the
+/// largest CA issues; more than that stays at the top.
+pub(super) const UNITS_PER_EVENT: u32 = 60;
+
+/// The spans, in seconds, by which lines are kept apart: a line tells nothing about slots shorter
+/// than itself. All slot lengths and the minute are here.
+pub(super) const RESOLUTIONS: [i64; 5] = [60, 300, 900, 1_800, 3_600];
+
+/// Latencies are kept for each 5 minutes, the shortest slot.
+pub(super) const LATENCY_MINUTES: usize = 5;
+const LATENCY_BINS: usize = DAY_MINUTES / LATENCY_MINUTES;
+
+pub(super) type Counts = Box<[u32; DAY_MINUTES]>;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Track {
+    pub(super) days: BTreeMap<i64, Day>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Day {
+    /// Lines that fit a slot, by the first of [`RESOLUTIONS`] that holds them.
+    pub(super) fine: [Option<Box<Fine>>; RESOLUTIONS.len()],
+    /// Lines longer than the longest slot.
+    pub(super) coarse: Option<Box<Coarse>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fine {
+    pub(super) covered: Minutes,
+    /// By [`place`] of the kind; made when first needed.
+    pub(super) counts: [Option<Counts>; 3],
+    latency: Option<Box<[LatencyBin; LATENCY_BINS]>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coarse {
+    pub(super) covered: Minutes,
+    /// By [`place`] of the kind.
+    pub(super) units: [u64; 3],
+    /// By [`place`] of the kind: whether there was a line of it.
+    pub(super) told: [bool; 3],
+    /// Whether a line was longer than a day: the day's count is then no day's of its own.
+    pub(super) longer_than_day: bool,
+}
+
+/// Sums of latency × weight in microseconds, and of weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LatencyBin {
+    pub(super) median: (u64, u64),
+    pub(super) p95: (u64, u64),
+}
+
+/// Where a kind's counts are kept.
+pub(super) const fn place(kind: Kind) -> usize {
+    match kind {
+        Kind::Attempt => 0,
+        Kind::Failed => 1,
+        Kind::Issued => 2,
+    }
+}
+
+impl Track {
+    pub(super) fn add(&mut self, line: &Observation) {
+        let seconds = i64::from(line.seconds.max(1));
+        let span = Span {
+            from: line.at,
+            to: line.at + seconds,
+        };
+        let units = u128::from(line.count) * u128::from(UNITS_PER_EVENT);
+        for number in line.at.slot(DAY)..=(span.to - 1).slot(DAY) {
+            let day = self.days.entry(number).or_default();
+            match RESOLUTIONS.iter().position(|most| seconds <= *most) {
+                Some(tier) => day.fine[tier]
+                    .get_or_insert_default()
+                    .add(number, span, units, line),
+                None => day
+                    .coarse
+                    .get_or_insert_default()
+                    .add(number, span, units, line.kind),
+            }
+        }
+    }
+}
+
+impl Day {
+    /// Adds units to one minute, or takes them away.
+    pub(super) fn count_minute(&mut self, kind: Kind, minute: usize, change: i64) {
+        let counts = self.fine[0].get_or_insert_default().counts_of(kind);
+        counts[minute] = changed(counts[minute].into(), change)
+            .try_into()
+            .unwrap_or(u32::MAX);
+    }
+
+    /// Adds units to the day alone, or takes them away.
+    pub(super) fn count_day(&mut self, kind: Kind, change: i64) {
+        let coarse = self.coarse.get_or_insert_default();
+        coarse.told[place(kind)] = true;
+        coarse.units[place(kind)] = changed(coarse.units[place(kind)], change);
+    }
+
+    /// The lines that tell about slots of `slot_seconds`.
+    pub(super) fn fit_for(&self, slot_seconds: i64) -> impl Iterator<Item = &Fine> {
+        self.fine
+            .iter()
+            .zip(RESOLUTIONS)
+            .filter(move |(_, resolution)| *resolution <= slot_seconds)
+            .filter_map(|(fine, _)| fine.as_deref())
+    }
+
+    /// Whether a line tells about the day but not about slots of `slot_seconds`.
+    pub(super) fn has_unfit(&self, slot_seconds: i64) -> bool {
+        self.coarse.is_some()
+            || self
+                .fine
+                .iter()
+                .zip(RESOLUTIONS)
+                .any(|(fine, resolution)| fine.is_some() && resolution > slot_seconds)
+    }
+
+    /// The minutes that lines of any length cover.
+    pub(super) fn covered(&self) -> Minutes {
+        let mut covered = Minutes::default();
+        for fine in self.fine.iter().flatten() {
+            covered.add(&fine.covered);
+        }
+        if let Some(coarse) = &self.coarse {
+            covered.add(&coarse.covered);
+        }
+        covered
+    }
+
+    /// Whether any line is of this kind.
+    pub(super) fn tells(&self, kind: Kind) -> bool {
+        self.coarse
+            .as_ref()
+            .is_some_and(|coarse| coarse.told[place(kind)])
+            || self
+                .fine
+                .iter()
+                .flatten()
+                .any(|fine| fine.counts[place(kind)].is_some())
+    }
+
+    /// Units of this kind in the whole day, from lines of any length.
+    pub(super) fn total(&self, kind: Kind) -> u64 {
+        let fine = self
+            .fine
+            .iter()
+            .flatten()
+            .filter_map(|fine| fine.counts[place(kind)].as_ref())
+            .flat_map(|counts| counts.iter())
+            .map(|units| u64::from(*units))
+            .sum::<u64>();
+        let coarse = self.coarse.as_ref().map_or(0, |c| c.units[place(kind)]);
+        fine.saturating_add(coarse)
+    }
+}
+
+impl Fine {
+    fn counts_of(&mut self, kind: Kind) -> &mut Counts {
+        self.counts[place(kind)].get_or_insert_with(|| Box::new([0; DAY_MINUTES]))
+    }
+
+    fn add(&mut self, day: i64, span: Span, units: u128, line: &Observation) {
+        let whole = day_span(day);
+        let first = span.from.max(whole.from).slot(MINUTE);
+        let last = (span.to.min(whole.to) - 1).slot(MINUTE);
+        for minute in first..=last {
+            let share = share(units, span, minute * MINUTE, (minute + 1) * MINUTE);
+            let at = index(minute - whole.from.slot(MINUTE));
+            self.covered.insert(at);
+            let counts = self.counts_of(line.kind);
+            counts[at] = counts[at].saturating_add(share.try_into().unwrap_or(u32::MAX));
+            self.add_latency(at / LATENCY_MINUTES, share, line);
+        }
+    }
+
+    /// A line without a count still tells a latency: it weighs as one unit.
+    fn add_latency(&mut self, bin: usize, units: u64, line: &Observation) {
+        if line.latency_ms.is_none() && line.latency_p95_ms.is_none() {
+            return;
+        }
+        // 2^20 units are 17,000 events in a minute: enough to weigh by, and 2^20 × 2^32 µs (an
+        // hour) × 1,440 lines stay below 2^64.
+        let weight = units.clamp(1, 1 << 20);
+        let bins = self
+            .latency
+            .get_or_insert_with(|| Box::new([LatencyBin::default(); LATENCY_BINS]));
+        for (sum, latency) in [
+            (&mut bins[bin].median, line.latency_ms),
+            (&mut bins[bin].p95, line.latency_p95_ms),
+        ] {
+            if let Some(micros) = latency.and_then(micros) {
+                sum.0 = sum.0.saturating_add(micros * weight);
+                sum.1 = sum.1.saturating_add(weight);
+            }
+        }
+    }
+
+    pub(super) fn latency(&self) -> Option<&[LatencyBin]> {
+        self.latency
+            .as_deref()
+            .map(<[LatencyBin; LATENCY_BINS]>::as_slice)
+    }
+
+    /// Units of this kind in this minute.
+    pub(super) fn units(&self, kind: Kind, minute: usize) -> u32 {
+        self.counts[place(kind)]
+            .as_ref()
+            .map_or(0, |counts| counts[minute])
+    }
+}
+
+impl Coarse {
+    fn add(&mut self, day: i64, span: Span, units: u128, kind: Kind) {
+        let whole = day_span(day);
+        let share = share(units, span, whole.from.unix(), whole.to.unix());
+        let sum = &mut self.units[place(kind)];
+        *sum = sum.saturating_add(share);
+        self.told[place(kind)] = true;
+        self.covered.insert_span(day, span);
+        self.longer_than_day |= span.seconds() > DAY;
+    }
+}
+
+fn changed(units: u64, change: i64) -> u64 {
+    units.saturating_add_signed(change)
+}
+
+/// The units that fall between two instants. What is left of a division goes to the later parts,
+/// so that the parts sum to the whole.
+fn share(units: u128, span: Span, from: i64, to: i64) -> u64 {
+    let seconds = u128::try_from(span.seconds()).unwrap_or(1).max(1);
+    let before = |at: i64| {
+        let elapsed = (at - span.from.unix()).clamp(0, span.seconds());
+        units * u128::try_from(elapsed).unwrap_or(0) / seconds
+    };
+    u64::try_from(before(to) - before(from)).unwrap_or(u64::MAX)
+}
+
+/// Whole microseconds; `None` for what cannot be a latency. An hour is the most.
+fn micros(milliseconds: f64) -> Option<u64> {
+    if !milliseconds.is_finite() || milliseconds < 0.0 {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "held between 0 and an hour"
+    )]
+    let micros = (milliseconds * 1_000.0).round().min(3.6e9) as u64;
+    Some(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn the_parts_of_a_line_sum_to_the_whole() {
+        let span = Span {
+            from: Timestamp::from_unix(30),
+            to: Timestamp::from_unix(30 + 7 * 60),
+        };
+        let parts: Vec<u64> = (0..8)
+            .map(|m| share(61, span, m * MINUTE, (m + 1) * MINUTE))
+            .collect();
+        assert_eq!(parts.iter().sum::<u64>(), 61);
+        assert_eq!(parts[0], 4);
+        assert_eq!(parts[1], 9);
+    }
+
+    #[test]
+    fn nonsense_is_no_latency() {
+        for (given, want) in [
+            (1.5, Some(1_500)),
+            (-1.0, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+            (1e12, Some(3_600_000_000)),
+        ] {
+            assert_eq!(micros(given), want);
+        }
+    }
+}

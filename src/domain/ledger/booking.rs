@@ -1,0 +1,119 @@
+//! What the ledger holds of a certificate, or of many of which the same is known.
+
+use crate::domain::certificate::Basis;
+use crate::domain::client::schedule::{Response, Rhythm, Tick};
+use crate::domain::time::timeline::Timeline;
+use crate::domain::time::{Span, Timestamp};
+
+/// What the ledger holds of one live certificate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Booking {
+    /// Its window.
+    pub window: Span,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Its life in seconds.
+    pub life_seconds: i64,
+    /// What is expected of its client.
+    pub expected: Expected,
+}
+
+/// What is expected of a certificate's client, by what is known now. Evidence moves it, and with it
+/// the forecast, never a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// f: the chance that it follows the window. `None`: registered after its band, most likely
+    /// replaced already; it counts for nothing until it is polled.
+    pub follows: Option<f64>,
+    /// How it renews if it does.
+    pub response: Response,
+}
+
+impl Expected {
+    /// What is expected as long as nothing is known but f at registration and what the window was
+    /// drawn from.
+    #[must_use]
+    pub fn first(follows: Option<f64>, basis: Basis) -> Self {
+        Self {
+            follows,
+            response: usual_response(basis),
+        }
+    }
+}
+
+/// What the ledger holds of certificates issued together, of which the same is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Cohort<'a> {
+    /// Their windows.
+    pub windows: Windows<'a>,
+    /// When they were issued.
+    pub issued_at: Timestamp,
+    /// Their life in seconds.
+    pub life_seconds: i64,
+    /// f, as in [`Expected`].
+    pub follows: Option<f64>,
+    /// How many they are.
+    pub certificates: f64,
+}
+
+/// Where the windows of a cohort lie, and when those come that follow.
+#[derive(Clone, Copy, Debug)]
+pub enum Windows<'a> {
+    /// All here, and how their clients renew.
+    One(Span, Response),
+    /// The share that lies in each grain from an instant on, and comes then if it follows; the
+    /// shares sum to 1. How their clients wake is in it.
+    Grains(Timestamp, &'a [f64], Response),
+}
+
+impl Windows<'_> {
+    pub(super) const fn response(self) -> Response {
+        match self {
+            Self::One(_, response) | Self::Grains(.., response) => response,
+        }
+    }
+
+    /// Adds where the windows lie.
+    pub(super) fn enter(self, line: &mut Timeline, amount: f64) {
+        match self {
+            Self::One(window, _) => line.spread(window, amount),
+            Self::Grains(from, shares, _) => line.add_grains(from, shares, amount),
+        }
+    }
+
+    /// Adds when clients come that follow.
+    pub(super) fn enter_arrivals(self, line: &mut Timeline, amount: f64) {
+        match self {
+            Self::One(window, response) => {
+                for (span, share) in response.arrivals(window, None) {
+                    line.spread(span, amount * share);
+                }
+            }
+            Self::Grains(..) => self.enter(line, amount),
+        }
+    }
+}
+
+impl Cohort<'_> {
+    pub(super) fn one(booking: &Booking) -> Self {
+        Self {
+            windows: Windows::One(booking.window, booking.expected.response),
+            issued_at: booking.issued_at,
+            life_seconds: booking.life_seconds,
+            follows: booking.expected.follows,
+            certificates: 1.0,
+        }
+    }
+}
+
+/// How a client is expected to renew that was given a window drawn from such a basis, as long as its
+/// polls tell nothing else: at the tick that was meant, whatever lies between two of them.
+#[must_use]
+pub fn usual_response(basis: Basis) -> Response {
+    match basis {
+        Basis::Tick(tick) => Response::of(Rhythm::Hourly {
+            tick: Tick::of(tick),
+        }),
+        Basis::Plain(_) | Basis::Span(_) | Basis::Table(_) => Response::default(),
+    }
+}

@@ -1,0 +1,15 @@
+//! The load to come: what the windows that were given will bring, and who comes unsteered.
+
+mod booking;
+mod crowd;
+pub mod forecast;
+mod promised;
+mod returns;
+mod scheduled;
+mod ticking;
+mod unsteered;
+
+pub use booking::{Booking, Cohort, Expected, Windows, usual_response};
+pub use promised::Ledger;
+pub use ticking::{TickShares, Ticks, Waking};
+pub use unsteered::View;

@@ -1,0 +1,219 @@
+//! Normal equations, of which only those rows are computed that are asked for: of the hundreds of
+//! columns that might explain something a dozen do.
+
+use super::cholesky::solve;
+use super::problem::Problem;
+
+/// The products of columns with each other and with what is observed, weighted.
+pub(super) struct Normal<'a> {
+    problem: &'a Problem<'a>,
+    /// The products with what is observed: the free columns', then the others'.
+    right: Vec<f64>,
+    /// The square of each column, and what is left of it without the mean.
+    squares: Vec<(f64, f64)>,
+    /// The products of a column with all, where they were needed: the free ones', then the others'.
+    rows: Vec<Option<Vec<f64>>>,
+}
+
+/// What columns say that others do not.
+pub(super) struct Beside<'n> {
+    normal: &'n Normal<'n>,
+    numbers: Vec<usize>,
+    gram: Vec<Vec<f64>>,
+}
+
+impl<'a> Normal<'a> {
+    pub(super) fn new(problem: &'a Problem<'a>) -> Self {
+        let weight = problem.weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let squares = problem.columns.iter().map(|column| {
+            let weighted = weighted(problem.weights, column);
+            let (sum, square) = (weighted.iter().sum::<f64>(), dot(&weighted, column));
+            (square, square - sum * sum / weight)
+        });
+        let mut normal = Self {
+            problem,
+            right: Vec::new(),
+            squares: squares.collect(),
+            rows: vec![None; problem.free.len() + problem.columns.len()],
+        };
+        normal.right = normal.products(problem.observed);
+        for free in 0..problem.free.len() {
+            normal.need(free);
+        }
+        normal
+    }
+
+    /// A column's weighted square.
+    pub(super) fn square(&self, column: usize) -> f64 {
+        self.squares[column].0
+    }
+
+    /// What is left of it without the mean.
+    pub(super) fn variation(&self, column: usize) -> f64 {
+        self.squares[column].1
+    }
+
+    /// The coefficients that explain best: the free columns', then those of the chosen ones.
+    pub(super) fn least_squares(&mut self, chosen: &[usize]) -> Vec<f64> {
+        let numbers = self.numbers(chosen);
+        for number in &numbers {
+            self.need(*number);
+        }
+        let right = numbers.iter().map(|number| self.right[*number]).collect();
+        solve(self.gram(&numbers), right)
+    }
+
+    /// How fast the sum of squares falls as a column enters beside chosen ones.
+    pub(super) fn slope(&self, column: usize, chosen: &[usize], coefficients: &[f64]) -> f64 {
+        let at = self.problem.free.len() + column;
+        let numbers = self.numbers(chosen);
+        let said: f64 = numbers
+            .iter()
+            .zip(coefficients)
+            .map(|(number, coefficient)| coefficient * self.product(*number, at))
+            .sum();
+        self.right[at] - said
+    }
+
+    /// By how much columns with the best coefficients lower the sum of squares.
+    pub(super) fn explained(&self, chosen: &[usize], coefficients: &[f64]) -> f64 {
+        let numbers = self.numbers(chosen);
+        let parts = numbers.iter().zip(coefficients);
+        parts
+            .map(|(number, coefficient)| coefficient * self.right[*number])
+            .sum()
+    }
+
+    /// What the free columns and chosen ones make of each observation.
+    pub(super) fn sum(&self, chosen: &[usize], coefficients: &[f64]) -> Vec<f64> {
+        let mut sum = vec![0.0; self.problem.observed.len()];
+        for (number, coefficient) in self.numbers(chosen).into_iter().zip(coefficients) {
+            for (sum, x) in sum.iter_mut().zip(self.column(number)) {
+                *sum += coefficient * x;
+            }
+        }
+        sum
+    }
+
+    /// What columns say beside chosen ones.
+    pub(super) fn beside(&self, chosen: &[usize]) -> Beside<'_> {
+        let numbers = self.numbers(chosen);
+        Beside {
+            gram: self.gram(&numbers),
+            normal: self,
+            numbers,
+        }
+    }
+
+    fn numbers(&self, chosen: &[usize]) -> Vec<usize> {
+        let free = self.problem.free.len();
+        let chosen = chosen.iter().map(|column| free + column);
+        (0..free).chain(chosen).collect()
+    }
+
+    fn column(&self, number: usize) -> &[f64] {
+        let free = self.problem.free;
+        free.get(number)
+            .map_or_else(|| self.problem.columns[number - free.len()], Vec::as_slice)
+    }
+
+    fn need(&mut self, number: usize) {
+        if self.rows[number].is_none() {
+            self.rows[number] = Some(self.products(self.column(number)));
+        }
+    }
+
+    fn products(&self, amounts: &[f64]) -> Vec<f64> {
+        let weighted = weighted(self.problem.weights, amounts);
+        (0..self.rows.len())
+            .map(|number| dot(&weighted, self.column(number)))
+            .collect()
+    }
+
+    /// The product of a column that was needed with any.
+    fn product(&self, needed: usize, number: usize) -> f64 {
+        self.rows[needed].as_ref().map_or(0.0, |row| row[number])
+    }
+
+    /// The lower half.
+    fn gram(&self, numbers: &[usize]) -> Vec<Vec<f64>> {
+        let row = |row: usize| {
+            let columns = numbers[..=row].iter();
+            columns
+                .map(|column| self.product(*column, numbers[row]))
+                .collect()
+        };
+        (0..numbers.len()).map(row).collect()
+    }
+}
+
+impl Beside<'_> {
+    /// What is left of a column's square when the others have said what they can.
+    pub(super) fn rest(&self, column: usize) -> f64 {
+        let at = self.normal.problem.free.len() + column;
+        let products: Vec<f64> = self
+            .numbers
+            .iter()
+            .map(|number| self.normal.product(*number, at))
+            .collect();
+        let said = dot(&solve(self.gram.clone(), products.clone()), &products);
+        self.normal.square(column) - said
+    }
+}
+
+fn weighted(weights: &[f64], amounts: &[f64]) -> Vec<f64> {
+    let products = weights.iter().zip(amounts);
+    products.map(|(weight, amount)| weight * amount).collect()
+}
+
+/// The sum of products. In four lanes, which a processor adds at once; in one, each addition waits
+/// for the one before it.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<4>();
+    let (b, b_rest) = b.as_chunks::<4>();
+    let mut lanes = [0.0; 4];
+    for (a, b) in a.iter().zip(b) {
+        lanes[0] += a[0] * b[0];
+        lanes[1] += a[1] * b[1];
+        lanes[2] += a[2] * b[2];
+        lanes[3] += a[3] * b[3];
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::math::number::real;
+
+    #[test]
+    fn products_are_sums_of_all() {
+        for length in 0..10 {
+            let a: Vec<f64> = (0..length).map(real).collect();
+            let b: Vec<f64> = (0..length).map(|n| real(n * n)).collect();
+            let want = (0..length).map(|n| n * n * n).sum::<i64>();
+            assert!((dot(&a, &b) - real(want)).abs() < 1e-9, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_a_column_says_is_what_is_left_of_it_beside_the_others() {
+        let (a, b) = (vec![1.0, 0.0, 0.0], vec![3.0, 2.0, 4.0]);
+        let problem = Problem {
+            observed: &[5.0, 1.0, 7.0],
+            weights: &[1.0, 1.0, 0.25],
+            free: &[vec![0.0, 1.0, 0.0]],
+            columns: &[&a, &b],
+            first: 2,
+        };
+        let mut normal = Normal::new(&problem);
+        let coefficients = normal.least_squares(&[0]);
+        assert_eq!(coefficients, [1.0, 5.0]);
+        // Only the third observation is left, at a quarter of its weight.
+        assert!((normal.beside(&[0]).rest(1) - 4.0).abs() < 1e-9);
+        assert!((normal.slope(1, &[0], &coefficients) - 7.0).abs() < 1e-9);
+        assert!((normal.explained(&[0], &coefficients) - 26.0).abs() < 1e-9);
+        assert_eq!(normal.sum(&[0], &coefficients), [5.0, 1.0, 0.0]);
+    }
+}

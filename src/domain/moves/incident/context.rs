@@ -1,0 +1,34 @@
+//! What windows are planned in: what is known around an incident, and who is affected.
+
+use std::collections::BTreeMap;
+
+use super::record::Incident;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::time::{Span, Timestamp};
+
+/// What is known around an incident when its windows are planned.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The incident, open or still a draft.
+    pub incident: &'a Incident,
+    /// Its CA.
+    pub policy: &'a CaPolicy,
+    /// Now.
+    pub now: Timestamp,
+    /// The version of the profile behind `expected`.
+    pub model_version: &'a str,
+    /// The load expected in a span, in certificates, steered and not, without the windows that this
+    /// incident moves.
+    pub expected: &'a dyn Fn(Span) -> f64,
+}
+
+/// Certificates of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tally {
+    pub(super) count: u64,
+    /// When the last of them ends.
+    pub(super) last: Timestamp,
+}
+
+/// Groups by their first slot and the slot after their last.
+pub(super) type Groups = BTreeMap<(i64, i64), Tally>;

@@ -1,0 +1,327 @@
+//! Which windows an incident moves, and from which slots each may draw its new one.
+
+use super::check::FURTHEST_DEADLINE_SECONDS;
+use super::closing::RETURN_SECONDS;
+use super::context::Scene;
+use super::record::{Incident, Kind};
+use crate::domain::allocation::band::earliest_seen;
+use crate::domain::certificate::Validity;
+use crate::domain::certificate::reserve_seconds;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::{CapacityRule, closed_within};
+use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+
+/// Incidents place windows to the quarter of an hour: fine enough for a deadline or the edge of a
+/// closed span to cost next to nothing, coarse enough for 90 days to be 8,640 slots.
+pub(super) const SLOT_SECONDS: i64 = 15 * MINUTE;
+
+/// The length of a window drawn from such a slot: a quarter of it, and ten minutes at least.
+pub(super) const WINDOW_SECONDS: i64 = 10 * MINUTE;
+
+/// Lives are 398 days at most, and so no window lies further ahead.
+const FURTHEST_WINDOW_SECONDS: i64 = 400 * DAY;
+
+/// What an outage missed is spread over at most this, so that it is over within the second week.
+const LONGEST_CATCH_UP_SECONDS: i64 = 10 * DAY;
+
+/// What a closed span pushes out is spread over eight times its length, which adds an eighth to
+/// the load beside it: two hours at least, so that ten minutes do not make a peak of an hour, and
+/// two days at most.
+const BESIDE: i64 = 8;
+const LEAST_BESIDE_SECONDS: i64 = 2 * HOUR;
+const MOST_BESIDE_SECONDS: i64 = 2 * DAY;
+
+/// A window opens a minute after `notBefore` at the soonest: cert-manager refuses one that does
+/// not.
+const AFTER_BIRTH_SECONDS: i64 = MINUTE;
+
+/// A window that is urgent opens an hour before the incident otherwise, and is half an hour long.
+const URGENT_AGO_SECONDS: i64 = HOUR;
+const URGENT_WINDOW_SECONDS: i64 = 30 * MINUTE;
+
+/// Slots from which certificates draw, and until which deadline they have to.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Key {
+    /// The number of the first slot.
+    pub(super) first: i64,
+    /// The slot after the last that it may draw, whatever the deadline.
+    pub(super) end: i64,
+    /// It moves where the slots of the deadline end before this; later, it lies before the
+    /// deadline as it is.
+    pub(super) moves_until: i64,
+}
+
+/// What becomes of a window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    /// It is drawn anew from these slots.
+    Slots(Key),
+    /// It stays.
+    Stays,
+    /// It is this.
+    Urgent(Span),
+}
+
+/// What decides, for one plan.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) order: Order,
+    pub(super) now: Timestamp,
+    policy: CaPolicy,
+    /// When this incident keeps the CA closed: merged, in order.
+    own: Vec<Span>,
+    /// When anything does: merged, in order.
+    closed: Vec<Span>,
+}
+
+/// What an incident asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Order {
+    /// Out of the hours in which the CA is closed.
+    Away,
+    /// Before an instant.
+    Deadline(Timestamp),
+    /// After an outage, as far as it is known.
+    Outage(Span),
+    /// At once, since an instant.
+    Urgent(Timestamp),
+}
+
+impl Rule {
+    pub(super) fn new(scene: &Scene<'_>) -> Self {
+        let now = scene.now;
+        let order = Order::of(scene.incident, now);
+        let ahead = match order {
+            Order::Away => FURTHEST_WINDOW_SECONDS,
+            Order::Deadline(_) => FURTHEST_DEADLINE_SECONDS + HOUR,
+            Order::Outage(outage) => (outage.to - now).max(0) + LONGEST_CATCH_UP_SECONDS + DAY,
+            Order::Urgent(_) => 0,
+        };
+        let range = Span {
+            from: now,
+            to: now + ahead,
+        };
+        let own: Vec<CapacityRule> = scene.incident.closing_rule(now).into_iter().collect();
+        let all = [scene.policy.capacity.as_slice(), &own].concat();
+        Self {
+            order,
+            now,
+            policy: scene.policy.clone(),
+            own: closed_within(&own, range),
+            closed: closed_within(&all, range),
+        }
+    }
+
+    /// Whether a window drawn from the slot of this number lies in open hours to its end.
+    pub(super) fn is_open(&self, slot: i64) -> bool {
+        touching(&self.closed, windows_of(slot)).is_none()
+    }
+
+    pub(super) fn verdict(&self, validity: Validity, window: Span) -> Verdict {
+        match self.order {
+            Order::Away => self.away(validity, window),
+            Order::Deadline(renew_by) => self.before(renew_by, validity, window),
+            Order::Outage(outage) => self.after(outage, validity, window),
+            Order::Urgent(at) => urgent(at, validity, window),
+        }
+    }
+
+    fn before(&self, renew_by: Timestamp, validity: Validity, window: Span) -> Verdict {
+        let earliest = self.earliest(validity);
+        // Not every client would see it move in time, or it is open: whoever follows it comes.
+        if window.from <= self.now || window.from < earliest {
+            return Verdict::Stays;
+        }
+        let first = slot_from(earliest);
+        let last = last_end(renew_by);
+        let alive = last_end(validity.not_after).min(self.furthest());
+        let in_time = window.to <= renew_by;
+        if touching(&self.closed, window).is_some() {
+            // Out of a closed span it may go anywhere before the deadline; where nothing is open,
+            // it is as well off where it is.
+            return if in_time && !self.any_open(first, alive.min(last)) {
+                Verdict::Stays
+            } else {
+                Verdict::Slots(Key {
+                    first,
+                    end: alive,
+                    moves_until: i64::MAX,
+                })
+            };
+        }
+        if in_time {
+            return Verdict::Stays;
+        }
+        // Earlier, never later: the slot is over when the window would have opened.
+        let end = window.from.slot(SLOT_SECONDS).min(alive);
+        if end <= first {
+            return Verdict::Stays;
+        }
+        let moves_until = slot_from(window.to - WINDOW_SECONDS).min(self.furthest() + 1);
+        Verdict::Slots(Key {
+            first,
+            end,
+            moves_until: moves_until.max(last + 1),
+        })
+    }
+
+    fn after(&self, outage: Span, validity: Validity, window: Span) -> Verdict {
+        if window.overlap_seconds(self.kept_free(outage)) == 0 {
+            return Verdict::Stays;
+        }
+        let born = validity.not_before + AFTER_BIRTH_SECONDS;
+        let over = outage.to.max(self.now).max(born);
+        let begin = over + RETURN_SECONDS;
+        let limit = validity.not_after - reserve_seconds(validity.life_seconds());
+        let left = (limit - begin).max(0);
+        // A tenth of what is left of its life, so that the short-lived come first; after a long
+        // outage more, so that four times its length take what it missed: a quarter more load.
+        let patience = (left / 10)
+            .max((outage.seconds() * 4).min(left / 2))
+            .min(LONGEST_CATCH_UP_SECONDS);
+        let first = slot_from(begin);
+        let calm = (first, first + few_lengths(patience / SLOT_SECONDS));
+        let at_once = slot_from(over);
+        self.first_open(&[
+            (calm.0, calm.1.min(last_end(limit))),
+            (at_once, last_end(limit)),
+            (at_once, last_end(validity.not_after)),
+        ])
+    }
+
+    fn away(&self, validity: Validity, window: Span) -> Verdict {
+        // An incident may move any window that is not yet open.
+        let shut = touching(&self.own, window).filter(|_| window.from > self.now);
+        let Some(shut) = shut.and_then(|own| touching(&self.closed, own)) else {
+            return Verdict::Stays;
+        };
+        let life = validity.life_seconds();
+        let beside = (shut.seconds() * BESIDE).clamp(LEAST_BESIDE_SECONDS, MOST_BESIDE_SECONDS);
+        let soonest = self.earliest(validity).max(validity.not_before + life / 5);
+        let before = slot_from(soonest.max(shut.from - beside));
+        let after = slot_from(soonest.max(shut.to));
+        let limit = validity.not_after - reserve_seconds(life);
+        self.first_open(&[
+            (before, last_end(shut.from)),
+            (after, last_end(limit.min(shut.to + beside))),
+            (after, last_end(limit)),
+            (after, last_end(validity.not_after)),
+        ])
+    }
+
+    fn earliest(&self, validity: Validity) -> Timestamp {
+        let seen = earliest_seen(&self.policy, validity.life_seconds(), self.now);
+        seen.max(validity.not_before + AFTER_BIRTH_SECONDS)
+    }
+
+    /// The hours in which no window may lie: those of an outage, and while it lasts also those in
+    /// which the clients that it failed come back.
+    pub(super) fn kept_free(&self, outage: Span) -> Span {
+        let back = if outage.to > self.now {
+            RETURN_SECONDS
+        } else {
+            0
+        };
+        Span {
+            from: outage.from,
+            to: outage.to + back,
+        }
+    }
+
+    /// The slots end here: nothing is looked for beyond.
+    pub(super) fn furthest(&self) -> i64 {
+        (self.now + FURTHEST_DEADLINE_SECONDS).slot(SLOT_SECONDS)
+    }
+
+    /// The first of the ranges with an open slot.
+    fn first_open(&self, ranges: &[(i64, i64)]) -> Verdict {
+        ranges
+            .iter()
+            .find(|(first, end)| self.any_open(*first, *end))
+            .map_or(Verdict::Stays, |&(first, end)| {
+                Verdict::Slots(Key {
+                    first,
+                    end,
+                    moves_until: i64::MAX,
+                })
+            })
+    }
+
+    fn any_open(&self, first: i64, end: i64) -> bool {
+        let mut slot = first;
+        while slot < end {
+            match touching(&self.closed, windows_of(slot)) {
+                None => return true,
+                Some(shut) => slot = slot_from(shut.to).max(slot + 1),
+            }
+        }
+        false
+    }
+}
+
+impl Order {
+    fn of(incident: &Incident, now: Timestamp) -> Self {
+        match incident.kind {
+            Kind::Drill | Kind::Revocation if incident.urgent => {
+                Self::Urgent(incident.opened_at.unwrap_or(now))
+            }
+            // An incident that was validated has its fields; one that was not moves nothing.
+            Kind::Drill | Kind::Revocation => {
+                Self::Deadline(incident.renew_by.unwrap_or(Timestamp::MAX))
+            }
+            Kind::Maintenance => Self::Away,
+            Kind::Outage => {
+                let from = incident.from.unwrap_or(now);
+                let to = incident.assumed_end(now).unwrap_or(from);
+                Self::Outage(Span { from, to })
+            }
+        }
+    }
+}
+
+/// [max(notBefore + 60 s, t − 1 h), start + 30 min], unless it closes sooner as it is.
+fn urgent(at: Timestamp, validity: Validity, window: Span) -> Verdict {
+    let from = (validity.not_before + AFTER_BIRTH_SECONDS).max(at - URGENT_AGO_SECONDS);
+    let to = (from + URGENT_WINDOW_SECONDS).min(validity.not_after);
+    if window.to <= to || to <= from {
+        return Verdict::Stays;
+    }
+    Verdict::Urgent(Span { from, to })
+}
+
+/// The number of the first slot that begins at `at` or later.
+pub(super) fn slot_from(at: Timestamp) -> i64 {
+    (at + (SLOT_SECONDS - 1)).slot(SLOT_SECONDS)
+}
+
+/// The slot after the last whose windows all end by `deadline`.
+pub(super) fn last_end(deadline: Timestamp) -> i64 {
+    (deadline - WINDOW_SECONDS).slot(SLOT_SECONDS)
+}
+
+/// When the slot of this number begins.
+pub(super) fn begin(slot: i64) -> Timestamp {
+    Timestamp::from_unix(slot * SLOT_SECONDS)
+}
+
+/// From the first to the last second of the windows that are drawn from a slot.
+fn windows_of(slot: i64) -> Span {
+    Span {
+        from: begin(slot),
+        to: begin(slot + 1) + WINDOW_SECONDS,
+    }
+}
+
+/// The first of the closed spans (merged, in order) that touches a span.
+fn touching(closed: &[Span], span: Span) -> Option<Span> {
+    let at = closed.partition_point(|shut| shut.to <= span.from);
+    closed.get(at).copied().filter(|shut| shut.from < span.to)
+}
+
+/// A number of slots, at least 1, held to two significant binary digits: 1, 2, 3, 4, 6, 8, 12, …,
+/// so that lives of all lengths make few groups.
+fn few_lengths(slots: i64) -> i64 {
+    let slots = slots.max(1);
+    let half = 1 << slots.ilog2().saturating_sub(1);
+    slots / half * half
+}

@@ -1,0 +1,135 @@
+//! The slots that an incident fills: what stands in them already, and what they take.
+
+use super::closing::RETURN_SECONDS;
+use super::context::Scene;
+use super::rule::{Order, Rule, SLOT_SECONDS, begin};
+use crate::domain::math::number::{length, real, real_len, signed};
+use crate::domain::policy::capacity::{CapacityRule, SlotCapacity, over_slots};
+use crate::domain::time::{HOUR, Span};
+
+/// Slots one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    /// The number of the first.
+    pub(super) first: i64,
+    /// Certificates that are expected in a slot, or in the next where those are more: a window may
+    /// run into that one, and what is placed so fits into both. Infinite where the slot is closed.
+    pub(super) base: Vec<f64>,
+    /// The share of normal that the CA takes.
+    pub(super) share: Vec<f64>,
+    /// Certificates that it takes at most, what is expected among them.
+    pub(super) ceiling: Vec<f64>,
+}
+
+impl Slots {
+    /// The slots from `first` up to `end`; what is expected is asked for those in `ranges` alone.
+    pub(super) fn new(rule: &Rule, scene: &Scene<'_>, ranges: &[(i64, i64)]) -> Self {
+        let first = ranges.iter().map(|range| range.0).min().unwrap_or(0);
+        let end = ranges.iter().map(|range| range.1).max().unwrap_or(first);
+        let count = length(end - first);
+        let mut wanted = vec![false; count + 1];
+        for (from, to) in ranges {
+            wanted[length(from - first)..=length(to - first)].fill(true);
+        }
+        let returning = Returning::of(rule, scene);
+        let expected: Vec<f64> = wanted
+            .iter()
+            .enumerate()
+            .map(|(n, wanted)| {
+                let slot = span(first + signed(n));
+                if *wanted {
+                    (scene.expected)(slot).max(0.0) + returning.within(slot)
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let capacity = reduced(scene, first, count + 1);
+        let base = (0..count)
+            .map(|n| {
+                if rule.is_open(first + signed(n)) {
+                    expected[n].max(expected[n + 1])
+                } else {
+                    f64::INFINITY
+                }
+            })
+            .collect();
+        let ceiling = |slot: &SlotCapacity| slot.ceiling.unwrap_or(f64::INFINITY);
+        let both = || capacity.windows(2);
+        Self {
+            first,
+            base,
+            share: both()
+                .map(|pair| pair[0].share.min(pair[1].share))
+                .collect(),
+            ceiling: both()
+                .map(|pair| ceiling(&pair[0]).min(ceiling(&pair[1])))
+                .collect(),
+        }
+    }
+}
+
+/// Clients that an outage failed and that come back by themselves when it is over: the load that
+/// was expected in it, beside the windows that are moved, spread over the hour after.
+pub(super) struct Returning {
+    after: Span,
+    certificates: f64,
+}
+
+impl Returning {
+    pub(super) fn of(rule: &Rule, scene: &Scene<'_>) -> Self {
+        let Order::Outage(outage) = rule.order else {
+            return Self {
+                after: span(0),
+                certificates: 0.0,
+            };
+        };
+        let after = Span {
+            from: outage.to,
+            to: outage.to + RETURN_SECONDS,
+        };
+        Self {
+            after,
+            certificates: (scene.expected)(outage).max(0.0),
+        }
+    }
+
+    pub(super) fn within(&self, span: Span) -> f64 {
+        self.certificates * real(self.after.overlap_seconds(span)) / real(RETURN_SECONDS)
+    }
+}
+
+/// The capacity where the CA takes less than usual. Where it takes nothing is [`Rule::is_open`]'s:
+/// a slot that is closed in part is not used at all.
+pub(super) fn reduced(scene: &Scene<'_>, first: i64, count: usize) -> Vec<SlotCapacity> {
+    let rules: Vec<CapacityRule> = scene
+        .policy
+        .capacity
+        .iter()
+        .filter(|rule| rule.share > 0.0)
+        .cloned()
+        .collect();
+    over_slots(&rules, begin(first), SLOT_SECONDS, count)
+}
+
+/// Slots in an hour, between what a slot holds and what an hour does.
+pub(super) fn slots_per_hour() -> f64 {
+    real(HOUR) / real(SLOT_SECONDS)
+}
+
+pub(super) fn span(slot: i64) -> Span {
+    Span {
+        from: begin(slot),
+        to: begin(slot + 1),
+    }
+}
+
+/// The mean of the slots that are open.
+pub(super) fn mean(values: &[f64]) -> f64 {
+    let known: Vec<f64> = values
+        .iter()
+        .copied()
+        .filter(|value| value.is_finite())
+        .collect();
+    known.iter().sum::<f64>() / real_len(known.len().max(1))
+}

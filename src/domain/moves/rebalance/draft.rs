@@ -1,0 +1,146 @@
+//! From a plan's amounts to tables from which certificates draw.
+
+use std::collections::BTreeMap;
+
+use super::group::{Group, Tally};
+use super::outlook::Outlook;
+use super::plan::Plan;
+use crate::domain::allocation::band::Arrival;
+use crate::domain::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
+use crate::domain::certificate::{Basis, Validity};
+use crate::domain::demand::profile::Profile;
+use crate::domain::math::number::whole;
+use crate::domain::policy::ca::{CaName, CaPolicy};
+use crate::domain::time::{HOUR, Span, Timestamp};
+
+/// A weight's parts: a table's weights sum to about this.
+const PARTS: f64 = 4_294_967_296.0;
+
+/// What the certificates of one group draw from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lottery {
+    /// The table as stored.
+    pub stored: StoredTable,
+    table: Table,
+    stays: Option<i64>,
+}
+
+impl Lottery {
+    /// Where the certificate with this hash moves to, and what that was drawn from; `None`: it
+    /// stays.
+    #[must_use]
+    pub fn draw(&self, hash: u128, validity: Validity) -> Option<(Span, Basis)> {
+        let (_, slot) = self.table.draw(hash);
+        if self.stays == Some(slot.from.slot(self.table.slot_seconds)) {
+            return None;
+        }
+        let window = self.table.window(hash, validity.not_after);
+        Some((window, Basis::Table(self.stored.number)))
+    }
+}
+
+/// A table for each group of which something moves: each slot it moves to has the share of the
+/// group's load that moves there, its own slot the rest.
+#[must_use]
+pub fn lotteries(
+    policy: &CaPolicy,
+    profile: &Profile,
+    now: Timestamp,
+    outlook: &Outlook,
+    plan: &Plan,
+    groups: &BTreeMap<Group, Tally>,
+) -> BTreeMap<Group, Lottery> {
+    plan.moves
+        .iter()
+        .filter_map(|(group, moves)| {
+            let tally = groups.get(group)?;
+            let lottery = lottery(outlook, *group, tally, moves, |table| Table {
+                ca: policy.name.clone(),
+                model_version: profile.version.clone(),
+                made_at: now,
+                ..table
+            })?;
+            Some((*group, lottery))
+        })
+        .collect()
+}
+
+fn lottery(
+    outlook: &Outlook,
+    group: Group,
+    tally: &Tally,
+    moves: &BTreeMap<i64, f64>,
+    sign: impl FnOnce(Table) -> Table,
+) -> Option<Lottery> {
+    let leaving: f64 = moves.values().sum();
+    let stays = if group.must_leave {
+        0.0
+    } else {
+        (tally.load - leaving).max(0.0)
+    };
+    let total = stays + leaving;
+    let (mut first, mut last) = (*moves.keys().next()?, *moves.keys().next_back()?);
+    if !group.must_leave {
+        (first, last) = (first.min(group.from), last.max(group.from));
+    }
+    let rows = (first..=last)
+        .map(|slot| {
+            let arrives = moves.get(&slot).copied().unwrap_or(0.0);
+            let weight = if !group.must_leave && slot == group.from {
+                stays
+            } else {
+                arrives
+            };
+            let known = outlook.index(slot).map(|at| outlook.slots[at]);
+            SlotRow {
+                weight: u64::try_from(whole((weight / total * PARTS).round())).unwrap_or(0),
+                unsteered: thousandths(known.map_or(0.0, |slot| slot.unsteered)),
+                promised: thousandths(known.map_or(0.0, |slot| slot.promised)),
+                steady: 0.0,
+                extra: thousandths(arrives),
+                capacity: thousandths(known.map_or(1.0, |slot| slot.share)),
+            }
+        })
+        .collect();
+    let slot_seconds = outlook.slot_seconds;
+    let first_slot = outlook.start(first);
+    let reach = Span {
+        from: first_slot,
+        to: outlook.start(last + 1) + HOUR,
+    };
+    let level = outlook.index(group.from).map(|at| outlook.slots[at].top);
+    let table = sign(Table {
+        algorithm: ALGORITHM,
+        ca: CaName::default(),
+        model_version: String::new(),
+        made_at: first_slot,
+        arrival: Arrival::Late,
+        reason: Reason::Moved,
+        slot_seconds,
+        first_slot,
+        steered_per_slot: thousandths(outlook.steered_per_slot),
+        recent: 0.0,
+        level: thousandths(level.unwrap_or(0.0)),
+        slots: rows,
+        closed: outlook
+            .closed
+            .iter()
+            .filter(|closed| closed.overlap_seconds(reach) > 0)
+            .copied()
+            .collect(),
+    });
+    let bytes = table.to_bytes();
+    Some(Lottery {
+        stored: StoredTable {
+            number: Table::number(&bytes),
+            bytes,
+            needed_until: Timestamp::from_unix(tally.needed_until),
+        },
+        table,
+        stays: (!group.must_leave).then_some(group.from),
+    })
+}
+
+fn thousandths(x: f64) -> f64 {
+    (x * 1_000.0).round() / 1_000.0 + 0.0
+}

@@ -1,0 +1,14 @@
+//! Rebalancing: the fewest windows that have to move so that the forecast is level again.
+
+mod draft;
+mod flow;
+mod group;
+mod outlook;
+mod plan;
+mod report;
+
+pub use draft::{Lottery, lotteries};
+pub use group::{Eligible, Group, Kept, Tally, group_of};
+pub use outlook::{Outlook, SlotOutlook, drift, in_closed, outlook};
+pub use plan::{AUTO_ABOVE_DRIFT, Plan, plan};
+pub use report::{KeptCounts, Moves, RebalanceReport, SlotReport, Why, thousandths};

@@ -1,0 +1,118 @@
+//! What is said of a time that was drawn: one line, a crontab line, a calendar expression, JSON.
+
+use std::str::FromStr;
+
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use super::draw::{BestTime, Question};
+use super::read::Ranking;
+use crate::domain::time::Timestamp;
+
+/// What the crontab line runs: what most crontabs run. Who runs something else writes that.
+const COMMAND: &str = "certbot renew --quiet";
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Format {
+    /// A line for a crontab whose machine has the question's zone.
+    Cron,
+    /// Everything, as JSON.
+    #[default]
+    Json,
+    /// A calendar expression of systemd (`systemd.time(7)`), for `OnCalendar=`.
+    Systemd,
+    /// The instant, RFC 3339.
+    Text,
+}
+
+impl Format {
+    /// All, by their names.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("cron", Self::Cron),
+        ("json", Self::Json),
+        ("systemd", Self::Systemd),
+        ("text", Self::Text),
+    ];
+
+    /// The media type of what is written.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Cron | Self::Systemd | Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::NAMES
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, format)| *format)
+            .ok_or_else(|| {
+                let names = Self::NAMES.map(|(name, _)| name).join(", ");
+                format!("{text:?} is none of {names}")
+            })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    ca: Option<&'a str>,
+    #[serde(flatten)]
+    best: Time,
+    model_version: &'a str,
+    valid_until: Timestamp,
+    time_zone: &'static str,
+    alternatives: Vec<Time>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Time {
+    at: Timestamp,
+    cron: String,
+    on_calendar: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insufficient_data: Option<bool>,
+}
+
+impl BestTime {
+    /// One line, or a JSON document in one, with a line feed behind it.
+    #[must_use]
+    pub fn written(&self, format: Format, question: &Question, ranking: &Ranking) -> String {
+        let zone = question.zone;
+        let mut text = match format {
+            Format::Cron => Self::crontab_line(self.at, zone, COMMAND),
+            Format::Json => self.json(zone, ranking),
+            Format::Systemd => Self::on_calendar(self.at, zone),
+            Format::Text => self.at.to_string(),
+        };
+        text.push('\n');
+        text
+    }
+
+    fn json(&self, zone: Tz, ranking: &Ranking) -> String {
+        let time = |at: Timestamp| Time {
+            at,
+            cron: Self::cron(at, zone),
+            on_calendar: Self::on_calendar(at, zone),
+            insufficient_data: ranking.slot_at(at).insufficient_data.then_some(true),
+        };
+        let document = Document {
+            ca: ranking.ca.as_deref(),
+            best: time(self.at),
+            model_version: &ranking.model_version,
+            valid_until: ranking.valid_until,
+            time_zone: zone.name(),
+            alternatives: self.alternatives.iter().map(|at| time(*at)).collect(),
+        };
+        // Its keys are text: there is nothing that cannot be written.
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+}

@@ -1,0 +1,288 @@
+//! A time to come, drawn by the weights of a published ranking: for who does not speak ARI.
+//!
+//! A draw needs the ranking alone, neither a registry nor a key, so a server, a replica and a
+//! machine without network give the same answer to the same seed.
+
+use super::allowed::ClockSpan;
+use super::read::Ranking;
+use chrono::{TimeZone as _, Timelike as _};
+use chrono_tz::Tz;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::certificate::hash::mixed;
+use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+
+use super::allowed::open_within;
+
+/// How far ahead a time may lie where nothing is asked for: every hour of the day once.
+pub const USUAL_SECONDS: i64 = DAY;
+/// The longest that may be asked for: two months, the wait of a 90-day certificate.
+pub const MOST_SECONDS: i64 = 60 * DAY;
+/// How many other times are given: as many as the ranking's `quietest` has.
+const ALTERNATIVES: i64 = 3;
+/// The lengths of slots that a ranking may have, in minutes.
+pub const SLOT_MINUTES: [i64; 4] = [5, 15, 30, 60];
+/// The share of a certificate's life that a short-lived one may be early by, in hundredths: the band
+/// of a life under ten days.
+const EARLY_HUNDREDTHS: i64 = 15;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// How far ahead the time may lie.
+    pub within_seconds: i64,
+    /// The hours of the day that suit the asker, by the clock of `zone`; empty: all.
+    pub allow: Vec<ClockSpan>,
+    /// The zone of `allow`, of the crontab line and of the calendar expression.
+    pub zone: Tz,
+    /// The length of the slots in which alternatives are told apart; a whole fraction of the day.
+    pub slot_seconds: i64,
+}
+
+/// Where a draw comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Chance {
+    /// 128 random bits: another time with each call.
+    Fresh(u128),
+    /// From [`Chance::seeded`]: the same time of the day with each call, as long as the ranking and
+    /// the question stay the same.
+    Seeded(u128),
+}
+
+/// A time to come, and others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BestTime {
+    /// When to come.
+    pub at: Timestamp,
+    /// Other times, each in a slot of its own.
+    pub alternatives: Vec<Timestamp>,
+}
+
+impl Default for Question {
+    fn default() -> Self {
+        Self {
+            within_seconds: USUAL_SECONDS,
+            allow: Vec::new(),
+            zone: Tz::UTC,
+            slot_seconds: HOUR,
+        }
+    }
+}
+
+impl Question {
+    /// How far ahead to look for a certificate of this life: a day, less where the life is short.
+    #[must_use]
+    pub fn within_for_life(life_seconds: i64) -> i64 {
+        (life_seconds.saturating_mul(EARLY_HUNDREDTHS) / 100).clamp(1, USUAL_SECONDS)
+    }
+
+    /// The length of a slot of so many minutes, where that is one of the lengths that a ranking may
+    /// have.
+    #[must_use]
+    pub fn slot_of_minutes(text: &str) -> Option<i64> {
+        let minutes: i64 = text.parse().ok()?;
+        SLOT_MINUTES.contains(&minutes).then_some(minutes * MINUTE)
+    }
+
+    /// Draws a slot by weight among what is allowed, then a second in it. Spans that the ranking
+    /// says to avoid are left out. `None` where nothing is left.
+    #[must_use]
+    pub fn draw(&self, ranking: &Ranking, now: Timestamp, chance: Chance) -> Option<BestTime> {
+        let ahead = Span {
+            from: now + 1,
+            to: now + 1 + self.within_seconds,
+        };
+        let pieces = self.pieces(ranking, ahead);
+        let (hash, at) = match chance {
+            Chance::Fresh(hash) => (hash, drawn(&pieces, mixed(hash, 0))?),
+            Chance::Seeded(hash) => {
+                let steady = self.steady(ranking, ahead, hash);
+                let at = steady.or_else(|| drawn(&pieces, mixed(hash, 0)))?;
+                (hash, at)
+            }
+        };
+        let alternatives = self.alternatives(pieces, at, hash);
+        Some(BestTime { at, alternatives })
+    }
+
+    /// The next time of a seed. It is drawn in whole days that begin where everybody's begin, not at
+    /// `now`: so it stays the same from call to call. `None` where none of these times lies ahead.
+    fn steady(&self, ranking: &Ranking, ahead: Span, hash: u128) -> Option<Timestamp> {
+        let cycle = (self.within_seconds / DAY).max(1) * DAY;
+        let begin = Timestamp::from_unix(ahead.from.unix().div_euclid(cycle) * cycle);
+        [begin, begin + cycle].into_iter().find_map(|from| {
+            let whole = Span {
+                from,
+                to: from + cycle,
+            };
+            let at = drawn(&self.pieces(ranking, whole), mixed(hash, 0))?;
+            ahead.contains(at).then_some(at)
+        })
+    }
+
+    fn alternatives(&self, mut pieces: Vec<Piece>, at: Timestamp, hash: u128) -> Vec<Timestamp> {
+        let mut taken = at;
+        let mut found = Vec::new();
+        for salt in 1..=ALTERNATIVES {
+            let slot = self.slot_of(taken);
+            pieces = pieces
+                .into_iter()
+                .flat_map(|piece| piece.without(slot, self.slot_seconds))
+                .collect();
+            let Some(next) = drawn(&pieces, mixed(hash, salt)) else {
+                break;
+            };
+            found.push(next);
+            taken = next;
+        }
+        found
+    }
+
+    /// The slot of the day that an instant lies in.
+    fn slot_of(&self, at: Timestamp) -> i64 {
+        at.second_of_day() / self.slot_seconds
+    }
+
+    /// What may be drawn within `range`, in order, none across two slots of the ranking.
+    fn pieces(&self, ranking: &Ranking, range: Span) -> Vec<Piece> {
+        let slot_seconds = ranking.slot_seconds();
+        let mut pieces = Vec::new();
+        for open in open_within(range, &self.allow, self.zone, &ranking.avoid) {
+            let mut from = open.from;
+            while from < open.to {
+                let slot_end = Timestamp::from_unix((from.slot(slot_seconds) + 1) * slot_seconds);
+                let to = slot_end.min(open.to);
+                let weight = ranking.slot_at(from).weight;
+                if weight > 0.0 {
+                    pieces.push(Piece {
+                        span: Span { from, to },
+                        per_second: weight,
+                    });
+                }
+                from = to;
+            }
+        }
+        pieces
+    }
+}
+
+impl Chance {
+    /// From a seed. It needs no secret: who picks a seed to come at a certain time could as well come
+    /// at that time.
+    #[must_use]
+    pub fn seeded(seed: &str) -> Self {
+        let mut hasher = Sha256::new();
+        // Another version of the draw takes another word here.
+        hasher.update(b"best-time 1\0");
+        hasher.update(seed);
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&hasher.finalize()[..16]);
+        Self::Seeded(u128::from_be_bytes(octets))
+    }
+}
+
+impl BestTime {
+    /// The five fields of a crontab line that comes at this time of the day, by the clock of `zone`;
+    /// cron knows no seconds.
+    #[must_use]
+    pub fn cron(at: Timestamp, zone: Tz) -> String {
+        let (hour, minute, _) = clock(at, zone);
+        format!("{minute} {hour} * * *")
+    }
+
+    /// A calendar expression of systemd (`systemd.time(7)`) for this time of each day.
+    #[must_use]
+    pub fn on_calendar(at: Timestamp, zone: Tz) -> String {
+        let (hour, minute, second) = clock(at, zone);
+        format!("*-*-* {hour:02}:{minute:02}:{second:02} {}", zone.name())
+    }
+
+    /// A line for a crontab, to the second: cron starts it on the minute, and it waits the rest.
+    #[must_use]
+    pub fn crontab_line(at: Timestamp, zone: Tz, command: &str) -> String {
+        let (_, _, second) = clock(at, zone);
+        format!("{} sleep {second}; {command}", Self::cron(at, zone))
+    }
+}
+
+/// Hour, minute and second on the wall.
+fn clock(at: Timestamp, zone: Tz) -> (u32, u32, u32) {
+    // Every instant has exactly one time on the wall.
+    let local = zone.timestamp_opt(at.unix(), 0).single();
+    local.map_or((0, 0, 0), |local| {
+        (local.hour(), local.minute(), local.second())
+    })
+}
+
+/// Seconds that are drawn with the same chance.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    span: Span,
+    per_second: f64,
+}
+
+impl Piece {
+    fn mass(&self) -> f64 {
+        self.per_second * seconds(self.span)
+    }
+
+    /// What of it lies in other slots of the day than this one. No piece is longer than a day.
+    fn without(self, slot: i64, slot_seconds: i64) -> impl Iterator<Item = Self> {
+        let day = self.span.from - self.span.from.second_of_day();
+        let cut = Span {
+            from: day + slot * slot_seconds,
+            to: day + (slot + 1) * slot_seconds,
+        };
+        let before = Span {
+            from: self.span.from,
+            to: self.span.to.min(cut.from),
+        };
+        let after = Span {
+            from: self.span.from.max(cut.to),
+            to: self.span.to,
+        };
+        [before, after]
+            .into_iter()
+            .filter(|span| span.from < span.to)
+            .map(move |span| Self { span, ..self })
+    }
+}
+
+/// The second that `bits` draw among the pieces.
+fn drawn(pieces: &[Piece], bits: u128) -> Option<Timestamp> {
+    let all: f64 = pieces.iter().map(Piece::mass).sum();
+    let last = pieces.last()?;
+    let mut left = unit(bits) * all;
+    for piece in pieces {
+        let mass = piece.mass();
+        if left < mass {
+            return Some(piece.span.from + whole(left / piece.per_second, piece.span));
+        }
+        left -= mass;
+    }
+    // Rounding may leave a hair over.
+    Some(last.span.to - 1)
+}
+
+/// From 0 to below 1, by the upper 53 bits: what an `f64` holds exactly.
+#[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
+fn unit(bits: u128) -> f64 {
+    let upper = u64::try_from(bits >> 75).unwrap_or(0);
+    upper as f64 / (1_u64 << 53) as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "0 to the seconds of a slot"
+)]
+fn whole(second: f64, span: Span) -> i64 {
+    (second as i64).clamp(0, span.seconds() - 1)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a slot")]
+fn seconds(span: Span) -> f64 {
+    span.seconds() as f64
+}
+
+#[cfg(test)]
+mod tests;

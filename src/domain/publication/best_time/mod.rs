@@ -1,0 +1,11 @@
+//! A time to come, drawn by the weights of a published ranking, for who does not speak ARI.
+
+mod allowed;
+mod answer;
+mod draw;
+mod read;
+
+pub use allowed::{ClockSpan, clock_spans};
+pub use answer::Format;
+pub use draw::{BestTime, Chance, MOST_SECONDS, Question, SLOT_MINUTES, USUAL_SECONDS};
+pub use read::{Ranking, Slot, Unreadable};

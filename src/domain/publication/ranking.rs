@@ -1,0 +1,337 @@
+//! The ranking document, `ranking.json`: relative numbers only, the same bytes for the same input.
+
+use super::weights::{MILLION, closed, weights};
+use crate::domain::demand::profile::{Evidence, Profile};
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::{CapacityRule, When, closed_within, over_slots};
+use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+
+mod document;
+
+use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry};
+
+/// How far ahead closed spans are told.
+const AVOID_SECONDS: i64 = 30 * DAY;
+/// The most closed spans that are told: one each night fits three times over, one each hour
+/// reaches four days ahead.
+const MOST_AVOIDED: usize = 100;
+
+const DAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
+/// When a document is made, and how long it holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Times {
+    /// When it is made.
+    pub generated_at: Timestamp,
+    /// When the next one is due.
+    pub next_update: Timestamp,
+    /// Until when it may be used.
+    pub valid_until: Timestamp,
+}
+
+impl Times {
+    /// Made at `now`, followed by the next after `interval_seconds`, and good for one interval
+    /// more, so that one publication may fail.
+    #[must_use]
+    pub fn new(now: Timestamp, interval_seconds: i64) -> Self {
+        Self {
+            generated_at: now,
+            next_update: now + interval_seconds,
+            valid_until: now + interval_seconds + interval_seconds,
+        }
+    }
+}
+
+/// One CA's document.
+#[must_use]
+pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
+    let from = day_begin(times.generated_at);
+    Subject {
+        ca: Some(policy.name.as_str()),
+        environment: &policy.environment,
+        profile,
+        capacity: daily_capacity(&policy.capacity, from, profile.slot_seconds),
+        steerable_share: policy.steerable_share,
+        avoid: closed_within(&policy.capacity, ahead(times)),
+    }
+    .document(times)
+}
+
+/// Several CAs' document, with `"ca": null`, for readers who do not know or say which: profiles as
+/// [`Profile::combine`] has them, capacity and steerable share weighed by volume as well, and
+/// every span to be avoided in which any of them is closed.
+#[must_use]
+pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &Times) -> Vec<u8> {
+    let profiles: Vec<&Profile> = cas.iter().map(|(_, profile)| *profile).collect();
+    let profile = Profile::combine(&profiles);
+    let from = day_begin(times.generated_at);
+    let all: f64 = profiles.iter().map(|p| p.mean_per_hour()).sum();
+    let share = |of: &Profile| match all {
+        0.0 => 1.0 / f64::from(u32::try_from(cas.len()).unwrap_or(u32::MAX)),
+        all => of.mean_per_hour() / all,
+    };
+    let mut capacity = vec![0.0; profile.slots_per_day()];
+    for (policy, of) in cas {
+        let own = daily_capacity(&policy.capacity, from, profile.slot_seconds);
+        for (sum, own) in capacity.iter_mut().zip(own) {
+            *sum += share(of) * own;
+        }
+    }
+    let rules: Vec<CapacityRule> = cas
+        .iter()
+        .flat_map(|(policy, _)| policy.capacity.iter().cloned())
+        .collect();
+    Subject {
+        ca: None,
+        environment,
+        profile: &profile,
+        capacity,
+        steerable_share: cas
+            .iter()
+            .map(|(policy, of)| share(of) * policy.steerable_share)
+            .sum(),
+        avoid: closed_within(&rules, ahead(times)),
+    }
+    .document(times)
+}
+
+struct Subject<'a> {
+    ca: Option<&'a str>,
+    environment: &'a str,
+    profile: &'a Profile,
+    /// By slot of the day.
+    capacity: Vec<f64>,
+    steerable_share: f64,
+    avoid: Vec<Span>,
+}
+
+impl Subject<'_> {
+    fn document(&self, times: &Times) -> Vec<u8> {
+        let order = self.order();
+        let document = Document {
+            schema_version: "1.0",
+            model_version: &self.profile.version,
+            ca: self.ca,
+            environment: self.environment,
+            generated_at: times.generated_at,
+            data_from: self.profile.data.map(|data| data.from),
+            data_through: self.profile.data.map(|data| data.to),
+            next_update: times.next_update,
+            valid_until: times.valid_until,
+            time_zone: "UTC",
+            slot_minutes: self.profile.slot_seconds / MINUTE,
+            unit: "relative, mean 1.0",
+            peak: self.peak(),
+            quietest: self.quietest(&order),
+            slots: self.slots(&order),
+            week: self.week(),
+            minutes: self
+                .profile
+                .minutes
+                .as_ref()
+                .map(|minutes| minutes.iter().map(|m| decimals(*m)).collect()),
+            overlays: self.overlays(),
+            avoid: self.avoided(),
+            advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
+        };
+        // Numbers are finite, keys are text: there is nothing that cannot be written.
+        let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The known slots by number, the quietest first. By the coefficients as published, so that a
+    /// reader can repeat it; the earlier of two that are equal; those that are closed for good at
+    /// the end, because nobody should be sent there.
+    fn order(&self) -> Vec<usize> {
+        let closed = closed(&self.capacity);
+        let mut order = self.known();
+        order.sort_by(|a, b| {
+            let of = |slot: usize| decimals(self.profile.day[slot].coefficient);
+            closed[*a]
+                .cmp(&closed[*b])
+                .then(of(*a).total_cmp(&of(*b)))
+                .then(a.cmp(b))
+        });
+        order
+    }
+
+    fn is_known(&self, slot: usize) -> bool {
+        self.profile.day[slot].evidence == Evidence::Sufficient
+    }
+
+    fn known(&self) -> Vec<usize> {
+        let slots = 0..self.profile.slots_per_day();
+        slots.filter(|slot| self.is_known(*slot)).collect()
+    }
+
+    fn peak(&self) -> Option<Peak> {
+        let coefficient = |slot: usize| decimals(self.profile.day[slot].coefficient);
+        let peak = self.known().into_iter().reduce(|peak, slot| {
+            if coefficient(slot) > coefficient(peak) {
+                slot
+            } else {
+                peak
+            }
+        })?;
+        Some(Peak {
+            start: self.clock(peak),
+            coefficient: coefficient(peak),
+        })
+    }
+
+    fn quietest(&self, order: &[usize]) -> Vec<String> {
+        let closed = closed(&self.capacity);
+        let open = order.iter().filter(|slot| !closed[**slot]);
+        open.take(3).map(|slot| self.clock(*slot)).collect()
+    }
+
+    /// Where nothing is known, all slots that are open have the same.
+    fn weights(&self) -> Vec<u32> {
+        let day = &self.profile.day;
+        if self.known().is_empty() {
+            let is_open = |share: &f64| if *share > 0.0 { 1.0 } else { 0.0 };
+            let open: Vec<f64> = self.capacity.iter().map(is_open).collect();
+            return weights(&vec![1.0; day.len()], &open, self.steerable_share);
+        }
+        let coefficients: Vec<f64> = day.iter().map(|s| s.coefficient).collect();
+        weights(&coefficients, &self.capacity, self.steerable_share)
+    }
+
+    fn slots(&self, order: &[usize]) -> Vec<Slot> {
+        let weights = self.weights();
+        let mut ranks = vec![None; weights.len()];
+        for (place, slot) in order.iter().enumerate() {
+            ranks[*slot] = Some(place + 1);
+        }
+        self.profile
+            .day
+            .iter()
+            .enumerate()
+            .map(|(number, slot)| {
+                let known = |value: f64| self.is_known(number).then(|| decimals(value));
+                Slot {
+                    start: self.clock(number),
+                    end: self.clock((number + 1) % ranks.len()),
+                    coefficient: known(slot.coefficient),
+                    weight: f64::from(weights[number]) / f64::from(MILLION),
+                    rank: ranks[number],
+                    index: known(slot.coefficient).map(index),
+                    failure_rate: slot.failures.map(|rate| decimals(rate.share)),
+                    coverage: decimals(slot.coverage),
+                    samples: slot.samples,
+                    low: known(slot.low),
+                    high: known(slot.high),
+                    insufficient_data: insufficient(slot.evidence),
+                }
+            })
+            .collect()
+    }
+
+    fn week(&self) -> Vec<WeekEntry> {
+        let slots = self.profile.slots_per_day();
+        self.profile
+            .week
+            .iter()
+            .enumerate()
+            .map(|(number, slot)| WeekEntry {
+                day: DAYS[number / slots],
+                start: self.clock(number % slots),
+                coefficient: (slot.evidence == Evidence::Sufficient)
+                    .then(|| decimals(slot.coefficient)),
+                insufficient_data: insufficient(slot.evidence),
+            })
+            .collect()
+    }
+
+    fn overlays(&self) -> Vec<Overlay> {
+        self.profile
+            .first_of_month
+            .filter(crate::domain::demand::profile::Factor::stands_out)
+            .map(|factor| Overlay {
+                when: "dayOfMonth=1",
+                factor: decimals(factor.value),
+            })
+            .into_iter()
+            .collect()
+    }
+
+    fn avoided(&self) -> Vec<Avoid> {
+        self.avoid
+            .iter()
+            .take(MOST_AVOIDED)
+            .map(|span| Avoid {
+                from: span.from,
+                to: span.to,
+                reason: "maintenance",
+            })
+            .collect()
+    }
+
+    /// When a slot begins, `HH:MM`.
+    fn clock(&self, slot: usize) -> String {
+        let minutes = i64::try_from(slot).unwrap_or(0) * self.profile.slot_seconds / MINUTE;
+        format!("{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+/// What recurs day by day, by slot of the day: the mean over the seven days from `from`.
+fn daily_capacity(rules: &[CapacityRule], from: Timestamp, slot_seconds: i64) -> Vec<f64> {
+    let recurring: Vec<CapacityRule> = rules
+        .iter()
+        .filter(|rule| matches!(rule.when, When::Recurring { .. }))
+        .cloned()
+        .collect();
+    let slots = usize::try_from(DAY / slot_seconds).unwrap_or(0);
+    let week = over_slots(&recurring, from, slot_seconds, 7 * slots);
+    (0..slots)
+        .map(|slot| {
+            (0..7)
+                .map(|day| week[day * slots + slot].share)
+                .sum::<f64>()
+                / 7.0
+        })
+        .collect()
+}
+
+fn day_begin(at: Timestamp) -> Timestamp {
+    at - at.second_of_day()
+}
+
+fn ahead(times: &Times) -> Span {
+    Span {
+        from: times.generated_at,
+        to: times.generated_at + AVOID_SECONDS,
+    }
+}
+
+fn insufficient(evidence: Evidence) -> Option<bool> {
+    (evidence == Evidence::Insufficient).then_some(true)
+}
+
+/// Three decimals.
+fn decimals(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
+}
+
+const fn index(coefficient: f64) -> &'static str {
+    if coefficient < 0.5 {
+        "very low"
+    } else if coefficient < 0.8 {
+        "low"
+    } else if coefficient < 1.2 {
+        "moderate"
+    } else if coefficient < 1.6 {
+        "high"
+    } else {
+        "very high"
+    }
+}

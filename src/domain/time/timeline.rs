@@ -1,0 +1,183 @@
+//! Amounts over absolute time, in grains of five minutes, the greatest span that divides every
+//! slot length.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::instant::{DAY, MINUTE, Span, Timestamp};
+use crate::domain::math::number::{length, real, signed};
+
+/// Seconds in a grain.
+pub const GRAIN_SECONDS: i64 = 5 * MINUTE;
+
+/// Grains in a day.
+pub const GRAINS_IN_DAY: usize = 288;
+
+/// How much of something falls when. Sparse by day: windows of certificates that live a century
+/// cost two days, not a century.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    days: BTreeMap<i64, Day>,
+}
+
+/// One UTC day.
+#[derive(Clone, Debug)]
+struct Day {
+    /// The sum of the grains: a table asks for weeks and months, many times over.
+    total: f64,
+    grains: Box<[f64; GRAINS_IN_DAY]>,
+}
+
+impl Day {
+    fn empty() -> Self {
+        Self {
+            total: 0.0,
+            grains: Box::new([0.0; GRAINS_IN_DAY]),
+        }
+    }
+}
+
+impl Timeline {
+    /// Adds `amount` (or takes it away, where negative) at one instant.
+    pub fn add(&mut self, at: Timestamp, amount: f64) {
+        let day = self.days.entry(at.slot(DAY)).or_insert_with(Day::empty);
+        day.total += amount;
+        day.grains[length(at.second_of_day() / GRAIN_SECONDS)] += amount;
+    }
+
+    /// Adds shares of `amount` to the grains from the one of `from` on.
+    pub fn add_grains(&mut self, from: Timestamp, shares: &[f64], amount: f64) {
+        let mut day = from.slot(DAY);
+        let mut first = length(from.second_of_day() / GRAIN_SECONDS);
+        let mut rest = shares;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(GRAINS_IN_DAY - first));
+            let line = self.days.entry(day).or_insert_with(Day::empty);
+            for (grain, share) in line.grains[first..].iter_mut().zip(now) {
+                *grain += amount * share;
+            }
+            line.total += amount * now.iter().sum::<f64>();
+            (day, first, rest) = (day + 1, 0, later);
+        }
+    }
+
+    /// Adds `amount` evenly over a span, each grain its share.
+    pub fn spread(&mut self, span: Span, amount: f64) {
+        let seconds = span.seconds();
+        if seconds == 0 {
+            return self.add(span.from, amount);
+        }
+        let mut from = span.from;
+        while from < span.to {
+            let grain_end = Timestamp::from_unix((from.slot(GRAIN_SECONDS) + 1) * GRAIN_SECONDS);
+            let to = grain_end.min(span.to);
+            self.add(from, amount * real(to - from) / real(seconds));
+            from = to;
+        }
+    }
+
+    /// The sum over a span whose ends lie between grains; a grain cut in two counts in part.
+    #[must_use]
+    pub fn sum(&self, span: Span) -> f64 {
+        if span.seconds() == 0 {
+            return 0.0;
+        }
+        let first_day = span.from.slot(DAY);
+        let last_day = (span.to - 1).slot(DAY);
+        self.days
+            .range(first_day..=last_day)
+            .map(|(number, day)| {
+                let start = Timestamp::from_unix(number * DAY);
+                let cut = Span {
+                    from: span.from.max(start),
+                    to: span.to.min(start + DAY),
+                };
+                if cut.seconds() == DAY {
+                    day.total
+                } else {
+                    sum_of_day(&day.grains, cut.from - start, cut.to - start)
+                }
+            })
+            .sum()
+    }
+
+    /// The sums of whole days, by the grain of the day.
+    #[must_use]
+    pub fn by_grain_of_day(&self, days: Range<i64>) -> [f64; GRAINS_IN_DAY] {
+        let mut sums = [0.0; GRAINS_IN_DAY];
+        if days.is_empty() {
+            return sums;
+        }
+        for (_, day) in self.days.range(days) {
+            for (sum, amount) in sums.iter_mut().zip(day.grains.iter()) {
+                *sum += amount;
+            }
+        }
+        sums
+    }
+
+    /// Where the first grain with anything begins.
+    #[must_use]
+    pub fn begins(&self) -> Option<Timestamp> {
+        self.days.iter().find_map(|(number, day)| {
+            let first = day.grains.iter().position(|amount| *amount > 0.0)?;
+            Some(Timestamp::from_unix(
+                number * DAY + signed(first) * GRAIN_SECONDS,
+            ))
+        })
+    }
+
+    /// Forgets the days that end before `before`.
+    pub fn trim(&mut self, before: Timestamp) {
+        self.days = self.days.split_off(&before.slot(DAY));
+    }
+}
+
+/// The sum of the grains from second `from` to second `to` of a day.
+fn sum_of_day(grains: &[f64; GRAINS_IN_DAY], from: i64, to: i64) -> f64 {
+    let (first, last) = (from / GRAIN_SECONDS, (to - 1) / GRAIN_SECONDS);
+    let whole: f64 = grains[length(first)..=length(last)].iter().sum();
+    let before = real(from % GRAIN_SECONDS) / real(GRAIN_SECONDS) * grains[length(first)];
+    let end = (last + 1) * GRAIN_SECONDS;
+    let after = real(end - to) / real(GRAIN_SECONDS) * grains[length(last)];
+    whole - before - after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::instant::HOUR;
+
+    #[test]
+    fn a_spread_sums_to_its_parts() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut line = Timeline::default();
+        line.spread(
+            Span {
+                from: at("2026-11-20T23:57:30Z"),
+                to: at("2026-11-21T00:12:30Z"),
+            },
+            6.0,
+        );
+        let sum = |from: &str, to: &str| {
+            line.sum(Span {
+                from: at(from),
+                to: at(to),
+            })
+        };
+        assert!((sum("2026-11-20T23:00:00Z", "2026-11-21T00:00:00Z") - 1.0).abs() < 1e-9);
+        assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T01:00:00Z") - 5.0).abs() < 1e-9);
+        assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T00:02:30Z") - 1.0).abs() < 1e-9);
+        assert!((sum("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z") - 6.0).abs() < 1e-9);
+        // By grains over midnight, the same.
+        let mut grains = Timeline::default();
+        grains.add_grains(at("2026-11-20T23:55:00Z"), &[1.0, 2.0, 2.0, 1.0], 1.0);
+        for hour in [at("2026-11-20T23:00:00Z"), at("2026-11-21T00:00:00Z")] {
+            let span = Span {
+                from: hour,
+                to: hour + HOUR,
+            };
+            assert!((grains.sum(span) - line.sum(span)).abs() < 1e-9);
+        }
+    }
+}
