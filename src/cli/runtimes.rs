@@ -1,5 +1,5 @@
 //! The threads of `serve`. Who answers the public waits for nobody who works: each has threads of
-//! its own, and where processors are short, the kernel gives them to the public first.
+//! its own, between which the kernel shares the processors.
 
 use std::future::Future;
 
@@ -20,11 +20,6 @@ const EVENTS_WHILE_BUSY: usize = 32;
 /// On Linux and the BSDs, but for MIPS, where another signal is caught for nothing.
 const SIGXFSZ: i32 = 25;
 
-/// How much nicer those threads are that work. The kernel's weights are 1,024 for 0 and 110 for 10:
-/// beside a public listener that keeps every processor busy, one tenth is left for the work, so that
-/// registrations still get through; beside one that is calm, all.
-const NICER: i32 = 10;
-
 /// Three runtimes.
 #[derive(Debug)]
 pub(super) struct Runtimes {
@@ -34,13 +29,11 @@ pub(super) struct Runtimes {
 }
 
 impl Runtimes {
-    /// Starts them. The calling thread is a nicer one from then on.
+    /// Starts them.
     pub(super) fn start() -> anyhow::Result<Self> {
-        // Threads are as nice as who starts them, those too that SQLite's connections have.
         let public = runtime(&mut Builder::new_multi_thread())?;
         // It moves octets and says how the process is: one thread does that for 256 connections.
         let admin = runtime(Builder::new_multi_thread().worker_threads(1))?;
-        be_nicer();
         let work = runtime(&mut Builder::new_multi_thread())?;
         Ok(Self {
             public,
@@ -125,42 +118,4 @@ fn runtime(builder: &mut Builder) -> anyhow::Result<Runtime> {
         .max_io_events_per_busy_tick(EVENTS_WHILE_BUSY)
         .build()
         .context("cannot start the runtime")
-}
-
-/// Makes the calling thread nicer. Elsewhere than on Linux that would be the whole process.
-fn be_nicer() {
-    if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::nice(NICER)
-    {
-        tracing::warn!(event = "not_nicer", %error);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How nice a thread of this runtime is.
-    async fn niceness(threads: &Handle) -> anyhow::Result<i32> {
-        let asking = threads.spawn(async { rustix::process::getpriority_process(None) });
-        Ok(asking.await??)
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn threads_that_work_are_nicer_than_those_that_answer() {
-        let runtimes = Runtimes::start().unwrap();
-        let told = runtimes.run(async |runtimes| {
-            let public = niceness(runtimes.public()).await?;
-            assert_eq!(niceness(runtimes.admin()).await?, public);
-            // Also where they do what takes long.
-            let aside = runtimes
-                .work()
-                .spawn_blocking(|| rustix::process::getpriority_process(None));
-            assert_eq!(aside.await??, (public + NICER).min(19));
-            assert_eq!(niceness(runtimes.work()).await?, (public + NICER).min(19));
-            Ok(())
-        });
-        told.unwrap();
-    }
 }

@@ -6,7 +6,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    Row as _,
+};
 
 use crate::store::StoreError;
 
@@ -71,14 +74,15 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
 /// Whether a connection answers what it was asked, outside of any transaction. One whose user was gone
 /// amid a COPY takes the answer to an earlier statement for that to the next: an insert is told the
 /// count of another. So it is asked for a number that no earlier answer has; within a transaction
-/// `now()` stands still.
+/// `now()` stands still. By the simple protocol, whose statement is one message: each of the several
+/// of the extended one has an instant of its own, and the transaction that of the first.
 async fn is_in_step(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let number: i64 = rand::random();
-    let told: Option<i64> =
-        sqlx::query_scalar("SELECT $1::bigint WHERE now() = statement_timestamp()")
-            .bind(number)
-            .fetch_optional(connection)
-            .await?;
+    let question = format!("SELECT {number}::bigint WHERE now() = statement_timestamp()");
+    let told = sqlx::raw_sql(AssertSqlSafe(question))
+        .fetch_optional(connection)
+        .await?;
+    let told: Option<i64> = told.map(|row| row.try_get(0)).transpose()?;
     Ok(told == Some(number))
 }
 
