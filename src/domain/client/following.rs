@@ -1,5 +1,6 @@
 //! Who follows: what becomes of windows, and the chance f that the next is kept (design section 5).
 
+use super::fate::Fate;
 use super::schedule::Polls;
 use crate::domain::math::number::real;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
@@ -20,18 +21,6 @@ const LEAST_NEWS: f64 = 0.01;
 const MEASURED_OVER_SECONDS: i64 = 7 * DAY;
 /// [`POLLED_FOLLOWS`] stands for this many certificates: one CA's first few tell little.
 const PRIOR_CERTIFICATES: f64 = 20.0;
-
-/// What became of a window.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Fate {
-    /// Its client followed it.
-    Kept,
-    /// Its client renewed at another time, or not at all.
-    Broken,
-    /// It cannot be said, not yet or never.
-    #[default]
-    NotYet,
-}
 
 /// One certificate's case.
 #[derive(Clone, Copy, Debug)]

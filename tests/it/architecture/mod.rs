@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod pages;
+mod rooms;
 mod source;
 
 use source::{line_of_word, paths};

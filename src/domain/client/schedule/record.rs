@@ -14,7 +14,7 @@
 //! and two or three that are as frequent stay side by side.
 
 use super::ticks::{HALF_MINUTE, Rhythm, Tick};
-use crate::domain::client::following::Fate;
+use crate::domain::client::fate::Fate;
 use crate::domain::math::number::{real, whole};
 use crate::domain::time::{DAY, MINUTE, Timestamp};
 

@@ -1,7 +1,7 @@
 //! Records of polls: what they keep, follow and forget.
 
 use super::{Rhythm, Tick};
-use crate::domain::client::following::Fate;
+use crate::domain::client::fate::Fate;
 use crate::domain::client::schedule::record::Polls;
 use crate::domain::time::{DAY, HOUR, Timestamp};
 
