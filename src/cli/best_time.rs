@@ -1,25 +1,22 @@
 //! `offpeak best-time`: when to come, drawn from the newest publication or from a file.
 
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser as _;
 
+use super::published::ranking_bytes;
 use super::{Exit, Global, Output};
 use crate::config::{duration_seconds, zone};
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::best_time::{
     Chance, ClockSpan, Format, Question, Ranking, clock_spans,
 };
-use crate::domain::publication::documents::RANKING;
 use crate::engine::clock::{Clock as _, SystemClock};
-
-/// The longest ranking that is read: one of five-minute slots has some 300 kB.
-const LONGEST_RANKING: u64 = 4 << 20;
 
 /// Say when to come: a time drawn by the weights of the ranking, another with each call
 #[derive(Args, Debug)]
@@ -66,10 +63,7 @@ struct Spans(Vec<ClockSpan>);
 
 impl BestTimeArgs {
     pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
-        let bytes = match &self.ranking {
-            Some(file) => read(file)?,
-            None => self.published(global).await?,
-        };
+        let bytes = ranking_bytes(self.ranking.as_deref(), self.ca.as_ref(), global).await?;
         let ranking = Ranking::parse(&bytes)?;
         let now = SystemClock.now();
         if now > ranking.valid_until {
@@ -96,32 +90,6 @@ impl BestTimeArgs {
         output.write_all(best.written(format, &question, &ranking).as_bytes())?;
         Ok(Exit::Done)
     }
-
-    async fn published(&self, global: &Global) -> anyhow::Result<Vec<u8>> {
-        let engine = global.engine().await?;
-        let publication = engine.publication().context(
-            "nothing has been published into this database yet: `offpeak publish --now` does it",
-        )?;
-        let path = match &self.ca {
-            Some(ca) => format!("ca/{ca}/{RANKING}"),
-            None => RANKING.to_owned(),
-        };
-        let document = publication.documents.iter().find(|(name, _)| *name == path);
-        let (_, bytes) = document.with_context(|| format!("no {path} is published"))?;
-        Ok(bytes.to_vec())
-    }
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let from: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        let opened = std::fs::File::open(file);
-        Box::new(opened.with_context(|| format!("cannot read {}", file.display()))?)
-    };
-    let mut bytes = Vec::new();
-    from.take(LONGEST_RANKING).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn spans(text: &str) -> Result<Spans, String> {

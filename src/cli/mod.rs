@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::telemetry;
 
@@ -13,6 +13,7 @@ mod best_time;
 mod ca;
 mod certid;
 mod check_config;
+mod completions;
 mod demo;
 mod explain;
 mod forget;
@@ -26,12 +27,16 @@ mod migrate;
 mod output;
 mod paths;
 mod publish;
+mod published;
+mod ranking;
 mod rebalance;
 mod record_report;
+mod report;
 mod running;
 mod runtimes;
 mod serve;
 pub mod simulate;
+mod status;
 mod token;
 
 pub use global::{Global, InvalidConfig};
@@ -71,16 +76,21 @@ enum Command {
     Ca(ca::CaArgs),
     Certid(certid::CertidArgs),
     CheckConfig(check_config::CheckConfig),
+    Completions(completions::CompletionsArgs),
     Demo(demo::Demo),
     Explain(explain::Explain),
     Forget(forget::ForgetArgs),
     Import(import::ImportArgs),
     Incident(incident::Incidents),
+    Manual(completions::ManualArgs),
     Migrate(migrate::Migrate),
     Publish(publish::PublishArgs),
+    Ranking(ranking::RankingArgs),
     Rebalance(rebalance::RebalanceArgs),
+    Report(report::ReportArgs),
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
+    Status(status::StatusArgs),
     Token(token::Tokens),
 }
 
@@ -92,6 +102,7 @@ impl Command {
             Self::Ca(command) => ca::run(&command, output),
             Self::Certid(command) => certid::run(&command, output),
             Self::CheckConfig(command) => command.run(global, output),
+            Self::Completions(command) => command.run(CommandLine::command(), output),
             Self::Demo(demo::Demo {}) => demo::Demo::run(global, output),
             Self::Explain(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
@@ -105,15 +116,19 @@ impl Command {
             Self::Incident(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
+            Self::Manual(command) => command.run(CommandLine::command(), output),
             Self::Migrate(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
+            Self::Ranking(command) => block_on(command.run(global, output)),
             Self::Rebalance(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
+            Self::Report(command) => block_on(command.run(global, output)),
             Self::Serve(command) => command.run(global, output),
             Self::Simulate(command) => command.run(output, crate::simulate::run),
+            Self::Status(command) => block_on(command.run(global, output)),
             Self::Token(command) => command.run(output),
         }
     }
@@ -205,7 +220,6 @@ mod tests {
 
     #[test]
     fn clap_finds_nothing_wrong_with_the_command_line() {
-        use clap::CommandFactory as _;
         CommandLine::command().debug_assert();
     }
 
@@ -219,7 +233,6 @@ mod tests {
     }
 
     fn commands() -> Vec<(String, clap::Command)> {
-        use clap::CommandFactory as _;
         let mut found = Vec::new();
         let mut root = CommandLine::command();
         root.build();
@@ -265,12 +278,12 @@ mod tests {
 
     #[test]
     fn a_result_may_be_had_as_json() {
-        // They serve, and what they print is where.
-        const SERVERS: [&str; 2] = ["demo", "serve"];
+        // Two serve, and what they print is where; two write files for other programs.
+        const WITHOUT: [&str; 4] = ["completions", "demo", "manual", "serve"];
         // Those with subcommands print nothing themselves; their options are their subcommands'.
         let found = commands().into_iter();
         for (name, command) in found.filter(|(_, command)| !command.has_subcommands()) {
-            let prints = !SERVERS.contains(&command.get_name());
+            let prints = !WITHOUT.contains(&command.get_name());
             let has_it = command
                 .get_arguments()
                 .any(|argument| argument.get_long() == Some("json"));

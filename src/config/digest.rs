@@ -65,11 +65,12 @@ impl Words {
     }
 }
 
-/// The environment is a label, and changes nothing.
+/// The environment is a label and notes are words: they change nothing.
 fn ca(ca: &CaPolicy) -> Words {
     let CaPolicy {
         name,
         environment: _,
+        notes: _,
         issuers,
         backdate_seconds,
         slot_seconds,

@@ -114,6 +114,13 @@
 //! from = 2026-12-24T18:00:00Z
 //! to = 2026-12-27T06:00:00Z
 //! capacity = 0.5
+//!
+//! # An operator's words, on the page and in the ranking until their time is over.
+//! [[note]]
+//! ca = "example"                    # whose; default all CAs
+//! from = 2026-12-01T00:00:00Z       # required: the time that they are about begins
+//! to = 2026-12-02T00:00:00Z         # required: that time ends
+//! text = "migration of the validators"   # required: one line
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -140,6 +147,7 @@ mod experiment;
 pub(crate) mod hint;
 #[cfg(test)]
 mod manual_tests;
+mod note;
 mod planned;
 pub(crate) mod section;
 mod tls;
@@ -266,10 +274,14 @@ impl Config {
             config.cas.push(ca);
             section.finish(&mut problems);
         }
-        root.finish(&mut problems);
         if !config.strict_issuers && config.ca_named(CaName::DEFAULT).is_none() {
             config.cas.push(CaPolicy::named(CaName::default()));
         }
+        for mut section in root.sections("note", &mut problems) {
+            note::read(&mut section, &mut config.cas, &mut problems);
+            section.finish(&mut problems);
+        }
+        root.finish(&mut problems);
         match problems.into_found() {
             found if found.is_empty() => Ok(config),
             found => Err(found),

@@ -10,4 +10,5 @@ pub mod math;
 pub mod moves;
 pub mod policy;
 pub mod publication;
+pub mod status;
 pub mod time;

@@ -10,11 +10,13 @@ use super::shadow::ShadowOf;
 use super::world::Told;
 use crate::domain::allocation::allocator::Books;
 use crate::domain::client::following::Measured;
+use crate::domain::demand::observation::Observation;
 use crate::domain::demand::profile::Profile;
 use crate::domain::demand::series::Series;
 use crate::domain::ledger::Ledger;
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::policy::capacity::closed_within;
+use crate::domain::status::{Live, Standing};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
 /// Closed spans are looked up this far ahead: `Retry-After` is a day at most, and they are looked
@@ -34,6 +36,10 @@ pub(super) struct Ca {
     /// The forecast that was told last.
     pub(super) outlook: tokio::sync::Mutex<Option<forecast::Kept>>,
     pub(super) shadow: ShadowOf,
+    /// The last minutes as they were told.
+    pub(super) live: Mutex<Live>,
+    /// How it was said to be last, and when.
+    pub(super) standing: Mutex<Option<(Timestamp, Standing)>>,
 }
 
 impl Ca {
@@ -49,6 +55,8 @@ impl Ca {
             measured: Mutex::default(),
             outlook: tokio::sync::Mutex::default(),
             shadow: ShadowOf::default(),
+            live: Mutex::default(),
+            standing: Mutex::default(),
         }
     }
 
@@ -73,6 +81,13 @@ impl Ca {
 
     pub(super) fn teach(&self, teach: impl FnOnce(&mut Series)) {
         teach(&mut self.series.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes in what was counted.
+    pub(super) fn observe(&self, observation: &Observation) {
+        self.teach(|series| series.add(observation));
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.add(observation);
     }
 
     /// Takes in a certificate that was not there.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::aside::aside_on;
 use super::ca::Ca;
 use super::in_force::InForce;
+use super::world::World;
 use super::{Engine, EngineError};
 use crate::domain::demand::profile::Profile;
 use crate::domain::ledger::forecast::{Horizon, Outlook, SlotOutlook};
@@ -103,6 +104,20 @@ impl Engine {
             measure(policy, ca, &outlook(policy, ca, now, DAY / HOUR));
         }
     }
+}
+
+/// The next hours of every CA, by its name.
+pub(super) fn outlooks(world: &World, now: Timestamp, hours: i64) -> Vec<(String, Arc<Outlook>)> {
+    let in_force = world.in_force();
+    in_force
+        .policies
+        .iter()
+        .zip(&world.cas)
+        .map(|(policy, ca)| {
+            let name = policy.name.to_string();
+            (name, Arc::new(outlook(policy, ca, now, hours)))
+        })
+        .collect()
 }
 
 /// Of a CA under the policy in force, with what incidents close.

@@ -40,6 +40,7 @@ mod registration;
 mod resuming;
 mod returning;
 mod shadow;
+mod standing;
 mod step;
 mod summing;
 mod tasks;
@@ -57,6 +58,7 @@ pub use index::Index;
 pub use publisher::Readiness;
 pub use rebalance::Rebalance;
 pub use shadow::Shadowed;
+pub use standing::CaStanding;
 pub use step::{Step, Stored};
 
 use batches::Trust;
@@ -96,6 +98,7 @@ pub struct Engine {
     background: Handle,
     stopping: AtomicBool,
     unclaimed: Unclaimed,
+    reports: Mutex<standing::Reports>,
 }
 
 impl Engine {
@@ -145,6 +148,7 @@ impl Engine {
             look_ups: LookUps::new(),
             publication: ArcSwapOption::new(publication),
             compared: Compared::default(),
+            reports: Mutex::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),
             fed_at: AtomicI64::new(now.unix()),

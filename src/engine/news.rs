@@ -6,6 +6,7 @@ use super::Engine;
 use crate::domain::demand::knowledge::{Knowledge, News};
 use crate::domain::demand::profile::Profile;
 use crate::domain::publication::documents::ranking_of;
+use crate::domain::status::Told;
 use crate::store::Publication;
 
 /// A publication and the profiles that it was compared with last, and what came of it: nothing is
@@ -33,8 +34,20 @@ impl Comparison {
 }
 
 impl Engine {
-    /// What was learned that a publication does not tell, of the CA of which that is most.
+    /// What a publication does not tell: what was learned since, of the CA of which that is most, or
+    /// an incident that has changed since.
     pub(super) fn news_to(&self, publication: &Arc<Publication>) -> News {
+        let incidents = Told::all(self.world().incidents().values(), self.now());
+        let newer = |told: &Told| told.updated_at > publication.made_at;
+        let of_incidents = if incidents.iter().any(newer) {
+            News::Slot
+        } else {
+            News::No
+        };
+        self.learned_since(publication).max(of_incidents)
+    }
+
+    fn learned_since(&self, publication: &Arc<Publication>) -> News {
         let world = self.world();
         let profiles: Vec<Arc<Profile>> =
             world.cas.iter().map(|ca| ca.profile.load_full()).collect();

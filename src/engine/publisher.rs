@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::forecast::outlooks;
 use super::resuming::Stage;
 use super::{Engine, EngineError, Miss};
 use crate::domain::demand::profile::Profile;
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::publication::documents::documents;
+use crate::domain::publication::page::{Facts, INDEX, OUTLOOK_HOURS, pages};
 use crate::domain::publication::ranking::Times;
+use crate::domain::status::Told;
 use crate::domain::time::Timestamp;
 use crate::store::{Duty, Publication, Turn};
 
@@ -175,10 +178,18 @@ impl Engine {
             .zip(profiles.iter().map(AsRef::as_ref))
             .collect();
         let times = Times::new(now, world.config.publish_interval_seconds);
+        let mut documents = documents(&cas, &times);
+        let incidents = Told::all(world.incidents().values(), now);
+        let facts = Facts {
+            base_url: world.config.base_url.as_deref(),
+            incidents: &incidents,
+            outlooks: &outlooks(&world, now, OUTLOOK_HOURS),
+        };
+        documents.extend(pages(&documents, &facts));
         Publication {
             number: 0,
             made_at: now,
-            documents: documents(&cas, &times),
+            documents,
         }
     }
 
@@ -223,11 +234,17 @@ impl Engine {
     }
 }
 
-/// The first document that is not JSON.
+/// The first document that cannot be read: that is not JSON, or a page without its end.
 fn damaged(publication: &Publication) -> Option<&str> {
     publication
         .documents
         .iter()
-        .find(|(_, bytes)| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err())
+        .find(|(path, bytes)| {
+            if path.ends_with(INDEX) {
+                !bytes.trim_ascii_end().ends_with(b"</html>")
+            } else {
+                serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err()
+            }
+        })
         .map(|(path, _)| path.as_str())
 }

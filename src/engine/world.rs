@@ -165,7 +165,7 @@ impl World {
             && self.batches().counts(batch)
             && let Some(ca) = self.ca(&observation.ca)
         {
-            ca.teach(|series| series.add(observation));
+            ca.observe(observation);
         }
     }
 

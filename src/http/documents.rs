@@ -1,4 +1,4 @@
-//! The published documents: the ranking, its immutable copies, its schema.
+//! The published documents: the ranking, its immutable copies, its schema, and the page.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
@@ -15,14 +16,16 @@ use super::coding::Forms;
 use super::conditional::{http_date, is_unmodified};
 use super::observe::Tallies;
 use super::problem::Problem;
+use crate::domain::policy::ca::{CaName, CaNameError};
 use crate::domain::publication::best_time::Ranking;
 use crate::domain::publication::documents::RANKING;
+use crate::domain::publication::page::{INDEX, policy_of};
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::publish::plan::{Cache, Serving, plan, serving};
 use crate::store::Publication;
 
-/// `GET` of any document: its path is its name in the publication.
+/// `GET` of any document: its path is its name in the publication, of a page the folder's.
 pub(super) async fn show(
     State(public): State<Public>,
     uri: Uri,
@@ -41,6 +44,16 @@ pub(super) async fn show(
             "no publication has {name}; /ranking.json is always there"
         ))),
     }
+}
+
+/// `GET` of a CA's page without the slash at its end: its links are relative to the folder.
+pub(super) async fn to_folder(uri: Uri) -> Result<impl IntoResponse, Problem> {
+    let name = uri.path().rsplit('/').next().unwrap_or_default();
+    let ca: CaName = name
+        .parse()
+        .map_err(|error: CaNameError| Problem::missing(error.to_string()))?;
+    let folder = [(header::LOCATION, format!("{ca}/"))];
+    Ok((StatusCode::PERMANENT_REDIRECT, folder))
 }
 
 /// What is said before the first publication.
@@ -64,6 +77,7 @@ async fn earlier(engine: &Engine, name: &str) -> Result<Option<Document>, Proble
         forms: Forms::plain(Bytes::from_owner(bytes)),
         serving,
         modified: None,
+        policy: None,
         tallies: Tallies::of(route(name)),
     }))
 }
@@ -85,6 +99,13 @@ pub(super) fn answer(document: &Document, request: HeaderMap) -> Response<Bytes>
     );
     if let Some((_, date)) = &document.modified {
         headers.insert(header::LAST_MODIFIED, date.clone());
+    }
+    if let Some(policy) = &document.policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+        let referrer = HeaderValue::from_static("no-referrer");
+        headers.insert(header::REFERRER_POLICY, referrer);
+        let sniffing = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, sniffing);
     }
     let mut response = Response::new(Bytes::new());
     if unmodified {
@@ -124,6 +145,9 @@ pub(super) struct Document {
     serving: Serving,
     /// When it was made, and the same as an HTTP date.
     modified: Option<(Timestamp, HeaderValue)>,
+    /// The Content Security Policy of a page: its own, since replicas of another version may have
+    /// made it, and what only a header can say.
+    policy: Option<HeaderValue>,
     pub(super) tallies: Tallies,
 }
 
@@ -172,12 +196,14 @@ impl Served {
             .into_iter()
             .map(|file| {
                 let document = Document {
+                    policy: policy_of(&file.bytes).and_then(policy),
                     forms: Forms::compressed(Bytes::from_owner(file.bytes)),
                     serving: file.serving,
                     modified: Some((made_at, http_date(made_at))),
                     tallies: Tallies::of(route(&file.path)),
                 };
-                (file.path, document)
+                let path = file.path.strip_suffix(INDEX).map(str::to_owned);
+                (path.unwrap_or(file.path), document)
             })
             .collect();
         Self {
@@ -201,9 +227,17 @@ impl Served {
     }
 }
 
+fn policy(of_page: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("{of_page}; frame-ancestors 'none'")).ok()
+}
+
 /// The route that leads to a document, as metrics name it.
 fn route(name: &str) -> &'static str {
-    if name == RANKING {
+    if name == INDEX {
+        "/"
+    } else if name.ends_with(INDEX) {
+        "/ca/{ca}/"
+    } else if name == RANKING {
         "/ranking.json"
     } else if name.starts_with("ca/") {
         "/ca/{ca}/ranking.json"

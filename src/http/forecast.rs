@@ -1,13 +1,13 @@
 //! `/v1/forecast`: the load that is to come, relative to the mean.
 
 use axum::extract::{FromRequestParts, State};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 
 use super::Public;
-use super::conditional::{is_unmodified, strong_etag};
+use super::fresh::{answer, json};
 use super::problem::Problem;
 use super::query::{parameters, unknown};
 use crate::domain::ledger::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
@@ -16,6 +16,10 @@ use crate::domain::time::{MINUTE, Timestamp};
 
 /// It is made anew each minute; no copy of it is to be older than two.
 const CACHING: &str = "public, max-age=60";
+
+/// What becomes of what was told.
+const REVISION: &str = "Made anew each minute from all that is known by then; what was told of a slot may \
+                        change until it has begun, and no earlier answer is kept.";
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +34,11 @@ struct Document<'a> {
     ca: &'a CaName,
     generated_at: Timestamp,
     slot_minutes: i64,
+    /// How far ahead it may be asked for.
+    horizon_hours: i64,
+    /// How often it is made anew.
+    revised_every_seconds: i64,
+    revision: &'static str,
     slots: Vec<Slot>,
 }
 
@@ -57,20 +66,7 @@ pub(super) async fn show(
     let outlook = outlook.ok_or_else(|| nobody(ca.as_str()))?;
     let hours = hours(asked.hours.as_deref(), outlook.slot_seconds)?;
     let body = document(&ca, &outlook, hours);
-    let caching = [
-        (header::CACHE_CONTROL, CACHING.parse()),
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".parse()),
-        (header::ETAG, Ok(strong_etag(&body))),
-    ];
-    let headers: HeaderMap = caching
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.ok()?)))
-        .collect();
-    if is_unmodified(&request, &headers[header::ETAG], None) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
-    let content_type = [(header::CONTENT_TYPE, "application/json")];
-    Ok((headers, content_type, body).into_response())
+    Ok(answer(body, "application/json", CACHING, &request))
 }
 
 /// The document, to the byte. Relative numbers alone: a CA's volume is its own business.
@@ -90,12 +86,12 @@ fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
         ca,
         generated_at: outlook.generated_at,
         slot_minutes: outlook.slot_seconds / MINUTE,
+        horizon_hours: Outlook::most_hours(outlook.slot_seconds),
+        revised_every_seconds: MINUTE,
+        revision: REVISION,
         slots: outlook.within(hours).iter().map(slot).collect(),
     };
-    // Numbers are finite, keys are text: there is nothing that cannot be written.
-    let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
+    json(&document)
 }
 
 /// How many hours are asked for.
@@ -114,12 +110,12 @@ fn hours(asked: Option<&str>, slot_seconds: i64) -> Result<i64, Problem> {
         })
 }
 
-fn nobody(name: &str) -> Problem {
+pub(super) fn nobody(name: &str) -> Problem {
     Problem::missing(format!("ca: no CA is named {name:?}"))
 }
 
 /// Names the CAs, as many as a line holds: their names are public, each has a ranking.
-fn ambiguous(cas: &[CaName]) -> Problem {
+pub(super) fn ambiguous(cas: &[CaName]) -> Problem {
     const MOST_NAMED: usize = 20;
     let named: Vec<&str> = cas.iter().take(MOST_NAMED).map(CaName::as_str).collect();
     let more = if cas.len() > MOST_NAMED { ", …" } else { "" };

@@ -18,11 +18,14 @@ mod body;
 mod certificates;
 mod coding;
 mod conditional;
+mod contract;
 mod direct;
 mod directory;
 mod documents;
 mod experiments;
+mod feed;
 mod forecast;
+mod fresh;
 mod guesses;
 mod health;
 mod host;
@@ -30,15 +33,17 @@ mod incident_members;
 mod incidents;
 mod observations;
 mod observe;
-mod page;
 mod problem;
 mod publications;
 mod query;
 mod rebalances;
 mod renewal_info;
 mod replaced;
+mod report;
 mod serve;
+mod status;
 mod subject;
+mod summary;
 mod unpack;
 
 pub use app::App;
@@ -76,10 +81,10 @@ macro_rules! routes {
 
 /// The public listener.
 pub const PUBLIC: &[Route<Public>] = routes! {
-    GET     "/"                           None, page::index;
-    GET     "/page.css"                   None, page::style;
-    GET     "/page.js"                    None, page::script;
-    GET     "/openapi.yaml"               None, page::openapi;
+    GET     "/"                           None, documents::show;
+    GET     "/ca/{ca}"                    None, documents::to_folder;
+    GET     "/ca/{ca}/"                   None, documents::show;
+    GET     "/openapi.yaml"               None, contract::openapi;
     GET     "/directory"                  None, directory::show;
     GET     "/renewal-info/{certid}"      None, renewal_info::show;
     OPTIONS "/renewal-info/{certid}"      None, renewal_info::options;
@@ -87,8 +92,14 @@ pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/ca/{ca}/ranking.json"       None, documents::show;
     GET     "/r/{sha256}/ranking.json"    None, documents::show;
     GET     "/schema/ranking-1.json"      None, documents::show;
+    GET     "/api/v2/summary.json"        None, summary::show;
+    GET     "/feed.atom"                  None, feed::show;
+    GET     "/report/{week}/"             None, report::page;
+    GET     "/report/{week}/report.json"  None, report::document;
     GET     "/v1/best-time"               None, best_time::show;
     GET     "/v1/forecast"                None, forecast::show;
+    GET     "/v1/live"                    None, status::live;
+    GET     "/v1/status"                  None, status::show;
 };
 
 /// The admin listener.

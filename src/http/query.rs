@@ -21,6 +21,27 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
+/// The parameter `ca` alone may stand in it.
+#[derive(Clone, Debug)]
+pub(super) struct OfCa(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for OfCa {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut ca = None;
+        for (name, value) in parameters(parts)? {
+            if name != "ca" {
+                return Err(unknown(&name, "ca"));
+            }
+            if ca.replace(value).is_some() {
+                return Err(Problem::malformed("ca: is given twice"));
+            }
+        }
+        Ok(Self(ca))
+    }
+}
+
 /// The parameters, decoded, in their order.
 pub(super) fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
     Query::try_from_uri(&parts.uri)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::publication::documents::{RANKING, SCHEMA};
+use crate::domain::publication::page::INDEX;
 
 /// A file of the static tree.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,6 +56,7 @@ pub fn serving(path: &str) -> Option<Serving> {
     let parts: Vec<&str> = path.split('/').collect();
     let (content_type, cache) = match parts[..] {
         [name] | ["ca", _, name] if name == RANKING => ("application/json", Cache::Pointer),
+        [name] | ["ca", _, name] if name == INDEX => ("text/html; charset=utf-8", Cache::Pointer),
         ["r", hash, name] if name == RANKING && is_sha256(hash) => {
             ("application/json", Cache::Immutable)
         }
@@ -109,6 +111,7 @@ mod tests {
         let documents: Vec<(String, Arc<[u8]>)> = [
             "ranking.json",
             "ca/example/ranking.json",
+            "index.html",
             &format!("r/{hash}/ranking.json"),
             "schema/ranking-1.json",
         ]
@@ -122,6 +125,7 @@ mod tests {
                 format!("r/{hash}/ranking.json"),
                 "schema/ranking-1.json".to_owned(),
                 "ca/example/ranking.json".to_owned(),
+                "index.html".to_owned(),
                 "ranking.json".to_owned(),
             ]
         );
@@ -132,6 +136,9 @@ mod tests {
         let hash = "0123456789abcdef".repeat(4);
         for (path, cache) in [
             ("ranking.json".to_owned(), Some(Cache::Pointer)),
+            ("index.html".to_owned(), Some(Cache::Pointer)),
+            ("ca/a-1/index.html".to_owned(), Some(Cache::Pointer)),
+            ("r/index.html".to_owned(), None),
             ("ca/a-1/ranking.json".to_owned(), Some(Cache::Pointer)),
             ("schema/ranking-1.json".to_owned(), Some(Cache::Pointer)),
             (format!("r/{hash}/ranking.json"), Some(Cache::Immutable)),

@@ -11,6 +11,7 @@ use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, Span};
 
 mod cron;
+mod note;
 mod planned;
 mod snapshot;
 

@@ -8,6 +8,7 @@
 mod allocation;
 mod architecture;
 mod best_time;
+mod browser;
 mod capacity;
 mod carryover;
 mod check_config;
@@ -54,5 +55,6 @@ mod simulate;
 mod speed;
 mod store;
 mod support;
+mod terminal;
 mod tools;
 mod wire;

@@ -23,7 +23,7 @@ pub struct Knowledge {
 pub enum News {
     /// Nothing.
     No,
-    /// A slot that it has too little of.
+    /// A slot that it has too little of, or an incident that has changed since.
     Slot,
     /// It was made without any data, and there is some.
     First,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::CapacityRule;
+use super::note::Note;
 use super::planned::Planned;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::time::{DAY, HOUR};
@@ -112,6 +113,8 @@ pub struct CaPolicy {
     pub control_share: f64,
     /// Who starts a rebalance.
     pub rebalance: Rebalancing,
+    /// What its operator has to say.
+    pub notes: Vec<Note>,
     /// Another policy, computed beside this one and never served.
     pub shadow: Option<Box<Self>>,
 }
@@ -161,6 +164,7 @@ impl CaPolicy {
             planned: Vec::new(),
             control_share: 0.0,
             rebalance: Rebalancing::Manual,
+            notes: Vec::new(),
             shadow: None,
         }
     }

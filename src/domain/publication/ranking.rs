@@ -4,6 +4,7 @@ use super::weights::{MILLION, closed, weights};
 use crate::domain::demand::profile::{Evidence, Profile};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::policy::capacity::{CapacityRule, When, closed_within, over_slots};
+use crate::domain::policy::note::{PublishedNote, current};
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 
 mod document;
@@ -61,6 +62,7 @@ pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
         capacity: daily_capacity(&policy.capacity, from, profile.slot_seconds),
         steerable_share: policy.steerable_share,
         avoid: closed_within(&policy.capacity, ahead(times)),
+        notes: current(policy.notes.iter(), times.generated_at),
     }
     .document(times)
 }
@@ -99,6 +101,10 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
             .map(|(policy, of)| share(of) * policy.steerable_share)
             .sum(),
         avoid: closed_within(&rules, ahead(times)),
+        notes: current(
+            cas.iter().flat_map(|(policy, _)| &policy.notes),
+            times.generated_at,
+        ),
     }
     .document(times)
 }
@@ -111,13 +117,14 @@ struct Subject<'a> {
     capacity: Vec<f64>,
     steerable_share: f64,
     avoid: Vec<Span>,
+    notes: Vec<PublishedNote>,
 }
 
 impl Subject<'_> {
     fn document(&self, times: &Times) -> Vec<u8> {
         let order = self.order();
         let document = Document {
-            schema_version: "1.0",
+            schema_version: "1.1",
             model_version: &self.profile.version,
             ca: self.ca,
             environment: self.environment,
@@ -140,6 +147,7 @@ impl Subject<'_> {
                 .map(|minutes| minutes.iter().map(|m| decimals(*m)).collect()),
             overlays: self.overlays(),
             avoid: self.avoided(),
+            notes: &self.notes,
             advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
         };
         // Numbers are finite, keys are text: there is nothing that cannot be written.

@@ -63,6 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli/"]),
     ("async_compression", &["http/unpack.rs"]),
+    ("askama", &["domain/publication/"]),
     ("axum", &["http/"]),
     ("brotli", &["http/coding.rs", "http/unpack"]),
     ("clap", &["cli/"]),

@@ -43,8 +43,7 @@ async fn every_file_comes_in_every_coding_with_a_strong_tag_of_its_own() {
     server.engine.publish().await.unwrap();
     for path in [
         "/",
-        "/page.js",
-        "/page.css",
+        "/ca/example/",
         "/openapi.yaml",
         "/ranking.json",
         "/ca/example/ranking.json",

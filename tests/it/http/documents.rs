@@ -157,53 +157,68 @@ async fn what_is_not_published_is_a_problem() {
     }
 }
 
-/// The page loads its own files and nothing else: its policy forbids it and its text does not try.
+/// The page links to its own service and loads nothing at all: its policy forbids it.
 #[tokio::test]
 async fn the_page_asks_no_other_host() {
     let server = published().await;
-    let page = server.get("/").await;
-    assert_eq!(page.status(), StatusCode::OK);
-    assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
-    let policy = header(&page, "content-security-policy").to_owned();
-    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
-    assert!(!policy.contains("unsafe"), "{policy}");
-    let text = page.text().await.unwrap();
-    let mut linked = 0;
-    for (_, after) in ["href=\"", "src=\""].iter().flat_map(|attribute| {
-        text.split(attribute)
-            .skip(1)
-            .map(move |after| (attribute, after))
-    }) {
-        let target = after.split('"').next().unwrap();
-        if target == "data:," {
-            continue;
-        }
+    for path in ["/", "/ca/example/"] {
+        let page = server.get(path).await;
+        assert_eq!(page.status(), StatusCode::OK);
+        assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+        assert_eq!(header(&page, "cache-control"), CHANGING);
+        assert_eq!(header(&page, "referrer-policy"), "no-referrer");
+        assert_eq!(header(&page, "x-content-type-options"), "nosniff");
+        let policy = header(&page, "content-security-policy").to_owned();
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
         assert!(
-            !target.contains(':') && !target.starts_with("//"),
-            "{target}"
+            policy.contains("; connect-src 'self'; frame-ancestors 'none'"),
+            "{policy}"
         );
-        let answer = server.get(&format!("/{target}")).await;
-        assert_eq!(answer.status(), StatusCode::OK, "{target}");
-        linked += 1;
+        let text = page.text().await.unwrap();
+        assert!(!text.contains("src=\""), "{path}");
+        let here = reqwest::Url::parse(&format!("{}{path}", server.public)).unwrap();
+        let mut linked = 0;
+        for after in text.split(" href=\"").skip(1) {
+            let target = after.split('"').next().unwrap();
+            if target == "data:," {
+                continue;
+            }
+            let target = here.join(target).unwrap();
+            assert_eq!(target.host_str(), here.host_str(), "{target}");
+            let answer = server.get(target.path()).await;
+            assert_eq!(answer.status(), StatusCode::OK, "{target}");
+            linked += 1;
+        }
+        assert!(linked >= 5, "{linked}");
     }
-    assert!(linked >= 6, "{linked}");
-    for (path, content_type) in [
-        ("/page.js", "text/javascript; charset=utf-8"),
-        ("/page.css", "text/css; charset=utf-8"),
-        ("/openapi.yaml", "application/yaml"),
-    ] {
+}
+
+#[tokio::test]
+async fn the_page_of_a_ca_is_found_without_its_slash() {
+    let server = published().await;
+    let there = server.get("/ca/example").await;
+    assert_eq!(there.status(), StatusCode::OK);
+    assert_eq!(there.url().path(), "/ca/example/");
+    for (path, status) in [("/ca/Example", 404), ("/ca/nobody/", 404), ("/ca/%ff", 404)] {
         let answer = server.get(path).await;
-        assert_eq!(header(&answer, "content-type"), content_type);
-        let etag = header(&answer, "etag").to_owned();
-        assert!(!answer.text().await.unwrap().contains("http://www."));
-        let again = server
-            .ask(Method::GET, path)
-            .header("if-none-match", etag)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(header(&answer, "content-type"), "application/problem+json");
     }
+}
+
+#[tokio::test]
+async fn the_contract_is_served_and_not_sent_again() {
+    let server = TestServer::start().await;
+    let answer = server.get("/openapi.yaml").await;
+    assert_eq!(header(&answer, "content-type"), "application/yaml");
+    let etag = header(&answer, "etag").to_owned();
+    let again = server
+        .ask(Method::GET, "/openapi.yaml")
+        .header("if-none-match", etag);
+    assert_eq!(
+        again.send().await.unwrap().status(),
+        StatusCode::NOT_MODIFIED
+    );
 }
 
 #[tokio::test]

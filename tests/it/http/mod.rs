@@ -16,6 +16,7 @@ mod registry;
 mod renewal_info;
 mod schemathesis;
 mod serve;
+mod status;
 mod stopping;
 mod summing;
 mod tls;

@@ -1,6 +1,8 @@
 //! A publication's documents, and the bytes of version 1.0.
 
 use super::*;
+use offpeak::domain::policy::note::Note;
+use offpeak::domain::publication::published::Published;
 
 #[test]
 fn documents_are_pointers_their_copies_and_the_schema() {
@@ -26,17 +28,59 @@ fn documents_are_pointers_their_copies_and_the_schema() {
 
 /// Set `OFFPEAK_WRITE_GOLDEN` to write it anew; the bytes are a contract, so look at the change.
 #[test]
-fn the_golden_file_of_version_1_0_holds() {
+fn the_golden_file_of_version_1_1_holds() {
     let golden = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/tests/it/golden/ranking-1.0.json"
+        "/tests/it/golden/ranking-1.1.json"
     );
     let mut closing = policy("example");
     closing.capacity = vec![nightly("50 0 * * *", 10)];
+    let (from, to) = (at(NOW), at(NOW) + DAY);
+    let text = "migration of the validators".to_owned();
+    let span = Span { from, to };
+    closing.notes = vec![Note { span, text }];
     let document = rank(&learn(&hourly(28, one_oclock)), &closing, &times());
     if std::env::var_os("OFFPEAK_WRITE_GOLDEN").is_some() {
         std::fs::write(golden, &document).unwrap();
     }
     let golden = std::fs::read(golden).unwrap();
     assert!(document == golden, "{}", String::from_utf8_lossy(&document));
+}
+
+#[test]
+fn a_reader_of_version_1_0_finds_what_it_knew() {
+    let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+    let before = read(include_bytes!("../golden/ranking-1.0.json"));
+    let now = read(include_bytes!("../golden/ranking-1.1.json"));
+    for (key, value) in before.as_object().unwrap() {
+        if key != "schemaVersion" {
+            assert_eq!(now[key], *value, "{key}");
+        }
+    }
+    assert!(Published::parse(include_bytes!("../golden/ranking-1.0.json")).is_ok());
+}
+
+#[test]
+fn a_note_is_told_until_its_time_is_over_and_by_all_once() {
+    let note = |days: i64| Note {
+        span: Span {
+            from: at(NOW),
+            to: at(NOW) + days * DAY,
+        },
+        text: format!("{days} days"),
+    };
+    let (mut a, mut b) = (policy("a"), policy("b"));
+    a.notes = vec![note(9), note(0)];
+    b.notes = vec![note(9), note(3)];
+    let profile = learn(&hourly(28, one_oclock));
+    let told = |bytes: &[u8]| -> Vec<String> {
+        let read = Published::parse(bytes).unwrap();
+        read.notes.into_iter().map(|note| note.text).collect()
+    };
+    assert_eq!(told(&rank(&profile, &a, &times())), ["9 days"]);
+    let both = [(&a, &profile), (&b, &profile)];
+    assert_eq!(
+        told(&rank_together(&both, "production", &times())),
+        ["3 days", "9 days"]
+    );
 }

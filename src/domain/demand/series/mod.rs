@@ -13,6 +13,7 @@ use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 use minutes::index;
 use track::{Track, UNITS_PER_EVENT};
 
+pub(in crate::domain) mod grains;
 pub(in crate::domain) mod minutes;
 pub(in crate::domain) mod reading;
 pub(in crate::domain) mod sums;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::domain::policy::note::PublishedNote;
 use crate::domain::time::Timestamp;
 
 #[derive(Serialize)]
@@ -26,6 +27,7 @@ pub(super) struct Document<'a> {
     pub(super) minutes: Option<Vec<f64>>,
     pub(super) overlays: Vec<Overlay>,
     pub(super) avoid: Vec<Avoid>,
+    pub(super) notes: &'a [PublishedNote],
     pub(super) advice: &'static str,
 }
 

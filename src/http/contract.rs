@@ -1,4 +1,4 @@
-//! The page at `/` and the contract at `/openapi.yaml`: files that the binary carries.
+//! The contract at `/openapi.yaml`, a file that the binary carries.
 
 use std::sync::LazyLock;
 
@@ -9,13 +9,7 @@ use bytes::Bytes;
 use super::coding::Forms;
 use super::conditional::is_unmodified;
 
-/// Nothing from elsewhere, nothing inline: what the page shows came from here.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
-
-/// A file of `static/`.
+/// A file of the binary.
 struct Asset {
     content_type: HeaderValue,
     forms: Forms,
@@ -30,49 +24,9 @@ impl Asset {
     }
 }
 
-static INDEX: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "text/html; charset=utf-8",
-        include_str!("../../static/index.html"),
-    )
-});
-static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "text/javascript; charset=utf-8",
-        include_str!("../../static/page.js"),
-    )
-});
-static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "text/css; charset=utf-8",
-        include_str!("../../static/page.css"),
-    )
-});
 /// RFC 9512.
 static OPENAPI: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("application/yaml", include_str!("../../openapi.yaml")));
-
-/// `GET /`.
-pub(super) async fn index(request: HeaderMap) -> Response {
-    let mut response = answer(&INDEX, &request);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    response
-}
-
-/// `GET /page.js`.
-pub(super) async fn script(request: HeaderMap) -> Response {
-    answer(&SCRIPT, &request)
-}
-
-/// `GET /page.css`.
-pub(super) async fn style(request: HeaderMap) -> Response {
-    answer(&STYLE, &request)
-}
 
 /// `GET /openapi.yaml`.
 pub(super) async fn openapi(request: HeaderMap) -> Response {
@@ -84,8 +38,7 @@ pub(super) async fn openapi(request: HeaderMap) -> Response {
     response
 }
 
-/// The files change with the binary and belong together, so a cache asks each time; mostly it is
-/// told that nothing changed.
+/// It changes with the binary, so a cache asks each time; mostly it is told that nothing changed.
 fn answer(asset: &Asset, request: &HeaderMap) -> Response {
     let form = asset.forms.wanted(request);
     let caching = [

@@ -1,0 +1,100 @@
+//! `offpeak status`: is each CA well, who tells of its load, and which incidents there are.
+
+use std::io::Write as _;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Exit, Global, Output};
+use crate::domain::policy::ca::CaName;
+use crate::domain::status::{Heard, Told};
+
+/// Say whether each CA is well, since when and why, who tells of it, and which incidents there are
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example, for a script:
+  offpeak status --ca example --json | jq -r .cas[0].status")]
+pub(super) struct StatusArgs {
+    /// The CA; default: all
+    #[arg(long, value_name = "NAME")]
+    ca: Option<CaName>,
+    /// Prints a JSON object: cas with their sources, and incidents
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusArgs {
+    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        let engine = global.engine().await?;
+        let found = engine.how_cas_are(self.ca.as_ref().map(CaName::as_str));
+        if let (Some(ca), []) = (&self.ca, &found[..]) {
+            anyhow::bail!("--ca: no CA is named {ca}");
+        }
+        let incidents = engine.told_incidents(self.ca.as_ref());
+        if self.json {
+            let cas: Vec<serde_json::Value> = found
+                .iter()
+                .map(|one| {
+                    json!({
+                        "ca": one.ca, "environment": one.environment,
+                        "status": one.standing.status, "since": one.standing.since,
+                        "reason": one.standing.reason, "dataThrough": one.standing.data_through,
+                        "sources": one.sources.iter().map(source).collect::<Vec<_>>(),
+                    })
+                })
+                .collect();
+            writeln!(output, "{}", json!({"cas": cas, "incidents": incidents}))?;
+            return Ok(Exit::Done);
+        }
+        for one in found {
+            let standing = one.standing;
+            let since = standing
+                .since
+                .map_or_else(String::new, |since| format!(" since {since}"));
+            let heard = standing.data_through.map_or_else(
+                || "nothing was heard of it for a week".to_owned(),
+                |through| format!("last heard of {through}"),
+            );
+            let (ca, environment) = (one.ca, one.environment);
+            writeln!(
+                output,
+                "{ca} ({environment}): {}{since}; {}; {heard}",
+                standing.status, standing.reason
+            )?;
+            for heard in &one.sources {
+                let vantage = heard
+                    .vantage
+                    .as_deref()
+                    .map_or_else(String::new, |of| format!(" of {of}"));
+                writeln!(
+                    output,
+                    "  source {}{vantage}: until {}",
+                    heard.source, heard.through
+                )?;
+            }
+        }
+        for told in incidents {
+            writeln!(output, "{}", line(&told))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn source(heard: &Heard) -> serde_json::Value {
+    json!({"source": heard.source, "vantage": heard.vantage, "dataThrough": heard.through})
+}
+
+fn line(told: &Told) -> String {
+    let note = told
+        .note
+        .as_ref()
+        .map_or_else(String::new, |note| format!(": {note}"));
+    format!(
+        "incident {} of {}: {} ({}, {}), updated {}{note}",
+        told.id,
+        told.ca,
+        told.name,
+        told.kind_words(),
+        told.state_words(),
+        told.updated_at
+    )
+}

@@ -1,0 +1,130 @@
+//! What was tried and what failed, in grains of five minutes: for telling whether the CA is well.
+
+use super::minutes::{DAY_MINUTES, day_span, index};
+use super::reading::events;
+use super::track::{Day, Fine, Track};
+use super::{Series, Source};
+use crate::domain::demand::observation::Kind;
+use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
+
+/// Seconds in a grain: the shortest slot, so that every line that tells of a slot tells of it.
+pub(in crate::domain) const GRAIN_SECONDS: i64 = 5 * MINUTE;
+const GRAIN_MINUTES: usize = 5;
+
+/// What was heard of five minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::domain) struct Grain {
+    /// Whether anybody was alive: a count of nothing is heard as well.
+    pub(in crate::domain) heard: bool,
+    /// Attempts, or what was issued or failed where attempts are not told.
+    pub(in crate::domain) tried: f64,
+    /// Attempts that failed.
+    pub(in crate::domain) failed: f64,
+}
+
+impl Grain {
+    /// Both together.
+    pub(in crate::domain) fn plus(self, other: Self) -> Self {
+        Self {
+            heard: self.heard || other.heard,
+            tried: self.tried + other.tried,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+impl Series {
+    /// The grain with this number, counted from 1970: of the best source that tells of attempts in it,
+    /// outside monitors last. Lines longer than a grain tell nothing of it; a registration tells that
+    /// the CA issues, and the silence after it nothing.
+    pub(in crate::domain) fn grain(&self, number: i64) -> Grain {
+        let day = number.div_euclid(DAY / GRAIN_SECONDS);
+        let first = index(number.rem_euclid(DAY / GRAIN_SECONDS)) * GRAIN_MINUTES;
+        let mut grain = Grain::default();
+        let mut source: Option<Source> = None;
+        // In the order of trust.
+        for ((of, _), track) in &self.tracks {
+            let Some(day) = track.days.get(&day) else {
+                continue;
+            };
+            let counts = counts(track, day, first, *of);
+            grain.heard |= counts.heard;
+            if source.is_none_or(|source| source == *of) && counts.tried > 0.0 {
+                source = Some(*of);
+                grain.tried += counts.tried;
+                grain.failed += counts.failed;
+            }
+        }
+        grain
+    }
+}
+
+/// Who told of load, and until when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Heard {
+    /// The source.
+    pub source: Source,
+    /// Which of several of its kind.
+    pub vantage: Option<String>,
+    /// The end of the last minute that it told of.
+    pub through: Timestamp,
+}
+
+impl Series {
+    /// All that ever told of load within what is kept, in the order of trust.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Heard> {
+        let heard = |track: &Track| {
+            track.days.iter().rev().find_map(|(day, told)| {
+                let minute = told.covered().last().or_else(|| last_issued(told))?;
+                let minute = i64::try_from(minute).unwrap_or(0);
+                Some(day_span(*day).from + (minute + 1) * MINUTE)
+            })
+        };
+        self.tracks
+            .iter()
+            .filter_map(|((source, vantage), track)| {
+                Some(Heard {
+                    source: *source,
+                    vantage: vantage.clone(),
+                    through: heard(track)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Of a day of the registry, which covers no minutes: the last in which a certificate was issued.
+fn last_issued(day: &Day) -> Option<usize> {
+    let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
+    let issued = |minute: &usize| {
+        lines
+            .iter()
+            .any(|fine| fine.units(Kind::Issued, *minute) > 0)
+    };
+    (0..DAY_MINUTES).rev().find(issued)
+}
+
+fn counts(track: &Track, day: &Day, first: usize, source: Source) -> Grain {
+    let knows_attempts = track
+        .days
+        .values()
+        .next_back()
+        .is_some_and(|day| day.tells(Kind::Attempt))
+        || day.tells(Kind::Attempt);
+    let mut grain = Grain::default();
+    for fine in day.fit_for(GRAIN_SECONDS) {
+        for minute in first..first + GRAIN_MINUTES {
+            let of = |kind| events(fine.units(kind, minute).into());
+            grain.heard |= source != Source::Registrations && fine.covered.contains(minute);
+            grain.failed += of(Kind::Failed);
+            grain.tried += if knows_attempts {
+                of(Kind::Attempt)
+            } else {
+                of(Kind::Issued) + of(Kind::Failed)
+            };
+        }
+    }
+    grain.heard |= grain.tried > 0.0;
+    grain
+}

@@ -1,0 +1,330 @@
+//! The page: one HTML file a ranking, made with it from its own numbers, and complete in itself.
+//!
+//! Its bytes hold what is the same for everybody and can be read without a script: the sentence in
+//! UTC, incidents as published, the map, the ranking with its intervals, failures, notes, and commands
+//! that draw a time on the reader's own machine. What depends on the reader or on the moment is added
+//! by the script in it (`static/page/`), from the data in it, or from the server that its
+//! `connect-src` names. A time that is drawn never stands in the bytes: two readers of it would come
+//! in the same second.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::published::Published;
+use super::{palette, sentence};
+use crate::domain::ledger::forecast::Outlook;
+use crate::domain::policy::note::PublishedNote;
+use crate::domain::publication::documents::RANKING;
+use crate::domain::status::Told;
+use crate::domain::time::{MINUTE, Timestamp};
+
+mod day;
+mod map;
+
+/// The name of a page in its folder.
+pub const INDEX: &str = "index.html";
+
+/// What the page says of more than its ranking.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Where a server answers: absolute, without a trailing slash. `None`: where the page is.
+    pub base_url: Option<&'a str>,
+    /// Incidents that are told, of all CAs, the latest first.
+    pub incidents: &'a [Told],
+    /// The next hours, by the name of the CA.
+    pub outlooks: &'a [(String, Arc<Outlook>)],
+}
+
+/// Hours of the forecast that a page holds: the next 48 as shown, and the day until the next page.
+pub const OUTLOOK_HOURS: i64 = 72;
+
+static STYLE: LazyLock<String> = LazyLock::new(|| {
+    include_str!("../../../../static/page/page.css").to_owned() + &palette::rules()
+});
+/// One script: files in the order in which they need each other.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    [
+        include_str!("../../../../static/page/base.js"),
+        include_str!("../../../../static/page/now.js"),
+        include_str!("../../../../static/page/draw.js"),
+        include_str!("../../../../static/page/charts.js"),
+        include_str!("../../../../static/page/status.js"),
+        include_str!("../../../../static/page/certid.js"),
+        include_str!("../../../../static/page/lookup.js"),
+    ]
+    .concat()
+});
+/// Before anything is drawn: with a script the page has other parts than without.
+const FIRST_SCRIPT: &str = "document.documentElement.className='js'";
+
+/// The pages of a publication, by path: `index.html` beside each `ranking.json` among `documents`
+/// that is no copy.
+#[must_use]
+pub fn pages(documents: &[(String, Arc<[u8]>)], facts: &Facts<'_>) -> Vec<(String, Arc<[u8]>)> {
+    let rankings: Vec<(&str, &Arc<[u8]>, Published)> = documents
+        .iter()
+        .filter(|(path, _)| path.ends_with(RANKING) && !path.starts_with("r/"))
+        // They are our own: there is none that cannot be read.
+        .filter_map(|(path, bytes)| Some((path.as_str(), bytes, Published::parse(bytes).ok()?)))
+        .collect();
+    let cas = choice(&rankings);
+    rankings
+        .iter()
+        .map(|(path, bytes, ranking)| {
+            let folder = path.strip_suffix(RANKING).unwrap_or_default();
+            let page = page(folder, bytes, ranking, &cas, facts);
+            (format!("{folder}{INDEX}"), page.into_bytes().into())
+        })
+        .collect()
+}
+
+/// The Content Security Policy that a page holds.
+#[must_use]
+pub fn policy_of(page: &[u8]) -> Option<&str> {
+    // It stands near the beginning, behind a fixed text.
+    let head = page.get(..2_048).unwrap_or(page);
+    let end = head.utf8_chunks().next()?.valid();
+    let rest = end.split_once(POLICY_BEGIN)?.1;
+    Some(rest.split_once('"')?.0)
+}
+
+/// The style of all pages.
+pub(super) fn style() -> &'static str {
+    &STYLE
+}
+
+/// The policy of a page without scripts: nothing but that style.
+pub(super) fn policy_of_style() -> String {
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        STANDARD.encode(Sha256::digest(style()))
+    )
+}
+
+/// How a page names its policy.
+const POLICY_BEGIN: &str = "http-equiv=\"Content-Security-Policy\" content=\"";
+
+#[derive(Template)]
+#[template(path = "page.html", whitespace = "minimize")]
+struct Page<'a> {
+    policy: &'a str,
+    first_script: &'a str,
+    style: &'a str,
+    script: &'a str,
+    data: &'a str,
+    ranking: &'a Published,
+    /// The way from the page to the root of the tree: empty or `../../`.
+    root: &'a str,
+    /// The address in the commands.
+    address: &'a str,
+    /// The way to what only a service has, which a folder of files has not.
+    service: String,
+    cas: &'a [Ca],
+    sentence: String,
+    unknown: usize,
+    incidents: Vec<&'a Told>,
+    map: Vec<map::Row>,
+    day: Vec<day::Row>,
+    mean_at: String,
+    failures: Option<day::Failures>,
+    notes: &'a [PublishedNote],
+}
+
+/// A CA to choose.
+#[derive(Clone, Debug)]
+struct Ca {
+    name: String,
+    environment: String,
+}
+
+/// What the script reads, beside the ranking.
+#[derive(Serialize)]
+struct Data<'a> {
+    base: Option<&'a str>,
+    root: &'a str,
+    quiet: Vec<[usize; 2]>,
+    busy: Vec<[usize; 2]>,
+    incidents: Vec<&'a Told>,
+    forecast: Option<Forecast>,
+}
+
+/// The outlook as it was when the page was made, relative to the mean, slot by slot.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Forecast {
+    from: Timestamp,
+    slot_minutes: i64,
+    unsteered: Vec<f64>,
+    steered: Vec<f64>,
+}
+
+fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Facts<'_>) -> String {
+    let root = if folder.is_empty() { "" } else { "../../" };
+    let concerns = |told: &&Told| ranking.ca.as_deref().is_none_or(|ca| told.ca == ca);
+    let incidents: Vec<&Told> = facts.incidents.iter().filter(concerns).collect();
+    let summary = sentence::Day::of(ranking);
+    let ends = |spans: &[sentence::Clock]| spans.iter().map(|span| [span.from, span.to]).collect();
+    let data = Data {
+        base: facts.base_url,
+        root,
+        quiet: ends(&summary.quiet),
+        busy: ends(&summary.busy),
+        incidents: incidents.clone(),
+        forecast: forecast(ranking, facts),
+    };
+    let unknown = ranking
+        .slots
+        .iter()
+        .filter(|slot| slot.coefficient.is_none());
+    let page = Page {
+        policy: &policy(facts.base_url),
+        first_script: FIRST_SCRIPT,
+        style: &STYLE,
+        script: &SCRIPT,
+        data: &embedded(bytes, &data),
+        ranking,
+        root,
+        service: facts
+            .base_url
+            .map_or_else(|| root.to_owned(), |base| format!("{base}/")),
+        address: facts.base_url.unwrap_or("https://ari.example.com"),
+        cas,
+        sentence: summary.words(),
+        unknown: unknown.count(),
+        incidents,
+        map: map::rows(ranking),
+        day: day::rows(ranking),
+        mean_at: day::mean_at(ranking),
+        failures: day::failures(ranking),
+        notes: &ranking.notes,
+    };
+    // Numbers and texts: there is nothing that cannot be written.
+    page.render().unwrap_or_default()
+}
+
+/// The CAs to choose from, where there are several. The CA `default` counts where it knows anything.
+fn choice(rankings: &[(&str, &Arc<[u8]>, Published)]) -> Vec<Ca> {
+    let mut cas: Vec<Ca> = rankings
+        .iter()
+        .filter(|(path, ..)| path.starts_with("ca/"))
+        .map(|(_, _, ranking)| ranking)
+        .filter(|ranking| {
+            ranking.data_through.is_some() || ranking.ca.as_deref() != Some("default")
+        })
+        .map(|ranking| Ca {
+            name: ranking.ca.clone().unwrap_or_default(),
+            environment: ranking.environment.clone(),
+        })
+        .collect();
+    if cas.len() < 2 {
+        cas.clear();
+    }
+    cas
+}
+
+/// Nothing from elsewhere, nothing inline but what has these hashes; requests go to the page's own
+/// host and to the server that it names.
+fn policy(base_url: Option<&str>) -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    let mut policy = format!(
+        "default-src 'none'; script-src 'sha256-{}' 'sha256-{}'; style-src 'sha256-{}'; img-src \
+         data:; base-uri 'none'; form-action 'none'; connect-src 'self'",
+        hash(FIRST_SCRIPT),
+        hash(&SCRIPT),
+        hash(&STYLE)
+    );
+    if let Some(origin) = base_url.and_then(origin) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(policy, " {origin}");
+    }
+    policy
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<&str> {
+    let host = url.find("://")? + 3;
+    let end = url[host..].find('/').map_or(url.len(), |path| host + path);
+    // What could end the directive or the attribute names no host.
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:[]/".contains(&octet);
+    url[..end].bytes().all(plain).then_some(&url[..end])
+}
+
+/// The outlook of the ranking's CA: of a ranking of several there is none.
+fn forecast(ranking: &Published, facts: &Facts<'_>) -> Option<Forecast> {
+    let ca = ranking.ca.as_deref()?;
+    let (_, outlook) = facts.outlooks.iter().find(|(name, _)| name == ca)?;
+    let mean = outlook.mean?;
+    let slots = outlook.within(OUTLOOK_HOURS);
+    let decimals = |load: f64| (load / mean * 1_000.0).round() / 1_000.0 + 0.0;
+    Some(Forecast {
+        from: slots.first()?.span.from,
+        slot_minutes: outlook.slot_seconds / MINUTE,
+        unsteered: slots
+            .iter()
+            .map(|slot| decimals(slot.load.unsteered))
+            .collect(),
+        steered: slots
+            .iter()
+            .map(|slot| decimals(slot.load.steered))
+            .collect(),
+    })
+}
+
+/// JSON that may stand in a `script` element: no `<` begins a tag in it. In JSON one stands in texts
+/// alone, where it may be written like this.
+fn embedded(ranking: &[u8], data: &Data<'_>) -> String {
+    let rest = serde_json::to_string(data).unwrap_or_default();
+    let ranking = String::from_utf8_lossy(ranking);
+    let whole = format!("{{\"ranking\":{},\"page\":{rest}}}", ranking.trim_end());
+    whole.replace('<', "\\u003c")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_names_the_origin_and_nothing_that_could_end_it() {
+        for (url, want) in [
+            ("https://ari.example.com", Some("https://ari.example.com")),
+            ("https://a.example:8443/x/y", Some("https://a.example:8443")),
+            ("https://[::1]:8080", Some("https://[::1]:8080")),
+            ("https://a.example; script-src *", None),
+            ("https://a.example\"", None),
+            ("a.example", None),
+        ] {
+            assert_eq!(origin(url), want, "{url}");
+        }
+        let policy = policy(Some("https://ari.example.com/x"));
+        assert!(
+            policy.ends_with("connect-src 'self' https://ari.example.com"),
+            "{policy}"
+        );
+        let page = format!("<meta {POLICY_BEGIN}{policy}\"><body>");
+        assert_eq!(policy_of(page.as_bytes()), Some(policy.as_str()));
+        assert_eq!(policy_of(b"{}"), None);
+    }
+
+    #[test]
+    fn data_cannot_leave_its_element() {
+        let data = Data {
+            base: Some("</script><!--"),
+            root: "",
+            quiet: vec![],
+            busy: vec![],
+            incidents: vec![],
+            forecast: None,
+        };
+        let text = embedded(br#"{"ca":"<b>"}"#, &data);
+        assert!(!text.contains('<'), "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["ranking"]["ca"], "<b>");
+        assert_eq!(read["page"]["base"], "</script><!--");
+    }
+}

@@ -1,0 +1,236 @@
+//! The report of a week, for people and for programs.
+
+use askama::Template;
+use serde::Serialize;
+
+use super::{page, palette};
+use crate::domain::status::{IsoWeek, Status, Told, Weekly};
+use crate::domain::time::{HOUR, MINUTE, Timestamp};
+
+const DAYS: [(&str, &str); 7] = [
+    ("Mon", "Monday"),
+    ("Tue", "Tuesday"),
+    ("Wed", "Wednesday"),
+    ("Thu", "Thursday"),
+    ("Fri", "Friday"),
+    ("Sat", "Saturday"),
+    ("Sun", "Sunday"),
+];
+const HOURS: usize = 24;
+
+/// A week of one CA.
+#[derive(Clone, Debug)]
+pub struct CaWeek {
+    /// Its name.
+    pub ca: String,
+    /// Such as `production`.
+    pub environment: String,
+    /// What it was like.
+    pub weekly: Weekly,
+}
+
+/// A week of each CA, with when it was looked at.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Which week.
+    pub week: IsoWeek,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// The CAs.
+    pub cas: Vec<CaWeek>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    week: String,
+    from: Timestamp,
+    to: Timestamp,
+    generated_at: Timestamp,
+    is_over: bool,
+    cas: Vec<Of<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Of<'a> {
+    ca: &'a str,
+    environment: &'a str,
+    coverage: f64,
+    peak: Option<Peak>,
+    failure_rate: Option<f64>,
+    change: Option<f64>,
+    seconds: Seconds,
+    incidents: &'a [Told],
+    hours: Vec<Hour>,
+}
+
+#[derive(Serialize)]
+struct Peak {
+    start: Timestamp,
+    load: f64,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    ok: i64,
+    degraded: i64,
+    down: i64,
+    unknown: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hour {
+    start: Timestamp,
+    load: Option<f64>,
+    failure_rate: Option<f64>,
+}
+
+#[derive(Template)]
+#[template(path = "report.html", whitespace = "minimize")]
+struct Page<'a> {
+    policy: String,
+    style: &'a str,
+    report: &'a Report,
+    from: Timestamp,
+    to: Timestamp,
+    is_over: bool,
+    before: IsoWeek,
+}
+
+impl Report {
+    /// As JSON. Relative numbers alone: a CA's volume is its own business.
+    #[must_use]
+    pub fn json(&self) -> Vec<u8> {
+        let span = self.week.span();
+        let document = Document {
+            week: self.week.to_string(),
+            from: span.from,
+            to: span.to,
+            generated_at: self.made_at,
+            is_over: span.to <= self.made_at,
+            cas: self.cas.iter().map(CaWeek::document).collect(),
+        };
+        // Numbers are finite, keys are text: there is nothing that cannot be written.
+        let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// As a page without a script.
+    #[must_use]
+    pub fn html(&self) -> String {
+        let span = self.week.span();
+        let page = Page {
+            policy: page::policy_of_style(),
+            style: page::style(),
+            report: self,
+            from: span.from,
+            to: span.to,
+            is_over: span.to <= self.made_at,
+            before: self.week.before(),
+        };
+        page.render().unwrap_or_default()
+    }
+}
+
+impl CaWeek {
+    fn document(&self) -> Of<'_> {
+        let from = self.weekly.week.span().from;
+        let start = |hour: usize| from + crate::domain::math::number::signed(hour) * HOUR;
+        Of {
+            ca: &self.ca,
+            environment: &self.environment,
+            coverage: decimals(self.weekly.coverage),
+            peak: self.weekly.peak.map(|(hour, load)| Peak {
+                start: start(hour),
+                load: decimals(load),
+            }),
+            failure_rate: self.weekly.failure_rate.map(decimals),
+            change: self.weekly.change.map(decimals),
+            seconds: Seconds {
+                ok: self.seconds(Status::Ok),
+                degraded: self.seconds(Status::Degraded),
+                down: self.seconds(Status::Down),
+                unknown: self.seconds(Status::Unknown),
+            },
+            incidents: &self.weekly.incidents,
+            hours: self
+                .weekly
+                .hours
+                .iter()
+                .enumerate()
+                .map(|(hour, of)| Hour {
+                    start: start(hour),
+                    load: of.load.map(decimals),
+                    failure_rate: of.failure_rate.map(decimals),
+                })
+                .collect(),
+        }
+    }
+
+    fn seconds(&self, status: Status) -> i64 {
+        let found = self.weekly.seconds.iter().find(|(of, _)| *of == status);
+        found.map_or(0, |(_, seconds)| *seconds)
+    }
+
+    /// What the week was like: a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let weekly = &self.weekly;
+        let mut lines = vec![format!(
+            "Heard of {:.1} % of the week.",
+            weekly.coverage * 100.0
+        )];
+        if let Some((hour, load)) = weekly.peak {
+            let (_, day) = DAYS[hour / HOURS];
+            lines.push(format!(
+                "Busiest: {day} {:02}:00 UTC, {load:.2} of the mean.",
+                hour % HOURS
+            ));
+        }
+        lines.push(weekly.failure_rate.map_or_else(
+            || "Nothing was tried, as far as was heard.".to_owned(),
+            |share| format!("{:.2} % of attempts failed.", share * 100.0),
+        ));
+        if let Some(change) = weekly.change {
+            lines.push(format!(
+                "{:+.1} % against the week before.",
+                (change - 1.0) * 100.0
+            ));
+        }
+        let spent = |status| duration(self.seconds(status));
+        lines.push(format!(
+            "Down for {}, degraded for {}, unknown for {}.",
+            spent(Status::Down),
+            spent(Status::Degraded),
+            spent(Status::Unknown)
+        ));
+        lines
+    }
+
+    /// The cells of the week: a day's name, and the class and the text of each of its hours.
+    fn map(&self) -> Vec<(&'static str, Vec<(String, String)>)> {
+        let cell = |load: Option<f64>| match load {
+            Some(load) => (format!("l{}", palette::step(load)), format!("{load:.2}")),
+            None => ("un".to_owned(), "?".to_owned()),
+        };
+        DAYS.iter()
+            .zip(self.weekly.hours.chunks(HOURS))
+            .map(|((_, day), hours)| (*day, hours.iter().map(|hour| cell(hour.load)).collect()))
+            .collect()
+    }
+}
+
+fn duration(seconds: i64) -> String {
+    match seconds {
+        0 => "no time".to_owned(),
+        ..HOUR => format!("{} min", seconds / MINUTE),
+        _ => format!("{} h {:02} min", seconds / HOUR, seconds % HOUR / MINUTE),
+    }
+}
+
+fn decimals(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
+}

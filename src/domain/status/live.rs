@@ -1,0 +1,248 @@
+//! The last minutes, as they were told: by source, endpoint and vantage.
+
+use std::collections::BTreeMap;
+
+use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::math::number::real;
+use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
+
+/// Minutes that are told.
+pub const LIVE_MINUTES: i64 = 60;
+/// Minutes that are kept: those that are told and as many more, since counts come late; 2^7.
+const KEPT: i64 = 128;
+/// Sources, endpoints and vantages that are kept apart: nine vantages with seven endpoints each are
+/// 63. Each takes 128 × 64 octets, all half a megabyte.
+const MOST_SERIES: usize = 64;
+/// A line of an hour still tells of its minutes; a longer one does not.
+const LONGEST_SECONDS: i64 = HOUR;
+
+/// The last minutes of one CA.
+#[derive(Clone, Debug, Default)]
+pub struct Live(BTreeMap<Key, Vec<Minute>>);
+
+type Key = (Source, Option<String>, Option<String>);
+
+/// What was told of one minute.
+#[derive(Clone, Copy, Debug, Default)]
+struct Minute {
+    /// Its number, counted from 1970.
+    number: i64,
+    attempts: f64,
+    failed: f64,
+    issued: f64,
+    latency: f64,
+    latency_weight: f64,
+}
+
+/// The minutes that one source told of one endpoint from one vantage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveSeries {
+    /// Who told.
+    pub source: Source,
+    /// The ACME endpoint; `None`: all.
+    pub endpoint: Option<String>,
+    /// From where; `None`: it was not said.
+    pub vantage: Option<String>,
+    /// The minutes in order; `None` where nothing was told of one.
+    pub points: Vec<Option<LivePoint>>,
+}
+
+/// One minute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LivePoint {
+    /// What was tried, relative to the mean of the minutes told; 0 where nothing was in any.
+    pub load: f64,
+    /// The share of it that failed; `None` where nothing was tried.
+    pub failure_rate: Option<f64>,
+    /// Median latency in milliseconds; `None` where it was not told.
+    pub latency_ms: Option<f64>,
+}
+
+impl Live {
+    /// Takes a line in, spread evenly over its minutes. Of a new source, endpoint or vantage beyond
+    /// the bound nothing is kept until another has fallen silent.
+    pub fn add(&mut self, line: &Observation) {
+        let seconds = i64::from(line.seconds.max(1));
+        if seconds > LONGEST_SECONDS {
+            return;
+        }
+        let key = (line.source, line.endpoint.clone(), line.vantage.clone());
+        if !self.0.contains_key(&key) && self.0.len() >= MOST_SERIES && !self.make_room(line.at) {
+            return;
+        }
+        let minutes = self
+            .0
+            .entry(key)
+            .or_insert_with(|| vec![Minute::default(); slot(KEPT)]);
+        let span = Span {
+            from: line.at,
+            to: line.at + seconds,
+        };
+        for number in span.from.slot(MINUTE)..=(span.to - 1).slot(MINUTE) {
+            let of = Span {
+                from: Timestamp::from_unix(number * MINUTE),
+                to: Timestamp::from_unix((number + 1) * MINUTE),
+            };
+            let place = &mut minutes[slot(number.rem_euclid(KEPT))];
+            if place.number > number {
+                continue;
+            }
+            if place.number < number {
+                *place = Minute {
+                    number,
+                    ..Minute::default()
+                };
+            }
+            place.add(line, real(span.overlap_seconds(of)) / real(seconds));
+        }
+    }
+
+    /// The [`LIVE_MINUTES`] before the minute that holds `now`, of each that told of any.
+    #[must_use]
+    pub fn told(&self, now: Timestamp) -> Vec<LiveSeries> {
+        let first = now.slot(MINUTE) - LIVE_MINUTES;
+        self.0
+            .iter()
+            .map(|((source, endpoint, vantage), minutes)| LiveSeries {
+                source: *source,
+                endpoint: endpoint.clone(),
+                vantage: vantage.clone(),
+                points: points(minutes, first),
+            })
+            .filter(|series| series.points.iter().any(Option::is_some))
+            .collect()
+    }
+
+    /// Forgets what has told nothing of the time that is kept before `at`; whether there was any.
+    fn make_room(&mut self, at: Timestamp) -> bool {
+        let oldest = at.slot(MINUTE) - KEPT;
+        let before = self.0.len();
+        self.0
+            .retain(|_, minutes| minutes.iter().any(|minute| minute.number > oldest));
+        self.0.len() < before
+    }
+}
+
+impl Minute {
+    fn add(&mut self, line: &Observation, share: f64) {
+        let count = real(i64::try_from(line.count).unwrap_or(i64::MAX)) * share;
+        match line.kind {
+            Kind::Attempt => self.attempts += count,
+            Kind::Failed => self.failed += count,
+            Kind::Issued => self.issued += count,
+        }
+        if let Some(latency) = line.latency_ms {
+            // A probe without a count is one measurement.
+            let weight = count.max(1.0);
+            self.latency += latency * weight;
+            self.latency_weight += weight;
+        }
+    }
+
+    fn tried(&self) -> f64 {
+        self.attempts.max(self.issued + self.failed)
+    }
+}
+
+fn points(minutes: &[Minute], first: i64) -> Vec<Option<LivePoint>> {
+    let told: Vec<Option<Minute>> = (first..first + LIVE_MINUTES)
+        .map(|number| minutes[slot(number.rem_euclid(KEPT))])
+        .zip(first..)
+        .map(|(minute, number)| (minute.number == number).then_some(minute))
+        .collect();
+    let known: Vec<f64> = told.iter().flatten().map(Minute::tried).collect();
+    let mean = known.iter().sum::<f64>() / real(i64::try_from(known.len()).unwrap_or(1).max(1));
+    told.into_iter()
+        .map(|minute| {
+            let minute = minute?;
+            let tried = minute.tried();
+            Some(LivePoint {
+                load: if mean > 0.0 { tried / mean } else { 0.0 },
+                failure_rate: (tried > 0.0).then(|| (minute.failed / tried).min(1.0)),
+                latency_ms: (minute.latency_weight > 0.0)
+                    .then(|| minute.latency / minute.latency_weight),
+            })
+        })
+        .collect()
+}
+
+fn slot(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
+
+    fn line(minutes_ago: i64, endpoint: &str, kind: Kind, count: u64) -> Observation {
+        let at = NOW - minutes_ago * MINUTE;
+        Observation {
+            endpoint: Some(endpoint.to_owned()),
+            vantage: Some("frankfurt".to_owned()),
+            ..Observation::plain(at, Source::Observer, kind, count)
+        }
+    }
+
+    #[test]
+    fn the_directory_may_be_well_while_new_orders_fail() {
+        let mut live = Live::default();
+        for ago in 1..=60 {
+            live.add(&line(ago, "directory", Kind::Attempt, 2));
+            live.add(&line(ago, "new-order", Kind::Attempt, 2));
+            live.add(&line(
+                ago,
+                "new-order",
+                Kind::Failed,
+                if ago <= 10 { 2 } else { 0 },
+            ));
+        }
+        let told = live.told(NOW);
+        let endpoints: Vec<_> = told
+            .iter()
+            .map(|series| series.endpoint.as_deref())
+            .collect();
+        assert_eq!(endpoints, [Some("directory"), Some("new-order")]);
+        assert!(told.iter().all(|series| series.points.len() == 60));
+        let last = |number: usize| told[number].points[59].and_then(|point| point.failure_rate);
+        assert_eq!((last(0), last(1)), (Some(0.0), Some(1.0)));
+        assert_eq!(
+            told[1].points[0].and_then(|point| point.failure_rate),
+            Some(0.0)
+        );
+    }
+
+    #[test]
+    fn a_minute_of_which_nothing_was_told_is_a_gap_and_an_older_one_is_gone() {
+        let mut live = Live::default();
+        live.add(&line(61, "directory", Kind::Attempt, 9));
+        live.add(&line(3, "directory", Kind::Attempt, 1));
+        live.add(&line(1, "directory", Kind::Attempt, 0));
+        // The minute that has begun is not over.
+        live.add(&line(0, "directory", Kind::Attempt, 5));
+        let points = &live.told(NOW)[0].points;
+        let known: Vec<usize> = (0..60).filter(|at| points[*at].is_some()).collect();
+        assert_eq!(known, [57, 59]);
+        assert_eq!(
+            points[59].map(|point| (point.load, point.failure_rate)),
+            Some((0.0, None))
+        );
+        assert!(live.told(NOW + 3 * HOUR).is_empty());
+    }
+
+    #[test]
+    fn no_more_series_are_kept_than_the_bound() {
+        let mut live = Live::default();
+        for number in 0..100 {
+            live.add(&line(2, &number.to_string(), Kind::Attempt, 1));
+        }
+        assert_eq!(live.told(NOW).len(), MOST_SERIES);
+        let later = Observation {
+            at: NOW + 3 * HOUR,
+            ..line(0, "later", Kind::Attempt, 1)
+        };
+        live.add(&later);
+        assert_eq!(live.told(NOW + 3 * HOUR + MINUTE).len(), 1);
+    }
+}

@@ -1,0 +1,194 @@
+//! Incidents as the page, the status and the feed tell them.
+
+use serde::Serialize;
+
+use crate::domain::moves::incident::{Incident, Kind, State};
+use crate::domain::time::{DAY, HOUR, Timestamp};
+
+/// An open incident that has said nothing for so long owes its readers an update: the hour that
+/// operators of status pages promise each other.
+pub const UPDATE_WITHIN_SECONDS: i64 = HOUR;
+/// For so long a closed incident is still told.
+const TOLD_AFTER_SECONDS: i64 = 7 * DAY;
+/// The most incidents that are told.
+const MOST_TOLD: usize = 20;
+
+/// An incident as subscribers see it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// Its number.
+    pub id: i64,
+    /// The CA that it is about.
+    pub ca: String,
+    /// What people call it.
+    pub name: String,
+    /// `revocation`, `outage`, `maintenance` or `drill`.
+    pub kind: Kind,
+    /// `open`, `partial` or `closed`.
+    pub state: State,
+    /// When the CA is or was closed: from then …
+    pub from: Option<Timestamp>,
+    /// … until before then.
+    pub to: Option<Timestamp>,
+    /// By when affected certificates have to be replaced.
+    pub renew_by: Option<Timestamp>,
+    /// When it was opened.
+    pub opened_at: Option<Timestamp>,
+    /// When anything of it changed last.
+    pub updated_at: Timestamp,
+    /// When its end is expected.
+    pub estimated_end: Option<Timestamp>,
+    /// From then on, readers are owed an update; `None` where it is over or not begun.
+    pub update_due: Option<Timestamp>,
+    /// What its keeper says.
+    pub note: Option<String>,
+    /// What subscribers should read.
+    #[serde(rename = "explanationURL")]
+    pub explanation_url: Option<String>,
+}
+
+impl Told {
+    /// An incident that is in force, or was until lately; `None` for any other.
+    #[must_use]
+    pub fn of(incident: &Incident, now: Timestamp) -> Option<Self> {
+        let lately = incident
+            .closed_at
+            .is_some_and(|closed| now - closed < TOLD_AFTER_SECONDS);
+        if incident.state == State::Draft || !(incident.is_active() || lately) {
+            return None;
+        }
+        Some(Self::from(incident))
+    }
+
+    /// Those that are told, the latest change first.
+    pub fn all<'a>(incidents: impl IntoIterator<Item = &'a Incident>, now: Timestamp) -> Vec<Self> {
+        let mut told: Vec<Self> = incidents
+            .into_iter()
+            .filter_map(|incident| Self::of(incident, now))
+            .collect();
+        told.sort_by_key(|told| {
+            (
+                told.state == State::Closed,
+                -told.updated_at.unix(),
+                told.id,
+            )
+        });
+        told.truncate(MOST_TOLD);
+        told
+    }
+
+    /// Whether it is in force.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open | State::Partial)
+    }
+
+    /// What kind it is, in words for subscribers.
+    #[must_use]
+    pub const fn kind_words(&self) -> &'static str {
+        match self.kind {
+            Kind::Drill => "drill, nothing is revoked",
+            Kind::Maintenance => "maintenance",
+            Kind::Outage => "outage",
+            Kind::Revocation => "revocation",
+        }
+    }
+
+    /// How far it is, in words for subscribers.
+    #[must_use]
+    pub const fn state_words(&self) -> &'static str {
+        match self.state {
+            State::Draft => "in preparation",
+            State::Open => "open",
+            State::Partial => "partly over",
+            State::Closed => "over",
+        }
+    }
+}
+
+impl From<&Incident> for Told {
+    fn from(incident: &Incident) -> Self {
+        Self {
+            id: incident.id,
+            ca: incident.ca.to_string(),
+            name: incident.name.clone(),
+            kind: incident.kind,
+            state: incident.state,
+            from: incident.from,
+            to: incident.to,
+            renew_by: incident.renew_by,
+            opened_at: incident.opened_at,
+            updated_at: incident.updated_at,
+            estimated_end: incident.estimated_end,
+            update_due: update_due(incident),
+            note: incident.note.clone(),
+            explanation_url: incident.explanation_url.clone(),
+        }
+    }
+}
+
+/// Of an outage an hour after its last change or its begin, or at the end that was announced for it,
+/// whichever comes first. Of the others when they should have been over; one that recurs owes nothing.
+fn update_due(incident: &Incident) -> Option<Timestamp> {
+    if !incident.is_active() || incident.cron.is_some() {
+        return None;
+    }
+    let changed = incident.updated_at;
+    match incident.kind {
+        Kind::Drill | Kind::Revocation => incident.renew_by,
+        Kind::Maintenance => incident.to,
+        Kind::Outage => {
+            let begun = incident.from.unwrap_or(changed);
+            let owed = changed.max(begun) + UPDATE_WITHIN_SECONDS;
+            let announced = incident.estimated_end.filter(|end| *end > changed);
+            Some(announced.map_or(owed, |end| owed.min(end)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::ca::CaName;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
+
+    fn outage(state: State) -> Incident {
+        let name = "upstream is away".to_owned();
+        Incident {
+            state,
+            ..Incident::draft(Kind::Outage, CaName::default(), name, NOW)
+        }
+    }
+
+    #[test]
+    fn an_open_incident_owes_an_update_within_the_hour_or_at_its_estimated_end() {
+        let mut open = outage(State::Open);
+        assert_eq!(update_due(&open), Some(NOW + HOUR));
+        open.estimated_end = Some(NOW + 600);
+        assert_eq!(update_due(&open), Some(NOW + 600));
+        // Announced for later: nothing is owed before it has begun.
+        open.estimated_end = None;
+        open.from = Some(NOW + 3 * DAY);
+        assert_eq!(update_due(&open), Some(NOW + 3 * DAY + HOUR));
+        assert_eq!(update_due(&outage(State::Closed)), None);
+        open.kind = Kind::Maintenance;
+        open.to = Some(NOW + 4 * DAY);
+        assert_eq!(update_due(&open), open.to);
+    }
+
+    #[test]
+    fn drafts_are_never_told_and_closed_ones_for_a_week() {
+        assert!(Told::of(&outage(State::Draft), NOW).is_none());
+        let mut closed = outage(State::Closed);
+        closed.closed_at = Some(NOW);
+        assert!(Told::of(&closed, NOW + 6 * DAY).is_some());
+        assert!(Told::of(&closed, NOW + 8 * DAY).is_none());
+        let told = Told::all([&closed, &outage(State::Open)], NOW);
+        assert_eq!(
+            told.iter().map(Told::is_open).collect::<Vec<_>>(),
+            [true, false]
+        );
+    }
+}

@@ -1,0 +1,335 @@
+//! What a week was like: an ISO week of one CA, from what was counted and from its incidents.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
+
+use super::{Evidence, Status, Told};
+use crate::domain::demand::series::grains::{GRAIN_SECONDS, Grain};
+use crate::domain::math::number::real_len;
+use crate::domain::moves::incident::{Incident, State};
+use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
+
+const HOURS: usize = 168;
+
+/// A week of ISO 8601: from Monday 00:00 UTC; the first of a year is the one that holds its first
+/// Thursday.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct IsoWeek {
+    year: i32,
+    week: u32,
+}
+
+/// A text that is no week.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is no week: write one of ISO 8601, such as 2026-W48")]
+pub struct NoWeek(pub String);
+
+/// A week of one CA.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weekly {
+    /// Which.
+    pub week: IsoWeek,
+    /// The hours from Monday 00:00 UTC on.
+    pub hours: Vec<WeeklyHour>,
+    /// The busiest hour that was heard whole or in part: its number from 0, and its load.
+    pub peak: Option<(usize, f64)>,
+    /// The share of the week until now of which anything was heard, 0 to 1.
+    pub coverage: f64,
+    /// The share of attempts that failed; `None` where nothing was tried.
+    pub failure_rate: Option<f64>,
+    /// What was tried relative to the week before, hours heard in both alone; `None` where there are
+    /// none.
+    pub change: Option<f64>,
+    /// Seconds for which the CA was in each state, until now.
+    pub seconds: [(Status, i64); 4],
+    /// Incidents that were open in the week.
+    pub incidents: Vec<Told>,
+    /// Whether the week is over.
+    pub is_over: bool,
+}
+
+/// An hour of a week.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WeeklyHour {
+    /// What was tried, relative to the mean of the hours heard; `None`: nothing was heard.
+    pub load: Option<f64>,
+    /// The share of it that failed; `None`: nothing was tried.
+    pub failure_rate: Option<f64>,
+}
+
+impl IsoWeek {
+    /// The week that holds an instant.
+    #[must_use]
+    pub fn of(at: Timestamp) -> Self {
+        let date = chrono::DateTime::from_timestamp(at.unix(), 0).unwrap_or_default();
+        let week = date.iso_week();
+        Self {
+            year: week.year(),
+            week: week.week(),
+        }
+    }
+
+    /// The week before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self::of(self.span().from - 1)
+    }
+
+    /// From its Monday to the next.
+    #[must_use]
+    pub fn span(self) -> Span {
+        let monday = NaiveDate::from_isoywd_opt(self.year, self.week, Weekday::Mon);
+        let monday = monday
+            .unwrap_or_default()
+            .and_time(NaiveTime::MIN)
+            .and_utc();
+        let from = Timestamp::from_unix(monday.timestamp());
+        Span {
+            from,
+            to: from + WEEK,
+        }
+    }
+}
+
+impl FromStr for IsoWeek {
+    type Err = NoWeek;
+
+    fn from_str(text: &str) -> Result<Self, NoWeek> {
+        let wrong = || NoWeek(text.to_owned());
+        let (year, week) = text.split_once("-W").ok_or_else(wrong)?;
+        let digits = |text: &str, count: usize| {
+            text.len() == count && text.bytes().all(|octet| octet.is_ascii_digit())
+        };
+        if !digits(year, 4) || !digits(week, 2) {
+            return Err(wrong());
+        }
+        let (Ok(year), Ok(week)) = (year.parse(), week.parse()) else {
+            return Err(wrong());
+        };
+        NaiveDate::from_isoywd_opt(year, week, Weekday::Mon).ok_or_else(wrong)?;
+        Ok(Self { year, week })
+    }
+}
+
+impl fmt::Display for IsoWeek {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-W{:02}", self.year, self.week)
+    }
+}
+
+impl Evidence<'_> {
+    /// What a week was like, as far as it has passed.
+    #[must_use]
+    pub fn weekly(&self, week: IsoWeek) -> Weekly {
+        let span = week.span();
+        let until = span.to.min(self.now.max(span.from));
+        let hours: Vec<Option<Grain>> = self.hours(span.from, until);
+        let before = self.hours(span.from - WEEK, until - WEEK);
+        let heard: Vec<Grain> = hours.iter().copied().flatten().collect();
+        let tried: f64 = heard.iter().map(|hour| hour.tried).sum();
+        let failed: f64 = heard.iter().map(|hour| hour.failed).sum();
+        let mean = tried / real_len(heard.len().max(1));
+        let hours: Vec<WeeklyHour> = hours
+            .into_iter()
+            .map(|hour| weekly_hour(hour, mean))
+            .collect();
+        let loads = hours
+            .iter()
+            .enumerate()
+            .filter_map(|(at, hour)| Some((at, hour.load?)));
+        let peak = loads.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        let (seconds, grains_heard) = self.seconds_by_status(span.from, until);
+        let grains = (until - span.from) / GRAIN_SECONDS;
+        let overlaps = |incident: &&Incident| {
+            let opened = incident.opened_at.or(incident.from);
+            let closed = incident.closed_at.unwrap_or(Timestamp::MAX);
+            opened.is_some_and(|opened| opened < span.to && span.from < closed)
+        };
+        Weekly {
+            week,
+            peak: peak.filter(|(_, load)| *load > 0.0),
+            coverage: grains_heard / crate::domain::math::number::real(grains.max(1)),
+            failure_rate: (tried > 0.0).then(|| (failed / tried).min(1.0)),
+            change: change(&self.hours(span.from, until), &before),
+            seconds,
+            incidents: self
+                .incidents
+                .iter()
+                .filter(|incident| incident.state != State::Draft)
+                .filter(overlaps)
+                .map(Told::from)
+                .collect(),
+            is_over: span.to <= self.now,
+            hours,
+        }
+    }
+
+    /// What was heard of each hour from `from` on; `None` of which nothing was, and of those from `until` on.
+    fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<Grain>> {
+        let per_hour = HOUR / GRAIN_SECONDS;
+        (0..crate::domain::math::number::signed(HOURS))
+            .map(|hour| {
+                let first = (from + hour * HOUR).slot(GRAIN_SECONDS);
+                let grains = (first..first + per_hour)
+                    .filter(|number| number * GRAIN_SECONDS < until.unix())
+                    .map(|number| self.series.grain(number));
+                let sum = grains.fold(Grain::default(), Grain::plus);
+                sum.heard.then_some(sum)
+            })
+            .collect()
+    }
+
+    fn seconds_by_status(&self, from: Timestamp, until: Timestamp) -> ([(Status, i64); 4], f64) {
+        let mut seconds =
+            [Status::Ok, Status::Degraded, Status::Down, Status::Unknown].map(|status| (status, 0));
+        let mut heard = 0.0;
+        let away = self.away(Span { from, to: until });
+        for number in from.slot(GRAIN_SECONDS)..until.slot(GRAIN_SECONDS) {
+            let (status, _) = self.at(number, &away);
+            if let Some((_, sum)) = seconds.iter_mut().find(|(of, _)| *of == status) {
+                *sum += GRAIN_SECONDS;
+            }
+            if self.series.grain(number).heard {
+                heard += 1.0;
+            }
+        }
+        (seconds, heard)
+    }
+}
+
+fn weekly_hour(hour: Option<Grain>, mean: f64) -> WeeklyHour {
+    WeeklyHour {
+        load: hour.map(|hour| if mean > 0.0 { hour.tried / mean } else { 0.0 }),
+        failure_rate: hour
+            .filter(|hour| hour.tried > 0.0)
+            .map(|hour| (hour.failed / hour.tried).min(1.0)),
+    }
+}
+
+/// The ratio of what was tried in the hours heard in both weeks.
+fn change(now: &[Option<Grain>], before: &[Option<Grain>]) -> Option<f64> {
+    let both = || {
+        now.iter()
+            .zip(before)
+            .filter_map(|(now, before)| Some(((*now)?, (*before)?)))
+    };
+    let was: f64 = both().map(|(_, before)| before.tried).sum();
+    let is: f64 = both().map(|(now, _)| now.tried).sum();
+    (was > 0.0).then(|| is / was)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::demand::observation::{Kind, Observation, Source};
+    use crate::domain::demand::series::Series;
+    use crate::domain::time::{DAY, MINUTE};
+
+    #[test]
+    fn weeks_begin_on_monday_and_years_with_their_first_thursday() {
+        for (at, week) in [
+            ("2026-11-23T00:00:00Z", "2026-W48"),
+            ("2026-11-22T23:59:59Z", "2026-W47"),
+            ("2026-12-31T12:00:00Z", "2026-W53"),
+            ("2027-01-03T23:59:59Z", "2026-W53"),
+            ("2027-01-04T00:00:00Z", "2027-W01"),
+        ] {
+            let at: Timestamp = at.parse().unwrap();
+            let of = IsoWeek::of(at);
+            assert_eq!(of.to_string(), week);
+            assert_eq!(week.parse(), Ok(of));
+            assert!(of.span().from <= at && at < of.span().to);
+        }
+        let first: IsoWeek = "2027-W01".parse().unwrap();
+        assert_eq!(first.before().to_string(), "2026-W53");
+        for text in [
+            "2026-W54", "2027-W53", "2026-W00", "2026-48", "26-W48", "2026-W5", "+026-W48",
+        ] {
+            assert!(text.parse::<IsoWeek>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_week_has_its_peak_its_gaps_and_its_change() {
+        let week: IsoWeek = "2026-W47".parse().unwrap();
+        let from = week.span().from;
+        let mut series = Series::default();
+        for hour in -168..168 {
+            let at = from + hour * HOUR;
+            // Nothing was heard of Tuesday.
+            if at.slot(DAY) == (from + DAY).slot(DAY) {
+                continue;
+            }
+            let count = match hour {
+                ..0 => 600,
+                49 => 3_600,
+                _ => 1_200,
+            };
+            for (kind, count) in [(Kind::Attempt, count), (Kind::Failed, count / 100)] {
+                for five in 0..12 {
+                    let at = at + five * 5 * MINUTE;
+                    let line = Observation::plain(at, Source::Log, kind, count / 12);
+                    series.add(&Observation {
+                        seconds: 300,
+                        ..line
+                    });
+                }
+            }
+        }
+        let evidence = Evidence {
+            series: &series,
+            incidents: &[],
+            now: from + 8 * DAY,
+        };
+        let weekly = evidence.weekly(week);
+        assert!(weekly.is_over);
+        assert_eq!(weekly.peak.map(|(hour, _)| hour), Some(49));
+        assert!(
+            (weekly.coverage - 6.0 / 7.0).abs() < 1e-9,
+            "{}",
+            weekly.coverage
+        );
+        assert_eq!(
+            weekly
+                .hours
+                .iter()
+                .filter(|hour| hour.load.is_none())
+                .count(),
+            24
+        );
+        assert!(weekly.hours[24].load.is_none() && weekly.hours[48].load.is_some());
+        // 143 hours of 1,200 and one of 3,600, against 144 of 600.
+        let change = weekly.change.unwrap();
+        assert!(
+            (change - (143.0 * 2.0 + 6.0) / 144.0).abs() < 1e-9,
+            "{change}"
+        );
+        assert!(weekly.failure_rate.unwrap() < 0.011);
+        let of = |status| {
+            weekly
+                .seconds
+                .iter()
+                .find(|(of, _)| *of == status)
+                .unwrap()
+                .1
+        };
+        // A silence is unknown once a quarter of an hour is judged by it alone.
+        assert_eq!(of(Status::Unknown), DAY - 10 * MINUTE);
+        assert_eq!(
+            weekly
+                .seconds
+                .iter()
+                .map(|(_, seconds)| seconds)
+                .sum::<i64>(),
+            WEEK
+        );
+        let begun = Evidence {
+            now: from + DAY,
+            ..evidence
+        }
+        .weekly(week);
+        assert!(!begun.is_over && (begun.coverage - 1.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,178 @@
+//! `/v1/status` and `/v1/live`: is the CA well, and what was heard of it in the last hour.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::Public;
+use super::forecast::{ambiguous, nobody};
+use super::fresh::{answer, json};
+use super::problem::Problem;
+use super::query::OfCa;
+use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
+use crate::domain::time::{MINUTE, Timestamp};
+use crate::engine::CaStanding;
+
+/// Whoever asks whether the CA is well wants to know it now; a page with a thousand readers behind one
+/// cache asks four times a minute.
+pub(super) const CACHING: &str = "public, max-age=15";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    generated_at: Timestamp,
+    #[serde(flatten)]
+    standing: Standing,
+    /// The one that is meant; `null`: several.
+    ca: Option<String>,
+    cas: Vec<OfOne>,
+    incidents: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct OfOne {
+    ca: String,
+    environment: String,
+    #[serde(flatten)]
+    standing: Standing,
+}
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
+    status: Status,
+    since: Option<Timestamp>,
+    reason: String,
+    data_through: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LiveDocument {
+    ca: String,
+    generated_at: Timestamp,
+    from: Timestamp,
+    minutes: i64,
+    series: Vec<Series>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Series {
+    source: &'static str,
+    endpoint: Option<String>,
+    vantage: Option<String>,
+    points: Vec<Option<Point>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Point {
+    load: f64,
+    failure_rate: Option<f64>,
+    latency_ms: Option<f64>,
+}
+
+/// `GET /v1/status`.
+pub(super) async fn show(
+    State(public): State<Public>,
+    OfCa(named): OfCa,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let engine = &public.engine;
+    let standings = engine.how_cas_are(named.as_deref());
+    let Some(worst) = standings.iter().max_by_key(|one| one.standing.status) else {
+        return Err(nobody(named.as_deref().unwrap_or_default()));
+    };
+    let only = match &standings[..] {
+        [only] => Some(only.ca.clone()),
+        _ => None,
+    };
+    let document = Document {
+        generated_at: engine.now(),
+        standing: worst.into(),
+        ca: only.as_ref().map(ToString::to_string),
+        incidents: engine.told_incidents(only.as_ref()),
+        cas: standings
+            .iter()
+            .map(|one| OfOne {
+                ca: one.ca.to_string(),
+                environment: one.environment.clone(),
+                standing: one.into(),
+            })
+            .collect(),
+    };
+    Ok(answer(
+        json(&document),
+        "application/json",
+        CACHING,
+        &request,
+    ))
+}
+
+/// `GET /v1/live`.
+pub(super) async fn live(
+    State(public): State<Public>,
+    OfCa(named): OfCa,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let engine = &public.engine;
+    let ca = match named {
+        Some(name) => name.parse().map_err(|_| nobody(&name))?,
+        None => engine.unnamed_ca().map_err(|cas| ambiguous(&cas))?,
+    };
+    let now = engine.now();
+    let told = engine.live(&ca).ok_or_else(|| nobody(ca.as_str()))?;
+    let document = LiveDocument {
+        ca: ca.to_string(),
+        generated_at: now,
+        from: Timestamp::from_unix((now.slot(MINUTE) - LIVE_MINUTES) * MINUTE),
+        minutes: LIVE_MINUTES,
+        series: told.into_iter().map(Series::from).collect(),
+    };
+    Ok(answer(
+        json(&document),
+        "application/json",
+        CACHING,
+        &request,
+    ))
+}
+
+impl From<&CaStanding> for Standing {
+    fn from(one: &CaStanding) -> Self {
+        let standing = one.standing.clone();
+        Self {
+            status: standing.status,
+            since: standing.since,
+            reason: standing.reason,
+            data_through: standing.data_through,
+        }
+    }
+}
+
+impl From<LiveSeries> for Series {
+    fn from(told: LiveSeries) -> Self {
+        Self {
+            source: told.source.name(),
+            endpoint: told.endpoint,
+            vantage: told.vantage,
+            points: told
+                .points
+                .into_iter()
+                .map(|point| point.map(Point::from))
+                .collect(),
+        }
+    }
+}
+
+impl From<LivePoint> for Point {
+    fn from(point: LivePoint) -> Self {
+        let decimals = |number: f64| (number * 1_000.0).round() / 1_000.0;
+        Self {
+            load: decimals(point.load),
+            failure_rate: point.failure_rate.map(decimals),
+            latency_ms: point.latency_ms.map(decimals),
+        }
+    }
+}

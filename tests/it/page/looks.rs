@@ -1,0 +1,80 @@
+//! How the page looks, and whether everybody can use it: pictures in `target/screenshots`, and axe.
+
+use super::*;
+use crate::browser::{DARK, DARK_PHONE, FORCED, LIGHT, Look, PHONE, PRINT};
+
+/// Looks at a page in each of these ways and has axe judge each.
+async fn judge(name: &str, scene: Scene, path: &str, looks: &[Look]) {
+    let (Some(mut browser), Some(axe)) = (browser("Europe/Prague"), tool("OFFPEAK_TEST_AXE"))
+    else {
+        return;
+    };
+    for look in looks {
+        browser.look(*look);
+        scene.open(&mut browser, path);
+        browser.until("document.querySelector('#status').dataset.status !== 'unknown' || document.querySelector('#status').textContent !== 'Asking …'");
+        browser.picture(&format!("{name}-{}", look.name));
+        let found = browser.accessibility(&axe);
+        assert_eq!(found, [""; 0], "{name} {}: {}", look.name, found.join("\n"));
+        let wide = browser.evaluate("document.documentElement.scrollWidth");
+        assert!(
+            wide.as_u64().unwrap() <= look.width.into(),
+            "{name} {}: {wide}",
+            look.name
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_can_use_the_page() {
+    let looks = [LIGHT, DARK, FORCED, PHONE, DARK_PHONE, PRINT];
+    judge("known", Scene::known().await, "/", &looks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_can_use_the_page_while_nothing_is_known() {
+    judge(
+        "unknown",
+        Scene::unknown().await,
+        "/",
+        &[LIGHT, PHONE, FORCED],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_can_use_the_pages_of_two_cas() {
+    judge("two", Scene::two_cas().await, "/", &[LIGHT, PHONE]).await;
+    judge("two-other", Scene::two_cas().await, "/ca/other/", &[DARK]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_can_use_the_page_in_an_incident() {
+    judge(
+        "outage",
+        Scene::in_an_outage().await,
+        "/",
+        &[LIGHT, DARK, PHONE],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_moves_while_the_page_comes_up() {
+    let Some(mut browser) = browser("Europe/Prague") else {
+        return;
+    };
+    let scene = Scene::known().await;
+    browser.look(LIGHT);
+    scene.open(&mut browser, "/");
+    let measured = browser.evaluate(
+        "new Promise((done) => { let shift = 0;
+            new PerformanceObserver((list) => list.getEntries().forEach((entry) => shift += entry.value))
+                .observe({type: 'layout-shift', buffered: true});
+            const paint = () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime;
+            const wait = setInterval(() => { if (paint()) { clearInterval(wait);
+                setTimeout(() => done({shift, paint: paint()}), 500); } }, 10); })",
+    );
+    println!("first paint and shift: {measured}");
+    assert_eq!(measured["shift"].as_f64(), Some(0.0), "{measured}");
+}

@@ -1,0 +1,77 @@
+//! What offpeak draws in a terminal, and what shells and `man` are told of it.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Command;
+
+use crate::process::offpeak;
+use crate::support::fresh_sqlite;
+use crate::tools::run;
+
+const RANKING: &[u8] = include_bytes!("golden/ranking-1.1.json");
+
+fn map(extra: &[&str], environment: &[(&str, &str)]) -> String {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(RANKING).unwrap();
+    let mut command = offpeak();
+    command
+        .arg("ranking")
+        .arg("--ranking")
+        .arg(file.path())
+        .args(extra);
+    command
+        .env_remove("COLORTERM")
+        .envs(environment.iter().copied());
+    run(&mut command)
+}
+
+#[test]
+fn the_map_is_drawn_in_the_colours_that_there_are() {
+    let plain = map(&[], &[("COLORTERM", "truecolor")]);
+    assert!(!plain.contains('\x1b'), "a pipe has none: {plain}");
+    assert!(plain.contains("Mon  0.9 2.4"), "{plain}");
+    assert!(
+        plain.contains("Stale: it held until 2026-11-18T00:00:00Z"),
+        "{plain}"
+    );
+    let full = map(&["--color", "always"], &[("COLORTERM", "truecolor")]);
+    assert!(full.contains("\x1b[48;2;"), "{full}");
+    let cube = map(&["--color", "always"], &[("TERM", "xterm-256color")]);
+    assert!(
+        cube.contains("\x1b[48;5;") && !cube.contains("48;2;"),
+        "{cube}"
+    );
+    assert_eq!(map(&["--json"], &[]).as_bytes(), RANKING);
+}
+
+#[test]
+fn the_map_of_a_database_is_that_of_its_newest_publication() {
+    let database = fresh_sqlite();
+    run(offpeak().args(["publish", "--now", "--database", &database.url()]));
+    let told = run(offpeak().args(["ranking", "--database", &database.url()]));
+    assert!(told.starts_with("Too little has been seen yet"), "{told}");
+    assert!(told.contains("Quietest: none is known."), "{told}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("offpeak.bash");
+    fs::write(&script, run(offpeak().args(["completions", "bash"]))).unwrap();
+    let completed = run(Command::new("bash").args([
+        "-c",
+        &format!(
+            "source {}; COMP_WORDS=(offpeak best); COMP_CWORD=1; _offpeak offpeak best offpeak; \
+             echo \"${{COMPREPLY[@]}}\"",
+            script.display()
+        ),
+    ]));
+    assert_eq!(completed.trim(), "best-time");
+    let pages = folder.path().join("man1");
+    let told = run(offpeak().arg("manual").arg("--out").arg(&pages));
+    let count = fs::read_dir(&pages).unwrap().count();
+    assert_eq!(told, format!("{count} pages written\n"));
+    assert!(count > 25, "{count}");
+    let page = fs::read_to_string(pages.join("offpeak-incident-open.1")).unwrap();
+    assert!(page.contains(".TH") && page.contains("Example"), "{page}");
+}
