@@ -6,6 +6,7 @@ use super::Engine;
 use crate::domain::demand::knowledge::{Knowledge, News};
 use crate::domain::demand::profile::Profile;
 use crate::domain::publication::documents::ranking_of;
+use crate::domain::publication::page::INDEX;
 use crate::domain::status::Told;
 use crate::store::Publication;
 
@@ -35,16 +36,18 @@ impl Comparison {
 
 impl Engine {
     /// What a publication does not tell: what was learned since, of the CA of which that is most, or
-    /// an incident that has changed since.
+    /// an incident that has changed since, or a page at all.
     pub(super) fn news_to(&self, publication: &Arc<Publication>) -> News {
         let incidents = Told::all(self.world().incidents().values(), self.now());
         let newer = |told: &Told| told.updated_at > publication.made_at;
-        let of_incidents = if incidents.iter().any(newer) {
+        // One that a version made which knew no page is followed by one that has it.
+        let has_page = publication.documents.iter().any(|(path, _)| path == INDEX);
+        let of_page = if !has_page || incidents.iter().any(newer) {
             News::Slot
         } else {
             News::No
         };
-        self.learned_since(publication).max(of_incidents)
+        self.learned_since(publication).max(of_page)
     }
 
     fn learned_since(&self, publication: &Arc<Publication>) -> News {

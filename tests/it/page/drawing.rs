@@ -46,20 +46,20 @@ async fn no_two_readers_are_given_the_same_time() {
         .sum();
     assert!(chi < 63.0, "{chi}: {counts:?}");
     // By the clock of the machine that is chosen.
-    let timer = browser.evaluate(
+    let unit = browser.evaluate(
         "document.querySelector('#zone').value = 'Europe/Prague';
          document.querySelector('#zone').dispatchEvent(new Event('change'));
          document.querySelector('#timer').textContent",
     );
-    let timer = timer.as_str().unwrap();
-    let calendar = timer
+    let unit = unit.as_str().unwrap();
+    let calendar = unit
         .split("OnCalendar=")
         .nth(1)
         .unwrap()
         .lines()
         .next()
         .unwrap();
-    assert!(calendar.ends_with(" Europe/Prague"), "{timer}");
+    assert!(calendar.ends_with(" Europe/Prague"), "{unit}");
     if let Some(analyze) = tool("OFFPEAK_TEST_SYSTEMD_ANALYZE") {
         run(Command::new(analyze).args(["calendar", calendar]));
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::browser::{DARK, DARK_PHONE, FORCED, LIGHT, Look, PHONE, PRINT};
 
 /// Looks at a page in each of these ways and has axe judge each.
-async fn judge(name: &str, scene: Scene, path: &str, looks: &[Look]) {
+fn judge(name: &str, scene: &Scene, path: &str, looks: &[Look]) {
     let (Some(mut browser), Some(axe)) = (browser("Europe/Prague"), tool("OFFPEAK_TEST_AXE"))
     else {
         return;
@@ -28,35 +28,33 @@ async fn judge(name: &str, scene: Scene, path: &str, looks: &[Look]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_page() {
     let looks = [LIGHT, DARK, FORCED, PHONE, DARK_PHONE, PRINT];
-    judge("known", Scene::known().await, "/", &looks).await;
+    judge("known", &Scene::known().await, "/", &looks);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_page_while_nothing_is_known() {
     judge(
         "unknown",
-        Scene::unknown().await,
+        &Scene::unknown().await,
         "/",
         &[LIGHT, PHONE, FORCED],
-    )
-    .await;
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_pages_of_two_cas() {
-    judge("two", Scene::two_cas().await, "/", &[LIGHT, PHONE]).await;
-    judge("two-other", Scene::two_cas().await, "/ca/other/", &[DARK]).await;
+    judge("two", &Scene::two_cas().await, "/", &[LIGHT, PHONE]);
+    judge("two-other", &Scene::two_cas().await, "/ca/other/", &[DARK]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_page_in_an_incident() {
     judge(
         "outage",
-        Scene::in_an_outage().await,
+        &Scene::in_an_outage().await,
         "/",
         &[LIGHT, DARK, PHONE],
-    )
-    .await;
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,12 +66,15 @@ async fn nothing_moves_while_the_page_comes_up() {
     browser.look(LIGHT);
     scene.open(&mut browser, "/");
     let measured = browser.evaluate(
-        "new Promise((done) => { let shift = 0;
-            new PerformanceObserver((list) => list.getEntries().forEach((entry) => shift += entry.value))
-                .observe({type: 'layout-shift', buffered: true});
+        "new Promise((done) => { let shift = 0; const moved = [];
+            new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+                shift += entry.value;
+                entry.sources.forEach(({node, previousRect: from, currentRect: to}) =>
+                    moved.push(`${node?.id || node?.parentElement?.id || node?.nodeName} ${from.y} ${from.height} to ${to.y} ${to.height}`));
+            })).observe({type: 'layout-shift', buffered: true});
             const paint = () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime;
             const wait = setInterval(() => { if (paint()) { clearInterval(wait);
-                setTimeout(() => done({shift, paint: paint()}), 500); } }, 10); })",
+                setTimeout(() => done({shift, moved, paint: paint()}), 500); } }, 10); })",
     );
     println!("first paint and shift: {measured}");
     assert_eq!(measured["shift"].as_f64(), Some(0.0), "{measured}");

@@ -61,14 +61,14 @@ async fn an_update_that_is_overdue_is_flagged() {
     let scene = Scene::in_an_outage().await;
     let folder = scene.written();
     let file = format!("file://{}", folder.path().join("index.html").display());
-    browser.set_clock((NOW + 12 * 60).unix(), "UTC");
+    browser.set_clock((NOW + 12 * 60 + 5).unix(), "UTC");
     browser.open(&file);
     let incident = browser.text(".incident");
     assert!(incident.contains("Validation is away"), "{incident}");
     assert!(incident.contains("last update 12 min ago"), "{incident}");
     assert!(!incident.contains("overdue"), "{incident}");
     // It had expected its end after half an hour, and said nothing since.
-    browser.set_clock((NOW + 2 * HOUR).unix(), "UTC");
+    browser.set_clock((NOW + 2 * HOUR + 5).unix(), "UTC");
     browser.open(&file);
     let incident = browser.text(".incident");
     assert!(

@@ -129,12 +129,12 @@ async fn without_a_script_the_page_shows_the_numbers_of_the_ranking() {
         let shown = |number: &Value| {
             number
                 .as_f64()
-                .map_or("unknown".to_owned(), |n| format!("{n:.3}"))
+                .map_or_else(|| "unknown".to_owned(), |n| format!("{n:.3}"))
         };
         assert_eq!(row[2], shown(&slot["coefficient"]), "{row}");
         let rank = slot["rank"]
             .as_u64()
-            .map_or("unknown".to_owned(), |rank| rank.to_string());
+            .map_or_else(|| "unknown".to_owned(), |rank| rank.to_string());
         assert_eq!(row[1], rank, "{row}");
         let sure = match (slot["low"].as_f64(), slot["high"].as_f64()) {
             (Some(low), Some(high)) => format!("{low:.3} to {high:.3}"),
