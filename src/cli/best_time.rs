@@ -59,7 +59,7 @@ pub(super) struct BestTimeArgs {
 
 /// A value of one option, not several.
 #[derive(Clone, Debug)]
-struct Spans(Vec<ClockSpan>);
+pub(super) struct Spans(pub(super) Vec<ClockSpan>);
 
 impl BestTimeArgs {
     pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
@@ -92,7 +92,7 @@ impl BestTimeArgs {
     }
 }
 
-fn spans(text: &str) -> Result<Spans, String> {
+pub(super) fn spans(text: &str) -> Result<Spans, String> {
     clock_spans(text).map(Spans)
 }
 

@@ -26,6 +26,8 @@ mod input;
 mod migrate;
 mod output;
 mod paths;
+mod plan;
+mod plan_fleet;
 mod publish;
 mod published;
 mod ranking;
@@ -84,6 +86,7 @@ enum Command {
     Incident(incident::Incidents),
     Manual(completions::ManualArgs),
     Migrate(migrate::Migrate),
+    Plan(plan::PlanArgs),
     Publish(publish::PublishArgs),
     Ranking(ranking::RankingArgs),
     Rebalance(rebalance::RebalanceArgs),
@@ -118,6 +121,7 @@ impl Command {
             }
             Self::Manual(command) => command.run(CommandLine::command(), output),
             Self::Migrate(command) => block_on(command.run(global, output)),
+            Self::Plan(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }

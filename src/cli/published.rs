@@ -20,7 +20,7 @@ pub(super) async fn ranking_bytes(
     global: &Global,
 ) -> anyhow::Result<Vec<u8>> {
     if let Some(file) = file {
-        return read(file);
+        return read_ranking(file);
     }
     let engine = global.engine().await?;
     let publication = engine.publication().context(
@@ -35,7 +35,11 @@ pub(super) async fn ranking_bytes(
     Ok(bytes.to_vec())
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// The bytes of a `ranking.json`.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(super) fn read_ranking(file: &Path) -> anyhow::Result<Vec<u8>> {
     let from: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin())
     } else {

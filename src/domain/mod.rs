@@ -8,6 +8,7 @@ pub mod demand;
 pub mod ledger;
 pub mod math;
 pub mod moves;
+pub mod plan;
 pub mod policy;
 pub mod publication;
 pub mod status;

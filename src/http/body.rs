@@ -69,6 +69,23 @@ pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
 
 /// The whole of a body that is JSON and short.
 pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    json_within(
+        headers,
+        body,
+        MOST_JSON_BYTES,
+        "send one JSON object for one certificate",
+    )
+    .await
+}
+
+/// The whole of a body that is JSON and has no more than `most` bytes; `remedy` is what to do about
+/// a longer one.
+pub(super) async fn json_within(
+    headers: &HeaderMap,
+    body: Body,
+    most: u64,
+    remedy: &'static str,
+) -> Result<Bytes, Problem> {
     let essence = content_type(headers).split(';').next().unwrap_or_default();
     if !essence.trim().eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(
@@ -80,30 +97,30 @@ pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
-    if let Some(current) = announced.filter(|length| *length > MOST_JSON_BYTES) {
-        return Err(too_long(current));
+    if let Some(current) = announced.filter(|length| *length > most) {
+        return Err(too_long(current, most, remedy));
     }
     let mut pieces = pieces(body);
     let mut whole = Vec::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Problem::broken_off(&error))?;
         whole.extend_from_slice(&piece);
-        if whole.len() as u64 > MOST_JSON_BYTES {
-            return Err(too_long(whole.len() as u64));
+        if whole.len() as u64 > most {
+            return Err(too_long(whole.len() as u64, most, remedy));
         }
     }
     Ok(whole.into())
 }
 
-fn too_long(current: u64) -> Problem {
+fn too_long(current: u64, limit: u64, remedy: &'static str) -> Problem {
     Problem::over(
         StatusCode::PAYLOAD_TOO_LARGE,
         Excess {
             what: "the body",
-            limit: MOST_JSON_BYTES,
+            limit,
             current,
             unit: "bytes",
-            remedy: "send one JSON object for one certificate",
+            remedy,
         },
     )
 }

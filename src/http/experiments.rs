@@ -80,7 +80,7 @@ pub(super) fn one_ca(engine: &Engine, named: Option<&str>) -> Result<CaName, Pro
     }
 }
 
-fn no_ca(name: &str) -> Problem {
+pub(super) fn no_ca(name: &str) -> Problem {
     let shown: String = name.chars().take(63).collect();
     Problem::missing(format!("no CA is named {shown:?}"))
 }

@@ -33,6 +33,7 @@ mod incident_members;
 mod incidents;
 mod observations;
 mod observe;
+mod plan;
 mod problem;
 mod publications;
 mod query;
@@ -124,6 +125,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     POST    "/v1/rebalance"                       Some(Scope::Admin),  rebalances::make;
     GET     "/v1/rebalances"                      Some(Scope::Admin),  rebalances::list;
     GET     "/v1/rebalances/{number}"             Some(Scope::Admin),  rebalances::show;
+    POST    "/v1/plan"                            Some(Scope::Admin),  plan::make;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
 };
 

@@ -97,6 +97,15 @@ pub fn identified() -> Box<dyn Decode<CertId>> {
     })
 }
 
+/// A decoder of PEM or DER, told by content, that finds what every certificate says of itself.
+pub(super) fn facts() -> Box<dyn Decode<Facts>> {
+    Box::new(Certificates {
+        inner: pem::der_or_pem(pem::Wanted::Every),
+        found: Vec::new(),
+        read: |encoded| Facts::of(&encoded.der).map(Some),
+    })
+}
+
 /// A decoder of PEM or DER, told by content, that finds what every certificate says of a CA.
 #[must_use]
 pub fn authorities() -> Box<dyn Decode<Authority>> {

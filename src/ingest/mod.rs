@@ -20,6 +20,7 @@ mod error;
 mod fake;
 mod fields;
 mod file;
+pub mod fleet;
 mod forget;
 mod format;
 mod hexadecimal;

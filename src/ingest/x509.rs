@@ -13,6 +13,8 @@ use crate::domain::certificate::certid::{CertId, CertIdError, Half, KeyIdentifie
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
+mod names;
+
 /// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still
 /// known as a CA's certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Facts {
     pub validity: Result<Validity, Rejection>,
     /// Whether basicConstraints says that it is a CA's (RFC 5280 section 4.2.1.9).
     pub is_ca: bool,
+    /// The DNS names and addresses of subjectAltName; none where it has none or cannot be read.
+    pub names: Vec<String>,
 }
 
 /// What a CA's certificate says of the CA.
@@ -57,6 +61,7 @@ impl Facts {
             id: cert_id(tbs.extensions.authority_key_identifier, tbs.serial),
             validity: dates(tbs.validity),
             is_ca: tbs.extensions.is_ca,
+            names: names::of(tbs.extensions.subject_alternative_name),
         })
     }
 }
@@ -161,6 +166,7 @@ struct Extensions<'a> {
     authority_key_identifier: Option<&'a [u8]>,
     /// All that there are: they matter of a CA's certificate only.
     subject_key_identifiers: Vec<&'a [u8]>,
+    subject_alternative_name: Option<&'a [u8]>,
     is_ca: bool,
 }
 
@@ -194,6 +200,10 @@ impl<'a> Extensions<'a> {
             nothing_after(extension, "extensions")?;
             if oid == SUBJECT_KEY_IDENTIFIER {
                 read.subject_key_identifiers.push(value.data);
+                continue;
+            }
+            if oid == names::SUBJECT_ALTERNATIVE_NAME {
+                read.subject_alternative_name = Some(value.data);
                 continue;
             }
             let (slot, name) = if oid == AUTHORITY_KEY_IDENTIFIER {

@@ -38,6 +38,7 @@ mod nginx;
 mod odd_certificates;
 mod operating;
 mod page;
+mod plan;
 mod polling;
 mod process;
 mod profile;

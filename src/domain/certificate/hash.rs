@@ -115,9 +115,9 @@ pub fn middle_unit(hash: u128) -> f64 {
     unit(u64::try_from((hash << 32) >> 64 & u128::from(u32::MAX) << 32).unwrap_or(0))
 }
 
-/// The upper 53 bits, as many as an `f64` holds exactly.
+/// A number from 0 up to, not including, 1 by the upper 53 bits, as many as an `f64` holds exactly.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
-fn unit(bits: u64) -> f64 {
+pub(in crate::domain) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 

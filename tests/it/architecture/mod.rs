@@ -75,7 +75,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("self_cell", &["engine/index/slab.rs"]),
     ("sqlx", &["store/"]),
     ("tokio_rustls", &["http/serve/"]),
-    ("x509_parser", &["ingest/x509.rs"]),
+    ("x509_parser", &["ingest/x509"]),
     ("zerocopy", &["engine/index/slab.rs"]),
     ("zstd", &["http/coding.rs", "http/unpack"]),
 ];

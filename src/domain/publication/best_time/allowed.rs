@@ -59,7 +59,7 @@ fn minute(text: &str) -> Result<i64, String> {
 }
 
 /// What of `range` is allowed and not to be avoided, in order.
-pub(super) fn open_within(range: Span, allow: &[ClockSpan], zone: Tz, avoid: &[Span]) -> Vec<Span> {
+pub(crate) fn open_within(range: Span, allow: &[ClockSpan], zone: Tz, avoid: &[Span]) -> Vec<Span> {
     let allowed = if allow.is_empty() {
         vec![range]
     } else {

@@ -5,6 +5,7 @@ mod answer;
 mod draw;
 mod read;
 
+pub(crate) use allowed::open_within;
 pub use allowed::{ClockSpan, clock_spans};
 pub use answer::Format;
 pub use draw::{BestTime, Chance, MOST_SECONDS, Question, SLOT_MINUTES, USUAL_SECONDS};

@@ -1,0 +1,334 @@
+//! `offpeak plan FILE`: a time for each certificate of a fleet.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use chrono_tz::Tz;
+use clap::Args;
+
+use super::best_time::{Spans, spans};
+use super::published::read_ranking;
+use super::given::ca_or_only;
+use super::plan_fleet::read;
+use super::{Exit, Global, Output, UsageError};
+use crate::config::{duration_seconds, zone};
+use crate::domain::plan::{
+    Addressee, Advice, Bounds, Catalogue, Demand, Origin, Plan, Renewal, Terms,
+    USUAL_WITHIN_SECONDS, plan, seed,
+};
+use crate::domain::policy::ca::{CaName, CaPolicy};
+use crate::domain::publication::best_time::Ranking;
+use crate::domain::time::Timestamp;
+use crate::engine::clock::{Clock as _, SystemClock};
+use crate::ingest::fleet::{Fleet, Member, Usual};
+
+/// Give each certificate of a fleet a time: level over the hours ahead, under the CA's limits
+///
+/// FILE is a list (CSV with columns of your own beside `cert_id`, `names`, `not_before`,
+/// `not_after`, `earliest`, `deadline`, `account` and `ari`; JSON objects; or a name a line), or a
+/// folder: certbot's live/, Caddy's, lego's, acme.sh's, or any of PEM files. What is printed has a
+/// line for each: CSV as it was with a column `renew_at`, else the time and the name. How fast to
+/// go now is said on standard error. Where it cannot be done the exit code is 1, and what stands in
+/// the way is said.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  offpeak plan /etc/letsencrypt/live --ranking ranking.json
+  offpeak plan fleet.csv --deadline 7d --allow 22:00-06:00 --tz Europe/Prague > planned.csv
+  curl -s https://ari.example.com/ranking.json | offpeak plan --count 1500 --deadline 48h --ranking -")]
+pub(super) struct PlanArgs {
+    /// The fleet: a list or a folder; `-` is standard input
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "count",
+        conflicts_with = "count"
+    )]
+    file: Option<PathBuf>,
+    /// So many times instead, for certificates that nobody has listed
+    #[arg(long, value_name = "NUMBER")]
+    count: Option<usize>,
+    /// Pours over this ranking.json, - for standard input; default: the forecast in the database
+    #[arg(long, value_name = "FILE")]
+    ranking: Option<PathBuf>,
+    /// The CA; default: the only one
+    #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
+    ca: Option<CaName>,
+    /// All before then: a time, or a duration from now; default: each in its own band
+    #[arg(long, value_name = "TIME", value_parser = deadline)]
+    deadline: Option<Deadline>,
+    /// The hours that suit you, such as 22:00-06:00; several with commas
+    #[arg(long, value_name = "HH:MM-HH:MM", value_parser = spans)]
+    allow: Option<Spans>,
+    /// The time zone of --allow, by its name at IANA
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    tz: Tz,
+    /// Orders a minute at most
+    #[arg(long, value_name = "NUMBER")]
+    max_rate: Option<f64>,
+    /// Orders under way at the same time at most
+    #[arg(long, value_name = "NUMBER")]
+    max_concurrent: Option<u32>,
+    /// How long an order takes
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration_seconds)]
+    order_takes: i64,
+    /// Orders under way now
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    in_flight: u32,
+    /// The CA's limits: letsencrypt, none, or a catalogue's FILE
+    #[arg(long, value_name = "NAME", default_value = "letsencrypt")]
+    limits: String,
+    /// The account that orders, where the fleet does not say
+    #[arg(long, value_name = "NAME", default_value = "")]
+    account: String,
+    /// Your client does not say which certificate an order replaces, so no limit is waived
+    #[arg(long)]
+    no_ari: bool,
+    /// The same plan for the same text; default: by the fleet's names
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<String>,
+    /// Prints one JSON document, as `POST /v1/plan` answers
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Deadline {
+    At(Timestamp),
+    In(i64),
+}
+
+/// What the times are poured over.
+struct Ground {
+    demand: Demand,
+    origin: Origin,
+    policy: CaPolicy,
+}
+
+impl PlanArgs {
+    pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        let (fleet, unread) = match (&self.file, self.count) {
+            (Some(file), _) => read(file)?,
+            (None, count) => (counted(count.unwrap_or(0)), Vec::new()),
+        };
+        for reason in &unread {
+            tracing::warn!(event = "certificate_unread", %reason);
+        }
+        let now = SystemClock.now();
+        let bounds = self.bounds(now, fleet.members.len());
+        bounds
+            .check(now)
+            .map_err(|(field, reason)| UsageError(format!("{}: {reason}", flag(field))))?;
+        let limits = self.catalogue()?;
+        let ground = self.ground(global, fleet.members.len()).await?;
+        let usual = Usual {
+            now,
+            deadline: bounds.deadline,
+            account: &self.account,
+            without_ari: self.no_ari,
+            policy: &ground.policy,
+        };
+        let renewals: Vec<Renewal> = fleet
+            .members
+            .iter()
+            .map(|member| member.renewal(&usual))
+            .collect();
+        let terms = Terms {
+            now,
+            demand: &ground.demand,
+            limits: &limits,
+            deadline: bounds.deadline.unwrap_or(now + 1 + USUAL_WITHIN_SECONDS),
+            max_per_minute: bounds.max_per_minute,
+            max_concurrent: bounds.max_concurrent,
+            order_seconds: bounds.order_seconds(),
+            seed: self.seed_of(&fleet),
+        };
+        match plan(&terms, &renewals) {
+            Ok(plan) => {
+                let advice = plan.advice(&terms, self.in_flight);
+                if self.json {
+                    let addressee = |place: usize| addressee(&fleet.members[place]);
+                    let document = plan.document(&terms, &ground.origin, &advice, addressee);
+                    output.write_all(&document)?;
+                } else {
+                    print(&fleet, &plan, output)?;
+                    let _ = writeln!(std::io::stderr(), "{}", told(&plan, &terms, &advice));
+                }
+                Ok(if unread.is_empty() {
+                    Exit::Done
+                } else {
+                    Exit::DoneWithRejections
+                })
+            }
+            Err(refusal) => {
+                let told = refusal.told(|place| fleet.members[place].label());
+                if self.json {
+                    serde_json::to_writer(&mut *output, &serde_json::json!({ "refusal": told }))?;
+                    writeln!(output)?;
+                }
+                bail!("{refusal}");
+            }
+        }
+    }
+
+    fn bounds(&self, now: Timestamp, count: usize) -> Bounds {
+        Bounds {
+            deadline: self.deadline.map(|deadline| match deadline {
+                Deadline::At(at) => at,
+                Deadline::In(seconds) => now + seconds,
+            }),
+            max_per_minute: self.max_rate,
+            max_concurrent: self.max_concurrent,
+            order_seconds: Some(self.order_takes),
+            count,
+        }
+    }
+
+    fn catalogue(&self) -> anyhow::Result<Catalogue> {
+        let Ok(shipped) = Catalogue::named(&self.limits) else {
+            let octets = std::fs::read(&self.limits).with_context(|| {
+                format!(
+                    "--limits: {:?} is neither letsencrypt nor none nor a file",
+                    self.limits
+                )
+            })?;
+            return Catalogue::parse(&octets).with_context(|| format!("--limits {}", self.limits));
+        };
+        Ok(shipped)
+    }
+
+    async fn ground(&self, global: &Global, certificates: usize) -> anyhow::Result<Ground> {
+        let allow = self
+            .allow
+            .clone()
+            .map_or_else(Vec::new, |Spans(spans)| spans);
+        if let Some(file) = &self.ranking {
+            let ranking = Ranking::parse(&read_ranking(file)?)?;
+            if SystemClock.now() > ranking.valid_until {
+                tracing::warn!(event = "ranking_stale", valid_until = %ranking.valid_until);
+            }
+            return Ok(Ground {
+                demand: Demand::of_ranking(&ranking).allowing(allow, self.tz),
+                policy: CaPolicy::named(CaName::default()),
+                origin: Origin {
+                    ca: ranking.ca,
+                    model_version: ranking.model_version,
+                    valid_until: Some(ranking.valid_until),
+                },
+            });
+        }
+        let engine = global.engine().await?;
+        let ca = ca_or_only(self.ca.clone(), &engine)?;
+        let config = engine.config();
+        let policy = config
+            .ca_named(ca.as_str())
+            .map(|at| config.cas[at].clone());
+        let (Some(policy), Some(outlook)) = (policy, engine.outlook(&ca).await?) else {
+            return Err(UsageError(format!("--ca: no CA is named {ca}")).into());
+        };
+        let demand = Demand::of_forecast(&outlook.slots, outlook.mean, certificates);
+        Ok(Ground {
+            demand: demand.allowing(allow, self.tz),
+            policy,
+            origin: Origin {
+                ca: Some(ca.to_string()),
+                model_version: engine.version().to_string(),
+                valid_until: None,
+            },
+        })
+    }
+
+    fn seed_of(&self, fleet: &Fleet) -> u128 {
+        match (&self.seed, self.count) {
+            (Some(text), _) => seed([text.as_str()]),
+            (None, Some(_)) => rand::random(),
+            (None, None) => {
+                let labels: Vec<String> = fleet.members.iter().map(Member::label).collect();
+                seed(labels.iter().map(String::as_str))
+            }
+        }
+    }
+}
+
+fn counted(count: usize) -> Fleet {
+    let most = crate::domain::plan::MOST_CERTIFICATES;
+    Fleet {
+        members: vec![Member::default(); count.min(most + 1)],
+        table: None,
+    }
+}
+
+fn addressee(member: &Member) -> Addressee<'_> {
+    let name = member.names.first().filter(|_| member.cert_id.is_none());
+    Addressee {
+        id: member.id.as_ref().or(name).map(String::as_str),
+        cert_id: member.cert_id.as_ref(),
+        account: member.account.as_deref(),
+    }
+}
+
+/// A line for each, in the order of the fleet.
+fn print(fleet: &Fleet, plan: &Plan, output: &mut Output) -> anyhow::Result<()> {
+    if let Some(table) = &fleet.table {
+        let mut writer = csv::Writer::from_writer(std::io::BufWriter::new(output));
+        let header = table.header.iter().map(String::as_str);
+        writer.write_record(header.chain(["renew_at"]))?;
+        for (row, at) in table.rows.iter().zip(&plan.times) {
+            let at = at.to_string();
+            writer.write_record(row.iter().map(String::as_str).chain([at.as_str()]))?;
+        }
+        writer.flush()?;
+        return Ok(());
+    }
+    let mut out = std::io::BufWriter::new(output);
+    for (member, at) in fleet.members.iter().zip(&plan.times) {
+        match member.label() {
+            label if label.is_empty() => writeln!(out, "{at}")?,
+            label => writeln!(out, "{at}\t{label}")?,
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// What a person wants to know of it.
+fn told(plan: &Plan, terms: &Terms<'_>, advice: &Advice) -> String {
+    let (first, last) = (plan.times.iter().min(), plan.times.iter().max());
+    let mut told = String::new();
+    if let (Some(first), Some(last)) = (first, last) {
+        let count = plan.times.len();
+        told = format!("{count} planned from {first} to {last}");
+    }
+    if !terms.limits.as_of.is_empty() {
+        let Catalogue { name, as_of, .. } = terms.limits;
+        told = format!("{told}, under the limits of {name} of {as_of}");
+    }
+    if plan.as_early_as_limits_allow {
+        told += "; the limits leave no room for levelling";
+    }
+    if let Some(wait) = advice.wait {
+        return format!("{told}; now: none, {wait}");
+    }
+    let (pace, most) = (advice.per_minute, advice.max_concurrent);
+    format!("{told}; now: {pace} a minute, {most} at a time")
+}
+
+fn flag(field: &str) -> &str {
+    match field {
+        "items" => "FILE",
+        "deadline" => "--deadline",
+        "maxRate" => "--max-rate",
+        "maxConcurrent" => "--max-concurrent",
+        "orderSeconds" => "--order-takes",
+        other => other,
+    }
+}
+
+fn deadline(text: &str) -> Result<Deadline, String> {
+    if let Ok(seconds) = duration_seconds(text) {
+        return Ok(Deadline::In(seconds));
+    }
+    let at = text.parse().map(Deadline::At);
+    at.map_err(|_| {
+        format!("{text:?} is neither a time such as 2026-12-05T06:00:00Z nor a duration such as 7d")
+    })
+}

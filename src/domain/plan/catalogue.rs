@@ -1,0 +1,298 @@
+//! What a CA limits, as data: a file with its date and its source, shipped or given.
+
+use serde::{Deserialize, Serialize};
+
+use super::bucket::Rule;
+
+/// Let's Encrypt's limits. Where the page names a refill that is rounded ("one each 202 minutes"),
+/// the rounded one is kept: it is the slower.
+const LETS_ENCRYPT: &str = include_str!("letsencrypt.json");
+
+/// The most limits of one catalogue: each is looked at for every certificate.
+const MOST_LIMITS: usize = 32;
+
+/// The limits of one CA on one day.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Catalogue {
+    /// How it is called.
+    pub name: String,
+    /// The day it was written down, `YYYY-MM-DD`.
+    pub as_of: String,
+    /// Where it stands.
+    pub source: String,
+    /// Whether orders that name the certificate they replace (RFC 9773 section 5) are free of all
+    /// `limits`. Those of `requests` hold for everybody.
+    #[serde(default)]
+    pub ari_renewals_are_exempt: bool,
+    /// Limits on what is issued.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// Limits on requests, for each address.
+    #[serde(default)]
+    pub requests: Vec<Requests>,
+}
+
+/// So many of something, refilled one by one.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Limit {
+    /// As people call it.
+    pub name: String,
+    /// Of what there is one limit each.
+    pub scope: Scope,
+    /// The most at once.
+    pub count: u32,
+    /// The span that the CA names, in seconds.
+    #[serde(default)]
+    pub per_seconds: Option<i64>,
+    /// One comes back after so many seconds; default: `perSeconds / count`, rounded up.
+    #[serde(default)]
+    pub refill_seconds: Option<i64>,
+}
+
+/// Requests to one endpoint in a second.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Requests {
+    /// The endpoint, as RFC 8555 section 7.1.1 and RFC 9773 call it, in kebab case.
+    pub name: String,
+    /// How many a second.
+    pub per_second: u32,
+    /// How many at once.
+    pub burst: u32,
+}
+
+/// Of what there is one limit each.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// An account: each order counts.
+    Account,
+    /// An address: each new account counts. A plan makes none.
+    AccountsOfAddress,
+    /// An identifier and account: failures in a row. A plan cannot know them.
+    ConsecutiveFailures,
+    /// A set of names.
+    ExactSet,
+    /// An identifier and account. It counts failures, and a plan takes each order for one that may
+    /// fail.
+    Identifier,
+    /// An account: authorizations or orders that wait at the same time. Older catalogues had one.
+    Pending,
+    /// A domain below a public suffix.
+    RegisteredDomain,
+}
+
+/// A text that is no catalogue.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// It is no JSON of this form.
+    #[error("it is no catalogue of limits: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A number that cannot be.
+    #[error("limits[{at}] ({name}): {reason}")]
+    Limit {
+        /// Which, from 0.
+        at: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Too many.
+    #[error("it has {0} limits, {MOST_LIMITS} are the most")]
+    Many(usize),
+    /// No catalogue of this name is shipped.
+    #[error("{0:?} is neither \"letsencrypt\" nor \"none\"")]
+    Name(String),
+}
+
+impl Catalogue {
+    /// One that is shipped: `letsencrypt`, or `none`, which limits nothing.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Name`].
+    pub fn named(name: &str) -> Result<Self, CatalogueError> {
+        match name {
+            "letsencrypt" => Self::parse(LETS_ENCRYPT.as_bytes()),
+            "none" => Ok(Self {
+                name: "none".to_owned(),
+                as_of: String::new(),
+                source: String::new(),
+                ari_renewals_are_exempt: false,
+                limits: Vec::new(),
+                requests: Vec::new(),
+            }),
+            other => Err(CatalogueError::Name(other.to_owned())),
+        }
+    }
+
+    /// From the JSON of one.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where it is none, or a limit of it can never be kept.
+    pub fn parse(json: &[u8]) -> Result<Self, CatalogueError> {
+        serde_json::from_slice::<Self>(json)?.checked()
+    }
+
+    /// The same, where its numbers can be.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Limit`] and [`CatalogueError::Many`].
+    pub fn checked(self) -> Result<Self, CatalogueError> {
+        let count = self.limits.len() + self.requests.len();
+        if count > MOST_LIMITS {
+            return Err(CatalogueError::Many(count));
+        }
+        for (at, limit) in self.limits.iter().enumerate() {
+            let wrong = |reason| CatalogueError::Limit {
+                at,
+                name: limit.name.clone(),
+                reason,
+            };
+            if limit.count == 0 {
+                return Err(wrong("count has to be 1 or more"));
+            }
+            let spans = [limit.per_seconds, limit.refill_seconds];
+            if spans.into_iter().flatten().any(|seconds| seconds < 1) {
+                return Err(wrong("perSeconds and refillSeconds have to be 1 or more"));
+            }
+            if limit.scope.is_refilled() && spans == [None, None] {
+                return Err(wrong("perSeconds is missing"));
+            }
+        }
+        if let Some(requests) = self
+            .requests
+            .iter()
+            .find(|r| r.per_second == 0 || r.burst == 0)
+        {
+            return Err(CatalogueError::Limit {
+                at: 0,
+                name: requests.name.clone(),
+                reason: "perSecond and burst have to be 1 or more",
+            });
+        }
+        Ok(self)
+    }
+
+    /// The bucket of each limit that a plan keeps, with its place in `limits`.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = (usize, Scope, Rule)> {
+        let planned = |limit: &&Limit| limit.scope.is_planned();
+        let all = self.limits.iter().enumerate();
+        all.filter(move |(_, limit)| planned(limit))
+            .map(|(at, limit)| (at, limit.scope, limit.rule()))
+    }
+
+    /// The bucket that holds for every new order of an address.
+    pub(super) fn new_orders(&self) -> Option<Rule> {
+        let requests = self.requests.iter().find(|r| r.name == "new-order")?;
+        Some(Rule::per_second(requests.per_second, requests.burst))
+    }
+
+    /// How many may wait at the same time, where that is limited.
+    pub(super) fn pending(&self) -> Option<u32> {
+        let pending = |limit: &&Limit| limit.scope == Scope::Pending;
+        let most = self.limits.iter().filter(pending);
+        most.map(|limit| limit.count).min()
+    }
+}
+
+impl Limit {
+    fn rule(&self) -> Rule {
+        let per_count = |per: i64| (per + i64::from(self.count) - 1) / i64::from(self.count);
+        let refill = self
+            .refill_seconds
+            .or_else(|| self.per_seconds.map(per_count));
+        Rule::each_seconds(self.count, refill.unwrap_or(1))
+    }
+}
+
+impl Scope {
+    const fn is_planned(self) -> bool {
+        matches!(
+            self,
+            Self::Account | Self::ExactSet | Self::Identifier | Self::RegisteredDomain
+        )
+    }
+
+    const fn is_refilled(self) -> bool {
+        self.is_planned() || matches!(self, Self::AccountsOfAddress)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_catalogue_has_its_date_its_source_and_the_numbers_of_its_page() {
+        let known = Catalogue::named("letsencrypt").unwrap();
+        assert_eq!(known.as_of, "2026-08-05");
+        assert!(known.source.starts_with("https://letsencrypt.org/"));
+        let numbers = |scope: Scope| {
+            let limit = known
+                .limits
+                .iter()
+                .find(|limit| limit.scope == scope)
+                .unwrap();
+            (limit.count, limit.refill_seconds)
+        };
+        assert_eq!(numbers(Scope::Account), (300, Some(36)));
+        assert_eq!(numbers(Scope::RegisteredDomain), (50, Some(202 * 60)));
+        assert_eq!(numbers(Scope::ExactSet).0, 5);
+        assert_eq!(numbers(Scope::Identifier), (5, Some(720)));
+        assert_eq!(numbers(Scope::ConsecutiveFailures), (1_152, None));
+        assert_eq!(numbers(Scope::AccountsOfAddress).0, 10);
+        // It is no longer listed.
+        assert_eq!(known.pending(), None);
+        let requests: Vec<_> = known
+            .requests
+            .iter()
+            .map(|r| (r.name.as_str(), r.per_second, r.burst))
+            .collect();
+        assert_eq!(
+            requests,
+            [
+                ("new-order", 300, 200),
+                ("renewal-info", 1_000, 100),
+                ("new-nonce", 20, 10),
+                ("directory", 40, 40)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_catalogue_that_cannot_be_is_refused_by_its_field() {
+        let with = |limit: &str| {
+            let json =
+                format!(r#"{{"name":"x","asOf":"2018-01-01","source":"-","limits":[{limit}]}}"#);
+            Catalogue::parse(json.as_bytes()).map_err(|error| error.to_string())
+        };
+        for (limit, reason) in [
+            (
+                r#"{"name":"a","scope":"account","count":0,"perSeconds":1}"#,
+                "count",
+            ),
+            (
+                r#"{"name":"a","scope":"account","count":1}"#,
+                "perSeconds is missing",
+            ),
+            (r#"{"name":"a","scope":"moon","count":1}"#, "moon"),
+            (
+                r#"{"name":"a","scope":"account","count":1,"perHour":1}"#,
+                "perHour",
+            ),
+            (
+                r#"{"name":"a","scope":"account","count":1,"perSeconds":-1}"#,
+                "1 or more",
+            ),
+        ] {
+            let error = with(limit).unwrap_err();
+            assert!(error.contains(reason), "{limit}: {error}");
+        }
+        let old = with(r#"{"name":"pending authorizations","scope":"pending","count":300}"#);
+        assert_eq!(old.unwrap().pending(), Some(300));
+        assert!(Catalogue::named("zerossl").is_err());
+    }
+}

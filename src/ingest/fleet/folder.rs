@@ -1,0 +1,196 @@
+//! Folders of certificates: PEM files, certbot's `live/`, and those of Caddy, lego and acme.sh, as
+//! they are.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::member::Member;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::plan::MOST_CERTIFICATES;
+use crate::engine::verdict::Rejection;
+use crate::ingest::certificate;
+use crate::ingest::decode::{Decode, Item};
+use crate::ingest::x509::Facts;
+
+/// The most octets of a file: a chain of a hundred certificates fits many times.
+const MOST_FILE_OCTETS: u64 = 16 << 20;
+
+/// The ACME client that keeps a file so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Layout {
+    AcmeSh,
+    Caddy,
+    Certbot,
+    Lego,
+    Plain,
+}
+
+/// The certificates in these files, CAs' own left out; what could not be read, with the reason. A
+/// file that is one of several with the same certificate counts once, and of several for the same
+/// names in one folder the newest does.
+#[must_use]
+pub fn certificates(files: &[PathBuf]) -> (Vec<Member>, Vec<String>) {
+    let mut members = Vec::new();
+    let mut unread = Vec::new();
+    let mut accounts = HashMap::new();
+    let live = files.iter().any(|file| is_in(file, "live"));
+    for file in files {
+        // certbot keeps all earlier certificates beside those in use.
+        if live && is_in(file, "archive") {
+            continue;
+        }
+        match read(file) {
+            Ok(found) => {
+                for facts in found {
+                    match facts {
+                        Ok(facts) if facts.is_ca => {}
+                        Ok(facts) => members.push(member(file, facts, &mut accounts)),
+                        Err(Rejection { field, detail }) => {
+                            unread.push(format!("{}: {field}: {detail}", file.display()));
+                        }
+                    }
+                }
+            }
+            Err(error) => unread.push(format!("{}: {error}", file.display())),
+        }
+    }
+    (once_each(members), unread)
+}
+
+/// A certificate that stands in several files, or whose successor stands beside it, is planned once.
+fn once_each(members: Vec<(String, Member)>) -> Vec<Member> {
+    let mut kept: Vec<Member> = Vec::with_capacity(members.len());
+    let mut by_id: HashMap<CertId, usize> = HashMap::new();
+    let mut by_names: HashMap<(String, Vec<String>), usize> = HashMap::new();
+    for (place, member) in members {
+        let mut names = member.names.clone();
+        names.sort_unstable();
+        let same = member.cert_id.as_ref().and_then(|id| by_id.get(id));
+        let beside = by_names
+            .get(&(place.clone(), names.clone()))
+            .filter(|_| !names.is_empty());
+        if let Some(at) = same.or(beside).copied() {
+            if kept[at].not_after < member.not_after {
+                kept[at] = member;
+            }
+            continue;
+        }
+        let at = kept.len();
+        if let Some(id) = &member.cert_id {
+            by_id.insert(id.clone(), at);
+        }
+        by_names.insert((place, names), at);
+        kept.push(member);
+    }
+    kept.truncate(MOST_CERTIFICATES + 1);
+    kept
+}
+
+fn read(file: &Path) -> io::Result<Vec<Result<Facts, Rejection>>> {
+    let length = fs::metadata(file)?.len();
+    if length > MOST_FILE_OCTETS {
+        let reason = format!("it has {length} octets, {MOST_FILE_OCTETS} are the most");
+        return Err(io::Error::other(reason));
+    }
+    let mut decoder: Box<dyn Decode<Facts>> = certificate::facts();
+    let mut found: Vec<Item<Facts>> = Vec::new();
+    decoder.push(&fs::read(file)?, &mut found);
+    decoder.finish(&mut found);
+    Ok(found.into_iter().map(|item| item.record).collect())
+}
+
+fn member(
+    file: &Path,
+    facts: Facts,
+    accounts: &mut HashMap<PathBuf, Option<String>>,
+) -> (String, Member) {
+    let layout = Layout::of(file);
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let validity = facts.validity.ok();
+    let member = Member {
+        id: layout.name(file),
+        cert_id: facts.id.ok(),
+        names: facts.names,
+        not_before: validity.map(|validity| validity.not_before),
+        not_after: validity.map(|validity| validity.not_after),
+        account: (layout == Layout::Certbot)
+            .then(|| account(folder, accounts))
+            .flatten(),
+        // certbot asks for windows and never says what it replaces: it is not exempt.
+        ari: (layout == Layout::Certbot).then_some(false),
+        ..Member::default()
+    };
+    (folder.display().to_string(), member)
+}
+
+/// The account in certbot's `renewal/NAME.conf` beside `live/NAME`.
+fn account(live: &Path, known: &mut HashMap<PathBuf, Option<String>>) -> Option<String> {
+    let name = live.file_name()?.to_str()?;
+    let conf = live
+        .parent()?
+        .parent()?
+        .join("renewal")
+        .join(format!("{name}.conf"));
+    let read = |conf: &PathBuf| {
+        let text = fs::read_to_string(conf).ok()?;
+        let value = |line: &str| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim() == "account").then(|| value.trim().to_owned())
+        };
+        text.lines().find_map(value)
+    };
+    known
+        .entry(conf.clone())
+        .or_insert_with(|| read(&conf))
+        .clone()
+}
+
+fn is_in(file: &Path, folder: &str) -> bool {
+    // live/NAME/cert.pem, archive/NAME/cert1.pem.
+    file.ancestors()
+        .nth(2)
+        .and_then(Path::file_name)
+        .is_some_and(|name| name == folder)
+}
+
+impl Layout {
+    fn of(file: &Path) -> Self {
+        let folder = file
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str());
+        let stem = file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        let beside = |extension: &str| file.with_extension(extension).exists();
+        if is_in(file, "live") {
+            return Self::Certbot;
+        }
+        match (folder, extension) {
+            (Some(folder), Some("cer"))
+                if folder.strip_suffix("_ecc").unwrap_or(folder) == stem || stem == "fullchain" =>
+            {
+                Self::AcmeSh
+            }
+            (Some(folder), Some("crt")) if folder == stem && beside("json") => Self::Caddy,
+            (Some("certificates"), Some("crt")) if beside("json") => Self::Lego,
+            _ => Self::Plain,
+        }
+    }
+
+    /// As the client calls the certificate.
+    fn name(self, file: &Path) -> Option<String> {
+        let folder = || file.parent()?.file_name()?.to_str();
+        let stem = || file.file_stem()?.to_str();
+        match self {
+            Self::Certbot | Self::AcmeSh => folder(),
+            Self::Caddy | Self::Lego => stem(),
+            Self::Plain => None,
+        }
+        .map(str::to_owned)
+    }
+}

@@ -1,0 +1,270 @@
+//! Lists: CSV with columns of its owner's, JSON objects a line or in an array, or plain names.
+
+use serde_json::Deserializer;
+
+use super::member::Member;
+use crate::domain::plan::MOST_CERTIFICATES;
+use crate::domain::time::Timestamp;
+
+/// The longest list that is read: a million lines of 250 octets.
+pub const MOST_LIST_OCTETS: u64 = 256 << 20;
+
+/// Columns that are read; any other is kept and printed again.
+const COLUMNS: [&str; 9] = [
+    "id",
+    "cert_id",
+    "names",
+    "not_before",
+    "not_after",
+    "earliest",
+    "deadline",
+    "account",
+    "ari",
+];
+
+/// A fleet, and the table that it came in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fleet {
+    /// Its certificates, in order.
+    pub members: Vec<Member>,
+    /// Where it was CSV.
+    pub table: Option<Table>,
+}
+
+/// CSV as it was, for the same with a column more.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// The header's cells.
+    pub header: Vec<String>,
+    /// The cells of each member.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A list that cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FleetError {
+    /// The header has none of the columns that name a certificate.
+    #[error("the header has none of the columns cert_id, names and not_after: {0:?}")]
+    Header(Vec<String>),
+    /// A line.
+    #[error("line {line}: {field}: {reason}")]
+    Line {
+        /// From 1.
+        line: u64,
+        /// The column or key; `record` for the whole.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There are too many.
+    #[error("there are more than {MOST_CERTIFICATES} certificates")]
+    Many,
+    /// It is no text.
+    #[error("it is no UTF-8 text")]
+    Text,
+}
+
+impl Fleet {
+    /// Of a list, told by how it begins: `{` or `[` for JSON; a first line with a known column for
+    /// CSV; else a line each, with names in between blanks or commas, or a CertID.
+    ///
+    /// # Errors
+    /// [`FleetError`]; nothing is planned of a list of which a part is wrong.
+    pub fn parse(octets: &[u8]) -> Result<Self, FleetError> {
+        let text = str::from_utf8(octets).map_err(|_| FleetError::Text)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let start = text.trim_start();
+        let fleet = match start.chars().next() {
+            Some('[') => Self::of_members(array(start)?),
+            Some('{') => Self::of_members(objects(start)?),
+            _ if has_header(start) => csv(text)?,
+            _ => Self::of_members(lines(text)?),
+        };
+        if fleet.members.len() > MOST_CERTIFICATES {
+            return Err(FleetError::Many);
+        }
+        Ok(fleet)
+    }
+
+    fn of_members(members: Vec<Member>) -> Self {
+        Self {
+            members,
+            table: None,
+        }
+    }
+}
+
+fn line_error(line: u64, field: &str, reason: impl std::fmt::Display) -> FleetError {
+    FleetError::Line {
+        line,
+        field: field.to_owned(),
+        reason: format!("{reason}"),
+    }
+}
+
+fn checked(member: Member, line: u64) -> Result<Member, FleetError> {
+    match member.check() {
+        Ok(()) => Ok(member),
+        Err((field, reason)) => Err(line_error(line, field, reason)),
+    }
+}
+
+fn array(text: &str) -> Result<Vec<Member>, FleetError> {
+    let members: Vec<Member> = serde_json::from_str(text)
+        .map_err(|error| line_error(number(error.line()), "record", &error))?;
+    members
+        .into_iter()
+        .map(|member| checked(member, 1))
+        .collect()
+}
+
+fn objects(text: &str) -> Result<Vec<Member>, FleetError> {
+    let mut stream = Deserializer::from_str(text).into_iter::<Member>();
+    let mut members = Vec::new();
+    while let Some(member) = stream.next() {
+        let line = || number(text[..stream.byte_offset()].lines().count().max(1));
+        match member {
+            Ok(member) => members.push(match member.check() {
+                Ok(()) => member,
+                Err((field, reason)) => return Err(line_error(line(), field, reason)),
+            }),
+            Err(error) => return Err(line_error(number(error.line()), "record", &error)),
+        }
+        if members.len() > MOST_CERTIFICATES {
+            return Err(FleetError::Many);
+        }
+    }
+    Ok(members)
+}
+
+fn number(line: usize) -> u64 {
+    u64::try_from(line).unwrap_or(u64::MAX)
+}
+
+fn has_header(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    first
+        .split(',')
+        .any(|cell| COLUMNS.contains(&bare(cell).as_str()))
+}
+
+fn bare(cell: &str) -> String {
+    cell.trim().trim_matches('"').to_ascii_lowercase()
+}
+
+fn csv(text: &str) -> Result<Fleet, FleetError> {
+    let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
+    let fault = |error: &csv::Error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        line_error(line, "record", error)
+    };
+    let header: Vec<String> = match reader.headers() {
+        Ok(header) => header.iter().map(str::to_owned).collect(),
+        Err(error) => return Err(fault(&error)),
+    };
+    let place = |name: &str| header.iter().position(|cell| bare(cell) == name);
+    let columns = COLUMNS.map(place);
+    let [_, cert_id, names, _, not_after, ..] = columns;
+    if [cert_id, names, not_after] == [None; 3] {
+        return Err(FleetError::Header(header));
+    }
+    let mut fleet = Fleet::default();
+    let mut rows = Vec::new();
+    for record in reader.into_records() {
+        let record = record.map_err(|error| fault(&error))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let cells = columns.map(|column| {
+            let cell = column.and_then(|column| record.get(column));
+            cell.map(str::trim).filter(|cell| !cell.is_empty())
+        });
+        fleet.members.push(checked(row(cells, line)?, line)?);
+        rows.push(record.iter().map(str::to_owned).collect());
+        if rows.len() > MOST_CERTIFICATES {
+            return Err(FleetError::Many);
+        }
+    }
+    fleet.table = Some(Table { header, rows });
+    Ok(fleet)
+}
+
+fn row(cells: [Option<&str>; COLUMNS.len()], line: u64) -> Result<Member, FleetError> {
+    let [
+        id,
+        cert_id,
+        names,
+        not_before,
+        not_after,
+        earliest,
+        deadline,
+        account,
+        ari,
+    ] = cells;
+    let cert_id = cert_id.map(str::parse).transpose();
+    let time = |column: &str, cell: Option<&str>| {
+        cell.map(instant)
+            .transpose()
+            .map_err(|reason| line_error(line, column, reason))
+    };
+    let truth = |cell: &str| match cell {
+        "true" | "yes" | "1" => Ok(true),
+        "false" | "no" | "0" => Ok(false),
+        other => Err(line_error(
+            line,
+            "ari",
+            format_args!("{other:?} is neither true nor false"),
+        )),
+    };
+    Ok(Member {
+        id: id.map(str::to_owned),
+        cert_id: cert_id.map_err(|error| line_error(line, "cert_id", error))?,
+        names: names.map(split).unwrap_or_default(),
+        not_before: time("not_before", not_before)?,
+        not_after: time("not_after", not_after)?,
+        earliest: time("earliest", earliest)?,
+        deadline: time("deadline", deadline)?,
+        account: account.map(str::to_owned),
+        ari: ari.map(truth).transpose()?,
+    })
+}
+
+/// An instant, or a date for its midnight, as in a list of certificates.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let day = (text.len() == 10).then(|| format!("{text}T00:00:00Z"));
+    let text = day.as_deref().unwrap_or(text);
+    text.parse()
+        .map_err(|error: crate::domain::time::TimeError| error.to_string())
+}
+
+fn split(names: &str) -> Vec<String> {
+    let parts = names.split(|c: char| c.is_whitespace() || c == ',' || c == ';');
+    parts
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn lines(text: &str) -> Result<Vec<Member>, FleetError> {
+    let numbered = (1..).zip(text.lines().map(str::trim));
+    let told = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    told.map(|(number, line)| {
+        // No public name has an upper-case half of 27 characters before a single dot.
+        let cert_id = line
+            .parse()
+            .ok()
+            .filter(|_| !line.contains(char::is_whitespace));
+        let is_id = cert_id.is_some() && line.len() > 30 && line.matches('.').count() == 1;
+        let member = if is_id {
+            Member {
+                cert_id,
+                ..Member::default()
+            }
+        } else {
+            Member {
+                names: split(line),
+                ..Member::default()
+            }
+        };
+        checked(member, number)
+    })
+    .collect()
+}

@@ -1,0 +1,173 @@
+//! One certificate of a fleet, as its owner tells of it.
+
+use serde::Deserialize;
+
+use crate::domain::allocation::band::{self, Place};
+use crate::domain::certificate::Validity;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::plan::{Renewal, USUAL_WITHIN_SECONDS};
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::time::{Span, Timestamp};
+
+/// The most names of one certificate: as many as are read of one.
+const MOST_NAMES: usize = 2_000;
+
+/// One certificate of a fleet.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Member {
+    /// As its owner calls it; default: its first name, else its CertID.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The certificate that is there already.
+    #[serde(default)]
+    pub cert_id: Option<CertId>,
+    /// Its DNS names and addresses.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// From when on it is valid.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+    /// Until when it is valid.
+    #[serde(default)]
+    pub not_after: Option<Timestamp>,
+    /// No earlier.
+    #[serde(default)]
+    pub earliest: Option<Timestamp>,
+    /// Before this.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
+    /// The account that orders it; default: that of the plan.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// Whether the order will say which certificate it replaces; default: where `certId` is known.
+    #[serde(default)]
+    pub ari: Option<bool>,
+}
+
+/// What holds for all of a fleet that do not say otherwise.
+#[derive(Clone, Debug)]
+pub struct Usual<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Before this; `None`: each in its own band, and who has no dates within a day.
+    pub deadline: Option<Timestamp>,
+    /// The account that orders.
+    pub account: &'a str,
+    /// Whether clients never say which certificate they replace.
+    pub without_ari: bool,
+    /// The CA, for its bands.
+    pub policy: &'a CaPolicy,
+}
+
+impl Member {
+    /// A short text that its owner knows it by; empty where there is none.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let name = self.id.clone().or_else(|| self.names.first().cloned());
+        name.or_else(|| self.cert_id.as_ref().map(ToString::to_string))
+            .unwrap_or_default()
+    }
+
+    /// As it is planned.
+    #[must_use]
+    pub fn renewal(&self, usual: &Usual<'_>) -> Renewal {
+        Renewal {
+            window: self.window(usual),
+            account: self
+                .account
+                .clone()
+                .unwrap_or_else(|| usual.account.to_owned()),
+            names: self.names.clone(),
+            by_ari: !usual.without_ari && self.ari.unwrap_or_else(|| self.cert_id.is_some()),
+        }
+    }
+
+    /// What is wrong with it, by field.
+    ///
+    /// # Errors
+    /// The field and the reason.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.names.len() > MOST_NAMES {
+            return Err((
+                "names",
+                format!("there are {}, {MOST_NAMES} are the most", self.names.len()),
+            ));
+        }
+        if let Some(name) = self
+            .names
+            .iter()
+            .find(|name| name.is_empty() || name.len() > 253)
+        {
+            return Err((
+                "names",
+                format!("{name:.60?} is no name of 1 to 253 octets"),
+            ));
+        }
+        if let (Some(not_before), Some(not_after)) = (self.not_before, self.not_after)
+            && not_after < not_before
+        {
+            return Err((
+                "notAfter",
+                format!("{not_after} is before notBefore {not_before}"),
+            ));
+        }
+        if let (Some(earliest), Some(deadline)) = (self.earliest, self.deadline)
+            && deadline <= earliest
+        {
+            return Err((
+                "deadline",
+                format!("{deadline} is not after earliest {earliest}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Its own window: from `earliest` or now to its deadline, or its band. One that is over begins
+    /// now and is a day long: such a certificate is late, and there is no better time than soon.
+    fn window(&self, usual: &Usual<'_>) -> Option<Span> {
+        let next = usual.now + 1;
+        let from = self.earliest.unwrap_or(next).max(next);
+        let late = Span {
+            from: next,
+            to: next + USUAL_WITHIN_SECONDS,
+        };
+        let window = match (self.deadline, usual.deadline) {
+            (Some(to), _) => Span { from, to },
+            (None, Some(to)) => {
+                // Not after the certificate's own end, where that is still ahead.
+                let end = self.not_after.filter(|end| *end > from);
+                Span {
+                    from,
+                    to: end.map_or(to, |end| end.min(to)),
+                }
+            }
+            (None, None) => self.band(usual, from).or_else(|| {
+                let to = from + USUAL_WITHIN_SECONDS;
+                self.earliest.map(|_| Span { from, to })
+            })?,
+        };
+        Some(if window.to <= window.from {
+            late
+        } else {
+            window
+        })
+    }
+
+    fn band(&self, usual: &Usual<'_>, from: Timestamp) -> Option<Span> {
+        let validity = Validity {
+            not_before: self.not_before?,
+            not_after: self.not_after?,
+        };
+        let place = band::place(usual.policy, validity, validity.not_before, usual.now).ok()?;
+        let (begin, to) = match place {
+            Place::Slots(_, range) => (range.from(), range.to()),
+            Place::Starts { starts, .. } => (starts.from, starts.to),
+        };
+        let to = to.min(validity.not_after);
+        Some(Span {
+            from: begin.max(from),
+            to,
+        })
+    }
+}

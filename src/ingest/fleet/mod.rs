@@ -1,0 +1,13 @@
+//! Fleets: the certificates that somebody runs, as their own lists, files and ACME clients keep
+//! them.
+
+mod folder;
+mod list;
+mod member;
+
+pub use folder::certificates;
+pub use list::{Fleet, FleetError, MOST_LIST_OCTETS, Table};
+pub use member::{Member, Usual};
+
+#[cfg(test)]
+mod tests;
