@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use serde_json::json;
 
 use super::*;
-use crate::domain::math::number::{real, real_len, whole};
+use crate::domain::math::number::{real, real_len};
 use crate::domain::publication::best_time::{Ranking, clock_spans};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
