@@ -8,9 +8,9 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use super::best_time::{Spans, spans};
-use super::published::read_ranking;
 use super::given::ca_or_only;
 use super::plan_fleet::read;
+use super::published::read_ranking;
 use super::{Exit, Global, Output, UsageError};
 use crate::config::{duration_seconds, zone};
 use crate::domain::plan::{

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
 
-use super::{Evidence, Status, Told};
+use super::Told;
+use super::standing::{Evidence, Status};
 use crate::domain::demand::series::grains::{GRAIN_SECONDS, Grain};
 use crate::domain::math::number::real_len;
 use crate::domain::moves::incident::{Incident, State};

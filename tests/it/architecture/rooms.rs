@@ -8,6 +8,23 @@ use super::source::paths;
 /// Which rooms of `domain` a room may name.
 const ROOMS: &[(&str, &[&str])] = &[
     (
+        "plan",
+        &["certificate", "ledger", "math", "publication", "time"],
+    ),
+    (
+        "publication",
+        &[
+            "certificate",
+            "demand",
+            "ledger",
+            "math",
+            "policy",
+            "status",
+            "time",
+        ],
+    ),
+    ("status", &["demand", "math", "moves", "policy", "time"]),
+    (
         "moves",
         &[
             "allocation",
@@ -31,10 +48,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "policy",
             "time",
         ],
-    ),
-    (
-        "publication",
-        &["certificate", "demand", "math", "policy", "time"],
     ),
     (
         "ledger",

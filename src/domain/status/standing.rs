@@ -1,0 +1,220 @@
+//! Whether a CA is well: by what was tried and failed of late, and by its incidents. No human is in
+//! the way.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::domain::demand::series::Series;
+use crate::domain::demand::series::grains::{GRAIN_SECONDS, Grain};
+use crate::domain::moves::incident::{Incident, Kind, State};
+use crate::domain::policy::capacity::closed_within;
+use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+
+pub use crate::domain::demand::series::grains::Heard;
+
+/// What is judged: the grain that lasts and the two before it, 10 to 15 minutes.
+const JUDGED_GRAINS: i64 = 3;
+/// From this share of failures on a CA is degraded: at one in ten a client that tries once a day
+/// fails on three days of a month.
+const DEGRADED_SHARE: f64 = 0.1;
+/// Fewer attempts than this say nothing of a tenth: 20 hold two failures where one in ten fails.
+const FEWEST_DEGRADED: f64 = 20.0;
+/// From this share on it is down: what still gets through is luck.
+const DOWN_SHARE: f64 = 0.9;
+/// Three attempts that all fail in a quarter of an hour are no coincidence where nine in ten should
+/// succeed: one in a thousand.
+const FEWEST_DOWN: f64 = 3.0;
+/// How far back the begin of a status is looked for.
+const LOOK_BACK_SECONDS: i64 = 7 * DAY;
+
+/// How a CA is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It answers.
+    Ok,
+    /// Nobody has told of it lately.
+    Unknown,
+    /// Much fails, or a part of it is away.
+    Degraded,
+    /// Nothing or next to nothing gets through.
+    Down,
+}
+
+/// How a CA is, and why that is said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// How it is.
+    pub status: Status,
+    /// Since when; `None`: for longer than a week, or than anything is known.
+    pub since: Option<Timestamp>,
+    /// Why, in words.
+    pub reason: String,
+    /// The end of the last five minutes that anything was heard of, at most `now`; `None`: for a week
+    /// nothing was.
+    pub data_through: Option<Timestamp>,
+}
+
+/// What is known of a CA, for judging how it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What was counted.
+    pub series: &'a Series,
+    /// Its incidents, drafts and closed ones among them.
+    pub incidents: &'a [Incident],
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Evidence<'_> {
+    /// How it is. `before` is what was said last, and when: where that was within the time that is
+    /// judged and is the same, its begin is too.
+    #[must_use]
+    pub fn standing(&self, before: Option<(Timestamp, &Standing)>) -> Standing {
+        let away = self.away(Span {
+            from: self.now - LOOK_BACK_SECONDS,
+            to: self.now + 1,
+        });
+        let last = self.now.slot(GRAIN_SECONDS);
+        let first = (self.now - LOOK_BACK_SECONDS).slot(GRAIN_SECONDS);
+        let (status, reason) = self.at(last, &away);
+        let recent = |at: Timestamp| self.now - at <= JUDGED_GRAINS * GRAIN_SECONDS;
+        let since = match before {
+            Some((at, before)) if recent(at) && before.status == status => before.since,
+            _ => self.since(status, first, last, &away),
+        };
+        let heard = (first..=last)
+            .rev()
+            .find(|number| self.series.grain(*number).heard);
+        Standing {
+            status,
+            since,
+            reason,
+            data_through: heard
+                .map(|number| start_of(number + 1))
+                .map(|end| end.min(self.now)),
+        }
+    }
+
+    /// When this status began: the end of the last grain that had another.
+    fn since(&self, status: Status, first: i64, last: i64, away: &[Away]) -> Option<Timestamp> {
+        let other = (first..last)
+            .rev()
+            .find(|number| self.at(*number, away).0 != status)?;
+        let begun = start_of(other + 1);
+        // An incident begins at its second.
+        let covering = away.iter().filter(|away| away.status == status);
+        let exact = covering
+            .map(|away| away.span.from)
+            .filter(|from| from.slot(GRAIN_SECONDS) == other + 1);
+        Some(exact.max().unwrap_or(begun).min(self.now))
+    }
+
+    /// How it was in the grain with this number.
+    fn at(&self, number: i64, away: &[Away]) -> (Status, String) {
+        let end = start_of(number + 1).min(self.now + 1);
+        let incident = away
+            .iter()
+            .filter(|away| {
+                away.span.from < end && start_of(number) < away.span.to && end <= away.span.to
+            })
+            .max_by_key(|away| away.status);
+        if let Some(away) = incident {
+            return (away.status, away.reason.clone());
+        }
+        let grains = (number + 1 - JUDGED_GRAINS..=number).map(|number| self.series.grain(number));
+        judge(grains.fold(Grain::default(), Grain::plus))
+    }
+
+    /// The spans within `range` in which incidents have the CA away.
+    fn away(&self, range: Span) -> Vec<Away> {
+        self.incidents
+            .iter()
+            .filter(|incident| incident.state != State::Draft)
+            .flat_map(|incident| away(incident, range))
+            .collect()
+    }
+}
+
+/// A span in which an incident says how the CA is.
+#[derive(Debug)]
+struct Away {
+    span: Span,
+    status: Status,
+    reason: String,
+}
+
+fn away(incident: &Incident, range: Span) -> Vec<Away> {
+    let closed = incident.closed_at.unwrap_or(Timestamp::MAX);
+    let spans = match incident.kind {
+        Kind::Drill | Kind::Revocation => Vec::new(),
+        Kind::Maintenance => closed_within(&incident.closes(), range),
+        Kind::Outage => incident
+            .from
+            .map(|from| Span {
+                from,
+                to: incident.to.unwrap_or(Timestamp::MAX).min(closed),
+            })
+            .into_iter()
+            .collect(),
+    };
+    let (status, words) = match (incident.kind, incident.state) {
+        (Kind::Maintenance, _) => (Status::Down, "maintenance is under way"),
+        (_, State::Partial) => (Status::Degraded, "an outage is partly over"),
+        _ => (Status::Down, "an outage is open"),
+    };
+    spans
+        .into_iter()
+        .filter(|span| span.from < span.to)
+        .map(|span| Away {
+            span,
+            status,
+            reason: format!("{words}: {}", incident.name),
+        })
+        .collect()
+}
+
+fn judge(grain: Grain) -> (Status, String) {
+    let minutes = JUDGED_GRAINS * GRAIN_SECONDS / MINUTE;
+    let share = grain.failed / grain.tried;
+    let words = format!(
+        "{:.1} % of attempts failed in the last {minutes} minutes",
+        100.0 * share.min(1.0)
+    );
+    if grain.tried >= FEWEST_DOWN && share >= DOWN_SHARE {
+        (Status::Down, words)
+    } else if grain.tried >= FEWEST_DEGRADED && share >= DEGRADED_SHARE {
+        (Status::Degraded, words)
+    } else if grain.tried > 0.0 {
+        (Status::Ok, words)
+    } else if grain.heard {
+        (
+            Status::Ok,
+            format!("nothing was asked of it in the last {minutes} minutes"),
+        )
+    } else {
+        (
+            Status::Unknown,
+            format!("no source has told of the last {minutes} minutes"),
+        )
+    }
+}
+
+const fn start_of(grain: i64) -> Timestamp {
+    Timestamp::from_unix(grain * GRAIN_SECONDS)
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Ok => "ok",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
