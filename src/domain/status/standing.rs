@@ -112,7 +112,7 @@ impl Evidence<'_> {
     }
 
     /// How it was in the grain with this number.
-    fn at(&self, number: i64, away: &[Away]) -> (Status, String) {
+    pub(super) fn at(&self, number: i64, away: &[Away]) -> (Status, String) {
         let end = start_of(number + 1).min(self.now + 1);
         let incident = away
             .iter()
@@ -128,7 +128,7 @@ impl Evidence<'_> {
     }
 
     /// The spans within `range` in which incidents have the CA away.
-    fn away(&self, range: Span) -> Vec<Away> {
+    pub(super) fn away(&self, range: Span) -> Vec<Away> {
         self.incidents
             .iter()
             .filter(|incident| incident.state != State::Draft)
