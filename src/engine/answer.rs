@@ -11,7 +11,7 @@ use crate::domain::allocation::band::retry_after_base;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::{lower_unit, mixed, upper_unit};
 use crate::domain::client::retry_after::{Ahead, Pressing, in_time_seconds, retry_after_seconds};
-use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::demand::profile::Profile;
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaPolicy;
@@ -177,7 +177,7 @@ fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
     let from = Timestamp::from_unix(at.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
     let to = from + GRAIN_SECONDS;
     let grain = Span { from, to };
-    let extra = foreseen(policy, profile, grain) * real(HOUR) / real(GRAIN_SECONDS);
+    let extra = announced_and_retries(policy, profile, grain) * real(HOUR) / real(GRAIN_SECONDS);
     let relative = if mean > 0.0 { extra / mean } else { 0.0 };
     profile.coefficient_at(at) + relative
 }

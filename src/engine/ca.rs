@@ -8,7 +8,7 @@ use super::forecast;
 use super::index::{Entry, Kept};
 use super::shadow::ShadowOf;
 use super::world::Told;
-use crate::domain::allocation::allocator::Books;
+use crate::domain::allocation::allocator::Allocator;
 use crate::domain::client::following::Measured;
 use crate::domain::demand::observation::Observation;
 use crate::domain::demand::profile::Profile;
@@ -26,7 +26,7 @@ const CLOSED_AHEAD_SECONDS: i64 = DAY + HOUR;
 /// One CA's state. Each process sums its own from the store's rows.
 #[derive(Debug)]
 pub(super) struct Ca {
-    pub(super) books: Mutex<Books>,
+    pub(super) books: Mutex<Allocator>,
     pub(super) series: RwLock<Series>,
     pub(super) profile: ArcSwap<Profile>,
     /// When the CA is closed next: merged, in order.
@@ -60,7 +60,7 @@ impl Ca {
         }
     }
 
-    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
+    pub(super) fn books(&self) -> MutexGuard<'_, Allocator> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

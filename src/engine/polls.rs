@@ -12,7 +12,7 @@ use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::client::fate::Fate;
 use crate::domain::client::following::{Case, Measured};
-use crate::domain::client::schedule::{Polls, Rhythm};
+use crate::domain::client::schedule::{Polls, Schedule};
 use crate::domain::ledger::Expected;
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaPolicy;
@@ -33,8 +33,8 @@ pub(super) const RECORDS_KEPT_SECONDS: i64 = 400 * DAY;
 struct Tally {
     certificates: i64,
     polled: i64,
-    /// By [`Rhythm::code`], of those polled.
-    rhythms: [i64; Rhythm::NAMES.len()],
+    /// By [`Schedule::code`], of those polled.
+    schedules: [i64; Schedule::NAMES.len()],
 }
 
 /// What a sweep finds.
@@ -134,7 +134,7 @@ impl World {
         });
     }
 
-    /// A certificate that nothing is known of takes over the rhythm of the one that it replaces:
+    /// A certificate that nothing is known of takes over the schedule of the one that it replaces:
     /// it is the same client.
     pub(super) fn hand_on_rhythm(&self, predecessor: &CertId, successor: &Successor) {
         let Successor::By(successor) = successor else {
@@ -206,7 +206,7 @@ impl Found {
         let polls = entry.polls();
         if polls.is_polled() {
             tally.polled += 1;
-            tally.rhythms[usize::from(polls.rhythm().code())] += 1;
+            tally.schedules[usize::from(polls.schedule().code())] += 1;
         }
     }
 
@@ -268,8 +268,8 @@ impl Tally {
         metrics::gauge!("offpeak_polled_share", "ca" => ca.clone())
             .set(share(self.polled, self.certificates));
         metrics::gauge!("offpeak_windows_kept_share", "ca" => ca.clone()).set(kept_share);
-        for (rhythm, count) in Rhythm::NAMES.into_iter().zip(self.rhythms) {
-            metrics::gauge!("offpeak_rhythm_share", "ca" => ca.clone(), "rhythm" => rhythm)
+        for (schedule, count) in Schedule::NAMES.into_iter().zip(self.schedules) {
+            metrics::gauge!("offpeak_rhythm_share", "ca" => ca.clone(), "rhythm" => schedule)
                 .set(share(count, self.polled));
         }
     }

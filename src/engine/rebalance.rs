@@ -14,8 +14,8 @@ use crate::domain::certificate::hash::Purpose;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::math::number::{real, whole};
 use crate::domain::moves::rebalance::{
-    AUTO_ABOVE_DRIFT, Eligible, Group, Kept, KeptCounts, Lottery, Moves, Outlook, RebalanceReport,
-    Tally, drift, group_of, in_closed, lotteries, outlook, plan, thousandths,
+    AUTO_ABOVE_DRIFT, Eligible, Group, Kept, KeptCounts, MoveTable, Moves, Outlook,
+    RebalanceReport, Tally, drift, group_of, in_closed, move_tables, outlook, plan, thousandths,
 };
 use crate::domain::policy::ca::{CaName, CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
@@ -109,10 +109,10 @@ impl Engine {
                 }
             }
         }
-        let (lotteries, left_over) = self.lotteries(&work, groups).await?;
+        let (move_tables, left_over) = self.move_tables(&work, groups).await?;
         report.left_over = thousandths(left_over);
         let number = match mode {
-            _ if lotteries.is_empty() => None,
+            _ if move_tables.is_empty() => None,
             Rebalance::DryRun => None,
             Rebalance::Apply => self.store().begin_rebalance(ca, now, None).await?,
             Rebalance::Auto => {
@@ -128,7 +128,7 @@ impl Engine {
         let next = before.first().map_or(1, |one| one.number + 1);
         let cause = Cause::Rebalance(number.unwrap_or(next));
         report.dry_run = mode == Rebalance::DryRun;
-        let moves = self.draw(&work, &lotteries, cause, &mut report).await?;
+        let moves = self.draw(&work, &move_tables, cause, &mut report).await?;
         work.outlook = moves.applied(&work.outlook);
         report.drift_after = thousandths(drift(&work.outlook));
         report.complete = true;
@@ -149,12 +149,12 @@ impl Engine {
     async fn draw(
         &self,
         work: &Work,
-        lotteries: &BTreeMap<Group, Lottery>,
+        move_tables: &BTreeMap<Group, MoveTable>,
         cause: Cause,
         report: &mut RebalanceReport,
     ) -> Result<Moves, EngineError> {
         let mut moves = Moves::default();
-        if lotteries.is_empty() {
+        if move_tables.is_empty() {
             return Ok(moves);
         }
         let mut durable: HashSet<i64> = HashSet::new();
@@ -166,7 +166,7 @@ impl Engine {
                 let Ok((group, follows)) = work.group(certificate) else {
                     continue;
                 };
-                let Some(lottery) = lotteries.get(&group) else {
+                let Some(lottery) = move_tables.get(&group) else {
                     continue;
                 };
                 let salt = cause.salt();
@@ -224,18 +224,18 @@ impl Engine {
 
     /// The plan as tables, and what found no room: a second of arithmetic, not on a thread that
     /// answers.
-    async fn lotteries(
+    async fn move_tables(
         &self,
         work: &Work,
         groups: BTreeMap<Group, Tally>,
-    ) -> Result<(BTreeMap<Group, Lottery>, f64), EngineError> {
+    ) -> Result<(BTreeMap<Group, MoveTable>, f64), EngineError> {
         let (world, at, now) = (Arc::clone(&work.world), work.at, work.now);
         let policy = Arc::clone(&work.policy);
         let outlook = work.outlook.clone();
         aside(move || {
             let plan = plan(&outlook, &groups);
             let profile = world.cas[at].profile.load();
-            let tables = lotteries(&policy, &profile, now, &outlook, &plan, &groups);
+            let tables = move_tables(&policy, &profile, now, &outlook, &plan, &groups);
             (tables, plan.left_over)
         })
         .await
@@ -319,7 +319,7 @@ impl Work {
         let fingerprint = index.fingerprint(&certificate.id);
         let known = index.get(fingerprint, |entry| entry.expected);
         let known = known.unwrap_or_default();
-        let ticks = known.response.rhythm().choices_are_few();
+        let ticks = known.response.schedule().choices_are_few();
         (known.follows.unwrap_or(0.0), ticks)
     }
 }

@@ -202,12 +202,12 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         return Judged::Expired(Box::new(issuance.observation(policy.name.clone())));
     }
     let predecessor = replaces.as_ref().map(|named| as_registered(world, named));
-    let (steered, rhythm) = predecessor
+    let (steered, schedule) = predecessor
         .as_ref()
         .and_then(|predecessor| {
             let predecessor = world.index.fingerprint(predecessor);
             world.index.get(predecessor, |entry| {
-                (entry.window.contains(issuance.at), entry.polls().rhythm())
+                (entry.window.contains(issuance.at), entry.polls().schedule())
             })
         })
         .unwrap_or_default();
@@ -218,7 +218,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         policy,
         profile: &profile,
         now,
-        rhythm,
+        schedule,
         certificates: 1,
     };
     let Drawn {

@@ -8,7 +8,7 @@ use super::density::Density;
 use super::scenario::{Client, ClientKind, Scenario, Ticks};
 use super::wake::Wake;
 use crate::domain::client::retry_after::{Ahead, retry_after_seconds};
-use crate::domain::client::schedule::{Polls, Response, Rhythm};
+use crate::domain::client::schedule::{Polls, Response, Schedule};
 use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
@@ -24,7 +24,7 @@ const NEAR_SECONDS: i64 = 10 * MINUTE;
 #[derive(Clone, Debug)]
 pub(super) struct Recognition {
     /// By the grain of the period at which they wake; of those without ticks, of some of them.
-    rhythms: Vec<Rhythm>,
+    schedules: Vec<Schedule>,
     /// Which of these are right.
     right: Vec<bool>,
     /// The share of the clients for which it is right.
@@ -42,12 +42,12 @@ impl Recognition {
             Wake::Fixed { shares } => signed(shares.len()),
             Wake::Always | Wake::Random { .. } | Wake::Wandering { .. } => SAMPLES,
         };
-        let rhythms: Vec<Rhythm> = (0..samples)
-            .map(|sample| heard(scenario, client, sample * GRAIN_SECONDS, &mut dice).rhythm())
+        let schedules: Vec<Schedule> = (0..samples)
+            .map(|sample| heard(scenario, client, sample * GRAIN_SECONDS, &mut dice).schedule())
             .collect();
-        let seen = (0..).map(|sample| sample * GRAIN_SECONDS).zip(&rhythms);
+        let seen = (0..).map(|sample| sample * GRAIN_SECONDS).zip(&schedules);
         let right: Vec<bool> = seen
-            .map(|(second, rhythm)| is_right(client, wake, second, *rhythm))
+            .map(|(second, schedule)| is_right(client, wake, second, *schedule))
             .collect();
         let weighed = right.iter().enumerate().filter(|(_, right)| **right);
         let share = weighed
@@ -57,25 +57,25 @@ impl Recognition {
             })
             .sum();
         Some(Self {
-            rhythms,
+            schedules,
             right,
             share,
         })
     }
 
     /// What is known of a client that woke in a grain.
-    pub(super) fn rhythm(&self, grain: i64) -> Rhythm {
-        let known = signed(self.rhythms.len());
-        self.rhythms[length(grain.rem_euclid(known))]
+    pub(super) fn schedule(&self, grain: i64) -> Schedule {
+        let known = signed(self.schedules.len());
+        self.schedules[length(grain.rem_euclid(known))]
     }
 
     /// How those renew, by what is known of most of them.
     pub(super) fn response(&self, woken: Option<i64>) -> Response {
         let at = woken.map_or_else(
             || self.right.iter().position(|right| *right).unwrap_or(0),
-            |grain| length(grain.rem_euclid(signed(self.rhythms.len()))),
+            |grain| length(grain.rem_euclid(signed(self.schedules.len()))),
         );
-        Response::of(self.rhythms.get(at).copied().unwrap_or_default())
+        Response::of(self.schedules.get(at).copied().unwrap_or_default())
     }
 
     /// When a server expects those to renew that were given windows of which `drawn` tells: rightly
@@ -148,12 +148,12 @@ fn below(dice: &mut StdRng, most: i64) -> i64 {
     whole((dice.random::<f64>() * real(most)).floor())
 }
 
-/// Whether the rhythm says how these clients renew.
-fn is_right(client: &Client, wake: &Wake, second: i64, rhythm: Rhythm) -> bool {
+/// Whether the schedule says how these clients renew.
+fn is_right(client: &Client, wake: &Wake, second: i64, schedule: Schedule) -> bool {
     let Wake::Fixed { shares } = wake else {
         return match wake {
-            Wake::Always => matches!(rhythm, Rhythm::Steered | Rhythm::Unknown),
-            _ => rhythm == Rhythm::Random,
+            Wake::Always => matches!(schedule, Schedule::Steered | Schedule::Unknown),
+            _ => schedule == Schedule::Random,
         };
     };
     let period = signed(shares.len()) * GRAIN_SECONDS;
@@ -161,14 +161,14 @@ fn is_right(client: &Client, wake: &Wake, second: i64, rhythm: Rhythm) -> bool {
         Some(Ticks::Fixed { delay_seconds, .. }) => delay_seconds,
         _ => 0,
     };
-    let (Some(told), Some(tick)) = (rhythm.period_seconds(), rhythm.tick()) else {
+    let (Some(told), Some(tick)) = (schedule.period_seconds(), schedule.tick()) else {
         return false;
     };
     let off = (tick.second_of_day() - second).rem_euclid(period);
     told == period && (off <= sleep + NEAR_SECONDS || period - off <= NEAR_SECONDS)
 }
 
-/// The share of all that ask whose rhythm is told rightly, by what comes from outside.
+/// The share of all that ask whose schedule is told rightly, by what comes from outside.
 pub(super) fn recognised(scenario: &Scenario, known: &[Option<Recognition>]) -> Option<f64> {
     let asking = || {
         let clients = scenario.clients.iter().zip(known);
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(known.is_some(), asks, "{}", client.name);
             if let Some(known) = known {
                 assert!(known.share > 0.8, "{}: {}", client.name, known.share);
-                assert!(known.rhythms.len() >= 2);
+                assert!(known.schedules.len() >= 2);
             }
         }
     }

@@ -7,10 +7,10 @@ use super::run::Run;
 use super::server::Server;
 use crate::domain::certificate::Validity;
 use crate::domain::certificate::own_rule_seconds;
-use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::ledger::View;
 use crate::domain::math::number::{real, whole};
-use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, Refusal, Scene};
+use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, PlanningContext, Refusal};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{Span, Timestamp};
 
@@ -60,7 +60,7 @@ pub(super) fn plan(
     };
     let ledger = &server.books.ledger;
     let kept = server.kept_share(now);
-    let scene = |expected| Scene {
+    let scene = |expected| PlanningContext {
         incident,
         policy: &run.scenario.policy,
         now,
@@ -94,7 +94,7 @@ pub(super) fn plan(
         let promised = ledger.promised(span) - kept * moving(span);
         promised.max(0.0)
             + ledger.unsteered(span, &view)
-            + foreseen(&run.scenario.policy, &server.profile, span)
+            + announced_and_retries(&run.scenario.policy, &server.profile, span)
     };
     planner.plan(&scene(&expected))
 }

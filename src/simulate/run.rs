@@ -24,7 +24,7 @@ pub(super) struct Ran<'a> {
     pub(super) population: Population<'a>,
     /// Attempts in each grain.
     pub(super) attempts: Vec<f64>,
-    /// The share of the clients that ask whose rhythm the server has recognised.
+    /// The share of the clients that ask whose schedule the server has recognised.
     pub(super) recognised: Option<f64>,
     /// What happened besides, by name.
     pub(super) notes: Vec<(String, f64)>,

@@ -9,11 +9,11 @@ use super::recognition::Recognition;
 use super::scenario::{Client, Scenario};
 use super::wake::{Wake, renewals};
 use super::windows::{Windowed, mixed, windowed};
-use crate::domain::allocation::allocator::{Books, Dealt, Draw};
+use crate::domain::allocation::allocator::{Allocator, Draw, DrawPlan};
 use crate::domain::certificate::Validity;
 use crate::domain::client::fate::Fate;
 use crate::domain::client::following::{Measured, SILENT_AFTER_SECONDS, SILENT_FOLLOWS};
-use crate::domain::client::schedule::{Response, Rhythm};
+use crate::domain::client::schedule::{Response, Schedule};
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::demand::profile::Profile;
 use crate::domain::demand::series::Series;
@@ -83,7 +83,7 @@ enum Follows {
 
 pub(super) struct Server<'a> {
     scenario: &'a Scenario,
-    pub(super) books: Books,
+    pub(super) books: Allocator,
     pub(super) known: Vec<Option<Recognition>>,
     series: Series,
     pub(super) profile: Profile,
@@ -104,7 +104,7 @@ impl<'a> Server<'a> {
         let clients = scenario.clients.iter().zip(wakes);
         Self {
             scenario,
-            books: Books::default(),
+            books: Allocator::default(),
             known: clients
                 .map(|(client, wake)| Recognition::of(scenario, client, wake))
                 .collect(),
@@ -195,27 +195,26 @@ impl<'a> Server<'a> {
             policy: &self.scenario.policy,
             profile: &self.profile,
             now,
-            rhythm: Rhythm::Unknown,
+            schedule: Schedule::Unknown,
             certificates: u64::try_from(whole(all)).unwrap_or(0),
         };
-        let Ok(Dealt {
+        let Ok(DrawPlan {
             from,
             follows,
             ticking,
-        }) = self.books.deal(draw, validity, now)
+        }) = self.books.plan_draw(draw, validity, now)
         else {
             return vec![Rc::default(); arriving.len()];
         };
-        let Some(plain) = windowed(&from, validity, Rhythm::Unknown) else {
+        let Some(plain) = windowed(&from, validity, Schedule::Unknown) else {
             return vec![Rc::default(); arriving.len()];
         };
-        let strange = mixed(ticking.rhythms(now), &from, validity, &plain);
+        let strange = mixed(ticking.schedules(now), &from, validity, &plain);
         let windows: Vec<Windowed> = arriving
             .iter()
             .map(|group| match (&self.known[group.client], group.known) {
-                (Some(known), Some(grain)) => {
-                    windowed(&from, validity, known.rhythm(grain)).unwrap_or_else(|| plain.shared())
-                }
+                (Some(known), Some(grain)) => windowed(&from, validity, known.schedule(grain))
+                    .unwrap_or_else(|| plain.shared()),
                 _ => strange.shared(),
             })
             .collect();

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::density::Density;
 use super::given::Given;
-use crate::domain::allocation::allocator::DealtFrom;
+use crate::domain::allocation::allocator::DrawSource;
 use crate::domain::allocation::window::starts_for_tick;
 use crate::domain::allocation::window::{in_slot, in_span, open_part};
 use crate::domain::certificate::Validity;
-use crate::domain::client::schedule::Rhythm;
+use crate::domain::client::schedule::Schedule;
 use crate::domain::math::number::real;
 use crate::domain::time::Span;
 
@@ -38,11 +38,11 @@ impl Windowed {
 }
 
 /// Windows as the real code draws them, each start standing for its share of those of its slot;
-/// `None` where clients of this rhythm draw like all others.
+/// `None` where clients of this schedule draw like all others.
 pub(super) fn windowed(
-    from: &DealtFrom<'_>,
+    from: &DrawSource<'_>,
     validity: Validity,
-    rhythm: Rhythm,
+    schedule: Schedule,
 ) -> Option<Windowed> {
     let mut windows: Vec<(Span, f64)> = Vec::new();
     let mut meant = Density::default();
@@ -54,22 +54,24 @@ pub(super) fn windowed(
         })
     };
     match from {
-        DealtFrom::Table { table, ledger, .. } if rhythm != Rhythm::Unknown => {
+        DrawSource::Table { table, ledger, .. } if schedule != Schedule::Unknown => {
             let window_seconds = table.window_seconds_for_tick();
-            for (tick, share) in table.ticks(rhythm, ledger.alike(rhythm, table.made_at)) {
+            for (tick, share) in
+                table.ticks(schedule, ledger.load_at_same_tick(schedule, table.made_at))
+            {
                 let starts = starts_for_tick(tick, window_seconds);
                 windows.extend(drawn(starts, window_seconds, share));
                 meant = meant.mixed(of / (of + share).max(1e-9), &Density::at(tick));
                 of += share;
             }
         }
-        DealtFrom::Starts { .. } if rhythm != Rhythm::Unknown => {}
-        DealtFrom::Starts {
+        DrawSource::Starts { .. } if schedule != Schedule::Unknown => {}
+        DrawSource::Starts {
             starts,
             window_seconds,
             closed,
         } if closed.is_empty() => windows.extend(drawn(*starts, *window_seconds, 1.0)),
-        DealtFrom::Starts {
+        DrawSource::Starts {
             starts,
             window_seconds,
             closed,
@@ -78,7 +80,7 @@ pub(super) fn windowed(
             let window = in_span(hash, starts, window_seconds, validity.not_after);
             (window, share)
         })),
-        DealtFrom::Table { table, .. } => {
+        DrawSource::Table { table, .. } => {
             let slots = table.probabilities().into_iter().enumerate();
             for (n, of) in slots.filter(|(_, of)| *of > 0.0) {
                 windows.extend(strata(1).map(|(hash, share)| {
@@ -105,17 +107,17 @@ pub(super) fn windowed(
     })
 }
 
-/// The windows of clients of which nothing is known: of some rhythms some shares, and of the rest
+/// The windows of clients of which nothing is known: of some schedules some shares, and of the rest
 /// what all draw.
 pub(super) fn mixed(
-    rhythms: impl Iterator<Item = (Rhythm, f64)>,
-    from: &DealtFrom<'_>,
+    schedules: impl Iterator<Item = (Schedule, f64)>,
+    from: &DrawSource<'_>,
     validity: Validity,
     plain: &Windowed,
 ) -> Windowed {
-    let own: Vec<(Windowed, f64)> = rhythms
+    let own: Vec<(Windowed, f64)> = schedules
         .filter(|(_, share)| *share > LEAST_SHARE)
-        .filter_map(|(rhythm, share)| Some((windowed(from, validity, rhythm)?, share)))
+        .filter_map(|(schedule, share)| Some((windowed(from, validity, schedule)?, share)))
         .collect();
     let mut all = plain.shared();
     let mut mixed = 1.0 - own.iter().map(|(_, share)| share).sum::<f64>();

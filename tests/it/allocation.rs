@@ -1,12 +1,12 @@
 //! Design section 5 on tables and cohorts, without a store: what is drawn, and how it falls.
 
-use offpeak::domain::allocation::allocator::{Books, Draw, Drawn};
+use offpeak::domain::allocation::allocator::{Allocator, Draw, Drawn};
 use offpeak::domain::allocation::band::{Arrival, Place, SHORTEST_WINDOW_SECONDS, place};
 use offpeak::domain::allocation::table::{Reason, Table};
 use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::hash::{HashKey, Purpose, lower_unit};
 use offpeak::domain::certificate::{Basis, Validity};
-use offpeak::domain::client::schedule::{Response, Rhythm};
+use offpeak::domain::client::schedule::{Response, Schedule};
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::demand::profile::Profile;
 use offpeak::domain::demand::series::Series;
@@ -82,12 +82,12 @@ fn one_o_clock() -> [f64; 24] {
 struct Registry {
     policy: CaPolicy,
     profile: Profile,
-    books: Books,
+    books: Allocator,
     tables: Vec<Table>,
     /// For how many certificates a draw stands.
     each: u64,
     /// How the clients wake.
-    rhythm: Rhythm,
+    schedule: Schedule,
 }
 
 impl Registry {
@@ -95,10 +95,10 @@ impl Registry {
         Self {
             policy,
             profile,
-            books: Books::default(),
+            books: Allocator::default(),
             tables: Vec::new(),
             each: 1,
-            rhythm: Rhythm::Unknown,
+            schedule: Schedule::Unknown,
         }
     }
 
@@ -114,7 +114,7 @@ impl Registry {
             policy: &self.policy,
             profile: &self.profile,
             now,
-            rhythm: self.rhythm,
+            schedule: self.schedule,
             certificates: self.each,
         };
         let drawn = self.books.draw(draw, validity, issued_at, hash(n)).unwrap();

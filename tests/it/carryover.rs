@@ -1,7 +1,7 @@
 //! What failed and comes again, of made load.
 
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
-use offpeak::domain::demand::retries::{CarryOver, Returning};
+use offpeak::domain::demand::retries::{RetryBacklog, Returning};
 use offpeak::domain::demand::series::Series;
 use offpeak::domain::math::number::whole;
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
@@ -46,7 +46,7 @@ fn hour(number: i64) -> Span {
 
 #[test]
 fn what_fails_every_day_is_not_carried() {
-    let steady = CarryOver::learn(
+    let steady = RetryBacklog::learn(
         &series(
             10,
             Returning::default(),
@@ -65,8 +65,8 @@ fn without_anything_told_nothing_is_carried() {
         series.add(&Observation::plain(NOW - HOUR, Source::Ca, Kind::Issued, 9));
         series
     }] {
-        let nothing = CarryOver::learn(&series, NOW, &[]);
-        assert_eq!(nothing, CarryOver::default());
+        let nothing = RetryBacklog::learn(&series, NOW, &[]);
+        assert_eq!(nothing, RetryBacklog::default());
         assert!(nothing.carried(hour(1)).abs() < 1e-12);
     }
 }
@@ -85,7 +85,7 @@ fn the_shares_are_learned_where_there_is_enough() {
             0.0
         }
     });
-    let learned = CarryOver::learn(&told, NOW, &[]).returning;
+    let learned = RetryBacklog::learn(&told, NOW, &[]).returning;
     assert!((learned.next_day - 0.5).abs() < 0.05, "{learned:?}");
     assert!((learned.next_hour - 0.3).abs() < 0.05, "{learned:?}");
     // One such day is not enough.
@@ -95,14 +95,14 @@ fn the_shares_are_learned_where_there_is_enough() {
         |day, hour| if day == 9 && hour == 4 { 0.5 } else { 0.0 },
     );
     assert_eq!(
-        CarryOver::learn(&once, NOW, &[]).returning,
+        RetryBacklog::learn(&once, NOW, &[]).returning,
         Returning::default()
     );
 }
 
 #[test]
 fn a_part_of_an_hour_brings_its_part() {
-    let carry = CarryOver::learn(
+    let carry = RetryBacklog::learn(
         &series(8, Returning::default(), |day, hour| {
             if day == 7 && hour == 1 { 0.4 } else { 0.0 }
         }),
@@ -136,19 +136,19 @@ fn what_fails_in_an_incident_is_left_to_its_plan() {
         from: NOW - DAY + HOUR + 600,
         to: NOW - DAY + 2 * HOUR,
     };
-    let carry = CarryOver::learn(&series, NOW, &[outage]);
+    let carry = RetryBacklog::learn(&series, NOW, &[outage]);
     assert!(carry.carried(hour(1)).abs() < 1e-9);
     assert!(carry.carried(hour(2)) > 300.0);
 }
 
 #[test]
 fn a_growing_stampede_shows_and_a_calm_series_does_not() {
-    let calm = CarryOver::learn(&series(10, Returning::default(), |_, _| 0.02), NOW, &[]);
+    let calm = RetryBacklog::learn(&series(10, Returning::default(), |_, _| 0.02), NOW, &[]);
     let calm = calm.storm.unwrap();
     assert!(calm.ratio < 0.03, "{calm:?}");
     assert!((calm.growth - 1.0).abs() < 0.05, "{calm:?}");
     // Many always fail, and no more than yesterday: high, and not growing.
-    let chronic = CarryOver::learn(&series(15, Returning::default(), |_, _| 0.3), NOW, &[]);
+    let chronic = RetryBacklog::learn(&series(15, Returning::default(), |_, _| 0.3), NOW, &[]);
     let chronic = chronic.storm.unwrap();
     assert!((chronic.ratio - 0.3 / 0.7).abs() < 0.05, "{chronic:?}");
     assert!((chronic.growth - 1.0).abs() < 0.05, "{chronic:?}");
@@ -156,7 +156,7 @@ fn a_growing_stampede_shows_and_a_calm_series_does_not() {
     let growing = series(10, Returning::default(), |day, _| {
         (0.02 * 1.5_f64.powi(i32::try_from(day).unwrap())).min(0.9)
     });
-    let growing = CarryOver::learn(&growing, NOW, &[]).storm.unwrap();
+    let growing = RetryBacklog::learn(&growing, NOW, &[]).storm.unwrap();
     assert!(growing.ratio > 0.2, "{growing:?}");
     assert!(growing.growth > 1.2, "{growing:?}");
 }

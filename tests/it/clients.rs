@@ -32,7 +32,7 @@ async fn certbots_acme_library_reads_our_window() {
     let Some(python) = tool("OFFPEAK_TEST_PYTHON") else {
         return;
     };
-    let scene = Scene::set().await;
+    let scene = PlanningContext::set().await;
 
     let answer = acme(&python, &scene, &scene.registered);
 
@@ -48,7 +48,7 @@ async fn certbots_acme_library_reads_our_problems() {
     let Some(python) = tool("OFFPEAK_TEST_PYTHON") else {
         return;
     };
-    let scene = Scene::set().await;
+    let scene = PlanningContext::set().await;
 
     let answer = acme(&python, &scene, &scene.unregistered);
 
@@ -62,7 +62,7 @@ async fn certbots_acme_library_reads_our_problems() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instant_acme_reads_our_window() {
-    let scene = Scene::set().await;
+    let scene = PlanningContext::set().await;
     let id = CertificateIdentifier::try_from(scene.registered.der()).expect("a CertID");
 
     let (info, retry_after) = scene
@@ -81,7 +81,7 @@ async fn instant_acme_reads_our_window() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instant_acme_reads_our_problems() {
-    let scene = Scene::set().await;
+    let scene = PlanningContext::set().await;
     let id = CertificateIdentifier::try_from(scene.unregistered.der()).expect("a CertID");
 
     // It looks for Retry-After before it looks at the status.
@@ -103,7 +103,7 @@ async fn instant_acme_reads_our_problems() {
 }
 
 /// A CA that has issued two certificates and registered one, and its directory.
-struct Scene {
+struct PlanningContext {
     directory_url: String,
     registered: Certificate,
     unregistered: Certificate,
@@ -112,7 +112,7 @@ struct Scene {
     _config: TempDir,
 }
 
-impl Scene {
+impl PlanningContext {
     async fn set() -> Self {
         let database = fresh_sqlite();
         let config = tempfile::tempdir().expect("a temporary directory");
@@ -171,7 +171,7 @@ impl Scene {
 }
 
 /// Runs certbot's library on this certificate.
-fn acme(python: &std::path::Path, scene: &Scene, certificate: &Certificate) -> Value {
+fn acme(python: &std::path::Path, scene: &PlanningContext, certificate: &Certificate) -> Value {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let pem = dir.path().join("certificate.pem");
     std::fs::write(&pem, certificate.pem()).expect("the file is written");

@@ -3,7 +3,7 @@
 use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::hash::{HashKey, Purpose};
 use offpeak::domain::certificate::{Cause, Validity};
-use offpeak::domain::moves::incident::{Incident, Kind, Plan, Planner, Refusal, Scene};
+use offpeak::domain::moves::incident::{Incident, Kind, Plan, Planner, PlanningContext, Refusal};
 use offpeak::domain::policy::ca::CaPolicy;
 use offpeak::domain::policy::capacity::{CapacityRule, When};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
@@ -85,8 +85,8 @@ fn scene<'a>(
     policy: &'a CaPolicy,
     now: Timestamp,
     expected: &'a dyn Fn(Span) -> f64,
-) -> Scene<'a> {
-    Scene {
+) -> PlanningContext<'a> {
+    PlanningContext {
         incident,
         policy,
         now,
@@ -95,7 +95,7 @@ fn scene<'a>(
     }
 }
 
-fn planned(scene: &Scene<'_>, affected: &[Affected]) -> Result<Plan, Refusal> {
+fn planned(scene: &PlanningContext<'_>, affected: &[Affected]) -> Result<Plan, Refusal> {
     let mut planner = Planner::new();
     for (validity, window) in affected {
         planner.count(scene, *validity, *window);

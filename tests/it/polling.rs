@@ -1,14 +1,14 @@
 //! When clients come, to the second: `Retry-After` (RFC 9773 section 4.3) and windows leave no
 //! instant that many share.
 
-use offpeak::domain::allocation::allocator::{Books, Draw};
+use offpeak::domain::allocation::allocator::{Allocator, Draw};
 use offpeak::domain::allocation::window::in_span;
 use offpeak::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
 use offpeak::domain::certificate::Validity;
 use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use offpeak::domain::certificate::hash::{HashKey, Purpose, lower_unit, mixed, upper_unit};
 use offpeak::domain::client::retry_after::{Ahead, retry_after_seconds};
-use offpeak::domain::client::schedule::Rhythm;
+use offpeak::domain::client::schedule::Schedule;
 use offpeak::domain::demand::profile::Profile;
 use offpeak::domain::demand::series::Series;
 use offpeak::domain::math::number::{length, real, real_len, signed};
@@ -203,7 +203,7 @@ fn minute_chi_square(times: &[Timestamp]) -> f64 {
 fn no_second_of_the_minute_or_hour_is_special() {
     let policy = CaPolicy::named(CaName::default());
     let profile = Profile::learn(&Series::default(), NOW, HOUR, &[]);
-    let mut books = Books::default();
+    let mut books = Allocator::default();
     let windows: Vec<Span> = (0..CERTIFICATES)
         .map(|n| {
             let validity = Validity {
@@ -214,7 +214,7 @@ fn no_second_of_the_minute_or_hour_is_special() {
                 policy: &policy,
                 profile: &profile,
                 now: NOW,
-                rhythm: Rhythm::Unknown,
+                schedule: Schedule::Unknown,
                 certificates: 1,
             };
             let hash = hash(Purpose::Window1, n, 0);

@@ -1,11 +1,11 @@
 //! Windows a second on one core: the allocation that a registration calls, through the crate's own
 //! interface, without the store.
 
-use offpeak::domain::allocation::allocator::{Books, Draw, Drawn};
+use offpeak::domain::allocation::allocator::{Allocator, Draw, Drawn};
 use offpeak::domain::certificate::Validity;
 use offpeak::domain::certificate::certid::CertId;
 use offpeak::domain::certificate::hash::{HashKey, Purpose};
-use offpeak::domain::client::schedule::Rhythm;
+use offpeak::domain::client::schedule::Schedule;
 use offpeak::domain::demand::profile::Profile;
 use offpeak::domain::demand::series::Series;
 use offpeak::domain::ledger::{Booking, Expected};
@@ -48,7 +48,7 @@ fn drawn_a_second(ids: &[CertId], from: Timestamp) -> anyhow::Result<f64> {
     let policy = CaPolicy::named("speed".parse::<CaName>()?);
     let profile = Profile::learn(&Series::default(), from, policy.slot_seconds, &[]);
     let key = HashKey::new([7; 16]);
-    let mut books = Books::default();
+    let mut books = Allocator::default();
     let before = thread_seconds()?;
     for (at, id) in (0..).zip(ids) {
         // The hour in which they are issued goes by evenly.
@@ -61,7 +61,7 @@ fn drawn_a_second(ids: &[CertId], from: Timestamp) -> anyhow::Result<f64> {
             policy: &policy,
             profile: &profile,
             now,
-            rhythm: Rhythm::Unknown,
+            schedule: Schedule::Unknown,
             certificates: 1,
         };
         let hash = key.hash(Purpose::Window1, id, 0);

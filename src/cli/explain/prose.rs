@@ -55,7 +55,7 @@ fn why(explanation: &Value) -> String {
         }
         Some("table") => of_table(from, &explanation["draw"]),
         Some("tick") => format!(
-            "Its client wakes by a rhythm that its requests show: the window was laid so that the \
+            "Its client wakes by a schedule that its requests show: the window was laid so that the \
              client renews when it wakes at {}.",
             day_and_time(&from["tick"])
         ),

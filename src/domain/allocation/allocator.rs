@@ -11,9 +11,9 @@ use crate::domain::allocation::slots::SlotRange;
 use crate::domain::certificate::hash::middle_unit;
 use crate::domain::certificate::life_class;
 use crate::domain::certificate::{Basis, Validity};
-use crate::domain::client::schedule::Rhythm;
+use crate::domain::client::schedule::Schedule;
 use crate::domain::demand::profile::Profile;
-use crate::domain::ledger::{Ledger, TickShares, Waking};
+use crate::domain::ledger::{Ledger, ScheduleMix, TickShares};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::policy::capacity::closed_within;
 use crate::domain::time::timeline::GRAIN_SECONDS;
@@ -25,7 +25,7 @@ const MOST_SLOTS_HELD: usize = 1 << 20;
 
 /// What the allocation of one CA works on.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct Allocator {
     /// What is promised and who returns.
     pub ledger: Ledger,
     /// The policy that the tables were made under.
@@ -36,7 +36,7 @@ pub struct Books {
     /// f of whoever is issued now and φ, and when they were measured.
     follows: Option<(Timestamp, Follows)>,
     /// How clients wake of which nothing is known, and when that was measured.
-    waking: Option<(Timestamp, Waking)>,
+    schedule_mix: Option<(Timestamp, ScheduleMix)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -90,18 +90,18 @@ pub struct Drawn {
 
 /// What windows are drawn from, and the chance that they are followed.
 #[derive(Clone, Debug)]
-pub struct Dealt<'a> {
+pub struct DrawPlan<'a> {
     /// What they are drawn from.
-    pub from: DealtFrom<'a>,
+    pub from: DrawSource<'a>,
     /// f: the chance that the window is followed; `None` after the band.
     pub follows: Option<f64>,
-    /// Whose rhythm is not known may be among these.
+    /// Whose schedule is not known may be among these.
     pub ticking: TickShares,
 }
 
 /// What windows are drawn from.
 #[derive(Clone, Debug)]
-pub enum DealtFrom<'a> {
+pub enum DrawSource<'a> {
     /// Uniform over the starts in a span, as far as they are open.
     Starts {
         /// The possible starts.
@@ -134,12 +134,12 @@ pub struct Draw<'a> {
     /// Now.
     pub now: Timestamp,
     /// How the client wakes, where it is known.
-    pub rhythm: Rhythm,
+    pub schedule: Schedule,
     /// For how many certificates a draw stands: 1, or a cohort's.
     pub certificates: u64,
 }
 
-impl Books {
+impl Allocator {
     /// Makes every table anew at its next use where the policy is not the one they were made under.
     /// Seen at each draw and not told once: who began under the old policy may still draw after
     /// that.
@@ -147,7 +147,7 @@ impl Books {
         if self.policy.as_ref() != Some(policy) {
             self.clear_tables();
             self.follows = None;
-            self.waking = None;
+            self.schedule_mix = None;
             self.policy = Some(policy.clone());
         }
     }
@@ -181,25 +181,25 @@ impl Books {
         issued_at: Timestamp,
         hash: u128,
     ) -> Result<Drawn, BandError> {
-        let Dealt {
+        let DrawPlan {
             from,
             follows,
             ticking,
-        } = self.deal(draw, validity, issued_at)?;
-        let rhythm = match draw.rhythm {
-            Rhythm::Unknown => ticking.draw(draw.now, middle_unit(hash)),
+        } = self.plan_draw(draw, validity, issued_at)?;
+        let schedule = match draw.schedule {
+            Schedule::Unknown => ticking.draw(draw.now, middle_unit(hash)),
             known => known,
         };
         Ok(match from {
-            DealtFrom::Table {
+            DrawSource::Table {
                 table,
                 stored,
                 durable,
                 ledger,
             } => {
                 let reason = Some(table.reason);
-                let alike = ledger.alike(rhythm, draw.now);
-                match table.tick_for(rhythm, alike, hash) {
+                let load_at_same_tick = ledger.load_at_same_tick(schedule, draw.now);
+                match table.tick_for(schedule, load_at_same_tick, hash) {
                     Some(tick) => Drawn {
                         window: for_tick(
                             hash,
@@ -221,7 +221,7 @@ impl Books {
                     },
                 }
             }
-            DealtFrom::Starts {
+            DrawSource::Starts {
                 starts,
                 window_seconds,
                 closed,
@@ -242,12 +242,12 @@ impl Books {
     ///
     /// # Errors
     /// [`BandError`] where the life leaves no room for a window.
-    pub fn deal(
+    pub fn plan_draw(
         &mut self,
         draw: Draw<'_>,
         validity: Validity,
         issued_at: Timestamp,
-    ) -> Result<Dealt<'_>, BandError> {
+    ) -> Result<DrawPlan<'_>, BandError> {
         self.heed(draw.policy);
         let place = place(draw.policy, validity, issued_at, draw.now)?;
         let Follows { ticking, .. } = self.follows(draw);
@@ -270,7 +270,7 @@ impl Books {
                     .entry(key)
                     .or_insert_with(|| unreachable!("the table was put in above"));
                 active.left = active.left.saturating_sub(draw.certificates);
-                DealtFrom::Table {
+                DrawSource::Table {
                     table: &active.table,
                     stored: &active.stored,
                     durable: active.durable,
@@ -286,14 +286,14 @@ impl Books {
                     from: starts.from,
                     to: starts.to + window_seconds,
                 };
-                DealtFrom::Starts {
+                DrawSource::Starts {
                     starts,
                     window_seconds,
                     closed: closed_within(&draw.policy.capacity, reach),
                 }
             }
         };
-        Ok(Dealt {
+        Ok(DrawPlan {
             from,
             follows,
             ticking,
@@ -321,13 +321,13 @@ impl Books {
     }
 
     /// How those wake that a table places by it, by what is measured anew each hour of all.
-    fn waking(&mut self, draw: Draw<'_>, arrival: Arrival) -> Waking {
+    fn schedule_mix(&mut self, draw: Draw<'_>, arrival: Arrival) -> ScheduleMix {
         let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
-        if self.waking.as_ref().is_none_or(|(at, _)| !good(*at)) {
-            self.waking = Some((draw.now, self.ledger.waking(draw.now)));
+        if self.schedule_mix.as_ref().is_none_or(|(at, _)| !good(*at)) {
+            self.schedule_mix = Some((draw.now, self.ledger.schedule_mix(draw.now)));
         }
-        let Some((_, generic)) = &self.waking else {
-            return Waking::default();
+        let Some((_, generic)) = &self.schedule_mix else {
+            return ScheduleMix::default();
         };
         match arrival {
             Arrival::Fresh => {
@@ -335,7 +335,7 @@ impl Books {
                 self.ledger.waking_now(draw.now, prior, generic)
             }
             // Their tables have no use for it, and an import brings thousands of them.
-            Arrival::Late | Arrival::Past => Waking::default(),
+            Arrival::Late | Arrival::Past => ScheduleMix::default(),
         }
     }
 
@@ -345,11 +345,11 @@ impl Books {
             |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
         if self.tables.get(&key).is_none_or(|active| !good(active)) {
             let life_seconds = validity.life_seconds();
-            let waking = self.waking(draw, key.arrival);
+            let schedule_mix = self.schedule_mix(draw, key.arrival);
             let made = make(
                 key.arrival,
                 key.range,
-                &waking,
+                &schedule_mix,
                 &Forecast {
                     policy: draw.policy,
                     ledger: &self.ledger,

@@ -4,12 +4,12 @@
 //! A client of which nothing is known is given a window like any other. Of a part of such clients it
 //! is known from those before them that they wake at ticks: twice a day, say, half of them at
 //! midnight and noon. Windows of the afternoon bring that part to midnight, those of the morning to
-//! noon. [`Landing::lowered`] weighs that against a level day.
+//! noon. [`ArrivalModel::lowered`] weighs that against a level day.
 
 use super::level::{slot_span, sum};
 use crate::domain::allocation::slots::SlotRange;
-use crate::domain::client::schedule::{Response, Rhythm};
-use crate::domain::ledger::{Ticks, Waking};
+use crate::domain::client::schedule::{Response, Schedule};
+use crate::domain::ledger::{ScheduleMix, Ticks};
 use crate::domain::math::number::{length, real, real_len};
 use crate::domain::policy::capacity::SlotCapacity;
 use crate::domain::time::DAY;
@@ -29,7 +29,7 @@ const LEAST_ELSEWHERE: f64 = 0.001;
 
 /// Which share of what a slot is given comes in each slot of a range.
 #[derive(Clone, Debug)]
-pub(super) struct Landing {
+pub(super) struct ArrivalModel {
     rows: Vec<Vec<f64>>,
     /// The load that is expected already, where it comes.
     base: Vec<f64>,
@@ -47,19 +47,19 @@ pub(super) struct Expected<'a> {
     pub(super) timed: &'a [f64],
 }
 
-impl Landing {
+impl ArrivalModel {
     /// `None` where all come in their windows. What comes after the range's end is taken to come as
     /// many days earlier as bring it into it: the day before brings as much.
     pub(super) fn of(
-        waking: &Waking,
+        schedule_mix: &ScheduleMix,
         range: SlotRange,
         spill: f64,
         expected: Expected<'_>,
     ) -> Option<Self> {
-        if waking.elsewhere() < LEAST_ELSEWHERE {
+        if schedule_mix.elsewhere() < LEAST_ELSEWHERE {
             return None;
         }
-        let in_window = (1.0 - waking.elsewhere()).max(0.0);
+        let in_window = (1.0 - schedule_mix.elsewhere()).max(0.0);
         let count = range.len();
         let day_slots = length(DAY / range.slot_seconds).max(1);
         let rows = (0..count).map(|slot| {
@@ -79,7 +79,7 @@ impl Landing {
                 period_seconds: period,
                 second_of_day,
                 share,
-            } in &waking.ticks
+            } in &schedule_mix.ticks
             {
                 let ahead = (second_of_day - span.from.second_of_day()).rem_euclid(*period);
                 // Of windows in the slot of a tick those before it come at it.
@@ -92,14 +92,14 @@ impl Landing {
                     add(slot + length(ahead / range.slot_seconds), *share);
                 }
             }
-            if waking.random > 0.0 {
-                for (piece, share) in Response::of(Rhythm::Random).arrivals(span, None) {
+            if schedule_mix.random > 0.0 {
+                for (piece, share) in Response::of(Schedule::Random).arrivals(span, None) {
                     let first = (piece.from - range.from()) / range.slot_seconds;
                     let last = (piece.to - 1 - range.from()) / range.slot_seconds;
                     for at in first..=last {
                         let overlap = piece.overlap_seconds(slot_span(range, length(at)));
                         let part = real(overlap) / real(piece.seconds().max(1));
-                        add(length(at), waking.random * share * part);
+                        add(length(at), schedule_mix.random * share * part);
                     }
                 }
             }
@@ -110,22 +110,22 @@ impl Landing {
             promised,
             timed,
         } = expected;
-        let mut landing = Self {
+        let mut arrival_model = Self {
             rows: rows.collect(),
             base: sum(unsteered, timed),
         };
         let plain: Vec<f64> = promised.iter().zip(timed).map(|(a, b)| a - b).collect();
-        landing.base = landing.with(&plain);
-        Some(landing)
+        arrival_model.base = arrival_model.with(&plain);
+        Some(arrival_model)
     }
 
     /// The load where the slots are given so much.
-    fn with(&self, given: &[f64]) -> Vec<f64> {
+    fn with(&self, assigned: &[f64]) -> Vec<f64> {
         let mut load = self.base.clone();
-        for (row, given) in self.rows.iter().zip(given) {
-            if *given > 0.0 {
+        for (row, assigned) in self.rows.iter().zip(assigned) {
+            if *assigned > 0.0 {
                 for (sum, share) in load.iter_mut().zip(row) {
-                    *sum += given * share;
+                    *sum += assigned * share;
                 }
             }
         }
@@ -138,14 +138,14 @@ impl Landing {
     /// in the window, water-filling has come to the same already.
     pub(super) fn lowered(
         &self,
-        mut given: Vec<f64>,
+        mut assigned: Vec<f64>,
         besides: &[f64],
         capacity: &[SlotCapacity],
     ) -> Vec<f64> {
-        let mut load = self.with(&sum(&given, besides));
+        let mut load = self.with(&sum(&assigned, besides));
         let unit = load.iter().sum::<f64>() / real_len(load.len().max(1));
         if unit <= 0.0 {
-            return given;
+            return assigned;
         }
         let shares: Vec<f64> = capacity
             .iter()
@@ -155,7 +155,7 @@ impl Landing {
             .iter()
             .map(|slot| slot.share > 0.0 && slot.ceiling.is_none())
             .collect();
-        for _ in 0..MOST_EXCHANGES * given.len() {
+        for _ in 0..MOST_EXCHANGES * assigned.len() {
             let slots = load.iter().zip(&shares);
             let prices: Vec<f64> = slots
                 .map(|(load, share)| (load / unit / share).max(0.0).powi(PRICE_POWER))
@@ -164,12 +164,12 @@ impl Landing {
                 let row = self.rows[slot].iter().zip(&prices);
                 row.map(|(share, price)| share * price).sum()
             };
-            let all: Vec<f64> = (0..given.len()).map(price).collect();
+            let all: Vec<f64> = (0..assigned.len()).map(price).collect();
             let by_price = |a: &usize, b: &usize| all[*a].total_cmp(&all[*b]);
-            let dearest = (0..given.len())
-                .filter(|n| given[*n] > 0.0)
+            let dearest = (0..assigned.len())
+                .filter(|n| assigned[*n] > 0.0)
                 .max_by(by_price);
-            let cheapest = (0..given.len()).filter(|n| takes[*n]).min_by(by_price);
+            let cheapest = (0..assigned.len()).filter(|n| takes[*n]).min_by(by_price);
             let (Some(from), Some(to)) = (dearest, cheapest) else {
                 break;
             };
@@ -190,14 +190,14 @@ impl Landing {
                         * change[n]
                 })
                 .sum();
-            let amount = (unit * gain / bend.max(1e-9)).min(given[from]);
-            given[from] -= amount;
-            given[to] += amount;
+            let amount = (unit * gain / bend.max(1e-9)).min(assigned[from]);
+            assigned[from] -= amount;
+            assigned[to] += amount;
             for (load, change) in load.iter_mut().zip(&change) {
                 *load += amount * change;
             }
         }
-        given
+        assigned
     }
 }
 
@@ -221,13 +221,13 @@ mod tests {
     }
 
     /// Half of the share wakes at midnight and noon, half at four and every six hours from there.
-    fn waking(share: f64) -> Waking {
+    fn schedule_mix(share: f64) -> ScheduleMix {
         let ticks = |period_seconds, second_of_day| Ticks {
             period_seconds,
             second_of_day,
             share: share / 2.0,
         };
-        Waking {
+        ScheduleMix {
             ticks: vec![ticks(12 * HOUR, 0), ticks(6 * HOUR, 4 * HOUR)],
             daily: 0.0,
             random: 0.0,
@@ -239,14 +239,14 @@ mod tests {
     }
 
     /// Where nothing is promised yet.
-    fn landed(waking: &Waking, spill: f64, unsteered: &[f64]) -> Option<Landing> {
+    fn adjusted(schedule_mix: &ScheduleMix, spill: f64, unsteered: &[f64]) -> Option<ArrivalModel> {
         let none = vec![0.0; unsteered.len()];
         let expected = Expected {
             unsteered,
             promised: &none,
             timed: &none,
         };
-        Landing::of(waking, range(), spill, expected)
+        ArrivalModel::of(schedule_mix, range(), spill, expected)
     }
 
     #[test]
@@ -258,24 +258,24 @@ mod tests {
             promised: &promised,
             timed: &timed,
         };
-        let landing = Landing::of(&waking(1.0), range(), 0.0, expected).unwrap();
+        let arrival_model = ArrivalModel::of(&schedule_mix(1.0), range(), 0.0, expected).unwrap();
         for (slot, want) in [(7, 0.5), (8, 1.5), (10, 1.5), (12, 1.5), (22, 0.5)] {
             assert!(
-                (landing.base[slot] - want).abs() < 1e-9,
+                (arrival_model.base[slot] - want).abs() < 1e-9,
                 "{:?}",
-                landing.base
+                arrival_model.base
             );
         }
     }
 
     #[test]
     fn each_comes_once_at_its_next_tick() {
-        let landing = landed(&waking(0.4), 0.125, &[0.0; 24]).unwrap();
-        for (slot, row) in landing.rows.iter().enumerate() {
+        let arrival_model = adjusted(&schedule_mix(0.4), 0.125, &[0.0; 24]).unwrap();
+        for (slot, row) in arrival_model.rows.iter().enumerate() {
             assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{slot}");
         }
         let lands = |slot: usize| {
-            let row = landing.rows[slot].iter().enumerate();
+            let row = arrival_model.rows[slot].iter().enumerate();
             row.filter(|(_, share)| **share > 0.15)
                 .map(|(at, _)| at)
                 .collect::<Vec<_>>()
@@ -284,21 +284,21 @@ mod tests {
         assert_eq!(lands(8), [8, 10, 12]);
         assert_eq!(lands(22), [0, 4, 22]);
         // A tick in the middle of an hour brings those to it whose window lies before it.
-        let mut half_past = waking(0.0);
+        let mut half_past = schedule_mix(0.0);
         half_past.ticks[0].share = 1.0;
         half_past.ticks[0].second_of_day = HOUR / 2;
-        let row = &landed(&half_past, 0.0, &[0.0; 24]).unwrap().rows[12];
+        let row = &adjusted(&half_past, 0.0, &[0.0; 24]).unwrap().rows[12];
         assert!((row[12] - 0.5).abs() < 1e-9 && (row[0] - 0.5).abs() < 1e-9);
     }
 
     #[test]
     fn timers_come_within_the_day_after() {
-        let timers = Waking {
+        let timers = ScheduleMix {
             random: 1.0,
-            ..Waking::default()
+            ..ScheduleMix::default()
         };
-        let landing = landed(&timers, 0.125, &[0.0; 24]).unwrap();
-        for row in &landing.rows {
+        let arrival_model = adjusted(&timers, 0.125, &[0.0; 24]).unwrap();
+        for row in &arrival_model.rows {
             assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-6);
             assert!(peak(row) < 0.2, "{row:?}");
         }
@@ -306,26 +306,26 @@ mod tests {
 
     #[test]
     fn where_all_come_in_their_windows_nothing_lands_elsewhere() {
-        assert!(landed(&Waking::default(), 0.125, &[0.0; 24]).is_none());
-        assert!(landed(&waking(0.0005), 0.125, &[0.0; 24]).is_none());
+        assert!(adjusted(&ScheduleMix::default(), 0.125, &[0.0; 24]).is_none());
+        assert!(adjusted(&schedule_mix(0.0005), 0.125, &[0.0; 24]).is_none());
     }
 
     #[test]
     fn what_would_come_at_a_busy_tick_is_given_before_a_quiet_one() {
         let mut base = vec![0.3; 24];
         base[0] = 2.0;
-        let landing = landed(&waking(0.3), 0.125, &base).unwrap();
+        let arrival_model = adjusted(&schedule_mix(0.3), 0.125, &base).unwrap();
         let plain = vec![1.0; 24];
         let open = all_open(24);
-        let lowered = landing.lowered(plain.clone(), &[0.0; 24], &open);
+        let lowered = arrival_model.lowered(plain.clone(), &[0.0; 24], &open);
         assert!((lowered.iter().sum::<f64>() - 24.0).abs() < 1e-9);
-        assert!(lowered.iter().all(|given| *given >= 0.0));
-        let (before, after) = (landing.with(&plain), landing.with(&lowered));
+        assert!(lowered.iter().all(|assigned| *assigned >= 0.0));
+        let (before, after) = (arrival_model.with(&plain), arrival_model.with(&lowered));
         assert!(
             peak(&after) < 0.95 * peak(&before),
             "{before:?}\n{after:?}\n{lowered:?}"
         );
-        let half = |given: &[f64], from: usize| given[from..from + 12].iter().sum::<f64>();
+        let half = |assigned: &[f64], from: usize| assigned[from..from + 12].iter().sum::<f64>();
         assert!(half(&lowered, 0) > half(&lowered, 12) + 2.0, "{lowered:?}");
     }
 
@@ -333,7 +333,7 @@ mod tests {
     fn nothing_is_moved_into_what_is_closed_or_has_a_ceiling() {
         let mut base = vec![0.3; 24];
         base[0] = 2.0;
-        let landing = landed(&waking(0.3), 0.125, &base).unwrap();
+        let arrival_model = adjusted(&schedule_mix(0.3), 0.125, &base).unwrap();
         let mut capacity = all_open(24);
         let mut plain = vec![1.0; 24];
         for slot in 5..8 {
@@ -342,9 +342,9 @@ mod tests {
         }
         capacity[8].ceiling = Some(1.0);
         plain[8] = 0.1;
-        let lowered = landing.lowered(plain, &[0.0; 24], &capacity);
+        let lowered = arrival_model.lowered(plain, &[0.0; 24], &capacity);
         assert!(
-            lowered[5..8].iter().all(|given| *given <= 0.0),
+            lowered[5..8].iter().all(|assigned| *assigned <= 0.0),
             "{lowered:?}"
         );
         assert!(lowered[8] <= 0.1, "{lowered:?}");
@@ -358,14 +358,14 @@ mod tests {
             second_of_day: hour * HOUR,
             share: 0.02,
         });
-        let even = Waking {
+        let even = ScheduleMix {
             ticks: ticks.collect(),
-            ..Waking::default()
+            ..ScheduleMix::default()
         };
-        let landing = landed(&even, 0.0, &[0.5; 24]).unwrap();
+        let arrival_model = adjusted(&even, 0.0, &[0.5; 24]).unwrap();
         let plain = vec![1.0; 24];
         assert_eq!(
-            landing.lowered(plain.clone(), &[0.0; 24], &all_open(24)),
+            arrival_model.lowered(plain.clone(), &[0.0; 24], &all_open(24)),
             plain
         );
     }

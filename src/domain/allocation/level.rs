@@ -9,7 +9,7 @@ use crate::domain::policy::capacity::{SlotCapacity, closed_within, over_slots};
 use crate::domain::time::{HOUR, Span};
 
 /// What each slot takes until it stands at `level`: Σ is the water that this level needs.
-pub(in crate::domain) fn room(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
+pub(in crate::domain) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
     base.iter()
         .zip(capacity)
         .map(|(base, slot)| {
@@ -23,17 +23,17 @@ pub(in crate::domain) fn room(base: &[f64], capacity: &[SlotCapacity], level: f6
 
 /// What each slot is to be given until it stands at `level`, where the share `spill` of what a slot
 /// is given falls into the next: windows run over.
-pub(in crate::domain) fn given(
+pub(in crate::domain) fn assigned(
     base: &[f64],
     capacity: &[SlotCapacity],
     level: f64,
     spill: f64,
 ) -> Vec<f64> {
     let mut before = 0.0;
-    room(base, capacity, level)
+    headroom(base, capacity, level)
         .into_iter()
-        .map(|room| {
-            before = ((room - spill * before) / (1.0 - spill)).max(0.0);
+        .map(|headroom| {
+            before = ((headroom - spill * before) / (1.0 - spill)).max(0.0);
             before
         })
         .collect()

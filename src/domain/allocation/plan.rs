@@ -4,17 +4,17 @@
 //! minute or until it has placed a twentieth of a slot's level, and stored under a number, so that
 //! a window can be derived again exactly.
 
-use super::arrivals::{Expected, Landing};
+use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, usual_slots};
 use super::level::{
-    all_open, given, level, open_range, open_slots, room, scaled, shares, slot_span, sum,
+    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, sum,
 };
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::domain::allocation::slots::SlotRange;
 use crate::domain::certificate::own_rule_seconds;
-use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::demand::profile::Profile;
-use crate::domain::ledger::{Ledger, View, Waking};
+use crate::domain::ledger::{Ledger, ScheduleMix, View};
 use crate::domain::math::number::{real, real_len, signed, whole};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::policy::capacity::SlotCapacity;
@@ -67,11 +67,21 @@ pub struct Made {
 
 /// Makes the table for certificates that arrive now and whose band is `range`.
 #[must_use]
-pub fn make(arrival: Arrival, range: SlotRange, waking: &Waking, forecast: &Forecast<'_>) -> Made {
+pub fn make(
+    arrival: Arrival,
+    range: SlotRange,
+    schedule_mix: &ScheduleMix,
+    forecast: &Forecast<'_>,
+) -> Made {
     let arrivals = Arrivals::measure(range.slot_seconds, forecast);
     let (range, as_if_open) = open_range(range, forecast.policy);
     let mut range = range;
-    let mut draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
+    let mut draft = Draft::new(
+        (arrival, range, as_if_open),
+        schedule_mix,
+        &arrivals,
+        forecast,
+    );
     while arrival == Arrival::Fresh
         && arrivals.tell_bursts
         && (draft.filled_above_usual(&arrivals) || draft.stands_above_widest(&arrivals, forecast))
@@ -82,7 +92,12 @@ pub fn make(arrival: Arrival, range: SlotRange, waking: &Waking, forecast: &Fore
             break;
         }
         range.first = wider.max(range.widest_first);
-        draft = Draft::new((arrival, range, as_if_open), waking, &arrivals, forecast);
+        draft = Draft::new(
+            (arrival, range, as_if_open),
+            schedule_mix,
+            &arrivals,
+            forecast,
+        );
     }
     draft.finish(&arrivals, forecast)
 }
@@ -164,13 +179,13 @@ struct Draft {
     steady: Vec<f64>,
     excess: f64,
     /// Where it comes, unless all of it comes in its windows.
-    landing: Option<Landing>,
+    arrival_model: Option<ArrivalModel>,
 }
 
 impl Draft {
     fn new(
         (arrival, range, as_if_open): (Arrival, SlotRange, bool),
-        waking: &Waking,
+        schedule_mix: &ScheduleMix,
         arrivals: &Arrivals,
         forecast: &Forecast<'_>,
     ) -> Self {
@@ -185,26 +200,26 @@ impl Draft {
             arrivals.steered * real_len(range.len()),
         );
         let base = sum(&unsteered, &promised);
-        let landing = match arrival {
+        let arrival_model = match arrival {
             Arrival::Fresh => {
                 let timed: Vec<f64> = spans(range)
-                    .map(|span| forecast.ledger.timed(span))
+                    .map(|span| forecast.ledger.scheduled_load(span))
                     .collect();
                 let expected = Expected {
                     unsteered: &unsteered,
                     promised: &promised,
                     timed: &timed,
                 };
-                Landing::of(waking, range, spill(range.slot_seconds), expected)
+                ArrivalModel::of(schedule_mix, range, spill(range.slot_seconds), expected)
             }
             Arrival::Late | Arrival::Past => None,
         };
         let steady = match arrival {
             Arrival::Fresh => {
-                let room = given(&base, &capacity, level, spill(range.slot_seconds));
+                let headroom = assigned(&base, &capacity, level, spill(range.slot_seconds));
                 let nothing = vec![0.0; range.len()];
-                let room = landed(landing.as_ref(), room, &nothing, &capacity);
-                steady(&room, range, forecast)
+                let headroom = adjusted(arrival_model.as_ref(), headroom, &nothing, &capacity);
+                steady(&headroom, range, forecast)
             }
             Arrival::Late | Arrival::Past => vec![0.0; range.len()],
         };
@@ -220,7 +235,7 @@ impl Draft {
             level,
             steady,
             excess,
-            landing,
+            arrival_model,
         }
     }
 
@@ -264,20 +279,21 @@ impl Draft {
                 // a little room left.
                 let least = level(&filled, &self.capacity, self.excess);
                 let to = level(&filled, &self.capacity, ahead).min(self.level.max(least));
-                let given = given(&filled, &self.capacity, to, spill(self.range.slot_seconds));
-                let landing = self.landing.as_ref();
-                let given = landed(landing, given, &self.steady, &self.capacity);
-                scaled(&given, self.excess)
+                let assigned =
+                    assigned(&filled, &self.capacity, to, spill(self.range.slot_seconds));
+                let arrival_model = self.arrival_model.as_ref();
+                let assigned = adjusted(arrival_model, assigned, &self.steady, &self.capacity);
+                scaled(&assigned, self.excess)
             }
             Arrival::Late => {
                 let batch = (quota * arrivals.follow).max(1e-9);
-                room(&base, &self.capacity, level(&base, &self.capacity, batch))
+                headroom(&base, &self.capacity, level(&base, &self.capacity, batch))
             }
             // In neither U nor G: nothing would stop them all from going to the emptiest slot. As
             // much again as the usual load keeps them spread.
             Arrival::Past => {
                 let ahead = arrivals.mean.max(1.0) * slots;
-                room(&base, &self.capacity, level(&base, &self.capacity, ahead))
+                headroom(&base, &self.capacity, level(&base, &self.capacity, ahead))
             }
         };
         let wanted = sum(&self.steady, &extra);
@@ -352,35 +368,36 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
     spans(range)
         .map(|span| {
             forecast.ledger.unsteered(span, &view)
-                + foreseen(forecast.policy, forecast.profile, span)
+                + announced_and_retries(forecast.policy, forecast.profile, span)
         })
         .collect()
 }
 
 /// What slots are to be given, with regard to where it comes and to what they are given `besides`.
-fn landed(
-    landing: Option<&Landing>,
-    given: Vec<f64>,
+fn adjusted(
+    arrival_model: Option<&ArrivalModel>,
+    assigned: Vec<f64>,
     besides: &[f64],
     capacity: &[SlotCapacity],
 ) -> Vec<f64> {
-    match landing {
-        Some(landing) => landing.lowered(given, besides, capacity),
-        None => given,
+    match arrival_model {
+        Some(arrival_model) => arrival_model.lowered(assigned, besides, capacity),
+        None => assigned,
     }
 }
 
 /// w: what is missing to the level, in equal steps until the slot leaves the bands of the
 /// certificates issued then.
-fn steady(room: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
+fn steady(headroom: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
     // Slots that only the widening brought have left the bands of whoever comes next.
     let usual = usual_slots(forecast.policy, forecast.life_seconds, range.slot_seconds);
     let own = (range.end - usual).max(range.first);
-    room.iter()
+    headroom
+        .iter()
         .enumerate()
-        .map(|(n, room)| {
+        .map(|(n, headroom)| {
             let left = (range.first + signed(n) - own + 1).max(1);
-            room / real(left)
+            headroom / real(left)
         })
         .collect()
 }

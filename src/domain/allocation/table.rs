@@ -8,7 +8,7 @@ use super::band::Arrival;
 use super::window;
 use crate::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
 use crate::domain::certificate::hash::content_number;
-use crate::domain::client::schedule::Rhythm;
+use crate::domain::client::schedule::Schedule;
 use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::math::waterfill;
 use crate::domain::policy::ca::CaName;
@@ -127,12 +127,12 @@ impl Table {
     /// many: that of its slot. None where the client has no ticks to choose from, or none whose
     /// window would lie in the band and outside of closed spans.
     #[must_use]
-    pub fn ticks(&self, rhythm: Rhythm, alike: f64) -> Vec<(Timestamp, f64)> {
+    pub fn ticks(&self, schedule: Schedule, alike: f64) -> Vec<(Timestamp, f64)> {
         let band = Span {
             from: self.first_slot,
             to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
         };
-        let ticks: Vec<(Timestamp, &SlotRow)> = rhythm
+        let ticks: Vec<(Timestamp, &SlotRow)> = schedule
             .choices(band)
             .into_iter()
             .filter(|tick| {
@@ -150,7 +150,7 @@ impl Table {
             })
             .collect();
         let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
-        if rhythm.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
+        if schedule.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
             // Before anything is known of a day of theirs, by what they have been promised.
             let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
             let days = real(band.seconds()) / real(DAY);
@@ -174,8 +174,8 @@ impl Table {
     /// The tick that a client of cron's kind, whose hash this is, draws; `None` where it draws like
     /// any other. `alike` as in [`Table::ticks`].
     #[must_use]
-    pub fn tick_for(&self, rhythm: Rhythm, alike: f64, hash: u128) -> Option<Timestamp> {
-        let ticks = self.ticks(rhythm, alike);
+    pub fn tick_for(&self, schedule: Schedule, alike: f64, hash: u128) -> Option<Timestamp> {
+        let ticks = self.ticks(schedule, alike);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));

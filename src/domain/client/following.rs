@@ -9,7 +9,7 @@ use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 pub const POLLED_FOLLOWS: f64 = 0.98;
 /// The share of certificates never polled that renew in their windows all the same.
 pub const SILENT_FOLLOWS: f64 = 0.005;
-/// Twice a day is the rarest rhythm of clients that poll; a day, and two hours of leeway.
+/// Twice a day is the rarest schedule of clients that poll; a day, and two hours of leeway.
 pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
 /// One that was polled and is not any more is silent after this. Longer, because where several
 /// processes share the polls each hears some: of two a day one of three processes hears none in a

@@ -1,9 +1,9 @@
 //! Which clients hear in time that something has changed: a client asks again when it was told to,
-//! or by its own rhythm, and nothing reaches it before.
+//! or by its own schedule, and nothing reaches it before.
 
 use super::following::{Evidence, evidence};
 use super::retry_after::{Pressing, in_time_seconds};
-use super::schedule::{Polls, Rhythm};
+use super::schedule::{Polls, Schedule};
 use crate::domain::time::{Span, Timestamp};
 
 /// A certificate's client, and what it was told last.
@@ -67,10 +67,10 @@ impl Listener {
         let usual = self.polls.interval_seconds(self.base_seconds);
         // Whoever comes when it is told to, at once or at its next tick, was told to come before the
         // middle of its window. One that wakes by its ticks alone has no longer interval than these.
-        let rhythm = self.polls.rhythm();
-        let tick = match rhythm {
-            Rhythm::Steered => Some(0),
-            _ => rhythm.period_seconds().filter(|period| usual > *period),
+        let schedule = self.polls.schedule();
+        let tick = match schedule {
+            Schedule::Steered => Some(0),
+            _ => schedule.period_seconds().filter(|period| usual > *period),
         };
         let told = in_time_seconds(Pressing::Window, self.window, last);
         let in_time = told.zip(tick).map_or(usual, |(told, tick)| told + tick);

@@ -8,7 +8,7 @@ use crate::domain::time::Span;
 /// The certificates that planned events and what failed lately bring in a span: belongs to U
 /// (design section 5), on top of what the ledger says.
 #[must_use]
-pub fn foreseen(policy: &CaPolicy, profile: &Profile, span: Span) -> f64 {
+pub fn announced_and_retries(policy: &CaPolicy, profile: &Profile, span: Span) -> f64 {
     planned_load(policy, span) + profile.carry_over.carried(span)
 }
 

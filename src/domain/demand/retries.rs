@@ -50,7 +50,7 @@ pub struct Storm {
 
 /// What failed and will come again.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CarryOver {
+pub struct RetryBacklog {
     /// The number of the first hour, since 1970.
     first_hour: i64,
     /// By hour: certificates that come again, beyond the usual.
@@ -72,7 +72,7 @@ impl Default for Returning {
     }
 }
 
-impl CarryOver {
+impl RetryBacklog {
     /// What the failures that `series` tells of up to `now` will bring. Those in `excluded`, the
     /// hours of incidents, are left to these: an outage makes the same clients fail again and
     /// again, and its plan has them in the hour after it.

@@ -1,7 +1,7 @@
 //! What the ledger holds of a certificate, or of many of which the same is known.
 
 use crate::domain::certificate::Basis;
-use crate::domain::client::schedule::{Response, Rhythm, Tick};
+use crate::domain::client::schedule::{Response, Schedule, Tick};
 use crate::domain::time::timeline::Timeline;
 use crate::domain::time::{Span, Timestamp};
 
@@ -111,7 +111,7 @@ impl Cohort<'_> {
 #[must_use]
 pub fn usual_response(basis: Basis) -> Response {
     match basis {
-        Basis::Tick(tick) => Response::of(Rhythm::Hourly {
+        Basis::Tick(tick) => Response::of(Schedule::Hourly {
             tick: Tick::of(tick),
         }),
         Basis::Plain(_) | Basis::Span(_) | Basis::Table(_) => Response::default(),

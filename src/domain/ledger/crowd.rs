@@ -3,7 +3,7 @@
 
 use super::promised::Ledger;
 use super::scheduled::{grain_at, grains_in};
-use super::ticking::Waking;
+use super::ticking::ScheduleMix;
 use crate::domain::client::following::SILENT_AFTER_SECONDS;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
@@ -80,7 +80,7 @@ impl Ledger {
     /// How those wake that come at `now` and get plain windows: newcomers as `generic` has it, those
     /// that windows sent by what brought them; who came at a tick is placed by it.
     #[must_use]
-    pub fn waking_now(&self, now: Timestamp, prior: f64, generic: &Waking) -> Waking {
+    pub fn waking_now(&self, now: Timestamp, prior: f64, generic: &ScheduleMix) -> ScheduleMix {
         let Some(coming) = self.coming(now) else {
             return generic.clone();
         };
@@ -90,9 +90,9 @@ impl Ledger {
         if following <= 0.0 {
             return generic.clone();
         }
-        let mut waking = generic.clone().scaled(new / following);
-        waking.random += self.random_share(now) * coming.kept / following;
-        waking
+        let mut schedule_mix = generic.clone().scaled(new / following);
+        schedule_mix.random += self.random_share(now) * coming.kept / following;
+        schedule_mix
     }
 
     /// φ: the share of new certificates that follow the windows they were given, by what polls

@@ -6,7 +6,7 @@
 
 use super::promised::Ledger;
 use super::unsteered::View;
-use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::demand::profile::Profile;
 use crate::domain::math::number::{length, real, signed};
 use crate::domain::policy::ca::CaPolicy;
@@ -149,7 +149,8 @@ impl Horizon<'_> {
         };
         Load {
             steered: ledger.promised(span) + ledger.mean_follow(prior) * ledger.unborn(span, &view),
-            unsteered: ledger.unsteered(span, &view) + foreseen(self.policy, self.profile, span),
+            unsteered: ledger.unsteered(span, &view)
+                + announced_and_retries(self.policy, self.profile, span),
         }
     }
 

@@ -11,5 +11,5 @@ mod unsteered;
 
 pub use booking::{Booking, Cohort, Expected, Windows, usual_response};
 pub use promised::Ledger;
-pub use ticking::{TickShares, Ticks, Waking};
+pub use ticking::{ScheduleMix, TickShares, Ticks};
 pub use unsteered::View;

@@ -65,12 +65,12 @@ impl Life {
 }
 
 impl Ledger {
-    /// Books a certificate.
+    /// Allocator a certificate.
     pub fn book(&mut self, booking: &Booking) {
         self.book_cohort(&Cohort::one(booking));
     }
 
-    /// Books certificates that share all that is known of them.
+    /// Allocator certificates that share all that is known of them.
     pub fn book_cohort(&mut self, cohort: &Cohort<'_>) {
         self.enter(cohort, 1.0);
         self.issue(cohort, 1.0);

@@ -3,9 +3,9 @@
 
 use super::booking::Cohort;
 use super::promised::Ledger;
-use super::ticking::{TickShares, Ticks, Waking};
+use super::ticking::{ScheduleMix, TickShares, Ticks};
 use crate::domain::certificate::own_rule_seconds;
-use crate::domain::client::schedule::Rhythm;
+use crate::domain::client::schedule::Schedule;
 use crate::domain::math::number::{length, real, signed};
 use crate::domain::time::timeline::{GRAIN_SECONDS, Timeline};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
@@ -37,9 +37,9 @@ impl Ledger {
     /// How clients wake, by what is known of those issued in the last cycle but for the days that
     /// have shown nothing yet.
     #[must_use]
-    pub fn waking(&self, now: Timestamp) -> Waking {
+    pub fn schedule_mix(&self, now: Timestamp) -> ScheduleMix {
         let Some(life_seconds) = self.usual_life_seconds() else {
-            return Waking::default();
+            return ScheduleMix::default();
         };
         let known_until = now + own_rule_seconds(life_seconds) - SHOWN_SECONDS;
         let days = now.slot(DAY) + 1..known_until.slot(DAY);
@@ -49,7 +49,7 @@ impl Ledger {
             .iter()
             .sum();
         if all < TELLING {
-            return Waking::default();
+            return ScheduleMix::default();
         }
         let [daily, twice, six_hourly] = self.ticking.ticks.each_ref();
         let sum = |line: &Timeline| line.by_grain_of_day(days.clone());
@@ -69,20 +69,20 @@ impl Ledger {
             })
         });
         let share = |line: &Timeline| (sum(line).iter().sum::<f64>() / all).clamp(0.0, 1.0);
-        Waking {
+        ScheduleMix {
             ticks: ticks.filter(|ticks| ticks.share > 0.0).collect(),
             daily: share(daily),
             random: share(&self.ticking.random),
         }
     }
 
-    /// How many clients that wake at the ticks of a rhythm renew in a day, by the day up to `now`.
+    /// How many clients that wake at the ticks of a schedule renew in a day, by the day up to `now`.
     #[must_use]
-    pub fn alike(&self, rhythm: Rhythm, now: Timestamp) -> f64 {
+    pub fn load_at_same_tick(&self, schedule: Schedule, now: Timestamp) -> f64 {
         let (Some(line), Some(tick), Some(period)) = (
-            self.ticking.line(rhythm),
-            rhythm.tick(),
-            rhythm.period_seconds(),
+            self.ticking.line(schedule),
+            schedule.tick(),
+            schedule.period_seconds(),
         ) else {
             return 0.0;
         };
@@ -100,14 +100,14 @@ impl Ledger {
     }
 
     /// The load of a span that comes at ticks, or by timers, of clients known for it.
-    pub(in crate::domain) fn timed(&self, span: Span) -> f64 {
+    pub(in crate::domain) fn scheduled_load(&self, span: Span) -> f64 {
         let lines = self.ticking.ticks.iter().chain([&self.ticking.random]);
         lines.map(|line| line.sum(span).max(0.0)).sum()
     }
 
     pub(super) fn remember_ticks(&mut self, cohort: &Cohort<'_>, amount: f64) {
-        let rhythm = cohort.windows.response().rhythm();
-        if let Some(line) = self.ticking.line_mut(rhythm) {
+        let schedule = cohort.windows.response().schedule();
+        if let Some(line) = self.ticking.line_mut(schedule) {
             cohort.windows.enter_arrivals(line, amount);
         }
     }
@@ -140,15 +140,15 @@ mod tests {
         "2027-01-15T09:30:00Z".parse().unwrap()
     }
 
-    /// Books clients of a rhythm for `days` days ahead, a window in the hour before noon.
-    fn book(ledger: &mut Ledger, rhythm: Rhythm, days: i64, certificates: f64) {
+    /// Allocator clients of a schedule for `days` days ahead, a window in the hour before noon.
+    fn book(ledger: &mut Ledger, schedule: Schedule, days: i64, certificates: f64) {
         let noon = now() - now().second_of_day() + (days * DAY + 12 * HOUR);
         let window = Span {
             from: noon - 1_800,
             to: noon - 900,
         };
         ledger.book_cohort(&Cohort {
-            windows: Windows::One(window, Response::of(rhythm)),
+            windows: Windows::One(window, Response::of(schedule)),
             issued_at: now() - 10 * DAY,
             life_seconds: LIFE_SECONDS,
             follows: Some(1.0),
@@ -156,8 +156,8 @@ mod tests {
         });
     }
 
-    fn twice() -> Rhythm {
-        Rhythm::TwiceDaily { tick: Tick::at(0) }
+    fn twice() -> Schedule {
+        Schedule::TwiceDaily { tick: Tick::at(0) }
     }
 
     #[test]
@@ -165,35 +165,44 @@ mod tests {
         let mut ledger = Ledger::default();
         for day in 1..50 {
             book(&mut ledger, twice(), day, 1_000.0);
-            book(&mut ledger, Rhythm::Daily { tick: Tick::at(0) }, day, 500.0);
-            book(&mut ledger, Rhythm::Random, day, 1_000.0);
-            book(&mut ledger, Rhythm::Steered, day, 2_500.0);
+            book(
+                &mut ledger,
+                Schedule::Daily { tick: Tick::at(0) },
+                day,
+                500.0,
+            );
+            book(&mut ledger, Schedule::Random, day, 1_000.0);
+            book(&mut ledger, Schedule::Steered, day, 2_500.0);
         }
-        let waking = ledger.waking(now());
-        assert_eq!(waking.ticks.len(), 1, "{waking:?}");
+        let schedule_mix = ledger.schedule_mix(now());
+        assert_eq!(schedule_mix.ticks.len(), 1, "{schedule_mix:?}");
         let Ticks {
             period_seconds,
             second_of_day,
             share,
-        } = waking.ticks[0];
+        } = schedule_mix.ticks[0];
         assert_eq!((period_seconds, second_of_day), (12 * HOUR, 0));
-        for (got, want) in [(share, 0.2), (waking.daily, 0.1), (waking.random, 0.2)] {
-            assert!((got - want).abs() < 0.01, "{waking:?}");
+        for (got, want) in [
+            (share, 0.2),
+            (schedule_mix.daily, 0.1),
+            (schedule_mix.random, 0.2),
+        ] {
+            assert!((got - want).abs() < 0.01, "{schedule_mix:?}");
         }
-        assert!((waking.elsewhere() - 0.5).abs() < 0.02);
-        assert!((waking.scaled(0.5).elsewhere() - 0.25).abs() < 0.01);
+        assert!((schedule_mix.elsewhere() - 0.5).abs() < 0.02);
+        assert!((schedule_mix.scaled(0.5).elsewhere() - 0.25).abs() < 0.01);
     }
 
     #[test]
     fn few_and_young_ones_tell_nothing() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.waking(now()), Waking::default());
+        assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
         book(&mut ledger, twice(), 20, 9_000.0);
         // Nobody has seen yet how these wake.
         book(&mut ledger, twice(), 58, 9_000.0);
-        assert_eq!(ledger.waking(now()), Waking::default());
+        assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
         book(&mut ledger, twice(), 21, 9_000.0);
-        assert_eq!(ledger.waking(now()).ticks.len(), 1);
+        assert_eq!(ledger.schedule_mix(now()).ticks.len(), 1);
     }
 
     #[test]
@@ -202,16 +211,19 @@ mod tests {
         // Their windows before noon bring them at noon: of yesterday, and of the day before.
         book(&mut ledger, twice(), -1, 300.0);
         book(&mut ledger, twice(), -2, 50.0);
-        let alike = ledger.alike(twice(), now());
-        assert!((alike - 300.0).abs() < 1.0, "{alike}");
-        let same = Rhythm::TwiceDaily {
+        let load_at_same_tick = ledger.load_at_same_tick(twice(), now());
+        assert!(
+            (load_at_same_tick - 300.0).abs() < 1.0,
+            "{load_at_same_tick}"
+        );
+        let same = Schedule::TwiceDaily {
             tick: Tick::at(12 * 120),
         };
-        assert!((ledger.alike(same, now()) - 300.0).abs() < 1.0);
-        let others = Rhythm::TwiceDaily {
+        assert!((ledger.load_at_same_tick(same, now()) - 300.0).abs() < 1.0);
+        let others = Schedule::TwiceDaily {
             tick: Tick::at(120),
         };
-        assert!(ledger.alike(others, now()).abs() < 1e-9);
-        assert!(ledger.alike(Rhythm::Steered, now()).abs() < 1e-9);
+        assert!(ledger.load_at_same_tick(others, now()).abs() < 1e-9);
+        assert!(ledger.load_at_same_tick(Schedule::Steered, now()).abs() < 1e-9);
     }
 }

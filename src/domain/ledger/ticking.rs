@@ -1,7 +1,7 @@
 //! Who wakes at ticks, by when they come: of those that are issued at midnight most may be clients
 //! that wake at midnight, and so at noon or at midnight again.
 
-use crate::domain::client::schedule::{Rhythm, Tick};
+use crate::domain::client::schedule::{Schedule, Tick};
 use crate::domain::time::Timestamp;
 use crate::domain::time::timeline::Timeline;
 
@@ -15,7 +15,7 @@ pub(super) struct Ticking {
 
 /// How those wake of which nothing is known, by those before them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Waking {
+pub struct ScheduleMix {
     /// Those that wake several times a day.
     pub ticks: Vec<Ticks>,
     /// The share of those with one tick a day, which come at it whatever their window.
@@ -35,7 +35,7 @@ pub struct Ticks {
     pub share: f64,
 }
 
-impl Waking {
+impl ScheduleMix {
     /// The share that comes elsewhere than in its window.
     #[must_use]
     pub fn elsewhere(&self) -> f64 {
@@ -61,23 +61,23 @@ impl Waking {
 pub struct TickShares(pub(super) [f64; 3]);
 
 impl Ticking {
-    fn at(rhythm: Rhythm) -> Option<usize> {
-        match rhythm {
-            Rhythm::Daily { .. } => Some(0),
-            Rhythm::TwiceDaily { .. } => Some(1),
-            Rhythm::SixHourly { .. } => Some(2),
+    fn at(schedule: Schedule) -> Option<usize> {
+        match schedule {
+            Schedule::Daily { .. } => Some(0),
+            Schedule::TwiceDaily { .. } => Some(1),
+            Schedule::SixHourly { .. } => Some(2),
             _ => None,
         }
     }
 
-    pub(super) fn line(&self, rhythm: Rhythm) -> Option<&Timeline> {
-        Self::at(rhythm).map(|n| &self.ticks[n])
+    pub(super) fn line(&self, schedule: Schedule) -> Option<&Timeline> {
+        Self::at(schedule).map(|n| &self.ticks[n])
     }
 
-    pub(super) fn line_mut(&mut self, rhythm: Rhythm) -> Option<&mut Timeline> {
-        match rhythm {
-            Rhythm::Random => Some(&mut self.random),
-            _ => Self::at(rhythm).map(|n| &mut self.ticks[n]),
+    pub(super) fn line_mut(&mut self, schedule: Schedule) -> Option<&mut Timeline> {
+        match schedule {
+            Schedule::Random => Some(&mut self.random),
+            _ => Self::at(schedule).map(|n| &mut self.ticks[n]),
         }
     }
 
@@ -90,27 +90,27 @@ impl Ticking {
 }
 
 impl TickShares {
-    /// The rhythms of clients that come at `now` because they wake then, each with its share.
-    pub fn rhythms(self, now: Timestamp) -> impl Iterator<Item = (Rhythm, f64)> {
+    /// The schedules of clients that come at `now` because they wake then, each with its share.
+    pub fn schedules(self, now: Timestamp) -> impl Iterator<Item = (Schedule, f64)> {
         let tick = Tick::at(now.second_of_day() / 30);
-        let rhythms = [
-            Rhythm::Daily { tick },
-            Rhythm::TwiceDaily { tick },
-            Rhythm::SixHourly { tick },
+        let schedules = [
+            Schedule::Daily { tick },
+            Schedule::TwiceDaily { tick },
+            Schedule::SixHourly { tick },
         ];
-        rhythms.into_iter().zip(self.0)
+        schedules.into_iter().zip(self.0)
     }
 
-    /// The rhythm that a number from 0 to 1 draws for a client that comes at `now`.
+    /// The schedule that a number from 0 to 1 draws for a client that comes at `now`.
     #[must_use]
-    pub fn draw(self, now: Timestamp, unit: f64) -> Rhythm {
+    pub fn draw(self, now: Timestamp, unit: f64) -> Schedule {
         let mut left = unit;
-        for (rhythm, share) in self.rhythms(now) {
+        for (schedule, share) in self.schedules(now) {
             if left < share {
-                return rhythm;
+                return schedule;
             }
             left -= share;
         }
-        Rhythm::Unknown
+        Schedule::Unknown
     }
 }

@@ -139,7 +139,7 @@ impl Evidence<'_> {
 
 /// A span in which an incident says how the CA is.
 #[derive(Debug)]
-struct Away {
+pub(super) struct Away {
     span: Span,
     status: Status,
     reason: String,

@@ -6,10 +6,10 @@ use super::IncidentError;
 use super::walk::{Walk, names_certificates};
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::client::hearing::{Hearing, Listener};
-use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::ledger::{Ledger, View};
 use crate::domain::math::number::{real, whole};
-use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, Scene};
+use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, PlanningContext};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
 use crate::engine::Engine;
@@ -105,7 +105,7 @@ impl Subject {
         &self,
         affected: &Ledger,
         life_seconds: i64,
-        act: impl FnOnce(&Scene<'_>) -> R,
+        act: impl FnOnce(&PlanningContext<'_>) -> R,
     ) -> R {
         let ca = &self.world.cas[self.ca];
         let profile = ca.profile.load();
@@ -120,9 +120,9 @@ impl Subject {
             let books = ca.books();
             let promised = books.ledger.promised(span) - affected.promised(span);
             let unsteered = books.ledger.unsteered(span, &view);
-            promised.max(0.0) + unsteered + foreseen(&self.policy, &profile, span)
+            promised.max(0.0) + unsteered + announced_and_retries(&self.policy, &profile, span)
         };
-        act(&Scene {
+        act(&PlanningContext {
             incident: &self.incident,
             policy: &self.policy,
             now: self.now,

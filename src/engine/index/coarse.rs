@@ -2,7 +2,7 @@
 //! made, and what goes into a sum is the coarse one, so that it comes out again as it went in.
 
 use crate::domain::client::following::SILENT_FOLLOWS;
-use crate::domain::client::schedule::{Response, Rhythm, Tick};
+use crate::domain::client::schedule::{Response, Schedule, Tick};
 use crate::domain::math::number::whole;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -12,8 +12,8 @@ const GRAIN: i64 = 10;
 /// a minute with each poll, and five are the ledger's grain.
 const SAME_TICK: i64 = 10;
 
-/// The rhythms with ticks: their period and how far apart ticks are told, in half-minutes, and the
-/// number of their first code. Codes 0 to 2 are the rhythms without ticks.
+/// The schedules with ticks: their period and how far apart ticks are told, in half-minutes, and the
+/// number of their first code. Codes 0 to 2 are the schedules without ticks.
 const TICKING: [(i64, i64, u16); 5] = [
     (20, GRAIN, 3),
     (120, GRAIN, 5),
@@ -100,56 +100,56 @@ fn half_minutes(tick: Tick) -> i64 {
     tick.second_of_day() / 30
 }
 
-/// The code of a rhythm.
-pub(super) fn rhythm_code(rhythm: Rhythm) -> u16 {
+/// The code of a schedule.
+pub(super) fn schedule_code(schedule: Schedule) -> u16 {
     let of = |at: usize, tick: Tick| {
         let (period, apart, first) = TICKING[at];
         let number = half_minutes(tick) % period / apart;
         first + u16::try_from(number).unwrap_or(0)
     };
-    match rhythm {
-        Rhythm::Unknown => 0,
-        Rhythm::Random => 1,
-        Rhythm::Steered => 2,
-        Rhythm::TenMinutely { tick } => of(0, tick),
-        Rhythm::Hourly { tick } => of(1, tick),
-        Rhythm::SixHourly { tick } => of(2, tick),
-        Rhythm::TwiceDaily { tick } => of(3, tick),
-        Rhythm::Daily { tick } => of(4, tick),
+    match schedule {
+        Schedule::Unknown => 0,
+        Schedule::Random => 1,
+        Schedule::Steered => 2,
+        Schedule::TenMinutely { tick } => of(0, tick),
+        Schedule::Hourly { tick } => of(1, tick),
+        Schedule::SixHourly { tick } => of(2, tick),
+        Schedule::TwiceDaily { tick } => of(3, tick),
+        Schedule::Daily { tick } => of(4, tick),
     }
 }
 
-/// What [`rhythm_code`] tells: the tick in the middle.
-pub(super) fn rhythm_of(code: u16) -> Rhythm {
+/// What [`schedule_code`] tells: the tick in the middle.
+pub(super) fn rhythm_of(code: u16) -> Schedule {
     let at = TICKING.iter().rposition(|(_, _, first)| code >= *first);
     let Some(at) = at else {
         return match code {
-            1 => Rhythm::Random,
-            2 => Rhythm::Steered,
-            _ => Rhythm::Unknown,
+            1 => Schedule::Random,
+            2 => Schedule::Steered,
+            _ => Schedule::Unknown,
         };
     };
     let (_, apart, first) = TICKING[at];
     let tick = Tick::at(i64::from(code - first) * apart + apart / 2);
     match at {
-        0 => Rhythm::TenMinutely { tick },
-        1 => Rhythm::Hourly { tick },
-        2 => Rhythm::SixHourly { tick },
-        3 => Rhythm::TwiceDaily { tick },
-        _ => Rhythm::Daily { tick },
+        0 => Schedule::TenMinutely { tick },
+        1 => Schedule::Hourly { tick },
+        2 => Schedule::SixHourly { tick },
+        3 => Schedule::TwiceDaily { tick },
+        _ => Schedule::Daily { tick },
     }
 }
 
-/// How a client is expected to renew whose polls show `rhythm`, where `before` was expected: the
-/// same unless the kind of rhythm is another, or its tick has moved.
-pub(super) fn response(rhythm: Rhythm, before: Response) -> Response {
-    let known = before.rhythm();
-    if rhythm == Rhythm::Unknown {
+/// How a client is expected to renew whose polls show `schedule`, where `before` was expected: the
+/// same unless the kind of schedule is another, or its tick has moved.
+pub(super) fn response(schedule: Schedule, before: Response) -> Response {
+    let known = before.schedule();
+    if schedule == Schedule::Unknown {
         // What was told by the polls before, or by the window, is more than nothing.
         return before;
     }
-    if known.code() == rhythm.code()
-        && let Some((was, is)) = known.tick().zip(rhythm.tick())
+    if known.code() == schedule.code()
+        && let Some((was, is)) = known.tick().zip(schedule.tick())
         && let Some(period) = known.period_seconds()
     {
         let period = period / 30;
@@ -158,12 +158,12 @@ pub(super) fn response(rhythm: Rhythm, before: Response) -> Response {
             return before;
         }
     }
-    Response::of(rhythm_of(rhythm_code(rhythm)))
+    Response::of(rhythm_of(schedule_code(schedule)))
 }
 
-/// The response that the code of its rhythm tells.
+/// The response that the code of its schedule tells.
 pub(super) fn coarse_response(response: Response) -> Response {
-    Response::of(rhythm_of(rhythm_code(response.rhythm())))
+    Response::of(rhythm_of(schedule_code(response.schedule())))
 }
 
 /// Bits of the code of the time from issuance to registration.
@@ -208,8 +208,8 @@ mod tests {
     #[test]
     fn each_code_tells_what_has_it() {
         for code in 0..485 {
-            let rhythm = rhythm_of(code);
-            assert_eq!(rhythm_code(rhythm), code, "{rhythm:?}");
+            let schedule = rhythm_of(code);
+            assert_eq!(schedule_code(schedule), code, "{schedule:?}");
         }
         for registered in [None, Some(0.3)] {
             for code in 0..63_u8 {
@@ -228,8 +228,8 @@ mod tests {
     fn coarse_is_near() {
         for half_minute in (0..2_880).step_by(7) {
             let tick = Tick::at(half_minute);
-            let rhythm = Rhythm::Daily { tick };
-            let near = rhythm_of(rhythm_code(rhythm)).tick().unwrap();
+            let schedule = Schedule::Daily { tick };
+            let near = rhythm_of(schedule_code(schedule)).tick().unwrap();
             assert!((near.second_of_day() - tick.second_of_day()).abs() <= 150);
         }
         for seconds in (0..DAY * 365).step_by(7_777) {
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_tick_that_moves_a_little_is_the_same() {
-        let daily = |half_minute| Rhythm::Daily {
+        let daily = |half_minute| Schedule::Daily {
             tick: Tick::at(half_minute),
         };
         let booked = response(daily(3), Response::default());
@@ -263,8 +263,8 @@ mod tests {
             assert_eq!(response(daily(near), booked), booked, "{near}");
         }
         assert_eq!(response(daily(16), booked), Response::of(daily(15)));
-        assert_eq!(response(Rhythm::Unknown, booked), booked);
-        let steered = Response::of(Rhythm::Steered);
-        assert_eq!(response(Rhythm::Steered, booked), steered);
+        assert_eq!(response(Schedule::Unknown, booked), booked);
+        let steered = Response::of(Schedule::Steered);
+        assert_eq!(response(Schedule::Steered, booked), steered);
     }
 }

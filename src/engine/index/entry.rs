@@ -157,13 +157,13 @@ impl Entry {
     /// window moves.
     pub(in crate::engine) fn expect_as(&mut self, old: &Self) {
         self.expected.follows = old.expected.follows;
-        if coarse::response(old.polls.rhythm(), Response::default()) != Response::default() {
+        if coarse::response(old.polls.schedule(), Response::default()) != Response::default() {
             self.expected.response = old.expected.response;
         }
     }
 
     /// Whether the store is to be told what polls have shown: that there were any, the kind of
-    /// rhythm, its tick by more than five minutes, or a judgement.
+    /// schedule, its tick by more than five minutes, or a judgement.
     pub(in crate::engine) fn has_news(&self) -> bool {
         let is_new = self.polls.is_polled() && !self.known;
         self.news || is_new || self.response() != self.expected.response
@@ -177,7 +177,7 @@ impl Entry {
 
     /// How its client is expected to renew, by what is known now.
     pub(in crate::engine) fn response(&self) -> Response {
-        coarse::response(self.polls.rhythm(), self.expected.response)
+        coarse::response(self.polls.schedule(), self.expected.response)
     }
 
     /// Since when this process, which listens since `since`, has listened for its polls.

@@ -19,7 +19,7 @@
 
 use super::coarse::{
     DELAY_BITS, FOLLOWS_BITS, RHYTHM_BITS, delay_code, delay_of, follows_code, follows_of,
-    of_hundredths, rhythm_code, rhythm_of, to_hundredths,
+    of_hundredths, rhythm_of, schedule_code, to_hundredths,
 };
 use super::entry::{Came, Entry};
 use super::kinds::{KIND_BITS, Kind, Kinds};
@@ -109,7 +109,7 @@ pub(super) fn pack(entry: &Entry, kinds: &Kinds) -> Option<Record> {
 pub(super) fn repack(entry: &Entry, facts_before: u64) -> Option<Record> {
     let start = entry.window.from.unix();
     let ahead = start.div_euclid(MINUTE) - (entry.issued_at.unix() - BEFORE_SECONDS) / MINUTE;
-    let rhythm = rhythm_code(entry.expected.response.rhythm());
+    let schedule = schedule_code(entry.expected.response.schedule());
     let renewal = match entry.renewal {
         Renewal::Untold => 0,
         Renewal::After => 1,
@@ -122,7 +122,7 @@ pub(super) fn repack(entry: &Entry, facts_before: u64) -> Option<Record> {
         facts: KIND.put(KIND.of(facts_before))?
             | AHEAD.put(u64::try_from(ahead).ok()?)?
             | DELAY.put(delay_code(entry.registered_at - entry.issued_at)?)?
-            | RHYTHM.put(u64::from(rhythm))?
+            | RHYTHM.put(u64::from(schedule))?
             | NEWS.put(u64::from(entry.news))?
             | REPLACED.put(u64::from(entry.replaced))?
             | CAME.put(u64::from(entry.came == Came::Replaced))?
@@ -157,7 +157,7 @@ pub(super) fn unpack(record: Record, kinds: &Kinds) -> Option<Entry> {
     let not_before = issued_at - i64::from(kind.lag_hours) * HOUR;
     let follows = kind.follows.map(of_hundredths);
     let follows_now = u8::try_from(FOLLOWS.of(polls)).unwrap_or(0);
-    let rhythm = rhythm_of(u16::try_from(RHYTHM.of(facts)).unwrap_or(0));
+    let schedule = rhythm_of(u16::try_from(RHYTHM.of(facts)).unwrap_or(0));
     Some(Entry {
         ca: kind.ca,
         validity: Validity {
@@ -185,7 +185,7 @@ pub(super) fn unpack(record: Record, kinds: &Kinds) -> Option<Entry> {
         follows,
         expected: Expected {
             follows: follows_of(follows_now, follows),
-            response: Response::of(rhythm),
+            response: Response::of(schedule),
         },
         came: match CAME.of(facts) {
             0 => Came::Live,

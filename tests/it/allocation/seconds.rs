@@ -38,7 +38,7 @@ fn no_second_of_a_normal_hour_has_more_than_chance_gives_it() {
             policy: &registry.policy,
             profile: &registry.profile,
             now: NOW,
-            rhythm: Rhythm::Unknown,
+            schedule: Schedule::Unknown,
             certificates: 1,
         };
         let validity = life(NOW, 90 * DAY);

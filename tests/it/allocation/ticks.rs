@@ -4,16 +4,16 @@ use offpeak::domain::client::schedule::Tick;
 
 use super::*;
 
-/// One o'clock is busy; so many windows of clients with this rhythm, by the hour of the tick that
+/// One o'clock is busy; so many windows of clients with this schedule, by the hour of the tick that
 /// each comes to.
-fn ticks_of(rhythm: Rhythm, certificates: u64) -> [f64; 24] {
+fn ticks_of(schedule: Schedule, certificates: u64) -> [f64; 24] {
     let mut registry = Registry::new(policy(), four_weeks(&one_o_clock()));
-    registry.rhythm = rhythm;
+    registry.schedule = schedule;
     let mut hours = [0.0; 24];
     for n in 0..certificates {
         let drawn = registry.register(n, life(NOW, 90 * DAY), NOW, NOW);
         assert!(matches!(drawn.basis, Basis::Tick(_)), "{:?}", drawn.basis);
-        let tick = rhythm.tick_from(drawn.window.to).unwrap();
+        let tick = schedule.tick_from(drawn.window.to).unwrap();
         assert!(tick >= drawn.window.to + 5 * MINUTE, "{:?}", drawn.window);
         assert!(
             tick <= drawn.window.from + 55 * MINUTE,
@@ -32,10 +32,10 @@ fn half_past(hour: i64) -> Tick {
 #[test]
 fn a_client_that_wakes_in_the_busy_hour_comes_at_its_other_tick() {
     let tick = half_past(1);
-    let hours = ticks_of(Rhythm::TwiceDaily { tick }, 2_000);
+    let hours = ticks_of(Schedule::TwiceDaily { tick }, 2_000);
     assert!(hours[1] < 100.0, "{hours:?}");
     assert!((hours[1] + hours[13] - 2_000.0).abs() < 0.5, "{hours:?}");
-    let hours = ticks_of(Rhythm::SixHourly { tick }, 2_000);
+    let hours = ticks_of(Schedule::SixHourly { tick }, 2_000);
     assert!(hours[1] < 100.0, "{hours:?}");
     for hour in [7, 13, 19] {
         assert!(hours[hour] > 300.0, "{hours:?}");
@@ -45,7 +45,7 @@ fn a_client_that_wakes_in_the_busy_hour_comes_at_its_other_tick() {
 #[test]
 fn an_hourly_client_spreads_over_all_hours_but_the_busy_one() {
     let tick = half_past(0);
-    let hours = ticks_of(Rhythm::Hourly { tick }, 5_000);
+    let hours = ticks_of(Schedule::Hourly { tick }, 5_000);
     assert!(hours[1] < 60.0, "{hours:?}");
     // The sooner an hour leaves the bands of whoever comes next, the more it is given.
     let shares = hours.iter().filter(|count| **count > 50.0);
@@ -54,7 +54,7 @@ fn an_hourly_client_spreads_over_all_hours_but_the_busy_one() {
 
 #[test]
 fn a_client_with_one_tick_in_a_band_of_a_day_keeps_it() {
-    let hours = ticks_of(Rhythm::Daily { tick: half_past(1) }, 50);
+    let hours = ticks_of(Schedule::Daily { tick: half_past(1) }, 50);
     assert!((hours[1] - 50.0).abs() < 0.5, "{hours:?}");
 }
 
@@ -78,11 +78,11 @@ fn a_tick_beside_a_closed_span_is_not_taken() {
         ..policy()
     };
     let mut registry = Registry::new(policy, nothing_known());
-    registry.rhythm = Rhythm::TwiceDaily { tick };
+    registry.schedule = Schedule::TwiceDaily { tick };
     for n in 0..500 {
         let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
         assert_eq!(window.overlap_seconds(span), 0, "{window:?}");
-        let next = registry.rhythm.tick_from(window.to).unwrap();
+        let next = registry.schedule.tick_from(window.to).unwrap();
         assert_eq!(next.second_of_day(), 90 * MINUTE, "{window:?}");
     }
 }
@@ -94,12 +94,12 @@ fn those_with_full_ticks_only_are_levelled_between_them() {
     shape[1] = 110_000.0;
     shape[13] = 100_000.0;
     let mut registry = Registry::new(policy(), four_weeks(&shape));
-    registry.rhythm = Rhythm::TwiceDaily { tick: half_past(1) };
+    registry.schedule = Schedule::TwiceDaily { tick: half_past(1) };
     registry.each = 500;
     let mut at_one = 0;
     for n in 0..200 {
         let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
-        let tick = registry.rhythm.tick_from(window.to).unwrap();
+        let tick = registry.schedule.tick_from(window.to).unwrap();
         at_one += i32::from(tick.second_of_day() < 12 * HOUR);
     }
     assert!((1..100).contains(&at_one), "{at_one}");

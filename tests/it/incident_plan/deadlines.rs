@@ -1,7 +1,7 @@
 //! Revocations and drills: a deadline, and a budget.
 
 use offpeak::domain::certificate::Validity;
-use offpeak::domain::moves::incident::{Incident, Plan, Planner, Refusal, Scene};
+use offpeak::domain::moves::incident::{Incident, Plan, Planner, PlanningContext, Refusal};
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use super::{
@@ -30,7 +30,7 @@ pub(super) fn base_load(span: Span) -> f64 {
 }
 
 /// As many certificates as that with windows later on: counted, as a plan would be for millions.
-pub(super) fn counted(scene: &Scene<'_>, certificates: u32) -> Result<Plan, Refusal> {
+pub(super) fn counted(scene: &PlanningContext<'_>, certificates: u32) -> Result<Plan, Refusal> {
     let (validity, window) = later(0);
     let mut planner = Planner::new();
     for _ in 0..certificates {

@@ -11,7 +11,7 @@ async fn no_two_readers_are_given_the_same_time() {
     let Some(mut browser) = browser("Europe/Prague") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     scene.open(&mut browser, "/");
     let drawn = browser.evaluate(
         "Array.from({length: 2000}, () => { document.querySelector('#again').click();
@@ -67,7 +67,7 @@ async fn no_two_readers_are_given_the_same_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_of_the_page_draws_on_the_reader_s_machine() {
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     let page = String::from_utf8(scene.document("index.html").to_vec()).unwrap();
     let command = page.split("id=\"shell\"").nth(1).unwrap();
     let command = command

@@ -4,7 +4,7 @@ use super::*;
 use crate::browser::{DARK, DARK_PHONE, FORCED, LIGHT, Look, PHONE, PRINT};
 
 /// Looks at a page in each of these ways and has axe judge each.
-fn judge(name: &str, scene: &Scene, path: &str, looks: &[Look]) {
+fn judge(name: &str, scene: &PlanningContext, path: &str, looks: &[Look]) {
     let (Some(mut browser), Some(axe)) = (browser("Europe/Prague"), tool("OFFPEAK_TEST_AXE"))
     else {
         return;
@@ -28,14 +28,14 @@ fn judge(name: &str, scene: &Scene, path: &str, looks: &[Look]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_page() {
     let looks = [LIGHT, DARK, FORCED, PHONE, DARK_PHONE, PRINT];
-    judge("known", &Scene::known().await, "/", &looks);
+    judge("known", &PlanningContext::known().await, "/", &looks);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_page_while_nothing_is_known() {
     judge(
         "unknown",
-        &Scene::unknown().await,
+        &PlanningContext::unknown().await,
         "/",
         &[LIGHT, PHONE, FORCED],
     );
@@ -43,15 +43,25 @@ async fn everybody_can_use_the_page_while_nothing_is_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_pages_of_two_cas() {
-    judge("two", &Scene::two_cas().await, "/", &[LIGHT, PHONE]);
-    judge("two-other", &Scene::two_cas().await, "/ca/other/", &[DARK]);
+    judge(
+        "two",
+        &PlanningContext::two_cas().await,
+        "/",
+        &[LIGHT, PHONE],
+    );
+    judge(
+        "two-other",
+        &PlanningContext::two_cas().await,
+        "/ca/other/",
+        &[DARK],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_use_the_page_in_an_incident() {
     judge(
         "outage",
-        &Scene::in_an_outage().await,
+        &PlanningContext::in_an_outage().await,
         "/",
         &[LIGHT, DARK, PHONE],
     );
@@ -62,7 +72,7 @@ async fn nothing_moves_while_the_page_comes_up() {
     let Some(mut browser) = browser("Europe/Prague") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     browser.look(LIGHT);
     scene.open(&mut browser, "/");
     let measured = browser.evaluate(

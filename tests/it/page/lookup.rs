@@ -33,7 +33,7 @@ async fn the_browser_computes_the_cert_id_that_offpeak_computes() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     scene.open(&mut browser, "/");
     let folder = tempfile::tempdir().unwrap();
     // With and without a sign octet, short, and as long as RFC 5280 allows.
@@ -60,7 +60,7 @@ async fn its_window_is_told_with_how_busy_its_hours_are() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     scene.open(&mut browser, "/");
     let pem = certificate(&[0x11, 0x22]);
     let id = paste(&mut browser, &pem);
@@ -91,7 +91,7 @@ async fn what_is_no_certificate_is_refused_in_words() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     scene.open(&mut browser, "/");
     let mut cut = certificate(&[5]).replace(['\n', '\r'], "");
     cut.truncate(300);

@@ -33,7 +33,7 @@ fn browser(zone: &str) -> Option<Browser> {
 }
 
 /// A server that has heard of four weeks of load at these CAs and has published it.
-async fn busy_server(config: Config, cas: &[&str], heard: impl Fn(i64) -> bool) -> Scene {
+async fn busy_server(config: Config, cas: &[&str], heard: impl Fn(i64) -> bool) -> PlanningContext {
     let database = fresh_sqlite();
     let server = TestServer::on(&database.url(), config).await;
     let week: Vec<(u64, u64)> = WEEK_OF_LOAD
@@ -67,19 +67,19 @@ async fn busy_server(config: Config, cas: &[&str], heard: impl Fn(i64) -> bool) 
         assert_eq!(answer.status(), StatusCode::OK);
     }
     server.engine.publish().await.unwrap();
-    Scene {
+    PlanningContext {
         server,
         _database: database,
     }
 }
 
 /// A server with its database.
-struct Scene {
+struct PlanningContext {
     server: TestServer,
     _database: crate::support::FreshSqlite,
 }
 
-impl Scene {
+impl PlanningContext {
     /// One CA, `example`, of which every hour is known.
     async fn known() -> Self {
         busy_server(config(), &["example"], |_| true).await
@@ -95,7 +95,7 @@ impl Scene {
         busy_server(config, &["example", "other"], |_| true).await
     }
 
-    /// The same as [`Scene::known`], but that nothing is ever heard from 09:00 to 12:00 UTC.
+    /// The same as [`PlanningContext::known`], but that nothing is ever heard from 09:00 to 12:00 UTC.
     async fn with_a_gap() -> Self {
         busy_server(config(), &["example"], |hour| !(9..12).contains(&hour)).await
     }

@@ -9,7 +9,7 @@ async fn the_hour_that_it_is_is_marked_and_told_in_the_reader_s_zone_and_in_utc(
     let Some(mut browser) = browser("Asia/Kolkata") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     scene.open(&mut browser, "/");
     // NOW is a Saturday, 10:00 UTC: the sixth row, the eleventh hour.
     let marked = browser.evaluate(
@@ -32,7 +32,7 @@ async fn after_its_time_the_page_says_that_it_is_stale_even_from_a_file() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     let folder = scene.written();
     let file = format!("file://{}", folder.path().join("index.html").display());
     browser.look(LIGHT);
@@ -58,7 +58,7 @@ async fn an_update_that_is_overdue_is_flagged() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = Scene::in_an_outage().await;
+    let scene = PlanningContext::in_an_outage().await;
     let folder = scene.written();
     let file = format!("file://{}", folder.path().join("index.html").display());
     browser.set_clock((NOW + 12 * 60 + 5).unix(), "UTC");
@@ -79,7 +79,7 @@ async fn an_update_that_is_overdue_is_flagged() {
 
 #[tokio::test]
 async fn an_incident_makes_a_new_page_within_the_minute() {
-    let scene = Scene::in_an_outage().await;
+    let scene = PlanningContext::in_an_outage().await;
     let before = scene.document("index.html");
     let path = "/v1/incidents/1";
     let note = json!({"note": "we have found the cause"}).to_string();

@@ -9,7 +9,7 @@ use crate::browser::{LIGHT, PRINT};
 
 #[tokio::test]
 async fn the_same_page_is_served_and_written_beside_the_ranking() {
-    let scene = Scene::two_cas().await;
+    let scene = PlanningContext::two_cas().await;
     let folder = scene.written();
     for (path, file) in [
         ("/", "index.html"),
@@ -68,7 +68,7 @@ async fn the_page_holds_its_own_policy_and_every_part_has_its_hash() {
 
 #[tokio::test]
 async fn the_page_with_its_data_is_below_60_kb_compressed() {
-    let scene = Scene::known().await;
+    let scene = PlanningContext::known().await;
     for coding in ["gzip", "br", "zstd"] {
         let asked = scene
             .server
@@ -87,7 +87,7 @@ async fn without_a_script_the_page_shows_the_numbers_of_the_ranking() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = Scene::with_a_gap().await;
+    let scene = PlanningContext::with_a_gap().await;
     let ranking = scene.ranking().await;
     browser.look(LIGHT);
     browser.allow_scripts(false);

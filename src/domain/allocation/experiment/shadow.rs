@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::distribution::{Distribution, DistributionReport};
-use crate::domain::allocation::allocator::{Books, Draw};
+use crate::domain::allocation::allocator::{Allocator, Draw};
 use crate::domain::certificate::{Basis, Certificate};
-use crate::domain::client::schedule::Rhythm;
+use crate::domain::client::schedule::Schedule;
 use crate::domain::demand::profile::Profile;
 use crate::domain::ledger::{Booking, Ledger, View};
 use crate::domain::math::number::{real, real_len};
@@ -22,7 +22,7 @@ pub struct Shadow {
     since: Timestamp,
     /// Begins as a copy of what serves: both ledgers take in the same certificates from then on,
     /// and neither lets go of any before its window is past.
-    books: Books,
+    books: Allocator,
     served: Ledger,
     windows: Distribution,
     served_windows: Distribution,
@@ -81,7 +81,7 @@ impl Shadow {
     /// A shadow that begins now, with what is promised already.
     #[must_use]
     pub fn new(policy: CaPolicy, promised: Ledger, now: Timestamp) -> Self {
-        let mut books = Books::default();
+        let mut books = Allocator::default();
         books.ledger = promised.clone();
         Self {
             policy,
@@ -126,7 +126,7 @@ impl Shadow {
             policy,
             profile,
             now: registered_at,
-            rhythm: Rhythm::Unknown,
+            schedule: Schedule::Unknown,
             certificates: 1,
         };
         let Ok(drawn) = self.books.draw(draw, validity, issued_at, hash) else {

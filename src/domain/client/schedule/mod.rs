@@ -1,7 +1,7 @@
 //! When clients wake, and so when they will renew (design sections 5 and 8).
 //!
 //! Polls show a client's ticks ([`Polls`]), they show how its renewal falls around a window
-//! ([`Response`]), and which instants of a band are its own to choose from ([`Rhythm::choices`]).
+//! ([`Response`]), and which instants of a band are its own to choose from ([`Schedule::choices`]).
 
 mod record;
 mod relative;
@@ -10,4 +10,4 @@ mod ticks;
 
 pub use record::{Meaning, Polls};
 pub use response::{MOST_PIECES, Response};
-pub use ticks::{Rhythm, Tick};
+pub use ticks::{Schedule, Tick};

@@ -13,7 +13,7 @@
 //! what is rare fades, so that one stranger's poll or one missed tick decides nothing for long,
 //! and two or three that are as frequent stay side by side.
 
-use super::ticks::{HALF_MINUTE, Rhythm, Tick};
+use super::ticks::{HALF_MINUTE, Schedule, Tick};
 use crate::domain::client::fate::Fate;
 use crate::domain::math::number::{real, whole};
 use crate::domain::time::{DAY, MINUTE, Timestamp};
@@ -231,7 +231,7 @@ impl Polls {
 
     /// What the polls look like.
     #[must_use]
-    pub fn rhythm(self) -> Rhythm {
+    pub fn schedule(self) -> Schedule {
         let [daily, half, quarter, hourly, ticking, none] =
             std::array::from_fn(|period| self.count(period));
         let strays = ticking + none;
@@ -248,21 +248,21 @@ impl Polls {
         // How many polls have to agree before it is believed: what happens by chance once in 87
         // is believed soon enough, what happens once in nine has to happen six times.
         if fits(1, daily, half + quarter + hourly, strays) {
-            Rhythm::Daily { tick: tick(0) }
+            Schedule::Daily { tick: tick(0) }
         } else if fits(2, twice, quarter + hourly, strays * 2) {
-            Rhythm::TwiceDaily { tick: tick(1) }
+            Schedule::TwiceDaily { tick: tick(1) }
         } else if fits(3, four_times, hourly, strays * 2) {
-            Rhythm::SixHourly { tick: tick(2) }
+            Schedule::SixHourly { tick: tick(2) }
         } else if fits(6, by_the_hour, 0, strays * 3) {
-            Rhythm::Hourly { tick: tick(3) }
+            Schedule::Hourly { tick: tick(3) }
         } else if fits(6, by_the_hour + ticking, 0, none * 4) {
-            Rhythm::TenMinutely { tick: tick(4) }
+            Schedule::TenMinutely { tick: tick(4) }
         } else if self.honours() && none * 2 >= by_the_hour + ticking {
-            Rhythm::Steered
+            Schedule::Steered
         } else if strays >= 4 && strays > by_the_hour * 2 {
-            Rhythm::Random
+            Schedule::Random
         } else {
-            Rhythm::Unknown
+            Schedule::Unknown
         }
     }
 
@@ -271,14 +271,14 @@ impl Polls {
     #[must_use]
     pub fn interval_seconds(self, base_seconds: i64) -> i64 {
         let steered = whole(real(base_seconds) * LATEST) + LATE_SECONDS;
-        let rhythm = self.rhythm();
-        match rhythm {
-            Rhythm::Steered => steered,
+        let schedule = self.schedule();
+        match schedule {
+            Schedule::Steered => steered,
             // A client with a short tick that honours Retry-After asks at the first tick after it.
-            Rhythm::Hourly { .. } | Rhythm::TenMinutely { .. } if self.honours() => {
-                steered + rhythm.period_seconds().unwrap_or(0)
+            Schedule::Hourly { .. } | Schedule::TenMinutely { .. } if self.honours() => {
+                steered + schedule.period_seconds().unwrap_or(0)
             }
-            _ => rhythm.period_seconds().unwrap_or(DAY),
+            _ => schedule.period_seconds().unwrap_or(DAY),
         }
     }
 
@@ -303,7 +303,7 @@ impl Polls {
         Self(FATE.set(self.0, code))
     }
 
-    /// What a certificate takes over from the one it replaces: the rhythm of the client, and
+    /// What a certificate takes over from the one it replaces: the schedule of the client, and
     /// neither a poll nor a judgement.
     #[must_use]
     pub const fn inherited(self) -> Self {
@@ -324,22 +324,23 @@ impl Polls {
             (Fate::Kept, _) | (_, Fate::Kept) => Fate::Kept,
             (Fate::NotYet, Fate::NotYet) => Fate::NotYet,
         };
-        // A process that has just begun to listen knows the last poll and no rhythm.
-        let newer = if older.rhythm() != Rhythm::Unknown && newer.rhythm() == Rhythm::Unknown {
-            Self(LAST.set(older.0, LAST.of(newer.0)))
-        } else {
-            newer
-        };
+        // A process that has just begun to listen knows the last poll and no schedule.
+        let newer =
+            if older.schedule() != Schedule::Unknown && newer.schedule() == Schedule::Unknown {
+                Self(LAST.set(older.0, LAST.of(newer.0)))
+            } else {
+                newer
+            };
         newer.judged(fate)
     }
 
     /// What others have to know of it: where that is the same, a record need not be stored again.
     #[must_use]
     pub fn meaning(self) -> Meaning {
-        let rhythm = self.rhythm();
-        let of_day = rhythm.tick().map_or(0, Tick::second_of_day);
+        let schedule = self.schedule();
+        let of_day = schedule.tick().map_or(0, Tick::second_of_day);
         let bits = i64::from(self.is_polled())
-            | i64::from(rhythm.code()) << 1
+            | i64::from(schedule.code()) << 1
             | FATE.number(self.0) << 4
             | (of_day / MEANT_SECONDS) << 6;
         Meaning(u16::try_from(bits).unwrap_or(u16::MAX))
@@ -348,7 +349,7 @@ impl Polls {
 
 impl Meaning {
     /// Whether this says something else than `other` said: whether it was polled, the kind of
-    /// rhythm, its tick by more than a quarter of an hour, or the judgement.
+    /// schedule, its tick by more than a quarter of an hour, or the judgement.
     #[must_use]
     pub fn differs(self, other: Self) -> bool {
         let apart = i64::from(self.0 >> 6) - i64::from(other.0 >> 6);

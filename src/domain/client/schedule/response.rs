@@ -1,7 +1,7 @@
-//! How the renewals of clients of one rhythm fall around the window that they were given: what a
+//! How the renewals of clients of one schedule fall around the window that they were given: what a
 //! ledger books in place of the window.
 
-use super::ticks::{HALF_MINUTE, Rhythm};
+use super::ticks::{HALF_MINUTE, Schedule};
 use crate::domain::math::number::{real, signed};
 use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
 
@@ -18,9 +18,9 @@ const AHEAD_SECONDS: i64 = 10 * MINUTE;
 /// The commonest timer with a random delay: 00:00 and 12:00, and up to twelve hours.
 const HALF_DAY: i64 = 12 * HOUR;
 
-/// How clients of one rhythm renew.
+/// How clients of one schedule renew.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Response(Rhythm);
+pub struct Response(Schedule);
 
 /// Parts of the renewals, and when they come.
 struct Pieces {
@@ -38,15 +38,15 @@ struct Due {
 }
 
 impl Response {
-    /// That of clients with this rhythm.
+    /// That of clients with this schedule.
     #[must_use]
-    pub const fn of(rhythm: Rhythm) -> Self {
-        Self(rhythm)
+    pub const fn of(schedule: Schedule) -> Self {
+        Self(schedule)
     }
 
-    /// The rhythm.
+    /// The schedule.
     #[must_use]
-    pub const fn rhythm(self) -> Rhythm {
+    pub const fn schedule(self) -> Schedule {
         self.0
     }
 
@@ -77,13 +77,13 @@ impl Response {
             left: 1.0,
         };
         match self.0 {
-            Rhythm::Daily { .. }
-            | Rhythm::Hourly { .. }
-            | Rhythm::SixHourly { .. }
-            | Rhythm::TwiceDaily { .. } => self.at_ticks(due, &mut pieces),
-            Rhythm::Random => at_random(due, &mut pieces),
-            Rhythm::Steered | Rhythm::Unknown => in_window(due, &mut pieces),
-            Rhythm::TenMinutely { .. } => self.at_fine_ticks(due, &mut pieces),
+            Schedule::Daily { .. }
+            | Schedule::Hourly { .. }
+            | Schedule::SixHourly { .. }
+            | Schedule::TwiceDaily { .. } => self.at_ticks(due, &mut pieces),
+            Schedule::Random => at_random(due, &mut pieces),
+            Schedule::Steered | Schedule::Unknown => in_window(due, &mut pieces),
+            Schedule::TenMinutely { .. } => self.at_fine_ticks(due, &mut pieces),
         }
         pieces.buffer.into_iter().take(pieces.count)
     }

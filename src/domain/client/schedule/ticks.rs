@@ -20,7 +20,7 @@ pub struct Tick(u16);
 
 /// How a client wakes.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Rhythm {
+pub enum Schedule {
     /// Once a day.
     Daily {
         /// Then.
@@ -75,14 +75,14 @@ impl Tick {
     }
 }
 
-impl Rhythm {
+impl Schedule {
     /// What it is called in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         Self::NAMES[self.code() as usize]
     }
 
-    /// The names, by [`Rhythm::code`].
+    /// The names, by [`Schedule::code`].
     pub const NAMES: [&'static str; 8] = [
         "unknown",
         "daily",
@@ -185,25 +185,25 @@ mod tests {
     #[test]
     fn the_choices_are_the_ticks_in_the_band() {
         let quarter_past = tick(3, 15);
-        let hours = |rhythm: Rhythm, band| -> Vec<i64> {
-            let choices = rhythm.choices(band).into_iter();
+        let hours = |schedule: Schedule, band| -> Vec<i64> {
+            let choices = schedule.choices(band).into_iter();
             choices.map(|at| (at - MIDNIGHT) / MINUTE).collect()
         };
-        let daily = Rhythm::Daily { tick: quarter_past };
+        let daily = Schedule::Daily { tick: quarter_past };
         assert_eq!(hours(daily, band(0, 24)), [195]);
         assert_eq!(hours(daily, band(4 * HOUR, 24)), [195 + 1_440]);
         assert_eq!(hours(daily, band(4 * HOUR, 12)), [0; 0]);
-        let twice = Rhythm::TwiceDaily { tick: quarter_past };
+        let twice = Schedule::TwiceDaily { tick: quarter_past };
         assert_eq!(hours(twice, band(0, 24)), [195, 915]);
-        let six = Rhythm::SixHourly { tick: quarter_past };
+        let six = Schedule::SixHourly { tick: quarter_past };
         assert_eq!(hours(six, band(0, 24)), [195, 555, 915, 1_275]);
-        let hourly = Rhythm::Hourly { tick: quarter_past };
+        let hourly = Schedule::Hourly { tick: quarter_past };
         assert_eq!(hours(hourly, band(1, 3)), [15, 75, 135]);
         for any_second in [
-            Rhythm::Random,
-            Rhythm::Steered,
-            Rhythm::Unknown,
-            Rhythm::TenMinutely { tick: quarter_past },
+            Schedule::Random,
+            Schedule::Steered,
+            Schedule::Unknown,
+            Schedule::TenMinutely { tick: quarter_past },
         ] {
             assert!(any_second.choices(band(0, 24)).is_empty());
         }
@@ -212,18 +212,18 @@ mod tests {
     #[test]
     fn each_rhythm_has_a_name_of_its_own() {
         let tick = Tick::at(7);
-        let rhythms = [
-            Rhythm::Unknown,
-            Rhythm::Daily { tick },
-            Rhythm::TwiceDaily { tick },
-            Rhythm::SixHourly { tick },
-            Rhythm::Hourly { tick },
-            Rhythm::TenMinutely { tick },
-            Rhythm::Steered,
-            Rhythm::Random,
+        let schedules = [
+            Schedule::Unknown,
+            Schedule::Daily { tick },
+            Schedule::TwiceDaily { tick },
+            Schedule::SixHourly { tick },
+            Schedule::Hourly { tick },
+            Schedule::TenMinutely { tick },
+            Schedule::Steered,
+            Schedule::Random,
         ];
-        let names = rhythms.map(Rhythm::name);
-        assert_eq!(names, Rhythm::NAMES);
-        assert_eq!(rhythms.map(Rhythm::code), [0, 1, 2, 3, 4, 5, 6, 7]);
+        let names = schedules.map(Schedule::name);
+        assert_eq!(names, Schedule::NAMES);
+        assert_eq!(schedules.map(Schedule::code), [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::volume::average;
 use super::{DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, version, week_slots};
-use crate::domain::demand::retries::CarryOver;
+use crate::domain::demand::retries::RetryBacklog;
 use crate::domain::demand::series::Series;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
@@ -36,7 +36,7 @@ pub(super) fn combine(profiles: &[&Profile]) -> Profile {
         first_of_month: first_of_month(&parts),
         volume: sum_volumes(&coarse),
         // Absolute, and each CA's own: nothing that a ranking tells.
-        carry_over: CarryOver::default(),
+        carry_over: RetryBacklog::default(),
         data: coarse.iter().filter_map(|p| p.data).reduce(around),
     };
     profile.version = version::version(&profile);

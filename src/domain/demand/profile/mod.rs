@@ -4,7 +4,7 @@
 //! day and of the days of the week, and what each slot of the week has of its own (`fit`),
 //! robustly (`robust`), and weighs the two (`weigh`).
 
-use super::retries::CarryOver;
+use super::retries::RetryBacklog;
 use super::series::Series;
 use super::series::reading::Reader;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp, WEEK};
@@ -40,7 +40,7 @@ pub struct Profile {
     /// How much there is of it, lately; `None` where nothing was seen lately.
     pub volume: Option<Volume>,
     /// What failed of late and will come again. It is no part of the version: it passes in a day.
-    pub carry_over: CarryOver,
+    pub carry_over: RetryBacklog,
     /// From the first to the last instant at which a source that tells volume was alive.
     pub data: Option<Span>,
 }
@@ -156,7 +156,7 @@ impl Profile {
             minutes: rates::minutes(&grid),
             first_of_month: weigh::first_of_month(&grid, &fit),
             volume: volume::volume(&grid, &fit, &weighed.slots, now),
-            carry_over: CarryOver::learn(series, now, excluded),
+            carry_over: RetryBacklog::learn(series, now, excluded),
             data: grid.data,
             week: weighed.slots,
         };

@@ -8,7 +8,7 @@ use crate::domain::time::{Span, Timestamp};
 
 /// What is known around an incident when its windows are planned.
 #[derive(Clone, Copy)]
-pub struct Scene<'a> {
+pub struct PlanningContext<'a> {
     /// The incident, open or still a draft.
     pub incident: &'a Incident,
     /// Its CA.

@@ -18,7 +18,7 @@ mod spread;
 
 pub use check::Invalid;
 pub use closing::learning_excluded;
-pub use context::Scene;
+pub use context::PlanningContext;
 pub use life::NotAllowed;
 pub use plan::{HourLoad, Plan};
 pub use planner::{Counted, Planner};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::context::{Groups, Scene};
+use super::context::{Groups, PlanningContext};
 use super::rule::{Order, Rule, SLOT_SECONDS, Verdict, WINDOW_SECONDS, begin, last_end};
 use super::slots::{Returning, Slots, reduced, slots_per_hour, span};
 use super::spread::Placed;
@@ -66,7 +66,12 @@ struct Drawer {
 }
 
 impl Plan {
-    pub(super) fn new(rule: Rule, scene: &Scene<'_>, filled: &Filled, stays: u64) -> Self {
+    pub(super) fn new(
+        rule: Rule,
+        context: &PlanningContext<'_>,
+        filled: &Filled,
+        stays: u64,
+    ) -> Self {
         let totals = totals(filled);
         let highest = highest(&filled.slots, &totals);
         let mut hours = Hours::default();
@@ -83,14 +88,14 @@ impl Plan {
                 slot: at + n,
             });
             let rows = rows.map(|row| row.of(placed, &filled.slots)).collect();
-            let table = table(&rule, scene, (*first, highest), rows);
+            let table = table(&rule, context, (*first, highest), rows);
             drawers.insert((*first, *end), Drawer::new(*first, &table, tally.last));
             to_move += tally.count;
         }
         Self {
             to_move,
             stays,
-            hours: hours.told(&rule, scene),
+            hours: hours.told(&rule, context),
             rule,
             drawers,
         }
@@ -99,7 +104,7 @@ impl Plan {
     /// Everybody at once: they come when they next look, at any time within their poll interval.
     pub(super) fn urgent(
         rule: Rule,
-        scene: &Scene<'_>,
+        context: &PlanningContext<'_>,
         polls: &BTreeMap<i64, u64>,
         stays: u64,
     ) -> Self {
@@ -115,7 +120,7 @@ impl Plan {
         Self {
             to_move: polls.values().sum(),
             stays,
-            hours: hours.told(&rule, scene),
+            hours: hours.told(&rule, context),
             rule,
             drawers: BTreeMap::new(),
         }
@@ -235,11 +240,11 @@ impl Row {
     }
 }
 
-fn table(rule: &Rule, scene: &Scene<'_>, at: (i64, f64), slots: Vec<SlotRow>) -> Table {
+fn table(rule: &Rule, context: &PlanningContext<'_>, at: (i64, f64), slots: Vec<SlotRow>) -> Table {
     Table {
         algorithm: ALGORITHM,
-        ca: scene.policy.name.clone(),
-        model_version: scene.model_version.to_owned(),
+        ca: context.policy.name.clone(),
+        model_version: context.model_version.to_owned(),
         made_at: rule.now,
         arrival: Arrival::Late,
         reason: Reason::Incident,
@@ -294,9 +299,9 @@ impl Hours {
         }
     }
 
-    fn told(self, rule: &Rule, scene: &Scene<'_>) -> Vec<HourLoad> {
-        let returning = Returning::of(rule, scene);
-        let incident = scene.incident;
+    fn told(self, rule: &Rule, context: &PlanningContext<'_>) -> Vec<HourLoad> {
+        let returning = Returning::of(rule, context);
+        let incident = context.incident;
         let budget = match rule.order {
             Order::Deadline(_) => incident.budget_per_hour,
             _ => None,
@@ -306,14 +311,14 @@ impl Hours {
             .map(|(hour, moved)| {
                 let span = hour_of(hour);
                 let slots = whole(slots_per_hour());
-                let taken = reduced(scene, hour * slots, length(slots));
+                let taken = reduced(context, hour * slots, length(slots));
                 let open = (0..slots)
                     .zip(&taken)
                     .filter(|(n, _)| rule.is_open(hour * slots + n));
                 let share: f64 = open.map(|(_, slot)| slot.share).sum();
                 HourLoad {
                     from: span.from,
-                    normal: (scene.expected)(span),
+                    normal: (context.expected)(span),
                     returning: returning.within(span),
                     moved,
                     capacity: thousandths(share / real_len(length(slots))),

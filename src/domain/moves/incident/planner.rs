@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::context::{Groups, Scene, Tally};
+use super::context::{Groups, PlanningContext, Tally};
 use super::plan::{Filled, Plan};
 use super::record::Incident;
 use super::refusal::Refusal;
@@ -47,19 +47,24 @@ impl Planner {
 
     /// Counts an affected certificate, each of them once, with the window it has. The scene is the
     /// same in every call.
-    pub fn count(&mut self, scene: &Scene<'_>, validity: Validity, window: Span) -> Counted {
-        self.count_many(scene, validity, window, 1)
+    pub fn count(
+        &mut self,
+        context: &PlanningContext<'_>,
+        validity: Validity,
+        window: Span,
+    ) -> Counted {
+        self.count_many(context, validity, window, 1)
     }
 
     /// Counts so many affected certificates of the same dates and window.
     pub fn count_many(
         &mut self,
-        scene: &Scene<'_>,
+        context: &PlanningContext<'_>,
         validity: Validity,
         window: Span,
         certificates: u64,
     ) -> Counted {
-        let rule = self.rule.get_or_insert_with(|| Rule::new(scene));
+        let rule = self.rule.get_or_insert_with(|| Rule::new(context));
         match rule.verdict(validity, window) {
             Verdict::Slots(key) => {
                 let last = validity.not_after;
@@ -78,7 +83,7 @@ impl Planner {
                 Counted::Stays
             }
             Verdict::Urgent(_) => {
-                let base = retry_after_base(scene.policy, validity.life_seconds());
+                let base = retry_after_base(context.policy, validity.life_seconds());
                 // To the next slot: how soon they come is known no better.
                 let polls = (base + SLOT_SECONDS - 1) / SLOT_SECONDS;
                 *self.urgent.entry(polls).or_default() += certificates;
@@ -91,16 +96,16 @@ impl Planner {
     ///
     /// # Errors
     /// [`Refusal`] where budget and deadline of a revocation or drill cannot both be kept.
-    pub fn plan(self, scene: &Scene<'_>) -> Result<Plan, Refusal> {
-        let rule = self.rule.clone().unwrap_or_else(|| Rule::new(scene));
+    pub fn plan(self, context: &PlanningContext<'_>) -> Result<Plan, Refusal> {
+        let rule = self.rule.clone().unwrap_or_else(|| Rule::new(context));
         if let Order::Urgent(_) = rule.order {
-            return Ok(Plan::urgent(rule, scene, &self.urgent, self.stays));
+            return Ok(Plan::urgent(rule, context, &self.urgent, self.stays));
         }
         let filled = if let Order::Deadline(renew_by) = rule.order {
-            self.by_deadline(&rule, scene, renew_by)?
+            self.by_deadline(&rule, context, renew_by)?
         } else {
             let (groups, _) = self.groups_before(i64::MAX - 1);
-            let slots = Slots::new(&rule, scene, &ranges(&groups));
+            let slots = Slots::new(&rule, context, &ranges(&groups));
             let placed = level(&slots, &on(&slots, &groups));
             Filled {
                 groups,
@@ -108,22 +113,22 @@ impl Planner {
                 placed,
             }
         };
-        Ok(Plan::new(rule, scene, &filled, self.stays))
+        Ok(Plan::new(rule, context, &filled, self.stays))
     }
 
     fn by_deadline(
         &self,
         rule: &Rule,
-        scene: &Scene<'_>,
+        context: &PlanningContext<'_>,
         renew_by: Timestamp,
     ) -> Result<Filled, Refusal> {
         let (groups, left_out) = self.groups_before(last_end(renew_by));
-        let slots = Slots::new(rule, scene, &ranges(&groups));
+        let slots = Slots::new(rule, context, &ranges(&groups));
         let counts = on(&slots, &groups);
         let lowest = (left_out == 0)
             .then(|| lowest_level(&slots, &counts))
             .flatten();
-        let allowed = allowed_level(scene.incident);
+        let allowed = allowed_level(context.incident);
         match lowest {
             Some(lowest) if lowest <= allowed => {
                 let placed = place_first(&slots, &counts, lowest).unwrap_or_default();
@@ -136,7 +141,12 @@ impl Planner {
             }
             _ => Err(Refusal {
                 smallest_budget_per_hour: lowest.map_or(f64::INFINITY, hourly),
-                earliest_renew_by: self.earliest_renew_by(rule, scene, last_end(renew_by), allowed),
+                earliest_renew_by: self.earliest_renew_by(
+                    rule,
+                    context,
+                    last_end(renew_by),
+                    allowed,
+                ),
             }),
         }
     }
@@ -166,13 +176,13 @@ impl Planner {
     fn earliest_renew_by(
         &self,
         rule: &Rule,
-        scene: &Scene<'_>,
+        context: &PlanningContext<'_>,
         too_soon: i64,
         allowed: f64,
     ) -> Timestamp {
         let suffices = |end: i64| {
             let (groups, left_out) = self.groups_before(end);
-            let slots = Slots::new(rule, scene, &ranges(&groups));
+            let slots = Slots::new(rule, context, &ranges(&groups));
             let counts = on(&slots, &groups);
             left_out == 0 && place_first(&slots, &counts, allowed).is_some()
         };

@@ -2,7 +2,7 @@
 
 use super::check::FURTHEST_DEADLINE_SECONDS;
 use super::closing::RETURN_SECONDS;
-use super::context::Scene;
+use super::context::PlanningContext;
 use super::record::{Incident, Kind};
 use crate::domain::allocation::band::earliest_seen;
 use crate::domain::certificate::Validity;
@@ -88,9 +88,9 @@ pub(super) enum Order {
 }
 
 impl Rule {
-    pub(super) fn new(scene: &Scene<'_>) -> Self {
-        let now = scene.now;
-        let order = Order::of(scene.incident, now);
+    pub(super) fn new(context: &PlanningContext<'_>) -> Self {
+        let now = context.now;
+        let order = Order::of(context.incident, now);
         let ahead = match order {
             Order::Away => FURTHEST_WINDOW_SECONDS,
             Order::Deadline(_) => FURTHEST_DEADLINE_SECONDS + HOUR,
@@ -101,12 +101,12 @@ impl Rule {
             from: now,
             to: now + ahead,
         };
-        let own: Vec<CapacityRule> = scene.incident.closing_rule(now).into_iter().collect();
-        let all = [scene.policy.capacity.as_slice(), &own].concat();
+        let own: Vec<CapacityRule> = context.incident.closing_rule(now).into_iter().collect();
+        let all = [context.policy.capacity.as_slice(), &own].concat();
         Self {
             order,
             now,
-            policy: scene.policy.clone(),
+            policy: context.policy.clone(),
             own: closed_within(&own, range),
             closed: closed_within(&all, range),
         }

@@ -1,7 +1,7 @@
 //! The slots that an incident fills: what stands in them already, and what they take.
 
 use super::closing::RETURN_SECONDS;
-use super::context::Scene;
+use super::context::PlanningContext;
 use super::rule::{Order, Rule, SLOT_SECONDS, begin};
 use crate::domain::math::number::{length, real, real_len, signed};
 use crate::domain::policy::capacity::{CapacityRule, SlotCapacity, over_slots};
@@ -23,7 +23,7 @@ pub(super) struct Slots {
 
 impl Slots {
     /// The slots from `first` up to `end`; what is expected is asked for those in `ranges` alone.
-    pub(super) fn new(rule: &Rule, scene: &Scene<'_>, ranges: &[(i64, i64)]) -> Self {
+    pub(super) fn new(rule: &Rule, context: &PlanningContext<'_>, ranges: &[(i64, i64)]) -> Self {
         let first = ranges.iter().map(|range| range.0).min().unwrap_or(0);
         let end = ranges.iter().map(|range| range.1).max().unwrap_or(first);
         let count = length(end - first);
@@ -31,20 +31,20 @@ impl Slots {
         for (from, to) in ranges {
             wanted[length(from - first)..=length(to - first)].fill(true);
         }
-        let returning = Returning::of(rule, scene);
+        let returning = Returning::of(rule, context);
         let expected: Vec<f64> = wanted
             .iter()
             .enumerate()
             .map(|(n, wanted)| {
                 let slot = span(first + signed(n));
                 if *wanted {
-                    (scene.expected)(slot).max(0.0) + returning.within(slot)
+                    (context.expected)(slot).max(0.0) + returning.within(slot)
                 } else {
                     0.0
                 }
             })
             .collect();
-        let capacity = reduced(scene, first, count + 1);
+        let capacity = reduced(context, first, count + 1);
         let base = (0..count)
             .map(|n| {
                 if rule.is_open(first + signed(n)) {
@@ -77,7 +77,7 @@ pub(super) struct Returning {
 }
 
 impl Returning {
-    pub(super) fn of(rule: &Rule, scene: &Scene<'_>) -> Self {
+    pub(super) fn of(rule: &Rule, context: &PlanningContext<'_>) -> Self {
         let Order::Outage(outage) = rule.order else {
             return Self {
                 after: span(0),
@@ -90,7 +90,7 @@ impl Returning {
         };
         Self {
             after,
-            certificates: (scene.expected)(outage).max(0.0),
+            certificates: (context.expected)(outage).max(0.0),
         }
     }
 
@@ -101,8 +101,12 @@ impl Returning {
 
 /// The capacity where the CA takes less than usual. Where it takes nothing is [`Rule::is_open`]'s:
 /// a slot that is closed in part is not used at all.
-pub(super) fn reduced(scene: &Scene<'_>, first: i64, count: usize) -> Vec<SlotCapacity> {
-    let rules: Vec<CapacityRule> = scene
+pub(super) fn reduced(
+    context: &PlanningContext<'_>,
+    first: i64,
+    count: usize,
+) -> Vec<SlotCapacity> {
+    let rules: Vec<CapacityRule> = context
         .policy
         .capacity
         .iter()

@@ -18,14 +18,14 @@ const PARTS: f64 = 4_294_967_296.0;
 
 /// What the certificates of one group draw from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lottery {
+pub struct MoveTable {
     /// The table as stored.
     pub stored: StoredTable,
     table: Table,
     stays: Option<i64>,
 }
 
-impl Lottery {
+impl MoveTable {
     /// Where the certificate with this hash moves to, and what that was drawn from; `None`: it
     /// stays.
     #[must_use]
@@ -42,14 +42,14 @@ impl Lottery {
 /// A table for each group of which something moves: each slot it moves to has the share of the
 /// group's load that moves there, its own slot the rest.
 #[must_use]
-pub fn lotteries(
+pub fn move_tables(
     policy: &CaPolicy,
     profile: &Profile,
     now: Timestamp,
     outlook: &Outlook,
     plan: &Plan,
     groups: &BTreeMap<Group, Tally>,
-) -> BTreeMap<Group, Lottery> {
+) -> BTreeMap<Group, MoveTable> {
     plan.moves
         .iter()
         .filter_map(|(group, moves)| {
@@ -71,7 +71,7 @@ fn lottery(
     tally: &Tally,
     moves: &BTreeMap<i64, f64>,
     sign: impl FnOnce(Table) -> Table,
-) -> Option<Lottery> {
+) -> Option<MoveTable> {
     let leaving: f64 = moves.values().sum();
     let stays = if group.must_leave {
         0.0
@@ -130,7 +130,7 @@ fn lottery(
             .collect(),
     });
     let bytes = table.to_bytes();
-    Some(Lottery {
+    Some(MoveTable {
         stored: StoredTable {
             number: Table::number(&bytes),
             bytes,

@@ -7,7 +7,7 @@ mod outlook;
 mod plan;
 mod report;
 
-pub use draft::{Lottery, lotteries};
+pub use draft::{MoveTable, move_tables};
 pub use group::{Eligible, Group, Kept, Tally, group_of};
 pub use outlook::{Outlook, SlotOutlook, drift, in_closed, outlook};
 pub use plan::{AUTO_ABOVE_DRIFT, Plan, plan};

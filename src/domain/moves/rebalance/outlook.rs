@@ -5,7 +5,7 @@ use crate::domain::allocation::level::{level, open_slots, slot_span};
 use crate::domain::allocation::plan::Forecast;
 use crate::domain::allocation::slots::SlotRange;
 use crate::domain::certificate::own_rule_seconds;
-use crate::domain::demand::announced::foreseen;
+use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::ledger::{Ledger, View};
 use crate::domain::math::number::{length, real, real_len, signed};
 use crate::domain::policy::capacity::closed_within;
@@ -106,7 +106,7 @@ pub fn outlook(forecast: &Forecast<'_>, until: Timestamp) -> Outlook {
             .iter()
             .map(|span| {
                 forecast.ledger.unsteered(*span, &view)
-                    + foreseen(forecast.policy, forecast.profile, *span)
+                    + announced_and_retries(forecast.policy, forecast.profile, *span)
             })
             .collect();
         let level = level(&unsteered, &capacity, steered_per_slot * real(day));

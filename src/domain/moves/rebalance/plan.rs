@@ -42,14 +42,14 @@ pub struct Plan {
 /// Plans the moves.
 #[must_use]
 pub fn plan(outlook: &Outlook, groups: &BTreeMap<Group, Tally>) -> Plan {
-    let mut works = Works::new(outlook, groups);
+    let mut works = FlowPlan::new(outlook, groups);
     works.evacuate();
     works.level();
     works.plan()
 }
 
 /// The network, and what its nodes and edges stand for.
-struct Works<'a> {
+struct FlowPlan<'a> {
     outlook: &'a Outlook,
     groups: &'a BTreeMap<Group, Tally>,
     network: Network,
@@ -66,7 +66,7 @@ struct Works<'a> {
     left_over: f64,
 }
 
-impl<'a> Works<'a> {
+impl<'a> FlowPlan<'a> {
     fn new(outlook: &'a Outlook, groups: &'a BTreeMap<Group, Tally>) -> Self {
         let mut network = Network::default();
         let (source, sink) = (network.node(), network.node());

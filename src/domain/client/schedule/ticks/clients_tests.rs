@@ -1,6 +1,6 @@
 //! How soon and how surely each client of the field is recognised by its polls.
 
-use super::{Rhythm, Tick};
+use super::{Schedule, Tick};
 use crate::domain::client::schedule::record::Polls;
 use crate::domain::math::number::{real, whole};
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
@@ -60,7 +60,7 @@ struct Client {
     name: &'static str,
     wakes: Wakes,
     retry_after: RetryAfter,
-    want: Rhythm,
+    want: Schedule,
     /// The least share in per cent that is recognised after 2, 7 and 30 days.
     recognised: [i64; 3],
     /// The largest share in per cent that is taken for something else.
@@ -71,11 +71,11 @@ const ANY: Tick = Tick(0);
 
 const fn cron(name: &'static str, period: i64, sleep: i64, retry_after: RetryAfter) -> Client {
     let want = match period {
-        DAY => Rhythm::Daily { tick: ANY },
-        43_200 => Rhythm::TwiceDaily { tick: ANY },
-        21_600 => Rhythm::SixHourly { tick: ANY },
-        HOUR => Rhythm::Hourly { tick: ANY },
-        _ => Rhythm::TenMinutely { tick: ANY },
+        DAY => Schedule::Daily { tick: ANY },
+        43_200 => Schedule::TwiceDaily { tick: ANY },
+        21_600 => Schedule::SixHourly { tick: ANY },
+        HOUR => Schedule::Hourly { tick: ANY },
+        _ => Schedule::TenMinutely { tick: ANY },
     };
     Client {
         name,
@@ -119,16 +119,21 @@ fn clients() -> Vec<Client> {
             "cert-manager, nginx-acme",
             Wakes::Asked,
             Honoured,
-            Rhythm::Steered,
+            Schedule::Steered,
         ),
         other(
             "certbot: Debian's timer",
             half_day,
             Honoured,
-            Rhythm::Random,
+            Schedule::Random,
         ),
-        other("mod_md", Wakes::About(12 * HOUR), Ignored, Rhythm::Random),
-        other("simple-acme: 9:00 + 4 h", morning, Ignored, Rhythm::Random),
+        other("mod_md", Wakes::About(12 * HOUR), Ignored, Schedule::Random),
+        other(
+            "simple-acme: 9:00 + 4 h",
+            morning,
+            Ignored,
+            Schedule::Random,
+        ),
     ]
 }
 
@@ -220,23 +225,23 @@ fn told(client: &Client) -> ([i64; 3], [i64; 3], f64) {
         let issued = polls[0];
         let mut record = Polls::default();
         let mut noted = record.meaning();
-        let mut rhythms = [Rhythm::Unknown; 3];
+        let mut schedules = [Schedule::Unknown; 3];
         for at in polls {
             record = record.seen(at, BASE);
             if record.meaning().differs(noted) {
                 noted = record.meaning();
                 changes += 1;
             }
-            for (days, rhythm) in [2, 7, 30].into_iter().zip(&mut rhythms) {
+            for (days, schedule) in [2, 7, 30].into_iter().zip(&mut schedules) {
                 if at <= issued + days * DAY {
-                    *rhythm = record.rhythm();
+                    *schedule = record.schedule();
                 }
             }
         }
-        for (at, rhythm) in rhythms.into_iter().enumerate() {
-            if rhythm.code() == client.want.code() {
+        for (at, schedule) in schedules.into_iter().enumerate() {
+            if schedule.code() == client.want.code() {
                 recognised[at] += 1;
-            } else if rhythm != Rhythm::Unknown {
+            } else if schedule != Schedule::Unknown {
                 mistaken[at] += 1;
             }
         }

@@ -1,6 +1,6 @@
 //! Records of polls: what they keep, follow and forget.
 
-use super::{Rhythm, Tick};
+use super::{Schedule, Tick};
 use crate::domain::client::fate::Fate;
 use crate::domain::client::schedule::record::Polls;
 use crate::domain::time::{DAY, HOUR, Timestamp};
@@ -45,12 +45,12 @@ fn it_stays_below_two_to_the_62_and_is_read_back() {
 #[test]
 fn a_crontab_that_moves_is_followed() {
     let before = polled((0..10).map(|day| day * DAY + 14 * HOUR));
-    let tick = |polls: Polls| polls.rhythm().tick().map(Tick::second_of_day);
+    let tick = |polls: Polls| polls.schedule().tick().map(Tick::second_of_day);
     assert_eq!(tick(before), Some(14 * HOUR));
     let after = (10..14).fold(before, |polls, day| {
         polls.seen(NOW + day * DAY + 3 * HOUR + 600, 6 * HOUR)
     });
-    assert!(matches!(after.rhythm(), Rhythm::Daily { .. }));
+    assert!(matches!(after.schedule(), Schedule::Daily { .. }));
     assert_eq!(tick(after), Some(3 * HOUR + 600));
 }
 
@@ -58,7 +58,7 @@ fn a_crontab_that_moves_is_followed() {
 fn a_stranger_does_not_change_a_rhythm() {
     let mut polls = polled((0..10).map(|day| day * DAY));
     let daily = polls.meaning();
-    assert!(matches!(polls.rhythm(), Rhythm::Daily { .. }));
+    assert!(matches!(polls.schedule(), Schedule::Daily { .. }));
     for day in 10..40 {
         // Somebody else looks at any hour, every third day.
         if day % 3 == 0 {
@@ -74,12 +74,12 @@ fn a_stranger_does_not_change_a_rhythm() {
 fn a_successor_inherits_the_rhythm_and_no_poll() {
     let polls = polled((0..5).map(|day| day * DAY)).judged(Fate::Kept);
     let inherited = polls.inherited();
-    assert_eq!(inherited.rhythm(), polls.rhythm());
+    assert_eq!(inherited.schedule(), polls.schedule());
     assert!(!inherited.is_polled());
     assert_eq!(inherited.fate(), Fate::NotYet);
     let asked = inherited.seen(NOW + 9 * DAY + HOUR / 2, 6 * HOUR);
     assert!(asked.is_polled());
-    assert_eq!(asked.rhythm(), polls.rhythm(), "one poll by hand");
+    assert_eq!(asked.schedule(), polls.schedule(), "one poll by hand");
 }
 
 #[test]
@@ -87,14 +87,14 @@ fn of_two_records_the_newer_counts_and_no_judgement_is_lost() {
     let old = polled((0..5).map(|day| day * DAY)).judged(Fate::Kept);
     let new = polled((0..60).map(|n| n * HOUR + 10 * DAY));
     for merged in [old.merged(new), new.merged(old)] {
-        assert_eq!(merged.rhythm(), new.rhythm());
+        assert_eq!(merged.schedule(), new.schedule());
         assert_eq!(merged.last(), new.last());
         assert_eq!(merged.fate(), Fate::Kept);
     }
     // A process that has heard one poll knows no better than one that has heard many.
     let one = polled([20 * DAY + 99]);
     for merged in [old.merged(one), one.merged(old)] {
-        assert_eq!(merged.rhythm(), old.rhythm());
+        assert_eq!(merged.schedule(), old.schedule());
         assert_eq!(merged.last(), one.last());
     }
     assert_eq!(old.merged(Polls::default()), old);

@@ -1,7 +1,7 @@
 //! Responses against clients that run, one by one.
 
 use super::clients_tests::Dice;
-use super::{Rhythm, Tick};
+use super::{Schedule, Tick};
 use crate::domain::allocation::window::in_span;
 use crate::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
 use crate::domain::client::schedule::response::{MOST_PIECES, Response};
@@ -30,30 +30,30 @@ fn redraws(
 }
 
 /// One client's renewal.
-fn renews(rhythm: Rhythm, window: Span, own: Option<Timestamp>, dice: &mut Dice) -> Timestamp {
+fn renews(schedule: Schedule, window: Span, own: Option<Timestamp>, dice: &mut Dice) -> Timestamp {
     let long_before = window.from.min(own.unwrap_or(window.from)) - 3 * DAY;
     let start = long_before - long_before.second_of_day();
-    match rhythm {
-        Rhythm::Steered | Rhythm::Unknown => {
+    match schedule {
+        Schedule::Steered | Schedule::Unknown => {
             let drawn = window.from + dice.below(window.seconds());
             own.map_or(drawn, |own| own.min(drawn))
         }
-        Rhythm::TenMinutely { tick } => {
+        Schedule::TenMinutely { tick } => {
             let drawn = window.from + dice.below(window.seconds()) - 10 * MINUTE;
             let due = own.map_or(drawn, |own| own.min(drawn));
             let first = start + tick.second_of_day();
             first + (due - first + 599).div_euclid(600) * 600
         }
-        Rhythm::Random => {
+        Schedule::Random => {
             let mut chance = Dice::new(dice.next());
             let runs = (0..).map(|half| start + half * 12 * HOUR + chance.below(12 * HOUR));
             redraws(window, own, dice, runs)
         }
-        Rhythm::Daily { tick }
-        | Rhythm::Hourly { tick }
-        | Rhythm::SixHourly { tick }
-        | Rhythm::TwiceDaily { tick } => {
-            let period = rhythm.period_seconds().unwrap();
+        Schedule::Daily { tick }
+        | Schedule::Hourly { tick }
+        | Schedule::SixHourly { tick }
+        | Schedule::TwiceDaily { tick } => {
+            let period = schedule.period_seconds().unwrap();
             let runs = (0..).map(|n| start + tick.second_of_day() + n * period);
             redraws(window, own, dice, runs)
         }
@@ -61,17 +61,17 @@ fn renews(rhythm: Rhythm, window: Span, own: Option<Timestamp>, dice: &mut Dice)
 }
 
 /// How much of the renewals the response has in other bins than the clients, 0 to 1.
-fn difference(rhythm: Rhythm, window: Span, own: Option<Timestamp>) -> f64 {
+fn difference(schedule: Schedule, window: Span, own: Option<Timestamp>) -> f64 {
     let from = window.from.min(own.unwrap_or(window.from)) - DAY;
     // As fine as chance allows.
-    let bin_seconds = if window.seconds() < DAY && rhythm != Rhythm::Random {
+    let bin_seconds = if window.seconds() < DAY && schedule != Schedule::Random {
         5 * MINUTE
     } else {
         HOUR
     };
     let bins = length((window.to - from + 3 * DAY) / bin_seconds);
     let mut said = vec![0.0; bins];
-    for (span, share) in Response::of(rhythm).arrivals(window, own) {
+    for (span, share) in Response::of(schedule).arrivals(window, own) {
         for (bin, said) in said.iter_mut().enumerate() {
             let at = from + i64::try_from(bin).unwrap() * bin_seconds;
             let overlap = span.overlap_seconds(Span {
@@ -83,23 +83,23 @@ fn difference(rhythm: Rhythm, window: Span, own: Option<Timestamp>) -> f64 {
     }
     let mut dice = Dice::new(7);
     for _ in 0..CLIENTS {
-        let at = renews(rhythm, window, own, &mut dice);
+        let at = renews(schedule, window, own, &mut dice);
         said[length((at - from) / bin_seconds)] -= 1.0 / real_len(CLIENTS);
     }
     said.iter().map(|off| off.abs()).sum::<f64>() / 2.0
 }
 
-fn rhythms() -> Vec<Rhythm> {
+fn schedules() -> Vec<Schedule> {
     let tick = Tick::at((3 * 60 + 17) * 2);
     vec![
-        Rhythm::Unknown,
-        Rhythm::Daily { tick },
-        Rhythm::TwiceDaily { tick },
-        Rhythm::SixHourly { tick },
-        Rhythm::Hourly { tick },
-        Rhythm::TenMinutely { tick },
-        Rhythm::Steered,
-        Rhythm::Random,
+        Schedule::Unknown,
+        Schedule::Daily { tick },
+        Schedule::TwiceDaily { tick },
+        Schedule::SixHourly { tick },
+        Schedule::Hourly { tick },
+        Schedule::TenMinutely { tick },
+        Schedule::Steered,
+        Schedule::Random,
     ]
 }
 
@@ -122,7 +122,7 @@ fn a_response_is_what_clients_do() {
         span(11 * HOUR + 50 * MINUTE, 900),
         span(5_000, 26 * HOUR),
     ];
-    for rhythm in rhythms() {
+    for schedule in schedules() {
         for window in windows {
             for own in [
                 None,
@@ -130,9 +130,9 @@ fn a_response_is_what_clients_do() {
                 Some(window.to + HOUR),
                 Some(window.from - 2 * HOUR),
             ] {
-                let off = difference(rhythm, window, own);
+                let off = difference(schedule, window, own);
                 // By chance 20,000 clients in 30 bins are 1.5 % off.
-                assert!(off < 0.03, "{rhythm:?} {window:?} {own:?}: {off:.4}");
+                assert!(off < 0.03, "{schedule:?} {window:?} {own:?}: {off:.4}");
             }
         }
     }
@@ -140,14 +140,14 @@ fn a_response_is_what_clients_do() {
 
 #[test]
 fn shares_sum_to_one_in_few_pieces_however_long_the_window() {
-    for rhythm in rhythms() {
+    for schedule in schedules() {
         for seconds in [0, 1, 30, 600, 900, HOUR, DAY, 3 * DAY, 30 * DAY] {
             for own in [None, Some(MIDNIGHT), Some(MIDNIGHT + 90 * DAY)] {
-                let pieces: Vec<(Span, f64)> = Response::of(rhythm)
+                let pieces: Vec<(Span, f64)> = Response::of(schedule)
                     .arrivals(span(777, seconds), own)
                     .collect();
                 let sum: f64 = pieces.iter().map(|(_, share)| share).sum();
-                assert!((sum - 1.0).abs() < 1e-12, "{rhythm:?} {seconds}: {sum}");
+                assert!((sum - 1.0).abs() < 1e-12, "{schedule:?} {seconds}: {sum}");
                 assert!(pieces.len() <= MOST_PIECES);
                 assert!(
                     pieces
@@ -163,24 +163,24 @@ fn shares_sum_to_one_in_few_pieces_however_long_the_window() {
 #[test]
 fn a_long_window_is_told_to_the_hour() {
     // Three days, as an incident may give: pieces are merged, and stay within a few per cent.
-    for rhythm in rhythms() {
-        let off = difference(rhythm, span(5_000, 3 * DAY), None);
-        assert!(off < 0.06, "{rhythm:?}: {off:.4}");
+    for schedule in schedules() {
+        let off = difference(schedule, span(5_000, 3 * DAY), None);
+        assert!(off < 0.06, "{schedule:?}: {off:.4}");
     }
 }
 
 #[test]
 fn a_window_for_a_tick_brings_the_client_at_that_tick() {
-    for rhythm in rhythms() {
+    for schedule in schedules() {
         let band = span(0, DAY);
-        for tick in rhythm.choices(band) {
+        for tick in schedule.choices(band) {
             for n in 0..100_u128 {
                 let long = window_seconds_for_tick(HOUR);
                 let starts = starts_for_tick(tick, long);
                 let hash = n * 184_467_440_737_095_516;
                 let window = in_span(hash, starts, long, Timestamp::MAX);
-                let arrivals: Vec<_> = Response::of(rhythm).arrivals(window, None).collect();
-                assert_eq!(arrivals.len(), 1, "{rhythm:?} {tick} {window:?}");
+                let arrivals: Vec<_> = Response::of(schedule).arrivals(window, None).collect();
+                assert_eq!(arrivals.len(), 1, "{schedule:?} {tick} {window:?}");
                 assert_eq!(arrivals[0].0.from, tick);
             }
         }
@@ -205,7 +205,7 @@ fn other_timers_with_a_random_delay_come_in_about_the_same_hours() {
         };
         hours[length((due - MIDNIGHT) / HOUR)] += 1.0 / real_len(CLIENTS);
     }
-    for (span, share) in Response::of(Rhythm::Random).arrivals(window, None) {
+    for (span, share) in Response::of(Schedule::Random).arrivals(window, None) {
         for (hour, said) in hours.iter_mut().enumerate() {
             let from = MIDNIGHT + i64::try_from(hour).unwrap() * HOUR;
             let overlap = span.overlap_seconds(Span {
