@@ -67,7 +67,7 @@ fn failures_make_it_degraded_then_down_and_silence_unknown() {
         "{down:?}"
     );
     let silent = at(AWAY + 3 * HOUR);
-    assert_eq!(silent, (Status::Unknown, Some(AWAY + 2 * HOUR + 900)));
+    assert_eq!(silent, (Status::Unknown, Some(AWAY + 2 * HOUR + 600)));
     let told = standing(&whole, &[], AWAY + 3 * HOUR);
     assert_eq!(told.data_through, Some(AWAY + 2 * HOUR));
 }
