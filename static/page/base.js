@@ -26,11 +26,18 @@ function make(name, attributes = {}, ...children) {
 
 const two = (number) => String(number).padStart(2, "0");
 
+// Making a format takes longer than all else on the page; each zone has one.
+const formats = new Map();
+
 /** The parts of an instant (milliseconds) on the clock of a zone. */
 function clockOf(instant, zone) {
-  const format = new Intl.DateTimeFormat("en-GB", {
-    timeZone: zone, hourCycle: "h23", weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  });
+  let format = formats.get(zone);
+  if (!format) {
+    format = new Intl.DateTimeFormat("en-GB", {
+      timeZone: zone, hourCycle: "h23", weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
+    });
+    formats.set(zone, format);
+  }
   return Object.fromEntries(format.formatToParts(instant).map((part) => [part.type, part.value]));
 }
 
