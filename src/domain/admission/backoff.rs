@@ -1,0 +1,52 @@
+//! When orders may come again that failed again and again.
+
+use super::promises::{LATEST_SECONDS, SOONEST_SECONDS};
+use crate::domain::hash::{mixed, upper_unit};
+use crate::domain::number::{real, whole};
+
+/// So many failures one after the other, and an order is served last: two may be a mistake that is being
+/// mended.
+const AGAIN: u32 = 3;
+
+/// Whether an order with so many consecutive failures is one that failed again and again.
+pub(super) const fn is_failing(failures: u32) -> bool {
+    failures >= AGAIN
+}
+
+/// In how many seconds at the soonest an order may come again: full jitter (Brooker, "Exponential Backoff
+/// And Jitter", AWS 2015), uniform up to a minute doubled at each failure, a day at most. `order` is a
+/// keyed hash, so that nobody can aim it.
+pub(super) fn backoff_seconds(order: u64, failures: u32) -> i64 {
+    if !is_failing(failures) {
+        return SOONEST_SECONDS;
+    }
+    // 2^11 minutes are more than a day.
+    let most = (SOONEST_SECONDS << failures.min(11)).min(LATEST_SECONDS);
+    let unit = upper_unit(mixed(u128::from(order) << 64, i64::from(failures)));
+    whole(unit * real(most)).max(SOONEST_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::number::real_len;
+    use crate::domain::time::DAY;
+
+    #[test]
+    fn it_is_drawn_from_0_to_twice_as_much_each_time_a_day_at_most() {
+        for failures in [3_u32, 5, 9, 12, 200] {
+            let orders = (0..2_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let drawn: Vec<i64> = orders
+                .map(|order| backoff_seconds(order, failures))
+                .collect();
+            let most = (60_i64 << failures.min(20)).min(DAY);
+            assert!(drawn.iter().all(|seconds| (60..=most).contains(seconds)));
+            let mean = real(drawn.iter().sum()) / real_len(drawn.len());
+            assert!(
+                (mean / real(most) - 0.5).abs() < 0.05,
+                "{failures}: {mean} of {most}"
+            );
+        }
+        assert_eq!(backoff_seconds(1, 2), 60);
+    }
+}

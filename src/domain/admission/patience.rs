@@ -1,0 +1,75 @@
+//! How long a client waits for an answer, by what it calls itself.
+//!
+//! `User-Agent` is a claim, and may be one: it decides for how long a place in the queue is kept, never
+//! who comes first.
+
+/// Seconds for clients that nothing is known of. Of those that are known, lego, Traefik (the same library)
+/// and Caddy give up first, after 30 s; what is held for 20 s leaves the upstream 10 s for its answer.
+pub const USUAL_SECONDS: i64 = 20;
+
+/// certbot gives up after 45 s; its answer was held for 40 s with Pebble behind it, and it got its
+/// certificate.
+const CERTBOT_SECONDS: i64 = 40;
+
+/// Clients that set no time-out at all. Connections without traffic are cut by what stands on the way,
+/// where they are cut at all, after 240 s (Azure's load balancer) to 350 s (Amazon's); RFC 5382
+/// section 5 wants two hours of address translators.
+const UNLIMITED_SECONDS: i64 = 230;
+
+/// What a `User-Agent` begins with, and how long that client may be held, in seconds.
+const KNOWN: [(&str, i64); 5] = [
+    // `acme.sh`, `_post`: curl without --max-time.
+    ("acme.sh/", UNLIMITED_SECONDS),
+    // acme-tiny 5.0.1, `_do_request`: `urlopen` without a time-out.
+    ("acme-tiny", UNLIMITED_SECONDS),
+    // certbot 5.8, `acme/client.py`: `DEFAULT_NETWORK_TIMEOUT = 45`.
+    ("CertbotACMEClient/", CERTBOT_SECONDS),
+    // dehydrated 0.7.0, `http_request`: curl without --max-time.
+    ("dehydrated/", UNLIMITED_SECONDS),
+    // uacme 1.7.6, `curlwrap.c`: no CURLOPT_TIMEOUT.
+    ("uacme/", UNLIMITED_SECONDS),
+];
+
+/// For how many seconds at most the answer to a client may be held. `usual` is what is configured for
+/// clients that nothing is known of; 0 there means that nobody is held.
+#[must_use]
+pub fn hold_seconds(user_agent: &str, usual: i64) -> i64 {
+    if usual == 0 {
+        return 0;
+    }
+    KNOWN
+        .iter()
+        .find(|(begins, _)| user_agent.starts_with(begins))
+        .map_or(usual, |(_, seconds)| (*seconds).max(usual))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_is_held_as_long_as_it_waits() {
+        for (user_agent, seconds) in [
+            ("CertbotACMEClient/5.8.0 (certbot; Linux)", 40),
+            ("dehydrated/0.7.0 curl/7.88.1", 230),
+            (
+                "acme.sh/3.1.2 (https://github.com/acmesh-official/acme.sh)",
+                230,
+            ),
+            ("uacme/1.7.4 (https://github.com/ndilieto/uacme)", 230),
+            ("acme-tiny", 230),
+            ("xenolf-acme/4.20.2 (release; linux; amd64)", 20),
+            ("Caddy/2.11.2 CertMagic acmez (linux; amd64)", 20),
+            ("curl/8 acme.sh/3", 20),
+            ("", 20),
+        ] {
+            assert_eq!(
+                hold_seconds(user_agent, USUAL_SECONDS),
+                seconds,
+                "{user_agent}"
+            );
+        }
+        assert_eq!(hold_seconds("dehydrated/0.7.0", 0), 0);
+        assert_eq!(hold_seconds("CertbotACMEClient/5.8.0", 60), 60);
+    }
+}

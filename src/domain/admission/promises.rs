@@ -1,0 +1,386 @@
+//! The seconds ahead: how many were told to come when, and who they are.
+//!
+//! Those who are turned away are booked into seconds by quota: a second takes as many as the upstream
+//! bears in it, and of the seconds within ten minutes the least filled is given, so that they fill
+//! evenly. Drawing seconds at random would bring some of them more than they bear, and one constant for
+//! all makes the next peak.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::domain::time::{DAY, HOUR};
+
+/// Nobody is told to come sooner. Clients that honour a `Retry-After` at all honour a minute.
+pub(super) const SOONEST_SECONDS: i64 = 60;
+/// While there is room, nobody is told to come later: acme.sh gives up above 600 s, and few clients wait
+/// as long.
+pub(super) const WILLING_SECONDS: i64 = 600;
+/// Nobody is told to come later than this.
+pub(super) const LATEST_SECONDS: i64 = DAY;
+
+/// Whoever comes a second before its second comes in it: the way back took less than a second.
+const EARLY_SECONDS: i64 = 1;
+/// Clients sleep whole seconds and more, and then ask for a nonce: within a minute they are on time.
+const LATE_SECONDS: i64 = 60;
+
+/// So many are remembered with their seconds, at 48 octets each: 50 MB at most. Whoever is turned away
+/// beyond that has a second, and comes as a newcomer.
+const MOST_TOLD: usize = 1_000_000;
+
+/// How a request stands to what it was told before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Arrival {
+    /// It was told nothing, or comes long after its second.
+    New,
+    /// It was told this second, which is not yet.
+    Early(i64),
+    /// It comes at the second that it was told.
+    OnTime,
+}
+
+/// Bookings by the second, and who was told what.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Promises {
+    /// The number since 1970 of the second of the first of `booked`.
+    first: i64,
+    booked: VecDeque<Booked>,
+    told: HashMap<u64, i64>,
+    by_second: BTreeMap<i64, Vec<u64>>,
+    /// Where the search for the least filled second begins: golden-section steps, so that neighbours in
+    /// time are told seconds far apart.
+    turn: i64,
+    /// Seconds before are full, as far as they lie beyond ten minutes.
+    full_before: i64,
+}
+
+/// What is booked into one second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Booked {
+    /// Requests whose account was verified.
+    verified: u32,
+    /// Requests of anybody: a flood of them takes no room from verified ones.
+    anybody: u32,
+}
+
+/// What is to be booked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Booking {
+    /// The keyed hash of the party and its names.
+    pub(super) order: u64,
+    /// Whether the account was verified: others have no place before newcomers.
+    pub(super) is_verified: bool,
+    /// How many seconds from now at the soonest.
+    pub(super) after_seconds: i64,
+}
+
+impl Promises {
+    /// Forgets what is over. `now` is a number of seconds since 1970, as all seconds here are.
+    pub(super) fn advance(&mut self, now: i64) {
+        let oldest = now - LATE_SECONDS;
+        while self.first < oldest && !self.booked.is_empty() {
+            self.booked.pop_front();
+            self.first += 1;
+        }
+        if self.booked.is_empty() {
+            self.first = oldest;
+        }
+        while let Some(entry) = self.by_second.first_entry() {
+            if *entry.key() >= oldest {
+                break;
+            }
+            for order in entry.remove() {
+                // It may have been told another second since.
+                if self.told.get(&order).is_some_and(|second| *second < oldest) {
+                    self.told.remove(&order);
+                }
+            }
+        }
+    }
+
+    /// How a request stands to what it was told.
+    pub(super) fn arrival(&self, order: u64, now: i64) -> Arrival {
+        match self.told.get(&order) {
+            Some(second) if *second - EARLY_SECONDS > now => Arrival::Early(*second),
+            Some(second) if now <= *second + LATE_SECONDS => Arrival::OnTime,
+            _ => Arrival::New,
+        }
+    }
+
+    /// A request has a place now: it will not come at its second.
+    pub(super) fn settle(&mut self, order: u64, now: i64, is_verified: bool) {
+        if let Some(second) = self.told.remove(&order)
+            && second > now
+            && let Some(booked) = self.second_mut(second)
+        {
+            *booked.of_mut(is_verified) = booked.of(is_verified).saturating_sub(1);
+        }
+    }
+
+    /// Books a request into a second and says which. `quota` is how many requests a second takes.
+    pub(super) fn book(&mut self, booking: Booking, now: i64, quota: impl Fn(i64) -> u32) -> i64 {
+        let soonest = now
+            + booking
+                .after_seconds
+                .clamp(SOONEST_SECONDS, LATEST_SECONDS - HOUR);
+        let willing = now + WILLING_SECONDS;
+        let is_verified = booking.is_verified;
+        let second = self
+            .least_filled(soonest, willing, is_verified, &quota)
+            .or_else(|| self.first_with_room(soonest.max(willing), now, is_verified, &quota))
+            .unwrap_or_else(|| self.least_booked(now + LATEST_SECONDS - HOUR));
+        if let Some(booked) = self.second_mut(second) {
+            *booked.of_mut(is_verified) += 1;
+        }
+        if self.told.len() < MOST_TOLD {
+            self.told.insert(booking.order, second);
+            self.by_second
+                .entry(second)
+                .or_default()
+                .push(booking.order);
+        }
+        second
+    }
+
+    /// How many are booked into a second.
+    #[cfg(test)]
+    pub(super) fn booked(&self, second: i64) -> u32 {
+        let booked = self.get(second);
+        booked.verified + booked.anybody
+    }
+
+    /// The second of least booked over quota with room, from `from` to before `to`.
+    fn least_filled(
+        &mut self,
+        from: i64,
+        to: i64,
+        is_verified: bool,
+        quota: &impl Fn(i64) -> u32,
+    ) -> Option<i64> {
+        let seconds = to - from;
+        if seconds <= 0 {
+            return None;
+        }
+        // 0.618 of the seconds: successive ones are as far apart as can be.
+        self.turn = (self.turn + seconds * 618 / 1_000 + 1) % seconds;
+        let mut least: Option<(i64, u32, u32)> = None;
+        for n in 0..seconds {
+            let second = from + (self.turn + n) % seconds;
+            let (booked, takes) = (self.get(second).seen(is_verified), quota(second));
+            if booked >= takes {
+                continue;
+            }
+            // a / b < c / d as a d < c b.
+            let fewer = |(_, other, of): (i64, u32, u32)| {
+                u64::from(booked) * u64::from(of) < u64::from(other) * u64::from(takes)
+            };
+            if least.is_none_or(fewer) {
+                least = Some((second, booked, takes));
+            }
+            if booked == 0 {
+                break;
+            }
+        }
+        least.map(|(second, _, _)| second)
+    }
+
+    /// The first second with room beyond those that many wait for: the sooner, the more still wait.
+    fn first_with_room(
+        &mut self,
+        from: i64,
+        now: i64,
+        is_verified: bool,
+        quota: &impl Fn(i64) -> u32,
+    ) -> Option<i64> {
+        let begins_at_willing = from == now + WILLING_SECONDS;
+        let from = if begins_at_willing && is_verified {
+            from.max(self.full_before)
+        } else {
+            from
+        };
+        let found = (from..now + LATEST_SECONDS)
+            .find(|second| self.get(*second).seen(is_verified) < quota(*second));
+        if begins_at_willing && is_verified {
+            self.full_before = found.unwrap_or(from);
+        }
+        found
+    }
+
+    /// Where nothing has room for a day: the least booked second of the day's last hour.
+    fn least_booked(&self, from: i64) -> i64 {
+        (from..from + HOUR)
+            .min_by_key(|second| self.get(*second).seen(false))
+            .unwrap_or(from)
+    }
+
+    fn get(&self, second: i64) -> Booked {
+        let at = usize::try_from(second - self.first).ok();
+        at.and_then(|at| self.booked.get(at).copied())
+            .unwrap_or_default()
+    }
+
+    fn second_mut(&mut self, second: i64) -> Option<&mut Booked> {
+        let at = usize::try_from(second - self.first).ok()?;
+        if at >= self.booked.len() {
+            self.booked.resize(at + 1, Booked::default());
+        }
+        self.booked.get_mut(at)
+    }
+}
+
+impl Booked {
+    /// What takes room from a request of this kind.
+    const fn seen(self, is_verified: bool) -> u32 {
+        if is_verified {
+            self.verified
+        } else {
+            self.verified.saturating_add(self.anybody)
+        }
+    }
+
+    const fn of(self, is_verified: bool) -> u32 {
+        if is_verified {
+            self.verified
+        } else {
+            self.anybody
+        }
+    }
+
+    const fn of_mut(&mut self, is_verified: bool) -> &mut u32 {
+        if is_verified {
+            &mut self.verified
+        } else {
+            &mut self.anybody
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: i64 = 1_795_262_400;
+
+    fn booking(order: u64) -> Booking {
+        Booking {
+            order,
+            is_verified: true,
+            after_seconds: 0,
+        }
+    }
+
+    fn book(promises: &mut Promises, order: u64, quota: u32) -> i64 {
+        promises.book(booking(order), NOW, |_| quota)
+    }
+
+    #[test]
+    fn seconds_within_ten_minutes_fill_evenly_and_then_the_next_ones() {
+        let mut promises = Promises::default();
+        promises.advance(NOW);
+        for n in 0..540 * 7 {
+            let second = book(&mut promises, n, 7);
+            assert!((NOW + 60..NOW + 600).contains(&second));
+            let level = u32::try_from(n / 540).unwrap();
+            assert_eq!(
+                promises.booked(second),
+                level + 1,
+                "the {n}th fills {second}"
+            );
+        }
+        for n in 0..7 {
+            assert_eq!(book(&mut promises, 10_000 + n, 7), NOW + 600);
+        }
+        assert_eq!(book(&mut promises, 20_000, 7), NOW + 601);
+    }
+
+    #[test]
+    fn neighbours_in_time_are_told_seconds_far_apart() {
+        let mut promises = Promises::default();
+        promises.advance(NOW);
+        let told: Vec<i64> = (0..20).map(|n| book(&mut promises, n, 5)).collect();
+        for two in told.windows(2) {
+            assert!((two[0] - two[1]).abs() > 60, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_closed_second_takes_nobody() {
+        let mut promises = Promises::default();
+        promises.advance(NOW);
+        let opens = NOW + 3 * HOUR;
+        for n in 0..100 {
+            let second = promises.book(booking(n), NOW, |second| u32::from(second >= opens) * 4);
+            assert_eq!(second, opens + i64::try_from(n).unwrap() / 4);
+        }
+    }
+
+    #[test]
+    fn where_nothing_has_room_for_a_day_the_last_hour_is_shared() {
+        let mut promises = Promises::default();
+        promises.advance(NOW);
+        for n in 0..7_200 {
+            let second = book(&mut promises, n, 0);
+            assert!((NOW + DAY - HOUR..NOW + DAY).contains(&second));
+            assert!(promises.booked(second) <= 2);
+        }
+    }
+
+    #[test]
+    fn whoever_was_told_a_second_is_known_at_it() {
+        let mut promises = Promises::default();
+        promises.advance(NOW);
+        let second = book(&mut promises, 1, 5);
+        assert_eq!(promises.arrival(2, second), Arrival::New);
+        assert_eq!(promises.arrival(1, second - 2), Arrival::Early(second));
+        assert_eq!(promises.arrival(1, second - 1), Arrival::OnTime);
+        assert_eq!(promises.arrival(1, second + 60), Arrival::OnTime);
+        assert_eq!(promises.arrival(1, second + 61), Arrival::New);
+        promises.settle(1, second - 5, true);
+        assert_eq!(promises.booked(second), 0);
+        assert_eq!(promises.arrival(1, second), Arrival::New);
+        let again = book(&mut promises, 3, 5);
+        promises.advance(again.max(second) + 61);
+        assert!(promises.told.is_empty() && promises.by_second.is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_the_unverified_takes_no_second_from_the_verified() {
+        let mut promises = Promises::default();
+        promises.advance(NOW);
+        for order in 0..5_000 {
+            let flood = Booking {
+                is_verified: false,
+                ..booking(order)
+            };
+            promises.book(flood, NOW, |_| 2);
+        }
+        assert!(book(&mut promises, 10_000, 2) < NOW + 600);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn no_second_is_booked_above_its_quota_and_all_lie_within_a_day(
+            bookings in prop::collection::vec((0_i64..40_000, 0_i64..3), 1..1_000),
+            quota in 1_u32..6,
+        ) {
+            let mut promises = Promises::default();
+            let mut now = NOW;
+            let mut counts: HashMap<i64, u32> = HashMap::new();
+            for (order, (after_seconds, pause)) in (0..).zip(bookings) {
+                now += pause;
+                promises.advance(now);
+                let booking = Booking { order, is_verified: true, after_seconds };
+                let second = promises.book(booking, now, |second| {
+                    if second % 10 == 0 { 0 } else { quota }
+                });
+                prop_assert!(second - now >= after_seconds.max(SOONEST_SECONDS));
+                prop_assert!(second - now < LATEST_SECONDS);
+                let count = counts.entry(second).or_default();
+                *count += 1;
+                prop_assert!(*count <= quota && second % 10 != 0, "{count} in {second}");
+            }
+        }
+    }
+}
