@@ -1,15 +1,12 @@
 //! The queue of held requests: who is next, who stands where, and fairness between accounts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::moment::Moment;
 use super::ranked::Ranked;
 
 /// The name of a held request: ascending in the order of arrival, never used twice.
 pub type Ticket = u64;
-
-/// One round of virtual time, in its units: fixed point, so that it can be compared exactly.
-const ROUND: u64 = 1 << 20;
 
 /// What a request stands in the queue with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,92 +15,110 @@ pub(super) struct Standing {
     pub(super) class: u8,
     /// Whose it is: accounts get equal shares of each class.
     pub(super) party: u64,
-    /// Until when it may be held.
-    pub(super) until: Moment,
+    /// For how many nanoseconds it may be held.
+    pub(super) patience_nanos: i64,
 }
 
-/// The order of service: by class; in it by round, in which each account has one request; in it by who has
-/// to be answered first; then by arrival.
+/// The order of service: by class; in it by who has to be answered first; then by arrival.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Place {
     class: u8,
-    round: u64,
-    until: Moment,
+    due: Moment,
     ticket: Ticket,
 }
 
+/// One account's requests of one class.
+type Lane = (u8, u64);
+
 /// Held requests.
 ///
-/// Accounts take turns by start-time fair queueing (Goyal, Vin, Cheng 1996): a request gets the virtual
-/// time at its arrival as its tag, or one round after the last one of its account, and virtual time
-/// advances by one round when each account in the queue was served once. Of the same round those come
-/// first that have to be answered first (earliest deadline first).
+/// In each class the first request of each account has a place; of those, who has to be answered first is
+/// served first (earliest deadline first, Liu and Layland 1973). The account's next request then gets a
+/// place as if it had just come: so accounts take turns, however many requests one of them has (round
+/// robin, Nagle, RFC 970).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     order: Ranked<Place>,
-    held: HashMap<Ticket, (Place, u64)>,
+    held: HashMap<Ticket, Held>,
+    lanes: HashMap<Lane, VecDeque<Ticket>>,
+    /// The class of each lane, how many requests it has, and whose it is.
+    lengths: BTreeSet<(u8, usize, u64)>,
     by_end: BTreeSet<(Moment, Ticket)>,
-    parties: HashMap<u64, Party>,
-    virtual_time: u64,
     next_ticket: Ticket,
 }
 
-/// What an account has in the queue.
+/// A held request.
 #[derive(Clone, Copy, Debug)]
-struct Party {
-    requests: u32,
-    /// The tag of the last one.
-    tag: u64,
+struct Held {
+    standing: Standing,
+    until: Moment,
+    /// `None`: others of its account are before it.
+    place: Option<Place>,
 }
 
 impl Line {
     /// How many requests are held.
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.held.len()
     }
 
-    /// How many would be served before a request that came now.
-    pub(super) fn ahead_of(&self, standing: Standing) -> usize {
-        self.order.rank(&self.place(standing))
+    /// How many would be served before a request that came now, at most: after its own account's each
+    /// account gets a turn, and nobody waits for more than there are.
+    pub(super) fn ahead_of(&self, now: Moment, standing: Standing) -> usize {
+        let rank = self.order.rank(&self.place(now, standing));
+        let turns = self.own(standing);
+        rank.saturating_add(turns.saturating_mul(self.order.len()))
+            .min(self.held.len())
     }
 
-    /// Whether a request that came now would be served before the last one that is held.
-    pub(super) fn is_before_last(&self, standing: Standing) -> bool {
-        let place = self.place(standing);
-        self.order.last().is_some_and(|last| place < last)
+    /// Whether a request that came now would be served before the one that is last.
+    pub(super) fn is_before_last(&self, now: Moment, standing: Standing) -> bool {
+        let Some(last) = self.last() else {
+            return false;
+        };
+        let place = self.place(now, standing);
+        let last_place = self.held.get(&last).and_then(|held| held.place);
+        let worst = self
+            .lengths
+            .last()
+            .map_or((0, 0), |(class, length, _)| (*class, length - 1));
+        let own = (standing.class, self.own(standing));
+        own < worst || own == worst && last_place.is_some_and(|last| place < last)
     }
 
     /// Holds a request.
-    pub(super) fn push(&mut self, standing: Standing) -> Ticket {
-        let place = self.place(standing);
-        let tag = self.tag(standing.party);
-        let party = self
-            .parties
-            .entry(standing.party)
-            .or_insert(Party { requests: 0, tag });
-        party.requests += 1;
-        party.tag = tag;
-        self.order.insert(place);
-        self.by_end.insert((place.until, place.ticket));
-        self.held.insert(place.ticket, (place, standing.party));
+    pub(super) fn push(&mut self, now: Moment, standing: Standing) -> Ticket {
+        let ticket = self.next_ticket;
+        let until = now + standing.patience_nanos;
+        let is_first = self.own(standing) == 0;
+        let place = is_first.then(|| self.place(now, standing));
+        if let Some(place) = place {
+            self.order.insert(place);
+        }
+        self.lane(standing, |lane| lane.push_back(ticket));
+        self.by_end.insert((until, ticket));
+        let held = Held {
+            standing,
+            until,
+            place,
+        };
+        self.held.insert(ticket, held);
         self.next_ticket += 1;
-        place.ticket
+        ticket
     }
 
     /// Takes out whoever is next.
-    pub(super) fn pop(&mut self) -> Option<Ticket> {
+    pub(super) fn pop(&mut self, now: Moment) -> Option<Ticket> {
         let place = self.order.first()?;
-        let parties = u64::try_from(self.parties.len()).unwrap_or(u64::MAX).max(1);
-        self.virtual_time += ROUND.div_ceil(parties);
-        self.remove(place.ticket);
+        self.remove(now, place.ticket);
         Some(place.ticket)
     }
 
     /// Takes out whoever is last.
-    pub(super) fn pop_last(&mut self) -> Option<Ticket> {
-        let place = self.order.last()?;
-        self.remove(place.ticket);
-        Some(place.ticket)
+    pub(super) fn pop_last(&mut self, now: Moment) -> Option<Ticket> {
+        let last = self.last()?;
+        self.remove(now, last);
+        Some(last)
     }
 
     /// Takes out one that may not be held any longer.
@@ -112,7 +127,7 @@ impl Line {
         if until > now {
             return None;
         }
-        self.remove(ticket);
+        self.remove(now, ticket);
         Some(ticket)
     }
 
@@ -122,35 +137,75 @@ impl Line {
     }
 
     /// Takes one out; false where it is not held.
-    pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
-        let Some((place, party)) = self.held.remove(&ticket) else {
+    pub(super) fn remove(&mut self, now: Moment, ticket: Ticket) -> bool {
+        let Some(held) = self.held.remove(&ticket) else {
             return false;
         };
-        self.order.remove(&place);
-        self.by_end.remove(&(place.until, ticket));
-        if let Some(of_party) = self.parties.get_mut(&party) {
-            of_party.requests -= 1;
-            if of_party.requests == 0 {
-                self.parties.remove(&party);
+        self.by_end.remove(&(held.until, ticket));
+        let next = self.lane(held.standing, |lane| {
+            let at = lane.iter().position(|other| *other == ticket);
+            at.and_then(|at| lane.remove(at));
+            lane.front().copied()
+        });
+        if let Some(place) = held.place {
+            self.order.remove(&place);
+            if let Some(next) = next {
+                self.give_place(now, next);
             }
         }
         true
     }
 
-    fn place(&self, standing: Standing) -> Place {
-        Place {
-            class: standing.class,
-            round: self.tag(standing.party) / ROUND,
-            until: standing.until,
-            ticket: self.next_ticket,
+    /// The next of its account has a turn.
+    fn give_place(&mut self, now: Moment, ticket: Ticket) {
+        if let Some(held) = self.held.get_mut(&ticket) {
+            let place = Place {
+                class: held.standing.class,
+                due: now + held.standing.patience_nanos,
+                ticket,
+            };
+            held.place = Some(place);
+            self.order.insert(place);
         }
     }
 
-    fn tag(&self, party: u64) -> u64 {
-        let own = self.parties.get(&party);
-        own.map_or(self.virtual_time, |own| {
-            self.virtual_time.max(own.tag.saturating_add(ROUND))
-        })
+    /// The last of the longest lane of the worst class; where each lane has one, who is last of all.
+    fn last(&self) -> Option<Ticket> {
+        let (class, length, party) = *self.lengths.last()?;
+        if length > 1 {
+            self.lanes.get(&(class, party))?.back().copied()
+        } else {
+            self.order.last().map(|place| place.ticket)
+        }
+    }
+
+    /// How many of the same account and class are held.
+    fn own(&self, standing: Standing) -> usize {
+        self.lanes
+            .get(&(standing.class, standing.party))
+            .map_or(0, VecDeque::len)
+    }
+
+    /// Changes a lane, and keeps its length up to date.
+    fn lane<T>(&mut self, of: Standing, change: impl FnOnce(&mut VecDeque<Ticket>) -> T) -> T {
+        let (class, party) = (of.class, of.party);
+        let lane = self.lanes.entry((class, party)).or_default();
+        self.lengths.remove(&(class, lane.len(), party));
+        let changed = change(lane);
+        if lane.is_empty() {
+            self.lanes.remove(&(class, party));
+        } else {
+            self.lengths.insert((class, lane.len(), party));
+        }
+        changed
+    }
+
+    fn place(&self, now: Moment, standing: Standing) -> Place {
+        Place {
+            class: standing.class,
+            due: now + standing.patience_nanos,
+            ticket: self.next_ticket,
+        }
     }
 }
 
@@ -159,96 +214,129 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::admission::moment::{SECOND, nanos};
 
-    fn standing(class: u8, party: u64, until: i64) -> Standing {
-        let until = Moment::from_second(until);
+    fn standing(class: u8, party: u64, hold: i64) -> Standing {
         Standing {
             class,
             party,
-            until,
+            patience_nanos: hold * SECOND,
         }
     }
 
+    fn at(seconds: f64) -> Moment {
+        Moment::from_second(1_000) + nanos(seconds)
+    }
+
     #[test]
-    fn classes_then_turns_then_deadlines_then_arrival() {
+    fn classes_then_deadlines_with_turns_then_arrival() {
         let mut line = Line::default();
-        let a = line.push(standing(2, 1, 20));
-        let a_again = line.push(standing(2, 1, 20));
-        let b = line.push(standing(2, 2, 20));
-        let impatient = line.push(standing(2, 3, 19));
-        let better = line.push(standing(1, 4, 40));
-        assert_eq!(line.ahead_of(standing(2, 5, 30)), 4);
-        assert_eq!(line.ahead_of(standing(0, 5, 30)), 0);
-        assert!(!line.is_before_last(standing(2, 1, 1)), "its third turn");
-        let served: Vec<Ticket> = std::iter::from_fn(|| line.pop()).collect();
+        let mut push = |class, party, hold| line.push(at(0.0), standing(class, party, hold));
+        let a = push(2, 1, 20);
+        let b = push(2, 2, 20);
+        let a_again = push(2, 1, 20);
+        let impatient = push(2, 3, 19);
+        let better = push(1, 4, 40);
+        assert_eq!(line.ahead_of(at(1.0), standing(2, 5, 20)), 4);
+        assert_eq!(line.ahead_of(at(1.0), standing(2, 1, 20)), 5);
+        assert_eq!(line.ahead_of(at(1.0), standing(2, 5, 17)), 1);
+        assert_eq!(line.ahead_of(at(9.0), standing(0, 5, 30)), 0);
+        assert!(
+            line.is_before_last(at(9.0), standing(2, 5, 20)),
+            "before a's second"
+        );
+        assert!(
+            !line.is_before_last(at(9.0), standing(2, 1, 20)),
+            "a's third"
+        );
+        let served: Vec<Ticket> = std::iter::from_fn(|| line.pop(at(9.0))).collect();
         assert_eq!(served, [better, impatient, a, b, a_again]);
         assert_eq!(line.len(), 0);
-        assert!(line.parties.is_empty());
+        assert!(line.lanes.is_empty() && line.lengths.is_empty());
     }
 
     #[test]
     fn whoever_waits_too_long_is_found() {
         let mut line = Line::default();
-        let late = line.push(standing(1, 1, 30));
-        let soon = line.push(standing(1, 2, 20));
-        assert_eq!(line.first_end(), Some(Moment::from_second(20)));
-        assert_eq!(line.pop_ended(Moment::from_second(19)), None);
-        assert_eq!(line.pop_ended(Moment::from_second(20)), Some(soon));
-        assert_eq!(line.pop_last(), Some(late));
+        let late = line.push(at(0.0), standing(1, 1, 30));
+        let soon = line.push(at(0.0), standing(1, 2, 20));
+        assert_eq!(line.first_end(), Some(at(20.0)));
+        assert_eq!(line.pop_ended(at(19.9)), None);
+        assert_eq!(line.pop_ended(at(20.0)), Some(soon));
+        assert_eq!(line.pop_last(at(20.0)), Some(late));
         assert_eq!(line.first_end(), None);
+    }
+
+    #[test]
+    fn the_last_is_the_last_of_whoever_has_most() {
+        let mut line = Line::default();
+        let better: Vec<Ticket> = (0..9)
+            .map(|_| line.push(at(0.0), standing(1, 1, 20)))
+            .collect();
+        let many: Vec<Ticket> = (0..3)
+            .map(|_| line.push(at(0.0), standing(2, 2, 20)))
+            .collect();
+        let one = line.push(at(0.1), standing(2, 3, 20));
+        let last: Vec<Ticket> = std::iter::from_fn(|| line.pop_last(at(1.0)))
+            .take(5)
+            .collect();
+        assert_eq!(last, [many[2], many[1], one, many[0], better[8]]);
     }
 
     proptest! {
         /// One account asks for far more than its share; others ask for one at a time, again and again.
         #[test]
-        fn nobody_starves_and_nobody_gets_more_than_a_turn(others in 1_u64..20, greedy in 20..200_usize) {
+        fn nobody_starves_and_nobody_gets_more_than_a_turn(others in 1_u32..20, greedy in 20..200_usize) {
             let mut line = Line::default();
             for _ in 0..greedy {
-                line.push(standing(1, 0, 20));
+                line.push(at(0.0), standing(1, 0, 20));
             }
             let mut owners = HashMap::new();
             for party in 1..=others {
-                owners.insert(line.push(standing(1, party, 20)), party);
+                owners.insert(line.push(at(0.0), standing(1, party.into(), 20)), party);
             }
-            let mut served_greedy = 0_u64;
+            let mut served_greedy = 0_u32;
             let rounds = 10;
-            for _ in 0..rounds * (others + 1) {
-                match line.pop().and_then(|ticket| owners.remove(&ticket)) {
+            for n in 0..rounds * (others + 1) {
+                let now = at(f64::from(n) / 5.0);
+                match line.pop(now).and_then(|ticket| owners.remove(&ticket)) {
                     None => served_greedy += 1,
                     Some(party) => {
-                        owners.insert(line.push(standing(1, party, 20)), party);
+                        owners.insert(line.push(now, standing(1, party.into(), 20)), party);
                     }
                 }
             }
-            prop_assert!(served_greedy >= rounds - 2, "{served_greedy} of {rounds}");
-            prop_assert!(served_greedy <= rounds + 2, "{served_greedy} of {rounds}");
+            prop_assert!(served_greedy.abs_diff(rounds) <= 1, "{served_greedy} of {rounds}");
         }
 
         #[test]
         fn what_is_in_it_is_what_was_put_in_and_not_taken_out(
-            steps in prop::collection::vec((0_u8..5, 0_u8..4, 0_u64..5, 0_i64..60), 1..500),
+            steps in prop::collection::vec((0_u8..6, 0_u8..4, 0_u64..5, 0_i64..60), 1..500),
         ) {
             let mut line = Line::default();
             let mut held = BTreeSet::new();
-            for (n, (step, class, party, until)) in (0..).zip(steps) {
+            for (n, (step, class, party, hold)) in (0..).zip(steps) {
+                let now = at(f64::from(n) / 10.0);
                 let gone = match step {
-                    0 => line.pop(),
-                    1 => line.pop_last(),
-                    2 => line.pop_ended(Moment::from_second(n / 10)),
+                    0 => line.pop(now),
+                    1 => line.pop_last(now),
+                    2 => line.pop_ended(now),
                     _ => {
-                        prop_assert!(held.insert(line.push(standing(class, party, until))));
+                        prop_assert!(held.insert(line.push(now, standing(class, party, hold))));
                         continue;
                     }
                 };
                 if let Some(ticket) = gone {
                     prop_assert!(held.remove(&ticket));
-                    prop_assert!(!line.remove(ticket));
+                    prop_assert!(!line.remove(now, ticket));
                 }
-                prop_assert_eq!(line.len(), held.len());
+                let of_lanes: usize = line.lanes.values().map(VecDeque::len).sum();
+                prop_assert_eq!((line.len(), line.by_end.len()), (held.len(), held.len()));
+                prop_assert_eq!((of_lanes, line.lengths.len()), (held.len(), line.lanes.len()));
+                prop_assert_eq!(line.order.len(), line.lanes.len());
             }
-            let of_parties: u32 = line.parties.values().map(|party| party.requests).sum();
-            prop_assert_eq!(usize::try_from(of_parties).unwrap(), held.len());
-            prop_assert_eq!(line.by_end.len(), held.len());
+            let rest: BTreeSet<Ticket> = std::iter::from_fn(|| line.pop(at(0.0))).collect();
+            prop_assert_eq!(rest, held);
         }
     }
 }

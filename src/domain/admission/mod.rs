@@ -129,7 +129,7 @@ impl Admission {
                 return None;
             }
         }
-        let ticket = self.line.pop()?;
+        let ticket = self.line.pop(now)?;
         self.forget(ticket);
         self.send(now, rate);
         Some(Event::Forward(ticket))
@@ -150,8 +150,8 @@ impl Admission {
     }
 
     /// The client of a held request went away. False where the request is not held any longer.
-    pub fn leave(&mut self, ticket: Ticket) -> bool {
-        let is_held = self.line.remove(ticket);
+    pub fn leave(&mut self, now: Moment, ticket: Ticket) -> bool {
+        let is_held = self.line.remove(now, ticket);
         self.displaced.retain(|(other, _)| *other != ticket);
         self.forget(ticket);
         is_held
@@ -203,10 +203,11 @@ impl Admission {
             party: match request.party {
                 Party::Account(hash) | Party::Address(hash) => hash,
             },
-            until: now + request.hold_seconds.max(0).saturating_mul(SECOND),
+            patience_nanos: request.hold_seconds.max(0).saturating_mul(SECOND),
         };
         let next = self.pace.next(rate)?;
-        let wait = seconds((next - now).max(0)) + real_len(self.line.ahead_of(standing)) / rate;
+        let wait =
+            seconds((next - now).max(0)) + real_len(self.line.ahead_of(now, standing)) / rate;
         if wait > HELD_SHARE * real(request.hold_seconds) {
             return None;
         }
@@ -214,15 +215,15 @@ impl Admission {
             || self.octets + request.octets > self.limits.held_octets
         {
             // Whoever stands behind makes room.
-            if !self.line.is_before_last(standing) {
+            if !self.line.is_before_last(now, standing) {
                 return None;
             }
-            let last = self.line.pop_last()?;
+            let last = self.line.pop_last(now)?;
             let request = self.forget(last)?;
             self.displaced.push((last, request));
         }
         self.settle(now, request);
-        let ticket = self.line.push(standing);
+        let ticket = self.line.push(now, standing);
         self.octets += request.octets;
         self.waiting.insert(ticket, *request);
         Some(ticket)

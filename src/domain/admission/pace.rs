@@ -4,8 +4,7 @@
 use super::moment::{Moment, SECOND};
 use crate::domain::number::{real, whole};
 
-/// Lets new orders go at a rate. In any second, wherever it begins, at most c of them go (rounded up),
-/// or 1.05 c where that is more.
+/// Lets new orders go at a rate. In any second, wherever it begins, at most c of them go (rounded up).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     /// When the next would go if all went evenly.
@@ -17,7 +16,7 @@ impl Pace {
     #[must_use]
     pub fn next(&self, per_second: f64) -> Option<Moment> {
         let interval = interval_nanos(per_second)?;
-        Some(self.even + -ahead(per_second).saturating_mul(interval))
+        (interval > 0).then(|| self.even + -EARLY_NANOS)
     }
 
     /// One goes now.
@@ -33,15 +32,17 @@ impl Pace {
     }
 }
 
-/// Rounded up, so that the rate is not exceeded. `None` at a rate of 0.
-fn interval_nanos(per_second: f64) -> Option<i64> {
-    (per_second > 0.0).then(|| whole((real(SECOND) / per_second).ceil()))
-}
+/// How long before its even time one may go: timers ring up to some milliseconds late, and what that costs
+/// is caught up.
+const EARLY_NANOS: i64 = SECOND / 100;
 
-/// How many may go before their even time, so that a late timer or two at once cost no throughput: in a
-/// second c + k go, rounded up, which is below 1.05 c for k = 0.05 c − 1.
-fn ahead(per_second: f64) -> i64 {
-    whole(0.05 * per_second - 1.0).max(0)
+/// The share of the rate that is used. In a second go fewer than 1 + (1 s + early) × used × c, which is
+/// 1 + 1.01 × 0.99 × c: so never more than c, rounded up.
+const USED: f64 = 0.99;
+
+/// `None` at a rate of 0.
+fn interval_nanos(per_second: f64) -> Option<i64> {
+    (per_second > 0.0).then(|| whole((real(SECOND) / (USED * per_second)).ceil()))
 }
 
 #[cfg(test)]
@@ -69,7 +70,7 @@ mod tests {
                     went.push(now);
                 }
             }
-            let most = per_second.ceil().max(1.05 * per_second);
+            let most = per_second.ceil();
             for (n, first) in went.iter().enumerate() {
                 let within = went[n..].partition_point(|at| *at - *first < SECOND);
                 prop_assert!(crate::domain::number::real_len(within) <= most, "{within} > {most}");
@@ -94,8 +95,9 @@ mod tests {
         let now = Moment::from_second(5);
         assert_eq!(pace.next(0.0), None);
         pace.take(now, 2.0);
-        assert_eq!(pace.next(2.0), Some(now + SECOND / 2));
+        let interval = interval_nanos(2.0).unwrap();
+        assert_eq!(pace.next(2.0), Some(now + (interval - EARLY_NANOS)));
         pace.give_back(2.0);
-        assert_eq!(pace.next(2.0), Some(now));
+        assert!(pace.next(2.0).unwrap() <= now);
     }
 }

@@ -15,7 +15,7 @@ fn a_spike_of_15_seconds_of_capacity_is_served_whole_within_16() {
         assert_eq!(real_len(seen.forwarded.len()), real(count));
         let last = seen.forwarded.last().unwrap().0 - at(0.0);
         assert!(last <= 16 * SECOND, "{rate}: {last}");
-        assert!(seen.most_in_a_second() <= (1.05 * rate).max(rate.ceil()));
+        assert!(seen.most_in_a_second() <= rate.ceil());
     }
 }
 
@@ -32,7 +32,7 @@ fn of_tenfold_overload_for_a_minute_everybody_is_served_level_and_most_at_their_
         }
         let seen = run.to_the_end();
         assert_eq!(real_len(seen.forwarded.len()), real(count));
-        assert!(seen.most_in_a_second() <= (1.05 * rate).max(rate.ceil()));
+        assert!(seen.most_in_a_second() <= rate.ceil());
         assert!(
             seen.most_returns() <= 1.1 * rate + 3.0 * rate.sqrt(),
             "{}",
@@ -71,7 +71,7 @@ fn who_comes_at_its_second_is_served_before_newcomers() {
     assert!(told.len() > 1_000, "{}", told.len());
     for (now, request) in &seen.forwarded {
         if let Some(second) = told.get(&request.order) {
-            assert!(now.second() - second <= 3, "{} late", now.second() - second);
+            assert!(now.second() - second <= 6, "{} late", now.second() - second);
         }
     }
 }
