@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::given::{is_stdin, text_of};
 use super::{Exit, InvalidConfig, UsageError};
+use crate::simulate::midnight;
 use crate::simulate::outcome::Outcome;
 use crate::simulate::report::{csv, json, svg, table};
 use crate::simulate::scenario::{SHIPPED, Scenario, shipped};
@@ -27,6 +28,7 @@ const STEPS: f64 = 1_000.0;
 #[command(after_help = "Examples:
   offpeak simulate --list
   offpeak simulate realistic --seed 7 --json
+  offpeak simulate midnight
   offpeak simulate mine.toml --csv figures --svg load.svg
 
 Reads a scenario in TOML; docs/simulation.md has all its keys.")]
@@ -69,6 +71,9 @@ impl Simulate {
         let Some(named) = &self.scenario else {
             return list(output);
         };
+        if named.as_os_str() == midnight::NAME && !named.exists() {
+            return self.midnight(output);
+        }
         let scenario = self.scenario(named)?;
         let bar = bar(&scenario.name);
         let outcome = simulate(&scenario, &mut |done| bar.set_position(steps(done)));
@@ -83,6 +88,26 @@ impl Simulate {
             writeln!(output, "{}", json::to_json(&outcome)?)?;
         } else {
             write!(output, "{}", table::to_table(&outcome))?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn midnight(&self, output: &mut impl Write) -> anyhow::Result<Exit> {
+        if self.csv.is_some() || self.svg.is_some() || self.days.is_some() {
+            let reason = "midnight is one night by the second: it takes no --csv, --svg and --days";
+            return Err(UsageError(reason.to_owned()).into());
+        }
+        let mut scenario = read(Path::new("realistic"))?;
+        if let Some(seed) = self.seed {
+            scenario.seed = seed;
+        }
+        let bar = bar(midnight::NAME);
+        let outcome = midnight::run(&scenario, &mut |done| bar.set_position(steps(done)));
+        bar.finish_and_clear();
+        if self.json {
+            writeln!(output, "{}", midnight::report::to_json(&outcome))?;
+        } else {
+            write!(output, "{}", midnight::report::to_table(&outcome))?;
         }
         Ok(Exit::Done)
     }
@@ -114,6 +139,8 @@ fn list(output: &mut impl Write) -> anyhow::Result<Exit> {
         let scenario = parse(known.name, Path::new(known.name), known.text)?;
         writeln!(output, "{:<width$}  {}", known.name, scenario.description)?;
     }
+    let (name, description) = (midnight::NAME, midnight::DESCRIPTION);
+    writeln!(output, "{name:<width$}  {description}")?;
     Ok(Exit::Done)
 }
 

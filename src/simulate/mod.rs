@@ -9,6 +9,7 @@ mod aftermath;
 mod density;
 mod figures;
 mod given;
+pub mod midnight;
 pub mod outcome;
 mod population;
 mod recognition;

@@ -6,7 +6,7 @@ pub mod svg;
 pub mod table;
 
 /// A count in whole numbers, its thousands set apart: `40,000`.
-fn grouped(count: f64) -> String {
+pub(super) fn grouped(count: f64) -> String {
     let digits = format!("{count:.0}");
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (number, digit) in digits.chars().enumerate() {

@@ -1,0 +1,272 @@
+//! What clients do with an answer to newOrder that is late, or no order: read from their sources, autumn
+//! 2026 (the table in `docs/admission.md`).
+
+use crate::domain::time::{DAY, HOUR, MINUTE};
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Manner {
+    /// Its `User-Agent`, as far as it says how long the client waits.
+    pub(super) user_agent: &'static str,
+    /// What it does with a 500 or 503.
+    pub(super) again: Again,
+}
+
+/// When a client posts again in the same run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Again {
+    /// Not at all: the run has failed.
+    Never,
+    /// After `Retry-After`; without one it has failed, or posts after a second, doubling to ten.
+    AsTold {
+        /// Posts in a run at most.
+        posts: u32,
+        /// A longer `Retry-After` ends the run, in seconds.
+        most_seconds: i64,
+        /// Whether it posts again without being told when.
+        untold: bool,
+    },
+    /// By a plan of its own, whatever it is told.
+    Own {
+        /// The waits in seconds, one after the other; the last one again and again.
+        waits: &'static [f64],
+        /// Each wait is drawn so much shorter or longer, 0 to 1.
+        spread: f64,
+    },
+}
+
+/// certmagic's `retryIntervals`, behind three posts of acmez within half a second.
+const CADDY: &[f64] = &[
+    0.25, 0.25, 60.0, 0.25, 0.25, 120.0, 0.25, 0.25, 120.0, 0.25, 0.25, 300.0, 0.25, 0.25, 600.0,
+];
+/// cert-manager's rate limiter: 5 s doubling to 30 minutes.
+const CERT_MANAGER: &[f64] = &[
+    5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1_280.0, 1_800.0,
+];
+/// `md_util_retry_delay` of `mod_md`: 30 s doubling to 24 h.
+const MOD_MD: &[f64] = &[
+    30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_840.0, 7_680.0,
+];
+
+const FAILS: Again = Again::Never;
+const X_CRYPTO: Again = Again::AsTold {
+    posts: u32::MAX,
+    most_seconds: DAY,
+    untold: true,
+};
+
+/// A name, a share of the client, and what it does.
+type Part = (&'static str, f64, Manner);
+
+/// The clients of `realistic` by their names there; each with the parts that it is made of here, and
+/// their shares of it.
+const KNOWN: &[(&str, &[Part])] = &[
+    (
+        "cron without ARI",
+        &[
+            ("dehydrated", 0.4, manner("dehydrated/", FAILS)),
+            ("acme-tiny", 0.2, manner("acme-tiny", FAILS)),
+            (
+                "certbot before ARI",
+                0.3,
+                manner("CertbotACMEClient/", FAILS),
+            ),
+            ("lego before ARI", 0.1, manner("xenolf-acme/", FAILS)),
+        ],
+    ),
+    (
+        "traefik",
+        &[("traefik", 1.0, manner("containous-traefik/", FAILS))],
+    ),
+    (
+        "certbot, packaged",
+        &[(
+            "certbot, packaged",
+            1.0,
+            manner("CertbotACMEClient/", FAILS),
+        )],
+    ),
+    (
+        "certbot, cron",
+        &[("certbot, cron", 1.0, manner("CertbotACMEClient/", FAILS))],
+    ),
+    ("lego", &[("lego", 1.0, manner("xenolf-acme/", FAILS))]),
+    (
+        "caddy",
+        &[(
+            "caddy",
+            1.0,
+            manner(
+                "Caddy/",
+                Again::Own {
+                    waits: CADDY,
+                    spread: 0.0,
+                },
+            ),
+        )],
+    ),
+    (
+        "cert-manager",
+        &[(
+            "cert-manager",
+            1.0,
+            manner(
+                "cert-manager",
+                Again::Own {
+                    waits: CERT_MANAGER,
+                    spread: 0.0,
+                },
+            ),
+        )],
+    ),
+    (
+        "nginx-acme",
+        &[(
+            "nginx-acme",
+            1.0,
+            manner(
+                "nginx-acme",
+                Again::AsTold {
+                    posts: 3,
+                    most_seconds: DAY,
+                    untold: false,
+                },
+            ),
+        )],
+    ),
+    (
+        "acme.sh",
+        &[(
+            "acme.sh",
+            1.0,
+            manner(
+                "acme.sh/",
+                Again::AsTold {
+                    posts: 20,
+                    most_seconds: 10 * MINUTE,
+                    untold: false,
+                },
+            ),
+        )],
+    ),
+    (
+        "uacme",
+        &[(
+            "uacme",
+            1.0,
+            manner(
+                "uacme/",
+                Again::AsTold {
+                    posts: 3,
+                    most_seconds: HOUR,
+                    untold: false,
+                },
+            ),
+        )],
+    ),
+    ("RFC step 5", &[("RFC step 5", 1.0, manner("", X_CRYPTO))]),
+    (
+        "mod_md",
+        &[(
+            "mod_md",
+            1.0,
+            manner(
+                "",
+                Again::Own {
+                    waits: MOD_MD,
+                    spread: 0.5,
+                },
+            ),
+        )],
+    ),
+];
+
+/// Who is not known fails, and comes at its next run.
+const UNKNOWN: Manner = manner("", FAILS);
+
+const fn manner(user_agent: &'static str, again: Again) -> Manner {
+    Manner { user_agent, again }
+}
+
+/// What a client of a scenario is made of: name, share of it, what it does.
+pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
+    let known = KNOWN.iter().find(|(name, _)| *name == client);
+    match known {
+        None => vec![(client.to_owned(), 1.0, UNKNOWN)],
+        Some((_, parts)) => parts
+            .iter()
+            .map(|(name, share, manner)| ((*name).to_owned(), *share, *manner))
+            .collect(),
+    }
+}
+
+impl Manner {
+    /// In how many seconds a client posts again that has posted `posts` times and was told
+    /// `retry_after`; `None`: its run has failed. `draw` is uniform from 0 to 1.
+    pub(super) fn again_seconds(
+        &self,
+        posts: u32,
+        retry_after: Option<i64>,
+        draw: f64,
+    ) -> Option<f64> {
+        match self.again {
+            Again::Never => None,
+            Again::AsTold {
+                posts: most,
+                most_seconds,
+                untold,
+            } => match retry_after {
+                _ if posts >= most => None,
+                Some(seconds) if seconds > most_seconds => None,
+                // Up to a second more: clients sleep whole seconds, and then ask for a nonce.
+                Some(seconds) => Some(crate::domain::number::real(seconds) + draw),
+                None if untold => Some(f64::from(1_u32 << posts.min(4)).min(10.0)),
+                None => None,
+            },
+            Again::Own { waits, spread } => {
+                let n = usize::try_from(posts)
+                    .unwrap_or(usize::MAX)
+                    .saturating_sub(1);
+                let wait = waits.get(n).or_else(|| waits.last())?;
+                Some(wait * (1.0 + spread * (2.0 * draw - 1.0)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::admission::hold_seconds;
+
+    fn of(client: &str, part: usize) -> Manner {
+        parts(client)[part].2
+    }
+
+    #[test]
+    fn each_does_what_its_source_says() {
+        let told = |manner: Manner, posts, seconds| manner.again_seconds(posts, seconds, 0.5);
+        assert_eq!(told(of("lego", 0), 1, Some(60)), None);
+        assert_eq!(told(of("acme.sh", 0), 1, Some(600)), Some(600.5));
+        assert_eq!(told(of("acme.sh", 0), 1, Some(601)), None);
+        assert_eq!(told(of("acme.sh", 0), 20, Some(60)), None);
+        assert_eq!(told(of("uacme", 0), 2, Some(60)), Some(60.5));
+        assert_eq!(told(of("uacme", 0), 3, Some(60)), None);
+        assert_eq!(told(of("RFC step 5", 0), 4, None), Some(10.0));
+        assert_eq!(told(of("caddy", 0), 3, Some(5)), Some(60.0));
+        assert_eq!(told(of("cert-manager", 0), 90, None), Some(1_800.0));
+        assert_eq!(told(of("mod_md", 0), 1, None), Some(30.0));
+        assert_eq!(of("mod_md", 0).again_seconds(1, None, 1.0), Some(45.0));
+        assert_eq!(told(of("somebody", 0), 1, Some(1)), None);
+    }
+
+    #[test]
+    fn parts_are_all_of_a_client() {
+        for (name, parts) in KNOWN {
+            let sum: f64 = parts.iter().map(|(_, share, _)| share).sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{name}");
+        }
+        assert_eq!(hold_seconds(of("cron without ARI", 0).user_agent, 20), 230);
+        assert_eq!(hold_seconds(of("certbot, cron", 0).user_agent, 20), 40);
+    }
+}

@@ -1,0 +1,121 @@
+//! The seconds around midnight (`docs/simulation.md`, "Midnight"): the clients of the scenario
+//! `realistic`, each by itself, in front of a CA that bears three times its mean load, under four rules
+//! for what is over.
+//!
+//! `crowd` says who comes when, `manners` what each does with an answer that it does not like, `door` what
+//! each rule does with a request; `run` goes through the seconds. The rules `hold` and `offpeak` are
+//! `domain::admission`, which the gateway has too.
+
+mod crowd;
+mod door;
+mod figures;
+mod manners;
+pub mod report;
+mod run;
+
+use super::scenario::Scenario;
+use crate::domain::number::real_len;
+
+/// The name under which `offpeak simulate` knows it.
+pub const NAME: &str = "midnight";
+/// What it shows, in a sentence.
+pub const DESCRIPTION: &str =
+    "The seconds around midnight, at the door of a CA that bears three times its mean load";
+
+/// How many times the mean load the CA bears.
+const BEARS: f64 = 3.0;
+
+/// What is done with new orders that are over what the CA bears.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rule {
+    /// All reach the CA, which fails those with a 500.
+    None,
+    /// They are answered 503 with `Retry-After: 3600`.
+    Fixed,
+    /// They wait up to 20 s in the order of arrival; for whom that is too long, as `fixed`.
+    Hold,
+    /// The gateway: `domain::admission`.
+    Offpeak,
+}
+
+impl Rule {
+    /// All of them, in the order of tables and files.
+    pub const ALL: [Self; 4] = [Self::None, Self::Fixed, Self::Hold, Self::Offpeak];
+
+    /// Its name in results.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Fixed => "fixed",
+            Self::Hold => "hold",
+            Self::Offpeak => "offpeak",
+        }
+    }
+}
+
+/// What came of one midnight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The seed it ran with.
+    pub seed: u64,
+    /// New orders a second, in the mean of the day.
+    pub mean: f64,
+    /// New orders a second that the CA bears.
+    pub bears: f64,
+    /// What each rule made of it, in the order of [`Rule::ALL`].
+    pub rules: Vec<RuleOutcome>,
+}
+
+/// What one rule made of it. Clients are those that come first between 23:50 and 00:30 and would get
+/// their certificates; those that never succeed count as attempts alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleOutcome {
+    /// The rule.
+    pub rule: Rule,
+    /// The most new orders that reach the CA in a second of the clock.
+    pub worst_second: u32,
+    /// The most new orders that reach the CA in a minute of the clock.
+    pub worst_minute: u32,
+    /// Attempts that were answered 500 or 503.
+    pub in_vain: u32,
+    /// Clients.
+    pub clients: u32,
+    /// Clients whose run ended without an order: they come again at their next one.
+    pub failed: u32,
+    /// The same by kind of client, the most first.
+    pub failed_by_kind: Vec<(String, u32)>,
+    /// Clients that still try at 04:00, in the same run.
+    pub waiting: u32,
+    /// The busiest second of the next midnight, in new orders: the usual ones, and those of clients that
+    /// failed.
+    pub tomorrow: f64,
+    /// Seconds after midnight until the last client was served that was served in this run.
+    pub last_served_seconds: i64,
+    /// The most requests that were held at once.
+    pub most_held: usize,
+    /// The longest that one was held, in seconds.
+    pub longest_held_seconds: f64,
+}
+
+/// Runs it for the clients and the volume of a scenario under all rules. `progress` is told how far it has
+/// come, from 0 to 1.
+#[must_use]
+pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
+    let kinds = crowd::kinds(scenario);
+    let mean = crowd::per_day(&kinds) / 86_400.0;
+    let bears = BEARS * mean;
+    let mut rules = Vec::new();
+    for (n, rule) in Rule::ALL.into_iter().enumerate() {
+        let parts = real_len(Rule::ALL.len());
+        let mut told = |done: f64| progress((real_len(n) + done) / parts);
+        let seen = run::run(&kinds, rule, bears, scenario.seed, &mut told);
+        rules.push(figures::figures(rule, &kinds, &seen));
+    }
+    Outcome {
+        seed: scenario.seed,
+        mean,
+        bears,
+        rules,
+    }
+}
