@@ -1,8 +1,8 @@
 //! When orders may come again that failed again and again.
 
 use super::promises::{LATEST_SECONDS, SOONEST_SECONDS};
-use crate::domain::hash::{mixed, upper_unit};
-use crate::domain::number::{real, whole};
+use crate::domain::certificate::hash::{mixed, upper_unit};
+use crate::domain::math::number::{real, whole};
 
 /// So many failures one after the other, and an order is served last: two may be a mistake that is being
 /// mended.
@@ -29,7 +29,7 @@ pub(super) fn backoff_seconds(order: u64, failures: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::real_len;
+    use crate::domain::math::number::real_len;
     use crate::domain::time::DAY;
 
     #[test]

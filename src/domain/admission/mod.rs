@@ -34,7 +34,7 @@ use account_limit::Used;
 use line::{Line, Standing};
 use promises::{Arrival, Booking, Promises};
 
-use crate::domain::number::{real, real_len, whole};
+use crate::domain::math::number::{real, real_len, whole};
 
 /// While requests are held, what the upstream bears is looked at so often, in nanoseconds.
 const LOOK_NANOS: i64 = SECOND;
@@ -162,6 +162,11 @@ impl Admission {
         if let Some(rate) = self.per_second(now) {
             self.pace.give_back(rate);
         }
+        self.shown.abandoned();
+    }
+
+    /// A new order that went on was left by its client before the upstream answered.
+    pub fn abandoned(&mut self) {
         self.shown.abandoned();
     }
 

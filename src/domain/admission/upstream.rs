@@ -7,7 +7,7 @@
 //! congestion there is no limit.
 
 use super::moment::{Moment, SECOND, seconds};
-use crate::domain::number::real;
+use crate::domain::math::number::real;
 
 /// How the upstream answered a new order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,7 +1,7 @@
 //! Who orders in which second of the day.
 
 use super::manners::{Manner, parts};
-use crate::domain::number::{length, real};
+use crate::domain::math::number::{length, real};
 use crate::domain::time::{DAY, HOUR};
 use crate::simulate::scenario::{Client, ClientKind, Scenario, Ticks};
 
@@ -52,6 +52,25 @@ pub(super) fn kinds(scenario: &Scenario) -> Vec<Kind> {
 /// All new orders of a day.
 pub(super) fn per_day(kinds: &[Kind]) -> f64 {
     kinds.iter().map(|kind| kind.per_day).sum()
+}
+
+/// So many clients at least fail of those that come in the second of midnight, in the mean: each gives up
+/// after a known time, and before that the CA bears only so many.
+pub(super) fn fewest_that_fail(kinds: &[Kind], bears: f64) -> f64 {
+    let longest = kinds.iter().filter_map(|kind| kind.manner.gives_up_seconds);
+    let bounds = longest.map(|longest| {
+        let gives_up = |kind: &&Kind| {
+            let seconds = kind.manner.gives_up_seconds;
+            kind.succeeds && seconds.is_some_and(|seconds| seconds <= longest)
+        };
+        let come: f64 = kinds
+            .iter()
+            .filter(gives_up)
+            .map(|kind| kind.in_second(0))
+            .sum();
+        come - bears * real(longest + 1)
+    });
+    bounds.fold(0.0, f64::max)
 }
 
 fn of_client(scenario: &Scenario, client: &Client) -> Vec<Kind> {

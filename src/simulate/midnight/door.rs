@@ -3,8 +3,8 @@
 use super::Rule;
 use crate::domain::admission::{Admission, Decision, Event, Limits, Moment, Outcome, Party};
 use crate::domain::admission::{Renewal, Request, Ticket, USUAL_SECONDS, hold_seconds};
-use crate::domain::hash::mixed;
-use crate::domain::number::{real, whole};
+use crate::domain::certificate::hash::mixed;
+use crate::domain::math::number::{real, whole};
 
 /// What `fixed` and `hold` tell those who are turned away: an hour, as examples of configuration have it.
 const CONSTANT_SECONDS: i64 = 3_600;

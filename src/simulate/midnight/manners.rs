@@ -8,6 +8,8 @@ use crate::domain::time::{DAY, HOUR, MINUTE};
 pub(super) struct Manner {
     /// Its `User-Agent`, as far as it says how long the client waits.
     pub(super) user_agent: &'static str,
+    /// After how many seconds without an answer it gives up; `None`: never, or nobody knows.
+    pub(super) gives_up_seconds: Option<i64>,
     /// What it does with a 500 or 503.
     pub(super) again: Again,
 }
@@ -69,28 +71,28 @@ const KNOWN: &[(&str, &[Part])] = &[
             (
                 "certbot before ARI",
                 0.3,
-                manner("CertbotACMEClient/", FAILS),
+                fails_after("CertbotACMEClient/", 45),
             ),
-            ("lego before ARI", 0.1, manner("xenolf-acme/", FAILS)),
+            ("lego before ARI", 0.1, fails_after("xenolf-acme/", 30)),
         ],
     ),
     (
         "traefik",
-        &[("traefik", 1.0, manner("containous-traefik/", FAILS))],
+        &[("traefik", 1.0, fails_after("containous-traefik/", 30))],
     ),
     (
         "certbot, packaged",
         &[(
             "certbot, packaged",
             1.0,
-            manner("CertbotACMEClient/", FAILS),
+            fails_after("CertbotACMEClient/", 45),
         )],
     ),
     (
         "certbot, cron",
-        &[("certbot, cron", 1.0, manner("CertbotACMEClient/", FAILS))],
+        &[("certbot, cron", 1.0, fails_after("CertbotACMEClient/", 45))],
     ),
-    ("lego", &[("lego", 1.0, manner("xenolf-acme/", FAILS))]),
+    ("lego", &[("lego", 1.0, fails_after("xenolf-acme/", 30))]),
     (
         "caddy",
         &[(
@@ -185,7 +187,19 @@ const KNOWN: &[(&str, &[Part])] = &[
 const UNKNOWN: Manner = manner("", FAILS);
 
 const fn manner(user_agent: &'static str, again: Again) -> Manner {
-    Manner { user_agent, again }
+    Manner {
+        user_agent,
+        gives_up_seconds: None,
+        again,
+    }
+}
+
+/// One that fails at once where it is told no, and after so many seconds where it is told nothing.
+const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
+    Manner {
+        gives_up_seconds: Some(seconds),
+        ..manner(user_agent, FAILS)
+    }
 }
 
 /// What a client of a scenario is made of: name, share of it, what it does.
@@ -219,7 +233,7 @@ impl Manner {
                 _ if posts >= most => None,
                 Some(seconds) if seconds > most_seconds => None,
                 // Up to a second more: clients sleep whole seconds, and then ask for a nonce.
-                Some(seconds) => Some(crate::domain::number::real(seconds) + draw),
+                Some(seconds) => Some(crate::domain::math::number::real(seconds) + draw),
                 None if untold => Some(f64::from(1_u32 << posts.min(4)).min(10.0)),
                 None => None,
             },

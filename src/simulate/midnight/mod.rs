@@ -14,7 +14,7 @@ pub mod report;
 mod run;
 
 use super::scenario::Scenario;
-use crate::domain::number::real_len;
+use crate::domain::math::number::real_len;
 
 /// The name under which `offpeak simulate` knows it.
 pub const NAME: &str = "midnight";
@@ -63,6 +63,9 @@ pub struct Outcome {
     pub mean: f64,
     /// New orders a second that the CA bears.
     pub bears: f64,
+    /// So many clients fail whatever is done: those that come in the second of midnight, give up after a
+    /// known time and try no more, less what the CA bears in that time.
+    pub floor: f64,
     /// What each rule made of it, in the order of [`Rule::ALL`].
     pub rules: Vec<RuleOutcome>,
 }
@@ -116,6 +119,7 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
         seed: scenario.seed,
         mean,
         bears,
+        floor: crowd::fewest_that_fail(&kinds, bears),
         rules,
     }
 }

@@ -12,13 +12,14 @@ use crate::simulate::report::{grouped, table::aligned};
 pub fn to_table(outcome: &Outcome) -> String {
     let mut text = format!(
         "{NAME}: {DESCRIPTION}\nseed {}; {:.1} new orders a second in the mean, the CA bears {:.1}; \
-         {} clients that come between 23:50 and 00:30\n\n",
+         {} clients that come between 23:50 and 00:30; {} fail whatever is done\n\n",
         outcome.seed,
         outcome.mean,
         outcome.bears,
         grouped(f64::from(
             outcome.rules.first().map_or(0, |rule| rule.clients)
         )),
+        grouped(outcome.floor),
     );
     let head = [
         "rule",
@@ -55,6 +56,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
         "seed": outcome.seed,
         "mean": rounded(outcome.mean),
         "bears": rounded(outcome.bears),
+        "floor": rounded(outcome.floor),
         "rules": rules,
     })
 }
@@ -94,9 +96,9 @@ fn row(outcome: &Outcome, rule: &RuleOutcome) -> Vec<String> {
         grouped(rule.tomorrow / outcome.mean),
         format!(
             "{} s",
-            grouped(crate::domain::number::real(rule.last_served_seconds))
+            grouped(crate::domain::math::number::real(rule.last_served_seconds))
         ),
-        grouped(crate::domain::number::real_len(rule.most_held)),
+        grouped(crate::domain::math::number::real_len(rule.most_held)),
         format!("{:.0} s", rule.longest_held_seconds),
     ]
 }

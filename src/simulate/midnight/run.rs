@@ -11,7 +11,7 @@ use super::Rule;
 use super::crowd::Kind;
 use super::door::{Answer, Door, Post};
 use crate::domain::admission::{Moment, Ticket, nanos, seconds};
-use crate::domain::number::{length, real, signed, whole};
+use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// 2026-11-28T00:00:00Z, the midnight.

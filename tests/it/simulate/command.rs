@@ -41,7 +41,9 @@ fn path_text(path: &Path) -> &str {
 #[test]
 fn the_list_names_what_comes_with_the_program() {
     let (printed, ran) = run(&["--list"]).unwrap();
-    assert_eq!(printed.lines().count(), SHIPPED.len());
+    // The files, and midnight, which is made of one of them.
+    assert_eq!(printed.lines().count(), SHIPPED.len() + 1);
+    assert!(printed.contains("\nmidnight "), "{printed}");
     assert!(
         printed.starts_with("base-0.3       Three in ten clients"),
         "{printed}"

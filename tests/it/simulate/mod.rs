@@ -6,6 +6,7 @@ mod closed;
 mod command;
 mod floor;
 mod levelling;
+mod midnight;
 mod replay;
 mod report;
 mod rules;
