@@ -16,16 +16,21 @@ const CERTBOT_SECONDS: i64 = 40;
 /// section 5 wants two hours of address translators.
 const UNLIMITED_SECONDS: i64 = 230;
 
+/// The same where the `curl` program waits: it shows each minute that its connection lives
+/// (`--keepalive-time`, 60 s without being asked), so nothing on the way cuts it. Ten minutes are as long
+/// as anybody would be told to wait.
+const CURL_SECONDS: i64 = 600;
+
 /// What a `User-Agent` begins with, and how long that client may be held, in seconds.
 const KNOWN: [(&str, i64); 5] = [
     // `acme.sh`, `_post`: curl without --max-time.
-    ("acme.sh/", UNLIMITED_SECONDS),
+    ("acme.sh/", CURL_SECONDS),
     // acme-tiny 5.0.1, `_do_request`: `urlopen` without a time-out.
     ("acme-tiny", UNLIMITED_SECONDS),
     // certbot 5.8, `acme/client.py`: `DEFAULT_NETWORK_TIMEOUT = 45`.
     ("CertbotACMEClient/", CERTBOT_SECONDS),
     // dehydrated 0.7.0, `http_request`: curl without --max-time.
-    ("dehydrated/", UNLIMITED_SECONDS),
+    ("dehydrated/", CURL_SECONDS),
     // uacme 1.7.6, `curlwrap.c`: no CURLOPT_TIMEOUT.
     ("uacme/", UNLIMITED_SECONDS),
 ];
@@ -51,10 +56,10 @@ mod tests {
     fn each_client_is_held_as_long_as_it_waits() {
         for (user_agent, seconds) in [
             ("CertbotACMEClient/5.8.0 (certbot; Linux)", 40),
-            ("dehydrated/0.7.0 curl/7.88.1", 230),
+            ("dehydrated/0.7.0 curl/7.88.1", 600),
             (
                 "acme.sh/3.1.2 (https://github.com/acmesh-official/acme.sh)",
-                230,
+                600,
             ),
             ("uacme/1.7.4 (https://github.com/ndilieto/uacme)", 230),
             ("acme-tiny", 230),

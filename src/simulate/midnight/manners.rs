@@ -280,7 +280,7 @@ mod tests {
             let sum: f64 = parts.iter().map(|(_, share, _)| share).sum();
             assert!((sum - 1.0).abs() < 1e-9, "{name}");
         }
-        assert_eq!(hold_seconds(of("cron without ARI", 0).user_agent, 20), 230);
+        assert_eq!(hold_seconds(of("cron without ARI", 0).user_agent, 20), 600);
         assert_eq!(hold_seconds(of("certbot, cron", 0).user_agent, 20), 40);
     }
 }
