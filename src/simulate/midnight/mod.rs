@@ -93,7 +93,8 @@ pub struct RuleOutcome {
     /// The busiest second of the next midnight, in new orders: the usual ones, and those of clients that
     /// failed.
     pub tomorrow: f64,
-    /// Seconds after midnight until the last client was served that was served in this run.
+    /// Seconds after midnight until the last client was served of those that came in the minute after it
+    /// and did not fail.
     pub last_served_seconds: i64,
     /// The most requests that were held at once.
     pub most_held: usize,

@@ -38,7 +38,7 @@ pub(super) struct Seen {
     pub(super) waiting: u32,
     /// New orders that failed runs bring in the night after, by kind and second counted from midnight.
     pub(super) tomorrow: HashMap<i64, u32>,
-    /// When the last client was served that is asked after.
+    /// When the last client was served that came in the minute after midnight.
     pub(super) last_served: Moment,
     /// The most that were held at once.
     pub(super) most_held: usize,
@@ -191,7 +191,7 @@ impl<'k> Night<'k> {
         }
         let retry_after = match answer {
             Answer::Order | Answer::Held(_) => {
-                if asked_after {
+                if asked_after && (0..MINUTE).contains(&client.first_second) {
                     self.seen.last_served = self.seen.last_served.max(now);
                 }
                 return;
@@ -239,7 +239,7 @@ impl<'k> Night<'k> {
 }
 
 impl Seen {
-    /// Seconds from midnight until the last client was served that is asked after.
+    /// Seconds from midnight until the last client was served that came in the minute after it.
     pub(super) fn last_served_seconds(&self) -> i64 {
         whole(seconds(self.last_served - moment(0)).ceil())
     }
