@@ -1,6 +1,6 @@
 //! What each rule does with a new order at the CA's door.
 
-use super::Rule;
+use super::outcome::Rule;
 use crate::domain::admission::{Admission, Decision, Event, Limits, Moment, Outcome, Party};
 use crate::domain::admission::{Renewal, Request, Ticket, USUAL_SECONDS, hold_seconds};
 use crate::domain::certificate::hash::mixed;

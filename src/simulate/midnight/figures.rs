@@ -1,8 +1,8 @@
 //! From what was seen to the figures of a rule.
 
 use super::crowd::Kind;
+use super::outcome::{Rule, RuleOutcome};
 use super::run::Seen;
-use super::{Rule, RuleOutcome};
 use crate::domain::admission::seconds;
 use crate::domain::time::DAY;
 

@@ -7,9 +7,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, Poisson};
 
-use super::Rule;
 use super::crowd::Kind;
 use super::door::{Answer, Door, Post};
+use super::outcome::Rule;
 use crate::domain::admission::{Moment, Ticket, nanos, seconds};
 use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::{DAY, HOUR, MINUTE};

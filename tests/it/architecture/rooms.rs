@@ -7,6 +7,7 @@ use super::source::paths;
 
 /// Which rooms of `domain` a room may name.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("admission", &["certificate", "math", "time"]),
     (
         "plan",
         &["certificate", "ledger", "math", "publication", "time"],
