@@ -1,12 +1,13 @@
 //! `offpeak` keeps a certificate authority's load flat: it learns which hours are busy, publishes
 //! that, and answers ACME Renewal Info queries (RFC 9773) with windows in the quiet hours.
 //!
-//! Arrows point one way: `main → cli → {http, ingest, publish, simulate} → engine → store → domain`.
+//! Arrows point one way: `main → cli → {http, gateway, ingest, publish, simulate} → engine → store → domain`.
 
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod gateway;
 pub mod http;
 pub mod ingest;
 pub mod publish;

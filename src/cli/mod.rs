@@ -17,6 +17,7 @@ mod completions;
 mod demo;
 mod explain;
 mod forget;
+mod gateway;
 mod given;
 mod global;
 mod import;
@@ -82,6 +83,7 @@ enum Command {
     Demo(demo::Demo),
     Explain(explain::Explain),
     Forget(forget::ForgetArgs),
+    Gateway(gateway::GatewayArgs),
     Import(import::ImportArgs),
     Incident(incident::Incidents),
     Manual(completions::ManualArgs),
@@ -113,6 +115,7 @@ impl Command {
             Self::Forget(command) => {
                 block_on(async { forget::run(command, &*global.engine().await?, output).await })
             }
+            Self::Gateway(command) => command.run(global, output),
             Self::Import(command) => {
                 block_on(async { import::run(command, &*global.engine().await?, output).await })
             }
@@ -282,8 +285,8 @@ mod tests {
 
     #[test]
     fn a_result_may_be_had_as_json() {
-        // Two serve, and what they print is where; two write files for other programs.
-        const WITHOUT: [&str; 4] = ["completions", "demo", "manual", "serve"];
+        // Three serve, and what they print is where; two write files for other programs.
+        const WITHOUT: [&str; 5] = ["completions", "demo", "gateway", "manual", "serve"];
         // Those with subcommands print nothing themselves; their options are their subcommands'.
         let found = commands().into_iter();
         for (name, command) in found.filter(|(_, command)| !command.has_subcommands()) {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
+use super::gateway::Serving;
 use super::runtimes::Runtimes;
 use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};
@@ -18,6 +19,9 @@ pub(super) struct Running {
     stop: watch::Sender<Option<Stop>>,
     public: JoinHandle<()>,
     admin: JoinHandle<()>,
+    gateways: Vec<JoinHandle<()>>,
+    /// What clients of the gateways are to be told: the URLs of their directories.
+    pub(super) directories: Vec<String>,
     /// The engine's, which end only where it cannot go on.
     pub(super) tasks: JoinHandle<Result<(), EngineError>>,
     beside: Vec<AbortHandle>,
@@ -50,9 +54,22 @@ impl Running {
         let admin = runtimes.admin().spawn(http::serve(
             listeners.admin,
             http::admin(Arc::clone(engine), metrics.clone()),
-            wait(stopped),
+            wait(stopped.clone()),
             limits(Limits::ADMIN),
         ));
+        let mut beside = Vec::new();
+        let (mut gateways, mut directories) = (Vec::new(), Vec::new());
+        for front in listeners.gateways {
+            let stop = wait(stopped.clone());
+            let Serving {
+                listener,
+                beside: of_gateway,
+                directory,
+            } = front.serve(engine, runtimes, limits(Limits::PUBLIC), stop)?;
+            gateways.push(listener);
+            beside.extend(of_gateway);
+            directories.push(directory);
+        }
         let tasks = runtimes.work().spawn(Arc::clone(engine).run());
         let upkeep = runtimes.work().spawn(keep_up(metrics)).abort_handle();
         let renewing = listeners
@@ -64,14 +81,17 @@ impl Running {
             public,
             admin,
             tasks,
-            beside: std::iter::once(upkeep).chain(renewing).collect(),
+            gateways,
+            directories,
+            beside: beside.into_iter().chain([upkeep]).chain(renewing).collect(),
         })
     }
 
     /// Lets requests under way end, then ends what runs beside them.
     pub(super) async fn stop(self, how: Stop) -> anyhow::Result<()> {
         self.stop.send_replace(Some(how));
-        let drained = tokio::try_join!(self.public, self.admin);
+        let gateways = futures_util::future::try_join_all(self.gateways);
+        let drained = tokio::try_join!(self.public, self.admin, gateways);
         self.tasks.abort();
         for beside in self.beside {
             beside.abort();

@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::gateway::Front;
 use super::running::Running;
 use super::runtimes::{Runtimes, open_all_that_may_be_opened};
 use super::{Exit, Global, Output};
@@ -37,6 +38,8 @@ pub(super) struct Listeners {
     pub(super) admin: Listener,
     pub(super) tls: Option<Arc<Tls>>,
     neighbourhood: Arc<Neighbourhood>,
+    /// Those of the gateways.
+    pub(super) gateways: Vec<Front>,
     /// How long they are kept open once the process is to stop.
     pub(super) grace: Duration,
 }
@@ -48,21 +51,33 @@ impl Serve {
         } else {
             Migrations::RefusePending
         };
-        open_all_that_may_be_opened();
-        Runtimes::start()?.run(async |runtimes| {
-            let config = global.config()?;
-            // Before anything slow: a port that is taken is said at once.
-            let listeners = Listeners::bind(&config, runtimes).await?;
-            let engine = runtimes.work().spawn(engine(config, migrations)).await??;
-            let (tls, neighbourhood) = (listeners.tls.clone(), listeners.neighbourhood.clone());
-            let reloading = reload(Arc::clone(&engine), global.clone(), tls, neighbourhood);
-            let reloading = runtimes.work().spawn(reloading);
-            let served = serve(&engine, listeners, runtimes, output, &[]).await;
-            reloading.abort();
-            served?;
-            Ok(Exit::Done)
-        })
+        serve_as(global, output, migrations, Ok)
     }
+}
+
+/// Serves with what `adapt` makes of the configuration, now and after each reload.
+pub(super) fn serve_as(
+    global: &Global,
+    output: &mut Output,
+    migrations: Migrations,
+    adapt: impl Fn(Config) -> anyhow::Result<Config> + Send + Sync + 'static,
+) -> anyhow::Result<Exit> {
+    open_all_that_may_be_opened();
+    Runtimes::start()?.run(async |runtimes| {
+        let config = adapt(global.config()?)?;
+        // Before anything slow: a port that is taken is said at once.
+        let listeners = Listeners::bind(&config, runtimes).await?;
+        let engine = runtimes.work().spawn(engine(config, migrations)).await??;
+        let (tls, neighbourhood) = (listeners.tls.clone(), listeners.neighbourhood.clone());
+        let told = global.clone();
+        let read = move || adapt(told.config()?);
+        let reloading = reload(Arc::clone(&engine), read, tls, neighbourhood);
+        let reloading = runtimes.work().spawn(reloading);
+        let served = serve(&engine, listeners, runtimes, output, &[]).await;
+        reloading.abort();
+        served?;
+        Ok(Exit::Done)
+    })
 }
 
 pub(super) async fn engine(config: Config, migrations: Migrations) -> anyhow::Result<Arc<Engine>> {
@@ -110,7 +125,12 @@ impl Listeners {
             shutdown_grace_seconds,
         } = config.connections.clone();
         let neighbourhood = Arc::new(Neighbourhood::new(per_address, trusted_proxies));
+        let mut gateways = Vec::new();
+        for gateway in &config.gateways {
+            gateways.push(Front::bind(gateway, runtimes, &neighbourhood).await?);
+        }
         Ok(Self {
+            gateways,
             public: public.among(Arc::clone(&neighbourhood)),
             admin: admin.among(Arc::clone(&neighbourhood)),
             tls,
@@ -148,6 +168,9 @@ pub(super) async fn serve(
     let (public_url, admin_url) = listeners.urls()?;
     let mut running = Running::start(engine, listeners, runtimes)?;
     writeln!(output, "public {public_url}\nadmin {admin_url}")?;
+    for directory in &running.directories {
+        writeln!(output, "gateway {directory}")?;
+    }
     for line in greeting {
         writeln!(output, "{line}")?;
     }
@@ -179,7 +202,7 @@ pub(super) async fn serve(
 /// On each SIGHUP reads the configuration again. An invalid one leaves the old one in force.
 async fn reload(
     engine: Arc<Engine>,
-    global: Global,
+    read: impl Fn() -> anyhow::Result<Config> + Send,
     tls: Option<Arc<Tls>>,
     neighbourhood: Arc<Neighbourhood>,
 ) {
@@ -188,7 +211,7 @@ async fn reload(
         return;
     };
     while hangups.recv().await.is_some() {
-        let outcome = match global.config() {
+        let outcome = match read() {
             Ok(config) => {
                 let old = engine.config();
                 if old.listen != config.listen
@@ -198,11 +221,12 @@ async fn reload(
                     || old.connections.shutdown_grace_seconds
                         != config.connections.shutdown_grace_seconds
                     || old.tls.is_some() != config.tls.is_some()
+                    || old.gateways != config.gateways
                 {
                     tracing::warn!(
                         event = "restart_needed",
-                        detail = "addresses, the database, the snapshot, the grace of a stop, and \
-                                  whether there is TLS are read at the start only"
+                        detail = "addresses, the database, the snapshot, the grace of a stop, the \
+                                  gateways, and whether there is TLS are read at the start only"
                     );
                 }
                 if let (Some(tls), Some(files)) = (&tls, &config.tls) {

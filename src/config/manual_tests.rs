@@ -113,6 +113,11 @@ impl Part {
         match self.heading() {
             "" => String::new(),
             "ca" => "[[ca]]\nname = \"x\"\n".to_owned(),
+            "gateway" => concat!(
+                "[[gateway]]\nname = \"x\"\nca = \"default\"\nlisten = \"h:1\"\n",
+                "upstream = \"http://h\"\n"
+            )
+            .to_owned(),
             _ => format!("{}\n", self.written),
         }
     }

@@ -121,6 +121,26 @@
 //! from = 2026-12-01T00:00:00Z       # required: the time that they are about begins
 //! to = 2026-12-02T00:00:00Z         # required: that time ends
 //! text = "migration of the validators"   # required: one line
+//! # An ACME server that this process stands in front of (docs/gateway.md). Read at the start only.
+//! [[gateway]]
+//! name = "acme"                     # required, unique: for logs and metrics
+//! ca = "example"                    # required: the [[ca]] whose load it is, or "default"
+//! listen = "0.0.0.0:443"            # required: ADDRESS:PORT or "unix:/PATH"
+//! upstream = "https://ca.internal:9000/acme/acme/directory"   # required: the URL of its directory
+//! base_url = "https://acme.example.com"   # how clients reach it; default: the host that they name
+//! upstream_roots = "/etc/offpeak/ca-root.pem"   # in PEM; default: the system's
+//! upstream_certificate = "/etc/offpeak/client.pem"   # shown to the upstream, with its key
+//! upstream_key = "/etc/offpeak/client.key"
+//! upstream_timeout = "40s"          # for the head of an answer, "1s" to "5m"
+//! upstream_ari = "override"         # "relay": the directory keeps the upstream's own renewalInfo
+//! new_orders_per_second = 50        # at most; default: no limit
+//! lenient_replaces = false          # true: an order goes on whose `replaces` fails a check
+//! register_within_ms = 250          # how long a chain waits for its registration, 10000 at most
+//! spool = "/var/lib/offpeak/spool"  # certificates that wait for the store; default: beside the database
+//! outage_after = "2m"               # of failures alone: opens an `outage`; default: never
+//! [gateway.tls]
+//! certificate = "/etc/ssl/acme.pem" # required
+//! key = "/etc/ssl/acme.key"         # required
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -144,6 +164,7 @@ mod digest;
 pub(crate) mod duration;
 pub(crate) mod error;
 mod experiment;
+mod gateway;
 pub(crate) mod hint;
 #[cfg(test)]
 mod manual_tests;
@@ -159,8 +180,9 @@ pub use capacity::zone;
 pub use connections::Connections;
 pub use duration::seconds as duration_seconds;
 pub use error::ConfigError;
+pub use gateway::{GatewayConfig, upstream_url};
 pub use tls::TlsFiles;
-pub use token::{name as token_name, scope as token_scope};
+pub use token::{Scope, Token, name as token_name, scope as token_scope};
 pub use value::{UNIX_PREFIX, base_url, database_url, listen_address};
 
 use error::Problems;
@@ -196,37 +218,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// The CAs, in the order of the file.
     pub cas: Vec<CaPolicy>,
-}
-
-/// A token's hash and what it opens.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Token {
-    /// Whose it is: for logs.
-    pub name: String,
-    /// SHA-256 of the token.
-    pub sha256: [u8; 32],
-    /// What it opens.
-    pub scopes: Vec<Scope>,
-}
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Scope {
-    /// Everything.
-    Admin,
-    /// Hand in and read certificates, hand in observations.
-    Ingest,
-}
-
-impl Scope {
-    /// Its name in the file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Ingest => "ingest",
-        }
-    }
+    /// The ACME servers that this process stands in front of.
+    pub gateways: Vec<GatewayConfig>,
 }
 
 impl Default for Config {
@@ -281,6 +274,7 @@ impl Config {
             note::read(&mut section, &mut config.cas, &mut problems);
             section.finish(&mut problems);
         }
+        config.read_gateways(&mut root, &mut problems);
         root.finish(&mut problems);
         match problems.into_found() {
             found if found.is_empty() => Ok(config),
@@ -345,6 +339,21 @@ impl Config {
             tls: None,
             tokens: Vec::new(),
             cas: Vec::new(),
+            gateways: Vec::new(),
+        }
+    }
+
+    fn read_gateways(&mut self, root: &mut Section<'_>, problems: &mut Problems<'_>) {
+        let mut seen = gateway::Seen::default();
+        for mut section in root.sections("gateway", problems) {
+            if let Some(gateway) = gateway::read(&mut section, &mut seen, problems) {
+                if self.ca_named(gateway.ca.as_str()).is_none() {
+                    let reason = format!("no [[ca]] has the name {:?}", gateway.ca.as_str());
+                    section.fault("ca", problems, reason);
+                }
+                self.gateways.push(gateway);
+            }
+            section.finish(problems);
         }
     }
 

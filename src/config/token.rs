@@ -5,7 +5,38 @@ use std::collections::HashMap;
 use super::error::Problems;
 use super::hint::did_you_mean;
 use super::section::Section;
-use super::{Scope, Token, value};
+use super::value;
+
+/// A token's hash and what it opens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Token {
+    /// Whose it is: for logs.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// What it opens.
+    pub scopes: Vec<Scope>,
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// Everything.
+    Admin,
+    /// Hand in and read certificates, hand in observations.
+    Ingest,
+}
+
+impl Scope {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Ingest => "ingest",
+        }
+    }
+}
 
 /// Which names and hashes the tokens read so far have taken, and where.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! The core: pure functions and types. No I/O, nothing async, no clock, no environment; time is
 //! an argument.
 
+pub mod acme;
 pub mod admission;
 pub mod allocation;
 pub mod certificate;

@@ -9,13 +9,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::config::Config;
+use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
-use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::demand::observation::Observation;
 use crate::domain::demand::profile::Profile;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Span, Timestamp};
-use crate::store::{FeedPosition, Publication, Store, Succession};
+use crate::store::{FeedPosition, Publication, Store};
 use verdict::Rejection;
 
 mod answer;
@@ -34,6 +34,7 @@ mod joining;
 mod lookups;
 mod news;
 mod polls;
+mod preview;
 mod publisher;
 mod rebalance;
 mod registration;
@@ -42,6 +43,7 @@ mod returning;
 mod shadow;
 mod standing;
 mod step;
+mod successions;
 mod summing;
 mod tasks;
 mod unclaimed;
@@ -69,7 +71,7 @@ use polls::Waiting;
 use resuming::Resuming;
 use summing::load;
 use unclaimed::Unclaimed;
-use world::{Applied, Told, World};
+use world::{Applied, World};
 
 /// A source's clock may run ahead of ours by this much before its observations are refused.
 const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
@@ -316,50 +318,6 @@ impl Engine {
         let removed = self.store.remove(ids).await?;
         self.catch_up().await?;
         Ok(removed)
-    }
-
-    /// Names a certificate's successor.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`].
-    pub async fn succeed(
-        &self,
-        id: &CertId,
-        successor: &Successor,
-    ) -> Result<Succession, EngineError> {
-        let Some(certificate) = self.certificate(id).await? else {
-            return Ok(Succession::Unknown);
-        };
-        let outcome = self.store.succeed(&certificate.id, successor).await?;
-        if outcome == Succession::Set {
-            let changed = Certificate {
-                successor: Some(successor.clone()),
-                ..certificate
-            };
-            let world = self.world();
-            world.put(&changed, Told::Newest);
-            world.hand_on_rhythm(&changed.id, successor);
-        }
-        Ok(outcome)
-    }
-
-    /// Takes a successor back; `None`: no such certificate.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`].
-    pub async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, EngineError> {
-        let Some(certificate) = self.certificate(id).await? else {
-            return Ok(None);
-        };
-        let outcome = self.store.unsucceed(&certificate.id).await?;
-        if outcome == Some(true) {
-            let changed = Certificate {
-                successor: None,
-                ..certificate
-            };
-            self.world().put(&changed, Told::Newest);
-        }
-        Ok(outcome)
     }
 
     /// Why an observation cannot be counted: an unknown CA, too far ahead, or past the retention.

@@ -44,6 +44,9 @@ const PURGE_ROWS: u32 = 2_000;
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// Whether a database that took no writes takes some again: as soon as an operator sees it.
 const WRITE_AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// What gateways know of accounts and orders: as long as the longest common life of a certificate and some
+/// days, so that its renewal finds it.
+const GATEWAY_KEPT_SECONDS: i64 = 100 * DAY;
 /// Old observations and tables.
 const RETIRE_EVERY: Duration = Duration::from_hours(1);
 /// Where the store failed while everything was summed from it.
@@ -210,6 +213,9 @@ impl Engine {
         };
         self.store().sweep_tables(now).await?;
         self.store().sweep_polls(now - RECORDS_KEPT_SECONDS).await?;
+        self.store()
+            .sweep_gateway(now - GATEWAY_KEPT_SECONDS)
+            .await?;
         self.store()
             .sweep_observations(kept_from, now - BATCH_OPEN_SECONDS, now - KEYS_SECONDS)
             .await

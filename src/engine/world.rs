@@ -105,6 +105,10 @@ impl World {
         })
     }
 
+    pub(super) const fn hash_key(&self) -> HashKey {
+        self.key
+    }
+
     pub(super) fn hash(&self, purpose: Purpose, id: &CertId) -> u128 {
         self.key.hash(purpose, id, 0)
     }

@@ -1,5 +1,6 @@
 //! What a listener answers with: the router, and what goes around it.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -47,8 +48,9 @@ impl App {
         }
     }
 
-    /// Answers a request; `from` is the neighbour who sent it, if it came over a network.
-    pub(super) fn answer(&self, mut request: Request<Incoming>, from: Option<Neighbour>) -> Answer {
+    /// Answers a request; `from` is the address that it came from, if it came over a network. Handlers
+    /// find it among the request's extensions.
+    pub(super) fn answer(&self, mut request: Request<Incoming>, from: Option<IpAddr>) -> Answer {
         if let Some(direct) = &self.direct {
             let answering = AssertUnwindSafe(|| direct.answer(&mut request));
             // The panic has been logged where it happened; the router shall say 500.
@@ -56,7 +58,11 @@ impl App {
                 return answer;
             }
         }
-        request.extensions_mut().insert(Sender(from));
+        let extensions = request.extensions_mut();
+        extensions.insert(Sender(from.map(Neighbour::at)));
+        if let Some(from) = from {
+            extensions.insert(from);
+        }
         let routed = self.router.call(request);
         Answer::Awaited(
             routed

@@ -41,6 +41,7 @@ mod rebalances;
 mod renewal_info;
 mod replaced;
 mod report;
+mod revoked;
 mod serve;
 mod status;
 mod subject;
@@ -114,6 +115,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     DELETE  "/v1/certificates/{certid}"           Some(Scope::Admin),  certificates::remove;
     POST    "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::set;
     DELETE  "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::unset;
+    POST    "/v1/certificates/{certid}/revoked"   Some(Scope::Ingest), revoked::set;
     POST    "/v1/observations"                    Some(Scope::Ingest), observations::count;
     POST    "/v1/incidents"                       Some(Scope::Admin),  incidents::create;
     GET     "/v1/incidents"                       Some(Scope::Admin),  incidents::list;
@@ -164,6 +166,23 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
         engine,
     );
     App::with_direct(router, direct)
+}
+
+/// What answers `/renewal-info` and nothing else, with the code of the public listener: for a listener
+/// that answers other things too.
+pub fn renewal_info_alone(engine: Arc<Engine>, bound_url: &str) -> Router {
+    let state = Public {
+        engine: Arc::clone(&engine),
+        bound_url: bound_url.into(),
+        documents: Arc::default(),
+    };
+    let routes = PUBLIC
+        .iter()
+        .filter(|route| route.path == renewal_info::PATH)
+        .fold(Router::new(), |router, route| {
+            router.route(route.path, (route.handler)())
+        });
+    finished(routes.with_state(state), engine)
 }
 
 /// What the admin listener answers with. `metrics` is what `/metrics` shows.

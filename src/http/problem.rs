@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::unpack::UnpackError;
+use crate::domain::acme::BUSY;
 use crate::domain::math::number::whole;
 use crate::domain::moves::incident::Refusal;
 use crate::domain::time::Timestamp;
@@ -66,10 +67,6 @@ pub(super) struct Remedy {
     /// `None` where no deadline within 90 days would do.
     earliest_renew_by: Option<Timestamp>,
 }
-
-/// The 503 in the words of the contract, which are Let's Encrypt's.
-const BUSY: &str =
-    r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;
 
 /// How many headers such an answer has in the end, on `/renewal-info`.
 const USUAL_HEADERS: usize = 8;

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Public;
 use super::problem::Problem;
 use crate::domain::certificate::certid::CertId;
-use crate::engine::Miss;
+use crate::engine::{Miss, RenewalInfo};
 
 mod answer;
 
@@ -37,15 +37,20 @@ const LEAVE: [(HeaderName, HeaderValue); 2] = [
 /// `GET` and `HEAD`.
 pub(super) async fn show(
     State(public): State<Public>,
+    waiting: Option<Extension<RenewalInfo>>,
     uri: Uri,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = cert_id(uri.path()).map_err(Problem::acme)?;
-    let info = public
-        .engine
-        .renewal_info(&id)
-        .await
-        .map_err(|miss| missed(miss, &id).acme())?;
+    let info = match waiting {
+        // Of a certificate that the store does not have yet: whoever knows of it put it there.
+        Some(Extension(info)) => info,
+        None => public
+            .engine
+            .renewal_info(&id)
+            .await
+            .map_err(|miss| missed(miss, &id).acme())?,
+    };
     Ok(Draft::of(request).answer(&info).map(Body::from))
 }
 

@@ -117,7 +117,7 @@ impl From<()> for Stop {
 /// A connection that was taken.
 struct Connected {
     stream: Stream,
-    from: Option<Neighbour>,
+    from: Option<IpAddr>,
     place: Option<Place>,
 }
 
@@ -228,7 +228,7 @@ impl Server {
         }
         self.waiting = Some(Connected {
             stream,
-            from: address.map(Neighbour::at),
+            from: address,
             place,
         });
         self.let_in();

@@ -12,6 +12,7 @@ use crate::engine::verdict::Rejection;
 #[cfg(test)]
 mod body_tests;
 mod certificate;
+mod chain;
 mod concern;
 mod csv;
 mod decode;
@@ -38,6 +39,7 @@ mod register;
 pub mod x509;
 
 pub use certificate::{authorities, identified};
+pub use chain::{Issued, first_of_chain, only_certificate};
 pub use concern::{NamedReport, name_certificates};
 pub use decode::{Decode, Item, Position};
 pub use error::{IngestError, UnknownMediaType};

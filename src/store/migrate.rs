@@ -12,12 +12,20 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 1] = [File {
-    version: 1,
-    description: "initial",
-    postgres: include_str!("../../migrations/postgres/0001_initial.sql"),
-    sqlite: include_str!("../../migrations/sqlite/0001_initial.sql"),
-}];
+const FILES: [File; 2] = [
+    File {
+        version: 1,
+        description: "initial",
+        postgres: include_str!("../../migrations/postgres/0001_initial.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0001_initial.sql"),
+    },
+    File {
+        version: 3,
+        description: "gateway",
+        postgres: include_str!("../../migrations/postgres/0003_gateway.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0003_gateway.sql"),
+    },
+];
 
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.postgres));
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.sqlite));

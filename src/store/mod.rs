@@ -20,6 +20,7 @@ mod condition;
 mod connect;
 mod duty;
 mod error;
+mod gateway;
 mod migrate;
 mod outcome;
 mod postgres;
@@ -32,6 +33,7 @@ pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
 pub use connect::{connect, pending, prepare};
 pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
+pub use gateway::{Claim, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
 pub use rebalances::StoredRebalance;
 
@@ -163,7 +165,7 @@ pub struct Publication {
 /// The store. Every method is one durable step or one consistent read; each runs named queries
 /// that show in `/metrics`.
 #[async_trait]
-pub trait Store: Debug + Send + Sync {
+pub trait Store: GatewayStore + Debug + Send + Sync {
     /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
     /// this has succeeded once it does nothing.
     ///

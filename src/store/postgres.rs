@@ -27,6 +27,7 @@ mod certificates;
 mod copy;
 mod duties;
 mod feed;
+mod gateway;
 mod hints;
 mod incidents;
 mod learned;

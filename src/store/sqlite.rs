@@ -27,6 +27,7 @@ mod connections;
 mod fault;
 mod feed;
 mod files;
+mod gateway;
 mod incidents;
 mod learned;
 mod location;

@@ -27,6 +27,7 @@ mod engine;
 mod experiments;
 mod faults;
 mod forecast;
+mod gateway;
 mod http;
 mod importing;
 mod incident_plan;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) api: Api,
     child: Child,
     log: TempDir,
+    /// What it prints once it is ready.
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 /// A client of a server's two listeners, which may outlive the server.
@@ -96,6 +98,18 @@ impl Server {
             },
             child,
             log,
+            lines: Mutex::new(lines),
+        }
+    }
+
+    /// The URL of the next gateway's directory, as it prints it.
+    pub(crate) fn gateway(&self) -> String {
+        let lines = self.lines.lock().expect("no test panicked with it");
+        loop {
+            let line = lines.recv_timeout(READY_WITHIN).expect("a gateway's line");
+            if let Some(directory) = line.strip_prefix("gateway ") {
+                return directory.to_owned();
+            }
         }
     }
 

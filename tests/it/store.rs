@@ -19,6 +19,7 @@ mod certificates;
 mod feed;
 mod files;
 mod full;
+mod gateway;
 mod incidents;
 mod learned;
 mod migrations;

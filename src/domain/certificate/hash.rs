@@ -29,6 +29,19 @@ pub enum Purpose {
     Window1,
 }
 
+/// What a hash of a text is for: names and accounts are kept in no other form.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TextPurpose {
+    /// The URL of an ACME account.
+    Account,
+    /// One name of a certificate.
+    Name,
+    /// All names of a certificate.
+    Names,
+    /// The URL of an ACME resource that belongs to an order.
+    OrderUrl,
+}
+
 /// A purpose, a length, a salt and the longest CertID.
 const LONGEST_INPUT: usize = 1 + 1 + 8 + KeyIdentifier::MOST_OCTETS + Serial::MOST_OCTETS;
 
@@ -64,6 +77,23 @@ impl HashKey {
         input[middle..end].copy_from_slice(serial);
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(&input[..end]);
+        hasher.finish128().as_u128()
+    }
+
+    /// 128 bits of SipHash-2-4 over a purpose and a text.
+    #[must_use]
+    pub fn hash_text(&self, purpose: TextPurpose, text: &[u8]) -> u128 {
+        let code = match purpose {
+            TextPurpose::Account => 0x41,
+            TextPurpose::Name => 0x42,
+            TextPurpose::Names => 0x43,
+            TextPurpose::OrderUrl => 0x44,
+        };
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        // Octet by octet, so that the hash is the same on every machine; the codes are none of
+        // [`Purpose::code`].
+        hasher.write(&[code]);
+        hasher.write(text);
         hasher.finish128().as_u128()
     }
 }

@@ -12,6 +12,7 @@ use crate::store::StoreError;
 
 mod load;
 mod moving;
+mod revoked;
 mod standing;
 mod survey;
 mod tend;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +19,6 @@ use tokio::time::timeout;
 
 use super::attend::{Attended, Told, UnderWay};
 use super::listen::Stream;
-use super::neighbours::Neighbour;
 use super::tls::Tls;
 use super::{Connected, Limits};
 use crate::http::app::{App, Reply};
@@ -142,7 +142,7 @@ impl Future for Driven {
 struct Requests {
     app: App,
     attended: Attended,
-    from: Option<Neighbour>,
+    from: Option<IpAddr>,
 }
 
 impl Service<Request<Incoming>> for Requests {

@@ -7,6 +7,7 @@ use super::source::paths;
 
 /// Which rooms of `domain` a room may name.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("acme", &["certificate", "time"]),
     ("admission", &["certificate", "math", "time"]),
     (
         "plan",

@@ -1,0 +1,94 @@
+//! The listener of a gateway, and what runs behind it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::super::runtimes::Runtimes;
+use crate::config::GatewayConfig;
+use crate::engine::Engine;
+use crate::gateway::admission::Open;
+use crate::gateway::{Gateway, Parts, directory_url, spool_folder};
+use crate::http::{self, Limits, Listener, Neighbourhood, Stop, Tls};
+
+/// A gateway whose listener is bound.
+pub(in crate::cli) struct Front {
+    config: GatewayConfig,
+    listener: Listener,
+    tls: Option<Arc<Tls>>,
+}
+
+/// A gateway that serves.
+pub(in crate::cli) struct Serving {
+    /// Ends once its listener is drained.
+    pub(in crate::cli) listener: JoinHandle<()>,
+    /// To be ended then.
+    pub(in crate::cli) beside: Vec<AbortHandle>,
+    /// What clients are to be told: the URL of the directory.
+    pub(in crate::cli) directory: String,
+}
+
+impl Front {
+    /// Binds its listener on the threads that answer the public.
+    pub(in crate::cli) async fn bind(
+        config: &GatewayConfig,
+        runtimes: &Runtimes,
+        neighbourhood: &Arc<Neighbourhood>,
+    ) -> anyhow::Result<Self> {
+        let address = config.listen.clone();
+        let binding = runtimes
+            .public()
+            .spawn(async move { Listener::bind(&address).await });
+        let mut listener = binding.await?.with_context(|| {
+            format!(
+                "the gateway {} cannot listen on {}",
+                config.name, config.listen
+            )
+        })?;
+        let tls = match &config.tls {
+            Some(files) => Some(Arc::new(Tls::open(&files.certificate, &files.key)?)),
+            None => None,
+        };
+        if let Some(tls) = &tls {
+            listener = listener.secured(Arc::clone(tls));
+        }
+        Ok(Self {
+            config: config.clone(),
+            listener: listener.among(Arc::clone(neighbourhood)),
+            tls,
+        })
+    }
+
+    /// Serves until `stop`.
+    pub(in crate::cli) fn serve(
+        self,
+        engine: &Arc<Engine>,
+        runtimes: &Runtimes,
+        limits: Limits,
+        stop: impl Future<Output = Stop> + Send + 'static,
+    ) -> anyhow::Result<Serving> {
+        let bound = self.listener.base_url()?;
+        let base_url = self.config.base_url.clone().unwrap_or(bound);
+        let parts = Parts {
+            engine: Arc::clone(engine),
+            renewal_info: http::renewal_info_alone(Arc::clone(engine), &base_url),
+            admission: Arc::new(Open),
+            spool: spool_folder(&self.config, &engine.config().database),
+        };
+        let directory = directory_url(&base_url, &self.config.upstream);
+        let gateway = Gateway::open(self.config, parts)?;
+        let listener = http::serve(self.listener, gateway.router(), stop, limits);
+        let mut beside = vec![runtimes.work().spawn(gateway.run()).abort_handle()];
+        if let Some(tls) = self.tls {
+            let following = runtimes.work().spawn(async move { tls.follow().await });
+            beside.push(following.abort_handle());
+        }
+        Ok(Serving {
+            listener: runtimes.public().spawn(listener),
+            beside,
+            directory,
+        })
+    }
+}

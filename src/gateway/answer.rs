@@ -1,0 +1,338 @@
+//! What comes back from the upstream: seen, and in three cases changed: the directory, orders, and
+//! failures under load.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use hyper::body::Incoming;
+
+use super::Gateway;
+use super::asked::Asked;
+use super::body::{MOST_ANSWER_OCTETS, Read, read, streamed};
+use super::forward::to_client;
+use super::minutes::Try;
+use super::orders::LiveOrder;
+use crate::domain::acme::{
+    Directory, Endpoint, Intent, NewOrderPayload, Object, ObjectState, Order, Signer, with_member,
+    with_text,
+};
+use crate::store::Claim;
+
+/// What is counted where the upstream fails without saying why.
+const SERVER_INTERNAL: &str = "urn:ietf:params:acme:error:serverInternal";
+
+/// A request that was refused for its nonce is sent again at once: it was no attempt.
+const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
+
+/// What is counted where an order or a part of it failed, and does not say why.
+const INVALID: &str = "invalid";
+
+/// The kinds of bodies that are looked into.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Media {
+    Chain,
+    Html,
+    Json,
+    Other,
+}
+
+impl Gateway {
+    /// Reads an answer; what the client is to get.
+    pub(super) async fn read_answer(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        response: Response<Incoming>,
+    ) -> Response<Body> {
+        let (parts, body) = response.into_parts();
+        let media = Media::of(&parts.headers);
+        let headers = to_client(&parts.headers);
+        if self.is_overload(asked, parts.status, media) {
+            self.failed(asked, SERVER_INTERNAL);
+            self.watch.failed(asked.now);
+            let fresh = headers
+                .get("replay-nonce")
+                .and_then(|nonce| nonce.to_str().ok());
+            return self.busy(fresh.or_else(|| asked.nonce()));
+        }
+        self.watch.answered();
+        if asked.endpoint == Endpoint::RevokeCert && parts.status.is_success() {
+            self.revocation_accepted(asked);
+        }
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = parts.status;
+        *answer.headers_mut() = headers;
+        if matches!(media, Media::Other | Media::Html) || asked.method == Method::HEAD {
+            // Of a directory that is longer by a member when it is asked for with GET.
+            if media == Media::Json {
+                answer.headers_mut().remove(header::CONTENT_LENGTH);
+            }
+            *answer.body_mut() = streamed(body);
+            return answer;
+        }
+        let octets = match read(body, MOST_ANSWER_OCTETS).await {
+            Read::Whole(octets) => octets,
+            Read::Longer(longer) => {
+                *answer.body_mut() = longer;
+                return answer;
+            }
+            Read::Broken => {
+                self.failed(asked, SERVER_INTERNAL);
+                return self.busy(asked.nonce());
+            }
+        };
+        let changed = match media {
+            Media::Chain if parts.status.is_success() => {
+                self.chain(asked, &octets).await;
+                None
+            }
+            Media::Json => {
+                let headers = answer.headers().clone();
+                self.object(asked, parts.status, &headers, &octets).await
+            }
+            _ => None,
+        };
+        let octets = changed.map_or(octets, Bytes::from);
+        answer
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(octets.len()));
+        *answer.body_mut() = Body::from(octets);
+        answer
+    }
+
+    /// Whether an answer says nothing but that the upstream is overloaded or broken.
+    fn is_overload(&self, asked: &Asked, status: StatusCode, media: Media) -> bool {
+        let is_problem = media == Media::Json;
+        match status {
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
+            StatusCode::INTERNAL_SERVER_ERROR => !is_problem || self.admission.is_loaded(),
+            StatusCode::SERVICE_UNAVAILABLE => !is_problem,
+            // A page of somebody in between, where an ACME server answers JSON.
+            status => {
+                let odd = status.is_success()
+                    || status.is_server_error()
+                    || status == StatusCode::TOO_MANY_REQUESTS;
+                media == Media::Html && asked.method == Method::POST && odd
+            }
+        }
+    }
+
+    /// Counts what failed, where it was an attempt.
+    pub(super) fn failed(&self, asked: &Asked, error_type: &str) {
+        if error_type == BAD_NONCE {
+            return;
+        }
+        match &asked.intent {
+            Intent::NewOrder(order) => {
+                let names = order.names.hash(&self.engine.hash_key());
+                self.attempt(asked, names);
+                self.minutes.failed(asked.now, error_type);
+                if let Some(account) = asked.account {
+                    self.orders.failed(account, names);
+                }
+            }
+            Intent::Finalize => {
+                // Of an order that goes on it may be tried again.
+                self.minutes.failed(asked.now, error_type);
+            }
+            _ => {}
+        }
+    }
+
+    fn attempt(&self, asked: &Asked, names: u128) {
+        let before = asked
+            .account
+            .map_or(0, |account| self.orders.failures(account, names));
+        let which = if before > 0 { Try::Again } else { Try::First };
+        self.minutes.attempt(asked.now, which);
+    }
+
+    /// A JSON object: learned from, counted, and changed where it is a directory or an order. `None`:
+    /// it goes on as it is.
+    async fn object(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        status: StatusCode,
+        headers: &HeaderMap,
+        octets: &[u8],
+    ) -> Option<Vec<u8>> {
+        let object = Object::of(octets);
+        let location = headers
+            .get(header::LOCATION)
+            .and_then(|url| url.to_str().ok());
+        if status.is_success()
+            && let (Some(envelope), Some(location)) = (&asked.envelope, location)
+            && matches!(envelope.signer, Signer::Key(_))
+        {
+            self.accounts.learn(envelope, location);
+        }
+        if asked.endpoint == Endpoint::KeyChange
+            && status.is_success()
+            && let Some(envelope) = &asked.envelope
+        {
+            self.accounts.learn_change(envelope);
+        }
+        if asked.endpoint == Endpoint::Other {
+            asked.endpoint = match object {
+                Object::Account => Endpoint::Account,
+                Object::Authorization(_) => Endpoint::Authorization,
+                Object::Challenge(_) => Endpoint::Challenge,
+                Object::Directory(_) => Endpoint::Directory,
+                Object::Order(_) => Endpoint::Order,
+                Object::Problem(_) | Object::Other => Endpoint::Other,
+            };
+        }
+        match object {
+            Object::Directory(directory) => return self.directory(asked, &directory, octets),
+            Object::Order(order) => {
+                return self.order(asked, status, location, &order, octets).await;
+            }
+            Object::Authorization(ObjectState::Failed) | Object::Challenge(ObjectState::Failed) => {
+                self.part_failed(asked).await;
+            }
+            Object::Problem(kind) => self.failed(asked, &kind),
+            _ if status.is_server_error() || status.is_client_error() => {
+                self.failed(asked, SERVER_INTERNAL);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The directory, with ours for the place of ARI.
+    fn directory(&self, asked: &Asked, directory: &Directory, octets: &[u8]) -> Option<Vec<u8>> {
+        if let Some(more) = self.endpoints.load().with(directory) {
+            self.endpoints.store(Arc::new(more));
+        }
+        let ours = format!("{}/renewal-info", self.origin(asked));
+        if self.config.relay_upstream_ari {
+            with_member(octets, "renewalInfo", &ours)
+        } else {
+            with_text(octets, "renewalInfo", &ours)
+        }
+    }
+
+    /// An order: followed, counted, and with what it replaces.
+    async fn order(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        status: StatusCode,
+        location: Option<&str>,
+        order: &Order,
+        octets: &[u8],
+    ) -> Option<Vec<u8>> {
+        let payload = match &asked.intent {
+            Intent::NewOrder(payload) => Some(payload.clone()),
+            _ => None,
+        };
+        let (live, claim) = match (payload, location) {
+            (Some(payload), Some(location)) if status == StatusCode::CREATED => {
+                let (live, claim) = self.made(asked, &payload, location, order).await;
+                (Some(live), claim)
+            }
+            (_, location) => {
+                let by_path = self.orders.find(&asked.path_and_query);
+                let live = by_path.or_else(|| self.orders.find(location?));
+                let own = self.orders.hash(&asked.path_and_query);
+                (live, self.claim_at(own).await)
+            }
+        };
+        if let Some(live) = &live {
+            self.orders.keep(live, order);
+            self.follow(asked, live, order);
+        }
+        let claim = claim?;
+        match order.state {
+            ObjectState::Failed => self.free(&claim).await,
+            ObjectState::Open => self.follow_claim(&claim, order, asked.now),
+            ObjectState::Valid => {
+                self.follow_claim(&claim, order, asked.now);
+                self.keep_for_good(&claim);
+            }
+        }
+        if order.replaces.is_some() {
+            return None;
+        }
+        with_member(octets, "replaces", &claim.replaces)
+    }
+
+    /// The upstream has taken a new order.
+    async fn made(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        payload: &NewOrderPayload,
+        location: &str,
+        order: &Order,
+    ) -> (Arc<LiveOrder>, Option<Arc<Claim>>) {
+        let names = payload.names.hash(&self.engine.hash_key());
+        self.attempt(asked, names);
+        let url = self.orders.hash(location);
+        let reserved = asked.place.reserved.take();
+        let mut renews = asked.place.by_names.clone();
+        let mut claim = None;
+        if let Some(reserved) = reserved {
+            claim = self.claim(&reserved, url, order, asked.now).await;
+            match &claim {
+                Some(_) => renews = Some(reserved.predecessor.clone()),
+                None => self.release(reserved),
+            }
+        }
+        let live = Arc::new(LiveOrder::new(url, asked.account, names, renews));
+        (live, claim)
+    }
+
+    /// What has become of an order that was made here.
+    fn follow(&self, asked: &Asked, live: &LiveOrder, order: &Order) {
+        match order.state {
+            ObjectState::Valid if live.succeed(asked.now) => {
+                self.minutes.issued(asked.now);
+                if let Some(account) = live.account {
+                    self.orders.succeeded(account, live.names);
+                }
+            }
+            ObjectState::Failed => {
+                let kind = order.error_type.as_deref().unwrap_or(INVALID);
+                self.live_failed(asked, live, kind);
+            }
+            _ => {}
+        }
+    }
+
+    /// An authorization or a challenge has failed, and with it the order that it belongs to: many
+    /// clients do not look at the order again.
+    async fn part_failed(&self, asked: &Asked) {
+        if let Some(live) = self.orders.find(&asked.path_and_query) {
+            self.live_failed(asked, &live, INVALID);
+        }
+        let own = self.orders.hash(&asked.path_and_query);
+        if let Some(claim) = self.claim_at(own).await {
+            self.free(&claim).await;
+        }
+    }
+
+    fn live_failed(&self, asked: &Asked, live: &LiveOrder, kind: &str) {
+        if live.fail() {
+            self.minutes.failed(asked.now, kind);
+            if let Some(account) = live.account {
+                self.orders.failed(account, live.names);
+            }
+        }
+    }
+}
+
+impl Media {
+    fn of(headers: &HeaderMap) -> Self {
+        let kind = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .and_then(|kind| kind.split(';').next())
+            .map(|kind| kind.trim().to_ascii_lowercase());
+        match kind.as_deref() {
+            Some("application/pem-certificate-chain") => Self::Chain,
+            Some("application/json" | "application/problem+json") => Self::Json,
+            Some("text/html") => Self::Html,
+            _ => Self::Other,
+        }
+    }
+}

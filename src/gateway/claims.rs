@@ -1,0 +1,153 @@
+//! Orders that have a place by `replaces`: found by each of their URLs, followed, settled and freed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Gateway;
+use crate::domain::acme::Order;
+use crate::domain::certificate::Successor;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, EngineError};
+use crate::store::Claim;
+
+/// How long a client may wait for what the store has to say of `replaces`: with the store away the order
+/// goes on without it.
+pub(super) const STORE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What is logged where that is over.
+pub(super) const LATE: &str = "the store did not answer within a second";
+
+/// Claims looked after in one step.
+const AT_ONCE: u32 = 500;
+
+/// What stands before the hash of an order's URL, in the text that a certificate's successor is.
+pub(super) const ORDER: &str = "gateway-order:";
+
+impl Gateway {
+    /// Whether a claim's order has the place of the certificate that it replaces.
+    pub(super) async fn holds_place(&self, claim: &Claim) -> bool {
+        let found = self.engine.certificate(&claim.predecessor).await;
+        let successor = found.ok().flatten().and_then(|found| found.successor);
+        successor.is_some_and(|successor| successor == order_successor(claim.order))
+    }
+
+    /// The claim that a URL of the upstream's belongs to; `None` also where the store is away.
+    pub(super) async fn claim_at(&self, url: u128) -> Option<Arc<Claim>> {
+        if let Some(known) = self.claims.get(&url) {
+            return known;
+        }
+        let asking = self.engine.store().claim_at(url);
+        let Ok(found) = timeout(STORE_WITHIN, asking).await else {
+            return None;
+        };
+        match found {
+            Ok(found) => {
+                let found = found.map(Arc::new);
+                self.claims.insert(url, found.clone());
+                found
+            }
+            Err(error) => {
+                tracing::debug!(event = "claim_unknown", gateway = self.config.name, %error);
+                None
+            }
+        }
+    }
+
+    /// Keeps the URLs that an order has got since it was claimed. Nobody waits for the store.
+    pub(super) fn follow_claim(
+        self: &Arc<Self>,
+        claim: &Arc<Claim>,
+        order: &Order,
+        now: Timestamp,
+    ) {
+        let urls = self.urls_of(claim.order, order);
+        let news: Vec<u128> = urls
+            .into_iter()
+            .filter(|url| !matches!(self.claims.get(url), Some(Some(_))))
+            .collect();
+        if news.is_empty() {
+            return;
+        }
+        for url in &news {
+            self.claims.insert(*url, Some(Arc::clone(claim)));
+        }
+        let (gateway, claim) = (Arc::clone(self), Arc::clone(claim));
+        self.engine.background().spawn(async move {
+            if let Err(error) = gateway.engine.store().claim(&claim, &news, now).await {
+                tracing::warn!(event = "claim_not_kept", gateway = gateway.config.name, %error);
+            }
+        });
+    }
+
+    /// The order of a claim has failed: what it was to replace may be replaced by another.
+    pub(super) async fn free(&self, claim: &Claim) {
+        let freed = timeout(STORE_WITHIN, free(&self.engine, claim)).await;
+        let error = match freed {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(LATE.to_owned()),
+        };
+        if let Some(error) = error {
+            // It runs out by itself.
+            tracing::warn!(event = "claim_not_freed", gateway = self.config.name, error);
+        }
+        self.claims.invalidate_all();
+    }
+
+    /// The order of a claim has succeeded: it does not run out any more.
+    pub(super) fn keep_for_good(self: &Arc<Self>, claim: &Claim) {
+        if claim.expires_at.is_none() {
+            return;
+        }
+        let (gateway, order) = (Arc::clone(self), claim.order);
+        self.engine.background().spawn(async move {
+            if let Err(error) = gateway.engine.store().settle_claim(order).await {
+                tracing::warn!(event = "claim_not_settled", gateway = gateway.config.name, %error);
+            }
+        });
+    }
+
+    /// The certificate of a claim's order has been issued and registered.
+    pub(super) async fn settle(&self, claim: &Claim, by: &CertId) {
+        let settled = async {
+            let from = order_successor(claim.order);
+            let to = Successor::By(by.clone());
+            self.engine
+                .resucceed(&claim.predecessor, &from, Some(&to))
+                .await?;
+            self.engine.store().settle_claim(claim.order).await?;
+            Ok::<_, EngineError>(())
+        };
+        if let Err(error) = settled.await {
+            tracing::warn!(event = "claim_not_settled", gateway = self.config.name, %error);
+        }
+    }
+
+    /// Frees what is claimed by orders that can no longer succeed.
+    pub(super) async fn free_expired(&self) -> Result<(), EngineError> {
+        let now = self.engine.now();
+        for claim in self.engine.store().expired_claims(now, AT_ONCE).await? {
+            free(&self.engine, &claim).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn urls_of(&self, own: u128, order: &Order) -> Vec<u128> {
+        let others = order.urls.iter().map(|url| self.orders.hash(url));
+        std::iter::once(own).chain(others).collect()
+    }
+}
+
+async fn free(engine: &Engine, claim: &Claim) -> Result<(), EngineError> {
+    let from = order_successor(claim.order);
+    engine.resucceed(&claim.predecessor, &from, None).await?;
+    engine.store().drop_claim(claim.order).await?;
+    Ok(())
+}
+
+pub(super) fn order_successor(url: u128) -> Successor {
+    Successor::Order(format!("{ORDER}{url:032x}"))
+}

@@ -1,0 +1,140 @@
+//! The headers of a request on its way to the upstream, and of an answer on its way back.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Those that concern one connection and not the message (RFC 9110 section 7.6.1).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What the upstream is told of the connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop<'a> {
+    /// The host that the client named.
+    pub(super) host: &'a HeaderValue,
+    /// The scheme under which clients reach us.
+    pub(super) scheme: &'static str,
+    /// Who sent it; `None`: somebody on a Unix socket.
+    pub(super) from: Option<IpAddr>,
+    /// Whether what that one says of those behind him is believed.
+    pub(super) trusted: bool,
+}
+
+/// A request's headers as the upstream is to see them.
+pub(super) fn to_upstream(headers: &HeaderMap, hop: Hop<'_>) -> HeaderMap {
+    let mut forwarded = without_hop_by_hop(headers);
+    // Answers are read here, and read as they are.
+    forwarded.remove(header::ACCEPT_ENCODING);
+    // hyper has answered it.
+    forwarded.remove(header::EXPECT);
+    forwarded.remove(header::FORWARDED);
+    forwarded.insert(header::HOST, hop.host.clone());
+    forwarded.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
+    let told = forwarded.remove(X_FORWARDED_FOR).filter(|_| hop.trusted);
+    let told = told.as_ref().and_then(|told| told.to_str().ok());
+    let from = hop.from.map(|from| from.to_canonical().to_string());
+    let chain: Vec<&str> = told.into_iter().chain(from.as_deref()).collect();
+    if let Ok(chain) = HeaderValue::try_from(chain.join(", "))
+        && !chain.is_empty()
+    {
+        forwarded.insert(X_FORWARDED_FOR, chain);
+    }
+    forwarded
+}
+
+/// An answer's headers as the client is to see them.
+pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
+    without_hop_by_hop(headers)
+}
+
+fn without_hop_by_hop(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let name_text = name.as_str();
+        if !HOP_BY_HOP.contains(&name_text) && !named.iter().any(|named| named == name_text) {
+            kept.append(name, value.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        pairs.collect()
+    }
+
+    fn hop(host: &HeaderValue, trusted: bool) -> Hop<'_> {
+        Hop {
+            host,
+            scheme: "https",
+            from: Some("192.0.2.7".parse().unwrap()),
+            trusted,
+        }
+    }
+
+    #[test]
+    fn what_concerns_the_connection_stays_behind() {
+        let host = HeaderValue::from_static("acme.example");
+        let headers = map(&[
+            ("connection", "close, X-Own"),
+            ("x-own", "1"),
+            ("transfer-encoding", "chunked"),
+            ("accept-encoding", "br"),
+            ("content-type", "application/jose+json"),
+            ("user-agent", "certbot"),
+        ]);
+        let forwarded = to_upstream(&headers, hop(&host, false));
+        let want = map(&[
+            ("content-type", "application/jose+json"),
+            ("user-agent", "certbot"),
+            ("host", "acme.example"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-for", "192.0.2.7"),
+        ]);
+        assert_eq!(forwarded, want);
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let host = HeaderValue::from_static("acme.example");
+        let headers = map(&[
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-proto", "http"),
+            ("forwarded", "for=203.0.113.9"),
+        ]);
+        let of = |trusted| to_upstream(&headers, hop(&host, trusted));
+        assert_eq!(of(true)["x-forwarded-for"], "203.0.113.9, 192.0.2.7");
+        assert_eq!(of(false)["x-forwarded-for"], "192.0.2.7");
+        assert_eq!(of(false)["x-forwarded-proto"], "https");
+        assert!(!of(true).contains_key("forwarded"));
+    }
+}

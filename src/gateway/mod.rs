@@ -1,0 +1,236 @@
+//! An ACME server's front (design section 9): hands octets on, sees what they are, registers
+//! certificates before they go out, and gives a CA that has none of it ARI, `replaces`, and an
+//! honest "busy".
+//!
+//! `proxy` is the way of a request; `answer` reads what comes back; `upstream` is the only thing that
+//! connects. What an object is, is told by `domain::acme`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use hyper_util::service::TowerToHyperService;
+use moka::sync::Cache;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::GatewayConfig;
+use crate::domain::acme::Endpoint;
+use crate::engine::Engine;
+use crate::store::Claim;
+
+mod accounts;
+pub mod admission;
+mod answer;
+mod asked;
+mod body;
+mod chain;
+mod check;
+mod claims;
+mod endpoints;
+mod forward;
+mod jws;
+mod minutes;
+mod new_order;
+mod orders;
+mod proxy;
+mod refusal;
+mod registrar;
+mod replaces;
+mod revoking;
+mod spool;
+mod upstream;
+mod watch;
+
+pub use check::{CheckError, Checked, CheckedUrl, check};
+pub use upstream::UpstreamError;
+
+use accounts::Accounts;
+use admission::Admission;
+use endpoints::Endpoints;
+use minutes::Minutes;
+use orders::Orders;
+use registrar::Registrar;
+use spool::Spool;
+use upstream::Upstream;
+use watch::Watch;
+
+/// How often what was counted goes to the store.
+const HANDED_IN_EVERY: Duration = Duration::from_secs(20);
+
+/// URLs whose claims are in memory, some 100 octets each: 20 MB at most.
+const MOST_CLAIMS: u64 = 200_000;
+
+/// For how long: another process may have claimed or freed meanwhile.
+const CLAIMS_BELIEVED_FOR: Duration = Duration::from_mins(10);
+
+/// How often it is looked whether the upstream is there.
+const WATCHED_EVERY: Duration = Duration::from_secs(1);
+
+/// What a gateway is made of beside its configuration.
+#[derive(Debug)]
+pub struct Parts {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// What answers `/renewal-info/…`, with the code of the public listener.
+    pub renewal_info: Router,
+    /// Who decides which new orders go on.
+    pub admission: Arc<dyn Admission>,
+    /// The folder of certificates that wait for the store.
+    pub spool: PathBuf,
+}
+
+/// Why a gateway cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The folder of the spool cannot be used.
+    #[error("the spool {} cannot be used: {source}", folder.display())]
+    Spool {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The upstream cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// One gateway: a listener's worth of requests, and one upstream.
+#[derive(Debug)]
+pub struct Gateway {
+    config: GatewayConfig,
+    engine: Arc<Engine>,
+    upstream: Upstream,
+    renewal_info: TowerToHyperService<Router>,
+    admission: Arc<dyn Admission>,
+    endpoints: ArcSwap<Endpoints>,
+    accounts: Accounts,
+    orders: Orders,
+    /// The claims that URLs belong to, or that they belong to none.
+    claims: Cache<u128, Option<Arc<Claim>>>,
+    registrar: Registrar,
+    minutes: Minutes,
+    watch: Watch,
+}
+
+impl Gateway {
+    /// Opens one; the upstream is connected to when it is first needed.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn open(config: GatewayConfig, parts: Parts) -> Result<Arc<Self>, GatewayError> {
+        let Parts {
+            engine,
+            renewal_info,
+            admission,
+            spool: folder,
+        } = parts;
+        let spool = Spool::open(&folder).map_err(|source| GatewayError::Spool {
+            folder: folder.clone(),
+            source,
+        })?;
+        let within = u64::try_from(config.register_within_ms).unwrap_or(0);
+        let key = engine.hash_key();
+        Ok(Arc::new(Self {
+            upstream: Upstream::open(&config)?,
+            renewal_info: TowerToHyperService::new(renewal_info),
+            admission,
+            endpoints: ArcSwap::default(),
+            accounts: Accounts::new(Arc::clone(&engine)),
+            claims: Cache::builder()
+                .max_capacity(MOST_CLAIMS)
+                .time_to_live(CLAIMS_BELIEVED_FOR)
+                .build(),
+            orders: Orders::new(key),
+            registrar: Registrar::new(
+                Arc::clone(&engine),
+                Arc::new(spool),
+                Duration::from_millis(within),
+            ),
+            minutes: Minutes::of(config.ca.clone()),
+            watch: Watch::default(),
+            engine,
+            config,
+        }))
+    }
+
+    /// What its listener answers with.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .fallback(proxy::answer)
+            .with_state(Arc::clone(self))
+    }
+
+    /// What goes on beside the requests, for ever: hands to the store what waits and what was counted.
+    pub async fn run(self: Arc<Self>) {
+        let counting = async {
+            let mut ticks = interval(HANDED_IN_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                self.hand_in().await;
+            }
+        };
+        let watching = async {
+            let mut ticks = interval(WATCHED_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = self.watch().await {
+                    tracing::warn!(event = "outage_not_noted", gateway = self.config.name, %error);
+                }
+            }
+        };
+        tokio::join!(counting, watching, self.registrar.run());
+    }
+
+    /// Hands the minutes that are over to the store; where it is away they wait.
+    pub async fn hand_in(&self) {
+        let now = self.engine.now();
+        self.minutes.alive(now);
+        if let Err(error) = self.minutes.hand_in(&self.engine, now).await {
+            tracing::warn!(event = "gateway_counts_wait", gateway = self.config.name, %error);
+        }
+        if let Err(error) = self.free_expired().await {
+            tracing::debug!(event = "claims_wait", gateway = self.config.name, %error);
+        }
+    }
+
+    /// The endpoint at a path and query, as far as the directories that were seen tell.
+    fn endpoint_at(&self, path_and_query: &str) -> Endpoint {
+        if path_and_query == self.upstream.directory() {
+            return Endpoint::Directory;
+        }
+        self.endpoints.load().at(path_and_query)
+    }
+}
+
+/// The URL of the directory that clients are to be given, who reach the gateway at `base_url`.
+#[must_use]
+pub fn directory_url(base_url: &str, upstream: &str) -> String {
+    let path = upstream
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..]));
+    format!("{base_url}{}", path.unwrap_or("/"))
+}
+
+/// The folder of the spool of a gateway: as configured, else beside an SQLite database, else below the
+/// folder in which the process was started.
+#[must_use]
+pub fn spool_folder(config: &GatewayConfig, database: &str) -> PathBuf {
+    if let Some(folder) = &config.spool {
+        return folder.clone();
+    }
+    let file = database
+        .strip_prefix("sqlite:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path))
+        .filter(|path| *path != ":memory:");
+    let name = format!("{}.spool", config.name);
+    match file {
+        Some(file) => Path::new(&format!("{file}.{name}")).to_owned(),
+        None => PathBuf::from(format!("offpeak.{name}")),
+    }
+}

@@ -1,0 +1,280 @@
+//! The way of a request: to ARI, or by admission to the upstream and back.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use futures_util::FutureExt as _;
+use hyper::service::Service as _;
+use tokio::time::Instant;
+
+use super::Gateway;
+use super::admission::Outcome;
+use super::asked::{Asked, Place};
+use super::body::{MOST_REQUEST_OCTETS, Read, read};
+use super::forward::{Hop, to_upstream};
+use super::refusal::{Refusal, busy};
+use crate::domain::acme::{Endpoint, Envelope, Intent};
+
+/// What stands before the CertID, and without its slash is ours too.
+const RENEWAL_INFO: &str = "/renewal-info";
+
+/// Answers a request. A defect in here is a 503 too: whoever asks is to come back.
+pub(super) async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let server = HeaderValue::try_from(format!("offpeak/{}", gateway.engine.version()));
+    let answering = AssertUnwindSafe(gateway.answer(request)).catch_unwind();
+    // The panic has been logged where it happened.
+    let (endpoint, mut response) = answering
+        .await
+        .unwrap_or_else(|_| (Endpoint::Other, gateway.busy(None)));
+    if let Ok(server) = server {
+        response
+            .headers_mut()
+            .entry(header::SERVER)
+            .or_insert(server);
+    }
+    let status = response.status();
+    let labels = [
+        ("gateway", gateway.config.name.clone()),
+        ("endpoint", endpoint.name().to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    let seconds = begun.elapsed().as_secs_f64();
+    metrics::counter!("offpeak_gateway_requests_total", &labels).increment(1);
+    metrics::histogram!("offpeak_gateway_request_duration_seconds", &labels).record(seconds);
+    tracing::debug!(
+        event = "gateway_answered",
+        gateway = gateway.config.name,
+        endpoint = endpoint.name(),
+        status = status.as_u16(),
+        seconds
+    );
+    response
+}
+
+impl Gateway {
+    async fn answer(self: &Arc<Self>, request: Request<Body>) -> (Endpoint, Response<Body>) {
+        // The authority of a URL in absolute form, and of CONNECT, is no address that is connected to.
+        let Some(path_and_query) = request.uri().path_and_query().cloned() else {
+            return refused("the request has no path");
+        };
+        let path = path_and_query.path();
+        if path == RENEWAL_INFO || path.starts_with("/renewal-info/") {
+            return (Endpoint::Other, self.renewal_info(request).await);
+        }
+        let Some(host) = host_of(&request) else {
+            return refused("Host: has to come, and once (RFC 9112 section 3.2)");
+        };
+        let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<IpAddr>().copied();
+        let config = self.engine.config();
+        let trusted = |from: IpAddr| {
+            let mut proxies = config.connections.trusted_proxies.iter();
+            proxies.any(|network| network.contains(&from.to_canonical()))
+        };
+        let scheme = self.scheme();
+        let hop = Hop {
+            host: &host,
+            scheme,
+            from: peer,
+            trusted: peer.is_none_or(trusted),
+        };
+        let headers = to_upstream(&parts.headers, hop);
+        let mut asked = Asked {
+            now: self.engine.now(),
+            endpoint: self.endpoint_at(path_and_query.as_str()),
+            path_and_query: path_and_query.as_str().to_owned(),
+            method: parts.method,
+            host,
+            scheme,
+            envelope: None,
+            intent: Intent::Other,
+            account: None,
+            place: Place::default(),
+        };
+        let body = if is_signed(&headers) {
+            match read(body, MOST_REQUEST_OCTETS).await {
+                Read::Whole(octets) => {
+                    self.look_into(&mut asked, &octets);
+                    Body::from(octets)
+                }
+                Read::Longer(_) => return too_long(),
+                Read::Broken => return refused("the body broke off"),
+            }
+        } else {
+            body
+        };
+        match asked.intent.clone() {
+            Intent::NewOrder(order) if asked.method == Method::POST => {
+                self.new_order(asked, *order, headers, body).await
+            }
+            _ => self.forward(asked, headers, body, None).await,
+        }
+    }
+
+    /// Takes a signed request apart.
+    fn look_into(&self, asked: &mut Asked, octets: &[u8]) {
+        let Some(envelope) = Envelope::read(octets) else {
+            return;
+        };
+        asked.intent = Intent::of(&envelope.payload);
+        if asked.endpoint == Endpoint::Other {
+            asked.endpoint = match asked.intent {
+                Intent::Finalize => Endpoint::Finalize,
+                Intent::NewOrder(_) => Endpoint::NewOrder,
+                Intent::KeyChange => Endpoint::KeyChange,
+                Intent::Revoke(_) => Endpoint::RevokeCert,
+                Intent::Get | Intent::Other => Endpoint::Other,
+            };
+        }
+        asked.account = self.accounts.of(&envelope);
+        asked.envelope = Some(envelope);
+    }
+
+    /// Sends a request on and reads what comes back.
+    pub(super) async fn forward(
+        self: &Arc<Self>,
+        mut asked: Asked,
+        headers: HeaderMap,
+        body: Body,
+        ticket: Option<u64>,
+    ) -> (Endpoint, Response<Body>) {
+        let mut under_way = UnderWay {
+            gateway: self,
+            begun: Instant::now(),
+            outcome: Outcome {
+                endpoint: asked.endpoint,
+                ticket,
+                status: None,
+                latency: std::time::Duration::ZERO,
+            },
+        };
+        let sent = self
+            .upstream
+            .send(asked.method.clone(), &asked.path_and_query, headers, body)
+            .await;
+        let latency = under_way.begun.elapsed();
+        let response = match sent {
+            Ok(response) => response,
+            Err(failure) => {
+                drop(under_way);
+                tracing::warn!(event = "upstream_failed", gateway = self.config.name, error = %failure);
+                self.failed(&asked, "urn:ietf:params:acme:error:serverInternal");
+                self.watch.failed(asked.now);
+                let nonce = asked.nonce().filter(|_| !failure.may_have_been_seen());
+                return (asked.endpoint, self.busy(nonce.or_else(|| asked.nonce())));
+            }
+        };
+        under_way.outcome.status = Some(response.status().as_u16());
+        let response = self.read_answer(&mut asked, response).await;
+        self.minutes.answered(asked.now, asked.endpoint, latency);
+        under_way.outcome.endpoint = asked.endpoint;
+        under_way.outcome.latency = latency;
+        (asked.endpoint, response)
+    }
+
+    /// Answers about a certificate: what waits for the store from the spool, all else as the public
+    /// listener does.
+    async fn renewal_info(&self, mut request: Request<Body>) -> Response<Body> {
+        let id = request.uri().path().strip_prefix("/renewal-info/");
+        if let Some(Ok(id)) = id.map(str::parse)
+            && let Some(info) = self.registrar.answer(&id).await
+        {
+            request.extensions_mut().insert(info);
+        }
+        match self.renewal_info.call(request).await {
+            Ok(response) => response,
+        }
+    }
+
+    /// 503, a minute or three from now.
+    pub(super) fn busy(&self, nonce: Option<&str>) -> Response<Body> {
+        let seconds = self.engine.retry_after_busy_seconds();
+        busy(u32::try_from(seconds).unwrap_or(60), nonce)
+    }
+
+    /// The scheme under which clients reach us.
+    fn scheme(&self) -> &'static str {
+        let is_https = match &self.config.base_url {
+            Some(url) => url.starts_with("https://"),
+            None => self.config.tls.is_some(),
+        };
+        if is_https { "https" } else { "http" }
+    }
+
+    /// The URL under which clients reach us, without a path.
+    pub(super) fn origin(&self, asked: &Asked) -> String {
+        let of_host = || {
+            let host = asked.host.to_str().unwrap_or_default();
+            format!("{}://{host}", asked.scheme)
+        };
+        self.config.base_url.clone().unwrap_or_else(of_host)
+    }
+}
+
+/// A request that the upstream is asked: tells what came of it, also where the client leaves first.
+struct UnderWay<'a> {
+    gateway: &'a Gateway,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.outcome.latency.is_zero() {
+            self.outcome.latency = self.begun.elapsed();
+        }
+        self.gateway.admission.told(&self.outcome);
+    }
+}
+
+/// The host that the client named: once, in `Host` or, with HTTP/2, in the URL.
+fn host_of<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = hosts.next().cloned();
+    if hosts.next().is_some() {
+        return None;
+    }
+    let of_url = || HeaderValue::try_from(request.uri().authority()?.as_str()).ok();
+    named
+        .or_else(of_url)
+        .filter(|host| host.to_str().is_ok_and(is_authority))
+}
+
+/// A host and perhaps a port, and nothing that could end one.
+fn is_authority(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|octet| {
+            octet.is_ascii_alphanumeric()
+                || matches!(octet, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+        })
+}
+
+/// Whether a request has the media type of a signed one (RFC 8555 section 6.2).
+fn is_signed(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .and_then(|kind| kind.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/jose+json"))
+}
+
+fn refused(detail: &str) -> (Endpoint, Response<Body>) {
+    (Endpoint::Other, Refusal::malformed(detail).answer(None))
+}
+
+fn too_long() -> (Endpoint, Response<Body>) {
+    let refusal = Refusal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        kind: "malformed",
+        detail: format!("the request is longer than {MOST_REQUEST_OCTETS} octets"),
+    };
+    (Endpoint::Other, refusal.answer(None))
+}

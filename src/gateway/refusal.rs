@@ -1,0 +1,105 @@
+//! The answers that the gateway gives itself: problem documents of ACME (RFC 8555 section 6.7).
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::domain::acme::BUSY;
+
+/// Why the gateway does not hand a request on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    /// Without `urn:ietf:params:acme:error:`.
+    pub(super) kind: &'static str,
+    pub(super) detail: String,
+}
+
+impl Refusal {
+    /// 400.
+    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "malformed",
+            detail: detail.into(),
+        }
+    }
+
+    /// The answer. `nonce` is the request's own: the upstream has not seen it, so it is still good,
+    /// and there are clients that stop for good where an error brings none.
+    pub(super) fn answer(&self, nonce: Option<&str>) -> Response<Body> {
+        let body = json!({
+            "type": format!("urn:ietf:params:acme:error:{}", self.kind),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        problem(self.status, body.to_string(), nonce)
+    }
+}
+
+/// 503: busy, and when to come back.
+pub(super) fn busy(retry_after_seconds: u32, nonce: Option<&str>) -> Response<Body> {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, BUSY.to_owned(), nonce);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
+    response
+}
+
+fn problem(status: StatusCode, body: String, nonce: Option<&str>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // RFC 8555 section 6.5.1: base64url. What is none of it is no nonce, and not repeated.
+    let nonce = nonce.filter(|nonce| {
+        nonce
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+    });
+    if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::from_str(nonce).ok()) {
+        headers.insert("replay-nonce", nonce);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn text(response: Response<Body>) -> String {
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn busy_is_the_contract_s_to_the_octet() {
+        let response = busy(90, Some("n-1_"));
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "90");
+        assert_eq!(response.headers()["replay-nonce"], "n-1_");
+        assert_eq!(
+            text(response).await,
+            r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_nonce_is_not_repeated() {
+        let refusal = Refusal::malformed("no");
+        for odd in ["a b", "a\r\nx: y", "é"] {
+            let response = refusal.answer(Some(odd));
+            assert!(!response.headers().contains_key("replay-nonce"), "{odd:?}");
+        }
+        assert_eq!(
+            text(refusal.answer(None)).await,
+            r#"{"detail":"no","status":400,"type":"urn:ietf:params:acme:error:malformed"}"#
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! Registers certificates before their chains go out, within a bound, and after it where the store is
+//! away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::spool::{Spool, Waiting};
+use crate::domain::certificate::Submission;
+use crate::domain::certificate::certid::CertId;
+use crate::engine::verdict::Verdict;
+use crate::engine::{Engine, EngineError, RenewalInfo};
+use crate::telemetry::CertIdDigest;
+
+/// Certificates handed to the store in one step from the spool.
+const AT_ONCE: usize = 500;
+
+/// How long a store that did not take them is left alone: it is noticed within a second that it is
+/// back.
+const TRIED_EVERY: Duration = Duration::from_secs(1);
+
+/// How a certificate's chain may go out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Handed {
+    /// The store has it.
+    Registered,
+    /// It waits in the spool, durably.
+    Spooled,
+    /// It was not taken, or neither store nor disk took it in time.
+    Lost,
+}
+
+/// Registers what one gateway sees.
+#[derive(Debug)]
+pub(super) struct Registrar {
+    engine: Arc<Engine>,
+    spool: Arc<Spool>,
+    within: Duration,
+}
+
+impl Registrar {
+    /// With this bound for [`Registrar::register`].
+    pub(super) fn new(engine: Arc<Engine>, spool: Arc<Spool>, within: Duration) -> Self {
+        Self {
+            engine,
+            spool,
+            within,
+        }
+    }
+
+    /// Registers a certificate; returns within the bound, whatever the store does. Two thirds of the
+    /// bound are the store's; what is left is for the disk, where the store has not taken it by then.
+    pub(super) async fn register(&self, waiting: Waiting) -> Handed {
+        let (engine, spool) = (Arc::clone(&self.engine), Arc::clone(&self.spool));
+        let id = waiting.submission.id.clone();
+        // Known from now on to who asks, in memory.
+        let remembered = spool.remember(&waiting);
+        let registering = {
+            let waiting = waiting.clone();
+            // Not dropped where the client goes or the bound is over: half done is done again.
+            self.engine
+                .background()
+                .spawn(async move { register_one(&engine, &spool, &waiting).await })
+        };
+        if let Ok(Ok(Some(handed))) = timeout(self.within * 2 / 3, registering).await {
+            return handed;
+        }
+        if !remembered {
+            tracing::error!(event = "spool_full", certificate = %CertIdDigest(&id));
+            return Handed::Lost;
+        }
+        let spool = Arc::clone(&self.spool);
+        let written = self
+            .engine
+            .background()
+            .spawn_blocking(move || spool.write(&waiting));
+        match timeout(self.within / 3, written).await {
+            Ok(Ok(Ok(()))) => Handed::Spooled,
+            Ok(Ok(Err(error))) => {
+                tracing::error!(event = "spool_failed", %error, certificate = %CertIdDigest(&id));
+                Handed::Lost
+            }
+            Ok(Err(_)) | Err(_) => Handed::Lost,
+        }
+    }
+
+    /// What is answered of a certificate that waits: a window as it would be drawn now.
+    pub(super) async fn answer(&self, id: &CertId) -> Option<RenewalInfo> {
+        let submission = self.spool.find(id)?;
+        self.engine.preview(&submission).await
+    }
+
+    /// Hands what waits to the store, for ever.
+    pub(super) async fn run(&self) {
+        loop {
+            self.empty().await;
+            sleep(TRIED_EVERY).await;
+        }
+    }
+
+    async fn empty(&self) {
+        metrics::gauge!("offpeak_gateway_spooled").set(f64::from(
+            u32::try_from(self.spool.len()).unwrap_or(u32::MAX),
+        ));
+        loop {
+            let some = self.spool.some(AT_ONCE);
+            if some.is_empty() {
+                return;
+            }
+            match register_all(&self.engine, &some).await {
+                Ok(verdicts) => {
+                    let taken = some.len();
+                    for (waiting, verdict) in some.iter().zip(verdicts) {
+                        settle(&waiting.submission.id, &verdict);
+                    }
+                    let spool = Arc::clone(&self.spool);
+                    let forgetting = tokio::task::spawn_blocking(move || {
+                        for waiting in some {
+                            spool.forget(&waiting.submission.id);
+                        }
+                    });
+                    if forgetting.await.is_err() {
+                        return;
+                    }
+                    tracing::info!(event = "spool_registered", certificates = taken);
+                }
+                Err(error) => {
+                    tracing::debug!(event = "spool_waits", %error);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Registers one; `None`: the store is away.
+async fn register_one(
+    engine: &Arc<Engine>,
+    spool: &Arc<Spool>,
+    waiting: &Waiting,
+) -> Option<Handed> {
+    match register_all(engine, std::slice::from_ref(waiting)).await {
+        Ok(verdicts) => {
+            let id = waiting.submission.id.clone();
+            let handed = verdicts
+                .first()
+                .map_or(Handed::Lost, |verdict| settle(&id, verdict));
+            let spool = Arc::clone(spool);
+            // Its file, where the bound was over first, goes too.
+            let _ = tokio::task::spawn_blocking(move || spool.forget(&id)).await;
+            Some(handed)
+        }
+        Err(error) => {
+            tracing::warn!(event = "certificate_waits", %error);
+            None
+        }
+    }
+}
+
+/// Registers some, and keeps for whom each was issued.
+async fn register_all(engine: &Arc<Engine>, some: &[Waiting]) -> Result<Vec<Verdict>, EngineError> {
+    let submissions: Vec<Submission> = some.iter().map(|one| one.submission.clone()).collect();
+    let verdicts = engine.register(&submissions, None).await?;
+    for issued in some.iter().filter_map(|one| one.issued_for.as_ref()) {
+        engine.store().note_issued(issued).await?;
+    }
+    Ok(verdicts)
+}
+
+fn settle(id: &CertId, verdict: &Verdict) -> Handed {
+    match verdict {
+        Verdict::Accepted | Verdict::Unchanged => Handed::Registered,
+        Verdict::Rejected(rejection) => {
+            tracing::error!(
+                event = "certificate_rejected", certificate = %CertIdDigest(id),
+                field = rejection.field, detail = rejection.detail,
+            );
+            Handed::Lost
+        }
+    }
+}

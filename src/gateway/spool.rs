@@ -1,0 +1,246 @@
+//! Certificates that were handed out before the store had them: a file each, until it has. It survives
+//! the end of the process.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::{Submission, Validity};
+use crate::domain::time::Timestamp;
+use crate::store::IssuedFor;
+
+/// Files at most: a CA of 10 million certificates a day fills them in a quarter of an hour, and they
+/// take 400 MB of a disk whose blocks have 4 KiB.
+pub(super) const MOST_FILES: usize = 100_000;
+
+/// How the files' names end, and those of files that are being written.
+const COMPLETE: &str = "json";
+const INCOMPLETE: &str = "part";
+
+/// A folder of certificates that wait.
+#[derive(Debug)]
+pub(super) struct Spool {
+    folder: PathBuf,
+    waiting: Mutex<HashMap<CertId, Waiting>>,
+}
+
+/// A certificate that waits.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Waiting {
+    /// What is to be registered.
+    pub(super) submission: Submission,
+    /// For whom it was issued, where the request said so.
+    pub(super) issued_for: Option<IssuedFor>,
+}
+
+/// A certificate as a file holds it: what a registration says, and no name.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    cert_id: String,
+    not_before: i64,
+    not_after: i64,
+    issued_at: Option<i64>,
+    replaces: Option<String>,
+    /// Keyed hashes in hexadecimal: account, all names, each name.
+    issued_for: Option<(String, String, Vec<u64>)>,
+}
+
+impl Spool {
+    /// Opens a folder, which is made where it is not there, and reads what waits in it. What cannot
+    /// be read is logged and left.
+    ///
+    /// # Errors
+    /// Where it can be neither made nor read.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let mut waiting = HashMap::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some(COMPLETE) => {
+                    if let Some(kept) = read(&path) {
+                        waiting.insert(kept.submission.id.clone(), kept);
+                    } else {
+                        tracing::error!(event = "spool_unreadable", file = %path.display());
+                    }
+                }
+                // It was being written when the process ended; nobody was given that chain.
+                Some(INCOMPLETE) => fs::remove_file(&path)?,
+                _ => {}
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            waiting: Mutex::new(waiting),
+        })
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting().len()
+    }
+
+    /// The certificate with this CertID, in either of its spellings, where it waits.
+    pub(super) fn find(&self, id: &CertId) -> Option<Submission> {
+        let waiting = self.waiting();
+        let other = || waiting.get(&id.with_sign_octet()?);
+        let found = waiting.get(id).or_else(other)?;
+        Some(found.submission.clone())
+    }
+
+    /// Some of those that wait.
+    pub(super) fn some(&self, most: usize) -> Vec<Waiting> {
+        self.waiting().values().take(most).cloned().collect()
+    }
+
+    /// Keeps a certificate in memory alone, so that it is answered; [`Spool::write`] makes it
+    /// durable. `false`: there are too many.
+    pub(super) fn remember(&self, one: &Waiting) -> bool {
+        let id = &one.submission.id;
+        let mut waiting = self.waiting();
+        if waiting.len() >= MOST_FILES && !waiting.contains_key(id) {
+            return false;
+        }
+        waiting.insert(id.clone(), one.clone());
+        true
+    }
+
+    /// Writes a certificate so that it is there after a power failure. It blocks.
+    ///
+    /// # Errors
+    /// Where the disk does not take it.
+    pub(super) fn write(&self, one: &Waiting) -> io::Result<()> {
+        let Waiting {
+            submission,
+            issued_for,
+        } = one;
+        let kept = Kept {
+            issued_for: issued_for.as_ref().map(|issued| {
+                let hash = |hash: u128| format!("{hash:032x}");
+                let each_name = issued.each_name.clone();
+                (hash(issued.account), hash(issued.names), each_name)
+            }),
+            cert_id: submission.id.to_string(),
+            not_before: submission.validity.not_before.unix(),
+            not_after: submission.validity.not_after.unix(),
+            issued_at: submission.issued_at.map(Timestamp::unix),
+            replaces: submission.replaces.as_ref().map(ToString::to_string),
+        };
+        let path = self.path_of(&submission.id);
+        let part = path.with_extension(INCOMPLETE);
+        let mut file = File::create(&part)?;
+        file.write_all(&serde_json::to_vec(&kept)?)?;
+        file.sync_all()?;
+        fs::rename(&part, &path)?;
+        File::open(&self.folder)?.sync_all()?;
+        if !self.waiting().contains_key(&submission.id) {
+            // The store took it meanwhile.
+            self.forget(&submission.id);
+        }
+        Ok(())
+    }
+
+    /// Drops a certificate that the store has. It blocks.
+    pub(super) fn forget(&self, id: &CertId) {
+        self.waiting().remove(id);
+        // Where it stays it is registered once more, which changes nothing.
+        let _ = fs::remove_file(self.path_of(id));
+    }
+
+    fn path_of(&self, id: &CertId) -> PathBuf {
+        // 130 characters of base64url and a dot.
+        self.folder.join(format!("{id}.{COMPLETE}"))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<CertId, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(path: &Path) -> Option<Waiting> {
+    let kept: Kept = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let replaces = match kept.replaces {
+        Some(replaces) => Some(replaces.parse().ok()?),
+        None => None,
+    };
+    let submission = Submission {
+        id: kept.cert_id.parse().ok()?,
+        validity: Validity {
+            not_before: Timestamp::from_unix(kept.not_before),
+            not_after: Timestamp::from_unix(kept.not_after),
+        },
+        issued_at: kept.issued_at.map(Timestamp::from_unix),
+        replaces,
+    };
+    let issued_for = match kept.issued_for {
+        None => None,
+        Some((account, names, each_name)) => Some(IssuedFor {
+            id: submission.id.clone(),
+            account: u128::from_str_radix(&account, 16).ok()?,
+            names: u128::from_str_radix(&names, 16).ok()?,
+            each_name,
+            not_after: submission.validity.not_after,
+        }),
+    };
+    Some(Waiting {
+        submission,
+        issued_for,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(id: &str) -> Waiting {
+        let id: CertId = id.parse().unwrap();
+        let issued_for = IssuedFor {
+            id: id.clone(),
+            account: 1 << 127,
+            names: 2,
+            each_name: vec![3, u64::MAX],
+            not_after: Timestamp::from_unix(9_000),
+        };
+        let submission = Submission {
+            id,
+            validity: Validity {
+                not_before: Timestamp::from_unix(1_000),
+                not_after: Timestamp::from_unix(9_000),
+            },
+            issued_at: Some(Timestamp::from_unix(1_500)),
+            replaces: Some("aYhb.AQ".parse().unwrap()),
+        };
+        Waiting {
+            submission,
+            issued_for: Some(issued_for),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = waiting("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
+        let spool = Spool::open(folder.path()).unwrap();
+        assert!(spool.remember(&kept));
+        spool.write(&kept).unwrap();
+        // As a process leaves it that is killed while it writes.
+        fs::write(folder.path().join("aYhb.AQ.part"), "{").unwrap();
+        fs::write(folder.path().join("aYhb.Ag.json"), "{").unwrap();
+        drop(spool);
+        let spool = Spool::open(folder.path()).unwrap();
+        assert_eq!(spool.some(10), std::slice::from_ref(&kept));
+        let without_sign_octet = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.h2VDIQ".parse().unwrap();
+        assert_eq!(
+            spool.find(&without_sign_octet),
+            Some(kept.submission.clone())
+        );
+        spool.forget(&kept.submission.id);
+        assert_eq!(Spool::open(folder.path()).unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,236 @@
+//! The ACME server behind us: a pool of kept connections to one origin and nothing else.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::time::timeout;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::config::GatewayConfig;
+
+/// How long a connection may take to be made: within a data centre it takes milliseconds, and one lost
+/// packet costs a second.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a connection is kept that nobody uses: below the idle time-outs of the servers that are
+/// common (Go's default is none, nginx's 75 s, Apache's 5 s and caught by a second try).
+const KEPT_FOR: Duration = Duration::from_secs(30);
+
+/// Idle connections kept: as many requests at once as a large CA bears.
+const MOST_IDLE: usize = 256;
+
+/// An origin, and how it is reached.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    /// `https://host:port`, no slash at its end.
+    origin: String,
+    /// The path and query of its directory.
+    directory: String,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    answered_within: Duration,
+}
+
+/// Why an upstream cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// A file of certificates or of a key cannot be read.
+    #[error("{} cannot be used for the upstream: {source}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What is in a file is no PEM of what it should hold.
+    #[error("{} holds no {what}: {source}", file.display())]
+    Pem {
+        /// The file.
+        file: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// What is wrong.
+        source: pem::Error,
+    },
+    /// TLS cannot be set up so.
+    #[error("TLS to the upstream cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The URL is none.
+    #[error("{url:?} is no URL of a directory")]
+    Url {
+        /// The URL.
+        url: String,
+    },
+}
+
+/// Why there is no answer of the upstream's.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// No connection: it has not seen the request.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection broke before the answer's head was there.
+    #[error("it broke off: {0}")]
+    BrokenOff(String),
+    /// It did not answer in time.
+    #[error("it did not answer within {0:?}")]
+    Late(Duration),
+}
+
+impl NoAnswer {
+    /// Whether the upstream may have seen the request, and taken its nonce.
+    pub(super) const fn may_have_been_seen(&self) -> bool {
+        !matches!(self, Self::Unreachable(_))
+    }
+}
+
+impl Upstream {
+    /// As configured; connects when it is first needed.
+    pub(super) fn open(config: &GatewayConfig) -> Result<Self, UpstreamError> {
+        let wrong = || UpstreamError::Url {
+            url: config.upstream.clone(),
+        };
+        let url: Uri = config.upstream.parse().map_err(|_| wrong())?;
+        let (Some(scheme), Some(authority)) = (url.scheme_str(), url.authority()) else {
+            return Err(wrong());
+        };
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECTED_WITHIN));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(client_config(config)?)
+            .https_or_http()
+            // The host that the client named goes on in `Host`. HTTP/2 would take the host of the
+            // URL for it, which is the upstream's own.
+            .enable_http1()
+            .wrap_connector(connector);
+        let seconds = u64::try_from(config.upstream_timeout_seconds).unwrap_or(1);
+        Ok(Self {
+            origin: format!("{scheme}://{authority}"),
+            directory: url
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), ToString::to_string),
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(KEPT_FOR)
+                .pool_max_idle_per_host(MOST_IDLE)
+                .build(connector),
+            answered_within: Duration::from_secs(seconds),
+        })
+    }
+
+    /// The path and query of its directory.
+    pub(super) fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    /// Sends a request for this path and query; waits for the head of the answer.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response<Incoming>, NoAnswer> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        // A path begins with a slash and holds what a URI may hold: it came in one.
+        *request.uri_mut() = format!("{}{path_and_query}", self.origin)
+            .parse()
+            .unwrap_or_default();
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        match timeout(self.answered_within, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() => Err(NoAnswer::Unreachable(causes(&error))),
+            Ok(Err(error)) => Err(NoAnswer::BrokenOff(causes(&error))),
+            Err(_) => Err(NoAnswer::Late(self.answered_within)),
+        }
+    }
+
+    /// Asks for a path on our own behalf, under this host.
+    pub(super) async fn get(
+        &self,
+        path_and_query: &str,
+        host: &HeaderValue,
+    ) -> Result<Response<Incoming>, NoAnswer> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.clone());
+        self.send(Method::GET, path_and_query, headers, Body::empty())
+            .await
+    }
+}
+
+/// What went wrong, down to its cause: hyper's own words say no more than where.
+fn causes(error: &Error) -> String {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    let mut told: Vec<String> = Vec::new();
+    while let Some(error) = cause {
+        told.push(error.to_string());
+        cause = error.source();
+    }
+    told.join(": ")
+}
+
+fn client_config(config: &GatewayConfig) -> Result<ClientConfig, UpstreamError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let builder = match &config.upstream_roots {
+        None => builder.with_platform_verifier()?,
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(file)? {
+                roots.add(certificate)?;
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    let Some(files) = &config.upstream_tls else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(&files.certificate)?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|source| UpstreamError::Pem {
+            file: files.key.clone(),
+            what: "private key",
+            source,
+        })?;
+    Ok(builder.with_client_auth_cert(chain, key)?)
+}
+
+fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
+    let wrong = |source| UpstreamError::Pem {
+        file: file.clone(),
+        what: "certificate",
+        source,
+    };
+    let octets = read(file)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&octets)
+        .collect::<Result<_, _>>()
+        .map_err(wrong)?;
+    if found.is_empty() {
+        return Err(wrong(pem::Error::NoItemsFound));
+    }
+    Ok(found)
+}
+
+fn read(file: &PathBuf) -> Result<Vec<u8>, UpstreamError> {
+    fs::read(file).map_err(|source| UpstreamError::File {
+        file: file.clone(),
+        source,
+    })
+}

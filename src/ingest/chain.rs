@@ -1,0 +1,79 @@
+//! A certificate as an ACME server hands it out: the first of a chain (RFC 8555 section 7.4.2).
+
+use super::pem::{self, Wanted};
+use super::x509::{self, Facts};
+use super::{WHOLE_RECORD, rejection};
+use crate::domain::certificate::Validity;
+use crate::domain::certificate::certid::CertId;
+use crate::engine::verdict::Rejection;
+
+/// What a certificate that was issued says of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Issued {
+    /// Its CertID.
+    pub id: CertId,
+    /// Its dates.
+    pub validity: Validity,
+    /// The names that it is for.
+    pub names: Vec<String>,
+}
+
+/// The first certificate of a chain in PEM.
+///
+/// # Errors
+/// A rejection where there is none, or it has no CertID or no dates.
+pub fn first_of_chain(chain: &[u8]) -> Result<Issued, Rejection> {
+    let mut decoder = pem::pem(Wanted::First);
+    let mut found = Vec::new();
+    decoder.push(chain, &mut found);
+    decoder.finish(&mut found);
+    let first = found
+        .into_iter()
+        .next()
+        .ok_or_else(|| rejection(WHOLE_RECORD, "there is no certificate"))?;
+    only_certificate(&first.record?.der)
+}
+
+/// The one certificate that `der` is.
+///
+/// # Errors
+/// A rejection where it is none, or has no CertID or no dates.
+pub fn only_certificate(der: &[u8]) -> Result<Issued, Rejection> {
+    let facts = Facts::of(der)?;
+    Ok(Issued {
+        id: facts.id?,
+        validity: facts.validity?,
+        names: x509::names(der)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_chain_is_the_one_that_was_issued() {
+        let ca_key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+        let issuer = Issuer::new(ca, ca_key);
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            let address = SanType::IpAddress(address.parse().unwrap());
+            params.subject_alt_names.push(address);
+        }
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &issuer).unwrap();
+        let chain = format!("{}{ca_pem}", leaf.pem());
+        let first = first_of_chain(chain.as_bytes()).unwrap();
+        assert_eq!(first.names, ["a.example", "192.0.2.1", "2001:db8::1"]);
+        assert_eq!(first, only_certificate(leaf.der()).unwrap());
+        // A CA's own certificate has no authority key identifier here.
+        assert!(first_of_chain(ca_pem.as_bytes()).is_err());
+        assert!(first_of_chain(b"").is_err());
+    }
+}

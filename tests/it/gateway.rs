@@ -1,0 +1,9 @@
+//! An ACME server behind the gateway and clients in front of it, all of them real.
+
+mod acme;
+mod checking;
+mod faults;
+mod issuing;
+mod pebble;
+mod replacing;
+mod watching;

@@ -1,0 +1,202 @@
+//! `replaces` (RFC 9773 section 5).
+
+use instant_acme::{Account, CertificateIdentifier, NewOrder, Order};
+use serde_json::Value;
+
+use super::acme::{Front, dns, first_der, issue};
+use super::pebble::Pebble;
+
+/// A certificate to replace, its account, and everything around it.
+struct Scene {
+    pebble: Pebble,
+    front: Front,
+    account: Account,
+    chain: String,
+    id: String,
+}
+
+impl Scene {
+    async fn set(more: &str) -> Option<Self> {
+        let pebble = Pebble::start()?;
+        let front = Front::of(&pebble, more);
+        let account = front.account().await;
+        let (chain, id) = issue(&account, &NewOrder::new(&dns(&["a.example", "b.example"]))).await;
+        Some(Self {
+            pebble,
+            front,
+            account,
+            chain,
+            id,
+        })
+    }
+
+    /// Orders a replacement of the certificate for these names.
+    async fn order(&self, account: &Account, names: &[&str]) -> Result<Order, instant_acme::Error> {
+        let der = first_der(&self.chain);
+        let replaced = CertificateIdentifier::try_from(&der).unwrap();
+        let names = dns(names);
+        account
+            .new_order(&NewOrder::new(&names).replaces(replaced))
+            .await
+    }
+}
+
+fn refusal(outcome: Result<Order, instant_acme::Error>) -> (u16, String, String) {
+    match outcome {
+        Err(instant_acme::Error::Api(problem)) => (
+            problem.status.unwrap_or_default(),
+            problem.r#type.unwrap_or_default(),
+            problem.detail.unwrap_or_default(),
+        ),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was taken"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_replaces_and_says_so_in_every_answer() {
+    let Some(scene) = Scene::set("").await else {
+        return;
+    };
+    let mut order = scene
+        .order(&scene.account, &["b.example", "c.example"])
+        .await
+        .unwrap();
+    assert_eq!(
+        order.state().replaces.as_ref().map(ToString::to_string),
+        Some(scene.id.clone())
+    );
+    let url = order.url().to_owned();
+    let explained = scene.front.explained(&scene.id).await;
+    assert!(explained["replacedBy"]["order"].is_string(), "{explained}");
+    order.refresh().await.unwrap();
+    assert_eq!(
+        order.state().replaces.as_ref().map(ToString::to_string),
+        Some(scene.id.clone())
+    );
+    let (_, new) = super::acme::finish(&mut order).await;
+    let explained = settled(&scene.front, &scene.id).await;
+    assert_eq!(explained["replacedBy"]["by"], new);
+    // It stays so.
+    let mut again = scene.account.order(url).await.unwrap();
+    again.refresh().await.unwrap();
+    assert_eq!(
+        again.state().replaces.as_ref().map(ToString::to_string),
+        Some(scene.id.clone())
+    );
+    let (status, kind, detail) = refusal(scene.order(&scene.account, &["a.example"]).await);
+    assert_eq!(
+        (status, &*kind),
+        (409, "urn:ietf:params:acme:error:alreadyReplaced")
+    );
+    assert!(detail.contains("replaces"), "{detail}");
+    drop(scene.pebble);
+}
+
+/// What is explained of a certificate once its successor is a certificate.
+async fn settled(front: &Front, id: &str) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let explained = front.explained(id).await;
+        if explained["replacedBy"]["by"].is_string() {
+            return explained;
+        }
+        assert!(std::time::Instant::now() < deadline, "{explained}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_fails_a_check_is_refused_and_says_replaces() {
+    let Some(scene) = Scene::set("").await else {
+        return;
+    };
+    let other = scene.front.account().await;
+    for (outcome, want_status, want_type) in [
+        (
+            scene.order(&other, &["a.example"]).await,
+            403,
+            "unauthorized",
+        ),
+        (
+            scene.order(&scene.account, &["c.example"]).await,
+            400,
+            "malformed",
+        ),
+    ] {
+        let (status, kind, detail) = refusal(outcome);
+        assert_eq!(status, want_status, "{detail}");
+        assert!(kind.ends_with(want_type), "{kind}");
+        assert!(detail.contains("replaces"), "{detail}");
+    }
+    // Nothing of it is left: the one who may still can.
+    scene.order(&scene.account, &["a.example"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_at_once_one_wins() {
+    let Some(scene) = Scene::set("").await else {
+        return;
+    };
+    let names = ["a.example"];
+    let two = tokio::join!(
+        scene.order(&scene.account, &names),
+        scene.order(&scene.account, &names)
+    );
+    let won = [&two.0, &two.1]
+        .iter()
+        .filter(|outcome| outcome.is_ok())
+        .count();
+    assert_eq!(won, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lenient_takes_what_fails_a_check_and_does_not_reflect_it() {
+    let Some(scene) = Scene::set("lenient_replaces = true\n").await else {
+        return;
+    };
+    let other = scene.front.account().await;
+    // instant-acme takes it for a fault of the server's that the order does not say what it replaces.
+    let error = scene
+        .order(&other, &["a.example"])
+        .await
+        .err()
+        .expect("it minds");
+    assert!(
+        error.to_string().contains("replaces field mismatch"),
+        "{error}"
+    );
+    let explained = scene.front.explained(&scene.id).await;
+    assert_eq!(explained["replacedBy"], Value::Null, "{explained}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_forgets_neither_claim_nor_account() {
+    let Some(mut scene) = Scene::set("").await else {
+        return;
+    };
+    let mut order = scene.order(&scene.account, &["a.example"]).await.unwrap();
+    scene.front.server.kill();
+    scene.front.restart();
+    order.refresh().await.unwrap();
+    let reflected = order.state().replaces.as_ref().map(ToString::to_string);
+    assert_eq!(reflected.as_deref(), Some(&*scene.id));
+    let (status, kind, _) = refusal(scene.order(&scene.account, &["a.example"]).await);
+    assert_eq!(
+        (status, &*kind),
+        (409, "urn:ietf:params:acme:error:alreadyReplaced")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_alone_matched_refuses_nobody() {
+    let Some(scene) = Scene::set("").await else {
+        return;
+    };
+    // A client that sends no `replaces`: the same account, the same names.
+    let names = dns(&["B.example", "a.example"]);
+    let (_, renewed) = issue(&scene.account, &NewOrder::new(&names)).await;
+    let explained = settled(&scene.front, &scene.id).await;
+    assert_eq!(explained["replacedBy"]["by"], renewed);
+    scene.order(&scene.account, &["a.example"]).await.unwrap();
+}
