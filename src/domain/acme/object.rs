@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use super::envelope::path_of;
 use crate::domain::time::Timestamp;
 

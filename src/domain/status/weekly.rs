@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
 
-use super::Told;
 use super::standing::{Evidence, Status};
+use super::told::Told;
 use crate::domain::demand::series::grains::{GRAIN_SECONDS, Grain};
 use crate::domain::math::number::real_len;
 use crate::domain::moves::incident::{Incident, State};
