@@ -16,7 +16,7 @@
 //! writes. Who reads takes the version, reads, and takes it again: where it differs or was odd,
 //! once more. Everything read is an atomic number that never moves, so a read that overlaps a write
 //! brings numbers that are thrown away. Rarely, where a writer was put to sleep amid its write, a
-//! reader waits for the lock: to spin would keep the writer from schedule_mix.
+//! reader waits for the lock: to spin would keep the writer from waking.
 //!
 //! A slot in a full group is made free by carrying one record over from each group to the next, as
 //! far as one with a free slot, twelve groups at most; else the group is split. So rows stay
