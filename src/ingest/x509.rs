@@ -48,8 +48,6 @@ const SUBJECT_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x0e];
 const NAMES: [[u8; 3]; 3] = [[0x55, 0x04, 0x03], [0x55, 0x04, 0x0b], [0x55, 0x04, 0x0a]];
 /// The content octets of 2.5.29.35, authorityKeyIdentifier.
 const AUTHORITY_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x23];
-/// The content octets of 2.5.29.17, subjectAltName.
-const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 /// The content octets of 2.5.29.19, basicConstraints.
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 

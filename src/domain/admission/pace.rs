@@ -63,7 +63,7 @@ mod tests {
             let mut went = Vec::new();
             for pause in pauses {
                 now = now + pause;
-                for _ in 0..burst / 20 + 1 {
+                for _ in 0..=burst / 20 {
                     // As early as it may go, over and over.
                     now = now.max(pace.next(per_second).unwrap());
                     pace.take(now, per_second);

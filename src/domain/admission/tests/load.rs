@@ -1,6 +1,7 @@
 //! Spikes, overload, closing times.
 
 use super::*;
+use crate::domain::math::number::length;
 
 #[test]
 fn a_spike_of_15_seconds_of_capacity_is_served_whole_within_16() {
@@ -10,9 +11,9 @@ fn a_spike_of_15_seconds_of_capacity_is_served_whole_within_16() {
         for n in 0..count {
             run.comes(at(real(n) / real(count)), first(u64::try_from(n).unwrap()));
         }
-        let seen = run.to_the_end();
+        let seen = run.until_the_end();
         assert!(seen.turned_away.is_empty());
-        assert_eq!(real_len(seen.forwarded.len()), real(count));
+        assert_eq!(seen.forwarded.len(), length(count));
         let last = seen.forwarded.last().unwrap().0 - at(0.0);
         assert!(last <= 16 * SECOND, "{rate}: {last}");
         assert!(seen.most_in_a_second() <= rate.ceil());
@@ -30,8 +31,8 @@ fn of_tenfold_overload_for_a_minute_everybody_is_served_level_and_most_at_their_
                 first(u64::try_from(n).unwrap()),
             );
         }
-        let seen = run.to_the_end();
-        assert_eq!(real_len(seen.forwarded.len()), real(count));
+        let seen = run.until_the_end();
+        assert_eq!(seen.forwarded.len(), length(count));
         assert!(seen.most_in_a_second() <= rate.ceil());
         assert!(
             seen.most_returns() <= 1.1 * rate + 3.0 * rate.sqrt(),
@@ -56,13 +57,11 @@ fn of_tenfold_overload_for_a_minute_everybody_is_served_level_and_most_at_their_
 #[test]
 fn who_comes_at_its_second_is_served_before_newcomers() {
     let mut run = Run::new(limits(4.0));
-    let mut order = 0;
     // Twice what the upstream bears, for ten minutes.
-    for n in 0..4_800 {
-        run.comes(at(f64::from(n) / 8.0), first(order));
-        order += 1;
+    for n in 0..4_800_u32 {
+        run.comes(at(f64::from(n) / 8.0), first(n.into()));
     }
-    let seen = run.to_the_end();
+    let seen = run.until_the_end();
     let mut told: BTreeMap<u64, i64> = BTreeMap::new();
     for (now, request, after) in &seen.turned_away {
         let before = told.insert(request.order, now.second() + after);
@@ -94,7 +93,7 @@ fn nothing_goes_while_the_ca_is_closed_and_nobody_is_told_to_come_then() {
     for n in 0..100_u32 {
         run.comes(at(f64::from(n)), first(u64::from(n)));
     }
-    let seen = run.to_the_end();
+    let seen = run.until_the_end();
     assert!(
         seen.turned_away
             .iter()
@@ -113,6 +112,6 @@ fn without_a_limit_nobody_waits() {
     for n in 0..10_000 {
         run.comes(at(0.0), first(n));
     }
-    let seen = run.to_the_end();
+    let seen = run.until_the_end();
     assert_eq!((seen.forwarded.len(), seen.longest_held), (10_000, 0));
 }

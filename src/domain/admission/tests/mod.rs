@@ -74,7 +74,7 @@ impl Run {
     }
 
     /// Until nobody is to come and nobody is held.
-    fn to_the_end(mut self) -> Seen {
+    fn until_the_end(mut self) -> Seen {
         let mut now = at(0.0);
         loop {
             while let Some(event) = self.admission.next(now) {

@@ -28,7 +28,7 @@ proptest! {
             let request = Request { party, order, renewal, failures, hold_seconds, octets: 1 };
             run.comes(at(when), request);
         }
-        let seen = run.to_the_end();
+        let seen = run.until_the_end();
         prop_assert_eq!(seen.forwarded.len() + seen.turned_away.len(), count);
         prop_assert!(seen.most_held <= held);
         prop_assert!(seen.most_in_a_second() <= rate.ceil());
