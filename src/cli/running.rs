@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::gateway::Serving;
+use super::gateway::front::Serving;
 use super::runtimes::Runtimes;
 use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};

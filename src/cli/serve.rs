@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::gateway::Front;
+use super::gateway::front::Front;
 use super::running::Running;
 use super::runtimes::{Runtimes, open_all_that_may_be_opened};
 use super::{Exit, Global, Output};

@@ -35,6 +35,7 @@ mod jws;
 mod minutes;
 mod new_order;
 mod orders;
+mod outage;
 mod proxy;
 mod refusal;
 mod registrar;

@@ -1,8 +1,7 @@
 //! A certificate as an ACME server hands it out: the first of a chain (RFC 8555 section 7.4.2).
 
 use super::pem::{self, Wanted};
-use super::x509::{self, Facts};
-use super::{WHOLE_RECORD, rejection};
+use super::x509::Facts;
 use crate::domain::certificate::Validity;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::verdict::Rejection;
@@ -30,7 +29,7 @@ pub fn first_of_chain(chain: &[u8]) -> Result<Issued, Rejection> {
     let first = found
         .into_iter()
         .next()
-        .ok_or_else(|| rejection(WHOLE_RECORD, "there is no certificate"))?;
+        .ok_or_else(|| Rejection::new("record", "there is no certificate"))?;
     only_certificate(&first.record?.der)
 }
 
@@ -43,7 +42,7 @@ pub fn only_certificate(der: &[u8]) -> Result<Issued, Rejection> {
     Ok(Issued {
         id: facts.id?,
         validity: facts.validity?,
-        names: x509::names(der)?,
+        names: facts.names,
     })
 }
 

@@ -15,8 +15,6 @@ use crate::engine::verdict::Rejection;
 
 mod names;
 
-pub use names::names;
-
 /// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still
 /// known as a CA's certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use super::row::misfit;
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::{CertId, CertIdError};

@@ -11,9 +11,7 @@ use crate::domain::policy::ca::CaName;
 use crate::store::Migrations;
 
 mod check;
-mod front;
-
-pub(super) use front::{Front, Serving};
+pub(super) mod front;
 
 /// Where it listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8443";

@@ -1,9 +1,4 @@
-//! ACME (RFC 8555) as one sees it who stands between a client and a server: what a request asks
-//! for, what an answer is, told by structure and never by a guessed path.
-
-/// The 503 in the words of Let's Encrypt: busy, which is nobody's fault and no limit of an account.
-pub const BUSY: &str =
-    r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;
+//! What a request is about.
 
 /// What a request is about (RFC 8555 section 7.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -2,8 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Tbs;
-use crate::engine::verdict::Rejection;
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 
 /// The content octets of 2.5.29.17, subjectAltName.
@@ -11,15 +9,6 @@ pub(super) const SUBJECT_ALTERNATIVE_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 
 /// The most names that are read: Let's Encrypt takes 100, others some hundred more.
 const MOST_NAMES: usize = 2_000;
-
-/// The DNS names and IP addresses that the one certificate that `der` is was issued for, in its order;
-/// none where it has no subjectAltName.
-///
-/// # Errors
-/// A rejection where `der` is not exactly one certificate.
-pub fn names(der: &[u8]) -> Result<Vec<String>, Rejection> {
-    Ok(of(Tbs::of(der)?.extensions.subject_alternative_name))
-}
 
 /// `GeneralNames ::= SEQUENCE OF CHOICE { …, dNSName [2] IA5String, …, iPAddress [7] OCTET STRING }`.
 /// Other kinds are passed over; behind what cannot be read nothing is.

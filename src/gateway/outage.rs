@@ -1,0 +1,103 @@
+//! Failures without an answer in between open an `outage` incident where that is configured, and the
+//! answer after them closes it.
+
+use axum::http::HeaderValue;
+
+use super::Gateway;
+use super::watch::Seen;
+use crate::domain::moves::amendment::Amendment;
+use crate::domain::moves::incident::{Incident, Kind, State};
+use crate::domain::time::Timestamp;
+use crate::engine::{IncidentError, Intent};
+
+impl Gateway {
+    /// Opens an outage where failures have lasted for as long as is configured, and closes it once the
+    /// upstream answers. While it fails it is asked for its directory, so that its return is noticed
+    /// where no client comes.
+    ///
+    /// # Errors
+    /// [`IncidentError`]: it is tried again at the next call.
+    pub async fn watch(&self) -> Result<(), IncidentError> {
+        if self.watch.now_seen().failing_since.is_some() {
+            self.probe().await;
+        }
+        let Seen {
+            failing_since,
+            outage,
+        } = self.watch.now_seen();
+        let failing = if failing_since.is_some() { 1.0 } else { 0.0 };
+        let name = self.config.name.clone();
+        metrics::gauge!("offpeak_gateway_upstream_failing", "gateway" => name).set(failing);
+        let Some(after) = self.config.outage_after_seconds else {
+            return Ok(());
+        };
+        let now = self.engine.now();
+        match (failing_since, outage) {
+            (Some(since), None) if now - since >= after => {
+                let id = self.open_outage(since).await?;
+                self.watch.seen().outage = Some(id);
+            }
+            (None, Some(id)) => {
+                let closing = Amendment {
+                    to: Some(Some(now)),
+                    ..Amendment::to_state(State::Closed)
+                };
+                match self
+                    .engine
+                    .amend_incident(id, &closing, Intent::InEarnest)
+                    .await
+                {
+                    // Somebody has closed it before.
+                    Ok(_) | Err(IncidentError::Unfit(_) | IncidentError::Unknown(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                self.watch.seen().outage = None;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Asks the upstream for its directory.
+    async fn probe(&self) {
+        let base_url = self.config.base_url.as_deref();
+        let url = base_url.unwrap_or(&self.config.upstream);
+        let authority = url.split('/').nth(2).unwrap_or_default();
+        let Ok(host) = HeaderValue::try_from(authority) else {
+            return;
+        };
+        let asked = self.upstream.get(self.upstream.directory(), &host).await;
+        if asked.is_ok_and(|answer| answer.status().is_success()) {
+            self.watch.answered();
+        }
+    }
+
+    /// Opens an outage that began then, or finds the one that another process of this gateway's has
+    /// opened; its number.
+    async fn open_outage(&self, since: Timestamp) -> Result<i64, IncidentError> {
+        let name = format!("outage seen by the gateway {}", self.config.name);
+        let known = self.engine.store().incidents().await?;
+        let same = |known: &&Incident| {
+            known.kind == Kind::Outage
+                && known.ca == self.config.ca
+                && known.name == name
+                && known.state != State::Closed
+        };
+        if let Some(known) = known.iter().find(same) {
+            return Ok(known.id);
+        }
+        let ca = self.config.ca.clone();
+        let mut draft = Incident::draft(Kind::Outage, ca, name, self.engine.now());
+        draft.from = Some(since);
+        let made = self
+            .engine
+            .create_incident(draft, Intent::InEarnest)
+            .await?;
+        let id = made.incident.id;
+        let open = Amendment::to_state(State::Open);
+        self.engine
+            .amend_incident(id, &open, Intent::InEarnest)
+            .await?;
+        Ok(id)
+    }
+}
