@@ -9,8 +9,9 @@ use super::error::Problems;
 use super::section::Section;
 use super::tls::{self, TlsFiles};
 use super::value::{self, base_url, listen_address};
+use crate::domain::admission::USUAL_SECONDS;
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::{DAY, MINUTE};
+use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// The longest wait for the head of an upstream's answer: no client waits for longer than a minute or
 /// two, and what waits takes a connection.
@@ -21,6 +22,15 @@ const MOST_REGISTER_MS: i64 = 10_000;
 
 /// New orders a second: far above what the largest CA takes.
 const MOST_NEW_ORDERS: f64 = 1_000_000.0;
+
+/// The longest hold of a client that nothing is known of: the best known give up after 30 s.
+const MOST_HOLD_SECONDS: i64 = 30;
+
+/// Held requests: at 40 kB each, with its TLS connection, 40 GB.
+const MOST_HELD: i64 = 1_000_000;
+
+/// New orders of an account: far above what any CA lets one have.
+const MOST_ACCOUNT_ORDERS: i64 = 1_000_000;
 
 /// An ACME server behind us.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +56,15 @@ pub struct GatewayConfig {
     pub relay_upstream_ari: bool,
     /// New orders a second at most.
     pub new_orders_per_second: Option<f64>,
+    /// How long a new order is held at most of a client that nothing is known of, in seconds; 0: none is
+    /// held.
+    pub hold_seconds: i64,
+    /// New orders that are held at most.
+    pub held: usize,
+    /// New orders of each account in `account_period_seconds`; `None`: as many as it likes.
+    pub account_orders: Option<u32>,
+    /// The seconds in which an account's limit is refilled.
+    pub account_period_seconds: i64,
     /// Whether an order goes on whose `replaces` fails a check.
     pub lenient_replaces: bool,
     /// How long a chain is held back at most until its certificate is registered, in milliseconds.
@@ -74,6 +93,10 @@ impl GatewayConfig {
             upstream_timeout_seconds: 40,
             relay_upstream_ari: false,
             new_orders_per_second: None,
+            hold_seconds: USUAL_SECONDS,
+            held: 20_000,
+            account_orders: None,
+            account_period_seconds: 3 * HOUR,
             lenient_replaces: false,
             register_within_ms: 250,
             spool: None,
@@ -135,6 +158,24 @@ pub(super) fn read(
         read.relay_upstream_ari = relay;
     }
     read.new_orders_per_second = section.read("new_orders_per_second", problems, rate);
+    if let Some(seconds) = section.read("hold", problems, |v| {
+        value::duration(v, 0..=MOST_HOLD_SECONDS)
+    }) {
+        read.hold_seconds = seconds;
+    }
+    if let Some(held) = section.read("held", problems, |v| count(v, MOST_HELD)) {
+        read.held = usize::try_from(held).unwrap_or(0);
+    }
+    read.account_orders = section
+        .read("account_orders", problems, |v| {
+            count(v, MOST_ACCOUNT_ORDERS)
+        })
+        .and_then(|orders| u32::try_from(orders).ok());
+    if let Some(seconds) = section.read("account_period", problems, |v| {
+        value::duration(v, 1..=7 * DAY)
+    }) {
+        read.account_period_seconds = seconds;
+    }
     if let Some(lenient) = section.read("lenient_replaces", problems, value::switch) {
         read.lenient_replaces = lenient;
     }
@@ -223,6 +264,15 @@ fn relay(value: &DeValue<'_>) -> Result<bool, String> {
         "override" => Ok(false),
         "relay" => Ok(true),
         other => Err(format!(r#"{other:?} is neither "override" nor "relay""#)),
+    }
+}
+
+fn count(value: &DeValue<'_>, most: i64) -> Result<i64, String> {
+    let count = value::integer(value)?;
+    if (1..=most).contains(&count) {
+        Ok(count)
+    } else {
+        Err(format!("{count} is not between 1 and {most}"))
     }
 }
 

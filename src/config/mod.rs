@@ -133,7 +133,11 @@
 //! upstream_key = "/etc/offpeak/client.key"
 //! upstream_timeout = "40s"          # for the head of an answer, "1s" to "5m"
 //! upstream_ari = "override"         # "relay": the directory keeps the upstream's own renewalInfo
-//! new_orders_per_second = 50        # at most; default: no limit
+//! new_orders_per_second = 50        # at most; default: what the upstream bears (docs/admission.md)
+//! hold = "20s"                      # so long a new order waits of a client not known, "30s" at most; "0s": none
+//! held = 20000                      # new orders that wait at most
+//! account_orders = 300              # new orders of an account in account_period; default: no limit
+//! account_period = "3h"             # in which they are refilled, one by one; "7d" at most
 //! lenient_replaces = false          # true: an order goes on whose `replaces` fails a check
 //! register_within_ms = 250          # how long a chain waits for its registration, 10000 at most
 //! spool = "/var/lib/offpeak/spool"  # certificates that wait for the store; default: beside the database

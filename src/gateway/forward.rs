@@ -17,7 +17,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The clients and proxies that a request came by.
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the upstream is told of the connection that a request came on.

@@ -1,19 +1,23 @@
 //! A new order on its way: what it replaces, whether it renews, and whether it may go on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Response};
+use axum::body::{Body, HttpBody as _};
+use axum::http::{HeaderMap, Response, header};
 use tokio::time::timeout;
 
 use super::Gateway;
 use super::admission::{Decision, NewOrder, Renewal};
 use super::asked::{Asked, Place};
 use super::claims::STORE_WITHIN;
-use super::refusal::busy;
+use super::forward::X_FORWARDED_FOR;
+use super::refusal::{busy, over_limit};
 use super::replaces::Verdict;
 use crate::domain::acme::{Endpoint, NewOrderPayload};
+use crate::domain::admission::hold_seconds;
 use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::hash::TextPurpose;
 use crate::domain::time::Timestamp;
 
 impl Gateway {
@@ -52,9 +56,18 @@ impl Gateway {
             names,
             renewal,
             failures,
+            address: self.hash_of_address(&headers),
+            hold_seconds: hold_seconds(user_agent(&headers), self.config.hold_seconds),
+            octets: length(body.size_hint().exact()),
         };
         match self.admission.admit(&request).await {
             Decision::Forward(ticket) => self.forward(asked, headers, body, Some(ticket)).await,
+            Decision::OverLimit {
+                retry_after_seconds,
+            } => {
+                let answer = over_limit(retry_after_seconds, asked.nonce());
+                (Endpoint::NewOrder, answer)
+            }
             Decision::TurnAway {
                 retry_after_seconds,
             } => {
@@ -62,6 +75,30 @@ impl Gateway {
                 (Endpoint::NewOrder, answer)
             }
         }
+    }
+
+    /// The keyed hash of the address that a request comes from: the last in `X-Forwarded-For` that is no
+    /// proxy of ours; of IPv6 the network of a site (RFC 6177), since a site has 2^64 addresses.
+    fn hash_of_address(&self, headers: &HeaderMap) -> u128 {
+        let config = self.engine.config();
+        let proxies = &config.connections.trusted_proxies;
+        let told = headers.get_all(X_FORWARDED_FOR).iter();
+        let told: Vec<IpAddr> = told
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|address| address.trim().parse().ok())
+            .map(|address: IpAddr| address.to_canonical())
+            .collect();
+        let is_ours = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
+        let client = told.iter().rev().find(|address| !is_ours(address));
+        let network = match client.or(told.first()) {
+            Some(IpAddr::V4(address)) => address.octets().to_vec(),
+            Some(IpAddr::V6(address)) => address.octets()[..8].to_vec(),
+            None => Vec::new(),
+        };
+        self.engine
+            .hash_key()
+            .hash_text(TextPurpose::Address, &network)
     }
 
     /// The certificate that an order of this account for these names renews; none where the store is
@@ -90,4 +127,14 @@ impl Gateway {
             _ => Renewal::Early,
         }
     }
+}
+
+fn user_agent(headers: &HeaderMap) -> &str {
+    let told = headers.get(header::USER_AGENT);
+    told.and_then(|told| told.to_str().ok()).unwrap_or_default()
+}
+
+/// What was read whole has an exact length.
+fn length(octets: Option<u64>) -> usize {
+    octets.map_or(0, |octets| usize::try_from(octets).unwrap_or(usize::MAX))
 }

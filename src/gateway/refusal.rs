@@ -37,6 +37,20 @@ impl Refusal {
     }
 }
 
+/// 429: the account is over a limit of its own.
+pub(super) fn over_limit(retry_after_seconds: u32, nonce: Option<&str>) -> Response<Body> {
+    let refusal = Refusal {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        kind: "rateLimited",
+        detail: "the account has placed as many new orders as it may for now".to_owned(),
+    };
+    let mut response = refusal.answer(nonce);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
+    response
+}
+
 /// 503: busy, and when to come back.
 pub(super) fn busy(retry_after_seconds: u32, nonce: Option<&str>) -> Response<Body> {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, BUSY.to_owned(), nonce);

@@ -4,6 +4,7 @@ mod acme;
 mod checking;
 mod faults;
 mod issuing;
+mod overload;
 mod pebble;
 mod replacing;
 mod watching;

@@ -9,7 +9,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use super::super::runtimes::Runtimes;
 use crate::config::GatewayConfig;
 use crate::engine::Engine;
-use crate::gateway::admission::Open;
+use crate::gateway::admission::hold::{self, Hold};
 use crate::gateway::{Gateway, Parts, directory_url, spool_folder};
 use crate::http::{self, Limits, Listener, Neighbourhood, Stop, Tls};
 
@@ -71,16 +71,32 @@ impl Front {
     ) -> anyhow::Result<Serving> {
         let bound = self.listener.base_url()?;
         let base_url = self.config.base_url.clone().unwrap_or(bound);
+        let admitted = hold::limits(&self.config, &engine.config(), engine.now());
+        let admission = {
+            // What lets held requests go runs where they are answered.
+            let _threads = runtimes.public().enter();
+            Arc::new(Hold::start(engine.now(), admitted))
+        };
+        let following = Arc::clone(&admission).follow(Arc::clone(engine), self.config.clone());
         let parts = Parts {
             engine: Arc::clone(engine),
             renewal_info: http::renewal_info_alone(Arc::clone(engine), &base_url),
-            admission: Arc::new(Open),
+            admission,
             spool: spool_folder(&self.config, &engine.config().database),
         };
         let directory = directory_url(&base_url, &self.config.upstream);
+        let places = self.config.held;
         let gateway = Gateway::open(self.config, parts)?;
+        // Whoever is held keeps a connection, and takes none from others.
+        let limits = Limits {
+            connections: limits.connections.saturating_add(places),
+            ..limits
+        };
         let listener = http::serve(self.listener, gateway.router(), stop, limits);
-        let mut beside = vec![runtimes.work().spawn(gateway.run()).abort_handle()];
+        let mut beside = vec![
+            runtimes.work().spawn(gateway.run()).abort_handle(),
+            runtimes.work().spawn(following).abort_handle(),
+        ];
         if let Some(tls) = self.tls {
             let following = runtimes.work().spawn(async move { tls.follow().await });
             beside.push(following.abort_handle());

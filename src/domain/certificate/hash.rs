@@ -34,6 +34,8 @@ pub enum Purpose {
 pub enum TextPurpose {
     /// The URL of an ACME account.
     Account,
+    /// The network that a client's address belongs to.
+    Address,
     /// One name of a certificate.
     Name,
     /// All names of a certificate.
@@ -85,6 +87,7 @@ impl HashKey {
     pub fn hash_text(&self, purpose: TextPurpose, text: &[u8]) -> u128 {
         let code = match purpose {
             TextPurpose::Account => 0x41,
+            TextPurpose::Address => 0x45,
             TextPurpose::Name => 0x42,
             TextPurpose::Names => 0x43,
             TextPurpose::OrderUrl => 0x44,

@@ -14,7 +14,7 @@ use super::acme::{Front, as_json, dns, issue};
 use super::pebble::Pebble;
 
 /// To the octet: contract.md.
-const BUSY: &str =
+pub(super) const BUSY: &str =
     r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;
 
 /// An ACME server that fails in every way, at a path each.
@@ -94,7 +94,7 @@ fn signed(url: &str) -> String {
     .to_string()
 }
 
-async fn post(front: &Front, path: &str) -> Response {
+pub(super) async fn post(front: &Front, path: &str) -> Response {
     let url = front.url(path);
     let body = signed(&url);
     let request = front

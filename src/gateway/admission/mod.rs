@@ -7,6 +7,9 @@ use async_trait::async_trait;
 
 use crate::domain::acme::Endpoint;
 
+pub mod hold;
+mod queue;
+
 /// What is known of a request for a new order before the upstream has seen it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewOrder {
@@ -19,8 +22,14 @@ pub struct NewOrder {
     pub names: u128,
     /// Whether it renews a certificate, and whether that is due.
     pub renewal: Renewal,
-    /// How often an order of this account for these names has failed within the last day.
+    /// How often an order of this account for these names has failed, one after the other.
     pub failures: u32,
+    /// The keyed hash of the address that it comes from: whose turn it is where it was not verified.
+    pub address: u128,
+    /// For how many seconds its client waits for an answer.
+    pub hold_seconds: i64,
+    /// Octets of its body.
+    pub octets: usize,
 }
 
 /// Whether an order renews a certificate. Neither is believed of a request that is not verified.
@@ -40,6 +49,11 @@ pub enum Renewal {
 pub enum Decision {
     /// It goes on. The number is told again with what comes of it.
     Forward(u64),
+    /// Its account is over a limit of its own: 429, and it may come again after so many seconds.
+    OverLimit {
+        /// 1 to 86,400.
+        retry_after_seconds: u32,
+    },
     /// It is answered 503 and may come again after so many seconds.
     TurnAway {
         /// 1 to 86,400.

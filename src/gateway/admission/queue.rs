@@ -1,0 +1,392 @@
+//! Held requests as futures: a task lets them go one by one, as `domain::admission` says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use crate::domain::admission::{self as domain, Event, Limits, Moment, Request, Ticket};
+use crate::domain::time::Timestamp;
+
+/// What became of a request for a new order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    /// It goes on.
+    Forward,
+    /// Its account is over its own limit.
+    OverLimit {
+        /// Seconds until there is room.
+        retry_after_seconds: i64,
+    },
+    /// There is no place for it.
+    TurnAway {
+        /// Seconds until the second that it is told.
+        retry_after_seconds: i64,
+    },
+}
+
+/// Requests that wait for admission. A held one is a channel of one message and an entry in the state,
+/// some 300 octets, beside what its connection takes.
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Something came, left or changed: the task has to look when it is needed next.
+    changed: Arc<Notify>,
+    began: Instant,
+    began_at: Moment,
+}
+
+#[derive(Debug)]
+struct State {
+    admission: domain::Admission,
+    held: HashMap<Ticket, oneshot::Sender<Verdict>>,
+}
+
+impl Queue {
+    /// An empty queue, and the task that lets requests go; the task ends with the queue. `now` is the time
+    /// of the clock: from then on it is counted by a clock that never jumps.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(super) fn start(now: Timestamp, limits: Limits) -> Arc<Self> {
+        let queue = Arc::new(Self {
+            state: Mutex::new(State {
+                admission: domain::Admission::new(limits),
+                held: HashMap::new(),
+            }),
+            changed: Arc::new(Notify::new()),
+            began: Instant::now(),
+            began_at: Moment::from_second(now.unix()),
+        });
+        let changed = Arc::clone(&queue.changed);
+        tokio::spawn(let_go(Arc::downgrade(&queue), changed));
+        queue
+    }
+
+    /// Takes a new configuration over; what is held stays.
+    pub(super) fn adopt(&self, limits: Limits) {
+        self.state().admission.adopt(limits);
+        self.changed.notify_one();
+    }
+
+    /// Waits for what becomes of a request. Where the future is dropped first, the request gives up its
+    /// place at once.
+    pub(super) async fn admit(&self, request: &Request) -> Verdict {
+        let Some(mut held) = self.ask(request) else {
+            return Verdict::Forward;
+        };
+        match held {
+            Asked::Answered(verdict) => verdict,
+            Asked::Held(ref mut held) => held.verdict().await,
+        }
+    }
+
+    /// What came of a new order that went on.
+    pub(super) fn answered(&self, latency: Duration, outcome: domain::Outcome) {
+        let nanos = i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX);
+        let now = self.now();
+        self.state().admission.answered(now, nanos, outcome);
+    }
+
+    /// A new order that went on was left by its client before it was answered.
+    pub(super) fn abandoned(&self) {
+        self.state().admission.abandoned();
+    }
+
+    /// Whether more is asked for than the upstream bears.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.state().admission.is_loaded()
+    }
+
+    /// How many requests are held.
+    pub(super) fn held(&self) -> usize {
+        self.state().admission.held()
+    }
+
+    fn ask(&self, request: &Request) -> Option<Asked<'_>> {
+        let mut state = self.state();
+        let ticket = match state.admission.ask(self.now(), request) {
+            domain::Decision::Forward => return None,
+            domain::Decision::Hold(ticket) => ticket,
+            domain::Decision::OverLimit {
+                retry_after_seconds,
+            } => {
+                return Some(Asked::Answered(Verdict::OverLimit {
+                    retry_after_seconds,
+                }));
+            }
+            domain::Decision::TurnAway {
+                retry_after_seconds,
+            } => {
+                return Some(Asked::Answered(Verdict::TurnAway {
+                    retry_after_seconds,
+                }));
+            }
+        };
+        let (sender, receiver) = oneshot::channel();
+        state.held.insert(ticket, sender);
+        self.changed.notify_one();
+        Some(Asked::Held(Held {
+            queue: self,
+            ticket,
+            receiver: Some(receiver),
+        }))
+    }
+
+    /// All that is to be done now, and when there is more to do.
+    fn turn(&self) -> Option<Instant> {
+        let now = self.now();
+        let mut state = self.state();
+        while let Some(event) = state.admission.next(now) {
+            let (ticket, verdict) = match event {
+                Event::Forward(ticket) => (ticket, Verdict::Forward),
+                Event::TurnAway {
+                    ticket,
+                    retry_after_seconds,
+                } => (
+                    ticket,
+                    Verdict::TurnAway {
+                        retry_after_seconds,
+                    },
+                ),
+            };
+            let Some(sender) = state.held.remove(&ticket) else {
+                continue;
+            };
+            // Its client went in this instant: the next one goes instead.
+            if sender.send(verdict) == Err(Verdict::Forward) {
+                state.admission.unused(now);
+            }
+        }
+        let wakes = state.admission.wakes_at(now)?;
+        let nanos = u64::try_from(wakes - self.began_at).unwrap_or_default();
+        Some(self.began + Duration::from_nanos(nanos))
+    }
+
+    fn leave(&self, ticket: Ticket) {
+        let now = self.now();
+        let mut state = self.state();
+        if state.held.remove(&ticket).is_some() {
+            state.admission.leave(now, ticket);
+        }
+    }
+
+    fn unused(&self) {
+        let now = self.now();
+        self.state().admission.unused(now);
+        self.changed.notify_one();
+    }
+
+    fn now(&self) -> Moment {
+        let nanos = i64::try_from(self.began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        self.began_at + nanos
+    }
+
+    /// Each change leaves the state whole, so a thread that panicked left nothing half done.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+/// What the queue said to a request.
+enum Asked<'q> {
+    Answered(Verdict),
+    Held(Held<'q>),
+}
+
+/// A held request. Dropped before its verdict was taken, it gives up its place.
+struct Held<'q> {
+    queue: &'q Queue,
+    ticket: Ticket,
+    receiver: Option<oneshot::Receiver<Verdict>>,
+}
+
+impl Held<'_> {
+    async fn verdict(&mut self) -> Verdict {
+        let busy = Verdict::TurnAway {
+            retry_after_seconds: 60,
+        };
+        let Some(receiver) = self.receiver.as_mut() else {
+            return busy;
+        };
+        // The sender is dropped without a word only where the queue is.
+        let verdict = receiver.await.unwrap_or(busy);
+        self.receiver = None;
+        verdict
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let Some(mut receiver) = self.receiver.take() else {
+            return;
+        };
+        self.queue.leave(self.ticket);
+        if receiver.try_recv() == Ok(Verdict::Forward) {
+            self.queue.unused();
+        }
+    }
+}
+
+/// Lets requests go, each at its time, until the queue is no more.
+async fn let_go(queue: Weak<Queue>, changed: Arc<Notify>) {
+    loop {
+        let Some(wakes) = queue.upgrade().map(|queue| queue.turn()) else {
+            return;
+        };
+        match wakes {
+            Some(wakes) => tokio::select! {
+                () = sleep_until(wakes) => {}
+                () = changed.notified() => {}
+            },
+            None => changed.notified().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+    use crate::domain::admission::{Outcome, Party, Renewal};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_824_000);
+
+    fn limits(per_second: f64) -> Limits {
+        Limits {
+            new_orders_per_second: Some(per_second),
+            ceilings: Vec::new(),
+            held: 1_000,
+            held_octets: 1 << 20,
+            per_account: None,
+        }
+    }
+
+    fn request(n: u64) -> Request {
+        Request {
+            party: Party::Account(n),
+            order: n,
+            renewal: Renewal::No,
+            failures: 0,
+            hold_seconds: 20,
+            octets: 100,
+        }
+    }
+
+    /// Asks as many times, and says how many seconds each took and what came of it.
+    async fn all(queue: &Arc<Queue>, count: u64) -> Vec<(f64, Verdict)> {
+        let began = Instant::now();
+        let tasks = (0..count).map(|n| {
+            let queue = Arc::clone(queue);
+            tokio::spawn(async move {
+                let verdict = queue.admit(&request(n)).await;
+                queue.answered(Duration::ZERO, Outcome::Answered);
+                (began.elapsed().as_secs_f64(), verdict)
+            })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        let mut came = Vec::new();
+        for task in tasks {
+            came.push(task.await.unwrap());
+        }
+        came
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spike_is_let_go_at_the_rate() {
+        let queue = Queue::start(NOW, limits(10.0));
+        let came = all(&queue, 150).await;
+        assert!(came.iter().all(|(_, verdict)| *verdict == Verdict::Forward));
+        let mut seconds: Vec<f64> = came.iter().map(|(seconds, _)| *seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        assert!((14.5..16.0).contains(&seconds[149]), "{}", seconds[149]);
+        for ten in seconds.windows(11) {
+            assert!(ten[10] - ten[0] >= 1.0, "{ten:?}");
+        }
+        assert_eq!(queue.held(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_over_is_turned_away_at_once() {
+        let queue = Queue::start(NOW, limits(2.0));
+        let came = all(&queue, 100).await;
+        let away: Vec<_> = came
+            .iter()
+            .filter(|(_, verdict)| *verdict != Verdict::Forward)
+            .collect();
+        assert!((55..=65).contains(&away.len()), "{}", away.len());
+        assert!(away.iter().all(|(seconds, _)| *seconds < 0.1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_goes_gives_up_its_place_at_once() {
+        let queue = Queue::start(NOW, limits(1.0));
+        assert_eq!(queue.admit(&request(0)).await, Verdict::Forward);
+        let leaving = timeout(Duration::from_millis(500), queue.admit(&request(1))).await;
+        assert!(leaving.is_err());
+        assert_eq!(queue.held(), 0);
+        let began = Instant::now();
+        assert_eq!(queue.admit(&request(2)).await, Verdict::Forward);
+        assert!(
+            began.elapsed() < Duration::from_millis(600),
+            "the place was free"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_was_given_to_one_that_went_is_given_to_the_next() {
+        let queue = Queue::start(NOW, limits(1.0));
+        assert_eq!(queue.admit(&request(0)).await, Verdict::Forward);
+        let Some(Asked::Held(goes)) = queue.ask(&request(1)) else {
+            panic!("it is held");
+        };
+        let Some(Asked::Held(mut next)) = queue.ask(&request(2)) else {
+            panic!("it is held");
+        };
+        advance(Duration::from_millis(1_005)).await;
+        queue.turn();
+        // Its verdict is on the way while it goes.
+        drop(goes);
+        queue.turn();
+        let verdict = timeout(Duration::from_millis(1), next.verdict()).await;
+        assert_eq!(verdict, Ok(Verdict::Forward));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_limit_is_in_force_at_once() {
+        let queue = Queue::start(NOW, limits(0.1));
+        assert_eq!(queue.admit(&request(0)).await, Verdict::Forward);
+        let held = {
+            let queue = Arc::clone(&queue);
+            tokio::spawn(async move { queue.admit(&request(1)).await })
+        };
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        queue.adopt(Limits {
+            new_orders_per_second: None,
+            ..limits(1.0)
+        });
+        assert_eq!(held.await.unwrap(), Verdict::Forward);
+        assert!(began.elapsed() < Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_ends_with_the_queue() {
+        let queue = Queue::start(NOW, limits(1.0));
+        let changed = Arc::downgrade(&queue.changed);
+        drop(queue);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(changed.upgrade().is_none());
+    }
+}
