@@ -15,7 +15,7 @@ use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::math::number::{real, whole};
 use crate::domain::moves::rebalance::{
     AUTO_ABOVE_DRIFT, Eligible, Group, Kept, KeptCounts, MoveTable, Moves, Outlook,
-    RebalanceReport, Tally, drift, group_of, in_closed, move_tables, outlook, plan, thousandths,
+    RebalanceReport, Tally, drift, group_of, in_closed, move_tables, outlook, plan,
 };
 use crate::domain::policy::ca::{CaName, CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};

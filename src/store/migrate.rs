@@ -20,10 +20,10 @@ const FILES: [File; 2] = [
         sqlite: include_str!("../../migrations/sqlite/0001_initial.sql"),
     },
     File {
-        version: 3,
+        version: 2,
         description: "gateway",
-        postgres: include_str!("../../migrations/postgres/0003_gateway.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0003_gateway.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_gateway.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0002_gateway.sql"),
     },
 ];
 

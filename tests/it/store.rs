@@ -16,6 +16,7 @@ use offpeak::store::{
 mod batches;
 mod bulk;
 mod certificates;
+mod connections;
 mod feed;
 mod files;
 mod full;

@@ -1,8 +1,9 @@
 //! Levels: how high the load of a range of slots stands when more is filled in.
 
+use super::band::SHORTEST_WINDOW_SECONDS;
 use super::window;
 use crate::domain::allocation::slots::SlotRange;
-use crate::domain::math::number::signed;
+use crate::domain::math::number::{real, signed};
 use crate::domain::math::waterfill;
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::policy::capacity::{SlotCapacity, closed_within, over_slots};
@@ -127,4 +128,16 @@ pub(in crate::domain) fn slot_span(range: SlotRange, index: usize) -> Span {
         from,
         to: from + range.slot_seconds,
     }
+}
+
+/// The slots of a range, in order.
+pub(super) fn spans(range: SlotRange) -> impl Iterator<Item = Span> {
+    (0..range.len()).map(move |n| slot_span(range, n))
+}
+
+/// The share of a slot's windows that lies in the next slot: starts are uniform over the slot, so
+/// half a window's length of them runs over.
+pub(super) fn spill(slot_seconds: i64) -> f64 {
+    let window = (slot_seconds / 4).max(SHORTEST_WINDOW_SECONDS);
+    (real(window) / real(2 * slot_seconds)).min(0.5)
 }

@@ -7,7 +7,8 @@
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, usual_slots};
 use super::level::{
-    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, sum,
+    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, spans,
+    spill, sum,
 };
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::domain::allocation::slots::SlotRange;
@@ -15,7 +16,7 @@ use crate::domain::certificate::own_rule_seconds;
 use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::demand::profile::Profile;
 use crate::domain::ledger::{Ledger, ScheduleMix, View};
-use crate::domain::math::number::{real, real_len, signed, whole};
+use crate::domain::math::number::{real, real_len, signed, thousandths, whole};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::policy::capacity::SlotCapacity;
 use crate::domain::time::timeline::GRAIN_SECONDS;
@@ -340,10 +341,6 @@ impl Draft {
     }
 }
 
-fn spans(range: SlotRange) -> impl Iterator<Item = Span> {
-    (0..range.len()).map(move |n| slot_span(range, n))
-}
-
 /// What the slots of a range take, and the closed spans.
 fn capacity(
     range: SlotRange,
@@ -400,16 +397,4 @@ fn steady(headroom: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f6
             headroom / real(left)
         })
         .collect()
-}
-
-/// The share of a slot's windows that lies in the next slot: starts are uniform over the slot, so
-/// half a window's length of them runs over.
-fn spill(slot_seconds: i64) -> f64 {
-    let window = (slot_seconds / 4).max(SHORTEST_WINDOW_SECONDS);
-    (real(window) / real(2 * slot_seconds)).min(0.5)
-}
-
-fn thousandths(x: f64) -> f64 {
-    // Adding zero makes a zero of either sign a plain one.
-    (x * 1_000.0).round() / 1_000.0 + 0.0
 }

@@ -38,3 +38,9 @@ pub fn signed(n: usize) -> i64 {
 pub fn length(n: i64) -> usize {
     usize::try_from(n).unwrap_or(0)
 }
+
+/// Rounded to three decimals; a zero of either sign becomes a plain one.
+#[must_use]
+pub fn thousandths(x: f64) -> f64 {
+    (x * 1_000.0).round() / 1_000.0 + 0.0
+}

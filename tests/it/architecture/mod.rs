@@ -143,7 +143,7 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
     (
         "domain/time/instant.rs",
-        "fn f() { super::super::store::g() }",
+        "fn f() { super::super::super::store::g() }",
         "crate::store::g",
     ),
     (

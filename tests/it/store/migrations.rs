@@ -13,12 +13,12 @@ on_both_stores!(
 async fn an_empty_database_is_migrated(url: &str) {
     assert_eq!(
         pending(url).await.unwrap(),
-        ["0001_initial", "0003_gateway"]
+        ["0001_initial", "0002_gateway"]
     );
     // Asking created nothing.
     assert_eq!(
         pending(url).await.unwrap(),
-        ["0001_initial", "0003_gateway"]
+        ["0001_initial", "0002_gateway"]
     );
     connect(url, Migrations::RefusePending).await.unwrap();
     assert_eq!(pending(url).await.unwrap(), [""; 0]);
@@ -109,12 +109,12 @@ async fn a_postgres_with_pending_migrations_is_refused_by_name() {
         .unwrap();
     let error = connect(&url, Migrations::RefusePending).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::PendingMigrations(names) if names[..] == ["0001_initial", "0003_gateway"]),
+        matches!(&error, StoreError::PendingMigrations(names) if names[..] == ["0001_initial", "0002_gateway"]),
         "{error:?}"
     );
     assert_eq!(
         pending(&url).await.unwrap(),
-        ["0001_initial", "0003_gateway"]
+        ["0001_initial", "0002_gateway"]
     );
     connect(&url, Migrations::Apply).await.unwrap();
     connect(&url, Migrations::RefusePending).await.unwrap();

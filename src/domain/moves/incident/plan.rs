@@ -12,7 +12,7 @@ use crate::domain::allocation::band::Arrival;
 use crate::domain::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
 use crate::domain::allocation::window::{in_slot, in_span};
 use crate::domain::certificate::{Basis, Validity};
-use crate::domain::math::number::{length, real, real_len, signed, whole};
+use crate::domain::math::number::{length, real, real_len, signed, thousandths, whole};
 use crate::domain::time::{HOUR, Span, Timestamp};
 
 /// A weight's parts: a table's weights sum to about this, 2^32.
@@ -335,9 +335,4 @@ fn hour_of(hour: i64) -> Span {
         from,
         to: from + HOUR,
     }
-}
-
-fn thousandths(x: f64) -> f64 {
-    // Adding zero makes a zero of either sign a plain one.
-    (x * 1_000.0).round() / 1_000.0 + 0.0
 }

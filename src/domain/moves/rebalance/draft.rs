@@ -9,7 +9,7 @@ use crate::domain::allocation::band::Arrival;
 use crate::domain::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
 use crate::domain::certificate::{Basis, Validity};
 use crate::domain::demand::profile::Profile;
-use crate::domain::math::number::whole;
+use crate::domain::math::number::{thousandths, whole};
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{HOUR, Span, Timestamp};
 
@@ -139,8 +139,4 @@ fn lottery(
         table,
         stays: (!group.must_leave).then_some(group.from),
     })
-}
-
-fn thousandths(x: f64) -> f64 {
-    (x * 1_000.0).round() / 1_000.0 + 0.0
 }

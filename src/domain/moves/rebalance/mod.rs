@@ -11,4 +11,4 @@ pub use draft::{MoveTable, move_tables};
 pub use group::{Eligible, Group, Kept, Tally, group_of};
 pub use outlook::{Outlook, SlotOutlook, drift, in_closed, outlook};
 pub use plan::{AUTO_ABOVE_DRIFT, Plan, plan};
-pub use report::{KeptCounts, Moves, RebalanceReport, SlotReport, Why, thousandths};
+pub use report::{KeptCounts, Moves, RebalanceReport, SlotReport, Why};

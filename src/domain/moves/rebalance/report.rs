@@ -1,5 +1,6 @@
 //! What a rebalance did, and why.
 
+use crate::domain::math::number::thousandths;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -176,10 +177,4 @@ impl KeptCounts {
             Kept::Settled => &mut self.settled,
         } += 1;
     }
-}
-
-/// As reports tell it: few enough digits to be read back as they were written.
-#[must_use]
-pub fn thousandths(x: f64) -> f64 {
-    (x * 1_000.0).round() / 1_000.0 + 0.0
 }
