@@ -12,7 +12,7 @@ use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::Purpose;
 use crate::domain::certificate::{Cause, Certificate};
-use crate::domain::math::number::{real, whole};
+use crate::domain::math::number::{real, thousandths, whole};
 use crate::domain::moves::rebalance::{
     AUTO_ABOVE_DRIFT, Eligible, Group, Kept, KeptCounts, MoveTable, Moves, Outlook,
     RebalanceReport, Tally, drift, group_of, in_closed, move_tables, outlook, plan,

@@ -5,10 +5,9 @@
 //! a window can be derived again exactly.
 
 use super::arrivals::{ArrivalModel, Expected};
-use super::band::{Arrival, SHORTEST_WINDOW_SECONDS, usual_slots};
+use super::band::{Arrival, usual_slots};
 use super::level::{
-    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, spans,
-    spill, sum,
+    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, spans, spill, sum,
 };
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::domain::allocation::slots::SlotRange;
