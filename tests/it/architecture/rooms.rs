@@ -63,14 +63,46 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("math", &[]),
 ];
 
-/// Files outside of `domain` that still import each other: none is added, and one that is untied leaves
-/// this list.
+/// Files that still import each other: none is added, and one that is untied leaves this list.
 const STILL_TIED: &[(&str, &str)] = &[
+    ("cli", "cli::best_time"),
+    ("cli", "cli::ca"),
+    ("cli", "cli::certid"),
+    ("cli", "cli::check_config"),
+    ("cli", "cli::completions"),
+    ("cli", "cli::demo"),
+    ("cli", "cli::explain"),
+    ("cli", "cli::forget"),
+    ("cli", "cli::gateway"),
     ("cli", "cli::global"),
+    ("cli", "cli::import"),
+    ("cli", "cli::incident"),
+    ("cli", "cli::migrate"),
+    ("cli", "cli::plan"),
+    ("cli", "cli::publish"),
+    ("cli", "cli::ranking"),
+    ("cli", "cli::rebalance"),
+    ("cli", "cli::report"),
     ("cli", "cli::runtimes"),
+    ("cli", "cli::serve"),
+    ("cli", "cli::simulate"),
+    ("cli", "cli::status"),
+    ("cli", "cli::token"),
+    ("cli::incident", "cli::incident::create"),
     ("cli::running", "cli::serve"),
     ("config", "config::section"),
     ("config::ca", "config::experiment"),
+    (
+        "domain::demand::profile",
+        "domain::demand::profile::combine",
+    ),
+    ("domain::demand::profile", "domain::demand::profile::rates"),
+    (
+        "domain::demand::profile",
+        "domain::demand::profile::version",
+    ),
+    ("domain::demand::profile", "domain::demand::profile::volume"),
+    ("domain::demand::profile", "domain::demand::profile::weigh"),
     ("engine", "engine::answer"),
     ("engine", "engine::cohorts"),
     ("engine", "engine::incidents"),
@@ -98,14 +130,33 @@ const STILL_TIED: &[(&str, &str)] = &[
     ("engine::index::beside", "engine::index::snapshot"),
     ("engine::polls", "engine::world"),
     ("engine::registration", "engine::step"),
+    ("gateway", "gateway::proxy"),
+    ("http", "http::best_time"),
+    ("http", "http::certificates"),
+    ("http", "http::directory"),
     ("http", "http::documents"),
+    ("http", "http::experiments"),
+    ("http", "http::feed"),
+    ("http", "http::forecast"),
+    ("http", "http::health"),
     ("http", "http::incidents"),
+    ("http", "http::observations"),
+    ("http", "http::plan"),
+    ("http", "http::publications"),
+    ("http", "http::rebalances"),
+    ("http", "http::renewal_info"),
+    ("http", "http::replaced"),
+    ("http", "http::report"),
+    ("http", "http::revoked"),
+    ("http", "http::status"),
+    ("http", "http::summary"),
     ("http::app", "http::direct"),
     ("http::app", "http::serve"),
     ("http::body", "http::unpack"),
     ("http::problem", "http::unpack"),
     ("http::renewal_info", "http::renewal_info::answer"),
     ("http::serve", "http::serve::attend"),
+    ("http::serve", "http::serve::drive"),
     ("http::serve::listen", "http::serve::tls"),
     ("ingest", "ingest::certificate"),
     ("ingest", "ingest::concern"),
@@ -117,7 +168,10 @@ const STILL_TIED: &[(&str, &str)] = &[
     ("ingest", "ingest::observe"),
     ("ingest", "ingest::register"),
     ("ingest::decode", "ingest::lines"),
+    ("simulate", "simulate::figures"),
     ("simulate::aftermath", "simulate::run"),
+    ("simulate::report::svg", "simulate::report::svg::day"),
+    ("simulate::report::svg", "simulate::report::svg::strip"),
     ("simulate::run", "simulate::trouble"),
     ("simulate::scenario", "simulate::scenario::read"),
     ("simulate::scenario::arrivals", "simulate::scenario::read"),
@@ -125,8 +179,10 @@ const STILL_TIED: &[(&str, &str)] = &[
     ("simulate::scenario::events", "simulate::scenario::read"),
     ("store", "store::connect"),
     ("store", "store::migrate"),
+    ("store::postgres", "store::postgres::certificates"),
     ("store::postgres::certificates", "store::postgres::tables"),
     ("store::sqlite", "store::sqlite::connections"),
+    ("store::sqlite", "store::sqlite::fault"),
     ("store::sqlite", "store::sqlite::location"),
 ];
 
@@ -208,10 +264,10 @@ fn rooms_of_the_domain_point_one_way() {
         let allowed = allowed
             .unwrap_or_else(|| panic!("`{room}` is no room of domain"))
             .1;
-        for other in others {
-            let other = other.get(1).map_or("", String::as_str);
+        // `domain` alone is named by visibilities, such as `pub(in crate::domain)`.
+        for other in others.filter_map(|other| other.get(1)) {
             assert!(
-                other == room || allowed.contains(&other),
+                other == room || allowed.contains(&other.as_str()),
                 "{} names the room `{other}`",
                 module.join("::")
             );
