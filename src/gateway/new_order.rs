@@ -91,7 +91,7 @@ impl Gateway {
             .collect();
         let is_ours = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
         let client = told.iter().rev().find(|address| !is_ours(address));
-        let network = match client.or(told.first()) {
+        let network = match client.or_else(|| told.first()) {
             Some(IpAddr::V4(address)) => address.octets().to_vec(),
             Some(IpAddr::V6(address)) => address.octets()[..8].to_vec(),
             None => Vec::new(),
