@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::error::Problems;
 use super::section::Section;
 use super::tls::{self, TlsFiles};
+use super::token;
 use super::value::{self, base_url, listen_address};
 use crate::domain::admission::USUAL_SECONDS;
 use crate::domain::policy::ca::CaName;
@@ -243,20 +244,9 @@ fn upstream_tls(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Optio
     }
 }
 
-/// It stands in logs and metrics as it is.
+/// It stands in logs and metrics as it is, as a token's does.
 fn name(value: &DeValue<'_>) -> Result<String, String> {
-    let text = value::text(value)?;
-    let fits = (1..=63).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "{text:?} is no name: 1 to 63 letters, digits, '-', '_' and '.'"
-        ))
-    }
+    token::name(value::text(value)?)
 }
 
 fn relay(value: &DeValue<'_>) -> Result<bool, String> {
