@@ -5,7 +5,6 @@
 
 pub mod cli;
 pub mod config;
-pub mod domain;
 pub mod engine;
 pub mod gateway;
 pub mod http;
@@ -14,3 +13,5 @@ pub mod publish;
 pub mod simulate;
 pub mod store;
 pub mod telemetry;
+
+pub use offpeak_domain as domain;

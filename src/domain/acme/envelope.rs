@@ -303,9 +303,9 @@ mod tests {
             let _ = Envelope::read(&octets);
             let _ = Jwk::from_octets(&octets);
             let _ = Envelope::read(&body(&header, &payload));
-            let _ = crate::domain::acme::Intent::of(payload.as_bytes());
-            let _ = crate::domain::acme::Object::of(header.as_bytes());
-            let _ = crate::domain::acme::with_member(header.as_bytes(), "a", &payload);
+            let _ = crate::acme::Intent::of(payload.as_bytes());
+            let _ = crate::acme::Object::of(header.as_bytes());
+            let _ = crate::acme::with_member(header.as_bytes(), "a", &payload);
         }
     }
 

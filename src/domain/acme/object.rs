@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::endpoint::Endpoint;
 use super::envelope::path_of;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// An answer's JSON object.
 #[derive(Clone, Debug, Eq, PartialEq)]

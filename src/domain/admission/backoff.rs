@@ -1,8 +1,8 @@
 //! When orders may come again that failed again and again.
 
 use super::promises::{LATEST_SECONDS, SOONEST_SECONDS};
-use crate::domain::certificate::hash::{mixed, upper_unit};
-use crate::domain::math::number::{real, whole};
+use crate::certificate::hash::{mixed, upper_unit};
+use crate::math::number::{real, whole};
 
 /// So many failures one after the other, and an order is served last: two may be a mistake that is being
 /// mended.
@@ -29,8 +29,8 @@ pub(super) fn backoff_seconds(order: u64, failures: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::math::number::real_len;
-    use crate::domain::time::DAY;
+    use crate::math::number::real_len;
+    use crate::time::DAY;
 
     #[test]
     fn it_is_drawn_from_0_to_twice_as_much_each_time_a_day_at_most() {

@@ -1,7 +1,7 @@
 //! What is configured of admission.
 
 use super::account_limit::AccountLimit;
-use crate::domain::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
 /// What is configured.
 #[derive(Clone, Debug, PartialEq)]

@@ -214,7 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::admission::moment::{SECOND, nanos};
+    use crate::admission::moment::{SECOND, nanos};
 
     fn standing(class: u8, party: u64, hold: i64) -> Standing {
         Standing {

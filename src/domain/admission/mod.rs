@@ -34,7 +34,7 @@ use account_limit::Used;
 use line::{Line, Standing};
 use promises::{Arrival, Booking, Promises};
 
-use crate::domain::math::number::{real, real_len, whole};
+use crate::math::number::{real, real_len, whole};
 
 /// While requests are held, what the upstream bears is looked at so often, in nanoseconds.
 const LOOK_NANOS: i64 = SECOND;

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Sub};
 
-use crate::domain::math::number::{real, whole};
+use crate::math::number::{real, whole};
 
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;

@@ -2,7 +2,7 @@
 //! a leaky bucket that keeps one instant in place of a level.
 
 use super::moment::{Moment, SECOND};
-use crate::domain::math::number::{real, whole};
+use crate::math::number::{real, whole};
 
 /// Lets new orders go at a rate. In any second, wherever it begins, at most c of them go (rounded up).
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,7 +73,7 @@ mod tests {
             let most = per_second.ceil();
             for (n, first) in went.iter().enumerate() {
                 let within = went[n..].partition_point(|at| *at - *first < SECOND);
-                prop_assert!(crate::domain::math::number::real_len(within) <= most, "{within} > {most}");
+                prop_assert!(crate::math::number::real_len(within) <= most, "{within} > {most}");
             }
         }
 

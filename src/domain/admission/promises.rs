@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::domain::time::{DAY, HOUR};
+use crate::time::{DAY, HOUR};
 
 /// Nobody is told to come sooner. Clients that honour a `Retry-After` at all honour a minute.
 pub(super) const SOONEST_SECONDS: i64 = 60;

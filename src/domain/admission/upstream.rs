@@ -7,7 +7,7 @@
 //! congestion there is no limit.
 
 use super::moment::{Moment, SECOND, seconds};
-use crate::domain::math::number::real;
+use crate::math::number::real;
 
 /// How the upstream answered a new order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -238,7 +238,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::admission::moment::nanos;
+    use crate::admission::moment::nanos;
 
     /// An upstream that answers `capacity` orders a second after 50 ms; what is over fails, or waits.
     struct Simulated {

@@ -7,17 +7,17 @@ use super::band::{Arrival, BandError, Place, place};
 use super::plan::{Forecast, TABLE_LIFE_SECONDS, make};
 use super::table::{Reason, StoredTable, Table};
 use super::window::{for_tick, in_span, open_part};
-use crate::domain::allocation::slots::SlotRange;
-use crate::domain::certificate::hash::middle_unit;
-use crate::domain::certificate::life_class;
-use crate::domain::certificate::{Basis, Validity};
-use crate::domain::client::schedule::Schedule;
-use crate::domain::demand::profile::Profile;
-use crate::domain::ledger::{Ledger, ScheduleMix, TickShares};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::closed_within;
-use crate::domain::time::timeline::GRAIN_SECONDS;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::allocation::slots::SlotRange;
+use crate::certificate::hash::middle_unit;
+use crate::certificate::life_class;
+use crate::certificate::{Basis, Validity};
+use crate::client::schedule::Schedule;
+use crate::demand::profile::Profile;
+use crate::ledger::{Ledger, ScheduleMix, TickShares};
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::closed_within;
+use crate::time::timeline::GRAIN_SECONDS;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
 /// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.

@@ -7,12 +7,12 @@
 //! noon. [`ArrivalModel::lowered`] weighs that against a level day.
 
 use super::level::{slot_span, sum};
-use crate::domain::allocation::slots::SlotRange;
-use crate::domain::client::schedule::{Response, Schedule};
-use crate::domain::ledger::{ScheduleMix, Ticks};
-use crate::domain::math::number::{length, real, real_len};
-use crate::domain::policy::capacity::SlotCapacity;
-use crate::domain::time::DAY;
+use crate::allocation::slots::SlotRange;
+use crate::client::schedule::{Response, Schedule};
+use crate::ledger::{ScheduleMix, Ticks};
+use crate::math::number::{length, real, real_len};
+use crate::policy::capacity::SlotCapacity;
+use crate::time::DAY;
 
 /// The price of a slot is the third power of its load: what Σ load⁴ rises by with one more
 /// certificate. The second power would value a quiet day over a lower peak, a much higher one would
@@ -204,8 +204,8 @@ impl ArrivalModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::allocation::level::all_open;
-    use crate::domain::time::{HOUR, Timestamp};
+    use crate::allocation::level::all_open;
+    use crate::time::{HOUR, Timestamp};
 
     /// A day's band from midnight.
     fn range() -> SlotRange {

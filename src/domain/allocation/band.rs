@@ -1,10 +1,10 @@
 //! The part of a certificate's life in which it may be asked to renew (design section 4).
 
 use super::slots::SlotRange;
-use crate::domain::certificate::{SHORT_LIFE_SECONDS, Validity, reserve_seconds};
-use crate::domain::math::number::{real, whole};
-use crate::domain::policy::ca::{BandRule, CaPolicy};
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::certificate::{SHORT_LIFE_SECONDS, Validity, reserve_seconds};
+use crate::math::number::{real, whole};
+use crate::policy::ca::{BandRule, CaPolicy};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// A shorter life cannot be steered: a window and two polls do not fit in.
 pub const SHORTEST_LIFE_SECONDS: i64 = 10 * MINUTE;

@@ -2,15 +2,15 @@
 
 use super::band::SHORTEST_WINDOW_SECONDS;
 use super::window;
-use crate::domain::allocation::slots::SlotRange;
-use crate::domain::math::number::{real, signed};
-use crate::domain::math::waterfill;
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::{SlotCapacity, closed_within, over_slots};
-use crate::domain::time::{HOUR, Span};
+use crate::allocation::slots::SlotRange;
+use crate::math::number::{real, signed};
+use crate::math::waterfill;
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::{SlotCapacity, closed_within, over_slots};
+use crate::time::{HOUR, Span};
 
 /// What each slot takes until it stands at `level`: Σ is the water that this level needs.
-pub(in crate::domain) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
+pub(crate) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
     base.iter()
         .zip(capacity)
         .map(|(base, slot)| {
@@ -24,7 +24,7 @@ pub(in crate::domain) fn headroom(base: &[f64], capacity: &[SlotCapacity], level
 
 /// What each slot is to be given until it stands at `level`, where the share `spill` of what a slot
 /// is given falls into the next: windows run over.
-pub(in crate::domain) fn assigned(
+pub(crate) fn assigned(
     base: &[f64],
     capacity: &[SlotCapacity],
     level: f64,
@@ -42,7 +42,7 @@ pub(in crate::domain) fn assigned(
 
 /// The level at which `amount` more fills the slots, each up to its capacity; where ceilings leave
 /// less room than that, the lowest at which all stand at their ceilings.
-pub(in crate::domain) fn level(base: &[f64], capacity: &[SlotCapacity], amount: f64) -> f64 {
+pub(crate) fn level(base: &[f64], capacity: &[SlotCapacity], amount: f64) -> f64 {
     let limits: Vec<f64> = base
         .iter()
         .zip(capacity)
@@ -51,15 +51,15 @@ pub(in crate::domain) fn level(base: &[f64], capacity: &[SlotCapacity], amount: 
     waterfill::level(base, &limits, &shares(capacity), amount)
 }
 
-pub(in crate::domain) fn sum(left: &[f64], right: &[f64]) -> Vec<f64> {
+pub(crate) fn sum(left: &[f64], right: &[f64]) -> Vec<f64> {
     left.iter().zip(right).map(|(a, b)| a + b).collect()
 }
 
-pub(in crate::domain) fn shares(capacity: &[SlotCapacity]) -> Vec<f64> {
+pub(crate) fn shares(capacity: &[SlotCapacity]) -> Vec<f64> {
     capacity.iter().map(|slot| slot.share).collect()
 }
 
-pub(in crate::domain) fn scaled(amounts: &[f64], to: f64) -> Vec<f64> {
+pub(crate) fn scaled(amounts: &[f64], to: f64) -> Vec<f64> {
     let total: f64 = amounts.iter().sum();
     let factor = if total > 0.0 { to / total } else { 0.0 };
     amounts.iter().map(|amount| amount * factor).collect()
@@ -67,7 +67,7 @@ pub(in crate::domain) fn scaled(amounts: &[f64], to: f64) -> Vec<f64> {
 
 /// The range itself where a slot of it is open; else with the earlier slots it may widen to, else
 /// with the later ones; else the range as if it were open.
-pub(in crate::domain) fn open_range(range: SlotRange, policy: &CaPolicy) -> (SlotRange, bool) {
+pub(crate) fn open_range(range: SlotRange, policy: &CaPolicy) -> (SlotRange, bool) {
     let earlier = SlotRange {
         first: range.widest_first,
         ..range
@@ -86,10 +86,7 @@ pub(in crate::domain) fn open_range(range: SlotRange, policy: &CaPolicy) -> (Slo
 }
 
 /// The capacity of a range's slots, 0 where no window could start, and the closed spans.
-pub(in crate::domain) fn open_slots(
-    range: SlotRange,
-    policy: &CaPolicy,
-) -> (Vec<SlotCapacity>, Vec<Span>) {
+pub(crate) fn open_slots(range: SlotRange, policy: &CaPolicy) -> (Vec<SlotCapacity>, Vec<Span>) {
     if policy.capacity.is_empty() {
         return (all_open(range.len()), Vec::new());
     }
@@ -112,7 +109,7 @@ pub(in crate::domain) fn open_slots(
     (capacity, closed)
 }
 
-pub(in crate::domain) fn all_open(count: usize) -> Vec<SlotCapacity> {
+pub(crate) fn all_open(count: usize) -> Vec<SlotCapacity> {
     vec![
         SlotCapacity {
             share: 1.0,
@@ -122,7 +119,7 @@ pub(in crate::domain) fn all_open(count: usize) -> Vec<SlotCapacity> {
     ]
 }
 
-pub(in crate::domain) fn slot_span(range: SlotRange, index: usize) -> Span {
+pub(crate) fn slot_span(range: SlotRange, index: usize) -> Span {
     let from = range.from() + signed(index) * range.slot_seconds;
     Span {
         from,

@@ -5,7 +5,7 @@ pub mod allocator;
 mod arrivals;
 pub mod band;
 pub mod experiment;
-pub(in crate::domain) mod level;
+pub(crate) mod level;
 pub mod plan;
 pub mod slots;
 pub mod table;

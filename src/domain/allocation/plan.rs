@@ -10,16 +10,16 @@ use super::level::{
     all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, spans, spill, sum,
 };
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
-use crate::domain::allocation::slots::SlotRange;
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::demand::announced::announced_and_retries;
-use crate::domain::demand::profile::Profile;
-use crate::domain::ledger::{Ledger, ScheduleMix, View};
-use crate::domain::math::number::{real, real_len, signed, thousandths, whole};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::SlotCapacity;
-use crate::domain::time::timeline::GRAIN_SECONDS;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp, WEEK};
+use crate::allocation::slots::SlotRange;
+use crate::certificate::own_rule_seconds;
+use crate::demand::announced::announced_and_retries;
+use crate::demand::profile::Profile;
+use crate::ledger::{Ledger, ScheduleMix, View};
+use crate::math::number::{real, real_len, signed, thousandths, whole};
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::SlotCapacity;
+use crate::time::timeline::GRAIN_SECONDS;
+use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
 /// A table is made anew after this many seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;

@@ -1,7 +1,7 @@
 //! The slots of a band.
 
-use crate::domain::math::number::length;
-use crate::domain::time::Timestamp;
+use crate::math::number::length;
+use crate::time::Timestamp;
 
 /// The slots from which a window is drawn.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::band::Arrival;
 use super::window;
-use crate::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
-use crate::domain::certificate::hash::content_number;
-use crate::domain::client::schedule::Schedule;
-use crate::domain::math::number::{length, real, signed, whole};
-use crate::domain::math::waterfill;
-use crate::domain::policy::ca::CaName;
-use crate::domain::time::{DAY, Span, Timestamp};
+use crate::allocation::window::{starts_for_tick, window_seconds_for_tick};
+use crate::certificate::hash::content_number;
+use crate::client::schedule::Schedule;
+use crate::math::number::{length, real, signed, whole};
+use crate::math::waterfill;
+use crate::policy::ca::CaName;
+use crate::time::{DAY, Span, Timestamp};
 
 /// The sum of a table's weights, but for rounding.
 pub(super) const PARTS: f64 = 4_294_967_296.0;

@@ -1,9 +1,9 @@
 //! From a table and a hash to a window (design section 4, RFC 9773 section 4.2).
 
 use super::band::SHORTEST_WINDOW_SECONDS;
-use crate::domain::certificate::hash::{lower_unit, upper_unit};
-use crate::domain::math::number::{real, whole};
-use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
+use crate::certificate::hash::{lower_unit, upper_unit};
+use crate::math::number::{real, whole};
+use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// How far from its tick a client's run may lie: jobs that start together, sleeps, a long list of
 /// certificates. A window that is meant for a tick keeps so far from it, and from the one before.

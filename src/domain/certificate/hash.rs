@@ -150,7 +150,7 @@ pub fn middle_unit(hash: u128) -> f64 {
 
 /// A number from 0 up to, not including, 1 by the upper 53 bits, as many as an `f64` holds exactly.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
-pub(in crate::domain) fn unit(bits: u64) -> f64 {
+pub(crate) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 

@@ -4,7 +4,7 @@ use super::validity::Validity;
 use serde::{Deserialize, Serialize};
 
 use super::certid::CertId;
-use crate::domain::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
 /// A certificate as somebody hands it in, not yet judged.
 #[derive(Clone, Debug, Eq, PartialEq)]

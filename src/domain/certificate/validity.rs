@@ -1,7 +1,7 @@
 //! The dates of a certificate, and what follows from its life alone.
 
-use crate::domain::math::number::{real, whole};
-use crate::domain::time::{DAY, Timestamp};
+use crate::math::number::{real, whole};
+use crate::time::{DAY, Timestamp};
 
 /// A life below this is a short one: its client renews at half of it, and its slots are a quarter of an
 /// hour at most, since its band is hours long, not days.

@@ -2,8 +2,8 @@
 
 use super::fate::Fate;
 use super::schedule::Polls;
-use crate::domain::math::number::real;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::math::number::real;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// The share of polled certificates that keep their windows, until it is measured.
 pub const POLLED_FOLLOWS: f64 = 0.98;
@@ -166,7 +166,7 @@ fn fading(at: Timestamp, now: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::MINUTE;
+    use crate::time::MINUTE;
 
     /// When the window opens.
     const OPENS: Timestamp = Timestamp::from_unix(1_795_219_200);

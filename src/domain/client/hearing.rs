@@ -4,7 +4,7 @@
 use super::following::{Evidence, evidence};
 use super::retry_after::{Pressing, in_time_seconds};
 use super::schedule::{Polls, Schedule};
-use crate::domain::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
 /// A certificate's client, and what it was told last.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +101,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::{DAY, HOUR, MINUTE};
+    use crate::time::{DAY, HOUR, MINUTE};
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
     const BASE: i64 = 6 * HOUR;

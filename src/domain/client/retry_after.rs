@@ -1,8 +1,8 @@
 //! When a client should ask again (RFC 9773 section 4.3).
 
-use crate::domain::math::number::{real, whole};
-use crate::domain::time::timeline::GRAIN_SECONDS;
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::math::number::{real, whole};
+use crate::time::timeline::GRAIN_SECONDS;
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// A coefficient from which on an hour counts as one of the busiest: the ranking's "very high".
 const BUSY: f64 = 1.6;
@@ -119,7 +119,7 @@ fn drawn(stretches: &[(f64, f64)], draw: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::HOUR;
+    use crate::time::HOUR;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::certificate::life_class;
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::math::number::real;
-use crate::domain::time::DAY;
+use crate::certificate::life_class;
+use crate::certificate::own_rule_seconds;
+use crate::math::number::real;
+use crate::time::DAY;
 
 mod design;
 mod history;
@@ -17,7 +17,7 @@ mod learn;
 mod moved;
 mod robust;
 
-pub(in crate::domain) use design::history_hours;
+pub(crate) use design::history_hours;
 pub use history::{ClassHistory, History};
 
 /// A class keeps this many lags at most: half of what clients do at all (own rule, a day later,
@@ -200,7 +200,7 @@ impl TryFrom<Stored> for Returns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::HOUR;
+    use crate::time::HOUR;
 
     fn lags(returns: &Returns, life_seconds: i64) -> Vec<(i64, f64)> {
         returns.lags(life_seconds).collect()

@@ -1,9 +1,9 @@
 //! Unsteered load that is foreseen beside those who return by themselves.
 
 use super::profile::Profile;
-use crate::domain::math::number::real;
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::time::Span;
+use crate::math::number::real;
+use crate::policy::ca::CaPolicy;
+use crate::time::Span;
 
 /// The certificates that planned events and what failed lately bring in a span: belongs to U
 /// (design section 5), on top of what the ledger says.
@@ -28,9 +28,9 @@ fn planned_load(policy: &CaPolicy, span: Span) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::ca::CaName;
-    use crate::domain::policy::planned::Planned;
-    use crate::domain::time::{HOUR, Timestamp};
+    use crate::policy::ca::CaName;
+    use crate::policy::planned::Planned;
+    use crate::time::{HOUR, Timestamp};
 
     #[test]
     fn an_event_counts_as_far_as_it_lies_inside() {

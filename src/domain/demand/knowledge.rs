@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::profile::{Evidence, Profile};
-use crate::domain::time::{MINUTE, Timestamp};
+use crate::time::{MINUTE, Timestamp};
 
 /// Between a ranking and one that tells more slots lies a minute at least: while a history is
 /// imported the model learns of it every half minute, and readers keep a copy for five minutes.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::ca::CaName;
-use crate::domain::time::Timestamp;
+use crate::policy::ca::CaName;
+use crate::time::Timestamp;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

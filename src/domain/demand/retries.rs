@@ -7,8 +7,8 @@
 
 use super::series::Series;
 use super::series::reading::{Reader, median};
-use crate::domain::math::number::{length, real, signed};
-use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::math::number::{length, real, signed};
+use crate::time::{HOUR, Span, Timestamp};
 
 /// Hours in a day.
 const DAY_HOURS: usize = 24;

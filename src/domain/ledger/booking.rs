@@ -1,9 +1,9 @@
 //! What the ledger holds of a certificate, or of many of which the same is known.
 
-use crate::domain::certificate::Basis;
-use crate::domain::client::schedule::{Response, Schedule, Tick};
-use crate::domain::time::timeline::Timeline;
-use crate::domain::time::{Span, Timestamp};
+use crate::certificate::Basis;
+use crate::client::schedule::{Response, Schedule, Tick};
+use crate::time::timeline::Timeline;
+use crate::time::{Span, Timestamp};
 
 /// What the ledger holds of one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,9 +4,9 @@
 use super::promised::Ledger;
 use super::scheduled::{grain_at, grains_in};
 use super::ticking::ScheduleMix;
-use crate::domain::client::following::SILENT_AFTER_SECONDS;
-use crate::domain::time::timeline::GRAIN_SECONDS;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::client::following::SILENT_AFTER_SECONDS;
+use crate::time::timeline::GRAIN_SECONDS;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// φ is measured over as many days at most: a week has every weekday once.
 const MEASURED_DAYS: i64 = 7;

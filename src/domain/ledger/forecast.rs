@@ -6,12 +6,12 @@
 
 use super::promised::Ledger;
 use super::unsteered::View;
-use crate::domain::demand::announced::announced_and_retries;
-use crate::domain::demand::profile::Profile;
-use crate::domain::math::number::{length, real, signed};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::{SlotCapacity, over_slots};
-use crate::domain::time::{DAY, HOUR, Span, Timestamp, WEEK};
+use crate::demand::announced::announced_and_retries;
+use crate::demand::profile::Profile;
+use crate::math::number::{length, real, signed};
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::{SlotCapacity, over_slots};
+use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
 /// Hours that are told where nobody says how many: a week.
 pub const USUAL_HOURS: i64 = 168;

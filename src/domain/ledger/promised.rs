@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::certificate::life_class;
-use crate::domain::client::returns::Returns;
-use crate::domain::math::number::{real, whole};
-use crate::domain::time::timeline::Timeline;
-use crate::domain::time::{Span, Timestamp};
+use crate::certificate::life_class;
+use crate::client::returns::Returns;
+use crate::math::number::{real, whole};
+use crate::time::timeline::Timeline;
+use crate::time::{Span, Timestamp};
 
 use super::booking::{Booking, Cohort};
 use super::ticking::Ticking;

@@ -2,10 +2,10 @@
 
 use super::booking::Cohort;
 use super::promised::{Ledger, Life};
-use crate::domain::client::returns::{ClassHistory, History, Returns, history_hours};
-use crate::domain::math::number::real_len;
-use crate::domain::time::timeline::Timeline;
-use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::client::returns::{ClassHistory, History, Returns, history_hours};
+use crate::math::number::real_len;
+use crate::time::timeline::Timeline;
+use crate::time::{HOUR, Span, Timestamp};
 
 /// Where so many are issued in the mean hour, an hour of none was not counted: by chance there is
 /// one such hour in e^20 (Poisson), half a billion.

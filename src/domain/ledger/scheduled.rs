@@ -4,11 +4,11 @@
 use super::booking::Cohort;
 use super::promised::Ledger;
 use super::ticking::{ScheduleMix, TickShares, Ticks};
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::client::schedule::Schedule;
-use crate::domain::math::number::{length, real, signed};
-use crate::domain::time::timeline::{GRAIN_SECONDS, Timeline};
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::certificate::own_rule_seconds;
+use crate::client::schedule::Schedule;
+use crate::math::number::{length, real, signed};
+use crate::time::timeline::{GRAIN_SECONDS, Timeline};
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// After so long clients have shown how they wake: three polls, once a day, and the evidence.
 const SHOWN_SECONDS: i64 = 4 * DAY;
@@ -100,7 +100,7 @@ impl Ledger {
     }
 
     /// The load of a span that comes at ticks, or by timers, of clients known for it.
-    pub(in crate::domain) fn scheduled_load(&self, span: Span) -> f64 {
+    pub(crate) fn scheduled_load(&self, span: Span) -> f64 {
         let lines = self.ticking.ticks.iter().chain([&self.ticking.random]);
         lines.map(|line| line.sum(span).max(0.0)).sum()
     }
@@ -130,9 +130,9 @@ pub(super) fn grains_in(span: Span) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::client::schedule::Response;
-    use crate::domain::client::schedule::Tick;
-    use crate::domain::ledger::booking::Windows;
+    use crate::client::schedule::Response;
+    use crate::client::schedule::Tick;
+    use crate::ledger::booking::Windows;
 
     const LIFE_SECONDS: i64 = 90 * DAY;
 

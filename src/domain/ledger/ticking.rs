@@ -1,9 +1,9 @@
 //! Who wakes at ticks, by when they come: of those that are issued at midnight most may be clients
 //! that wake at midnight, and so at noon or at midnight again.
 
-use crate::domain::client::schedule::{Schedule, Tick};
-use crate::domain::time::Timestamp;
-use crate::domain::time::timeline::Timeline;
+use crate::client::schedule::{Schedule, Tick};
+use crate::time::Timestamp;
+use crate::time::timeline::Timeline;
 
 /// Σ f · when clients come that wake once, twice and four times a day, and timers with a random
 /// delay. Those that wake every hour can be placed in any.

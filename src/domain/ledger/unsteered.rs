@@ -1,10 +1,10 @@
 //! Who comes that nobody steers (design section 5: U), and who is not issued yet.
 
 use super::promised::{Ledger, Life};
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::demand::profile::Profile;
-use crate::domain::math::number::real;
-use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
+use crate::certificate::own_rule_seconds;
+use crate::demand::profile::Profile;
+use crate::math::number::real;
+use crate::time::{HOUR, Span, Timestamp, WEEK};
 
 /// Of a handful of firsts of a month some part stands out by chance: below this it changes nothing
 /// of what is known of the returns of that day.

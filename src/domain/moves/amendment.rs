@@ -1,7 +1,7 @@
 //! What somebody wants to change of an incident.
 
 use super::incident::{Incident, State};
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// What is to be changed; `None` leaves a field as it is, `Some(None)` empties it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,8 +87,8 @@ pub fn moves_otherwise(before: &Incident, after: &Incident) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::moves::incident::Kind;
-    use crate::domain::policy::ca::CaName;
+    use crate::moves::incident::Kind;
+    use crate::policy::ca::CaName;
 
     fn incident() -> Incident {
         let at = Timestamp::from_unix(1_795_255_200);

@@ -2,8 +2,8 @@
 
 use super::planner::Plan;
 use super::terms::Terms;
-use crate::domain::math::number::{real, real_len, signed, whole};
-use crate::domain::time::MINUTE;
+use crate::math::number::{real, real_len, signed, whole};
+use crate::time::MINUTE;
 
 /// Where that many of the limit wait, no more are begun: what is under way may still add to them.
 /// A provider that watched a limit of 300 stopped at 250.

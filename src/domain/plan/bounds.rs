@@ -1,7 +1,7 @@
 //! What somebody asks of a plan, before it is checked.
 
 use super::terms::{MOST_CERTIFICATES, MOST_SECONDS_AHEAD, USUAL_ORDER_SECONDS};
-use crate::domain::time::{DAY, Timestamp};
+use crate::time::{DAY, Timestamp};
 
 /// The slowest rate: one a day. Slower than that no fleet is done within the year.
 const LEAST_PER_MINUTE: f64 = 1.0 / 1_440.0;

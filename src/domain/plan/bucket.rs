@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::math::number::{real, real_len};
-use crate::domain::time::Timestamp;
+use crate::math::number::{real, real_len};
+use crate::time::Timestamp;
 
 /// A second in the unit that buckets count in: 1,000 a second have to fit.
 const MICROS: i64 = 1_000_000;

@@ -8,7 +8,7 @@
 //! not lie inside each other.)
 
 use super::demand::Piece;
-use crate::domain::math::number::{length, real_len, whole};
+use crate::math::number::{length, real_len, whole};
 
 /// Pieces that cannot take their part are held at what they can, and the rest is levelled anew;
 /// each round fixes some of them. Where rounds end before all are held, the dispatcher holds them.
@@ -138,7 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::time::{HOUR, Span, Timestamp};
+    use crate::time::{HOUR, Span, Timestamp};
 
     fn pieces(shares: &[f64]) -> Vec<Piece> {
         let from = Timestamp::from_unix(0);

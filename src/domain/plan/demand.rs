@@ -2,11 +2,11 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::ledger::forecast::SlotOutlook;
-use crate::domain::math::number::{length, real, real_len, signed};
-use crate::domain::math::waterfill;
-use crate::domain::publication::best_time::{ClockSpan, Ranking, open_within};
-use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
+use crate::ledger::forecast::SlotOutlook;
+use crate::math::number::{length, real, real_len, signed};
+use crate::math::waterfill;
+use crate::publication::best_time::{ClockSpan, Ranking, open_within};
+use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// A fleet is poured at least this deep, as a share of the CA's mean load: a small one would else
 /// lie in the quietest hour alone, and so would the next. It is the share that the ranking is made
@@ -236,10 +236,10 @@ fn most_of(slot: &SlotOutlook) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::forecast::Load;
-    use crate::domain::policy::capacity::SlotCapacity;
-    use crate::domain::publication::best_time::clock_spans;
-    use crate::domain::time::DAY;
+    use crate::ledger::forecast::Load;
+    use crate::policy::capacity::SlotCapacity;
+    use crate::publication::best_time::clock_spans;
+    use crate::time::DAY;
 
     /// Saturday, midnight.
     const START: Timestamp = Timestamp::from_unix(1_795_219_200 - 1_795_219_200 % DAY);

@@ -6,9 +6,9 @@ use super::demand::Piece;
 use super::jobs::Jobs;
 use super::queue::Queues;
 use super::terms::{Terms, draw};
-use crate::domain::certificate::hash::unit;
-use crate::domain::math::number::{length, real, real_len, whole};
-use crate::domain::time::{MINUTE, Timestamp};
+use crate::certificate::hash::unit;
+use crate::math::number::{length, real, real_len, whole};
+use crate::time::{MINUTE, Timestamp};
 
 /// How a fleet goes along.
 #[derive(Clone, Copy, Debug)]

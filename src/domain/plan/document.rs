@@ -8,8 +8,8 @@ use super::catalogue::Catalogue;
 use super::planner::Plan;
 use super::refusal::{Change, Refusal};
 use super::terms::Terms;
-use crate::domain::certificate::certid::CertId;
-use crate::domain::time::Timestamp;
+use crate::certificate::certid::CertId;
+use crate::time::Timestamp;
 
 /// The most certificates that miss that are named; all are counted.
 const MOST_NAMED: usize = 100;

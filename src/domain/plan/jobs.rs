@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::bucket::Bucket;
 use super::catalogue::{Catalogue, Scope};
 use super::terms::{MOST_SECONDS_AHEAD, Renewal, Terms, draw};
-use crate::domain::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
 /// One certificate.
 #[derive(Clone, Debug)]

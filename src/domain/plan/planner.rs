@@ -6,8 +6,8 @@ use super::dispatch::{Outcome, Pace, dispatch, most};
 use super::jobs::Jobs;
 use super::refusal::{Refusal, refuse};
 use super::terms::{Renewal, Terms};
-use crate::domain::math::number::real_len;
-use crate::domain::time::{Span, Timestamp};
+use crate::math::number::real_len;
+use crate::time::{Span, Timestamp};
 
 /// The curve knows how many are due, not who: where windows lie inside others, or buckets hold
 /// somebody back, some miss. In each of these rounds it is raised by as many as missed in the round

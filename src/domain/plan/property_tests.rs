@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::tests::{NOW, assert_bucket, counts, most_within, none, ranking, terms};
 use super::*;
-use crate::domain::math::number::{real, real_len, whole};
-use crate::domain::publication::best_time::clock_spans;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp, WEEK};
+use crate::math::number::{real, real_len, whole};
+use crate::publication::best_time::clock_spans;
+use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
 #[derive(Clone, Debug)]
 struct Case {

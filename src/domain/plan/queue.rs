@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use super::bucket::Bucket;
 use super::jobs::{Job, Jobs};
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Deadline, then by draw, then by number.
 type Key = (Timestamp, u64, usize);

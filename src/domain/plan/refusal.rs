@@ -7,8 +7,8 @@ use super::catalogue::{Catalogue, Scope};
 use super::dispatch::{Hindrance, Outcome, Pace, dispatch};
 use super::jobs::Jobs;
 use super::terms::{MOST_SECONDS_AHEAD, Renewal, Terms};
-use crate::domain::math::number::{length, real, signed, whole};
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::math::number::{length, real, signed, whole};
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// The most accounts that are proposed: more of them is no small change.
 const MOST_ACCOUNTS: i64 = 1_024;

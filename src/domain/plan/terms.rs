@@ -2,9 +2,9 @@
 
 use super::catalogue::Catalogue;
 use super::demand::Demand;
-use crate::domain::certificate::hash::mixed;
-use crate::domain::math::number::signed;
-use crate::domain::time::{DAY, Span, Timestamp};
+use crate::certificate::hash::mixed;
+use crate::math::number::signed;
+use crate::time::{DAY, Span, Timestamp};
 
 /// The most certificates of one plan: ten times the fleet that is planned in a second.
 pub const MOST_CERTIFICATES: usize = 1_000_000;

@@ -5,9 +5,9 @@ use chrono_tz::Tz;
 use serde_json::json;
 
 use super::*;
-use crate::domain::math::number::{real, real_len};
-use crate::domain::publication::best_time::{Ranking, clock_spans};
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::math::number::{real, real_len};
+use crate::publication::best_time::{Ranking, clock_spans};
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// A Saturday, 10:20:30.
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_795_861_230);

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::capacity::CapacityRule;
 use super::note::Note;
 use super::planned::Planned;
-use crate::domain::certificate::certid::KeyIdentifier;
-use crate::domain::time::{DAY, HOUR};
+use crate::certificate::certid::KeyIdentifier;
+use crate::time::{DAY, HOUR};
 
 /// A CA's name: 1 to 63 of `a` to `z`, `0` to `9` and `-`.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]

@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-use crate::domain::math::number::real;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::math::number::real;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// A recurring rule holds for a month at most: to list its spans, matches as far back as it is long
 /// are walked, and a pattern can match every minute (31 · 1,440 = 44,640 of them).

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
 /// An operator's words on a span of time, about one CA.
 #[derive(Clone, Debug, Eq, PartialEq)]

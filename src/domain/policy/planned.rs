@@ -1,6 +1,6 @@
 //! Load that somebody has announced: a migration, a new customer, a rotation of keys.
 
-use crate::domain::time::Span;
+use crate::time::Span;
 
 /// A bulk event, known ahead.
 #[derive(Clone, Copy, Debug, PartialEq)]

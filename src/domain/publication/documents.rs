@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::ranking::{Times, rank, rank_together};
-use crate::domain::demand::profile::Profile;
-use crate::domain::policy::ca::{CaName, CaPolicy};
+use crate::demand::profile::Profile;
+use crate::policy::ca::{CaName, CaPolicy};
 
 /// The path of the document of the only CA, or of all production CAs together.
 pub const RANKING: &str = "ranking.json";

@@ -3,8 +3,8 @@
 
 use serde::Deserialize;
 
-use crate::domain::policy::note::PublishedNote;
-use crate::domain::time::{DAY, MINUTE, Timestamp};
+use crate::policy::note::PublishedNote;
+use crate::time::{DAY, MINUTE, Timestamp};
 
 /// Days in a week.
 const DAYS: usize = 7;

@@ -1,11 +1,11 @@
 //! The ranking document, `ranking.json`: relative numbers only, the same bytes for the same input.
 
 use super::weights::{MILLION, closed, weights};
-use crate::domain::demand::profile::{Evidence, Profile};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::{CapacityRule, When, closed_within, over_slots};
-use crate::domain::policy::note::{PublishedNote, current};
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::demand::profile::{Evidence, Profile};
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::{CapacityRule, When, closed_within, over_slots};
+use crate::policy::note::{PublishedNote, current};
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 mod document;
 
@@ -263,7 +263,7 @@ impl Subject<'_> {
     fn overlays(&self) -> Vec<Overlay> {
         self.profile
             .first_of_month
-            .filter(crate::domain::demand::profile::Factor::stands_out)
+            .filter(crate::demand::profile::Factor::stands_out)
             .map(|factor| Overlay {
                 when: "dayOfMonth=1",
                 factor: decimals(factor.value),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::palette::{self, Paper};
 use super::published::Published;
 use super::sentence::Day;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const HOURS: usize = 24;

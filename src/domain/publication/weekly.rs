@@ -4,8 +4,8 @@ use askama::Template;
 use serde::Serialize;
 
 use super::{page, palette};
-use crate::domain::status::{IsoWeek, Status, Told, Weekly};
-use crate::domain::time::{HOUR, MINUTE, Timestamp};
+use crate::status::{IsoWeek, Status, Told, Weekly};
+use crate::time::{HOUR, MINUTE, Timestamp};
 
 const DAYS: [(&str, &str); 7] = [
     ("Mon", "Monday"),
@@ -138,7 +138,7 @@ impl Report {
 impl CaWeek {
     fn document(&self) -> Of<'_> {
         let from = self.weekly.week.span().from;
-        let start = |hour: usize| from + crate::domain::math::number::signed(hour) * HOUR;
+        let start = |hour: usize| from + crate::math::number::signed(hour) * HOUR;
         Of {
             ca: &self.ca,
             environment: &self.environment,

@@ -1,7 +1,7 @@
 //! The weights of the public file: how readers should spread over the slots of the day so that
 //! what they bring makes the day level.
 
-use crate::domain::math::waterfill::fill_shares;
+use crate::math::waterfill::fill_shares;
 
 /// Weights are whole millionths, so that they sum to exactly 1.
 pub const MILLION: u32 = 1_000_000;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::demand::observation::{Kind, Observation, Source};
-use crate::domain::math::number::real;
-use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
+use crate::demand::observation::{Kind, Observation, Source};
+use crate::math::number::real;
+use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// Minutes that are told.
 pub const LIVE_MINUTES: i64 = 60;

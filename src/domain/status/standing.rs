@@ -5,13 +5,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::domain::demand::series::Series;
-use crate::domain::demand::series::grains::{GRAIN_SECONDS, Grain};
-use crate::domain::moves::incident::{Incident, Kind, State};
-use crate::domain::policy::capacity::closed_within;
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::demand::series::Series;
+use crate::demand::series::grains::{GRAIN_SECONDS, Grain};
+use crate::moves::incident::{Incident, Kind, State};
+use crate::policy::capacity::closed_within;
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-pub use crate::domain::demand::series::grains::Heard;
+pub use crate::demand::series::grains::Heard;
 
 /// What is judged: the grain that lasts and the two before it, 10 to 15 minutes.
 const JUDGED_GRAINS: i64 = 3;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::moves::incident::{Incident, Kind, State};
-use crate::domain::time::{DAY, HOUR, Timestamp};
+use crate::moves::incident::{Incident, Kind, State};
+use crate::time::{DAY, HOUR, Timestamp};
 
 /// An open incident that has said nothing for so long owes its readers an update: the hour that
 /// operators of status pages promise each other.
@@ -150,7 +150,7 @@ fn update_due(incident: &Incident) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::ca::CaName;
+    use crate::policy::ca::CaName;
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
 

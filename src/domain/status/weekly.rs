@@ -7,10 +7,10 @@ use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
 
 use super::standing::{Evidence, Status};
 use super::told::Told;
-use crate::domain::demand::series::grains::{GRAIN_SECONDS, Grain};
-use crate::domain::math::number::real_len;
-use crate::domain::moves::incident::{Incident, State};
-use crate::domain::time::{HOUR, Span, Timestamp, WEEK};
+use crate::demand::series::grains::{GRAIN_SECONDS, Grain};
+use crate::math::number::real_len;
+use crate::moves::incident::{Incident, State};
+use crate::time::{HOUR, Span, Timestamp, WEEK};
 
 const HOURS: usize = 168;
 
@@ -151,7 +151,7 @@ impl Evidence<'_> {
         Weekly {
             week,
             peak: peak.filter(|(_, load)| *load > 0.0),
-            coverage: grains_heard / crate::domain::math::number::real(grains.max(1)),
+            coverage: grains_heard / crate::math::number::real(grains.max(1)),
             failure_rate: (tried > 0.0).then(|| (failed / tried).min(1.0)),
             change: change(&self.hours(span.from, until), &before),
             seconds,
@@ -170,7 +170,7 @@ impl Evidence<'_> {
     /// What was heard of each hour from `from` on; `None` of which nothing was, and of those from `until` on.
     fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<Grain>> {
         let per_hour = HOUR / GRAIN_SECONDS;
-        (0..crate::domain::math::number::signed(HOURS))
+        (0..crate::math::number::signed(HOURS))
             .map(|hour| {
                 let first = (from + hour * HOUR).slot(GRAIN_SECONDS);
                 let grains = (first..first + per_hour)
@@ -224,9 +224,9 @@ fn change(now: &[Option<Grain>], before: &[Option<Grain>]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::demand::observation::{Kind, Observation, Source};
-    use crate::domain::demand::series::Series;
-    use crate::domain::time::{DAY, MINUTE};
+    use crate::demand::observation::{Kind, Observation, Source};
+    use crate::demand::series::Series;
+    use crate::time::{DAY, MINUTE};
 
     #[test]
     fn weeks_begin_on_monday_and_years_with_their_first_thursday() {

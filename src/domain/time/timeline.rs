@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::instant::{DAY, MINUTE, Span, Timestamp};
-use crate::domain::math::number::{length, real, signed};
+use crate::math::number::{length, real, signed};
 
 /// Seconds in a grain.
 pub const GRAIN_SECONDS: i64 = 5 * MINUTE;
@@ -146,7 +146,7 @@ fn sum_of_day(grains: &[f64; GRAINS_IN_DAY], from: i64, to: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::instant::HOUR;
+    use crate::time::instant::HOUR;
 
     #[test]
     fn a_spread_sums_to_its_parts() {

@@ -1,7 +1,7 @@
 //! Spikes, overload, closing times.
 
 use super::*;
-use crate::domain::math::number::length;
+use crate::math::number::length;
 
 #[test]
 fn a_spike_of_15_seconds_of_capacity_is_served_whole_within_16() {

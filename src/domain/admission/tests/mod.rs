@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::domain::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
 mod load;
 mod order;

@@ -1,23 +1,23 @@
 //! The control group: certificates that keep the plain window that any CA would give them, so that
 //! it shows what steering does.
 
-use crate::domain::allocation::allocator::Drawn;
-use crate::domain::allocation::band::{Place, SHORTEST_WINDOW_SECONDS, place};
-use crate::domain::allocation::window::in_span;
-use crate::domain::certificate::hash::upper_unit;
-use crate::domain::certificate::{Basis, Validity};
-use crate::domain::certificate::{own_rule_seconds, reserve_seconds};
-use crate::domain::math::number::{real, whole};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::closed_within;
-use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::allocation::allocator::Drawn;
+use crate::allocation::band::{Place, SHORTEST_WINDOW_SECONDS, place};
+use crate::allocation::window::in_span;
+use crate::certificate::hash::upper_unit;
+use crate::certificate::{Basis, Validity};
+use crate::certificate::{own_rule_seconds, reserve_seconds};
+use crate::math::number::{real, whole};
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::closed_within;
+use crate::time::{HOUR, Span, Timestamp};
 
 /// The plain window reaches this part of the life to either side of the client's own rule: what
 /// Boulder answers (`core/objects.go`, `RenewalInfoSimple`).
 const PLAIN_MARGIN: i64 = 100;
 
 /// Whether a certificate is in the control group, by its hash of the purpose
-/// [`Cohort`](crate::domain::certificate::hash::Purpose::Cohort). A share that grows keeps whoever is in it.
+/// [`Cohort`](crate::certificate::hash::Purpose::Cohort). A share that grows keeps whoever is in it.
 #[must_use]
 pub fn is_control(hash: u128, share: f64) -> bool {
     upper_unit(hash) < share
@@ -102,9 +102,9 @@ fn open_part(policy: &CaPolicy, starts: Span, window_seconds: i64, hash: u128) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::ca::CaName;
-    use crate::domain::policy::capacity::{CapacityRule, When};
-    use crate::domain::time::DAY;
+    use crate::policy::ca::CaName;
+    use crate::policy::capacity::{CapacityRule, When};
+    use crate::time::DAY;
 
     /// A Saturday, at midnight.
     const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);

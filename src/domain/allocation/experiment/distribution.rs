@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::certificate::Validity;
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::math::number::{length, real};
-use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::certificate::Validity;
+use crate::certificate::own_rule_seconds;
+use crate::math::number::{length, real};
+use crate::time::{HOUR, Span, Timestamp};
 
 /// A slot costs some 40 octets; five years of hours fit. Windows of certificates that live longer
 /// are counted, but under no slot.
@@ -103,7 +103,7 @@ fn counted(n: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::DAY;
+    use crate::time::DAY;
 
     #[test]
     fn windows_are_counted_where_they_start() {

@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::distribution::{Distribution, DistributionReport};
-use crate::domain::allocation::allocator::{Allocator, Draw};
-use crate::domain::certificate::{Basis, Certificate};
-use crate::domain::client::schedule::Schedule;
-use crate::domain::demand::profile::Profile;
-use crate::domain::ledger::{Booking, Ledger, View};
-use crate::domain::math::number::{real, real_len};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::allocation::allocator::{Allocator, Draw};
+use crate::certificate::{Basis, Certificate};
+use crate::client::schedule::Schedule;
+use crate::demand::profile::Profile;
+use crate::ledger::{Booking, Ledger, View};
+use crate::math::number::{real, real_len};
+use crate::policy::ca::CaPolicy;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// The life that forecasts are made for: the one that most certificates have.
 const LIFE_SECONDS: i64 = 90 * DAY;

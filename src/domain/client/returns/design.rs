@@ -1,9 +1,9 @@
 //! Which hours are looked at, and what may have come back in them.
 
 use super::history::{History, bursts, mean, nearest_hours, whole_hours};
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::math::number::{length, real, real_len, signed};
-use crate::domain::time::HOUR;
+use crate::certificate::own_rule_seconds;
+use crate::math::number::{length, real, real_len, signed};
+use crate::time::HOUR;
 
 /// Eight weeks are looked at: each hour of the week eight times, and no older habits.
 const LOOKED_AT_HOURS: usize = 8 * 168;
@@ -234,7 +234,7 @@ impl Range {
 }
 
 /// How many hours back a history has to go: those looked at, and the longest lag before them.
-pub(in crate::domain) fn history_hours(life_seconds: i64) -> i64 {
+pub(crate) fn history_hours(life_seconds: i64) -> i64 {
     // One hour is cut off by rounding.
     signed(LOOKED_AT_HOURS) + around_end(life_seconds).to + 1
 }

@@ -1,7 +1,7 @@
 //! What a server can see of who came when.
 
-use crate::domain::math::number::{real_len, whole};
-use crate::domain::time::{HOUR, Timestamp};
+use crate::math::number::{real_len, whole};
+use crate::time::{HOUR, Timestamp};
 
 /// What K is learned from, hour by hour (UTC). All lists have one length.
 #[derive(Clone, Debug, Default, PartialEq)]

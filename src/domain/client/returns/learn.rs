@@ -5,10 +5,10 @@ use super::history::{ClassHistory, History};
 use super::moved::{Lags, move_rules};
 use super::robust::Fit;
 use super::{Habit, Returns, compact};
-use crate::domain::certificate::life_class;
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::math::number::{real_len, signed};
-use crate::domain::time::HOUR;
+use crate::certificate::life_class;
+use crate::certificate::own_rule_seconds;
+use crate::math::number::{real_len, signed};
+use crate::time::HOUR;
 
 /// Each lag that is new has to raise the double of the log-likelihood by this many times what the
 /// Bayesian information criterion asks (Schwarz 1978), the logarithm of the hours: hours are not

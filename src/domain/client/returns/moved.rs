@@ -4,8 +4,8 @@ use super::design::Design;
 use super::history::ClassHistory;
 use super::robust::Fit;
 use super::usual;
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::time::HOUR;
+use crate::certificate::own_rule_seconds;
+use crate::time::HOUR;
 
 /// More than all of a class may seem to return where too many are taken to follow: half as many
 /// again, no more, or one class is taken for another.

@@ -3,7 +3,7 @@
 
 use super::design::{Candidate, Design};
 use super::history::{mean, median};
-use crate::domain::math::least_squares::{Problem, Solution};
+use crate::math::least_squares::{Problem, Solution};
 
 /// Weights settle after the second round; the third is for good measure.
 const ROUNDS: usize = 3;

@@ -14,9 +14,9 @@
 //! and two or three that are as frequent stay side by side.
 
 use super::ticks::{HALF_MINUTE, Schedule, Tick};
-use crate::domain::client::fate::Fate;
-use crate::domain::math::number::{real, whole};
-use crate::domain::time::{DAY, MINUTE, Timestamp};
+use crate::client::fate::Fate;
+use crate::math::number::{real, whole};
+use crate::time::{DAY, MINUTE, Timestamp};
 
 /// 2020-01-01T00:00:00Z, a midnight.
 pub(super) const EPOCH: i64 = 1_577_836_800;

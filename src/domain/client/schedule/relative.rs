@@ -2,7 +2,7 @@
 
 use super::record::{EPOCH, LAST_BITS, Polls};
 use super::ticks::HALF_MINUTE;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Half-minutes of 364 days are below 2^20.
 const LAST_RELATIVE_BITS: u32 = 20;
@@ -44,7 +44,7 @@ fn units(from: Timestamp) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::{DAY, HOUR};
+    use crate::time::{DAY, HOUR};
 
     #[test]
     fn a_record_is_read_back_beside_its_dates() {

@@ -2,8 +2,8 @@
 //! ledger books in place of the window.
 
 use super::ticks::{HALF_MINUTE, Schedule};
-use crate::domain::math::number::{real, signed};
-use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
+use crate::math::number::{real, signed};
+use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// A response has at most this many pieces: a window of a day and a half has 36 hourly ticks, and
 /// a client that draws anew at each of them has renewed by the 32nd with a chance of 1 − 10⁻⁶.

@@ -2,7 +2,7 @@
 //!
 //! A client that runs from a timer cannot be moved to the second: it renews at a tick.
 
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 #[cfg(test)]
 mod clients_tests;

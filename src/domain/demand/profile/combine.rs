@@ -2,9 +2,9 @@
 
 use super::volume::average;
 use super::{DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, version, week_slots};
-use crate::domain::demand::retries::RetryBacklog;
-use crate::domain::demand::series::Series;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::demand::retries::RetryBacklog;
+use crate::demand::series::Series;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// A profile and its share of the volume.
 type Part<'a> = (f64, &'a Profile);

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Datelike};
 
 use super::robust::count;
-use crate::domain::demand::series::minutes::{DAY_MINUTES, Minutes, day_span, index};
-use crate::domain::demand::series::reading::{DayReading, Reader, WholeDay};
-use crate::domain::demand::series::sums::SlotSums;
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::demand::series::minutes::{DAY_MINUTES, Minutes, day_span, index};
+use crate::demand::series::reading::{DayReading, Reader, WholeDay};
+use crate::demand::series::sums::SlotSums;
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// After 14 days a measurement counts half.
 const HALF_LIFE_DAYS: f64 = 14.0;

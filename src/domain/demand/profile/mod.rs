@@ -7,7 +7,7 @@
 use super::retries::RetryBacklog;
 use super::series::Series;
 use super::series::reading::Reader;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp, WEEK};
+use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 use fit::Fit;
 use grid::{Grid, is_first_of_month};
 

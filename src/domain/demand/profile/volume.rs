@@ -4,7 +4,7 @@ use super::fit::Fit;
 use super::grid::{Grid, GridDay};
 use super::robust::count;
 use super::{Profile, Volume, WeekSlot, slots_per_hour};
-use crate::domain::time::{DAY, Timestamp};
+use crate::time::{DAY, Timestamp};
 
 pub(super) fn volume(grid: &Grid, fit: &Fit, week: &[WeekSlot], now: Timestamp) -> Option<Volume> {
     let since = now.slot(DAY) - Profile::VOLUME_DAYS;

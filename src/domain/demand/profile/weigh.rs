@@ -5,8 +5,8 @@ use super::fit::{Fit, mean};
 use super::grid::{Grid, GridDay};
 use super::robust::{Estimate, count};
 use super::{DaySlot, Evidence, Factor, WeekSlot, rates};
-use crate::domain::demand::series::minutes::day_span;
-use crate::domain::time::{Span, Timestamp};
+use crate::demand::series::minutes::day_span;
+use crate::time::{Span, Timestamp};
 
 /// The fewest covered days for a slot of the day.
 const LEAST_DAYS: usize = 5;

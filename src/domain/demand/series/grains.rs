@@ -4,27 +4,27 @@ use super::minutes::{DAY_MINUTES, day_span, index};
 use super::reading::events;
 use super::track::{Day, Fine, Track};
 use super::{Series, Source};
-use crate::domain::demand::observation::Kind;
-use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use crate::demand::observation::Kind;
+use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Seconds in a grain: the shortest slot, so that every line that tells of a slot tells of it.
-pub(in crate::domain) const GRAIN_SECONDS: i64 = 5 * MINUTE;
+pub(crate) const GRAIN_SECONDS: i64 = 5 * MINUTE;
 const GRAIN_MINUTES: usize = 5;
 
 /// What was heard of five minutes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::domain) struct Grain {
+pub(crate) struct Grain {
     /// Whether anybody was alive: a count of nothing is heard as well.
-    pub(in crate::domain) heard: bool,
+    pub(crate) heard: bool,
     /// Attempts, or what was issued or failed where attempts are not told.
-    pub(in crate::domain) tried: f64,
+    pub(crate) tried: f64,
     /// Attempts that failed.
-    pub(in crate::domain) failed: f64,
+    pub(crate) failed: f64,
 }
 
 impl Grain {
     /// Both together.
-    pub(in crate::domain) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             heard: self.heard || other.heard,
             tried: self.tried + other.tried,
@@ -37,7 +37,7 @@ impl Series {
     /// The grain with this number, counted from 1970: of the best source that tells of attempts in it,
     /// outside monitors last. Lines longer than a grain tell nothing of it; a registration tells that
     /// the CA issues, and the silence after it nothing.
-    pub(in crate::domain) fn grain(&self, number: i64) -> Grain {
+    pub(crate) fn grain(&self, number: i64) -> Grain {
         let day = number.div_euclid(DAY / GRAIN_SECONDS);
         let first = index(number.rem_euclid(DAY / GRAIN_SECONDS)) * GRAIN_MINUTES;
         let mut grain = Grain::default();

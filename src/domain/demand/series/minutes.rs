@@ -1,23 +1,23 @@
 //! A set of the minutes of one day.
 
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// Minutes in a day: 24 × 60.
-pub(in crate::domain) const DAY_MINUTES: usize = 1_440;
+pub(crate) const DAY_MINUTES: usize = 1_440;
 
 /// 1,440 bits: 22.5 words.
 const WORDS: usize = DAY_MINUTES.div_ceil(64);
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(in crate::domain) struct Minutes([u64; WORDS]);
+pub(crate) struct Minutes([u64; WORDS]);
 
 impl Minutes {
-    pub(in crate::domain) fn insert(&mut self, minute: usize) {
+    pub(crate) fn insert(&mut self, minute: usize) {
         self.0[minute / 64] |= 1 << (minute % 64);
     }
 
     /// Adds the minutes from `from` up to, not including, `to`.
-    pub(in crate::domain) fn insert_range(&mut self, from: usize, to: usize) {
+    pub(crate) fn insert_range(&mut self, from: usize, to: usize) {
         let to = to.min(DAY_MINUTES);
         for (number, word) in self.0.iter_mut().enumerate() {
             let first = from.max(number * 64);
@@ -28,40 +28,40 @@ impl Minutes {
         }
     }
 
-    pub(in crate::domain) const fn contains(&self, minute: usize) -> bool {
+    pub(crate) const fn contains(&self, minute: usize) -> bool {
         self.0[minute / 64] >> (minute % 64) & 1 == 1
     }
 
-    pub(in crate::domain) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (word, more) in self.0.iter_mut().zip(other.0) {
             *word |= more;
         }
     }
 
-    pub(in crate::domain) fn remove(&mut self, other: &Self) {
+    pub(crate) fn remove(&mut self, other: &Self) {
         for (word, less) in self.0.iter_mut().zip(other.0) {
             *word &= !less;
         }
     }
 
-    pub(in crate::domain) fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    pub(in crate::domain) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
-    pub(in crate::domain) fn first(&self) -> Option<usize> {
+    pub(crate) fn first(&self) -> Option<usize> {
         (0..DAY_MINUTES).find(|minute| self.contains(*minute))
     }
 
-    pub(in crate::domain) fn last(&self) -> Option<usize> {
+    pub(crate) fn last(&self) -> Option<usize> {
         (0..DAY_MINUTES).rev().find(|minute| self.contains(*minute))
     }
 
     /// Adds the minutes of the day numbered `day` that `span` touches.
-    pub(in crate::domain) fn insert_span(&mut self, day: i64, span: Span) {
+    pub(crate) fn insert_span(&mut self, day: i64, span: Span) {
         let whole = day_span(day);
         let from = (span.from.max(whole.from) - whole.from).div_euclid(MINUTE);
         let to = (span.to.min(whole.to) - whole.from + MINUTE - 1).div_euclid(MINUTE);
@@ -72,7 +72,7 @@ impl Minutes {
 }
 
 /// The day with this number, counted from 1970.
-pub(in crate::domain) fn day_span(day: i64) -> Span {
+pub(crate) fn day_span(day: i64) -> Span {
     let from = Timestamp::from_unix(day.saturating_mul(DAY));
     Span {
         from,
@@ -81,7 +81,7 @@ pub(in crate::domain) fn day_span(day: i64) -> Span {
 }
 
 /// A small number that is not negative, as an index.
-pub(in crate::domain) fn index(number: i64) -> usize {
+pub(crate) fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0)
 }
 

@@ -9,14 +9,14 @@
 use std::collections::BTreeMap;
 
 use super::observation::{Kind, Observation, Source};
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 use minutes::index;
 use track::{Track, UNITS_PER_EVENT};
 
-pub(in crate::domain) mod grains;
-pub(in crate::domain) mod minutes;
-pub(in crate::domain) mod reading;
-pub(in crate::domain) mod sums;
+pub(crate) mod grains;
+pub(crate) mod minutes;
+pub(crate) mod reading;
+pub(crate) mod sums;
 mod track;
 
 /// Everything one CA's load has taught.
@@ -48,7 +48,7 @@ impl Series {
 
     /// Adds a registered certificate: one `issued` of the source `registrations` at `issued_at`,
     /// or in that UTC day where the hour is not known. `steered`: see
-    /// [`Certificate::steered`](crate::domain::certificate::Certificate::steered).
+    /// [`Certificate::steered`](crate::certificate::Certificate::steered).
     pub fn add_registration(&mut self, issued_at: Timestamp, hour_known: bool, steered: bool) {
         self.count_registration(issued_at, hour_known, steered, i64::from(UNITS_PER_EVENT));
     }

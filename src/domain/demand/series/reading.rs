@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use super::Series;
 use super::minutes::{DAY_MINUTES, Minutes, day_span};
 use super::track::{Day, Fine, RESOLUTIONS, Track, UNITS_PER_EVENT, place};
-use crate::domain::demand::observation::{Kind, Source};
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::demand::observation::{Kind, Source};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// The longest silence of the registry that is taken for quiet, in minutes: a day.
 const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
@@ -29,7 +29,7 @@ const VOLUME_SOURCES: [Source; 6] = [
 
 /// Reads a series day by day.
 #[derive(Debug)]
-pub(in crate::domain) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     pub(super) series: &'a Series,
     pub(super) slot_seconds: i64,
     now: Timestamp,
@@ -40,30 +40,30 @@ pub(in crate::domain) struct Reader<'a> {
 
 /// One day's volume.
 #[derive(Debug)]
-pub(in crate::domain) struct DayReading {
+pub(crate) struct DayReading {
     /// Events in each minute, by the best source alive that tells about slots.
-    pub(in crate::domain) volume: Vec<f64>,
+    pub(crate) volume: Vec<f64>,
     /// Of these, steered renewals.
-    pub(in crate::domain) steered: Vec<f64>,
+    pub(crate) steered: Vec<f64>,
     /// The minutes in which such a source was alive.
-    pub(in crate::domain) known: Minutes,
+    pub(crate) known: Minutes,
     /// Those in which it told minutes apart.
-    pub(in crate::domain) exact: Minutes,
+    pub(crate) exact: Minutes,
     /// Where the best source of the day tells about the day alone.
-    pub(in crate::domain) whole: Option<WholeDay>,
+    pub(crate) whole: Option<WholeDay>,
 }
 
 /// What a source tells about a day as a whole.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::domain) struct WholeDay {
+pub(crate) struct WholeDay {
     /// Events.
-    pub(in crate::domain) volume: f64,
+    pub(crate) volume: f64,
     /// Of these, steered renewals.
-    pub(in crate::domain) steered: f64,
+    pub(crate) steered: f64,
     /// How much of the day was covered, 0.5 to 1.
-    pub(in crate::domain) coverage: f64,
+    pub(crate) coverage: f64,
     /// Whether the count is this day's own, not a part of a longer span's.
-    pub(in crate::domain) own: bool,
+    pub(crate) own: bool,
 }
 
 /// A vantage's day, with what is needed to read it.
@@ -76,7 +76,7 @@ struct Vantage<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(in crate::domain) fn new(
+    pub(crate) fn new(
         series: &'a Series,
         now: Timestamp,
         slot_seconds: i64,
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The days to read, in order: those with data, up to now.
-    pub(in crate::domain) fn days(&self) -> Vec<i64> {
+    pub(crate) fn days(&self) -> Vec<i64> {
         let today = self.now.slot(DAY);
         let mut days: Vec<i64> = self
             .series
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         days
     }
 
-    pub(in crate::domain) fn read(&self, day: i64) -> DayReading {
+    pub(crate) fn read(&self, day: i64) -> DayReading {
         let mut reading = DayReading {
             volume: vec![0.0; DAY_MINUTES],
             steered: vec![0.0; DAY_MINUTES],
@@ -357,7 +357,7 @@ fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, Minutes> {
 }
 
 /// Of two, their mean.
-pub(in crate::domain) fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => 0.0,

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::minutes::{DAY_MINUTES, Minutes, index};
 use super::reading::{Reader, events};
 use super::track::{Day, LATENCY_MINUTES, LatencyBin};
-use crate::domain::demand::observation::{Kind, Source};
-use crate::domain::time::{DAY, MINUTE};
+use crate::demand::observation::{Kind, Source};
+use crate::time::{DAY, MINUTE};
 
 /// All sources, best first: an outside monitor is asked last.
 const SOURCES: [Source; 7] = [
@@ -22,20 +22,20 @@ const SOURCES: [Source; 7] = [
 
 /// One slot's sums.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::domain) struct SlotSums {
+pub(crate) struct SlotSums {
     /// Attempts, or what was issued or failed where attempts are not told.
-    pub(in crate::domain) tried: f64,
+    pub(crate) tried: f64,
     /// Attempts that failed.
-    pub(in crate::domain) failed: f64,
+    pub(crate) failed: f64,
     /// Median latency × weight in milliseconds, and the weight.
-    pub(in crate::domain) latency: (f64, f64),
+    pub(crate) latency: (f64, f64),
     /// The same of the 95th percentile.
-    pub(in crate::domain) latency_p95: (f64, f64),
+    pub(crate) latency_p95: (f64, f64),
 }
 
 impl Reader<'_> {
     /// The sources that have ever told a failure: of the others, silence does not mean success.
-    pub(in crate::domain) fn sources_of_failures(&self) -> BTreeSet<Source> {
+    pub(crate) fn sources_of_failures(&self) -> BTreeSet<Source> {
         SOURCES
             .into_iter()
             .filter(|source| {
@@ -46,7 +46,7 @@ impl Reader<'_> {
     }
 
     /// The sums of each slot of a day.
-    pub(in crate::domain) fn sums(
+    pub(crate) fn sums(
         &self,
         number: i64,
         sources_of_failures: &BTreeSet<Source>,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::minutes::{DAY_MINUTES, Minutes, day_span, index};
-use crate::domain::demand::observation::{Kind, Observation};
-use crate::domain::time::{DAY, MINUTE, Span};
+use crate::demand::observation::{Kind, Observation};
+use crate::time::{DAY, MINUTE, Span};
 
 /// Counts are held in sixtieths of an event, so that one event spread over an hour is a unit a
 /// minute. Whole units make sums independent of the order of arrival and let what was added be
@@ -266,7 +266,7 @@ fn micros(milliseconds: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Timestamp;
+    use crate::time::Timestamp;
 
     #[test]
     fn the_parts_of_a_line_sum_to_the_whole() {

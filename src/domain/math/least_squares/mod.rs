@@ -6,4 +6,4 @@ mod nonnegative;
 mod normal;
 mod problem;
 
-pub(in crate::domain) use problem::{Problem, Solution};
+pub(crate) use problem::{Problem, Solution};

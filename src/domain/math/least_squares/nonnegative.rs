@@ -17,7 +17,7 @@ const MOST_STEPS: usize = 96;
 
 impl Problem<'_> {
     /// The solution, from no columns on.
-    pub(in crate::domain) fn solve(&self) -> Solution {
+    pub(crate) fn solve(&self) -> Solution {
         let mut normal = Normal::new(self);
         let mut barred: Vec<bool> = (0..self.columns.len())
             .map(|at| normal.variation(at) <= LEAST_VARIATION * normal.square(at))
@@ -75,7 +75,7 @@ impl Problem<'_> {
     }
 
     /// What the free columns alone make of what `fixed` leaves; `fixed` included.
-    pub(in crate::domain) fn around(&self, fixed: &[f64]) -> Vec<f64> {
+    pub(crate) fn around(&self, fixed: &[f64]) -> Vec<f64> {
         let observed: Vec<f64> = zip(self.observed, fixed).map(|(o, f)| o - f).collect();
         let rest = Problem {
             observed: &observed,
@@ -172,8 +172,8 @@ fn zip<'a, A, B>(a: &'a [A], b: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::math::least_squares::normal::dot;
-    use crate::domain::math::number::{real, signed};
+    use crate::math::least_squares::normal::dot;
+    use crate::math::number::{real, signed};
 
     fn wave(length: usize, seed: i64) -> Vec<f64> {
         (0..signed(length))

@@ -185,7 +185,7 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::math::number::real;
+    use crate::math::number::real;
 
     #[test]
     fn products_are_sums_of_all() {

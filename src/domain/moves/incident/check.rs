@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 
 use super::record::{Incident, Kind};
-use crate::domain::policy::capacity::{MOST_RECURRING_SECONDS, When, cron_pattern, overlapping};
-use crate::domain::time::{DAY, Span, Timestamp};
+use crate::policy::capacity::{MOST_RECURRING_SECONDS, When, cron_pattern, overlapping};
+use crate::time::{DAY, Span, Timestamp};
 
 /// A deadline lies at most this far ahead: a revocation has days (CA/Browser Forum Baseline
 /// Requirements section 4.9.1.1: five at most), a drill may take a quarter of a year.

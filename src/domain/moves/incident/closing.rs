@@ -1,8 +1,8 @@
 //! When an incident keeps the CA closed, and which hours it spoils for learning.
 
 use super::record::{Incident, Kind};
-use crate::domain::policy::capacity::{CapacityRule, When, merged};
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::policy::capacity::{CapacityRule, When, merged};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// How far ahead an outage of unknown end is taken to last: the usual `Retry-After` of six hours
 /// and a fifth. What opens sooner cannot be told to every client in time; all that opens later can
@@ -108,7 +108,7 @@ impl Incident {
 }
 
 /// The spans of which the profile is to learn nothing
-/// ([`Profile::learn`](crate::domain::demand::profile::Profile::learn)): outages and the hour in which those
+/// ([`Profile::learn`](crate::demand::profile::Profile::learn)): outages and the hour in which those
 /// that failed come back, maintenance, and revocations and drills from their opening to `renewBy`;
 /// merged, in order. Drafts spoil nothing.
 #[must_use]

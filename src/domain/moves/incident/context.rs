@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::record::Incident;
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::time::{Span, Timestamp};
+use crate::policy::ca::CaPolicy;
+use crate::time::{Span, Timestamp};
 
 /// What is known around an incident when its windows are planned.
 #[derive(Clone, Copy)]

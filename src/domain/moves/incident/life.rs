@@ -2,7 +2,7 @@
 
 use super::check::Invalid;
 use super::record::{Incident, Kind, State, Step};
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// An incident that is edited every minute for half a day has this many steps; older ones go.
 const MOST_STEPS: usize = 1_000;

@@ -8,12 +8,12 @@ use super::context::{Groups, PlanningContext};
 use super::rule::{Order, Rule, SLOT_SECONDS, Verdict, WINDOW_SECONDS, begin, last_end};
 use super::slots::{Returning, Slots, reduced, slots_per_hour, span};
 use super::spread::Placed;
-use crate::domain::allocation::band::Arrival;
-use crate::domain::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
-use crate::domain::allocation::window::{in_slot, in_span};
-use crate::domain::certificate::{Basis, Validity};
-use crate::domain::math::number::{length, real, real_len, signed, thousandths, whole};
-use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::allocation::band::Arrival;
+use crate::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
+use crate::allocation::window::{in_slot, in_span};
+use crate::certificate::{Basis, Validity};
+use crate::math::number::{length, real, real_len, signed, thousandths, whole};
+use crate::time::{HOUR, Span, Timestamp};
 
 /// A weight's parts: a table's weights sum to about this, 2^32.
 const PARTS: f64 = 4_294_967_296.0;

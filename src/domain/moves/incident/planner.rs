@@ -12,10 +12,10 @@ use super::rule::{
 use super::slots::{Slots, slots_per_hour};
 use super::spread::{Group, level, levelled, lowest_level, place_first};
 
-use crate::domain::allocation::band::retry_after_base;
-use crate::domain::certificate::Validity;
-use crate::domain::math::number::{length, real};
-use crate::domain::time::{Span, Timestamp};
+use crate::allocation::band::retry_after_base;
+use crate::certificate::Validity;
+use crate::math::number::{length, real};
+use crate::time::{Span, Timestamp};
 
 /// What becomes of a certificate that was counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

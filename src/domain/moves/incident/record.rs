@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::ca::CaName;
-use crate::domain::time::Timestamp;
+use crate::policy::ca::CaName;
+use crate::time::Timestamp;
 
 /// What an incident is about.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Budget and deadline cannot both be kept, or the deadline cannot be kept at all.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

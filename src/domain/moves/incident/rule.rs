@@ -4,12 +4,12 @@ use super::check::FURTHEST_DEADLINE_SECONDS;
 use super::closing::RETURN_SECONDS;
 use super::context::PlanningContext;
 use super::record::{Incident, Kind};
-use crate::domain::allocation::band::earliest_seen;
-use crate::domain::certificate::Validity;
-use crate::domain::certificate::reserve_seconds;
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::policy::capacity::{CapacityRule, closed_within};
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::allocation::band::earliest_seen;
+use crate::certificate::Validity;
+use crate::certificate::reserve_seconds;
+use crate::policy::ca::CaPolicy;
+use crate::policy::capacity::{CapacityRule, closed_within};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// Incidents place windows to the quarter of an hour: fine enough for a deadline or the edge of a
 /// closed span to cost next to nothing, coarse enough for 90 days to be 8,640 slots.

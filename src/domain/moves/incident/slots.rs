@@ -3,9 +3,9 @@
 use super::closing::RETURN_SECONDS;
 use super::context::PlanningContext;
 use super::rule::{Order, Rule, SLOT_SECONDS, begin};
-use crate::domain::math::number::{length, real, real_len, signed};
-use crate::domain::policy::capacity::{CapacityRule, SlotCapacity, over_slots};
-use crate::domain::time::{HOUR, Span};
+use crate::math::number::{length, real, real_len, signed};
+use crate::policy::capacity::{CapacityRule, SlotCapacity, over_slots};
+use crate::time::{HOUR, Span};
 
 /// Slots one after the other.
 #[derive(Clone, Debug)]

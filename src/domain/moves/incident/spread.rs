@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use super::slots::{Slots, mean};
-use crate::domain::math::number::real_len;
-use crate::domain::math::waterfill::fill_shares;
+use crate::math::number::real_len;
+use crate::math::waterfill::fill_shares;
 
 /// Levelling ends after so many rounds at the latest, …
 const MOST_ROUNDS: usize = 50;

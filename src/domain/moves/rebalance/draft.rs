@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::group::{Group, Tally};
 use super::outlook::Outlook;
 use super::plan::Plan;
-use crate::domain::allocation::band::Arrival;
-use crate::domain::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
-use crate::domain::certificate::{Basis, Validity};
-use crate::domain::demand::profile::Profile;
-use crate::domain::math::number::{thousandths, whole};
-use crate::domain::policy::ca::{CaName, CaPolicy};
-use crate::domain::time::{HOUR, Span, Timestamp};
+use crate::allocation::band::Arrival;
+use crate::allocation::table::{ALGORITHM, Reason, SlotRow, StoredTable, Table};
+use crate::certificate::{Basis, Validity};
+use crate::demand::profile::Profile;
+use crate::math::number::{thousandths, whole};
+use crate::policy::ca::{CaName, CaPolicy};
+use crate::time::{HOUR, Span, Timestamp};
 
 /// A weight's parts: a table's weights sum to about this.
 const PARTS: f64 = 4_294_967_296.0;

@@ -1,10 +1,10 @@
 //! Which certificates may move, and what those share that move alike.
 
-use crate::domain::allocation::band::{Place, place, retry_after_base};
-use crate::domain::certificate::{Basis, Cause, Certificate};
-use crate::domain::math::number::{real, signed, whole};
-use crate::domain::policy::ca::CaPolicy;
-use crate::domain::time::{DAY, Span, Timestamp};
+use crate::allocation::band::{Place, place, retry_after_base};
+use crate::certificate::{Basis, Cause, Certificate};
+use crate::math::number::{real, signed, whole};
+use crate::policy::ca::CaPolicy;
+use crate::time::{DAY, Span, Timestamp};
 
 /// Every client has polled by then: its delay and a fifth more.
 const POLL_MARGIN: f64 = 1.2;

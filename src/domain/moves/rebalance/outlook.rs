@@ -1,15 +1,15 @@
 //! The forecast that a rebalance works on: the load of every slot ahead, and the level.
 
 use super::group::slot_start;
-use crate::domain::allocation::level::{level, open_slots, slot_span};
-use crate::domain::allocation::plan::Forecast;
-use crate::domain::allocation::slots::SlotRange;
-use crate::domain::certificate::own_rule_seconds;
-use crate::domain::demand::announced::announced_and_retries;
-use crate::domain::ledger::{Ledger, View};
-use crate::domain::math::number::{length, real, real_len, signed};
-use crate::domain::policy::capacity::closed_within;
-use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::allocation::level::{level, open_slots, slot_span};
+use crate::allocation::plan::Forecast;
+use crate::allocation::slots::SlotRange;
+use crate::certificate::own_rule_seconds;
+use crate::demand::announced::announced_and_retries;
+use crate::ledger::{Ledger, View};
+use crate::math::number::{length, real, real_len, signed};
+use crate::policy::capacity::closed_within;
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// Windows are looked at this far ahead: 400 days and a day of widening, 9,624 hours.
 const AHEAD_SECONDS: i64 = 401 * DAY;

@@ -1,14 +1,14 @@
 //! What a rebalance did, and why.
 
-use crate::domain::math::number::thousandths;
+use crate::math::number::thousandths;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::group::Kept;
 use super::outlook::Outlook;
-use crate::domain::policy::ca::CaName;
-use crate::domain::time::Timestamp;
+use crate::policy::ca::CaName;
+use crate::time::Timestamp;
 
 /// A rebalance, done or planned.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -3,8 +3,8 @@
 use chrono::{Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
-use crate::domain::policy::capacity::merged;
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::policy::capacity::merged;
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// The most spans that may be given: one for each hour.
 const MOST_SPANS: usize = 24;

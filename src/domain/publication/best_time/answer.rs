@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::draw::{BestTime, Question};
 use super::read::Ranking;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// What the crontab line runs: what most crontabs run. Who runs something else writes that.
 const COMMAND: &str = "certbot renew --quiet";

@@ -9,8 +9,8 @@ use chrono::{TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::certificate::hash::mixed;
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::certificate::hash::mixed;
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use super::allowed::open_within;
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// What a draw needs of a `ranking.json` of schema version 1.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! The ranking of the day and its failures, as the template writes them.
 
-use crate::domain::publication::published::{Published, Slot};
+use crate::publication::published::{Published, Slot};
 
 /// The width of the drawing of an interval, in its own units.
 const WIDTH: f64 = 180.0;

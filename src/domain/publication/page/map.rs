@@ -1,7 +1,7 @@
 //! The map of the week: 7 × 24 cells, as the template writes them.
 
-use crate::domain::publication::palette;
-use crate::domain::publication::published::Published;
+use crate::publication::palette;
+use crate::publication::published::Published;
 
 const DAYS: [(&str, &str); 7] = [
     ("Mon", "Monday"),

@@ -18,11 +18,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::published::Published;
 use super::{palette, sentence};
-use crate::domain::ledger::forecast::Outlook;
-use crate::domain::policy::note::PublishedNote;
-use crate::domain::publication::documents::RANKING;
-use crate::domain::status::Told;
-use crate::domain::time::{MINUTE, Timestamp};
+use crate::ledger::forecast::Outlook;
+use crate::policy::note::PublishedNote;
+use crate::publication::documents::RANKING;
+use crate::status::Told;
+use crate::time::{MINUTE, Timestamp};
 
 mod day;
 mod map;

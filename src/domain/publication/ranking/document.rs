@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::policy::note::PublishedNote;
-use crate::domain::time::Timestamp;
+use crate::policy::note::PublishedNote;
+use crate::time::Timestamp;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 use super::*;
-use crate::domain::demand::observation::{Kind as Counted, Observation, Source};
-use crate::domain::policy::ca::CaName;
-use crate::domain::time::HOUR;
+use crate::demand::observation::{Kind as Counted, Observation, Source};
+use crate::policy::ca::CaName;
+use crate::time::HOUR;
 
 /// 2025-07-21T18:35:00Z: when Let's Encrypt's API went away for eight hours.
 const AWAY: Timestamp = Timestamp::from_unix(1_753_122_900);

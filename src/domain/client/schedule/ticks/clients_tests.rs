@@ -1,9 +1,9 @@
 //! How soon and how surely each client of the field is recognised by its polls.
 
 use super::{Schedule, Tick};
-use crate::domain::client::schedule::record::Polls;
-use crate::domain::math::number::{real, whole};
-use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use crate::client::schedule::record::Polls;
+use crate::math::number::{real, whole};
+use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Chance that is the same each time (splitmix64).
 pub(super) struct Dice(u64);

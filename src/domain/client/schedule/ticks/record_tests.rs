@@ -1,9 +1,9 @@
 //! Records of polls: what they keep, follow and forget.
 
 use super::{Schedule, Tick};
-use crate::domain::client::fate::Fate;
-use crate::domain::client::schedule::record::Polls;
-use crate::domain::time::{DAY, HOUR, Timestamp};
+use crate::client::fate::Fate;
+use crate::client::schedule::record::Polls;
+use crate::time::{DAY, HOUR, Timestamp};
 
 /// A Saturday.
 const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);

@@ -2,11 +2,11 @@
 
 use super::clients_tests::Dice;
 use super::{Schedule, Tick};
-use crate::domain::allocation::window::in_span;
-use crate::domain::allocation::window::{starts_for_tick, window_seconds_for_tick};
-use crate::domain::client::schedule::response::{MOST_PIECES, Response};
-use crate::domain::math::number::{length, real, real_len};
-use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+use crate::allocation::window::in_span;
+use crate::allocation::window::{starts_for_tick, window_seconds_for_tick};
+use crate::client::schedule::response::{MOST_PIECES, Response};
+use crate::math::number::{length, real, real_len};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// 2026-11-21T00:00:00Z.
 const MIDNIGHT: Timestamp = Timestamp::from_unix(1_795_219_200);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::outlook::{CHANCE_ABOVE, drift};
 use super::*;
-use crate::domain::math::number::{length, real};
+use crate::math::number::{length, real};
 
 /// Slots from number 0 on, with the same level, all open.
 fn outlook_of(loads: &[f64], top: f64) -> Outlook {
@@ -205,41 +205,61 @@ proptest! {
     fn what_moves_is_what_can_and_no_more(
         parts in prop::collection::vec((0..7_i64, 0..4_i64, 1..4_i64, 1_000..9_000_i64), 1..14),
     ) {
-        let top = 10_000.0;
-        let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
-        let mut loads = vec![0.0; 7];
-        for (from, before, long, certificates) in parts {
-            let first = (from - before).max(0);
-            let key = group(from, first..(from + long).min(7), 10);
-            let added = groups.entry(key).or_default();
-            added.certificates += certificates;
-            added.load += real(certificates);
-            loads[length(from)] += real(certificates);
-        }
-        let outlook = outlook_of(&loads, top);
-        let plan = plan(&outlook, &groups);
-        // Every window that moves takes one certificate of surplus away: none less would do.
-        let want = most(&loads, top, &groups);
-        let got = moves(&plan, &groups);
-        prop_assert!((got - want).abs() < 1e-3, "{got} moved, {want} had to");
-        for (at, load) in after(&outlook, &plan).iter().enumerate() {
-            if loads[at] > top {
-                prop_assert!(*load >= top - 1e-3 && *load <= loads[at] + 1e-3);
-            } else {
-                prop_assert!(*load >= loads[at] - 1e-3 && *load <= top + 1e-3);
-            }
-        }
-        for (key, moves) in &plan.moves {
-            prop_assert!(moves.keys().all(|slot| (key.first..key.end).contains(slot)));
-            prop_assert!(moves.values().sum::<f64>() <= groups[key].load + 1e-3);
-        }
-        // Once more, with those that stayed: nothing is left to do.
-        let mut stayed = groups;
-        for (key, moves) in &plan.moves {
-            stayed.get_mut(key).unwrap().load -= moves.values().sum::<f64>();
-        }
-        let again = super::plan(&outlook_of(&after(&outlook, &plan), top), &stayed);
-        let left = again.moves.values().flat_map(BTreeMap::values).sum::<f64>();
-        prop_assert!(left < 1.0, "{left} moved again");
+        moves_what_can_and_no_more(parts)?;
     }
+}
+
+/// A case that the test above found once.
+#[test]
+fn many_groups_of_one_slot_move_what_can_and_no_more() {
+    let of_six = [3_289, 1_507, 6_105].map(|certificates| (6, 0, 1, certificates));
+    let of_others = [
+        (0, 0, 1, 1_000),
+        (0, 0, 1, 1_000),
+        (0, 0, 1, 1_000),
+        (6, 1, 1, 1_000),
+    ];
+    let parts = of_six.into_iter().chain(of_others).collect();
+    moves_what_can_and_no_more(parts).unwrap();
+}
+
+/// Each part: its slot, how many before it are open to it, how many slots are, and certificates.
+fn moves_what_can_and_no_more(parts: Vec<(i64, i64, i64, i64)>) -> Result<(), TestCaseError> {
+    let top = 10_000.0;
+    let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
+    let mut loads = vec![0.0; 7];
+    for (from, before, long, certificates) in parts {
+        let first = (from - before).max(0);
+        let key = group(from, first..(from + long).min(7), 10);
+        let added = groups.entry(key).or_default();
+        added.certificates += certificates;
+        added.load += real(certificates);
+        loads[length(from)] += real(certificates);
+    }
+    let outlook = outlook_of(&loads, top);
+    let plan = plan(&outlook, &groups);
+    // Every window that moves takes one certificate of surplus away: none less would do.
+    let want = most(&loads, top, &groups);
+    let got = moves(&plan, &groups);
+    prop_assert!((got - want).abs() < 1e-3, "{got} moved, {want} had to");
+    for (at, load) in after(&outlook, &plan).iter().enumerate() {
+        if loads[at] > top {
+            prop_assert!(*load >= top - 1e-3 && *load <= loads[at] + 1e-3);
+        } else {
+            prop_assert!(*load >= loads[at] - 1e-3 && *load <= top + 1e-3);
+        }
+    }
+    for (key, moves) in &plan.moves {
+        prop_assert!(moves.keys().all(|slot| (key.first..key.end).contains(slot)));
+        prop_assert!(moves.values().sum::<f64>() <= groups[key].load + 1e-3);
+    }
+    // Once more, with those that stayed: nothing is left to do.
+    let mut stayed = groups;
+    for (key, moves) in &plan.moves {
+        stayed.get_mut(key).unwrap().load -= moves.values().sum::<f64>();
+    }
+    let again = super::plan(&outlook_of(&after(&outlook, &plan), top), &stayed);
+    let left = again.moves.values().flat_map(BTreeMap::values).sum::<f64>();
+    prop_assert!(left < 1.0, "{left} moved again");
+    Ok(())
 }

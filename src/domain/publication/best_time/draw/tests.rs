@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::allowed::clock_spans;
 use super::*;
-use crate::domain::time::HOUR;
+use crate::time::HOUR;
 
 /// A ranking of these weights, in thousandths.
 fn ranking(thousandths: &[u32]) -> Ranking {
