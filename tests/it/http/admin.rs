@@ -86,26 +86,6 @@ async fn a_large_body_without_a_token_is_refused_legibly() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_documents() {
-    let server = TestServer::start().await;
-    let alive = server.ask_admin(Method::GET, "/healthz").send().await;
-    assert_eq!(alive.unwrap().status(), StatusCode::OK);
-    let ask = || server.ask_admin(Method::GET, "/readyz").send();
-    let early = ask().await.unwrap();
-    assert_eq!(early.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let early = json(early).await;
-    assert_eq!(early["ready"], false);
-    assert_eq!(early["degraded"][0], "nothing has been published yet");
-    server.engine.publish().await.unwrap();
-    let ready = ask().await.unwrap();
-    assert_eq!(ready.status(), StatusCode::OK);
-    assert_eq!(
-        json(ready).await,
-        serde_json::json!({"ready": true, "degraded": []})
-    );
-}
-
-#[tokio::test]
 async fn metrics_name_routes_and_never_certificates() {
     let server = TestServer::start().await;
     // A certificate of this test alone: the process's metrics are shared by all tests.

@@ -15,6 +15,8 @@ mod problems;
 mod registry;
 mod renewal_info;
 mod schemathesis;
+mod script;
+mod scripts;
 mod serve;
 mod status;
 mod stopping;

@@ -32,50 +32,6 @@ fn line(cert_id: &str) -> String {
 }
 
 #[tokio::test]
-async fn certificates_come_in_and_the_report_says_what_became_of_each() {
-    let server = TestServer::start().await;
-    let body = format!("{}\n{{\"certId\":7}}\n\n{}\n", line(RFC), line(RFC));
-    let answer = post(&server, CERTIFICATES, "application/x-ndjson", &body).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.headers()["content-type"], "application/json");
-    let report = json(answer).await;
-    assert_eq!(
-        [
-            &report["accepted"],
-            &report["unchanged"],
-            &report["rejected"]
-        ],
-        [1, 1, 1],
-        "{report}"
-    );
-    assert_eq!(report["errors"][0]["line"], 2);
-    assert_eq!(report["errors"][0]["field"], "certId");
-    let csv = format!(
-        "not_after,cert_id,not_before\n{},{},{NOW}\n",
-        NOW + 90 * DAY,
-        cert_id(1)
-    );
-    let report = json(post(&server, CERTIFICATES, "text/csv; charset=utf-8", &csv).await).await;
-    assert_eq!(report["accepted"], 1, "{report}");
-}
-
-#[tokio::test]
-async fn an_unknown_format_is_refused_with_those_that_are_taken() {
-    let server = TestServer::start().await;
-    for path in [CERTIFICATES, "/v1/observations"] {
-        for content_type in ["text/plain", ""] {
-            let answer = post(&server, path, content_type, "x").await;
-            assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            let detail = json(answer).await["detail"].to_string();
-            assert!(
-                detail.contains("application/x-ndjson, text/csv"),
-                "{detail}"
-            );
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_listing_goes_on_where_the_last_one_ended() {
     let server = TestServer::start().await;
     let ids: Vec<String> = (0..1_203).map(cert_id).collect();
@@ -121,31 +77,6 @@ async fn a_listing_goes_on_where_the_last_one_ended() {
 }
 
 #[tokio::test]
-async fn explain_and_remove_know_both_spellings() {
-    let server = TestServer::start().await;
-    server.register(RFC, NOW, NOW + (90 * DAY - 1)).await;
-    let path = format!("{CERTIFICATES}/aYhba4dGQEHhs3uEe6CuLN4ByNQ.h2VDIQ");
-    let answer = server.as_admin(Method::GET, &path).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    let explanation = json(answer).await;
-    assert_eq!(explanation["certId"], RFC);
-    for (name, want) in [
-        ("windowOpen", value!(false)),
-        ("renewalDue", value!(false)),
-        ("replacedBy", Value::Null),
-        ("derivationMatches", value!(true)),
-    ] {
-        assert_eq!(explanation[name], want, "{name}");
-    }
-    for status in [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND] {
-        let answer = server.as_admin(Method::DELETE, &path).send().await.unwrap();
-        assert_eq!(answer.status(), status);
-    }
-    let answer = server.as_admin(Method::GET, &path).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-}
-
-#[tokio::test]
 async fn renewal_is_due_from_a_day_before_the_window_until_replaced_or_expired() {
     let server = TestServer::start().await;
     server.register(RFC, NOW, NOW + (90 * DAY - 1)).await;
@@ -179,78 +110,4 @@ async fn renewal_is_due_from_a_day_before_the_window_until_replaced_or_expired()
     let set = server.as_admin(Method::POST, &replaced).json(&by).send();
     assert_eq!(set.await.unwrap().status(), StatusCode::OK);
     assert_eq!(asked(window.from).await, (true, false));
-}
-
-#[tokio::test]
-async fn a_successor_is_named_once_and_taken_back() {
-    let server = TestServer::start().await;
-    server.register(RFC, NOW, NOW + (90 * DAY - 1)).await;
-    let path = format!("{CERTIFICATES}/{RFC}/replaced");
-    let order = value!({"order": "https://ca.example/order/1"});
-    let by = value!({"by": cert_id(9)});
-    let set = |body: &Value| server.as_admin(Method::POST, &path).json(body).send();
-    for _ in 0..2 {
-        let answer = set(&order).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(
-            json(answer).await,
-            value!({"certId": RFC, "replacedBy": order})
-        );
-    }
-    let other = set(&by).await.unwrap();
-    assert_eq!(other.status(), StatusCode::CONFLICT);
-    assert_eq!(other.headers()["content-type"], "application/problem+json");
-    let problem = json(other).await;
-    assert_eq!(
-        problem["type"],
-        "urn:ietf:params:acme:error:alreadyReplaced"
-    );
-    let detail = problem["detail"].as_str().unwrap();
-    assert!(
-        detail.contains("replaces") && detail.contains("/order/1"),
-        "{detail}"
-    );
-    for status in [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND] {
-        let answer = server.as_admin(Method::DELETE, &path).send().await.unwrap();
-        assert_eq!(answer.status(), status);
-    }
-    assert_eq!(set(&by).await.unwrap().status(), StatusCode::OK);
-    let explained = server
-        .as_admin(Method::GET, &format!("{CERTIFICATES}/{RFC}"))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(json(explained).await["replacedBy"], by);
-    let unknown = format!("{CERTIFICATES}/{}/replaced", cert_id(1));
-    let answer = server.as_admin(Method::POST, &unknown).json(&by).send();
-    assert_eq!(answer.await.unwrap().status(), StatusCode::NOT_FOUND);
-}
-
-#[tokio::test]
-async fn a_request_with_a_key_counts_once() {
-    let server = TestServer::start().await;
-    let observed = |count: u32| {
-        value!({"at": NOW, "kind": "attempt", "count": count, "ca": "example"}).to_string()
-    };
-    let send = |key: &'static str, body: String| {
-        server
-            .as_admin(Method::POST, "/v1/observations")
-            .header("content-type", "application/x-ndjson")
-            .header("idempotency-key", key)
-            .body(body)
-            .send()
-    };
-    let first = json(send("k1", observed(5)).await.unwrap()).await;
-    assert_eq!(first["accepted"], 1, "{first}");
-    let again = send("k1", observed(5)).await.unwrap();
-    assert_eq!(again.status(), StatusCode::OK);
-    assert_eq!(json(again).await, first);
-    let reused = send("k1", observed(6)).await.unwrap();
-    assert_eq!(reused.status(), StatusCode::UNPROCESSABLE_ENTITY);
-    let detail = json(reused).await["detail"].to_string();
-    assert!(detail.contains("Idempotency-Key"), "{detail}");
-    let other = value!({"at": NOW, "kind": "attempt", "count": 1, "ca": "nobody"});
-    let rejected = json(send("k2", other.to_string()).await.unwrap()).await;
-    assert_eq!(rejected["rejected"], 1, "{rejected}");
-    assert_eq!(rejected["errors"][0]["field"], "ca");
 }
