@@ -10,6 +10,7 @@ use crate::domain::moves::incident::{Incident, learning_excluded};
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::policy::capacity::CapacityRule;
 use crate::domain::time::{Span, Timestamp};
+use crate::store::StoredPlanned;
 
 /// The incidents that are known, by number.
 pub(super) type Incidents = BTreeMap<i64, Incident>;
@@ -17,7 +18,8 @@ pub(super) type Incidents = BTreeMap<i64, Incident>;
 /// The policies as incidents have them.
 #[derive(Debug)]
 pub(super) struct InForce {
-    /// In the order of the configuration: each CA's policy, with what its active incidents close.
+    /// In the order of the configuration: each CA's policy, with what its active incidents close and
+    /// the events that were announced.
     pub(super) policies: Vec<CaPolicy>,
     /// In the same order: whether an incident that touches the CA is active.
     active: Vec<bool>,
@@ -28,11 +30,16 @@ pub(super) struct InForce {
 }
 
 impl InForce {
-    pub(super) fn new(cas: &[CaPolicy], incidents: &Incidents) -> Self {
+    pub(super) fn new(cas: &[CaPolicy], incidents: &Incidents, planned: &[StoredPlanned]) -> Self {
         Self {
             policies: cas
                 .iter()
-                .map(|policy| with_incidents(policy, incidents, |_| true))
+                .map(|policy| {
+                    let mut policy = with_incidents(policy, incidents, |_| true);
+                    let announced = planned.iter().filter(|event| event.ca == policy.name);
+                    policy.planned.extend(announced.map(|event| event.event));
+                    policy
+                })
                 .collect(),
             active: cas
                 .iter()
@@ -80,7 +87,7 @@ impl World {
             return;
         }
         incidents.insert(incident.id, incident);
-        let in_force = InForce::new(&self.config.cas, &incidents);
+        let in_force = InForce::new(&self.config.cas, &incidents, &self.planned.load());
         self.in_force.store(Arc::new(in_force));
     }
 

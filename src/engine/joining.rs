@@ -120,6 +120,7 @@ impl Engine {
         for incident in store.incidents().await? {
             world.heed(incident);
         }
+        world.adopt_planned(store.planned().await?);
         let publication = store.publication_after(0).await?.map(Arc::new);
         let resuming = Resuming::at(snapshot, now, Stage::Joined);
         tracing::info!(event = "started_without_index");

@@ -33,6 +33,7 @@ mod index;
 mod joining;
 mod lookups;
 mod news;
+mod planned;
 mod polls;
 mod preview;
 mod publisher;

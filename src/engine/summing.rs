@@ -69,6 +69,7 @@ pub(super) async fn load(
     now: Timestamp,
 ) -> Result<(World, FeedPosition), EngineError> {
     let world = World::new(config, key, now);
+    world.adopt_planned(store.planned().await?);
     let position = load_into(&world, store, Load::Everything, now).await?;
     Ok((world, position))
 }

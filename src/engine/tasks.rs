@@ -37,6 +37,8 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// What another process published is served within a second, as the feed is.
 const PUBLISH_EVERY: Duration = FEED_EVERY;
+/// What another process was told of events to come, well before they come.
+const PLANNED_EVERY: Duration = Duration::from_secs(10);
 /// Expired certificates are purged in steps of this many rows …
 const PURGE_ROWS: u32 = 2_000;
 /// … one step at a time, so that registrations get in between: 10 million certificates of 90 days
@@ -89,6 +91,7 @@ impl Engine {
             self.every("write_again", WRITE_AGAIN_EVERY, || self
                 .store()
                 .try_again()),
+            self.every("planned", PLANNED_EVERY, || self.read_planned()),
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
             self.every("drift", DRIFT_EVERY, || self.watch_drift()),

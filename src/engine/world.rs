@@ -20,7 +20,7 @@ use crate::domain::demand::observation::Observation;
 use crate::domain::ledger::{Booking, Expected};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
-use crate::store::Change;
+use crate::store::{Change, StoredPlanned};
 
 /// A configuration and what was summed under it.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(super) struct World {
     counted: Arc<AtomicUsize>,
     batches: Arc<Mutex<Batches>>,
     pub(super) incidents: Arc<Mutex<Incidents>>,
+    /// Events that were announced beside the configured ones. Changed under the lock of `incidents`.
+    pub(super) planned: Arc<ArcSwap<Vec<StoredPlanned>>>,
     pub(super) in_force: ArcSwap<InForce>,
     /// Successors that are not in the index yet.
     pub(super) awaited: Arc<Awaited>,
@@ -66,12 +68,13 @@ impl World {
                 .iter()
                 .map(|ca| Arc::new(Ca::new(ca, now, config.retention_seconds)))
                 .collect(),
-            in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &Incidents::new())),
+            in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &Incidents::new(), &[])),
             counted: Arc::default(),
             config: Arc::new(config),
             index: Arc::new(index),
             batches: Arc::default(),
             incidents: Arc::default(),
+            planned: Arc::default(),
             awaited: Arc::new(awaited),
             forgotten: Arc::default(),
         }
@@ -93,13 +96,18 @@ impl World {
         Some(Self {
             version: version(&config),
             key: self.key,
-            in_force: ArcSwap::from_pointee(InForce::new(&config.cas, &self.incidents())),
+            in_force: ArcSwap::from_pointee(InForce::new(
+                &config.cas,
+                &self.incidents(),
+                &self.planned.load(),
+            )),
             config: Arc::new(config),
             index: Arc::clone(&self.index),
             cas: self.cas.clone(),
             counted: Arc::clone(&self.counted),
             batches: Arc::clone(&self.batches),
             incidents: Arc::clone(&self.incidents),
+            planned: Arc::clone(&self.planned),
             awaited: Arc::clone(&self.awaited),
             forgotten: Arc::clone(&self.forgotten),
         })

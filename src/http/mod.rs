@@ -34,6 +34,7 @@ mod incidents;
 mod observations;
 mod observe;
 mod plan;
+mod planned;
 mod problem;
 mod publications;
 mod query;
@@ -128,6 +129,9 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     GET     "/v1/rebalances"                      Some(Scope::Admin),  rebalances::list;
     GET     "/v1/rebalances/{number}"             Some(Scope::Admin),  rebalances::show;
     POST    "/v1/plan"                            Some(Scope::Admin),  plan::make;
+    POST    "/v1/planned"                         Some(Scope::Admin),  planned::announce;
+    GET     "/v1/planned"                         Some(Scope::Admin),  planned::list;
+    DELETE  "/v1/planned/{id}"                    Some(Scope::Admin),  planned::withdraw;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
 };
 

@@ -12,7 +12,7 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 2] = [
+const FILES: [File; 3] = [
     File {
         version: 1,
         description: "initial",
@@ -24,6 +24,12 @@ const FILES: [File; 2] = [
         description: "gateway",
         postgres: include_str!("../../migrations/postgres/0002_gateway.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_gateway.sql"),
+    },
+    File {
+        version: 6,
+        description: "planned",
+        postgres: include_str!("../../migrations/postgres/0006_planned.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_planned.sql"),
     },
 ];
 

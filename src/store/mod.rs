@@ -23,6 +23,7 @@ mod error;
 mod gateway;
 mod migrate;
 mod outcome;
+mod planned;
 mod postgres;
 mod query;
 mod rebalances;
@@ -35,6 +36,7 @@ pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
 pub use gateway::{Claim, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
+pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
 pub use rebalances::StoredRebalance;
 
 /// What a store does when the index has no entry.
@@ -165,7 +167,7 @@ pub struct Publication {
 /// The store. Every method is one durable step or one consistent read; each runs named queries
 /// that show in `/metrics`.
 #[async_trait]
-pub trait Store: GatewayStore + Debug + Send + Sync {
+pub trait Store: GatewayStore + PlannedStore + Debug + Send + Sync {
     /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
     /// this has succeeded once it does nothing.
     ///

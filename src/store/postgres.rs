@@ -33,6 +33,7 @@ mod incidents;
 mod learned;
 mod moves;
 mod observations;
+mod planned;
 mod polls;
 mod pool;
 mod publications;

@@ -35,6 +35,7 @@ mod log;
 mod moves;
 mod observations;
 mod pace;
+mod planned;
 mod polls;
 mod publications;
 mod rebalances;

@@ -26,6 +26,7 @@ mod learned;
 mod migrations;
 mod model;
 mod moves;
+mod planned;
 mod polls;
 mod publications;
 mod purge;

@@ -3,6 +3,9 @@ use super::*;
 use offpeak::store::pending;
 use sqlx::Connection as _;
 
+/// Those that the binary has.
+const NAMES: [&str; 3] = ["0001_initial", "0002_gateway", "0006_planned"];
+
 on_both_stores!(
     a_database_from_the_future_is_refused,
     an_empty_database_is_migrated,
@@ -13,12 +16,12 @@ on_both_stores!(
 async fn an_empty_database_is_migrated(url: &str) {
     assert_eq!(
         pending(url).await.unwrap(),
-        ["0001_initial", "0002_gateway"]
+        NAMES
     );
     // Asking created nothing.
     assert_eq!(
         pending(url).await.unwrap(),
-        ["0001_initial", "0002_gateway"]
+        NAMES
     );
     connect(url, Migrations::RefusePending).await.unwrap();
     assert_eq!(pending(url).await.unwrap(), [""; 0]);
@@ -87,7 +90,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 2
+                    binary: 6
                 }
             ),
             "{error:?}"
@@ -109,12 +112,12 @@ async fn a_postgres_with_pending_migrations_is_refused_by_name() {
         .unwrap();
     let error = connect(&url, Migrations::RefusePending).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::PendingMigrations(names) if names[..] == ["0001_initial", "0002_gateway"]),
+        matches!(&error, StoreError::PendingMigrations(names) if names[..] == NAMES),
         "{error:?}"
     );
     assert_eq!(
         pending(&url).await.unwrap(),
-        ["0001_initial", "0002_gateway"]
+        NAMES
     );
     connect(&url, Migrations::Apply).await.unwrap();
     connect(&url, Migrations::RefusePending).await.unwrap();
