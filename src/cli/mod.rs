@@ -41,6 +41,7 @@ mod serve;
 pub mod simulate;
 mod status;
 mod token;
+mod verify;
 
 pub use global::{Global, InvalidConfig};
 pub use output::Output;
@@ -97,6 +98,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Status(status::StatusArgs),
     Token(token::Tokens),
+    Verify(verify::VerifyArgs),
 }
 
 impl Command {
@@ -137,6 +139,7 @@ impl Command {
             Self::Simulate(command) => command.run(output, crate::simulate::run),
             Self::Status(command) => block_on(command.run(global, output)),
             Self::Token(command) => command.run(output),
+            Self::Verify(command) => block_on(command.run(output)),
         }
     }
 }

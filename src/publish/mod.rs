@@ -3,3 +3,6 @@
 
 pub mod apply;
 pub mod plan;
+pub mod remote;
+pub mod sign;
+pub mod verify;

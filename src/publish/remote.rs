@@ -1,0 +1,136 @@
+//! The static tree in an object store: S3 and what speaks it, Google Cloud Storage, Azure.
+//!
+//! Each object is written whole or not at all, in the order of the files: what never changes first,
+//! the pointer that most read last. So a run that dies half-way leaves the old tree whole.
+
+use std::sync::Arc;
+
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, GetOptions, ObjectStore, PutOptions, PutPayload, parse_url_opts,
+};
+use url::Url;
+
+use super::apply::Applied;
+use super::plan::{Cache, File};
+
+/// What the names of variables begin with that say how to reach a store, as its own programs do.
+const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+/// Where URLs of object stores begin.
+const SCHEMES: [&str; 3] = ["az://", "gs://", "s3://"];
+
+/// A place in an object store.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+}
+
+/// A store that cannot be reached, or does not take or give an object. Objects before it are in
+/// place, it and those after it are as before.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {place}: {source}")]
+pub struct RemoteError {
+    operation: &'static str,
+    place: String,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Remote {
+    /// Whether this text is the URL of an object store.
+    #[must_use]
+    pub fn is_url(text: &str) -> bool {
+        SCHEMES.iter().any(|scheme| text.starts_with(scheme))
+    }
+
+    /// A place such as `s3://bucket/prefix`. `variables` say how it is reached and by whom, as the
+    /// store's own programs read them: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `AZURE_STORAGE_ACCOUNT_NAME`,
+    /// `GOOGLE_SERVICE_ACCOUNT`, …
+    ///
+    /// # Errors
+    /// [`RemoteError`] where the URL is none, or something that the store needs is missing.
+    pub fn open(
+        url: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, RemoteError> {
+        let parsed = Url::parse(url).map_err(|error| failed("read", url, error))?;
+        let known =
+            |(name, _): &(String, String)| VARIABLES.iter().any(|start| name.starts_with(start));
+        let options: Vec<(String, String)> = variables.into_iter().filter(known).collect();
+        let (store, root) =
+            parse_url_opts(&parsed, options).map_err(|error| failed("reach", url, error))?;
+        Ok(Self {
+            store: Arc::from(store),
+            root,
+        })
+    }
+
+    /// The bytes of an object, where there is one.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, RemoteError> {
+        let place = self.place(path);
+        let fault = |error| failed("read", place.as_ref(), error);
+        match self.store.get_opts(&place, GetOptions::default()).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(fault)?.to_vec())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    /// Brings the place to hold `files`, written in their order, each with its type and its cache
+    /// policy. Objects that are there and not named stay: somebody may still read an older copy.
+    ///
+    /// # Errors
+    /// [`RemoteError`], named after the object.
+    pub async fn apply(&self, files: &[File]) -> Result<Applied, RemoteError> {
+        let mut applied = Applied::default();
+        for file in files {
+            let there = self.read(&file.path).await?;
+            if there.is_some_and(|there| there == *file.bytes) {
+                applied.unchanged += 1;
+                continue;
+            }
+            self.write(file).await?;
+            applied.written += 1;
+        }
+        Ok(applied)
+    }
+
+    async fn write(&self, file: &File) -> Result<(), RemoteError> {
+        let place = self.place(&file.path);
+        let attributes = Attributes::from_iter([
+            (Attribute::ContentType, file.serving.content_type),
+            (Attribute::CacheControl, Cache::control(file.serving.cache)),
+        ]);
+        let options = PutOptions {
+            attributes,
+            ..PutOptions::default()
+        };
+        let payload = PutPayload::from(file.bytes.to_vec());
+        let put = self.store.put_opts(&place, payload, options).await;
+        put.map(drop)
+            .map_err(|error| failed("write", place.as_ref(), error))
+    }
+
+    fn place(&self, path: &str) -> Path {
+        let parts = self.root.parts();
+        let names = path.split('/').map(Into::into);
+        parts.chain(names).collect()
+    }
+}
+
+fn failed(
+    operation: &'static str,
+    place: &str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> RemoteError {
+    RemoteError {
+        operation,
+        place: place.to_owned(),
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,221 @@
+//! Sums and signatures beside the files of a static tree, as the stock `sha256sum -c` and `minisign
+//! -V` read them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use minisign::{PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
+use sha2::{Digest as _, Sha256};
+
+use super::plan::{Cache, File, Serving};
+use crate::domain::time::Timestamp;
+
+/// The list of all files and their SHA-256.
+pub const SUMS: &str = "SHA256SUMS";
+/// What a signature's name ends with.
+pub const SIGNATURE: &str = ".minisig";
+
+/// A minisign key pair that signs.
+pub struct Signer {
+    secret: SecretKey,
+    public: PublicKey,
+}
+
+/// A minisign key that verifies.
+pub struct Verifier(PublicKey);
+
+/// A key that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file is no key.
+    #[error("{}: {reason}", file.display())]
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A signature could not be made.
+    #[error("cannot sign {path}: {reason}")]
+    Sign {
+        /// The file that was to be signed.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// The files with their sums and, where there is a signer, a signature beside each. What never
+/// changes comes first with its signature; then the sums; then each pointer behind its signature,
+/// the one that most read last. `there` is what is published already: a signature of the same bytes
+/// by the same key is kept, since each signing makes another.
+///
+/// # Errors
+/// [`KeyError::Sign`].
+pub fn with_sums(
+    files: Vec<File>,
+    signer: Option<&Signer>,
+    now: Timestamp,
+    there: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Vec<File>, KeyError> {
+    let (immutable, pointers): (Vec<File>, Vec<File>) = files
+        .into_iter()
+        .partition(|file| file.serving.cache == Cache::Immutable);
+    let mut listed: Vec<&File> = immutable.iter().chain(&pointers).collect();
+    listed.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut text = String::new();
+    for file in listed {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{}  {}", hex(&Sha256::digest(&file.bytes)), file.path);
+    }
+    let sums = File {
+        path: SUMS.to_owned(),
+        bytes: Arc::from(text.into_bytes()),
+        serving: Serving {
+            content_type: "text/plain; charset=utf-8",
+            cache: Cache::Pointer,
+        },
+    };
+    let mut all = Vec::new();
+    for file in immutable.into_iter().chain([sums]).chain(pointers) {
+        let signature = signer
+            .map(|signer| signer.beside(&file, now, there))
+            .transpose()?;
+        all.extend(signature);
+        all.push(file);
+    }
+    Ok(all)
+}
+
+impl Signer {
+    /// The secret key in a file that `minisign -G -W` wrote: without a password, since nobody is
+    /// there to type it.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn read(file: &Path) -> Result<Self, KeyError> {
+        let text = text(file)?;
+        let wrong = |error: minisign::PError| KeyError::Key {
+            file: file.to_owned(),
+            reason: format!("it is no secret key of minisign without a password (-G -W): {error}"),
+        };
+        let secret = SecretKeyBox::from_string(&text).map_err(wrong)?;
+        let secret = secret.into_unencrypted_secret_key().map_err(wrong)?;
+        let public = PublicKey::from_secret_key(&secret).map_err(wrong)?;
+        Ok(Self { secret, public })
+    }
+
+    /// The public key, as `minisign -P` takes it.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        self.public.to_base64()
+    }
+
+    fn beside(
+        &self,
+        file: &File,
+        now: Timestamp,
+        there: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<File, KeyError> {
+        let path = format!("{}{SIGNATURE}", file.path);
+        let kept = there(&path).filter(|signature| {
+            let verifier = Verifier(self.public.clone());
+            verifier.verify(&file.bytes, signature).is_ok()
+        });
+        let bytes = match kept {
+            Some(bytes) => bytes,
+            None => self.signature(file, now)?,
+        };
+        Ok(File {
+            path,
+            bytes: Arc::from(bytes),
+            serving: Serving {
+                content_type: "text/plain; charset=utf-8",
+                cache: file.serving.cache,
+            },
+        })
+    }
+
+    fn signature(&self, file: &File, now: Timestamp) -> Result<Vec<u8>, KeyError> {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let comment = format!("timestamp:{}\tfile:{name}\thashed", now.unix());
+        let data = Cursor::new(&file.bytes);
+        let untrusted = Some("signature from offpeak");
+        let key = Some(&self.public);
+        let signed = minisign::sign(key, &self.secret, data, Some(&comment), untrusted);
+        let signed = signed.map_err(|error| KeyError::Sign {
+            path: file.path.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(signed.into_string().into_bytes())
+    }
+}
+
+impl Verifier {
+    /// A public key as minisign prints it, or the file that it writes.
+    ///
+    /// # Errors
+    /// [`KeyError`] where it is neither.
+    pub fn of(text_or_file: &str) -> Result<Self, KeyError> {
+        if let Ok(key) = PublicKey::from_base64(text_or_file) {
+            return Ok(Self(key));
+        }
+        let file = Path::new(text_or_file);
+        let wrong = |error: minisign::PError| KeyError::Key {
+            file: file.to_owned(),
+            reason: format!("it is no public key of minisign: {error}"),
+        };
+        let boxed = PublicKeyBox::from_string(&text(file)?).map_err(wrong)?;
+        boxed.into_public_key().map(Self).map_err(wrong)
+    }
+
+    /// Whether a signature is of these bytes and this key.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn verify(&self, bytes: &[u8], signature: &[u8]) -> Result<(), String> {
+        let text = str::from_utf8(signature).map_err(|_| "its signature is no text".to_owned())?;
+        let signature = SignatureBox::from_string(text)
+            .map_err(|error| format!("its signature cannot be read: {error}"))?;
+        minisign::verify(&self.0, &signature, Cursor::new(bytes), true, false, false)
+            .map_err(|_| "its signature is not of these bytes and this key".to_owned())
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signer({})", self.public_key())
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Verifier({})", self.0.to_base64())
+    }
+}
+
+fn text(file: &Path) -> Result<String, KeyError> {
+    fs::read_to_string(file).map_err(|source| KeyError::Read {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}

@@ -1,0 +1,188 @@
+//! `offpeak publish --out s3://…`: against SeaweedFS, which speaks S3.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::process::offpeak;
+use crate::tools::{run, told, tool};
+
+/// A server with a bucket that all may read.
+struct Seaweed {
+    child: Child,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+const IDENTITIES: &str = r#"{"identities":[
+    {"name":"operator","credentials":[{"accessKey":"key","secretKey":"secret"}],
+     "actions":["Admin","Read","Write","List"]},
+    {"name":"anonymous","actions":["Read"]}]}"#;
+
+/// It starts in seconds; a machine that is busy gets a minute.
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
+
+impl Seaweed {
+    fn start(program: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let identities = folder.path().join("s3.json");
+        fs::write(&identities, IDENTITIES).unwrap();
+        // It takes no port 0: eight that are free now.
+        let sockets: Vec<TcpListener> = (0..8)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let port = |at: usize| sockets[at].local_addr().unwrap().port();
+        let names = ["master", "volume", "filer", "s3"];
+        let ports: Vec<String> = (0..)
+            .zip(names)
+            .flat_map(|(at, name)| {
+                let (http, grpc) = (port(2 * at), port(2 * at + 1));
+                [
+                    format!("-{name}.port={http}"),
+                    format!("-{name}.port.grpc={grpc}"),
+                ]
+            })
+            .collect();
+        let url = format!("http://127.0.0.1:{}", port(6));
+        drop(sockets);
+        let child = Command::new(program)
+            .arg("server")
+            .arg(format!("-dir={}", folder.path().display()))
+            .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"])
+            .args(["-volume.max=3", "-master.volumeSizeLimitMB=64"])
+            .arg(format!("-s3.config={}", identities.display()))
+            .args(ports)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self {
+            child,
+            url,
+            _folder: folder,
+        };
+        let begun = Instant::now();
+        while !server.made_bucket() {
+            assert!(begun.elapsed() < STARTS_WITHIN, "SeaweedFS does not start");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        server
+    }
+
+    fn made_bucket(&self) -> bool {
+        let made = Command::new("curl")
+            .args(["-sf", "--max-time", "5", "--noproxy", "*", "-X", "PUT"])
+            .args([
+                "--aws-sigv4",
+                "aws:amz:us-east-1:s3",
+                "--user",
+                "key:secret",
+            ])
+            .arg(format!("{}/bucket", self.url))
+            .output()
+            .unwrap();
+        made.status.success()
+    }
+
+    fn publish(&self, folder: &Path, more: &[&str]) -> Output {
+        offpeak()
+            .args(["publish", "--out", "s3://bucket/some/tree", "--sign-with"])
+            .arg(folder.join("key.sec"))
+            .args(more)
+            .env(
+                "OFFPEAK_DATABASE",
+                format!("sqlite:{}", folder.join("db").display()),
+            )
+            .env("AWS_ENDPOINT", &self.url)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1")
+            .env("no_proxy", "127.0.0.1")
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Seaweed {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from_there() {
+    let Some(weed) = tool("OFFPEAK_TEST_SEAWEEDFS") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    fs::write(
+        folder.path().join("key.sec"),
+        pair.sk.to_box(None).unwrap().to_string(),
+    )
+    .unwrap();
+    let server = Seaweed::start(&weed);
+    let output = server.publish(folder.path(), &["--now"]);
+    assert!(output.status.success(), "{}", told(&output));
+    // Again, nothing is to be written.
+    let output = server.publish(folder.path(), &[]);
+    assert!(
+        told(&output).contains(" 0 files written"),
+        "{}",
+        told(&output)
+    );
+    let tree = format!("{}/bucket/some/tree", server.url);
+    let mut command = offpeak();
+    command
+        .args(["verify", &tree, "--key", &pair.pk.to_base64()])
+        .env("no_proxy", "127.0.0.1");
+    let text = run(&mut command);
+    assert!(
+        text.lines().all(|line| line.ends_with("\tok")) && text.contains("ranking.json"),
+        "{text}"
+    );
+    let headers = run(Command::new("curl")
+        .args(["-sfI", "--noproxy", "*"])
+        .arg(format!("{tree}/ranking.json")))
+    .to_lowercase();
+    assert!(
+        headers.contains("content-type: application/json"),
+        "{headers}"
+    );
+    assert!(
+        headers.contains("cache-control: public, max-age=300, s-maxage=3600"),
+        "{headers}"
+    );
+    let copy = text.lines().find_map(|line| {
+        line.strip_suffix("\tok")
+            .filter(|path| path.starts_with("r/"))
+    });
+    let headers = run(Command::new("curl")
+        .args(["-sfI", "--noproxy", "*"])
+        .arg(format!("{tree}/{}", copy.unwrap())))
+    .to_lowercase();
+    assert!(headers.contains("immutable"), "{headers}");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = offpeak()
+        .args(["publish", "--now", "--out", "s3:///"])
+        .env(
+            "OFFPEAK_DATABASE",
+            format!("sqlite:{}", folder.path().join("db").display()),
+        )
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        told(&output).contains("cannot reach s3:///"),
+        "{}",
+        told(&output)
+    );
+}
