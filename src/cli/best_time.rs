@@ -1,7 +1,6 @@
-//! `offpeak best-time`: when to come, drawn from the newest publication or from a file.
+//! `offpeak best-time`: when to come, drawn from the newest publication, a file or a URL.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use anyhow::bail;
 use chrono_tz::Tz;
@@ -23,11 +22,11 @@ use crate::engine::clock::{Clock as _, SystemClock};
 #[command(after_help = "Examples:
   offpeak best-time                                      one line, such as 2026-11-28T20:07:09Z
   offpeak best-time --allow 22:00-06:00 --tz Europe/Prague --format systemd
-  curl -s https://ari.example.com/ranking.json | offpeak best-time --ranking - --seed \"$(hostname)\"")]
+  offpeak best-time --ranking https://ari.example.com/ranking.json --seed \"$(hostname)\"")]
 pub(super) struct BestTimeArgs {
     /// Draws from this ranking.json, - for standard input; default: the newest in the database
-    #[arg(long, value_name = "FILE")]
-    ranking: Option<PathBuf>,
+    #[arg(long, value_name = "URL|FILE")]
+    ranking: Option<String>,
     /// The CA; default: the only one, or all production CAs together
     #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
     ca: Option<CaName>,

@@ -81,12 +81,7 @@ impl Global {
     /// [`InvalidConfig`] where the file has errors; else what could not be read, or contradicts
     /// itself.
     pub fn config(&self) -> anyhow::Result<Config> {
-        let token = match std::env::var(ADMIN_TOKEN) {
-            Ok(token) => Some(token),
-            Err(std::env::VarError::NotPresent) => None,
-            Err(std::env::VarError::NotUnicode(_)) => bail!("{ADMIN_TOKEN} is not UTF-8"),
-        };
-        self.config_with(token.as_deref())
+        self.config_with(admin_token()?.as_deref())
     }
 
     /// The engine on the configured database, for commands that work beside a service or without
@@ -126,6 +121,18 @@ impl Global {
         }
         config.tokens.extend(admin_token.map(admin).transpose()?);
         Ok(config)
+    }
+}
+
+/// The token in the environment, which opens every route of an admin listener.
+///
+/// # Errors
+/// Where it is no text.
+pub(super) fn admin_token() -> anyhow::Result<Option<String>> {
+    match std::env::var(ADMIN_TOKEN) {
+        Ok(token) => Ok(Some(token)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{ADMIN_TOKEN} is not UTF-8"),
     }
 }
 

@@ -15,7 +15,9 @@ mod certid;
 mod check_config;
 mod completions;
 mod demo;
+mod exit;
 mod explain;
+mod fetch;
 mod forget;
 mod gateway;
 mod given;
@@ -29,6 +31,8 @@ mod output;
 mod paths;
 mod plan;
 mod plan_fleet;
+mod plan_print;
+mod plan_server;
 mod publish;
 mod published;
 mod ranking;
@@ -43,18 +47,10 @@ mod status;
 mod token;
 mod verify;
 
+pub use exit::Exit;
 pub use global::{Global, InvalidConfig};
 pub use output::Output;
 pub use runtimes::block_on;
-
-/// How a command that was not stopped by an error ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exit {
-    /// Done: 0.
-    Done,
-    /// Done, but some records were rejected: 3.
-    DoneWithRejections,
-}
 
 /// The command line asks for what cannot be, in a way that clap did not see: exit code 2.
 #[derive(Debug)]

@@ -10,12 +10,13 @@ use clap::Args;
 use super::best_time::{Spans, spans};
 use super::given::ca_or_only;
 use super::plan_fleet::read;
+use super::plan_print::{print, told};
+use super::plan_server::{Answer, Request, ask};
 use super::published::read_ranking;
 use super::{Exit, Global, Output, UsageError};
-use crate::config::{duration_seconds, zone};
+use crate::config::{base_url, duration_seconds, zone};
 use crate::domain::plan::{
-    Addressee, Advice, Bounds, Catalogue, Demand, Origin, Plan, Renewal, Terms,
-    USUAL_WITHIN_SECONDS, plan, seed,
+    Addressee, Bounds, Catalogue, Demand, Origin, Renewal, Terms, USUAL_WITHIN_SECONDS, plan, seed,
 };
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::publication::best_time::Ranking;
@@ -35,7 +36,8 @@ use crate::ingest::fleet::{Fleet, Member, Usual};
 #[command(after_help = "Examples:
   offpeak plan /etc/letsencrypt/live --ranking ranking.json
   offpeak plan fleet.csv --deadline 7d --allow 22:00-06:00 --tz Europe/Prague > planned.csv
-  curl -s https://ari.example.com/ranking.json | offpeak plan --count 1500 --deadline 48h --ranking -")]
+  offpeak plan --count 1500 --deadline 48h --ranking https://ari.example.com/ranking.json
+  OFFPEAK_ADMIN_TOKEN=… offpeak plan fleet.csv --server https://ari-admin.example.com")]
 pub(super) struct PlanArgs {
     /// The fleet: a list or a folder; `-` is standard input
     #[arg(
@@ -48,8 +50,12 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "NUMBER")]
     count: Option<usize>,
     /// Pours over this ranking.json, - for standard input; default: the forecast in the database
-    #[arg(long, value_name = "FILE")]
-    ranking: Option<PathBuf>,
+    #[arg(long, value_name = "URL|FILE")]
+    ranking: Option<String>,
+    /// Has the server at this URL of an admin listener plan, over its own forecast and within the windows
+    /// that it gave; `OFFPEAK_ADMIN_TOKEN` holds the token
+    #[arg(long, value_name = "URL", conflicts_with = "ranking", value_parser = base_url)]
+    server: Option<String>,
     /// The CA; default: the only one
     #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
     ca: Option<CaName>,
@@ -119,6 +125,11 @@ impl PlanArgs {
             .check(now)
             .map_err(|(field, reason)| UsageError(format!("{}: {reason}", flag(field))))?;
         let limits = self.catalogue()?;
+        if let Some(server) = &self.server {
+            let request = self.request(&fleet, &bounds, &limits);
+            self.print_answer(&fleet, ask(server, &request).await?, output)?;
+            return Ok(exit(&unread));
+        }
         let ground = self.ground(global, fleet.members.len()).await?;
         let usual = Usual {
             now,
@@ -150,14 +161,10 @@ impl PlanArgs {
                     let document = plan.document(&terms, &ground.origin, &advice, addressee);
                     output.write_all(&document)?;
                 } else {
-                    print(&fleet, &plan, output)?;
+                    print(&fleet, &plan.times, output)?;
                     let _ = writeln!(std::io::stderr(), "{}", told(&plan, &terms, &advice));
                 }
-                Ok(if unread.is_empty() {
-                    Exit::Done
-                } else {
-                    Exit::DoneWithRejections
-                })
+                Ok(exit(&unread))
             }
             Err(refusal) => {
                 let told = refusal.told(|place| fleet.members[place].label());
@@ -183,6 +190,55 @@ impl PlanArgs {
         }
     }
 
+    /// What a server is asked, which plans as this does.
+    fn request<'a>(
+        &'a self,
+        fleet: &'a Fleet,
+        bounds: &Bounds,
+        limits: &'a Catalogue,
+    ) -> Request<'a> {
+        let allow = self.allow.iter().flat_map(|Spans(spans)| spans);
+        let allow: Vec<String> = allow.map(ToString::to_string).collect();
+        Request {
+            account: &self.account,
+            allow: (!allow.is_empty()).then(|| allow.join(",")),
+            ari: self.no_ari.then_some(false),
+            ca: self.ca.as_ref().map(CaName::as_str),
+            count: self.count,
+            deadline: bounds.deadline,
+            in_flight: self.in_flight,
+            items: self.count.is_none().then_some(&*fleet.members),
+            limits,
+            max_concurrent: self.max_concurrent,
+            max_rate: self.max_rate,
+            order_seconds: self.order_takes,
+            seed: self.seed.as_deref(),
+            tz: self.tz.name(),
+        }
+    }
+
+    fn print_answer(
+        &self,
+        fleet: &Fleet,
+        answer: Answer,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        match answer {
+            Answer::Planned { document, .. } if self.json => output.write_all(&document)?,
+            Answer::Planned { times, told, .. } => {
+                print(fleet, &times, output)?;
+                let _ = writeln!(std::io::stderr(), "{told}");
+            }
+            Answer::Refused { refusal, detail } => {
+                if self.json {
+                    writeln!(output, "{}", serde_json::json!({ "refusal": refusal }))?;
+                }
+                bail!("{detail}");
+            }
+        }
+        Ok(())
+    }
+
     fn catalogue(&self) -> anyhow::Result<Catalogue> {
         let Ok(shipped) = Catalogue::named(&self.limits) else {
             let octets = std::fs::read(&self.limits).with_context(|| {
@@ -202,7 +258,7 @@ impl PlanArgs {
             .clone()
             .map_or_else(Vec::new, |Spans(spans)| spans);
         if let Some(file) = &self.ranking {
-            let ranking = Ranking::parse(&read_ranking(file)?)?;
+            let ranking = Ranking::parse(&read_ranking(file).await?)?;
             if SystemClock.now() > ranking.valid_until {
                 tracing::warn!(event = "ranking_stale", valid_until = %ranking.valid_until);
             }
@@ -249,6 +305,14 @@ impl PlanArgs {
     }
 }
 
+fn exit(unread: &[String]) -> Exit {
+    if unread.is_empty() {
+        Exit::Done
+    } else {
+        Exit::DoneWithRejections
+    }
+}
+
 fn counted(count: usize) -> Fleet {
     let most = crate::domain::plan::MOST_CERTIFICATES;
     Fleet {
@@ -264,52 +328,6 @@ fn addressee(member: &Member) -> Addressee<'_> {
         cert_id: member.cert_id.as_ref(),
         account: member.account.as_deref(),
     }
-}
-
-/// A line for each, in the order of the fleet.
-fn print(fleet: &Fleet, plan: &Plan, output: &mut Output) -> anyhow::Result<()> {
-    if let Some(table) = &fleet.table {
-        let mut writer = csv::Writer::from_writer(std::io::BufWriter::new(output));
-        let header = table.header.iter().map(String::as_str);
-        writer.write_record(header.chain(["renew_at"]))?;
-        for (row, at) in table.rows.iter().zip(&plan.times) {
-            let at = at.to_string();
-            writer.write_record(row.iter().map(String::as_str).chain([at.as_str()]))?;
-        }
-        writer.flush()?;
-        return Ok(());
-    }
-    let mut out = std::io::BufWriter::new(output);
-    for (member, at) in fleet.members.iter().zip(&plan.times) {
-        match member.label() {
-            label if label.is_empty() => writeln!(out, "{at}")?,
-            label => writeln!(out, "{at}\t{label}")?,
-        }
-    }
-    out.flush()?;
-    Ok(())
-}
-
-/// What a person wants to know of it.
-fn told(plan: &Plan, terms: &Terms<'_>, advice: &Advice) -> String {
-    let (first, last) = (plan.times.iter().min(), plan.times.iter().max());
-    let mut told = String::new();
-    if let (Some(first), Some(last)) = (first, last) {
-        let count = plan.times.len();
-        told = format!("{count} planned from {first} to {last}");
-    }
-    if !terms.limits.as_of.is_empty() {
-        let Catalogue { name, as_of, .. } = terms.limits;
-        told = format!("{told}, under the limits of {name} of {as_of}");
-    }
-    if plan.as_early_as_limits_allow {
-        told += "; the limits leave no room for levelling";
-    }
-    if let Some(wait) = advice.wait {
-        return format!("{told}; now: none, {wait}");
-    }
-    let (pace, most) = (advice.per_minute, advice.max_concurrent);
-    format!("{told}; now: {pace} a minute, {most} at a time")
 }
 
 fn flag(field: &str) -> &str {

@@ -1,26 +1,26 @@
-//! A published ranking: from a file, or the newest in the database.
+//! A published ranking: at a URL, in a file, or the newest in the database.
 
 use std::io::Read as _;
-use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::Global;
+use super::fetch::{client, fetch, is_url};
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::documents::RANKING;
 
 /// The longest ranking that is read: one of five-minute slots has some 300 kB.
 const LONGEST_RANKING: u64 = 4 << 20;
 
-/// The bytes of the ranking in `file`, `-` for standard input; without one, of the newest in the database,
-/// of one CA or of all together.
+/// The bytes of the ranking at `place`, a URL, a file or `-` for standard input; without one, of the newest
+/// in the database, of one CA or of all together.
 pub(super) async fn ranking_bytes(
-    file: Option<&Path>,
+    place: Option<&str>,
     ca: Option<&CaName>,
     global: &Global,
 ) -> anyhow::Result<Vec<u8>> {
-    if let Some(file) = file {
-        return read_ranking(file);
+    if let Some(place) = place {
+        return read_ranking(place).await;
     }
     let engine = global.engine().await?;
     let publication = engine.publication().context(
@@ -35,18 +35,25 @@ pub(super) async fn ranking_bytes(
     Ok(bytes.to_vec())
 }
 
-/// The bytes of a `ranking.json`.
+/// The bytes of a `ranking.json` at a URL, in a file, or on standard input for `-`.
 ///
 /// # Errors
 /// Where it cannot be read.
-pub(super) fn read_ranking(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let from: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
+pub(super) async fn read_ranking(place: &str) -> anyhow::Result<Vec<u8>> {
+    if is_url(place) {
+        let fetched = fetch(&client()?, place, LONGEST_RANKING).await;
+        return fetched.with_context(|| format!("cannot fetch {place}"));
+    }
+    let from: Box<dyn std::io::Read> = if place == "-" {
         Box::new(std::io::stdin())
     } else {
-        let opened = std::fs::File::open(file);
-        Box::new(opened.with_context(|| format!("cannot read {}", file.display()))?)
+        let opened = std::fs::File::open(place);
+        Box::new(opened.with_context(|| format!("cannot read {place}"))?)
     };
     let mut bytes = Vec::new();
-    from.take(LONGEST_RANKING).read_to_end(&mut bytes)?;
+    from.take(LONGEST_RANKING + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_RANKING {
+        bail!("{place} has more than {LONGEST_RANKING} octets");
+    }
     Ok(bytes)
 }

@@ -1,7 +1,6 @@
 //! `offpeak ranking`: the map of the week in the terminal.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -16,11 +15,11 @@ use crate::engine::clock::{Clock as _, SystemClock};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   offpeak ranking --ca example
-  curl -s https://ari.example.com/ranking.json | offpeak ranking --ranking -")]
+  offpeak ranking --ranking https://ari.example.com/ranking.json")]
 pub(super) struct RankingArgs {
     /// Shows this ranking.json, - for standard input; default: the newest in the database
-    #[arg(long, value_name = "FILE")]
-    ranking: Option<PathBuf>,
+    #[arg(long, value_name = "URL|FILE")]
+    ranking: Option<String>,
     /// The CA; default: the only one, or all production CAs together
     #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
     ca: Option<CaName>,

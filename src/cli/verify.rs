@@ -3,18 +3,16 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Exit, Output};
+use super::exit::Exit;
+use super::fetch::{client, fetch, is_url};
+use super::output::Output;
 use crate::engine::clock::{Clock as _, SystemClock};
 use crate::publish::sign::Verifier;
 use crate::publish::verify::{Finding, MOST_OCTETS, Tree, verify};
-
-/// How long a file may take: four mebioctets over a slow line.
-const LONGEST_FETCH: Duration = Duration::from_secs(30);
 
 /// Say whether a published tree is whole: its sums, its signatures, its age
 ///
@@ -49,9 +47,8 @@ impl VerifyArgs {
             .map(Verifier::of)
             .transpose()
             .context("--key")?;
-        let source = if self.tree.contains("://") {
-            let client = reqwest::Client::builder().timeout(LONGEST_FETCH).build()?;
-            Source::Web(client, self.tree.trim_end_matches('/').to_owned())
+        let source = if is_url(&self.tree) {
+            Source::Web(client()?, self.tree.trim_end_matches('/').to_owned())
         } else {
             Source::Folder(PathBuf::from(&self.tree))
         };
@@ -88,19 +85,8 @@ impl Tree for Source {
                 read.map_err(|error| format!("it cannot be read: {error}"))?;
             }
             Self::Web(client, base) => {
-                let failed = |error: reqwest::Error| format!("it cannot be fetched: {error}");
-                let answer = client
-                    .get(format!("{base}/{path}"))
-                    .send()
-                    .await
-                    .map_err(failed)?;
-                let mut answer = answer.error_for_status().map_err(failed)?;
-                while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-                    bytes.extend_from_slice(&chunk);
-                    if bytes.len() as u64 > MOST_OCTETS {
-                        break;
-                    }
-                }
+                let fetched = fetch(client, &format!("{base}/{path}"), MOST_OCTETS).await;
+                bytes = fetched.map_err(|error| format!("it cannot be fetched: {error:#}"))?;
             }
         }
         if bytes.len() as u64 > MOST_OCTETS {

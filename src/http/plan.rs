@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::Admin;
 use super::body;
@@ -29,7 +28,7 @@ use crate::ingest::fleet::{Member, Usual};
 const MOST_OCTETS: u64 = 64 << 20;
 
 /// Plans made at once: each takes a thread for a second and some hundred bytes a certificate.
-static PLANNING: Semaphore = Semaphore::const_new(2);
+pub(super) const AT_ONCE: usize = 2;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -78,7 +77,7 @@ pub(super) async fn make(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let _place = PLANNING.try_acquire().map_err(|_| Problem::busy())?;
+    let _place = admin.planning.try_acquire().map_err(|_| Problem::busy())?;
     let remedy = "plan a part of the fleet at a time";
     let body = body::json_within(&headers, body, MOST_OCTETS, remedy).await?;
     let request: Request = serde_json::from_slice(&body).map_err(|error| {

@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::Admin;
 use super::body;
 use super::experiments::{answer, one_ca};
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Admin;
 use crate::domain::policy::ca::CaName;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::{DAY, Span, Timestamp};

@@ -7,6 +7,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minisign::{PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +19,13 @@ use crate::domain::time::Timestamp;
 pub const SUMS: &str = "SHA256SUMS";
 /// What a signature's name ends with.
 pub const SIGNATURE: &str = ".minisig";
+
+/// A secret key: three algorithms of 2 octets, a salt of 32, two limits of 8, a number of 8, the key of 64,
+/// and a checksum.
+const SECRET_OCTETS: usize = 3 * 2 + 32 + 2 * 8 + 8 + 64 + CHECKSUM_OCTETS;
+const CHECKSUM_OCTETS: usize = 32;
+/// How one without a password begins: Ed25519, no derivation of a key, BLAKE2b.
+const WITHOUT_PASSWORD: &[u8] = b"Ed\0\0B2";
 
 /// A minisign key pair that signs.
 pub struct Signer {
@@ -110,8 +119,12 @@ impl Signer {
             file: file.to_owned(),
             reason: format!("it is no secret key of minisign without a password (-G -W): {error}"),
         };
-        let secret = SecretKeyBox::from_string(&text).map_err(wrong)?;
-        let secret = secret.into_unencrypted_secret_key().map_err(wrong)?;
+        let secret = match without_checksum(&text) {
+            Some(octets) => SecretKey::from_bytes(&octets).map_err(wrong)?,
+            None => SecretKeyBox::from_string(&text)
+                .and_then(SecretKeyBox::into_unencrypted_secret_key)
+                .map_err(wrong)?,
+        };
         let public = PublicKey::from_secret_key(&secret).map_err(wrong)?;
         Ok(Self { secret, public })
     }
@@ -210,6 +223,17 @@ fn text(file: &Path) -> Result<String, KeyError> {
         file: file.to_owned(),
         source,
     })
+}
+
+/// The octets of a key without a password that has no checksum: the stock program writes none with `-W`
+/// (seen of 0.11), and the library minds.
+fn without_checksum(text: &str) -> Option<Vec<u8>> {
+    let octets = STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
+    let (key, checksum) = octets.split_at_checked(SECRET_OCTETS - CHECKSUM_OCTETS)?;
+    let is_so = key.starts_with(WITHOUT_PASSWORD)
+        && checksum.len() == CHECKSUM_OCTETS
+        && checksum.iter().all(|octet| *octet == 0);
+    is_so.then_some(octets)
 }
 
 pub(super) fn hex(octets: &[u8]) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::row::parsed;
 use crate::domain::policy::ca::CaName;
 use crate::domain::policy::planned::Planned;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::server::{INGEST, NOW, TestServer, config, json};
 
 mod command;
+mod server;
 
 fn instant(value: &Value) -> Timestamp {
     value.as_str().unwrap().parse().unwrap()

@@ -82,6 +82,24 @@ fn the_stock_programs_verify_what_is_published() {
 }
 
 #[test]
+fn a_key_that_the_stock_program_made_signs_what_it_verifies() {
+    let Some(minisign) = tool("OFFPEAK_TEST_MINISIGN") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut generate = Command::new(&minisign);
+    generate.args(["-G", "-W", "-p"]).arg(at("key.pub"));
+    run(generate.arg("-s").arg(at("key.sec")));
+    let output = publish(folder.path(), &["--now"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let mut verify = Command::new(&minisign);
+    verify.args(["-V", "-p"]).arg(at("key.pub"));
+    let verified = run(verify.arg("-m").arg(at("tree/ranking.json")));
+    assert!(verified.contains("verified"), "{verified}");
+}
+
+#[test]
 fn a_tree_is_verified_in_a_folder_and_over_http() {
     let folder = tempfile::tempdir().unwrap();
     published(folder.path());

@@ -1,6 +1,6 @@
 //! One certificate of a fleet, as its owner tells of it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::allocation::band::{self, Place};
 use crate::domain::certificate::Validity;
@@ -13,7 +13,7 @@ use crate::domain::time::{Span, Timestamp};
 const MOST_NAMES: usize = 2_000;
 
 /// One certificate of a fleet.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Member {
     /// As its owner calls it; default: its first name, else its CertID.

@@ -1,5 +1,7 @@
 //! The hours that suit somebody, by the clock on their wall.
 
+use std::fmt;
+
 use chrono::{Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
@@ -14,6 +16,15 @@ const MOST_SPANS: usize = 24;
 pub struct ClockSpan {
     from_minute: i64,
     to_minute: i64,
+}
+
+impl fmt::Display for ClockSpan {
+    /// As [`clock_spans`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clock = |minute: i64| (minute / 60, minute % 60);
+        let ((from, past), (to, until)) = (clock(self.from_minute), clock(self.to_minute));
+        write!(f, "{from:02}:{past:02}-{to:02}:{until:02}")
+    }
 }
 
 /// Spans such as `22:00-06:00` or `22-06`, one at least, with commas between them.
