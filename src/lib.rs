@@ -1,7 +1,7 @@
 //! `offpeak` keeps a certificate authority's load flat: it learns which hours are busy, publishes
 //! that, and answers ACME Renewal Info queries (RFC 9773) with windows in the quiet hours.
 //!
-//! Arrows point one way: `main → cli → {http, gateway, ingest, publish, simulate} → engine → store → domain`.
+//! Arrows point one way: `main → cli → {http, gateway, notices, publish, simulate, webhook} → ingest → engine → store → domain`.
 
 pub mod cli;
 pub mod config;
@@ -9,9 +9,11 @@ pub mod engine;
 pub mod gateway;
 pub mod http;
 pub mod ingest;
+pub mod notices;
 pub mod publish;
 pub mod simulate;
 pub mod store;
 pub mod telemetry;
+pub mod webhook;
 
 pub use offpeak_domain as domain;

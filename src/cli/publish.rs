@@ -1,19 +1,16 @@
 //! `offpeak publish`: writes the static tree, has a new publication made, or both.
 
-use std::collections::HashMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 
 use super::{Exit, Output};
-use crate::domain::time::Timestamp;
 use crate::engine::Engine;
-use crate::publish::apply::{Applied, apply};
-use crate::publish::plan::{File, plan};
-use crate::publish::remote::Remote;
-use crate::publish::sign::{SIGNATURE, SUMS, Signer, with_sums};
+use crate::publish::place::Place;
+use crate::publish::plan::plan;
+use crate::publish::sign::Signer;
 
 /// Write the static tree, have a new publication made, or both
 #[derive(Args, Clone, Debug)]
@@ -54,7 +51,9 @@ impl PublishArgs {
         let number = publication.number;
         if let Some(folder) = &self.out {
             let files = plan(&publication.documents);
-            let applied = write(files, folder, signer.as_ref(), publication.made_at).await?;
+            let place = Place::open(folder, std::env::vars())?;
+            let made_at = publication.made_at;
+            let applied = place.bring(files, signer.as_ref(), made_at).await?;
             if self.json {
                 let told = serde_json::json!({
                     "number": number, "madeAt": publication.made_at,
@@ -76,36 +75,4 @@ impl PublishArgs {
         }
         Ok(Exit::Done)
     }
-}
-
-/// Brings a folder, or a place in an object store, to hold the files with their sums and signatures.
-async fn write(
-    files: Vec<File>,
-    out: &str,
-    signer: Option<&Signer>,
-    made_at: Timestamp,
-) -> anyhow::Result<Applied> {
-    if !Remote::is_url(out) {
-        let folder = Path::new(out);
-        let there = |path: &str| std::fs::read(folder.join(path)).ok();
-        let files = with_sums(files, signer, made_at, &there)?;
-        return Ok(apply(&files, folder)?);
-    }
-    let remote = Remote::open(out, std::env::vars())?;
-    let mut signatures = HashMap::new();
-    if signer.is_some() {
-        for file in &files {
-            let path = format!("{}{SIGNATURE}", file.path);
-            if let Some(bytes) = remote.read(&path).await? {
-                signatures.insert(path, bytes);
-            }
-        }
-        let sums = format!("{SUMS}{SIGNATURE}");
-        if let Some(bytes) = remote.read(&sums).await? {
-            signatures.insert(sums, bytes);
-        }
-    }
-    let there = |path: &str| signatures.get(path).cloned();
-    let files = with_sums(files, signer, made_at, &there)?;
-    Ok(remote.apply(&files).await?)
 }

@@ -12,7 +12,9 @@ use super::runtimes::Runtimes;
 use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};
 use crate::http::{self, Limits, Stop};
+use crate::notices::{maintenance, revocations};
 use crate::telemetry::{self, Metrics};
+use crate::{publish, webhook};
 
 /// Both listeners and what runs beside them.
 pub(super) struct Running {
@@ -70,6 +72,17 @@ impl Running {
             beside.extend(of_gateway);
             directories.push(directory);
         }
+        let work = runtimes.work();
+        beside.extend([
+            work.spawn(publish::keep::keep(Arc::clone(engine)))
+                .abort_handle(),
+            work.spawn(maintenance::follow(Arc::clone(engine)))
+                .abort_handle(),
+            work.spawn(revocations::follow(Arc::clone(engine)))
+                .abort_handle(),
+            work.spawn(webhook::notify(Arc::clone(engine)))
+                .abort_handle(),
+        ]);
         let tasks = runtimes.work().spawn(Arc::clone(engine).run());
         let upkeep = runtimes.work().spawn(keep_up(metrics)).abort_handle();
         let renewing = listeners

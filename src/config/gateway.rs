@@ -11,7 +11,7 @@ use super::tls::{self, TlsFiles};
 use super::token;
 use super::value::{self, base_url, listen_address};
 use crate::domain::admission::USUAL_SECONDS;
-use crate::domain::policy::ca::CaName;
+use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// The longest wait for the head of an upstream's answer: no client waits for longer than a minute or
@@ -204,6 +204,27 @@ pub(super) fn read(
         upstream: upstream?,
         ..read
     })
+}
+
+/// All of them.
+pub(super) fn all(
+    root: &mut Section<'_>,
+    cas: &[CaPolicy],
+    problems: &mut Problems<'_>,
+) -> Vec<GatewayConfig> {
+    let mut found: Vec<GatewayConfig> = Vec::new();
+    let mut seen = Seen::default();
+    for mut section in root.sections("gateway", problems) {
+        if let Some(gateway) = read(&mut section, &mut seen, problems) {
+            if cas.iter().all(|ca| ca.name != gateway.ca) {
+                let reason = format!("no [[ca]] has the name {:?}", gateway.ca.as_str());
+                section.fault("ca", problems, reason);
+            }
+            found.push(gateway);
+        }
+        section.finish(problems);
+    }
+    found
 }
 
 /// The URL of an ACME directory: absolute, http or https, without query and fragment.

@@ -121,6 +121,7 @@
 //! from = 2026-12-01T00:00:00Z       # required: the time that they are about begins
 //! to = 2026-12-02T00:00:00Z         # required: that time ends
 //! text = "migration of the validators"   # required: one line
+//!
 //! # An ACME server that this process stands in front of (docs/gateway.md). Read at the start only.
 //! [[gateway]]
 //! name = "acme"                     # required, unique: for logs and metrics
@@ -145,6 +146,40 @@
 //! [gateway.tls]
 //! certificate = "/etc/ssl/acme.pem" # required
 //! key = "/etc/ssl/acme.key"         # required
+//!
+//! # A revocation list: what stands in it and is registered has its window now. Its signature is not
+//! # checked, its issuer is. A URL is asked again when Cache-Control or nextUpdate say, within 1 minute to
+//! # 1 hour; a file is looked at each minute.
+//! [[crl]]
+//! ca = "example"                    # required: whose
+//! url = "http://ca.internal/crl.der"   # DER or PEM; or file
+//! explanation_url = "https://ca.example/why"   # given to clients with the window
+//! [[crl]]
+//! ca = "example"
+//! file = "/var/lib/ca/crl.pem"      # DER or PEM; or url
+//!
+//! # A place that is given each new publication, with SHA256SUMS: a folder or an object store, reached as
+//! # AWS_…, AZURE_… or GOOGLE_… in the environment say. Of several processes one writes into a store.
+//! [[publish]]
+//! to = "s3://bucket/prefix"         # required: or "file:/var/www/ari", "gs://…", "az://…"
+//! sign_with = "/etc/offpeak/minisign.key"   # made by `minisign -G -W`: a signature beside each file
+//! retention = "400d"                # of r/… that nothing points at: "8d" or more; default: as above
+//!
+//! # A status page on which the CA announces maintenance: each is an incident that closes its hours, changes
+//! # with the page and ends with it. Asked every 10 minutes.
+//! [[status_page]]
+//! ca = "example"                    # required: whose
+//! # Statuspage: …/api/v2/scheduled-maintenances.json; status.io: https://status.io/1.0/status/PAGE
+//! url = "https://status.ca.example/api/v2/scheduled-maintenances.json"   # required
+//!
+//! # Who is told by HTTP, in messages as of Standard Webhooks, each tried for a day. What is told once
+//! # is not told again by another process or after a restart.
+//! [[webhook]]
+//! url = "https://ops.example.org/hook"   # required
+//! on = ["failure-rate", "outage", "incident"]   # required: one of these or more
+//! secret_file = "/etc/offpeak/webhook.secret"   # required: holds "whsec_" and base64
+//! failure_rate = 0.2                # told from this share on, of 20 attempts or more in 15 minutes
+//! ca = "example"                    # of this one alone; default: all
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -158,12 +193,12 @@ use toml::de::DeTable;
 
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::policy::ca::{CaName, CaPolicy};
-use crate::domain::time::{DAY, MINUTE};
 
 mod band;
 pub(crate) mod ca;
 mod capacity;
 mod connections;
+mod crl;
 mod digest;
 pub(crate) mod duration;
 pub(crate) mod error;
@@ -172,22 +207,31 @@ mod gateway;
 pub(crate) mod hint;
 #[cfg(test)]
 mod manual_tests;
+mod named;
 mod note;
 mod planned;
+mod publish;
 pub(crate) mod section;
+mod service;
+mod status_page;
 mod tls;
 mod token;
 pub(crate) mod value;
 mod warning;
+mod webhook;
 
 pub use capacity::zone;
 pub use connections::Connections;
+pub use crl::{CrlConfig, CrlPlace};
 pub use duration::seconds as duration_seconds;
 pub use error::ConfigError;
 pub use gateway::{GatewayConfig, upstream_url};
+pub use publish::PublishConfig;
+pub use status_page::StatusPageConfig;
 pub use tls::TlsFiles;
 pub use token::{Scope, Token, name as token_name, scope as token_scope};
 pub use value::{UNIX_PREFIX, base_url, database_url, listen_address};
+pub use webhook::{Topic, WebhookConfig};
 
 use error::Problems;
 use section::Section;
@@ -224,16 +268,14 @@ pub struct Config {
     pub cas: Vec<CaPolicy>,
     /// The ACME servers that this process stands in front of.
     pub gateways: Vec<GatewayConfig>,
-}
-
-impl Default for Config {
-    /// What is in force without a file: no token, and the CA `default`.
-    fn default() -> Self {
-        Self {
-            cas: vec![CaPolicy::named(CaName::default())],
-            ..Self::without_cas()
-        }
-    }
+    /// The lists in which CAs say what they have revoked.
+    pub crls: Vec<CrlConfig>,
+    /// Where the static tree is kept up to date.
+    pub publish: Vec<PublishConfig>,
+    /// The status pages on which CAs announce maintenance.
+    pub status_pages: Vec<StatusPageConfig>,
+    /// Who is told that something happened.
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 impl Config {
@@ -278,7 +320,11 @@ impl Config {
             note::read(&mut section, &mut config.cas, &mut problems);
             section.finish(&mut problems);
         }
-        config.read_gateways(&mut root, &mut problems);
+        config.gateways = gateway::all(&mut root, &config.cas, &mut problems);
+        config.crls = crl::all(&mut root, &config.cas, &mut problems);
+        config.publish = publish::all(&mut root, config.retention_seconds, &mut problems);
+        config.status_pages = status_page::all(&mut root, &config.cas, &mut problems);
+        config.webhooks = webhook::all(&mut root, &config.cas, &mut problems);
         root.finish(&mut problems);
         match problems.into_found() {
             found if found.is_empty() => Ok(config),
@@ -326,75 +372,6 @@ impl Config {
                 let path = path.strip_prefix("//").unwrap_or(path);
                 (path != ":memory:").then(|| format!("{path}.index").into())
             }
-        }
-    }
-
-    fn without_cas() -> Self {
-        Self {
-            listen: "127.0.0.1:8080".to_owned(),
-            admin_listen: "127.0.0.1:8081".to_owned(),
-            base_url: None,
-            database: "sqlite:offpeak.db".to_owned(),
-            snapshot: None,
-            strict_issuers: false,
-            publish_interval_seconds: DAY,
-            retention_seconds: 400 * DAY,
-            connections: Connections::default(),
-            tls: None,
-            tokens: Vec::new(),
-            cas: Vec::new(),
-            gateways: Vec::new(),
-        }
-    }
-
-    fn read_gateways(&mut self, root: &mut Section<'_>, problems: &mut Problems<'_>) {
-        let mut seen = gateway::Seen::default();
-        for mut section in root.sections("gateway", problems) {
-            if let Some(gateway) = gateway::read(&mut section, &mut seen, problems) {
-                if self.ca_named(gateway.ca.as_str()).is_none() {
-                    let reason = format!("no [[ca]] has the name {:?}", gateway.ca.as_str());
-                    section.fault("ca", problems, reason);
-                }
-                self.gateways.push(gateway);
-            }
-            section.finish(problems);
-        }
-    }
-
-    fn read_service(&mut self, root: &mut Section<'_>, problems: &mut Problems<'_>) {
-        if let Some(listen) = root.read("listen", problems, |v| {
-            value::text(v).and_then(listen_address)
-        }) {
-            self.listen = listen;
-        }
-        if let Some(listen) = root.read("admin_listen", problems, |v| {
-            value::text(v).and_then(listen_address)
-        }) {
-            self.admin_listen = listen;
-        }
-        if self.listeners_collide() {
-            let reason = "is the public listener's address too: give it another port";
-            root.fault("admin_listen", problems, reason);
-        }
-        self.base_url = root.read("base_url", problems, |v| value::text(v).and_then(base_url));
-        if let Some(database) = root.read("database", problems, |v| {
-            value::text(v).and_then(database_url)
-        }) {
-            self.database = database;
-        }
-        self.snapshot = root.read("snapshot", problems, |v| value::text(v).map(str::to_owned));
-        if let Some(strict) = root.read("strict_issuers", problems, value::switch) {
-            self.strict_issuers = strict;
-        }
-        if let Some(seconds) = root.read("publish_interval", problems, |v| {
-            value::duration(v, MINUTE..=duration::MOST_SECONDS)
-        }) {
-            self.publish_interval_seconds = seconds;
-        }
-        if let Some(seconds) = root.read("retention", problems, |v| {
-            value::duration(v, DAY..=duration::MOST_SECONDS)
-        }) {
-            self.retention_seconds = seconds;
         }
     }
 }

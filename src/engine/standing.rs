@@ -9,7 +9,7 @@ use super::{Engine, EngineError};
 use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::publication::weekly::{CaWeek, Report};
-use crate::domain::status::{Evidence, Heard, IsoWeek, LiveSeries, Standing, Told};
+use crate::domain::status::{Breach, Evidence, Heard, IsoWeek, LiveSeries, Standing, Told};
 use crate::domain::time::{MINUTE, Timestamp};
 
 /// Reports of one minute that are kept: one takes 20 KB with ten CAs.
@@ -55,6 +55,25 @@ impl Engine {
                     .read()
                     .unwrap_or_else(PoisonError::into_inner)
                     .sources(),
+            })
+            .collect()
+    }
+
+    /// The failure rates above this threshold that last now, of all CAs that count or of one.
+    #[must_use]
+    pub fn breaches(&self, named: Option<&str>, threshold: f64) -> Vec<(CaName, Breach)> {
+        let world = self.world();
+        let counted = self.counted(named);
+        let cas = world.config.cas.iter().zip(&world.cas);
+        cas.filter(|(policy, _)| counted.contains(&policy.name))
+            .filter_map(|(policy, ca)| {
+                let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
+                let evidence = Evidence {
+                    series: &series,
+                    incidents: &[],
+                    now: self.now(),
+                };
+                Some((policy.name.clone(), evidence.breach(threshold)?))
             })
             .collect()
     }

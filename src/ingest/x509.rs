@@ -13,6 +13,7 @@ use crate::domain::certificate::certid::{CertId, CertIdError, Half, KeyIdentifie
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
+pub mod crl;
 mod names;
 
 /// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still

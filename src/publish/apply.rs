@@ -4,10 +4,12 @@
 use std::fs::{self, File as Handle};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::Builder;
 
 use super::plan::File;
+use crate::domain::time::Timestamp;
 
 /// Temporary files begin with this; a crash may leave one behind.
 const TEMPORARY: &str = ".offpeak-tmp-";
@@ -58,6 +60,59 @@ pub fn apply(files: &[File], root: &Path) -> Result<Applied, ApplyError> {
         }
     }
     Ok(applied)
+}
+
+/// Removes the files in the folders directly below `below` that `is_old` takes by their path below `root`
+/// and that were written before then, and folders that are empty afterwards; how many files.
+///
+/// # Errors
+/// [`ApplyError`], named after the file.
+pub fn forget(
+    root: &Path,
+    below: &Path,
+    before: Timestamp,
+    is_old: &dyn Fn(&str) -> bool,
+) -> Result<usize, ApplyError> {
+    let lock = Handle::open(root).map_err(failed("open", root))?;
+    lock.lock().map_err(failed("lock", root))?;
+    let mut removed = 0;
+    for folder in names(&root.join(below))? {
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in names(&folder)? {
+            let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy();
+            let metadata = fs::metadata(&file).map_err(failed("read", &file))?;
+            let written = metadata.modified().map_err(failed("read", &file))?;
+            if is_old(&name.replace('\\', "/")) && before_then(written, before) {
+                fs::remove_file(&file).map_err(failed("remove", &file))?;
+                removed += 1;
+            }
+        }
+        if names(&folder)?.is_empty() {
+            fs::remove_dir(&folder).map_err(failed("remove", &folder))?;
+        }
+    }
+    Ok(removed)
+}
+
+fn before_then(written: SystemTime, then: Timestamp) -> bool {
+    let since = written.duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    i64::try_from(seconds).is_ok_and(|seconds| Timestamp::from_unix(seconds) < then)
+}
+
+/// What is in a folder; nothing where there is none.
+fn names(folder: &Path) -> Result<Vec<PathBuf>, ApplyError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("list", folder)(error)),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<io::Result<_>>()
+        .map_err(failed("list", folder))
 }
 
 fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), ApplyError> {

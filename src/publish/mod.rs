@@ -2,6 +2,8 @@
 //! written.
 
 pub mod apply;
+pub mod keep;
+pub mod place;
 pub mod plan;
 pub mod remote;
 pub mod sign;

@@ -5,20 +5,26 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, GetOptions, ObjectStore, PutOptions, PutPayload, parse_url_opts,
+    Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt as _, PutOptions, PutPayload,
+    parse_url_opts,
 };
 use url::Url;
 
 use super::apply::Applied;
 use super::plan::{Cache, File};
+use crate::domain::time::Timestamp;
 
 /// What the names of variables begin with that say how to reach a store, as its own programs do.
 const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
 /// Where URLs of object stores begin.
 const SCHEMES: [&str; 3] = ["az://", "gs://", "s3://"];
+
+/// Copies removed in one go, a request each: some seconds. The rest goes with the next publication.
+const MOST_REMOVED: usize = 200;
 
 /// A place in an object store.
 #[derive(Clone, Debug)]
@@ -98,6 +104,45 @@ impl Remote {
             applied.written += 1;
         }
         Ok(applied)
+    }
+
+    /// Removes the objects below `below` that `is_old` takes by their path below the root and that were
+    /// written before then; how many.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn forget(
+        &self,
+        below: &str,
+        before: Timestamp,
+        is_old: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<usize, RemoteError> {
+        let folder = self.place(below);
+        let mut listed = self.store.list(Some(&folder));
+        let mut old = Vec::new();
+        while let Some(object) = listed.next().await {
+            let object = object.map_err(|error| failed("list", folder.as_ref(), error))?;
+            let written = Timestamp::from_unix(object.last_modified.timestamp());
+            let name = self.name(&object.location);
+            if written < before && name.is_some_and(|name| is_old(&name)) {
+                old.push(object.location);
+            }
+            if old.len() == MOST_REMOVED {
+                break;
+            }
+        }
+        for place in &old {
+            let deleted = self.store.delete(place).await;
+            deleted.map_err(|error| failed("remove", place.as_ref(), error))?;
+        }
+        Ok(old.len())
+    }
+
+    /// The path of an object below the root.
+    fn name(&self, place: &Path) -> Option<String> {
+        let parts: Vec<_> = place.prefix_match(&self.root)?.collect();
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        Some(parts.join("/"))
     }
 
     async fn write(&self, file: &File) -> Result<(), RemoteError> {

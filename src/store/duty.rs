@@ -15,6 +15,12 @@ pub enum Duty {
     Purge,
     /// Rebalancing by itself.
     Rebalance,
+    /// Moving the windows of what a list says is revoked.
+    Revocations,
+    /// Bringing a publication into a bucket.
+    StaticTree,
+    /// Following status pages.
+    StatusPages,
     /// Dropping old observations, tables and records.
     Sweep,
 }

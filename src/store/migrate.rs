@@ -12,7 +12,7 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 3] = [
+const FILES: [File; 4] = [
     File {
         version: 1,
         description: "initial",
@@ -30,6 +30,12 @@ const FILES: [File; 3] = [
         description: "planned",
         postgres: include_str!("../../migrations/postgres/0006_planned.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_planned.sql"),
+    },
+    File {
+        version: 7,
+        description: "delivery",
+        postgres: include_str!("../../migrations/postgres/0007_delivery.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_delivery.sql"),
     },
 ];
 
@@ -252,8 +258,10 @@ mod tests {
 
     #[test]
     fn a_database_from_the_future_is_refused() {
-        let newest = SQLITE.iter().count();
-        let applied: Vec<i64> = (1..).take(newest + 1).collect();
+        // Numbers may be left out.
+        let mut applied: Vec<i64> = SQLITE.iter().map(|migration| migration.version).collect();
+        let newest = applied.len();
+        applied.push(applied[newest - 1] + 1);
         assert!(matches!(
             unapplied(&SQLITE, &applied),
             Err(StoreError::Newer { .. })

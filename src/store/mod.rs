@@ -18,6 +18,7 @@ use crate::domain::time::{Span, Timestamp};
 mod batch;
 mod condition;
 mod connect;
+mod delivery;
 mod duty;
 mod error;
 mod gateway;
@@ -32,6 +33,7 @@ mod sqlite;
 
 pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
 pub use connect::{connect, pending, prepare};
+pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
 pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
 pub use gateway::{Claim, GatewayStore, IssuedFor};
@@ -167,7 +169,7 @@ pub struct Publication {
 /// The store. Every method is one durable step or one consistent read; each runs named queries
 /// that show in `/metrics`.
 #[async_trait]
-pub trait Store: GatewayStore + PlannedStore + Debug + Send + Sync {
+pub trait Store: DeliveryStore + GatewayStore + PlannedStore + Debug + Send + Sync {
     /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
     /// this has succeeded once it does nothing.
     ///

@@ -25,6 +25,7 @@ use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
 mod copy;
+mod delivery;
 mod duties;
 mod feed;
 mod gateway;

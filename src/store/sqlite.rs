@@ -24,6 +24,7 @@ use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
 mod connections;
+mod delivery;
 mod fault;
 mod feed;
 mod files;

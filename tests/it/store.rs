@@ -17,6 +17,7 @@ mod batches;
 mod bulk;
 mod certificates;
 mod connections;
+mod delivery;
 mod feed;
 mod files;
 mod full;

@@ -1,10 +1,12 @@
 //! Whether a CA is well, by what was tried and failed of late and by its incidents; the last hour; the week.
 
+mod breach;
 mod live;
 mod standing;
 mod told;
 mod weekly;
 
+pub use breach::Breach;
 pub use live::{LIVE_MINUTES, Live, LivePoint, LiveSeries};
 pub use standing::{Evidence, Heard, Standing, Status};
 pub use told::{Told, UPDATE_WITHIN_SECONDS};

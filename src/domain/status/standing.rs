@@ -14,7 +14,7 @@ use crate::time::{DAY, MINUTE, Span, Timestamp};
 pub use crate::demand::series::grains::Heard;
 
 /// What is judged: the grain that lasts and the two before it, 10 to 15 minutes.
-const JUDGED_GRAINS: i64 = 3;
+pub(super) const JUDGED_GRAINS: i64 = 3;
 /// From this share of failures on a CA is degraded: at one in ten a client that tries once a day
 /// fails on three days of a month.
 const DEGRADED_SHARE: f64 = 0.1;
@@ -201,7 +201,7 @@ fn judge(grain: Grain) -> (Status, String) {
     }
 }
 
-const fn start_of(grain: i64) -> Timestamp {
+pub(super) const fn start_of(grain: i64) -> Timestamp {
     Timestamp::from_unix(grain * GRAIN_SECONDS)
 }
 

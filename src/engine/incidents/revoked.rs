@@ -1,12 +1,15 @@
 //! Certificates that the CA has revoked: their windows are now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{IncidentError, Intent};
 use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::{Incident, Kind, State};
 use crate::domain::time::{DAY, Timestamp};
+use crate::engine::in_force::mark;
+use crate::engine::index::Entry;
+use crate::engine::registration::as_registered;
 use crate::engine::{Engine, EngineError};
 
 /// What the incidents are called that hold what was revoked, a day each: so many in a year, however
@@ -52,6 +55,26 @@ impl Engine {
             self.amend_incident(id, &open, Intent::InEarnest).await?;
         }
         Ok(())
+    }
+
+    /// Tells of a certificate whether [`Self::revoked`] would change anything: whether it is registered,
+    /// not expired, and no revocation has made it urgent yet. Of memory alone, as it is now.
+    pub fn would_be_urgent(&self) -> impl Fn(&CertId) -> bool + Send + use<> {
+        let world = self.world();
+        let now = self.now();
+        let urgent: HashSet<u32> = world
+            .incidents()
+            .values()
+            .filter(|incident| incident.kind == Kind::Revocation && incident.urgent)
+            .map(|incident| mark(incident.id))
+            .collect();
+        move |id| {
+            let registered = as_registered(&world, id);
+            let fingerprint = world.index.fingerprint(&registered);
+            let waits =
+                |entry: &Entry| entry.validity.not_after > now && !urgent.contains(&entry.moved_by);
+            world.index.get(fingerprint, waits) == Some(true)
+        }
     }
 
     /// The incident like this one that is not closed, or else this one, stored.

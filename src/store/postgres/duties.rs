@@ -48,5 +48,8 @@ const fn key(duty: Duty) -> i32 {
         Duty::Purge => 3,
         Duty::Rebalance => 4,
         Duty::Sweep => 5,
+        Duty::StaticTree => 6,
+        Duty::Revocations => 7,
+        Duty::StatusPages => 8,
     }
 }

@@ -22,10 +22,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gateway",
             "http",
             "ingest",
+            "notices",
             "publish",
             "simulate",
             "store",
             "telemetry",
+            "webhook",
         ],
     ),
     // `ingest` for one thing only: turning a request body into records; `publish` for one thing
@@ -55,6 +57,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         "publish",
         &["config", "domain", "engine", "store", "telemetry"],
     ),
+    // `ingest` for one thing only: reading a revocation list.
+    (
+        "notices",
+        &["config", "domain", "engine", "ingest", "store", "telemetry"],
+    ),
+    (
+        "webhook",
+        &["config", "domain", "engine", "store", "telemetry"],
+    ),
     // The real allocation on a virtual clock; `config` for one thing only: a scenario's policy has
     // the keys of a `[[ca]]`.
     ("simulate", &["config", "domain", "engine", "store"]),
@@ -72,7 +83,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("askama", &["domain/publication/"]),
     (
         "aws_lc_rs",
-        &["gateway/jws.rs", "gateway/upstream.rs", "http/serve/tls.rs"],
+        &[
+            "gateway/jws.rs",
+            "gateway/upstream.rs",
+            "http/serve/tls.rs",
+            "webhook/sign.rs",
+        ],
     ),
     ("axum", &["gateway/", "http/"]),
     ("brotli", &["http/coding.rs", "http/unpack"]),

@@ -4,7 +4,12 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 3] = ["0001_initial", "0002_gateway", "0006_planned"];
+const NAMES: [&str; 4] = [
+    "0001_initial",
+    "0002_gateway",
+    "0006_planned",
+    "0007_delivery",
+];
 
 on_both_stores!(
     a_database_from_the_future_is_refused,
@@ -14,15 +19,9 @@ on_both_stores!(
 );
 
 async fn an_empty_database_is_migrated(url: &str) {
-    assert_eq!(
-        pending(url).await.unwrap(),
-        NAMES
-    );
+    assert_eq!(pending(url).await.unwrap(), NAMES);
     // Asking created nothing.
-    assert_eq!(
-        pending(url).await.unwrap(),
-        NAMES
-    );
+    assert_eq!(pending(url).await.unwrap(), NAMES);
     connect(url, Migrations::RefusePending).await.unwrap();
     assert_eq!(pending(url).await.unwrap(), [""; 0]);
 }
@@ -90,7 +89,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 6
+                    binary: 7
                 }
             ),
             "{error:?}"
@@ -115,10 +114,7 @@ async fn a_postgres_with_pending_migrations_is_refused_by_name() {
         matches!(&error, StoreError::PendingMigrations(names) if names[..] == NAMES),
         "{error:?}"
     );
-    assert_eq!(
-        pending(&url).await.unwrap(),
-        NAMES
-    );
+    assert_eq!(pending(&url).await.unwrap(), NAMES);
     connect(&url, Migrations::Apply).await.unwrap();
     connect(&url, Migrations::RefusePending).await.unwrap();
     assert_eq!(pending(&url).await.unwrap(), [""; 0]);

@@ -1,0 +1,110 @@
+//! `[[publish]]`: where the static tree is kept up to date.
+
+use std::path::PathBuf;
+
+use toml::de::DeValue;
+
+use super::duration::MOST_SECONDS;
+use super::error::Problems;
+use super::section::Section;
+use super::value;
+use crate::domain::time::DAY;
+
+/// A cache may serve the old pointer for a day while it fetches the next, and for a week while nobody
+/// answers: what the pointer names has to be there for 8 days.
+const LEAST_RETENTION_SECONDS: i64 = 8 * DAY;
+
+/// Where URLs of object stores begin, and folders.
+const SCHEMES: [&str; 4] = ["az://", "file:", "gs://", "s3://"];
+
+/// A place that holds the newest publication.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublishConfig {
+    /// `file:FOLDER`, or a URL of an object store: `s3://`, `gs://`, `az://`.
+    pub to: String,
+    /// The minisign key that signs each file.
+    pub sign_with: Option<PathBuf>,
+    /// How long copies that never change are kept once nothing points at them.
+    pub retention_seconds: i64,
+}
+
+/// All of them.
+pub(super) fn all(
+    root: &mut Section<'_>,
+    usual_retention_seconds: i64,
+    problems: &mut Problems<'_>,
+) -> Vec<PublishConfig> {
+    let mut found: Vec<PublishConfig> = Vec::new();
+    for mut section in root.sections("publish", problems) {
+        let known = &found;
+        let to = section.require("to", problems, |v| {
+            let to = place(v)?;
+            if known.iter().any(|other| other.to == to) {
+                return Err(format!("{to:?} is the place of another [[publish]] too"));
+            }
+            Ok(to)
+        });
+        let sign_with = section.read("sign_with", problems, value::path);
+        let retention = section.read("retention", problems, |v| {
+            value::duration(v, LEAST_RETENTION_SECONDS..=MOST_SECONDS)
+        });
+        section.finish(problems);
+        found.extend(to.map(|to| PublishConfig {
+            to,
+            sign_with,
+            retention_seconds:
+                retention.unwrap_or(usual_retention_seconds.max(LEAST_RETENTION_SECONDS)),
+        }));
+    }
+    found
+}
+
+fn place(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value::text(value)?;
+    let scheme = SCHEMES.iter().find(|scheme| text.starts_with(*scheme));
+    match scheme {
+        Some(scheme) if text.len() > scheme.len() => Ok(text.to_owned()),
+        _ => Err(format!(
+            r#"{text:?} is no place: write "file:/var/www/ari", "s3://bucket/prefix", "gs://…" or "az://…""#
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn places_are_read_with_what_is_usual() {
+        let text = concat!(
+            "retention = \"30d\"\n[[publish]]\nto = \"s3://bucket/prefix\"\nsign_with = \"/k\"\n",
+            "[[publish]]\nto = \"file:/var/www\"\nretention = \"8d\"\n"
+        );
+        let read = Config::parse(text).unwrap().publish;
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].to, "s3://bucket/prefix");
+        assert_eq!(read[0].sign_with, Some(PathBuf::from("/k")));
+        assert_eq!(read[0].retention_seconds, 30 * DAY);
+        assert_eq!(read[1].retention_seconds, 8 * DAY);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let text = concat!(
+            "[[publish]]\nto = \"/var/www\"\n[[publish]]\nto = \"gs://b\"\nretention = \"7d\"\n",
+            "[[publish]]\nto = \"gs://b\"\n[[publish]]\nto = \"s3://\"\n[[publish]]\n"
+        );
+        let found = Config::parse(text).unwrap_err();
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        for (line, want) in [
+            (0, "2: publish[0].to: \"/var/www\" is no place"),
+            (1, "5: publish[1].retention:"),
+            (2, "7: publish[2].to: \"gs://b\" is the place of another"),
+            (3, "9: publish[3].to: \"s3://\" is no place"),
+            (4, "publish[4].to: is missing"),
+        ] {
+            assert!(found[line].contains(want), "{want}: {found:#?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A place that holds the static tree: a folder, or a part of a bucket.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::apply::{Applied, ApplyError, apply, forget};
+use super::plan::{Cache, File, serving};
+use super::remote::{Remote, RemoteError};
+use super::sign::{KeyError, SIGNATURE, SUMS, Signer, with_sums};
+use crate::domain::time::Timestamp;
+
+/// Where a tree is to be.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Below a folder of this machine.
+    Folder(PathBuf),
+    /// In an object store.
+    Remote(Remote),
+}
+
+/// The tree could not be brought to its place.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// A file cannot be written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// An object store does not take or give an object.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+}
+
+impl Place {
+    /// A folder, `file:FOLDER`, or a URL such as `s3://bucket/prefix`. How a store is reached, and by
+    /// whom, is said by variables, as its own programs read them ([`Remote::open`]).
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub fn open(
+        to: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, RemoteError> {
+        if Remote::is_url(to) {
+            return Remote::open(to, variables).map(Self::Remote);
+        }
+        // `file:///var/www` is `/var/www` too.
+        let folder = to.strip_prefix("file:").unwrap_or(to);
+        let folder = match folder.strip_prefix("//") {
+            Some(absolute) if to.starts_with("file:") => absolute,
+            _ => folder,
+        };
+        Ok(Self::Folder(folder.into()))
+    }
+
+    /// Whether each process has its own: a folder, and not a bucket.
+    #[must_use]
+    pub const fn is_of_this_machine(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
+    /// Brings it to hold the files with their sums and, where there is a signer, a signature beside
+    /// each, in their order. Whatever else is there stays.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: files before the one it names are in place.
+    pub async fn bring(
+        &self,
+        files: Vec<File>,
+        signer: Option<&Signer>,
+        made_at: Timestamp,
+    ) -> Result<Applied, PlaceError> {
+        match self {
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                let there = |path: &str| std::fs::read(folder.join(path)).ok();
+                let files = with_sums(files, signer, made_at, &there)?;
+                Ok(apply(&files, &folder)?)
+            }
+            Self::Remote(remote) => {
+                let signatures = match signer {
+                    Some(_) => signatures(remote, &files).await?,
+                    None => HashMap::new(),
+                };
+                let there = |path: &str| signatures.get(path).cloned();
+                let files = with_sums(files, signer, made_at, &there)?;
+                Ok(remote.apply(&files).await?)
+            }
+        }
+    }
+
+    /// Removes copies that never change, with their signatures, that were written before then and are
+    /// not among `files`; how many files. Nothing else is ever removed.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn forget(&self, files: &[File], before: Timestamp) -> Result<usize, PlaceError> {
+        let is_old_copy =
+            |path: &str| is_copy(path) && !files.iter().any(|file| belongs(path, file));
+        match self {
+            Self::Folder(folder) => Ok(forget(folder, Path::new(COPIES), before, &is_old_copy)?),
+            Self::Remote(remote) => Ok(remote.forget(COPIES, before, &is_old_copy).await?),
+        }
+    }
+}
+
+/// The folder of the copies.
+const COPIES: &str = "r";
+
+/// Whether this is the path of a copy that never changes, or of its signature.
+fn is_copy(path: &str) -> bool {
+    let document = path.strip_suffix(SIGNATURE).unwrap_or(path);
+    serving(document).is_some_and(|serving| serving.cache == Cache::Immutable)
+}
+
+/// Whether the path is that of the file, or of its signature.
+fn belongs(path: &str, file: &File) -> bool {
+    path.strip_suffix(SIGNATURE).unwrap_or(path) == file.path
+}
+
+/// The signatures that are there already: each signing makes another, of the same bytes too.
+async fn signatures(
+    remote: &Remote,
+    files: &[File],
+) -> Result<HashMap<String, Vec<u8>>, RemoteError> {
+    let mut found = HashMap::new();
+    for path in files.iter().map(|file| file.path.as_str()).chain([SUMS]) {
+        let path = format!("{path}{SIGNATURE}");
+        if let Some(bytes) = remote.read(&path).await? {
+            found.insert(path, bytes);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_have_several_spellings() {
+        let folder = |to: &str| match Place::open(to, []).unwrap() {
+            Place::Folder(folder) => folder,
+            Place::Remote(_) => panic!("{to}"),
+        };
+        for to in ["/var/www", "file:/var/www", "file:///var/www"] {
+            assert_eq!(folder(to), PathBuf::from("/var/www"), "{to}");
+        }
+        assert_eq!(folder("file:www"), PathBuf::from("www"));
+        assert_eq!(folder("//server/share"), PathBuf::from("//server/share"));
+    }
+
+    #[test]
+    fn only_copies_are_ever_removed() {
+        let copy = format!("r/{}/ranking.json", "0".repeat(64));
+        assert!(is_copy(&copy) && is_copy(&format!("{copy}{SIGNATURE}")));
+        for path in [
+            "ranking.json",
+            "ranking.json.minisig",
+            "r/x/ranking.json",
+            "r/notes.txt",
+            SUMS,
+        ] {
+            assert!(!is_copy(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Delivering one message: tried again for most of a day, by one process at a time.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
+use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
+
+use super::event::Event;
+use super::sign::{Secret, SecretError};
+use crate::config::WebhookConfig;
+use crate::domain::time::{DAY, MINUTE};
+use crate::engine::Engine;
+use crate::store::StoreError;
+
+/// How long is waited before each attempt, as Standard Webhooks proposes: 27 h altogether.
+const BEFORE_ATTEMPTS: [Duration; 8] = [
+    Duration::ZERO,
+    Duration::from_secs(5),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(10),
+];
+/// How long an answer may take, as Standard Webhooks proposes.
+const LONGEST_ANSWER: Duration = Duration::from_secs(20);
+/// A claim holds for this much longer than is waited: the attempt itself, and a busy machine.
+const CLAIM_SECONDS: i64 = 2 * MINUTE;
+/// Where the store is away, who has the message is found out later.
+const STORE_ASKED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// This process among those that share the store.
+static HOLDER: LazyLock<i64> = LazyLock::new(rand::random);
+
+/// Redirects are not followed: a message goes where the configuration says.
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
+    let client = Client::builder()
+        .timeout(LONGEST_ANSWER)
+        .redirect(Policy::none())
+        .user_agent(concat!("offpeak/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.map_err(|error| error.to_string())
+});
+
+/// Why an attempt came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error("{0}")]
+    Client(String),
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error("it answers {0}")]
+    Refused(StatusCode),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// Delivers a message to a webhook, where no other process does.
+pub(super) async fn deliver(engine: Arc<Engine>, hook: WebhookConfig, event: Event) {
+    let key = key(&hook.url, &event.id);
+    for wait in BEFORE_ATTEMPTS {
+        if !claimed(&engine, &key, wait).await {
+            return;
+        }
+        sleep(wait).await;
+        let outcome = attempt(&engine, &hook, &event).await;
+        let counted = if outcome.is_ok() {
+            "delivered"
+        } else {
+            "failed"
+        };
+        metrics::counter!("offpeak_webhook_attempts_total", "type" => event.kind, "outcome" => counted)
+            .increment(1);
+        match outcome {
+            Ok(()) => {
+                tracing::info!(event = "webhook_delivered", message_id = event.id);
+                return end(&engine, &key).await;
+            }
+            // It is there no longer, and says so.
+            Err(AttemptError::Refused(StatusCode::GONE)) => {
+                tracing::error!(event = "webhook_gone", message_id = event.id);
+                return end(&engine, &key).await;
+            }
+            Err(error) => {
+                tracing::warn!(event = "webhook_not_delivered", message_id = event.id, %error);
+            }
+        }
+    }
+    tracing::error!(event = "webhook_given_up", message_id = event.id);
+    end(&engine, &key).await;
+}
+
+async fn attempt(engine: &Engine, hook: &WebhookConfig, event: &Event) -> Result<(), AttemptError> {
+    let secret = Secret::read(&hook.secret_file).await?;
+    let client = CLIENT.as_ref();
+    let client = client.map_err(|error| AttemptError::Client(error.clone()))?;
+    let (body, now) = (event.body(), engine.now().unix());
+    // Its URL may hold a secret of its own: errors are told without it.
+    let answer = client
+        .post(&hook.url)
+        .header(CONTENT_TYPE, "application/json")
+        .header("webhook-id", &event.id)
+        .header("webhook-timestamp", now.to_string())
+        .header("webhook-signature", secret.sign(&event.id, now, &body))
+        .body(body)
+        .send()
+        .await
+        .map_err(reqwest::Error::without_url)?;
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(AttemptError::Refused(answer.status()))
+    }
+}
+
+/// Whether this process is to deliver it, until some time after the wait.
+async fn claimed(engine: &Engine, key: &str, wait: Duration) -> bool {
+    loop {
+        let wait = i64::try_from(wait.as_secs()).unwrap_or(DAY);
+        match claim(engine, key, wait).await {
+            Ok(claimed) => return claimed,
+            Err(error) => {
+                tracing::warn!(event = "webhook_waits", %error);
+                sleep(STORE_ASKED_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+async fn claim(engine: &Engine, key: &str, wait_seconds: i64) -> Result<bool, StoreError> {
+    let now = engine.now();
+    let until = now + wait_seconds + CLAIM_SECONDS;
+    engine
+        .store()
+        .claim_delivery(key, *HOLDER, now, until)
+        .await
+}
+
+async fn end(engine: &Engine, key: &str) {
+    if let Err(error) = engine.store().end_delivery(key, engine.now()).await {
+        tracing::warn!(event = "webhook_end_not_noted", %error);
+    }
+}
+
+/// Which message to whom; a URL may hold a secret.
+fn key(url: &str, id: &str) -> String {
+    format!("{} {id}", URL_SAFE_NO_PAD.encode(&Sha256::digest(url)[..8]))
+}

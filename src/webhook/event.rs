@@ -1,0 +1,176 @@
+//! What happened, each under an id that every process finds alike.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::config::WebhookConfig;
+use crate::domain::policy::ca::CaName;
+use crate::domain::status::{Standing, Status};
+use crate::domain::time::{HOUR, Timestamp};
+use crate::engine::Engine;
+
+/// What has changed longer ago is no news: it was told then, or there was no webhook.
+const NEWS_FOR_SECONDS: i64 = HOUR;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Event {
+    /// `webhook-id`: the same for the same event, so that who hears of it twice can tell.
+    pub(super) id: String,
+    /// `type`.
+    pub(super) kind: &'static str,
+    /// When it happened.
+    pub(super) at: Timestamp,
+    /// What there is to say of it.
+    pub(super) data: Value,
+}
+
+impl Event {
+    /// The message's octets.
+    pub(super) fn body(&self) -> String {
+        json!({ "type": self.kind, "timestamp": self.at, "data": self.data }).to_string()
+    }
+}
+
+/// The failure rates above the webhook's threshold that last now.
+pub(super) fn breaches(engine: &Engine, hook: &WebhookConfig) -> Vec<Event> {
+    let named = hook.ca.as_ref().map(CaName::as_str);
+    let found = engine.breaches(named, hook.failure_rate).into_iter();
+    found
+        .map(|(ca, breach)| Event {
+            id: format!("failure-rate_{ca}_{}", breach.since.unix()),
+            kind: "ca.failure_rate",
+            at: breach.since,
+            data: json!({
+                "ca": ca, "since": breach.since, "threshold": hook.failure_rate,
+                "failureRate": thousandths(breach.share),
+            }),
+        })
+        .collect()
+}
+
+/// The incidents that subscribers are told of and that were changed of late.
+pub(super) fn incidents(engine: &Engine, ca: Option<&CaName>) -> Vec<Event> {
+    let now = engine.now();
+    let told = engine.told_incidents(ca).into_iter();
+    told.filter(|told| now - told.updated_at < NEWS_FOR_SECONDS)
+        .map(|told| Event {
+            id: format!("incident_{}_{}", told.id, told.updated_at.unix()),
+            kind: "incident.updated",
+            at: told.updated_at,
+            data: json!(told),
+        })
+        .collect()
+}
+
+/// The CAs that are down, and those that came back of late.
+#[derive(Debug, Default)]
+pub(super) struct Outages {
+    down: HashMap<CaName, Event>,
+    back: Vec<(CaName, Event)>,
+}
+
+impl Outages {
+    /// Looks how the CAs are.
+    pub(super) fn look(&mut self, engine: &Engine) {
+        let now = engine.now();
+        self.back
+            .retain(|(_, back)| now - back.at < NEWS_FOR_SECONDS);
+        for of in engine.how_cas_are(None) {
+            self.take(of.ca, &of.standing, now);
+        }
+    }
+
+    fn take(&mut self, ca: CaName, standing: &Standing, now: Timestamp) {
+        match standing.status {
+            Status::Down => {
+                let down = || down(&ca, standing, now);
+                self.down.entry(ca.clone()).or_insert_with(down);
+            }
+            // Nobody says that it is back.
+            Status::Unknown => {}
+            Status::Degraded | Status::Ok => {
+                if let Some(was) = self.down.remove(&ca) {
+                    let back = back(&ca, &was, standing, now);
+                    self.back.push((ca, back));
+                }
+            }
+        }
+    }
+
+    /// Those of one CA or of all.
+    pub(super) fn told(&self, ca: Option<&CaName>) -> Vec<Event> {
+        let down = self.down.iter();
+        let back = self.back.iter().map(|(of, event)| (of, event));
+        down.chain(back)
+            .filter(|(of, _)| ca.is_none_or(|ca| ca == *of))
+            .map(|(_, event)| event.clone())
+            .collect()
+    }
+}
+
+fn down(ca: &CaName, standing: &Standing, now: Timestamp) -> Event {
+    let since = standing.since.map_or(0, Timestamp::unix);
+    Event {
+        id: format!("outage_{ca}_{since}"),
+        kind: "ca.outage",
+        at: standing.since.unwrap_or(now),
+        data: json!({ "ca": ca, "since": standing.since, "reason": standing.reason }),
+    }
+}
+
+fn back(ca: &CaName, was: &Event, standing: &Standing, now: Timestamp) -> Event {
+    Event {
+        id: was.id.replacen("outage", "outage-over", 1),
+        kind: "ca.outage_over",
+        at: now,
+        data: json!({
+            "ca": ca, "since": was.data["since"], "until": standing.since,
+            "status": standing.status, "reason": standing.reason,
+        }),
+    }
+}
+
+fn thousandths(share: f64) -> f64 {
+    (share * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(status: Status, since: i64) -> Standing {
+        Standing {
+            status,
+            since: Some(Timestamp::from_unix(since)),
+            reason: String::new(),
+            data_through: None,
+        }
+    }
+
+    #[test]
+    fn an_outage_is_told_once_and_so_is_its_end() {
+        let mut outages = Outages::default();
+        let now = Timestamp::from_unix(1_000);
+        let ids = |outages: &Outages| -> Vec<String> {
+            outages
+                .told(None)
+                .into_iter()
+                .map(|event| event.id)
+                .collect()
+        };
+        let ca = CaName::default;
+        outages.take(ca(), &standing(Status::Ok, 0), now);
+        assert_eq!(ids(&outages), [""; 0]);
+        // It lasts, however its begin is seen later.
+        outages.take(ca(), &standing(Status::Down, 900), now);
+        outages.take(ca(), &standing(Status::Down, 905), now);
+        outages.take(ca(), &standing(Status::Unknown, 950), now);
+        assert_eq!(ids(&outages), ["outage_default_900"]);
+        outages.take(ca(), &standing(Status::Degraded, 990), now);
+        assert_eq!(ids(&outages), ["outage-over_default_900"]);
+        let other: CaName = "other".parse().unwrap();
+        assert_eq!(outages.told(Some(&other)), []);
+    }
+}
