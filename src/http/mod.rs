@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use tokio::sync::Semaphore;
 
 use crate::config::Scope;
 use crate::engine::Engine;
@@ -33,6 +34,7 @@ mod incident_members;
 mod incidents;
 mod observations;
 mod observe;
+mod operator;
 mod plan;
 mod planned;
 mod problem;
@@ -44,6 +46,7 @@ mod replaced;
 mod report;
 mod revoked;
 mod serve;
+mod state;
 mod status;
 mod subject;
 mod summary;
@@ -52,6 +55,8 @@ mod unpack;
 pub use app::App;
 pub use incidents::incident_document;
 pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};
+
+pub use state::{Admin, Public};
 
 use direct::Direct;
 use documents::Documents;
@@ -132,23 +137,10 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     POST    "/v1/planned"                         Some(Scope::Admin),  planned::announce;
     GET     "/v1/planned"                         Some(Scope::Admin),  planned::list;
     DELETE  "/v1/planned/{id}"                    Some(Scope::Admin),  planned::withdraw;
+    GET     "/admin"                              None,                operator::page;
+    GET     "/v1/overview"                        Some(Scope::Admin),  operator::overview;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
 };
-
-/// What the public listener's handlers work with.
-#[derive(Clone, Debug)]
-pub struct Public {
-    engine: Arc<Engine>,
-    bound_url: Arc<str>,
-    documents: Arc<Documents>,
-}
-
-/// What the admin listener's handlers work with.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    engine: Arc<Engine>,
-    metrics: Metrics,
-}
 
 /// What the public listener answers with. `bound_url` is how it is reached: the base URL where none
 /// is configured. The process's metrics have to be recorded from before.
@@ -195,6 +187,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
     let state = Admin {
         engine: Arc::clone(&engine),
         metrics,
+        planning: Arc::new(Semaphore::new(plan::AT_ONCE)),
     };
     finished(
         ADMIN

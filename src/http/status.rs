@@ -57,9 +57,10 @@ struct LiveDocument {
     series: Vec<Series>,
 }
 
+/// What one source told of one endpoint from one vantage, by the minute.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Series {
+pub(super) struct Series {
     source: &'static str,
     endpoint: Option<String>,
     vantage: Option<String>,

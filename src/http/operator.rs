@@ -1,0 +1,161 @@
+//! `/admin`: the operator's page, and `/v1/overview`, of which it is made. Both only read.
+
+use std::sync::LazyLock;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::body;
+use super::problem::Problem;
+use super::query::NoParameters;
+use super::state::Admin;
+use super::status::Series;
+use crate::domain::demand::observation::Source;
+use crate::domain::status::{Heard, Status};
+use crate::domain::time::Timestamp;
+use crate::engine::{CaStanding, Engine, Readiness};
+
+const STYLE: &str = include_str!("../../static/admin/admin.css");
+const SCRIPT: &str = include_str!("../../static/admin/admin.js");
+
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    include_str!("../../static/admin/admin.html")
+        .replace("{{style}}", STYLE)
+        .replace("{{script}}", SCRIPT)
+});
+
+/// It runs its own script, asks its own listener, and stands in nobody's frame.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    )
+});
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Overview {
+    generated_at: Timestamp,
+    software: &'static str,
+    policy_version: String,
+    ready: bool,
+    degraded: Vec<String>,
+    certificates: usize,
+    publication: Option<Published>,
+    published_to: Vec<String>,
+    gateways: Vec<String>,
+    cas: Vec<OfCa>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Published {
+    number: i64,
+    made_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfCa {
+    ca: String,
+    environment: String,
+    status: Status,
+    since: Option<Timestamp>,
+    reason: String,
+    data_through: Option<Timestamp>,
+    sources: Vec<OfSource>,
+    last_hour: Vec<Series>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfSource {
+    source: Source,
+    vantage: Option<String>,
+    data_through: Timestamp,
+}
+
+/// `GET /admin`: without a token, since it says nothing; what it shows it asks for with one.
+pub(super) async fn page(_: NoParameters) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, PAGE.as_str()).into_response()
+}
+
+/// `GET /v1/overview`.
+pub(super) async fn overview(
+    State(admin): State<Admin>,
+    _: NoParameters,
+) -> Result<impl IntoResponse, Problem> {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, body::written(&Overview::of(&admin.engine))?))
+}
+
+impl Overview {
+    fn of(engine: &Engine) -> Self {
+        let Readiness { ready, degraded } = engine.readiness();
+        let config = engine.config();
+        let standings = engine.how_cas_are(None).into_iter();
+        Self {
+            generated_at: engine.now(),
+            software: env!("CARGO_PKG_VERSION"),
+            policy_version: engine.version().to_string(),
+            ready,
+            degraded,
+            certificates: engine.certificates_indexed(),
+            publication: engine.publication().map(|publication| Published {
+                number: publication.number,
+                made_at: publication.made_at,
+            }),
+            published_to: config
+                .publish
+                .iter()
+                .map(|place| place.to.clone())
+                .collect(),
+            gateways: config.gateways.iter().map(|of| of.name.clone()).collect(),
+            cas: standings.map(|one| OfCa::of(engine, one)).collect(),
+        }
+    }
+}
+
+impl OfCa {
+    fn of(engine: &Engine, one: CaStanding) -> Self {
+        let live = engine.live(&one.ca).unwrap_or_default();
+        Self {
+            ca: one.ca.to_string(),
+            environment: one.environment,
+            status: one.standing.status,
+            since: one.standing.since,
+            reason: one.standing.reason,
+            data_through: one.standing.data_through,
+            sources: one.sources.into_iter().map(OfSource::from).collect(),
+            last_hour: live.into_iter().map(Series::from).collect(),
+        }
+    }
+}
+
+impl From<Heard> for OfSource {
+    fn from(heard: Heard) -> Self {
+        Self {
+            source: heard.source,
+            vantage: heard.vantage,
+            data_through: heard.through,
+        }
+    }
+}
