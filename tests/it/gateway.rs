@@ -1,6 +1,8 @@
 //! An ACME server behind the gateway and clients in front of it, all of them real.
 
 mod acme;
+mod caddy;
+mod certbot;
 mod checking;
 mod faults;
 mod issuing;

@@ -122,6 +122,19 @@ impl Front {
     }
 }
 
+/// What is explained of a certificate once its successor is a certificate.
+pub(super) async fn settled(front: &Front, id: &str) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let explained = front.explained(id).await;
+        if explained["replacedBy"]["by"].is_string() {
+            return explained;
+        }
+        assert!(std::time::Instant::now() < deadline, "{explained}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 /// Orders a certificate and fetches it: the chain in PEM and its CertID.
 pub(super) async fn issue(account: &Account, new: &NewOrder<'_>) -> (String, String) {
     let mut order = account.new_order(new).await.expect("an order");

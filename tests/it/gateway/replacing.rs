@@ -3,7 +3,7 @@
 use instant_acme::{Account, CertificateIdentifier, NewOrder, Order};
 use serde_json::Value;
 
-use super::acme::{Front, dns, first_der, issue};
+use super::acme::{Front, dns, first_der, issue, settled};
 use super::pebble::Pebble;
 
 /// A certificate to replace, its account, and everything around it.
@@ -91,19 +91,6 @@ async fn an_order_replaces_and_says_so_in_every_answer() {
     );
     assert!(detail.contains("replaces"), "{detail}");
     drop(scene.pebble);
-}
-
-/// What is explained of a certificate once its successor is a certificate.
-async fn settled(front: &Front, id: &str) -> Value {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    loop {
-        let explained = front.explained(id).await;
-        if explained["replacedBy"]["by"].is_string() {
-            return explained;
-        }
-        assert!(std::time::Instant::now() < deadline, "{explained}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

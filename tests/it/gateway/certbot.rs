@@ -1,0 +1,117 @@
+//! certbot in front of the gateway: it is told a window, keeps it, and renews in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::acme::{Front, settled};
+use super::pebble::Pebble;
+use crate::process::offpeak;
+use crate::tools::{run, tool};
+
+/// A certbot with folders of its own that trusts the gateway's certificate.
+struct Certbot<'a> {
+    program: PathBuf,
+    front: &'a Front,
+    folder: tempfile::TempDir,
+}
+
+impl Certbot<'_> {
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .arg("--non-interactive")
+            .arg("--config-dir")
+            .arg(self.folder.path().join("config"))
+            .arg("--work-dir")
+            .arg(self.folder.path().join("work"))
+            .arg("--logs-dir")
+            .arg(self.folder.path().join("logs"))
+            .env("REQUESTS_CA_BUNDLE", self.front.certificate())
+            .env("NO_PROXY", "127.0.0.1");
+        command
+    }
+
+    fn certonly(&self) {
+        let arguments = [
+            "certonly",
+            "--server",
+            &self.front.directory,
+            "--agree-tos",
+            "--register-unsafely-without-email",
+            "--manual",
+            "--manual-auth-hook",
+            "/bin/true",
+            "--preferred-challenges",
+            "http",
+            "-d",
+            "a.example",
+        ];
+        run(&mut self.command(&self.program, &arguments));
+    }
+
+    /// Runs `certbot renew`, so much later by its own clock.
+    fn renew(&self, faketime: &Path, later: &str) -> String {
+        let program = self.program.display().to_string();
+        let arguments = ["-f", later, &program, "renew", "--no-random-sleep-on-renew"];
+        let output = self.command(faketime, &arguments).output().unwrap();
+        let text = crate::tools::told(&output);
+        assert!(output.status.success(), "{text}");
+        text
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.folder.path().join("config").join(path)
+    }
+
+    fn cert_id(&self) -> String {
+        let certificate = self.file("live/a.example/cert.pem");
+        let printed = run(offpeak().arg("certid").arg(certificate));
+        printed.split('\t').next().unwrap().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certbot_keeps_its_window_and_renews_after_a_revocation() {
+    let (Some(program), Some(faketime)) =
+        (tool("OFFPEAK_TEST_CERTBOT"), tool("OFFPEAK_TEST_FAKETIME"))
+    else {
+        return;
+    };
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    let front = Front::of(&pebble, "");
+    let certbot = Certbot {
+        program,
+        front: &front,
+        folder: tempfile::tempdir().unwrap(),
+    };
+    certbot.certonly();
+    let id = certbot.cert_id();
+    let (status, info) = front.renewal_info(&id).await;
+    assert_eq!(status, 200, "{info}");
+    let kept = certbot.renew(&faketime, "+1m");
+    assert!(kept.contains("not due for renewal yet"), "{kept}");
+    // It has asked, and keeps what it was told of when to ask again.
+    let lineage = fs::read_to_string(certbot.file("renewal/a.example.conf")).unwrap();
+    assert!(lineage.contains("ari_retry_after"), "{lineage}");
+    assert_eq!(certbot.cert_id(), id);
+    let path = format!("/v1/certificates/{id}/revoked");
+    let api = &front.server.api;
+    let revoked = api.send(&path, "application/json", "{}".to_owned()).await;
+    assert_eq!(revoked.unwrap().status(), 200);
+    // Before the time that it was told it does not ask, revoked or not.
+    let waits = certbot.renew(&faketime, "+2m");
+    assert!(waits.contains("not due for renewal yet"), "{waits}");
+    certbot.renew(&faketime, "+8h");
+    let renewed = certbot.cert_id();
+    assert_ne!(renewed, id);
+    assert_eq!(front.renewal_info(&renewed).await.0, 200);
+    // It sends no `replaces`: its names say which certificate this one follows.
+    let explained: Value = settled(&front, &id).await;
+    assert_eq!(explained["replacedBy"]["by"], renewed, "{explained}");
+}
