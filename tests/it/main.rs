@@ -49,6 +49,7 @@ mod process;
 mod profile;
 mod profile_real;
 mod publish;
+mod publish_azure;
 mod publish_remote;
 mod publish_signed;
 mod ranking;
