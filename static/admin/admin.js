@@ -81,14 +81,14 @@ function show(overview, incidents, metrics) {
   fill("cas", overview.cas.map((ca) => [
     make("td", "", `${ca.ca} (${ca.environment})`),
     cell(ca.since ? `${ca.status} since ${ca.since.replace("T", " ").replace("Z", " UTC")}` : ca.status, worst[ca.status]),
-    cell(ca.reason), time(ca.dataThrough),
+    cell(ca.reason, "words"), time(ca.dataThrough),
     percent(of("offpeak_polled_share", ca.ca)), percent(of("offpeak_windows_kept_share", ca.ca)),
     number(Math.round(gauge(metrics, "offpeak_expected_per_hour").filter((one) => one.ca === ca.ca).reduce((sum, one) => sum + one.value, 0))),
   ]), "No CA is known.");
   fill("rhythms", gauge(metrics, "offpeak_rhythm_share").filter((one) => one.value > 0)
     .map((one) => [cell(one.ca), cell(one.rhythm), percent(one.value)]), "No client was recognized yet.");
   fill("incidents", incidents.incidents.map((one) => [
-    number(one.id), cell(`${one.kind}: ${one.name}`), cell(one.ca), cell(one.state, one.state === "open" || one.state === "partial" ? "bad" : ""),
+    number(one.id), cell(`${one.kind}: ${one.name}`, "words"), cell(one.ca), cell(one.state, one.state === "open" || one.state === "partial" ? "bad" : ""),
     number(one.affected), number(one.moved), number(one.polledSince), number(one.replaced), time(one.updatedAt),
   ]), "There is none.");
   fill("sources", overview.cas.flatMap((ca) => ca.sources.map((source) => [
