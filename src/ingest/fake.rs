@@ -172,8 +172,12 @@ impl Registry for FakeRegistry {
 
     fn took_unclaimed(&self, _issuer: &KeyIdentifier, _certificates: u64) {}
 
-    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
-        Ok(self.state.lock().unwrap().rows.get(id).cloned())
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, EngineError> {
+        let state = self.state.lock().unwrap();
+        Ok(ids
+            .iter()
+            .filter_map(|id| state.rows.get(id).cloned())
+            .collect())
     }
 
     async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {

@@ -344,13 +344,17 @@ impl<R: Registry> Import<'_, R> {
     async fn judge_again(&self, step: &Step) -> Result<Vec<Verdict>, EngineError> {
         let mut judged = self.without_counting(step, Verdict::Accepted).await?;
         let step_at = Timestamp::from_unix(self.kept.step_at);
-        let mut seen: HashSet<&CertId> = HashSet::new();
+        let asked: Vec<CertId> = step.submissions.iter().map(|one| one.id.clone()).collect();
+        let rows = self.registry.certificates(&asked).await?;
+        let mut new: HashSet<CertId> = rows
+            .into_iter()
+            .filter(|row| row.registered_at >= step_at)
+            .map(|row| row.id)
+            .collect();
         for (submission, verdict) in step.submissions.iter().zip(&mut judged) {
-            if seen.insert(&submission.id) && *verdict == Verdict::Unchanged {
-                let row = self.registry.certificate(&submission.id).await?;
-                if row.is_some_and(|row| row.registered_at >= step_at) {
-                    *verdict = Verdict::Accepted;
-                }
+            // The first that names it counts.
+            if new.remove(&submission.id) && *verdict == Verdict::Unchanged {
+                *verdict = Verdict::Accepted;
             }
         }
         Ok(judged)

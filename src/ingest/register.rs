@@ -84,7 +84,7 @@ pub(super) trait Registry: Sync {
     fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool;
     /// Is told that some did.
     fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64);
-    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError>;
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, EngineError>;
     async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError>;
     async fn import_progress(
         &self,
@@ -154,9 +154,9 @@ impl Registry for Engine {
         self.took_unclaimed(issuer, certificates);
     }
 
-    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
-        // The store's row of exactly this CertID, not of its other spelling.
-        Ok(self.store().certificate(id).await?)
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, EngineError> {
+        // The store's rows of exactly these CertIDs, not of their other spellings.
+        Ok(self.store().certificates(ids).await?)
     }
 
     async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
