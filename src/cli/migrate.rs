@@ -16,9 +16,23 @@ pub(super) struct Migrate {
     /// Apply nothing
     #[arg(long)]
     dry_run: bool,
-    /// Prints a JSON object: pending, the names of the migrations, and whether they were applied
+    /// Drop what is kept for processes of the version before, once none of them runs any more
+    #[arg(long, conflicts_with = "dry_run")]
+    finish: bool,
+    /// Distribute the tables over the servers of this engine; what is kept for the version before is dropped
+    #[arg(long, value_name = "ENGINE", conflicts_with = "dry_run")]
+    distribute: Option<Engine>,
+    /// Prints a JSON object: pending, the names of the migrations, and whether they were applied, and
+    /// whether what is kept for the version before was dropped, and distributed, what was done
     #[arg(long)]
     json: bool,
+}
+
+/// What distributes tables.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Engine {
+    /// Citus 13.
+    Citus,
 }
 
 impl Migrate {
@@ -29,7 +43,17 @@ impl Migrate {
             if !self.dry_run {
                 store::connect(&database, Migrations::Apply).await?;
             }
-            let told = serde_json::json!({ "pending": pending, "applied": !self.dry_run });
+            if self.finish {
+                store::finish(&database).await?;
+            }
+            let distributed = match self.distribute {
+                None => Vec::new(),
+                Some(Engine::Citus) => store::distribute(&database).await?,
+            };
+            let told = serde_json::json!({
+                "pending": pending, "applied": !self.dry_run, "finished": self.finish,
+                "distributed": distributed,
+            });
             writeln!(output, "{told}")?;
             return Ok(Exit::Done);
         }
@@ -47,6 +71,18 @@ impl Migrate {
             0 => {}
             1 => writeln!(output, "applied 1 migration")?,
             count => writeln!(output, "applied {count} migrations")?,
+        }
+        if self.finish {
+            store::finish(&database).await?;
+            writeln!(
+                output,
+                "dropped what was kept for processes of the version before"
+            )?;
+        }
+        if let Some(Engine::Citus) = self.distribute {
+            for line in store::distribute(&database).await? {
+                writeln!(output, "{line}")?;
+            }
         }
         Ok(Exit::Done)
     }

@@ -11,7 +11,7 @@ use super::cohorts::Awaited;
 use super::index::{Snapshot, Unusable};
 use super::resuming::{Resuming, Stage, is_old, read};
 use super::tasks::tried;
-use super::world::World;
+use super::world::{Applied, World};
 use super::{Engine, EngineError};
 use crate::config::Config;
 use crate::domain::certificate::hash::HashKey;
@@ -172,9 +172,9 @@ impl Engine {
         let world = self.world();
         if world.key == key {
             // With the index alone, it does not matter what else it would change.
-            self.read_feed(&world, &mut position).await?;
+            let outcome = self.read_feed(&world, &mut position).await?;
             let written_at = Timestamp::from_unix(self.fed_at.load(Ordering::Relaxed));
-            if !is_old(written_at, self.now()) {
+            if outcome != Applied::PlaceLost && !is_old(written_at, self.now()) {
                 self.resuming.follow();
             }
         } else {

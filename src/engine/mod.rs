@@ -254,7 +254,7 @@ impl Engine {
         let world = self.world();
         let in_force = Arc::clone(&world.in_force());
         let outcome = self.read_feed(&world, &mut position).await?;
-        if outcome == Applied::SumAnew {
+        if outcome != Applied::Done {
             self.sum_anew(Config::clone(&world.config), &mut position)
                 .await?;
         }
@@ -279,9 +279,7 @@ impl Engine {
         let next = self
             .store
             .changes(*position, &mut |change| {
-                if world.apply(change) == Applied::SumAnew {
-                    outcome = Applied::SumAnew;
-                }
+                outcome = outcome.max(world.apply(change));
             })
             .await?;
         world.batches().close_pass();

@@ -225,6 +225,12 @@ impl Engine {
         if behind > FEED_LATE_SECONDS {
             degraded.push(format!("the store has not been heard of for {behind} s"));
         }
+        if self.store().away_in_part() {
+            degraded.push(
+                "a server of the database is away: what is not in memory is answered with 503"
+                    .to_owned(),
+            );
+        }
         if let Some(reason) = self.store().trouble() {
             degraded.push(format!(
                 "the database takes no writes, which are turned away: {reason}"

@@ -142,6 +142,7 @@ impl World {
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
             Change::Incident(incident) => self.heed(*incident),
+            Change::Lost => return Applied::PlaceLost,
             Change::Polls {
                 fingerprint,
                 record,
@@ -325,13 +326,15 @@ pub(super) enum Told {
     Read,
 }
 
-/// Whether a change could be taken in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Whether a change could be taken in; of several the last of these counts.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Applied {
     /// It is in.
     Done,
     /// Sums have to be made anew from the store.
     SumAnew,
+    /// The feed does not go on from where it was read: the index has to be loaded anew as well.
+    PlaceLost,
 }
 
 /// `<crate version>+<8 hex digits of the policy>`: semantic versioning's build metadata, so that

@@ -46,14 +46,51 @@ pub async fn prepare(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>
 pub async fn pending(url: &str) -> Result<Vec<String>, StoreError> {
     match database(url)? {
         Database::Postgres(url) => {
-            let options = postgres::options(url)?;
-            migrate::postgres_pending(&mut postgres::connection(&options).await?).await
+            let location = postgres::Location::parse(url)?;
+            migrate::postgres_pending(&mut postgres::connection(&location.direct).await?).await
         }
         Database::Sqlite(location) => match sqlite::existing(&location).await? {
             Some(mut connection) => migrate::sqlite_pending(&mut connection).await,
             None => Ok(migrate::all()),
         },
     }
+}
+
+/// Drops what a PostgreSQL's migrations keep for processes of earlier versions that still run; nothing
+/// where that was done. An SQLite file has nothing of the kind.
+///
+/// # Errors
+/// As [`connect`]; [`StoreError::PendingMigrations`]; [`StoreError::EarlierVersion`] where such a
+/// process is connected.
+pub async fn finish(url: &str) -> Result<(), StoreError> {
+    let Database::Postgres(url) = database(url)? else {
+        return Ok(());
+    };
+    let location = postgres::Location::parse(url)?;
+    let mut connection = postgres::connection(&location.direct).await?;
+    let pending = migrate::postgres_pending(&mut connection).await?;
+    if !pending.is_empty() {
+        return Err(StoreError::PendingMigrations(pending));
+    }
+    let connections = postgres::earlier_connections(&mut connection).await?;
+    if connections > 0 {
+        return Err(StoreError::EarlierVersion(connections));
+    }
+    migrate::postgres_finish(&mut connection).await
+}
+
+/// Distributes a PostgreSQL's tables over the servers that Citus has, after [`finish`]; what was done, a
+/// line each.
+///
+/// # Errors
+/// Those of [`finish`]; [`StoreError::NoCitus`], [`StoreError::NotDistributable`].
+pub async fn distribute(url: &str) -> Result<Vec<String>, StoreError> {
+    let Database::Postgres(address) = database(url)? else {
+        return Err(StoreError::NotDistributable);
+    };
+    finish(url).await?;
+    let location = postgres::Location::parse(address)?;
+    postgres::distribute(&mut postgres::connection(&location.direct).await?).await
 }
 
 fn database(url: &str) -> Result<Database<'_>, StoreError> {

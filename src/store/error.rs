@@ -13,6 +13,18 @@ pub enum StoreError {
         /// What does not fit.
         detail: String,
     },
+    /// The database has no Citus to distribute its tables.
+    #[error("the database has no citus: run CREATE EXTENSION citus in it, on each of its servers")]
+    NoCitus,
+    /// An SQLite file is one file.
+    #[error("an SQLite database cannot be distributed")]
+    NotDistributable,
+    /// Processes of a version that knows of no outbox are connected.
+    #[error(
+        "{0} connections are of an earlier version (application name \"offpeak\"): \
+         stop those processes first"
+    )]
+    EarlierVersion(i64),
     /// The batch was swept because it stayed open too long, or is closed already.
     #[error("batch {0} is not open")]
     NotOpen(i64),
@@ -89,7 +101,9 @@ impl StoreError {
             | sqlx::Error::Tls(_)
             | sqlx::Error::WorkerCrashed => Self::Unavailable { query, source },
             sqlx::Error::Database(ref database)
-                if database.code().is_some_and(|code| passes_by_itself(&code)) =>
+                if database.code().is_some_and(|code| {
+                    passes_by_itself(&code) || code == INTERNAL && is_node_away(database.message())
+                }) =>
             {
                 Self::Unavailable { query, source }
             }
@@ -107,6 +121,24 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// `internal_error`: what a distributed database says of a server of its own that it has lost, where that
+/// one could not say anything itself.
+const INTERNAL: &str = "XX000";
+
+/// Whether an internal error with these words is about a server that is away.
+fn is_node_away(message: &str) -> bool {
+    let words = [
+        "connection not open",
+        "connection to the remote node",
+        "could not connect to",
+        "could not find any healthy",
+        "failure on connection",
+        "no connection to the server",
+        "server closed the connection",
+    ];
+    words.iter().any(|words| message.contains(words))
 }
 
 /// Whether an error with this code says that the database is away, busy or full, and not that the
@@ -143,6 +175,21 @@ mod tests {
         for code in ["42P01", "23505", "22021", "1", "19", "1555", "11", "26"] {
             assert!(!passes_by_itself(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_lost_server_of_a_distributed_database_is_away_and_an_error_of_ours_is_not() {
+        for message in [
+            "connection to the remote node postgres@worker-2:5432 failed",
+            "failure on connection marked as essential: worker-1:5432",
+            "server closed the connection unexpectedly",
+        ] {
+            assert!(is_node_away(message), "{message}");
+        }
+        assert!(!is_node_away(
+            "duplicate key value violates unique constraint"
+        ));
+        assert!(!is_node_away("cannot push down this subquery"));
     }
 
     #[derive(Debug, thiserror::Error)]

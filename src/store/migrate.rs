@@ -12,7 +12,7 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 4] = [
+const FILES: [File; 5] = [
     File {
         version: 1,
         description: "initial",
@@ -24,6 +24,12 @@ const FILES: [File; 4] = [
         description: "gateway",
         postgres: include_str!("../../migrations/postgres/0002_gateway.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_gateway.sql"),
+    },
+    File {
+        version: 3,
+        description: "outbox",
+        postgres: include_str!("../../migrations/postgres/0003_outbox.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0003_outbox.sql"),
     },
     File {
         version: 6,
@@ -41,6 +47,9 @@ const FILES: [File; 4] = [
 
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.postgres));
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.sqlite));
+
+/// What ends the time in which an earlier version may run beside this one.
+const FINISH: &str = include_str!("postgres/finish.sql");
 
 /// Where the driver keeps what it has applied.
 const APPLIED: &str = "_sqlx_migrations";
@@ -129,17 +138,31 @@ pub(super) async fn postgres(
     // moment.
     connection.lock().await.map_err(failed)?;
     let pending = postgres_pending(connection).await?;
-    if !pending.is_empty()
-        && migrations == Migrations::RefusePending
-        && !postgres_is_empty(connection).await?
-    {
+    let is_empty = !pending.is_empty() && postgres_is_empty(connection).await?;
+    if !pending.is_empty() && migrations == Migrations::RefusePending && !is_empty {
         return Err(StoreError::PendingMigrations(pending));
     }
     POSTGRES
-        .run_direct(None, connection, false)
+        .run_direct(None, &mut *connection, false)
         .await
         .map_err(failed)?;
+    if is_empty {
+        // Nobody has run an earlier version on it, and from here on nobody can.
+        postgres_finish(connection).await?;
+    }
     connection.unlock().await.map_err(failed)
+}
+
+/// Drops what migrations keep for running processes of an earlier version. One statement at a time: a
+/// transaction over several tables could stand in the way of those who serve from them.
+pub(super) async fn postgres_finish(connection: &mut PgConnection) -> Result<(), StoreError> {
+    for statement in FINISH.split(';') {
+        sqlx::raw_sql(statement)
+            .execute(&mut *connection)
+            .await
+            .map_err(driver)?;
+    }
+    Ok(())
 }
 
 /// The migrations that a PostgreSQL database has not seen.

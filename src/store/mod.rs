@@ -21,6 +21,7 @@ mod connect;
 mod delivery;
 mod duty;
 mod error;
+mod feed;
 mod gateway;
 mod migrate;
 mod outcome;
@@ -32,10 +33,11 @@ mod row;
 mod sqlite;
 
 pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
-pub use connect::{connect, pending, prepare};
+pub use connect::{connect, distribute, finish, pending, prepare};
 pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
 pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
+pub use feed::{Change, FeedPosition, Load};
 pub use gateway::{Claim, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
@@ -48,47 +50,6 @@ pub enum Sharing {
     AskOnMiss,
     /// The change feed makes the index complete: a miss is a miss (SQLite).
     IndexIsComplete,
-}
-
-/// Where a reader of the change feed stands. Opaque: only the store that made it can read it.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub struct FeedPosition(pub i64);
-
-/// One thing that changed. A change may be told more than once; applying it again must not matter.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// A certificate is new, or its window or successor is.
-    Certificate(Box<Certificate>),
-    /// Observations were taken back: sum them anew, unless this number was heard before. A load
-    /// tells those that it has taken into account.
-    Forgotten(i64),
-    /// An observation of a batch that counts. All of a batch's come together.
-    Observed {
-        /// The batch's number: tells what was counted already.
-        batch: i64,
-        /// What was observed.
-        observation: Observation,
-    },
-    /// An incident is new, or something of it changed.
-    Incident(Box<Incident>),
-    /// What polls of a certificate have shown changed, by its fingerprint in the index.
-    Polls {
-        /// The keyed hash of the CertID.
-        fingerprint: u128,
-        /// The record of its polls, as the engine packs it.
-        record: u64,
-    },
-    /// A certificate is gone.
-    Removed(CertId),
-}
-
-/// What a load tells.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Load {
-    /// All but the certificates.
-    BesideCertificates,
-    /// Everything.
-    Everything,
 }
 
 /// What is registered in one durable step.
@@ -200,7 +161,13 @@ pub trait Store: DeliveryStore + GatewayStore + PlannedStore + Debug + Send + Sy
     /// What keeps the database from taking writes, in words; `None` where nothing is known to.
     fn trouble(&self) -> Option<String>;
 
-    /// Tries whether writes are taken again, where the last ones were not.
+    /// Whether a server of a distributed database was away when it was asked last: what lies there is
+    /// neither found nor taken.
+    fn away_in_part(&self) -> bool {
+        false
+    }
+
+    /// Tries whether writes are taken again, where the last ones were not, and whether all servers answer.
     async fn try_again(&self) -> Result<(), StoreError>;
 
     /// How many certificates the next step of many should hold: so many that the database is filled

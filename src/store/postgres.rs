@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgPool};
 use tokio::sync::OnceCell;
 
 use super::query::Queries;
@@ -26,34 +26,46 @@ use crate::domain::time::{Span, Timestamp};
 mod certificates;
 mod copy;
 mod delivery;
+mod distribute;
 mod duties;
 mod feed;
 mod gateway;
 mod hints;
 mod incidents;
 mod learned;
+mod location;
 mod moves;
 mod observations;
 mod planned;
+mod outbox;
+mod pages;
 mod polls;
 mod pool;
 mod publications;
+mod reaching;
 mod reading;
 mod rebalances;
+mod scan;
+mod servers;
+mod session;
 mod successors;
 mod tables;
 mod transactions;
 
+pub(super) use distribute::distribute;
 use hints::Hints;
+pub(super) use location::Location;
 use pool::{QUERY_AT_MOST, hurried, pool};
-pub(super) use pool::{connection, options};
+pub(super) use pool::{connection, earlier_connections};
+use servers::Servers;
+use session::Sessions;
 
 /// The store in PostgreSQL.
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     queries: Queries,
     hints: Hints,
-    pool: PgPool,
+    pool: Sessions,
     options: PgConnectOptions,
     migrations: Migrations,
     /// Filled when the schema was found to be as it has to be.
@@ -61,13 +73,14 @@ pub(super) struct PostgresStore {
     /// Whether the last rows to be inserted met some that were there: the next ones probably will,
     /// and copying them would be in vain.
     meets_known: AtomicBool,
+    servers: Servers,
 }
 
 impl PostgresStore {
     /// A store that has asked nothing yet, and runs no query before it was admitted.
     pub(super) fn at(url: &str, migrations: Migrations) -> Result<Self, StoreError> {
-        let options = options(url)?;
-        let pool = pool(options.clone());
+        let location = Location::parse(url)?;
+        let (pool, options) = (pool(&location), location.direct);
         Ok(Self {
             queries: Queries::limited(QUERY_AT_MOST),
             hints: Hints::new(pool.clone(), options.clone()),
@@ -76,6 +89,7 @@ impl PostgresStore {
             migrations,
             admitted: OnceCell::new(),
             meets_known: AtomicBool::new(false),
+            servers: Servers::default(),
         })
     }
 
@@ -91,7 +105,7 @@ impl PostgresStore {
         let crashed = |_| Err(failed(sqlx::Error::WorkerCrashed));
         checking.await.unwrap_or_else(crashed)?;
         self.queries.open();
-        Ok(())
+        self.look_for_servers().await
     }
 
     /// Tells other processes that something was written.
@@ -143,7 +157,12 @@ impl Store for PostgresStore {
         self.queries.condition().trouble().map(str::to_owned)
     }
 
+    fn away_in_part(&self) -> bool {
+        self.servers.are_away()
+    }
+
     async fn try_again(&self) -> Result<(), StoreError> {
+        self.reach_servers().await?;
         self.try_to_write().await
     }
 

@@ -211,6 +211,7 @@ impl World {
             }
             Change::Forgotten(_)
             | Change::Incident(_)
+            | Change::Lost
             | Change::Polls { .. }
             | Change::Removed(_) => panic!("nothing of the kind was done"),
         };

@@ -21,8 +21,10 @@ mod database;
 mod disk;
 mod duties;
 mod hints;
+mod many;
 mod replicas;
 mod resolver;
+mod servers;
 mod starts;
 mod upgrades;
 

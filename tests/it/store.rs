@@ -18,11 +18,13 @@ mod bulk;
 mod certificates;
 mod connections;
 mod delivery;
+mod distributing;
 mod feed;
 mod files;
 mod full;
 mod gateway;
 mod incidents;
+mod interleaving;
 mod learned;
 mod migrations;
 mod model;
@@ -33,6 +35,7 @@ mod publications;
 mod purge;
 mod rates;
 mod together;
+mod upgrading;
 mod whole;
 mod windows;
 
@@ -58,11 +61,58 @@ macro_rules! on_both_stores {
 }
 use on_both_stores;
 
+/// The same, and against the test double of a distributed PostgreSQL, which must have nothing to refuse, and
+/// through a pooler that hands out connections by transaction.
+macro_rules! on_all_stores {
+    ($($test:ident),+ $(,)?) => {
+        super::on_both_stores!($($test),+);
+        mod sharded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(database) = crate::support::fresh_postgres().await {
+                    let sharded = crate::sharded::Sharded::before(&database.url()).await;
+                    super::$test(&sharded.url()).await;
+                    assert_eq!(sharded.refused(), [""; 0]);
+                }
+            })+
+        }
+        mod pooled {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let Some(database) = crate::support::fresh_postgres().await else {
+                    return;
+                };
+                if let Some(pooler) = crate::pooler::Pooler::before(&database.url()).await {
+                    super::$test(&pooler.url()).await;
+                }
+            })+
+        }
+    };
+}
+use on_all_stores;
+
 /// 2026-11-16T00:00:00Z, a Monday.
 const START: i64 = 1_794_787_200;
 
 async fn open(url: &str) -> Arc<dyn Store> {
     connect(url, Migrations::RefusePending).await.unwrap()
+}
+
+/// A connection to the PostgreSQL at this URL, and not to a pooler before it.
+async fn beside(url: &str) -> sqlx::PgConnection {
+    use sqlx::Connection as _;
+    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+    let direct = url.split_once("&direct=").map(|(_, direct)| direct);
+    let options = match direct.and_then(|direct| direct.rsplit_once(':')) {
+        None => options,
+        Some((host, port)) => {
+            // The pooler's socket gives way to the host.
+            let url = url.split('?').next().unwrap();
+            let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+            options.host(host).port(port.parse().unwrap())
+        }
+    };
+    sqlx::PgConnection::connect_with(&options).await.unwrap()
 }
 
 fn id(serial: u32) -> CertId {
@@ -211,6 +261,7 @@ struct Reader {
     incidents: BTreeMap<i64, Incident>,
     polls: BTreeMap<u128, u64>,
     forgotten: usize,
+    lost: usize,
     told: usize,
 }
 
@@ -261,6 +312,7 @@ impl Reader {
                 Change::Incident(incident) => {
                     self.incidents.insert(incident.id, *incident);
                 }
+                Change::Lost => self.lost += 1,
                 Change::Polls {
                     fingerprint,
                     record,

@@ -3,20 +3,22 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 
 use super::PostgresStore;
 use super::copy::Copied;
 use super::observations::Telling;
+use super::outbox::{Kind, Outbox, body};
 use super::pool::hurried_step;
+use super::session::Transaction;
 use super::tables::Durable;
 use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
-use crate::store::outcome::{Distinct, Trace, is_brought, summed};
+use crate::store::outcome::{Distinct, Trace, distinct_ids, is_brought, summed};
 use crate::store::row::{
-    MarkedCertificate, basis_columns, cause_columns, certificate_columns, successor_columns,
+    basis_columns, cause_columns, certificate_columns, misfit, successor_columns,
 };
 use crate::store::{Registered, Registration, StoreError};
 
@@ -72,7 +74,7 @@ impl PostgresStore {
             return Ok(stored);
         };
         for _ in 0..TRIES {
-            if self.insert_rows(&self.pool, &[certificate]).await? == 1 {
+            if self.insert_row(certificate).await? {
                 return Ok(stored);
             }
             // It was there a moment ago, and may have been removed since.
@@ -89,33 +91,42 @@ impl PostgresStore {
         registration: Registration<'_>,
         distinct: &Distinct<'_>,
     ) -> Result<HashMap<CertId, Certificate>, StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_by_key().await?;
+        let mut outbox = Outbox::default();
         // In one order everywhere: tables by number, certificates by CertID, those replaced by
         // CertID, the batch, the file. Two that meet crosswise all the same, one's new among the
         // other's replaced, are tried again.
-        self.insert_tables(&mut *transaction, registration.tables, Durable::AtCommit)
+        self.insert_tables(&mut transaction, registration.tables, Durable::AtCommit)
             .await?;
         let mut stored = HashMap::new();
         for chunk in distinct.certificates().chunks(ROWS) {
             self.insert_chunk(&mut transaction, chunk, &mut stored)
                 .await?;
+            let new = |one: &&&Certificate| !stored.contains_key(&one.id);
+            outbox.certificates(&chunk.iter().filter(new).copied().collect::<Vec<_>>())?;
         }
         let mut successions: Vec<_> = registration.successions.iter().collect();
         successions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut replaced = Vec::new();
         for (id, successor) in successions {
             if is_brought(successor, &stored) {
-                self.set_successor(&mut *transaction, id, successor).await?;
+                let row = self.set_successor(&mut transaction, id, successor).await?;
+                replaced.extend(row);
             }
         }
+        outbox.certificates(&replaced.iter().collect::<Vec<_>>())?;
         if !registration.observations.is_empty() {
             let file = registration.progress.map(|progress| &progress.sha256[..]);
             let telling = Telling::ByFeedAndLoads;
-            self.insert_counted(&mut transaction, telling, file, registration.observations)
+            let batch = self
+                .insert_counted(&mut transaction, telling, file, registration.observations)
                 .await?;
+            outbox.refer(Kind::Batch, batch);
         }
         if let Some(progress) = registration.progress {
             self.upsert_progress(&mut transaction, progress).await?;
         }
+        self.append(&mut transaction, &outbox).await?;
         self.commit(transaction).await?;
         Ok(stored)
     }
@@ -123,7 +134,7 @@ impl PostgresStore {
     /// Inserts those that are not there; the rows of the others go into `stored`.
     async fn insert_chunk(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Transaction,
         chunk: &[&Certificate],
         stored: &mut HashMap<CertId, Certificate>,
     ) -> Result<(), StoreError> {
@@ -136,21 +147,18 @@ impl PostgresStore {
         let mut left: Vec<&Certificate> = chunk.to_vec();
         for _ in 0..TRIES {
             let inserted = self.insert_rows(&mut *connection, &left).await?;
-            let all = inserted == left.len() as u64;
-            self.meets_known.store(!all, Ordering::Relaxed);
-            if all {
+            self.meets_known
+                .store(inserted.len() < left.len(), Ordering::Relaxed);
+            left.retain(|certificate| !inserted.contains(&certificate.id));
+            if left.is_empty() {
                 return Ok(());
             }
-            let rows = self.marked(&mut *connection, &left).await?;
-            let mut seen = HashSet::with_capacity(rows.len());
-            for row in rows {
-                seen.insert(row.certificate.id.clone());
-                if !row.ours {
-                    stored.insert(row.certificate.id.clone(), row.certificate);
-                }
+            let ids: Vec<&CertId> = left.iter().map(|one| &one.id).collect();
+            for row in self.read_among(&mut *connection, &ids).await? {
+                stored.insert(row.id.clone(), row);
             }
             // One that was there at the first statement and gone at the second is tried again.
-            left.retain(|certificate| !seen.contains(&certificate.id));
+            left.retain(|certificate| !stored.contains_key(&certificate.id));
             if left.is_empty() {
                 return Ok(());
             }
@@ -158,17 +166,54 @@ impl PostgresStore {
         Err(contested())
     }
 
-    /// Inserts those that are not there; how many that were.
+    /// Inserts one and tells it, in one statement, if it is not there; whether it was not.
+    async fn insert_row(&self, one: &Certificate) -> Result<bool, StoreError> {
+        let body = body::of_certificates(&[one])
+            .map_err(|error| StoreError::from_driver("certificate_insert", error))?;
+        let (table, span_start, span_end, plain) = basis_columns(one.basis);
+        let (incident, rebalance) = cause_columns(one.cause);
+        let (successor_id, successor_order) = successor_columns(one.successor.as_ref());
+        let insert = sqlx::query_scalar(
+            "SELECT register_certificate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                                         $14, $15, $16, $17, $18, $19, $20)",
+        )
+        .bind(one.id.key_identifier.octets())
+        .bind(one.id.serial.octets())
+        .bind(one.validity.not_before.unix())
+        .bind(one.validity.not_after.unix())
+        .bind(one.issued_at.unix())
+        .bind(one.hour_known)
+        .bind(one.steered)
+        .bind(one.registered_at.unix())
+        .bind(one.window.from.unix())
+        .bind(one.window.to.unix())
+        .bind(table)
+        .bind(span_start)
+        .bind(span_end)
+        .bind(plain)
+        .bind(incident)
+        .bind(rebalance)
+        .bind(one.follows)
+        .bind(successor_id)
+        .bind(successor_order)
+        .bind(body);
+        self.queries
+            .named("certificate_insert", insert.fetch_one(&self.pool))
+            .await
+    }
+
+    /// Inserts those that are not there; which that were. Told by the rows that come back: a
+    /// distributed database counts those that were there as well.
     async fn insert_rows(
         &self,
         executor: impl PgExecutor<'_>,
         rows: &[&Certificate],
-    ) -> Result<u64, StoreError> {
+    ) -> Result<HashSet<CertId>, StoreError> {
         let (ids, orders): (Vec<_>, Vec<_>) = rows
             .iter()
             .map(|one| successor_columns(one.successor.as_ref()))
             .unzip();
-        let insert = sqlx::query(concat!(
+        let insert = sqlx::query_as::<_, CertIdRow>(concat!(
             "INSERT INTO certificates (",
             certificate_columns!(),
             ") SELECT rows.* FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[],
@@ -176,7 +221,7 @@ impl PostgresStore {
              $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[],
              $15::bigint[], $16::bigint[], $17::double precision[], $18::text[],
              $19::text[]) AS rows
-             ON CONFLICT DO NOTHING"
+             ON CONFLICT DO NOTHING RETURNING key_identifier, serial"
         ))
         .bind(column(rows, |one| one.id.key_identifier.octets()))
         .bind(column(rows, |one| one.id.serial.octets()))
@@ -197,43 +242,18 @@ impl PostgresStore {
         .bind(column(rows, |one| one.follows))
         .bind(ids)
         .bind(orders);
-        self.queries
-            .named("certificate_insert", insert.execute(executor))
-            .await
-            .map(|done| done.rows_affected())
-    }
-
-    /// The rows of these certificates, and whether this transaction inserted them.
-    async fn marked(
-        &self,
-        connection: &mut PgConnection,
-        certificates: &[&Certificate],
-    ) -> Result<Vec<MarkedCertificate>, StoreError> {
-        // OFFSET 0 keeps the planner from making a join of it: in a table that it has no figures of
-        // yet it would read all rows, once a step.
-        let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            ", changed = pg_current_xact_id()
-             FROM unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number),
-             LATERAL (
-                 SELECT ",
-            certificate_columns!(),
-            ", changed FROM certificates
-                 WHERE key_identifier = issuer AND serial = number OFFSET 0
-             ) AS found"
-        ))
-        .bind(column(certificates, |one| one.id.key_identifier.octets()))
-        .bind(column(certificates, |one| one.id.serial.octets()));
-        self.queries
-            .named("certificate_select_many", select.fetch_all(connection))
-            .await
+        let rows = self
+            .queries
+            .named("certificate_insert", insert.fetch_all(executor))
+            .await?;
+        rows.into_iter().map(cert_id).collect()
     }
 
     pub(super) async fn delete_certificates(&self, ids: &[CertId]) -> Result<u64, StoreError> {
+        let ids = distinct_ids(ids);
         let mut tries = 0;
         loop {
-            let attempt = self.try_delete(ids).await;
+            let attempt = self.try_delete(&ids).await;
             tries += 1;
             match attempt {
                 Err(error) if tries < TRIES && may_pass(&error) => {}
@@ -242,38 +262,30 @@ impl PostgresStore {
         }
     }
 
-    async fn try_delete(&self, ids: &[CertId]) -> Result<u64, StoreError> {
+    async fn try_delete(&self, ids: &[&CertId]) -> Result<u64, StoreError> {
+        let mut outbox = Outbox::default();
         let mut removed = 0;
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_by_key().await?;
         for chunk in ids.chunks(ROWS) {
-            // Locked in the order of CertIDs, as registrations lock them.
-            let delete = sqlx::query(
-                "WITH doomed AS (
-                     SELECT key_identifier, serial
-                     FROM certificates
-                     JOIN unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number)
-                       ON key_identifier = issuer AND serial = number
-                     ORDER BY key_identifier, serial
-                     FOR UPDATE OF certificates
-                 ), gone AS (
-                     DELETE FROM certificates USING doomed
-                     WHERE certificates.key_identifier = doomed.key_identifier
-                       AND certificates.serial = doomed.serial
-                     RETURNING certificates.key_identifier, certificates.serial
-                 )
-                 INSERT INTO removals (key_identifier, serial)
-                 SELECT key_identifier, serial FROM gone ORDER BY key_identifier, serial
-                 ON CONFLICT (key_identifier, serial)
-                 DO UPDATE SET changed = excluded.changed, removed_at = excluded.removed_at",
+            // By their keys, in the order given: so they are locked in the order of CertIDs, as
+            // registrations lock them.
+            let delete = sqlx::query_as::<_, CertIdRow>(
+                "DELETE FROM certificates USING unnest($1::bytea[], $2::bytea[])
+                     AS ids (issuer, number)
+                 WHERE key_identifier = issuer AND serial = number
+                 RETURNING key_identifier, serial",
             )
             .bind(column(chunk, |id| id.key_identifier.octets()))
             .bind(column(chunk, |id| id.serial.octets()));
-            removed += self
+            let gone = self
                 .queries
-                .named("certificate_delete", delete.execute(&mut *transaction))
-                .await?
-                .rows_affected();
+                .named("certificate_delete", delete.fetch_all(&mut transaction))
+                .await?;
+            removed += gone.len() as u64;
+            let gone = gone.into_iter().map(cert_id);
+            outbox.removed(&gone.collect::<Result<Vec<_>, _>>()?);
         }
+        self.append(&mut transaction, &outbox).await?;
         self.commit(transaction).await?;
         Ok(removed)
     }
@@ -284,23 +296,32 @@ impl PostgresStore {
         limit: u32,
         ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
     ) -> Result<u64, StoreError> {
-        let mut transaction = self.begin().await?;
-        // What another process is purging is left to it.
-        let delete = sqlx::query_as::<_, (Vec<u8>, i64, bool, bool)>(
-            "WITH expired AS (
-                 SELECT key_identifier, serial FROM certificates
-                 WHERE not_after < $1 ORDER BY not_after LIMIT $2 FOR UPDATE SKIP LOCKED
-             )
-             DELETE FROM certificates USING expired
-             WHERE certificates.key_identifier = expired.key_identifier
-               AND certificates.serial = expired.serial
-             RETURNING certificates.key_identifier, issued_at, hour_known, steered",
+        let mut transaction = self.begin_by_key().await?;
+        let select = sqlx::query_as::<_, CertIdRow>(
+            "SELECT key_identifier, serial FROM certificates
+             WHERE not_after < $1 ORDER BY not_after LIMIT $2",
         )
         .bind(before.unix())
         .bind(i64::from(limit));
+        let expired = self
+            .queries
+            .named("certificate_expired", select.fetch_all(&mut transaction))
+            .await?;
+        let expired = expired.into_iter().map(cert_id);
+        let mut expired = expired.collect::<Result<Vec<_>, _>>()?;
+        expired.sort();
+        // What another process has purged meanwhile does not come back, and is not counted twice.
+        let delete = sqlx::query_as::<_, (Vec<u8>, i64, bool, bool)>(
+            "DELETE FROM certificates USING unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number)
+             WHERE key_identifier = issuer AND serial = number AND not_after < $3
+             RETURNING key_identifier, issued_at, hour_known, steered",
+        )
+        .bind(column(&expired, |id| id.key_identifier.octets()))
+        .bind(column(&expired, |id| id.serial.octets()))
+        .bind(before.unix());
         let rows = self
             .queries
-            .named("certificate_purge", delete.fetch_all(&mut *transaction))
+            .named("certificate_purge", delete.fetch_all(&mut transaction))
             .await?;
         let purged = rows.len() as u64;
         let traces = rows
@@ -332,6 +353,18 @@ pub(super) fn contested() -> StoreError {
         query: "certificate_insert",
         source: sqlx::Error::RowNotFound,
     }
+}
+
+/// The columns `key_identifier` and `serial`.
+pub(super) type CertIdRow = (Vec<u8>, Vec<u8>);
+
+/// The CertID in them.
+pub(super) fn cert_id((key_identifier, serial): CertIdRow) -> Result<CertId, StoreError> {
+    let misfits = |error| StoreError::from_driver("cert_id", misfit("serial", error));
+    Ok(CertId {
+        key_identifier: KeyIdentifier::new(&key_identifier).map_err(misfits)?,
+        serial: Serial::new(&serial).map_err(misfits)?,
+    })
 }
 
 /// One field of all rows: a column on its way into an array parameter.

@@ -22,7 +22,7 @@ impl PostgresStore {
                     .bind(KEYS)
                     .bind(key(duty));
                 self.queries
-                    .named("duty_take", lock.fetch_one(&mut *transaction))
+                    .named("duty_take", lock.fetch_one(&mut transaction))
                     .await?
             }
             Turn::Wait => {
@@ -30,12 +30,12 @@ impl PostgresStore {
                     .bind(KEYS)
                     .bind(key(duty));
                 self.queries
-                    .named("duty_wait", lock.execute(&mut *transaction))
+                    .named("duty_wait", lock.execute(&mut transaction))
                     .await?;
                 true
             }
         };
-        Ok(taken.then(|| Term::held(transaction)))
+        Ok(taken.then(|| Term::held(transaction.into_inner())))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::time::Timestamp;
 use crate::store::gateway::{ClaimRow, IssuedRow, claim, issued};
-use crate::store::row::{misfit, successor_columns};
+use crate::store::row::misfit;
 use crate::store::{Claim, GatewayStore, IssuedFor, StoreError};
 
 #[async_trait]
@@ -122,7 +122,7 @@ impl GatewayStore for PostgresStore {
             .bind(claim.expires_at.map(Timestamp::unix))
             .bind(now.unix());
             self.queries
-                .named("gateway_claim_insert", insert.execute(&mut *transaction))
+                .named("gateway_claim_insert", insert.execute(&mut transaction))
                 .await?;
         }
         self.commit(transaction).await
@@ -196,26 +196,7 @@ impl GatewayStore for PostgresStore {
         from: &Successor,
         to: Option<&Successor>,
     ) -> Result<bool, StoreError> {
-        let (from_id, from_order) = successor_columns(Some(from));
-        let (to_id, to_order) = successor_columns(to);
-        let update = sqlx::query(
-            "UPDATE certificates
-             SET successor_id = $5, successor_order = $6, changed = pg_current_xact_id()
-             WHERE key_identifier = $1 AND serial = $2
-               AND successor_id IS NOT DISTINCT FROM $3
-               AND successor_order IS NOT DISTINCT FROM $4",
-        )
-        .bind(id.key_identifier.octets())
-        .bind(id.serial.octets())
-        .bind(from_id)
-        .bind(from_order)
-        .bind(to_id)
-        .bind(to_order);
-        let done = self
-            .queries
-            .named("successor_swap", update.execute(&self.pool))
-            .await?;
-        self.told(Ok(done.rows_affected() == 1))
+        self.told(self.swap_successor(id, from, to).await)
     }
 
     async fn sweep_gateway(&self, before: Timestamp) -> Result<(), StoreError> {

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 
 use super::pool::{PATIENCE, within};
+use super::session::Sessions;
 use crate::store::query::observed;
 
 /// Where it is said.
@@ -45,7 +45,7 @@ enum Heard {
 }
 
 impl Hints {
-    pub(super) fn new(pool: PgPool, options: PgConnectOptions) -> Self {
+    pub(super) fn new(pool: Sessions, options: PgConnectOptions) -> Self {
         let name: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let wanted = Arc::new(Notify::new());
         let saying = tokio::spawn(say(pool, Arc::clone(&wanted), Arc::clone(&name)));
@@ -122,10 +122,11 @@ impl Drop for Hints {
     }
 }
 
-async fn say(pool: PgPool, wanted: Arc<Notify>, name: Arc<str>) {
+async fn say(pool: Sessions, wanted: Arc<Notify>, name: Arc<str>) {
     loop {
         wanted.notified().await;
-        let say = sqlx::query("SELECT pg_notify($1, $2)")
+        // With their places given, so that whoever hears it need not.
+        let say = sqlx::query("SELECT place_outbox(), pg_notify($1, $2)")
             .bind(CHANNEL)
             .bind(&*name);
         if let Err(error) = observed("hint", within(PATIENCE, say.execute(&pool))).await {

@@ -1,30 +1,34 @@
 //! Incidents, and the certificates that they concern.
 
-use sqlx::PgConnection;
-
 use super::PostgresStore;
 use super::certificates::{ROWS, TRIES, column, may_pass};
-use super::feed::is_news;
+use super::outbox::{Kind, Outbox};
+use super::session::Transaction;
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::distinct_ids;
 use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{Change, StoreError};
 
 impl PostgresStore {
     pub(super) async fn insert_incident(&self, given: &Incident) -> Result<i64, StoreError> {
         let (body, updated_at) = incident_columns(given)
             .map_err(|error| StoreError::from_driver("incident_insert", error))?;
+        let mut transaction = self.begin().await?;
         let insert = sqlx::query_scalar(
             "INSERT INTO incidents (body, updated_at) VALUES ($1, $2) RETURNING number",
         )
         .bind(body)
         .bind(updated_at);
-        self.queries
-            .named("incident_insert", insert.fetch_one(&self.pool))
-            .await
+        let number = self
+            .queries
+            .named("incident_insert", insert.fetch_one(&mut transaction))
+            .await?;
+        self.append(&mut transaction, &referring_to(number)).await?;
+        self.commit(transaction).await?;
+        Ok(number)
     }
 
     pub(super) async fn write_incident(
@@ -34,8 +38,9 @@ impl PostgresStore {
     ) -> Result<bool, StoreError> {
         let (body, updated_at) = incident_columns(given)
             .map_err(|error| StoreError::from_driver("incident_update", error))?;
+        let mut transaction = self.begin().await?;
         let update = sqlx::query(
-            "UPDATE incidents SET body = $3, updated_at = $4, changed = pg_current_xact_id()
+            "UPDATE incidents SET body = $3, updated_at = $4
              WHERE number = $1 AND updated_at = $2 AND updated_at < $4",
         )
         .bind(given.id)
@@ -44,9 +49,15 @@ impl PostgresStore {
         .bind(updated_at);
         let updated = self
             .queries
-            .named("incident_update", update.execute(&self.pool))
+            .named("incident_update", update.execute(&mut transaction))
             .await?;
-        Ok(updated.rows_affected() == 1)
+        if updated.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.append(&mut transaction, &referring_to(given.id))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(true)
     }
 
     pub(super) async fn read_incidents(&self) -> Result<Vec<Incident>, StoreError> {
@@ -60,30 +71,21 @@ impl PostgresStore {
         self.queries.named("incident_select", read).await
     }
 
-    /// Tells the incidents that changed since then, or all.
+    /// Tells all incidents.
     pub(super) async fn tell_incidents(
         &self,
-        connection: &mut PgConnection,
-        since: Option<FeedPosition>,
+        connection: &mut Transaction,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        let select = match since {
-            None => sqlx::query_as::<_, (i64, String)>(
-                "SELECT number, body FROM incidents ORDER BY number",
-            ),
-            Some(since) => sqlx::query_as::<_, (i64, String)>(concat!(
-                "SELECT number, body FROM incidents WHERE ",
-                is_news!(),
-                " ORDER BY number"
-            ))
-            .bind(since.0.to_string()),
-        };
+        let select = sqlx::query_as::<_, (i64, String)>(
+            "SELECT number, body FROM incidents ORDER BY number",
+        );
         let read = async {
             let rows = select.fetch_all(connection).await?;
             rows.into_iter().map(incident).collect()
         };
-        let changed: Vec<Incident> = self.queries.named("changed_incidents", read).await?;
-        for incident in changed {
+        let incidents: Vec<Incident> = self.queries.named("load_incidents", read).await?;
+        for incident in incidents {
             tell(Change::Incident(Box::new(incident)));
         }
         Ok(())
@@ -114,22 +116,23 @@ impl PostgresStore {
         let mut added = 0;
         let mut transaction = self.begin().await?;
         for chunk in ids.chunks(ROWS) {
+            // Counted by what comes back: a distributed database counts those that were there as well.
             let insert = sqlx::query(
                 "INSERT INTO incident_certificates (incident, key_identifier, serial)
                  SELECT $1, rows.* FROM unnest($2::bytea[], $3::bytea[]) AS rows
-                 ON CONFLICT DO NOTHING",
+                 ON CONFLICT DO NOTHING RETURNING 1",
             )
             .bind(incident)
             .bind(column(chunk, |id| id.key_identifier.octets()))
             .bind(column(chunk, |id| id.serial.octets()));
-            added += self
+            let rows = self
                 .queries
                 .named(
                     "incident_certificate_insert",
-                    insert.execute(&mut *transaction),
+                    insert.fetch_all(&mut transaction),
                 )
-                .await?
-                .rows_affected();
+                .await?;
+            added += rows.len() as u64;
         }
         self.commit(transaction).await?;
         Ok(added)
@@ -141,23 +144,25 @@ impl PostgresStore {
         after: Option<&CertId>,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
+        if self.servers.are_several() {
+            return self.read_ranges(Some(incident), after, limit).await;
+        }
         // No key identifier is empty: the empty one comes before all.
         let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
             (id.key_identifier.octets(), id.serial.octets())
         });
-        // OFFSET 0 keeps the planner from joining the other way round: from the members in their
-        // order to their certificates, however many certificates there are.
+        // Both sides begin after the same CertID, so that whichever way they are joined, all pages
+        // together pass each row once.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
-            " FROM (SELECT key_identifier AS issuer, serial AS number FROM incident_certificates
-                    WHERE incident = $1 AND (key_identifier, serial) > ($2, $3)) AS members
-             CROSS JOIN LATERAL (
-                 SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE key_identifier = issuer AND serial = number OFFSET 0
-             ) AS registered
-             ORDER BY issuer, number LIMIT $4"
+            " FROM (
+                 SELECT key_identifier, serial FROM incident_certificates
+                 WHERE incident = $1 AND (key_identifier, serial) > ($2, $3)
+             ) AS members
+             JOIN certificates USING (key_identifier, serial)
+             WHERE (certificates.key_identifier, certificates.serial) > ($2, $3)
+             ORDER BY key_identifier, serial LIMIT $4"
         ))
         .bind(incident)
         .bind(key_identifier)
@@ -169,4 +174,10 @@ impl PostgresStore {
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
+}
+
+fn referring_to(incident: i64) -> Outbox {
+    let mut outbox = Outbox::default();
+    outbox.refer(Kind::Incident, incident);
+    outbox
 }

@@ -2,13 +2,16 @@
 
 use super::PostgresStore;
 use super::certificates::{ROWS, TRIES, column, may_pass};
+use super::outbox::Outbox;
 use super::tables::Durable;
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::outcome::distinct_moves;
-use crate::store::row::{MarkedCertificate, basis_columns, cause_columns, certificate_columns};
+use crate::store::row::{
+    MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
+};
 use crate::store::{Move, StoreError};
 
 /// The fewest and the most certificates that one step of a search passes: the way to the database
@@ -38,29 +41,21 @@ impl PostgresStore {
         tables: &[StoredTable],
         moves: &[&Move],
     ) -> Result<u64, StoreError> {
-        let mut transaction = self.begin().await?;
-        // In the order of registrations: tables by number, certificates by CertID.
-        self.insert_tables(&mut *transaction, tables, Durable::AtCommit)
-            .await?;
         // Each row by its key, in the order of the moves, and so locked in it: for thousands of
         // moves the planner would rather read the whole table, and again for each statement.
-        let plan = sqlx::query(
-            "SELECT set_config('enable_hashjoin', 'off', true),
-                    set_config('enable_mergejoin', 'off', true),
-                    set_config('enable_seqscan', 'off', true)",
-        );
-        self.queries
-            .named("window_move_plan", plan.execute(&mut *transaction))
+        let mut transaction = self.begin_by_key().await?;
+        let mut outbox = Outbox::default();
+        // In the order of registrations: tables by number, certificates by CertID.
+        self.insert_tables(&mut transaction, tables, Durable::AtCommit)
             .await?;
         let mut taken = 0;
         for chunk in moves.chunks(ROWS) {
             // Whoever changes a row meanwhile is waited for, and the window compared again.
-            let update = sqlx::query(
+            let update = sqlx::query_as::<_, StoredCertificate>(concat!(
                 "UPDATE certificates
                  SET window_start = new_start, window_end = new_end, table_number = new_table,
                      span_start = new_span_start, span_end = new_span_end, plain = new_plain,
-                     incident = new_incident, rebalance = new_rebalance,
-                     changed = pg_current_xact_id()
+                     incident = new_incident, rebalance = new_rebalance
                  FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[],
                      $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
                      $10::boolean[], $11::bigint[], $12::bigint[])
@@ -68,8 +63,10 @@ impl PostgresStore {
                          new_table, new_span_start, new_span_end, new_plain, new_incident,
                          new_rebalance)
                  WHERE key_identifier = issuer AND serial = number
-                   AND window_start = old_start AND window_end = old_end",
-            )
+                   AND window_start = old_start AND window_end = old_end
+                 RETURNING ",
+                certificate_columns!()
+            ))
             .bind(column(chunk, |one| one.id.key_identifier.octets()))
             .bind(column(chunk, |one| one.id.serial.octets()))
             .bind(column(chunk, |one| one.from.from.unix()))
@@ -82,12 +79,14 @@ impl PostgresStore {
             .bind(column(chunk, |one| basis_columns(one.basis).3))
             .bind(column(chunk, |one| cause_columns(one.cause).0))
             .bind(column(chunk, |one| cause_columns(one.cause).1));
-            taken += self
+            let rows = self
                 .queries
-                .named("window_move", update.execute(&mut *transaction))
-                .await?
-                .rows_affected();
+                .named("window_move", update.fetch_all(&mut transaction))
+                .await?;
+            taken += rows.len() as u64;
+            outbox.certificates(&rows.iter().map(|row| &row.0).collect::<Vec<_>>())?;
         }
+        self.append(&mut transaction, &outbox).await?;
         self.commit(transaction).await?;
         Ok(taken)
     }
@@ -124,6 +123,19 @@ impl PostgresStore {
         limit: u32,
     ) -> Result<Vec<MarkedCertificate>, StoreError> {
         let (fewest, most) = SLICE;
+        if self.servers.are_several() {
+            let slice = self
+                .read_ranges(None, after, limit.clamp(fewest, most))
+                .await?;
+            let marked = |certificate: Certificate| MarkedCertificate {
+                ours: certificate.window.from < span.to
+                    && certificate.window.to > span.from
+                    && certificate.validity.not_after > now
+                    && certificate.successor.is_none(),
+                certificate,
+            };
+            return Ok(slice.into_iter().map(marked).collect());
+        }
         // No key identifier is empty: the empty one comes before all.
         let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
             (id.key_identifier.octets(), id.serial.octets())

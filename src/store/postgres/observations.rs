@@ -1,8 +1,10 @@
 //! Observations, the batches that make them count, and how far files have come.
 
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 
 use super::PostgresStore;
+use super::outbox::{Kind, Outbox};
+use super::session::Transaction;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 use crate::store::row::{file_column, key_column, observation_columns, sha256};
@@ -46,7 +48,7 @@ impl PostgresStore {
         .bind(batch);
         let open = self
             .queries
-            .named("batch_is_open", select.fetch_optional(&mut *transaction))
+            .named("batch_is_open", select.fetch_optional(&mut transaction))
             .await?;
         if open.is_none() {
             return Err(StoreError::NotOpen(batch));
@@ -56,17 +58,16 @@ impl PostgresStore {
         self.commit(transaction).await
     }
 
-    /// Stores observations that count at once.
+    /// Stores observations that count at once; the number of their batch.
     pub(super) async fn insert_counted(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Transaction,
         telling: Telling,
         file: Option<&[u8]>,
         rows: &[Observation],
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let insert = sqlx::query_scalar(
-            "INSERT INTO batches (closed, file, silent, changed)
-             VALUES (true, $1, $2, pg_current_xact_id()) RETURNING number",
+            "INSERT INTO batches (closed, file, silent) VALUES (true, $1, $2) RETURNING number",
         )
         .bind(file)
         .bind(telling == Telling::ByLoadsAlone);
@@ -74,12 +75,13 @@ impl PostgresStore {
             .queries
             .named("batch_insert", insert.fetch_one(&mut *connection))
             .await?;
-        self.insert_observations(connection, batch, rows).await
+        self.insert_observations(connection, batch, rows).await?;
+        Ok(batch)
     }
 
     async fn insert_observations(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Transaction,
         batch: i64,
         rows: &[Observation],
     ) -> Result<(), StoreError> {
@@ -167,7 +169,7 @@ impl PostgresStore {
     ) -> Result<Closing, StoreError> {
         let mut transaction = self.begin().await?;
         let earlier = match key {
-            Some(key) => self.batch_under(&mut *transaction, key).await?,
+            Some(key) => self.batch_under(&mut transaction, key).await?,
             None => None,
         };
         if let Some((number, earlier)) = earlier {
@@ -181,7 +183,7 @@ impl PostgresStore {
         }
         let update = sqlx::query(
             "UPDATE batches SET closed = true, closed_at = $2, key = $3, file = $4, sha256 = $5,
-                                report = $6, changed = pg_current_xact_id()
+                                report = $6
              WHERE number = $1 AND NOT closed",
         )
         .bind(batch)
@@ -192,18 +194,21 @@ impl PostgresStore {
         .bind(&closed.report);
         let updated = self
             .queries
-            .named("batch_close", update.execute(&mut *transaction))
+            .named("batch_close", update.execute(&mut transaction))
             .await?;
         if updated.rows_affected() == 0 {
             return Err(StoreError::NotOpen(batch));
         }
+        let mut outbox = Outbox::default();
+        outbox.refer(Kind::Batch, batch);
+        self.append(&mut transaction, &outbox).await?;
         self.commit(transaction).await?;
         Ok(Closing::Counted)
     }
 
     async fn delete_open_batch(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Transaction,
         batch: i64,
     ) -> Result<(), StoreError> {
         let delete = sqlx::query(
@@ -254,19 +259,7 @@ impl PostgresStore {
         self.queries
             .at_leisure("sweep_batches", batches.execute(&self.pool))
             .await?;
-        // A day: no reader of the feed is that far behind. By the database's own clock, since it
-        // wrote the time.
-        let removals =
-            sqlx::query("DELETE FROM removals WHERE removed_at < now() - interval '1 day'");
-        self.queries
-            .at_leisure("sweep_removals", removals.execute(&self.pool))
-            .await?;
-        let forgettings =
-            sqlx::query("DELETE FROM forgettings WHERE forgotten_at < now() - interval '1 day'");
-        self.queries
-            .at_leisure("sweep_forgettings", forgettings.execute(&self.pool))
-            .await
-            .map(drop)
+        self.trim_outbox().await
     }
 
     pub(super) async fn read_import_progress(
@@ -292,7 +285,7 @@ impl PostgresStore {
 
     pub(super) async fn upsert_progress(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Transaction,
         progress: &ImportProgress,
     ) -> Result<(), StoreError> {
         let upsert = sqlx::query(
@@ -317,7 +310,7 @@ impl PostgresStore {
         let progress = sqlx::query("DELETE FROM imports WHERE sha256 = $1").bind(&file[..]);
         let imports = self
             .queries
-            .named("import_delete", progress.execute(&mut *transaction))
+            .named("import_delete", progress.execute(&mut transaction))
             .await?
             .rows_affected();
         let rows = sqlx::query(
@@ -325,19 +318,18 @@ impl PostgresStore {
         )
         .bind(&file[..]);
         self.queries
-            .at_leisure("observation_forget", rows.execute(&mut *transaction))
+            .at_leisure("observation_forget", rows.execute(&mut transaction))
             .await?;
         let batches = sqlx::query("DELETE FROM batches WHERE file = $1").bind(&file[..]);
         let batches = self
             .queries
-            .named("batch_forget", batches.execute(&mut *transaction))
+            .named("batch_forget", batches.execute(&mut transaction))
             .await?
             .rows_affected();
         if batches > 0 {
-            let tell = sqlx::query("INSERT INTO forgettings DEFAULT VALUES");
-            self.queries
-                .named("forgetting_insert", tell.execute(&mut *transaction))
-                .await?;
+            let mut outbox = Outbox::default();
+            outbox.forgotten();
+            self.append(&mut transaction, &outbox).await?;
         }
         self.commit(transaction).await?;
         Ok(imports + batches > 0)

@@ -1,15 +1,16 @@
 //! What polls of certificates have shown.
 
-use futures_util::StreamExt as _;
-use sqlx::PgConnection;
+use std::collections::HashSet;
 
 use super::PostgresStore;
 use super::certificates::{ROWS, TRIES, column, may_pass};
-use super::feed::is_news;
+use super::outbox::Outbox;
+use super::session::Transaction;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::latest_records;
 use crate::store::row::polls;
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{Change, StoreError};
+use futures_util::StreamExt as _;
 
 impl PostgresStore {
     pub(super) async fn upsert_polls(
@@ -38,60 +39,84 @@ impl PostgresStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
+        let mut outbox = Outbox::default();
         for chunk in records.chunks(ROWS) {
-            // The same record again is no news, but keeps it from being swept.
-            let upsert = sqlx::query(
+            let upsert = sqlx::query_scalar::<_, Vec<u8>>(
                 "INSERT INTO polls AS present (fingerprint, record, written_at)
                  SELECT rows.*, $3 FROM unnest($1::bytea[], $2::bigint[]) AS rows
                  ON CONFLICT (fingerprint) DO UPDATE SET
                      record = excluded.record,
-                     written_at = greatest(present.written_at, excluded.written_at),
-                     changed = CASE WHEN present.record = excluded.record
-                                    THEN present.changed ELSE excluded.changed END",
+                     written_at = greatest(present.written_at, excluded.written_at)
+                 WHERE present.record <> excluded.record
+                 RETURNING fingerprint",
             )
             .bind(column(chunk, |one| one.0.to_be_bytes()))
             .bind(column(chunk, |one| one.1.cast_signed()))
             .bind(now.unix());
-            self.queries
-                .named("polls_upsert", upsert.execute(&mut *transaction))
+            let written = self
+                .queries
+                .named("polls_upsert", upsert.fetch_all(&mut transaction))
                 .await?;
+            let written: HashSet<Vec<u8>> = written.into_iter().collect();
+            let (new, same): (Vec<_>, Vec<_>) = chunk
+                .iter()
+                .copied()
+                .partition(|one| written.contains(&one.0.to_be_bytes()[..]));
+            outbox.polls(&new);
+            // The same record again is no news, but is kept from being swept.
+            if !same.is_empty() {
+                self.keep_polls(&mut transaction, &same, now).await?;
+            }
         }
+        self.append(&mut transaction, &outbox).await?;
         self.commit(transaction).await
     }
 
-    pub(super) async fn delete_polls(&self, before: Timestamp) -> Result<(), StoreError> {
-        // One that somebody writes at this moment is not stale, and not waited for.
-        let delete = sqlx::query(
-            "WITH stale AS (
-                 SELECT fingerprint FROM polls WHERE written_at < $1 FOR UPDATE SKIP LOCKED
-             )
-             DELETE FROM polls USING stale WHERE polls.fingerprint = stale.fingerprint",
+    async fn keep_polls(
+        &self,
+        connection: &mut Transaction,
+        records: &[(u128, u64)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = sqlx::query(
+            "UPDATE polls SET written_at = $2
+             FROM unnest($1::bytea[]) AS kept (one)
+             WHERE fingerprint = one AND written_at < $2",
         )
-        .bind(before.unix());
+        .bind(column(records, |one| one.0.to_be_bytes()))
+        .bind(now.unix());
         self.queries
-            .at_leisure("sweep_polls", delete.execute(&self.pool))
+            .named("polls_keep", update.execute(connection))
             .await
             .map(drop)
     }
 
-    /// Tells the records that changed since then, or all.
+    pub(super) async fn delete_polls(&self, before: Timestamp) -> Result<(), StoreError> {
+        // One that somebody writes at this moment is looked at again when he has; where the two wait for
+        // each other, the sweep is the one that can try again.
+        let mut tries = 0;
+        loop {
+            let delete = sqlx::query("DELETE FROM polls WHERE written_at < $1").bind(before.unix());
+            let attempt = self
+                .queries
+                .at_leisure("sweep_polls", delete.execute(&self.pool))
+                .await;
+            tries += 1;
+            match attempt {
+                Err(error) if tries < TRIES && may_pass(&error) => {}
+                attempt => return attempt.map(drop),
+            }
+        }
+    }
+
+    /// Tells all records.
     pub(super) async fn tell_polls(
         &self,
-        connection: &mut PgConnection,
-        since: Option<FeedPosition>,
+        connection: &mut Transaction,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        let rows = match since {
-            None => sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT fingerprint, record FROM polls"),
-            Some(since) => sqlx::query_as::<_, (Vec<u8>, i64)>(concat!(
-                "SELECT fingerprint, record FROM polls WHERE ",
-                is_news!()
-            ))
-            .bind(since.0.to_string()),
-        };
-        let changed = rows.fetch(connection).map(|row| row.and_then(polls));
-        self.queries
-            .each("changed_polls", changed.boxed(), tell)
-            .await
+        let rows = sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT fingerprint, record FROM polls");
+        let records = rows.fetch(connection).map(|row| row.and_then(polls));
+        self.queries.each("load_polls", records.boxed(), tell).await
     }
 }

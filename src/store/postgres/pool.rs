@@ -2,16 +2,19 @@
 //! without a word. A database that is stopped, or behind a network that swallows everything,
 //! refuses nothing: only time tells.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
-    Row as _,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _,
 };
 
+use super::location::Location;
+use super::session::{Pooling, Sessions};
 use crate::store::StoreError;
+
+/// What connections of the versions that know of no outbox call themselves.
+const EARLIER: &str = "offpeak";
 
 /// How long to wait for a free connection, and for the answer to a query that a client waits for,
 /// before the store is away.
@@ -19,8 +22,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long any one query may take, or the next row of one: a step of 10,000 rows takes some
 /// tenths of a second, a lock is waited for 10 s at most.
 pub(super) const QUERY_AT_MOST: Duration = Duration::from_secs(20);
-/// Of the 100 connections that PostgreSQL takes by default: room for several replicas.
-const CONNECTIONS: u32 = 10;
 /// A connection that rested this long is asked whether it lives before it is used.
 const TRUSTED: Duration = Duration::from_secs(1);
 /// … and is given up where it does not say so within this time: within [`PATIENCE`] four dead ones
@@ -28,10 +29,11 @@ const TRUSTED: Duration = Duration::from_secs(1);
 const PROBED: Duration = Duration::from_secs(1);
 
 /// The pool of a store; it connects when it is asked for a connection.
-pub(super) fn pool(options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
+pub(super) fn pool(location: &Location) -> Sessions {
+    let pooling = location.pooling;
+    let pool = PgPoolOptions::new()
         .acquire_timeout(PATIENCE)
-        .max_connections(CONNECTIONS)
+        .max_connections(location.connections)
         .test_before_acquire(false)
         .before_acquire(|connection, state| {
             Box::pin(async move {
@@ -55,10 +57,13 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
                     })
             })
         })
-        // A process that hangs in a transaction would hold back every reader of the feed, and one
-        // that waits for a lock would hold a connection.
-        .after_connect(|connection, _| {
+        // As transactions set it for themselves, for statements outside of them. Behind a pooler it would
+        // stay with whoever gets the server's connection next.
+        .after_connect(move |connection, _| {
             Box::pin(async move {
+                if pooling == Pooling::ByTransaction {
+                    return Ok(());
+                }
                 connection
                     .execute(
                         "SET idle_in_transaction_session_timeout = '60s'; \
@@ -68,7 +73,8 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
                     .map(drop)
             })
         })
-        .connect_lazy_with(options)
+        .connect_lazy_with(location.pooled.clone());
+    Sessions { pool, pooling }
 }
 
 /// Whether a connection answers what it was asked, outside of any transaction. One whose user was gone
@@ -93,6 +99,20 @@ pub(in crate::store) async fn connection(
     within(PATIENCE, options.connect())
         .await
         .map_err(|error| StoreError::from_driver("connect", error))
+}
+
+/// How many connections to this database are of versions that know of no outbox.
+pub(in crate::store) async fn earlier_connections(
+    connection: &mut PgConnection,
+) -> Result<i64, StoreError> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = $1",
+    )
+    .bind(EARLIER)
+    .fetch_one(connection)
+    .await
+    .map_err(|error| StoreError::from_driver("earlier_connections", error))
 }
 
 /// Gives up on work that a client waits for.
@@ -123,14 +143,4 @@ pub(super) async fn within<T>(
         Ok(result) => result,
         Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
     }
-}
-
-/// How to connect to the database at a URL.
-pub(in crate::store) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options =
-        PgConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
-    Ok(match options.get_application_name() {
-        Some(_) => options,
-        None => options.application_name("offpeak"),
-    })
 }

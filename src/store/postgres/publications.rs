@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::PostgresStore;
+use super::certificates::{TRIES, contested};
+use super::session::Transaction;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::{DocumentRow, KEPT_PUBLICATIONS, publication};
 use crate::store::{Publication, StoreError};
@@ -14,25 +16,9 @@ impl PostgresStore {
         unless_since: Option<Timestamp>,
     ) -> Result<Option<i64>, StoreError> {
         let mut transaction = self.begin().await?;
-        // One publisher at a time; readers are not held up.
-        let lock = sqlx::query("LOCK TABLE publications IN SHARE ROW EXCLUSIVE MODE");
-        self.queries
-            .named("publication_lock", lock.execute(&mut *transaction))
-            .await?;
-        let insert = sqlx::query_scalar::<_, i64>(
-            "INSERT INTO publications (number, made_at)
-             SELECT (SELECT coalesce(max(number), 0) + 1 FROM publications), $1::bigint
-             WHERE $2::bigint IS NULL OR NOT EXISTS (SELECT 1 FROM publications WHERE made_at >= $2::bigint)
-             RETURNING number",
-        )
-        .bind(publication.made_at.unix())
-        .bind(unless_since.map(Timestamp::unix));
+        let made_at = publication.made_at;
         let Some(number) = self
-            .queries
-            .named(
-                "publication_insert",
-                insert.fetch_optional(&mut *transaction),
-            )
+            .next_publication(&mut transaction, made_at, unless_since)
             .await?
         else {
             return Ok(None);
@@ -47,23 +33,53 @@ impl PostgresStore {
             .bind(path)
             .bind(&bytes[..]);
             self.queries
-                .named("document_insert", insert.execute(&mut *transaction))
+                .named("document_insert", insert.execute(&mut transaction))
                 .await?;
         }
         let oldest = number - KEPT_PUBLICATIONS + 1;
         let documents = sqlx::query("DELETE FROM documents WHERE publication < $1").bind(oldest);
         self.queries
-            .named("document_delete", documents.execute(&mut *transaction))
+            .named("document_delete", documents.execute(&mut transaction))
             .await?;
         let publications = sqlx::query("DELETE FROM publications WHERE number < $1").bind(oldest);
         self.queries
-            .named(
-                "publication_delete",
-                publications.execute(&mut *transaction),
-            )
+            .named("publication_delete", publications.execute(&mut transaction))
             .await?;
         self.commit(transaction).await?;
         Ok(Some(number))
+    }
+
+    /// Takes the next number, unless a publication was made at `unless_since` or later. Whoever takes the same
+    /// number at the same moment waits here until the first has committed, and looks again.
+    async fn next_publication(
+        &self,
+        connection: &mut Transaction,
+        made_at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Option<i64>, StoreError> {
+        for _ in 0..TRIES {
+            let insert = sqlx::query_as::<_, (Option<i64>, bool)>(
+                "WITH fresh AS (
+                     SELECT EXISTS (SELECT 1 FROM publications WHERE made_at >= $2::bigint) AS made
+                 ), new AS (
+                     INSERT INTO publications (number, made_at)
+                     SELECT (SELECT coalesce(max(number), 0) + 1 FROM publications), $1::bigint
+                     FROM fresh WHERE NOT made
+                     ON CONFLICT DO NOTHING RETURNING number
+                 )
+                 SELECT (SELECT number FROM new), made FROM fresh",
+            )
+            .bind(made_at.unix())
+            .bind(unless_since.map(Timestamp::unix));
+            let (number, made) = self
+                .queries
+                .named("publication_insert", insert.fetch_one(&mut *connection))
+                .await?;
+            if made || number.is_some() {
+                return Ok(number);
+            }
+        }
+        Err(contested())
     }
 
     pub(super) async fn read_publication_after(

@@ -1,8 +1,10 @@
 //! Certificates, read.
 
+use sqlx::PgExecutor;
+
 use super::PostgresStore;
 use super::certificates::column;
-use super::pool::hurried;
+use super::pool::{hurried, hurried_step};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::store::StoreError;
@@ -34,23 +36,28 @@ impl PostgresStore {
         &self,
         ids: &[CertId],
     ) -> Result<Vec<Certificate>, StoreError> {
-        // OFFSET 0 keeps the planner from making a join of it.
+        let ids: Vec<&CertId> = ids.iter().collect();
+        let found = self.read_among(&self.pool, &ids);
+        hurried_step("certificate_look_up", found).await
+    }
+
+    /// Those of these certificates that are there.
+    pub(super) async fn read_among(
+        &self,
+        executor: impl PgExecutor<'_>,
+        ids: &[&CertId],
+    ) -> Result<Vec<Certificate>, StoreError> {
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
-            " FROM unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number),
-             LATERAL (
-                 SELECT ",
-            certificate_columns!(),
-            " FROM certificates
-                 WHERE key_identifier = issuer AND serial = number OFFSET 0
-             ) AS found"
+            " FROM unnest($1::bytea[], $2::bytea[]) AS ids (issuer, wanted)
+             JOIN certificates ON key_identifier = issuer AND serial = wanted"
         ))
         .bind(column(ids, |id| id.key_identifier.octets()))
         .bind(column(ids, |id| id.serial.octets()));
         let rows = self
             .queries
-            .named("certificate_look_up", hurried(select.fetch_all(&self.pool)))
+            .named("certificate_look_up", select.fetch_all(executor))
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
@@ -60,6 +67,9 @@ impl PostgresStore {
         after: Option<&CertId>,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
+        if self.servers.are_several() {
+            return self.read_ranges(None, after, limit).await;
+        }
         // No key identifier is empty: the empty one comes before all.
         let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
             (id.key_identifier.octets(), id.serial.octets())

@@ -1,6 +1,7 @@
 //! What rebalances did.
 
 use super::PostgresStore;
+use super::certificates::{TRIES, contested};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::store::{StoreError, StoredRebalance};
@@ -12,29 +13,34 @@ impl PostgresStore {
         made_at: Timestamp,
         unless_since: Option<Timestamp>,
     ) -> Result<Option<i64>, StoreError> {
-        let mut transaction = self.begin().await?;
-        // One at a time takes a number; readers are not held up.
-        let lock = sqlx::query("LOCK TABLE rebalances IN SHARE ROW EXCLUSIVE MODE");
-        self.queries
-            .named("rebalance_lock", lock.execute(&mut *transaction))
-            .await?;
-        let insert = sqlx::query_scalar::<_, i64>(
-            "INSERT INTO rebalances (number, ca, made_at)
-             SELECT (SELECT coalesce(max(number), 0) + 1 FROM rebalances), $1::text, $2::bigint
-             WHERE $3::bigint IS NULL
-                OR NOT EXISTS (
-                    SELECT 1 FROM rebalances WHERE ca = $1::text AND made_at >= $3::bigint)
-             RETURNING number",
-        )
-        .bind(ca.as_str())
-        .bind(made_at.unix())
-        .bind(unless_since.map(Timestamp::unix));
-        let number = self
-            .queries
-            .named("rebalance_insert", insert.fetch_optional(&mut *transaction))
-            .await?;
-        self.commit(transaction).await?;
-        Ok(number)
+        // Whoever takes the same number at the same moment waits until the first has it, and looks again.
+        for _ in 0..TRIES {
+            let insert = sqlx::query_as::<_, (Option<i64>, bool)>(
+                "WITH fresh AS (
+                     SELECT EXISTS (
+                         SELECT 1 FROM rebalances WHERE ca = $1::text AND made_at >= $3::bigint
+                     ) AS made
+                 ), new AS (
+                     INSERT INTO rebalances (number, ca, made_at)
+                     SELECT (SELECT coalesce(max(number), 0) + 1 FROM rebalances),
+                            $1::text, $2::bigint
+                     FROM fresh WHERE NOT made
+                     ON CONFLICT DO NOTHING RETURNING number
+                 )
+                 SELECT (SELECT number FROM new), made FROM fresh",
+            )
+            .bind(ca.as_str())
+            .bind(made_at.unix())
+            .bind(unless_since.map(Timestamp::unix));
+            let (number, made) = self
+                .queries
+                .named("rebalance_insert", insert.fetch_one(&self.pool))
+                .await?;
+            if made || number.is_some() {
+                return Ok(number);
+            }
+        }
+        Err(contested())
     }
 
     pub(super) async fn update_rebalance(&self, number: i64, body: &str) -> Result<(), StoreError> {

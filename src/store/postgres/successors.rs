@@ -1,12 +1,12 @@
 //! Who took a certificate's place.
 
-use sqlx::PgExecutor;
-
 use super::PostgresStore;
 use super::certificates::{TRIES, contested};
-use crate::domain::certificate::Successor;
+use super::outbox::Outbox;
+use super::session::Transaction;
 use crate::domain::certificate::certid::CertId;
-use crate::store::row::successor_columns;
+use crate::domain::certificate::{Certificate, Successor};
+use crate::store::row::{StoredCertificate, certificate_columns, successor_columns};
 use crate::store::{StoreError, Succession};
 
 impl PostgresStore {
@@ -16,10 +16,12 @@ impl PostgresStore {
         successor: &Successor,
     ) -> Result<Succession, StoreError> {
         for _ in 0..TRIES {
-            let set = self.set_successor(&self.pool, id, successor).await?;
-            if set {
+            let mut transaction = self.begin().await?;
+            if let Some(row) = self.set_successor(&mut transaction, id, successor).await? {
+                self.commit_changed(transaction, &row).await?;
                 return Ok(Succession::Set);
             }
+            drop(transaction);
             match self.read_certificate(id).await? {
                 None => return Ok(Succession::Unknown),
                 Some(row) => match row.successor {
@@ -34,46 +36,98 @@ impl PostgresStore {
     }
 
     pub(super) async fn clear_successor(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
-        let update = sqlx::query(
-            "UPDATE certificates
-             SET successor_id = NULL, successor_order = NULL, changed = pg_current_xact_id()
+        let mut transaction = self.begin().await?;
+        let update = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "UPDATE certificates SET successor_id = NULL, successor_order = NULL
              WHERE key_identifier = $1 AND serial = $2
-               AND (successor_id IS NOT NULL OR successor_order IS NOT NULL)",
-        )
+               AND (successor_id IS NOT NULL OR successor_order IS NOT NULL)
+             RETURNING ",
+            certificate_columns!()
+        ))
         .bind(id.key_identifier.octets())
         .bind(id.serial.octets());
         let cleared = self
             .queries
-            .named("successor_clear", update.execute(&self.pool))
+            .named("successor_clear", update.fetch_optional(&mut transaction))
             .await?;
-        if cleared.rows_affected() == 1 {
+        if let Some(row) = cleared {
+            self.commit_changed(transaction, &row.0).await?;
             return Ok(Some(true));
         }
+        drop(transaction);
         Ok(self.read_certificate(id).await?.map(|_| false))
     }
 
-    /// Sets the successor of a certificate that has none; whether it did.
+    /// Puts `to` in the place of a successor where that is `from`; whether it was.
+    pub(super) async fn swap_successor(
+        &self,
+        id: &CertId,
+        from: &Successor,
+        to: Option<&Successor>,
+    ) -> Result<bool, StoreError> {
+        let (from_id, from_order) = successor_columns(Some(from));
+        let (to_id, to_order) = successor_columns(to);
+        let mut transaction = self.begin().await?;
+        let update = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "UPDATE certificates SET successor_id = $5, successor_order = $6
+             WHERE key_identifier = $1 AND serial = $2
+               AND successor_id IS NOT DISTINCT FROM $3
+               AND successor_order IS NOT DISTINCT FROM $4
+             RETURNING ",
+            certificate_columns!()
+        ))
+        .bind(id.key_identifier.octets())
+        .bind(id.serial.octets())
+        .bind(from_id)
+        .bind(from_order)
+        .bind(to_id)
+        .bind(to_order);
+        let swapped = self
+            .queries
+            .named("successor_swap", update.fetch_optional(&mut transaction))
+            .await?;
+        let Some(row) = swapped else {
+            return Ok(false);
+        };
+        self.commit_changed(transaction, &row.0).await?;
+        Ok(true)
+    }
+
+    /// Sets the successor of a certificate that has none; the row, if it did.
     pub(super) async fn set_successor(
         &self,
-        executor: impl PgExecutor<'_>,
+        connection: &mut Transaction,
         id: &CertId,
         successor: &Successor,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Certificate>, StoreError> {
         let (successor_id, successor_order) = successor_columns(Some(successor));
-        let update = sqlx::query(
-            "UPDATE certificates
-             SET successor_id = $3, successor_order = $4, changed = pg_current_xact_id()
+        let update = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "UPDATE certificates SET successor_id = $3, successor_order = $4
              WHERE key_identifier = $1 AND serial = $2
-               AND successor_id IS NULL AND successor_order IS NULL",
-        )
+               AND successor_id IS NULL AND successor_order IS NULL
+             RETURNING ",
+            certificate_columns!()
+        ))
         .bind(id.key_identifier.octets())
         .bind(id.serial.octets())
         .bind(successor_id)
         .bind(successor_order);
-        let set = self
+        let row = self
             .queries
-            .named("successor_set", update.execute(executor))
+            .named("successor_set", update.fetch_optional(connection))
             .await?;
-        Ok(set.rows_affected() == 1)
+        Ok(row.map(|row| row.0))
+    }
+
+    /// Tells a certificate that the transaction has changed, and commits.
+    async fn commit_changed(
+        &self,
+        mut transaction: Transaction,
+        row: &Certificate,
+    ) -> Result<(), StoreError> {
+        let mut outbox = Outbox::default();
+        outbox.certificates(&[row])?;
+        self.append(&mut transaction, &outbox).await?;
+        self.commit(transaction).await
     }
 }

@@ -1,19 +1,32 @@
 //! Transactions: how they begin, and end; and whether they are taken again.
 
-use sqlx::{Postgres, Transaction};
-
 use super::PostgresStore;
 use super::pool::hurried;
+use super::session::{BEGIN, Transaction, settings};
 use crate::store::StoreError;
 
 impl PostgresStore {
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.begun("begin", "BEGIN").await
+    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
+        self.begun("begin", BEGIN).await
+    }
+
+    /// The same, for statements that touch many certificates by their keys: the planner is kept from
+    /// reading the whole table instead, and rows are locked in the order in which the keys are given.
+    pub(super) async fn begin_by_key(&self) -> Result<Transaction, StoreError> {
+        let begin = concat!(
+            "BEGIN; ",
+            settings!(),
+            "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+             SET LOCAL enable_seqscan = off"
+        );
+        self.begun("begin", begin).await
     }
 
     /// A read transaction: one snapshot for all its queries.
-    pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    pub(super) async fn snapshot(&self) -> Result<Transaction, StoreError> {
+        // It rests while others read by it: a load of ten million takes a minute.
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                     SET LOCAL idle_in_transaction_session_timeout = '10min'";
         self.begun("begin_snapshot", begin).await
     }
 
@@ -25,20 +38,17 @@ impl PostgresStore {
         &self,
         query: &'static str,
         statement: &'static str,
-    ) -> Result<Transaction<'static, Postgres>, StoreError> {
+    ) -> Result<Transaction, StoreError> {
         let pool = self.pool.clone();
         let begin = async {
-            let task = tokio::spawn(async move { pool.begin_with(statement).await });
+            let task = tokio::spawn(async move { pool.begin(statement).await });
             task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
         };
         self.queries.named(query, hurried(begin)).await
     }
 
     /// Makes a transaction durable.
-    pub(super) async fn commit(
-        &self,
-        transaction: Transaction<'static, Postgres>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
         self.queries.named("commit", transaction.commit()).await
     }
 
@@ -56,7 +66,7 @@ impl PostgresStore {
              FROM generate_series(1, 3640)",
         );
         self.queries
-            .named("write_again", insert.execute(&mut *transaction))
+            .named("write_again", insert.execute(&mut transaction))
             .await?;
         self.queries
             .named("rollback", transaction.rollback())

@@ -2,7 +2,7 @@ use super::*;
 
 use offpeak::store::{BatchKey, ClosedBatch, Closing, ImportProgress};
 
-on_both_stores!(
+on_all_stores!(
     a_batch_counts_once_it_is_closed,
     a_file_is_forgotten_with_what_it_brought,
     a_key_counts_once,

@@ -4,7 +4,7 @@ use super::*;
 
 use offpeak::domain::certificate::Successor;
 
-on_both_stores!(
+on_all_stores!(
     many_new_ones_come_back_as_they_were,
     new_ones_among_known_ones_are_told_apart,
 );

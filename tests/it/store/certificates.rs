@@ -4,7 +4,7 @@ use offpeak::domain::allocation::table::StoredTable;
 use offpeak::domain::certificate::Successor;
 use offpeak::store::{Sharing, Succession};
 
-on_both_stores!(
+on_all_stores!(
     a_handle_says_how_it_is_shared_and_counts_its_queries,
     a_registration_names_whom_it_replaces,
     an_existing_row_is_told_as_it_is,

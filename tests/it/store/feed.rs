@@ -2,7 +2,8 @@ use super::*;
 
 use offpeak::domain::certificate::Successor;
 
-on_both_stores!(
+on_all_stores!(
+    a_place_that_was_never_given_is_lost,
     a_reader_ends_with_what_is_there,
     nothing_falls_between_load_and_changes,
     overlap_does_no_harm,
@@ -11,30 +12,25 @@ on_both_stores!(
 );
 
 async fn what_another_handle_wrote_is_told(url: &str) {
-    // PostgreSQL tells again what is younger than the oldest transaction of the whole server, and
-    // other tests run beside this one.
-    let as_told = |told: usize, want: usize| {
-        assert!(told == want || told > want && url.starts_with("postgres"));
-    };
     let (writer, reading) = (open(url).await, open(url).await);
     let mut reader = Reader::load(&*reading).await;
     assert_eq!(reader.follow(&*reading).await, 0);
     register(&*writer, &certificates(0..3)).await;
     assert_eq!(reader.follow(&*reading).await, 3);
     writer.succeed(&id(1), &Successor::By(id(2))).await.unwrap();
-    as_told(reader.follow(&*reading).await, 1);
+    assert_eq!(reader.follow(&*reading).await, 1);
     assert_eq!(
         reader.certificates[&id(1)].successor,
         Some(Successor::By(id(2)))
     );
     writer.unsucceed(&id(1)).await.unwrap();
-    as_told(reader.follow(&*reading).await, 1);
+    assert_eq!(reader.follow(&*reading).await, 1);
     assert_eq!(reader.certificates[&id(1)], certificate(1));
     // What changes nothing is no news.
     register(&*writer, &certificates(0..3)).await;
     writer.unsucceed(&id(1)).await.unwrap();
     writer.remove(&[id(77)]).await.unwrap();
-    as_told(reader.follow(&*reading).await, 0);
+    assert_eq!(reader.follow(&*reading).await, 0);
 }
 
 async fn removals_reach_every_reader(url: &str) {
@@ -123,8 +119,8 @@ async fn a_reader_ends_with_what_is_there(url: &str) {
     }
 }
 
-/// A transaction that began before a load and commits after it is told by the next `changes`,
-/// although its number is lower than those of others that the load saw.
+/// A transaction that wrote before a load and commits after it is told by the next `changes`,
+/// although its number is lower than those of others that were told before it.
 async fn nothing_falls_between_load_and_changes(url: &str) {
     use sqlx::Connection as _;
     let store = open(url).await;
@@ -137,14 +133,12 @@ async fn nothing_falls_between_load_and_changes(url: &str) {
         }
         return;
     }
-    let mut slow = sqlx::PgConnection::connect(url).await.unwrap();
+    let mut slow = beside(url).await;
     let mut transaction = slow.begin().await.unwrap();
-    sqlx::query(
-        "INSERT INTO removals (key_identifier, serial) VALUES ('\\x01'::bytea, '\\x02'::bytea)",
-    )
-    .execute(&mut *transaction)
-    .await
-    .unwrap();
+    sqlx::query("INSERT INTO outbox (kind, body) VALUES ('removed', '\\x01010102')")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
     register(&*store, &certificates(0..3)).await;
     let mut reader = Reader::load(&*store).await;
     assert_eq!(reader.certificates.len(), 3);
@@ -159,4 +153,71 @@ async fn nothing_falls_between_load_and_changes(url: &str) {
     transaction.commit().await.unwrap();
     reader.follow(&*store).await;
     assert_eq!(reader.certificates.len(), 3);
+}
+
+/// Whoever comes with a place of another database, or with one after which something was dropped, has to
+/// load anew.
+async fn a_place_that_was_never_given_is_lost(url: &str) {
+    let store = open(url).await;
+    if url.starts_with("sqlite") {
+        return;
+    }
+    let mut reader = Reader::load(&*store).await;
+    let FeedPosition(start) = reader.position;
+    for serial in 0..3 {
+        register(&*store, &[certificate(serial)]).await;
+    }
+    assert_eq!(reader.follow(&*store).await, 3);
+    assert_eq!((reader.position.0, reader.lost), (start + 3, 0));
+    for place in [0, start - 1, start + 4, i64::MAX] {
+        reader.position = FeedPosition(place);
+        reader.follow(&*store).await;
+        assert_eq!(std::mem::take(&mut reader.lost), 1, "{place}");
+    }
+    let mut connection = beside(url).await;
+    let old = "UPDATE outbox SET written_at = written_at - interval '25 hours' WHERE position < $1";
+    sqlx::query(old)
+        .bind(start + 3)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let long_ago = Timestamp::from_unix(0);
+    let sweep = store.sweep_observations(long_ago, long_ago, long_ago);
+    sweep.await.unwrap();
+    for (place, is_lost) in [(start, 1), (start + 1, 1), (start + 2, 0), (start + 3, 0)] {
+        reader.position = FeedPosition(place);
+        reader.follow(&*store).await;
+        assert_eq!(std::mem::take(&mut reader.lost), is_lost, "{place}");
+    }
+}
+
+/// A table of several parts, with gaps in it: each certificate is loaded once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_reads_each_part_of_a_large_table_once() {
+    let Some(database) = crate::support::fresh_postgres().await else {
+        return;
+    };
+    let store = open(&database.url()).await;
+    let mut connection = beside(&database.url()).await;
+    let fill = "INSERT INTO certificates (key_identifier, serial, not_before, not_after, issued_at,
+             hour_known, steered, registered_at, window_start, window_end, table_number)
+         SELECT '\\x0102', decode(lpad(to_hex(n), 16, '0'), 'hex'), n, n + 9, n, true, false, n, n, n, 7
+         FROM generate_series(1, 80000) AS n;
+         DELETE FROM certificates WHERE not_before % 7 = 3";
+    sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
+    let pages: i64 = sqlx::query_scalar("SELECT pg_relation_size('certificates') / 8192")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(pages > 1_024, "one part of {pages} pages");
+    let mut told = Vec::new();
+    let mut tell = |change| match change {
+        Change::Certificate(one) => told.push(one.validity.not_before.unix()),
+        other => panic!("{other:?}"),
+    };
+    let load = store.load(Load::Everything, Timestamp::MIN, &mut tell);
+    load.await.unwrap();
+    told.sort_unstable();
+    let want: Vec<i64> = (1..=80_000).filter(|n| n % 7 != 3).collect();
+    assert!(told == want, "{} of {}", told.len(), want.len());
 }

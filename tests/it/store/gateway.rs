@@ -5,7 +5,7 @@ use super::*;
 use offpeak::domain::certificate::Successor;
 use offpeak::store::{Claim, IssuedFor, Succession};
 
-on_both_stores!(
+on_all_stores!(
     a_claim_is_found_by_each_of_its_urls_until_it_is_dropped,
     a_key_takes_the_place_of_the_one_before,
     a_successor_is_swapped_by_one,

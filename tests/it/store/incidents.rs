@@ -1,6 +1,6 @@
 use super::*;
 
-on_both_stores!(
+on_all_stores!(
     an_incident_changes_for_one_of_two_who_saw_it,
     every_field_of_an_incident_comes_back,
     members_are_counted_once,

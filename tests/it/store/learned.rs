@@ -2,7 +2,7 @@ use super::*;
 
 use offpeak::store::Learned;
 
-on_both_stores!(lessons_are_kept_until_a_newer_one_comes);
+on_all_stores!(lessons_are_kept_until_a_newer_one_comes);
 
 async fn lessons_are_kept_until_a_newer_one_comes(url: &str) {
     let now = Timestamp::from_unix(START);

@@ -4,9 +4,10 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "0001_initial",
     "0002_gateway",
+    "0003_outbox",
     "0006_planned",
     "0007_delivery",
 ];

@@ -3,7 +3,7 @@ use super::*;
 use offpeak::domain::allocation::table::StoredTable;
 use offpeak::domain::certificate::Successor;
 
-on_both_stores!(
+on_all_stores!(
     a_row_that_somebody_holds_is_moved_as_it_is_then,
     a_window_is_moved_from_where_it_is,
     a_window_moves_once_whoever_moves_it,
@@ -195,8 +195,8 @@ async fn during<T: Send + 'static>(
         transaction.commit().await.unwrap();
         return work.await.unwrap();
     }
-    let mut holder = sqlx::PgConnection::connect(url).await.unwrap();
-    let mut watcher = sqlx::PgConnection::connect(url).await.unwrap();
+    let mut holder = beside(url).await;
+    let mut watcher = beside(url).await;
     let mut transaction = holder.begin().await.unwrap();
     for step in steps {
         let step = sqlx::query(AssertSqlSafe(step.clone()));

@@ -2,7 +2,7 @@ use super::*;
 
 use offpeak::store::Publication;
 
-on_both_stores!(
+on_all_stores!(
     of_several_publishers_one_publishes,
     publications_come_back_newest_first,
     the_newest_hundred_are_kept,
@@ -91,16 +91,16 @@ async fn the_newest_hundred_are_kept(url: &str) {
 
 /// How many publications and documents there are.
 async fn rows(url: &str) -> (i64, i64) {
-    use sqlx::Connection as _;
     let count = "SELECT (SELECT count(*) FROM publications), (SELECT count(*) FROM documents)";
     if url.starts_with("sqlite") {
+        use sqlx::Connection as _;
         let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
         sqlx::query_as(count)
             .fetch_one(&mut connection)
             .await
             .unwrap()
     } else {
-        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        let mut connection = beside(url).await;
         sqlx::query_as(count)
             .fetch_one(&mut connection)
             .await

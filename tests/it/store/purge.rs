@@ -2,7 +2,7 @@ use super::*;
 
 use offpeak::domain::policy::ca::CaName;
 
-on_both_stores!(
+on_all_stores!(
     expired_certificates_leave_their_count,
     two_purgers_count_once
 );

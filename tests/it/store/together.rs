@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores!(
+on_all_stores!(
     a_certificate_is_inserted_by_one_process,
     bulk_registrations_do_not_lock_each_other_out,
 );

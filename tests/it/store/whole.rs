@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use offpeak::domain::allocation::table::StoredTable;
 
-on_both_stores!(
+on_all_stores!(
     a_step_that_fails_leaves_nothing,
     a_step_that_nobody_waits_for_is_whole_or_nothing,
 );
@@ -38,7 +38,7 @@ async fn refuse_the_last(url: &str, last: &CertId, fingerprint: u128) {
         }
         return;
     }
-    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    let mut connection = beside(url).await;
     sqlx::query(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
          AS 'BEGIN RAISE EXCEPTION ''refused''; END'",

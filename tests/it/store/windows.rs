@@ -4,7 +4,7 @@ use super::*;
 
 use offpeak::domain::certificate::Successor;
 
-on_both_stores!(
+on_all_stores!(
     certificates_come_by_their_windows,
     pages_of_few_among_many_miss_none,
 );

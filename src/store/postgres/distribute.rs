@@ -1,0 +1,65 @@
+//! Where the rows lie, where a PostgreSQL has several servers: `offpeak migrate --distribute citus`.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::store::StoreError;
+
+/// Tables whose rows are spread over the servers, by which column, and beside which table's. The serial is in
+/// each of their unique keys. All others stay on the server that is asked: they are small, or, as the
+/// outbox, have to be committed with what they are about.
+const SPREAD: [(&str, &str, Option<&str>); 4] = [
+    ("certificates", "serial", None),
+    ("incident_certificates", "serial", Some("certificates")),
+    ("gateway_certificates", "serial", Some("certificates")),
+    ("polls", "fingerprint", None),
+];
+
+/// Spreads the tables over Citus's servers; what was done, a line each. Broken off, it can be run again.
+pub(in crate::store) async fn distribute(
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, StoreError> {
+    let failed = |error| StoreError::from_driver("distribute", error);
+    let has_citus: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pg_proc WHERE proname = 'create_distributed_table')
+            AND to_regclass('pg_dist_partition') IS NOT NULL",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    if !has_citus {
+        return Err(StoreError::NoCitus);
+    }
+    // First: what this tells running processes to do is right for tables that are not spread yet too.
+    sqlx::query("UPDATE feed SET distributed_by = 'citus' WHERE only_row = 1")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut done = Vec::new();
+    for (table, column, beside) in SPREAD {
+        let is_spread: bool = sqlx::query_scalar(AssertSqlSafe(format!(
+            "SELECT EXISTS (SELECT 1 FROM pg_dist_partition
+                            WHERE logicalrelid = '{table}'::regclass AND partmethod = 'h')"
+        )))
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+        if is_spread {
+            done.push(format!("{table} is distributed already"));
+            continue;
+        }
+        let with = beside.map_or_else(String::new, |beside| {
+            format!(", colocate_with => '{beside}'")
+        });
+        let spread = format!("SELECT create_distributed_table('{table}', '{column}'{with})");
+        sqlx::raw_sql(AssertSqlSafe(spread))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+        done.push(match beside {
+            None => format!("{table} is distributed by {column}"),
+            Some(beside) => format!("{table} is distributed by {column}, beside {beside}"),
+        });
+    }
+    done.push("all other tables stay on this server".to_owned());
+    Ok(done)
+}

@@ -1,0 +1,28 @@
+-- Drops what 0003_outbox keeps for processes of the version before it. Run again it does nothing.
+DROP TRIGGER IF EXISTS outbox_mirrored ON outbox;
+DROP TRIGGER IF EXISTS certificates_inserted ON certificates;
+DROP TRIGGER IF EXISTS certificates_updated ON certificates;
+DROP TRIGGER IF EXISTS certificates_stamped ON certificates;
+DROP TRIGGER IF EXISTS incidents_written ON incidents;
+DROP TRIGGER IF EXISTS incidents_stamped ON incidents;
+DROP TRIGGER IF EXISTS batches_inserted ON batches;
+DROP TRIGGER IF EXISTS batches_closed ON batches;
+DROP TRIGGER IF EXISTS batches_inserted_stamped ON batches;
+DROP TRIGGER IF EXISTS batches_closed_stamped ON batches;
+DROP TRIGGER IF EXISTS polls_inserted ON polls;
+DROP TRIGGER IF EXISTS polls_updated ON polls;
+DROP TRIGGER IF EXISTS polls_stamped ON polls;
+DROP TABLE IF EXISTS removals;
+DROP TABLE IF EXISTS forgettings;
+DROP FUNCTION IF EXISTS mirror_outbox();
+DROP FUNCTION IF EXISTS stamp_changed();
+DROP FUNCTION IF EXISTS tell_polls();
+DROP FUNCTION IF EXISTS tell_reference();
+DROP FUNCTION IF EXISTS tell_forgetting();
+DROP FUNCTION IF EXISTS tell_removal();
+DROP FUNCTION IF EXISTS tell_certificates();
+DROP FUNCTION IF EXISTS packed_cert_id(bytea, bytea);
+ALTER TABLE certificates DROP COLUMN IF EXISTS changed;
+ALTER TABLE incidents DROP COLUMN IF EXISTS changed;
+ALTER TABLE batches DROP COLUMN IF EXISTS changed;
+ALTER TABLE polls DROP COLUMN IF EXISTS changed;

@@ -1,0 +1,232 @@
+//! Reading the outbox. Places are given one transaction at a time and without a gap
+//! (`place_outbox` in the migration): a reader that has told all up to a place misses nothing before it,
+//! and one that does not find the next place knows that it was dropped.
+
+use std::collections::HashMap;
+
+use super::{Kind, body};
+use crate::domain::certificate::Certificate;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::demand::observation::Observation;
+use crate::domain::moves::incident::Incident;
+use crate::store::postgres::PostgresStore;
+use crate::store::postgres::certificates::TRIES;
+use crate::store::postgres::certificates::may_pass;
+use crate::store::row::{StoredObservation, incident, observation_columns};
+use crate::store::{Change, FeedPosition, StoreError};
+
+/// Rows of the outbox read at once: 25 MB at most, where an import fills each with 1,000
+/// certificates, and 40 KB where each tells one.
+const PAGE_ROWS: i64 = 256;
+/// Changes told before others get a turn of this thread.
+const TOLD_AT_ONCE: usize = 64;
+
+/// A row of the outbox: number, position, kind, reference, body.
+type Row = (i64, i64, String, Option<i64>, Option<Vec<u8>>);
+
+/// What a page refers to, read together.
+#[derive(Default)]
+struct Referred {
+    batches: HashMap<i64, Vec<Observation>>,
+    certificates: HashMap<CertId, Certificate>,
+    incidents: HashMap<i64, Incident>,
+}
+
+impl PostgresStore {
+    pub(in crate::store::postgres) async fn tell_changes(
+        &self,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError> {
+        let last = self.last_place().await?;
+        let mut place = since.0;
+        while place < last {
+            let page = self.page(place, last).await?;
+            // The place after it may have been dropped, or given by another server.
+            if page.is_empty() || !follows(place, &page) {
+                tell(Change::Lost);
+                return Ok(FeedPosition(last));
+            }
+            place += i64::try_from(page.len()).unwrap_or(i64::MAX);
+            self.tell_page(page, tell).await?;
+        }
+        if place > last {
+            tell(Change::Lost);
+        }
+        Ok(FeedPosition(last))
+    }
+
+    /// The last place of all that was committed before now.
+    pub(in crate::store::postgres) async fn last_place(&self) -> Result<i64, StoreError> {
+        let look = sqlx::query_as::<_, (i64, bool, bool)>(
+            "SELECT last, EXISTS (SELECT 1 FROM outbox WHERE position IS NULL),
+                    distributed_by IS NOT NULL
+             FROM feed",
+        );
+        let look = look.fetch_one(&self.pool);
+        let (last, is_waiting, is_distributed) = self.queries.named("feed_look", look).await?;
+        self.servers.set_distributed(is_distributed);
+        if !is_waiting {
+            return Ok(last);
+        }
+        let mut tries = 0;
+        loop {
+            let place = sqlx::query_scalar("SELECT place_outbox()").fetch_one(&self.pool);
+            let attempt = self.queries.named("feed_place", place).await;
+            tries += 1;
+            match attempt {
+                Err(error) if tries < TRIES && may_pass(&error) => {}
+                attempt => return attempt,
+            }
+        }
+    }
+
+    async fn page(&self, after: i64, last: i64) -> Result<Vec<Row>, StoreError> {
+        let select = sqlx::query_as(
+            "SELECT number, position, kind, reference, body FROM outbox
+             WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3",
+        )
+        .bind(after)
+        .bind(last)
+        .bind(PAGE_ROWS);
+        self.queries
+            .named("feed_page", select.fetch_all(&self.pool))
+            .await
+    }
+
+    async fn tell_page(
+        &self,
+        page: Vec<Row>,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_driver("feed_page", error);
+        let mut referred = self.referred(&page).await?;
+        let mut told = 0;
+        for (number, _, kind, reference, body) in page {
+            let body = body.as_deref().unwrap_or_default();
+            let changes: Vec<Change> = match (Kind::named(&kind), reference) {
+                (Some(Kind::Batch), Some(batch)) => {
+                    let observations = referred.batches.remove(&batch).unwrap_or_default();
+                    let observed = |observation| Change::Observed { batch, observation };
+                    observations.into_iter().map(observed).collect()
+                }
+                (Some(Kind::Certificates), _) => match body::certificates(body).map_err(failed)? {
+                    Some(certificates) => certificates.into_iter().map(certificate).collect(),
+                    None => vec![Change::Lost],
+                },
+                (Some(Kind::Forgotten), _) => vec![Change::Forgotten(number)],
+                (Some(Kind::Incident), Some(incident)) => {
+                    let incident = referred.incidents.get(&incident).cloned();
+                    incident
+                        .map(Box::new)
+                        .map(Change::Incident)
+                        .into_iter()
+                        .collect()
+                }
+                (Some(Kind::Polls), _) => {
+                    let records = body::polls(body).map_err(failed)?;
+                    let polls = |(fingerprint, record)| Change::Polls {
+                        fingerprint,
+                        record,
+                    };
+                    records.into_iter().map(polls).collect()
+                }
+                (Some(Kind::Removed), _) => {
+                    let ids = body::ids(body).map_err(failed)?;
+                    ids.into_iter().map(Change::Removed).collect()
+                }
+                (Some(Kind::Reread), _) => {
+                    let ids = body::ids(body).map_err(failed)?;
+                    let known = |id| referred.certificates.get(id).cloned();
+                    ids.iter().filter_map(known).map(certificate).collect()
+                }
+                // What a later version says, and we do not understand: the rows hold it.
+                (None | Some(Kind::Batch | Kind::Incident), _) => vec![Change::Lost],
+            };
+            for change in changes {
+                tell(change);
+                told += 1;
+                if told % TOLD_AT_ONCE == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a page refers to. It may be newer than the page: then that is told again.
+    async fn referred(&self, page: &[Row]) -> Result<Referred, StoreError> {
+        let numbers = |wanted: Kind| -> Vec<i64> {
+            let of_kind = page.iter().filter(|row| row.2 == wanted.name());
+            of_kind.filter_map(|row| row.3).collect()
+        };
+        let mut referred = Referred::default();
+        let incidents = numbers(Kind::Incident);
+        if !incidents.is_empty() {
+            referred.incidents = self.read_incidents_among(&incidents).await?;
+        }
+        let batches = numbers(Kind::Batch);
+        if !batches.is_empty() {
+            referred.batches = self.read_batches(&batches).await?;
+        }
+        let mut ids = Vec::new();
+        for row in page.iter().filter(|row| row.2 == Kind::Reread.name()) {
+            let body = row.4.as_deref().unwrap_or_default();
+            ids.extend(
+                body::ids(body).map_err(|error| StoreError::from_driver("feed_page", error))?,
+            );
+        }
+        for chunk in ids.chunks(super::CERTIFICATES_A_ROW) {
+            let rows = self.read_certificates(chunk).await?;
+            let by_id = rows.into_iter().map(|row| (row.id.clone(), row));
+            referred.certificates.extend(by_id);
+        }
+        Ok(referred)
+    }
+
+    async fn read_incidents_among(
+        &self,
+        numbers: &[i64],
+    ) -> Result<HashMap<i64, Incident>, StoreError> {
+        let select = sqlx::query_as::<_, (i64, String)>(
+            "SELECT number, body FROM incidents WHERE number = ANY($1)",
+        )
+        .bind(numbers);
+        let read = async {
+            let rows = select.fetch_all(&self.pool).await?;
+            let incidents = rows.into_iter().map(|row| Ok((row.0, incident(row)?)));
+            incidents.collect()
+        };
+        self.queries.named("changed_incidents", read).await
+    }
+
+    async fn read_batches(
+        &self,
+        numbers: &[i64],
+    ) -> Result<HashMap<i64, Vec<Observation>>, StoreError> {
+        let observations = sqlx::query_as::<_, StoredObservation>(concat!(
+            "SELECT batch, ",
+            observation_columns!(),
+            " FROM batches JOIN observations ON batch = number
+             WHERE number = ANY($1) AND closed AND NOT silent"
+        ))
+        .bind(numbers)
+        .fetch(&self.pool);
+        let mut batches: HashMap<i64, Vec<Observation>> = HashMap::new();
+        self.queries
+            .each("changed_observations", observations, |row| {
+                batches.entry(row.batch).or_default().push(row.observation);
+            })
+            .await?;
+        Ok(batches)
+    }
+}
+
+/// Whether these rows have the places after this one, without a gap.
+fn follows(place: i64, page: &[Row]) -> bool {
+    (place + 1..).zip(page).all(|(next, row)| row.1 == next)
+}
+
+fn certificate(certificate: Certificate) -> Change {
+    Change::Certificate(Box::new(certificate))
+}

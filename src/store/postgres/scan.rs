@@ -1,0 +1,114 @@
+//! All certificates, by parts of the table, several at a time: one connection decodes some 100,000 a
+//! second, and a part whose connection is lost is read again by itself.
+
+use futures_util::{StreamExt as _, stream};
+use sqlx::AssertSqlSafe;
+
+use super::PostgresStore;
+use super::session::{Sessions, Transaction};
+use crate::domain::certificate::Certificate;
+use crate::store::row::{StoredCertificate, certificate_columns};
+use crate::store::{Change, StoreError};
+
+/// Parts read at once: as many of the pool's ten connections as leave some for those who register.
+const PARTS_AT_ONCE: usize = 4;
+/// Pages of the table in a part: 8 MiB, some 29,000 certificates, 10 MB of memory.
+const PART_PAGES: i64 = 1_024;
+/// How often a part is tried: a connection may be lost, a database that is away stays so.
+const TRIES: usize = 3;
+/// Certificates told before others get a turn of this thread.
+const TOLD_AT_ONCE: usize = 64;
+
+impl PostgresStore {
+    /// Tells all certificates of this snapshot.
+    pub(super) async fn tell_certificates(
+        &self,
+        snapshot: &mut Transaction,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        let select = sqlx::query_as::<_, (i64, bool)>(
+            "SELECT pg_relation_size('certificates') / current_setting('block_size')::bigint,
+                    distributed_by IS NOT NULL
+             FROM feed",
+        );
+        let select = select.fetch_one(&mut *snapshot);
+        let (pages, is_distributed) = self.queries.named("load_size", select).await?;
+        if is_distributed {
+            // The rows are elsewhere, and no snapshot is of several servers.
+            return self.tell_certificates_in_one(snapshot, tell).await;
+        }
+        let export = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
+        let export = export.fetch_one(&mut *snapshot);
+        let name = self.queries.named("load_snapshot", export).await?;
+        // One more than there are: a table of less than a page has none.
+        let starts = (0..=pages).step_by(usize::try_from(PART_PAGES).unwrap_or(1));
+        let parts = starts.map(|start| self.part(&name, start));
+        // One holds the snapshot, and one is left for others.
+        let free = self.pool.pool.options().get_max_connections() - 2;
+        let at_once = usize::try_from(free).unwrap_or(1).min(PARTS_AT_ONCE);
+        let mut parts = stream::iter(parts).buffer_unordered(at_once);
+        let mut told = 0_usize;
+        while let Some(part) = parts.next().await {
+            for certificate in part? {
+                tell(Change::Certificate(Box::new(certificate)));
+                told += 1;
+                if told.is_multiple_of(TOLD_AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_certificates_in_one(
+        &self,
+        snapshot: &mut Transaction,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates"
+        ))
+        .fetch(snapshot);
+        self.queries
+            .each("load_certificates", certificates, |row| {
+                tell(Change::Certificate(Box::new(row.0)));
+            })
+            .await
+    }
+
+    /// The certificates of the pages from `start` on, as this snapshot has them.
+    async fn part(&self, snapshot: &str, start: i64) -> Result<Vec<Certificate>, StoreError> {
+        let mut tries = 0;
+        loop {
+            // In a task of its own, so that parts are decoded side by side.
+            let reading = tokio::spawn(read(self.pool.clone(), snapshot.to_owned(), start));
+            let reading = async { reading.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
+            let part = self.queries.named("load_certificates", reading).await;
+            tries += 1;
+            match part {
+                Err(StoreError::Unavailable { .. }) if tries < TRIES => {}
+                part => return part,
+            }
+        }
+    }
+}
+
+async fn read(pool: Sessions, snapshot: String, start: i64) -> sqlx::Result<Vec<Certificate>> {
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
+    );
+    let mut transaction = pool.begin(AssertSqlSafe(begin)).await?;
+    let rows = sqlx::query_as::<_, StoredCertificate>(concat!(
+        "SELECT ",
+        certificate_columns!(),
+        " FROM certificates WHERE ctid >= $1::text::tid AND ctid < $2::text::tid"
+    ))
+    .bind(format!("({start},0)"))
+    .bind(format!("({},0)", start + PART_PAGES))
+    .fetch_all(&mut transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}

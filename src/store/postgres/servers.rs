@@ -1,0 +1,59 @@
+//! The servers of a distributed database: whether each answers. The one that we are connected to may answer
+//! all that it holds itself, and the feed goes on, while another is away.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The first range of serials is so wide, in the numbers that the first eight octets of a serial make: 256
+/// ranges for all of an issuer's.
+const FIRST_WIDTH: u64 = 1 << 56;
+
+/// What is known of them.
+#[derive(Debug)]
+pub(super) struct Servers {
+    is_distributed: AtomicBool,
+    are_away: AtomicBool,
+    /// How wide the next range of serials is.
+    width: AtomicU64,
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Self {
+            is_distributed: AtomicBool::new(false),
+            are_away: AtomicBool::new(false),
+            width: AtomicU64::new(FIRST_WIDTH),
+        }
+    }
+}
+
+impl Servers {
+    /// Notes what the feed's row says.
+    pub(super) fn set_distributed(&self, is_distributed: bool) {
+        self.is_distributed.store(is_distributed, Ordering::Relaxed);
+    }
+
+    /// Whether certificates lie on several.
+    pub(super) fn are_several(&self) -> bool {
+        self.is_distributed.load(Ordering::Relaxed)
+    }
+
+    /// Whether one did not answer when it was asked last.
+    pub(super) fn are_away(&self) -> bool {
+        self.are_away.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether one did not answer.
+    pub(super) fn set_away(&self, are_away: bool) {
+        self.are_away.store(are_away, Ordering::Relaxed);
+    }
+
+    /// How wide the next range of serials is to be.
+    pub(super) fn width(&self) -> u64 {
+        self.width.load(Ordering::Relaxed)
+    }
+
+    /// Notes how wide that is.
+    pub(super) fn set_width(&self, width: u64) {
+        self.width.store(width.max(1), Ordering::Relaxed);
+    }
+}

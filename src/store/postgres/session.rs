@@ -1,0 +1,194 @@
+//! Where statements run, by session or behind a pooler that hands connections out by transaction
+//! (PgBouncer's `pool_mode = transaction`). Behind one, two statements outside of a transaction may meet two
+//! servers, and so may a statement's preparation and its run: each is put into a transaction, and none is
+//! prepared under a name, under which another program's may lie by then.
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
+
+/// What holds in every transaction that writes, set in the message that begins it. A process that hangs
+/// in one would hold locks, one that waits for a lock holds a connection; and what is written
+/// tells itself to the outbox, so that no trigger has to (0003_outbox).
+macro_rules! settings {
+    () => {
+        "SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL lock_timeout = '10s'; \
+         SET LOCAL offpeak.outbox = 'told'"
+    };
+}
+pub(super) use settings;
+
+/// Begins a transaction that writes.
+pub(super) const BEGIN: &str = concat!("BEGIN; ", settings!());
+
+/// What a connection of the pool is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pooling {
+    /// A session of the database.
+    BySession,
+    /// One for each transaction.
+    ByTransaction,
+}
+
+/// The pool of a store.
+#[derive(Clone, Debug)]
+pub(super) struct Sessions {
+    pub(super) pool: PgPool,
+    pub(super) pooling: Pooling,
+}
+
+/// A transaction of it; undone where it is dropped.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    inner: sqlx::Transaction<'static, Postgres>,
+    pooling: Pooling,
+}
+
+type Step = Either<PgQueryResult, PgRow>;
+
+impl Sessions {
+    /// Begins a transaction by this statement.
+    pub(super) async fn begin(
+        &self,
+        statement: impl sqlx::SqlSafeStr,
+    ) -> sqlx::Result<Transaction> {
+        Ok(Transaction {
+            inner: self.pool.begin_with(statement).await?,
+            pooling: self.pooling,
+        })
+    }
+}
+
+impl Transaction {
+    /// The connection, for what is no query.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    pub(super) async fn commit(self) -> sqlx::Result<()> {
+        self.inner.commit().await
+    }
+
+    pub(super) async fn rollback(self) -> sqlx::Result<()> {
+        self.inner.rollback().await
+    }
+
+    pub(super) fn into_inner(self) -> sqlx::Transaction<'static, Postgres> {
+        self.inner
+    }
+}
+
+impl<'c> Executor<'c> for &'c Sessions {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Step>>
+    where
+        'c: 'e,
+        'q: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if self.pooling == Pooling::BySession {
+            return self.pool.fetch_many(query);
+        }
+        stream::once(async move {
+            let mut transaction = self.begin(BEGIN).await?;
+            // All at once: the rows are over before the transaction is.
+            let steps: Vec<Step> = transaction.fetch_many(query).try_collect().await?;
+            transaction.commit().await?;
+            Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    fn fetch_optional<'e, 'q, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+    where
+        'c: 'e,
+        'q: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if self.pooling == Pooling::BySession {
+            return self.pool.fetch_optional(query);
+        }
+        Box::pin(async move {
+            let mut transaction = self.begin(BEGIN).await?;
+            let row = transaction.fetch_optional(query).await?;
+            transaction.commit().await?;
+            Ok(row)
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+    where
+        'c: 'e,
+    {
+        self.pool.prepare_with(sql, parameters)
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Transaction {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Step>>
+    where
+        'c: 'e,
+        'q: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        match self.pooling {
+            Pooling::BySession => self.inner.fetch_many(query),
+            Pooling::ByTransaction => self.inner.fetch_many(Unnamed(query)),
+        }
+    }
+
+    fn fetch_optional<'e, 'q, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+    where
+        'c: 'e,
+        'q: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        match self.pooling {
+            Pooling::BySession => self.inner.fetch_optional(query),
+            Pooling::ByTransaction => self.inner.fetch_optional(Unnamed(query)),
+        }
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+    where
+        'c: 'e,
+    {
+        self.inner.prepare_with(sql, parameters)
+    }
+}
+
+/// A query that is prepared under no name.
+struct Unnamed<E>(E);
+
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
+    fn sql(self) -> SqlStr {
+        self.0.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.0.statement()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        self.0.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        false
+    }
+}
