@@ -1,7 +1,7 @@
 //! `offpeak` keeps a certificate authority's load flat: it learns which hours are busy, publishes
 //! that, and answers ACME Renewal Info queries (RFC 9773) with windows in the quiet hours.
 //!
-//! Arrows point one way: `main → cli → {http, gateway, notices, publish, simulate, webhook} → ingest → engine → store → domain`.
+//! Arrows point one way: `main → cli → {http, gateway, notices, publish, simulate, source, webhook} → ingest → engine → store → domain`.
 
 pub mod cli;
 pub mod config;
@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod notices;
 pub mod publish;
 pub mod simulate;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod webhook;

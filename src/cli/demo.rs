@@ -1,5 +1,6 @@
 //! `offpeak demo`: everything, on a database in memory, with a CA of our own making.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,11 +10,12 @@ use sha2::{Digest as _, Sha256};
 use super::runtimes::Runtimes;
 use super::serve::{Listeners, serve};
 use super::token::new_token;
-use super::{Exit, Global, Output};
-use crate::config::{Config, Scope, Token};
+use super::{Exit, Global, Output, UsageError};
+use crate::config::{Config, Scope, SourceKind, Token};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::demand::permission::Permission;
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp, WEEK};
@@ -23,6 +25,9 @@ use crate::store::{self, ClosedBatch, Migrations};
 
 /// One week of the sample CA: `hour_of_week,attempts,failed`, Monday 00:00 UTC first.
 const WEEK_OF_LOAD: &str = include_str!("../../static/demo-week.csv");
+
+/// What `--ct` reads where no other configuration is named.
+const LETSENCRYPT: &str = include_str!("../../static/letsencrypt.toml");
 
 /// So many weeks are replayed: as many as the profile needs to trust each hour of the week.
 const WEEKS: i64 = 4;
@@ -38,11 +43,33 @@ const FIRST_MINUTE_PER_CENT: u64 = 15;
 
 /// See it work: a sample CA in memory, some thousand certificates, four weeks of load, served
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  offpeak demo --listen 127.0.0.1:8080")]
-pub(super) struct Demo {}
+#[command(after_help = "Examples:
+  offpeak demo --listen 127.0.0.1:8080
+  offpeak demo --ct --contact mailto:ops@example.org
+
+--ct asks the logs of Certificate Transparency on the internet, within 200 MB a day; --config FILE takes
+another configuration in the place of the one that comes with the program.")]
+pub(super) struct Demo {
+    /// The real map of Let's Encrypt, from Certificate Transparency, in the place of the sample
+    #[arg(long)]
+    ct: bool,
+    /// Whom the logs' operators may write to
+    #[arg(long, value_name = "mailto:…|URL", requires = "ct")]
+    contact: Option<String>,
+    /// Print the configuration that --ct takes, and end
+    #[arg(long, conflicts_with = "ct")]
+    print_ct_config: bool,
+}
 
 impl Demo {
-    pub(super) fn run(global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        if self.print_ct_config {
+            output.write_all(LETSENCRYPT.as_bytes())?;
+            return Ok(Exit::Done);
+        }
+        if self.ct {
+            return certificate_transparency(global, self.contact.as_deref(), output);
+        }
         Runtimes::start()?.run(async |runtimes| {
             let told = Global {
                 config: None,
@@ -58,6 +85,62 @@ impl Demo {
             Ok(Exit::Done)
         })
     }
+}
+
+/// Serves the map that Certificate Transparency shows, in memory.
+fn certificate_transparency(
+    global: &Global,
+    contact: Option<&str>,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let mut config = match &global.config {
+        Some(_) => global.config()?,
+        None => global.over(Config::parse(LETSENCRYPT).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("the bundled configuration: {}", faults.join("; "))
+        })?)?,
+    };
+    config.database = "sqlite::memory:".to_owned();
+    config.snapshot = None;
+    for source in &mut config.sources {
+        if let SourceKind::Ct(ct) = &mut source.kind {
+            match contact {
+                Some(contact) => contact.clone_into(&mut ct.contact),
+                None if global.config.is_some() => {}
+                None => {
+                    let why = "--ct asks others' servers: say by --contact whom they may write to";
+                    return Err(UsageError(why.to_owned()).into());
+                }
+            }
+        }
+    }
+    let token = new_token();
+    config.tokens.push(Token {
+        name: "demo".to_owned(),
+        sha256: Sha256::digest(&token).into(),
+        scopes: vec![Scope::Admin],
+        sources: Permission::default(),
+    });
+    Runtimes::start()?.run(async |runtimes| {
+        let listeners = Listeners::bind(&config, runtimes).await?;
+        let (public, admin) = listeners.urls()?;
+        let opening = async move {
+            let store = store::connect(&config.database, Migrations::Apply).await?;
+            anyhow::Ok(Engine::open(store, config, Arc::new(SystemClock)).await?)
+        };
+        let engine = runtimes.work().spawn(opening).await??;
+        let greeting = [
+            String::new(),
+            "Certificate Transparency is read; the first hours are on the map within minutes."
+                .into(),
+            format!("  the demand map       {public}/"),
+            format!("  how far it has come  curl -s {public}/v1/status"),
+            format!("  the metrics          curl -s {admin}/metrics"),
+            "Ctrl-C ends it; nothing is kept.".into(),
+        ];
+        serve(&engine, listeners, runtimes, output, &greeting).await?;
+        Ok(Exit::Done)
+    })
 }
 
 /// The engine of the sample CA.
@@ -97,6 +180,7 @@ fn config(told: Config, token: &str) -> anyhow::Result<Config> {
             name: "demo".to_owned(),
             sha256: Sha256::digest(token).into(),
             scopes: vec![Scope::Admin],
+            sources: Permission::default(),
         }],
         cas: [vec![ca], told.cas].concat(),
         ..told

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::UsageError;
 use super::given::{name_of, text_of};
 use crate::config::{Config, ConfigError, Scope, Token, base_url, database_url, listen_address};
+use crate::domain::demand::permission::Permission;
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
 use crate::store::{self, Migrations};
@@ -93,10 +94,16 @@ impl Global {
     }
 
     fn config_with(&self, admin_token: Option<&str>) -> anyhow::Result<Config> {
-        let mut config = match &self.config {
+        let mut config = self.over(match &self.config {
             Some(file) => read_config(file)?,
             None => Config::default(),
-        };
+        })?;
+        config.tokens.extend(admin_token.map(admin).transpose()?);
+        Ok(config)
+    }
+
+    /// A configuration with what flags and the environment say in its place, tokens aside.
+    pub(super) fn over(&self, mut config: Config) -> anyhow::Result<Config> {
         for (told, value) in [
             (&self.listen, &mut config.listen),
             (&self.admin_listen, &mut config.admin_listen),
@@ -119,7 +126,6 @@ impl Global {
                 config.listen
             );
         }
-        config.tokens.extend(admin_token.map(admin).transpose()?);
         Ok(config)
     }
 }
@@ -173,6 +179,7 @@ fn admin(token: &str) -> anyhow::Result<Token> {
         name: ADMIN_TOKEN.to_owned(),
         sha256: Sha256::digest(token).into(),
         scopes: vec![Scope::Admin],
+        sources: Permission::default(),
     })
 }
 

@@ -11,6 +11,7 @@ use super::import_summary::{Summary, Told};
 use super::input::{Input, Inputs};
 use super::record_report::RecordReport;
 use super::{Exit, Output};
+use crate::domain::demand::permission::Permission;
 use crate::engine::Engine;
 use crate::engine::verdict::{Report, Verdict};
 use crate::ingest::{self, KnownFile, ObservationFormat, Observed, Position, Unknown, Watch};
@@ -173,7 +174,7 @@ async fn observations(
 ) -> anyhow::Result<(Report, &'static str)> {
     let key = BatchKey::File(file.sha256);
     let body = pin!(file.bytes_from(0));
-    let observed = ingest::observe(engine, format, body, Some(key))
+    let observed = ingest::observe(engine, &Permission::default(), format, body, Some(key))
         .await
         .with_context(|| format!("cannot import {name}; nothing of it counts"))?;
     match observed {

@@ -14,6 +14,7 @@ mod ca;
 mod certid;
 mod check_config;
 mod completions;
+mod ct;
 mod demo;
 mod exit;
 mod explain;
@@ -77,6 +78,7 @@ enum Command {
     Certid(certid::CertidArgs),
     CheckConfig(check_config::CheckConfig),
     Completions(completions::CompletionsArgs),
+    Ct(ct::CtArgs),
     Demo(demo::Demo),
     Explain(explain::Explain),
     Forget(forget::ForgetArgs),
@@ -106,7 +108,8 @@ impl Command {
             Self::Certid(command) => certid::run(&command, output),
             Self::CheckConfig(command) => command.run(global, output),
             Self::Completions(command) => command.run(CommandLine::command(), output),
-            Self::Demo(demo::Demo {}) => demo::Demo::run(global, output),
+            Self::Ct(command) => command.run(output),
+            Self::Demo(command) => command.run(global, output),
             Self::Explain(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }

@@ -13,6 +13,7 @@ use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};
 use crate::http::{self, Limits, Stop};
 use crate::notices::{maintenance, revocations};
+use crate::source;
 use crate::telemetry::{self, Metrics};
 use crate::{publish, webhook};
 
@@ -84,6 +85,8 @@ impl Running {
                 .abort_handle(),
         ]);
         let tasks = runtimes.work().spawn(Arc::clone(engine).run());
+        let sources = runtimes.work().spawn(source::follow(Arc::clone(engine)));
+        beside.push(sources.abort_handle());
         let upkeep = runtimes.work().spawn(keep_up(metrics)).abort_handle();
         let renewing = listeners
             .tls
@@ -134,6 +137,7 @@ mod tests {
     use super::super::serve::engine;
     use super::*;
     use crate::config::{Config, Scope, Token};
+    use crate::domain::demand::permission::Permission;
     use crate::store::Migrations;
 
     /// Far longer than anything here takes, on a busy machine too; only a hang waits for it.
@@ -148,6 +152,7 @@ mod tests {
                 name: "test".to_owned(),
                 sha256: Sha256::digest("t").into(),
                 scopes: vec![Scope::Admin],
+                sources: Permission::default(),
             }],
             ..Config::default()
         }

@@ -88,6 +88,7 @@ impl fmt::Display for Hexadecimal {
 mod tests {
     use super::*;
     use crate::config::{Config, Token};
+    use crate::domain::demand::permission::Permission;
 
     #[test]
     fn the_block_lets_the_token_in() {
@@ -97,6 +98,7 @@ mod tests {
             name: "a-1".to_owned(),
             sha256: Sha256::digest(&token).into(),
             scopes: vec![Scope::Ingest, Scope::Admin],
+            sources: Permission::default(),
         };
         assert_eq!(config.tokens, [want]);
     }

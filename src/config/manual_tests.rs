@@ -118,6 +118,7 @@ impl Part {
                 "upstream = \"http://h\"\n"
             )
             .to_owned(),
+            "source" => "[[source]]\nname = \"x\"\n".to_owned(),
             _ => format!("{}\n", self.written),
         }
     }

@@ -55,6 +55,7 @@
 //! name = "issuance"                 # required, unique; stands in logs
 //! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"   # required, hex
 //! scopes = ["ingest"]               # required: "ingest", or "admin" for everything
+//! sources = ["ca", "observer:oslo"] # whose observations it may hand in, by source or source:vantage; default: any
 //!
 //! # A certificate authority.
 //! [[ca]]
@@ -180,6 +181,45 @@
 //! secret_file = "/etc/offpeak/webhook.secret"   # required: holds "whsec_" and base64
 //! failure_rate = 0.2                # told from this share on, of 20 attempts or more in 15 minutes
 //! ca = "example"                    # of this one alone; default: all
+//!
+//! # Where load is seen (docs/sources.md), a table for each source: logs of Certificate Transparency.
+//! [[source]]
+//! name = "le-ct"                    # required, unique: for logs and metrics; what was read is kept under it
+//! kind = "ct"                       # required: "ct", "folder", "log", "prometheus" or "probe"
+//! ca = "example"                    # required, save for "ct" and "folder": without it every [[ca]] with issuers
+//! log_list = "log_list.json"        # required for "ct": a list in Google's format, a file or a URL
+//! logs = ["2026h2", "2027h1"]       # texts of which a log's description has one; default: every usable log
+//! contact = "mailto:ops@example.org"   # required for "ct" and "probe": for those who are asked, in the User-Agent
+//! budget = "200MB/d"                # a sample of so much a day; default: every entry is read
+//! backfill = "14d"                  # how far back a new source begins; default "14d"
+//! register = false                  # true: certificates are registered too; not with a budget; default false
+//! # A log file that grows, and its rotated ones beside it.
+//! [[source]]
+//! name = "front"
+//! ca = "example"
+//! kind = "log"
+//! path = "/var/log/nginx/acme.log"  # required for "log", and for "folder": where certificates are put
+//! format = "pattern"                # required for "log": "nginx-combined", "apache-combined", "nginx-json", "caddy", "boulder-wfe", "boulder-ra", "step-ca", "openbao" or "pattern"
+//! pattern = "{time} {method} {path} {status} {*}"   # required for "pattern": the fields of a line
+//! # Counters that a Prometheus keeps.
+//! [[source]]
+//! name = "metrics"
+//! ca = "example"
+//! kind = "prometheus"
+//! url = "http://prometheus:9090"    # required for "prometheus": the server
+//! query = "new_certificates"        # required for "prometheus": counters; their increases are added
+//! counts = "issued"                 # what they count: "issued", "attempt" or "failed"; default "issued"
+//! backfill = "14d"
+//! # The CA itself, asked from outside for its directory and a nonce.
+//! [[source]]
+//! name = "oslo"
+//! ca = "example"
+//! kind = "probe"
+//! url = "https://acme.example.com/directory"   # required for "probe": its directory
+//! contact = "mailto:ops@example.org"
+//! vantage = "oslo"                  # from where it is asked; default: the source's name
+//! every = "30s"                     # between two rounds, "5s" to "1h"; default "30s"
+//! outage_quorum = 2                 # so many vantages open and close an `outage`; default never
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -213,6 +253,7 @@ mod planned;
 mod publish;
 pub(crate) mod section;
 mod service;
+mod source;
 mod status_page;
 mod tls;
 mod token;
@@ -227,6 +268,10 @@ pub use duration::seconds as duration_seconds;
 pub use error::ConfigError;
 pub use gateway::{GatewayConfig, upstream_url};
 pub use publish::PublishConfig;
+pub use source::{
+    CtConfig, FolderConfig, LogConfig, ProbeConfig, PrometheusConfig, SourceConfig, SourceKind,
+    octets_a_day,
+};
 pub use status_page::StatusPageConfig;
 pub use tls::TlsFiles;
 pub use token::{Scope, Token, name as token_name, scope as token_scope};
@@ -272,6 +317,8 @@ pub struct Config {
     pub crls: Vec<CrlConfig>,
     /// Where the static tree is kept up to date.
     pub publish: Vec<PublishConfig>,
+    /// Where load is seen.
+    pub sources: Vec<SourceConfig>,
     /// The status pages on which CAs announce maintenance.
     pub status_pages: Vec<StatusPageConfig>,
     /// Who is told that something happened.
@@ -323,6 +370,7 @@ impl Config {
         config.gateways = gateway::all(&mut root, &config.cas, &mut problems);
         config.crls = crl::all(&mut root, &config.cas, &mut problems);
         config.publish = publish::all(&mut root, config.retention_seconds, &mut problems);
+        config.sources = source::all(&mut root, &config.cas, &mut problems);
         config.status_pages = status_page::all(&mut root, &config.cas, &mut problems);
         config.webhooks = webhook::all(&mut root, &config.cas, &mut problems);
         root.finish(&mut problems);

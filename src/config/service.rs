@@ -37,6 +37,7 @@ impl Config {
             gateways: Vec::new(),
             crls: Vec::new(),
             publish: Vec::new(),
+            sources: Vec::new(),
             status_pages: Vec::new(),
             webhooks: Vec::new(),
         }

@@ -6,6 +6,7 @@ use super::error::Problems;
 use super::hint::did_you_mean;
 use super::section::Section;
 use super::value;
+use crate::domain::demand::permission::{Permission, Voice};
 
 /// A token's hash and what it opens.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Token {
     pub sha256: [u8; 32],
     /// What it opens.
     pub scopes: Vec<Scope>,
+    /// Which sources of load it may say that it is.
+    pub sources: Permission,
 }
 
 /// What a token may do.
@@ -77,10 +80,17 @@ pub(super) fn read(
             "opens nothing: give \"ingest\" or \"admin\"",
         );
     }
+    let any = !section.has("sources");
+    let voices = section.list("sources", problems, |v, _| value::text(v)?.parse::<Voice>());
     Some(Token {
         name: name?,
         sha256: sha256?,
         scopes,
+        sources: if any {
+            Permission::default()
+        } else {
+            Permission::to(voices)
+        },
     })
 }
 

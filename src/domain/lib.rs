@@ -1,6 +1,7 @@
 //! The core: pure functions and types. No I/O, nothing async, no clock, no environment; time is
 //! an argument.
 
+pub mod accesslog;
 pub mod acme;
 pub mod admission;
 pub mod allocation;
@@ -15,3 +16,4 @@ pub mod policy;
 pub mod publication;
 pub mod status;
 pub mod time;
+pub mod transparency;

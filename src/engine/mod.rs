@@ -21,6 +21,7 @@ use verdict::Rejection;
 mod answer;
 mod aside;
 mod batches;
+mod board;
 mod ca;
 pub mod clock;
 mod cohorts;
@@ -42,6 +43,7 @@ mod registration;
 mod resuming;
 mod returning;
 mod shadow;
+mod sources;
 mod standing;
 mod step;
 mod successions;
@@ -54,6 +56,7 @@ mod world;
 mod world_tests;
 
 pub use answer::{Miss, RenewalInfo, Sought};
+pub use board::{SourceReport, SourceState};
 pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
@@ -102,6 +105,7 @@ pub struct Engine {
     stopping: AtomicBool,
     unclaimed: Unclaimed,
     reports: Mutex<standing::Reports>,
+    sources: board::Board,
 }
 
 impl Engine {
@@ -152,6 +156,7 @@ impl Engine {
             publication: ArcSwapOption::new(publication),
             compared: Compared::default(),
             reports: Mutex::default(),
+            sources: board::Board::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),
             fed_at: AtomicI64::new(now.unix()),

@@ -91,10 +91,20 @@ impl Engine {
     /// CA.
     #[must_use]
     pub fn live(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
+        self.live_before(ca, self.now())
+    }
+
+    /// The same with the minute that is now as the last one, as far as it has come.
+    #[must_use]
+    pub fn live_with_this_minute(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
+        self.live_before(ca, self.now() + MINUTE)
+    }
+
+    fn live_before(&self, ca: &CaName, at: Timestamp) -> Option<Vec<LiveSeries>> {
         let world = self.world();
         let live = &world.ca(ca)?.live;
         let live = live.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(live.told(self.now()))
+        Some(live.told(at))
     }
 }
 

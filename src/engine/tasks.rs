@@ -49,6 +49,10 @@ const WRITE_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// What gateways know of accounts and orders: as long as the longest common life of a certificate and some
 /// days, so that its renewal finds it.
 const GATEWAY_KEPT_SECONDS: i64 = 100 * DAY;
+/// A log of Certificate Transparency may take a day to show what it has accepted (its maximum merge
+/// delay), and one that was away may be read a day late: for so long a certificate may come again from
+/// another log.
+const COUNTED_SECONDS: i64 = 2 * DAY;
 /// Old observations and tables.
 const RETIRE_EVERY: Duration = Duration::from_hours(1);
 /// Where the store failed while everything was summed from it.
@@ -219,6 +223,7 @@ impl Engine {
         self.store()
             .sweep_gateway(now - GATEWAY_KEPT_SECONDS)
             .await?;
+        self.store().sweep_sources(now - COUNTED_SECONDS).await?;
         self.store()
             .sweep_observations(kept_from, now - BATCH_OPEN_SECONDS, now - KEYS_SECONDS)
             .await

@@ -17,17 +17,22 @@ use super::app::Sender;
 use super::guesses::{self, Guesses, Verdict};
 use super::problem::Problem;
 use crate::config::{Scope, Token};
+use crate::domain::demand::permission::Permission;
 use crate::engine::Engine;
 
 /// The layer around a route that needs `scope`.
 pub(super) async fn admit(
     State((engine, scope, guesses)): State<(Arc<Engine>, Scope, Guesses)>,
     Extension(sender): Extension<Sender>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match judge(request.headers(), scope, &engine.config().tokens) {
-        Ok(()) => on(engine.background(), next.run(request)).await,
+    let judged = judge(request.headers(), scope, &engine.config().tokens).cloned();
+    match judged {
+        Ok(permission) => {
+            request.extensions_mut().insert(permission);
+            on(engine.background(), next.run(request)).await
+        }
         Err(Refusal::Unknown) if guesses.count(sender) == Verdict::TooMany => {
             let problem = Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -85,11 +90,16 @@ impl From<Refusal> for Problem {
     }
 }
 
-fn judge(request: &HeaderMap, scope: Scope, tokens: &[Token]) -> Result<(), Refusal> {
+/// What the token of a request may say that it is, where it opens what is asked for.
+fn judge<'t>(
+    request: &HeaderMap,
+    scope: Scope,
+    tokens: &'t [Token],
+) -> Result<&'t Permission, Refusal> {
     let presented = bearer(request).ok_or(Refusal::Missing)?;
     let token = known(tokens, presented).ok_or(Refusal::Unknown)?;
     if token.scopes.contains(&scope) || token.scopes.contains(&Scope::Admin) {
-        return Ok(());
+        return Ok(&token.sources);
     }
     let token = token.name.clone();
     Err(Refusal::Lacking { token, scope })
@@ -131,6 +141,7 @@ mod tests {
             name: format!("the one with {text}"),
             sha256: Sha256::digest(text).into(),
             scopes: scopes.to_vec(),
+            sources: Permission::default(),
         }
     }
 
@@ -148,7 +159,7 @@ mod tests {
             );
         }
         match judge(&request, scope, &tokens) {
-            Ok(()) => "in".to_owned(),
+            Ok(_) => "in".to_owned(),
             Err(refusal) => format!("{:?}", Problem::from(refusal)),
         }
     }

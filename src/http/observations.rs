@@ -1,5 +1,6 @@
 //! `/v1/observations`: load in.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -9,6 +10,7 @@ use super::problem::{Excess, Problem};
 use super::query::NoParameters;
 use super::unpack::unpacked;
 use super::{Admin, body};
+use crate::domain::demand::permission::Permission;
 use crate::ingest::{self, ObservationFormat, Observed, Unknown};
 use crate::store::BatchKey;
 
@@ -18,6 +20,7 @@ const MOST_KEY_CHARACTERS: usize = 255;
 /// `POST`.
 pub(super) async fn count(
     State(admin): State<Admin>,
+    Extension(permission): Extension<Permission>,
     _: NoParameters,
     headers: HeaderMap,
     body: Body,
@@ -26,7 +29,7 @@ pub(super) async fn count(
     let format = (format, Unknown::Refused);
     let key = key(&headers)?;
     let body = unpacked(&headers, body)?;
-    match ingest::observe(&admin.engine, format, body, key).await? {
+    match ingest::observe(&admin.engine, &permission, format, body, key).await? {
         Observed::Counted(report) | Observed::Repeated(report) => body::report(&report),
         Observed::KeyReused => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,

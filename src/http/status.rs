@@ -10,9 +10,10 @@ use super::forecast::{ambiguous, nobody};
 use super::fresh::{answer, json};
 use super::problem::Problem;
 use super::query::OfCa;
+use crate::domain::math::number::thousandths;
 use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
 use crate::domain::time::{MINUTE, Timestamp};
-use crate::engine::CaStanding;
+use crate::engine::{CaStanding, SourceReport};
 
 /// Whoever asks whether the CA is well wants to know it now; a page with a thousand readers behind one
 /// cache asks four times a minute.
@@ -28,6 +29,7 @@ struct Document {
     ca: Option<String>,
     cas: Vec<OfOne>,
     incidents: Vec<Told>,
+    sources: Vec<OfSource>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +38,19 @@ struct OfOne {
     environment: String,
     #[serde(flatten)]
     standing: Standing,
+}
+
+/// Where load is seen. Why one fails is for operators, in the log.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfSource {
+    name: String,
+    kind: &'static str,
+    ca: Option<String>,
+    state: &'static str,
+    since: Timestamp,
+    data_through: Option<Timestamp>,
+    relative_error: Option<f64>,
 }
 
 #[derive(Clone, Serialize)]
@@ -95,6 +110,12 @@ pub(super) async fn show(
         standing: worst.into(),
         ca: only.as_ref().map(ToString::to_string),
         incidents: engine.told_incidents(only.as_ref()),
+        sources: engine
+            .source_reports()
+            .into_iter()
+            .filter(|source| source.ca.is_none() || only.is_none() || source.ca == only)
+            .map(OfSource::from)
+            .collect(),
         cas: standings
             .iter()
             .map(|one| OfOne {
@@ -148,6 +169,20 @@ impl From<&CaStanding> for Standing {
             since: standing.since,
             reason: standing.reason,
             data_through: standing.data_through,
+        }
+    }
+}
+
+impl From<SourceReport> for OfSource {
+    fn from(report: SourceReport) -> Self {
+        Self {
+            name: report.name,
+            kind: report.kind,
+            ca: report.ca.map(String::from),
+            state: report.state.name(),
+            since: report.since,
+            data_through: report.data_through,
+            relative_error: report.relative_error.map(thousandths),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::fields::Unknown;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};
 use super::{IngestError, ObservationFormat};
 use crate::domain::demand::observation::Observation;
+use crate::domain::demand::permission::Permission;
 use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::{BatchKey, ClosedBatch, Closing};
@@ -29,7 +30,7 @@ pub enum Observed {
     Repeated(Report),
 }
 
-/// Counts the observations of a body, under `key` where there is one: the same key with the same
+/// Counts the observations of a body that `permission` allows, under `key` where there is one: the same key with the same
 /// body counts once and is answered as before.
 ///
 /// # Errors
@@ -37,6 +38,7 @@ pub enum Observed {
 /// file that its key names, [`IngestError::Engine`] where the engine fails: nothing counts then.
 pub async fn observe<S, E>(
     engine: &Engine,
+    permission: &Permission,
     (format, unknown): (ObservationFormat, Unknown),
     body: S,
     key: Option<BatchKey>,
@@ -45,7 +47,13 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    observe_in(engine, (format, unknown), body, key).await
+    observe_in(&Bound { engine, permission }, (format, unknown), body, key).await
+}
+
+/// The engine as somebody sees it who may not say everything.
+struct Bound<'a> {
+    engine: &'a Engine,
+    permission: &'a Permission,
 }
 
 /// What counting observations needs of the engine.
@@ -64,21 +72,24 @@ pub(super) trait Counter: Sync {
 }
 
 #[async_trait]
-impl Counter for Engine {
+impl Counter for Bound<'_> {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
-        self.judge(observation)
+        if let Some(refusal) = self.permission.refusal(observation) {
+            return Err(Rejection::new("source", refusal));
+        }
+        self.engine.judge(observation)
     }
 
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError> {
-        Ok(self.store().closed_batch(key).await?)
+        Ok(self.engine.store().closed_batch(key).await?)
     }
 
     async fn open_batch(&self) -> Result<i64, EngineError> {
-        Ok(self.store().open_batch(self.now()).await?)
+        Ok(self.engine.store().open_batch(self.engine.now()).await?)
     }
 
     async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), EngineError> {
-        Ok(self.store().append_batch(batch, rows).await?)
+        Ok(self.engine.store().append_batch(batch, rows).await?)
     }
 
     async fn close_batch(
@@ -87,8 +98,12 @@ impl Counter for Engine {
         key: Option<&BatchKey>,
         closed: &ClosedBatch,
     ) -> Result<Closing, EngineError> {
-        let now = self.now();
-        Ok(self.store().close_batch(batch, key, closed, now).await?)
+        let now = self.engine.now();
+        Ok(self
+            .engine
+            .store()
+            .close_batch(batch, key, closed, now)
+            .await?)
     }
 }
 

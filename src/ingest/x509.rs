@@ -14,7 +14,10 @@ use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
 pub mod crl;
+mod der;
 mod names;
+
+use der::{element, first_is_context, nothing_after, take};
 
 /// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still
 /// known as a CA's certificate.
@@ -26,6 +29,9 @@ pub struct Facts {
     pub validity: Result<Validity, Rejection>,
     /// Whether basicConstraints says that it is a CA's (RFC 5280 section 4.2.1.9).
     pub is_ca: bool,
+    /// Whether it holds timestamps of Certificate Transparency logs (RFC 6962 section 3.3): its
+    /// precertificate is in those logs then.
+    pub has_timestamps: bool,
     /// The DNS names and addresses of subjectAltName; none where it has none or cannot be read.
     pub names: Vec<String>,
 }
@@ -47,6 +53,8 @@ const SUBJECT_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x0e];
 const NAMES: [[u8; 3]; 3] = [[0x55, 0x04, 0x03], [0x55, 0x04, 0x0b], [0x55, 0x04, 0x0a]];
 /// The content octets of 2.5.29.35, authorityKeyIdentifier.
 const AUTHORITY_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x23];
+/// Those of 1.3.6.1.4.1.11129.2.4.2, the list of timestamps.
+const TIMESTAMPS: [u8; 10] = [0x2b, 0x06, 0x01, 0x04, 0x01, 0xd6, 0x79, 0x02, 0x04, 0x02];
 /// The content octets of 2.5.29.19, basicConstraints.
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 
@@ -57,13 +65,28 @@ impl Facts {
     /// A rejection where `der` is not exactly one certificate (RFC 5280 section 4.1), or where its
     /// extensions do not tell whether it is a CA's.
     pub fn of(der: &[u8]) -> Result<Self, Rejection> {
-        let tbs = Tbs::of(der)?;
-        Ok(Self {
+        Ok(Self::told_by(&Tbs::of(der)?))
+    }
+
+    /// Reads the `TBSCertificate` of a precertificate, as logs keep it.
+    ///
+    /// # Errors
+    /// As [`Facts::of`].
+    pub fn of_precertificate(der: &[u8]) -> Result<Self, Rejection> {
+        let mut rest = der;
+        let tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
+        nothing_after(rest, "tbsCertificate")?;
+        Ok(Self::told_by(&Tbs::within(tbs)?))
+    }
+
+    fn told_by(tbs: &Tbs<'_>) -> Self {
+        Self {
             id: cert_id(tbs.extensions.authority_key_identifier, tbs.serial),
             validity: dates(tbs.validity),
             is_ca: tbs.extensions.is_ca,
+            has_timestamps: tbs.extensions.has_timestamps,
             names: names::of(tbs.extensions.subject_alternative_name),
-        })
+        }
     }
 }
 
@@ -119,10 +142,14 @@ impl<'a> Tbs<'a> {
             ));
         }
         let mut rest = certificate;
-        let mut tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
+        let tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
         take(&mut rest, "signatureAlgorithm", Tag::Sequence)?;
         take(&mut rest, "signatureValue", Tag::BitString)?;
         nothing_after(rest, "certificate")?;
+        Self::within(tbs)
+    }
+
+    fn within(mut tbs: &'a [u8]) -> Result<Self, Rejection> {
         if first_is_context(tbs, 0) {
             element(&mut tbs, "version")?;
         }
@@ -168,6 +195,7 @@ struct Extensions<'a> {
     /// All that there are: they matter of a CA's certificate only.
     subject_key_identifiers: Vec<&'a [u8]>,
     subject_alternative_name: Option<&'a [u8]>,
+    has_timestamps: bool,
     is_ca: bool,
 }
 
@@ -201,6 +229,10 @@ impl<'a> Extensions<'a> {
             nothing_after(extension, "extensions")?;
             if oid == SUBJECT_KEY_IDENTIFIER {
                 read.subject_key_identifiers.push(value.data);
+                continue;
+            }
+            if oid == TIMESTAMPS {
+                read.has_timestamps = true;
                 continue;
             }
             if oid == names::SUBJECT_ALTERNATIVE_NAME {
@@ -341,45 +373,4 @@ fn date(rest: &mut &[u8], name: &str) -> Result<Timestamp, Rejection> {
         .map_err(|_| rejection(name, "it is no UTCTime or GeneralizedTime that exists"))?;
     *rest = after;
     Ok(Timestamp::from_unix(time.timestamp()))
-}
-
-/// The content of the next element, which has to be of the universal type `tag`.
-fn take<'a>(rest: &mut &'a [u8], name: &str, tag: Tag) -> Result<&'a [u8], Rejection> {
-    let any = element(rest, name)?;
-    if any.class() == Class::Universal && any.tag() == tag {
-        Ok(any.data)
-    } else {
-        Err(rejection(
-            name,
-            format_args!("there is another type where its {tag} should be"),
-        ))
-    }
-}
-
-fn element<'a>(rest: &mut &'a [u8], name: &str) -> Result<Any<'a>, Rejection> {
-    let (after, any) = Any::from_der(rest).map_err(|_| {
-        rejection(
-            name,
-            "there is no complete DER element where it should be; the certificate is cut off or no \
-             DER",
-        )
-    })?;
-    *rest = after;
-    Ok(any)
-}
-
-fn first_is_context(rest: &[u8], number: u8) -> bool {
-    // Context-specific, constructed: 0b10_1 and the number.
-    rest.first() == Some(&(0b1010_0000 | number))
-}
-
-fn nothing_after(rest: &[u8], name: &str) -> Result<(), Rejection> {
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(rejection(
-            name,
-            format_args!("{} octets follow its last element", rest.len()),
-        ))
-    }
 }

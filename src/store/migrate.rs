@@ -12,7 +12,7 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 5] = [
+const FILES: [File; 6] = [
     File {
         version: 1,
         description: "initial",
@@ -32,16 +32,22 @@ const FILES: [File; 5] = [
         sqlite: include_str!("../../migrations/sqlite/0003_outbox.sql"),
     },
     File {
-        version: 6,
-        description: "planned",
-        postgres: include_str!("../../migrations/postgres/0006_planned.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0006_planned.sql"),
+        version: 4,
+        description: "sources",
+        postgres: include_str!("../../migrations/postgres/0004_sources.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_sources.sql"),
     },
     File {
-        version: 7,
+        version: 5,
+        description: "planned",
+        postgres: include_str!("../../migrations/postgres/0005_planned.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_planned.sql"),
+    },
+    File {
+        version: 6,
         description: "delivery",
-        postgres: include_str!("../../migrations/postgres/0007_delivery.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0007_delivery.sql"),
+        postgres: include_str!("../../migrations/postgres/0006_delivery.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_delivery.sql"),
     },
 ];
 

@@ -30,6 +30,7 @@ mod postgres;
 mod query;
 mod rebalances;
 mod row;
+mod source;
 mod sqlite;
 
 pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
@@ -42,6 +43,7 @@ pub use gateway::{Claim, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
 pub use rebalances::StoredRebalance;
+pub use source::{SourceStep, SourceStore};
 
 /// What a store does when the index has no entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,7 +132,9 @@ pub struct Publication {
 /// The store. Every method is one durable step or one consistent read; each runs named queries
 /// that show in `/metrics`.
 #[async_trait]
-pub trait Store: DeliveryStore + GatewayStore + PlannedStore + Debug + Send + Sync {
+pub trait Store:
+    DeliveryStore + GatewayStore + PlannedStore + SourceStore + Debug + Send + Sync
+{
     /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
     /// this has succeeded once it does nothing.
     ///

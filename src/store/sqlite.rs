@@ -41,6 +41,7 @@ mod polls;
 mod publications;
 mod rebalances;
 mod recovery;
+mod source;
 mod successors;
 mod tables;
 mod transactions;

@@ -64,6 +64,7 @@ mod series;
 mod server;
 mod sharded;
 mod simulate;
+mod sources;
 mod speed;
 mod status_pages;
 mod store;

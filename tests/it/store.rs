@@ -34,6 +34,7 @@ mod polls;
 mod publications;
 mod purge;
 mod rates;
+mod sources;
 mod together;
 mod upgrading;
 mod whole;

@@ -2,8 +2,10 @@
 //! demand profile, and what is announced or will be tried again.
 
 pub mod announced;
+pub mod counter;
 pub mod knowledge;
 pub mod observation;
+pub mod permission;
 pub mod profile;
 pub mod retries;
 pub mod series;

@@ -2,6 +2,7 @@
 
 mod breach;
 mod live;
+pub mod quorum;
 mod standing;
 mod told;
 mod weekly;

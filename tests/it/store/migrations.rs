@@ -4,12 +4,13 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
-    "0006_planned",
-    "0007_delivery",
+    "0004_sources",
+    "0005_planned",
+    "0006_delivery",
 ];
 
 on_both_stores!(
@@ -90,7 +91,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 7
+                    binary: 6
                 }
             ),
             "{error:?}"

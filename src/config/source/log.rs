@@ -1,0 +1,79 @@
+//! `kind = "log"`: a log file that grows, and its rotated ones.
+
+use std::path::PathBuf;
+
+use super::super::error::Problems;
+use super::super::hint::did_you_mean;
+use super::super::section::Section;
+use super::super::value;
+use crate::domain::accesslog::{Format, Pattern};
+
+/// The longest pattern: a line of a page.
+const MOST_PATTERN_OCTETS: usize = 1_000;
+
+/// A log file, and what its lines are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// The file that is written now. Rotated ones stand beside it, and their names begin with its own.
+    pub path: PathBuf,
+    /// What a line is.
+    pub format: Format,
+}
+
+/// The formats, as the file names them.
+const FORMATS: [&str; 9] = [
+    "nginx-combined",
+    "apache-combined",
+    "nginx-json",
+    "caddy",
+    "boulder-wfe",
+    "boulder-ra",
+    "step-ca",
+    "openbao",
+    "pattern",
+];
+
+pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<LogConfig> {
+    let path = section.require("path", problems, value::path);
+    let format = section.require("format", problems, |v| {
+        let given = value::text(v)?;
+        FORMATS
+            .into_iter()
+            .find(|format| *format == given)
+            .ok_or_else(|| {
+                let hint = did_you_mean(given, FORMATS);
+                format!("{given:?} is none of {}{hint}", FORMATS.join(", "))
+            })
+    });
+    let pattern = section.read("pattern", problems, |v| {
+        let text = value::text(v)?;
+        if text.len() > MOST_PATTERN_OCTETS {
+            return Err(format!("is longer than {MOST_PATTERN_OCTETS} octets"));
+        }
+        Pattern::parse(text).map_err(|error| error.to_string())
+    });
+    let given = section.has("pattern");
+    let format = match (format?, pattern) {
+        ("pattern", None) if given => return None,
+        ("pattern", Some(pattern)) => Format::Pattern(pattern),
+        ("pattern", None) => {
+            section.fault("pattern", problems, "is missing");
+            return None;
+        }
+        (_, Some(_)) => {
+            section.fault("pattern", problems, "goes with format = \"pattern\" alone");
+            return None;
+        }
+        ("nginx-json", None) => Format::NginxJson,
+        ("caddy", None) => Format::Caddy,
+        ("boulder-wfe", None) => Format::BoulderWfe,
+        ("boulder-ra", None) => Format::BoulderRa,
+        ("step-ca", None) => Format::StepCa,
+        ("openbao", None) => Format::OpenBao,
+        _ => Format::Combined,
+    };
+    Some(LogConfig {
+        path: path?,
+        format,
+    })
+}

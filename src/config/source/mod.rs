@@ -1,0 +1,188 @@
+//! `[[source]]`: where load is seen.
+
+use std::collections::HashMap;
+
+use toml::de::DeValue;
+
+use super::error::Problems;
+use super::hint::did_you_mean;
+use super::section::Section;
+use super::{named, token, value};
+use crate::domain::policy::ca::{CaName, CaPolicy};
+
+mod ct;
+mod folder;
+mod log;
+mod probe;
+mod prometheus;
+
+pub use ct::{CtConfig, budget as octets_a_day};
+pub use folder::FolderConfig;
+pub use log::LogConfig;
+pub use probe::ProbeConfig;
+pub use prometheus::PrometheusConfig;
+
+/// A source of load, and whose load it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceConfig {
+    /// What it is called in logs and metrics; its cursor in the store goes by it.
+    pub name: String,
+    /// Whose load it is. `None`, of the kinds `ct` and `folder` alone: that of every CA with issuers.
+    pub ca: Option<CaName>,
+    /// Where it looks.
+    pub kind: SourceKind,
+}
+
+/// Where a source looks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    /// In logs of Certificate Transparency.
+    Ct(CtConfig),
+    /// In a folder of certificates.
+    Folder(FolderConfig),
+    /// In a log file that grows.
+    Log(LogConfig),
+    /// At a CA, from outside.
+    Probe(ProbeConfig),
+    /// In a counter that a Prometheus keeps.
+    Prometheus(PrometheusConfig),
+}
+
+impl SourceKind {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ct(_) => "ct",
+            Self::Folder(_) => "folder",
+            Self::Log(_) => "log",
+            Self::Probe(_) => "probe",
+            Self::Prometheus(_) => "prometheus",
+        }
+    }
+}
+
+/// The kinds, as the file names them.
+const KINDS: [&str; 5] = ["ct", "folder", "log", "probe", "prometheus"];
+
+/// Which names the sources read so far have taken, and where.
+type Seen = HashMap<String, String>;
+
+/// All of them that are right; what is wrong is a problem then.
+pub(super) fn all(
+    root: &mut Section<'_>,
+    cas: &[CaPolicy],
+    problems: &mut Problems<'_>,
+) -> Vec<SourceConfig> {
+    let mut seen = Seen::new();
+    let mut found = Vec::new();
+    for mut section in root.sections("source", problems) {
+        found.extend(read(&mut section, &mut seen, cas, problems));
+        section.finish(problems);
+    }
+    found
+}
+
+fn read(
+    section: &mut Section<'_>,
+    seen: &mut Seen,
+    cas: &[CaPolicy],
+    problems: &mut Problems<'_>,
+) -> Option<SourceConfig> {
+    let path = section.path_of("");
+    let name = section.require("name", problems, |v| {
+        let name = token::name(value::text(v)?)?;
+        match seen.insert(name.clone(), path.clone()) {
+            None => Ok(name),
+            Some(other) => Err(format!("{name:?} is the name of {other} too")),
+        }
+    });
+    let kind = section.require("kind", problems, kind);
+    let has_ca = section.has("ca");
+    let ca = section.read("ca", problems, |v| named::ca(v, cas));
+    // Certificates say by their issuers whose they are.
+    if !has_ca && kind.is_some_and(|kind| !matches!(kind, "ct" | "folder")) {
+        section.fault("ca", problems, "is missing");
+        return None;
+    }
+    let kind = match kind? {
+        "ct" => SourceKind::Ct(ct::read(section, problems)?),
+        "folder" => SourceKind::Folder(folder::read(section, problems)?),
+        "log" => SourceKind::Log(log::read(section, problems)?),
+        "probe" => SourceKind::Probe(probe::read(section, problems)?),
+        _ => SourceKind::Prometheus(prometheus::read(section, problems)?),
+    };
+    if has_ca && ca.is_none() {
+        return None;
+    }
+    Some(SourceConfig {
+        name: name?,
+        ca,
+        kind,
+    })
+}
+
+fn kind(value: &DeValue<'_>) -> Result<&'static str, String> {
+    let given = value::text(value)?;
+    KINDS
+        .into_iter()
+        .find(|kind| *kind == given)
+        .ok_or_else(|| {
+            let hint = did_you_mean(given, KINDS);
+            format!("{given:?} is no kind of source: {}{hint}", KINDS.join(", "))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn faults(text: &str) -> Vec<String> {
+        let found = Config::parse(text).unwrap_err();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_usual() {
+        let text = concat!(
+            "[[source]]\nname = \"le\"\nkind = \"ct\"\nlog_list = \"l.json\"\n",
+            "contact = \"mailto:ops@example.org\"\n",
+            "[[source]]\nname = \"front\"\nca = \"default\"\nkind = \"log\"\n",
+            "path = \"/var/log/a.log\"\nformat = \"caddy\"\n",
+        );
+        let read = Config::parse(text).unwrap().sources;
+        let kinds: Vec<_> = read.iter().map(|one| one.kind.name()).collect();
+        assert_eq!(kinds, ["ct", "log"]);
+        assert_eq!(read[0].ca, None);
+        assert_eq!(Config::parse("").unwrap().sources, []);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let text = concat!(
+            "[[source]]\nname = \"a b\"\nkind = \"ct\"\nlog_list = \"\"\nbudget = \"2 GB\"\n",
+            "[[source]]\nname = \"x\"\nkind = \"logs\"\n",
+            "[[source]]\nname = \"x\"\nkind = \"log\"\nca = \"none\"\nformat = \"w3c\"\n",
+            "[[source]]\nname = \"y\"\nkind = \"log\"\npath = \"p\"\nformat = \"pattern\"\nca = \"default\"\n",
+            "[[source]]\nname = \"z\"\nkind = \"log\"\npath = \"p\"\nformat = \"caddy\"\nca = \"none\"\n",
+        );
+        let found = faults(text);
+        for want in [
+            "2: source[0].name",
+            "4: source[0].log_list: names no file",
+            "5: source[0].budget",
+            "source[0].contact: is missing",
+            "8: source[1].kind: \"logs\" is no kind of source: ct, folder, log, probe, prometheus; did you mean \"log\"?",
+            "10: source[2].name: \"x\" is the name of source[1] too",
+            "13: source[2].format: \"w3c\"",
+            "source[2].path: is missing",
+            "pattern: is missing",
+            "source[4].ca: no [[ca]] has the name \"none\"",
+        ] {
+            assert!(
+                found.iter().any(|line| line.contains(want)),
+                "{want}: {found:#?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The formats of lines.
+
+use super::line::{Request, Unreadable};
+use super::pattern::Pattern;
+use super::{boulder, combined, json};
+use crate::time::Timestamp;
+
+/// What a line is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// Boulder's registration authority: its audit lines.
+    BoulderRa,
+    /// Boulder's web front end.
+    BoulderWfe,
+    /// Caddy's access log.
+    Caddy,
+    /// Apache's and nginx's `combined`, with the request time behind it or not.
+    Combined,
+    /// nginx with a JSON `log_format`.
+    NginxJson,
+    /// The audit log of `OpenBao`.
+    OpenBao,
+    /// By a configured pattern.
+    Pattern(Pattern),
+    /// step-ca's request log, in JSON or text.
+    StepCa,
+}
+
+impl Format {
+    /// What a line says: nothing of demand, or a request; an error where it should say more and cannot
+    /// be read.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: the line is about demand and is not of this format.
+    pub fn read<'a>(&self, line: &'a [u8]) -> Result<Option<Request<'a>>, Unreadable> {
+        if !self.may_be_demand(line) {
+            return Ok(None);
+        }
+        let line = str::from_utf8(line).map_err(|_| Unreadable)?;
+        match self {
+            Self::BoulderRa => boulder::audit(line),
+            Self::BoulderWfe => boulder::front_end(line),
+            Self::Caddy => json::caddy(line),
+            Self::Combined => combined::read(line),
+            Self::NginxJson => json::nginx(line),
+            Self::OpenBao => json::openbao(line),
+            Self::Pattern(pattern) => pattern.read(line),
+            Self::StepCa => json::step_ca(line),
+        }
+    }
+
+    /// When a line was written, whatever it is about.
+    #[must_use]
+    pub fn time(&self, line: &[u8]) -> Option<Timestamp> {
+        let line = str::from_utf8(line).ok()?;
+        match self {
+            Self::BoulderRa | Self::BoulderWfe => boulder::time(line),
+            Self::Caddy | Self::NginxJson | Self::OpenBao | Self::StepCa => json::time(line),
+            Self::Combined => combined::time(line),
+            Self::Pattern(pattern) => pattern.time(line),
+        }
+    }
+
+    /// Most lines of a busy front are about nonces, challenges and polls: a look at the octets is far
+    /// cheaper than reading them.
+    fn may_be_demand(&self, line: &[u8]) -> bool {
+        let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
+        match self {
+            Self::BoulderRa => has(b"Certificate request - "),
+            Self::OpenBao => has(b"rder") || has(b"inalize") || has(b"/issue/") || has(b"/sign/"),
+            _ => has(b"rder") || has(b"inalize"),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The counts of lines, minute by minute.
+
+use std::collections::BTreeMap;
+
+use super::line::{Request, Step};
+use crate::demand::observation::{Kind, Observation, Source};
+use crate::math::number::{length, real, signed};
+use crate::policy::ca::CaName;
+use crate::time::{HOUR, MINUTE, Span, Timestamp};
+
+/// Error types told apart in a minute; further ones count as `other`.
+const MOST_ERROR_TYPES: usize = 32;
+
+/// Latencies kept of each minute and step: the first so many, in which the median is off by a few per
+/// cent of a rank.
+const MOST_LATENCIES: usize = 1_000;
+
+/// What lines said of demand.
+#[derive(Debug, Default)]
+pub struct Tally {
+    minutes: BTreeMap<i64, Minute>,
+    /// Requests counted.
+    pub requests: u64,
+    /// Lines that seemed to be about demand and were not of the format.
+    pub unreadable: u64,
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    attempts: u64,
+    issued: u64,
+    failed: BTreeMap<String, u64>,
+    latencies: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Tally {
+    /// Counts a request: a new order is an attempt, a finalization that succeeds a certificate, and
+    /// either a failure where it does not succeed.
+    pub fn add(&mut self, request: &Request<'_>) {
+        self.requests += 1;
+        let minute = self.minutes.entry(request.at.slot(MINUTE)).or_default();
+        if request.step != Step::Finalize {
+            minute.attempts += 1;
+        }
+        if request.succeeded && request.step != Step::NewOrder {
+            minute.issued += 1;
+        }
+        if !request.succeeded {
+            let kind = request.error_type.as_deref().unwrap_or("");
+            let known = minute.failed.contains_key(kind);
+            let kind = if known || minute.failed.len() < MOST_ERROR_TYPES {
+                kind
+            } else {
+                "other"
+            };
+            *minute.failed.entry(kind.to_owned()).or_default() += 1;
+        }
+        if let Some(latency) = request.latency_ms.filter(|ms| ms.is_finite() && *ms >= 0.0) {
+            let kept = minute.latencies.entry(endpoint(request.step)).or_default();
+            if kept.len() < MOST_LATENCIES {
+                kept.push(latency);
+            }
+        }
+    }
+
+    /// The counts as observations of a source, and zeros over a span in which it was alive.
+    #[must_use]
+    pub fn observations(&self, ca: &CaName, source: &str, alive: Option<Span>) -> Vec<Observation> {
+        let line = |at: Timestamp, kind, count| Observation {
+            ca: ca.clone(),
+            vantage: Some(source.to_owned()),
+            ..Observation::plain(at, Source::Log, kind, count)
+        };
+        let mut rows = Vec::new();
+        for (number, minute) in &self.minutes {
+            let at = Timestamp::from_unix(number * MINUTE);
+            minute.rows(&mut rows, |kind, count| line(at, kind, count));
+        }
+        let mut at = alive.map(|span| span.from);
+        while let (Some(from), Some(span)) = (at, alive)
+            && from < span.to
+        {
+            // By the hour: a longer span would say nothing of hours.
+            let to = Timestamp::from_unix((from.slot(HOUR) + 1) * HOUR).min(span.to);
+            for kind in [Kind::Attempt, Kind::Issued, Kind::Failed] {
+                rows.push(Observation {
+                    seconds: u32::try_from(to - from).unwrap_or(u32::MAX),
+                    ..line(from, kind, 0)
+                });
+            }
+            at = Some(to);
+        }
+        rows
+    }
+}
+
+impl Minute {
+    fn rows(&self, rows: &mut Vec<Observation>, line: impl Fn(Kind, u64) -> Observation) {
+        let mut counted = BTreeMap::from([("new-order", self.attempts)]);
+        for endpoint in self.latencies.keys() {
+            counted.entry(endpoint).or_default();
+        }
+        for (endpoint, count) in counted {
+            let latencies = self.latencies.get(endpoint).map(Vec::as_slice);
+            let latencies = latencies.unwrap_or_default();
+            if count > 0 || !latencies.is_empty() {
+                rows.push(Observation {
+                    endpoint: Some(endpoint.to_owned()),
+                    latency_ms: quantile(latencies, 0.5),
+                    latency_p95_ms: quantile(latencies, 0.95),
+                    ..line(Kind::Attempt, count)
+                });
+            }
+        }
+        if self.issued > 0 {
+            rows.push(line(Kind::Issued, self.issued));
+        }
+        for (error_type, count) in &self.failed {
+            rows.push(Observation {
+                error_type: (!error_type.is_empty()).then(|| error_type.clone()),
+                ..line(Kind::Failed, *count)
+            });
+        }
+    }
+}
+
+const fn endpoint(step: Step) -> &'static str {
+    match step {
+        Step::Finalize => "finalize",
+        Step::NewOrder | Step::Whole => "new-order",
+    }
+}
+
+/// The value below which this share of them lies, by the nearest rank.
+fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let last = signed(sorted.len()) - 1;
+    let rank = (real(last.max(0)) * share).round();
+    let at = (0..=last).find(|at| real(*at) >= rank)?;
+    sorted.get(length(at)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(second: i64, step: Step, succeeded: bool) -> Request<'static> {
+        Request {
+            at: Timestamp::from_unix(1_795_869_000 + second),
+            step,
+            succeeded,
+            error_type: (!succeeded).then(|| "urn:ietf:params:acme:error:dns".into()),
+            latency_ms: Some(10.0 + f64::from(u8::try_from(second).unwrap())),
+        }
+    }
+
+    #[test]
+    fn orders_certificates_and_failures_are_told_apart() {
+        let mut tally = Tally::default();
+        for (second, step, succeeded) in [
+            (0, Step::NewOrder, true),
+            (1, Step::NewOrder, true),
+            (2, Step::NewOrder, false),
+            (3, Step::Finalize, true),
+            (4, Step::Finalize, false),
+            (60, Step::Whole, true),
+        ] {
+            tally.add(&request(second, step, succeeded));
+        }
+        let alive = Span {
+            from: Timestamp::from_unix(1_795_869_000),
+            to: Timestamp::from_unix(1_795_869_120),
+        };
+        let rows = tally.observations(&CaName::default(), "front", Some(alive));
+        let sum = |kind| -> u64 {
+            let of = rows.iter().filter(|row| row.kind == kind);
+            of.map(|row| row.count).sum()
+        };
+        assert_eq!(
+            (sum(Kind::Attempt), sum(Kind::Issued), sum(Kind::Failed)),
+            (4, 2, 2)
+        );
+        let orders = rows
+            .iter()
+            .find(|row| row.endpoint.as_deref() == Some("new-order"));
+        assert_eq!(orders.unwrap().latency_ms, Some(11.0));
+        let failed = rows
+            .iter()
+            .find(|row| row.kind == Kind::Failed && row.count > 0);
+        assert_eq!(
+            failed.unwrap().error_type.as_deref(),
+            Some("urn:ietf:params:acme:error:dns")
+        );
+        assert!(
+            rows.iter()
+                .all(|row| row.vantage.as_deref() == Some("front"))
+        );
+        assert_eq!(rows.iter().filter(|row| row.seconds == 120).count(), 3);
+        assert_eq!(tally.requests, 6);
+    }
+}

@@ -1,0 +1,112 @@
+//! Which sources somebody may say that they are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::observation::{Observation, Source};
+
+/// The sources that a token may hand observations in as; without a list any.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Permission(Option<Vec<Voice>>);
+
+/// A source, or one vantage of it: `ca`, `observer:oslo`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Voice {
+    source: Source,
+    vantage: Option<String>,
+}
+
+impl Permission {
+    /// To these and no others.
+    #[must_use]
+    pub const fn to(voices: Vec<Voice>) -> Self {
+        Self(Some(voices))
+    }
+
+    /// Why an observation may not be handed in, where it may not.
+    #[must_use]
+    pub fn refusal(&self, observation: &Observation) -> Option<String> {
+        let voices = self.0.as_ref()?;
+        let meant = |voice: &Voice| {
+            voice.source == observation.source
+                && (voice.vantage.is_none() || voice.vantage == observation.vantage)
+        };
+        if voices.iter().any(meant) {
+            return None;
+        }
+        let names: Vec<String> = voices.iter().map(ToString::to_string).collect();
+        let vantage = observation.vantage.as_deref();
+        let vantage = vantage.map_or_else(String::new, |vantage| format!(" of {vantage:?}"));
+        Some(format!(
+            "the token may not speak for the source {}{vantage}, only for {}",
+            observation.source,
+            names.join(", ")
+        ))
+    }
+}
+
+impl FromStr for Voice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (source, vantage) = match text.split_once(':') {
+            Some((_, "")) => return Err(format!("{text:?} names no vantage behind its colon")),
+            Some((source, vantage)) => (source, Some(vantage.to_owned())),
+            None => (text, None),
+        };
+        let source = source
+            .parse()
+            .map_err(|error: super::observation::UnknownName| error.to_string())?;
+        Ok(Self { source, vantage })
+    }
+}
+
+impl fmt::Display for Voice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.vantage {
+            Some(vantage) => write!(f, "{}:{vantage}", self.source),
+            None => write!(f, "{}", self.source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observation::Kind;
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn observation(source: Source, vantage: Option<&str>) -> Observation {
+        Observation {
+            vantage: vantage.map(str::to_owned),
+            ..Observation::plain(Timestamp::from_unix(0), source, Kind::Attempt, 1)
+        }
+    }
+
+    #[test]
+    fn a_list_permits_what_it_names_and_no_list_anything() {
+        let oslo = observation(Source::Observer, Some("oslo"));
+        let ca = observation(Source::Ca, None);
+        assert_eq!(Permission::default().refusal(&ca), None);
+        let bound = Permission::to(vec!["observer:oslo".parse().unwrap()]);
+        assert_eq!(bound.refusal(&oslo), None);
+        for other in [
+            &ca,
+            &observation(Source::Observer, None),
+            &observation(Source::Observer, Some("rome")),
+        ] {
+            assert!(
+                bound
+                    .refusal(other)
+                    .unwrap()
+                    .contains("only for observer:oslo")
+            );
+        }
+        let all = Permission::to(vec!["observer".parse().unwrap(), "log".parse().unwrap()]);
+        assert_eq!(all.refusal(&oslo), None);
+        assert!(all.refusal(&ca).is_some());
+        for wrong in ["", "observers", "observer:"] {
+            assert!(wrong.parse::<Voice>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! DER, element by element, with words for what is missing.
+
+use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
+
+use crate::engine::verdict::Rejection;
+use crate::ingest::rejection;
+
+/// The content of the next element, which has to be of the universal type `tag`.
+pub(super) fn take<'a>(rest: &mut &'a [u8], name: &str, tag: Tag) -> Result<&'a [u8], Rejection> {
+    let any = element(rest, name)?;
+    if any.class() == Class::Universal && any.tag() == tag {
+        Ok(any.data)
+    } else {
+        Err(rejection(
+            name,
+            format_args!("there is another type where its {tag} should be"),
+        ))
+    }
+}
+
+pub(super) fn element<'a>(rest: &mut &'a [u8], name: &str) -> Result<Any<'a>, Rejection> {
+    let (after, any) = Any::from_der(rest).map_err(|_| {
+        rejection(
+            name,
+            "there is no complete DER element where it should be; the certificate is cut off or no \
+             DER",
+        )
+    })?;
+    *rest = after;
+    Ok(any)
+}
+
+pub(super) fn first_is_context(rest: &[u8], number: u8) -> bool {
+    // Context-specific, constructed: 0b10_1 and the number.
+    rest.first() == Some(&(0b1010_0000 | number))
+}
+
+pub(super) fn nothing_after(rest: &[u8], name: &str) -> Result<(), Rejection> {
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(rejection(
+            name,
+            format_args!("{} octets follow its last element", rest.len()),
+        ))
+    }
+}

@@ -1,0 +1,92 @@
+//! Which files a log is: the one that is written now, and the rotated ones beside it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A file of a log, as it stood when it was looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) octets: u64,
+    modified: SystemTime,
+    pub(super) packed: bool,
+}
+
+/// The files that were read to their end.
+#[derive(Debug, Default)]
+pub(super) struct Files(Vec<File>);
+
+impl Files {
+    /// Whether a file was read to its end and is as it was then.
+    pub(super) fn is_unchanged(&self, file: &File) -> bool {
+        self.0.contains(file)
+    }
+
+    /// These were read to their end, as they stood before.
+    pub(super) fn note(&mut self, files: Vec<File>) {
+        for file in files {
+            self.0.retain(|known| known.path != file.path);
+            self.0.push(file);
+        }
+        self.0.retain(|file| file.path.exists());
+    }
+}
+
+/// The file at a path, and those beside it whose names go on behind a dot or a hyphen, such as `x.1`,
+/// `x.2.gz` and `x-20261128`: the one that was written to longest ago first, the one at the path last.
+pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "it names no file");
+    let name = path
+        .file_name()
+        .and_then(OsStr::to_str)
+        .ok_or_else(missing)?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let other = entry.file_name();
+        let Some(rest) = other.to_str().and_then(|other| other.strip_prefix(name)) else {
+            continue;
+        };
+        if !(rest.is_empty() || rest.starts_with(['.', '-'])) || is_packed_otherwise(rest) {
+            continue;
+        }
+        // One that is gone by now was rotated: its next name is found the next time.
+        let Ok(metadata) = std::fs::metadata(entry.path()) else {
+            continue;
+        };
+        if metadata.is_file() {
+            found.push(File {
+                path: entry.path(),
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                octets: metadata.len(),
+                modified: metadata.modified()?,
+                packed: rest.ends_with(".gz"),
+            });
+        }
+    }
+    if found.is_empty() {
+        return Err(missing());
+    }
+    found.sort_by(|one, other| {
+        let key = |file: &File| (file.path == *path, file.modified, file.path.clone());
+        key(one).cmp(&key(other))
+    });
+    Ok(found)
+}
+
+/// What no unpacker is here for: read as text, it would only be found unreadable.
+fn is_packed_otherwise(rest: &str) -> bool {
+    [".xz", ".bz2", ".zst", ".lz4", ".tmp", ".swp"]
+        .iter()
+        .any(|end| rest.ends_with(end))
+}

@@ -1,0 +1,104 @@
+//! Where load is seen: a task for each `[[source]]`, which reads what is new, counts it, and stores the
+//! counts with its place in one step. A source that fails slows no other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::config::{SourceConfig, SourceKind};
+use crate::engine::Engine;
+
+pub mod ct;
+pub mod fetch;
+pub mod folder;
+pub mod log;
+pub mod probe;
+mod progress;
+pub mod prometheus;
+
+pub use progress::SourceError;
+
+use progress::Progress;
+
+/// How soon a change of the configuration is taken up, and a task that broke is begun again.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The first wait after a failure; each further one doubles it …
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// … up to this: an outage of a log is noticed within ten minutes of its end.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
+/// Reads the sources that are configured, each in a task of its own, and goes with the configuration.
+/// When this is dropped they end.
+pub async fn follow(engine: Arc<Engine>) {
+    let mut running = Running::default();
+    loop {
+        running.adapt(&engine);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+#[derive(Default)]
+struct Running(BTreeMap<String, (SourceConfig, JoinHandle<()>)>);
+
+impl Running {
+    /// Ends tasks that are not configured any more or broke, and begins those that are missing.
+    fn adapt(&mut self, engine: &Arc<Engine>) {
+        let config = engine.config();
+        self.0.retain(|name, (of, task)| {
+            let stays = config.sources.contains(of) && !task.is_finished();
+            if !stays {
+                task.abort();
+                engine.end_source(name);
+            }
+            stays
+        });
+        for source in &config.sources {
+            if !self.0.contains_key(&source.name) {
+                let task = tokio::spawn(read(Arc::clone(engine), source.clone()));
+                self.0.insert(source.name.clone(), (source.clone(), task));
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for (_, task) in self.0.values() {
+            task.abort();
+        }
+    }
+}
+
+/// Reads one source for as long as it is configured.
+async fn read(engine: Arc<Engine>, source: SourceConfig) {
+    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+    let mut wait = FIRST_WAIT;
+    loop {
+        let begun = tokio::time::Instant::now();
+        let Err(error) = read_until_it_fails(&engine, &source).await;
+        engine.source_failed(&source.name, &error.to_string());
+        // What went well for a while has not failed again and again.
+        if begun.elapsed() > LONGEST_WAIT {
+            wait = FIRST_WAIT;
+        }
+        tokio::time::sleep(error.retry_after().unwrap_or(wait)).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+async fn read_until_it_fails(
+    engine: &Arc<Engine>,
+    source: &SourceConfig,
+) -> Result<std::convert::Infallible, SourceError> {
+    let progress = Progress::open(engine, &source.name).await?;
+    match &source.kind {
+        SourceKind::Ct(config) => ct::read(progress, source.ca.as_ref(), config).await,
+        SourceKind::Folder(config) => folder::read(engine, source, config).await,
+        SourceKind::Log(config) => log::read(progress, source, config).await,
+        SourceKind::Probe(config) => probe::read(progress, source, config).await,
+        SourceKind::Prometheus(config) => prometheus::read(progress, source, config).await,
+    }
+}

@@ -1,0 +1,150 @@
+//! `kind = "probe"`: asking a CA from outside for what every client asks for first, its directory and a
+//! nonce, and telling how it answered as an observer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::fetch::{FetchError, Fetcher};
+use super::progress::{Batch, Progress, SourceError};
+use crate::config::{ProbeConfig, SourceConfig, SourceKind};
+use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::policy::ca::CaName;
+use crate::domain::time::{MINUTE, Timestamp};
+use crate::engine::Engine;
+
+mod outage;
+
+pub use outage::watch;
+
+/// A directory is some hundred octets; a gateway's or a CDN's error page some thousand.
+const MOST_OCTETS: usize = 256 << 10;
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Cursor {
+    through: Option<Timestamp>,
+}
+
+/// What a directory has to say (RFC 8555 section 7.1.1).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Directory {
+    new_nonce: String,
+}
+
+/// Asks for as long as it is configured. A CA that does not answer is what is to be known: no failure of
+/// the source.
+pub(super) async fn read(
+    progress: Progress,
+    source: &SourceConfig,
+    config: &ProbeConfig,
+) -> Result<Infallible, SourceError> {
+    let mut probe = Probe::new(progress, source, config)?;
+    let every = u64::try_from(config.every_seconds).unwrap_or(1).max(1);
+    let mut ticks = tokio::time::interval(Duration::from_secs(every));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        probe.round().await?;
+    }
+}
+
+/// Asks once, and ends: for commands and tests.
+///
+/// # Errors
+/// [`SourceError`]; and where the source is no probe.
+pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
+    let SourceKind::Probe(config) = &source.kind else {
+        let reason = format!("{} is no probe", source.name);
+        return Err(SourceError::Wrong(reason));
+    };
+    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+    let progress = Progress::open(engine, &source.name).await?;
+    Probe::new(progress, source, config)?.round().await
+}
+
+struct Probe {
+    progress: Progress,
+    fetcher: Fetcher,
+    ca: CaName,
+    vantage: String,
+    config: ProbeConfig,
+}
+
+impl Probe {
+    fn new(
+        progress: Progress,
+        source: &SourceConfig,
+        config: &ProbeConfig,
+    ) -> Result<Self, SourceError> {
+        Ok(Self {
+            fetcher: Fetcher::new(&config.contact, Duration::ZERO)?,
+            ca: source.ca.clone().unwrap_or_default(),
+            vantage: config
+                .vantage
+                .clone()
+                .unwrap_or_else(|| source.name.clone()),
+            config: config.clone(),
+            progress,
+        })
+    }
+
+    /// Asks for the directory and a nonce, tells how that went, and sees whether it is an outage.
+    async fn round(&mut self) -> Result<(), SourceError> {
+        let mut batch = Batch::default();
+        let (directory, took) = self.ask(&self.config.url).await;
+        let directory = directory.and_then(|body| {
+            let wrong = |_| FetchError::Status {
+                url: self.config.url.clone(),
+                status: 200,
+            };
+            serde_json::from_slice::<Directory>(&body).map_err(wrong)
+        });
+        self.tell(&mut batch, "directory", directory.is_ok(), took);
+        if let Ok(directory) = directory {
+            let (nonce, took) = self.ask(&directory.new_nonce).await;
+            // A nonce comes with 204 where it is asked for by GET, with 200 in the head alone.
+            let well = match nonce {
+                Ok(_) => true,
+                Err(FetchError::Status { status, .. }) => status < 300,
+                Err(_) => false,
+            };
+            self.tell(&mut batch, "new-nonce", well, took);
+        }
+        batch.records = 1;
+        let through = Some(self.progress.now());
+        let cursor = Cursor { through };
+        self.progress.advance(&cursor, batch, through).await?;
+        if let Some(quorum) = self.config.outage_quorum {
+            watch(self.progress.engine(), &self.ca, quorum).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, url: &str) -> (Result<Vec<u8>, FetchError>, Duration) {
+        let begun = Instant::now();
+        let answer = self.fetcher.get("the CA", url, MOST_OCTETS).await;
+        (answer, begun.elapsed())
+    }
+
+    fn tell(&self, batch: &mut Batch, endpoint: &str, well: bool, took: Duration) {
+        let now = self.progress.now();
+        let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
+        let line = |kind, count| Observation {
+            ca: self.ca.clone(),
+            endpoint: Some(endpoint.to_owned()),
+            vantage: Some(self.vantage.clone()),
+            ..Observation::plain(minute, Source::Observer, kind, count)
+        };
+        batch.observations.push(Observation {
+            latency_ms: Some(took.as_secs_f64() * 1_000.0),
+            ..line(Kind::Attempt, 1)
+        });
+        batch
+            .observations
+            .push(line(Kind::Failed, u64::from(!well)));
+    }
+}

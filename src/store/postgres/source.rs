@@ -1,0 +1,120 @@
+//! What configured sources keep.
+
+use async_trait::async_trait;
+
+use super::PostgresStore;
+use super::observations::Telling;
+use crate::domain::time::Timestamp;
+use crate::store::{SourceStep, SourceStore, StoreError};
+
+#[async_trait]
+impl SourceStore for PostgresStore {
+    async fn source_cursor(&self, source: &str) -> Result<Option<String>, StoreError> {
+        let select = sqlx::query_scalar("SELECT body FROM source_cursors WHERE source = $1");
+        self.queries
+            .named(
+                "source_cursor_select",
+                select.bind(source).fetch_optional(&self.pool),
+            )
+            .await
+    }
+
+    async fn advance_source(
+        &self,
+        step: SourceStep<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        // Two that begin the same source at once: one inserts, the other waits for it and then finds
+        // the row, whose body is not the one that it knows.
+        let moved = match step.from {
+            None => {
+                let insert = sqlx::query(
+                    "INSERT INTO source_cursors (source, body, moved_at) VALUES ($1, $2, $3)
+                     ON CONFLICT (source) DO NOTHING",
+                )
+                .bind(step.source)
+                .bind(step.to)
+                .bind(now.unix());
+                self.queries
+                    .named("source_cursor_insert", insert.execute(&mut *transaction))
+                    .await?
+            }
+            Some(from) => {
+                let update = sqlx::query(
+                    "UPDATE source_cursors SET body = $3, moved_at = $4
+                     WHERE source = $1 AND body = $2",
+                )
+                .bind(step.source)
+                .bind(from)
+                .bind(step.to)
+                .bind(now.unix());
+                self.queries
+                    .named("source_cursor_move", update.execute(&mut *transaction))
+                    .await?
+            }
+        };
+        if moved.rows_affected() == 0 {
+            self.queries
+                .named("rollback", transaction.rollback())
+                .await?;
+            return Ok(false);
+        }
+        if !step.counted.is_empty() {
+            let insert = sqlx::query(
+                "INSERT INTO source_counted (source, hash, counted_at)
+                 SELECT $1, hash, $3 FROM unnest($2::bigint[]) AS hash
+                 ON CONFLICT (source, hash) DO NOTHING",
+            )
+            .bind(step.source)
+            .bind(signed(step.counted))
+            .bind(now.unix());
+            self.queries
+                .named("source_counted_insert", insert.execute(&mut *transaction))
+                .await?;
+        }
+        if !step.observations.is_empty() {
+            self.insert_counted(
+                &mut transaction,
+                Telling::ByFeedAndLoads,
+                None,
+                step.observations,
+            )
+            .await?;
+        }
+        self.commit(transaction).await?;
+        self.told(Ok(true))
+    }
+
+    async fn counted_by_source(
+        &self,
+        source: &str,
+        hashes: &[u64],
+    ) -> Result<Vec<u64>, StoreError> {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT hash FROM source_counted WHERE source = $1 AND hash = ANY($2::bigint[])",
+        )
+        .bind(source)
+        .bind(signed(hashes));
+        let found = self
+            .queries
+            .named("source_counted_select", select.fetch_all(&self.pool))
+            .await?;
+        let mut found: Vec<u64> = found.into_iter().map(i64::cast_unsigned).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    async fn sweep_sources(&self, before: Timestamp) -> Result<(), StoreError> {
+        let delete =
+            sqlx::query("DELETE FROM source_counted WHERE counted_at < $1").bind(before.unix());
+        self.queries
+            .at_leisure("sweep_source_counted", delete.execute(&self.pool))
+            .await
+            .map(drop)
+    }
+}
+
+fn signed(hashes: &[u64]) -> Vec<i64> {
+    hashes.iter().map(|hash| hash.cast_signed()).collect()
+}

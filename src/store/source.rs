@@ -1,0 +1,45 @@
+//! What configured sources keep: how far each has been read, and what it may be shown again.
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use crate::domain::demand::observation::Observation;
+use crate::domain::time::Timestamp;
+
+/// One step of a source: what it read, and where it stands after that.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceStep<'a> {
+    /// The source's name.
+    pub source: &'a str,
+    /// Where it stood before, as the store had it; `None`: it had not begun.
+    pub from: Option<&'a str>,
+    /// Where it stands now, as JSON.
+    pub to: &'a str,
+    /// What it counted on the way.
+    pub observations: &'a [Observation],
+    /// Keyed hashes of what it counted and may be shown again.
+    pub counted: &'a [u64],
+}
+
+/// What configured sources keep. As with [`super::Store`], every method is one durable step or one
+/// consistent read.
+#[async_trait]
+pub trait SourceStore {
+    /// Where a source stands, as JSON; `None`: it has not begun.
+    async fn source_cursor(&self, source: &str) -> Result<Option<String>, StoreError>;
+
+    /// Counts what a source read and moves its cursor, all or nothing; whether it did. It does not
+    /// where the cursor is not where the step began: another process reads the same source.
+    async fn advance_source(
+        &self,
+        step: SourceStep<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Of these hashes, those that the source has counted, ascending.
+    async fn counted_by_source(&self, source: &str, hashes: &[u64])
+    -> Result<Vec<u64>, StoreError>;
+
+    /// Forgets what sources counted before `before`.
+    async fn sweep_sources(&self, before: Timestamp) -> Result<(), StoreError>;
+}

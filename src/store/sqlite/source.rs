@@ -1,0 +1,120 @@
+//! What configured sources keep.
+
+use async_trait::async_trait;
+
+use super::SqliteStore;
+use crate::domain::time::Timestamp;
+use crate::store::{SourceStep, SourceStore, StoreError};
+
+/// How many hashes one statement takes, as JSON: 21 octets each.
+const HASHES: usize = 10_000;
+
+/// How many rows one step deletes: each is in two trees, on a page of its own in one at worst, of the
+/// 8,192 pages that a transaction should write at most.
+const DELETED: u32 = 4_000;
+
+#[async_trait]
+impl SourceStore for SqliteStore {
+    async fn source_cursor(&self, source: &str) -> Result<Option<String>, StoreError> {
+        let select = sqlx::query_scalar("SELECT body FROM source_cursors WHERE source = ?1");
+        self.queries
+            .named(
+                "source_cursor_select",
+                select.bind(source).fetch_optional(self.readers()),
+            )
+            .await
+    }
+
+    async fn advance_source(
+        &self,
+        step: SourceStep<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let upsert = sqlx::query(
+            "INSERT INTO source_cursors (source, body, moved_at)
+             SELECT ?1, ?3, ?4
+             WHERE ?2 IS (SELECT body FROM source_cursors WHERE source = ?1)
+             ON CONFLICT (source) DO UPDATE SET body = excluded.body, moved_at = excluded.moved_at",
+        )
+        .bind(step.source)
+        .bind(step.from)
+        .bind(step.to)
+        .bind(now.unix());
+        let moved = self
+            .queries
+            .named("source_cursor_move", upsert.execute(&mut *transaction))
+            .await?;
+        if moved.rows_affected() == 0 {
+            self.queries
+                .named("rollback", transaction.rollback())
+                .await?;
+            return Ok(false);
+        }
+        for hashes in step.counted.chunks(HASHES) {
+            let insert = sqlx::query(
+                "INSERT INTO source_counted (source, hash, counted_at)
+                 SELECT ?1, value, ?3 FROM json_each(?2) WHERE true
+                 ON CONFLICT (source, hash) DO NOTHING",
+            )
+            .bind(step.source)
+            .bind(json(hashes))
+            .bind(now.unix());
+            self.queries
+                .named("source_counted_insert", insert.execute(&mut *transaction))
+                .await?;
+        }
+        if !step.observations.is_empty() {
+            let stamp = self.stamp(&mut transaction).await?;
+            self.insert_counted(&mut transaction, Some(stamp), None, step.observations)
+                .await?;
+        }
+        self.commit(transaction).await?;
+        self.log.shorten().await;
+        Ok(true)
+    }
+
+    async fn counted_by_source(
+        &self,
+        source: &str,
+        hashes: &[u64],
+    ) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        for some in hashes.chunks(HASHES) {
+            let select = sqlx::query_scalar::<_, i64>(
+                "SELECT hash FROM source_counted
+                 WHERE source = ?1 AND hash IN (SELECT value FROM json_each(?2))",
+            )
+            .bind(source)
+            .bind(json(some));
+            let some = self
+                .queries
+                .named("source_counted_select", select.fetch_all(self.readers()))
+                .await?;
+            found.extend(some.into_iter().map(i64::cast_unsigned));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    async fn sweep_sources(&self, before: Timestamp) -> Result<(), StoreError> {
+        let delete = move || {
+            sqlx::query(
+                "DELETE FROM source_counted WHERE (source, hash) IN
+                 (SELECT source, hash FROM source_counted WHERE counted_at < ?1 LIMIT ?2)",
+            )
+            .bind(before.unix())
+            .bind(DELETED)
+        };
+        self.write_in_steps("sweep_source_counted", DELETED, delete)
+            .await
+    }
+}
+
+fn json(hashes: &[u64]) -> String {
+    let signed: Vec<String> = hashes
+        .iter()
+        .map(|hash| hash.cast_signed().to_string())
+        .collect();
+    format!("[{}]", signed.join(","))
+}

@@ -1,0 +1,8 @@
+//! Sources, with the real thing or real data at their other end.
+
+mod ct;
+mod folder;
+mod log;
+mod probe;
+mod prometheus;
+mod trust;

@@ -1,0 +1,419 @@
+//! Certificate Transparency: 1,024 real entries, served as the log that they are of, under a key of the
+//! test's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use offpeak::config::Config;
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
+use offpeak::domain::time::{DAY, HOUR, Timestamp};
+use offpeak::domain::transparency::checkpoint::{SignedTree, log_id};
+use offpeak::domain::transparency::leaf::Leaf;
+use offpeak::domain::transparency::merkle::{Hash, subtree_hash};
+use offpeak::engine::Engine;
+use offpeak::engine::clock::ManualClock;
+use offpeak::source::SourceError;
+use offpeak::source::ct::{Logged, read_once};
+use offpeak::store::{Change, Load, Migrations, connect};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::fresh_sqlite;
+use crate::tools::real_data;
+
+/// As the folder's own page says.
+const ROOT: &str = "EMfGG85uIddeOXt5/wdQGP3IQd0COCqoLg9Q6CsPLJA=";
+/// The first entry's minute, and how many there are in each from there on, as Python's `cryptography`
+/// reads them.
+const FIRST_MINUTE: i64 = 29_104_873 * 60;
+const MINUTES: [u64; 6] = [46, 142, 203, 316, 278, 39];
+/// The issuers, and how many entries are of each.
+const ISSUERS: [(&str, u64); 4] = [
+    ("a1741a066d50b7862d4a2cc17eb48d88496ccd16", 458),
+    ("fc46d101435fbb7ba63d3068ae11bae0bc6dc9d3", 449),
+    ("a45246ea58a88f68d8b7b190d14a424a8f6b2871", 65),
+    ("13cbd7f6ae9dfc694264d65c7c23cc85f947c7b6", 52),
+];
+/// The SHA-256 of all issuers and serials in hexadecimal, sorted, by the same program.
+const IDS_SHA256: &str = "38b8509d930c363de8931043aec6246e04273b75e1cb92cf1273283713c9d88c";
+const ORIGIN: &str = "log.example/2025h2";
+
+fn folder() -> Option<PathBuf> {
+    real_data("ct/navigli2025h2")
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// The log's folder on a server of its own, which counts what it is asked for.
+struct Log {
+    url: String,
+    key: Vec<u8>,
+    signer: EcdsaKeyPair,
+    shown: Arc<Shown>,
+}
+
+struct Shown {
+    folder: PathBuf,
+    checkpoint: Mutex<String>,
+    asked: Mutex<BTreeMap<String, u32>>,
+    /// Paths that are answered with 503 once each.
+    busy_once: Mutex<BTreeSet<String>>,
+}
+
+impl Log {
+    async fn start(folder: PathBuf) -> Self {
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+        let document = document.unwrap();
+        let signer =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref()).unwrap();
+        // The SubjectPublicKeyInfo of a point on P-256 has this in front.
+        let mut key = STANDARD
+            .decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA=")
+            .unwrap();
+        key.extend(signer.public_key().as_ref());
+        let shown = Arc::new(Shown {
+            folder,
+            checkpoint: Mutex::default(),
+            asked: Mutex::default(),
+            busy_once: Mutex::default(),
+        });
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&shown));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let log = Self {
+            url,
+            key,
+            signer,
+            shown,
+        };
+        log.show(1_024, &STANDARD.decode(ROOT).unwrap().try_into().unwrap());
+        log
+    }
+
+    /// Signs a tree.
+    fn show(&self, size: u64, root: &Hash) {
+        let tree = SignedTree {
+            size,
+            root: *root,
+            timestamp_ms: 1_746_292_700_000,
+            algorithm: [4, 3],
+            signature: Vec::new(),
+        };
+        let signature = self.signer.sign(&SystemRandom::new(), &tree.signed());
+        let signature = signature.unwrap();
+        let id = log_id(&self.key);
+        let name: [u8; 32] = Sha256::digest([ORIGIN.as_bytes(), b"\n\x05", &id].concat()).into();
+        let mut octets = name[..4].to_vec();
+        octets.extend(tree.timestamp_ms.to_be_bytes());
+        octets.extend([4, 3]);
+        octets.extend(
+            u16::try_from(signature.as_ref().len())
+                .unwrap()
+                .to_be_bytes(),
+        );
+        octets.extend(signature.as_ref());
+        *self.shown.checkpoint.lock().unwrap() = format!(
+            "{ORIGIN}\n{size}\n{}\n\n— {ORIGIN} {}\n",
+            STANDARD.encode(root),
+            STANDARD.encode(octets)
+        );
+    }
+
+    fn in_list(&self, description: &str) -> String {
+        format!(
+            r#"{{"description":"{description}","log_id":"{}","key":"{}",
+            "submission_url":"https://{ORIGIN}/","monitoring_url":"{}/","mmd":60,
+            "state":{{"usable":{{"timestamp":"2025-01-01T00:00:00Z"}}}}}}"#,
+            STANDARD.encode(log_id(&self.key)),
+            STANDARD.encode(&self.key),
+            self.url
+        )
+    }
+
+    fn asked(&self, part: &str) -> u32 {
+        let asked = self.shown.asked.lock().unwrap();
+        let of = asked.iter().filter(|(path, _)| path.contains(part));
+        of.map(|(_, count)| count).sum()
+    }
+}
+
+async fn serve(State(shown): State<Arc<Shown>>, uri: Uri) -> (StatusCode, Vec<u8>) {
+    let path = uri.path().trim_start_matches('/').to_owned();
+    *shown.asked.lock().unwrap().entry(path.clone()).or_default() += 1;
+    if shown.busy_once.lock().unwrap().remove(&path) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Vec::new());
+    }
+    if path == "checkpoint" {
+        let text = shown.checkpoint.lock().unwrap().clone();
+        return (StatusCode::OK, text.into_bytes());
+    }
+    match std::fs::read(shown.folder.join(&path)) {
+        Ok(octets) => (StatusCode::OK, octets),
+        Err(_) => (StatusCode::NOT_FOUND, Vec::new()),
+    }
+}
+
+fn list(logs: &[&Log]) -> String {
+    let of = |(number, log): (usize, &&Log)| log.in_list(&format!("Test {number}"));
+    let logs: Vec<String> = logs.iter().enumerate().map(of).collect();
+    format!(
+        r#"{{"operators":[{{"name":"Test","logs":[],"tiled_logs":[{}]}}]}}"#,
+        logs.join(",")
+    )
+}
+
+/// A CA with two of the four issuers, and its source.
+fn configuration(list: &std::path::Path, more: &str) -> Config {
+    let issuer = |hexadecimal: &str| {
+        let octets: Vec<u8> = (0..40)
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap())
+            .collect();
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(octets)
+    };
+    let text = format!(
+        "strict_issuers = true\n[[ca]]\nname = \"staging\"\nissuers = [\"{}\", \"{}\"]\n\
+         [[source]]\nname = \"test-ct\"\nkind = \"ct\"\nca = \"staging\"\nlog_list = \"{}\"\n\
+         contact = \"mailto:ops@example.org\"\n{more}\n",
+        issuer(ISSUERS[0].0),
+        issuer(ISSUERS[2].0),
+        list.display()
+    );
+    Config::parse(&text).unwrap()
+}
+
+/// An hour after the last entry.
+fn now() -> Timestamp {
+    Timestamp::from_unix(FIRST_MINUTE + HOUR)
+}
+
+struct Case {
+    engine: Arc<Engine>,
+    _folder: tempfile::TempDir,
+    _database: crate::support::FreshSqlite,
+}
+
+async fn case(logs: &[&Log], more: &str) -> Case {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.json");
+    std::fs::write(&path, list(logs)).unwrap();
+    let database = fresh_sqlite();
+    let store = connect(&database.url(), Migrations::Apply).await.unwrap();
+    let clock = Arc::new(ManualClock::at(now()));
+    let engine = Engine::open(store, configuration(&path, more), clock).await;
+    Case {
+        engine: engine.unwrap(),
+        _folder: folder,
+        _database: database,
+    }
+}
+
+impl Case {
+    async fn read(&self) -> Result<(), SourceError> {
+        let source = self.engine.config().sources[0].clone();
+        read_once(&self.engine, &source).await
+    }
+
+    async fn observed(&self) -> Vec<Observation> {
+        let mut found = Vec::new();
+        let from = Timestamp::from_unix(0);
+        let mut tell = |change| {
+            if let Change::Observed { observation, .. } = change {
+                found.push(observation);
+            }
+        };
+        let load = self
+            .engine
+            .store()
+            .load(Load::BesideCertificates, from, &mut tell);
+        load.await.unwrap();
+        found
+    }
+
+    async fn count(&self) -> u64 {
+        self.observed().await.iter().map(|one| one.count).sum()
+    }
+}
+
+#[test]
+fn the_real_entries_have_their_issuers_certids_and_backdating() {
+    let Some(folder) = folder() else { return };
+    let mut logged = Vec::new();
+    for tile in 0..4 {
+        let octets = std::fs::read(folder.join(format!("tile/data/{tile:03}"))).unwrap();
+        let leaves = Leaf::of_tile(&octets).unwrap();
+        let hashes: Vec<Hash> = leaves.iter().map(Leaf::hash).collect();
+        let kept = std::fs::read(folder.join(format!("tile/0/{tile:03}"))).unwrap();
+        assert_eq!(hashes.concat(), kept, "tile {tile}");
+        let above = std::fs::read(folder.join("tile/1/000.p/4")).unwrap();
+        assert_eq!(subtree_hash(&hashes).unwrap()[..], above[tile * 32..][..32]);
+        logged.extend(leaves.iter().filter_map(Logged::of));
+    }
+    assert_eq!(logged.len(), 1_024);
+    let mut issuers: BTreeMap<String, u64> = BTreeMap::new();
+    let mut ids = Vec::new();
+    let mut backdates = Vec::new();
+    for one in &logged {
+        let issuer = hex(one.id.key_identifier.octets());
+        *issuers.entry(issuer.clone()).or_default() += 1;
+        let serial = hex(one.id.serial.octets());
+        ids.push(format!("{issuer} {}", serial.trim_start_matches('0')));
+        backdates.push(one.backdate_seconds());
+    }
+    let expected = ISSUERS.map(|(issuer, count)| (issuer.to_owned(), count));
+    assert_eq!(issuers, BTreeMap::from(expected));
+    ids.sort_unstable();
+    assert_eq!(hex(&Sha256::digest(ids.join("\n"))), IDS_SHA256);
+    backdates.sort_unstable();
+    assert_eq!(backdates[512], 3_511);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_is_counted_by_the_minute_once_whatever_breaks_off() {
+    let Some(folder) = folder() else { return };
+    let log = Log::start(folder).await;
+    let case = case(&[&log], "").await;
+    // The third tile fails the first time: what came before it counts, and is not read again.
+    let third = "tile/data/002".to_owned();
+    log.shown.busy_once.lock().unwrap().insert(third);
+    let failed = case.read().await.unwrap_err();
+    assert!(failed.to_string().contains("503"), "{failed}");
+    case.read().await.unwrap();
+    case.read().await.unwrap();
+    assert_eq!(log.asked("tile/data/000"), 2, "to begin, and to count");
+    assert_eq!(log.asked("tile/data/001"), 1);
+    assert_eq!(log.asked("tile/data/002"), 2);
+    assert_eq!(case.count().await, ISSUERS[0].1 + ISSUERS[2].1);
+    let observed = case.observed().await;
+    let mut minutes = [0_u64; 6];
+    for one in &observed {
+        assert_eq!((one.source, one.kind), (Source::Ct, Kind::Issued));
+        assert_eq!(one.ca.as_str(), "staging");
+        if one.count > 0 {
+            let minute = (one.at - Timestamp::from_unix(FIRST_MINUTE)) / 60;
+            minutes[usize::try_from(minute).unwrap()] += one.count;
+        }
+    }
+    for (counted, all) in minutes.iter().zip(MINUTES) {
+        assert!((1..all).contains(counted), "{minutes:?}");
+    }
+    let report = &case.engine.source_reports()[0];
+    assert_eq!(report.state.name(), "reading");
+    let last = Timestamp::from_unix(1_746_292_689);
+    assert_eq!(report.data_through, Some(last));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_in_two_logs_counts_once() {
+    let Some(folder) = folder() else { return };
+    let (one, other) = (Log::start(folder.clone()).await, Log::start(folder).await);
+    let case = case(&[&one, &other], "").await;
+    case.read().await.unwrap();
+    assert_eq!(case.count().await, ISSUERS[0].1 + ISSUERS[2].1);
+    assert_eq!(other.asked("tile/data/003"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_lies_is_not_read() {
+    let Some(folder) = folder() else { return };
+    let log = Log::start(folder.clone()).await;
+    let case = case(&[&log], "").await;
+    // Another root than that of its tiles.
+    log.show(1_024, &[7; 32]);
+    let refused = case.read().await.unwrap_err().to_string();
+    assert!(refused.contains("its hashes are not those"), "{refused}");
+    // A signature by another key.
+    let forged = Log::start(folder).await;
+    let checkpoint = forged.shown.checkpoint.lock().unwrap().clone();
+    *log.shown.checkpoint.lock().unwrap() = checkpoint;
+    let refused = case.read().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("no signature by the log's key"),
+        "{refused}"
+    );
+    // The true one, and then another tree of the same size.
+    log.show(1_024, &STANDARD.decode(ROOT).unwrap().try_into().unwrap());
+    case.read().await.unwrap();
+    let counted = case.count().await;
+    log.show(1_024, &[7; 32]);
+    let refused = case.read().await.unwrap_err().to_string();
+    assert!(refused.contains("two trees of one size"), "{refused}");
+    assert_eq!(case.count().await, counted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_were_changed_on_the_way_are_not_counted() {
+    let Some(folder) = folder() else { return };
+    let changed = tempfile::tempdir().unwrap();
+    for name in [
+        "tile/0/000",
+        "tile/0/001",
+        "tile/0/002",
+        "tile/0/003",
+        "tile/1/000.p/4",
+        "tile/data/000",
+        "tile/data/001",
+        "tile/data/002",
+        "tile/data/003",
+    ] {
+        let to = changed.path().join(name);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let mut octets = std::fs::read(folder.join(name)).unwrap();
+        if name == "tile/data/002" {
+            // Within the first certificate.
+            octets[100] ^= 1;
+        }
+        std::fs::write(to, octets).unwrap();
+    }
+    let log = Log::start(changed.path().to_owned()).await;
+    let case = case(&[&log], "").await;
+    let refused = case.read().await.unwrap_err().to_string();
+    assert!(refused.contains("its entries are not those"), "{refused}");
+    let counted = case.count().await;
+    assert!(0 < counted && counted < ISSUERS[0].1 + ISSUERS[2].1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_reads_a_sample_and_says_how_sure_it_is() {
+    let Some(folder) = folder() else { return };
+    let log = Log::start(folder).await;
+    // 1,024 entries in five minutes are 1,200 tiles and half a gigabyte a day: half of it.
+    let case = case(&[&log], "budget = \"200MB/d\"").await;
+    case.read().await.unwrap();
+    let read: Vec<u32> = (0..4)
+        .map(|n| log.asked(&format!("tile/data/00{n}")))
+        .collect();
+    assert!(read.contains(&0), "{read:?}");
+    let truth = ISSUERS[0].1 + ISSUERS[2].1;
+    let counted = case.count().await;
+    assert!(
+        (truth / 2..truth * 3 / 2).contains(&counted),
+        "{counted} of {truth}"
+    );
+    let error = case.engine.source_reports()[0].relative_error.unwrap();
+    assert!((0.01..0.2).contains(&error), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_registered_where_that_is_asked_for() {
+    let Some(folder) = folder() else { return };
+    let log = Log::start(folder).await;
+    let case = case(&[&log], "register = true").await;
+    case.read().await.unwrap();
+    assert_eq!(
+        case.engine.certificates_indexed() as u64,
+        ISSUERS[0].1 + ISSUERS[2].1
+    );
+    assert!(now() - DAY < Timestamp::from_unix(FIRST_MINUTE));
+}

@@ -1,0 +1,120 @@
+//! What configured sources keep.
+
+use super::*;
+
+use offpeak::store::SourceStep;
+
+on_both_stores!(
+    a_cursor_and_its_counts_go_together,
+    of_two_that_read_the_same_source_one_counts,
+    what_was_counted_is_known_until_it_is_swept,
+);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(START + seconds)
+}
+
+fn step<'a>(from: Option<&'a str>, to: &'a str, observations: &'a [Observation]) -> SourceStep<'a> {
+    SourceStep {
+        source: "log",
+        from,
+        to,
+        observations,
+        counted: &[],
+    }
+}
+
+async fn counted(store: &dyn Store) -> u64 {
+    let mut sum = 0;
+    let mut tell = |change| {
+        if let Change::Observed { observation, .. } = change {
+            sum += observation.count;
+        }
+    };
+    let from = Timestamp::from_unix(0);
+    store
+        .load(Load::BesideCertificates, from, &mut tell)
+        .await
+        .unwrap();
+    sum
+}
+
+async fn a_cursor_and_its_counts_go_together(url: &str) {
+    let store = open(url).await;
+    assert_eq!(store.source_cursor("log").await.unwrap(), None);
+    let rows = [Observation::plain(at(0), Source::Log, Kind::Attempt, 7)];
+    assert!(
+        store
+            .advance_source(step(None, "1", &rows), at(0))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .advance_source(step(Some("1"), "2", &rows), at(1))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        store.source_cursor("log").await.unwrap().as_deref(),
+        Some("2")
+    );
+    assert_eq!(store.source_cursor("other").await.unwrap(), None);
+    assert_eq!(counted(&*store).await, 14);
+    let mut heard = 0;
+    let mut tell = |change| heard += u64::from(matches!(change, Change::Observed { .. }));
+    store.changes(FeedPosition(0), &mut tell).await.unwrap();
+    assert_eq!(heard, 2);
+}
+
+async fn of_two_that_read_the_same_source_one_counts(url: &str) {
+    let store = open(url).await;
+    let rows = [Observation::plain(at(0), Source::Log, Kind::Attempt, 1)];
+    let begin = || store.advance_source(step(None, "1", &rows), at(0));
+    let (one, other) = tokio::join!(begin(), begin());
+    assert_ne!(one.unwrap(), other.unwrap());
+    let go_on = || store.advance_source(step(Some("1"), "2", &rows), at(0));
+    let (one, other) = tokio::join!(go_on(), go_on());
+    assert_ne!(one.unwrap(), other.unwrap());
+    assert!(
+        !store
+            .advance_source(step(Some("1"), "3", &rows), at(0))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .advance_source(step(None, "3", &rows), at(0))
+            .await
+            .unwrap()
+    );
+    assert_eq!(counted(&*store).await, 2);
+}
+
+async fn what_was_counted_is_known_until_it_is_swept(url: &str) {
+    let store = open(url).await;
+    let hashes = [1, 5, u64::MAX];
+    let first = SourceStep {
+        counted: &hashes,
+        ..step(None, "1", &[])
+    };
+    assert!(store.advance_source(first, at(0)).await.unwrap());
+    let again = SourceStep {
+        counted: &[5, 6],
+        ..step(Some("1"), "2", &[])
+    };
+    assert!(store.advance_source(again, at(100)).await.unwrap());
+    let known = store.counted_by_source("log", &[u64::MAX, 6, 5, 4]).await;
+    assert_eq!(known.unwrap(), [5, 6, u64::MAX]);
+    assert_eq!(
+        store.counted_by_source("other", &hashes).await.unwrap(),
+        [0; 0]
+    );
+    store.sweep_sources(at(50)).await.unwrap();
+    let known = store.counted_by_source("log", &[1, 5, 6, u64::MAX]).await;
+    assert_eq!(known.unwrap(), [6]);
+    assert_eq!(
+        store.source_cursor("log").await.unwrap().as_deref(),
+        Some("2")
+    );
+}
