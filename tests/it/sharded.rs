@@ -112,7 +112,7 @@ async fn listen(listener: TcpListener, address: String, refused: Arc<Mutex<Vec<S
             let (near_in, near_out) = near.into_split();
             let (far_in, far_out) = far.into_split();
             tokio::select! {
-                _ = forth(start, near_in, far_out, &refused) => {}
+                _ = forth(&start, near_in, far_out, &refused) => {}
                 _ = back(far_in, near_out) => {}
             }
         });
@@ -132,12 +132,12 @@ async fn started(mut near: TcpStream) -> std::io::Result<(TcpStream, Vec<u8>)> {
 
 /// From the program to the database.
 async fn forth(
-    start: Vec<u8>,
+    start: &[u8],
     mut near: OwnedReadHalf,
     mut far: OwnedWriteHalf,
     refused: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
-    send(&mut far, None, &start).await?;
+    send(&mut far, None, start).await?;
     loop {
         let kind = near.read_u8().await?;
         let mut body = message(&mut near).await?;
@@ -201,10 +201,8 @@ fn refusal(text: &str) -> Option<&'static str> {
     if let Some((_, reason)) = REFUSED.iter().find(has) {
         return Some(reason);
     }
-    let writes = ["INSERT", "UPDATE", "DELETE"].iter();
-    let writes = writes.filter(|verb| words.contains(verb)).count();
-    // `ON CONFLICT DO UPDATE` and `DO UPDATE SET` are part of an insert.
-    if words.first() == Some(&"WITH") && writes > 0 {
+    let writes = ["INSERT", "UPDATE", "DELETE"];
+    if words.first() == Some(&"WITH") && writes.iter().any(|verb| words.contains(verb)) {
         return Some("data-modifying statements are not supported in the WITH clauses");
     }
     None

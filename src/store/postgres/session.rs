@@ -12,7 +12,7 @@ use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
 
 /// What holds in every transaction that writes, set in the message that begins it. A process that hangs
 /// in one would hold locks, one that waits for a lock holds a connection; and what is written
-/// tells itself to the outbox, so that no trigger has to (0003_outbox).
+/// tells itself to the outbox, so that no trigger has to (`0003_outbox`).
 macro_rules! settings {
     () => {
         "SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL lock_timeout = '10s'; \
