@@ -63,8 +63,9 @@ async fn processor_seconds_of_a_look(
     const LOOKS: usize = 2_000;
     let before = server.processor_seconds();
     for _ in 0..LOOKS {
-        let look = "SELECT last, EXISTS (SELECT 1 FROM outbox WHERE position IS NULL),
-                           distributed_by IS NOT NULL
+        let look = "SELECT last, coalesce((
+                        SELECT position IS NULL FROM outbox ORDER BY position DESC LIMIT 1
+                    ), false), distributed_by IS NOT NULL
                     FROM feed";
         sqlx::query(look).fetch_one(&mut *connection).await.unwrap();
     }

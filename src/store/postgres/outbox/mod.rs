@@ -147,9 +147,10 @@ impl PostgresStore {
     /// lost. From the beginning on, so that what is left has no gap.
     pub(super) async fn trim_outbox(&self) -> Result<(), StoreError> {
         let delete = sqlx::query(
-            "DELETE FROM outbox WHERE position <= (
-                 SELECT max(position) FROM outbox
-                 WHERE position IS NOT NULL AND written_at < now() - interval '1 day'
+            "DELETE FROM outbox WHERE position < coalesce(
+                 (SELECT min(position) FROM outbox
+                  WHERE position IS NOT NULL AND written_at >= now() - interval '1 day'),
+                 (SELECT last + 1 FROM feed)
              )",
         );
         self.queries
