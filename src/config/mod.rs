@@ -227,8 +227,6 @@
 //! lowest share and the lowest ceiling hold. A flag goes over the environment, and that over the
 //! file.
 
-use std::path::PathBuf;
-
 use toml::de::DeTable;
 
 use crate::domain::certificate::certid::KeyIdentifier;
@@ -380,12 +378,6 @@ impl Config {
         }
     }
 
-    /// Whether both listeners would bind to the same address.
-    #[must_use]
-    pub fn listeners_collide(&self) -> bool {
-        self.listen == self.admin_listen && !self.listen.ends_with(":0")
-    }
-
     /// The index in `cas` of the CA that claims this issuer; of the CA `default` where none does
     /// and unclaimed issuers are taken; else `None`. Where unclaimed issuers are taken, a loaded
     /// configuration always holds a CA `default`.
@@ -407,19 +399,5 @@ impl Config {
     #[must_use]
     pub fn ca_named(&self, name: &str) -> Option<usize> {
         self.cas.iter().position(|ca| ca.name.as_str() == name)
-    }
-
-    /// The file of the certificates in memory: as configured, else beside an SQLite database.
-    #[must_use]
-    pub fn snapshot_file(&self) -> Option<PathBuf> {
-        match self.snapshot.as_deref() {
-            Some("") => None,
-            Some(path) => Some(path.into()),
-            None => {
-                let path = self.database.strip_prefix("sqlite:")?;
-                let path = path.strip_prefix("//").unwrap_or(path);
-                (path != ":memory:").then(|| format!("{path}.index").into())
-            }
-        }
     }
 }

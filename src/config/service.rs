@@ -1,5 +1,7 @@
 //! The keys that stand before all tables.
 
+use std::path::PathBuf;
+
 use super::duration::MOST_SECONDS;
 use super::error::Problems;
 use super::section::Section;
@@ -77,6 +79,26 @@ impl Config {
             value::duration(v, DAY..=MOST_SECONDS)
         }) {
             self.retention_seconds = seconds;
+        }
+    }
+
+    /// Whether both listeners would bind to the same address.
+    #[must_use]
+    pub fn listeners_collide(&self) -> bool {
+        self.listen == self.admin_listen && !self.listen.ends_with(":0")
+    }
+
+    /// The file of the certificates in memory: as configured, else beside an SQLite database.
+    #[must_use]
+    pub fn snapshot_file(&self) -> Option<PathBuf> {
+        match self.snapshot.as_deref() {
+            Some("") => None,
+            Some(path) => Some(path.into()),
+            None => {
+                let path = self.database.strip_prefix("sqlite:")?;
+                let path = path.strip_prefix("//").unwrap_or(path);
+                (path != ":memory:").then(|| format!("{path}.index").into())
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ impl SourceStore for PostgresStore {
                 .bind(step.to)
                 .bind(now.unix());
                 self.queries
-                    .named("source_cursor_insert", insert.execute(&mut *transaction))
+                    .named("source_cursor_insert", insert.execute(&mut transaction))
                     .await?
             }
             Some(from) => {
@@ -50,7 +50,7 @@ impl SourceStore for PostgresStore {
                 .bind(step.to)
                 .bind(now.unix());
                 self.queries
-                    .named("source_cursor_move", update.execute(&mut *transaction))
+                    .named("source_cursor_move", update.execute(&mut transaction))
                     .await?
             }
         };
@@ -70,7 +70,7 @@ impl SourceStore for PostgresStore {
             .bind(signed(step.counted))
             .bind(now.unix());
             self.queries
-                .named("source_counted_insert", insert.execute(&mut *transaction))
+                .named("source_counted_insert", insert.execute(&mut transaction))
                 .await?;
         }
         if !step.observations.is_empty() {
