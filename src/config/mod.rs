@@ -387,11 +387,8 @@ impl Config {
             .iter()
             .position(|ca| ca.issuers.contains(issuer))
             .or_else(|| {
-                if self.strict_issuers {
-                    None
-                } else {
-                    self.ca_named(CaName::DEFAULT)
-                }
+                self.ca_named(CaName::DEFAULT)
+                    .filter(|_| !self.strict_issuers)
             })
     }
 

@@ -1,6 +1,7 @@
 //! Sources, with the real thing or real data at their other end.
 
 mod ct;
+mod ct_log;
 mod folder;
 mod log;
 mod probe;
