@@ -100,7 +100,7 @@ fn certificate_transparency(
             anyhow::anyhow!("the bundled configuration: {}", faults.join("; "))
         })?)?,
     };
-    config.database = "sqlite::memory:".to_owned();
+    "sqlite::memory:".clone_into(&mut config.database);
     config.snapshot = None;
     for source in &mut config.sources {
         if let SourceKind::Ct(ct) = &mut source.kind {

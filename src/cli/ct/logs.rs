@@ -19,7 +19,7 @@ pub(super) struct Logs {
     log_list: String,
     /// Only logs whose description contains this text; may be given several times
     #[arg(long = "log", value_name = "TEXT")]
-    logs: Vec<String>,
+    described: Vec<String>,
     /// Whom the logs' operators may write to
     #[arg(long, value_name = "mailto:…|URL")]
     contact: String,
@@ -31,7 +31,7 @@ impl Logs {
         let fetcher = Fetcher::new(&self.contact, PAUSE)?;
         let config = CtConfig {
             log_list: self.log_list.clone(),
-            logs: self.logs.clone(),
+            logs: self.described.clone(),
             contact: self.contact.clone(),
             budget_octets_per_day: None,
             backfill_seconds: 0,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::line::{Request, Step, Unreadable, is_success, step_of};
 use super::time as times;
+use crate::math::number::whole;
 use crate::time::Timestamp;
 
 /// A number, or a text of one.
@@ -249,8 +250,10 @@ pub(super) fn time(line: &str) -> Option<Timestamp> {
 }
 
 fn status(given: &Scalar<'_>) -> Option<u16> {
-    let status = given.number()?;
-    (100..600).find(|known| f64::from(*known) == status.floor())
+    let status = whole(given.number()?);
+    u16::try_from(status)
+        .ok()
+        .filter(|status| (100..600).contains(status))
 }
 
 #[cfg(test)]

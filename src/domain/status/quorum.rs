@@ -81,7 +81,7 @@ mod tests {
     /// Minutes of a vantage: `x` failed, `.` went well, ` ` was not told.
     fn series(vantage: &str, endpoint: &str, minutes: &str) -> LiveSeries {
         let point = |letter: char| {
-            (letter != ' ').then(|| LivePoint {
+            (letter != ' ').then_some(LivePoint {
                 load: 1.0,
                 failure_rate: Some(if letter == 'x' { 1.0 } else { 0.0 }),
                 latency_ms: None,

@@ -55,8 +55,9 @@ impl SignedTree {
     /// # Errors
     /// [`CheckpointError`].
     pub fn of_checkpoint(text: &str, origin: &str, id: &[u8; 32]) -> Result<Self, CheckpointError> {
-        const MALFORMED: fn(&'static str) -> CheckpointError = CheckpointError::Malformed;
-        let (body, signatures) = text.split_once("\n\n").ok_or(MALFORMED("form"))?;
+        let (body, signatures) = text
+            .split_once("\n\n")
+            .ok_or(CheckpointError::Malformed("form"))?;
         let mut lines = body.lines();
         let found = lines.next().unwrap_or_default();
         if found != origin {
@@ -65,12 +66,15 @@ impl SignedTree {
                 expected: origin.to_owned(),
             });
         }
-        let size = lines.next().and_then(decimal).ok_or(MALFORMED("size"))?;
+        let size = lines
+            .next()
+            .and_then(decimal)
+            .ok_or(CheckpointError::Malformed("size"))?;
         let root = lines
             .next()
             .and_then(|line| STANDARD.decode(line).ok())
             .and_then(|root| root.try_into().ok())
-            .ok_or(MALFORMED("root"))?;
+            .ok_or(CheckpointError::Malformed("root"))?;
         // The signature's type is 5: that of a tree head of RFC 6962.
         let key: [u8; 32] = Sha256::new()
             .chain_update(origin)
@@ -87,9 +91,9 @@ impl SignedTree {
         let (timestamp, signature) = ours
             .get(4..)
             .and_then(<[u8]>::split_first_chunk)
-            .ok_or(MALFORMED("signature"))?;
+            .ok_or(CheckpointError::Malformed("signature"))?;
         Self::with(size, root, u64::from_be_bytes(*timestamp), signature)
-            .ok_or(MALFORMED("signature"))
+            .ok_or(CheckpointError::Malformed("signature"))
     }
 
     /// A tree head of RFC 6962 section 4.3, whose signature is as TLS writes one.

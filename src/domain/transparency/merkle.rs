@@ -154,7 +154,7 @@ fn walk(
         return None;
     }
     // The largest power of two below the number of leaves.
-    let half = 1 << (63 - (leaves - 1).leading_zeros());
+    let half = 1 << (leaves - 1).ilog2();
     let left = walk(from, from + half, borders, read)?;
     let right = walk(from + half, to, borders, read)?;
     Some(node_hash(&left, &right))

@@ -22,27 +22,24 @@ pub(super) fn observations(
         ..Observation::plain(at, Source::Ct, Kind::Issued, count)
     };
     let mut rows = Vec::new();
-    match weight {
-        Some(weight) => {
-            let counts = counted.of_each(names.len());
-            for (ca, count) in names.iter().zip(counts) {
-                rows.push(line(ca, from, until - from, count.saturating_mul(weight)));
-            }
+    if let Some(weight) = weight {
+        let counts = counted.of_each(names.len());
+        for (ca, count) in names.iter().zip(counts) {
+            rows.push(line(ca, from, until - from, count.saturating_mul(weight)));
         }
-        None => {
-            for ((minute, ca), count) in &counted.minutes {
-                rows.push(line(&names[*ca], *minute, MINUTE, *count));
-            }
-            // By the hour: a longer span would say nothing of hours.
-            let mut at = from;
-            while at < until {
-                let end = Timestamp::from_unix((at.slot(HOUR) + 1) * HOUR).min(until);
-                for ca in names {
-                    rows.push(line(ca, at, end - at, 0));
-                }
-                at = end;
-            }
+        return rows;
+    }
+    for ((minute, ca), count) in &counted.minutes {
+        rows.push(line(&names[*ca], *minute, MINUTE, *count));
+    }
+    // By the hour: a longer span would say nothing of hours.
+    let mut at = from;
+    while at < until {
+        let end = Timestamp::from_unix((at.slot(HOUR) + 1) * HOUR).min(until);
+        for ca in names {
+            rows.push(line(ca, at, end - at, 0));
         }
+        at = end;
     }
     rows
 }

@@ -160,8 +160,11 @@ fn to_its_end(mut from: impl Read, octets: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn hash(octets: &[u8]) -> String {
+    use std::fmt::Write as _;
     Sha256::digest(octets)
         .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+        .fold(String::new(), |mut text, octet| {
+            let _ = write!(text, "{octet:02x}");
+            text
+        })
 }

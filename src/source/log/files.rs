@@ -70,7 +70,7 @@ pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
                 inode: metadata.ino(),
                 octets: metadata.len(),
                 modified: metadata.modified()?,
-                packed: rest.ends_with(".gz"),
+                packed: entry.path().extension().is_some_and(|end| end == "gz"),
             });
         }
     }

@@ -50,7 +50,7 @@ impl Cursor {
     ) -> Option<Span> {
         let minute = |at: Timestamp| Timestamp::from_unix(at.slot(MINUTE) * MINUTE);
         let to = minute(last?);
-        let from = self.alive.or(first.map(minute)).unwrap_or(to);
+        let from = self.alive.or_else(|| first.map(minute)).unwrap_or(to);
         self.alive = Some(to.max(from));
         (from < to).then_some(Span { from, to })
     }

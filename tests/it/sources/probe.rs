@@ -119,7 +119,9 @@ async fn the_outage_of_june_2020_is_seen_and_over_within_two_minutes() {
         let before = published
             .iter()
             .filter(|(of, when, _)| of == vantage && *when <= at);
-        before.last().is_some_and(|(.., failed)| *failed)
+        before
+            .max_by_key(|(_, when, _)| *when)
+            .is_some_and(|(.., failed)| *failed)
     };
     let begin = failed - 600;
     let begin = begin - begin.second_of_day() % 60;
