@@ -1,22 +1,16 @@
 //! Certificate Transparency: 1,024 real entries, served as the log that they are of, under a key of the
 //! test's own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use offpeak::config::Config;
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Timestamp};
-use offpeak::domain::transparency::checkpoint::{SignedTree, log_id};
 use offpeak::domain::transparency::leaf::Leaf;
 use offpeak::domain::transparency::merkle::{Hash, subtree_hash};
 use offpeak::engine::Engine;
@@ -26,7 +20,7 @@ use offpeak::source::ct::{Logged, read_once};
 use offpeak::store::{Change, Load, Migrations, connect};
 use sha2::{Digest as _, Sha256};
 
-use super::ct_log::{Log, ORIGIN, ROOT};
+use super::ct_log::{Log, ROOT};
 use crate::support::fresh_sqlite;
 use crate::tools::real_data;
 

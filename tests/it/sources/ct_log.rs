@@ -12,17 +12,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use offpeak::config::Config;
-use offpeak::domain::demand::observation::{Kind, Observation, Source};
-use offpeak::domain::time::{DAY, HOUR, Timestamp};
 use offpeak::domain::transparency::checkpoint::{SignedTree, log_id};
-use offpeak::domain::transparency::leaf::Leaf;
-use offpeak::domain::transparency::merkle::{Hash, subtree_hash};
-use offpeak::engine::Engine;
-use offpeak::engine::clock::ManualClock;
-use offpeak::source::SourceError;
-use offpeak::source::ct::{Logged, read_once};
-use offpeak::store::{Change, Load, Migrations, connect};
+use offpeak::domain::transparency::merkle::Hash;
 use sha2::{Digest as _, Sha256};
 
 /// As the folder's own page says.
