@@ -107,7 +107,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("listenfd", &["http/serve/listen.rs"]),
     ("memmap2", &["engine/index/slab.rs"]),
     ("self_cell", &["engine/index/slab.rs"]),
-    ("reqwest", &["source/fetch.rs"]),
+    (
+        "reqwest",
+        &[
+            "cli/",
+            "notices/fetch.rs",
+            "source/fetch.rs",
+            "webhook/deliver.rs",
+        ],
+    ),
     ("sqlx", &["store/"]),
     ("rustls_platform_verifier", &["gateway/upstream.rs"]),
     ("tokio_rustls", &["gateway/upstream.rs", "http/serve/"]),

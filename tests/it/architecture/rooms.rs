@@ -8,6 +8,7 @@ use super::source::paths;
 /// Which rooms of `domain` a room may name.
 const ROOMS: &[(&str, &[&str])] = &[
     ("accesslog", &["demand", "math", "policy", "time"]),
+    ("transparency", &["math", "time"]),
     ("acme", &["certificate", "time"]),
     ("admission", &["certificate", "math", "time"]),
     (
@@ -61,7 +62,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &["certificate", "math", "time"]),
     ("certificate", &["math", "time"]),
     ("time", &["math"]),
-    ("transparency", &["math", "time"]),
     ("math", &[]),
 ];
 
