@@ -53,7 +53,7 @@ pub(super) fn all(
             to,
             sign_with,
             retention_seconds:
-                retention.unwrap_or(usual_retention_seconds.max(LEAST_RETENTION_SECONDS)),
+                retention.unwrap_or_else(|| usual_retention_seconds.max(LEAST_RETENTION_SECONDS)),
         }));
     }
     found

@@ -166,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("crl");
         let mut known = Known::default();
-        let every = Duration::from_secs(60);
+        let every = Duration::from_mins(1);
         assert!(read(&file, &mut known, every).await.is_err());
         for text in ["one", "another"] {
             std::fs::write(&file, text).unwrap();

@@ -24,7 +24,7 @@ pub const SIGNATURE: &str = ".minisig";
 /// and a checksum.
 const SECRET_OCTETS: usize = 3 * 2 + 32 + 2 * 8 + 8 + 64 + CHECKSUM_OCTETS;
 const CHECKSUM_OCTETS: usize = 32;
-/// How one without a password begins: Ed25519, no derivation of a key, BLAKE2b.
+/// How one without a password begins: Ed25519, no derivation of a key, `BLAKE2b`.
 const WITHOUT_PASSWORD: &[u8] = b"Ed\0\0B2";
 
 /// A minisign key pair that signs.

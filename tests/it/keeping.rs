@@ -74,7 +74,7 @@ async fn each_publication_comes_to_every_place_and_old_copies_go() {
     // A file of somebody else's, and copies of long ago: of one nothing but the copy goes.
     let strange = one.join("r").join("notes.txt");
     fs::write(&strange, "kept").unwrap();
-    let old = server.clock_time() - Duration::from_secs(11 * 86_400);
+    let old = server.clock_time() - Duration::from_hours(11 * 24);
     for copy in &before {
         for entry in fs::read_dir(copy).unwrap() {
             let file = fs::File::options().write(true).open(entry.unwrap().path());

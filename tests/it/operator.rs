@@ -14,7 +14,7 @@ const ID: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 async fn busy() -> TestServer {
     let server = TestServer::start().await;
     server.register(ID, NOW - DAY, NOW + 89 * DAY).await;
-    let lines = (1..=60).flat_map(|ago| {
+    let lines = (1..=60).filter_map(|ago| {
         let line = |kind, count| {
             json!({"at": NOW - ago * MINUTE, "kind": kind, "count": count, "ca": "example",
                 "endpoint": "new-order", "latencyMs": 120})

@@ -94,7 +94,11 @@ impl Server {
             api: Api {
                 public: public.expect("it is there"),
                 admin: admin.expect("it is there"),
-                client: Client::builder().no_proxy().build().expect("a client"),
+                client: Client::builder()
+                    .no_proxy()
+                    .no_gzip()
+                    .build()
+                    .expect("a client"),
             },
             child,
             log,

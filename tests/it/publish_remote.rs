@@ -1,4 +1,4 @@
-//! `offpeak publish --out s3://…`: against SeaweedFS, which speaks S3.
+//! `offpeak publish --out s3://…`: against `SeaweedFS`, which speaks S3.
 
 use std::fs;
 use std::net::TcpListener;

@@ -131,9 +131,9 @@ async fn a_url_is_asked_on_condition_and_another_ca_s_list_counts_for_nothing() 
     let other = ListingCa::new(2);
     let body = Arc::new(Mutex::new(other.list(&[7])));
     let conditional = Arc::new(AtomicUsize::new(0));
-    let (served, seen) = (Arc::clone(&body), Arc::clone(&conditional));
+    let (current, seen) = (Arc::clone(&body), Arc::clone(&conditional));
     let answer = get(async move |headers: HeaderMap| {
-        let octets = served.lock().unwrap().clone();
+        let octets = current.lock().unwrap().clone();
         let tag = format!("\"{}\"", octets.len());
         if headers
             .get("if-none-match")

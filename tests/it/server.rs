@@ -82,7 +82,7 @@ impl TestServer {
             clock,
             public,
             admin,
-            client: Client::builder().no_proxy().build().unwrap(),
+            client: Client::builder().no_proxy().no_gzip().build().unwrap(),
             _running: running,
             _database: database,
         }

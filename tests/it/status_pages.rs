@@ -46,7 +46,12 @@ async fn what_a_page_announces_is_closed_moves_with_it_and_ends_with_it() {
     }];
     let server = TestServer::on(&database.url(), config).await;
     let look = async || Pages::default().look(&server.engine).await;
-    let incidents = async || server.engine.store().incidents().await.unwrap();
+    // The oldest first.
+    let incidents = async || {
+        let mut all = server.engine.store().incidents().await.unwrap();
+        all.reverse();
+        all
+    };
     look().await;
     let first = incidents().await;
     assert_eq!(first.len(), 1);

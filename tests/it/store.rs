@@ -62,21 +62,10 @@ macro_rules! on_both_stores {
 }
 use on_both_stores;
 
-/// The same, and against the test double of a distributed PostgreSQL, which must have nothing to refuse, and
-/// through a pooler that hands out connections by transaction.
-macro_rules! on_all_stores {
+/// The same, and through a pooler that hands out connections by transaction.
+macro_rules! on_one_server {
     ($($test:ident),+ $(,)?) => {
-        super::on_both_stores!($($test),+);
-        mod sharded {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                if let Some(database) = crate::support::fresh_postgres().await {
-                    let sharded = crate::sharded::Sharded::before(&database.url()).await;
-                    super::$test(&sharded.url()).await;
-                    assert_eq!(sharded.refused(), [""; 0]);
-                }
-            })+
-        }
+        crate::store::on_both_stores!($($test),+);
         mod pooled {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
@@ -85,6 +74,24 @@ macro_rules! on_all_stores {
                 };
                 if let Some(pooler) = crate::pooler::Pooler::before(&database.url()).await {
                     super::$test(&pooler.url()).await;
+                }
+            })+
+        }
+    };
+}
+use on_one_server;
+
+/// The same, and against the test double of a distributed PostgreSQL, which must have nothing to refuse.
+macro_rules! on_all_stores {
+    ($($test:ident),+ $(,)?) => {
+        crate::store::on_one_server!($($test),+);
+        mod sharded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(database) = crate::support::fresh_postgres().await {
+                    let sharded = crate::sharded::Sharded::before(&database.url()).await;
+                    super::$test(&sharded.url()).await;
+                    assert_eq!(sharded.refused(), [""; 0]);
                 }
             })+
         }

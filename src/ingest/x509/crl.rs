@@ -174,7 +174,7 @@ fn begins(rest: &[u8], tag: Tag) -> bool {
     rest.first().is_some_and(|first| u32::from(*first) == tag.0)
 }
 
-/// A SEQUENCE is constructed: 0b001_10000.
+/// A SEQUENCE is constructed: `0b001_10000`.
 fn begins_with_sequence(rest: &[u8]) -> bool {
     rest.first() == Some(&0x30)
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::PostgresStore;
 use super::observations::Telling;
+use super::outbox::{Kind, Outbox};
 use crate::domain::time::Timestamp;
 use crate::store::{SourceStep, SourceStore, StoreError};
 
@@ -74,13 +75,17 @@ impl SourceStore for PostgresStore {
                 .await?;
         }
         if !step.observations.is_empty() {
-            self.insert_counted(
-                &mut transaction,
-                Telling::ByFeedAndLoads,
-                None,
-                step.observations,
-            )
-            .await?;
+            let batch = self
+                .insert_counted(
+                    &mut transaction,
+                    Telling::ByFeedAndLoads,
+                    None,
+                    step.observations,
+                )
+                .await?;
+            let mut outbox = Outbox::default();
+            outbox.refer(Kind::Batch, batch);
+            self.append(&mut transaction, &outbox).await?;
         }
         self.commit(transaction).await?;
         self.told(Ok(true))

@@ -341,9 +341,10 @@ pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
                 let text = fs::read_to_string(&path).unwrap();
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap();
                 // In the domain's own crate `crate` is what the others call `domain`.
-                let text = match name.starts_with("src/domain/") {
-                    true => text.replace("crate::", "crate::domain::"),
-                    false => text,
+                let text = if name.starts_with("src/domain/") {
+                    text.replace("crate::", "crate::domain::")
+                } else {
+                    text
                 };
                 found.push((name.to_owned(), text));
             }

@@ -105,9 +105,10 @@ async fn send(server: &TestServer, request: &str) -> Response {
         || http::ADMIN
             .iter()
             .any(|route| !route.path.starts_with("/v1/") && segments(route.path) == segments(path));
-    let mut asked = match of_admin {
-        true => server.ask_admin(method, path),
-        false => server.ask(method, path),
+    let mut asked = if of_admin {
+        server.ask_admin(method, path)
+    } else {
+        server.ask(method, path)
     };
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
@@ -154,9 +155,10 @@ async fn assert_answer(
     }
     if let Some(body) = body {
         let json = body.starts_with(['{', '[']);
-        let body = match json {
-            true => body.lines().map(str::trim).collect(),
-            false => body.to_owned(),
+        let body = if json {
+            body.lines().map(str::trim).collect()
+        } else {
+            body.to_owned()
         };
         assert!(matches(&body, text.trim_end(), found), "{body}: {}", said());
     }

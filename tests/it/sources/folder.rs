@@ -30,8 +30,9 @@ async fn certificates_put_into_a_folder_are_registered_and_nothing_else() {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate().unwrap();
     for name in ["a", "b"] {
+        // Its number is made of it.
+        let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([format!("{name}.example")]).unwrap();
         params.use_authority_key_identifier_extension = true;
         params.not_before = date_time_ymd(2026, 11, 1);
