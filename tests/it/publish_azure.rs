@@ -1,12 +1,11 @@
 //! `offpeak publish --out az://…`: against Azurite, which speaks Azure's blob storage.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::offpeak;
-use crate::tools::{run, told, tool};
+use crate::tools::{free_ports, run, told, tool};
 
 /// The account that each Azurite has, and its key, which stand in its documentation.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -25,12 +24,10 @@ struct Azurite {
 impl Azurite {
     fn start(program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // It takes no port 0: one that is free now.
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        drop(socket);
+        let [port] = free_ports();
         let child = Command::new(program)
-            .args(["--silent", "--skipApiVersionCheck", "--location"])
+            .args(["--silent", "--disableTelemetry", "--skipApiVersionCheck"])
+            .arg("--location")
             .arg(folder.path())
             .args(["--blobPort", &port.to_string()])
             .stdout(Stdio::null())
@@ -43,9 +40,12 @@ impl Azurite {
             _folder: folder,
         };
         let begun = Instant::now();
-        while !server.made_container().status.success() {
-            let output = told(&server.made_container());
-            assert!(begun.elapsed() < STARTS_WITHIN, "{output}");
+        loop {
+            let made = server.made_container();
+            if made.status.success() {
+                break;
+            }
+            assert!(begun.elapsed() < STARTS_WITHIN, "{}", told(&made));
             std::thread::sleep(Duration::from_millis(200));
         }
         server

@@ -1,13 +1,12 @@
 //! `offpeak publish --out s3://…`: against `SeaweedFS`, which speaks S3.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::offpeak;
-use crate::tools::{run, told, tool};
+use crate::tools::{free_ports, run, told, tool};
 
 /// A server with a bucket that all may read.
 struct Seaweed {
@@ -29,24 +28,19 @@ impl Seaweed {
         let folder = tempfile::tempdir().unwrap();
         let identities = folder.path().join("s3.json");
         fs::write(&identities, IDENTITIES).unwrap();
-        // It takes no port 0: eight that are free now.
-        let sockets: Vec<TcpListener> = (0..8)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let port = |at: usize| sockets[at].local_addr().unwrap().port();
+        let free: [u16; 8] = free_ports();
         let names = ["master", "volume", "filer", "s3"];
         let ports: Vec<String> = (0..)
             .zip(names)
             .flat_map(|(at, name)| {
-                let (http, grpc) = (port(2 * at), port(2 * at + 1));
+                let (http, grpc) = (free[2 * at], free[2 * at + 1]);
                 [
                     format!("-{name}.port={http}"),
                     format!("-{name}.port.grpc={grpc}"),
                 ]
             })
             .collect();
-        let url = format!("http://127.0.0.1:{}", port(6));
-        drop(sockets);
+        let url = format!("http://127.0.0.1:{}", free[6]);
         let child = Command::new(program)
             .arg("server")
             .arg(format!("-dir={}", folder.path().display()))

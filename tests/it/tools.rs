@@ -1,5 +1,6 @@
 //! The programs that tests run beside offpeak, and real data; `./test` says where they are.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -41,6 +42,18 @@ pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().expect("the program starts");
     assert!(output.status.success(), "{command:?}: {}", told(&output));
     String::from_utf8(output.stdout).expect("it prints text")
+}
+
+/// Ports of 127.0.0.1 for a program that takes no port 0. They are free now, and lie below those that
+/// the system gives out, so that no connection of another test takes one before the program does.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
+    const BELOW_EPHEMERAL: std::ops::Range<u16> = 15_000..32_768;
+    let mut held = Vec::new();
+    while held.len() < N {
+        let port = rand::random_range(BELOW_EPHEMERAL);
+        held.extend(TcpListener::bind(("127.0.0.1", port)));
+    }
+    std::array::from_fn(|at| held[at].local_addr().unwrap().port())
 }
 
 /// How a command ended, for a test's message.

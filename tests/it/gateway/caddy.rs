@@ -1,7 +1,6 @@
 //! Caddy in front of the gateway: it keeps the window that it was told, and renews with `replaces`.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use serde_json::Value;
 use super::acme::{Front, settled};
 use super::pebble::Pebble;
 use crate::process::offpeak;
-use crate::tools::{run, tool};
+use crate::tools::{free_ports, run, tool};
 
 /// Far longer than it takes; only a hang waits for it.
 const LONG: Duration = Duration::from_mins(1);
@@ -24,8 +23,7 @@ struct Caddy {
 
 impl Caddy {
     fn start(program: &Path, front: &Front, folder: &Path) -> Self {
-        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [http, https] = free.map(|port| port.local_addr().unwrap().port());
+        let [http, https] = free_ports();
         let config = format!(
             "{{\n\
              admin off\npersist_config off\nskip_install_trust\n\
