@@ -4,17 +4,17 @@
 //! Arrows point one way: `main → cli → {http, gateway, notices, publish, simulate, source, webhook} → ingest → engine → store → domain`.
 
 pub mod cli;
-pub mod config;
 pub mod engine;
 pub mod gateway;
 pub mod http;
 pub mod ingest;
 pub mod notices;
 pub mod publish;
-pub mod simulate;
 pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod webhook;
 
+pub use offpeak_config as config;
 pub use offpeak_domain as domain;
+pub use offpeak_simulate as simulate;

@@ -69,11 +69,7 @@ pub(super) fn read(
 }
 
 /// What decides where windows go: the keys that a CA of the configuration and a simulated one share.
-pub(crate) fn read_steering(
-    section: &mut Section<'_>,
-    ca: &mut CaPolicy,
-    problems: &mut Problems<'_>,
-) {
+pub fn read_steering(section: &mut Section<'_>, ca: &mut CaPolicy, problems: &mut Problems<'_>) {
     if let Some(minutes) = section.read("slot_minutes", problems, slot_minutes) {
         ca.slot_seconds = minutes * MINUTE;
     }

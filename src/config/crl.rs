@@ -72,7 +72,7 @@ impl fmt::Display for CrlPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::Config;
 
     #[test]
     fn a_list_is_a_file_or_a_url() {

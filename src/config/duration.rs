@@ -2,7 +2,7 @@
 
 /// The longest duration: ten years, three of them leap years. Nothing configured here is sensibly
 /// longer, and sums of such durations stay far inside an `i64`.
-pub(crate) const MOST_SECONDS: i64 = 3_653 * 86_400;
+pub const MOST_SECONDS: i64 = 3_653 * 86_400;
 
 /// Largest first, as they are written.
 const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -44,7 +44,7 @@ pub fn seconds(text: &str) -> Result<i64, String> {
 }
 
 /// The text that [`seconds`] reads back, such as `1h30m`. Seconds are not negative.
-pub(crate) fn in_words(seconds: i64) -> String {
+pub fn in_words(seconds: i64) -> String {
     let mut rest = seconds;
     let mut words = String::new();
     for (unit, factor) in UNITS {

@@ -32,13 +32,14 @@ impl std::error::Error for ConfigError {}
 
 /// All that was found to be wrong with one text.
 #[derive(Debug)]
-pub(crate) struct Problems<'t> {
+pub struct Problems<'t> {
     text: &'t str,
     found: Vec<ConfigError>,
 }
 
 impl<'t> Problems<'t> {
-    pub(crate) const fn of(text: &'t str) -> Self {
+    /// None yet, of this text, whose lines they will be told by.
+    pub const fn of(text: &'t str) -> Self {
         Self {
             text,
             found: Vec::new(),
@@ -46,7 +47,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Adds one, at these bytes of the text.
-    pub(crate) fn add(&mut self, at: &Range<usize>, key: String, reason: impl Into<String>) {
+    pub fn add(&mut self, at: &Range<usize>, key: String, reason: impl Into<String>) {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         self.found.push(ConfigError {
@@ -58,7 +59,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Adds what made the text unreadable as TOML. The key is the one its line seems to set.
-    pub(crate) fn add_syntax(&mut self, error: &toml::de::Error) {
+    pub fn add_syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().unwrap_or(0..0);
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -73,7 +74,7 @@ impl<'t> Problems<'t> {
     }
 
     /// All problems in the order of the text.
-    pub(crate) fn into_found(self) -> Vec<ConfigError> {
+    pub fn into_found(self) -> Vec<ConfigError> {
         let mut found = self.found;
         found.sort_by_key(|error| (error.line, error.column));
         found

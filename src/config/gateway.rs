@@ -298,7 +298,7 @@ fn rate(value: &DeValue<'_>) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::Config;
 
     fn faults(text: &str) -> Vec<String> {
         let found = Config::parse(text).unwrap_err();

@@ -3,7 +3,7 @@
 use strsim::levenshtein;
 
 /// `; did you mean "x"?` where one of `known` is near, else nothing.
-pub(crate) fn did_you_mean<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+pub fn did_you_mean<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     nearest(given, known).map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 

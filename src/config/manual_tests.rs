@@ -1,4 +1,4 @@
-//! `docs/configuration.md` is made from the manual at the head of `config/mod.rs`, and that names
+//! `docs/configuration.md` is made from the manual at the head of `config/lib.rs`, and that names
 //! each key that the parser knows, and no other.
 
 use std::collections::BTreeSet;
@@ -8,10 +8,10 @@ use std::path::Path;
 use super::section::known;
 use super::*;
 
-const SOURCE: &str = include_str!("mod.rs");
+const SOURCE: &str = include_str!("lib.rs");
 
 /// How the page is made anew.
-const MADE_BY: &str = "OFFPEAK_WRITE_GOLDEN=1 cargo test --lib config::manual";
+const MADE_BY: &str = "OFFPEAK_WRITE_GOLDEN=1 cargo test -p offpeak-config manual";
 
 /// The manual: words, the file in TOML, words.
 #[derive(Debug, Default)]
@@ -190,7 +190,7 @@ fn sentence(text: &str) -> String {
 
 fn page(manual: &Manual) -> String {
     let mut page = format!(
-        "<!-- Made from the head of src/config/mod.rs: change that, then run {MADE_BY} -->\n\
+        "<!-- Made from the head of src/config/lib.rs: change that, then run {MADE_BY} -->\n\
          # Configuration\n\n"
     );
     let _ = writeln!(page, "{}", manual.before.trim());
@@ -232,7 +232,7 @@ fn is_repeated(heading: &str) -> bool {
 #[test]
 fn the_page_is_made_of_the_manual() {
     let made = page(&Manual::read());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     if std::env::var_os("OFFPEAK_WRITE_GOLDEN").is_some() {
         std::fs::write(&path, &made).unwrap();
     }
@@ -274,7 +274,7 @@ fn the_manual_names_each_key_that_is_known_and_no_other() {
     }
     assert_eq!(
         known, named,
-        "what the parser knows on the left, what the manual at the head of config/mod.rs names on \
+        "what the parser knows on the left, what the manual at the head of config/lib.rs names on \
          the right"
     );
     let told = page(&manual);

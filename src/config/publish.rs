@@ -73,7 +73,7 @@ fn place(value: &DeValue<'_>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::Config;
 
     #[test]
     fn places_are_read_with_what_is_usual() {

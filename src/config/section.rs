@@ -11,7 +11,7 @@ use super::value::kind;
 
 /// A table of the file, and which of its keys have been read.
 #[derive(Debug)]
-pub(crate) struct Section<'t> {
+pub struct Section<'t> {
     table: &'t DeTable<'t>,
     /// Such as `ca[0].band[1]`.
     path: String,
@@ -22,7 +22,8 @@ pub(crate) struct Section<'t> {
 }
 
 impl<'t> Section<'t> {
-    pub(crate) fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
+    /// The whole of a document, of which no key has been read yet.
+    pub fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
         Self {
             table: document.get_ref(),
             path: String::new(),
@@ -33,7 +34,7 @@ impl<'t> Section<'t> {
     }
 
     /// The path of a key of this table, such as `ca[0].name`; of the table itself for `""`.
-    pub(crate) fn path_of(&self, key: &str) -> String {
+    pub fn path_of(&self, key: &str) -> String {
         match (self.path.as_str(), key) {
             ("", key) => key.to_owned(),
             (path, "") => path.to_owned(),
@@ -42,12 +43,12 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the key is there. It counts as read.
-    pub(crate) fn has(&mut self, key: &'static str) -> bool {
+    pub fn has(&mut self, key: &'static str) -> bool {
         self.find(key).is_some()
     }
 
     /// The key's value, where it is there and `read` takes it.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         &mut self,
         key: &'static str,
         problems: &mut Problems<'_>,
@@ -64,7 +65,7 @@ impl<'t> Section<'t> {
     }
 
     /// As [`Section::read`], and that the key is missing is a problem.
-    pub(crate) fn require<T>(
+    pub fn require<T>(
         &mut self,
         key: &'static str,
         problems: &mut Problems<'_>,
@@ -77,7 +78,7 @@ impl<'t> Section<'t> {
     }
 
     /// The items of an array of single values, those that `read` takes.
-    pub(crate) fn list<T>(
+    pub fn list<T>(
         &mut self,
         key: &'static str,
         problems: &mut Problems<'_>,
@@ -95,7 +96,7 @@ impl<'t> Section<'t> {
     }
 
     /// The tables of an array of tables, `[[key]]` in the file.
-    pub(crate) fn sections(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Self> {
+    pub fn sections(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Self> {
         let heading = self.heading_of(key);
         let written = format!("[[{heading}]]");
         let mut sections = Vec::new();
@@ -119,11 +120,7 @@ impl<'t> Section<'t> {
     }
 
     /// A table of this table, `[key]` in the file.
-    pub(crate) fn section(
-        &mut self,
-        key: &'static str,
-        problems: &mut Problems<'_>,
-    ) -> Option<Self> {
+    pub fn section(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Option<Self> {
         let heading = self.heading_of(key);
         let at = self.find(key)?.span();
         let table = self.read(key, problems, |value| match value {
@@ -140,7 +137,7 @@ impl<'t> Section<'t> {
     }
 
     /// Notes that something is wrong with a key of this table, or with the table for `""`.
-    pub(crate) fn fault(&self, key: &str, problems: &mut Problems<'_>, reason: impl Into<String>) {
+    pub fn fault(&self, key: &str, problems: &mut Problems<'_>, reason: impl Into<String>) {
         let at = self
             .table
             .iter()
@@ -150,7 +147,7 @@ impl<'t> Section<'t> {
     }
 
     /// Notes the keys that nothing asked for.
-    pub(crate) fn finish(self, problems: &mut Problems<'_>) {
+    pub fn finish(self, problems: &mut Problems<'_>) {
         #[cfg(test)]
         known::note(&self);
         for (name, _) in self.table {

@@ -33,7 +33,7 @@ pub(super) fn all(
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::Config;
 
     #[test]
     fn a_page_has_a_ca_and_a_url() {

@@ -27,7 +27,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::Config;
 
     fn faults(text: &str) -> Vec<String> {
         let found = Config::parse(text).unwrap_err();

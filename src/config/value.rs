@@ -11,7 +11,7 @@ use super::duration;
 use crate::domain::time::Timestamp;
 
 /// A text.
-pub(crate) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
+pub fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     match value {
         DeValue::String(text) => Ok(text),
         other => Err(format!("takes a text, not {}", kind(other))),
@@ -19,7 +19,7 @@ pub(crate) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
 }
 
 /// `true` or `false`.
-pub(crate) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+pub fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     match value {
         DeValue::Boolean(value) => Ok(*value),
         other => Err(format!("takes true or false, not {}", kind(other))),
@@ -27,7 +27,7 @@ pub(crate) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
 }
 
 /// A whole number.
-pub(crate) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
+pub fn integer(value: &DeValue<'_>) -> Result<i64, String> {
     match value {
         DeValue::Integer(number) => {
             whole(number).ok_or_else(|| format!("{number} is beyond 64 bits"))
@@ -37,7 +37,7 @@ pub(crate) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
 }
 
 /// A number that is neither infinite nor none.
-pub(crate) fn number(value: &DeValue<'_>) -> Result<f64, String> {
+pub fn number(value: &DeValue<'_>) -> Result<f64, String> {
     match value {
         DeValue::Integer(number) => decimal(&number.to_string()),
         DeValue::Float(number) => decimal(number.as_str()),
@@ -46,7 +46,7 @@ pub(crate) fn number(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// The path of a file.
-pub(crate) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+pub fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     match text(value)? {
         "" => Err("names no file".to_owned()),
         path => Ok(path.into()),
@@ -54,7 +54,7 @@ pub(crate) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
 }
 
 /// A number written in decimal.
-pub(crate) fn decimal(text: &str) -> Result<f64, String> {
+pub fn decimal(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()
         .filter(|number| number.is_finite())
@@ -62,7 +62,7 @@ pub(crate) fn decimal(text: &str) -> Result<f64, String> {
 }
 
 /// A share: 0 to 1.
-pub(crate) fn share(value: &DeValue<'_>) -> Result<f64, String> {
+pub fn share(value: &DeValue<'_>) -> Result<f64, String> {
     let share = number(value)?;
     if (0.0..=1.0).contains(&share) {
         Ok(share)
@@ -72,7 +72,7 @@ pub(crate) fn share(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// A duration in seconds, within bounds.
-pub(crate) fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Result<i64, String> {
+pub fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Result<i64, String> {
     let text = match value {
         DeValue::String(text) => text,
         other => {
@@ -99,7 +99,7 @@ pub(crate) fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Resu
 }
 
 /// An instant: a TOML date and time with an offset, a text of RFC 3339, or Unix seconds.
-pub(crate) fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
+pub fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
     match value {
         DeValue::Datetime(time) => time.to_string(),
         DeValue::Integer(number) => number.to_string(),
@@ -111,7 +111,7 @@ pub(crate) fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
 }
 
 /// A SHA-256 as 64 hexadecimal digits.
-pub(crate) fn sha256(text: &str) -> Result<[u8; 32], String> {
+pub fn sha256(text: &str) -> Result<[u8; 32], String> {
     let wrong = || "takes a SHA-256: 64 hexadecimal digits".to_owned();
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong());
@@ -228,7 +228,7 @@ pub fn database_url(text: &str) -> Result<String, String> {
 }
 
 /// What a value is, for messages.
-pub(crate) const fn kind(value: &DeValue<'_>) -> &'static str {
+pub const fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::Array(_) => "an array",
         DeValue::Boolean(_) => "true or false",

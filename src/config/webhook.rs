@@ -93,7 +93,7 @@ fn topic(value: &DeValue<'_>) -> Result<Topic, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::Config;
 
     #[test]
     fn a_webhook_has_a_secret_and_topics() {

@@ -182,7 +182,7 @@ pub(super) fn recognised(scenario: &Scenario, known: &[Option<Recognition>]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::scenario::shipped;
+    use crate::scenario::shipped;
 
     #[test]
     fn the_kinds_of_the_realistic_mix_are_told() {

@@ -96,7 +96,7 @@ fn the_contract_s_example_means_what_it_says() {
 
 #[test]
 fn the_manual_s_example_is_a_valid_file_and_its_bands_are_the_default_ones() {
-    let manual: String = include_str!("../../src/config/mod.rs")
+    let manual: String = include_str!("../../src/config/lib.rs")
         .lines()
         .skip_while(|line| *line != "//! ```toml")
         .skip(1)

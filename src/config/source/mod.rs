@@ -135,7 +135,7 @@ fn kind(value: &DeValue<'_>) -> Result<&'static str, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::Config;
 
     fn faults(text: &str) -> Vec<String> {
         let found = Config::parse(text).unwrap_err();

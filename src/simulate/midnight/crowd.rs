@@ -3,7 +3,7 @@
 use super::manners::{Manner, parts};
 use crate::domain::math::number::{length, real};
 use crate::domain::time::{DAY, HOUR};
-use crate::simulate::scenario::{Client, ClientKind, Scenario, Ticks};
+use crate::scenario::{Client, ClientKind, Scenario, Ticks};
 
 /// A kind of client.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +171,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::scenario::shipped;
+    use crate::scenario::shipped;
 
     fn realistic() -> Scenario {
         let files = |_: &str| Err(std::io::ErrorKind::NotFound.into());

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::outcome::{DESCRIPTION, NAME, Outcome, RuleOutcome};
-use crate::simulate::report::{grouped, table::aligned};
+use crate::report::{grouped, table::aligned};
 
 /// What `offpeak simulate midnight` prints.
 #[must_use]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::domain::math::number::signed;
-use crate::simulate::outcome::Outcome;
+use crate::outcome::Outcome;
 
 /// A line for each slot: when it begins, and its load under each rule, in certificates.
 ///

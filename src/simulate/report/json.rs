@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::simulate::outcome::{Cycle, Outcome, RuleOutcome};
+use crate::outcome::{Cycle, Outcome, RuleOutcome};
 
 /// What `offpeak simulate --json` prints, without the line's end. Figures have four decimals.
 ///

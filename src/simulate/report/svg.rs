@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use crate::domain::math::number::real_len;
-use crate::simulate::outcome::Outcome;
-use crate::simulate::scenario::Rule;
+use crate::outcome::Outcome;
+use crate::scenario::Rule;
 
 mod day;
 mod scale;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::grouped;
 use crate::domain::math::number::real;
-use crate::simulate::outcome::{Outcome, RuleOutcome};
+use crate::outcome::{Outcome, RuleOutcome};
 
 /// What `offpeak simulate` prints: a line for each rule, then the figures that belong to this
 /// scenario alone.
@@ -88,7 +88,7 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
 }
 
 /// The first column to the left, the others to the right.
-pub(in crate::simulate) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max())

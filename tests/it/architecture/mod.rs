@@ -9,8 +9,8 @@ mod source;
 
 use source::{line_of_word, paths};
 
-/// Which parts a part may name. What is not listed may name nothing of ours. `domain` is a crate of its
-/// own, so that the compiler keeps it from naming the others.
+/// Which parts a part may name. What is not listed may name nothing of ours. `domain`, `config` and
+/// `simulate` are crates of their own, so that the compiler keeps them from naming the others.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
@@ -74,7 +74,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The real allocation on a virtual clock; `config` for one thing only: a scenario's policy has
     // the keys of a `[[ca]]`.
-    ("simulate", &["config", "domain", "engine", "store"]),
+    ("simulate", &["config", "domain"]),
     ("engine", &["config", "domain", "store", "telemetry"]),
     ("store", &["domain", "telemetry"]),
     // Leaves: they name the domain's words, and the domain never sees them.
@@ -327,6 +327,25 @@ fn too_long(path: &str, text: &str) -> Option<String> {
     (lines > most).then(|| format!("{path} has {lines} lines; it takes {most}"))
 }
 
+/// Folders that are crates of their own, and what the others call them.
+const CRATES: &[(&str, &str)] = &[
+    ("src/config/", "config"),
+    ("src/domain/", "domain"),
+    ("src/simulate/", "simulate"),
+];
+
+/// A crate's own paths as the others would write them: `crate::ca` in `config` is `crate::config::ca`.
+/// The crates before it keep their names.
+fn own_paths(text: &str, part: &str) -> String {
+    let own = text.replace("crate::", &format!("crate::{part}::"));
+    CRATES.iter().fold(own, |text, (_, other)| {
+        text.replace(
+            &format!("crate::{part}::{other}::"),
+            &format!("crate::{other}::"),
+        )
+    })
+}
+
 /// The Rust files under a folder of the package, by their paths in the package, and their texts.
 pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -340,11 +359,9 @@ pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap();
-                // In the domain's own crate `crate` is what the others call `domain`.
-                let text = if name.starts_with("src/domain/") {
-                    text.replace("crate::", "crate::domain::")
-                } else {
-                    text
+                let text = match CRATES.iter().find(|(folder, _)| name.starts_with(folder)) {
+                    Some((_, part)) => own_paths(&text, part),
+                    None => text,
                 };
                 found.push((name.to_owned(), text));
             }

@@ -4,7 +4,7 @@ use super::scale::Scale;
 use super::{Drawing, LEFT, RIGHT, class_of, mean_of};
 use crate::domain::math::number::{length, real_len};
 use crate::domain::time::DAY;
-use crate::simulate::outcome::{Outcome, RuleOutcome};
+use crate::outcome::{Outcome, RuleOutcome};
 
 const HEIGHT: f64 = 200.0;
 /// The labels at the right end are written in 12 pixels.

@@ -4,7 +4,7 @@ use super::scale::Scale;
 use super::{Drawing, LEFT, RIGHT, class_of};
 use crate::domain::math::number::{length, real, real_len};
 use crate::domain::time::DAY;
-use crate::simulate::outcome::{Outcome, RuleOutcome};
+use crate::outcome::{Outcome, RuleOutcome};
 
 const HEIGHT: f64 = 84.0;
 const GAP: f64 = 34.0;

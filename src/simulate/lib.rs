@@ -23,6 +23,9 @@ mod trouble;
 mod wake;
 mod windows;
 
+use offpeak_config as config;
+use offpeak_domain as domain;
+
 use outcome::{Note, Outcome};
 use population::Population;
 use scenario::{ClientKind, Scenario};
