@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -11,6 +12,7 @@ use super::gateway::front::Serving;
 use super::runtimes::Runtimes;
 use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};
+use crate::gateway::Gateway;
 use crate::http::{self, Limits, Stop};
 use crate::notices::{maintenance, revocations};
 use crate::source;
@@ -23,11 +25,13 @@ pub(super) struct Running {
     public: JoinHandle<()>,
     admin: JoinHandle<()>,
     gateways: Vec<JoinHandle<()>>,
+    fronts: Vec<Arc<Gateway>>,
     /// What clients of the gateways are to be told: the URLs of their directories.
     pub(super) directories: Vec<String>,
     /// The engine's, which end only where it cannot go on.
     pub(super) tasks: JoinHandle<Result<(), EngineError>>,
     beside: Vec<AbortHandle>,
+    work: Handle,
 }
 
 impl Running {
@@ -62,14 +66,17 @@ impl Running {
         ));
         let mut beside = Vec::new();
         let (mut gateways, mut directories) = (Vec::new(), Vec::new());
+        let mut fronts = Vec::new();
         for front in listeners.gateways {
             let stop = wait(stopped.clone());
             let Serving {
                 listener,
                 beside: of_gateway,
                 directory,
+                gateway,
             } = front.serve(engine, runtimes, limits(Limits::PUBLIC), stop)?;
             gateways.push(listener);
+            fronts.push(gateway);
             beside.extend(of_gateway);
             directories.push(directory);
         }
@@ -98,7 +105,9 @@ impl Running {
             admin,
             tasks,
             gateways,
+            fronts,
             directories,
+            work: work.clone(),
             beside: beside.into_iter().chain([upkeep]).chain(renewing).collect(),
         })
     }
@@ -112,6 +121,13 @@ impl Running {
         for beside in self.beside {
             beside.abort();
         }
+        let fronts = self.fronts.into_iter();
+        let telling = fronts.map(|front| {
+            self.work
+                .spawn(async move { front.hand_in_at_last().await })
+        });
+        let told = futures_util::future::try_join_all(telling).await;
+        told.context("what a gateway counted is lost")?;
         drained.context("a listener ended badly")?;
         Ok(())
     }

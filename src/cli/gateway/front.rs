@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -26,6 +27,8 @@ pub(in crate::cli) struct Serving {
     pub(in crate::cli) listener: JoinHandle<()>,
     /// To be ended then.
     pub(in crate::cli) beside: Vec<AbortHandle>,
+    /// What has to be told once its listener is drained.
+    pub(in crate::cli) gateway: Arc<Gateway>,
     /// What clients are to be told: the URL of the directory.
     pub(in crate::cli) directory: String,
 }
@@ -77,6 +80,16 @@ impl Front {
             let _threads = runtimes.public().enter();
             Arc::new(Hold::start(engine.now(), admitted))
         };
+        let closing = Arc::clone(&admission);
+        let grace = limits.grace;
+        let stop = async move {
+            let how = stop.await;
+            closing.close(match how {
+                Stop::AtOnce => Duration::ZERO,
+                Stop::WithGrace => grace,
+            });
+            how
+        };
         let following = Arc::clone(&admission).follow(Arc::clone(engine), self.config.clone());
         let parts = Parts {
             engine: Arc::clone(engine),
@@ -94,7 +107,10 @@ impl Front {
         };
         let listener = http::serve(self.listener, gateway.router(), stop, limits);
         let mut beside = vec![
-            runtimes.work().spawn(gateway.run()).abort_handle(),
+            runtimes
+                .work()
+                .spawn(Arc::clone(&gateway).run())
+                .abort_handle(),
             runtimes.work().spawn(following).abort_handle(),
         ];
         if let Some(tls) = self.tls {
@@ -104,6 +120,7 @@ impl Front {
         Ok(Serving {
             listener: runtimes.public().spawn(listener),
             beside,
+            gateway,
             directory,
         })
     }

@@ -55,6 +55,8 @@ pub struct Admission {
     displaced: Vec<(Ticket, Request)>,
     promises: Promises,
     used: Used,
+    /// From when on nobody is held: the process stops.
+    closes: Option<Moment>,
 }
 
 impl Admission {
@@ -71,12 +73,19 @@ impl Admission {
             displaced: Vec::new(),
             promises: Promises::default(),
             used: Used::default(),
+            closes: None,
         }
     }
 
     /// Takes a new configuration over; what is held stays.
     pub fn adopt(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// From `at` on nobody is held: who is held then is turned away, and so is who comes later and has no
+    /// place at once. Until then requests go on as before.
+    pub fn close(&mut self, at: Moment) {
+        self.closes = Some(at);
     }
 
     /// A new order is asked for. What continues an order does not ask: half an order wastes all that was
@@ -110,7 +119,10 @@ impl Admission {
     pub fn next(&mut self, now: Moment) -> Option<Event> {
         self.promises.advance(now.second());
         let ended = self.displaced.pop().or_else(|| {
-            let ticket = self.line.pop_ended(now)?;
+            let ticket = match self.closes {
+                Some(closes) if closes <= now => self.line.pop(now),
+                _ => self.line.pop_ended(now),
+            }?;
             Some((ticket, self.forget(ticket)?))
         });
         if let Some((ticket, request)) = ended {
@@ -141,6 +153,7 @@ impl Admission {
             return Some(now);
         }
         let ends = self.line.first_end()?;
+        let ends = self.closes.map_or(ends, |closes| closes.min(ends));
         let goes = match self.per_second(now) {
             None => Some(now),
             Some(rate) => self.pace.next(rate),
@@ -203,17 +216,22 @@ impl Admission {
     }
 
     fn hold(&mut self, now: Moment, request: &Request, rate: f64) -> Option<Ticket> {
+        let patience = request.hold_seconds.max(0).saturating_mul(SECOND);
+        let patience = match self.closes {
+            Some(closes) => patience.min((closes - now).max(0)),
+            None => patience,
+        };
         let standing = Standing {
             class: self.class(now, request),
             party: match request.party {
                 Party::Account(hash) | Party::Address(hash) => hash,
             },
-            patience_nanos: request.hold_seconds.max(0).saturating_mul(SECOND),
+            patience_nanos: patience,
         };
         let next = self.pace.next(rate)?;
         let wait =
             seconds((next - now).max(0)) + real_len(self.line.ahead_of(now, standing)) / rate;
-        if wait > HELD_SHARE * real(request.hold_seconds) {
+        if wait > HELD_SHARE * seconds(patience) {
             return None;
         }
         while self.line.len() >= self.limits.held

@@ -48,6 +48,12 @@ impl Hold {
         self.queue.adopt(limits);
     }
 
+    /// The process stops: until so much later requests go on as they did, and then whoever is still held is
+    /// answered 503 with a second of its own, since its connection would be cut.
+    pub fn close(&self, after: Duration) {
+        self.queue.close(after);
+    }
+
     /// Follows the CA's capacity and tells how many requests are held, for ever.
     pub async fn follow(self: Arc<Self>, engine: Arc<Engine>, config: GatewayConfig) {
         let held = metrics::gauge!("offpeak_gateway_held", "gateway" => config.name.clone());

@@ -71,6 +71,14 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// From so much later on nobody is held.
+    pub(super) fn close(&self, after: Duration) {
+        let nanos = i64::try_from(after.as_nanos()).unwrap_or(i64::MAX);
+        let at = self.now() + nanos;
+        self.state().admission.close(at);
+        self.changed.notify_one();
+    }
+
     /// Waits for what becomes of a request. Where the future is dropped first, the request gives up its
     /// place at once.
     pub(super) async fn admit(&self, request: &Request) -> Verdict {

@@ -115,3 +115,41 @@ fn without_a_limit_nobody_waits() {
     let seen = run.until_the_end();
     assert_eq!((seen.forwarded.len(), seen.longest_held), (10_000, 0));
 }
+
+#[test]
+fn who_is_held_when_it_closes_is_told_a_second_and_until_then_all_goes_on() {
+    let mut admission = Admission::new(limits(2.0));
+    for n in 0..30 {
+        admission.ask(at(0.0), &first(n));
+    }
+    assert_eq!(admission.held(), 29);
+    admission.close(at(5.0));
+    let (mut went, mut told) = (0, Vec::new());
+    let mut now = at(0.0);
+    while let Some(wakes) = admission.wakes_at(now) {
+        now = wakes;
+        assert!(now <= at(5.0), "{now:?}");
+        while let Some(event) = admission.next(now) {
+            match event {
+                Event::Forward(_) => went += 1,
+                Event::TurnAway {
+                    retry_after_seconds,
+                    ..
+                } => told.push((now, retry_after_seconds)),
+            }
+        }
+    }
+    assert!((8..=10).contains(&went), "{went}");
+    assert_eq!(went + told.len(), 29);
+    let seconds: BTreeSet<i64> = told.iter().map(|(_, after)| *after).collect();
+    assert_eq!(
+        seconds.len(),
+        told.len(),
+        "each is told a second of its own"
+    );
+    assert!(told.iter().all(|(when, _)| *when == at(5.0)));
+    // From then on nobody is held, and who has a place at once goes on.
+    assert_eq!(admission.ask(at(6.0), &first(100)), Decision::Forward);
+    let late = admission.ask(at(6.0), &first(101));
+    assert!(matches!(late, Decision::TurnAway { .. }), "{late:?}");
+}
