@@ -26,6 +26,8 @@ pub(super) struct Asked {
     pub(super) intent: Intent,
     /// The account that it names, as a keyed hash.
     pub(super) account: Option<u128>,
+    /// Whether a new order was signed with the key that is known of that account.
+    pub(super) verified: bool,
     /// What a new order is to replace.
     pub(super) place: Place,
 }

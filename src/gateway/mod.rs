@@ -14,10 +14,11 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use hyper_util::service::TowerToHyperService;
 use moka::sync::Cache;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::config::GatewayConfig;
 use crate::domain::acme::Endpoint;
+use crate::domain::time::MINUTE;
 use crate::engine::Engine;
 use crate::store::Claim;
 
@@ -30,6 +31,7 @@ mod chain;
 mod check;
 mod claims;
 mod endpoints;
+mod failures;
 mod forward;
 mod jws;
 mod minutes;
@@ -51,6 +53,7 @@ pub use upstream::UpstreamError;
 use accounts::Accounts;
 use admission::Admission;
 use endpoints::Endpoints;
+use failures::Memory;
 use minutes::Minutes;
 use orders::Orders;
 use registrar::Registrar;
@@ -60,6 +63,10 @@ use watch::Watch;
 
 /// How often what was counted goes to the store.
 const HANDED_IN_EVERY: Duration = Duration::from_secs(20);
+
+/// How long a process that stops waits for the store with that: with the 25 s of grace and drain it fits into
+/// the 30 s that orchestrators give before they kill.
+const HANDED_IN_AT_LAST_WITHIN: Duration = Duration::from_secs(2);
 
 /// URLs whose claims are in memory, some 100 octets each: 20 MB at most.
 const MOST_CLAIMS: u64 = 200_000;
@@ -110,6 +117,7 @@ pub struct Gateway {
     endpoints: ArcSwap<Endpoints>,
     accounts: Accounts,
     orders: Orders,
+    failures: Memory,
     /// The claims that URLs belong to, or that they belong to none.
     claims: Cache<u128, Option<Arc<Claim>>>,
     registrar: Registrar,
@@ -146,6 +154,7 @@ impl Gateway {
                 .time_to_live(CLAIMS_BELIEVED_FOR)
                 .build(),
             orders: Orders::new(key),
+            failures: Memory::new(),
             registrar: Registrar::new(
                 Arc::clone(&engine),
                 Arc::new(spool),
@@ -195,8 +204,28 @@ impl Gateway {
         if let Err(error) = self.minutes.hand_in(&self.engine, now).await {
             tracing::warn!(event = "gateway_counts_wait", gateway = self.config.name, %error);
         }
+        if let Err(error) = self.failures.hand_in(&self.engine, now).await {
+            tracing::warn!(event = "gateway_failures_wait", gateway = self.config.name, %error);
+        }
         if let Err(error) = self.free_expired().await {
             tracing::debug!(event = "claims_wait", gateway = self.config.name, %error);
+        }
+    }
+
+    /// Hands in all that was counted, this minute's too: the process stops. What a store that is away does
+    /// not take within a moment is lost.
+    pub async fn hand_in_at_last(&self) {
+        let now = self.engine.now();
+        let handing = async {
+            if let Err(error) = self.minutes.hand_in(&self.engine, now + MINUTE).await {
+                tracing::warn!(event = "gateway_counts_lost", gateway = self.config.name, %error);
+            }
+            if let Err(error) = self.failures.hand_in(&self.engine, now).await {
+                tracing::warn!(event = "gateway_failures_lost", gateway = self.config.name, %error);
+            }
+        };
+        if timeout(HANDED_IN_AT_LAST_WITHIN, handing).await.is_err() {
+            tracing::warn!(event = "gateway_counts_lost", gateway = self.config.name);
         }
     }
 

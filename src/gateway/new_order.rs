@@ -36,6 +36,7 @@ impl Gateway {
             }
             None => false,
         };
+        asked.verified = verified;
         asked.place.gateway = Some(Arc::clone(self));
         match self.check_replaces(&asked, &order, verified).await {
             Verdict::Nothing => {}
@@ -49,7 +50,7 @@ impl Gateway {
         let renewal = self.renewal(&asked.place, asked.now);
         let failures = asked
             .account
-            .map_or(0, |account| self.orders.failures(account, names));
+            .map_or(0, |account| self.failures.count(account, names, asked.now));
         let request = NewOrder {
             account: asked.account,
             verified,

@@ -17,10 +17,6 @@ const MOST_URLS: u64 = 400_000;
 /// For how long: ACME servers give orders a week at most.
 const KEPT_FOR: Duration = Duration::from_hours(168);
 
-/// Accounts and sets of names whose failures are remembered, and for how long.
-const MOST_FAILURES: u64 = 200_000;
-const FAILURES_KEPT_FOR: Duration = Duration::from_hours(24);
-
 /// An order that was made through this process.
 #[derive(Debug)]
 pub(super) struct LiveOrder {
@@ -80,7 +76,6 @@ impl LiveOrder {
 pub(super) struct Orders {
     key: HashKey,
     by_url: Cache<u128, Arc<LiveOrder>>,
-    failures: Cache<(u128, u128), u32>,
 }
 
 impl Orders {
@@ -90,10 +85,6 @@ impl Orders {
             by_url: Cache::builder()
                 .max_capacity(MOST_URLS)
                 .time_to_live(KEPT_FOR)
-                .build(),
-            failures: Cache::builder()
-                .max_capacity(MOST_FAILURES)
-                .time_to_live(FAILURES_KEPT_FOR)
                 .build(),
         }
     }
@@ -119,23 +110,6 @@ impl Orders {
                 self.by_url.insert(url, Arc::clone(live));
             }
         }
-    }
-
-    /// How often orders of this account for these names have failed within a day.
-    pub(super) fn failures(&self, account: u128, names: u128) -> u32 {
-        self.failures.get(&(account, names)).unwrap_or(0)
-    }
-
-    /// One more has.
-    pub(super) fn failed(&self, account: u128, names: u128) {
-        let before = self.failures(account, names);
-        self.failures
-            .insert((account, names), before.saturating_add(1));
-    }
-
-    /// One has succeeded: the next is no retry.
-    pub(super) fn succeeded(&self, account: u128, names: u128) {
-        self.failures.invalidate(&(account, names));
     }
 }
 
@@ -175,15 +149,5 @@ mod tests {
         let now = Timestamp::from_unix(7);
         assert!(live.succeed(now) && !live.succeed(now + 1));
         assert_eq!(live.issued_at(), Some(now));
-    }
-
-    #[test]
-    fn failures_are_counted_until_one_succeeds() {
-        let orders = Orders::new(HashKey::new([1; 16]));
-        orders.failed(1, 2);
-        orders.failed(1, 2);
-        assert_eq!((orders.failures(1, 2), orders.failures(1, 3)), (2, 0));
-        orders.succeeded(1, 2);
-        assert_eq!(orders.failures(1, 2), 0);
     }
 }

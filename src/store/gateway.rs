@@ -47,6 +47,19 @@ pub struct Claim {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Orders of an account for the same names that failed one after the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Failures {
+    /// The account, as a keyed hash.
+    pub account: u128,
+    /// All names together, as a keyed hash.
+    pub names: u128,
+    /// How many; 0: one has succeeded, or none has failed by a fault of its own.
+    pub count: u32,
+    /// When the last one failed.
+    pub at: Timestamp,
+}
+
 /// What gateways keep. As with [`super::Store`], every method is one durable step or one consistent
 /// read.
 #[async_trait]
@@ -103,9 +116,38 @@ pub trait GatewayStore {
         to: Option<&Successor>,
     ) -> Result<bool, StoreError>;
 
+    /// Keeps these failures in the place of what was kept for the same accounts and names, and drops all
+    /// whose last one was before `since`. A count of 0 is dropped.
+    async fn keep_failures(
+        &self,
+        failures: &[Failures],
+        since: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Failures whose last one was at `since` or later: the newest `limit`, newest first.
+    async fn failures_since(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Failures>, StoreError>;
+
     /// Drops keys that were seen last before `before`, claims made before it, and what is kept of
     /// certificates that expired before it.
     async fn sweep_gateway(&self, before: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Failures: account, names, how many, when last.
+pub(super) type FailuresRow = (Vec<u8>, Vec<u8>, i64, i64);
+
+pub(super) fn failures(row: &FailuresRow) -> Result<Failures, StoreError> {
+    const QUERY: &str = "gateway_failures_select";
+    let (account, names, count, at) = row;
+    Ok(Failures {
+        account: hash(QUERY, account)?,
+        names: hash(QUERY, names)?,
+        count: u32::try_from(*count).unwrap_or(u32::MAX),
+        at: Timestamp::from_unix(*at),
+    })
 }
 
 /// A claim: order, as written, as registered, when it expires.

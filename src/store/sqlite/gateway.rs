@@ -6,9 +6,9 @@ use super::SqliteStore;
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::time::Timestamp;
-use crate::store::gateway::{ClaimRow, IssuedRow, claim, issued};
+use crate::store::gateway::{ClaimRow, FailuresRow, IssuedRow, claim, failures, issued};
 use crate::store::row::{misfit, successor_columns};
-use crate::store::{Claim, GatewayStore, IssuedFor, StoreError};
+use crate::store::{Claim, Failures, GatewayStore, IssuedFor, StoreError};
 
 #[async_trait]
 impl GatewayStore for SqliteStore {
@@ -219,6 +219,67 @@ impl GatewayStore for SqliteStore {
                 .await?;
         }
         Ok(swapped)
+    }
+
+    async fn keep_failures(
+        &self,
+        failures: &[Failures],
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        let delete =
+            sqlx::query("DELETE FROM gateway_failures WHERE failed_at < ?1").bind(since.unix());
+        self.queries
+            .named("gateway_failures_sweep", delete.execute(&mut *transaction))
+            .await?;
+        // In one order, so that two processes never wait for each other.
+        let mut sorted: Vec<&Failures> = failures.iter().collect();
+        sorted.sort_unstable_by_key(|of| (of.account, of.names));
+        for of in sorted {
+            let (account, names) = (of.account.to_be_bytes(), of.names.to_be_bytes());
+            if of.count == 0 {
+                let delete =
+                    sqlx::query("DELETE FROM gateway_failures WHERE account = ?1 AND names = ?2")
+                        .bind(account.to_vec())
+                        .bind(names.to_vec());
+                self.queries
+                    .named("gateway_failures_delete", delete.execute(&mut *transaction))
+                    .await?;
+                continue;
+            }
+            let upsert = sqlx::query(
+                "INSERT INTO gateway_failures (account, names, failures, failed_at)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (account, names)
+                 DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at",
+            )
+            .bind(account.to_vec())
+            .bind(names.to_vec())
+            .bind(i64::from(of.count))
+            .bind(of.at.unix());
+            self.queries
+                .named("gateway_failures_upsert", upsert.execute(&mut *transaction))
+                .await?;
+        }
+        self.commit(transaction).await
+    }
+
+    async fn failures_since(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Failures>, StoreError> {
+        let select = sqlx::query_as::<_, FailuresRow>(
+            "SELECT account, names, failures, failed_at FROM gateway_failures
+             WHERE failed_at >= ?1 ORDER BY failed_at DESC LIMIT ?2",
+        )
+        .bind(since.unix())
+        .bind(i64::from(limit));
+        let rows = self
+            .queries
+            .named("gateway_failures_select", select.fetch_all(self.readers()))
+            .await?;
+        rows.iter().map(failures).collect()
     }
 
     async fn sweep_gateway(&self, before: Timestamp) -> Result<(), StoreError> {

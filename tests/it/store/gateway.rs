@@ -3,12 +3,13 @@
 use super::*;
 
 use offpeak::domain::certificate::Successor;
-use offpeak::store::{Claim, IssuedFor, Succession};
+use offpeak::store::{Claim, Failures, IssuedFor, Succession};
 
 on_all_stores!(
     a_claim_is_found_by_each_of_its_urls_until_it_is_dropped,
     a_key_takes_the_place_of_the_one_before,
     a_successor_is_swapped_by_one,
+    failures_are_kept_until_one_succeeds_or_they_are_old,
     for_whom_a_certificate_was_issued_is_kept,
     what_is_old_is_swept,
 );
@@ -131,6 +132,25 @@ async fn a_successor_is_swapped_by_one(url: &str) {
     assert!(store.resucceed(&id, &by, None).await.unwrap());
     let certificate = store.certificate(&id).await.unwrap().unwrap();
     assert_eq!(certificate.successor, None);
+}
+
+async fn failures_are_kept_until_one_succeeds_or_they_are_old(url: &str) {
+    let store = open(url).await;
+    let failures = |account, count, seconds| Failures {
+        account,
+        names: u128::MAX,
+        count,
+        at: at(seconds),
+    };
+    let kept = [failures(1, 3, 10), failures(2, 1, 30), failures(3, 9, 20)];
+    store.keep_failures(&kept, at(0)).await.unwrap();
+    let of = async |since, limit| store.failures_since(at(since), limit).await.unwrap();
+    assert_eq!(of(11, 9).await, [kept[1], kept[2]]);
+    assert_eq!(of(0, 1).await, [kept[1]]);
+    // One more, one that succeeded, and the one that nobody touches is too old.
+    let more = [failures(2, 0, 40), failures(3, 10, 40)];
+    store.keep_failures(&more, at(11)).await.unwrap();
+    assert_eq!(of(0, 9).await, [more[1]]);
 }
 
 async fn what_is_old_is_swept(url: &str) {

@@ -4,13 +4,14 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
     "0004_sources",
     "0005_planned",
     "0006_delivery",
+    "0007_failures",
 ];
 
 on_both_stores!(
@@ -91,7 +92,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 6
+                    binary: 7
                 }
             ),
             "{error:?}"
