@@ -11,17 +11,15 @@ use hyper::body::Incoming;
 use super::Gateway;
 use super::asked::Asked;
 use super::body::{MOST_ANSWER_OCTETS, Read, read, streamed};
+use super::failures::{Fault, SERVER_INTERNAL};
 use super::forward::to_client;
-use super::minutes::Try;
+use super::minutes::{At, Try};
 use super::orders::LiveOrder;
 use crate::domain::acme::{
     Directory, Endpoint, Intent, NewOrderPayload, Object, ObjectState, Order, Signer, with_member,
     with_text,
 };
 use crate::store::Claim;
-
-/// What is counted where the upstream fails without saying why.
-const SERVER_INTERNAL: &str = "urn:ietf:params:acme:error:serverInternal";
 
 /// A request that was refused for its nonce is sent again at once: it was no attempt.
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
@@ -126,26 +124,34 @@ impl Gateway {
         match &asked.intent {
             Intent::NewOrder(order) => {
                 let names = order.names.hash(&self.engine.hash_key());
-                self.attempt(asked, names);
-                self.minutes.failed(asked.now, error_type);
+                let which = self.attempt(asked, names);
+                let at = At::NewOrder(which);
+                self.minutes.failed(asked.now, at, error_type);
                 if let Some(account) = asked.account {
-                    self.orders.failed(account, names);
+                    // Anybody can name an account that is not his.
+                    let fault = if asked.verified {
+                        Fault::of(error_type)
+                    } else {
+                        Fault::Other
+                    };
+                    self.failures.failed(account, names, asked.now, fault);
                 }
             }
             Intent::Finalize => {
                 // Of an order that goes on it may be tried again.
-                self.minutes.failed(asked.now, error_type);
+                self.minutes.failed(asked.now, At::Later, error_type);
             }
             _ => {}
         }
     }
 
-    fn attempt(&self, asked: &Asked, names: u128) {
-        let before = asked
+    fn attempt(&self, asked: &Asked, names: u128) -> Try {
+        let comes_again = asked
             .account
-            .map_or(0, |account| self.orders.failures(account, names));
-        let which = if before > 0 { Try::Again } else { Try::First };
+            .is_some_and(|account| self.failures.comes_again(account, names, asked.now));
+        let which = if comes_again { Try::Again } else { Try::First };
         self.minutes.attempt(asked.now, which);
+        which
     }
 
     /// A JSON object: learned from, counted, and changed where it is a directory or an order. `None`:
@@ -288,7 +294,7 @@ impl Gateway {
             ObjectState::Valid if live.succeed(asked.now) => {
                 self.minutes.issued(asked.now);
                 if let Some(account) = live.account {
-                    self.orders.succeeded(account, live.names);
+                    self.failures.succeeded(account, live.names, asked.now);
                 }
             }
             ObjectState::Failed => {
@@ -313,9 +319,10 @@ impl Gateway {
 
     fn live_failed(&self, asked: &Asked, live: &LiveOrder, kind: &str) {
         if live.fail() {
-            self.minutes.failed(asked.now, kind);
+            self.minutes.failed(asked.now, At::Later, kind);
             if let Some(account) = live.account {
-                self.orders.failed(account, live.names);
+                let fault = Fault::of(kind);
+                self.failures.failed(account, live.names, asked.now, fault);
             }
         }
     }

@@ -34,6 +34,15 @@ pub(super) enum Try {
     Again,
 }
 
+/// Where an attempt failed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum At {
+    /// The order was refused.
+    NewOrder(Try),
+    /// After it was made: its validation, or its finalization.
+    Later,
+}
+
 /// One gateway's counters.
 #[derive(Debug)]
 pub(super) struct Minutes {
@@ -45,7 +54,7 @@ pub(super) struct Minutes {
 struct Minute {
     attempts: HashMap<Try, u64>,
     issued: u64,
-    failed: BTreeMap<String, u64>,
+    failed: BTreeMap<(At, String), u64>,
     requests: HashMap<Endpoint, Latencies>,
 }
 
@@ -76,15 +85,13 @@ impl Minutes {
     }
 
     /// An attempt failed, with this error type.
-    pub(super) fn failed(&self, now: Timestamp, error_type: &str) {
+    pub(super) fn failed(&self, now: Timestamp, at: At, error_type: &str) {
         self.count(now, |minute| {
-            let known = minute.failed.contains_key(error_type);
-            let kind = if known || minute.failed.len() < MOST_ERROR_TYPES {
-                error_type
-            } else {
-                "other"
-            };
-            *minute.failed.entry(kind.to_owned()).or_default() += 1;
+            let mut key = (at, error_type.to_owned());
+            if !minute.failed.contains_key(&key) && minute.failed.len() >= MOST_ERROR_TYPES {
+                "other".clone_into(&mut key.1);
+            }
+            *minute.failed.entry(key).or_default() += 1;
         });
     }
 
@@ -155,10 +162,10 @@ impl Minutes {
         };
         let new_orders = minute.requests.get(&Endpoint::NewOrder);
         let mut rows = Vec::new();
-        for (which, endpoint) in [(Try::First, "new-order"), (Try::Again, "new-order-again")] {
+        for which in [Try::First, Try::Again] {
             let count = minute.attempts.get(&which).copied().unwrap_or(0);
             rows.push(Observation {
-                endpoint: Some(endpoint.to_owned()),
+                endpoint: Some(which.endpoint().to_owned()),
                 latency_ms: new_orders.and_then(|seen| seen.quantile(0.5)),
                 latency_p95_ms: new_orders.and_then(|seen| seen.quantile(0.95)),
                 ..line(Kind::Attempt, count)
@@ -166,8 +173,13 @@ impl Minutes {
         }
         rows.push(line(Kind::Issued, minute.issued));
         rows.push(line(Kind::Failed, 0));
-        for (error_type, count) in &minute.failed {
+        for ((at, error_type), count) in &minute.failed {
             rows.push(Observation {
+                // What failed later is told beside what was issued: of the orders that were made.
+                endpoint: match at {
+                    At::NewOrder(which) => Some(which.endpoint().to_owned()),
+                    At::Later => None,
+                },
                 error_type: Some(error_type.clone()),
                 ..line(Kind::Failed, *count)
             });
@@ -185,6 +197,15 @@ impl Minutes {
             });
         }
         rows
+    }
+}
+
+impl Try {
+    const fn endpoint(self) -> &'static str {
+        match self {
+            Self::First => "new-order",
+            Self::Again => "new-order-again",
+        }
     }
 }
 
@@ -238,7 +259,9 @@ mod tests {
         minutes.attempt(NOW, Try::First);
         minutes.attempt(NOW, Try::Again);
         minutes.issued(NOW);
-        minutes.failed(NOW, "urn:ietf:params:acme:error:dns");
+        minutes.failed(NOW, At::Later, "urn:ietf:params:acme:error:dns");
+        let refused = "urn:ietf:params:acme:error:rejectedIdentifier";
+        minutes.failed(NOW, At::NewOrder(Try::First), refused);
         for milliseconds in 1..=100 {
             minutes.answered(NOW, Endpoint::Finalize, Duration::from_millis(milliseconds));
         }
@@ -256,6 +279,8 @@ mod tests {
         assert_eq!(count(Kind::Issued, None, None), 1);
         let dns = Some("urn:ietf:params:acme:error:dns");
         assert_eq!(count(Kind::Failed, None, dns), 1);
+        let refused = count(Kind::Failed, Some("new-order"), Some(refused));
+        assert_eq!(refused, 1);
         let finalize = rows
             .iter()
             .find(|row| row.endpoint.as_deref() == Some("finalize"));
@@ -274,7 +299,7 @@ mod tests {
     fn memory_is_bounded() {
         let minutes = Minutes::of(CaName::default());
         for number in 0..1_000 {
-            minutes.failed(NOW, &format!("type {number}"));
+            minutes.failed(NOW, At::Later, &format!("type {number}"));
             minutes.alive(NOW + number * 60);
             for _ in 0..3 {
                 minutes.answered(NOW + 600_000, Endpoint::Order, Duration::from_millis(1));
@@ -288,7 +313,7 @@ mod tests {
         drop(open);
         let only = Minutes::of(CaName::default());
         for number in 0..1_000 {
-            only.failed(NOW, &format!("type {number}"));
+            only.failed(NOW, At::Later, &format!("type {number}"));
         }
         assert_eq!(
             only.open().values().next().unwrap().failed.len(),

@@ -1,10 +1,14 @@
 //! Certificates go through octet for octet and are known before the client asks.
 
 use instant_acme::NewOrder;
+use offpeak::config::Config;
+use offpeak::domain::time::MINUTE;
+use offpeak::engine::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::acme::{Front, dns, issue, trusting};
 use super::pebble::Pebble;
+use crate::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_directory_is_the_upstream_s_with_our_renewal_info() {
@@ -146,5 +150,68 @@ async fn what_goes_through_is_counted_by_the_minute() {
             count(endpoint, status) >= 1,
             "{endpoint} {status}: {metrics}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_hour_has_what_went_through_by_minute_and_endpoint() {
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    let mut front = Front::of(&pebble, "");
+    let account = front.account().await;
+    issue(&account, &NewOrder::new(&dns(&["a.example"]))).await;
+    // Pebble refuses a wildcard amid a label; the second time it is a retry.
+    for _ in 0..2 {
+        let names = dns(&["a*.example"]);
+        assert!(account.new_order(&NewOrder::new(&names)).await.is_err());
+    }
+    // Whatever is not in the store by then is lost.
+    front.server.signal("TERM");
+    assert!(front.server.ended().success(), "{}", front.server.log());
+    let database = format!(
+        "sqlite:{}",
+        front.folder.path().join("offpeak.db").display()
+    );
+    let reader = TestServer::on(&database, Config::default()).await;
+    let over = Clock::now(&SystemClock) + 2 * MINUTE;
+    reader.clock.set(over);
+    reader.engine.catch_up().await.unwrap();
+    let live = crate::server::json(reader.get("/v1/live").await).await;
+    // Whatever was counted may lie in two minutes.
+    let of = |endpoint: Value| {
+        let series = live["series"].as_array().unwrap().iter();
+        let mut of = series.filter(|series| series["endpoint"] == endpoint);
+        let series = of.next().unwrap_or_else(|| panic!("no {endpoint}: {live}"));
+        assert_eq!(series["source"], "ca");
+        let points = series["points"].as_array().unwrap().iter();
+        points.filter(|point| !point.is_null()).collect::<Vec<_>>()
+    };
+    let failed = |endpoint: Value| {
+        let (mut tried, mut failed) = (0.0, 0.0);
+        for point in of(endpoint) {
+            let load = point["load"].as_f64().unwrap();
+            tried += load;
+            failed += load * point["failureRate"].as_f64().unwrap_or(0.0);
+        }
+        format!("{:.2}", failed / tried)
+    };
+    assert_eq!(failed("new-order".into()), "0.50", "{live}");
+    assert_eq!(failed("new-order-again".into()), "1.00", "{live}");
+    // Of the orders that were made.
+    assert_eq!(failed(Value::Null), "0.00", "{live}");
+    for endpoint in [
+        "new-order",
+        "new-account",
+        "authorization",
+        "challenge",
+        "finalize",
+        "certificate",
+    ] {
+        let points = of(endpoint.into());
+        let fast = points
+            .iter()
+            .any(|point| point["latencyMs"].as_f64() > Some(0.0));
+        assert!(fast, "{endpoint}: {live}");
     }
 }
