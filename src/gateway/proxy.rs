@@ -15,6 +15,7 @@ use super::Gateway;
 use super::admission::Outcome;
 use super::asked::{Asked, Place};
 use super::body::{MOST_REQUEST_OCTETS, Read, read};
+use super::failures::SERVER_INTERNAL;
 use super::forward::{Hop, to_upstream};
 use super::refusal::{Refusal, busy};
 use crate::domain::acme::{Endpoint, Envelope, Intent};
@@ -97,9 +98,11 @@ impl Gateway {
             envelope: None,
             intent: Intent::Other,
             account: None,
+            verified: false,
             place: Place::default(),
         };
-        let body = if is_signed(&headers) {
+        let is_new_order = asked.endpoint == Endpoint::NewOrder && asked.method == Method::POST;
+        let body = if is_new_order || is_signed(&headers) {
             match read(body, MOST_REQUEST_OCTETS).await {
                 Read::Whole(octets) => {
                     self.look_into(&mut asked, &octets);
@@ -111,6 +114,15 @@ impl Gateway {
         } else {
             body
         };
+        // Whatever is sent to where orders are made asks for admission: what cannot be read here may be read
+        // by the upstream.
+        let unread = is_new_order && !matches!(asked.intent, Intent::NewOrder(_));
+        if unread && asked.envelope.is_none() {
+            return refused("the request is no flattened JWS (RFC 8555 section 6.2)");
+        }
+        if unread {
+            asked.intent = Intent::NewOrder(Box::default());
+        }
         match asked.intent.clone() {
             Intent::NewOrder(order) if asked.method == Method::POST => {
                 self.new_order(asked, *order, headers, body).await
@@ -166,7 +178,7 @@ impl Gateway {
             Err(failure) => {
                 drop(under_way);
                 tracing::warn!(event = "upstream_failed", gateway = self.config.name, error = %failure);
-                self.failed(&asked, "urn:ietf:params:acme:error:serverInternal");
+                self.failed(&asked, SERVER_INTERNAL);
                 self.watch.failed(asked.now);
                 let nonce = asked.nonce().filter(|_| !failure.may_have_been_seen());
                 return (asked.endpoint, self.busy(nonce.or_else(|| asked.nonce())));

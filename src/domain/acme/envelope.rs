@@ -1,6 +1,8 @@
 //! The signed envelope of an ACME request: a flattened JWS (RFC 7515 section 7.2.2, RFC 8555
 //! section 6.2). It is read here and verified elsewhere.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -71,12 +73,13 @@ pub enum Jwk {
 
 #[derive(Deserialize)]
 struct Flattened<'a> {
+    // Owned where it is written with escapes, as JSON may be.
     #[serde(borrow)]
-    protected: &'a str,
+    protected: Cow<'a, str>,
     #[serde(borrow)]
-    payload: &'a str,
+    payload: Cow<'a, str>,
     #[serde(borrow)]
-    signature: &'a str,
+    signature: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +110,7 @@ impl Envelope {
             payload,
             signature,
         } = serde_json::from_slice(body).ok()?;
-        let header: Header = serde_json::from_slice(&octets(protected)?).ok()?;
+        let header: Header = serde_json::from_slice(&octets(&protected)?).ok()?;
         let signer = match (header.kid, header.jwk) {
             (Some(account), None) => Signer::Account(account),
             (None, Some(key)) => Signer::Key(key.read()),
@@ -115,13 +118,13 @@ impl Envelope {
             _ => return None,
         };
         Some(Self {
-            signed: [protected, ".", payload].concat().into_bytes(),
-            signature: octets(signature)?,
+            signed: [&*protected, ".", &*payload].concat().into_bytes(),
+            signature: octets(&signature)?,
             algorithm: Algorithm::named(&header.alg),
             signer,
             nonce: header.nonce,
             url: header.url,
-            payload: octets(payload)?,
+            payload: octets(&payload)?,
         })
     }
 

@@ -23,7 +23,7 @@ pub enum Intent {
 }
 
 /// What a new order says (RFC 8555 section 7.4, RFC 9773 section 5).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NewOrderPayload {
     /// Its names.
     pub names: Names,

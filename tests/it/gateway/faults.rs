@@ -83,7 +83,7 @@ async fn failing() -> String {
 }
 
 /// A request as a client signs it, with a signature that nobody has to believe.
-fn signed(url: &str) -> String {
+pub(super) fn signed(url: &str) -> String {
     let encoded = |text: String| URL_SAFE_NO_PAD.encode(text);
     let header = json!({ "alg": "ES256", "kid": "https://ca/1", "nonce": "own-nonce", "url": url });
     let payload = json!({ "identifiers": [{ "type": "dns", "value": "a.example" }] });
@@ -95,12 +95,15 @@ fn signed(url: &str) -> String {
 }
 
 pub(super) async fn post(front: &Front, path: &str) -> Response {
-    let url = front.url(path);
-    let body = signed(&url);
+    let body = signed(&front.url(path));
+    post_as(front, path, "application/jose+json", body).await
+}
+
+pub(super) async fn post_as(front: &Front, path: &str, kind: &str, body: String) -> Response {
     let request = front
         .http
-        .post(url)
-        .header("content-type", "application/jose+json");
+        .post(front.url(path))
+        .header("content-type", kind);
     request.body(body).send().await.unwrap()
 }
 
