@@ -16,6 +16,8 @@ pub struct CrlConfig {
     pub ca: CaName,
     /// Where it is.
     pub at: CrlPlace,
+    /// The certificate of who signs it, in DER or PEM; `None`: its signature is not checked.
+    pub issuer: Option<PathBuf>,
     /// What subscribers should read.
     pub explanation_url: Option<String>,
 }
@@ -40,6 +42,7 @@ pub(super) fn all(
         let ca = section.require("ca", problems, |v| named::ca(v, cas));
         let file = section.read("file", problems, value::path);
         let url = section.read("url", problems, web_url);
+        let issuer = section.read("issuer", problems, value::path);
         let explanation_url = section.read("explanation_url", problems, web_url);
         let both_or_none = section.has("file") == section.has("url");
         let at = match (file, url) {
@@ -54,6 +57,7 @@ pub(super) fn all(
         found.extend(ca.zip(at).map(|(ca, at)| CrlConfig {
             ca,
             at,
+            issuer,
             explanation_url,
         }));
     }
@@ -79,7 +83,8 @@ mod tests {
         let text = concat!(
             "[[crl]]\nca = \"default\"\nurl = \"http://ca.internal/crl.der\"\n",
             "explanation_url = \"https://ca.example/incident/\"\n",
-            "[[crl]]\nca = \"default\"\nfile = \"/var/lib/ca/crl.pem\"\n"
+            "[[crl]]\nca = \"default\"\nfile = \"/var/lib/ca/crl.pem\"\n",
+            "issuer = \"/etc/offpeak/ca.pem\"\n"
         );
         let read = Config::parse(text).unwrap().crls;
         assert_eq!(
@@ -87,6 +92,11 @@ mod tests {
             CrlPlace::Url("http://ca.internal/crl.der".to_owned())
         );
         assert_eq!(read[1].at, CrlPlace::File("/var/lib/ca/crl.pem".into()));
+        let issuers = read.iter().map(|list| list.issuer.clone());
+        assert_eq!(
+            issuers.collect::<Vec<_>>(),
+            [None, Some("/etc/offpeak/ca.pem".into())]
+        );
         assert_eq!(
             read[0].explanation_url.as_deref(),
             Some("https://ca.example/incident/")

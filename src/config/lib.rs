@@ -148,9 +148,8 @@
 //! certificate = "/etc/ssl/acme.pem" # required
 //! key = "/etc/ssl/acme.key"         # required
 //!
-//! # A revocation list: what stands in it and is registered has its window now. Its signature is not
-//! # checked, its issuer is. A URL is asked again when Cache-Control or nextUpdate say, within 1 minute to
-//! # 1 hour; a file is looked at each minute.
+//! # A revocation list: what stands in it and is registered has its window now. A URL is asked again when
+//! # Cache-Control or nextUpdate say, within 1 minute to 1 hour; a file is looked at each minute.
 //! [[crl]]
 //! ca = "example"                    # required: whose
 //! url = "http://ca.internal/crl.der"   # DER or PEM; or file
@@ -158,6 +157,7 @@
 //! [[crl]]
 //! ca = "example"
 //! file = "/var/lib/ca/crl.pem"      # DER or PEM; or url
+//! issuer = "/etc/offpeak/ca.pem"    # who signs it, DER or PEM; default: its signature is not checked
 //!
 //! # A place that is given each new publication, with SHA256SUMS: a folder or an object store, reached as
 //! # AWS_…, AZURE_… or GOOGLE_… in the environment say. Of several processes one writes into a store.

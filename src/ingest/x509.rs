@@ -16,6 +16,7 @@ use crate::engine::verdict::Rejection;
 pub mod crl;
 mod der;
 mod names;
+pub mod signer;
 
 use der::{element, first_is_context, nothing_after, take};
 
@@ -128,6 +129,8 @@ struct Tbs<'a> {
     serial: &'a [u8],
     validity: &'a [u8],
     subject: &'a [u8],
+    /// subjectPublicKeyInfo, in DER.
+    key: &'a [u8],
     extensions: Extensions<'a>,
 }
 
@@ -158,11 +161,14 @@ impl<'a> Tbs<'a> {
         take(&mut tbs, "issuer", Tag::Sequence)?;
         let validity = take(&mut tbs, "validity", Tag::Sequence)?;
         let subject = take(&mut tbs, "subject", Tag::Sequence)?;
+        let from_key = tbs;
         take(&mut tbs, "subjectPublicKeyInfo", Tag::Sequence)?;
+        let key = &from_key[..from_key.len() - tbs.len()];
         Ok(Self {
             serial,
             validity,
             subject,
+            key,
             extensions: Extensions::after_key(tbs)?,
         })
     }
@@ -191,6 +197,8 @@ pub(super) fn validity(
 
 #[derive(Default)]
 struct Extensions<'a> {
+    /// Each of them, one after the other.
+    all: &'a [u8],
     authority_key_identifier: Option<&'a [u8]>,
     /// All that there are: they matter of a CA's certificate only.
     subject_key_identifiers: Vec<&'a [u8]>,
@@ -217,7 +225,10 @@ impl<'a> Extensions<'a> {
     fn of(mut rest: &'a [u8]) -> Result<Self, Rejection> {
         let mut list = take(&mut rest, "extensions", Tag::Sequence)?;
         nothing_after(rest, "extensions")?;
-        let mut read = Self::default();
+        let mut read = Self {
+            all: list,
+            ..Self::default()
+        };
         let mut constraints = None;
         while !list.is_empty() {
             let mut extension = take(&mut list, "extensions", Tag::Sequence)?;

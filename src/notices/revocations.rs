@@ -2,6 +2,8 @@
 //! those certificates are urgent.
 
 use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::domain::certificate::certid::CertId;
 use crate::engine::verdict::Rejection;
 use crate::engine::{Engine, EngineError, IncidentError};
 use crate::ingest::x509::crl::{Listed, revoked};
+use crate::ingest::x509::signer::Signer;
 use crate::store::{Duty, StoreError, Turn};
 
 /// How often it is looked whether a list is due.
@@ -37,6 +40,10 @@ enum CrlError {
     Incident(#[from] IncidentError),
     #[error("it is of the issuer {0}, which is not configured for the CA {1}")]
     Issuer(String, String),
+    #[error("its issuer's certificate is refused: {}: {}", .0.field, .0.detail)]
+    IssuerCertificate(Rejection),
+    #[error("its issuer's certificate {} cannot be read: {}", .0.display(), .1)]
+    IssuerFile(PathBuf, io::Error),
     #[error("reading it broke off")]
     Panicked(#[from] tokio::task::JoinError),
     #[error(transparent)]
@@ -127,11 +134,19 @@ async fn look(
 
 /// Makes what the list names urgent, as far as it is registered and not urgent yet.
 async fn take(engine: &Arc<Engine>, list: &CrlConfig, octets: Vec<u8>) -> Result<Listed, CrlError> {
+    let signer = match &list.issuer {
+        None => None,
+        Some(file) => {
+            let issuer = tokio::fs::read(file).await;
+            let issuer = issuer.map_err(|error| CrlError::IssuerFile(file.clone(), error))?;
+            Some(Signer::read(&issuer).map_err(CrlError::IssuerCertificate)?)
+        }
+    };
     let would_be_urgent = engine.would_be_urgent();
     let reading = engine.background().spawn_blocking(move || {
         let mut new: Vec<CertId> = Vec::new();
         let mut entries = 0_u64;
-        let listed = revoked(&octets, &mut |id| {
+        let listed = revoked(&octets, signer.as_ref(), &mut |id| {
             entries += 1;
             if would_be_urgent(&id) {
                 new.push(id);

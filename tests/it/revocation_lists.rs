@@ -25,6 +25,8 @@ struct ListingCa {
     issuer: Issuer<'static, KeyPair>,
     key_identifier: String,
     method: KeyIdMethod,
+    /// In PEM.
+    certificate: String,
 }
 
 impl ListingCa {
@@ -34,9 +36,12 @@ impl ListingCa {
         params.key_usages = vec![KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         let method = KeyIdMethod::PreSpecified(vec![seed; 20]);
+        params.key_identifier_method = method.clone();
+        let certificate = params.self_signed(&key).unwrap().pem();
         Self {
             key_identifier: base64_url(&[seed; 20]),
             method,
+            certificate,
             issuer: Issuer::new(params, key),
         }
     }
@@ -67,6 +72,7 @@ impl ListingCa {
         config.crls = vec![CrlConfig {
             ca: "example".parse().unwrap(),
             at,
+            issuer: None,
             explanation_url: Some("https://ca.example/why".to_owned()),
         }];
         config
@@ -123,6 +129,28 @@ async fn what_a_file_lists_is_urgent_and_stays_as_it_is_given() {
         &format!("{}.CQ", ca.key_identifier).parse().unwrap()
     ));
     assert_eq!(start(&asked(&server, &revoked).await), start(&info));
+}
+
+#[tokio::test]
+async fn with_its_issuer_named_only_a_list_that_it_signed_counts() {
+    let ca = ListingCa::new(1);
+    let folder = tempfile::tempdir().unwrap();
+    let [list, issuer] = ["crl.der", "ca.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&issuer, &ca.certificate).unwrap();
+    // It calls itself the same, and has another key.
+    std::fs::write(&list, ListingCa::new(1).list(&[7])).unwrap();
+    let mut config = ca.config(CrlPlace::File(list.clone()));
+    config.crls[0].issuer = Some(issuer);
+    let database = fresh_sqlite();
+    let server = TestServer::on(&database.url(), config).await;
+    let revoked = format!("{}.Bw", ca.key_identifier);
+    server.register(&revoked, NOW - DAY, NOW + 89 * DAY).await;
+    let before = asked(&server, &revoked).await;
+    Lists::default().look(&server.engine).await;
+    assert_eq!(asked(&server, &revoked).await, before);
+    std::fs::write(&list, ca.list(&[7])).unwrap();
+    Lists::default().look(&server.engine).await;
+    assert!(start(&asked(&server, &revoked).await) < NOW);
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use x509_parser::asn1_rs::Tag;
 
 use super::super::pem::is_der;
 use super::super::rejection;
+use super::der::extension;
+use super::signer::{Signed, Signer};
 use super::{
     AUTHORITY_KEY_IDENTIFIER, date, element, first_is_context, key_identifier, nothing_after, take,
 };
@@ -34,13 +36,17 @@ pub struct Listed {
     pub passed_over: usize,
 }
 
-/// Reads the one list that these octets are, in DER or PEM, and hands on each CertID in it. Its
-/// signature is not looked at: whoever names the list says that it is the CA's.
+/// Reads the one list that these octets are, in DER or PEM, and hands on each CertID in it. Without a signer
+/// its signature is not looked at: whoever names the list says that it is the CA's.
 ///
 /// # Errors
-/// A rejection where this is no list, or does not say by authorityKeyIdentifier whose it is, before
-/// anything was handed on; where an entry cannot be read, those before it were.
-pub fn revoked(octets: &[u8], each: &mut dyn FnMut(CertId)) -> Result<Listed, Rejection> {
+/// A rejection where this is no list, does not say by authorityKeyIdentifier whose it is, or was not signed
+/// by the signer, before anything was handed on; where an entry cannot be read, those before it were.
+pub fn revoked(
+    octets: &[u8],
+    signer: Option<&Signer>,
+    each: &mut dyn FnMut(CertId),
+) -> Result<Listed, Rejection> {
     let decoded;
     let der = if is_der(octets) {
         octets
@@ -51,6 +57,9 @@ pub fn revoked(octets: &[u8], each: &mut dyn FnMut(CertId)) -> Result<Listed, Re
     let mut list = List::of(der)?;
     let key_identifier = KeyIdentifier::new(list.issuer)
         .map_err(|error| rejection("authorityKeyIdentifier", error))?;
+    if let Some(signer) = signer {
+        signer.verify(&key_identifier, list.signed)?;
+    }
     let mut listed = Listed {
         key_identifier,
         this_update: list.this_update,
@@ -82,6 +91,7 @@ struct List<'a> {
     next_update: Option<Timestamp>,
     entries: &'a [u8],
     issuer: &'a [u8],
+    signed: Signed<'a>,
 }
 
 impl<'a> List<'a> {
@@ -89,14 +99,17 @@ impl<'a> List<'a> {
         let mut rest = der;
         let mut all = take(&mut rest, NAME, Tag::Sequence)?;
         nothing_after(rest, NAME)?;
+        let from_tbs = all;
         let mut tbs = take(&mut all, "tbsCertList", Tag::Sequence)?;
+        let from_algorithm = all;
         take(&mut all, "signatureAlgorithm", Tag::Sequence)?;
-        take(&mut all, "signatureValue", Tag::BitString)?;
+        let from_signature = all;
+        let signature = take(&mut all, "signatureValue", Tag::BitString)?;
         nothing_after(all, NAME)?;
         if begins(tbs, Tag::Integer) {
             take(&mut tbs, "version", Tag::Integer)?;
         }
-        take(&mut tbs, "signature", Tag::Sequence)?;
+        let inner_algorithm = take(&mut tbs, "signature", Tag::Sequence)?;
         take(&mut tbs, "issuer", Tag::Sequence)?;
         let this_update = date(&mut tbs, "thisUpdate")?;
         let has_next = begins(tbs, Tag::UtcTime) || begins(tbs, Tag::GeneralizedTime);
@@ -120,6 +133,12 @@ impl<'a> List<'a> {
             next_update,
             entries,
             issuer: key_identifier(issuer)?,
+            signed: Signed {
+                tbs: &from_tbs[..from_tbs.len() - from_algorithm.len()],
+                inner_algorithm,
+                algorithm: &from_algorithm[..from_algorithm.len() - from_signature.len()],
+                signature,
+            },
         })
     }
 }
@@ -151,23 +170,6 @@ impl<'a> Entry<'a> {
             names_its_issuer,
         })
     }
-}
-
-/// What is wrapped in the OCTET STRING of the first extension with this identifier.
-fn extension(mut list: &[u8], wanted: [u8; 3]) -> Result<Option<&[u8]>, Rejection> {
-    const NAME: &str = "extensions";
-    while !list.is_empty() {
-        let mut one = take(&mut list, NAME, Tag::Sequence)?;
-        let oid = take(&mut one, NAME, Tag::Oid)?;
-        let mut value = element(&mut one, NAME)?;
-        if value.tag() == Tag::Boolean {
-            value = element(&mut one, NAME)?;
-        }
-        if oid == wanted {
-            return Ok(Some(value.data));
-        }
-    }
-    Ok(None)
 }
 
 fn begins(rest: &[u8], tag: Tag) -> bool {
@@ -235,7 +237,7 @@ mod tests {
 
     fn read(octets: &[u8]) -> (Result<Listed, Rejection>, Vec<String>) {
         let mut found = Vec::new();
-        let listed = revoked(octets, &mut |id| found.push(id.serial.to_string()));
+        let listed = revoked(octets, None, &mut |id| found.push(id.serial.to_string()));
         (listed, found)
     }
 

@@ -45,3 +45,20 @@ pub(super) fn nothing_after(rest: &[u8], name: &str) -> Result<(), Rejection> {
         ))
     }
 }
+
+/// What is wrapped in the OCTET STRING of the first extension with this identifier.
+pub(super) fn extension(mut list: &[u8], wanted: [u8; 3]) -> Result<Option<&[u8]>, Rejection> {
+    const NAME: &str = "extensions";
+    while !list.is_empty() {
+        let mut one = take(&mut list, NAME, Tag::Sequence)?;
+        let oid = take(&mut one, NAME, Tag::Oid)?;
+        let mut value = element(&mut one, NAME)?;
+        if value.tag() == Tag::Boolean {
+            value = element(&mut one, NAME)?;
+        }
+        if oid == wanted {
+            return Ok(Some(value.data));
+        }
+    }
+    Ok(None)
+}
