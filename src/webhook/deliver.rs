@@ -67,6 +67,7 @@ pub(super) async fn deliver(engine: Arc<Engine>, hook: WebhookConfig, event: Eve
     let key = key(&hook.url, &event.id);
     for wait in BEFORE_ATTEMPTS {
         if !claimed(&engine, &key, wait).await {
+            tracing::debug!(event = "webhook_left_to_another", message_id = event.id);
             return;
         }
         sleep(wait).await;

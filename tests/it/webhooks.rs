@@ -9,16 +9,18 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use offpeak::config::{Topic, WebhookConfig};
 use offpeak::domain::time::MINUTE;
+use offpeak::engine::clock::{Clock as _, SystemClock};
 use offpeak::webhook::Notifier;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::process::{Server, offpeak};
 use crate::server::{NOW, TestServer, config};
-use crate::support::fresh_sqlite;
+use crate::support::{fresh_postgres, fresh_sqlite};
 use crate::tools::run;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -38,9 +40,15 @@ async fn receive(State(messages): State<Messages>, headers: HeaderMap, body: Byt
     }
 }
 
-async fn receiver() -> (String, Messages) {
+/// Takes what is posted.
+async fn take(State(messages): State<Messages>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    messages.lock().unwrap().push((headers, body));
+    StatusCode::NO_CONTENT
+}
+
+async fn receiver(hook: MethodRouter<Messages>) -> (String, Messages) {
     let messages = Messages::default();
-    let router = Router::new().route("/hook", post(receive));
+    let router = Router::new().route("/hook", hook);
     let router = router.with_state(Arc::clone(&messages));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -111,7 +119,7 @@ fn assert_signed(headers: &HeaderMap, body: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breach_is_delivered_once_signed_and_tried_again() {
-    let (url, messages) = receiver().await;
+    let (url, messages) = receiver(post(receive)).await;
     let folder = tempfile::tempdir().unwrap();
     let database = fresh_sqlite();
     let mut config = config();
@@ -161,4 +169,58 @@ async fn a_breach_is_delivered_once_signed_and_tried_again() {
         notifier.told().await;
     }
     assert_eq!(messages.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_on_one_postgresql_one_tells_and_the_other_leaves_it() {
+    let Some(database) = fresh_postgres().await else {
+        return;
+    };
+    let (url, messages) = receiver(post(take)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    let file = folder.path().join("offpeak.toml");
+    let text = format!(
+        "[[webhook]]\nurl = {url:?}\non = [\"failure-rate\"]\nfailure_rate = 0.5\n\
+         secret_file = '{}'\n",
+        secret.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let start = || {
+        let mut command = offpeak();
+        command.args(["serve", "--database", &database.url(), "--config"]);
+        command.arg(&file).env("OFFPEAK_LOG", "offpeak=debug");
+        Server::start(&mut command)
+    };
+    let servers = [start(), start()];
+    let now = SystemClock.now();
+    let lines = (1..=30).flat_map(|ago| {
+        let line = |kind, count| json!({"at": now - ago * MINUTE, "kind": kind, "count": count});
+        [line("attempt", 60), line("failed", 40)]
+    });
+    let lines: Vec<String> = lines.map(|line: Value| line.to_string()).collect();
+    let told = servers[0]
+        .api
+        .post_ndjson("/v1/observations", lines.join("\n"));
+    told.await.unwrap();
+    let both = async {
+        loop {
+            let has = |at: usize, event: &str| {
+                let event = format!("\"event\":\"{event}\"");
+                servers[at].log().contains(&event)
+            };
+            let (told, left) = ("webhook_delivered", "webhook_left_to_another");
+            if has(0, told) && has(1, left) || has(1, told) && has(0, left) {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(LONG, both).await.is_ok();
+    let logs = || format!("{}\n{}", servers[0].log(), servers[1].log());
+    assert!(in_time, "{}", logs());
+    let told = received(&messages, 1).await;
+    assert_eq!(told.len(), 1, "{}", logs());
+    assert_eq!(told[0].1["type"], "ca.failure_rate");
 }
