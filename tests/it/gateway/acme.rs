@@ -42,6 +42,29 @@ impl Front {
     pub(super) fn before(upstream: &str, more: &str, database: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = self_signed(folder.path(), "front");
+        let tls = format!(
+            "[gateway.tls]\ncertificate = '{}'\nkey = '{}'\n",
+            certificate.display(),
+            key.display(),
+        );
+        let http = trusting(&certificate);
+        Self::start(folder, http, upstream, &format!("{more}\n{tls}"), database)
+    }
+
+    /// The same without TLS, for clients that cannot be told which roots to trust.
+    pub(super) fn over_http(upstream: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let http = Client::builder().no_proxy().build().unwrap();
+        Self::start(folder, http, upstream, more, None)
+    }
+
+    fn start(
+        folder: TempDir,
+        http: Client,
+        upstream: &str,
+        more: &str,
+        database: Option<&str>,
+    ) -> Self {
         let spool = folder.path().join("spool");
         // Free a moment ago: accounts' URLs name it, so a restart has to listen there again.
         let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -49,12 +72,10 @@ impl Front {
             .local_addr()
             .unwrap();
         let text = format!(
-            "[[gateway]]\nname = \"acme\"\nca = \"default\"\nlisten = \"{port}\"\n\
-             upstream = {upstream:?}\nspool = '{}'\n{more}\n\
-             [gateway.tls]\ncertificate = '{}'\nkey = '{}'\n",
+            "shutdown_grace = \"1s\"\n\
+             [[gateway]]\nname = \"acme\"\nca = \"default\"\nlisten = \"{port}\"\n\
+             upstream = {upstream:?}\nspool = '{}'\n{more}\n",
             spool.display(),
-            certificate.display(),
-            key.display(),
         );
         let path = folder.path().join("offpeak.toml");
         std::fs::write(&path, text).unwrap();
@@ -62,7 +83,7 @@ impl Front {
         let server = Self::serve(&path, database.unwrap_or(&own));
         Self {
             directory: server.gateway(),
-            http: trusting(&certificate),
+            http,
             server,
             folder,
         }
@@ -94,8 +115,13 @@ impl Front {
 
     /// A new account.
     pub(super) async fn account(&self) -> Account {
+        self.account_of(&[]).await
+    }
+
+    /// A new account with these contacts.
+    pub(super) async fn account_of(&self, contact: &[&str]) -> Account {
         let new = NewAccount {
-            contact: &[],
+            contact,
             terms_of_service_agreed: true,
             only_return_existing: false,
         };
@@ -112,6 +138,18 @@ impl Front {
         let answer = self.http.get(url).send().await.unwrap();
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap())
+    }
+
+    /// How many requests to an endpoint were answered so.
+    pub(super) async fn answered(&self, endpoint: &str, status: u16) -> u64 {
+        let metrics = self.server.api.admin_get("/metrics").await;
+        let metrics = metrics.text().await.unwrap();
+        let label = format!(
+            "offpeak_gateway_requests_total{{gateway=\"acme\",endpoint=\"{endpoint}\",status=\"{status}\"}} "
+        );
+        let mut lines = metrics.lines();
+        let count = lines.find_map(|line| line.strip_prefix(&label));
+        count.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
     /// What the admin listener explains of a certificate.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use instant_acme::NewOrder;
 use serde_json::Value;
 
-use super::acme::{Front, settled};
+use super::acme::{Front, dns, settled};
 use super::pebble::Pebble;
+use super::watching::until;
 use crate::process::offpeak;
 use crate::tools::{free_ports, run, tool};
 
@@ -140,4 +142,41 @@ async fn caddy_is_told_its_window_at_once_and_renews_with_replaces() {
     let start = |window: &Value| window["start"].as_str().unwrap().to_owned();
     let (_, info) = front.renewal_info(&renewed).await;
     assert_eq!(start(window(&metadata)), start(&info["suggestedWindow"]));
+}
+
+/// A Caddy that orders after somebody has taken the place that there was.
+async fn second(more: &str) -> Option<(Caddy, Front, Pebble, tempfile::TempDir)> {
+    let program = tool("OFFPEAK_TEST_CADDY")?;
+    let pebble = Pebble::start()?;
+    let front = Front::of(&pebble, more);
+    let account = front.account().await;
+    let names = dns(&["b.example"]);
+    account.new_order(&NewOrder::new(&names)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let caddy = Caddy::start(&program, &front, folder.path());
+    Some((caddy, front, pebble, folder))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caddy_waits_for_an_answer_that_is_held() {
+    // The second order's turn comes after 18.9 s.
+    let begun = Instant::now();
+    let Some((caddy, front, _pebble, _folder)) = second("new_orders_per_second = 0.053").await
+    else {
+        return;
+    };
+    caddy.until(|_, metadata| window(metadata)["start"].is_string());
+    assert!(begun.elapsed() > Duration::from_secs(18), "it was not held");
+    assert_eq!(front.answered("new-order", 201).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caddy_tries_three_times_at_once_where_it_is_turned_away() {
+    let more = "new_orders_per_second = 0.01\nhold = \"0s\"";
+    let Some((caddy, front, _pebble, _folder)) = second(more).await else {
+        return;
+    };
+    // It does not look at Retry-After, which says a minute or more.
+    until(async || (front.answered("new-order", 503).await >= 3).then_some(())).await;
+    assert!(stored(&caddy.folder).is_none());
 }

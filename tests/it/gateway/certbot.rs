@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use instant_acme::NewOrder;
 use serde_json::Value;
 
-use super::acme::{Front, settled};
+use super::acme::{Front, dns, settled};
 use super::pebble::Pebble;
 use crate::process::offpeak;
-use crate::tools::{run, tool};
+use crate::tools::{run, told, tool};
 
 /// A certbot with folders of its own that trusts the gateway's certificate.
 struct Certbot<'a> {
@@ -35,7 +37,7 @@ impl Certbot<'_> {
         command
     }
 
-    fn certonly(&self) {
+    fn certonly(&self) -> std::process::Output {
         let arguments = [
             "certonly",
             "--server",
@@ -50,7 +52,7 @@ impl Certbot<'_> {
             "-d",
             "a.example",
         ];
-        run(&mut self.command(&self.program, &arguments));
+        self.command(&self.program, &arguments).output().unwrap()
     }
 
     /// Runs `certbot renew`, so much later by its own clock.
@@ -58,7 +60,7 @@ impl Certbot<'_> {
         let program = self.program.display().to_string();
         let arguments = ["-f", later, &program, "renew", "--no-random-sleep-on-renew"];
         let output = self.command(faketime, &arguments).output().unwrap();
-        let text = crate::tools::told(&output);
+        let text = told(&output);
         assert!(output.status.success(), "{text}");
         text
     }
@@ -90,7 +92,8 @@ async fn certbot_keeps_its_window_and_renews_after_a_revocation() {
         front: &front,
         folder: tempfile::tempdir().unwrap(),
     };
-    certbot.certonly();
+    let issued = certbot.certonly();
+    assert!(issued.status.success(), "{}", told(&issued));
     let id = certbot.cert_id();
     let (status, info) = front.renewal_info(&id).await;
     assert_eq!(status, 200, "{info}");
@@ -114,4 +117,46 @@ async fn certbot_keeps_its_window_and_renews_after_a_revocation() {
     // It sends no `replaces`: its names say which certificate this one follows.
     let explained: Value = settled(&front, &id).await;
     assert_eq!(explained["replacedBy"]["by"], renewed, "{explained}");
+}
+
+/// A certbot that orders after somebody has taken the place that there was.
+async fn second(more: &str) -> Option<(Front, Pebble, std::process::Output, Duration)> {
+    let program = tool("OFFPEAK_TEST_CERTBOT")?;
+    let pebble = Pebble::start()?;
+    let front = Front::of(&pebble, more);
+    let account = front.account().await;
+    let names = dns(&["b.example"]);
+    let begun = Instant::now();
+    account.new_order(&NewOrder::new(&names)).await.unwrap();
+    let certbot = Certbot {
+        program,
+        front: &front,
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let output = certbot.certonly();
+    drop(certbot);
+    Some((front, pebble, output, begun.elapsed()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certbot_waits_for_an_answer_that_is_held() {
+    // The second order's turn comes after 18.9 s.
+    let Some((_front, _pebble, output, took)) = second("new_orders_per_second = 0.053").await
+    else {
+        return;
+    };
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(took > Duration::from_secs(18), "it was not held");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certbot_fails_at_once_where_it_is_turned_away() {
+    let more = "new_orders_per_second = 0.01\nhold = \"0s\"";
+    let Some((front, _pebble, output, _)) = second(more).await else {
+        return;
+    };
+    let text = told(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("Service busy; retry later."), "{text}");
+    assert_eq!(front.answered("new-order", 503).await, 1);
 }

@@ -1,11 +1,16 @@
 //! More new orders than the upstream bears: held first, turned away last.
 
+use std::sync::Arc;
+
 use instant_acme::NewOrder;
+use offpeak::domain::time::Timestamp;
+use offpeak::store::{Migrations, connect};
 use reqwest::Response;
 
 use super::acme::{Front, dns, finish};
-use super::faults::{BUSY, post};
+use super::faults::{BUSY, post, post_as, signed};
 use super::pebble::Pebble;
+use super::watching::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spike_is_held_and_served_whole() {
@@ -92,4 +97,92 @@ async fn an_account_over_its_own_limit_is_told_429_and_others_go_on() {
         .new_order(&NewOrder::new(&names))
         .await
         .expect("an order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_held_when_the_process_stops_is_told_a_second_and_not_cut_off() {
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    // The second order's turn comes after 16 s, within the 20 s that it may be held.
+    let front = Arc::new(Front::of(&pebble, "new_orders_per_second = 0.0625"));
+    let first = post(&front, "/order-plz").await;
+    assert_eq!(first.status(), 400, "its signature is no account's");
+    let held = {
+        let front = Arc::clone(&front);
+        tokio::spawn(async move { post(&front, "/order-plz").await })
+    };
+    until(async || {
+        let metrics = front.server.api.admin_get("/metrics").await;
+        let metrics = metrics.text().await.unwrap();
+        let held = "offpeak_gateway_held{gateway=\"acme\"} 1";
+        metrics.lines().any(|line| line == held).then_some(())
+    })
+    .await;
+    front.server.signal("TERM");
+    let told = told(held.await.unwrap()).await;
+    assert!((60..=600).contains(&told), "{told}");
+    let mut server = Arc::into_inner(front).expect("nobody else has it").server;
+    assert!(server.ended().success(), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_remembered_over_a_restart() {
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    let mut front = Front::of(&pebble, "");
+    let account = front.account().await;
+    let database = format!(
+        "sqlite:{}",
+        front.folder.path().join("offpeak.db").display()
+    );
+    let mut counts = Vec::new();
+    for failures in [2, 3] {
+        for _ in 0..failures {
+            // Pebble refuses a wildcard amid a label.
+            let refused = account
+                .new_order(&NewOrder::new(&dns(&["a*.example"])))
+                .await;
+            assert!(refused.is_err());
+        }
+        front.server.signal("TERM");
+        assert!(front.server.ended().success(), "{}", front.server.log());
+        let store = connect(&database, Migrations::RefusePending).await.unwrap();
+        let kept = store.failures_since(Timestamp::from_unix(0), 9).await;
+        counts.push(kept.unwrap().iter().map(|of| of.count).collect::<Vec<_>>());
+        drop(store);
+        front.restart();
+    }
+    assert_eq!(counts, [[2], [5]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_sent_to_where_orders_are_made_asks_for_admission() {
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    let front = Front::of(&pebble, "new_orders_per_second = 0.01\nhold = \"0s\"");
+    let account = front.account().await;
+    let names = dns(&["a.example"]);
+    account.new_order(&NewOrder::new(&names)).await.unwrap();
+    let jose = "application/jose+json";
+    let plain = signed(&front.url("/order-plz"));
+    // JSON may write any character so; some servers take any media type, and names of members in any case.
+    let escaped = plain.replacen("\"payload\":\"e", "\"payload\":\"\\u0065", 1);
+    assert_ne!(escaped, plain);
+    let payload = serde_json::from_str::<serde_json::Value>(&plain).unwrap()["payload"].clone();
+    // {"Identifiers":[]}
+    let other = plain.replacen(payload.as_str().unwrap(), "eyJJZGVudGlmaWVycyI6W119", 1);
+    for (kind, body) in [(jose, &escaped), ("text/plain", &plain), (jose, &other)] {
+        let answer = post_as(&front, "/order-plz", kind, body.clone()).await;
+        assert_eq!(answer.status(), 503, "{kind}: {body}");
+    }
+    // A member that comes twice is read in two ways.
+    let twice = plain.replacen('{', "{\"payload\":\"\",", 1);
+    let answer = post_as(&front, "/order-plz", jose, twice).await;
+    assert_eq!(answer.status(), 400);
+    let problem = answer.text().await.unwrap();
+    assert!(problem.contains("no flattened JWS"), "{problem}");
+    assert_eq!(front.answered("new-order", 201).await, 1);
 }

@@ -85,7 +85,7 @@ async fn an_outage_is_opened_and_closed_by_itself() {
     assert_eq!(closed["id"], open["id"]);
 }
 
-async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(super) async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LONG;
     loop {
         if let Some(found) = look().await {
