@@ -24,6 +24,19 @@ impl Histogram {
         }
     }
 
+    /// What several have seen together.
+    pub(super) fn of_all(parts: &[Self]) -> Self {
+        let mut all = Self::new();
+        for part in parts {
+            for (sum, count) in all.counts.iter_mut().zip(&part.counts) {
+                *sum += count;
+            }
+            all.total += part.total;
+            all.most_nanos = all.most_nanos.max(part.most_nanos);
+        }
+        all
+    }
+
     pub(super) fn record(&mut self, nanos: u64) {
         let at = bucket(nanos).min(self.counts.len() - 1);
         self.counts[at] += 1;

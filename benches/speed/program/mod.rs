@@ -13,6 +13,7 @@ mod drawing;
 mod exhausting;
 mod figures;
 mod flood;
+mod gateway;
 mod generator;
 mod histogram;
 mod hostile;
@@ -41,7 +42,7 @@ mod upload;
 use figures::{Figures, with_tables};
 use options::{Options, Task};
 use registry::Columns;
-use rows::{Part, ROWS};
+use rows::{Part, rows};
 use setup::Setup;
 
 /// Where the tables are written to.
@@ -65,6 +66,10 @@ pub(crate) fn run(
             seconds,
         } => soak::ask(address, rows, seconds, out)?,
         Task::Csv { rows, now } => registry::write_csv(out, rows, Columns::IdFirst, now)?,
+        Task::AskOverTls(load) => {
+            let outcome = gateway::client::run(&load)?;
+            writeln!(out, "{}", serde_json::to_string(&outcome)?)?;
+        }
         Task::Generate(load) => {
             let outcome = generator::run(&load)?;
             writeln!(out, "{}", serde_json::to_string(&outcome)?)?;
@@ -77,7 +82,7 @@ pub(crate) fn run(
 }
 
 fn list(out: &mut impl Write) -> anyhow::Result<()> {
-    for row in ROWS {
+    for row in rows() {
         let part = row.part.name();
         writeln!(
             out,
@@ -117,6 +122,7 @@ fn measure(setup: &Setup, parts: &[Part], out: &mut impl Write) -> anyhow::Resul
 fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     match part {
         Part::Allocation => drawing::allocation(setup, figures),
+        Part::Gateway => gateway::measure(setup, figures),
         Part::Flood => flood::flood(setup, figures),
         Part::Hostile => hostile::hostile(setup, figures),
         Part::Import => {

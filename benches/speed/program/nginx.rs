@@ -43,15 +43,48 @@ pub(super) struct Nginx {
 impl Nginx {
     /// Starts one that says `site` at `address`; `command` is what runs nginx.
     pub(super) fn start(
-        mut command: Command,
+        command: Command,
         folder: &Path,
         processes: Processes,
         address: SocketAddr,
         site: &str,
     ) -> anyhow::Result<Self> {
+        let server = format!("server {{\nlisten {address};\n{site}}}");
+        Self::run(command, folder, address, &configuration(processes, &server))
+    }
+
+    /// Starts one that speaks TLS at `address` and asks `upstream` by HTTP on connections that it keeps, as
+    /// many as it is asked on at once.
+    pub(super) fn proxy(
+        folder: &Path,
+        address: SocketAddr,
+        upstream: SocketAddr,
+        certificate: &Path,
+        key: &Path,
+    ) -> anyhow::Result<Self> {
+        let server = format!(
+            "upstream behind {{ server {upstream}; keepalive 256; }}\n\
+             server {{\nlisten {address} ssl;\nssl_certificate {};\nssl_certificate_key {};\n\
+             location / {{\nproxy_pass http://behind;\nproxy_http_version 1.1;\n\
+             proxy_set_header Connection \"\";\nproxy_set_header Host $http_host;\n\
+             proxy_set_header X-Forwarded-For $remote_addr;\n\
+             proxy_set_header X-Forwarded-Proto https;\n}}\n}}",
+            certificate.display(),
+            key.display(),
+        );
+        let text = configuration(Processes::MasterAndWorker, &server);
+        Self::run(program(), folder, address, &text)
+    }
+
+    fn run(
+        mut command: Command,
+        folder: &Path,
+        address: SocketAddr,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
         let file = folder.join("nginx.conf");
-        fs::write(&file, configuration(processes, address, site))?;
+        fs::write(&file, configuration)?;
         command.arg("-c").arg(&file).arg("-p").arg(folder);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Process::start("nginx", &mut command)?;
@@ -123,7 +156,7 @@ fn write_headers(text: &mut String, page: &Page) {
     }
 }
 
-fn configuration(processes: Processes, address: SocketAddr, site: &str) -> String {
+fn configuration(processes: Processes, server: &str) -> String {
     let processes = match processes {
         Processes::MasterAndWorker => "worker_processes 1;",
         Processes::One => "master_process off;",
@@ -137,6 +170,6 @@ fn configuration(processes: Processes, address: SocketAddr, site: &str) -> Strin
          events {{ worker_connections 4096; }}\n\
          http {{\naccess_log off; server_tokens off; {temporary}\n\
          keepalive_requests 1000000000; keepalive_timeout 1h;\n\
-         server {{\nlisten {address};\n{site}}}\n}}\n"
+         {server}\n}}\n"
     )
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 
+use super::gateway::client::TlsLoad;
 use super::load::Load;
 use super::rows::Part;
 use super::setup::Size;
@@ -26,6 +27,8 @@ pub(super) enum Task {
         rows: u64,
         seconds: f64,
     },
+    /// To be a generator of requests over TLS.
+    AskOverTls(Box<TlsLoad>),
     /// To write the registry's first rows as CSV, as of an instant.
     Csv {
         rows: u64,
@@ -73,6 +76,11 @@ impl Options {
                 "load" if names.is_empty() => {
                     let text = arguments.next().context("load takes a JSON object")?;
                     let task = Task::Generate(Box::new(serde_json::from_str(&text)?));
+                    return Ok(Self { task });
+                }
+                "tls-load" if names.is_empty() => {
+                    let text = arguments.next().context("tls-load takes a JSON object")?;
+                    let task = Task::AskOverTls(Box::new(serde_json::from_str(&text)?));
                     return Ok(Self { task });
                 }
                 "--list" => return Ok(Self { task: Task::List }),

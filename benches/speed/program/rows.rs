@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub(super) use super::compared::ROWS;
+use super::{compared, gateway};
 
 /// A group of rows that is measured together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,6 +11,8 @@ pub(super) enum Part {
     Allocation,
     /// Unknown CertIDs by the thousand.
     Flood,
+    /// The gateway beside nginx, and under more than its upstream bears.
+    Gateway,
     /// What an attacker can do to those who behave.
     Hostile,
     /// CSV and PEM files into both databases.
@@ -99,7 +101,7 @@ impl Row {
 
 impl Part {
     /// In the order in which they are measured and shown.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Serving,
         Self::Ranking,
         Self::Instructions,
@@ -110,12 +112,14 @@ impl Part {
         Self::Import,
         Self::Posts,
         Self::Allocation,
+        Self::Gateway,
     ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Allocation => "allocation",
             Self::Flood => "flood",
+            Self::Gateway => "gateway",
             Self::Hostile => "hostile",
             Self::Import => "import",
             Self::Index => "index",
@@ -131,6 +135,7 @@ impl Part {
         match self {
             Self::Allocation => "Drawing windows",
             Self::Flood => "A flood of unknown CertIDs, on PostgreSQL",
+            Self::Gateway => "The gateway, TLS to its clients",
             Self::Hostile => "Beside attackers and heavy work",
             Self::Import => "Importing",
             Self::Index => "The index alone",
@@ -167,9 +172,14 @@ impl fmt::Display for Target {
     }
 }
 
+/// All rows, in the order in which they are shown.
+pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+    compared::ROWS.iter().chain(gateway::ROWS)
+}
+
 /// The row of this name.
 pub(super) fn named(name: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.name == name)
+    rows().find(|row| row.name == name)
 }
 
 #[cfg(test)]
@@ -180,10 +190,11 @@ mod tests {
 
     #[test]
     fn rows_have_names_and_meanings_of_their_own_and_ratios_are_to_rows() {
-        let names: HashSet<_> = ROWS.iter().map(|row| row.name).collect();
-        let meanings: HashSet<_> = ROWS.iter().map(|row| row.meaning).collect();
-        assert_eq!((names.len(), meanings.len()), (ROWS.len(), ROWS.len()));
-        for row in ROWS {
+        let names: HashSet<_> = rows().map(|row| row.name).collect();
+        let meanings: HashSet<_> = rows().map(|row| row.meaning).collect();
+        let count = rows().count();
+        assert_eq!((names.len(), meanings.len()), (count, count));
+        for row in rows() {
             assert!(row.ratio_to.is_none_or(|other| names.contains(other)));
             assert!(row.unit != "ratio" || row.name == "flood_memory" || row.ratio_to.is_some());
         }
