@@ -8,10 +8,9 @@ const MILLIS: &str = "ms";
 const SECONDS: &str = "s";
 const RATIO: &str = "ratio";
 const INSTRUCTIONS: &str = "instructions/request";
-const ROWS_A_SECOND: &str = "certificates/s";
 
-/// All rows, in the order in which they are shown.
-pub(super) const ROWS: &[Row] = &[
+/// What is answered, and how soon, in the order in which it is shown.
+pub(super) const ANSWERED: &[Row] = &[
     row(Part::Serving, "renewal_info", REQUESTS, "offpeak"),
     row(
         Part::Serving,
@@ -302,92 +301,4 @@ pub(super) const ROWS: &[Row] = &[
     )
     .to("renewal_info")
     .at_least(0.75),
-    row(
-        Part::Import,
-        "sqlite_import",
-        ROWS_A_SECOND,
-        "CSV into SQLite, offpeak",
-    ),
-    row(
-        Part::Import,
-        "sqlite_import_memory",
-        "MB",
-        "the most memory that this took",
-    ),
-    row(
-        Part::Import,
-        "sqlite_loader",
-        ROWS_A_SECOND,
-        "`sqlite3 .import` of the same rows",
-    ),
-    row(
-        Part::Import,
-        "sqlite_import_to_loader",
-        RATIO,
-        "CSV into SQLite, offpeak ÷ `sqlite3 .import`",
-    )
-    .to("sqlite_loader")
-    .at_least(0.7),
-    row(
-        Part::Import,
-        "postgres_import",
-        ROWS_A_SECOND,
-        "CSV into PostgreSQL, the first time",
-    ),
-    row(
-        Part::Import,
-        "postgres_repeated",
-        ROWS_A_SECOND,
-        "the same certificates again",
-    ),
-    row(
-        Part::Import,
-        "postgres_copy",
-        ROWS_A_SECOND,
-        "`COPY` of the same rows",
-    ),
-    row(
-        Part::Import,
-        "postgres_import_to_copy",
-        RATIO,
-        "CSV into PostgreSQL, the first time ÷ `COPY`",
-    )
-    .to("postgres_copy")
-    .at_least(0.7),
-    row(
-        Part::Import,
-        "postgres_repeated_to_copy",
-        RATIO,
-        "again ÷ `COPY`",
-    )
-    .to("postgres_copy")
-    .at_least(0.35),
-    row(
-        Part::Import,
-        "pem_parsed",
-        "certificates/s/core",
-        "PEM through parsing",
-    )
-    .at_least(100_000.0),
-    row(
-        Part::Posts,
-        "post_p99_sqlite",
-        MILLIS,
-        "SQLite: p99 of a single POST, durable",
-    )
-    .below(50.0),
-    row(
-        Part::Posts,
-        "post_p99_postgres",
-        MILLIS,
-        "PostgreSQL: p99 of a single POST, durable",
-    )
-    .below(50.0),
-    row(
-        Part::Allocation,
-        "windows_drawn",
-        "windows/s/core",
-        "hash, draw and booking in the ledger",
-    )
-    .at_least(1_000_000.0),
 ];

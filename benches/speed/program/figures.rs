@@ -84,7 +84,7 @@ impl Figures {
 
     /// For machines: a list of `name`, `value`, `unit`, `target`, `ratio_to`.
     pub(super) fn json(&self) -> Value {
-        let rows = rows().filter_map(|row| {
+        let measured = rows().filter_map(|row| {
             let target = row.target.to_string();
             Some(json!({
                 "name": row.name,
@@ -103,7 +103,7 @@ impl Figures {
                 "ratio_to": null,
             })
         });
-        rows.chain(extra).collect()
+        measured.chain(extra).collect()
     }
 
     /// The parts' tables, in Markdown.

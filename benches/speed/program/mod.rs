@@ -9,8 +9,10 @@ use anyhow::Context as _;
 mod answer;
 mod callgrind;
 mod compared;
+mod compared_writes;
 mod drawing;
 mod exhausting;
+mod feed;
 mod figures;
 mod flood;
 mod gateway;
@@ -122,6 +124,7 @@ fn measure(setup: &Setup, parts: &[Part], out: &mut impl Write) -> anyhow::Resul
 fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     match part {
         Part::Allocation => drawing::allocation(setup, figures),
+        Part::Feed => feed::feed(setup, figures),
         Part::Gateway => gateway::measure(setup, figures),
         Part::Flood => flood::flood(setup, figures),
         Part::Hostile => hostile::hostile(setup, figures),

@@ -85,7 +85,8 @@ fn posted(admin: SocketAddr, now: u64, import: &mut Process) -> anyhow::Result<H
     Ok(latencies)
 }
 
-fn post(admin: SocketAddr, row: u64, now: u64) -> anyhow::Result<()> {
+/// Registers one certificate.
+pub(super) fn post(admin: SocketAddr, row: u64, now: u64) -> anyhow::Result<()> {
     let columns = Columns::IdFirst;
     let body = format!(
         "{}\n{}",

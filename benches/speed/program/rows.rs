@@ -2,13 +2,17 @@
 
 use std::fmt;
 
-use super::{compared, gateway};
+use super::compared::ANSWERED;
+use super::compared_writes::WRITTEN;
+use super::gateway;
 
 /// A group of rows that is measured together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Part {
     /// Windows drawn.
     Allocation,
+    /// Writers beside replicas that follow the change feed.
+    Feed,
     /// Unknown CertIDs by the thousand.
     Flood,
     /// The gateway beside nginx, and under more than its upstream bears.
@@ -111,6 +115,7 @@ impl Part {
         Self::Index,
         Self::Import,
         Self::Posts,
+        Self::Feed,
         Self::Allocation,
         Self::Gateway,
     ];
@@ -118,6 +123,7 @@ impl Part {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Allocation => "allocation",
+            Self::Feed => "feed",
             Self::Flood => "flood",
             Self::Gateway => "gateway",
             Self::Hostile => "hostile",
@@ -134,6 +140,7 @@ impl Part {
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Allocation => "Drawing windows",
+            Self::Feed => "Several processes on one PostgreSQL",
             Self::Flood => "A flood of unknown CertIDs, on PostgreSQL",
             Self::Gateway => "The gateway, TLS to its clients",
             Self::Hostile => "Beside attackers and heavy work",
@@ -174,7 +181,7 @@ impl fmt::Display for Target {
 
 /// All rows, in the order in which they are shown.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    compared::ROWS.iter().chain(gateway::ROWS)
+    ANSWERED.iter().chain(WRITTEN).chain(gateway::ROWS)
 }
 
 /// The row of this name.

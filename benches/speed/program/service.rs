@@ -30,7 +30,12 @@ pub(super) struct Offpeak {
 
 /// `offpeak import certificates` into a database; the path is still to be said.
 pub(super) fn import(core: Core, database: &str) -> Command {
-    let mut command = on(core, PROGRAM);
+    import_by(core, PROGRAM, database)
+}
+
+/// The same by this program, of another version perhaps.
+pub(super) fn import_by(core: Core, program: &str, database: &str) -> Command {
+    let mut command = on(core, program);
     command
         .args(["--database", database, "import", "certificates"])
         .env("OFFPEAK_LOG", "warn");
