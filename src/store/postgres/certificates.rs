@@ -105,16 +105,16 @@ impl PostgresStore {
             let new = |one: &&&Certificate| !stored.contains_key(&one.id);
             outbox.certificates(&chunk.iter().filter(new).copied().collect::<Vec<_>>())?;
         }
-        let mut successions: Vec<_> = registration.successions.iter().collect();
+        let brought = registration.successions.iter();
+        let brought = brought.filter(|(_, successor)| is_brought(successor, &stored));
+        let mut successions: Vec<_> = brought.map(|(id, successor)| (id, successor)).collect();
         successions.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut replaced = Vec::new();
-        for (id, successor) in successions {
-            if is_brought(successor, &stored) {
-                let row = self.set_successor(&mut transaction, id, successor).await?;
-                replaced.extend(row);
-            }
+        // The first of several counts.
+        successions.dedup_by(|(later, _), (first, _)| later == first);
+        for chunk in successions.chunks(ROWS) {
+            let rows = self.set_successors(&mut transaction, chunk).await?;
+            outbox.certificates(&rows.iter().collect::<Vec<_>>())?;
         }
-        outbox.certificates(&replaced.iter().collect::<Vec<_>>())?;
         if !registration.observations.is_empty() {
             let file = registration.progress.map(|progress| &progress.sha256[..]);
             let telling = Telling::ByFeedAndLoads;

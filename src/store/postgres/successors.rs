@@ -1,7 +1,7 @@
 //! Who took a certificate's place.
 
 use super::PostgresStore;
-use super::certificates::{TRIES, contested};
+use super::certificates::{TRIES, column, contested};
 use super::outbox::Outbox;
 use super::session::Transaction;
 use crate::domain::certificate::certid::CertId;
@@ -17,8 +17,10 @@ impl PostgresStore {
     ) -> Result<Succession, StoreError> {
         for _ in 0..TRIES {
             let mut transaction = self.begin().await?;
-            if let Some(row) = self.set_successor(&mut transaction, id, successor).await? {
-                self.commit_changed(transaction, &row).await?;
+            let one = [(id, successor)];
+            let set = self.set_successors(&mut transaction, &one).await?;
+            if let Some(row) = set.first() {
+                self.commit_changed(transaction, row).await?;
                 return Ok(Succession::Set);
             }
             drop(transaction);
@@ -93,30 +95,36 @@ impl PostgresStore {
         Ok(true)
     }
 
-    /// Sets the successor of a certificate that has none; the row, if it did.
-    pub(super) async fn set_successor(
+    /// Sets the successors of certificates that have none, each CertID once; the rows of those that had
+    /// none. In one statement, whatever the way to the database takes: whoever else wants one of these rows
+    /// waits until all are set and committed. They are locked in the order given.
+    pub(super) async fn set_successors(
         &self,
         connection: &mut Transaction,
-        id: &CertId,
-        successor: &Successor,
-    ) -> Result<Option<Certificate>, StoreError> {
-        let (successor_id, successor_order) = successor_columns(Some(successor));
+        successions: &[(&CertId, &Successor)],
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let (ids, orders): (Vec<_>, Vec<_>) = successions
+            .iter()
+            .map(|(_, successor)| successor_columns(Some(*successor)))
+            .unzip();
         let update = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "UPDATE certificates SET successor_id = $3, successor_order = $4
-             WHERE key_identifier = $1 AND serial = $2
+            "UPDATE certificates SET successor_id = given_id, successor_order = given_order
+             FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[])
+                 AS successions (issuer, number, given_id, given_order)
+             WHERE key_identifier = issuer AND serial = number
                AND successor_id IS NULL AND successor_order IS NULL
              RETURNING ",
             certificate_columns!()
         ))
-        .bind(id.key_identifier.octets())
-        .bind(id.serial.octets())
-        .bind(successor_id)
-        .bind(successor_order);
-        let row = self
+        .bind(column(successions, |(id, _)| id.key_identifier.octets()))
+        .bind(column(successions, |(id, _)| id.serial.octets()))
+        .bind(ids)
+        .bind(orders);
+        let rows = self
             .queries
-            .named("successor_set", update.fetch_optional(connection))
+            .named("successor_set", update.fetch_all(connection))
             .await?;
-        Ok(row.map(|row| row.0))
+        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     /// Tells a certificate that the transaction has changed, and commits.
