@@ -4,7 +4,9 @@ export DEBIAN_FRONTEND=noninteractive
 # How long to wait for another apt-get: a large installation of somebody else's takes minutes.
 readonly APT_WAIT_SECONDS=900
 
-# Set by `start_postgres` and `install_missing`, and undone by `finish`.
+# Set by `start_postgres`, `start_pgbouncer` and `install_missing`, and undone by `finish`.
+pgbouncer_pid=
+pgbouncer_port=
 postgres_dir=
 postgres_pid=
 postgres_port=
@@ -60,6 +62,10 @@ nginx_binary() {
     PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx || true
 }
 
+pgbouncer_binary() {
+    PATH=$PATH:/usr/sbin command -v pgbouncer || true
+}
+
 postgres_bin_dir() {
     local newest
     newest=$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | sort -V | tail -n 1)
@@ -99,7 +105,38 @@ CONF
     return 1
 }
 
+# A PgBouncer before the PostgreSQL that was started, by transaction. Few connections for each of the many
+# databases of tests, and soon given up.
+start_pgbouncer() {
+    local try
+    for try in 1 2 3 4 5 6 7 8; do
+        pgbouncer_port=$((20000 + (RANDOM + try) % 10000))
+        as_postgres tee "$postgres_dir/pgbouncer.ini" <<CONF
+[databases]
+* = host=127.0.0.1 port=$postgres_port user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $pgbouncer_port
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 8
+server_idle_timeout = 5
+max_client_conn = 2000
+pidfile = $postgres_dir/pgbouncer.pid
+logfile = $postgres_dir/pgbouncer.log
+CONF
+        if as_postgres "$(pgbouncer_binary)" --daemon "$postgres_dir/pgbouncer.ini"; then
+            pgbouncer_pid=$(<"$postgres_dir/pgbouncer.pid")
+            return
+        fi
+    done
+    cat "$postgres_dir/pgbouncer.log"
+    return 1
+}
+
 stop_postgres() {
+    if [[ -n $pgbouncer_pid ]]; then as_postgres kill -QUIT "$pgbouncer_pid"; fi
     if [[ -n $postgres_pid ]]; then
         # Immediate shutdown: nothing in it is worth a checkpoint.
         as_postgres kill -QUIT "$postgres_pid"

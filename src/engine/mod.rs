@@ -42,6 +42,7 @@ mod rebalance;
 mod registration;
 mod resuming;
 mod returning;
+mod scan;
 mod shadow;
 mod sources;
 mod standing;

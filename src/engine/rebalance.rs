@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::aside::aside;
+use super::scan::{Question, Scan};
 use super::world::World;
 use super::{Engine, EngineError};
 use crate::domain::allocation::plan::Forecast;
 use crate::domain::allocation::table::StoredTable;
-use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::Purpose;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::math::number::{real, thousandths, whole};
@@ -97,9 +97,9 @@ impl Engine {
         };
         let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
         let mut report = work.report();
-        let mut after = None;
-        while let Some(page) = self.page(&work, &mut after).await? {
-            for certificate in &page {
+        let mut scan = self.scan_ahead(&work).await?;
+        while let Some(page) = scan.next().await? {
+            for certificate in page.iter().filter(|one| work.is_ours(one)) {
                 report.considered += 1;
                 match work.group(certificate) {
                     Ok((group, follows)) => {
@@ -158,11 +158,11 @@ impl Engine {
             return Ok(moves);
         }
         let mut durable: HashSet<i64> = HashSet::new();
-        let mut after = None;
-        while let Some(page) = self.page(work, &mut after).await? {
+        let mut scan = self.scan_ahead(work).await?;
+        while let Some(page) = scan.next().await? {
             let mut step: Vec<Move> = Vec::new();
             let mut tables: Vec<StoredTable> = Vec::new();
-            for certificate in &page {
+            for certificate in page.iter().filter(|one| work.is_ours(one)) {
                 let Ok((group, follows)) = work.group(certificate) else {
                     continue;
                 };
@@ -197,29 +197,15 @@ impl Engine {
         Ok(moves)
     }
 
-    /// The CA's certificates with windows ahead, a page at a time: the one after `after`, which
-    /// moves on; `None` after the last.
-    async fn page(
-        &self,
-        work: &Work,
-        after: &mut Option<CertId>,
-    ) -> Result<Option<Vec<Certificate>>, EngineError> {
+    /// Certificates with windows ahead, those of other CAs among them.
+    async fn scan_ahead(&self, work: &Work) -> Result<Scan, EngineError> {
         let Work { now, outlook, .. } = work;
-        let ahead = Span {
+        let span = Span {
             from: *now,
             to: outlook.start(outlook.number(outlook.slots.len())),
         };
-        let mut page = self
-            .store()
-            .certificates_with_windows_in(ahead, *now, after.as_ref(), PAGE)
-            .await?;
-        let Some(last) = page.last() else {
-            return Ok(None);
-        };
-        *after = Some(last.id.clone());
-        let config = &work.world.config;
-        page.retain(|one| config.ca_of(&one.id.key_identifier) == Some(work.at));
-        Ok(Some(page))
+        let ranges = self.scan_ranges().await?;
+        Ok(self.scan(ranges, Question::WithWindows { span, now: *now }, PAGE))
     }
 
     /// The plan as tables, and what found no room: a second of arithmetic, not on a thread that
@@ -294,6 +280,11 @@ impl Work {
             left_over: 0.0,
             slots: Vec::new(),
         }
+    }
+
+    fn is_ours(&self, certificate: &Certificate) -> bool {
+        let issuer = &certificate.id.key_identifier;
+        self.world.config.ca_of(issuer) == Some(self.at)
     }
 
     /// The group of a certificate, and the chance that its client follows.

@@ -21,6 +21,7 @@ use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::ingest::{self, CertificateFormat};
+use crate::store::IdRange;
 
 /// The most certificates of one listing: at some 250 bytes a line, 2.5 MB.
 const MOST_LISTED: u32 = 10_000;
@@ -99,7 +100,7 @@ pub(super) async fn list(
 /// Which part of the registry to list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Listing {
-    after: Option<CertId>,
+    range: IdRange,
     limit: u32,
 }
 
@@ -108,24 +109,25 @@ impl<S: Sync> FromRequestParts<S> for Listing {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut listing = Self {
-            after: None,
+            range: IdRange::ALL,
             limit: USUALLY_LISTED,
         };
         for (name, value) in query::parameters(parts)? {
             match name.as_str() {
-                "after" => listing.after = Some(after(&value)?),
+                "after" => listing.range.after = Some(cert_id(&name, &value)?),
+                "until" => listing.range.until = Some(cert_id(&name, &value)?),
                 "limit" => listing.limit = limit(&value)?,
-                _ => return Err(query::unknown(&name, "after, limit")),
+                _ => return Err(query::unknown(&name, "after, until, limit")),
             }
         }
         Ok(listing)
     }
 }
 
-fn after(value: &str) -> Result<CertId, Problem> {
+fn cert_id(name: &str, value: &str) -> Result<CertId, Problem> {
     value
         .parse()
-        .map_err(|error| Problem::malformed(format!("`after` is no CertID: {error}")))
+        .map_err(|error| Problem::malformed(format!("`{name}` is no CertID: {error}")))
 }
 
 fn limit(value: &str) -> Result<u32, Problem> {
@@ -159,10 +161,7 @@ struct Page {
 
 async fn page(engine: &Engine, listing: Listing) -> Result<Page, Problem> {
     let rows = listing.limit.min(PAGE_ROWS);
-    let certificates = engine
-        .store()
-        .certificates_after(listing.after.as_ref(), rows)
-        .await?;
+    let certificates = engine.store().certificates_in(&listing.range, rows).await?;
     let mut lines = Vec::with_capacity(256 * certificates.len());
     for certificate in &certificates {
         write_line(&mut lines, certificate)?;
@@ -174,7 +173,10 @@ async fn page(engine: &Engine, listing: Listing) -> Result<Page, Problem> {
         .next_back()
         .filter(|_| came_full && left > 0)
         .map(|last| Listing {
-            after: Some(last.id),
+            range: IdRange {
+                after: Some(last.id),
+                until: listing.range.until,
+            },
             limit: left,
         });
     Ok(Page {
@@ -252,9 +254,12 @@ mod tests {
     fn a_listing_is_bounded_and_knows_its_parameters() {
         assert_eq!(listing("").unwrap().limit, USUALLY_LISTED);
         assert_eq!(
-            listing("after=aYhb.AIdlQyE&limit=10000").unwrap(),
+            listing("after=aYhb.AIdlQyE&until=aYhb.BIdlQyE&limit=10000").unwrap(),
             Listing {
-                after: Some("aYhb.AIdlQyE".parse().unwrap()),
+                range: IdRange {
+                    after: Some("aYhb.AIdlQyE".parse().unwrap()),
+                    until: Some("aYhb.BIdlQyE".parse().unwrap()),
+                },
                 limit: 10_000,
             }
         );
@@ -264,6 +269,7 @@ mod tests {
             ("limit=-1", "from 1 to 10000"),
             ("limit=", "from 1 to 10000"),
             ("after=x", "one dot"),
+            ("until=x", "`until` is no CertID"),
             ("limti=5", "\\\"limti\\\""),
         ] {
             let problem = format!("{:?}", listing(query).unwrap_err());

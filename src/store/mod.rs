@@ -28,6 +28,7 @@ mod outcome;
 mod planned;
 mod postgres;
 mod query;
+mod range;
 mod rebalances;
 mod row;
 mod source;
@@ -42,6 +43,7 @@ pub use feed::{Change, FeedPosition, Load};
 pub use gateway::{Claim, Failures, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
+pub use range::IdRange;
 pub use rebalances::StoredRebalance;
 pub use source::{SourceStep, SourceStore};
 
@@ -190,10 +192,14 @@ pub trait Store:
     /// Those of these certificates that are there, in no order.
     async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, StoreError>;
 
-    /// Up to `limit` certificates after `after`, in the order of key identifier and serial.
-    async fn certificates_after(
+    /// CertIDs, in order, that cut all certificates into ranges of about one size, about so many for each
+    /// issuer. They need not be registered.
+    async fn cuts(&self, parts: u32) -> Result<Vec<CertId>, StoreError>;
+
+    /// The first `limit` certificates of a range, in the order of key identifier and serial.
+    async fn certificates_in(
         &self,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError>;
 
@@ -271,22 +277,22 @@ pub trait Store:
         ids: &[CertId],
     ) -> Result<u64, StoreError>;
 
-    /// Up to `limit` registered certificates among those that an incident concerns, after `after`,
-    /// in the order of key identifier and serial.
-    async fn incident_certificates_after(
+    /// The first `limit` of a range's registered certificates that an incident concerns, in the order
+    /// of key identifier and serial.
+    async fn incident_certificates_in(
         &self,
         incident: i64,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError>;
 
-    /// Up to `limit` certificates after `after`, in the order of key identifier and serial, that
+    /// The first `limit` certificates of a range, in the order of key identifier and serial, that
     /// are not replaced, live beyond `now`, and have a window that lies in `span` in part.
     async fn certificates_with_windows_in(
         &self,
         span: Span,
         now: Timestamp,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError>;
 

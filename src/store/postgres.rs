@@ -10,8 +10,8 @@ use tokio::sync::OnceCell;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned, Load,
-    Migrations, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
+    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, IdRange, ImportProgress, Learned,
+    Load, Migrations, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
     StoredRebalance, Succession, Term, Turn, migrate,
 };
 use crate::domain::allocation::table::StoredTable;
@@ -186,12 +186,16 @@ impl Store for PostgresStore {
         self.read_certificates(ids).await
     }
 
-    async fn certificates_after(
+    async fn cuts(&self, parts: u32) -> Result<Vec<CertId>, StoreError> {
+        self.read_cuts(parts).await
+    }
+
+    async fn certificates_in(
         &self,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        self.read_certificates_after(after, limit).await
+        self.read_certificates_in(range, limit).await
     }
 
     async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError> {
@@ -276,13 +280,13 @@ impl Store for PostgresStore {
         self.insert_incident_certificates(incident, ids).await
     }
 
-    async fn incident_certificates_after(
+    async fn incident_certificates_in(
         &self,
         incident: i64,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        self.read_incident_certificates_after(incident, after, limit)
+        self.read_incident_certificates_in(incident, range, limit)
             .await
     }
 
@@ -290,10 +294,10 @@ impl Store for PostgresStore {
         &self,
         span: Span,
         now: Timestamp,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        self.read_certificates_with_windows_in(span, now, after, limit)
+        self.read_certificates_with_windows_in(span, now, range, limit)
             .await
     }
 

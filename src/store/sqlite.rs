@@ -9,8 +9,8 @@ use sqlx::SqlitePool;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, ImportProgress, Learned, Load,
-    Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
+    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, IdRange, ImportProgress, Learned,
+    Load, Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
     Succession, Term, Turn,
 };
 use crate::domain::allocation::table::StoredTable;
@@ -24,6 +24,7 @@ use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
 mod connections;
+mod cuts;
 mod delivery;
 mod fault;
 mod feed;
@@ -145,12 +146,16 @@ impl Store for SqliteStore {
         self.read_certificates(ids).await
     }
 
-    async fn certificates_after(
+    async fn cuts(&self, parts: u32) -> Result<Vec<CertId>, StoreError> {
+        self.read_cuts(parts).await
+    }
+
+    async fn certificates_in(
         &self,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        self.read_certificates_after(after, limit).await
+        self.read_certificates_in(range, limit).await
     }
 
     async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError> {
@@ -235,13 +240,13 @@ impl Store for SqliteStore {
         self.insert_incident_certificates(incident, ids).await
     }
 
-    async fn incident_certificates_after(
+    async fn incident_certificates_in(
         &self,
         incident: i64,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        self.read_incident_certificates_after(incident, after, limit)
+        self.read_incident_certificates_in(incident, range, limit)
             .await
     }
 
@@ -249,10 +254,10 @@ impl Store for SqliteStore {
         &self,
         span: Span,
         now: Timestamp,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        self.read_certificates_with_windows_in(span, now, after, limit)
+        self.read_certificates_with_windows_in(span, now, range, limit)
             .await
     }
 

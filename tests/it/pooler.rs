@@ -5,10 +5,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
+use crate::support::behind;
 use crate::tools::tool;
 
 /// It starts within tenths of a second; beside a full test run, later.
@@ -30,7 +30,7 @@ impl Pooler {
     /// Before the database at this URL; `None` where no PgBouncer is installed.
     pub(crate) async fn before(url: &str) -> Option<Self> {
         let program = tool("OFFPEAK_TEST_PGBOUNCER")?;
-        let database: PgConnectOptions = url.parse().unwrap();
+        let database = behind(url);
         // A path of its own that another account may reach, and short enough for a socket.
         let directory = TempDir::new_in("/tmp").unwrap();
         let path = directory.path().display().to_string();

@@ -1,14 +1,18 @@
 //! A PostgreSQL that behaves as a distributed one does where ours would not notice: it refuses what Citus 13
 //! refused when it was tried (docs/scale.md), tells wrong counts where that did, and has other codes. What
-//! it cannot show is what several servers do among themselves: that needs several servers.
+//! it cannot show is what several servers do among themselves: that needs several servers. The server on which
+//! the distributed tables' rows lie may be lost, with a word or without one.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::support::{behind, beside};
 
 /// `SSLRequest`, which comes in the place of a start-up message.
 const SSL_REQUEST: i32 = 80_877_103;
@@ -19,6 +23,14 @@ const DISTRIBUTED: [&str; 4] = [
     "gateway_certificates",
     "polls",
 ];
+/// Functions that read or write them.
+const FUNCTIONS: [&str; 1] = ["register_certificate"];
+/// What is asked of the database in the place of what a lost server would be asked: no statement begins so,
+/// and none is prepared under this name.
+const LOST: &str = "lost_by_double";
+/// What Citus says then: severity, code and words, each after the octet that names it.
+const LOST_ERROR: &[u8] = b"SERROR\0VERROR\0C08006\0\
+    Mconnection to the remote node worker-2:5432 failed with the following error\0\0";
 /// Words that it takes for no distributed table's statement, each with why.
 const REFUSED: [(&str, &str); 6] = [
     (
@@ -59,7 +71,40 @@ const REFUSED_ANYWHERE: [(&str, &str); 4] = [
 #[derive(Debug)]
 pub(crate) struct Sharded {
     url: String,
-    refused: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Seen>>,
+    reach: watch::Sender<Reach>,
+}
+
+/// Statements that came by, in order.
+#[derive(Debug, Default)]
+struct Seen {
+    /// A round trip each: run, or prepared to be run later.
+    asked: Vec<Arc<str>>,
+    /// Told that a server is lost.
+    lost: Vec<Arc<str>>,
+    /// Refused, with why.
+    refused: Vec<String>,
+}
+
+/// Whether the server with the rows of distributed tables can be reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reach {
+    /// It answers.
+    Answers,
+    /// It refuses connections: whoever needs it is told so.
+    Refuses,
+    /// It has stopped without a word.
+    Silent,
+}
+
+/// A connection's way from the program to the database.
+struct Forth {
+    near: OwnedReadHalf,
+    far: OwnedWriteHalf,
+    seen: Arc<Mutex<Seen>>,
+    reach: watch::Receiver<Reach>,
+    /// Statements by the names that they were prepared under.
+    prepared: HashMap<Vec<u8>, Arc<str>>,
 }
 
 impl Sharded {
@@ -68,25 +113,42 @@ impl Sharded {
         offpeak::store::connect(url, offpeak::store::Migrations::Apply)
             .await
             .unwrap();
-        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        let mut connection = beside(url).await;
         sqlx::query("UPDATE feed SET distributed_by = 'double'")
             .execute(&mut connection)
             .await
             .unwrap();
         connection.close().await.unwrap();
-        let far: PgConnectOptions = url.parse().unwrap();
+        let far = behind(url);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = far
             .clone()
             .host("127.0.0.1")
             .port(listener.local_addr().unwrap().port());
-        let refused = Arc::default();
+        let seen = Arc::default();
+        let reach = watch::Sender::new(Reach::Answers);
         let address = format!("{}:{}", far.get_host(), far.get_port());
-        tokio::spawn(listen(listener, address, Arc::clone(&refused)));
+        tokio::spawn(listen(listener, address, Arc::clone(&seen), reach.clone()));
         Self {
             url: near.to_url_lossy().to_string(),
-            refused,
+            seen,
+            reach,
         }
+    }
+
+    /// What it was asked: a round trip each.
+    pub(crate) fn asked(&self) -> Vec<Arc<str>> {
+        self.seen.lock().unwrap().asked.clone()
+    }
+
+    /// What it has told that a server is lost.
+    pub(crate) fn lost(&self) -> Vec<Arc<str>> {
+        self.seen.lock().unwrap().lost.clone()
+    }
+
+    /// The server with the rows is lost, or found again.
+    pub(crate) fn set_reach(&self, reach: Reach) {
+        self.reach.send_replace(reach);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -95,24 +157,42 @@ impl Sharded {
 
     /// What it has refused, with why.
     pub(crate) fn refused(&self) -> Vec<String> {
-        self.refused.lock().unwrap().clone()
+        self.seen.lock().unwrap().refused.clone()
     }
 }
 
-async fn listen(listener: TcpListener, address: String, refused: Arc<Mutex<Vec<String>>>) {
+async fn listen(
+    listener: TcpListener,
+    address: String,
+    seen: Arc<Mutex<Seen>>,
+    reach: watch::Sender<Reach>,
+) {
     while let Ok((near, _)) = listener.accept().await {
-        let (address, refused) = (address.clone(), Arc::clone(&refused));
+        let address = address.clone();
+        let (seen, reach) = (Arc::clone(&seen), reach.subscribe());
         tokio::spawn(async move {
             let Ok(far) = TcpStream::connect(&address).await else {
                 return;
             };
+            // A statement is several messages. Each is sent at once: one that waited until the one before
+            // is acknowledged would make 40 ms of each statement.
+            if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
+                return;
+            }
             let Ok((near, start)) = started(near).await else {
                 return;
             };
             let (near_in, near_out) = near.into_split();
             let (far_in, far_out) = far.into_split();
+            let forth = Forth {
+                near: near_in,
+                far: far_out,
+                seen,
+                reach,
+                prepared: HashMap::new(),
+            };
             tokio::select! {
-                _ = forth(&start, near_in, far_out, &refused) => {}
+                _ = forth.pass(&start) => {}
                 _ = back(far_in, near_out) => {}
             }
         });
@@ -130,33 +210,52 @@ async fn started(mut near: TcpStream) -> std::io::Result<(TcpStream, Vec<u8>)> {
     }
 }
 
-/// From the program to the database.
-async fn forth(
-    start: &[u8],
-    mut near: OwnedReadHalf,
-    mut far: OwnedWriteHalf,
-    refused: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    send(&mut far, None, start).await?;
-    loop {
-        let kind = near.read_u8().await?;
-        let mut body = message(&mut near).await?;
-        // A query, or a statement to be prepared after its name.
+impl Forth {
+    /// Passes on what the program asks.
+    async fn pass(mut self, start: &[u8]) -> std::io::Result<()> {
+        send(&mut self.far, None, start).await?;
+        loop {
+            let kind = self.near.read_u8().await?;
+            let mut body = message(&mut self.near).await?;
+            self.look_at(kind, &mut body).await;
+            send(&mut self.far, Some(kind), &body).await?;
+        }
+    }
+
+    async fn look_at(&mut self, kind: u8, body: &mut Vec<u8>) {
+        // A query; or a name, and a statement to be prepared under it or the name of one after it.
         let at = match kind {
-            b'Q' => Some(0),
-            b'P' => body.iter().position(|&octet| octet == 0).map(|end| end + 1),
-            _ => None,
+            b'Q' => 0,
+            b'B' | b'P' => body.iter().position(|&octet| octet == 0).unwrap() + 1,
+            _ => return,
         };
-        if let Some(at) = at {
-            let end = at + body[at..].iter().position(|&octet| octet == 0).unwrap();
-            let text = String::from_utf8(body[at..end].to_vec()).unwrap();
-            if let Some(reason) = refusal(&text) {
-                refused.lock().unwrap().push(format!("{reason}: {text}"));
-                let error = format!("refused, {}", reason.replace('\'', ""));
-                body.splice(at..end, error.into_bytes());
+        let end = at + body[at..].iter().position(|&octet| octet == 0).unwrap();
+        let text: Arc<str> = match self.prepared.get(&body[at..end]) {
+            Some(text) if kind == b'B' => Arc::clone(text),
+            _ => str::from_utf8(&body[at..end]).unwrap().into(),
+        };
+        self.seen.lock().unwrap().asked.push(Arc::clone(&text));
+        if let Some(reason) = refusal(&text) {
+            let said = format!("{reason}: {text}");
+            self.seen.lock().unwrap().refused.push(said);
+            let error = format!("refused, {}", reason.replace('\'', ""));
+            body.splice(at..end, error.into_bytes());
+            return;
+        }
+        if kind == b'P' {
+            self.prepared
+                .insert(body[..at - 1].to_vec(), Arc::clone(&text));
+        }
+        if is_distributed(&text) {
+            let answers = |reach: &Reach| *reach != Reach::Silent;
+            let Ok(reach) = self.reach.wait_for(answers).await.map(|reach| *reach) else {
+                return;
+            };
+            if reach == Reach::Refuses {
+                self.seen.lock().unwrap().lost.push(text);
+                body.splice(at..end, LOST.bytes());
             }
         }
-        send(&mut far, Some(kind), &body).await?;
     }
 }
 
@@ -168,6 +267,9 @@ async fn back(mut far: OwnedReadHalf, mut near: OwnedWriteHalf) -> std::io::Resu
         if kind == b'C' && body.starts_with(b"INSERT 0 ") {
             // As if each row that was there already had been inserted.
             body = b"INSERT 0 1000000\0".to_vec();
+        }
+        if kind == b'E' && contains(&body, LOST) {
+            body = LOST_ERROR.to_vec();
         }
         if kind == b'E' && contains(&body, "certificates_pkey") {
             let code = body.windows(7).position(|octets| octets == b"C23505\0");
@@ -192,12 +294,10 @@ fn refusal(text: &str) -> Option<&'static str> {
         // A migration is run before the tables are distributed.
         return Some(reason);
     }
-    let words: Vec<&str> = text
-        .split(|sign: char| !sign.is_alphanumeric() && sign != '_')
-        .collect();
-    if !DISTRIBUTED.iter().any(|table| words.contains(table)) {
+    if !is_distributed(text) {
         return None;
     }
+    let words = words(text);
     if let Some((_, reason)) = REFUSED.iter().find(has) {
         return Some(reason);
     }
@@ -206,6 +306,18 @@ fn refusal(text: &str) -> Option<&'static str> {
         return Some("data-modifying statements are not supported in the WITH clauses");
     }
     None
+}
+
+/// Whether a statement is about rows that lie on another server.
+fn is_distributed(text: &str) -> bool {
+    let words = words(text);
+    let mut names = DISTRIBUTED.iter().chain(&FUNCTIONS);
+    names.any(|name| words.contains(name))
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split(|sign: char| !sign.is_alphanumeric() && sign != '_')
+        .collect()
 }
 
 /// A message without its length.

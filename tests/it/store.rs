@@ -9,9 +9,11 @@ use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::moves::incident::{Incident, Kind as About, State, Step};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::store::{
-    Change, FeedPosition, Load, Migrations, Move, Registered, Registration, Store, StoreError,
-    connect,
+    Change, FeedPosition, IdRange, Load, Migrations, Move, Registered, Registration, Store,
+    StoreError, connect,
 };
+
+use crate::support::beside;
 
 mod batches;
 mod bulk;
@@ -33,7 +35,9 @@ mod planned;
 mod polls;
 mod publications;
 mod purge;
+mod ranges;
 mod rates;
+mod round_trips;
 mod sources;
 mod together;
 mod upgrading;
@@ -104,23 +108,6 @@ const START: i64 = 1_794_787_200;
 
 async fn open(url: &str) -> Arc<dyn Store> {
     connect(url, Migrations::RefusePending).await.unwrap()
-}
-
-/// A connection to the PostgreSQL at this URL, and not to a pooler before it.
-async fn beside(url: &str) -> sqlx::PgConnection {
-    use sqlx::Connection as _;
-    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-    let direct = url.split_once("&direct=").map(|(_, direct)| direct);
-    let options = match direct.and_then(|direct| direct.rsplit_once(':')) {
-        None => options,
-        Some((host, port)) => {
-            // The pooler's socket gives way to the host.
-            let url = url.split('?').next().unwrap();
-            let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-            options.host(host).port(port.parse().unwrap())
-        }
-    };
-    sqlx::PgConnection::connect_with(&options).await.unwrap()
 }
 
 fn id(serial: u32) -> CertId {

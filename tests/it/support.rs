@@ -1,11 +1,13 @@
 //! A database of its own for each test.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use tempfile::TempDir;
 
@@ -23,7 +25,7 @@ pub(crate) struct FreshSqlite {
 /// A PostgreSQL database, dropped with the guard.
 #[derive(Debug)]
 pub(crate) struct FreshPostgres {
-    admin: String,
+    admin: PgConnectOptions,
     name: String,
     url: String,
 }
@@ -90,7 +92,26 @@ impl Drop for Disk {
     }
 }
 
-/// A new, empty database on the server that `OFFPEAK_TEST_POSTGRES` names; `None` without it.
+/// Where the PostgreSQL itself is, whether this URL leads to it or to a pooler before it.
+pub(crate) fn behind(url: &str) -> PgConnectOptions {
+    let direct = url
+        .split(['?', '&'])
+        .find_map(|part| part.strip_prefix("direct="));
+    let Some((host, port)) = direct.and_then(|direct| direct.rsplit_once(':')) else {
+        return url.parse().unwrap();
+    };
+    // The pooler's socket gives way to the host.
+    let options: PgConnectOptions = url.split('?').next().unwrap().parse().unwrap();
+    options.host(host).port(port.parse().unwrap())
+}
+
+/// A connection to the PostgreSQL at this URL, and not to a pooler before it.
+pub(crate) async fn beside(url: &str) -> PgConnection {
+    PgConnection::connect_with(&behind(url)).await.unwrap()
+}
+
+/// A new, empty database on the server that `OFFPEAK_TEST_POSTGRES` names, or behind the pooler that it
+/// names, with `direct=HOST:PORT`; `None` without it.
 pub(crate) async fn fresh_postgres() -> Option<FreshPostgres> {
     let admin = provided("OFFPEAK_TEST_POSTGRES")?;
     let name = format!(
@@ -99,14 +120,19 @@ pub(crate) async fn fresh_postgres() -> Option<FreshPostgres> {
         COUNT.fetch_add(1, Ordering::Relaxed),
         rand::random::<u32>(),
     );
-    let mut connection = PgConnection::connect(&admin).await.unwrap();
+    let mut connection = beside(&admin).await;
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
         .execute(&mut connection)
         .await
         .unwrap();
     connection.close().await.unwrap();
-    let options: sqlx::postgres::PgConnectOptions = admin.parse().unwrap();
-    let url = options.database(&name).to_url_lossy().to_string();
+    let options: PgConnectOptions = admin.parse().unwrap();
+    let mut url = options.database(&name).to_url_lossy().to_string();
+    if let Some((_, direct)) = admin.split_once("direct=") {
+        let sign = if url.contains('?') { '&' } else { '?' };
+        let _ = write!(url, "{sign}direct={direct}");
+    }
+    let admin = behind(&admin);
     Some(FreshPostgres { admin, name, url })
 }
 
@@ -171,7 +197,7 @@ impl Drop for FreshPostgres {
                 .enable_all()
                 .build()?
                 .block_on(async {
-                    let mut connection = PgConnection::connect(&admin).await?;
+                    let mut connection = PgConnection::connect_with(&admin).await?;
                     sqlx::query(drop).execute(&mut connection).await?;
                     connection.close().await?;
                     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::IncidentError;
 use super::survey::{Subject, Survey};
-use super::walk::Walk;
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::client::hearing::Heard;
@@ -42,10 +41,10 @@ impl Engine {
         let already = survey.already;
         let plan = Arc::clone(&survey.plan);
         let tables = Arc::new(plan.tables());
-        let mut walk = Walk::new(&subject.incident, subject.now);
+        let mut walk = self.walk(&subject.incident, subject.now).await?;
         let (mut done, mut noted) = (0, 0);
         let mut heard = Heard::default();
-        while let Some(page) = walk.next(self.store(), subject.now).await? {
+        while let Some(page) = walk.next(self, subject.now).await? {
             let drawing = (subject.clone(), Arc::clone(&plan), Arc::clone(&tables));
             let (moves, tables, of_page) = aside(move || {
                 let (moves, tables) = draw(&drawing.0, &drawing.1, &drawing.2, &page);
@@ -81,9 +80,9 @@ impl Engine {
         subject: &Subject,
         survey: &Survey,
     ) -> Result<Heard, IncidentError> {
-        let mut walk = Walk::new(&subject.incident, subject.now);
+        let mut walk = self.walk(&subject.incident, subject.now).await?;
         let mut heard = Heard::default();
-        while let Some(page) = walk.next(self.store(), subject.now).await? {
+        while let Some(page) = walk.next(self, subject.now).await? {
             let (subject, plan) = (subject.clone(), Arc::clone(&survey.plan));
             heard = heard.and(aside(move || hearing(&subject, &plan, &page)).await?);
         }

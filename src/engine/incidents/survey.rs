@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::IncidentError;
-use super::walk::{Walk, names_certificates};
+use super::walk::names_certificates;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::client::hearing::{Hearing, Listener};
 use crate::domain::demand::announced::announced_and_retries;
@@ -232,9 +232,9 @@ impl Engine {
     /// [`IncidentError::Refused`] where deadline and budget cannot both be kept;
     /// [`IncidentError::Engine`].
     pub(super) async fn survey(&self, subject: &Subject) -> Result<Survey, IncidentError> {
-        let mut walk = Walk::new(&subject.incident, subject.now);
+        let mut walk = self.walk(&subject.incident, subject.now).await?;
         let mut count = Count::new();
-        while let Some(page) = walk.next(self.store(), subject.now).await? {
+        while let Some(page) = walk.next(self, subject.now).await? {
             let subject = subject.clone();
             count = aside(move || count.add(&subject, &page)).await?;
         }

@@ -1,11 +1,13 @@
-//! Every certificate that an incident concerns, a page at a time, from the store.
+//! Every certificate that an incident concerns, a page at a time, from the store: several ranges are read
+//! side by side.
 
 use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::capacity::closed_within;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
-use crate::store::{Store, StoreError};
+use crate::engine::scan::{Question, Scan};
+use crate::engine::{Engine, EngineError};
+use crate::store::IdRange;
 
 /// Certificates in memory at a time: some 400 octets each, and some milliseconds of arithmetic.
 pub(super) const PAGE_ROWS: u32 = 2_000;
@@ -22,32 +24,34 @@ const MOST_SPANS: usize = 1_000;
 #[derive(Debug)]
 pub(super) enum Walk {
     /// They were named one by one.
-    Named {
-        /// The incident.
-        incident: i64,
-        /// Read up to here.
-        after: Option<CertId>,
-    },
+    Named(Scan),
     /// Those with windows in closed spans.
     Windows {
         /// The spans: merged, in order.
         closed: Vec<Span>,
-        /// What is read: the spans, or one that holds them all.
-        spans: Vec<Span>,
-        /// Which of these.
-        at: usize,
-        /// Read up to here in it.
-        after: Option<CertId>,
+        /// What is read: the spans, or one that holds them all; those that were not begun.
+        spans: std::vec::IntoIter<Span>,
+        /// The ranges in which each is read.
+        ranges: Vec<IdRange>,
+        /// The one that is read, and how far.
+        reading: Option<(Span, Scan)>,
     },
 }
 
-impl Walk {
-    pub(super) fn new(incident: &Incident, now: Timestamp) -> Self {
+impl Engine {
+    /// Begins to read what an incident concerns.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub(super) async fn walk(
+        &self,
+        incident: &Incident,
+        now: Timestamp,
+    ) -> Result<Walk, EngineError> {
+        let ranges = self.scan_ranges().await?;
         if names_certificates(incident.kind) {
-            return Self::Named {
-                incident: incident.id,
-                after: None,
-            };
+            let question = Question::OfIncident(incident.id);
+            return Ok(Walk::Named(self.scan(ranges, question, PAGE_ROWS)));
         }
         let closed = closed_spans(incident, now);
         let hull = closed.first().zip(closed.last()).map(|(first, last)| Span {
@@ -58,57 +62,53 @@ impl Walk {
             Some(hull) if closed.len() > MOST_SPANS => vec![hull],
             _ => closed.clone(),
         };
-        Self::Windows {
+        Ok(Walk::Windows {
             closed,
-            spans,
-            at: 0,
-            after: None,
-        }
+            spans: spans.into_iter(),
+            ranges,
+            reading: None,
+        })
     }
+}
 
+impl Walk {
     /// The next page, empty where nothing on it counts; `None` at the end. A certificate comes
     /// once.
     pub(super) async fn next(
         &mut self,
-        store: &dyn Store,
+        engine: &Engine,
         now: Timestamp,
-    ) -> Result<Option<Vec<Certificate>>, StoreError> {
-        match self {
-            Self::Named { incident, after } => {
-                let page = store
-                    .incident_certificates_after(*incident, after.as_ref(), PAGE_ROWS)
-                    .await?;
-                let Some(last) = page.last() else {
-                    return Ok(None);
-                };
-                *after = Some(last.id.clone());
-                Ok(Some(page))
-            }
+    ) -> Result<Option<Vec<Certificate>>, EngineError> {
+        let (closed, spans, ranges, reading) = match self {
+            Self::Named(scan) => return scan.next().await,
             Self::Windows {
                 closed,
                 spans,
-                at,
-                after,
-            } => {
-                let Some(span) = spans.get(*at) else {
+                ranges,
+                reading,
+            } => (closed, spans, ranges, reading),
+        };
+        loop {
+            if reading.is_none() {
+                let Some(span) = spans.next() else {
                     return Ok(None);
                 };
-                let mut page = store
-                    .certificates_with_windows_in(*span, now, after.as_ref(), PAGE_ROWS)
-                    .await?;
-                if let Some(last) = page.last() {
-                    *after = Some(last.id.clone());
-                } else {
-                    *at += 1;
-                    *after = None;
-                }
-                // A window that lies in two spans came with the first of them.
-                page.retain(|certificate| {
-                    let first = first_touched(closed, certificate.window);
-                    first.is_some_and(|first| first.from >= span.from)
-                });
-                Ok(Some(page))
+                let question = Question::WithWindows { span, now };
+                *reading = Some((span, engine.scan(ranges.clone(), question, PAGE_ROWS)));
             }
+            let Some((span, scan)) = reading else {
+                return Ok(None);
+            };
+            let Some(mut page) = scan.next().await? else {
+                *reading = None;
+                continue;
+            };
+            // A window that lies in two spans came with the first of them.
+            page.retain(|certificate| {
+                let first = first_touched(closed, certificate.window);
+                first.is_some_and(|first| first.from >= span.from)
+            });
+            return Ok(Some(page));
         }
     }
 }

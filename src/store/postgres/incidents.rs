@@ -10,7 +10,7 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::distinct_ids;
 use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};
-use crate::store::{Change, StoreError};
+use crate::store::{Change, IdRange, StoreError};
 
 impl PostgresStore {
     pub(super) async fn insert_incident(&self, given: &Incident) -> Result<i64, StoreError> {
@@ -138,20 +138,17 @@ impl PostgresStore {
         Ok(added)
     }
 
-    pub(super) async fn read_incident_certificates_after(
+    pub(super) async fn read_incident_certificates_in(
         &self,
         incident: i64,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
         if self.servers.are_several() {
-            return self.read_ranges(Some(incident), after, limit).await;
+            return self.read_ranges(Some(incident), range, limit).await;
         }
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
-        // Both sides begin after the same CertID, so that whichever way they are joined, all pages
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
+        // Both sides lie between the same CertIDs, so that whichever way they are joined, all pages
         // together pass each row once.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
@@ -159,14 +156,18 @@ impl PostgresStore {
             " FROM (
                  SELECT key_identifier, serial FROM incident_certificates
                  WHERE incident = $1 AND (key_identifier, serial) > ($2, $3)
+                   AND (key_identifier, serial) <= ($4, $5)
              ) AS members
              JOIN certificates USING (key_identifier, serial)
              WHERE (certificates.key_identifier, certificates.serial) > ($2, $3)
-             ORDER BY key_identifier, serial LIMIT $4"
+               AND (certificates.key_identifier, certificates.serial) <= ($4, $5)
+             ORDER BY key_identifier, serial LIMIT $6"
         ))
         .bind(incident)
-        .bind(key_identifier)
-        .bind(serial)
+        .bind(from_issuer)
+        .bind(from)
+        .bind(to_issuer)
+        .bind(to)
         .bind(i64::from(limit));
         let rows = self
             .queries

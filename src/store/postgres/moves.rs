@@ -6,13 +6,12 @@ use super::outbox::Outbox;
 use super::tables::Durable;
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::outcome::distinct_moves;
 use crate::store::row::{
     MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
 };
-use crate::store::{Move, StoreError};
+use crate::store::{IdRange, Move, StoreError};
 
 /// The fewest and the most certificates that one step of a search passes: the way to the database
 /// is paid for many, and some 200 octets each make 2 MB.
@@ -95,16 +94,16 @@ impl PostgresStore {
         &self,
         span: Span,
         now: Timestamp,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
-        let mut after = after.cloned();
+        let mut left = range.clone();
         while found.len() < wanted {
-            let slice = self.window_slice(span, now, after.as_ref(), limit).await?;
+            let slice = self.window_slice(span, now, &left, limit).await?;
             let Some(last) = slice.last() else { break };
-            after = Some(last.certificate.id.clone());
+            left.after = Some(last.certificate.id.clone());
             let with = slice.into_iter().filter(|row| row.ours);
             found.extend(with.map(|row| row.certificate));
         }
@@ -119,13 +118,13 @@ impl PostgresStore {
         &self,
         span: Span,
         now: Timestamp,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<MarkedCertificate>, StoreError> {
         let (fewest, most) = SLICE;
         if self.servers.are_several() {
             let slice = self
-                .read_ranges(None, after, limit.clamp(fewest, most))
+                .read_ranges(None, range, limit.clamp(fewest, most))
                 .await?;
             let marked = |certificate: Certificate| MarkedCertificate {
                 ours: certificate.window.from < span.to
@@ -136,10 +135,7 @@ impl PostgresStore {
             };
             return Ok(slice.into_iter().map(marked).collect());
         }
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
         let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
             "WITH slice AS MATERIALIZED (
                  SELECT ",
@@ -147,6 +143,7 @@ impl PostgresStore {
             ", window_start < $4 AND window_end > $3 AND not_after > $5
                    AND successor_id IS NULL AND successor_order IS NULL AS wanted
                  FROM certificates WHERE (key_identifier, serial) > ($1, $2)
+                     AND (key_identifier, serial) <= ($7, $8)
                  ORDER BY key_identifier, serial LIMIT $6
              )
              SELECT ",
@@ -157,12 +154,14 @@ impl PostgresStore {
                   ORDER BY key_identifier DESC, serial DESC LIMIT 1)
              ORDER BY key_identifier, serial"
         ))
-        .bind(key_identifier)
-        .bind(serial)
+        .bind(from_issuer)
+        .bind(from)
         .bind(span.from.unix())
         .bind(span.to.unix())
         .bind(now.unix())
-        .bind(i64::from(limit.clamp(fewest, most)));
+        .bind(i64::from(limit.clamp(fewest, most)))
+        .bind(to_issuer)
+        .bind(to);
         self.queries
             .named("window_page", select.fetch_all(&self.pool))
             .await

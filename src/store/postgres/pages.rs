@@ -2,111 +2,193 @@
 //! random: each server then brings its part of the page, where a limit alone would have each bring a
 //! whole one.
 
-use super::PostgresStore;
-use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::CertId;
-use crate::store::StoreError;
-use crate::store::row::{StoredCertificate, certificate_columns};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
-/// Beyond every serial, which has 32 octets at most.
-const BEYOND: [u8; 33] = [0xff; 33];
+use super::PostgresStore;
+use super::session::Sessions;
+use crate::domain::certificate::Certificate;
+use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::store::range::{BEFORE, BEYOND, cuts, leading_of};
+use crate::store::row::{StoredCertificate, certificate_columns, misfit};
+use crate::store::{Change, IdRange, StoreError};
+
+/// Issuers that are cut: a CA has tens. What comes after is one range.
+const MOST_ISSUERS: usize = 1_000;
+/// Ranges of each issuer in a load: with ten issuers and ten million certificates 16,000 in each.
+const LOAD_PARTS: u32 = 64;
+/// Certificates read at once in a load: 4 MB.
+const LOAD_PAGE: u32 = 10_000;
+/// How often a page is tried: a connection may be lost, a server that is away stays so.
+const TRIES: usize = 3;
+/// Of smaller pages each server may bring a whole one: 32 of them 8,000 rows.
+const WIDTH_MATTERS_FROM: usize = 256;
+/// Certificates told before others get a turn of this thread.
+const TOLD_AT_ONCE: usize = 64;
+
+/// What to read: of which incident, from which issuer, after and up to which serials, how many.
+#[derive(Clone, Debug)]
+struct Wanted {
+    incident: Option<i64>,
+    issuer: Vec<u8>,
+    after: Vec<u8>,
+    until: Vec<u8>,
+    limit: usize,
+}
 
 impl PostgresStore {
-    /// Up to `limit` certificates after `after`, in order; of those that an incident concerns, where it
-    /// is named. The width of a range is halved and doubled until it is a good part of a page.
+    pub(super) async fn read_cuts(&self, parts: u32) -> Result<Vec<CertId>, StoreError> {
+        let mut all = Vec::new();
+        let mut issuer = BEFORE.to_vec();
+        for _ in 0..MOST_ISSUERS {
+            let Some((next, first)) = self.first_after(&issuer).await? else {
+                break;
+            };
+            // It may have gone meanwhile: then there is nothing to cut.
+            let last = self.last_of(&next).await?.unwrap_or_else(|| first.clone());
+            let misfits =
+                |error| StoreError::from_driver("certificate_issuer", misfit("serial", error));
+            let key_identifier = KeyIdentifier::new(&next).map_err(misfits)?;
+            let first = Serial::new(&first).map_err(misfits)?;
+            let last = Serial::new(&last).map_err(misfits)?;
+            all.extend(cuts(&key_identifier, &first, &last, parts));
+            issuer = next;
+        }
+        Ok(all)
+    }
+
+    /// Tells all certificates, several ranges at a time. A page whose connection is lost is read again.
+    pub(super) async fn tell_ranges(
+        &self,
+        at_once: usize,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        let ranges = IdRange::between(self.read_cuts(LOAD_PARTS).await?);
+        let walks = ranges.into_iter().map(|range| self.walk(range).boxed());
+        let mut pages = stream::iter(walks).flatten_unordered(at_once);
+        let mut told = 0_usize;
+        while let Some(page) = pages.try_next().await? {
+            for certificate in page {
+                tell(Change::Certificate(Box::new(certificate)));
+                told += 1;
+                if told.is_multiple_of(TOLD_AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The pages of a range.
+    fn walk(
+        &self,
+        range: IdRange,
+    ) -> impl Stream<Item = Result<Vec<Certificate>, StoreError>> + Send {
+        stream::try_unfold(Some(range), async move |range| {
+            let Some(mut range) = range else {
+                return Ok(None);
+            };
+            let mut tries = 0;
+            let page = loop {
+                let page = self.read_ranges(None, &range, LOAD_PAGE).await;
+                tries += 1;
+                match page {
+                    Err(StoreError::Unavailable { .. }) if tries < TRIES => {}
+                    page => break page?,
+                }
+            };
+            let came_full = page.len() == LOAD_PAGE as usize;
+            range.after = page.last().map(|last| last.id.clone());
+            Ok(Some((page, came_full.then_some(range))))
+        })
+    }
+
+    /// The first `limit` certificates of a range, in order; of those that an incident concerns, where it
+    /// is named. The width of what is asked for is halved and doubled until it is a good part of a page.
     pub(super) async fn read_ranges(
         &self,
         incident: Option<i64>,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found: Vec<Certificate> = Vec::new();
-        let mut at = after.map(|id| {
-            let (issuer, serial) = (id.key_identifier.octets(), id.serial.octets());
-            (issuer.to_vec(), serial.to_vec())
-        });
-        loop {
-            let (issuer, serial) = match at.take() {
-                Some(at) => at,
-                None => match self.issuer_after(&[]).await? {
-                    Some(first) => (first, Vec::new()),
-                    None => return Ok(found),
-                },
-            };
+        let (last_issuer, last_serial) = range.upper();
+        let (issuer, serial) = range.lower();
+        let mut at = Some((issuer.to_vec(), serial.to_vec()));
+        if issuer.is_empty() {
+            at = self.issuer_after(BEFORE).await?;
+        }
+        while let Some((issuer, serial)) = at {
+            if (&issuer[..], &serial[..]) >= (last_issuer, last_serial) {
+                break;
+            }
             let width = self.servers.width();
-            let end = end(&serial, width);
-            let until = end.as_deref().unwrap_or(&BEYOND);
+            let most = if issuer == last_issuer {
+                last_serial
+            } else {
+                BEYOND
+            };
+            let end = end(&serial, width).filter(|end| &end[..] < most);
             let left = wanted - found.len();
             let rows = self
-                .range(incident, (&issuer[..], &serial[..], until), left)
+                .wanted(Wanted {
+                    incident,
+                    issuer: issuer.clone(),
+                    after: serial,
+                    until: end.clone().unwrap_or_else(|| most.to_vec()),
+                    limit: left,
+                })
                 .await?;
             let many = rows.len();
             found.extend(rows.into_iter().map(|row| row.0));
             if many == left {
-                if many == wanted {
+                if many == wanted && wanted >= WIDTH_MATTERS_FROM {
                     self.servers.set_width(width / 2);
                 }
                 return Ok(found);
             }
-            if many < wanted / 4 {
+            // Of an empty one in any case: a gap is crossed in 64 steps at most.
+            if many == 0 || many < wanted / 4 {
                 self.servers.set_width(width.saturating_mul(2));
             }
             at = match end {
                 Some(end) => Some((issuer, end)),
-                None => match self.issuer_after(&issuer).await? {
-                    Some(next) => Some((next, Vec::new())),
-                    None => return Ok(found),
-                },
+                None => self.issuer_after(&issuer).await?,
             };
         }
+        Ok(found)
     }
 
-    async fn range(
-        &self,
-        incident: Option<i64>,
-        (issuer, after, until): (&[u8], &[u8], &[u8]),
-        limit: usize,
-    ) -> Result<Vec<StoredCertificate>, StoreError> {
-        let select = match incident {
-            None => sqlx::query_as::<_, StoredCertificate>(concat!(
-                "SELECT ",
-                certificate_columns!(),
-                " FROM certificates
-                 WHERE key_identifier = $1 AND serial > $2 AND serial <= $3
-                 ORDER BY serial LIMIT $4"
-            )),
-            Some(_) => sqlx::query_as::<_, StoredCertificate>(concat!(
-                "SELECT ",
-                certificate_columns!(),
-                " FROM (
-                     SELECT key_identifier, serial FROM incident_certificates
-                     WHERE incident = $5
-                 ) AS members
-                 JOIN certificates USING (key_identifier, serial)
-                 WHERE key_identifier = $1 AND serial > $2 AND serial <= $3
-                 ORDER BY serial LIMIT $4"
-            )),
-        };
-        let select = select
-            .bind(issuer)
-            .bind(after)
-            .bind(until)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let select = match incident {
-            None => select,
-            Some(number) => select.bind(number),
-        };
+    /// In a task of its own, so that ranges are decoded side by side.
+    async fn wanted(&self, wanted: Wanted) -> Result<Vec<StoredCertificate>, StoreError> {
+        let reading = tokio::spawn(read(self.pool.clone(), wanted));
+        let reading = async { reading.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
+        self.queries.named("certificate_range", reading).await
+    }
+
+    /// Before all serials of the first issuer after this one that has certificates.
+    async fn issuer_after(&self, issuer: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let next = self.first_after(issuer).await?;
+        Ok(next.map(|(issuer, _)| (issuer, BEFORE.to_vec())))
+    }
+
+    /// The first issuer after this one that has certificates, and the first of them.
+    async fn first_after(&self, issuer: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let select = sqlx::query_as(
+            "SELECT key_identifier, serial FROM certificates WHERE key_identifier > $1
+             ORDER BY key_identifier, serial LIMIT 1",
+        )
+        .bind(issuer);
         self.queries
-            .named("certificate_range", select.fetch_all(&self.pool))
+            .named("certificate_issuer", select.fetch_optional(&self.pool))
             .await
     }
 
-    /// The first issuer after this one that has certificates.
-    async fn issuer_after(&self, issuer: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The last serial of an issuer.
+    async fn last_of(&self, issuer: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let select = sqlx::query_scalar(
-            "SELECT key_identifier FROM certificates WHERE key_identifier > $1
-             ORDER BY key_identifier LIMIT 1",
+            "SELECT serial FROM certificates WHERE key_identifier = $1
+             ORDER BY serial DESC LIMIT 1",
         )
         .bind(issuer);
         self.queries
@@ -115,13 +197,42 @@ impl PostgresStore {
     }
 }
 
+async fn read(pool: Sessions, wanted: Wanted) -> sqlx::Result<Vec<StoredCertificate>> {
+    let select = match wanted.incident {
+        None => sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates
+             WHERE key_identifier = $1 AND serial > $2 AND serial <= $3
+             ORDER BY serial LIMIT $4"
+        )),
+        Some(_) => sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM (
+                 SELECT key_identifier, serial FROM incident_certificates
+                 WHERE incident = $5
+             ) AS members
+             JOIN certificates USING (key_identifier, serial)
+             WHERE key_identifier = $1 AND serial > $2 AND serial <= $3
+             ORDER BY serial LIMIT $4"
+        )),
+    };
+    let select = select
+        .bind(wanted.issuer)
+        .bind(wanted.after)
+        .bind(wanted.until)
+        .bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX));
+    let select = match wanted.incident {
+        None => select,
+        Some(number) => select.bind(number),
+    };
+    select.fetch_all(&pool).await
+}
+
 /// Where the range of this width after a serial ends; `None`: beyond all.
 fn end(serial: &[u8], width: u64) -> Option<Vec<u8>> {
-    let mut first = [0; 8];
-    for (octet, from) in first.iter_mut().zip(serial) {
-        *octet = *from;
-    }
-    let end = u64::from_be_bytes(first).checked_add(width)?;
+    let end = leading_of(serial).checked_add(width)?;
     Some(end.to_be_bytes().to_vec())
 }
 
@@ -143,6 +254,6 @@ mod tests {
             (at, ranges) = (next, ranges + 1);
         }
         assert_eq!(ranges, 256);
-        assert!(serial.as_slice() < BEYOND.as_slice() && [0xff; 32].as_slice() < BEYOND.as_slice());
+        assert!(serial.as_slice() < BEYOND && [0xff; 32].as_slice() < BEYOND);
     }
 }

@@ -7,8 +7,8 @@ use super::certificates::column;
 use super::pool::{hurried, hurried_step};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
-use crate::store::StoreError;
 use crate::store::row::{StoredCertificate, certificate_columns};
+use crate::store::{IdRange, StoreError};
 
 impl PostgresStore {
     pub(super) async fn read_certificate(
@@ -62,26 +62,26 @@ impl PostgresStore {
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
-    pub(super) async fn read_certificates_after(
+    pub(super) async fn read_certificates_in(
         &self,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
         if self.servers.are_several() {
-            return self.read_ranges(None, after, limit).await;
+            return self.read_ranges(None, range, limit).await;
         }
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
             " FROM certificates WHERE (key_identifier, serial) > ($1, $2)
-             ORDER BY key_identifier, serial LIMIT $3"
+                 AND (key_identifier, serial) <= ($3, $4)
+             ORDER BY key_identifier, serial LIMIT $5"
         ))
-        .bind(key_identifier)
-        .bind(serial)
+        .bind(from_issuer)
+        .bind(from)
+        .bind(to_issuer)
+        .bind(to)
         .bind(i64::from(limit));
         let rows = self
             .queries

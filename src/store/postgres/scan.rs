@@ -33,9 +33,13 @@ impl PostgresStore {
         );
         let select = select.fetch_one(&mut *snapshot);
         let (pages, is_distributed) = self.queries.named("load_size", select).await?;
+        // One holds the snapshot, and one is left for others.
+        let free = self.pool.pool.options().get_max_connections() - 2;
+        let at_once = usize::try_from(free).unwrap_or(1).min(PARTS_AT_ONCE);
         if is_distributed {
-            // The rows are elsewhere, and no snapshot is of several servers.
-            return self.tell_certificates_in_one(snapshot, tell).await;
+            // The rows are elsewhere, and no snapshot is of several servers: what changes meanwhile is
+            // told again (`position`).
+            return self.tell_ranges(at_once, tell).await;
         }
         let export = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
         let export = export.fetch_one(&mut *snapshot);
@@ -43,9 +47,6 @@ impl PostgresStore {
         // One more than there are: a table of less than a page has none.
         let starts = (0..=pages).step_by(usize::try_from(PART_PAGES).unwrap_or(1));
         let parts = starts.map(|start| self.part(&name, start));
-        // One holds the snapshot, and one is left for others.
-        let free = self.pool.pool.options().get_max_connections() - 2;
-        let at_once = usize::try_from(free).unwrap_or(1).min(PARTS_AT_ONCE);
         let mut parts = stream::iter(parts).buffer_unordered(at_once);
         let mut told = 0_usize;
         while let Some(part) = parts.next().await {
@@ -58,24 +59,6 @@ impl PostgresStore {
             }
         }
         Ok(())
-    }
-
-    async fn tell_certificates_in_one(
-        &self,
-        snapshot: &mut Transaction,
-        tell: &mut (dyn FnMut(Change) + Send),
-    ) -> Result<(), StoreError> {
-        let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates"
-        ))
-        .fetch(snapshot);
-        self.queries
-            .each("load_certificates", certificates, |row| {
-                tell(Change::Certificate(Box::new(row.0)));
-            })
-            .await
     }
 
     /// The certificates of the pages from `start` on, as this snapshot has them.

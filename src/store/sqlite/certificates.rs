@@ -15,7 +15,7 @@ use crate::store::row::{
     MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
     hexadecimal, successor_columns,
 };
-use crate::store::{Registered, Registration, StoreError};
+use crate::store::{IdRange, Registered, Registration, StoreError};
 
 /// Four times the same text with commas between.
 macro_rules! four {
@@ -250,23 +250,23 @@ impl SqliteStore {
         Ok(found)
     }
 
-    pub(super) async fn read_certificates_after(
+    pub(super) async fn read_certificates_in(
         &self,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
             " FROM certificates WHERE (key_identifier, serial) > (?1, ?2)
-             ORDER BY key_identifier, serial LIMIT ?3"
+                 AND (key_identifier, serial) <= (?3, ?4)
+             ORDER BY key_identifier, serial LIMIT ?5"
         ))
-        .bind(key_identifier)
-        .bind(serial)
+        .bind(from_issuer)
+        .bind(from)
+        .bind(to_issuer)
+        .bind(to)
         .bind(limit);
         let rows = self
             .queries

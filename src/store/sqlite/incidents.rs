@@ -10,7 +10,7 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::distinct_ids;
 use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{Change, FeedPosition, IdRange, StoreError};
 
 /// How many CertIDs one statement adds: 256 · 2 parameters.
 const ROWS: usize = 4 * 4 * 4 * 4;
@@ -132,29 +132,29 @@ impl SqliteStore {
         Ok(added)
     }
 
-    pub(super) async fn read_incident_certificates_after(
+    pub(super) async fn read_incident_certificates_in(
         &self,
         incident: i64,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
         // CROSS JOIN: from the members in their order to their certificates, however many
         // certificates there are.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
             " FROM (SELECT key_identifier AS issuer, serial AS number FROM incident_certificates
-                    WHERE incident = ?1 AND (key_identifier, serial) > (?2, ?3))
+                    WHERE incident = ?1 AND (key_identifier, serial) > (?2, ?3)
+                      AND (key_identifier, serial) <= (?4, ?5))
              CROSS JOIN certificates ON key_identifier = issuer AND serial = number
-             ORDER BY issuer, number LIMIT ?4"
+             ORDER BY issuer, number LIMIT ?6"
         ))
         .bind(incident)
-        .bind(key_identifier)
-        .bind(serial)
+        .bind(from_issuer)
+        .bind(from)
+        .bind(to_issuer)
+        .bind(to)
         .bind(limit);
         let rows = self
             .queries

@@ -4,11 +4,10 @@ use super::SqliteStore;
 use super::certificates::four;
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::outcome::distinct_moves;
 use crate::store::row::{StoredCertificate, basis_columns, cause_columns, certificate_columns};
-use crate::store::{Move, StoreError};
+use crate::store::{IdRange, Move, StoreError};
 
 /// How many windows one statement moves: 64 · 12 parameters, as registrations have it.
 const ROWS: usize = 4 * 4 * 4;
@@ -76,29 +75,29 @@ impl SqliteStore {
         &self,
         span: Span,
         now: Timestamp,
-        after: Option<&CertId>,
+        range: &IdRange,
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
-        // No key identifier is empty: the empty one comes before all.
-        let (key_identifier, serial) = after.map_or((&[][..], &[][..]), |id| {
-            (id.key_identifier.octets(), id.serial.octets())
-        });
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
         // The plus keeps the index of `not_after` out of it: a page continues where the last one
         // ended, in the order of the primary key, so that all pages together pass each row once.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
             " FROM certificates WHERE (key_identifier, serial) > (?1, ?2)
+                 AND (key_identifier, serial) <= (?7, ?8)
                  AND window_start < ?4 AND window_end > ?3 AND +not_after > ?5
                  AND successor_id IS NULL AND successor_order IS NULL
              ORDER BY key_identifier, serial LIMIT ?6"
         ))
-        .bind(key_identifier)
-        .bind(serial)
+        .bind(from_issuer)
+        .bind(from)
         .bind(span.from.unix())
         .bind(span.to.unix())
         .bind(now.unix())
-        .bind(limit);
+        .bind(limit)
+        .bind(to_issuer)
+        .bind(to);
         let rows = self
             .queries
             .named("window_page", select.fetch_all(self.readers()))

@@ -9,8 +9,8 @@ use offpeak::domain::policy::ca::CaName;
 
 use super::*;
 
-use offpeak::store::{BatchKey, ClosedBatch};
-use sqlx::{Connection as _, PgConnection};
+use offpeak::store::{BatchKey, ClosedBatch, IdRange};
+use sqlx::Connection as _;
 
 /// Drives a future so many steps and drops it, as a server does when the connection closes;
 /// whether it came to its end before.
@@ -56,7 +56,7 @@ async fn a_registration_cut_off_leaves_the_ledger_as_the_store_is() {
             engine.catch_up().await.unwrap();
             let stored = engine
                 .store()
-                .certificates_after(None, 2_000)
+                .certificates_in(&IdRange::ALL, 2_000)
                 .await
                 .unwrap();
             if stored.len() == settled.engine.certificates_indexed() {
@@ -133,7 +133,7 @@ async fn what_was_taken_back_is_summed_anew_once() {
         .await
         .unwrap();
     service.engine.catch_up().await.unwrap();
-    let mut older = PgConnection::connect(&database.url()).await.unwrap();
+    let mut older = crate::support::beside(&database.url()).await;
     let begin = "BEGIN; INSERT INTO outbox (kind) VALUES ('forgotten')";
     sqlx::raw_sql(begin).execute(&mut older).await.unwrap();
     assert!(store.forget_file(&[7; 32]).await.unwrap());

@@ -1,6 +1,6 @@
 //! Twenty replicas on one PostgreSQL, and replicas behind a pooler that hands out connections by transaction.
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 
 use super::*;
 use crate::pooler::Pooler;
@@ -31,7 +31,7 @@ async fn twenty_replicas_hardly_load_the_database_by_the_feed() {
     let started = Instant::now();
     tokio::time::sleep(MEASURED).await;
     let share = (server.processor_seconds() - before) / started.elapsed().as_secs_f64();
-    let mut connection = PgConnection::connect(&server.url()).await.unwrap();
+    let mut connection = crate::support::beside(&server.url()).await;
     let look = processor_seconds_of_a_look(&server, &mut connection).await;
     // Twice a second each, and before and after it the pool asks whether the connection is alive.
     let by_feed = look * real(REPLICAS) * 2.0 * 3.0;

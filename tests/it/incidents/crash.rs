@@ -49,7 +49,10 @@ async fn an_opening_broken_off_goes_on_and_moves_nothing_twice() {
             stopped += u32::from(!cut_off_after(steps, amend).await);
             // As after a crash: a process that knows what the store holds and no more.
             let restarted = TestServer::on(&database.url(), config()).await;
-            let rows = restarted.engine.store().certificates_after(None, 6_000);
+            let rows = restarted
+                .engine
+                .store()
+                .certificates_in(&offpeak::store::IdRange::ALL, 6_000);
             for row in rows.await.unwrap() {
                 if row.cause == Cause::Incident(id) {
                     let first = *moved.entry(row.id.clone()).or_insert(row.window);

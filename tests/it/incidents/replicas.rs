@@ -54,7 +54,10 @@ async fn two_that_open_it_at_once_move_each_window_once() {
             server.engine.catch_up().await.unwrap();
         }
         let store = servers[0].engine.store();
-        let rows = store.certificates_after(None, 4_000).await.unwrap();
+        let rows = store
+            .certificates_in(&offpeak::store::IdRange::ALL, 4_000)
+            .await
+            .unwrap();
         let moved = rows
             .iter()
             .filter(|row| row.cause != Cause::Registration)

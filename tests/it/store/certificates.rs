@@ -140,7 +140,10 @@ async fn certificates_come_in_pages_in_order(url: &str) {
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let page = store.certificates_after(after.as_ref(), 10).await.unwrap();
+        let page = store
+            .certificates_in(&IdRange::after(after), 10)
+            .await
+            .unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id.clone());
         pages.push(page.len());
@@ -149,7 +152,7 @@ async fn certificates_come_in_pages_in_order(url: &str) {
         }
     }
     assert_eq!(pages, [10, 10, 5]);
-    assert_eq!(store.certificates_after(None, 0).await.unwrap(), []);
+    assert_eq!(store.certificates_in(&IdRange::ALL, 0).await.unwrap(), []);
 }
 
 async fn removed_certificates_are_gone(url: &str) {
@@ -326,13 +329,12 @@ async fn a_store_that_is_away_is_unavailable() {
 
 #[tokio::test]
 async fn a_lost_connection_comes_back() {
-    use sqlx::Connection as _;
     let Some(database) = crate::support::fresh_postgres().await else {
         return;
     };
     let store = open(&database.url()).await;
     register(&*store, &certificates(0..1)).await;
-    let mut other = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let mut other = beside(&database.url()).await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",

@@ -6,12 +6,11 @@ use super::*;
 
 #[tokio::test]
 async fn connections_are_kept() {
-    use sqlx::Connection as _;
     let Some(database) = crate::support::fresh_postgres().await else {
         return;
     };
     let store = open(&database.url()).await;
-    let mut other = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let mut other = beside(&database.url()).await;
     let mut opened = HashSet::new();
     for n in 0..100 {
         register(&*store, &certificates(n..n + 1)).await;

@@ -1,7 +1,7 @@
 //! Where the rows lie. Citus itself is not needed to show what it is told: two of its names are.
 
 use offpeak::store::distribute;
-use sqlx::{Connection as _, PgConnection, raw_sql};
+use sqlx::raw_sql;
 
 use super::*;
 
@@ -34,7 +34,7 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
     let error = distribute(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::NoCitus), "{error:?}");
 
-    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut connection = beside(&url).await;
     raw_sql(CITUS).execute(&mut connection).await.unwrap();
     let done = distribute(&url).await.unwrap();
     assert_eq!(

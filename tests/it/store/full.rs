@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offpeak::domain::policy::ca::CaName;
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::support::{Disk, fresh_postgres};
 
@@ -95,7 +95,7 @@ async fn a_postgresql_that_is_read_only_takes_writes_again_by_itself() {
     };
     let store = open(&database.url()).await;
     store.register(all_of(&certificates(0..10))).await.unwrap();
-    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    let mut connection = beside(&database.url()).await;
     let name: String = sqlx::query_scalar("SELECT current_database()")
         .fetch_one(&mut connection)
         .await

@@ -177,7 +177,7 @@ async fn members_come_in_pages_in_order(url: &str) {
     let mut after: Option<CertId> = None;
     loop {
         let page = store
-            .incident_certificates_after(1, after.as_ref(), 12)
+            .incident_certificates_in(1, &IdRange::after(after), 12)
             .await
             .unwrap();
         let Some(last) = page.last() else { break };
@@ -191,7 +191,7 @@ async fn members_come_in_pages_in_order(url: &str) {
     assert_eq!(read, want);
     for (incident, limit, want) in [(1, 0, 0), (2, 12, 5), (3, 12, 0)] {
         let page = store
-            .incident_certificates_after(incident, None, limit)
+            .incident_certificates_in(incident, &IdRange::ALL, limit)
             .await
             .unwrap();
         assert_eq!(page.len(), want, "incident {incident}");

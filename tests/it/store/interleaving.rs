@@ -1,7 +1,7 @@
 //! The outbox, in all orders: writers whose numbers are not in the order of their commits, some of
 //! whom die, and readers that look meanwhile.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
+use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 
 use super::*;
 
@@ -305,7 +305,7 @@ async fn postgres_tells_what_the_model_tells() {
     };
     let url = database.url();
     let store = open(&url).await;
-    let connect = async || PgConnection::connect(&url).await.unwrap();
+    let connect = async || beside(&url).await;
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
         writers.push(connect().await);

@@ -7,14 +7,9 @@ on_all_stores!(
     a_row_that_somebody_holds_is_moved_as_it_is_then,
     a_window_is_moved_from_where_it_is,
     a_window_moves_once_whoever_moves_it,
+    moves_and_other_writes_do_not_lock_each_other_out,
     moved_windows_are_told_to_every_reader,
 );
-
-// Before the double of a distributed server some of these wait for a lock until they give up (docs/scale.md).
-mod by_one_server {
-    use super::*;
-    crate::store::on_one_server!(moves_and_other_writes_do_not_lock_each_other_out);
-}
 
 async fn shift(store: &dyn Store, moves: &[Move]) -> u64 {
     patiently(|| store.move_windows(&[], moves)).await

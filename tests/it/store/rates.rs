@@ -60,7 +60,7 @@ async fn incident_rates(store: &dyn Store, rows: u32, step: u32) {
     let mut last = None;
     loop {
         let page = store
-            .incident_certificates_after(1, last.as_ref(), step)
+            .incident_certificates_in(1, &IdRange::after(last), step)
             .await
             .unwrap();
         found += page.len();
@@ -88,7 +88,7 @@ async fn incident_rates(store: &dyn Store, rows: u32, step: u32) {
         to: now,
     };
     let none = store
-        .certificates_with_windows_in(never, now, None, step)
+        .certificates_with_windows_in(never, now, &IdRange::ALL, step)
         .await
         .unwrap();
     assert_eq!(none, []);

@@ -20,7 +20,7 @@ struct Earlier {
 
 impl Earlier {
     async fn on(url: &str) -> Self {
-        let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+        let options = crate::support::behind(url);
         let options = options.application_name("offpeak");
         let mut earlier = Self {
             connection: PgConnection::connect_with(&options).await.unwrap(),
@@ -99,14 +99,14 @@ impl Earlier {
 async fn earlier_schema() -> Option<(crate::database_server::DatabaseServer, String)> {
     let server = crate::database_server::DatabaseServer::start().await?;
     let url = server.url();
-    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut connection = beside(&url).await;
     for statements in SCHEMA {
         raw_sql(statements).execute(&mut connection).await.unwrap();
     }
     // As the driver notes what it has applied.
     let fresh = crate::support::fresh_postgres().await?;
     drop(open(&fresh.url()).await);
-    let mut noted = PgConnection::connect(&fresh.url()).await.unwrap();
+    let mut noted = beside(&fresh.url()).await;
     let rows: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(
         "SELECT version, description, checksum FROM _sqlx_migrations WHERE version < 3",
     )

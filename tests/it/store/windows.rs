@@ -14,8 +14,9 @@ async fn pages(store: &dyn Store, span: Span, now: Timestamp, limit: u32) -> Vec
     let mut pages: Vec<Vec<Certificate>> = Vec::new();
     loop {
         let last = pages.last().and_then(|page| page.last());
+        let range = IdRange::after(last.map(|one| one.id.clone()));
         let page = store
-            .certificates_with_windows_in(span, now, last.map(|one| &one.id), limit)
+            .certificates_with_windows_in(span, now, &range, limit)
             .await
             .unwrap();
         if page.is_empty() {
