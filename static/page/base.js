@@ -69,7 +69,8 @@ function span(milliseconds) {
 
 /** How long ago, in words. */
 function ago(instant, now) {
-  return instant > now ? `in ${span(instant - now)}` : now - instant < MINUTE ? "just now" : `${span(now - instant)} ago`;
+  if (Math.abs(now - instant) < MINUTE) return "just now";
+  return instant > now ? `in ${span(instant - now)}` : `${span(now - instant)} ago`;
 }
 
 /** Where the service is: the address that the page was made with, else where the page itself is. */

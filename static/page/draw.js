@@ -16,6 +16,9 @@ function drawSecond() {
   return slot * seconds + Math.floor(chance() * seconds);
 }
 
+// A page that was opened as a file knows of no service: then commands name an example.
+const SERVICE = PAGE.base || location.protocol.startsWith("http") ? BASE : "https://ari.example.com";
+
 let drawn = drawSecond();
 
 function showCommands() {
@@ -28,7 +31,7 @@ function showCommands() {
     `OnCalendar=*-*-* ${hour}:${minute}:${second} ${zone}`, "AccuracySec=1s", "Persistent=true", "", "[Install]", "WantedBy=timers.target",
   ].join("\n");
   const named = zone === "UTC" ? "" : `&tz=${zone}`;
-  byId("curl").textContent = `curl -fsS "${BASE}/v1/best-time?format=cron${ofCa("&")}${named}&seed=$(hostname)"`;
+  byId("curl").textContent = `curl -fsS "${SERVICE}/v1/best-time?format=cron${ofCa("&")}${named}&seed=$(hostname)"`;
 }
 
 async function copy(button) {

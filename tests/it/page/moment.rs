@@ -47,6 +47,11 @@ async fn after_its_time_the_page_says_that_it_is_stale_even_from_a_file() {
     browser.picture("stale-light");
     let stale = browser.text("#stale");
     assert!(stale.starts_with("Stale: this page held until"), "{stale}");
+    let command = browser.text("#curl");
+    assert!(
+        command.contains("\"https://ari.example.com/v1/best-time"),
+        "{command}"
+    );
     // What the page holds itself is there without any server.
     assert!(browser.text("#next-words").contains("As of 2 days ago"));
     browser
