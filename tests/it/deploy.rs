@@ -263,7 +263,7 @@ fn systemd_takes_the_documented_unit() {
 }
 
 /// The one block of the page that has this name.
-fn block(language: &str, name: &str) -> String {
+pub(crate) fn block(language: &str, name: &str) -> String {
     let fence = format!("```{language} {name}\n");
     let mut found = PAGE.split(&fence).skip(1);
     let block = found.next().expect("the block is there");

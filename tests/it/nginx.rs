@@ -34,6 +34,23 @@ impl Nginx {
     /// Serves `site`, in which `listen 443` and `/etc/ssl` are replaced, with a certificate for
     /// this host name.
     pub(crate) fn serve(program: &Path, host: &str, site: &str) -> Self {
+        Self::start(Command::new(program), host, site)
+    }
+
+    /// The same by a clock that is so many seconds ahead.
+    pub(crate) fn serve_later(
+        program: &Path,
+        faketime: &Path,
+        seconds: i64,
+        host: &str,
+        site: &str,
+    ) -> Self {
+        let mut command = Command::new(faketime);
+        command.args(["-f", &format!("+{seconds}s")]).arg(program);
+        Self::start(command, host, site)
+    }
+
+    fn start(mut command: Command, host: &str, site: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str| dir.path().join(name);
         let ca = TestCa::new();
@@ -48,7 +65,7 @@ impl Nginx {
         );
         let site = replaced(&site, "/etc/ssl", &dir.path().display().to_string());
         write(&at("nginx.conf"), &surrounded(&site));
-        let child = Command::new(program)
+        let child = command
             .arg("-c")
             .arg(at("nginx.conf"))
             .arg("-p")
@@ -65,6 +82,14 @@ impl Nginx {
 
     /// GETs a URL from it, by HTTPS with the certificate checked.
     pub(crate) fn get(&self, url: &str, accept_encoding: &str) -> Answer {
+        self.get_with(
+            url,
+            &["--header", &format!("Accept-Encoding: {accept_encoding}")],
+        )
+    }
+
+    /// The same with these arguments of curl.
+    pub(crate) fn get_with(&self, url: &str, more: &[&str]) -> Answer {
         let text = run(Command::new("curl")
             .args(["--silent", "--show-error", "--include", "--max-time", "20"])
             .args(["--path-as-is", "--noproxy", "*"])
@@ -72,7 +97,7 @@ impl Nginx {
             .arg(self.dir.path().join("ca.pem"))
             .arg("--unix-socket")
             .arg(self.dir.path().join("socket"))
-            .args(["--header", &format!("Accept-Encoding: {accept_encoding}")])
+            .args(more)
             .arg(url));
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let mut lines = head.lines();
