@@ -45,6 +45,7 @@ mod runtimes;
 mod serve;
 pub mod simulate;
 mod status;
+mod status_server;
 mod token;
 mod verify;
 

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 use serde_json::json;
 
+use super::status_server::ask;
 use super::{Exit, Global, Output};
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::{Heard, Told};
@@ -12,11 +13,15 @@ use crate::domain::status::{Heard, Told};
 /// Say whether each CA is well, since when and why, who tells of it, and which incidents there are
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example, for a script:
-  offpeak status --ca example --json | jq -r .cas[0].status")]
+  offpeak status --ca example --json | jq -r .cas[0].status
+  offpeak status --server https://ari.example.com")]
 pub(super) struct StatusArgs {
     /// The CA; default: all
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
+    /// Asks the service at this URL of a public listener; default: from the database
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
     /// Prints a JSON object: cas with their sources, and incidents
     #[arg(long)]
     json: bool,
@@ -24,6 +29,17 @@ pub(super) struct StatusArgs {
 
 impl StatusArgs {
     pub(super) async fn run(self, global: &Global, output: &mut Output) -> anyhow::Result<Exit> {
+        if let Some(server) = &self.server {
+            let answer = ask(server, self.ca.as_ref()).await?;
+            if self.json {
+                output.write_all(&answer.document)?;
+                return Ok(Exit::Done);
+            }
+            for line in answer.lines {
+                writeln!(output, "{line}")?;
+            }
+            return Ok(Exit::Done);
+        }
         let engine = global.engine().await?;
         let found = engine.how_cas_are(self.ca.as_ref().map(CaName::as_str));
         if let (Some(ca), []) = (&self.ca, &found[..]) {

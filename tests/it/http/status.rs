@@ -239,7 +239,7 @@ async fn what_is_asked_wrongly_is_refused() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_tells_how_each_ca_is() {
     let database = crate::support::fresh_sqlite();
     let command = |extra: &[&str]| {
@@ -257,6 +257,32 @@ async fn a_command_tells_how_each_ca_is() {
     );
     let told: Value = serde_json::from_str(&command(&["--json"])).unwrap();
     assert_eq!(told["cas"][0]["status"], "unknown");
+    let server = TestServer::start().await;
+    let asked = |server: &str, extra: &[&str]| {
+        let mut command = offpeak();
+        command.args(["status", "--server", server]).args(extra);
+        command.env("no_proxy", "127.0.0.1");
+        tokio::task::block_in_place(|| command.output().unwrap())
+    };
+    open_incident(
+        &server,
+        json!({"kind": "outage", "ca": "example", "name": "Validation is away", "from": NOW - HOUR}),
+    )
+    .await;
+    let told = String::from_utf8(asked(&server.public, &["--ca", "example"]).stdout).unwrap();
+    let mut lines = told.lines();
+    let of_ca = lines.next().unwrap();
+    assert!(
+        of_ca.starts_with("example (production): down since "),
+        "{told}"
+    );
+    let incident = "incident 1 of example: Validation is away (outage, open), updated ";
+    assert!(lines.next().unwrap().starts_with(incident), "{told}");
+    let told: Value = serde_json::from_slice(&asked(&server.public, &["--json"]).stdout).unwrap();
+    assert_eq!(told["status"], "down");
+    let refused = asked(&server.public, &["--ca", "nobody"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nobody"));
     let told = run(offpeak().args(["report", "--database", &database.url()]));
     assert!(told.contains("Heard of 0.0 % of the week."), "{told}");
 }

@@ -1,0 +1,136 @@
+//! `offpeak status --server URL`: how the CAs are, as a service tells everybody.
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+use super::fetch::{client, octets_of};
+use crate::domain::policy::ca::CaName;
+
+/// The longest status that is read: a hundred CAs with their sources and incidents have some 100 kB.
+const MOST_OCTETS: u64 = 4 << 20;
+
+/// What a service says.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// As it wrote it.
+    pub(super) document: Vec<u8>,
+    /// The same for a person.
+    pub(super) lines: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    cas: Vec<Ca>,
+    incidents: Vec<Incident>,
+    sources: Vec<Source>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ca {
+    ca: String,
+    environment: String,
+    status: String,
+    since: Option<String>,
+    reason: String,
+    data_through: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Incident {
+    id: i64,
+    ca: String,
+    name: String,
+    kind: String,
+    state: String,
+    updated_at: String,
+    note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    name: String,
+    ca: Option<String>,
+    state: String,
+    data_through: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    detail: String,
+}
+
+/// Asks the public listener at this URL, of one CA or all.
+///
+/// # Errors
+/// Where nobody answers there, there is no such CA, or the answer is no status.
+pub(super) async fn ask(server: &str, ca: Option<&CaName>) -> anyhow::Result<Answer> {
+    let root = server.trim_end_matches('/');
+    let of_ca = ca.map_or_else(String::new, |ca| format!("?ca={ca}"));
+    let url = format!("{root}/v1/status{of_ca}");
+    let answer = client()?
+        .get(&url)
+        .send()
+        .await
+        .with_context(|| format!("--server: {server} does not answer"))?;
+    let status = answer.status();
+    let document = octets_of(answer, MOST_OCTETS)
+        .await
+        .with_context(|| format!("--server: the answer of {server} cannot be read"))?;
+    if !status.is_success() {
+        let problem: Problem = serde_json::from_slice(&document).unwrap_or_default();
+        bail!("--server: {server} answers {status}: {}", problem.detail);
+    }
+    let read: Document = serde_json::from_slice(&document)
+        .with_context(|| format!("--server: {url} is no status of a CA"))?;
+    let cas = read.cas.iter().map(Ca::line);
+    let sources = read.sources.iter().map(Source::line);
+    let incidents = read.incidents.iter().map(Incident::line);
+    let lines = cas.chain(sources).chain(incidents).collect();
+    Ok(Answer { document, lines })
+}
+
+impl Ca {
+    fn line(&self) -> String {
+        let since = self.since.as_ref();
+        let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+        format!(
+            "{} ({}): {}{since}; {}; {}",
+            self.ca,
+            self.environment,
+            self.status,
+            self.reason,
+            heard(self.data_through.as_deref())
+        )
+    }
+}
+
+impl Source {
+    fn line(&self) -> String {
+        let of = self.ca.as_ref();
+        let of = of.map_or_else(String::new, |ca| format!(" of {ca}"));
+        let heard = heard(self.data_through.as_deref());
+        format!("source {}{of}: {}; {heard}", self.name, self.state)
+    }
+}
+
+impl Incident {
+    fn line(&self) -> String {
+        let note = self.note.as_ref();
+        let note = note.map_or_else(String::new, |note| format!(": {note}"));
+        format!(
+            "incident {} of {}: {} ({}, {}), updated {}{note}",
+            self.id, self.ca, self.name, self.kind, self.state, self.updated_at
+        )
+    }
+}
+
+fn heard(through: Option<&str>) -> String {
+    through.map_or_else(
+        || "nothing was heard of it for a week".to_owned(),
+        |through| format!("last heard of {through}"),
+    )
+}
