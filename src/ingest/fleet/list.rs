@@ -141,11 +141,15 @@ fn number(line: usize) -> u64 {
     u64::try_from(line).unwrap_or(u64::MAX)
 }
 
+/// A first line with a known column; or with several cells of which none has a dot, as names and
+/// CertIDs have, before lines that do: else its words would be planned as names, and so would be
+/// whatever stands in the other columns.
 fn has_header(text: &str) -> bool {
-    let first = text.lines().next().unwrap_or_default();
-    first
-        .split(',')
-        .any(|cell| COLUMNS.contains(&bare(cell).as_str()))
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let is_known = |cell: &str| COLUMNS.contains(&bare(cell).as_str());
+    first.split(',').any(is_known)
+        || (first.contains(',') && !first.contains('.') && lines.any(|line| line.contains('.')))
 }
 
 fn bare(cell: &str) -> String {

@@ -39,6 +39,17 @@ fn csv_keeps_the_columns_of_its_owner() {
 }
 
 #[test]
+fn a_header_of_none_of_our_columns_is_no_list_of_names() {
+    let error = Fleet::parse(b"name,team\na.example,blue\n").unwrap_err();
+    assert_eq!(
+        error,
+        FleetError::Header(vec!["name".to_owned(), "team".to_owned()])
+    );
+    // Names without a dot are names: where nothing but such stands there.
+    assert_eq!(parsed("intranet,www\nwiki\n").members.len(), 2);
+}
+
+#[test]
 fn json_and_plain_lists_are_told_by_their_beginning() {
     for text in [
         format!("[{{\"certId\":\"{ID}\"}},{{\"names\":[\"a.example\"]}}]"),
