@@ -1,13 +1,7 @@
 //! The comparisons themselves.
 
 use super::rows::{Part, Row, row};
-
-const REQUESTS: &str = "requests/s";
-const MICROS: &str = "µs";
-const MILLIS: &str = "ms";
-const SECONDS: &str = "s";
-const RATIO: &str = "ratio";
-const INSTRUCTIONS: &str = "instructions/request";
+use super::units::{INSTRUCTIONS, MICROS, MILLIS, RATIO, REQUESTS, SECONDS};
 
 /// What is answered, and how soon, in the order in which it is shown.
 pub(super) const ANSWERED: &[Row] = &[
@@ -84,6 +78,15 @@ pub(super) const ANSWERED: &[Row] = &[
         "ranking.json, each by the processor time it used",
     )
     .to("nginx_file"),
+    row(Part::Ranking, "best_time", REQUESTS, "`/v1/best-time`"),
+    row(
+        Part::Ranking,
+        "best_time_to_ranking",
+        RATIO,
+        "÷ the file, in turns",
+    )
+    .to("ranking")
+    .at_least(0.5),
     row(
         Part::Instructions,
         "renewal_info_instructions",

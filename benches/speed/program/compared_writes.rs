@@ -1,10 +1,7 @@
 //! The comparisons of what is written.
 
 use super::rows::{Part, Row, row};
-
-const MILLIS: &str = "ms";
-const RATIO: &str = "ratio";
-const ROWS_A_SECOND: &str = "certificates/s";
+use super::units::{MILLIS, RATIO, ROWS_A_SECOND, SECONDS};
 
 /// What is written, and how soon others know, in the order in which it is shown.
 pub(super) const WRITTEN: &[Row] = &[
@@ -96,6 +93,7 @@ pub(super) const WRITTEN: &[Row] = &[
         "hash, draw and booking in the ledger",
     )
     .at_least(1_000_000.0),
+    row(Part::Allocation, "plan_of_many", SECONDS, "100,000 planned").below(1.0),
     row(
         Part::Feed,
         "feed_import",

@@ -28,6 +28,7 @@ mod machine;
 mod nginx;
 mod options;
 mod pem;
+mod planning;
 mod postgres;
 mod posts;
 mod process;
@@ -39,6 +40,7 @@ mod serving;
 mod setup;
 mod side;
 mod soak;
+mod units;
 mod upload;
 
 use figures::{Figures, with_tables};
@@ -123,7 +125,10 @@ fn measure(setup: &Setup, parts: &[Part], out: &mut impl Write) -> anyhow::Resul
 
 fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     match part {
-        Part::Allocation => drawing::allocation(setup, figures),
+        Part::Allocation => {
+            drawing::allocation(setup, figures)?;
+            planning::plan_of_many(setup, figures)
+        }
         Part::Feed => feed::feed(setup, figures),
         Part::Gateway => gateway::measure(setup, figures),
         Part::Flood => flood::flood(setup, figures),

@@ -115,7 +115,29 @@ pub(super) fn ranking(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()
         Part::Ranking,
         format!("{octets} octets. {}", shares(&rates)),
     );
-    Ok(())
+    let [of_ranking, _] = sides;
+    best_time(of_ranking, setup, figures)
+}
+
+/// `/v1/best-time`, drawn anew for everybody who asks, and the file that says as much to all.
+fn best_time(ranking: Side<'_>, setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
+    let best_time = Side {
+        ask: Ask::Path("/v1/best-time".to_owned()),
+        expect: Expect {
+            statuses: vec![200],
+            body_octets: None,
+            begins: "{\"ca\":".to_owned(),
+        },
+        ..ranking
+    };
+    let rates = most(&[best_time, ranking], &setup.size)?;
+    let [best_time, ranking] = &rates;
+    figures.put("best_time", &best_time.per_second)?;
+    figures.put_ratios(
+        "best_time_to_ranking",
+        &best_time.per_second,
+        &ranking.per_second,
+    )
 }
 
 /// The first certificate's `renewalInfo`: what nginx imitates.

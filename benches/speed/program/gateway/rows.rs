@@ -1,9 +1,7 @@
 //! What is measured of the gateway.
 
 use super::super::rows::{Part, Row, row};
-
-const REQUESTS: &str = "requests/s";
-const MICROS: &str = "µs";
+use super::super::units::{MICROS, REQUESTS};
 
 /// In the order in which they are shown.
 pub(in super::super) const ROWS: &[Row] = &[
