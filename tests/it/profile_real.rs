@@ -124,9 +124,8 @@ fn slots_of_a_quarter_of_an_hour_average_to_the_hours() {
         for (hour, slots) in hours.day.iter().zip(fine.day.chunks(per_hour)) {
             let mean = slots.iter().map(|s| s.coefficient).sum::<f64>()
                 / f64::from(u32::try_from(per_hour).unwrap());
-            // Each fits its own outliers: a spike of five minutes is wild there, not in an hour.
             assert!(
-                (mean - hour.coefficient).abs() < 0.15,
+                (mean - hour.coefficient).abs() < 1e-9,
                 "{slot_seconds}: {mean} {hour:?}"
             );
         }

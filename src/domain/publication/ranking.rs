@@ -1,6 +1,6 @@
 //! The ranking document, `ranking.json`: relative numbers only, the same bytes for the same input.
 
-use super::weights::{MILLION, closed, weights};
+use super::weights::MILLION;
 use crate::demand::profile::{Evidence, Profile};
 use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{CapacityRule, When, closed_within, over_slots};
@@ -8,14 +8,22 @@ use crate::policy::note::{PublishedNote, current};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 mod document;
+mod figures;
 
 use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry};
+use figures::Figures;
 
 /// How far ahead closed spans are told.
 const AVOID_SECONDS: i64 = 30 * DAY;
 /// The most closed spans that are told: one each night fits three times over, one each hour
 /// reaches four days ahead.
 const MOST_AVOIDED: usize = 100;
+
+/// Capacity is told for parts of the day as long as the shortest slot, so that it is the same for
+/// slots of any length.
+const PART_SECONDS: i64 = 5 * MINUTE;
+/// 86,400 / 300 of them.
+const PARTS: usize = 288;
 
 const DAYS: [&str; 7] = [
     "monday",
@@ -55,12 +63,12 @@ impl Times {
 #[must_use]
 pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
     let from = day_begin(times.generated_at);
+    let capacity = daily_capacity(&policy.capacity, from);
     Subject {
         ca: Some(policy.name.as_str()),
         environment: &policy.environment,
         profile,
-        capacity: daily_capacity(&policy.capacity, from, profile.slot_seconds),
-        steerable_share: policy.steerable_share,
+        figures: Figures::of(profile, &capacity, policy.steerable_share),
         avoid: closed_within(&policy.capacity, ahead(times)),
         notes: current(policy.notes.iter(), times.generated_at),
     }
@@ -80,9 +88,9 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
         0.0 => 1.0 / f64::from(u32::try_from(cas.len()).unwrap_or(u32::MAX)),
         all => of.mean_per_hour() / all,
     };
-    let mut capacity = vec![0.0; profile.slots_per_day()];
+    let mut capacity = vec![0.0; PARTS];
     for (policy, of) in cas {
-        let own = daily_capacity(&policy.capacity, from, profile.slot_seconds);
+        let own = daily_capacity(&policy.capacity, from);
         for (sum, own) in capacity.iter_mut().zip(own) {
             *sum += share(of) * own;
         }
@@ -91,15 +99,15 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
         .iter()
         .flat_map(|(policy, _)| policy.capacity.iter().cloned())
         .collect();
+    let steerable_share = cas
+        .iter()
+        .map(|(policy, of)| share(of) * policy.steerable_share)
+        .sum();
     Subject {
         ca: None,
         environment,
         profile: &profile,
-        capacity,
-        steerable_share: cas
-            .iter()
-            .map(|(policy, of)| share(of) * policy.steerable_share)
-            .sum(),
+        figures: Figures::of(&profile, &capacity, steerable_share),
         avoid: closed_within(&rules, ahead(times)),
         notes: current(
             cas.iter().flat_map(|(policy, _)| &policy.notes),
@@ -113,9 +121,7 @@ struct Subject<'a> {
     ca: Option<&'a str>,
     environment: &'a str,
     profile: &'a Profile,
-    /// By slot of the day.
-    capacity: Vec<f64>,
-    steerable_share: f64,
+    figures: Figures,
     avoid: Vec<Span>,
     notes: Vec<PublishedNote>,
 }
@@ -160,10 +166,10 @@ impl Subject<'_> {
     /// reader can repeat it; the earlier of two that are equal; those that are closed for good at
     /// the end, because nobody should be sent there.
     fn order(&self) -> Vec<usize> {
-        let closed = closed(&self.capacity);
+        let closed = &self.figures.closed;
         let mut order = self.known();
         order.sort_by(|a, b| {
-            let of = |slot: usize| decimals(self.profile.day[slot].coefficient);
+            let of = |slot: usize| self.figures.of_day(slot);
             closed[*a]
                 .cmp(&closed[*b])
                 .then(of(*a).total_cmp(&of(*b)))
@@ -182,7 +188,7 @@ impl Subject<'_> {
     }
 
     fn peak(&self) -> Option<Peak> {
-        let coefficient = |slot: usize| decimals(self.profile.day[slot].coefficient);
+        let coefficient = |slot: usize| self.figures.of_day(slot);
         let peak = self.known().into_iter().reduce(|peak, slot| {
             if coefficient(slot) > coefficient(peak) {
                 slot
@@ -197,26 +203,12 @@ impl Subject<'_> {
     }
 
     fn quietest(&self, order: &[usize]) -> Vec<String> {
-        let closed = closed(&self.capacity);
-        let open = order.iter().filter(|slot| !closed[**slot]);
+        let open = order.iter().filter(|slot| !self.figures.closed[**slot]);
         open.take(3).map(|slot| self.clock(*slot)).collect()
     }
 
-    /// Where nothing is known, all slots that are open have the same.
-    fn weights(&self) -> Vec<u32> {
-        let day = &self.profile.day;
-        if self.known().is_empty() {
-            let is_open = |share: &f64| if *share > 0.0 { 1.0 } else { 0.0 };
-            let open: Vec<f64> = self.capacity.iter().map(is_open).collect();
-            return weights(&vec![1.0; day.len()], &open, self.steerable_share);
-        }
-        let coefficients: Vec<f64> = day.iter().map(|s| s.coefficient).collect();
-        weights(&coefficients, &self.capacity, self.steerable_share)
-    }
-
     fn slots(&self, order: &[usize]) -> Vec<Slot> {
-        let weights = self.weights();
-        let mut ranks = vec![None; weights.len()];
+        let mut ranks = vec![None; self.figures.weights.len()];
         for (place, slot) in order.iter().enumerate() {
             ranks[*slot] = Some(place + 1);
         }
@@ -225,19 +217,21 @@ impl Subject<'_> {
             .iter()
             .enumerate()
             .map(|(number, slot)| {
-                let known = |value: f64| self.is_known(number).then(|| decimals(value));
+                let known = |value: f64| self.is_known(number).then_some(value);
+                let coefficient = self.figures.of_day(number);
                 Slot {
                     start: self.clock(number),
                     end: self.clock((number + 1) % ranks.len()),
-                    coefficient: known(slot.coefficient),
-                    weight: f64::from(weights[number]) / f64::from(MILLION),
+                    coefficient: known(coefficient),
+                    weight: f64::from(self.figures.weights[number]) / f64::from(MILLION),
                     rank: ranks[number],
-                    index: known(slot.coefficient).map(index),
+                    index: known(coefficient).map(index),
                     failure_rate: slot.failures.map(|rate| decimals(rate.share)),
                     coverage: decimals(slot.coverage),
                     samples: slot.samples,
-                    low: known(slot.low),
-                    high: known(slot.high),
+                    // What is shared out may be a thousandth off: the interval holds it.
+                    low: known(decimals(slot.low).min(coefficient)),
+                    high: known(decimals(slot.high).max(coefficient)),
                     insufficient_data: insufficient(slot.evidence),
                 }
             })
@@ -254,7 +248,7 @@ impl Subject<'_> {
                 day: DAYS[number / slots],
                 start: self.clock(number % slots),
                 coefficient: (slot.evidence == Evidence::Sufficient)
-                    .then(|| decimals(slot.coefficient)),
+                    .then(|| self.figures.of_week(number)),
                 insufficient_data: insufficient(slot.evidence),
             })
             .collect()
@@ -291,21 +285,18 @@ impl Subject<'_> {
     }
 }
 
-/// What recurs day by day, by slot of the day: the mean over the seven days from `from`.
-fn daily_capacity(rules: &[CapacityRule], from: Timestamp, slot_seconds: i64) -> Vec<f64> {
+/// What recurs day by day, in [`PARTS`] of the day: the mean over the seven days from `from`.
+fn daily_capacity(rules: &[CapacityRule], from: Timestamp) -> Vec<f64> {
     let recurring: Vec<CapacityRule> = rules
         .iter()
         .filter(|rule| matches!(rule.when, When::Recurring { .. }))
         .cloned()
         .collect();
-    let slots = usize::try_from(DAY / slot_seconds).unwrap_or(0);
-    let week = over_slots(&recurring, from, slot_seconds, 7 * slots);
-    (0..slots)
-        .map(|slot| {
-            (0..7)
-                .map(|day| week[day * slots + slot].share)
-                .sum::<f64>()
-                / 7.0
+    let week = over_slots(&recurring, from, PART_SECONDS, 7 * PARTS);
+    (0..PARTS)
+        .map(|part| {
+            let days = (0..7).map(|day| week[day * PARTS + part].share);
+            days.sum::<f64>() / 7.0
         })
         .collect()
 }
@@ -343,3 +334,6 @@ const fn index(coefficient: f64) -> &'static str {
         "very high"
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,76 +15,73 @@ const CEILING: f64 = 3.0;
 /// Readers who move nothing still ask where to go; they are taken to be one in a hundred.
 const LEAST_SHARE: f64 = 0.01;
 
+/// What is known of the load of the slots of the day.
+#[derive(Clone, Copy, Debug)]
+pub enum Load<'a> {
+    /// Relative to the mean, which is 1.
+    Relative(&'a [f64]),
+    /// Nothing, of so many slots: those that are open have the same, as far as each is open for it.
+    Unknown(usize),
+}
+
 /// Weights in millionths, one a slot of the day: water-filling of the load that readers bring
-/// (`steerable_share` of the mean, 0 to 1) over `coefficients` (mean 1), towards a level
-/// proportional to each slot's `capacity` (1 normal, 0 closed). With n slots each open one gets
-/// 0.1/n to 3/n; where fewer than a third are open, these share alike. A closed slot gets 0,
-/// unless all are closed: then none counts as closed. Millionths are rounded by largest remainder.
+/// (`steerable_share` of the mean, 0 to 1) over the `load`, towards a level
+/// proportional to each slot's `capacity` (1 normal, 0 closed; as many to a slot as there are, in
+/// time order, so that what is closed for a part of a slot is known by its part). With n slots each
+/// open one gets 0.1/n to 3/n, the latter times the part of it that is open; where fewer than a
+/// third are open, these share alike. A closed slot gets 0, unless all are closed: then none counts
+/// as closed. Millionths are rounded by largest remainder.
 #[must_use]
-pub fn weights(coefficients: &[f64], capacity: &[f64], steerable_share: f64) -> Vec<u32> {
-    let n = count(coefficients.len());
-    let is_closed: Vec<bool> = closed(capacity);
-    let open = count(is_closed.iter().filter(|closed| !**closed).count());
-    if open <= 0.0 {
-        return Vec::new();
-    }
-    let floor = FLOOR / n;
-    let ceiling = (CEILING / n).max(1.0 / open);
-    // The load that readers bring, in mean slots; a weight w brings `brought × w`.
-    let brought = steerable_share.max(LEAST_SHARE) * n;
-    let of_open = |value: f64, closed: bool| if closed { 0.0 } else { value };
-    let base: Vec<f64> = coefficients.iter().map(|c| c + floor * brought).collect();
-    let limit: Vec<f64> = is_closed
-        .iter()
-        .map(|closed| of_open((ceiling - floor) * brought, *closed))
-        .collect();
-    let all_closed = capacity.iter().all(|share| *share <= 0.0);
-    let shares: Vec<f64> = capacity
-        .iter()
-        .map(|share| if all_closed { 1.0 } else { *share })
-        .collect();
-    let poured = brought * (1.0 - open * floor);
-    let filled = fill_shares(&base, &limit, &shares, poured);
-    let exact: Vec<f64> = filled
-        .iter()
-        .zip(&is_closed)
-        .map(|(added, closed)| of_open(floor + added / brought, *closed))
-        .collect();
-    round(&exact, &is_closed, floor, ceiling)
+pub fn weights(load: Load<'_>, capacity: &[f64], steerable_share: f64) -> Vec<u32> {
+    let brought = brought(load, steerable_share);
+    pour(&slots(load, capacity), MILLION, brought)
 }
 
-/// Which slots of the day are closed for good: none, where all are.
+/// As [`weights`], shared out over the parts of longer slots whose weights are `whole`: the parts of
+/// each add up to its weight exactly, and come level among themselves as far as it goes.
 #[must_use]
-pub fn closed(capacity: &[f64]) -> Vec<bool> {
+pub fn weights_within(
+    whole: &[u32],
+    load: Load<'_>,
+    capacity: &[f64],
+    steerable_share: f64,
+) -> Vec<u32> {
+    let parts = load.slots() / whole.len().max(1);
+    let brought = brought(load, steerable_share);
+    slots(load, capacity)
+        .chunks(parts.max(1))
+        .zip(whole)
+        .flat_map(|(slots, whole)| pour(slots, *whole, brought))
+        .collect()
+}
+
+/// Which of `slots` slots of the day are closed for good, all parts of them: none, where all are.
+#[must_use]
+pub fn closed(capacity: &[f64], slots: usize) -> Vec<bool> {
     let all = capacity.iter().all(|share| *share <= 0.0);
-    capacity.iter().map(|share| *share <= 0.0 && !all).collect()
+    capacity
+        .chunks((capacity.len() / slots.max(1)).max(1))
+        .map(|parts| parts.iter().all(|share| *share <= 0.0) && !all)
+        .collect()
 }
 
-/// Largest remainder, within floor and ceiling.
-fn round(exact: &[f64], is_closed: &[bool], floor: f64, ceiling: f64) -> Vec<u32> {
-    let open = is_closed.iter().filter(|closed| !**closed).count();
-    let open = u32::try_from(open).unwrap_or(u32::MAX).max(1);
-    let least = millionths((floor * f64::from(MILLION)).ceil());
-    // A ceiling that is no whole number of millionths may be a few too low for all of them.
-    let most = millionths((ceiling * f64::from(MILLION)).floor()).max(MILLION.div_ceil(open));
+/// Whole numbers that sum to `total`, as near to `exact` as they can be: each is rounded down, and
+/// those with the largest remainders get one more, none below its `least` or above its `most`.
+#[must_use]
+pub fn largest_remainder(exact: &[f64], least: &[u32], most: &[u32], total: u32) -> Vec<u32> {
     let mut rounded: Vec<u32> = exact
         .iter()
-        .zip(is_closed)
-        .map(|(weight, closed)| match closed {
-            true => 0,
-            false => millionths((weight * f64::from(MILLION)).floor()).clamp(least, most),
-        })
+        .zip(least.iter().zip(most))
+        .map(|(exact, (least, most))| whole(exact.floor()).max(*least).min(*most))
         .collect();
-    let mut order: Vec<usize> = (0..exact.len()).filter(|i| !is_closed[*i]).collect();
-    let owed =
-        |rounded: &[u32], i: usize| exact[i].mul_add(f64::from(MILLION), -f64::from(rounded[i]));
-    let start = rounded.clone();
-    order.sort_by(|a, b| owed(&start, *b).total_cmp(&owed(&start, *a)).then(a.cmp(b)));
+    let owed = |i: usize| exact[i] - f64::from(rounded[i]);
+    let mut order: Vec<usize> = (0..exact.len()).collect();
+    order.sort_by(|a, b| owed(*b).total_cmp(&owed(*a)).then(a.cmp(b)));
     let mut sum: u32 = rounded.iter().sum();
-    while sum < MILLION {
+    while sum < total {
         let before = sum;
         for i in &order {
-            if sum < MILLION && rounded[*i] < most {
+            if sum < total && rounded[*i] < most[*i] {
                 rounded[*i] += 1;
                 sum += 1;
             }
@@ -93,10 +90,10 @@ fn round(exact: &[f64], is_closed: &[bool], floor: f64, ceiling: f64) -> Vec<u32
             break;
         }
     }
-    while sum > MILLION {
+    while sum > total {
         let before = sum;
         for i in order.iter().rev() {
-            if sum > MILLION && rounded[*i] > least {
+            if sum > total && rounded[*i] > least[*i] {
                 rounded[*i] -= 1;
                 sum -= 1;
             }
@@ -108,12 +105,98 @@ fn round(exact: &[f64], is_closed: &[bool], floor: f64, ceiling: f64) -> Vec<u32
     rounded
 }
 
+/// One slot of the day.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    coefficient: f64,
+    /// Its capacity, the mean of its parts.
+    share: f64,
+    /// The least weight; 0 where it is closed.
+    floor: f64,
+    /// The greatest weight; 0 where it is closed.
+    ceiling: f64,
+}
+
+impl Load<'_> {
+    const fn slots(self) -> usize {
+        match self {
+            Self::Relative(coefficients) => coefficients.len(),
+            Self::Unknown(slots) => slots,
+        }
+    }
+}
+
+fn slots(load: Load<'_>, capacity: &[f64]) -> Vec<Slot> {
+    let n = load.slots();
+    let all_closed = capacity.iter().all(|share| *share <= 0.0);
+    let is_open = |share: &&f64| **share > 0.0 || all_closed;
+    let open = capacity.iter().filter(is_open).count();
+    // Of a part of a slot, so that shorter slots can hold what a longer one was given.
+    let ceiling = (CEILING / count(capacity.len())).max(1.0 / count(open));
+    capacity
+        .chunks((capacity.len() / n.max(1)).max(1))
+        .enumerate()
+        .map(|(slot, parts)| {
+            let open = parts.iter().filter(is_open).count();
+            let mean = parts.iter().sum::<f64>() / count(parts.len());
+            let (coefficient, share) = match load {
+                Load::Relative(coefficients) if all_closed => (coefficients[slot], 1.0),
+                Load::Relative(coefficients) => (coefficients[slot], mean),
+                Load::Unknown(_) => (1.0, 1.0),
+            };
+            Slot {
+                coefficient,
+                share,
+                floor: if open > 0 { FLOOR / count(n) } else { 0.0 },
+                ceiling: ceiling * count(open),
+            }
+        })
+        .collect()
+}
+
+/// The load that readers bring, in mean slots; a weight w brings `brought × w`.
+fn brought(load: Load<'_>, steerable_share: f64) -> f64 {
+    steerable_share.max(LEAST_SHARE) * count(load.slots())
+}
+
+/// `total` millionths over some slots.
+fn pour(slots: &[Slot], total: u32, brought: f64) -> Vec<u32> {
+    let of = |f: &dyn Fn(&Slot) -> f64| slots.iter().map(f).collect::<Vec<f64>>();
+    let floors: f64 = slots.iter().map(|slot| slot.floor).sum();
+    let weight = f64::from(total) / f64::from(MILLION);
+    let filled = fill_shares(
+        &of(&|slot| slot.coefficient + slot.floor * brought),
+        &of(&|slot| (slot.ceiling - slot.floor) * brought),
+        &of(&|slot| slot.share),
+        brought * (weight - floors),
+    );
+    let exact: Vec<f64> = slots
+        .iter()
+        .zip(filled)
+        .map(|(slot, added)| (slot.floor + added / brought) * f64::from(MILLION))
+        .collect();
+    let bounds = |least: fn(f64) -> f64, most: fn(f64) -> f64| {
+        let of = |bound: f64, whole_of: fn(f64) -> f64| whole(whole_of(bound * f64::from(MILLION)));
+        slots
+            .iter()
+            .map(|slot| (of(slot.floor, least), of(slot.ceiling, most)))
+            .unzip::<u32, u32, Vec<u32>, Vec<u32>>()
+    };
+    let (mut least, mut most) = bounds(f64::ceil, f64::floor);
+    // Bounds that are no whole number of millionths may leave no room for the sum: then the next
+    // millionths outside of them do.
+    if least.iter().sum::<u32>() > total || most.iter().sum::<u32>() < total {
+        (least, most) = bounds(f64::floor, f64::ceil);
+    }
+    largest_remainder(&exact, &least, &most, total)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "0 to a million"
+    reason = "0 to some millions"
 )]
-fn millionths(number: f64) -> u32 {
+fn whole(number: f64) -> u32 {
     number as u32
 }
 
@@ -131,7 +214,7 @@ mod tests {
         let mut coefficients = [1.0; 24];
         coefficients[1] = 2.37;
         coefficients[20] = 0.1;
-        let weights = weights(&coefficients, &[1.0; 24], 0.5);
+        let weights = weights(Load::Relative(&coefficients), &[1.0; 24], 0.5);
         assert_eq!(weights[1], 4_167);
         assert!(weights[20] <= 125_000 && weights[20] > weights[19]);
         assert_eq!(weights.iter().sum::<u32>(), MILLION);
@@ -140,7 +223,7 @@ mod tests {
     #[test]
     fn readers_who_follow_make_the_day_level() {
         let coefficients: Vec<f64> = (0..24).map(|h| 0.6 + 0.8 * f64::from(h) / 23.0).collect();
-        let weights = weights(&coefficients, &[1.0; 24], 0.5);
+        let weights = weights(Load::Relative(&coefficients), &[1.0; 24], 0.5);
         let after: Vec<f64> = coefficients
             .iter()
             .zip(&weights)
@@ -154,10 +237,10 @@ mod tests {
     fn closed_slots_get_nothing_unless_all_are() {
         let mut capacity = [1.0; 24];
         capacity[3] = 0.0;
-        let some = weights(&[1.0; 24], &capacity, 0.5);
+        let some = weights(Load::Relative(&[1.0; 24]), &capacity, 0.5);
         assert_eq!(some[3], 0);
         assert_eq!(some.iter().sum::<u32>(), MILLION);
-        let none = weights(&[1.0; 24], &[0.0; 24], 0.5);
+        let none = weights(Load::Relative(&[1.0; 24]), &[0.0; 24], 0.5);
         assert_eq!(none.iter().sum::<u32>(), MILLION);
         assert!(none.iter().all(|w| (41_666..=41_667).contains(w)));
     }
@@ -166,7 +249,7 @@ mod tests {
     fn half_the_capacity_is_filled_half_as_high() {
         let mut capacity = [1.0; 24];
         capacity[3] = 0.5;
-        let weights = weights(&[0.5; 24], &capacity, 1.0);
+        let weights = weights(Load::Relative(&[0.5; 24]), &capacity, 1.0);
         assert!(weights[3] < weights[4] / 2, "{weights:?}");
     }
 
@@ -179,7 +262,7 @@ mod tests {
         ) {
             let coefficients: Vec<f64> = seed[..n].iter().map(|s| s.0).collect();
             let capacity: Vec<f64> = seed[..n].iter().map(|s| s.1).collect();
-            let weights = weights(&coefficients, &capacity, share);
+            let weights = weights(Load::Relative(&coefficients), &capacity, share);
             prop_assert_eq!(weights.iter().sum::<u32>(), MILLION);
             let open = capacity.iter().filter(|c| **c > 0.0).count();
             let ceiling = (3.0 / count(n)).max(1.0 / count(open)) * 1e6;

@@ -7,6 +7,7 @@ mod direct;
 mod documents;
 mod forecast;
 mod giving_way;
+mod holding;
 mod host;
 mod listen;
 mod memory;

@@ -1,7 +1,8 @@
 //! Several CAs' profiles as one.
 
-use super::volume::average;
-use super::{DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, version, week_slots};
+use super::{
+    DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, nested, version, week_slots,
+};
 use crate::demand::retries::RetryBacklog;
 use crate::demand::series::Series;
 use crate::time::{DAY, HOUR, Span, Timestamp};
@@ -13,8 +14,15 @@ pub(super) fn combine(profiles: &[&Profile]) -> Profile {
     let Some(slot_seconds) = profiles.iter().map(|p| p.slot_seconds).max() else {
         return Profile::learn(&Series::default(), Timestamp::default(), HOUR, &[]);
     };
-    let coarse: Vec<Profile> = profiles.iter().map(|p| coarser(p, slot_seconds)).collect();
-    let all: f64 = coarse.iter().map(Profile::mean_per_hour).sum();
+    in_slots(profiles, slot_seconds)
+}
+
+fn in_slots(profiles: &[&Profile], slot_seconds: i64) -> Profile {
+    let coarse: Vec<&Profile> = profiles
+        .iter()
+        .map(|p| of_length(p, slot_seconds))
+        .collect();
+    let all: f64 = coarse.iter().map(|p| p.mean_per_hour()).sum();
     let share = |profile: &Profile| {
         if all > 0.0 {
             profile.mean_per_hour() / all
@@ -23,7 +31,7 @@ pub(super) fn combine(profiles: &[&Profile]) -> Profile {
             1.0 / f64::from(u32::try_from(coarse.len()).unwrap_or(u32::MAX))
         }
     };
-    let parts: Vec<Part<'_>> = coarse.iter().map(|p| (share(p), p)).collect();
+    let parts: Vec<Part<'_>> = coarse.iter().map(|p| (share(p), *p)).collect();
     let slots = usize::try_from(DAY / slot_seconds).unwrap_or(0);
     let week = usize::try_from(week_slots(slot_seconds)).unwrap_or(0);
     let mut profile = Profile {
@@ -38,6 +46,7 @@ pub(super) fn combine(profiles: &[&Profile]) -> Profile {
         // Absolute, and each CA's own: nothing that a ranking tells.
         carry_over: RetryBacklog::default(),
         data: coarse.iter().filter_map(|p| p.data).reduce(around),
+        longer: nested::longer(slot_seconds).map(|longer| Box::new(in_slots(profiles, longer))),
     };
     profile.version = version::version(&profile);
     profile
@@ -167,7 +176,7 @@ fn weekday(parts: &[Part<'_>], day: usize) -> Option<f64> {
     told.then(|| sum(parts, |p| p.weekdays[day].unwrap_or(1.0)))
 }
 
-fn sum_volumes(profiles: &[Profile]) -> Option<Volume> {
+fn sum_volumes(profiles: &[&Profile]) -> Option<Volume> {
     profiles
         .iter()
         .filter_map(|p| p.volume)
@@ -195,69 +204,10 @@ fn weighted(parts: &[Part<'_>], of: impl Fn(&Profile) -> Option<f64>) -> Option<
     (all > 0.0).then(|| told().map(|(share, value)| share / all * value).sum())
 }
 
-/// The same profile in longer slots.
-fn coarser(profile: &Profile, slot_seconds: i64) -> Profile {
-    let times = usize::try_from(slot_seconds / profile.slot_seconds).unwrap_or(1);
-    if times <= 1 {
-        return profile.clone();
-    }
-    Profile {
-        slot_seconds,
-        day: profile.day.chunks(times).map(merge_day).collect(),
-        week: profile.week.chunks(times).map(merge_week).collect(),
-        ..profile.clone()
-    }
-}
-
-fn merge_day(slots: &[DaySlot]) -> DaySlot {
-    let mean = |f: &dyn Fn(&DaySlot) -> f64| average(slots.iter().map(f));
-    let told = |f: &dyn Fn(&DaySlot) -> Option<f64>| {
-        let told: Vec<f64> = slots.iter().filter_map(f).collect();
-        (!told.is_empty()).then(|| average(told.into_iter()))
-    };
-    let parts: Vec<Rate> = slots.iter().filter_map(|s| s.failures).collect();
-    DaySlot {
-        coefficient: mean(&|s| s.coefficient),
-        evidence: all_sufficient(slots.iter().map(|s| s.evidence)),
-        low: mean(&|s| s.low),
-        high: mean(&|s| s.high),
-        samples: slots.iter().map(|s| s.samples).min().unwrap_or(0),
-        coverage: mean(&|s| s.coverage),
-        failures: (!parts.is_empty()).then(|| {
-            let samples: f64 = parts.iter().map(|r| r.samples).sum();
-            let of = |f: &dyn Fn(&Rate) -> f64| {
-                parts
-                    .iter()
-                    .map(|r| f(r) * r.samples / samples)
-                    .sum::<f64>()
-            };
-            Rate {
-                share: of(&|r| r.share),
-                low: of(&|r| r.low),
-                high: of(&|r| r.high),
-                samples,
-            }
-        }),
-        latency_ms: told(&|s| s.latency_ms),
-        latency_p95_ms: told(&|s| s.latency_p95_ms),
-    }
-}
-
-fn merge_week(slots: &[WeekSlot]) -> WeekSlot {
-    let mean = |f: &dyn Fn(&WeekSlot) -> f64| average(slots.iter().map(f));
-    WeekSlot {
-        coefficient: mean(&|s| s.coefficient),
-        evidence: all_sufficient(slots.iter().map(|s| s.evidence)),
-        low: mean(&|s| s.low),
-        high: mean(&|s| s.high),
-        samples: slots.iter().map(|s| s.samples).min().unwrap_or(0),
-    }
-}
-
-fn all_sufficient(mut evidence: impl Iterator<Item = Evidence>) -> Evidence {
-    if evidence.all(|e| e == Evidence::Sufficient) {
-        Evidence::Sufficient
-    } else {
-        Evidence::Insufficient
+/// The profile in slots of this length, or the longest that there are below it.
+fn of_length(profile: &Profile, slot_seconds: i64) -> &Profile {
+    match &profile.longer {
+        Some(longer) if profile.slot_seconds < slot_seconds => of_length(longer, slot_seconds),
+        _ => profile,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Profile::learn`] cuts a series into slots (`grid`), finds the factors of the slots of the
 //! day and of the days of the week, and what each slot of the week has of its own (`fit`),
-//! robustly (`robust`), and weighs the two (`weigh`).
+//! robustly (`robust`), and weighs the two (`weigh`). Slots shorter than an hour are shares of the
+//! longer ones (`nested`).
 
 use super::retries::RetryBacklog;
 use super::series::Series;
@@ -14,6 +15,7 @@ use grid::{Grid, is_first_of_month};
 mod combine;
 mod fit;
 mod grid;
+mod nested;
 mod rates;
 mod robust;
 mod version;
@@ -43,12 +45,17 @@ pub struct Profile {
     pub carry_over: RetryBacklog,
     /// From the first to the last instant at which a source that tells volume was alive.
     pub data: Option<Span>,
+    /// The same in the next longer slots, up to an hour, without what failed of late: where something
+    /// is known of a longer slot, the mean of its parts is its coefficient. `None` where slots are an
+    /// hour long.
+    pub longer: Option<Box<Self>>,
 }
 
 /// A slot of the day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DaySlot {
-    /// Demand relative to the mean; 1 where unknown.
+    /// Demand relative to the mean. Where unknown: that of the longer slot that it is part of, 1 where
+    /// that is unknown too.
     pub coefficient: f64,
     /// Whether there is enough data to publish it.
     pub evidence: Evidence,
@@ -144,24 +151,10 @@ impl Profile {
     /// incidents). The same arguments give the same profile, bit for bit.
     #[must_use]
     pub fn learn(series: &Series, now: Timestamp, slot_seconds: i64, excluded: &[Span]) -> Self {
-        let reader = Reader::new(series, now, slot_seconds, excluded);
-        let grid = Grid::read(&reader, now, slot_seconds);
-        let fit = Fit::of(&grid);
-        let weighed = weigh::weigh(&grid, &fit);
-        let mut profile = Self {
-            slot_seconds,
-            version: String::new(),
-            day: weigh::days(&grid, &fit, &weighed, now),
-            weekdays: weigh::weekdays(&grid, &fit),
-            minutes: rates::minutes(&grid),
-            first_of_month: weigh::first_of_month(&grid, &fit),
-            volume: volume::volume(&grid, &fit, &weighed.slots, now),
+        Self {
             carry_over: RetryBacklog::learn(series, now, excluded),
-            data: grid.data,
-            week: weighed.slots,
-        };
-        profile.version = version::version(&profile);
-        profile
+            ..Self::in_slots(series, now, slot_seconds, excluded)
+        }
     }
 
     /// The coefficient of the slot of the week that holds `at`, with the factor of the first of
@@ -200,6 +193,17 @@ impl Profile {
             .any(|slot| slot.evidence == Evidence::Sufficient)
     }
 
+    /// Whether a slot of the day has enough data, or a longer one that it is part of.
+    #[must_use]
+    pub fn is_told(&self, slot: usize) -> bool {
+        let of_longer = |longer: &Self| {
+            let parts = self.slots_per_day() / longer.slots_per_day();
+            longer.is_told(slot / parts)
+        };
+        self.day[slot].evidence == Evidence::Sufficient
+            || self.longer.as_deref().is_some_and(of_longer)
+    }
+
     /// Slots in a day.
     #[must_use]
     pub const fn slots_per_day(&self) -> usize {
@@ -209,11 +213,57 @@ impl Profile {
     /// Several CAs' profiles as one: each slot's coefficient is what all of them together expect
     /// there, so each counts by its mean volume; a CA that does not know a slot is taken to be at
     /// its mean there, and the slot is known where those that know it have half of the volume.
-    /// Where no volume is known, all count alike. The slots are the longest of any; shorter ones
-    /// are averaged into them.
+    /// Where no volume is known, all count alike. The slots are the longest of any.
     #[must_use]
     pub fn combine(profiles: &[&Self]) -> Self {
         combine::combine(profiles)
+    }
+
+    /// The coefficients of the slots of the week; `None` where nothing is known of them.
+    fn told_week(&self) -> Vec<Option<f64>> {
+        let slots = self.week.iter().enumerate();
+        let is_told = |at: usize| self.is_told(at % self.slots_per_day());
+        slots
+            .map(|(at, slot)| is_told(at).then_some(slot.coefficient))
+            .collect()
+    }
+
+    fn in_slots(series: &Series, now: Timestamp, slot_seconds: i64, excluded: &[Span]) -> Self {
+        let longer = nested::longer(slot_seconds)
+            .map(|seconds| Self::in_slots(series, now, seconds, excluded));
+        let reader = Reader::new(series, now, slot_seconds, excluded);
+        let grid = Grid::read(&reader, now, slot_seconds);
+        let fit = Fit::of(&grid);
+        let mut weighed = weigh::weigh(&grid, &fit);
+        if let Some(longer) = &longer {
+            weighed.nest(&longer.told_week());
+        }
+        let day = weigh::days(&grid, &fit, &weighed, now);
+        let mut profile = match longer {
+            // What is no matter of slots is the same in slots of any length.
+            Some(longer) => Self {
+                slot_seconds,
+                day,
+                week: weighed.slots,
+                longer: Some(Box::new(longer.clone())),
+                ..longer
+            },
+            None => Self {
+                slot_seconds,
+                version: String::new(),
+                day,
+                weekdays: weigh::weekdays(&grid, &fit),
+                minutes: rates::minutes(&grid),
+                first_of_month: weigh::first_of_month(&grid, &fit),
+                volume: volume::volume(&grid, &fit, &weighed.slots, now),
+                carry_over: RetryBacklog::default(),
+                data: grid.data,
+                week: weighed.slots,
+                longer: None,
+            },
+        };
+        profile.version = version::version(&profile);
+        profile
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::fit::Fit;
 use super::grid::{Grid, GridDay};
-use super::robust::count;
 use super::{Profile, Volume, WeekSlot, slots_per_hour};
 use crate::time::{DAY, Timestamp};
 
@@ -36,21 +35,4 @@ fn day_volume(grid: &Grid, week: &[WeekSlot], day: &GridDay) -> (f64, f64, f64) 
         known().map(|(slot, _)| slot.unsteered).sum(),
         known().map(|(s, of)| s.coverage * of.coefficient).sum(),
     )
-}
-
-/// The mean of some numbers, 0 of none.
-pub(super) fn average(numbers: impl Iterator<Item = f64>) -> f64 {
-    let (sum, n) = numbers.fold((0.0, 0_usize), |(sum, n), x| (sum + x, n + 1));
-    sum / count(n.max(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_has_no_mean() {
-        assert!(average([].into_iter()).abs() < 1e-12);
-        assert!((average([1.0, 3.0].into_iter()) - 2.0).abs() < 1e-12);
-    }
 }

@@ -20,7 +20,9 @@ const LEAST_EVENTS: f64 = 20.0;
 #[derive(Debug)]
 pub(super) struct Weighed {
     pub(super) slots: Vec<WeekSlot>,
-    known: Vec<bool>,
+    pub(super) known: Vec<bool>,
+    /// Which slots of the day are part of a longer one that is known.
+    pub(super) inside: Vec<bool>,
 }
 
 /// Days and events that a slot was seen with.
@@ -61,7 +63,11 @@ pub(super) fn weigh(grid: &Grid, fit: &Fit) -> Weighed {
             ));
         }
     }
-    let mut weighed = Weighed { slots, known };
+    let mut weighed = Weighed {
+        slots,
+        inside: vec![false; known.len()],
+        known,
+    };
     weighed.normalise(grid.slots);
     weighed
 }
@@ -104,7 +110,11 @@ pub(super) fn days(grid: &Grid, fit: &Fit, weighed: &Weighed, now: Timestamp) ->
         .map(|(slot, rates)| {
             let known = weighed.known[slot];
             let seven = (0..7).map(|day| weighed.slots[day * grid.slots + slot].coefficient);
-            let coefficient = if known { seven.sum::<f64>() / 7.0 } else { 1.0 };
+            let coefficient = if known || weighed.inside[slot] {
+                seven.sum::<f64>() / 7.0
+            } else {
+                1.0
+            };
             let half = fit.slots[slot].map_or(f64::INFINITY, half_width);
             DaySlot {
                 coefficient,

@@ -1,0 +1,93 @@
+//! The numbers of a ranking that add up: those of shorter slots to those of longer ones, exactly as
+//! they are written.
+
+use crate::demand::profile::Profile;
+use crate::publication::weights::{Load, closed, largest_remainder, weights, weights_within};
+
+/// Coefficients and weights as whole numbers of their last decimal.
+pub(super) struct Figures {
+    /// The coefficients of the slots of the day, in thousandths.
+    day: Vec<u32>,
+    /// The coefficients of the slots of the week, in thousandths.
+    week: Vec<u32>,
+    /// The weights of the slots of the day, in millionths.
+    pub(super) weights: Vec<u32>,
+    /// Which slots of the day are closed for good.
+    pub(super) closed: Vec<bool>,
+}
+
+impl Figures {
+    /// Those of `profile` under a `capacity` by slot of the day or by parts of it, where readers can
+    /// move `steerable_share` of the mean load. The weights of the parts of a longer slot sum to its
+    /// weight, and the mean of their coefficients is its coefficient where something is known of it.
+    pub(super) fn of(profile: &Profile, capacity: &[f64], steerable_share: f64) -> Self {
+        let longer = profile
+            .longer
+            .as_ref()
+            .map(|longer| (&**longer, Self::of(longer, capacity, steerable_share)));
+        let day: Vec<f64> = profile.day.iter().map(|slot| slot.coefficient).collect();
+        let week: Vec<f64> = profile.week.iter().map(|slot| slot.coefficient).collect();
+        let load = if profile.knows_anything() {
+            Load::Relative(&day)
+        } else {
+            Load::Unknown(day.len())
+        };
+        let closed = closed(capacity, day.len());
+        match longer {
+            None => Self {
+                day: day.iter().map(|c| thousandths(*c)).collect(),
+                week: week.iter().map(|c| thousandths(*c)).collect(),
+                weights: weights(load, capacity, steerable_share),
+                closed,
+            },
+            Some((longer, whole)) => {
+                let known = |slot: usize| longer.is_told(slot % longer.slots_per_day());
+                Self {
+                    day: shared_out(&whole.day, &day, known),
+                    week: shared_out(&whole.week, &week, known),
+                    weights: weights_within(&whole.weights, load, capacity, steerable_share),
+                    closed,
+                }
+            }
+        }
+    }
+
+    /// The coefficient of a slot of the day, with three decimals.
+    pub(super) fn of_day(&self, slot: usize) -> f64 {
+        f64::from(self.day[slot]) / 1_000.0
+    }
+
+    /// The coefficient of a slot of the week, with three decimals.
+    pub(super) fn of_week(&self, slot: usize) -> f64 {
+        f64::from(self.week[slot]) / 1_000.0
+    }
+}
+
+/// Coefficients of parts, whose mean is that of each whole that is `known`; in thousandths.
+fn shared_out(whole: &[u32], parts: &[f64], known: impl Fn(usize) -> bool) -> Vec<u32> {
+    let times = (parts.len() / whole.len().max(1)).max(1);
+    parts
+        .chunks(times)
+        .zip(whole)
+        .enumerate()
+        .flat_map(|(slot, (parts, whole))| {
+            let sum: f64 = parts.iter().sum();
+            if !known(slot) || sum <= 0.0 {
+                return parts.iter().map(|c| thousandths(*c)).collect();
+            }
+            let total = whole * u32::try_from(parts.len()).unwrap_or(1);
+            let exact: Vec<f64> = parts.iter().map(|c| c / sum * f64::from(total)).collect();
+            let (least, most) = (vec![0; parts.len()], vec![total; parts.len()]);
+            largest_remainder(&exact, &least, &most, total)
+        })
+        .collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "coefficients are 0 to some thousands"
+)]
+fn thousandths(coefficient: f64) -> u32 {
+    (coefficient * 1_000.0).round() as u32
+}
