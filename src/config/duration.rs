@@ -44,6 +44,7 @@ pub fn seconds(text: &str) -> Result<i64, String> {
 }
 
 /// The text that [`seconds`] reads back, such as `1h30m`. Seconds are not negative.
+#[must_use]
 pub fn in_words(seconds: i64) -> String {
     let mut rest = seconds;
     let mut words = String::new();

@@ -39,6 +39,7 @@ pub struct Problems<'t> {
 
 impl<'t> Problems<'t> {
     /// None yet, of this text, whose lines they will be told by.
+    #[must_use]
     pub const fn of(text: &'t str) -> Self {
         Self {
             text,
@@ -74,6 +75,7 @@ impl<'t> Problems<'t> {
     }
 
     /// All problems in the order of the text.
+    #[must_use]
     pub fn into_found(self) -> Vec<ConfigError> {
         let mut found = self.found;
         found.sort_by_key(|error| (error.line, error.column));

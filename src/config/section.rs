@@ -23,6 +23,7 @@ pub struct Section<'t> {
 
 impl<'t> Section<'t> {
     /// The whole of a document, of which no key has been read yet.
+    #[must_use]
     pub fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
         Self {
             table: document.get_ref(),
@@ -34,6 +35,7 @@ impl<'t> Section<'t> {
     }
 
     /// The path of a key of this table, such as `ca[0].name`; of the table itself for `""`.
+    #[must_use]
     pub fn path_of(&self, key: &str) -> String {
         match (self.path.as_str(), key) {
             ("", key) => key.to_owned(),

@@ -11,6 +11,9 @@ use super::duration;
 use crate::domain::time::Timestamp;
 
 /// A text.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     match value {
         DeValue::String(text) => Ok(text),
@@ -19,6 +22,9 @@ pub fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
 }
 
 /// `true` or `false`.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     match value {
         DeValue::Boolean(value) => Ok(*value),
@@ -27,6 +33,9 @@ pub fn switch(value: &DeValue<'_>) -> Result<bool, String> {
 }
 
 /// A whole number.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn integer(value: &DeValue<'_>) -> Result<i64, String> {
     match value {
         DeValue::Integer(number) => {
@@ -37,6 +46,9 @@ pub fn integer(value: &DeValue<'_>) -> Result<i64, String> {
 }
 
 /// A number that is neither infinite nor none.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn number(value: &DeValue<'_>) -> Result<f64, String> {
     match value {
         DeValue::Integer(number) => decimal(&number.to_string()),
@@ -46,6 +58,9 @@ pub fn number(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// The path of a file.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     match text(value)? {
         "" => Err("names no file".to_owned()),
@@ -54,6 +69,9 @@ pub fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
 }
 
 /// A number written in decimal.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn decimal(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()
@@ -62,6 +80,9 @@ pub fn decimal(text: &str) -> Result<f64, String> {
 }
 
 /// A share: 0 to 1.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn share(value: &DeValue<'_>) -> Result<f64, String> {
     let share = number(value)?;
     if (0.0..=1.0).contains(&share) {
@@ -72,6 +93,9 @@ pub fn share(value: &DeValue<'_>) -> Result<f64, String> {
 }
 
 /// A duration in seconds, within bounds.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Result<i64, String> {
     let text = match value {
         DeValue::String(text) => text,
@@ -99,6 +123,9 @@ pub fn duration(value: &DeValue<'_>, bounds: RangeInclusive<i64>) -> Result<i64,
 }
 
 /// An instant: a TOML date and time with an offset, a text of RFC 3339, or Unix seconds.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
     match value {
         DeValue::Datetime(time) => time.to_string(),
@@ -111,6 +138,9 @@ pub fn instant(value: &DeValue<'_>) -> Result<Timestamp, String> {
 }
 
 /// A SHA-256 as 64 hexadecimal digits.
+///
+/// # Errors
+/// Why the value is none, to stand after its key in a message.
 pub fn sha256(text: &str) -> Result<[u8; 32], String> {
     let wrong = || "takes a SHA-256: 64 hexadecimal digits".to_owned();
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -228,6 +258,7 @@ pub fn database_url(text: &str) -> Result<String, String> {
 }
 
 /// What a value is, for messages.
+#[must_use]
 pub const fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::Array(_) => "an array",
