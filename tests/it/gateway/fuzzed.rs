@@ -72,10 +72,11 @@ fn judge(message: &[u8]) {
             assert_eq!(Jwk::from_octets(&jwk.to_octets()).as_ref(), Some(jwk));
         }
         assert!(envelope.url_path().is_none_or(|path| path.starts_with('/')));
-        // Go and Python read the three members of an object in the same way.
-        let read: Map<String, Value> = serde_json::from_slice(message).unwrap();
-        let signed = format!("{}.{}", text(&read["protected"]), text(&read["payload"]));
-        assert_eq!(envelope.signed, signed.as_bytes());
+        // A member that nobody reads may be no UTF-8, which Go takes too; else both read the same.
+        if let Ok(read) = serde_json::from_slice::<Map<String, Value>>(message) {
+            let signed = format!("{}.{}", text(&read["protected"]), text(&read["payload"]));
+            assert_eq!(envelope.signed, signed.as_bytes());
+        }
     }
     judge_intent(message, &key);
     // What an object is does not hang on how it is written.
@@ -153,14 +154,14 @@ fn mutated(random: &mut StdRng, corpus: &[(String, Vec<u8>)]) -> Vec<u8> {
 #[test]
 fn readers_agree_about_the_corpus() {
     let corpus = corpus();
-    assert!(corpus.len() >= 19, "{}", corpus.len());
+    assert!(corpus.len() >= 20, "{}", corpus.len());
     for (name, message) in &corpus {
         judge(message);
         let object = Object::of(message);
         let envelope = Envelope::read(message);
         match name.rsplit_once('.').unwrap() {
             (_, "jws") => assert!(envelope.is_some(), "{name}"),
-            ("found", _) | (_, "pem") => {}
+            (_, "found" | "pem") => {}
             (kind, _) => assert_ne!(object, Object::Other, "{kind}"),
         }
     }
