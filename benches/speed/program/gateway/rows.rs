@@ -76,7 +76,7 @@ pub(in super::super) const ROWS: &[Row] = &[
         Part::Gateway,
         "spike_turned_away",
         "clients",
-        "15 s of capacity within a second: turned away",
+        "15 s of capacity within a second: turned away, or without an answer",
     )
     .at_most(0.0),
     row(
