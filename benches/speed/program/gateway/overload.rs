@@ -31,7 +31,7 @@ const HELD: u32 = 20_000;
 const QUICK_HELD: u32 = 1_000;
 
 /// How many connect at once while all get held.
-const AT_ONCE: u32 = 200;
+const AT_ONCE: u32 = 50;
 
 /// Held for up to ten minutes: its connections are kept alive by `curl`.
 const PATIENT: &str = "acme.sh/3.1 (https://github.com/acmesh-official/acme.sh)";
