@@ -204,11 +204,11 @@ mod tests {
             Question::OfIncident(1),
             Question::WithWindows { span, now: NOW },
         ] {
-            let mut scan = Scan::new(Arc::clone(&store), ranges.clone(), question, 20);
+            let mut pages = Scan::new(Arc::clone(&store), ranges.clone(), question, 20);
             let mut most = 0;
             let mut found = Vec::new();
-            while let Some(page) = scan.next().await.unwrap() {
-                most = most.max(scan.reading.len());
+            while let Some(page) = pages.next().await.unwrap() {
+                most = most.max(pages.reading.len());
                 assert!(page.len() <= 20 && page.is_sorted_by(|a, b| a.id < b.id));
                 found.extend(page.into_iter().map(|one| one.id));
             }

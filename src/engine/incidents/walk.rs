@@ -96,10 +96,10 @@ impl Walk {
                 let question = Question::WithWindows { span, now };
                 *reading = Some((span, engine.scan(ranges.clone(), question, PAGE_ROWS)));
             }
-            let Some((span, scan)) = reading else {
+            let Some((span, pages)) = reading else {
                 return Ok(None);
             };
-            let Some(mut page) = scan.next().await? else {
+            let Some(mut page) = pages.next().await? else {
                 *reading = None;
                 continue;
             };
