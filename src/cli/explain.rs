@@ -28,7 +28,7 @@ Reads a CertID (RFC 9773 section 4.1), or a certificate in PEM or DER.")]
 pub(super) struct Explain {
     /// The certificate's CertID, as `offpeak certid` prints it, or a file whose first certificate it
     /// is, `-` for standard input
-    #[arg(value_name = "CERTID|FILE")]
+    #[arg(value_name = "CERTID|FILE", allow_hyphen_values = true)]
     certificate: PathBuf,
     /// Prints all that is known as JSON, as GET /v1/certificates/{certid} does
     #[arg(long)]

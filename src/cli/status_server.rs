@@ -28,7 +28,8 @@ struct Document {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ca {
-    ca: String,
+    #[serde(rename = "ca")]
+    name: String,
     environment: String,
     status: String,
     since: Option<String>,
@@ -99,7 +100,7 @@ impl Ca {
         let since = since.map_or_else(String::new, |since| format!(" since {since}"));
         format!(
             "{} ({}): {}{since}; {}; {}",
-            self.ca,
+            self.name,
             self.environment,
             self.status,
             self.reason,

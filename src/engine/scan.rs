@@ -162,7 +162,8 @@ mod tests {
         };
         Certificate {
             id: CertId {
-                key_identifier: KeyIdentifier::new(&[1 + u8::from(n % 3 == 0); 20]).unwrap(),
+                key_identifier: KeyIdentifier::new(&[1 + u8::from(n.is_multiple_of(3)); 20])
+                    .unwrap(),
                 serial: Serial::new(&scattered.repeat(4)).unwrap(),
             },
             validity: Validity {

@@ -45,7 +45,7 @@ async fn kill_9_mid_import_loses_and_doubles_nothing_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_mid_import_loses_and_doubles_nothing_postgres() {
     if let Some(database) = fresh_postgres().await {
-        kill_9_mid_import(Database::Postgres(database)).await;
+        kill_9_mid_import(Database::Postgres(Box::new(database))).await;
     }
 }
 

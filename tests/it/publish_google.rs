@@ -22,16 +22,15 @@ async fn a_tree_is_published_to_google_with_its_types_and_cache_policies_and_ver
     };
     let folder = tempfile::tempdir().unwrap();
     let server = Gcs::start(&program).await;
-    publish(&server, folder.path(), &["--now"]).await;
+    publish(&server, folder.path(), &["--now"]);
     // Again, nothing is to be written.
-    let again = publish(&server, folder.path(), &[]).await;
+    let again = publish(&server, folder.path(), &[]);
     assert!(again.contains(" 0 files written"), "{again}");
 
     let tree = format!("{}/tree/ari", server.url);
     let text = of(offpeak()
         .args(["verify", &tree])
-        .env("no_proxy", "127.0.0.1"))
-    .await;
+        .env("no_proxy", "127.0.0.1"));
 
     assert!(
         text.lines().all(|line| line.ends_with("\tok")) && text.contains("\nranking.json"),
@@ -62,7 +61,7 @@ async fn a_tree_is_published_to_google_with_its_types_and_cache_policies_and_ver
         ),
     ] {
         let url = format!("{tree}/{path}");
-        let headers = of(Command::new("curl").args(["-sfI", "--noproxy", "*", &url])).await;
+        let headers = of(Command::new("curl").args(["-sfI", "--noproxy", "*", &url]));
         let headers = headers.to_lowercase();
         assert!(
             headers.contains(&format!("content-type: {kind}\r\n")),
@@ -88,7 +87,7 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
     let folder = tempfile::tempdir().unwrap();
     let cache = tempfile::tempdir().unwrap();
     let mut origin = Gcs::start(&program).await;
-    publish(&origin, folder.path(), &["--now"]).await;
+    publish(&origin, folder.path(), &["--now"]);
     let site = block("nginx", "cdn.conf");
     let site = replaced(
         &site,
@@ -104,7 +103,7 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
         |seconds: i64| Nginx::serve_later(&nginx, &faketime, seconds, "ari.example.com", &site);
 
     let cdn = later(0);
-    let first = get(&cdn, "/ranking.json", &[]).await;
+    let first = get(&cdn, "/ranking.json", &[]);
     assert_eq!(
         (first.status, &*first.headers["x-cache-status"]),
         (200, "MISS"),
@@ -119,22 +118,20 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
             &cdn,
             "/ranking.json",
             &["-H", &format!("If-None-Match: {tag}")],
-        )
-        .await;
+        );
         assert_eq!((same.status, same.body.len()), (304, 0), "{same:?}");
     }
     let packed = get(
         &cdn,
         "/ranking.json",
         &["-H", "Accept-Encoding: gzip", "--compressed"],
-    )
-    .await;
+    );
     assert_eq!(packed.headers["content-encoding"], "gzip", "{packed:?}");
     assert_eq!(packed.headers["etag"], format!("W/{etag}"));
     assert_eq!(packed.headers["vary"], "Accept-Encoding");
     assert_eq!(packed.headers["x-cache-status"], "HIT");
     assert_eq!(packed.body, first.body);
-    let page = get(&cdn, "/", &[]).await;
+    let page = get(&cdn, "/", &[]);
     assert!(
         page.status == 200 && page.headers["content-type"].starts_with("text/html"),
         "{page:?}"
@@ -142,19 +139,19 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
     drop(cdn);
 
     // After an hour in a shared cache, and for a day: the old one at once, the new one fetched meanwhile.
-    publish(&origin, folder.path(), &["--now"]).await;
+    publish(&origin, folder.path(), &["--now"]);
     let cdn = later(2 * HOUR);
-    let stale = get(&cdn, "/ranking.json", &[]).await;
+    let stale = get(&cdn, "/ranking.json", &[]);
     assert_eq!(
         (stale.status, &*stale.headers["x-cache-status"]),
         (200, "STALE"),
         "{stale:?}"
     );
     assert_eq!(stale.body, first.body);
-    let mut fresh = get(&cdn, "/ranking.json", &[]).await;
+    let mut fresh = get(&cdn, "/ranking.json", &[]);
     while fresh.headers["x-cache-status"] != "HIT" {
         assert_eq!(fresh.status, 200, "{fresh:?}");
-        fresh = get(&cdn, "/ranking.json", &[]).await;
+        fresh = get(&cdn, "/ranking.json", &[]);
     }
     let made = |answer: &Answer| {
         let ranking: Value = serde_json::from_str(&answer.body).unwrap();
@@ -166,7 +163,7 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
     // With a store that answers with errors, or not at all, a week more; then it says so.
     origin.break_down();
     let cdn = later(3 * DAY);
-    let kept = get(&cdn, "/ranking.json", &[]).await;
+    let kept = get(&cdn, "/ranking.json", &[]);
     assert_eq!(
         (kept.status, &*kept.headers["x-cache-status"]),
         (200, "STALE"),
@@ -174,28 +171,28 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
     );
     assert_eq!(kept.body, fresh.body);
     origin.go_away().await;
-    let kept = get(&cdn, "/ranking.json", &[]).await;
+    let kept = get(&cdn, "/ranking.json", &[]);
     assert_eq!((kept.status, &kept.body), (200, &fresh.body), "{kept:?}");
     drop(cdn);
-    let gone = get(&later(8 * DAY), "/ranking.json", &[]).await;
+    let gone = get(&later(8 * DAY), "/ranking.json", &[]);
     assert_eq!(gone.status, 502, "{gone:?}");
 }
 
-async fn publish(server: &Gcs, folder: &Path, more: &[&str]) -> String {
+fn publish(server: &Gcs, folder: &Path, more: &[&str]) -> String {
     let mut command = server.publish(folder);
     command.args(more);
-    of(&mut command).await
+    of(&mut command)
 }
 
 /// What a command printed to either, where it succeeded. The server that it talks to may be one of
 /// this process, whose threads must not wait for it.
-async fn of(command: &mut Command) -> String {
+fn of(command: &mut Command) -> String {
     let output = tokio::task::block_in_place(|| command.output().unwrap());
     assert!(output.status.success(), "{command:?}: {}", told(&output));
     let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
     text(output.stdout) + &text(output.stderr)
 }
 
-async fn get(cdn: &Nginx, path: &str, more: &[&str]) -> Answer {
+fn get(cdn: &Nginx, path: &str, more: &[&str]) -> Answer {
     tokio::task::block_in_place(|| cdn.get_with(&format!("{HOST}{path}"), more))
 }

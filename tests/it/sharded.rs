@@ -176,7 +176,7 @@ async fn listen(
             };
             // A statement is several messages. Each is sent at once: one that waited until the one before
             // is acknowledged would make 40 ms of each statement.
-            if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
+            if near.set_nodelay(true).is_err() || far.set_nodelay(true).is_err() {
                 return;
             }
             let Ok((near, start)) = started(near).await else {

@@ -139,13 +139,14 @@ pub(crate) async fn fresh_postgres() -> Option<FreshPostgres> {
 /// A database of either kind.
 #[derive(Debug)]
 pub(crate) enum Database {
-    Postgres(FreshPostgres),
+    Postgres(Box<FreshPostgres>),
     Sqlite(FreshSqlite),
 }
 
 /// A new, empty database of each kind there is.
 pub(crate) async fn databases() -> Vec<Database> {
-    let postgres = fresh_postgres().await.map(Database::Postgres);
+    let postgres = fresh_postgres().await;
+    let postgres = postgres.map(|fresh| Database::Postgres(Box::new(fresh)));
     [Some(Database::Sqlite(fresh_sqlite())), postgres]
         .into_iter()
         .flatten()

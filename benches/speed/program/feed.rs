@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -162,7 +163,7 @@ fn beside<T>(
         }
         let said = act(Duration::from_secs_f64(setup.size.round_seconds));
         ended.store(true, Ordering::Relaxed);
-        let ends = threads.into_iter().map(|thread| thread.join());
+        let ends = threads.into_iter().map(ScopedJoinHandle::join);
         let failed: Vec<_> = ends
             .filter_map(|end| match end {
                 Ok(end) => end.err(),

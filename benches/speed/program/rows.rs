@@ -105,7 +105,7 @@ impl Row {
 
 impl Part {
     /// In the order in which they are measured and shown.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Serving,
         Self::Ranking,
         Self::Instructions,

@@ -108,7 +108,7 @@ impl PostgresStore {
         let brought = registration.successions.iter();
         let brought = brought.filter(|(_, successor)| is_brought(successor, &stored));
         let mut successions: Vec<_> = brought.map(|(id, successor)| (id, successor)).collect();
-        successions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        successions.sort_by_key(|(id, _)| *id);
         // The first of several counts.
         successions.dedup_by(|(later, _), (first, _)| later == first);
         for chunk in successions.chunks(ROWS) {

@@ -113,18 +113,18 @@ async fn a_lost_server_is_503_for_what_needs_it(lost: Reach) {
     for many in sizes {
         let sent = body(100..100 + many, now());
         let refused = server.api.send_ndjson("/v1/certificates", sent);
-        be_busy(within(refused).await.unwrap(), "registration");
+        be_busy(&within(refused).await.unwrap(), "registration");
     }
-    be_busy(within(server.api.admin_get(&path)).await, "an explanation");
+    be_busy(&within(server.api.admin_get(&path)).await, "an explanation");
     if !is_silent {
         be_busy(
-            within(server.api.admin_get("/v1/certificates")).await,
+            &within(server.api.admin_get("/v1/certificates")).await,
             "a list",
         );
     }
     // One that was not looked for a moment ago.
     let unknown = format!("/renewal-info/{}", cert_id(78));
-    be_busy(within(server.api.get(&unknown)).await, "an unknown one");
+    be_busy(&within(server.api.get(&unknown)).await, "an unknown one");
     // What lies on the server that is there: observations, and the documents that are made of them.
     let minute =
         json!({"at": now() - now() % 60 - 600, "kind": "issued", "source": "ca", "count": 7});
@@ -144,7 +144,7 @@ async fn a_lost_server_is_503_for_what_needs_it(lost: Reach) {
     assert!(!server.log().contains("\"status\":500"), "{}", server.log());
 }
 
-fn be_busy(answer: reqwest::Response, what: &str) {
+fn be_busy(answer: &reqwest::Response, what: &str) {
     assert_eq!(answer.status(), 503, "{what}");
     assert!(answer.headers().contains_key(RETRY_AFTER), "{what}");
 }
