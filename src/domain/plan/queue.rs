@@ -1,8 +1,9 @@
 //! Who is next: of those released, the one with the earliest deadline whose buckets have a token.
 //!
 //! Whoever waits for a token waits in a line, and of a line only the first is looked at; a line
-//! that waits sleeps until its bucket has one, and so does an account. So a token costs the
-//! logarithm of the lines, not all who want it.
+//! that waits sleeps until its bucket has one, and so does an account. Whoever its line's bucket would
+//! let go and another holds waits for that other one, which lets one go for each token. So a token
+//! costs the logarithm of the lines, not all who want it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,7 +19,7 @@ type Queue<T> = BinaryHeap<Reverse<(Key, T)>>;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Sleeper {
     Account(usize),
-    Job(usize),
+    Bucket(usize),
     Line(usize),
 }
 
@@ -27,6 +28,9 @@ pub(super) struct Queues<'a> {
     buckets: Vec<(usize, Bucket)>,
     accounts: Vec<Account<'a>>,
     lines: Vec<Line>,
+    /// Who waits for a token of each bucket that is not its line's own. While anybody does, the bucket
+    /// is asleep.
+    parked: Vec<Queue<()>>,
     /// Accounts by who is first in them. An entry that is no longer true is passed over.
     awake: Queue<usize>,
     asleep: BinaryHeap<Reverse<(Timestamp, Sleeper)>>,
@@ -72,6 +76,7 @@ impl<'a> Queues<'a> {
             buckets: jobs.buckets.clone(),
             accounts: jobs.accounts.iter().map(account).collect(),
             lines: jobs.lines.iter().map(line).collect(),
+            parked: jobs.buckets.iter().map(|_| Queue::new()).collect(),
             awake: BinaryHeap::new(),
             asleep: BinaryHeap::new(),
             held_by: vec![None; jobs.members.len()],
@@ -94,7 +99,7 @@ impl<'a> Queues<'a> {
             self.asleep.pop();
             match sleeper {
                 Sleeper::Account(account) => self.show(account, now),
-                Sleeper::Job(job) => self.enter(job, now),
+                Sleeper::Bucket(bucket) => self.release(bucket, now),
                 Sleeper::Line(line) => self.announce(line, now),
             }
         }
@@ -127,16 +132,17 @@ impl<'a> Queues<'a> {
                 continue;
             }
             let (of_account, jobs) = (self.accounts[account].buckets, self.jobs);
-            if let Some((limit, at)) = self.held(of_account, now) {
-                self.accounts[account].held_by = Some(limit);
+            if let Some((bucket, at)) = self.held(of_account, now) {
+                self.accounts[account].held_by = Some(self.buckets[bucket].0);
                 self.accounts[account].wakes = at;
                 self.asleep.push(Reverse((at, Sleeper::Account(account))));
                 continue;
             }
-            if let Some((limit, at)) = self.held(&jobs[job].buckets, now) {
+            if let Some((bucket, at)) = self.held(&jobs[job].buckets, now) {
+                let limit = self.buckets[bucket].0;
                 self.held_by[job] = Some(limit);
                 self.lines[line].held_by = Some(limit);
-                self.put_aside(job, line, at, now);
+                self.put_aside((job, line), (bucket, at), now);
                 continue;
             }
             for bucket in jobs[job].buckets.iter().chain(of_account) {
@@ -153,17 +159,10 @@ impl<'a> Queues<'a> {
         let held = |line: &Line| line.held_by.or(self.accounts[line.account].held_by);
         let held_lines: Vec<Option<usize>> = self.lines.iter().map(held).collect();
         let waiting = self.lines.into_iter().flat_map(|line| line.waiting);
+        let parked = self.parked.into_iter().flatten();
         self.missed
-            .extend(waiting.map(|Reverse(((_, _, job), ()))| job));
+            .extend(waiting.chain(parked).map(|Reverse(((_, _, job), ()))| job));
         self.missed.extend(self.unreleased);
-        let aside = self
-            .asleep
-            .into_iter()
-            .filter_map(|Reverse((_, sleeper))| match sleeper {
-                Sleeper::Job(job) => Some(job),
-                Sleeper::Account(_) | Sleeper::Line(_) => None,
-            });
-        self.missed.extend(aside);
         self.missed.sort_unstable();
         let (held_by, jobs) = (self.held_by, self.jobs);
         let limit = |job: usize| held_by[job].or(held_lines[jobs[job].line]);
@@ -190,19 +189,44 @@ impl<'a> Queues<'a> {
         self.announce(line, now);
     }
 
-    /// A job whose bucket is empty waits: with its line where that is the line's own bucket, else
-    /// alone.
-    fn put_aside(&mut self, job: usize, line: usize, at: Timestamp, now: Timestamp) {
-        let own = self.jobs[job].buckets.first().copied();
-        let is_lines = own.is_some_and(|own| self.buckets[own].1.next(now) > now);
-        if is_lines {
-            self.lines[line].wakes = at;
-            self.asleep.push(Reverse((at, Sleeper::Line(line))));
+    /// A job whose bucket is empty until then waits: with its line where the line's own bucket is
+    /// empty, else with all who want that bucket.
+    fn put_aside(
+        &mut self,
+        (job, line): (usize, usize),
+        (bucket, at): (usize, Timestamp),
+        now: Timestamp,
+    ) {
+        let own = self.jobs[job].buckets.first();
+        let own = own.map(|own| self.buckets[*own].1.next(now));
+        if let Some(own) = own.filter(|own| *own > now) {
+            self.lines[line].wakes = own;
+            self.asleep.push(Reverse((own, Sleeper::Line(line))));
             let account = self.lines[line].account;
             self.show(account, now);
         } else {
-            self.asleep.push(Reverse((at, Sleeper::Job(job))));
+            if self.parked[bucket].is_empty() {
+                self.asleep.push(Reverse((at, Sleeper::Bucket(bucket))));
+            }
+            let key = self.key(job);
+            self.parked[bucket].push(Reverse((key, ())));
             self.leave(line, now);
+        }
+    }
+
+    /// Of those who wait for a bucket the first goes back to its line, one for a token: where another
+    /// limit holds that one, the next may try a second later.
+    fn release(&mut self, bucket: usize, now: Timestamp) {
+        let at = self.buckets[bucket].1.next(now);
+        if at > now {
+            self.asleep.push(Reverse((at, Sleeper::Bucket(bucket))));
+            return;
+        }
+        if let Some(Reverse(((_, _, job), ()))) = self.parked[bucket].pop() {
+            self.enter(job, now);
+        }
+        if !self.parked[bucket].is_empty() {
+            self.asleep.push(Reverse((now + 1, Sleeper::Bucket(bucket))));
         }
     }
 
@@ -247,12 +271,11 @@ impl<'a> Queues<'a> {
         None
     }
 
-    /// The limit that has no token now, and when all have one.
+    /// The bucket that has no token now and is the last to have one, and when all have one.
     fn held(&self, buckets: &[usize], now: Timestamp) -> Option<(usize, Timestamp)> {
-        let held = buckets.iter().map(|bucket| {
-            let (limit, bucket) = &self.buckets[*bucket];
-            (*limit, bucket.next(now))
-        });
+        let held = buckets
+            .iter()
+            .map(|bucket| (*bucket, self.buckets[*bucket].1.next(now)));
         held.max_by_key(|(_, at)| *at).filter(|(_, at)| *at > now)
     }
 }

@@ -222,6 +222,20 @@ fn a_registered_domain_and_a_host_have_buckets_of_their_own() {
 }
 
 #[test]
+fn a_great_many_of_one_name_are_refused_without_waking_all_for_each_token() {
+    let demand = Demand::even();
+    let limits = lets_encrypt();
+    let same = Renewal {
+        names: vec!["same.example".to_owned()],
+        ..Renewal::default()
+    };
+    let refusal = plan(&terms(&demand, &limits, 60 * DAY), &vec![same; 20_000]).unwrap_err();
+    assert_eq!(refusal.limit, "certificates per exact set of names");
+    // Five, and one each 33.6 hours of 60 days.
+    assert_eq!(refusal.missing.len(), 20_000 - 5 - 42);
+}
+
+#[test]
 fn rate_and_orders_under_way_are_never_exceeded() {
     let demand = Demand::even();
     let limits = none();
