@@ -1,6 +1,7 @@
 //! The simulator: scenarios in, what the rules make of them, tables and pictures out.
 
 mod arrivals;
+mod bounds;
 mod clients;
 mod closed;
 mod command;
