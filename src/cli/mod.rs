@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::telemetry;
 
+mod advise;
 mod best_time;
 mod ca;
 mod certid;
@@ -74,6 +75,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Advise(advise::AdviseArgs),
     BestTime(best_time::BestTimeArgs),
     Ca(ca::CaArgs),
     Certid(certid::CertidArgs),
@@ -104,6 +106,7 @@ impl Command {
     fn run(self, global: &Global) -> anyhow::Result<Exit> {
         let output = &mut Output::standard();
         match self {
+            Self::Advise(command) => block_on(command.run(global, output)),
             Self::BestTime(command) => block_on(command.run(global, output)),
             Self::Ca(command) => ca::run(&command, output),
             Self::Certid(command) => certid::run(&command, output),

@@ -18,6 +18,7 @@ use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::store::{FeedPosition, Publication, Store};
 use verdict::Rejection;
 
+pub mod advice;
 mod answer;
 mod aside;
 mod batches;

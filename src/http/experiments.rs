@@ -17,7 +17,7 @@ use crate::engine::{Engine, Shadowed};
 
 /// The CA that the query string names; the only one where it names none.
 #[derive(Clone, Debug)]
-pub(super) struct OneCa(CaName);
+pub(super) struct OneCa(pub(super) CaName);
 
 impl FromRequestParts<Admin> for OneCa {
     type Rejection = Problem;

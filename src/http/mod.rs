@@ -12,6 +12,7 @@ use crate::config::Scope;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 
+mod advice;
 mod app;
 mod authority;
 mod best_time;
@@ -128,6 +129,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     GET     "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::show;
     PATCH   "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::amend;
     POST    "/v1/incidents/{id}/certificates"     Some(Scope::Admin),  incidents::load;
+    GET     "/v1/advice"                          Some(Scope::Admin),  advice::show;
     GET     "/v1/cohorts"                         Some(Scope::Admin),  experiments::cohorts;
     GET     "/v1/shadow"                          Some(Scope::Admin),  experiments::shadow;
     POST    "/v1/rebalance"                       Some(Scope::Admin),  rebalances::make;

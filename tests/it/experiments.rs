@@ -11,6 +11,7 @@ use offpeak::engine::clock::{Clock, ManualClock};
 use offpeak::engine::verdict::Verdict;
 use offpeak::store::{Migrations, connect};
 
+mod advice;
 mod cohorts;
 mod config;
 mod operating;

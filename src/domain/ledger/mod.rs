@@ -1,5 +1,6 @@
 //! The load to come: what the windows that were given will bring, and who comes unsteered.
 
+pub mod advice;
 mod booking;
 mod crowd;
 pub mod forecast;
