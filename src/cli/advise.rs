@@ -6,8 +6,10 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::exit::Exit;
 use super::given::ca_or_only;
-use super::{Exit, Global, Output};
+use super::global::Global;
+use super::output::Output;
 use crate::domain::policy::ca::CaName;
 use crate::engine::advice::AdviceReport;
 

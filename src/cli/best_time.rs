@@ -8,8 +8,10 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser as _;
 
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
 use super::published::ranking_bytes;
-use super::{Exit, Global, Output};
 use crate::config::{duration_seconds, zone};
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::best_time::{

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::certid::decode;
-use super::{Exit, Output};
+use super::exit::Exit;
+use super::output::Output;
 use crate::domain::policy::ca::CaName;
 use crate::engine::verdict::Rejection;
 use crate::ingest::authorities;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::exit::Exit;
 use super::input::is_standard_input;
-use super::{Exit, Output};
+use super::output::Output;
 use crate::engine::verdict::Rejection;
 use crate::ingest::{Decode, Item, identified};
 

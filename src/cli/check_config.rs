@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::exit::Exit;
 use super::given::name_of;
+use super::global::InvalidConfig;
 use super::global::{Global, config_text, parse_config};
-use super::{Exit, InvalidConfig, Output, UsageError};
+use super::output::Output;
+use super::usage::UsageError;
 use crate::config::{Config, ConfigError};
 
 /// Says what is wrong with a configuration file, by line and key

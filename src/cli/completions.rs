@@ -9,7 +9,8 @@ use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
-use super::{Exit, Output};
+use super::exit::Exit;
+use super::output::Output;
 
 /// Print the completions of a shell
 #[derive(Args, Clone, Debug)]

@@ -7,10 +7,13 @@ use anyhow::Context as _;
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
 use super::runtimes::Runtimes;
 use super::serve::{Listeners, serve};
 use super::token::new_token;
-use super::{Exit, Global, Output, UsageError};
+use super::usage::UsageError;
 use crate::config::{Config, Scope, SourceKind, Token};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Submission, Validity};

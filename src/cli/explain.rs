@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::exit::Exit;
 use super::given::{is_stdin, name_of, octets_of};
-use super::{Exit, Output, UsageError};
+use super::output::Output;
+use super::usage::UsageError;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::Engine;
 use crate::ingest::identified;

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::exit::Exit;
 use super::input::Inputs;
+use super::output::Output;
 use super::output::printed;
-use super::{Exit, Output};
 use crate::engine::Engine;
 use crate::ingest::{self, Forgotten, KnownFile};
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::UsageError;
+use super::usage::UsageError;
 use crate::domain::policy::ca::CaName;
 use crate::engine::Engine;
 

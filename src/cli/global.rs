@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use super::UsageError;
 use super::given::{name_of, text_of};
+use super::usage::UsageError;
 use crate::config::{Config, ConfigError, Scope, Token, base_url, database_url, listen_address};
 use crate::domain::demand::permission::Permission;
 use crate::engine::Engine;

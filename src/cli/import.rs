@@ -7,10 +7,11 @@ use std::pin::pin;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::exit::Exit;
 use super::import_summary::{Summary, Told};
 use super::input::{Input, Inputs};
+use super::output::Output;
 use super::record_report::RecordReport;
-use super::{Exit, Output};
 use crate::domain::demand::permission::Permission;
 use crate::engine::Engine;
 use crate::engine::verdict::{Report, Verdict};

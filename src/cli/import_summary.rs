@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::Exit;
+use super::exit::Exit;
 use super::output::printed;
 use crate::engine::verdict::Report;
 

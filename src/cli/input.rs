@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
-use super::UsageError;
 use super::paths::files_of;
+use super::usage::UsageError;
 
 /// What stands for standard input where a path is taken.
 pub(super) const STANDARD_INPUT: &str = "-";

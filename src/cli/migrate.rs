@@ -4,7 +4,9 @@ use std::io::Write as _;
 
 use clap::Args;
 
-use super::{Exit, Global, Output};
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
 use crate::store::{self, Migrations};
 
 /// Apply pending migrations to the database, or only say which there are

@@ -3,15 +3,17 @@
 use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::telemetry;
 
+use causes::one_line;
+
 mod advise;
 mod best_time;
 mod ca;
+mod causes;
 mod certid;
 mod check_config;
 mod completions;
@@ -48,16 +50,14 @@ pub mod simulate;
 mod status;
 mod status_server;
 mod token;
+mod usage;
 mod verify;
 
 pub use exit::Exit;
 pub use global::{Global, InvalidConfig};
 pub use output::Output;
 pub use runtimes::block_on;
-
-/// The command line asks for what cannot be, in a way that clap did not see: exit code 2.
-#[derive(Debug)]
-pub struct UsageError(pub String);
+pub use usage::UsageError;
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -166,10 +166,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// How long a command that has ended waits for work that cannot be broken off: a file that is being
-/// written to its end takes seconds, and a resolver that hangs would keep it forever.
-const ENDED_WITHIN: Duration = Duration::from_secs(5);
-
 fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
     match ended {
         Ok(Exit::Done) => ExitCode::SUCCESS,
@@ -203,29 +199,6 @@ impl fmt::Display for Told<'_> {
         write!(f, "offpeak: {file} has {errors}\n{invalid}")
     }
 }
-
-/// The chain of causes with colons between. Many errors say their cause themselves, so what stands
-/// at the end already is left out.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string().lines().collect::<Vec<_>>().join(" ");
-        if line.is_empty() {
-            line = cause;
-        } else if !line.ends_with(&cause) {
-            line = format!("{line}: {cause}");
-        }
-    }
-    line
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
 
 #[cfg(test)]
 mod tests {

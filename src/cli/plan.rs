@@ -8,12 +8,15 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use super::best_time::{Spans, spans};
+use super::exit::Exit;
 use super::given::ca_or_only;
+use super::global::Global;
+use super::output::Output;
 use super::plan_fleet::read;
 use super::plan_print::{print, told};
 use super::plan_server::{Answer, Request, ask};
 use super::published::read_ranking;
-use super::{Exit, Global, Output, UsageError};
+use super::usage::UsageError;
 use crate::config::{base_url, duration_seconds, zone};
 use crate::domain::plan::{
     Addressee, Bounds, Catalogue, Demand, Origin, Renewal, Terms, USUAL_WITHIN_SECONDS, plan, seed,

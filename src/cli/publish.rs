@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Exit, Output};
+use super::exit::Exit;
+use super::output::Output;
 use crate::engine::Engine;
 use crate::publish::place::Place;
 use crate::publish::plan::plan;

@@ -4,8 +4,8 @@ use std::io::Read as _;
 
 use anyhow::{Context as _, bail};
 
-use super::Global;
 use super::fetch::{client, fetch, is_url};
+use super::global::Global;
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::documents::RANKING;
 

@@ -4,8 +4,10 @@ use std::io::{IsTerminal as _, Write as _};
 
 use clap::{Args, ValueEnum};
 
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
 use super::published::ranking_bytes;
-use super::{Exit, Global, Output};
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::published::Published;
 use crate::domain::publication::terminal::{Colours, drawn};

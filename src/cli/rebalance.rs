@@ -6,8 +6,9 @@ use std::io::Write as _;
 use anyhow::bail;
 use clap::Args;
 
+use super::exit::Exit;
 use super::given::ca_or_only;
-use super::{Exit, Output};
+use super::output::Output;
 use crate::domain::moves::rebalance::{RebalanceReport, SlotReport, Why};
 use crate::domain::policy::ca::CaName;
 use crate::engine::{Engine, Rebalance};

@@ -5,7 +5,9 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Exit, Global, Output};
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::IsoWeek;
 

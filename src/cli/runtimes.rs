@@ -2,13 +2,16 @@
 //! its own, between which the kernel shares the processors.
 
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ENDED_WITHIN;
+/// How long a command that has ended waits for work that cannot be broken off: a file that is being
+/// written to its end takes seconds, and a resolver that hangs would keep it forever.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sockets that an idle worker takes up at once, and one that has still work to do. A worker's queue
 /// has 256 places. What overflows it is taken up again only now and then while new work goes on

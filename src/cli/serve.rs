@@ -9,10 +9,12 @@ use clap::Args;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::exit::Exit;
 use super::gateway::front::Front;
+use super::global::Global;
+use super::output::Output;
 use super::running::Running;
 use super::runtimes::{Runtimes, open_all_that_may_be_opened};
-use super::{Exit, Global, Output};
 use crate::config::{Config, Connections, TlsFiles};
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
@@ -249,7 +251,7 @@ async fn reload(
         match outcome {
             Ok(()) => tracing::info!(event = "reloaded", version = &*engine.version()),
             Err(error) => {
-                let detail = super::one_line(&error);
+                let detail = super::causes::one_line(&error);
                 tracing::error!(event = "reload_refused", detail);
             }
         }

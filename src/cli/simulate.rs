@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::exit::Exit;
 use super::given::{is_stdin, text_of};
-use super::{Exit, InvalidConfig, UsageError};
+use super::global::InvalidConfig;
+use super::usage::UsageError;
 use crate::simulate::midnight;
 use crate::simulate::outcome::Outcome;
 use crate::simulate::report::{csv, json, svg, table};

@@ -5,8 +5,10 @@ use std::io::Write as _;
 use clap::Args;
 use serde_json::json;
 
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
 use super::status_server::ask;
-use super::{Exit, Global, Output};
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::{Heard, Told};
 

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use sha2::{Digest, Sha256};
 
-use super::{Exit, Output};
+use super::exit::Exit;
+use super::output::Output;
 use crate::config::{Scope, token_name, token_scope};
 
 /// Tokens for the admin listener

@@ -2,15 +2,21 @@
 
 use toml::de::DeTable;
 
+use crate::ca;
+use crate::connections::Connections;
+use crate::crl::{self, CrlConfig};
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::error::{ConfigError, Problems};
+use crate::gateway::{self, GatewayConfig};
+use crate::note;
+use crate::publish::{self, PublishConfig};
 use crate::section::Section;
-use crate::{
-    Connections, CrlConfig, GatewayConfig, PublishConfig, SourceConfig, StatusPageConfig, TlsFiles,
-    Token, WebhookConfig,
-};
-use crate::{ca, crl, gateway, note, publish, source, status_page, tls, token, webhook};
+use crate::source::{self, SourceConfig};
+use crate::status_page::{self, StatusPageConfig};
+use crate::tls::{self, TlsFiles};
+use crate::token::{self, Token};
+use crate::webhook::{self, WebhookConfig};
 
 /// What is configured.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 
-use super::Admin;
 use super::experiments::{OneCa, answer, no_ca};
 use super::problem::Problem;
+use super::state::Admin;
 
 /// `GET /v1/advice`.
 pub(super) async fn show(

@@ -5,20 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::http::Request;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
 use super::direct::{Answer, Direct};
-use super::serve::Neighbour;
-
-/// The body of an answer: one piece that is there, or what a handler makes.
-pub(super) type Reply = Either<Full<Bytes>, Body>;
+use super::serve::neighbours::Neighbour;
 
 /// Who sent a request; `None`: somebody on a Unix socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -7,10 +7,10 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 
-use super::Public;
 use super::documents::nothing_yet;
 use super::problem::Problem;
 use super::query::{parameters, unknown};
+use super::state::Public;
 use crate::config::{duration_seconds, zone};
 use crate::domain::publication::best_time::{
     Chance, Format, MOST_SECONDS, Question, SLOT_MINUTES, clock_spans,

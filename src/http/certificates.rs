@@ -11,11 +11,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 
+use super::body;
 use super::problem::{Excess, Problem};
 use super::query::{self, NoParameters};
+use super::state::Admin;
 use super::subject::{Subject, unregistered};
 use super::unpack::unpacked;
-use super::{Admin, body};
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::Timestamp;

@@ -12,12 +12,12 @@ use futures_util::future::BoxFuture;
 use http_body_util::{Either, Full};
 use hyper::body::Body;
 
-use super::app::Reply;
-use super::documents::{self, Documents};
 use super::host::is_addressed;
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
 use super::problem::Problem;
 use super::renewal_info::{self, Draft};
+use super::reply::Reply;
+use super::served::{self, Documents};
 use crate::domain::certificate::certid::CertId;
 use crate::engine::{Engine, Miss, RenewalInfo};
 
@@ -93,7 +93,7 @@ impl Direct {
         let served = self.documents.at_hand(&self.engine)?;
         let document = served.at(path)?;
         let headers = std::mem::take(request.headers_mut());
-        let response = whole(documents::answer(document, headers));
+        let response = whole(served::answer(document, headers));
         let response = self.signed(response, &self.engine.version());
         let uri = request.uri();
         Some(finish(uri, verb, response, &document.tallies, begun).into())

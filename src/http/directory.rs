@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-use super::Public;
+use super::state::Public;
 
 /// `GET`.
 pub(super) async fn show(State(public): State<Public>) -> impl IntoResponse {

@@ -8,10 +8,10 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::Admin;
 use super::body;
 use super::problem::Problem;
 use super::query;
+use super::state::Admin;
 use crate::domain::policy::ca::CaName;
 use crate::engine::{Engine, Shadowed};
 

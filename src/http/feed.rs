@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::Public;
 use super::fresh::answer;
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Public;
 use crate::domain::status::{IsoWeek, Told};
 use crate::domain::time::Timestamp;
 

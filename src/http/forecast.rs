@@ -6,10 +6,10 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::Public;
 use super::fresh::{answer, json};
 use super::problem::Problem;
 use super::query::{parameters, unknown};
+use super::state::Public;
 use crate::domain::ledger::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::Admin;
+use super::state::Admin;
 use crate::engine::Readiness;
 use crate::telemetry::Metrics;
 

@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
+use super::body;
 use super::incident_members::{amendment, draft};
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Admin;
 use super::unpack::unpacked;
-use super::{Admin, body};
 use crate::domain::moves::incident::{HourLoad, Incident};
 use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Standing};
 use crate::ingest::{self, NamedFormat};

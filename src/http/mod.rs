@@ -44,9 +44,11 @@ mod query;
 mod rebalances;
 mod renewal_info;
 mod replaced;
+mod reply;
 mod report;
 mod revoked;
 mod serve;
+mod served;
 mod state;
 mod status;
 mod subject;
@@ -60,9 +62,9 @@ pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, T
 pub use state::{Admin, Public};
 
 use direct::Direct;
-use documents::Documents;
 use guesses::Guesses;
 use problem::Problem;
+use served::Documents;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
 #[derive(Clone, Copy, Debug)]

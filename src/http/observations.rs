@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 
+use super::body;
 use super::problem::{Excess, Problem};
 use super::query::NoParameters;
+use super::state::Admin;
 use super::unpack::unpacked;
-use super::{Admin, body};
 use crate::domain::demand::permission::Permission;
 use crate::ingest::{self, ObservationFormat, Observed, Unknown};
 use crate::store::BatchKey;

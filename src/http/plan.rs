@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::Admin;
 use super::body;
 use super::experiments::{no_ca, one_ca};
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Admin;
 use crate::config::zone;
 use crate::domain::ledger::forecast::Outlook;
 use crate::domain::plan::{

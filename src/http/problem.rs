@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::unpack::UnpackError;
+use super::unpack::error::UnpackError;
 use crate::domain::acme::BUSY;
 use crate::domain::math::number::whole;
 use crate::domain::moves::incident::Refusal;

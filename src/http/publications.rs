@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-use super::Admin;
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Admin;
 
 /// `POST`.
 pub(super) async fn make(

@@ -7,11 +7,11 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Admin;
 use super::body;
 use super::experiments::{answer, one_ca};
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Admin;
 use crate::engine::Rebalance;
 use crate::store::StoredRebalance;
 

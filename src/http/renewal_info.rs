@@ -4,11 +4,11 @@ use std::fmt;
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::Public;
 use super::problem::Problem;
+use super::state::Public;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::{Miss, RenewalInfo};
 
@@ -16,23 +16,13 @@ mod answer;
 
 pub(super) use answer::Draft;
 
+use answer::LEAVE;
+
 /// The route, as it is written in documents and metrics.
 pub(super) const PATH: &str = "/renewal-info/{certid}";
 
 /// What stands before the CertID.
 pub(super) const PREFIX: &str = "/renewal-info/";
-
-/// Leave for scripts of any origin to read what every answer here says.
-const LEAVE: [(HeaderName, HeaderValue); 2] = [
-    (
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    ),
-    (
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("ETag, Retry-After"),
-    ),
-];
 
 /// `GET` and `HEAD`.
 pub(super) async fn show(

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::Admin;
 use super::body;
 use super::problem::{Excess, Problem};
 use super::query::NoParameters;
+use super::state::Admin;
 use super::subject::{Subject, unregistered};
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;

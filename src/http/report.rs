@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 
-use super::Public;
 use super::fresh::answer;
 use super::problem::Problem;
 use super::query::OfCa;
+use super::state::Public;
 use crate::domain::publication::page::policy_of;
 use crate::domain::publication::weekly::Report;
 use crate::domain::status::{IsoWeek, NoWeek};

@@ -7,10 +7,10 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Admin;
 use super::body;
 use super::problem::Problem;
 use super::query::NoParameters;
+use super::state::Admin;
 use super::subject::{Subject, unregistered};
 
 /// What may be said of a revocation.

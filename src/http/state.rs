@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::documents::Documents;
+use super::served::Documents;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 

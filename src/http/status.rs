@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::Public;
 use super::forecast::{ambiguous, nobody};
 use super::fresh::{answer, json};
 use super::problem::Problem;
 use super::query::OfCa;
+use super::state::Public;
 use crate::domain::math::number::thousandths;
 use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
 use crate::domain::time::{MINUTE, Timestamp};

@@ -5,10 +5,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::Public;
 use super::fresh::{answer, json as bytes};
 use super::problem::Problem;
 use super::query::OfCa;
+use super::state::Public;
 use super::status::CACHING;
 use crate::domain::moves::incident::{Kind, State as Stage};
 use crate::domain::status::{Status, Told};

@@ -16,21 +16,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::body;
 use super::problem::Problem;
+use error::{ALWAYS_OCTETS, MOST_RATIO, UnpackError};
+
+pub(super) mod error;
 
 /// The codings taken, as `Accept-Encoding` names them.
 pub(super) const TAKEN: &str = "br, gzip, zstd";
 
 /// Unpacked octets handed on at once: what ingest decodes at once.
 const PIECE_OCTETS: usize = 64 << 10;
-
-/// A body may always unpack to this much: a hundred thousand certificates and more in a second of
-/// work, however well they pack.
-const ALWAYS_OCTETS: u64 = 64 << 20;
-
-/// Beyond that a body may unpack to so many times what came of it. Lists of certificates pack to a
-/// half or a third, since serials are random; observations of one source to a thirtieth. Who sends a
-/// bomb sends a hundredth of what we have to read.
-const MOST_RATIO: u64 = 100;
 
 /// The logarithm of the most that zstd may have us remember: 8 MiB (RFC 9659).
 const ZSTD_WINDOW: u32 = 23;
@@ -40,25 +34,6 @@ const ZSTD_WINDOW: u32 = 23;
 const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
 
 type Pieces = BoxStream<'static, io::Result<Bytes>>;
-
-/// Why a compressed body was not read to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum UnpackError {
-    /// It is none, is cut off, or something follows it.
-    #[error("the body is not whole {coding} as its Content-Encoding says: {reason}")]
-    Broken {
-        /// The coding.
-        coding: &'static str,
-        /// What the decoder says.
-        reason: String,
-    },
-    /// It unpacks to more than it may.
-    #[error(
-        "the body unpacks to more than {MOST_RATIO} times what came of it and more than \
-         {ALWAYS_OCTETS} octets: send it in parts, or without Content-Encoding"
-    )]
-    TooLarge,
-}
 
 /// The body without its content coding, piece by piece, as it comes.
 ///

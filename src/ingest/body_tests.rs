@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
+use super::Unknown;
+use super::error::IngestError;
 use super::fake::{Crash, FakeRegistry, NOW};
+use super::format::{CertificateFormat, ObservationFormat};
 use super::observe::{Counter, Observed, observe_in};
 use super::register::register_in;
-use super::{CertificateFormat, IngestError, ObservationFormat, Unknown};
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::DAY;
 use crate::engine::EngineError;

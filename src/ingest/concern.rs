@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::decode::{Decode, Item};
 use super::error::{Done, IngestError};
 use super::register::PIECE_OCTETS;
-use super::{WHOLE_RECORD, rejection};
+use super::rejected::{WHOLE_RECORD, rejection};
 use crate::domain::certificate::certid::CertId;
 use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Added, Engine, IncidentError};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, Unknown};
-use super::{WHOLE_RECORD, rejection};
+use super::rejected::{WHOLE_RECORD, rejection};
 use crate::engine::verdict::Rejection;
 
 /// A table whose columns are told by its header: any order, required ones first in `names`.

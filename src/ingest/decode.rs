@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lines::{Line, Lines};
-use super::{WHOLE_RECORD, rejection};
+use super::rejected::{WHOLE_RECORD, rejection};
 use crate::engine::verdict::Rejection;
 
 /// A place between two lines of a body or file.

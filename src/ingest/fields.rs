@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{beginning, quoted, rejection};
+use super::rejected::{beginning, quoted, rejection};
 use crate::domain::time::{TimeError, Timestamp};
 use crate::engine::verdict::Rejection;
 

@@ -7,10 +7,12 @@ use futures_util::StreamExt;
 
 use super::decode::Item;
 use super::error::Done;
+use super::error::IngestError;
 use super::fields::Unknown;
+use super::file::KnownFile;
+use super::format::CertificateFormat;
 use super::kept::Kept;
 use super::register::{PIECE_OCTETS, Registry, STEP_RECORDS, Step};
-use super::{CertificateFormat, IngestError, KnownFile};
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Submission};
 use crate::domain::time::Timestamp;

@@ -1,7 +1,7 @@
 //! Serial numbers and key identifiers in hexadecimal, as `openssl`, revocation lists and databases
 //! print them.
 
-use super::quoted;
+use super::rejected::quoted;
 use crate::domain::certificate::certid::{KeyIdentifier, Serial};
 
 /// A serial number, which is positive: with or without zeros in front, colons or `0x`.

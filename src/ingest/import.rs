@@ -14,10 +14,12 @@ use futures_util::{FutureExt as _, StreamExt as _, poll};
 
 use super::decode::{Item, Position};
 use super::error::Done;
+use super::error::IngestError;
 use super::fields::Unknown;
+use super::file::KnownFile;
+use super::format::CertificateFormat;
 use super::kept::{Kept, corrupt};
 use super::register::{PIECE_OCTETS, Registry, Step, warn_of_unclaimed};
-use super::{CertificateFormat, IngestError, KnownFile};
 use crate::domain::certificate::Submission;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{MINUTE, Timestamp};

@@ -10,7 +10,7 @@ use serde::de::{
 use serde_json::Number;
 
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
-use super::{WHOLE_RECORD, quoted, rejection};
+use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 

@@ -5,7 +5,8 @@ use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text};
 use super::error::UnknownMediaType;
 use super::fields::{FieldValue, Fields, Unknown};
-use super::{WHOLE_RECORD, hexadecimal, json, quoted, rejection};
+use super::rejected::{WHOLE_RECORD, quoted, rejection};
+use super::{hexadecimal, json};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::engine::verdict::Rejection;
 

@@ -3,7 +3,8 @@
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text, Whole};
 use super::fields::{FieldValue, Fields, Unknown};
-use super::{WHOLE_RECORD, json, quoted, rejection};
+use super::json;
+use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::domain::demand::observation::{Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::engine::verdict::Rejection;

@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::decode::{Decode, Item};
 use super::error::Done;
+use super::error::IngestError;
 use super::fields::Unknown;
+use super::format::ObservationFormat;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};
-use super::{IngestError, ObservationFormat};
 use crate::domain::demand::observation::Observation;
 use crate::domain::demand::permission::Permission;
 use crate::engine::verdict::{Rejection, Report, Verdict};

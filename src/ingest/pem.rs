@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::decode::{ByLine, Decode, Item, Position, ReadLine, Whole};
 use super::lines::Line;
-use super::rejection;
+use super::rejected::rejection;
 use crate::engine::verdict::Rejection;
 
 /// The longest certificate taken: a thousand names of 253 octets and a post-quantum signature fit

@@ -9,7 +9,8 @@ use futures_util::{Stream, StreamExt};
 
 use super::decode::Item;
 use super::error::Done;
-use super::{CertificateFormat, IngestError};
+use super::error::IngestError;
+use super::format::CertificateFormat;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Submission};
 use crate::domain::time::Timestamp;
@@ -210,7 +211,10 @@ impl Step {
                 Some(rejection) => Verdict::Rejected(rejection),
                 // A verdict each is the engine's promise; a record without one is not accepted.
                 None => judged.next().unwrap_or_else(|| {
-                    Verdict::Rejected(Rejection::new(super::WHOLE_RECORD, "it was not judged"))
+                    Verdict::Rejected(Rejection::new(
+                        super::rejected::WHOLE_RECORD,
+                        "it was not judged",
+                    ))
                 }),
             };
             (line, verdict)

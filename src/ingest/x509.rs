@@ -7,7 +7,7 @@
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::time::ASN1Time;
 
-use super::rejection;
+use super::rejected::rejection;
 use crate::domain::certificate::Validity;
 use crate::domain::certificate::certid::{CertId, CertIdError, Half, KeyIdentifier, Serial};
 use crate::domain::time::Timestamp;

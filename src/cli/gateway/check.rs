@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::super::{Exit, Global, Output, UsageError};
+use super::super::exit::Exit;
+use super::super::global::Global;
+use super::super::output::Output;
+use super::super::usage::UsageError;
 use crate::config::{GatewayConfig, upstream_url};
 use crate::gateway::{Checked, check, directory_url};
 

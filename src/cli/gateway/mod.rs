@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::exit::Exit;
+use super::global::Global;
+use super::output::Output;
+use super::runtimes::block_on;
 use super::serve::serve_as;
-use super::{Exit, Global, Output, UsageError, block_on};
+use super::usage::UsageError;
 use crate::config::{GatewayConfig, TlsFiles, upstream_url};
 use crate::domain::policy::ca::CaName;
 use crate::store::Migrations;

@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use super::{Exit, Output, by_flags, intent, show};
+use super::super::exit::Exit;
+use super::super::output::Output;
+use super::{by_flags, intent, show};
 use crate::cli::given::ca_or_only;
 use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::ca::CaName;

@@ -10,7 +10,9 @@ use futures_util::{Stream, stream};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-use super::{Exit, Load, Output};
+use super::super::exit::Exit;
+use super::super::output::Output;
+use super::Load;
 use crate::cli::given::{is_stdin, name_of};
 use crate::cli::output::printed;
 use crate::engine::Engine;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::{Exit, Output, UsageError};
+use super::exit::Exit;
+use super::output::Output;
+use super::usage::UsageError;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::State;

@@ -226,7 +226,8 @@ impl<'a> Queues<'a> {
             self.enter(job, now);
         }
         if !self.parked[bucket].is_empty() {
-            self.asleep.push(Reverse((now + 1, Sleeper::Bucket(bucket))));
+            self.asleep
+                .push(Reverse((now + 1, Sleeper::Bucket(bucket))));
         }
     }
 

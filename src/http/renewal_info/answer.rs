@@ -1,13 +1,24 @@
 //! The answer about a certificate that is known, written by hand: for a million certificates it is
 //! given a million times, and only the window differs.
 
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 
-use super::LEAVE;
 use crate::domain::time::Span;
 use crate::engine::RenewalInfo;
 use crate::http::conditional::{any_names, strong_etag};
+
+/// Leave for scripts of any origin to read what every answer here says.
+pub(super) const LEAVE: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    ),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("ETag, Retry-After"),
+    ),
+];
 
 /// The longest that an answer may be cached, in seconds: what an emergency loses at most.
 const MOST_AGE_SECONDS: i64 = 300;

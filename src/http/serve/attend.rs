@@ -9,7 +9,7 @@ use axum::http::Version;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-use super::Limits;
+use super::limits::Limits;
 
 /// How long a connection that was told to finish may do so while others wait for its place: an
 /// answer that a client reads at all is sent in well under a second.

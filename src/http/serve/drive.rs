@@ -18,11 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::attend::{Attended, Told, UnderWay};
-use super::listen::Stream;
+use super::limits::Limits;
+use super::stream::{Connected, Stream};
 use super::tls::Tls;
-use super::{Connected, Limits};
-use crate::http::app::{App, Reply};
+use crate::http::app::App;
 use crate::http::direct::Answer;
+use crate::http::reply::Reply;
 
 /// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
 /// with 431, so this is far above what the URLs here need.

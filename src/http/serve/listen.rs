@@ -7,16 +7,13 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use listenfd::ListenFd;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio_rustls::server::TlsStream;
+use tokio::net::{TcpListener, UnixListener};
 
 use super::neighbours::Neighbourhood;
+use super::stream::Stream;
 use super::tls::Tls;
 use crate::config::UNIX_PREFIX;
 
@@ -219,53 +216,6 @@ impl Passed {
 impl fmt::Debug for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Passed({:?})", self.names)
-    }
-}
-
-/// A connection.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<Self>>),
-    Unix(UnixStream),
-}
-
-/// The same call, whatever the stream is.
-macro_rules! on_each {
-    ($stream:expr, $inner:ident => $call:expr) => {
-        match $stream.get_mut() {
-            Stream::Tcp($inner) => $call,
-            Stream::Tls($inner) => $call,
-            Stream::Unix($inner) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        on_each!(self, inner => Pin::new(inner).poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        on_each!(self, inner => Pin::new(inner).poll_write(context, octets))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_each!(self, inner => Pin::new(inner).poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_each!(self, inner => Pin::new(inner).poll_shutdown(context))
     }
 }
 

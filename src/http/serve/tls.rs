@@ -17,7 +17,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use super::listen::Stream;
+use super::stream::Stream;
 
 /// How often the files are looked at: a renewed certificate is in use within ten seconds, and the
 /// old one is good for days.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use x509_parser::asn1_rs::Tag;
 
 use super::super::pem::is_der;
-use super::super::rejection;
+use super::super::rejected::rejection;
 use super::der::extension;
 use super::signer::{Signed, Signer};
 use super::{

@@ -3,7 +3,7 @@
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 
 use crate::engine::verdict::Rejection;
-use crate::ingest::rejection;
+use crate::ingest::rejected::rejection;
 
 /// The content of the next element, which has to be of the universal type `tag`.
 pub(super) fn take<'a>(rest: &mut &'a [u8], name: &str, tag: Tag) -> Result<&'a [u8], Rejection> {

@@ -6,7 +6,7 @@ use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::super::pem::{Wanted, der_or_pem};
-use super::super::rejection;
+use super::super::rejected::rejection;
 use super::der::extension;
 use super::{Authority, Tbs, take};
 use crate::domain::certificate::certid::KeyIdentifier;
