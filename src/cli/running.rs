@@ -2,6 +2,7 @@
 //! and the certificate fresh.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
@@ -118,8 +119,16 @@ impl Running {
         let gateways = futures_util::future::try_join_all(self.gateways);
         let drained = tokio::try_join!(self.public, self.admin, gateways);
         self.tasks.abort();
-        for beside in self.beside {
+        for beside in &self.beside {
             beside.abort();
+        }
+        // Whoever hands in what was counted ends before the last of it is handed in: at its next step, or
+        // after two seconds it is left alone.
+        for _ in 0..2_000 {
+            if self.beside.iter().all(AbortHandle::is_finished) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let fronts = self.fronts.into_iter();
         let telling = fronts.map(|front| {

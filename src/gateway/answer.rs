@@ -118,6 +118,10 @@ impl Gateway {
 
     /// Counts what failed, where it was an attempt.
     pub(super) fn failed(&self, asked: &Asked, error_type: &str) {
+        self.failed_by(asked, error_type, Fault::of(error_type));
+    }
+
+    fn failed_by(&self, asked: &Asked, error_type: &str, fault: Fault) {
         if error_type == BAD_NONCE {
             return;
         }
@@ -129,11 +133,7 @@ impl Gateway {
                 self.minutes.failed(asked.now, at, error_type);
                 if let Some(account) = asked.account {
                     // Anybody can name an account that is not his.
-                    let fault = if asked.verified {
-                        Fault::of(error_type)
-                    } else {
-                        Fault::Other
-                    };
+                    let fault = if asked.verified { fault } else { Fault::Other };
                     self.failures.failed(account, names, asked.now, fault);
                 }
             }
@@ -196,6 +196,10 @@ impl Gateway {
             }
             Object::Authorization(ObjectState::Failed) | Object::Challenge(ObjectState::Failed) => {
                 self.part_failed(asked).await;
+            }
+            // A CA that is busy says `rateLimited` with 503: that is no limit of the client's.
+            Object::Problem(kind) if status.is_server_error() => {
+                self.failed_by(asked, &kind, Fault::Other);
             }
             Object::Problem(kind) => self.failed(asked, &kind),
             _ if status.is_server_error() || status.is_client_error() => {

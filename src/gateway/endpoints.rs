@@ -17,24 +17,51 @@ impl Endpoints {
     pub(super) fn at(&self, path_and_query: &str) -> Endpoint {
         self.0
             .get(path_and_query)
+            .or_else(|| self.0.get(&plain(path_and_query)))
             .copied()
             .unwrap_or(Endpoint::Other)
     }
 
+    /// Whether no directory was seen yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// With those of one more directory; `None` where all of them are known.
     pub(super) fn with(&self, directory: &Directory) -> Option<Self> {
-        let is_news = |(endpoint, path): (Endpoint, &str)| self.at(path) != endpoint;
+        let is_news = |(endpoint, path): (Endpoint, &str)| self.0.get(path) != Some(&endpoint);
         if !directory.endpoints().any(is_news) {
             return None;
         }
         let mut all = self.clone();
         for (endpoint, path) in directory.endpoints() {
-            if all.0.len() < MOST_PATHS || all.0.contains_key(path) {
-                all.0.insert(path.to_owned(), endpoint);
+            for path in [path.to_owned(), plain(path)] {
+                if all.0.len() < MOST_PATHS || all.0.contains_key(&path) {
+                    all.0.insert(path, endpoint);
+                }
             }
         }
         Some(all)
     }
+}
+
+/// A path as a server may read it: without its query, decoded, each slash once. Who writes a path
+/// otherwise than the directory does shall not go past what is done for that path.
+fn plain(path_and_query: &str) -> String {
+    let path = path_and_query.split('?').next().unwrap_or_default();
+    let octets = path.as_bytes();
+    let mut decoded = Vec::with_capacity(octets.len());
+    let mut at = 0;
+    while let Some(octet) = octets.get(at) {
+        let code = octets.get(at + 1..at + 3).filter(|_| *octet == b'%');
+        let code = code.and_then(|two| str::from_utf8(two).ok());
+        let code = code.and_then(|two| u8::from_str_radix(two, 16).ok());
+        at += if code.is_some() { 3 } else { 1 };
+        decoded.push(code.unwrap_or(*octet));
+    }
+    let text = String::from_utf8_lossy(&decoded);
+    let parts = text.split('/').filter(|part| !part.is_empty());
+    parts.flat_map(|part| ["/", part]).collect()
 }
 
 #[cfg(test)]
@@ -57,5 +84,22 @@ mod tests {
         assert_eq!(endpoints.at("/7/new-order"), Endpoint::NewOrder);
         assert_eq!(endpoints.at("/new-order"), Endpoint::Other);
         assert!(endpoints.with(&directory(7)).is_none());
+        for same in [
+            "/7/new-order?x=1",
+            "//7/new-order",
+            "/7/new%2Dorder",
+            "/7/new-order/",
+        ] {
+            assert_eq!(endpoints.at(same), Endpoint::NewOrder, "{same}");
+        }
+        for other in [
+            "/7/new-order%2",
+            "/7/new-order%zz",
+            "/7",
+            "?/7/new-order",
+            "",
+        ] {
+            assert_eq!(endpoints.at(other), Endpoint::Other, "{other}");
+        }
     }
 }

@@ -110,9 +110,10 @@ impl Memory {
 
     /// One has succeeded: the next is no retry, and nothing failed before it.
     pub(super) fn succeeded(&self, account: u128, names: u128, now: Timestamp) {
-        if let Some(failed) = self.known.remove(&(account, names))
-            && failed.count > 0
-        {
+        let known = self.known.remove(&(account, names));
+        // Before the store was read nobody knows what it has.
+        let recalled = self.recalled.load(Ordering::Relaxed);
+        if !recalled || known.is_some_and(|failed| failed.count > 0) {
             self.change((account, names), 0, now);
         }
     }

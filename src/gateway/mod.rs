@@ -224,8 +224,8 @@ impl Gateway {
                 tracing::warn!(event = "gateway_failures_lost", gateway = self.config.name, %error);
             }
         };
-        if timeout(HANDED_IN_AT_LAST_WITHIN, handing).await.is_err() {
-            tracing::warn!(event = "gateway_counts_lost", gateway = self.config.name);
+        if let Err(error) = timeout(HANDED_IN_AT_LAST_WITHIN, handing).await {
+            tracing::warn!(event = "gateway_counts_lost", gateway = self.config.name, %error);
         }
     }
 

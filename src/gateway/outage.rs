@@ -1,10 +1,15 @@
 //! Failures without an answer in between open an `outage` incident where that is configured, and the
 //! answer after them closes it.
 
-use axum::http::HeaderValue;
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, Response};
+use hyper::body::Incoming;
 
 use super::Gateway;
+use super::body::{MOST_ANSWER_OCTETS, Read, read};
 use super::watch::Seen;
+use crate::domain::acme::Object;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::{Incident, Kind, State};
 use crate::domain::time::Timestamp;
@@ -20,6 +25,9 @@ impl Gateway {
     pub async fn watch(&self) -> Result<(), IncidentError> {
         if self.watch.now_seen().failing_since.is_some() {
             self.probe().await;
+        }
+        if self.endpoints.load().is_empty() {
+            self.learn().await;
         }
         let Seen {
             failing_since,
@@ -60,16 +68,33 @@ impl Gateway {
 
     /// Asks the upstream for its directory.
     async fn probe(&self) {
+        let asked = self.upstream_directory().await;
+        if asked.is_some_and(|answer| answer.status().is_success()) {
+            self.watch.answered();
+        }
+    }
+
+    /// Learns where orders are made before a client has asked for the directory: until then a request is
+    /// told by what it says alone.
+    async fn learn(&self) {
+        let Some(answer) = self.upstream_directory().await else {
+            return;
+        };
+        if let Read::Whole(octets) = read(answer.into_body(), MOST_ANSWER_OCTETS).await
+            && let Object::Directory(directory) = Object::of(&octets)
+            && let Some(more) = self.endpoints.load().with(&directory)
+        {
+            self.endpoints.store(Arc::new(more));
+        }
+    }
+
+    async fn upstream_directory(&self) -> Option<Response<Incoming>> {
         let base_url = self.config.base_url.as_deref();
         let url = base_url.unwrap_or(&self.config.upstream);
         let authority = url.split('/').nth(2).unwrap_or_default();
-        let Ok(host) = HeaderValue::try_from(authority) else {
-            return;
-        };
+        let host = HeaderValue::try_from(authority).ok()?;
         let asked = self.upstream.get(self.upstream.directory(), &host).await;
-        if asked.is_ok_and(|answer| answer.status().is_success()) {
-            self.watch.answered();
-        }
+        asked.ok()
     }
 
     /// Opens an outage that began then, or finds the one that another process of this gateway's has
