@@ -2,6 +2,7 @@
 
 use x509_parser::asn1_rs::{BitString, FromDer, Tag};
 use x509_parser::error::X509Error;
+use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
 use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
@@ -103,6 +104,11 @@ impl Signer {
         };
         let (_, key) = SubjectPublicKeyInfo::from_der(&self.key).map_err(read)?;
         let (_, algorithm) = AlgorithmIdentifier::from_der(signed.algorithm).map_err(read)?;
+        if [OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA].contains(&algorithm.algorithm) {
+            let detail =
+                "it is by SHA-1, for which a signature of something else can be made to fit";
+            return Err(rejection("signatureAlgorithm", detail));
+        }
         let [0, signature @ ..] = signed.signature else {
             return Err(rejection(
                 "signatureValue",
