@@ -149,7 +149,10 @@ fn has_header(text: &str) -> bool {
     let first = lines.next().unwrap_or_default();
     let is_known = |cell: &str| COLUMNS.contains(&bare(cell).as_str());
     first.split(',').any(is_known)
-        || (first.contains(',') && !first.contains('.') && lines.any(|line| line.contains('.')))
+        || (first.contains(',')
+            && !first.contains('.')
+            && !first.starts_with('#')
+            && lines.any(|line| line.contains('.')))
 }
 
 fn bare(cell: &str) -> String {
