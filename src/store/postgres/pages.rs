@@ -2,10 +2,12 @@
 //! random: each server then brings its part of the page, where a limit alone would have each bring a
 //! whole one.
 
+use std::time::{Duration, Instant};
+
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use super::PostgresStore;
-use super::session::Sessions;
+use super::session::{Sessions, Transaction};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::store::range::{BEFORE, BEYOND, cuts, leading_of};
@@ -16,6 +18,9 @@ use crate::store::{Change, IdRange, StoreError};
 const MOST_ISSUERS: usize = 1_000;
 /// Ranges of each issuer in a load: with ten issuers and ten million certificates 16,000 in each.
 const LOAD_PARTS: u32 = 64;
+/// How often the snapshot of a load is used while others read beside it: well within the ten minutes
+/// after which PostgreSQL ends a transaction that does nothing.
+const TOUCHED_EVERY: Duration = Duration::from_mins(1);
 /// Certificates read at once in a load: 4 MB.
 const LOAD_PAGE: u32 = 10_000;
 /// How often a page is tried: a connection may be lost, a server that is away stays so.
@@ -59,6 +64,7 @@ impl PostgresStore {
     /// Tells all certificates, several ranges at a time. A page whose connection is lost is read again.
     pub(super) async fn tell_ranges(
         &self,
+        snapshot: &mut Transaction,
         at_once: usize,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
@@ -66,7 +72,15 @@ impl PostgresStore {
         let walks = ranges.into_iter().map(|range| self.walk(range).boxed());
         let mut pages = stream::iter(walks).flatten_unordered(at_once);
         let mut told = 0_usize;
+        let mut touched = Instant::now();
         while let Some(page) = pages.try_next().await? {
+            // Others read beside it, for an hour where there are many: it shall not be taken for one that
+            // hangs (`idle_in_transaction_session_timeout`).
+            if touched.elapsed() >= TOUCHED_EVERY {
+                let touch = sqlx::query("SELECT 1").execute(&mut *snapshot);
+                self.queries.named("load_touch", touch).await?;
+                touched = Instant::now();
+            }
             for certificate in page {
                 tell(Change::Certificate(Box::new(certificate)));
                 told += 1;

@@ -39,7 +39,7 @@ impl PostgresStore {
         if is_distributed {
             // The rows are elsewhere, and no snapshot is of several servers: what changes meanwhile is
             // told again (`position`).
-            return self.tell_ranges(at_once, tell).await;
+            return self.tell_ranges(snapshot, at_once, tell).await;
         }
         let export = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
         let export = export.fetch_one(&mut *snapshot);
