@@ -126,10 +126,18 @@ max_client_conn = 2000
 pidfile = $postgres_dir/pgbouncer.pid
 logfile = $postgres_dir/pgbouncer.log
 CONF
-        if as_postgres "$(pgbouncer_binary)" --daemon "$postgres_dir/pgbouncer.ini"; then
-            pgbouncer_pid=$(<"$postgres_dir/pgbouncer.pid")
-            return
-        fi
+        # It goes to the background before it has a file with its number, and a port: its log says so.
+        as_postgres rm -f "$postgres_dir/pgbouncer.log"
+        as_postgres "$(pgbouncer_binary)" --daemon "$postgres_dir/pgbouncer.ini" || continue
+        local tenths
+        for ((tenths = 0; tenths < 100; tenths++)); do
+            if grep -qs "listening on 127.0.0.1:$pgbouncer_port" "$postgres_dir/pgbouncer.log"; then
+                pgbouncer_pid=$(<"$postgres_dir/pgbouncer.pid")
+                return
+            fi
+            if grep -qs FATAL "$postgres_dir/pgbouncer.log"; then break; fi
+            sleep 0.1
+        done
     done
     cat "$postgres_dir/pgbouncer.log"
     return 1
