@@ -242,12 +242,14 @@ mod tests {
         let advice = ledger.advice(midnight() + HOUR).unwrap();
         let moment = &advice.moments[0];
         assert_eq!(moment.at, "00:00");
-        assert!((moment.asking_per_day - 120.0).abs() < 1.0, "{moment:?}");
+        // On ten days of the sixty since the first of them was issued.
+        assert!((moment.asking_per_day - 20.0).abs() < 1.0, "{moment:?}");
     }
 
     #[test]
     fn chance_is_no_moment_and_a_day_is_too_little() {
-        let advice = ledger(7, 8.0).advice(midnight()).unwrap();
+        // The mean of ten days of ten has a standard deviation of one.
+        let advice = ledger(7, 5.0).advice(midnight()).unwrap();
         assert!(advice.moments.is_empty(), "{advice:?}");
         assert!((advice.peak - 1.0).abs() < 0.1);
         assert_eq!(Ledger::default().advice(midnight()), None);
