@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::given::name_of;
-use super::global::InvalidConfig;
-use super::global::{Global, config_text, parse_config};
+use super::global::{Global, InvalidConfig, config_text, parse_config};
 use super::output::Output;
 use super::usage::UsageError;
 use crate::config::{Config, ConfigError};

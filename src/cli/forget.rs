@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::input::Inputs;
-use super::output::Output;
-use super::output::printed;
+use super::output::{Output, printed};
 use crate::engine::Engine;
 use crate::ingest::{self, Forgotten, KnownFile};
 

@@ -6,8 +6,7 @@ use std::pin::pin;
 use futures_util::StreamExt;
 
 use super::decode::Item;
-use super::error::Done;
-use super::error::IngestError;
+use super::error::{Done, IngestError};
 use super::fields::Unknown;
 use super::file::KnownFile;
 use super::format::CertificateFormat;

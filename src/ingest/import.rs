@@ -13,8 +13,7 @@ use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 use futures_util::{FutureExt as _, StreamExt as _, poll};
 
 use super::decode::{Item, Position};
-use super::error::Done;
-use super::error::IngestError;
+use super::error::{Done, IngestError};
 use super::fields::Unknown;
 use super::file::KnownFile;
 use super::format::CertificateFormat;

@@ -9,8 +9,7 @@ use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
 use super::decode::{Decode, Item};
-use super::error::Done;
-use super::error::IngestError;
+use super::error::{Done, IngestError};
 use super::fields::Unknown;
 use super::format::ObservationFormat;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
 use super::decode::Item;
-use super::error::Done;
-use super::error::IngestError;
+use super::error::{Done, IngestError};
 use super::format::CertificateFormat;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Submission};

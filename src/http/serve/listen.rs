@@ -1,13 +1,12 @@
 //! Where connections come from: an address, a Unix socket, a socket that systemd opened.
 
-use std::fmt;
-use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs};
 
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, UnixListener};

@@ -1,11 +1,10 @@
 //! TLS: rustls with aws-lc-rs, HTTP/2 and HTTP/1.1 by ALPN, a certificate that can be renewed
 //! while connections are open.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::time::sleep;
