@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::promised::Ledger;
 use crate::certificate::own_rule_seconds;
-use crate::math::number::{length, real, real_len, signed};
+use crate::math::number::{length, real, real_len, signed, thousandths};
 use crate::math::waterfill;
 use crate::time::timeline::{GRAIN_SECONDS, GRAINS_IN_DAY, Timeline};
 use crate::time::{DAY, HOUR, Timestamp};
@@ -90,16 +90,16 @@ impl Ledger {
         let moved = |grains: &[(usize, f64)]| peak_after(&hours, grains);
         let told = excess.iter().map(|(grain, more)| Moment {
             at: clock(*grain),
-            per_day: *more,
-            asking_per_day: asking[*grain].clamp(0.0, *more),
-            peak_if_moved: moved(&[(*grain, *more)]),
+            per_day: thousandths(*more),
+            asking_per_day: thousandths(asking[*grain].clamp(0.0, *more)),
+            peak_if_moved: thousandths(moved(&[(*grain, *more)])),
         });
         let told: Vec<Moment> = told.collect();
         Some(Advice {
             days,
-            per_day,
-            peak: moved(&[]),
-            peak_if_all_moved: moved(&excess),
+            per_day: thousandths(per_day),
+            peak: thousandths(moved(&[])),
+            peak_if_all_moved: thousandths(moved(&excess)),
             moments: told,
         })
     }
