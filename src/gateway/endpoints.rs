@@ -35,10 +35,14 @@ impl Endpoints {
         }
         let mut all = self.clone();
         for (endpoint, path) in directory.endpoints() {
-            for path in [path.to_owned(), plain(path)] {
-                if all.0.len() < MOST_PATHS || all.0.contains_key(&path) {
-                    all.0.insert(path, endpoint);
-                }
+            if all.0.len() < MOST_PATHS || all.0.contains_key(path) {
+                all.0.insert(path.to_owned(), endpoint);
+            }
+        }
+        // What a directory says of a path counts for more than how another path may be read.
+        for (endpoint, path) in directory.endpoints() {
+            if all.0.len() < MOST_PATHS {
+                all.0.entry(plain(path)).or_insert(endpoint);
             }
         }
         Some(all)
@@ -92,6 +96,17 @@ mod tests {
         ] {
             assert_eq!(endpoints.at(same), Endpoint::NewOrder, "{same}");
         }
+        // Where only a query tells them apart, each is what the directory says.
+        let by_query = Directory {
+            urls: vec![
+                ("newOrder".to_owned(), "https://ca/acme?newOrder".to_owned()),
+                ("newNonce".to_owned(), "https://ca/acme".to_owned()),
+            ],
+        };
+        let told = Endpoints::default().with(&by_query).unwrap();
+        assert_eq!(told.at("/acme?newOrder"), Endpoint::NewOrder);
+        assert_eq!(told.at("/acme"), Endpoint::NewNonce);
+        assert!(told.with(&by_query).is_none());
         for other in [
             "/7/new-order%2",
             "/7/new-order%zz",
