@@ -12,7 +12,7 @@ use crate::tools::{free_ports, run, told, tool};
 struct Seaweed {
     child: Child,
     url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 const IDENTITIES: &str = r#"{"identities":[
@@ -20,11 +20,30 @@ const IDENTITIES: &str = r#"{"identities":[
      "actions":["Admin","Read","Write","List"]},
     {"name":"anonymous","actions":["Read"]}]}"#;
 
-/// It starts in seconds; a machine that is busy gets a minute.
-const STARTS_WITHIN: Duration = Duration::from_mins(1);
+/// It starts in seconds; a machine that is busy gets three minutes.
+const STARTS_WITHIN: Duration = Duration::from_mins(3);
 
 impl Seaweed {
+    /// It takes no port 0, and ends where somebody else has one of its eight: then others are tried.
     fn start(program: &Path) -> Self {
+        let begun = Instant::now();
+        let mut server = Self::run(program);
+        while !server.made_bucket() {
+            assert!(
+                begun.elapsed() < STARTS_WITHIN,
+                "SeaweedFS does not start: {}",
+                server.log()
+            );
+            if server.child.try_wait().unwrap().is_some() {
+                eprintln!("SeaweedFS ended: {}", server.log());
+                server = Self::run(program);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        server
+    }
+
+    fn run(program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let identities = folder.path().join("s3.json");
         fs::write(&identities, IDENTITIES).unwrap();
@@ -40,44 +59,48 @@ impl Seaweed {
                 ]
             })
             .collect();
-        let url = format!("http://127.0.0.1:{}", free[6]);
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        // What it takes itself, it takes from a disk that is nearly full too.
         let child = Command::new(program)
-            .arg("server")
+            .args(["-logtostderr=true", "server"])
             .arg(format!("-dir={}", folder.path().display()))
             .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"])
             .args(["-volume.max=3", "-master.volumeSizeLimitMB=64"])
+            .arg("-volume.minFreeSpace=10MiB")
             .arg(format!("-s3.config={}", identities.display()))
             .args(ports)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
-        let server = Self {
+        Self {
             child,
-            url,
-            _folder: folder,
-        };
-        let begun = Instant::now();
-        while !server.made_bucket() {
-            assert!(begun.elapsed() < STARTS_WITHIN, "SeaweedFS does not start");
-            std::thread::sleep(Duration::from_millis(200));
+            url: format!("http://127.0.0.1:{}", free[6]),
+            folder,
         }
-        server
     }
 
+    /// The end of what it said.
+    fn log(&self) -> String {
+        let log = fs::read(self.folder.path().join("log")).unwrap();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(4_000)..]).into_owned()
+    }
+
+    /// Whether the bucket is there: where an answer was lost, the next request is told 409.
     fn made_bucket(&self) -> bool {
         let made = Command::new("curl")
-            .args(["-sf", "--max-time", "5", "--noproxy", "*", "-X", "PUT"])
+            .args(["-s", "--max-time", "20", "--noproxy", "*", "-X", "PUT"])
             .args([
                 "--aws-sigv4",
                 "aws:amz:us-east-1:s3",
                 "--user",
                 "key:secret",
             ])
+            .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
             .arg(format!("{}/bucket", self.url))
             .output()
             .unwrap();
-        made.status.success()
+        [b"200", b"409"].contains(&made.stdout.first_chunk().unwrap_or(b"000"))
     }
 
     fn publish(&self, folder: &Path, more: &[&str]) -> Output {
@@ -121,7 +144,12 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
     .unwrap();
     let server = Seaweed::start(&weed);
     let output = server.publish(folder.path(), &["--now"]);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        told(&output),
+        server.log()
+    );
     // Again, nothing is to be written.
     let output = server.publish(folder.path(), &[]);
     assert!(
