@@ -65,12 +65,13 @@ impl Words {
     }
 }
 
-/// The environment is a label and notes are words: they change nothing.
+/// The environment is a label, and notes and what an outage is called are words: they change nothing.
 fn ca(ca: &CaPolicy) -> Words {
     let CaPolicy {
         name,
         environment: _,
         notes: _,
+        outages: _,
         issuers,
         backdate_seconds,
         slot_seconds,

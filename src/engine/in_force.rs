@@ -6,9 +6,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use arc_swap::Guard;
 
 use super::world::World;
-use crate::domain::moves::incident::{Incident, learning_excluded};
+use crate::domain::moves::incident::{Incident, Kind, learning_excluded};
 use crate::domain::policy::ca::{CaName, CaPolicy};
-use crate::domain::policy::capacity::CapacityRule;
+use crate::domain::policy::capacity::{CapacityRule, When};
 use crate::domain::time::{Span, Timestamp};
 use crate::store::StoredPlanned;
 
@@ -138,16 +138,27 @@ pub(super) fn with_incidents(
     incidents: &Incidents,
     counts: impl Fn(&Incident) -> bool,
 ) -> CaPolicy {
-    let closed: Vec<CapacityRule> = active(incidents, &policy.name)
-        .filter(|incident| counts(incident))
-        .flat_map(Incident::closes)
-        .collect();
     let mut policy = policy.clone();
+    let mut closed: Vec<CapacityRule> = Vec::new();
+    for incident in active(incidents, &policy.name).filter(|incident| counts(incident)) {
+        let rules = incident.closes();
+        if incident.kind == Kind::Outage {
+            policy.outages.extend(rules.iter().filter_map(once));
+        }
+        closed.extend(rules);
+    }
     if let Some(shadow) = &mut policy.shadow {
         shadow.capacity.extend_from_slice(&closed);
     }
     policy.capacity.extend(closed);
     policy
+}
+
+fn once(rule: &CapacityRule) -> Option<Span> {
+    match rule.when {
+        When::Once(span) => Some(span),
+        When::Recurring { .. } => None,
+    }
 }
 
 /// The hours of a CA's incidents that teach nothing.

@@ -9,7 +9,7 @@ use super::capacity::CapacityRule;
 use super::note::Note;
 use super::planned::Planned;
 use crate::certificate::certid::KeyIdentifier;
-use crate::time::{DAY, HOUR};
+use crate::time::{DAY, HOUR, Span};
 
 /// A CA's name: 1 to 63 of `a` to `z`, `0` to `9` and `-`.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -107,6 +107,8 @@ pub struct CaPolicy {
     pub bands: Vec<BandRule>,
     /// When the CA takes less than usual, or nothing.
     pub capacity: Vec<CapacityRule>,
+    /// What of that is an outage, which is told as one.
+    pub outages: Vec<Span>,
     /// Bulk events that are announced ahead.
     pub planned: Vec<Planned>,
     /// The share of certificates that stay on the plain window as a control group, 0 to 0.5.
@@ -161,6 +163,7 @@ impl CaPolicy {
             retry_after_seconds: 6 * HOUR,
             bands: BandRule::DEFAULTS.to_vec(),
             capacity: Vec::new(),
+            outages: Vec::new(),
             planned: Vec::new(),
             control_share: 0.0,
             rebalance: Rebalancing::Manual,

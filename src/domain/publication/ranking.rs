@@ -3,7 +3,7 @@
 use super::weights::MILLION;
 use crate::demand::profile::{Evidence, Profile};
 use crate::policy::ca::CaPolicy;
-use crate::policy::capacity::{CapacityRule, When, closed_within, over_slots};
+use crate::policy::capacity::{CapacityRule, When, closed_within, merged, outside, over_slots};
 use crate::policy::note::{PublishedNote, current};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
@@ -69,7 +69,7 @@ pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
         environment: &policy.environment,
         profile,
         figures: Figures::of(profile, &capacity, policy.steerable_share),
-        avoid: closed_within(&policy.capacity, ahead(times)),
+        avoid: avoided(&[policy], ahead(times)),
         notes: current(policy.notes.iter(), times.generated_at),
     }
     .document(times)
@@ -95,10 +95,7 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
             *sum += share(of) * own;
         }
     }
-    let rules: Vec<CapacityRule> = cas
-        .iter()
-        .flat_map(|(policy, _)| policy.capacity.iter().cloned())
-        .collect();
+    let policies: Vec<&CaPolicy> = cas.iter().map(|(policy, _)| *policy).collect();
     let steerable_share = cas
         .iter()
         .map(|(policy, of)| share(of) * policy.steerable_share)
@@ -108,7 +105,7 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
         environment,
         profile: &profile,
         figures: Figures::of(&profile, &capacity, steerable_share),
-        avoid: closed_within(&rules, ahead(times)),
+        avoid: avoided(&policies, ahead(times)),
         notes: current(
             cas.iter().flat_map(|(policy, _)| &policy.notes),
             times.generated_at,
@@ -122,7 +119,7 @@ struct Subject<'a> {
     environment: &'a str,
     profile: &'a Profile,
     figures: Figures,
-    avoid: Vec<Span>,
+    avoid: Vec<Avoid>,
     notes: Vec<PublishedNote>,
 }
 
@@ -152,7 +149,7 @@ impl Subject<'_> {
                 .as_ref()
                 .map(|minutes| minutes.iter().map(|m| decimals(*m)).collect()),
             overlays: self.overlays(),
-            avoid: self.avoided(),
+            avoid: &self.avoid,
             notes: &self.notes,
             advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
         };
@@ -266,23 +263,42 @@ impl Subject<'_> {
             .collect()
     }
 
-    fn avoided(&self) -> Vec<Avoid> {
-        self.avoid
-            .iter()
-            .take(MOST_AVOIDED)
-            .map(|span| Avoid {
-                from: span.from,
-                to: span.to,
-                reason: "maintenance",
-            })
-            .collect()
-    }
-
     /// When a slot begins, `HH:MM`.
     fn clock(&self, slot: usize) -> String {
         let minutes = i64::try_from(slot).unwrap_or(0) * self.profile.slot_seconds / MINUTE;
         format!("{:02}:{:02}", minutes / 60, minutes % 60)
     }
+}
+
+/// When any of these CAs is closed, in order, and why.
+fn avoided(policies: &[&CaPolicy], ahead: Span) -> Vec<Avoid> {
+    let rules: Vec<CapacityRule> = policies
+        .iter()
+        .flat_map(|policy| policy.capacity.iter().cloned())
+        .collect();
+    let closed = closed_within(&rules, ahead);
+    let outages = merged(
+        policies
+            .iter()
+            .flat_map(|policy| policy.outages.clone())
+            .collect(),
+    );
+    let planned = closed.iter().flat_map(|span| outside(*span, &outages));
+    let down = outages.iter().filter(|span| span.to > ahead.from);
+    let told = |reason| {
+        move |span: Span| Avoid {
+            from: span.from,
+            to: span.to,
+            reason,
+        }
+    };
+    let mut avoid: Vec<Avoid> = planned
+        .map(told("maintenance"))
+        .chain(down.copied().map(told("outage")))
+        .collect();
+    avoid.sort_by_key(|span| span.from);
+    avoid.truncate(MOST_AVOIDED);
+    avoid
 }
 
 /// What recurs day by day, in [`PARTS`] of the day: the mean over the seven days from `from`.

@@ -21,6 +21,14 @@ fn inside(windows: &[Span], span: Span) -> usize {
     windows.iter().filter(overlaps).count()
 }
 
+/// What its ranking says is to be avoided.
+async fn avoided(server: &TestServer) -> Vec<Value> {
+    server.engine.publish().await.unwrap();
+    let ranking = server.get("/ca/example/ranking.json").await;
+    let ranking: Value = ranking.json().await.unwrap();
+    ranking["avoid"].as_array().unwrap().clone()
+}
+
 #[tokio::test]
 async fn nothing_starts_inside_a_maintenance() {
     let server = TestServer::start().await;
@@ -64,19 +72,12 @@ async fn nothing_starts_inside_a_maintenance() {
     answer(bulk(&server, "/v1/certificates", body).await, 200).await;
     assert_eq!(inside(&windows(&server, 5_000..6_000).await, closed), 0);
     // And so does the ranking.
-    server.engine.publish().await.unwrap();
-    let ranking: Value = server
-        .get("/ca/example/ranking.json")
-        .await
-        .json()
-        .await
-        .unwrap();
-    let told = ranking["avoid"].as_array().unwrap();
+    let told = avoided(&server).await;
     assert!(
         closed.from > NOW + 30 * DAY
-            || told
-                .iter()
-                .any(|span| span["from"] == closed.from.to_string()),
+            || told.iter().any(|span| {
+                span["from"] == closed.from.to_string() && span["reason"] == "maintenance"
+            }),
         "{told:?}"
     );
 }
@@ -131,6 +132,11 @@ async fn an_outage_that_is_partly_over_says_so_with_a_note() {
     };
     assert!(inside(&before, ahead) > 0);
     assert_eq!(inside(&windows(&server, 0..2_000).await, ahead), 0);
+    let told = avoided(&server).await;
+    assert_eq!(
+        (&told[0]["from"], &told[0]["reason"]),
+        (&json!(busy.from.to_string()), &json!("outage"))
+    );
 
     let note = "those with valid authorizations can be served";
     let end = busy.from + 9 * HOUR;

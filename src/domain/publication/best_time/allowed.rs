@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
-use crate::policy::capacity::merged;
+use crate::policy::capacity::{merged, outside};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// The most spans that may be given: one for each hour.
@@ -77,23 +77,10 @@ pub(crate) fn open_within(range: Span, allow: &[ClockSpan], zone: Tz, avoid: &[S
         merged(allowed_within(range, allow, zone))
     };
     let closed = merged(avoid.to_vec());
-    let mut open = Vec::new();
-    for span in allowed {
-        let mut from = span.from;
-        for shut in closed.iter().filter(|shut| shut.overlap_seconds(span) > 0) {
-            if from < shut.from {
-                open.push(Span {
-                    from,
-                    to: shut.from,
-                });
-            }
-            from = from.max(shut.to);
-        }
-        if from < span.to {
-            open.push(Span { from, to: span.to });
-        }
-    }
-    open
+    allowed
+        .into_iter()
+        .flat_map(|span| outside(span, &closed))
+        .collect()
 }
 
 /// While the zone's distance from UTC stays the same, a clock span is the same seconds of each day.

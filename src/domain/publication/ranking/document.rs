@@ -26,7 +26,7 @@ pub(super) struct Document<'a> {
     pub(super) week: Vec<WeekEntry>,
     pub(super) minutes: Option<Vec<f64>>,
     pub(super) overlays: Vec<Overlay>,
-    pub(super) avoid: Vec<Avoid>,
+    pub(super) avoid: &'a [Avoid],
     pub(super) notes: &'a [PublishedNote],
     pub(super) advice: &'static str,
 }

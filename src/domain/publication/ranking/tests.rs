@@ -167,6 +167,44 @@ proptest! {
 }
 
 #[test]
+fn an_outage_is_told_as_one_amid_a_maintenance() {
+    let hours = |from: i64, to: i64| Span {
+        from: NOW + from * HOUR,
+        to: NOW + to * HOUR,
+    };
+    let closed = |span| CapacityRule {
+        when: When::Once(span),
+        share: 0.0,
+        ceiling_per_hour: None,
+    };
+    let mut policy = CaPolicy::named("example".parse().unwrap());
+    let down = [hours(-4, -2), hours(-1, 2), hours(5, 7)];
+    let shut = [hours(1, 6), hours(20, 21)];
+    policy
+        .capacity
+        .extend(down.into_iter().chain(shut).map(closed));
+    policy.outages.extend(down);
+    let ahead = Span {
+        from: NOW,
+        to: NOW + DAY,
+    };
+    let told: Vec<_> = avoided(&[&policy], ahead)
+        .iter()
+        .map(|avoid| (avoid.from, avoid.to, avoid.reason))
+        .collect();
+    let of = |from: i64, to: i64, reason| (NOW + from * HOUR, NOW + to * HOUR, reason);
+    assert_eq!(
+        told,
+        [
+            of(-1, 2, "outage"),
+            of(2, 5, "maintenance"),
+            of(5, 7, "outage"),
+            of(20, 21, "maintenance"),
+        ]
+    );
+}
+
+#[test]
 fn a_spike_of_half_an_hour_shows_in_halves_and_is_diluted_in_the_hour() {
     let mut load = vec![100; FIVES_IN_DAY];
     load[..6].fill(900);
