@@ -25,6 +25,9 @@ pub(super) struct PublishArgs {
     /// Signs each file with this minisign key, made without a password (`minisign -G -W`)
     #[arg(long, value_name = "FILE", requires = "out")]
     sign_with: Option<PathBuf>,
+    /// Stores objects in gzip, with their Content-Encoding: for a bucket that is read without a CDN
+    #[arg(long, requires = "out")]
+    gzip: bool,
     /// Has a new publication made first.
     #[arg(long)]
     now: bool,
@@ -53,6 +56,11 @@ impl PublishArgs {
         if let Some(folder) = &self.out {
             let files = plan(&publication.documents);
             let place = Place::open(folder, std::env::vars())?;
+            anyhow::ensure!(
+                !(self.gzip && place.is_of_this_machine()),
+                "--gzip is for object stores: a folder's files are compressed by what serves them"
+            );
+            let place = place.in_gzip(self.gzip);
             let made_at = publication.made_at;
             let applied = place.bring(files, signer.as_ref(), made_at).await?;
             if self.json {

@@ -164,6 +164,7 @@
 //! [[publish]]
 //! to = "s3://bucket/prefix"         # required: or "file:/var/www/ari", "gs://…", "az://…"
 //! sign_with = "/etc/offpeak/minisign.key"   # made by `minisign -G -W`: a signature beside each file
+//! gzip = false                      # documents and pages of an object store in gzip, for all who read it
 //! retention = "400d"                # of r/… that nothing points at: "8d" or more; default: as above
 //!
 //! # A status page on which the CA announces maintenance: each is an incident that closes its hours, changes

@@ -24,6 +24,8 @@ pub struct PublishConfig {
     pub to: String,
     /// The minisign key that signs each file.
     pub sign_with: Option<PathBuf>,
+    /// Whether an object store's documents are stored in gzip.
+    pub gzip: bool,
     /// How long copies that never change are kept once nothing points at them.
     pub retention_seconds: i64,
 }
@@ -48,10 +50,22 @@ pub(super) fn all(
         let retention = section.read("retention", problems, |v| {
             value::duration(v, LEAST_RETENTION_SECONDS..=MOST_SECONDS)
         });
+        let of_folder = to.as_deref().is_some_and(|to| to.starts_with("file:"));
+        let gzip = section.read("gzip", problems, |v| {
+            let gzip = value::switch(v)?;
+            if gzip && of_folder {
+                return Err(
+                    "is for object stores: a folder's files are compressed by what serves them"
+                        .into(),
+                );
+            }
+            Ok(gzip)
+        });
         section.finish(problems);
         found.extend(to.map(|to| PublishConfig {
             to,
             sign_with,
+            gzip: gzip.unwrap_or(false),
             retention_seconds:
                 retention.unwrap_or_else(|| usual_retention_seconds.max(LEAST_RETENTION_SECONDS)),
         }));
@@ -79,10 +93,15 @@ mod tests {
     fn places_are_read_with_what_is_usual() {
         let text = concat!(
             "retention = \"30d\"\n[[publish]]\nto = \"s3://bucket/prefix\"\nsign_with = \"/k\"\n",
-            "[[publish]]\nto = \"file:/var/www\"\nretention = \"8d\"\n"
+            "[[publish]]\nto = \"file:/var/www\"\nretention = \"8d\"\n",
+            "[[publish]]\nto = \"az://c/p\"\ngzip = true\n"
         );
         let read = Config::parse(text).unwrap().publish;
-        assert_eq!(read.len(), 2);
+        assert_eq!(read.len(), 3);
+        assert_eq!(
+            read.iter().map(|place| place.gzip).collect::<Vec<_>>(),
+            [false, false, true]
+        );
         assert_eq!(read[0].to, "s3://bucket/prefix");
         assert_eq!(read[0].sign_with, Some(PathBuf::from("/k")));
         assert_eq!(read[0].retention_seconds, 30 * DAY);
@@ -93,7 +112,8 @@ mod tests {
     fn what_is_wrong_is_said() {
         let text = concat!(
             "[[publish]]\nto = \"/var/www\"\n[[publish]]\nto = \"gs://b\"\nretention = \"7d\"\n",
-            "[[publish]]\nto = \"gs://b\"\n[[publish]]\nto = \"s3://\"\n[[publish]]\n"
+            "[[publish]]\nto = \"gs://b\"\n[[publish]]\nto = \"s3://\"\n[[publish]]\n",
+            "[[publish]]\nto = \"file:x\"\ngzip = true\n"
         );
         let found = Config::parse(text).unwrap_err();
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -103,6 +123,7 @@ mod tests {
             (2, "7: publish[2].to: \"gs://b\" is the place of another"),
             (3, "9: publish[3].to: \"s3://\" is no place"),
             (4, "publish[4].to: is missing"),
+            (5, "publish[5].gzip: is for object stores"),
         ] {
             assert!(found[line].contains(want), "{want}: {found:#?}");
         }

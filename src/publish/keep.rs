@@ -94,7 +94,7 @@ async fn bring(
     publication: &Publication,
 ) -> Result<bool, KeepError> {
     let signer = place.sign_with.as_deref().map(Signer::read).transpose()?;
-    let opened = Place::open(&place.to, std::env::vars())?;
+    let opened = Place::open(&place.to, std::env::vars())?.in_gzip(place.gzip);
     // Of several processes one brings it into a bucket; each has a folder of its own.
     let _term = if opened.is_of_this_machine() {
         None

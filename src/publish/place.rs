@@ -45,6 +45,9 @@ impl Place {
         if Remote::is_url(to) {
             return Remote::open(to, variables).map(Self::Remote);
         }
+        if to.contains("://") && !to.starts_with("file:") {
+            return Err(RemoteError::unknown(to));
+        }
         // `file:///var/www` is `/var/www` too.
         let folder = to.strip_prefix("file:").unwrap_or(to);
         let folder = match folder.strip_prefix("//") {
@@ -52,6 +55,16 @@ impl Place {
             _ => folder,
         };
         Ok(Self::Folder(folder.into()))
+    }
+
+    /// The same; a store's objects in gzip where `gzip` says so ([`Remote::in_gzip`]). Files of a folder stay
+    /// as they are: what serves them compresses them.
+    #[must_use]
+    pub fn in_gzip(self, gzip: bool) -> Self {
+        match self {
+            Self::Remote(remote) => Self::Remote(remote.in_gzip(gzip)),
+            folder @ Self::Folder(_) => folder,
+        }
     }
 
     /// Whether each process has its own: a folder, and not a bucket.
@@ -149,6 +162,17 @@ mod tests {
         }
         assert_eq!(folder("file:www"), PathBuf::from("www"));
         assert_eq!(folder("//server/share"), PathBuf::from("//server/share"));
+    }
+
+    #[test]
+    fn urls_of_something_else_are_no_folders() {
+        for to in ["ftp://host/ari", "gcs://bucket", "https://ari.example.com"] {
+            let error = Place::open(to, []).unwrap_err();
+            assert!(
+                error.to_string().contains("none of az://, gs://, s3://"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

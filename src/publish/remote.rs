@@ -1,10 +1,14 @@
 //! The static tree in an object store: S3 and what speaks it, Google Cloud Storage, Azure.
 //!
 //! Each object is written whole or not at all, in the order of the files: what never changes first,
-//! the pointer that most read last. So a run that dies half-way leaves the old tree whole.
+//! the pointer that most read last. So a run that dies half-way leaves the old pointer, and all that it
+//! points at.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{
@@ -15,6 +19,7 @@ use url::Url;
 
 use super::apply::Applied;
 use super::plan::{Cache, File};
+use super::sign::{SIGNATURE, SUMS};
 use crate::domain::time::Timestamp;
 
 /// What the names of variables begin with that say how to reach a store, as its own programs do.
@@ -31,6 +36,13 @@ const MOST_REMOVED: usize = 200;
 pub struct Remote {
     store: Arc<dyn ObjectStore>,
     root: Path,
+    gzip: bool,
+}
+
+/// What an object holds of a file.
+struct Stored {
+    bytes: Vec<u8>,
+    encoding: Option<&'static str>,
 }
 
 /// A store that cannot be reached, or does not take or give an object. Objects before it are in
@@ -42,6 +54,18 @@ pub struct RemoteError {
     place: String,
     #[source]
     source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl RemoteError {
+    /// A URL of something else.
+    pub(super) fn unknown(url: &str) -> Self {
+        let known = format!("it is no folder, and none of {}", SCHEMES.join(", "));
+        Self {
+            operation: "reach",
+            place: url.to_owned(),
+            source: known.into(),
+        }
+    }
 }
 
 impl Remote {
@@ -70,7 +94,15 @@ impl Remote {
         Ok(Self {
             store: Arc::from(store),
             root,
+            gzip: false,
         })
+    }
+
+    /// The same, with documents and pages stored in gzip and served so to everybody, as `Content-Encoding`
+    /// says. Sums and signatures stay as they are: programs that know no encodings read them.
+    #[must_use]
+    pub fn in_gzip(self, gzip: bool) -> Self {
+        Self { gzip, ..self }
     }
 
     /// The bytes of an object, where there is one.
@@ -95,12 +127,13 @@ impl Remote {
     pub async fn apply(&self, files: &[File]) -> Result<Applied, RemoteError> {
         let mut applied = Applied::default();
         for file in files {
+            let stored = self.stored(file);
             let there = self.read(&file.path).await?;
-            if there.is_some_and(|there| there == *file.bytes) {
+            if there.is_some_and(|there| there == stored.bytes) {
                 applied.unchanged += 1;
                 continue;
             }
-            self.write(file).await?;
+            self.write(file, stored).await?;
             applied.written += 1;
         }
         Ok(applied)
@@ -145,17 +178,34 @@ impl Remote {
         Some(parts.join("/"))
     }
 
-    async fn write(&self, file: &File) -> Result<(), RemoteError> {
+    fn stored(&self, file: &File) -> Stored {
+        if self.gzip && file.path != SUMS && !file.path.ends_with(SIGNATURE) {
+            Stored {
+                bytes: gzip(&file.bytes),
+                encoding: Some("gzip"),
+            }
+        } else {
+            Stored {
+                bytes: file.bytes.to_vec(),
+                encoding: None,
+            }
+        }
+    }
+
+    async fn write(&self, file: &File, stored: Stored) -> Result<(), RemoteError> {
         let place = self.place(&file.path);
-        let attributes = Attributes::from_iter([
+        let mut attributes = Attributes::from_iter([
             (Attribute::ContentType, file.serving.content_type),
             (Attribute::CacheControl, Cache::control(file.serving.cache)),
         ]);
+        if let Some(encoding) = stored.encoding {
+            attributes.insert(Attribute::ContentEncoding, encoding.into());
+        }
         let options = PutOptions {
             attributes,
             ..PutOptions::default()
         };
-        let payload = PutPayload::from(file.bytes.to_vec());
+        let payload = PutPayload::from(stored.bytes);
         let put = self.store.put_opts(&place, payload, options).await;
         put.map(drop)
             .map_err(|error| failed("write", place.as_ref(), error))
@@ -166,6 +216,14 @@ impl Remote {
         let names = path.split('/').map(Into::into);
         parts.chain(names).collect()
     }
+}
+
+/// The same bytes for the same input: there is no time in its header.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing into memory cannot fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
 }
 
 fn failed(

@@ -35,6 +35,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 fn to(folder: &Path) -> PublishConfig {
     PublishConfig {
         to: format!("file:{}", folder.display()),
+        gzip: false,
         sign_with: None,
         retention_seconds: 10 * DAY,
     }

@@ -188,6 +188,41 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
         .arg(format!("{tree}/{}", copy.unwrap())))
     .to_lowercase();
     assert!(headers.contains("immutable"), "{headers}");
+
+    // In gzip for all who read it; sums and signatures as they are.
+    let output = server.publish(folder.path(), &["--gzip"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let again = server.publish(folder.path(), &["--gzip"]);
+    assert!(
+        told(&again).contains(" 0 files written"),
+        "{}",
+        told(&again)
+    );
+    for (path, packed) in [
+        ("ranking.json", true),
+        ("index.html", true),
+        ("ranking.json.minisig", false),
+        ("SHA256SUMS", false),
+    ] {
+        let url = format!("{tree}/{path}");
+        let headers = run(Command::new("curl").args(["-sfI", "--noproxy", "*", &url]));
+        let headers = headers.to_lowercase();
+        assert_eq!(
+            headers.contains("content-encoding: gzip"),
+            packed,
+            "{path}: {headers}"
+        );
+    }
+    let read = run(Command::new("curl")
+        .args(["-sf", "--compressed", "--noproxy", "*"])
+        .arg(format!("{tree}/ranking.json")));
+    assert!(read.starts_with("{\"schemaVersion\""), "{read}");
+    let mut command = offpeak();
+    command
+        .args(["verify", &tree, "--key", &pair.pk.to_base64()])
+        .env("no_proxy", "127.0.0.1");
+    let text = run(&mut command);
+    assert!(text.lines().all(|line| line.ends_with("\tok")), "{text}");
 }
 
 #[test]
