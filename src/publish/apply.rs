@@ -1,12 +1,13 @@
 //! Writes files as if the power will fail: whoever reads the tree at any moment, or after a crash
 //! at any moment, finds each file whole, old or new, and nothing that points at what is missing.
 
+use std::collections::HashSet;
 use std::fs::{self, File as Handle};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use tempfile::Builder;
+use tempfile::{Builder, TempPath};
 
 use super::plan::File;
 use crate::domain::time::Timestamp;
@@ -32,32 +33,44 @@ pub struct ApplyError {
     source: io::Error,
 }
 
-/// Brings `root`, made where missing, to hold `files`, written in their order. Files that are
+/// Brings `root`, made where missing, to hold `files`. All are written aside first, then take their
+/// places in their order, so that what fails for want of room or rights changes nothing. Files that are
 /// there and not named stay: somebody may still read an older copy. Two that write the same tree
 /// at once wait for each other.
 ///
 /// # Errors
-/// [`ApplyError`], named after the file.
+/// [`ApplyError`], named after the file; but for one of a rename, all is as before.
 pub fn apply(files: &[File], root: &Path) -> Result<Applied, ApplyError> {
     make_folder(root)?;
     let lock = Handle::open(root).map_err(failed("open", root))?;
     lock.lock().map_err(failed("lock", root))?;
     let mut applied = Applied::default();
+    let mut tidy = HashSet::new();
+    let mut aside = Vec::new();
     for file in files {
         let path = root.join(&file.path);
         let folder = path.parent().unwrap_or(root);
-        make_folder(folder)?;
-        remove_leftovers(folder)?;
+        if tidy.insert(folder.to_owned()) {
+            make_folder(folder)?;
+            remove_leftovers(folder)?;
+        }
         match fs::read(&path) {
             Ok(there) if there == *file.bytes => applied.unchanged += 1,
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(failed("read", &path)(e));
             }
             _ => {
-                write(&path, folder, &file.bytes)?;
-                applied.written += 1;
+                let written = write_aside(&path, folder, &file.bytes)?;
+                aside.push((written, path));
             }
         }
+    }
+    for (written, path) in aside {
+        written
+            .persist(&path)
+            .map_err(|e| failed("rename a temporary file to", &path)(e.error))?;
+        sync(path.parent().unwrap_or(root))?;
+        applied.written += 1;
     }
     Ok(applied)
 }
@@ -115,16 +128,15 @@ fn names(folder: &Path) -> Result<Vec<PathBuf>, ApplyError> {
         .map_err(failed("list", folder))
 }
 
-fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), ApplyError> {
+/// A file that is whole and durable, but has another name. It is closed: a tree may have more files than
+/// a process may have open.
+fn write_aside(path: &Path, folder: &Path, bytes: &[u8]) -> Result<TempPath, ApplyError> {
     let mut temporary = create(folder).map_err(failed("make a temporary file in", folder))?;
     temporary
         .write_all(bytes)
         .and_then(|()| temporary.as_file().sync_all())
         .map_err(failed("write a temporary file for", path))?;
-    temporary
-        .persist(path)
-        .map_err(|e| failed("rename a temporary file to", path)(e.error))?;
-    sync(folder)
+    Ok(temporary.into_temp_path())
 }
 
 /// Readable by the web server: what the process's umask leaves of 0666.
