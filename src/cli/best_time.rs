@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use anyhow::bail;
 use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -33,20 +32,20 @@ pub(super) struct BestTimeArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
     ca: Option<CaName>,
     /// How far ahead the time may lie [default: 24h]
-    #[arg(long, value_name = "DURATION", value_parser = duration_seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = within)]
     within: Option<i64>,
     /// The life of the certificate, such as 90d: how far ahead follows from it
-    #[arg(long, value_name = "DURATION", value_parser = duration_seconds, conflicts_with = "within")]
+    #[arg(long, value_name = "DURATION", value_parser = of_life, conflicts_with = "within")]
     lifetime: Option<i64>,
     /// The hours that suit you, such as 22:00-06:00; several with commas
     #[arg(long, value_name = "HH:MM-HH:MM", value_parser = spans)]
     allow: Option<Spans>,
-    /// The time zone of --allow and of what is printed, by its name at IANA
+    /// The time zone of --allow, and of a crontab line and a calendar expression, by its name at IANA
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     tz: Tz,
     /// The same time for the same text with each call, such as a host's name
-    #[arg(long, value_name = "TEXT")]
-    seed: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = Chance::seeded)]
+    seed: Option<Chance>,
     /// The length of the slots in which --json tells alternatives apart, in minutes
     #[arg(long, value_name = "MINUTES", default_value = "60", value_parser = slot)]
     slot: i64,
@@ -70,27 +69,34 @@ impl BestTimeArgs {
         if now > ranking.valid_until {
             tracing::warn!(event = "ranking_stale", valid_until = %ranking.valid_until);
         }
-        let within = self
-            .within
-            .or_else(|| self.lifetime.map(Question::within_for_life));
         let usual = Question::default();
         let question = Question {
-            within_seconds: within.unwrap_or(usual.within_seconds),
+            within_seconds: self
+                .within
+                .or(self.lifetime)
+                .unwrap_or(usual.within_seconds),
             allow: self.allow.map_or_else(Vec::new, |Spans(spans)| spans),
             zone: self.tz,
             slot_seconds: self.slot,
         };
-        let chance = match &self.seed {
-            Some(seed) => Chance::seeded(seed),
-            None => Chance::Fresh(rand::random()),
-        };
-        let Some(best) = question.draw(&ranking, now, chance) else {
-            bail!("--allow and --within leave no second that is open: widen one of them");
-        };
+        let chance = self.seed.unwrap_or_else(|| Chance::Fresh(rand::random()));
+        let best = question.draw(&ranking, now, chance)?;
+        if ranking.slot_at(best.at).insufficient_data {
+            tracing::warn!(event = "hour_unknown", at = %best.at);
+        }
         let format = if self.json { Format::Json } else { self.format };
         output.write_all(best.written(format, &question, &ranking).as_bytes())?;
         Ok(Exit::Done)
     }
+}
+
+fn within(text: &str) -> Result<i64, String> {
+    Question::within(duration_seconds(text)?)
+}
+
+/// How far ahead follows from a life.
+fn of_life(text: &str) -> Result<i64, String> {
+    Question::within_for_life(duration_seconds(text)?)
 }
 
 pub(super) fn spans(text: &str) -> Result<Spans, String> {

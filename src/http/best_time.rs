@@ -12,13 +12,9 @@ use super::problem::Problem;
 use super::query::{parameters, unknown};
 use super::state::Public;
 use crate::config::{duration_seconds, zone};
-use crate::domain::publication::best_time::{
-    Chance, Format, MOST_SECONDS, Question, SLOT_MINUTES, clock_spans,
-};
+use crate::domain::publication::best_time::{Chance, Format, Question, SLOT_MINUTES, clock_spans};
 
 const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
-/// A host's name has 253 characters at most.
-const LONGEST_SEED: usize = 256;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -41,10 +37,8 @@ pub(super) async fn show(State(public): State<Public>, asked: Asked) -> Result<R
     })?;
     let now = public.engine.now();
     let best = asked.question.draw(ranking, now, asked.chance);
-    let best = best.ok_or_else(|| {
-        let detail = "allow, within: leave no second that is open; widen one of them";
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-    })?;
+    let best =
+        best.map_err(|none| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, none.to_string()))?;
     let headers = [
         (CACHE_CONTROL, "no-store"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -75,7 +69,8 @@ impl<S: Sync> FromRequestParts<S> for Asked {
         Ok(Self {
             ca: given("ca").map(str::to_owned),
             format: read(&given, "format", str::parse)?.unwrap_or_default(),
-            chance: read(&given, "seed", seed)?.unwrap_or_else(|| Chance::Fresh(rand::random())),
+            chance: read(&given, "seed", Chance::seeded)?
+                .unwrap_or_else(|| Chance::Fresh(rand::random())),
             question,
         })
     }
@@ -83,32 +78,27 @@ impl<S: Sync> FromRequestParts<S> for Asked {
 
 fn question<'q>(given: &impl Fn(&str) -> Option<&'q str>) -> Result<Question, Problem> {
     let usual = Question::default();
-    let life = read(given, "lifetime", duration_seconds)?;
-    let within = read(given, "within", |text| {
-        let seconds = duration_seconds(text)?;
-        let fits = (1..=MOST_SECONDS).contains(&seconds);
-        let wrong = || format!("takes 1s to {}d, not {text:?}", MOST_SECONDS / 86_400);
-        fits.then_some(seconds).ok_or_else(wrong)
+    let of_life = read(given, "lifetime", |text| {
+        Question::within_for_life(duration_seconds(text)?)
     })?;
+    let within = read(given, "within", |text| {
+        Question::within(duration_seconds(text)?)
+    })?;
+    if of_life.is_some() && within.is_some() {
+        return Err(Problem::malformed(
+            "lifetime, within: give one of them; how far ahead follows from a lifetime",
+        ));
+    }
     let slot = read(given, "slot", |text| {
         Question::slot_of_minutes(text)
             .ok_or_else(|| format!("takes one of {SLOT_MINUTES:?} minutes, not {text:?}"))
     })?;
     Ok(Question {
-        within_seconds: within
-            .or_else(|| life.map(Question::within_for_life))
-            .unwrap_or(usual.within_seconds),
+        within_seconds: within.or(of_life).unwrap_or(usual.within_seconds),
         allow: read(given, "allow", clock_spans)?.unwrap_or_default(),
         zone: read::<Tz>(given, "tz", zone)?.unwrap_or(usual.zone),
         slot_seconds: slot.unwrap_or(usual.slot_seconds),
     })
-}
-
-fn seed(text: &str) -> Result<Chance, String> {
-    if text.is_empty() || text.len() > LONGEST_SEED {
-        return Err(format!("takes 1 to {LONGEST_SEED} octets"));
-    }
-    Ok(Chance::seeded(text))
 }
 
 /// The value of a parameter, where it is given; what is wrong with it is told by its name.

@@ -90,6 +90,12 @@ async fn what_is_wrong_is_refused_by_its_name() {
             "format: \"xml\" is none of cron, json, systemd, text",
         ),
         ("seed=", 400, "seed: takes 1 to 256 octets"),
+        ("lifetime=0d", 400, "lifetime: takes a life of 1h or more"),
+        (
+            "lifetime=90d&within=6h",
+            400,
+            "lifetime, within: give one of them",
+        ),
         ("tz=UTC&tz=UTC", 400, "tz: is given twice"),
         ("ca=nobody", 404, "ca: no ranking of a CA named \"nobody\""),
         // At 10:00 the night is far.
@@ -175,7 +181,7 @@ fn a_file_is_enough() {
     let refused = offpeak_best_time(&closed, ranking.as_bytes());
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        told(&refused).contains("--allow and --within leave no second"),
+        told(&refused).contains("allow, within: leave no second"),
         "{}",
         told(&refused)
     );

@@ -10,18 +10,26 @@ use chrono_tz::Tz;
 use sha2::{Digest as _, Sha256};
 
 use crate::certificate::hash::mixed;
+use crate::policy::capacity::merged;
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 use super::allowed::open_within;
+use preferred::preferred;
+
+mod preferred;
 
 /// How far ahead a time may lie where nothing is asked for: every hour of the day once.
 pub const USUAL_SECONDS: i64 = DAY;
 /// The longest that may be asked for: two months, the wait of a 90-day certificate.
-pub const MOST_SECONDS: i64 = 60 * DAY;
+const MOST_SECONDS: i64 = 60 * DAY;
 /// How many other times are given: as many as the ranking's `quietest` has.
 const ALTERNATIVES: i64 = 3;
 /// The lengths of slots that a ranking may have, in minutes.
 pub const SLOT_MINUTES: [i64; 4] = [5, 15, 30, 60];
+/// A shorter life is none that an ACME CA gives: 15 % of it are nine minutes.
+const LEAST_LIFE_SECONDS: i64 = HOUR;
+/// A host's name has 253 characters at most.
+const LONGEST_SEED: usize = 256;
 /// The share of a certificate's life that a short-lived one may be early by, in hundredths: the band
 /// of a life under ten days.
 const EARLY_HUNDREDTHS: i64 = 15;
@@ -44,8 +52,8 @@ pub struct Question {
 pub enum Chance {
     /// 128 random bits: another time with each call.
     Fresh(u128),
-    /// From [`Chance::seeded`]: the same time of the day with each call, as long as the ranking and
-    /// the question stay the same.
+    /// From [`Chance::seeded`]: the same time with each call until it has come, as long as the ranking
+    /// and the question stay the same; the same time of each day where a day or more is asked for.
     Seeded(u128),
 }
 
@@ -56,6 +64,17 @@ pub struct BestTime {
     pub at: Timestamp,
     /// Other times, each in a slot of its own.
     pub alternatives: Vec<Timestamp>,
+}
+
+/// Nothing is left to be drawn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoTime {
+    /// The ranking says to avoid all that is asked for.
+    #[error("within: the CA is closed until {0}; ask for more than that")]
+    Closed(Timestamp),
+    /// No second of an hour that is open is allowed.
+    #[error("allow, within: leave no second of an hour with a weight; widen one of them")]
+    NotAllowed,
 }
 
 impl Default for Question {
@@ -71,9 +90,24 @@ impl Default for Question {
 
 impl Question {
     /// How far ahead to look for a certificate of this life: a day, less where the life is short.
-    #[must_use]
-    pub fn within_for_life(life_seconds: i64) -> i64 {
-        (life_seconds.saturating_mul(EARLY_HUNDREDTHS) / 100).clamp(1, USUAL_SECONDS)
+    ///
+    /// # Errors
+    /// The reason, for a life under an hour.
+    pub fn within_for_life(life_seconds: i64) -> Result<i64, String> {
+        if life_seconds < LEAST_LIFE_SECONDS {
+            return Err("takes a life of 1h or more".to_owned());
+        }
+        Ok((life_seconds.saturating_mul(EARLY_HUNDREDTHS) / 100).min(USUAL_SECONDS))
+    }
+
+    /// How far ahead somebody may ask for.
+    ///
+    /// # Errors
+    /// The reason, for less than a second or more than 60 days.
+    pub fn within(seconds: i64) -> Result<i64, String> {
+        let fits = (1..=MOST_SECONDS).contains(&seconds);
+        let wrong = || format!("takes 1s to {}d", MOST_SECONDS / DAY);
+        fits.then_some(seconds).ok_or_else(wrong)
     }
 
     /// The length of a slot of so many minutes, where that is one of the lengths that a ranking may
@@ -85,30 +119,42 @@ impl Question {
     }
 
     /// Draws a slot by weight among what is allowed, then a second in it. Spans that the ranking
-    /// says to avoid are left out. `None` where nothing is left.
-    #[must_use]
-    pub fn draw(&self, ranking: &Ranking, now: Timestamp, chance: Chance) -> Option<BestTime> {
+    /// says to avoid are left out.
+    ///
+    /// # Errors
+    /// [`NoTime`] where nothing is left.
+    pub fn draw(
+        &self,
+        ranking: &Ranking,
+        now: Timestamp,
+        chance: Chance,
+    ) -> Result<BestTime, NoTime> {
         let ahead = Span {
             from: now + 1,
             to: now + 1 + self.within_seconds,
         };
         let pieces = self.pieces(ranking, ahead);
+        let fresh = |hash| drawn(&pieces, mixed(hash, 0));
         let (hash, at) = match chance {
-            Chance::Fresh(hash) => (hash, drawn(&pieces, mixed(hash, 0))?),
+            Chance::Fresh(hash) => (hash, fresh(hash)),
             Chance::Seeded(hash) => {
-                let steady = self.steady(ranking, ahead, hash);
-                let at = steady.or_else(|| drawn(&pieces, mixed(hash, 0)))?;
-                (hash, at)
+                let steady = (self.within_seconds >= DAY)
+                    .then(|| self.steady(ranking, ahead, hash))
+                    .flatten();
+                let at = steady.or_else(|| preferred(&pieces, hash));
+                (hash, at.or_else(|| fresh(hash)))
             }
         };
+        let at = at.ok_or_else(|| closed(ranking, ahead))?;
         let alternatives = self.alternatives(pieces, at, hash);
-        Some(BestTime { at, alternatives })
+        Ok(BestTime { at, alternatives })
     }
 
     /// The next time of a seed. It is drawn in whole days that begin where everybody's begin, not at
-    /// `now`: so it stays the same from call to call. `None` where none of these times lies ahead.
+    /// `now`: so it stays the same from call to call. `None` where none of these times lies ahead: what
+    /// is to be avoided may differ from day to day.
     fn steady(&self, ranking: &Ranking, ahead: Span, hash: u128) -> Option<Timestamp> {
-        let cycle = (self.within_seconds / DAY).max(1) * DAY;
+        let cycle = self.within_seconds / DAY * DAY;
         let begin = Timestamp::from_unix(ahead.from.unix().div_euclid(cycle) * cycle);
         [begin, begin + cycle].into_iter().find_map(|from| {
             let whole = Span {
@@ -169,15 +215,21 @@ impl Question {
 impl Chance {
     /// From a seed. It needs no secret: who picks a seed to come at a certain time could as well come
     /// at that time.
-    #[must_use]
-    pub fn seeded(seed: &str) -> Self {
+    ///
+    /// # Errors
+    /// The reason, for a seed without or with more than 256 octets: all who fail to name themselves would
+    /// be given the same second.
+    pub fn seeded(seed: &str) -> Result<Self, String> {
+        if seed.is_empty() || seed.len() > LONGEST_SEED {
+            return Err(format!("takes 1 to {LONGEST_SEED} octets"));
+        }
         let mut hasher = Sha256::new();
         // Another version of the draw takes another word here.
         hasher.update(b"best-time 1\0");
         hasher.update(seed);
         let mut octets = [0; 16];
         octets.copy_from_slice(&hasher.finalize()[..16]);
-        Self::Seeded(u128::from_be_bytes(octets))
+        Ok(Self::Seeded(u128::from_be_bytes(octets)))
     }
 }
 
@@ -202,6 +254,21 @@ impl BestTime {
     pub fn crontab_line(at: Timestamp, zone: Tz, command: &str) -> String {
         let (_, _, second) = clock(at, zone);
         format!("{} sleep {second}; {command}", Self::cron(at, zone))
+    }
+}
+
+/// Why nothing is left ahead.
+fn closed(ranking: &Ranking, ahead: Span) -> NoTime {
+    let mut until = ahead.from;
+    for span in merged(ranking.avoid.clone()) {
+        if span.contains(until) {
+            until = span.to;
+        }
+    }
+    if until < ahead.to {
+        NoTime::NotAllowed
+    } else {
+        NoTime::Closed(until)
     }
 }
 

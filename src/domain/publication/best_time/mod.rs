@@ -8,5 +8,5 @@ mod read;
 pub(crate) use allowed::open_within;
 pub use allowed::{ClockSpan, clock_spans};
 pub use answer::Format;
-pub use draw::{BestTime, Chance, MOST_SECONDS, Question, SLOT_MINUTES, USUAL_SECONDS};
+pub use draw::{BestTime, Chance, NoTime, Question, SLOT_MINUTES, USUAL_SECONDS};
 pub use read::{Ranking, Slot, Unreadable};

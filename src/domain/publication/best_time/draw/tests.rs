@@ -100,7 +100,7 @@ fn a_seed_gives_the_same_time_whenever_it_asks() {
     let question = question("", Tz::UTC);
     let mut times = HashMap::new();
     for member in 0..200 {
-        let chance = Chance::seeded(&format!("host-{member}"));
+        let chance = Chance::seeded(&format!("host-{member}")).unwrap();
         let ask = |now: &str| question.draw(&ranking, at(now), chance).unwrap().at;
         let first = ask("2026-11-28T00:00:00Z");
         assert_eq!(
@@ -126,6 +126,64 @@ fn a_seed_gives_the_same_time_whenever_it_asks() {
         *times.entry(first).or_insert(0) += 1;
     }
     assert!(times.len() > 190, "{} times for 200 members", times.len());
+}
+
+/// Asked every seven seconds for six hours ahead, a member changes its time only when that has come, or
+/// for one that could not be had before.
+#[test]
+fn a_seed_keeps_its_time_within_less_than_a_day_until_it_has_come() {
+    let ranking = six();
+    let question = Question {
+        within_seconds: 6 * HOUR,
+        ..question("", Tz::UTC)
+    };
+    let mut changes = 0;
+    for member in 0..60 {
+        let chance = Chance::seeded(&format!("host-{member}")).unwrap();
+        let mut now = at("2026-11-28T09:00:00Z");
+        let ask = |now: Timestamp| question.draw(&ranking, now, chance).unwrap().at;
+        let mut known = ask(now);
+        for _ in 0..600 {
+            let reached = now + 6 * HOUR;
+            now = now + 7;
+            let at = ask(now);
+            if at != known {
+                assert!(
+                    known <= now || at > reached,
+                    "{member}: {known} {at} at {now}"
+                );
+                changes += 1;
+            }
+            known = at;
+        }
+    }
+    // Each has one time in six hours on average, and may see one that it prefers.
+    assert!((10..120).contains(&changes), "{changes} changes");
+}
+
+#[test]
+fn seeds_within_less_than_a_day_follow_the_weights() {
+    let question = Question {
+        within_seconds: 12 * HOUR,
+        ..question("", Tz::UTC)
+    };
+    let now = at("2026-11-28T11:59:59Z");
+    let mut counts = [0.0; 6];
+    for member in 0..20_000 {
+        let chance = Chance::seeded(&format!("host-{member}")).unwrap();
+        let drawn = question.draw(&six(), now, chance).unwrap();
+        counts[usize::try_from(drawn.at.second_of_day() / 14_400).unwrap()] += 1.0;
+    }
+    // 0.2, 0.25 and 0.3 of 0.75; one in a million of fair draws is above 28 with two degrees of freedom.
+    let chi: f64 = [0.2, 0.25, 0.3]
+        .iter()
+        .zip(&counts[3..])
+        .map(|(weight, count): (&f64, &f64)| {
+            let expected = weight / 0.75 * 20_000.0;
+            (count - expected).powi(2) / expected
+        })
+        .sum();
+    assert!(chi < 28.0, "{counts:?}");
 }
 
 #[test]
@@ -169,7 +227,7 @@ fn days_of_23_and_25_hours_have_their_hours() {
         ..question("02:00-03:00", Prague)
     };
     let none = skipped.draw(&six(), at("2026-03-28T20:00:00Z"), Chance::Fresh(bits(1)));
-    assert_eq!(none, None);
+    assert_eq!(none, Err(NoTime::NotAllowed));
 }
 
 #[test]
@@ -206,14 +264,20 @@ fn what_is_to_be_avoided_is_left_out() {
         to: now + 2 * DAY,
     }];
     let drawn = question("", Tz::UTC).draw(&ranking, now, Chance::Fresh(1));
-    assert_eq!(drawn, None);
+    assert_eq!(drawn, Err(NoTime::Closed(now + 2 * DAY)));
 }
 
 #[test]
 fn a_short_life_is_asked_for_within_its_band() {
-    assert_eq!(Question::within_for_life(90 * DAY), DAY);
-    assert_eq!(Question::within_for_life(6 * DAY), 6 * DAY * 15 / 100);
-    assert_eq!(Question::within_for_life(0), 1);
+    assert_eq!(Question::within_for_life(90 * DAY), Ok(DAY));
+    assert_eq!(Question::within_for_life(6 * DAY), Ok(6 * DAY * 15 / 100));
+    assert!(Question::within_for_life(HOUR - 1).is_err());
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    assert!(Question::within(0).is_err() && Question::within(MOST_SECONDS + 1).is_err());
+    assert!(Chance::seeded("").is_err() && Chance::seeded(&"x".repeat(257)).is_err());
 }
 
 #[test]
@@ -286,7 +350,7 @@ proptest! {
         let ranking = ranking(&[100, 50, 150, 200, 250, 250]);
         let now = Timestamp::from_unix(now);
         let chance = if seeded { Chance::Seeded(hash) } else { Chance::Fresh(hash) };
-        if let Some(found) = question.draw(&ranking, now, chance) {
+        if let Ok(found) = question.draw(&ranking, now, chance) {
             for at in std::iter::once(found.at).chain(found.alternatives) {
                 prop_assert!(at > now && at - now <= within_hours * HOUR);
                 let (hour, _, _) = clock(at, Prague);
