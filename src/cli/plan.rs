@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use chrono_tz::Tz;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::best_time::{Spans, spans};
 use super::exit::Exit;
@@ -93,7 +94,7 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     no_ari: bool,
     /// The same plan for the same text; default: by the fleet's names
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     seed: Option<String>,
     /// Prints one JSON document, as `POST /v1/plan` answers
     #[arg(long)]

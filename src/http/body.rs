@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::problem::{Excess, Problem};
@@ -41,6 +41,26 @@ pub(super) fn content_type(headers: &HeaderMap) -> &str {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
+}
+
+/// The object that a JSON body is, `shape` in the words of its error; what is wrong is named by the
+/// path to it, such as `items[1].notAfter`.
+pub(super) fn object<'b, T: Deserialize<'b>>(body: &'b [u8], shape: &str) -> Result<T, Problem> {
+    // serde takes an array for an object as well, its values by their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed(format!("the body is not {shape}")));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        // Read once more, slower, by who keeps the path.
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let told = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Err(error) if error.path().iter().next().is_some() => {
+                format!("{}: {}", error.path(), error.inner())
+            }
+            _ => format!("the body is not {shape}: {error}"),
+        };
+        Problem::malformed(told)
+    })
 }
 
 /// The answer to a bulk request.

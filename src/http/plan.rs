@@ -1,11 +1,15 @@
 //! `/v1/plan`: a time for each certificate of a fleet, over this CA's own forecast.
 
+use std::fmt;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::body;
 use super::experiments::{no_ca, one_ca};
@@ -50,11 +54,33 @@ struct Request {
 }
 
 /// A catalogue by its name, or given.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Limits {
     Name(String),
     Given(Catalogue),
+}
+
+/// Not untagged: of that it could not be said what is wrong with a catalogue.
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrCatalogue;
+        impl<'de> Visitor<'de> for NameOrCatalogue {
+            type Value = Limits;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a catalogue or a catalogue")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Limits, E> {
+                Ok(Limits::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Limits, A::Error> {
+                Catalogue::deserialize(MapAccessDeserializer::new(map)).map(Limits::Given)
+            }
+        }
+        deserializer.deserialize_any(NameOrCatalogue)
+    }
 }
 
 /// A request that can be planned.
@@ -80,9 +106,7 @@ pub(super) async fn make(
     let _place = admin.planning.try_acquire().map_err(|_| Problem::busy())?;
     let remedy = "plan a part of the fleet at a time";
     let body = body::json_within(&headers, body, MOST_OCTETS, remedy).await?;
-    let request: Request = serde_json::from_slice(&body).map_err(|error| {
-        Problem::malformed(format!("the body is no request for a plan: {error}"))
-    })?;
+    let request: Request = body::object(&body, "an object with `items` or `count`")?;
     drop(body);
     let ca = one_ca(&admin.engine, request.ca.as_deref())?;
     let outlook = admin
@@ -133,7 +157,7 @@ fn registered(engine: &Engine, members: &mut [Member]) {
 
 impl Request {
     fn checked(self, now: Timestamp) -> Result<Asked, Problem> {
-        let wrong = |field: &str, reason: &dyn std::fmt::Display| {
+        let wrong = |field: &str, reason: &dyn fmt::Display| {
             Problem::malformed(format!("{field}: {reason}"))
         };
         let members = match (self.items, self.count) {
@@ -168,6 +192,7 @@ impl Request {
         let zone = self.tz.as_deref().map(zone).transpose();
         let labels: Vec<String> = members.iter().map(Member::label).collect();
         let bits = match &self.seed {
+            Some(text) if text.is_empty() => return Err(wrong("seed", &"is empty")),
             Some(text) => seed([text.as_str()]),
             None if labels.iter().all(String::is_empty) => rand::random(),
             None => seed(labels.iter().map(String::as_str)),

@@ -55,12 +55,8 @@ pub(super) async fn announce(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::json(&headers, body).await?;
-    let request: Request = serde_json::from_slice(&body).map_err(|error| {
-        Problem::malformed(format!(
-            "the body is not {{\"from\": time, \"to\": time, \"certificates\": number, \"ca\"?, \
-             \"name\"?}}: {error}"
-        ))
-    })?;
+    let shape = r#"{"from": time, "to": time, "certificates": number, "ca"?, "name"?}"#;
+    let request: Request = body::object(&body, shape)?;
     let event = request.checked(admin.engine.now())?;
     let ca = one_ca(&admin.engine, request.ca.as_deref())?;
     match admin.engine.announce(&ca, &request.name, event).await? {

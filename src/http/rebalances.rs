@@ -32,11 +32,8 @@ pub(super) async fn make(
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
     let body = body::json(&headers, body).await?;
-    let Request { ca, dry_run } = serde_json::from_slice(&body).map_err(|error| {
-        Problem::malformed(format!(
-            "the body is not {{\"ca\": text, \"dryRun\": true or false}}: {error}"
-        ))
-    })?;
+    let shape = r#"{"ca": text, "dryRun": true or false}"#;
+    let Request { ca, dry_run } = body::object(&body, shape)?;
     let ca = one_ca(&admin.engine, ca.as_deref())?;
     let mode = if dry_run {
         Rebalance::DryRun

@@ -53,9 +53,5 @@ pub(super) async fn set(
 }
 
 fn revocation(body: &[u8]) -> Result<Revocation, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        Problem::malformed(format!(
-            "the body is no object with an `explanationURL` or without: {error}"
-        ))
-    })
+    body::object(body, "an object with an `explanationURL` or without")
 }

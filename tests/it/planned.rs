@@ -79,7 +79,7 @@ async fn an_event_that_cannot_be_is_refused_by_its_field() {
             400,
             "to: it is not after from",
         ),
-        ("from", json!("soon"), 400, "\"soon\" is no time"),
+        ("from", json!("soon"), 400, "from: \"soon\" is no time"),
         (
             "certificates",
             json!(0),

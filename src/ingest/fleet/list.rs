@@ -112,10 +112,11 @@ fn checked(member: Member, line: u64) -> Result<Member, FleetError> {
 fn array(text: &str) -> Result<Vec<Member>, FleetError> {
     let members: Vec<Member> = serde_json::from_str(text)
         .map_err(|error| line_error(number(error.line()), "record", &error))?;
-    members
-        .into_iter()
-        .map(|member| checked(member, 1))
-        .collect()
+    let checks = members.into_iter().enumerate().map(|(at, member)| {
+        let told = |(field, reason)| line_error(1, &format!("[{at}].{field}"), reason);
+        member.check().map_err(told).map(|()| member)
+    });
+    checks.collect()
 }
 
 fn objects(text: &str) -> Result<Vec<Member>, FleetError> {

@@ -23,6 +23,7 @@ scripts! {
         fn every_error_has_a_stable_type_and_words_for_people;
         fn a_path_that_holds_no_certid_is_refused_with_the_reason;
         fn an_unknown_format_is_refused_with_those_that_are_taken;
+        fn what_is_wrong_in_an_object_is_named_by_the_path_to_it;
     }
     "scripts/renewal_info.txt" {
         fn a_registered_certificate_has_its_window_at_once;
