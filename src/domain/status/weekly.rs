@@ -8,7 +8,7 @@ use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
 use super::standing::{Evidence, Status};
 use super::told::Told;
 use crate::demand::series::grains::{GRAIN_SECONDS, Grain};
-use crate::math::number::real_len;
+use crate::math::number::{real, real_len, signed};
 use crate::moves::incident::{Incident, State};
 use crate::time::{HOUR, Span, Timestamp, WEEK};
 
@@ -141,8 +141,7 @@ impl Evidence<'_> {
             .enumerate()
             .filter_map(|(at, hour)| Some((at, hour.load?)));
         let peak = loads.reduce(|best, next| if next.1 > best.1 { next } else { best });
-        let (seconds, grains_heard) = self.seconds_by_status(span.from, until);
-        let grains = (until - span.from) / GRAIN_SECONDS;
+        let seconds = self.seconds_by_status(span.from, until);
         let overlaps = |incident: &&Incident| {
             let opened = incident.opened_at.or(incident.from);
             let closed = incident.closed_at.unwrap_or(Timestamp::MAX);
@@ -151,7 +150,7 @@ impl Evidence<'_> {
         Weekly {
             week,
             peak: peak.filter(|(_, load)| *load > 0.0),
-            coverage: grains_heard / crate::math::number::real(grains.max(1)),
+            coverage: self.coverage(span.from, until),
             failure_rate: (tried > 0.0).then(|| (failed / tried).min(1.0)),
             change: change(&self.hours(span.from, until), &before),
             seconds,
@@ -169,34 +168,46 @@ impl Evidence<'_> {
 
     /// What was heard of each hour from `from` on; `None` of which nothing was, and of those from `until` on.
     fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<Grain>> {
-        let per_hour = HOUR / GRAIN_SECONDS;
-        (0..crate::math::number::signed(HOURS))
+        let first = from.slot(HOUR);
+        (first..first + signed(HOURS))
             .map(|hour| {
-                let first = (from + hour * HOUR).slot(GRAIN_SECONDS);
-                let grains = (first..first + per_hour)
-                    .filter(|number| number * GRAIN_SECONDS < until.unix())
-                    .map(|number| self.series.grain(number));
-                let sum = grains.fold(Grain::default(), Grain::plus);
-                sum.heard.then_some(sum)
+                let sum = self.series.hour(hour);
+                (hour * HOUR < until.unix() && sum.heard).then_some(sum)
             })
             .collect()
     }
 
-    fn seconds_by_status(&self, from: Timestamp, until: Timestamp) -> ([(Status, i64); 4], f64) {
+    /// The share of five minutes that were heard, each of an hour that is told as a whole.
+    fn coverage(&self, from: Timestamp, until: Timestamp) -> f64 {
+        let per_hour = HOUR / GRAIN_SECONDS;
+        let all = from.slot(GRAIN_SECONDS)..until.slot(GRAIN_SECONDS);
+        let mut heard = 0.0;
+        for hour in from.slot(HOUR)..=until.slot(HOUR) {
+            let grains = (hour * per_hour).max(all.start)..((hour + 1) * per_hour).min(all.end);
+            let told = grains
+                .clone()
+                .filter(|at| self.series.grain(*at).heard)
+                .count();
+            heard += if told == 0 && self.series.hour(hour).heard {
+                real((grains.end - grains.start).max(0))
+            } else {
+                real_len(told)
+            };
+        }
+        heard / real((all.end - all.start).max(1))
+    }
+
+    fn seconds_by_status(&self, from: Timestamp, until: Timestamp) -> [(Status, i64); 4] {
         let mut seconds =
             [Status::Ok, Status::Degraded, Status::Down, Status::Unknown].map(|status| (status, 0));
-        let mut heard = 0.0;
         let away = self.away(Span { from, to: until });
         for number in from.slot(GRAIN_SECONDS)..until.slot(GRAIN_SECONDS) {
             let (status, _) = self.at(number, &away);
             if let Some((_, sum)) = seconds.iter_mut().find(|(of, _)| *of == status) {
                 *sum += GRAIN_SECONDS;
             }
-            if self.series.grain(number).heard {
-                heard += 1.0;
-            }
         }
-        (seconds, heard)
+        seconds
     }
 }
 
@@ -332,5 +343,40 @@ mod tests {
         }
         .weekly(week);
         assert!(!begun.is_over && (begun.coverage - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_week_that_is_counted_by_the_hour_is_no_silence() {
+        let week: IsoWeek = "2026-W47".parse().unwrap();
+        let from = week.span().from;
+        let mut series = Series::default();
+        for hour in 0..168 {
+            // Nothing was heard of Tuesday.
+            if hour / 24 == 1 {
+                continue;
+            }
+            let count = if hour == 49 { 3_600 } else { 1_200 };
+            for (kind, count) in [(Kind::Attempt, count), (Kind::Failed, count / 100)] {
+                let line = Observation::plain(from + hour * HOUR, Source::Log, kind, count);
+                series.add(&Observation {
+                    seconds: 3_600,
+                    ..line
+                });
+            }
+        }
+        let weekly = Evidence {
+            series: &series,
+            incidents: &[],
+            now: from + 8 * DAY,
+        }
+        .weekly(week);
+        assert_eq!(weekly.peak.map(|(hour, _)| hour), Some(49));
+        assert!(
+            (weekly.coverage - 6.0 / 7.0).abs() < 1e-9,
+            "{}",
+            weekly.coverage
+        );
+        assert!((weekly.failure_rate.unwrap() - 0.01).abs() < 1e-9);
+        assert!(weekly.hours[24].load.is_none() && weekly.hours[48].load.is_some());
     }
 }

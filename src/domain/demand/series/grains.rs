@@ -9,9 +9,8 @@ use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Seconds in a grain: the shortest slot, so that every line that tells of a slot tells of it.
 pub(crate) const GRAIN_SECONDS: i64 = 5 * MINUTE;
-const GRAIN_MINUTES: usize = 5;
 
-/// What was heard of five minutes.
+/// What was heard of five minutes, or of an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Grain {
     /// Whether anybody was alive: a count of nothing is heard as well.
@@ -38,8 +37,18 @@ impl Series {
     /// outside monitors last. Lines longer than a grain tell nothing of it; a registration tells that
     /// the CA issues, and the silence after it nothing.
     pub(crate) fn grain(&self, number: i64) -> Grain {
-        let day = number.div_euclid(DAY / GRAIN_SECONDS);
-        let first = index(number.rem_euclid(DAY / GRAIN_SECONDS)) * GRAIN_MINUTES;
+        self.over(number, GRAIN_SECONDS)
+    }
+
+    /// The same of the hour with this number, of which lines of up to an hour tell.
+    pub(crate) fn hour(&self, number: i64) -> Grain {
+        self.over(number, HOUR)
+    }
+
+    /// Of a slot of so many seconds, a whole fraction of the day.
+    fn over(&self, number: i64, seconds: i64) -> Grain {
+        let day = number.div_euclid(DAY / seconds);
+        let first = index(number.rem_euclid(DAY / seconds) * (seconds / MINUTE));
         let mut grain = Grain::default();
         let mut source: Option<Source> = None;
         // In the order of trust.
@@ -47,7 +56,7 @@ impl Series {
             let Some(day) = track.days.get(&day) else {
                 continue;
             };
-            let counts = counts(track, day, first, *of);
+            let counts = counts(track, day, first, seconds, *of);
             grain.heard |= counts.heard;
             if source.is_none_or(|source| source == *of) && counts.tried > 0.0 {
                 source = Some(*of);
@@ -105,7 +114,7 @@ fn last_issued(day: &Day) -> Option<usize> {
     (0..DAY_MINUTES).rev().find(issued)
 }
 
-fn counts(track: &Track, day: &Day, first: usize, source: Source) -> Grain {
+fn counts(track: &Track, day: &Day, first: usize, seconds: i64, source: Source) -> Grain {
     let knows_attempts = track
         .days
         .values()
@@ -113,8 +122,8 @@ fn counts(track: &Track, day: &Day, first: usize, source: Source) -> Grain {
         .is_some_and(|day| day.tells(Kind::Attempt))
         || day.tells(Kind::Attempt);
     let mut grain = Grain::default();
-    for fine in day.fit_for(GRAIN_SECONDS) {
-        for minute in first..first + GRAIN_MINUTES {
+    for fine in day.fit_for(seconds) {
+        for minute in first..first + index(seconds / MINUTE) {
             let of = |kind| events(fine.units(kind, minute).into());
             grain.heard |= source != Source::Registrations && fine.covered.contains(minute);
             grain.failed += of(Kind::Failed);
