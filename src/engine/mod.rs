@@ -66,7 +66,7 @@ pub use index::Index;
 pub use publisher::Readiness;
 pub use rebalance::Rebalance;
 pub use shadow::Shadowed;
-pub use standing::CaStanding;
+pub use standing::{CaStanding, meant};
 pub use step::{Step, Stored};
 
 use batches::Trust;

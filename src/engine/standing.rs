@@ -8,6 +8,7 @@ use super::world::World;
 use super::{Engine, EngineError};
 use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::{CaName, CaPolicy};
+use crate::domain::publication::documents::PRODUCTION;
 use crate::domain::publication::weekly::{CaWeek, Report};
 use crate::domain::status::{Breach, Evidence, Heard, IsoWeek, LiveSeries, Standing, Told};
 use crate::domain::time::{MINUTE, Timestamp};
@@ -29,6 +30,17 @@ pub struct CaStanding {
     pub standing: Standing,
     /// Who told of its load.
     pub sources: Vec<Heard>,
+}
+
+/// Those that most are meant by: the production CAs, or where there are none, all.
+#[must_use]
+pub fn meant(standings: &[CaStanding]) -> Vec<&CaStanding> {
+    let production = |one: &&CaStanding| one.environment == PRODUCTION;
+    let any = standings.iter().any(|one| production(&one));
+    standings
+        .iter()
+        .filter(|one| !any || production(one))
+        .collect()
 }
 
 impl Engine {

@@ -13,7 +13,7 @@ use super::state::Public;
 use crate::domain::math::number::thousandths;
 use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
 use crate::domain::time::{MINUTE, Timestamp};
-use crate::engine::{CaStanding, SourceReport};
+use crate::engine::{CaStanding, SourceReport, meant};
 
 /// Whoever asks whether the CA is well wants to know it now; a page with a thousand readers behind one
 /// cache asks four times a minute.
@@ -98,7 +98,10 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let engine = &public.engine;
     let standings = engine.how_cas_are(named.as_deref());
-    let Some(worst) = standings.iter().max_by_key(|one| one.standing.status) else {
+    let worst = meant(&standings)
+        .into_iter()
+        .max_by_key(|one| one.standing.status);
+    let Some(worst) = worst else {
         return Err(nobody(named.as_deref().unwrap_or_default()));
     };
     let only = match &standings[..] {

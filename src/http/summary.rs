@@ -13,7 +13,7 @@ use super::status::CACHING;
 use crate::domain::moves::incident::{Kind, State as Stage};
 use crate::domain::status::{Status, Told};
 use crate::domain::time::Timestamp;
-use crate::engine::CaStanding;
+use crate::engine::{CaStanding, meant};
 
 /// `GET`. Each CA is a component; `?ca=` names one.
 pub(super) async fn show(
@@ -58,9 +58,13 @@ fn summary(standings: &[CaStanding], told: &[&Told], url: &str, now: Timestamp) 
             component(one, closed, position, now)
         })
         .collect();
-    let worst = standings.iter().map(|one| one.standing.status).max();
+    let meant = meant(standings);
+    let worst = meant.iter().map(|one| one.standing.status).max();
+    let concerns = |told: &&&Told| meant.iter().any(|one| one.ca.as_str() == told.ca);
     let (indicator, description) = match worst {
-        _ if maintenances.iter().any(under_way) => ("maintenance", "Service Under Maintenance"),
+        _ if maintenances.iter().filter(concerns).any(under_way) => {
+            ("maintenance", "Service Under Maintenance")
+        }
         Some(Status::Down) => ("critical", "Major Service Outage"),
         Some(Status::Degraded) => ("minor", "Partially Degraded Service"),
         // Statuspage knows no "unknown": whoever needs it asks `/v1/status`.

@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "schema/ranking-1.json";
 const SCHEMA_1: &[u8] = include_bytes!("../../../static/schema/ranking-1.json");
 
 /// The environment whose CAs are ranked together.
-const PRODUCTION: &str = "production";
+pub const PRODUCTION: &str = "production";
 
 /// All documents of a publication, by path: [`RANKING`], `ca/<ca>/ranking.json` for each CA, an
 /// immutable copy of each of these at `r/<sha256>/ranking.json`, and [`SCHEMA`].

@@ -1,5 +1,6 @@
 //! `/v1/status`, `/v1/live`, `/api/v2/summary.json` and `/feed.atom`.
 
+use offpeak::domain::policy::ca::CaPolicy;
 use offpeak::domain::time::{HOUR, MINUTE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -221,6 +222,33 @@ async fn a_week_is_told_as_a_page_and_as_json() {
     ] {
         assert_eq!(server.get(path).await.status(), status, "{path}");
     }
+}
+
+/// A test installation that fails is no outage of the CA.
+#[tokio::test]
+async fn what_fails_in_staging_is_not_the_status_of_production() {
+    let database = crate::support::fresh_sqlite();
+    let mut config = crate::server::config();
+    let mut staging = CaPolicy::named("stage".parse().unwrap());
+    staging.environment = "staging".to_owned();
+    config.cas.push(staging);
+    let server = TestServer::on(&database.url(), config).await;
+    let mut lines = hour(|_| 0);
+    for mut line in hour(|_| 60) {
+        line["ca"] = json!("stage");
+        lines.push(line);
+    }
+    tell(&server, &lines).await;
+    let told = status(&server).await;
+    assert_eq!(told["status"], "ok", "{told}");
+    let one = |at: usize| (&told["cas"][at]["ca"], &told["cas"][at]["status"]);
+    assert_eq!(one(0), (&json!("example"), &json!("ok")));
+    assert_eq!(one(1), (&json!("stage"), &json!("down")));
+    let summary = json(server.get("/api/v2/summary.json").await).await;
+    assert_eq!(summary["status"]["indicator"], "none", "{summary}");
+    assert_eq!(summary["components"][1]["status"], "major_outage");
+    let staging = json(server.get("/v1/status?ca=stage").await).await;
+    assert_eq!(staging["status"], "down");
 }
 
 #[tokio::test]
