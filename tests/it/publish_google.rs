@@ -102,10 +102,6 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
     let later =
         |seconds: i64| Nginx::serve_later(&nginx, &faketime, seconds, "ari.example.com", &site);
 
-    let made = |ranking: &str| {
-        let ranking: Value = serde_json::from_str(ranking).unwrap();
-        ranking["generatedAt"].as_str().unwrap().to_owned()
-    };
     let stored = format!("{}/tree/ari/ranking.json", origin.url);
 
     let cdn = later(0);
@@ -187,6 +183,12 @@ async fn nginx_as_a_cdn_revalidates_compresses_and_serves_stale_as_the_tree_says
     drop(cdn);
     let gone = get(&later(8 * DAY), "/ranking.json", &[]);
     assert_eq!(gone.status, 502, "{gone:?}");
+}
+
+/// When a ranking was made.
+fn made(ranking: &str) -> String {
+    let ranking: Value = serde_json::from_str(ranking).unwrap();
+    ranking["generatedAt"].as_str().unwrap().to_owned()
 }
 
 fn publish(server: &Gcs, folder: &Path, more: &[&str]) -> String {

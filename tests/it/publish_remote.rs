@@ -35,7 +35,7 @@ impl Seaweed {
                 server.log()
             );
             if server.child.try_wait().unwrap().is_some() {
-                eprintln!("SeaweedFS ended: {}", server.log());
+                println!("SeaweedFS ended: {}", server.log());
                 server = Self::run(program);
             }
             std::thread::sleep(Duration::from_millis(200));
