@@ -1,6 +1,8 @@
 // Bars over time, drawn as SVG. What is unknown is a gap, never a bar of height nothing.
 
 const BARS = { width: 720, height: 96, left: 36 };
+/** The most that a sign of a label takes at 11 px. */
+const SIGN = 7;
 
 /** A round number that holds the highest bar. */
 function ceiling(most) {
@@ -40,8 +42,9 @@ function chart(bars, { ticks, words, unit }) {
     }
   });
   for (const { at, label } of ticks) {
-    const last = at >= bars.length;
-    body.append(make("text", { x: (at * step).toFixed(1), y: BARS.height + 14, class: last ? "end" : null }, label));
+    // A label begins below its bar; where it would run out of the picture it ends there.
+    const last = at * step + label.length * SIGN > BARS.width;
+    body.append(make("text", { x: last ? BARS.width : (at * step).toFixed(1), y: BARS.height + 14, class: last ? "end" : null }, label));
   }
   return make("svg", { viewBox: `0 0 760 ${BARS.height + 26}`, role: "img", "aria-label": words }, body);
 }
@@ -66,21 +69,24 @@ function showNext(slots, made, slotMinutes) {
   const load = (slot) => (known(slot.unsteered) ? slot.unsteered + slot.steered : null);
   const highest = ahead.reduce((best, slot) => ((load(slot) ?? -1) > (load(best) ?? -1) ? slot : best));
   const share = ahead.reduce((sum, slot) => sum + (slot.steered ?? 0), 0) / (ahead.reduce((sum, slot) => sum + (load(slot) ?? 0), 0) || 1);
-  const words = `Highest at ${dated(highest.start)}: ${load(highest).toFixed(2)} of the mean. ${Math.round(100 * share)} % of the load is steered into its hours.`;
+  const moved = Math.round(100 * share);
+  // Where nothing is moved there is one kind of bars, which needs no key.
+  const told = moved > 0 ? ` ${moved} % of it comes in hours that were suggested to clients.` : "";
+  const words = `Highest at ${dated(highest.start)}: ${load(highest).toFixed(2)} of the mean.${told}`;
   const bars = ahead.map((slot) => ({
-    label: `${dated(slot.start)}: ${known(slot.unsteered) ? `${slot.unsteered.toFixed(2)} unsteered, ${slot.steered.toFixed(2)} steered` : "unknown"}`,
+    label: `${dated(slot.start)}: ${known(slot.unsteered) ? `${load(slot).toFixed(2)}${slot.steered > 0 ? `, of that ${slot.steered.toFixed(2)} in suggested hours` : ""}` : "unknown"}`,
     parts: known(slot.unsteered) ? [{ value: slot.unsteered, name: "unsteered" }, { value: slot.steered, name: "steered" }] : null,
   }));
   const ticks = ahead
     .map((slot, at) => ({ at, hour: Number(timeOf(slot.start, "UTC").slice(0, 2)), start: slot.start, minute: timeOf(slot.start, "UTC").slice(3) }))
     .filter(({ hour, minute }) => hour % 6 === 0 && minute === "00")
     .map(({ at, hour, start }) => ({ at, label: hour === 0 ? `${clockOf(start, "UTC").weekday} 00:00` : `${two(hour)}:00` }));
-  const key = make("span", { class: "key" }, make("i", { class: "unsteered" }), "unsteered ", make("i", { class: "steered" }), "steered");
+  const key = moved > 0 ? make("span", { class: "key" }, make("i", { class: "unsteered" }), "at times of the clients' own ", make("i", { class: "steered" }), "in suggested hours") : "";
   byId("next-words").replaceChildren(`${words} As of ${ago(made, now)}; hours in UTC. `, key);
   const rows = ahead.map((slot) => [dated(slot.start), ...[slot.unsteered, slot.steered].map((value) => (known(value) ? value.toFixed(3) : "unknown"))]);
   byId("next").replaceChildren(
     chart(bars, { ticks, words: `Expected load of the next 48 hours. ${words}`, unit: (full) => String(full) }),
-    numbers(["Time", "Unsteered", "Steered"], rows, "Expected load relative to the mean"),
+    numbers(["Time", "At times of the clients' own", "In suggested hours"], rows, "Expected load relative to the mean"),
   );
 }
 
@@ -91,7 +97,7 @@ async function loadNext() {
     const slots = published.unsteered.map((unsteered, at) => ({ start: begin + at * published.slotMinutes * MINUTE, unsteered, steered: published.steered[at] }));
     showNext(slots, Date.parse(RANKING.generatedAt), published.slotMinutes);
   } else {
-    byId("next-words").textContent = RANKING.ca ? "Nothing is known of the next hours." : "Each CA has a forecast of its own, on its own page.";
+    byId("next-words").replaceChildren(...(RANKING.ca ? ["Nothing is known of the next hours."] : ["Each CA has a forecast of its own, on its own page", ...ownPages(), "."]));
   }
   if (!RANKING.ca) return;
   const answer = await ask(`/v1/forecast?hours=48${ofCa("&")}`);

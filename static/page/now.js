@@ -13,18 +13,69 @@ function holding(spans, now) {
   return spans.find(([from, to]) => (from < to ? minute >= from && minute < to : minute >= from || minute < to));
 }
 
+/** When nobody should come, as the ranking says, in order of time. */
+const CLOSED = RANKING.avoid.map(({ from, to, reason }) => ({ from: Date.parse(from), to: Date.parse(to), reason })).sort((a, b) => a.from - b.from);
+
+/** Whether an instant is in a closed time: until when, with what follows without a gap, and why; else `null`. */
+function closedAt(instant) {
+  const held = CLOSED.find(({ from, to }) => from <= instant && instant < to);
+  if (!held) return null;
+  let last = held;
+  for (const span of CLOSED) if (span.from <= last.to && span.to > last.to) last = span;
+  // Nobody knows when an outage ends.
+  return { to: last.to, reason: held.reason, about: last.reason === "outage" ? "about " : "" };
+}
+
+/** The first quiet time at or after an instant in which the CA is not closed; `null` where the days ahead hold none. */
+function openingAfter(instant) {
+  const midnight = Math.floor(instant / DAY) * DAY;
+  const openings = [];
+  // From yesterday, whose last span may run over midnight; the ranking tells of closed times for eight days.
+  for (let day = -1; day < 9; day += 1) {
+    for (const [begin, end] of PAGE.quiet) {
+      let from = Math.max(midnight + day * DAY + begin * MINUTE, instant);
+      const to = midnight + (day + (end > begin ? 0 : 1)) * DAY + end * MINUTE;
+      for (let closed = closedAt(from); closed; closed = closedAt(from)) from = closed.to;
+      const closing = CLOSED.find((span) => span.from > from && span.from < to);
+      if (from < to) openings.push({ from, to: closing?.from ?? to, closing });
+    }
+  }
+  return openings.reduce((first, next) => (first && first.from <= next.from ? first : next), null);
+}
+
+/** A time that is at most a day ahead by its clock, a later one with its date. */
+const ahead = (instant, now) => (instant - now < DAY ? bothClocks(instant) : dated(instant));
+
 /** The sentence of this moment. */
 function sentenceOf(now) {
-  const quiet = holding(PAGE.quiet, now);
-  const busy = holding(PAGE.busy, now);
-  if (PAGE.quiet.length === 0) return `It is ${bothClocks(now)}.`;
-  const next = Math.min(...PAGE.quiet.map(([from]) => nextAt(from, now)));
-  if (quiet) {
-    const avoid = PAGE.busy.length > 0 ? `; then avoid ${listOf(PAGE.busy, now)}` : "";
-    return `Quiet now, until ${bothClocks(nextAt(quiet[1], now))}${avoid}.`;
+  const closed = closedAt(now);
+  const opening = openingAfter(now);
+  const again = opening ? `; quiet again from ${ahead(opening.from, now)}` : "";
+  if (closed) {
+    const where = RANKING.ca ? "Closed now" : "Closed now at one of these CAs";
+    return `${where}, until ${closed.about}${ahead(closed.to, now)} (${closed.reason})${again}.`;
   }
+  if (PAGE.quiet.length === 0) return `It is ${bothClocks(now)}.`;
+  if (opening && opening.from <= now) {
+    if (opening.closing) return `Quiet now, until ${bothClocks(opening.to)}; then closed (${opening.closing.reason}).`;
+    const avoid = PAGE.busy.length > 0 ? `; then avoid ${listOf(PAGE.busy, now)}` : "";
+    return `Quiet now, until ${bothClocks(opening.to)}${avoid}.`;
+  }
+  const busy = holding(PAGE.busy, now);
   const state = busy ? `Busy now, until ${bothClocks(nextAt(busy[1], now))}` : `It is ${bothClocks(now)}, neither quiet nor busy`;
-  return `${state}; quiet again from ${bothClocks(next)}.`;
+  return `${state}${again}.`;
+}
+
+/** While the CA is closed, that is read before anything else; the times that have begun are not ahead. */
+function tellClosed(now) {
+  const sentence = byId("sentence-here");
+  const closed = closedAt(now) !== null;
+  sentence.classList.toggle("first", closed);
+  if (closed && sentence.parentElement !== byId("first")) byId("first").append(sentence);
+  if (!closed && sentence.parentElement === byId("first")) byId("sentence").after(sentence);
+  const spans = [...document.querySelectorAll("#ahead li")];
+  for (const one of spans) one.hidden = Date.parse(one.querySelector("time").dateTime) <= now;
+  if (spans.length > 0) byId("ahead").hidden = spans.every((one) => one.hidden);
 }
 
 /** Spans of the day in the reader's zone. */
@@ -84,11 +135,14 @@ function tellStale(now) {
 function tick() {
   const now = Date.now();
   byId("sentence-here").textContent = sentenceOf(now);
+  tellClosed(now);
   markNow(now);
   tellAges(now);
   tellStale(now);
 }
 
+// The sentence says it from now on, for as long as it holds.
+byId("closed")?.remove();
 addLocalHours(Date.now());
 tick();
 // To the minute: what changes within one is not shown.

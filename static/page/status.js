@@ -1,12 +1,48 @@
 // Is the CA well: what the service says now; else what the page was made with.
 
 const WORDS = { ok: "The CA answers well", degraded: "The CA is degraded", down: "The CA is down", unknown: "It is not known whether the CA answers well" };
+/** The same behind the name of one of several CAs. */
+const NAMED = { ok: "well", degraded: "degraded", down: "down", unknown: "not known" };
+/** Where load is seen, as `/v1/live` names it. */
+const SOURCES = {
+  ca: "the CA's own counters", log: "the CA's logs", metrics: "the CA's metrics", registrations: "certificates registered here", ct: "Certificate Transparency logs", import: "imported counts", observer: "an outside monitor",
+};
+/** The better first. */
+const GRADES = ["ok", "unknown", "degraded", "down"];
 
-function showStatus(status, since, from) {
+/** How a CA is, in one line. On a page of several its name leads to its own page. */
+function lineOf({ ca, status, since, reason }) {
+  const begun = since ? ` since ${dated(Date.parse(since))}` : "";
+  const words = [RANKING.ca || !ca ? (WORDS[status] ?? status) : `: ${NAMED[status] ?? status}`, begun, ".", reason ? ` ${reason}` : ""].join("");
+  const link = RANKING.ca || !ca ? null : make("a", { href: `${PAGE.root}ca/${encodeURIComponent(ca)}/` }, ca);
+  return make("p", { class: "status", "data-status": status }, link, words);
+}
+
+/** One line for each CA; while one is down, they are read before anything else. */
+function showStatus(lines) {
   const element = byId("status");
-  element.dataset.status = status;
-  const begun = since ? `, since ${dated(Date.parse(since))}` : "";
-  element.textContent = `${WORDS[status] ?? status}${begun}. ${from}`;
+  const worst = lines.reduce((most, { status }) => (GRADES.indexOf(status) > GRADES.indexOf(most) ? status : most), "ok");
+  element.dataset.status = worst;
+  const told = lines.map(lineOf);
+  // Whoever stands on a link in it stays there while nothing changes.
+  if (told.map(({ outerHTML }) => outerHTML).join("") !== element.innerHTML) element.replaceChildren(...told);
+  const down = worst === "down";
+  element.classList.toggle("first", down);
+  if (down && element.parentElement !== byId("first")) byId("first").prepend(element);
+  if (!down && element.parentElement === byId("first")) byId("stale").after(element);
+}
+
+/** The CAs of what the service tells that this page is about: its own, or those of its environment. */
+function concerned(told) {
+  if (RANKING.ca) return told.cas.filter(({ ca }) => ca === RANKING.ca);
+  const known = ({ ca, dataThrough }) => ca !== "default" || dataThrough;
+  return told.cas.filter((one) => one.environment === RANKING.environment && known(one));
+}
+
+/** A reason as a sentence; none where it is an incident that stands below with its name. */
+function reasonOf(reason, incidents) {
+  if (!reason || incidents.some(({ name }) => reason.endsWith(`: ${name}`))) return "";
+  return `${reason[0].toUpperCase()}${reason.slice(1)}.`;
 }
 
 /** An incident, as the template writes those that were there when the page was made. */
@@ -29,24 +65,46 @@ function incidentOf(incident) {
 async function loadStatus() {
   const answer = await ask(`/v1/status${ofCa("?")}`);
   const told = answer?.ok ? answer.body : null;
-  if (!told?.status) {
-    const down = PAGE.incidents.find(({ kind, state }) => kind === "outage" && state !== "closed");
-    showStatus(down ? "down" : "unknown", down?.from, "No service answers here; this is as of when the page was made.");
+  const cas = told?.status ? concerned(told) : [];
+  if (cas.length === 0) {
+    showStatus(asPublished("No service answers here; this is as of when the page was made."));
     return;
   }
-  const heard = told.dataThrough ? `Last heard of ${ago(Date.parse(told.dataThrough), Date.now())}.` : "";
-  const { reason } = told;
-  showStatus(told.status, told.since, `${reason[0].toUpperCase()}${reason.slice(1)}. ${heard}`);
-  byId("incidents").replaceChildren(...told.incidents.map(incidentOf));
-  const calm = byId("calm");
-  if (calm) calm.hidden = told.incidents.length > 0;
+  const elsewhere = told.cas.filter((one) => !cas.includes(one)).map(({ ca }) => ca);
+  const incidents = told.incidents.filter(({ ca }) => !elsewhere.includes(ca));
+  showStatus(cas.map((one) => ({ ...one, reason: reasonOf(one.reason, incidents) })));
+  byId("incidents").replaceChildren(...incidents.map(incidentOf));
+  byId("calm").hidden = incidents.length > 0;
+  tellThrough(cas.map(({ dataThrough }) => dataThrough).filter(known));
+  byId("report").hidden = false;
   tellAges(Date.now());
+}
+
+/** How the CAs are as far as the page itself knows: by the outages in it. */
+function asPublished(reason) {
+  const now = Date.now();
+  const holds = ({ from, to }) => !(from && Date.parse(from) > now) && !(to && Date.parse(to) <= now);
+  const open = PAGE.incidents.filter((one) => one.kind === "outage" && one.state !== "closed" && holds(one));
+  if (open.length === 0) return [{ status: "unknown", reason }];
+  return open.map(({ ca, from, state }) => ({ ca, status: state === "partial" ? "degraded" : "down", since: from, reason }));
+}
+
+/** The service has heard more since the page was made: of several CAs, all that was heard of every one. */
+function tellThrough(heard) {
+  const through = byId("through");
+  if (through && heard.length > 0) through.dateTime = heard.reduce((a, b) => (Date.parse(a) < Date.parse(b) ? a : b));
+}
+
+/** The ways to the pages of the CAs, where each has what this one has not. */
+function ownPages() {
+  const links = [...document.querySelectorAll("nav a[data-ca]")].map((link) => make("a", { href: link.getAttribute("href") }, link.dataset.ca));
+  return links.flatMap((link, at) => (at === 0 ? [": ", link] : [", ", link]));
 }
 
 async function loadLive() {
   const words = byId("live-words");
   if (!RANKING.ca) {
-    words.textContent = "Each CA has its own, on its own page.";
+    words.replaceChildren("Each CA has its own, on its own page", ...ownPages(), ".");
     return;
   }
   const answer = await ask(`/v1/live${ofCa("?")}`);
@@ -60,12 +118,12 @@ async function loadLive() {
     return;
   }
   const begin = Date.parse(answer.body.from);
-  words.textContent = "Load by the minute, relative to the mean; failed attempts in red. Hatched minutes are unknown. Hours in UTC.";
+  words.textContent = "Load by the minute: 1 is the mean of these 60 minutes, not that of the weeks above. Failed attempts are red, unknown minutes hatched; times in UTC.";
   byId("live").replaceChildren(...series.map((one) => liveOf(one, begin)));
 }
 
 function liveOf(one, begin) {
-  const name = [`source ${one.source}`, one.endpoint, one.vantage].filter(known).join(" · ");
+  const name = [SOURCES[one.source] ?? one.source, one.endpoint, known(one.vantage) ? `seen from ${one.vantage}` : null].filter(known).join(" · ");
   const bars = one.points.map((point, at) => ({
     label: `${timeOf(begin + at * MINUTE, "UTC")}: ${point ? `${point.load.toFixed(2)}${known(point.failureRate) ? `, ${(100 * point.failureRate).toFixed(1)} % fail` : ""}` : "unknown"}`,
     parts: point ? [{ value: point.load * (point.failureRate ?? 0), name: "fail" }, { value: point.load * (1 - (point.failureRate ?? 0)), name: "unsteered" }] : null,
@@ -76,6 +134,9 @@ function liveOf(one, begin) {
   return make("figure", { class: "one" }, make("figcaption", {}, name), drawing);
 }
 
+// What the page knows itself is there at once, so that nothing moves when the service says the same.
+const published = asPublished("");
+if (published.some(({ status }) => status !== "unknown")) showStatus(published);
 loadStatus();
 loadLive();
 setInterval(() => {

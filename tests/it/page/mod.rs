@@ -13,11 +13,14 @@ use crate::server::{NOW, TestServer, config};
 use crate::support::fresh_sqlite;
 use crate::tools::tool;
 
+mod closed;
 mod drawing;
+mod folded;
 mod looks;
 mod lookup;
 mod moment;
 mod published;
+mod several;
 
 /// Four weeks, so that every hour of the week is known.
 const WEEKS: i64 = 4;
@@ -95,6 +98,19 @@ impl PlanningContext {
         busy_server(config, &["example", "other"], |_| true).await
     }
 
+    /// Two CAs of production, `example` and `other`, and one of staging, `stage`.
+    async fn with_staging() -> Self {
+        let mut config = config();
+        for (name, environment) in [("other", "production"), ("stage", "staging")] {
+            let mut ca = config.cas[0].clone();
+            ca.name = name.parse().unwrap();
+            environment.clone_into(&mut ca.environment);
+            ca.issuers.clear();
+            config.cas.push(ca);
+        }
+        busy_server(config, &["example", "other", "stage"], |_| true).await
+    }
+
     /// The same as [`PlanningContext::known`], but that nothing is ever heard from 09:00 to 12:00 UTC.
     async fn with_a_gap() -> Self {
         busy_server(config(), &["example"], |hour| !(9..12).contains(&hour)).await
@@ -105,20 +121,29 @@ impl PlanningContext {
         busy_server(config(), &[], |_| true).await
     }
 
-    /// Opens an outage since an hour ago that says when it expects its end, and publishes it.
-    async fn in_an_outage() -> Self {
+    /// One CA at this instant, in an outage since an hour ago that expects its end half an hour from
+    /// then, and published.
+    async fn in_an_outage(now: Timestamp) -> Self {
         let scene = Self::known().await;
+        scene.server.clock.set(now);
         let outage = json!({
             "kind": "outage", "ca": "example", "name": "Validation is away",
-            "from": NOW - HOUR, "estimatedEnd": NOW + HOUR / 2,
+            "from": now - HOUR, "estimatedEnd": now + HOUR / 2,
             "explanationURL": "https://status.example.com/1",
         });
+        scene.open_incident(outage).await;
+        scene
+    }
+
+    /// Drafts an incident, opens it, and publishes.
+    async fn open_incident(&self, incident: Value) {
         let admin = |method, path: &str, body: Value| {
-            let request = scene.server.as_admin(method, path);
+            let request = self.server.as_admin(method, path);
             let request = request.header("content-type", "application/json");
             request.body(body.to_string()).send()
         };
-        let made = admin(Method::POST, "/v1/incidents", outage).await.unwrap();
+        let made = admin(Method::POST, "/v1/incidents", incident).await;
+        let made = made.unwrap();
         assert_eq!(
             made.status(),
             StatusCode::CREATED,
@@ -129,8 +154,7 @@ impl PlanningContext {
         let path = format!("/v1/incidents/{}", made["id"]);
         let opened = admin(Method::PATCH, &path, json!({"state": "open"}));
         assert_eq!(opened.await.unwrap().status(), StatusCode::OK);
-        scene.server.engine.publish().await.unwrap();
-        scene
+        self.server.engine.publish().await.unwrap();
     }
 
     /// Opens the page at this path.

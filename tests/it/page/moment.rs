@@ -63,7 +63,7 @@ async fn an_update_that_is_overdue_is_flagged() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };
-    let scene = PlanningContext::in_an_outage().await;
+    let scene = PlanningContext::in_an_outage(NOW).await;
     let folder = scene.written();
     let file = format!("file://{}", folder.path().join("index.html").display());
     browser.set_clock((NOW + 12 * 60 + 5).unix(), "UTC");
@@ -84,7 +84,7 @@ async fn an_update_that_is_overdue_is_flagged() {
 
 #[tokio::test]
 async fn an_incident_makes_a_new_page_within_the_minute() {
-    let scene = PlanningContext::in_an_outage().await;
+    let scene = PlanningContext::in_an_outage(NOW).await;
     let before = scene.document("index.html");
     let path = "/v1/incidents/1";
     let note = json!({"note": "we have found the cause"}).to_string();

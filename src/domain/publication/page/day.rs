@@ -9,6 +9,9 @@ const MARGIN: f64 = 4.0;
 /// The height of the bars of failures, in their own units.
 const BAR_HEIGHT: f64 = 80.0;
 
+/// The most rows that stand open: a day of half hours.
+const MOST_OPEN: usize = 48;
+
 /// A row of the ranking.
 pub(super) struct Row {
     pub(super) start: String,
@@ -61,6 +64,20 @@ pub(super) fn rows(ranking: &Published) -> Vec<Row> {
     let mut slots: Vec<&Slot> = ranking.slots.iter().collect();
     slots.sort_by_key(|slot| slot.rank.unwrap_or(u32::MAX));
     slots.into_iter().map(|slot| row(slot, full)).collect()
+}
+
+/// The words on the fold that the table of the day is closed in: where nothing in it is known, or it is
+/// longer than anybody reads. `unknown`: the slots of which nothing is known.
+pub(super) fn fold(ranking: &Published, unknown: usize) -> Option<String> {
+    let count = ranking.slots.len();
+    if unknown == count {
+        Some(format!("The {count} slots of the day, all unknown"))
+    } else if count > MOST_OPEN {
+        let minutes = ranking.slot_minutes;
+        Some(format!("All {count} slots of {minutes} minutes"))
+    } else {
+        None
+    }
 }
 
 /// Where the mean is drawn among the intervals.

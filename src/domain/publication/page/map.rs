@@ -1,6 +1,5 @@
 //! The map of the week: 7 × 24 cells, as the template writes them.
 
-use crate::publication::palette;
 use crate::publication::published::Published;
 
 const DAYS: [(&str, &str); 7] = [
@@ -38,10 +37,9 @@ pub(super) enum Mark {
 impl Cell {
     /// The classes of its cell.
     pub(super) fn class(&self) -> String {
-        let colour = self.load.map_or_else(
-            || "un".to_owned(),
-            |load| format!("l{}", palette::step(load)),
-        );
+        let colour = self
+            .load
+            .map_or_else(|| "un".to_owned(), |load| format!("l{}", shade(load)));
         match self.mark {
             Some(Mark::Peak) => format!("{colour} peak"),
             Some(Mark::Quietest) => format!("{colour} best"),
@@ -54,6 +52,46 @@ impl Cell {
         self.load
             .map_or_else(|| "?".to_owned(), |load| format!("{load:.2}"))
     }
+}
+
+/// Loads whose colours are explained beside the map, with their words.
+const LEGEND: [(f64, &str); 7] = [
+    (0.0, "0"),
+    (0.4, "0.4"),
+    (0.7, "0.7"),
+    (0.9, "0.9"),
+    (1.1, "1.1"),
+    (1.5, "1.5"),
+    (2.0, "2+"),
+];
+/// Where loads stand among the colours, as (load, step of the palette): most hours of most CAs are
+/// between 0.6 and 1.2 of the mean, which have half of its 20 steps, nearly two for a tenth. On white
+/// paper the numbers are black up to step 12 and white from 13 on: on hours that are busy, from 1.2 on.
+const SCALE: [(f64, f64); 4] = [(0.0, 0.0), (0.6, 2.0), (1.2, 12.5), (2.0, 20.0)];
+
+/// The colours of the legend with their words.
+pub(super) fn legend() -> Vec<(usize, &'static str)> {
+    let of = |&(load, words): &(f64, &'static str)| (shade(load), words);
+    LEGEND.iter().map(of).collect()
+}
+
+/// The step of the palette for a load relative to the mean: the higher the load the higher the step.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 to 20"
+)]
+fn shade(load: f64) -> usize {
+    let mut step = 0.0_f64;
+    for pair in SCALE.windows(2) {
+        let [(from, low), (to, high)] = [pair[0], pair[1]];
+        if load > from {
+            step = ((load - from) / (to - from))
+                .min(1.0)
+                .mul_add(high - low, low);
+        }
+    }
+    step.round() as usize
 }
 
 /// The rows of the map. The busiest and the quietest hour of the week are marked, the first of each
@@ -97,4 +135,48 @@ pub(super) fn rows(ranking: &Published) -> Vec<Row> {
                 .collect(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::palette::{Paper, STEPS, colour};
+
+    #[test]
+    fn hours_around_the_mean_differ_and_every_number_can_be_read() {
+        let loads = || (0..=300).map(|hundredths| f64::from(hundredths) / 100.0);
+        let shades: Vec<usize> = loads().map(shade).collect();
+        assert!(shades.is_sorted(), "{shades:?}");
+        assert_eq!((shades[0], shades[200], shades[300]), (0, 20, 20));
+        // All colours are used, and none is skipped.
+        let mut used = shades.clone();
+        used.dedup();
+        assert_eq!(used, (0..STEPS).collect::<Vec<_>>());
+        // 0.7 to 1.1 had four of the twenty steps where a load had the step of its tenth.
+        assert_eq!((shades[70], shades[110]), (4, 11));
+        for paper in [Paper::Light, Paper::Dark] {
+            let inks: Vec<_> = shades
+                .iter()
+                .map(|shade| {
+                    let colour = colour(*shade, paper);
+                    let contrast = colour.contrast(colour.ink());
+                    assert!(contrast >= 4.5, "{paper:?} {shade} {contrast}");
+                    colour.ink()
+                })
+                .collect();
+            let flips = inks.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            assert_eq!(flips, 1, "{paper:?}");
+            if matches!(paper, Paper::Light) {
+                assert!(inks[119] != inks[120], "{:?}", &inks[119..=120]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_legend_runs_from_one_end_of_the_colours_to_the_other() {
+        let legend = legend();
+        assert_eq!(legend.first(), Some(&(0, "0")));
+        assert_eq!(legend.last(), Some(&(20, "2+")));
+        assert!(legend.is_sorted_by(|a, b| a.0 < b.0), "{legend:?}");
+    }
 }

@@ -21,10 +21,12 @@ use super::{palette, sentence};
 use crate::ledger::forecast::Outlook;
 use crate::policy::note::PublishedNote;
 use crate::publication::documents::RANKING;
-use crate::status::Told;
+use crate::publication::published::Avoid;
+use crate::status::{IsoWeek, Told};
 use crate::time::{MINUTE, Timestamp};
 
 mod day;
+mod hours;
 mod map;
 
 /// The name of a page in its folder.
@@ -125,10 +127,22 @@ struct Page<'a> {
     address: &'a str,
     /// The way to what only a service has, which a folder of files has not.
     service: String,
+    /// Whether it is known that a service answers.
+    served: bool,
+    /// The week that the page was made in, of which there is a report.
+    week: IsoWeek,
     cas: &'a [Ca],
+    /// HTML.
     sentence: String,
+    /// The closed time that the page was made in.
+    closed: Option<&'a Avoid>,
+    /// Those that had not begun by then.
+    ahead: Vec<&'a Avoid>,
     unknown: usize,
+    /// Why the table of the day is closed at first, and what is in it; `None`: it is open.
+    fold: Option<String>,
     incidents: Vec<&'a Told>,
+    legend: Vec<(usize, &'static str)>,
     map: Vec<map::Row>,
     day: Vec<day::Row>,
     mean_at: String,
@@ -166,9 +180,13 @@ struct Forecast {
 
 fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Facts<'_>) -> String {
     let root = if folder.is_empty() { "" } else { "../../" };
-    let concerns = |told: &&Told| ranking.ca.as_deref().is_none_or(|ca| told.ca == ca);
+    let elsewhere = |ca: &Ca| ca.environment != ranking.environment;
+    let concerns = |told: &&Told| match &ranking.ca {
+        Some(ca) => told.ca == *ca,
+        None => !cas.iter().any(|ca| told.ca == ca.name && elsewhere(ca)),
+    };
     let incidents: Vec<&Told> = facts.incidents.iter().filter(concerns).collect();
-    let summary = sentence::Day::of(ranking);
+    let summary = sentence::Day::of(&hours::whole(ranking));
     let ends = |spans: &[sentence::Clock]| spans.iter().map(|span| [span.from, span.to]).collect();
     let data = Data {
         base: facts.base_url,
@@ -181,7 +199,10 @@ fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Fac
     let unknown = ranking
         .slots
         .iter()
-        .filter(|slot| slot.coefficient.is_none());
+        .filter(|slot| slot.coefficient.is_none())
+        .count();
+    let made = ranking.generated_at;
+    let holds = |span: &&Avoid| span.from <= made && made < span.to;
     let page = Page {
         policy: &policy(facts.base_url),
         first_script: FIRST_SCRIPT,
@@ -193,11 +214,21 @@ fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Fac
         service: facts
             .base_url
             .map_or_else(|| root.to_owned(), |base| format!("{base}/")),
+        served: facts.base_url.is_some(),
+        week: IsoWeek::of(made),
         address: facts.base_url.unwrap_or("https://ari.example.com"),
         cas,
-        sentence: summary.words(),
-        unknown: unknown.count(),
+        sentence: together(&summary.words()),
+        closed: ranking.avoid.iter().find(holds),
+        ahead: ranking
+            .avoid
+            .iter()
+            .filter(|span| span.from > made)
+            .collect(),
+        unknown,
+        fold: day::fold(ranking, unknown),
         incidents,
+        legend: map::legend(),
         map: map::rows(ranking),
         day: day::rows(ranking),
         mean_at: day::mean_at(ranking),
@@ -206,6 +237,31 @@ fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Fac
     };
     // Numbers and texts: there is nothing that cannot be written.
     page.render().unwrap_or_default()
+}
+
+/// The sentence as HTML in which no line breaks within a span of time.
+fn together(sentence: &str) -> String {
+    let words: Vec<&str> = sentence.split(' ').collect();
+    let mut html = String::new();
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        if at > 0 {
+            html.push(' ');
+        }
+        match words.get(at + 1..at + 3) {
+            // It is our own sentence: there is nothing to be escaped in it.
+            Some(["to", end]) if word.contains(':') => {
+                // Writing to a `String` cannot fail.
+                let _ = write!(html, "<span class=\"span\">{word} to {end}</span>");
+                at += 3;
+            }
+            _ => {
+                html.push_str(word);
+                at += 1;
+            }
+        }
+    }
+    html
 }
 
 /// The CAs to choose from, where there are several. The CA `default` counts where it knows anything.
@@ -309,6 +365,15 @@ mod tests {
         let page = format!("<meta {POLICY_BEGIN}{policy}\"><body>");
         assert_eq!(policy_of(page.as_bytes()), Some(policy.as_str()));
         assert_eq!(policy_of(b"{}"), None);
+    }
+
+    #[test]
+    fn no_line_breaks_within_a_span_of_the_sentence() {
+        assert_eq!(
+            together("Quietest from 17:00 to 23:00 UTC; come at any time to 1:1 of it."),
+            "Quietest from <span class=\"span\">17:00 to 23:00</span> UTC; come at any time to 1:1 of it."
+        );
+        assert_eq!(together(""), "");
     }
 
     #[test]
