@@ -41,6 +41,7 @@ mod publish;
 mod published;
 mod ranking;
 mod rebalance;
+mod reconcile;
 mod record_report;
 mod report;
 mod running;
@@ -94,6 +95,7 @@ enum Command {
     Publish(publish::PublishArgs),
     Ranking(ranking::RankingArgs),
     Rebalance(rebalance::RebalanceArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Report(report::ReportArgs),
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
@@ -135,6 +137,9 @@ impl Command {
             }
             Self::Ranking(command) => block_on(command.run(global, output)),
             Self::Rebalance(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
+            }
+            Self::Reconcile(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Report(command) => block_on(command.run(global, output)),

@@ -57,6 +57,7 @@ mod publish_remote;
 mod publish_signed;
 mod ranking;
 mod real_certificates;
+mod reconcile;
 mod reloading;
 mod returns;
 mod revocation_lists;
