@@ -31,6 +31,7 @@ mod import_summary;
 mod incident;
 mod input;
 mod migrate;
+mod model;
 mod output;
 mod paths;
 mod plan;
@@ -91,6 +92,7 @@ enum Command {
     Incident(incident::Incidents),
     Manual(completions::ManualArgs),
     Migrate(migrate::Migrate),
+    Model(model::ModelArgs),
     Plan(plan::PlanArgs),
     Publish(publish::PublishArgs),
     Ranking(ranking::RankingArgs),
@@ -131,6 +133,7 @@ impl Command {
             }
             Self::Manual(command) => command.run(CommandLine::command(), output),
             Self::Migrate(command) => block_on(command.run(global, output)),
+            Self::Model(command) => block_on(command.run(global, output)),
             Self::Plan(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })

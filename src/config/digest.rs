@@ -65,17 +65,19 @@ impl Words {
     }
 }
 
-/// The environment is a label and notes are words: they change nothing.
+/// The environment is a label, notes are words and an objective is reported: they change nothing.
 fn ca(ca: &CaPolicy) -> Words {
     let CaPolicy {
         name,
         environment: _,
         notes: _,
+        objective: _,
         issuers,
         backdate_seconds,
         slot_seconds,
         follow_prior,
         steerable_share,
+        learn_until,
         retry_after_seconds,
         bands,
         capacity: rules,
@@ -97,6 +99,9 @@ fn ca(ca: &CaPolicy) -> Words {
     words.share(*follow_prior);
     words.share(*steerable_share);
     words.seconds(*retry_after_seconds);
+    if let Some(until) = learn_until {
+        words.seconds(until.unix());
+    }
     words.number(u64::try_from(bands.len()).unwrap_or(u64::MAX));
     for rule in bands {
         band(rule, &mut words);
@@ -138,6 +143,8 @@ fn capacity(rule: &CapacityRule) -> Words {
         when,
         share,
         ceiling_per_hour,
+        // It is told where the rule binds, and binds nothing.
+        name: _,
     } = rule;
     let mut words = Words::default();
     match when {

@@ -7,6 +7,7 @@
 
 mod allocation;
 mod architecture;
+mod backtest;
 mod best_time;
 mod browser;
 mod capacity;
@@ -67,6 +68,7 @@ mod series;
 mod server;
 mod sharded;
 mod simulate;
+mod slots;
 mod sources;
 mod speed;
 mod status_pages;
