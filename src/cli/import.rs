@@ -66,7 +66,7 @@ Examples:
     /// One of which nothing was taken, such as with the wrong --format, may be imported again.
     #[command(after_help = "What is read:
   CSV      under a header: at,kind,count, and where known ca,seconds,source,endpoint,error_type,
-           vantage,latency_ms,latency_p95_ms
+           vantage,dimension,latency_ms,latency_p95_ms
   NDJSON   the same in camelCase: errorType, latencyMs, latencyP95Ms
 
 Examples:

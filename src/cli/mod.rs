@@ -31,6 +31,7 @@ mod import_summary;
 mod incident;
 mod input;
 mod migrate;
+mod model;
 mod output;
 mod paths;
 mod plan;
@@ -41,6 +42,7 @@ mod publish;
 mod published;
 mod ranking;
 mod rebalance;
+mod reconcile;
 mod record_report;
 mod report;
 mod running;
@@ -90,10 +92,12 @@ enum Command {
     Incident(incident::Incidents),
     Manual(completions::ManualArgs),
     Migrate(migrate::Migrate),
+    Model(model::ModelArgs),
     Plan(plan::PlanArgs),
     Publish(publish::PublishArgs),
     Ranking(ranking::RankingArgs),
     Rebalance(rebalance::RebalanceArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Report(report::ReportArgs),
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
@@ -129,12 +133,16 @@ impl Command {
             }
             Self::Manual(command) => command.run(CommandLine::command(), output),
             Self::Migrate(command) => block_on(command.run(global, output)),
+            Self::Model(command) => block_on(command.run(global, output)),
             Self::Plan(command) => block_on(command.run(global, output)),
             Self::Publish(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Ranking(command) => block_on(command.run(global, output)),
             Self::Rebalance(command) => {
+                block_on(async { command.run(&*global.engine().await?, output).await })
+            }
+            Self::Reconcile(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }
             Self::Report(command) => block_on(command.run(global, output)),

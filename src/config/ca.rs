@@ -63,6 +63,8 @@ pub(super) fn read(
     if let Some(share) = section.read("steerable_share", problems, value::share) {
         ca.steerable_share = share;
     }
+    ca.learn_until = section.read("learn_until", problems, value::instant);
+    ca.objective = section.read("objective", problems, value::share);
     read_steering(section, &mut ca, problems);
     experiment::read(section, &mut ca, problems);
     ca

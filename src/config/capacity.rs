@@ -42,6 +42,16 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
             ))
         }
     });
+    let name = section.read("name", problems, |v| {
+        let text = value::text(v)?;
+        if (1..=63).contains(&text.len()) && !text.chars().any(char::is_control) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!(
+                "{text:?} is no name: 1 to 63 octets without control characters"
+            ))
+        }
+    });
     if !section.has("capacity") && !section.has("ceiling") {
         section.fault("", problems, "says not how much: give capacity or ceiling");
     }
@@ -49,6 +59,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
         when: when?,
         share: share.unwrap_or(1.0),
         ceiling_per_hour,
+        name,
     })
 }
 

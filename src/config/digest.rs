@@ -65,18 +65,21 @@ impl Words {
     }
 }
 
-/// The environment is a label, and notes and what an outage is called are words: they change nothing.
+/// The environment is a label, notes and what an outage is called are words, and an objective is reported: they
+/// change nothing.
 fn ca(ca: &CaPolicy) -> Words {
     let CaPolicy {
         name,
         environment: _,
         notes: _,
         outages: _,
+        objective: _,
         issuers,
         backdate_seconds,
         slot_seconds,
         follow_prior,
         steerable_share,
+        learn_until,
         retry_after_seconds,
         bands,
         capacity: rules,
@@ -98,6 +101,9 @@ fn ca(ca: &CaPolicy) -> Words {
     words.share(*follow_prior);
     words.share(*steerable_share);
     words.seconds(*retry_after_seconds);
+    if let Some(until) = learn_until {
+        words.seconds(until.unix());
+    }
     words.number(u64::try_from(bands.len()).unwrap_or(u64::MAX));
     for rule in bands {
         band(rule, &mut words);
@@ -139,6 +145,8 @@ fn capacity(rule: &CapacityRule) -> Words {
         when,
         share,
         ceiling_per_hour,
+        // It is told where the rule binds, and binds nothing.
+        name: _,
     } = rule;
     let mut words = Words::default();
     match when {

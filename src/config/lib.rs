@@ -66,6 +66,8 @@
 //! slot_minutes = 60                 # 60, 30, 15 or 5
 //! follow_prior = 0.3                # share of clients taken to follow their window at first
 //! steerable_share = 0.5             # share of the mean load that readers of the ranking move
+//! objective = 0.99                  # share of attempts that are to succeed in each slot; default: none
+//! learn_until = 2026-11-20T00:00:00Z   # pins the model as it was then, or takes it back to that; default: all is learned
 //! retry_after = "6h"                # the longest base of Retry-After, "1m" to "1d"
 //! rebalance = "manual"              # "auto": windows are moved where the forecast has drifted
 //! control_share = 0.0               # certificates that keep a plain window, to compare: to 0.5
@@ -94,6 +96,7 @@
 //! to = 2026-12-27T06:00:00Z         # ends
 //! capacity = 0.5
 //! ceiling = 40000                   # certificates an hour at most, beside capacity or in its place
+//! name = "hsm"                      # what is scarce then; the forecast names the rule that binds
 //!
 //! # A bulk event that is known ahead: its load is expected, and windows keep out of its way.
 //! [[ca.planned]]

@@ -75,7 +75,8 @@ impl Ca {
         // registers waits for the series with a part of the index locked.
         let series = self.series.read();
         let series = series.unwrap_or_else(PoisonError::into_inner).clone();
-        let profile = Profile::learn(&series, now, policy.slot_seconds, excluded);
+        let until = policy.learn_until.map_or(now, |until| now.min(until));
+        let profile = Profile::learn(&series, until, policy.slot_seconds, excluded);
         self.profile.store(Arc::new(profile));
     }
 

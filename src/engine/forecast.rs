@@ -1,6 +1,6 @@
 //! The forecast: made at most once for each CA and minute, told to whoever asks, and measured.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::aside::aside_on;
 use super::ca::Ca;
@@ -123,9 +123,10 @@ pub(super) fn outlooks(world: &World, now: Timestamp, hours: i64) -> Vec<(String
 /// Of a CA under the policy in force, with what incidents close.
 fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
     let profile = ca.profile.load();
+    let at_level = profile.at_level();
     let horizon = Horizon {
         policy,
-        profile: &profile,
+        profile: &at_level,
         now,
     };
     let mut slots = horizon.slots(hours);
@@ -135,7 +136,12 @@ fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
             slot.load = horizon.load(&books.ledger, slot.span);
         }
     }
-    let mean = horizon.mean(&ca.books().ledger);
+    // Relative to the mean of two weeks, as before: a level that rises shows.
+    let usual = Horizon {
+        profile: &profile,
+        ..horizon
+    };
+    let mean = usual.mean(&ca.books().ledger);
     Outlook {
         generated_at: now,
         slot_seconds: policy.slot_seconds,
@@ -165,4 +171,11 @@ fn measure(policy: &CaPolicy, ca: &Ca, outlook: &Outlook) {
     let (ratio, growth) = storm.map_or((0.0, 1.0), |storm| (storm.ratio, storm.growth));
     metrics::gauge!("offpeak_retry_storm", &ca_alone).set(ratio);
     metrics::gauge!("offpeak_retry_storm_growth", &ca_alone).set(growth);
+    let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
+    let disagreements = series.disagreements(outlook.generated_at);
+    let farthest = disagreements
+        .iter()
+        .map(|one| one.share)
+        .fold(0.0, f64::max);
+    metrics::gauge!("offpeak_source_disagreement", &ca_alone).set(farthest);
 }

@@ -34,6 +34,7 @@ mod incidents;
 mod index;
 mod joining;
 mod lookups;
+pub mod model;
 mod news;
 mod planned;
 mod polls;

@@ -8,7 +8,7 @@ use super::resuming::Stage;
 use super::{Engine, EngineError, Miss};
 use crate::domain::demand::profile::Profile;
 use crate::domain::policy::ca::CaPolicy;
-use crate::domain::publication::documents::documents;
+use crate::domain::publication::documents::documents_after;
 use crate::domain::publication::page::{Facts, INDEX, OUTLOOK_HOURS, pages};
 use crate::domain::publication::ranking::Times;
 use crate::domain::status::Told;
@@ -178,7 +178,9 @@ impl Engine {
             .zip(profiles.iter().map(AsRef::as_ref))
             .collect();
         let times = Times::new(now, world.config.publish_interval_seconds);
-        let mut documents = documents(&cas, &times);
+        let before = self.publication();
+        let before = before.as_ref().map_or(&[][..], |before| &before.documents);
+        let mut documents = documents_after(before, &cas, &times);
         let incidents = Told::all(world.incidents().values(), now);
         let facts = Facts {
             base_url: world.config.base_url.as_deref(),

@@ -6,6 +6,7 @@ use super::aside::aside_on;
 use super::ca::Ca;
 use super::world::World;
 use super::{Engine, EngineError};
+use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::publication::documents::PRODUCTION;
@@ -30,6 +31,8 @@ pub struct CaStanding {
     pub standing: Standing,
     /// Who told of its load.
     pub sources: Vec<Heard>,
+    /// How far those that ought to tell the same are apart.
+    pub disagreements: Vec<Disagreement>,
 }
 
 /// Those that most are meant by: the production CAs, or where there are none, all.
@@ -58,15 +61,16 @@ impl Engine {
             .iter()
             .zip(&world.cas)
             .filter(|(policy, _)| counted.contains(&policy.name))
-            .map(|(policy, ca)| CaStanding {
-                ca: policy.name.clone(),
-                environment: policy.environment.clone(),
-                standing: standing(&world, policy, ca, now),
-                sources: ca
-                    .series
-                    .read()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .sources(),
+            .map(|(policy, ca)| {
+                let standing = standing(&world, policy, ca, now);
+                let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
+                CaStanding {
+                    ca: policy.name.clone(),
+                    environment: policy.environment.clone(),
+                    standing,
+                    sources: series.sources(now),
+                    disagreements: series.disagreements(now),
+                }
             })
             .collect()
     }

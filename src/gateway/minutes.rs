@@ -9,9 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::acme::Endpoint;
 use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::demand::onset::{ONSET_SECONDS, halves};
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::{MINUTE, Timestamp};
+use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::{Engine, EngineError};
 use crate::store::ClosedBatch;
 
@@ -53,6 +54,8 @@ pub(super) struct Minutes {
 #[derive(Debug, Default)]
 struct Minute {
     attempts: HashMap<Try, u64>,
+    /// Of the first tries, those in the first half minute of an hour.
+    at_once: u64,
     issued: u64,
     failed: BTreeMap<(At, String), u64>,
     requests: HashMap<Endpoint, Latencies>,
@@ -76,6 +79,8 @@ impl Minutes {
     pub(super) fn attempt(&self, now: Timestamp, which: Try) {
         self.count(now, |minute| {
             *minute.attempts.entry(which).or_default() += 1;
+            let at_once = now.second_of_day() % HOUR < ONSET_SECONDS && which == Try::First;
+            minute.at_once += u64::from(at_once);
         });
     }
 
@@ -170,6 +175,11 @@ impl Minutes {
                 latency_p95_ms: new_orders.and_then(|seen| seen.quantile(0.95)),
                 ..line(Kind::Attempt, count)
             });
+        }
+        if at.second_of_day() % HOUR == 0 {
+            // Of those that come for the first time; the others go by their failure, not by the clock.
+            let halves = halves(&rows[0], minute.at_once);
+            rows.splice(..1, halves);
         }
         rows.push(line(Kind::Issued, minute.issued));
         rows.push(line(Kind::Failed, 0));
@@ -293,6 +303,22 @@ mod tests {
             rows.iter()
                 .all(|row| row.at.unix() % 60 == 0 && row.source == Source::Ca)
         );
+    }
+
+    #[test]
+    fn the_first_half_minute_of_an_hour_is_told_apart() {
+        let hour = Timestamp::from_unix(NOW.slot(HOUR) * HOUR);
+        let minutes = Minutes::of(CaName::default());
+        for second in [0, 0, 29, 30, 59, 60] {
+            minutes.attempt(hour + second, Try::First);
+        }
+        minutes.attempt(hour, Try::Again);
+        let told: Vec<(i64, u32, u64)> = counted(&minutes)
+            .iter()
+            .filter(|row| row.endpoint.as_deref() == Some("new-order"))
+            .map(|row| (row.at - hour, row.seconds, row.count))
+            .collect();
+        assert_eq!(told, [(0, 30, 3), (30, 30, 2), (60, 60, 1)]);
     }
 
     #[test]

@@ -50,6 +50,9 @@ struct Slot {
     steered: Option<f64>,
     capacity: f64,
     headroom: Option<f64>,
+    /// The rule of capacity that binds, by its name.
+    #[serde(rename = "boundBy")]
+    bound_by: Option<String>,
 }
 
 /// `GET`.
@@ -80,6 +83,7 @@ fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
             steered: relative(slot.load.steered),
             capacity: decimals(slot.capacity.share),
             headroom: slot.headroom().map(decimals),
+            bound_by: slot.capacity.bound_by.clone(),
         }
     };
     let document = Document {

@@ -16,6 +16,8 @@ use super::query::NoParameters;
 use super::state::Admin;
 use super::status::Series;
 use crate::domain::demand::observation::Source;
+use crate::domain::demand::series::trust::Disagreement;
+use crate::domain::math::number::thousandths;
 use crate::domain::status::{Heard, Status};
 use crate::domain::time::Timestamp;
 use crate::engine::{CaStanding, Engine, Readiness};
@@ -81,6 +83,9 @@ struct OfSource {
     source: Source,
     vantage: Option<String>,
     data_through: Timestamp,
+    quarantined_until: Option<Timestamp>,
+    /// How far it is from the median of those that ought to tell the same; above 0.25 they disagree.
+    disagreement: Option<f64>,
 }
 
 /// `GET /admin`: without a token, since it says nothing; what it shows it asks for with one.
@@ -144,18 +149,29 @@ impl OfCa {
             since: one.standing.since,
             reason: one.standing.reason,
             data_through: one.standing.data_through,
-            sources: one.sources.into_iter().map(OfSource::from).collect(),
+            sources: one
+                .sources
+                .into_iter()
+                .map(|heard| OfSource::of(heard, &one.disagreements))
+                .collect(),
             last_hour: live.into_iter().map(Series::from).collect(),
         }
     }
 }
 
-impl From<Heard> for OfSource {
-    fn from(heard: Heard) -> Self {
+impl OfSource {
+    fn of(heard: Heard, disagreements: &[Disagreement]) -> Self {
+        let same =
+            |one: &&Disagreement| (one.source, &one.vantage) == (heard.source, &heard.vantage);
         Self {
             source: heard.source,
+            disagreement: disagreements
+                .iter()
+                .find(same)
+                .map(|one| thousandths(one.share)),
             vantage: heard.vantage,
             data_through: heard.through,
+            quarantined_until: heard.quarantined_until,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::fresh::{answer, json};
 use super::problem::Problem;
 use super::query::OfCa;
 use super::state::Public;
+use crate::domain::demand::series::trust::DISAGREEMENT;
 use crate::domain::math::number::thousandths;
 use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
 use crate::domain::time::{MINUTE, Timestamp};
@@ -33,11 +34,14 @@ struct Document {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct OfOne {
     ca: String,
     environment: String,
     #[serde(flatten)]
     standing: Standing,
+    /// Whether sources that ought to tell the same do not.
+    sources_disagree: bool,
 }
 
 /// Where load is seen. Why one fails is for operators, in the log.
@@ -125,6 +129,7 @@ pub(super) async fn show(
                 ca: one.ca.to_string(),
                 environment: one.environment.clone(),
                 standing: one.into(),
+                sources_disagree: one.disagreements.iter().any(|of| of.share > DISAGREEMENT),
             })
             .collect(),
     };

@@ -9,7 +9,7 @@ use crate::domain::demand::observation::{Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::engine::verdict::Rejection;
 
-const CSV_NAMES: [&str; 11] = [
+const CSV_NAMES: [&str; 12] = [
     "at",
     "kind",
     "count",
@@ -21,8 +21,9 @@ const CSV_NAMES: [&str; 11] = [
     "vantage",
     "latency_ms",
     "latency_p95_ms",
+    "dimension",
 ];
-const JSON_NAMES: [&str; 11] = [
+const JSON_NAMES: [&str; 12] = [
     "at",
     "kind",
     "count",
@@ -34,6 +35,7 @@ const JSON_NAMES: [&str; 11] = [
     "vantage",
     "latencyMs",
     "latencyP95Ms",
+    "dimension",
 ];
 const REQUIRED: usize = 3;
 
@@ -65,7 +67,7 @@ pub(super) fn json(unknown: Unknown) -> BoxDecode {
     }))
 }
 
-impl ReadText<Observation> for Table<11> {
+impl ReadText<Observation> for Table<12> {
     fn text(&mut self, text: &str) -> Option<Result<Observation, Rejection>> {
         match self.row(text) {
             Ok(Row::Header | Row::Ignored) => None,
@@ -93,7 +95,7 @@ fn from_json(text: &str, unknown: Unknown) -> Result<Observation, Rejection> {
     observation(&json::object(text, &JSON_NAMES, unknown)?)
 }
 
-fn observation<V: FieldValue>(fields: &Fields<V, 11>) -> Result<Observation, Rejection> {
+fn observation<V: FieldValue>(fields: &Fields<V, 12>) -> Result<Observation, Rejection> {
     Ok(Observation {
         steered: false,
         at: fields.required(0, V::time)?,
@@ -107,6 +109,7 @@ fn observation<V: FieldValue>(fields: &Fields<V, 11>) -> Result<Observation, Rej
         vantage: fields.optional(8, label)?,
         latency_ms: fields.optional(9, latency)?,
         latency_p95_ms: fields.optional(10, latency)?,
+        dimension: fields.optional(11, label)?,
     })
 }
 

@@ -27,7 +27,7 @@ pub(super) use certificate_columns;
 macro_rules! observation_columns {
     () => {
         "started_at, ended_at, kind, count, ca, source, endpoint, error_type, vantage, \
-         latency_ms, latency_p95_ms, steered"
+         latency_ms, latency_p95_ms, steered, dimension"
     };
 }
 pub(super) use observation_columns;
@@ -266,6 +266,7 @@ where
                 latency_ms: row.try_get(10)?,
                 latency_p95_ms: row.try_get(11)?,
                 steered: row.try_get(12)?,
+                dimension: text(13)?,
             },
         })
     }

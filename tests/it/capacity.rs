@@ -18,6 +18,7 @@ fn recurring(cron: &str, zone: Tz, duration_seconds: i64) -> CapacityRule {
         },
         share: 0.0,
         ceiling_per_hour: None,
+        name: None,
     }
 }
 
@@ -131,11 +132,13 @@ fn a_ceiling_is_a_rate_and_a_closed_half_does_not_raise_it() {
             when: span("2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"),
             share: 1.0,
             ceiling_per_hour: Some(1_200.0),
+            name: None,
         },
         CapacityRule {
             when: span("2026-11-21T01:30:00Z", "2026-11-21T02:00:00Z"),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         },
     ];
     let slots = over_slots(&rules, at("2026-11-21T00:00:00Z"), HOUR, 25);
@@ -228,6 +231,7 @@ proptest! {
             }),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         }).collect();
         let range = Span { from, to: from + 2 * DAY };
         let closed = closed_within(&rules, range);

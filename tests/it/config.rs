@@ -84,6 +84,7 @@ fn the_contract_s_example_means_what_it_says() {
             },
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         }],
         ..CaPolicy::named("example".parse().unwrap())
     };
@@ -115,6 +116,7 @@ fn the_manual_s_example_is_a_valid_file_and_its_bands_are_the_default_ones() {
         when: When::Once(span),
         share: 0.5,
         ceiling_per_hour: Some(40_000.0),
+        name: Some("hsm".to_owned()),
     };
     assert_eq!(example.capacity[1], once);
     let defaults = Config::default();

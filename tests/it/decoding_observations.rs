@@ -7,12 +7,12 @@ use crate::decoding::{observations, outline};
 
 #[test]
 fn observations_are_read_alike_from_ndjson_and_csv() {
-    let ndjson = r#"{"at":"2026-11-20T01:00:00Z","kind":"failed","count":7,"ca":"example","seconds":300,"source":"observer","endpoint":"new-order","errorType":"urn:ietf:params:acme:error:dns","vantage":"frankfurt","latencyMs":12.5,"latencyP95Ms":90}
+    let ndjson = r#"{"at":"2026-11-20T01:00:00Z","kind":"failed","count":7,"ca":"example","seconds":300,"source":"observer","endpoint":"new-order","errorType":"urn:ietf:params:acme:error:dns","vantage":"frankfurt","latencyMs":12.5,"latencyP95Ms":90,"dimension":"secondary"}
 {"at":1795136400,"kind":"attempt","count":0}
 "#;
-    let csv = "latency_p95_ms,latency_ms,vantage,error_type,endpoint,source,seconds,ca,count,kind,at\n\
-               90,12.5,frankfurt,urn:ietf:params:acme:error:dns,new-order,observer,300,example,7,failed,2026-11-20T01:00:00Z\n\
-               ,,,,,,,,0,attempt,1795136400\n";
+    let csv = "dimension,latency_p95_ms,latency_ms,vantage,error_type,endpoint,source,seconds,ca,count,kind,at\n\
+               secondary,90,12.5,frankfurt,urn:ietf:params:acme:error:dns,new-order,observer,300,example,7,failed,2026-11-20T01:00:00Z\n\
+               ,,,,,,,,,0,attempt,1795136400\n";
     let records = |items: Vec<Item<Observation>>| -> Vec<Observation> {
         items.into_iter().map(|item| item.record.unwrap()).collect()
     };
@@ -23,6 +23,7 @@ fn observations_are_read_alike_from_ndjson_and_csv() {
         (Kind::Failed, 7, 300)
     );
     assert_eq!(read[0].source, Source::Observer);
+    assert_eq!(read[0].dimension.as_deref(), Some("secondary"));
     let plain = &read[1];
     assert_eq!(
         (plain.seconds, plain.ca.as_str(), plain.source),
@@ -55,6 +56,7 @@ fn observations_out_of_bounds_are_rejected_by_field() {
         ("at", "\"yesterday\""),
         ("errorType", "\"dns\""),
         ("endpoint", "\"\""),
+        ("dimension", "\"\""),
         ("vantage", "\"a\\u0000b\""),
         ("retryShare", "0.3"),
     ] {

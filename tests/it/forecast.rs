@@ -74,7 +74,11 @@ fn a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
             steered: load / 3.0,
             unsteered: load * 2.0 / 3.0,
         },
-        capacity: offpeak::domain::policy::capacity::SlotCapacity { share, ceiling },
+        capacity: offpeak::domain::policy::capacity::SlotCapacity {
+            share,
+            ceiling,
+            bound_by: None,
+        },
     };
     close(
         slot(900.0, Some(1_000.0), 1.0).headroom().unwrap(),
@@ -101,6 +105,7 @@ fn a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
         },
         share: 1.0,
         ceiling_per_hour: Some(1_000.0),
+        name: Some("hsm".to_owned()),
     };
     let policy = CaPolicy {
         capacity: vec![rule],
@@ -117,6 +122,8 @@ fn a_load_of_900_under_a_capacity_of_1000_leaves_a_tenth() {
     for (n, slot) in outlook.slots.iter().enumerate() {
         let headroom = slot.headroom().map(|left| (left * 1e6).round() / 1e6);
         assert_eq!(headroom, (n == 5).then_some(0.1), "{n}");
+        let bound_by = slot.capacity.bound_by.as_deref();
+        assert_eq!(bound_by, (n == 5).then_some("hsm"), "{n}");
     }
 }
 

@@ -49,6 +49,7 @@ fn closed_between(from: Timestamp, to: Timestamp) -> CapacityRule {
         when: When::Once(Span { from, to }),
         share: 0.0,
         ceiling_per_hour: None,
+        name: None,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod allocation;
 mod architecture;
+mod backtest;
 mod best_time;
 mod browser;
 mod capacity;
@@ -57,6 +58,7 @@ mod publish_remote;
 mod publish_signed;
 mod ranking;
 mod real_certificates;
+mod reconcile;
 mod reloading;
 mod returns;
 mod revocation_lists;
@@ -66,6 +68,7 @@ mod series;
 mod server;
 mod sharded;
 mod simulate;
+mod slots;
 mod sources;
 mod speed;
 mod status_pages;

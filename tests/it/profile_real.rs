@@ -1,5 +1,6 @@
 //! The profile on real series.
 
+use offpeak::domain::demand::backtest::BackTest;
 use offpeak::domain::demand::observation::Kind;
 use offpeak::domain::demand::profile::{Evidence, Profile};
 use offpeak::domain::demand::series::Series;
@@ -197,4 +198,36 @@ fn lets_encrypts_weekdays_at_one_time_are_the_documented_means() {
     let monday = profile.coefficient_at(at("2018-11-26T13:00:00Z"));
     assert!((monday - profile.weekdays[0].unwrap()).abs() < 1e-9);
     assert!((600_000.0..1_200_000.0).contains(&(24.0 * profile.mean_per_hour())));
+}
+
+/// The forecast one week ahead is better than the week before on each real series of three weeks and more.
+#[test]
+fn a_week_ahead_is_foretold_better_than_by_the_week_before() {
+    let Some(rows) = issuance() else { return };
+    let mut series = Series::default();
+    for (day, issued) in &rows {
+        series.add(&line(*day, DAY, Kind::Issued, *issued));
+    }
+    for year in 2016..=2018 {
+        let now = at(&format!("{year}-11-19T00:00:00Z"));
+        let test = BackTest::of(&series, now, &[], 52);
+        println!("issuance to {year}-11: {test:?} {:?}", test.days.ratio());
+        assert_eq!(test.hours.count, 0, "nobody told of hours");
+        assert!(test.days.count >= 300, "{test:?}");
+        assert!(test.days.ratio().unwrap() < 1.0, "{test:?}");
+    }
+}
+
+/// Of two weeks one can be foretold, from one: that is the week before, within a hundredth or so.
+#[test]
+fn a_load_balancer_s_second_week_is_foretold_from_its_first() {
+    let Some(rows) = balancer() else { return };
+    let mut series = Series::default();
+    for (time, value) in &rows {
+        series.add(&line(*time, 300, Kind::Attempt, *value));
+    }
+    let test = BackTest::of(&series, rows.last().unwrap().0 + 300, &[], 4);
+    println!("balancer: {test:?} {:?}", test.hours.ratio());
+    assert!(test.weeks >= 1 && test.hours.count > 100, "{test:?}");
+    assert!(test.hours.ratio().unwrap() < 1.05, "{test:?}");
 }

@@ -51,6 +51,7 @@ fn nightly(cron: &str, minutes: i64) -> CapacityRule {
         },
         share: 0.0,
         ceiling_per_hour: None,
+        name: None,
     }
 }
 
@@ -99,6 +100,7 @@ fn scenes() -> Vec<Vec<u8>> {
             }),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         },
     ];
     let plain = policy("example");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::line::{Request, Step};
 use crate::demand::observation::{Kind, Observation, Source};
+use crate::demand::onset::{ONSET_SECONDS, halves};
 use crate::math::number::{length, real, signed};
 use crate::policy::ca::CaName;
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
@@ -28,6 +29,8 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct Minute {
     attempts: u64,
+    /// Of these, those in the first half minute of an hour.
+    at_once: u64,
     issued: u64,
     failed: BTreeMap<String, u64>,
     latencies: BTreeMap<&'static str, Vec<f64>>,
@@ -41,6 +44,7 @@ impl Tally {
         let minute = self.minutes.entry(request.at.slot(MINUTE)).or_default();
         if request.step != Step::Finalize {
             minute.attempts += 1;
+            minute.at_once += u64::from(request.at.second_of_day() % HOUR < ONSET_SECONDS);
         }
         if request.succeeded && request.step != Step::NewOrder {
             minute.issued += 1;
@@ -82,6 +86,10 @@ impl Tally {
         {
             // By the hour: a longer span would say nothing of hours.
             let to = Timestamp::from_unix((from.slot(HOUR) + 1) * HOUR).min(span.to);
+            if from.second_of_day() % HOUR == 0 && to - from >= MINUTE {
+                // That nothing else came in the first half minute.
+                rows.push(halves(&line(from, Kind::Attempt, 0), 0)[0].clone());
+            }
             for kind in [Kind::Attempt, Kind::Issued, Kind::Failed] {
                 rows.push(Observation {
                     seconds: u32::try_from(to - from).unwrap_or(u32::MAX),
@@ -104,12 +112,17 @@ impl Minute {
             let latencies = self.latencies.get(endpoint).map(Vec::as_slice);
             let latencies = latencies.unwrap_or_default();
             if count > 0 || !latencies.is_empty() {
-                rows.push(Observation {
+                let row = Observation {
                     endpoint: Some(endpoint.to_owned()),
                     latency_ms: quantile(latencies, 0.5),
                     latency_p95_ms: quantile(latencies, 0.95),
                     ..line(Kind::Attempt, count)
-                });
+                };
+                if count > 0 && row.at.second_of_day() % HOUR == 0 {
+                    rows.extend(halves(&row, self.at_once));
+                } else {
+                    rows.push(row);
+                }
             }
         }
         if self.issued > 0 {
@@ -198,5 +211,23 @@ mod tests {
         );
         assert_eq!(rows.iter().filter(|row| row.seconds == 120).count(), 3);
         assert_eq!(tally.requests, 6);
+    }
+
+    #[test]
+    fn the_first_half_minute_of_an_hour_is_told_apart() {
+        let hour = Timestamp::from_unix(1_795_867_200);
+        let mut tally = Tally::default();
+        for second in [0, 0, 0, 29, 30, 59, 60] {
+            tally.add(&Request {
+                at: hour + second,
+                ..request(0, Step::NewOrder, true)
+            });
+        }
+        let rows = tally.observations(&CaName::default(), "front", None);
+        let told: Vec<(i64, u32, u64)> = rows
+            .iter()
+            .map(|row| (row.at - hour, row.seconds, row.count))
+            .collect();
+        assert_eq!(told, [(0, 30, 4), (30, 30, 2), (60, 60, 1)]);
     }
 }

@@ -114,6 +114,7 @@ pub(crate) fn all_open(count: usize) -> Vec<SlotCapacity> {
         SlotCapacity {
             share: 1.0,
             ceiling: None,
+            bound_by: None,
         };
         count
     ]

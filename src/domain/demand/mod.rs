@@ -2,9 +2,12 @@
 //! demand profile, and what is announced or will be tried again.
 
 pub mod announced;
+pub mod backtest;
+pub mod breakdown;
 pub mod counter;
 pub mod knowledge;
 pub mod observation;
+pub mod onset;
 pub mod permission;
 pub mod profile;
 pub mod retries;

@@ -62,6 +62,9 @@ pub struct Observation {
     pub error_type: Option<String>,
     /// Which of several sources of this kind.
     pub vantage: Option<String>,
+    /// What part of the load, or which step of it, this tells of, such as `secondary`: it is reported
+    /// beside the volume and never moves it.
+    pub dimension: Option<String>,
     /// Median latency in milliseconds.
     pub latency_ms: Option<f64>,
     /// 95th percentile of latency in milliseconds.
@@ -95,6 +98,7 @@ impl Observation {
             endpoint: None,
             error_type: None,
             vantage: None,
+            dimension: None,
             latency_ms: None,
             latency_p95_ms: None,
             steered: false,

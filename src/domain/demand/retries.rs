@@ -57,6 +57,9 @@ pub struct RetryBacklog {
     again: Vec<f64>,
     /// How much of what failed comes back.
     pub returning: Returning,
+    /// By hour of the UTC day: the share of attempts that are taken to be retries, over the last two
+    /// weeks; empty where no source tells of failures.
+    shares: Vec<Option<f64>>,
     /// `None` where no source tells of failures, or hardly anything was attempted.
     pub storm: Option<Storm>,
 }
@@ -108,8 +111,16 @@ impl RetryBacklog {
             first_hour: now.slot(HOUR),
             again,
             returning,
+            shares: hours.shares(now, returning),
             storm: hours.storm(returning),
         }
+    }
+
+    /// The share of attempts in an hour of the UTC day, 0 to 23, that are taken to be retries of what
+    /// failed before; `None` where it is not known.
+    #[must_use]
+    pub fn share_of_hour(&self, hour: usize) -> Option<f64> {
+        self.shares.get(hour).copied().flatten()
     }
 
     /// The certificates that come again in a span, beyond the usual.
@@ -242,6 +253,24 @@ impl Hours {
             next_day,
             next_hour: next_hour.min(1.0 - next_day),
         }
+    }
+
+    /// By hour of the UTC day: attempts that are taken to be retries, of all, over all days but the
+    /// first, of which it is not known what failed before. No more of an hour's attempts can be retries
+    /// than there were.
+    fn shares(&self, now: Timestamp, returning: Returning) -> Vec<Option<f64>> {
+        let mut sums = [(0.0, 0.0); DAY_HOURS];
+        for hour in DAY_HOURS..self.tried.len() {
+            let retried = returning.next_day * self.failed[hour - DAY_HOURS]
+                + returning.next_hour * self.failed[hour - 1];
+            let of_day = (now.slot(HOUR) - signed(self.tried.len() - hour)).rem_euclid(24);
+            let sum = &mut sums[length(of_day)];
+            sum.0 += retried.min(self.tried[hour]);
+            sum.1 += self.tried[hour];
+        }
+        let enough = |tried: f64| tried >= LEAST_ATTEMPTS;
+        let share = |(retried, tried): &(f64, f64)| enough(*tried).then(|| retried / tried);
+        sums.iter().map(share).collect()
     }
 
     fn storm(&self, returning: Returning) -> Option<Storm> {

@@ -259,6 +259,7 @@ mod tests {
                 capacity: SlotCapacity {
                     share: 1.0,
                     ceiling,
+                    bound_by: None,
                 },
             }
         };

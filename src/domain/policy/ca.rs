@@ -9,7 +9,7 @@ use super::capacity::CapacityRule;
 use super::note::Note;
 use super::planned::Planned;
 use crate::certificate::certid::KeyIdentifier;
-use crate::time::{DAY, HOUR, Span};
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// A CA's name: 1 to 63 of `a` to `z`, `0` to `9` and `-`.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -101,6 +101,10 @@ pub struct CaPolicy {
     pub follow_prior: f64,
     /// The share of the mean load that readers of the ranking are taken to move, 0 to 1.
     pub steerable_share: f64,
+    /// The share of attempts that are to succeed in each slot, 0 to 1; `None`: nobody says.
+    pub objective: Option<f64>,
+    /// Nothing after this instant is learned: the model stays as it was then. `None`: all is learned.
+    pub learn_until: Option<Timestamp>,
     /// The longest base of `Retry-After` in seconds; short lives get less.
     pub retry_after_seconds: i64,
     /// The bands, longest lives first; the first that fits a life is used.
@@ -160,6 +164,8 @@ impl CaPolicy {
             slot_seconds: HOUR,
             follow_prior: 0.3,
             steerable_share: 0.5,
+            objective: None,
+            learn_until: None,
             retry_after_seconds: 6 * HOUR,
             bands: BandRule::DEFAULTS.to_vec(),
             capacity: Vec::new(),

@@ -25,6 +25,8 @@ pub struct CapacityRule {
     pub share: f64,
     /// Certificates per hour that it takes at most then.
     pub ceiling_per_hour: Option<f64>,
+    /// What is scarce then, such as a budget of an upstream: `dns`, `hsm`. Told where it binds.
+    pub name: Option<String>,
 }
 
 /// When a rule holds.
@@ -52,6 +54,9 @@ pub struct SlotCapacity {
     pub share: f64,
     /// Certificates in this slot at most: the lowest ceiling, for as long as the slot is open.
     pub ceiling: Option<f64>,
+    /// The name of the rule that binds: of those with the lowest ceiling, or with the lowest share
+    /// where none has a ceiling. `None` where nothing binds, or what does has no name.
+    pub bound_by: Option<String>,
 }
 
 impl CapacityRule {
@@ -281,6 +286,7 @@ fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity
     let mut share = 0.0;
     let mut open_seconds = 0;
     let mut per_hour: Option<f64> = None;
+    let (mut lowest_share, mut bound_by) = (1.0, None);
     for pair in edges.windows(2) {
         let piece = Span {
             from: pair[0],
@@ -293,19 +299,26 @@ fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity
                 .map(|(rule, _)| *rule)
         };
         let lowest = touching().map(|rule| rule.share).fold(1.0, f64::min);
+        let binding = touching().find(|rule| rule.share <= lowest && lowest < lowest_share);
+        if let (Some(rule), None) = (binding, per_hour) {
+            (lowest_share, bound_by) = (lowest, rule.name.as_ref());
+        }
         share += lowest * real(piece.seconds()) / real(slot.seconds());
         if lowest <= 0.0 {
             continue;
         }
         open_seconds += piece.seconds();
-        per_hour = touching()
-            .filter_map(|rule| rule.ceiling_per_hour)
-            .chain(per_hour)
-            .reduce(f64::min);
+        for rule in touching() {
+            let lower = |ceiling: &f64| per_hour.is_none_or(|lowest| *ceiling < lowest);
+            if let Some(ceiling) = rule.ceiling_per_hour.filter(lower) {
+                (per_hour, bound_by) = (Some(ceiling), rule.name.as_ref());
+            }
+        }
     }
     SlotCapacity {
         share,
         ceiling: per_hour.map(|per_hour| per_hour * real(open_seconds) / real(HOUR)),
+        bound_by: bound_by.cloned(),
     }
 }
 
@@ -326,6 +339,7 @@ mod tests {
             },
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         }
     }
 
@@ -361,6 +375,7 @@ mod tests {
             when: When::Once(span),
             share,
             ceiling_per_hour: ceiling,
+            name: None,
         };
         let slots = over_slots(
             &[rule(0.5, Some(900.0)), rule(0.8, Some(1_200.0))],
@@ -370,5 +385,35 @@ mod tests {
         );
         assert!((slots[0].share - 0.75).abs() < 1e-12);
         assert_eq!(slots[0].ceiling, Some(900.0));
+    }
+
+    #[test]
+    fn the_budget_that_binds_is_named() {
+        let rule = |name: &str, hours: std::ops::Range<i64>, share, ceiling| CapacityRule {
+            when: When::Once(Span {
+                from: at("2026-11-21T00:00:00Z") + hours.start * HOUR,
+                to: at("2026-11-21T00:00:00Z") + hours.end * HOUR,
+            }),
+            share,
+            ceiling_per_hour: ceiling,
+            name: Some(name.to_owned()),
+        };
+        let rules = [
+            rule("dns", 0..4, 1.0, Some(9_000.0)),
+            rule("hsm", 1..3, 1.0, Some(4_000.0)),
+            rule("backup", 2..5, 0.5, None),
+        ];
+        let slots = over_slots(&rules, at("2026-11-21T00:00:00Z"), HOUR, 6);
+        let bound: Vec<Option<&str>> = slots.iter().map(|slot| slot.bound_by.as_deref()).collect();
+        let want = [
+            Some("dns"),
+            Some("hsm"),
+            Some("hsm"),
+            Some("dns"),
+            Some("backup"),
+            None,
+        ];
+        assert_eq!(bound, want);
+        assert_eq!(slots[1].ceiling, Some(4_000.0));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::ranking::{Times, rank, rank_together};
+use super::ranking::{Times, rank_after, rank_together_after};
 use crate::demand::profile::Profile;
 use crate::policy::ca::{CaName, CaPolicy};
 
@@ -28,12 +28,26 @@ pub const PRODUCTION: &str = "production";
 /// claims, is not counted where it knows nothing and others are configured.
 #[must_use]
 pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, Arc<[u8]>)> {
-    let mut pointers: Vec<(String, Arc<[u8]>)> = vec![(RANKING.to_owned(), first(cas, times))];
+    documents_after(&[], cas, times)
+}
+
+/// The same after the documents `before` them, from which no weight moves far ([`rank_after`]).
+#[must_use]
+pub fn documents_after(
+    before: &[(String, Arc<[u8]>)],
+    cas: &[(&CaPolicy, &Profile)],
+    times: &Times,
+) -> Vec<(String, Arc<[u8]>)> {
+    let earlier = |path: &str| {
+        let found = before.iter().find(|(of, _)| of == path);
+        found.map(|(_, bytes)| &**bytes)
+    };
+    let whole = first(earlier(RANKING), cas, times);
+    let mut pointers: Vec<(String, Arc<[u8]>)> = vec![(RANKING.to_owned(), whole)];
     for (policy, profile) in cas {
-        pointers.push((
-            ranking_of(&policy.name),
-            rank(profile, policy, times).into(),
-        ));
+        let path = ranking_of(&policy.name);
+        let bytes = rank_after(earlier(&path), profile, policy, times).into();
+        pointers.push((path, bytes));
     }
     let mut copies: Vec<(String, Arc<[u8]>)> = pointers
         .iter()
@@ -52,7 +66,7 @@ pub fn ranking_of(ca: &CaName) -> String {
     format!("ca/{ca}/{RANKING}")
 }
 
-fn first(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Arc<[u8]> {
+fn first(before: Option<&[u8]>, cas: &[(&CaPolicy, &Profile)], times: &Times) -> Arc<[u8]> {
     let counts = |policy: &CaPolicy, profile: &Profile| {
         policy.name.as_str() != CaName::DEFAULT || profile.data.is_some()
     };
@@ -65,7 +79,7 @@ fn first(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Arc<[u8]> {
         counted = cas.to_vec();
     }
     if let [(policy, profile)] = counted[..] {
-        return rank(profile, policy, times).into();
+        return rank_after(before, profile, policy, times).into();
     }
     let production: Vec<(&CaPolicy, &Profile)> = counted
         .iter()
@@ -78,7 +92,7 @@ fn first(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Arc<[u8]> {
     let environment = counted
         .first()
         .map_or(PRODUCTION, |(policy, _)| &policy.environment);
-    rank_together(&counted, environment, times).into()
+    rank_together_after(before, &counted, environment, times).into()
 }
 
 fn copy_path(bytes: &[u8]) -> String {

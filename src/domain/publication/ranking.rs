@@ -9,9 +9,13 @@ use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 mod document;
 mod figures;
+mod limit;
+mod told;
 
-use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry};
+use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry, clock, decimals};
 use figures::Figures;
+pub use limit::MOST_MOVE;
+use limit::limited;
 
 /// How far ahead closed spans are told.
 const AVOID_SECONDS: i64 = 30 * DAY;
@@ -59,9 +63,20 @@ impl Times {
     }
 }
 
-/// One CA's document.
+/// One CA's document, the first.
 #[must_use]
 pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
+    rank_after(None, profile, policy, times)
+}
+
+/// One CA's document after the one `before` it, from which no weight moves by more than [`MOST_MOVE`].
+#[must_use]
+pub fn rank_after(
+    before: Option<&[u8]>,
+    profile: &Profile,
+    policy: &CaPolicy,
+    times: &Times,
+) -> Vec<u8> {
     let from = day_begin(times.generated_at);
     let capacity = daily_capacity(&policy.capacity, from);
     Subject {
@@ -71,8 +86,9 @@ pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
         figures: Figures::of(profile, &capacity, policy.steerable_share),
         avoid: avoided(&[policy], ahead(times)),
         notes: current(policy.notes.iter(), times.generated_at),
+        objective: policy.objective,
     }
-    .document(times)
+    .document(before, times)
 }
 
 /// Several CAs' document, with `"ca": null`, for readers who do not know or say which: profiles as
@@ -80,6 +96,17 @@ pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
 /// every span to be avoided in which any of them is closed.
 #[must_use]
 pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &Times) -> Vec<u8> {
+    rank_together_after(None, cas, environment, times)
+}
+
+/// The same after the one `before` it, as [`rank_after`].
+#[must_use]
+pub fn rank_together_after(
+    before: Option<&[u8]>,
+    cas: &[(&CaPolicy, &Profile)],
+    environment: &str,
+    times: &Times,
+) -> Vec<u8> {
     let profiles: Vec<&Profile> = cas.iter().map(|(_, profile)| *profile).collect();
     let profile = Profile::combine(&profiles);
     let from = day_begin(times.generated_at);
@@ -110,8 +137,9 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
             cas.iter().flat_map(|(policy, _)| &policy.notes),
             times.generated_at,
         ),
+        objective: told::strictest(cas.iter().map(|(policy, _)| policy.objective)),
     }
-    .document(times)
+    .document(before, times)
 }
 
 struct Subject<'a> {
@@ -121,10 +149,12 @@ struct Subject<'a> {
     figures: Figures,
     avoid: Vec<Avoid>,
     notes: Vec<PublishedNote>,
+    objective: Option<f64>,
 }
 
 impl Subject<'_> {
-    fn document(&self, times: &Times) -> Vec<u8> {
+    fn document(mut self, before: Option<&[u8]>, times: &Times) -> Vec<u8> {
+        self.figures.weights = limited(self.figures.weights, before, times.generated_at);
         let order = self.order();
         let document = Document {
             schema_version: "1.1",
@@ -151,6 +181,9 @@ impl Subject<'_> {
             overlays: self.overlays(),
             avoid: &self.avoid,
             notes: &self.notes,
+            basis: self.profile.basis.map(told::basis),
+            sync_index: self.profile.sync_index.map(decimals),
+            peak_history: told::peak_history(&self.profile.peaks),
             advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
         };
         // Numbers are finite, keys are text: there is nothing that cannot be written.
@@ -229,6 +262,10 @@ impl Subject<'_> {
                     // What is shared out may be a thousandth off: the interval holds it.
                     low: known(decimals(slot.low).min(coefficient)),
                     high: known(decimals(slot.high).max(coefficient)),
+                    retry_share: slot.retry_share.map(decimals),
+                    latency_p95_ms: slot.latency_p95_ms.map(decimals),
+                    slo_met: told::objective_met(self.objective, slot.failures),
+                    dimensions: told::dimensions(&self.profile.parts.dimensions, number),
                     insufficient_data: insufficient(slot.evidence),
                 }
             })
@@ -265,8 +302,7 @@ impl Subject<'_> {
 
     /// When a slot begins, `HH:MM`.
     fn clock(&self, slot: usize) -> String {
-        let minutes = i64::try_from(slot).unwrap_or(0) * self.profile.slot_seconds / MINUTE;
-        format!("{:02}:{:02}", minutes / 60, minutes % 60)
+        clock(i64::try_from(slot).unwrap_or(0) * self.profile.slot_seconds)
     }
 }
 
@@ -330,11 +366,6 @@ fn ahead(times: &Times) -> Span {
 
 fn insufficient(evidence: Evidence) -> Option<bool> {
     (evidence == Evidence::Insufficient).then_some(true)
-}
-
-/// Three decimals.
-fn decimals(number: f64) -> f64 {
-    (number * 1_000.0).round() / 1_000.0
 }
 
 const fn index(coefficient: f64) -> &'static str {

@@ -63,7 +63,7 @@ impl Live {
     /// the bound nothing is kept until another has fallen silent.
     pub fn add(&mut self, line: &Observation) {
         let seconds = i64::from(line.seconds.max(1));
-        if seconds > LONGEST_SECONDS {
+        if seconds > LONGEST_SECONDS || line.dimension.is_some() {
             return;
         }
         let key = (line.source, line.endpoint.clone(), line.vantage.clone());

@@ -91,7 +91,8 @@ impl PostgresStore {
                 observation_columns!(),
                 ") SELECT $1, rows.* FROM unnest($2::bigint[], $3::bigint[], $4::text[],
                  $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                 $11::float8[], $12::float8[], $13::boolean[]) AS rows"
+                 $11::float8[], $12::float8[], $13::boolean[],
+                 $14::text[]) AS rows"
             ))
             .bind(batch)
             .bind(column(chunk, |one| one.at.unix()))
@@ -105,7 +106,8 @@ impl PostgresStore {
             .bind(column(chunk, |one| one.vantage.as_deref()))
             .bind(column(chunk, |one| one.latency_ms))
             .bind(column(chunk, |one| one.latency_p95_ms))
-            .bind(column(chunk, |one| one.steered));
+            .bind(column(chunk, |one| one.steered))
+            .bind(column(chunk, |one| one.dimension.as_deref()));
             self.queries
                 .named("observation_insert", insert.execute(&mut *connection))
                 .await?;

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{file_column, key_column, observation_columns, sha256};
 use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
 
-/// How many rows one statement inserts: 64 · 12 parameters.
+/// How many rows one statement inserts: 64 · 13 parameters.
 const ROWS: usize = 4 * 4 * 4;
 
 /// How many rows one step deletes. A row is in three trees, in each on a page of its own at worst:
@@ -22,8 +22,8 @@ const INSERT: &str = concat!(
     "INSERT INTO observations (batch, ",
     observation_columns!(),
     ") SELECT ?, column1, column2, column3, column4, column5, column6, column7, column8, \
-     column9, column10, column11, column12 FROM (VALUES ",
-    four!(four!(four!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))),
+     column9, column10, column11, column12, column13 FROM (VALUES ",
+    four!(four!(four!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))),
     ") WHERE column1 IS NOT NULL"
 );
 
@@ -110,7 +110,8 @@ impl SqliteStore {
                     .bind(row.and_then(|one| one.vantage.as_deref()))
                     .bind(row.and_then(|one| one.latency_ms))
                     .bind(row.and_then(|one| one.latency_p95_ms))
-                    .bind(row.map(|one| one.steered));
+                    .bind(row.map(|one| one.steered))
+                    .bind(row.and_then(|one| one.dimension.as_deref()));
             }
             self.queries
                 .named("observation_insert", insert.execute(&mut *connection))

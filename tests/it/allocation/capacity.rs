@@ -7,6 +7,7 @@ fn closed(from: Timestamp, to: Timestamp) -> CapacityRule {
         when: When::Once(Span { from, to }),
         share: 0.0,
         ceiling_per_hour: None,
+        name: None,
     }
 }
 
@@ -75,6 +76,7 @@ fn ceilings_hold_where_another_hour_has_room() {
             when: When::Once(low),
             share: 1.0,
             ceiling_per_hour: Some(30.0),
+            name: None,
         }],
         follow_prior: 1.0,
         ..policy()
@@ -98,6 +100,7 @@ fn recurring(minute: i64, every: i64, minutes: i64) -> CapacityRule {
         },
         share: 0.0,
         ceiling_per_hour: None,
+        name: None,
     }
 }
 

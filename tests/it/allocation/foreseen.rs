@@ -34,6 +34,7 @@ fn no_hour_is_steered_above_its_ceiling_while_another_has_room() {
         when: When::Once(hour(day, n)),
         share: 1.0,
         ceiling_per_hour: Some(if n % 2 == 0 { 3_000.0 } else { 20_000.0 }),
+        name: None,
     });
     let policy = CaPolicy {
         capacity: ceilings.collect(),

@@ -31,6 +31,7 @@ fn a_life_of_decades_does_not_make_a_table_of_decades() {
             when: When::Once(closed),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         }],
         ..policy()
     };
@@ -80,6 +81,7 @@ fn who_began_under_the_old_policy_leaves_no_table_to_the_new_one() {
             },
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         }],
         ..policy()
     };

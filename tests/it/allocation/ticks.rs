@@ -74,6 +74,7 @@ fn a_tick_beside_a_closed_span_is_not_taken() {
             when: When::Once(span),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         }],
         ..policy()
     };

@@ -197,6 +197,7 @@ async fn nobody_is_told_to_ask_again_while_the_ca_is_closed() {
         when: When::Once(closed),
         share: 0.0,
         ceiling_per_hour: None,
+        name: None,
     });
     for database in databases().await {
         let service = replica(&database, config.clone()).await;

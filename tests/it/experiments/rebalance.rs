@@ -175,6 +175,7 @@ async fn a_span_that_is_closed_anew_is_left_by_all_but_those_that_may_not_move()
             when: When::Once(closed),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         });
         engine.reconfigure(closing.clone()).await.unwrap();
         let before = windows(&engine).await;

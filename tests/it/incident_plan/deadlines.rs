@@ -229,6 +229,7 @@ fn a_ceiling_and_a_closed_night_hold() {
             )),
             share: 1.0,
             ceiling_per_hour: Some(50_000.0),
+            name: None,
         });
     let plan = counted(
         &scene(&incident, &policy, at(OPENED), &steady(40_000.0)),

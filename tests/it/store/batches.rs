@@ -49,6 +49,7 @@ async fn every_field_of_an_observation_comes_back(url: &str) {
         error_type: Some("urn:ietf:params:acme:error:dns".to_owned()),
         vantage: Some("Zürich".to_owned()),
         latency_ms: Some(0.1),
+        dimension: Some("secondary".to_owned()),
         latency_p95_ms: Some(1e9),
         steered: true,
     };

@@ -4,7 +4,7 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
@@ -12,6 +12,7 @@ const NAMES: [&str; 7] = [
     "0005_planned",
     "0006_delivery",
     "0007_failures",
+    "0009_dimension",
 ];
 
 on_both_stores!(
@@ -92,7 +93,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 7
+                    binary: 9
                 }
             ),
             "{error:?}"

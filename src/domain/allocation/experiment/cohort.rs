@@ -158,6 +158,7 @@ mod tests {
             when: When::Once(closed),
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         });
         let (mut before, mut after) = (0, 0);
         for hash in hashes() {

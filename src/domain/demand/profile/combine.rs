@@ -1,7 +1,8 @@
 //! Several CAs' profiles as one.
 
 use super::{
-    DaySlot, Evidence, Factor, Profile, Rate, Volume, WeekSlot, nested, version, week_slots,
+    Basis, DaySlot, Evidence, Factor, Parts, PeakChange, Profile, Rate, Volume, WeekSlot, nested,
+    version, week_slots,
 };
 use crate::demand::retries::RetryBacklog;
 use crate::demand::series::Series;
@@ -43,8 +44,13 @@ fn in_slots(profiles: &[&Profile], slot_seconds: i64) -> Profile {
         minutes: minutes(&parts),
         first_of_month: first_of_month(&parts),
         volume: sum_volumes(&coarse),
+        level: sum(&parts, |p| p.level),
         // Absolute, and each CA's own: nothing that a ranking tells.
         carry_over: RetryBacklog::default(),
+        basis: basis(&parts),
+        sync_index: weighted(&parts, |p| p.sync_index),
+        parts: Parts::default(),
+        peaks: peaks(&parts),
         data: coarse.iter().filter_map(|p| p.data).reduce(around),
         longer: nested::longer(slot_seconds).map(|longer| Box::new(in_slots(profiles, longer))),
     };
@@ -70,6 +76,7 @@ fn day_slot(parts: &[Part<'_>], slot: usize) -> DaySlot {
         failures: failures(parts, slot),
         latency_ms: weighted(parts, |p| p.day[slot].latency_ms),
         latency_p95_ms: weighted(parts, |p| p.day[slot].latency_p95_ms),
+        retry_share: weighted(parts, |p| p.day[slot].retry_share),
     }
 }
 
@@ -161,6 +168,27 @@ fn first_of_month(parts: &[Part<'_>]) -> Option<Factor> {
         high: value + above,
         samples,
     })
+}
+
+/// Requests, where most of the volume is seen as such.
+fn basis(parts: &[Part<'_>]) -> Option<Basis> {
+    let of = |basis| -> f64 {
+        let parts = parts.iter().filter(|(_, p)| p.basis == Some(basis));
+        parts.map(|(share, _)| share).sum()
+    };
+    let (demand, issuance) = (of(Basis::Demand), of(Basis::Issuance));
+    let told = parts.iter().any(|(_, p)| p.basis.is_some());
+    told.then_some(if demand > issuance {
+        Basis::Demand
+    } else {
+        Basis::Issuance
+    })
+}
+
+/// Those of the CA that has most of the volume, whose peak is that of all; none where no CA has.
+fn peaks(parts: &[Part<'_>]) -> Vec<PeakChange> {
+    let most = parts.iter().find(|(share, _)| *share > 0.5);
+    most.map_or_else(Vec::new, |(_, p)| p.peaks.clone())
 }
 
 fn minutes(parts: &[Part<'_>]) -> Option<Vec<f64>> {

@@ -11,6 +11,9 @@ use crate::time::{DAY, MINUTE, Span, Timestamp};
 /// After 14 days a measurement counts half.
 const HALF_LIFE_DAYS: f64 = 14.0;
 
+/// Days that tell what is seen of late: two whole weeks, the half-life.
+const DAYS_OF_LATE: i64 = 14;
+
 /// A slot that was covered for less than half is not used: what was seen may be its one loud
 /// minute.
 pub(super) const LEAST_COVERAGE: f64 = 0.5;
@@ -29,6 +32,8 @@ pub(super) struct Grid {
     pub(super) minute_days: usize,
     /// The first and last instant that a source was alive.
     pub(super) data: Option<Span>,
+    /// Minutes of the last two weeks that are known, and those in which requests were told.
+    pub(super) minutes_of_late: (u32, u32),
 }
 
 /// One day.
@@ -72,11 +77,16 @@ impl Grid {
             minutes: Vec::new(),
             minute_days: 0,
             data: None,
+            minutes_of_late: (0, 0),
         };
         let sources_of_failures = reader.sources_of_failures();
         for number in reader.days() {
             let reading = reader.read(number);
             grid.extend_data(number, &reading, now);
+            if number >= now.slot(DAY) - DAYS_OF_LATE {
+                grid.minutes_of_late.0 += reading.known.count();
+                grid.minutes_of_late.1 += reading.requests.count();
+            }
             grid.add_minutes(index((now.slot(DAY) - number) / 7), &reading);
             let middle = day_span(number).from + DAY / 2;
             grid.days.push(GridDay {

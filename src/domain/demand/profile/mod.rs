@@ -5,17 +5,22 @@
 //! robustly (`robust`), and weighs the two (`weigh`). Slots shorter than an hour are shares of the
 //! longer ones (`nested`).
 
+use std::collections::BTreeMap;
+
+use super::breakdown::{Label, Slots};
 use super::retries::RetryBacklog;
 use super::series::Series;
 use super::series::reading::Reader;
 use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 use fit::Fit;
 use grid::{Grid, is_first_of_month};
+pub use peaks::PeakChange;
 
 mod combine;
 mod fit;
 mod grid;
 mod nested;
+mod peaks;
 mod rates;
 mod robust;
 mod version;
@@ -41,14 +46,36 @@ pub struct Profile {
     pub first_of_month: Option<Factor>,
     /// How much there is of it, lately; `None` where nothing was seen lately.
     pub volume: Option<Volume>,
+    /// The level of the last days relative to `volume`: what the forecast goes by, and no window.
+    pub level: f64,
     /// What failed of late and will come again. It is no part of the version: it passes in a day.
     pub carry_over: RetryBacklog,
+    /// Whether what was seen of late are requests, or only what became of them; `None` where nothing was.
+    pub basis: Option<Basis>,
+    /// The share of requests that come in the first half minute of an hour; `None` where no source tells
+    /// seconds apart. 0.008 is what comes at random.
+    pub sync_index: Option<f64>,
+    /// What was told by slot of each dimension, endpoint and error type, of one CA.
+    pub parts: Parts,
+    /// How the busiest hour of the day has moved, oldest first.
+    pub peaks: Vec<PeakChange>,
     /// From the first to the last instant at which a source that tells volume was alive.
     pub data: Option<Span>,
     /// The same in the next longer slots, up to an hour, without what failed of late: where something
     /// is known of a longer slot, the mean of its parts is its coefficient. `None` where slots are an
     /// hour long.
     pub longer: Option<Box<Self>>,
+}
+
+/// What was told of the load by label, each by slot of the day.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// By dimension, as sources name them.
+    pub dimensions: BTreeMap<String, Slots>,
+    /// By ACME endpoint.
+    pub endpoints: BTreeMap<String, Slots>,
+    /// By ACME error type.
+    pub error_types: BTreeMap<String, Slots>,
 }
 
 /// A slot of the day.
@@ -74,6 +101,18 @@ pub struct DaySlot {
     pub latency_ms: Option<f64>,
     /// 95th percentile of latency in milliseconds; `None` where no source tells.
     pub latency_p95_ms: Option<f64>,
+    /// The share of attempts that are taken to be retries of what failed before, 0 to 1, over the last
+    /// two weeks; `None` where no source tells of failures.
+    pub retry_share: Option<f64>,
+}
+
+/// What the load that a profile tells of is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Basis {
+    /// Requests, whatever came of them.
+    Demand,
+    /// Certificates issued: what failed is not in it, so busy hours may look calmer than they are.
+    Issuance,
 }
 
 /// A slot of the week.
@@ -151,10 +190,18 @@ impl Profile {
     /// incidents). The same arguments give the same profile, bit for bit.
     #[must_use]
     pub fn learn(series: &Series, now: Timestamp, slot_seconds: i64, excluded: &[Span]) -> Self {
-        Self {
-            carry_over: RetryBacklog::learn(series, now, excluded),
-            ..Self::in_slots(series, now, slot_seconds, excluded)
-        }
+        let carry_over = RetryBacklog::learn(series, now, excluded);
+        let mut profile = Self::in_slots(series, now, slot_seconds, excluded);
+        let parts = |label| series.breakdown.by_slot(label, now, slot_seconds);
+        profile.parts = Parts {
+            dimensions: parts(Label::Dimension),
+            endpoints: parts(Label::Endpoint),
+            error_types: parts(Label::ErrorType),
+        };
+        profile.sync_index = series.onsets.share(now);
+        profile.tell_retries(&carry_over);
+        profile.carry_over = carry_over;
+        profile
     }
 
     /// The coefficient of the slot of the week that holds `at`, with the factor of the first of
@@ -183,6 +230,27 @@ impl Profile {
     #[must_use]
     pub fn mean_per_hour(&self) -> f64 {
         self.volume.map_or(0.0, |volume| volume.per_hour)
+    }
+
+    /// The events that are expected in an hour at `at`, of all that is not registered: the profile at the
+    /// level of the last days.
+    #[must_use]
+    pub fn foretold_per_hour(&self, at: Timestamp) -> f64 {
+        self.level * self.mean_per_hour() * self.coefficient_at(at)
+    }
+
+    /// The same profile at the level of the last days, which a forecast goes by.
+    #[must_use]
+    pub fn at_level(&self) -> Self {
+        let at_level = |volume: Volume| Volume {
+            per_hour: self.level * volume.per_hour,
+            unsteered_per_hour: self.level * volume.unsteered_per_hour,
+        };
+        Self {
+            volume: self.volume.map(at_level),
+            level: 1.0,
+            ..self.clone()
+        }
     }
 
     /// Whether any slot of the day has enough data.
@@ -228,6 +296,17 @@ impl Profile {
             .collect()
     }
 
+    /// Retries are known by the hour: each of its slots has its hour's share.
+    fn tell_retries(&mut self, carry_over: &RetryBacklog) {
+        let per_hour = (self.day.len() / 24).max(1);
+        for (number, slot) in self.day.iter_mut().enumerate() {
+            slot.retry_share = carry_over.share_of_hour(number / per_hour);
+        }
+        if let Some(longer) = &mut self.longer {
+            longer.tell_retries(carry_over);
+        }
+    }
+
     fn in_slots(series: &Series, now: Timestamp, slot_seconds: i64, excluded: &[Span]) -> Self {
         let longer = nested::longer(slot_seconds)
             .map(|seconds| Self::in_slots(series, now, seconds, excluded));
@@ -248,19 +327,27 @@ impl Profile {
                 longer: Some(Box::new(longer.clone())),
                 ..longer
             },
-            None => Self {
-                slot_seconds,
-                version: String::new(),
-                day,
-                weekdays: weigh::weekdays(&grid, &fit),
-                minutes: rates::minutes(&grid),
-                first_of_month: weigh::first_of_month(&grid, &fit),
-                volume: volume::volume(&grid, &fit, &weighed.slots, now),
-                carry_over: RetryBacklog::default(),
-                data: grid.data,
-                week: weighed.slots,
-                longer: None,
-            },
+            None => {
+                let volume = volume::volume(&grid, &fit, &weighed.slots, now);
+                Self {
+                    slot_seconds,
+                    version: String::new(),
+                    day,
+                    weekdays: weigh::weekdays(&grid, &fit),
+                    minutes: rates::minutes(&grid),
+                    first_of_month: weigh::first_of_month(&grid, &fit),
+                    level: volume::level(&grid, &fit, &weighed.slots, now, volume),
+                    volume,
+                    carry_over: RetryBacklog::default(),
+                    basis: basis(&grid),
+                    sync_index: None,
+                    parts: Parts::default(),
+                    peaks: peaks::changes(&grid, slot_seconds),
+                    data: grid.data,
+                    week: weighed.slots,
+                    longer: None,
+                }
+            }
         };
         profile.version = version::version(&profile);
         profile
@@ -272,6 +359,15 @@ impl Factor {
     #[must_use]
     pub fn stands_out(&self) -> bool {
         self.low > 1.0 || self.high < 1.0
+    }
+}
+
+/// Requests, where they were told in most of the minutes that are known of late.
+const fn basis(grid: &Grid) -> Option<Basis> {
+    match grid.minutes_of_late {
+        (0, _) => None,
+        (known, requests) if 2 * requests >= known => Some(Basis::Demand),
+        _ => Some(Basis::Issuance),
     }
 }
 

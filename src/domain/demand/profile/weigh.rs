@@ -130,6 +130,7 @@ pub(super) fn days(grid: &Grid, fit: &Fit, weighed: &Weighed, now: Timestamp) ->
                 failures: rates.failures,
                 latency_ms: rates.latency_ms,
                 latency_p95_ms: rates.latency_p95_ms,
+                retry_share: None,
             }
         })
         .collect()

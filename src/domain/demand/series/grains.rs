@@ -77,12 +77,14 @@ pub struct Heard {
     pub vantage: Option<String>,
     /// The end of the last minute that it told of.
     pub through: Timestamp,
+    /// Until when it is too new to move the volume where another tells of it; `None`: it is believed.
+    pub quarantined_until: Option<Timestamp>,
 }
 
 impl Series {
     /// All that ever told of load within what is kept, in the order of trust.
     #[must_use]
-    pub fn sources(&self) -> Vec<Heard> {
+    pub fn sources(&self, now: Timestamp) -> Vec<Heard> {
         let heard = |track: &Track| {
             track.days.iter().rev().find_map(|(day, told)| {
                 let minute = told.covered().last().or_else(|| last_issued(told))?;
@@ -97,6 +99,7 @@ impl Series {
                     source: *source,
                     vantage: vantage.clone(),
                     through: heard(track)?,
+                    quarantined_until: track.quarantined_until(*source, now),
                 })
             })
             .collect()

@@ -8,7 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use super::breakdown::Breakdown;
 use super::observation::{Kind, Observation, Source};
+use super::onset::Onsets;
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 use minutes::index;
 use track::{Track, UNITS_PER_EVENT};
@@ -18,6 +20,7 @@ pub(crate) mod minutes;
 pub(crate) mod reading;
 pub(crate) mod sums;
 mod track;
+pub mod trust;
 
 /// Everything one CA's load has taught.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,10 @@ pub struct Series {
     tracks: BTreeMap<(Source, Option<String>), Track>,
     /// What of the source `registrations` was steered, as issued.
     steered: Track,
+    /// What was told by dimension, endpoint and error type.
+    pub(super) breakdown: Breakdown,
+    /// What came in the first half minutes of hours.
+    pub(super) onsets: Onsets,
     /// The first UTC day that is kept; what lies before it is not taken in.
     first_kept: Option<i64>,
 }
@@ -37,6 +44,11 @@ impl Series {
         if self.is_forgotten(last) {
             return;
         }
+        self.breakdown.add(line);
+        if line.dimension.is_some() {
+            return;
+        }
+        self.onsets.add(line);
         if line.steered {
             self.steered.add(line);
         }
@@ -88,6 +100,10 @@ impl Series {
     fn count_registration(&mut self, at: Timestamp, hour_known: bool, steered: bool, change: i64) {
         if self.is_forgotten(at) {
             return;
+        }
+        if hour_known {
+            self.onsets
+                .count_registration(at, if change < 0 { -1.0 } else { 1.0 });
         }
         let registry = self
             .tracks

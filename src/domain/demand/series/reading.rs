@@ -18,7 +18,7 @@ use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
 
 /// The sources that can tell volume, best first.
-const VOLUME_SOURCES: [Source; 6] = [
+pub(super) const VOLUME_SOURCES: [Source; 6] = [
     Source::Ca,
     Source::Log,
     Source::Metrics,
@@ -32,7 +32,7 @@ const VOLUME_SOURCES: [Source; 6] = [
 pub(crate) struct Reader<'a> {
     pub(super) series: &'a Series,
     pub(super) slot_seconds: i64,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     excluded: &'a [Span],
     /// The minutes in which the registry is alive, by day.
     registry: BTreeMap<i64, Minutes>,
@@ -49,6 +49,8 @@ pub(crate) struct DayReading {
     pub(crate) known: Minutes,
     /// Those in which it told minutes apart.
     pub(crate) exact: Minutes,
+    /// Those in which it told requests, not only what became of them.
+    pub(crate) requests: Minutes,
     /// Where the best source of the day tells about the day alone.
     pub(crate) whole: Option<WholeDay>,
 }
@@ -113,12 +115,13 @@ impl<'a> Reader<'a> {
             steered: vec![0.0; DAY_MINUTES],
             known: Minutes::default(),
             exact: Minutes::default(),
+            requests: Minutes::default(),
             whole: self.whole(day),
         };
         let usable = self.usable(day);
-        for source in VOLUME_SOURCES {
+        for (source, age) in Self::believed_in_turn() {
             let vantages: Vec<Vantage<'_>> = self
-                .tracks(source)
+                .tracks_that_are(source, age)
                 .filter_map(|track| self.vantage(source, track, day))
                 .collect();
             if vantages.is_empty() {
@@ -210,9 +213,9 @@ impl<'a> Reader<'a> {
             // A count of the whole day cannot be cleared of the hours of an incident.
             return None;
         }
-        for source in VOLUME_SOURCES {
+        for (source, age) in Self::believed_in_turn() {
             let days: Vec<&Day> = self
-                .tracks(source)
+                .tracks_that_are(source, age)
                 .filter_map(|track| track.days.get(&number))
                 .collect();
             let mut covered = Minutes::default();
@@ -261,15 +264,23 @@ fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize
     if alive().all(|vantage| vantage.exact.contains(minute)) {
         reading.exact.insert(minute);
     }
+    if alive().all(|vantage| vantage.kind(minute) == Kind::Attempt) {
+        reading.requests.insert(minute);
+    }
     reading.volume[minute] = median(values);
 }
 
 impl Vantage<'_> {
-    fn volume(&self, minute: usize) -> f64 {
-        let kind = match self.attempts {
+    /// What it counts in a minute.
+    fn kind(&self, minute: usize) -> Kind {
+        match self.attempts {
             Some((first, last)) if (first..=last).contains(&minute) => Kind::Attempt,
             _ => Kind::Issued,
-        };
+        }
+    }
+
+    fn volume(&self, minute: usize) -> f64 {
+        let kind = self.kind(minute);
         let units = |fine: &&Fine| u64::from(fine.units(kind, minute));
         events(self.lines.iter().map(units).sum())
     }

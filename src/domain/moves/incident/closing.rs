@@ -67,6 +67,7 @@ impl Incident {
             when,
             share: 0.0,
             ceiling_per_hour: None,
+            name: None,
         })
     }
 

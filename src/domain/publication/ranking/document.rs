@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::policy::note::PublishedNote;
-use crate::time::Timestamp;
+use crate::time::{MINUTE, Timestamp};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +28,9 @@ pub(super) struct Document<'a> {
     pub(super) overlays: Vec<Overlay>,
     pub(super) avoid: &'a [Avoid],
     pub(super) notes: &'a [PublishedNote],
+    pub(super) basis: Option<&'static str>,
+    pub(super) sync_index: Option<f64>,
+    pub(super) peak_history: Vec<PeakMove>,
     pub(super) advice: &'static str,
 }
 
@@ -35,6 +38,22 @@ pub(super) struct Document<'a> {
 pub(super) struct Peak {
     pub(super) start: String,
     pub(super) coefficient: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Dimension {
+    pub(super) name: String,
+    pub(super) failure_rate: Option<f64>,
+    #[serde(rename = "latencyP95Ms")]
+    pub(super) latency_p95_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct PeakMove {
+    pub(super) at: Timestamp,
+    pub(super) from: String,
+    pub(super) to: String,
 }
 
 #[derive(Serialize)]
@@ -51,6 +70,12 @@ pub(super) struct Slot {
     pub(super) samples: u32,
     pub(super) low: Option<f64>,
     pub(super) high: Option<f64>,
+    pub(super) retry_share: Option<f64>,
+    #[serde(rename = "latencyP95Ms")]
+    pub(super) latency_p95_ms: Option<f64>,
+    pub(super) slo_met: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) dimensions: Vec<Dimension>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) insufficient_data: Option<bool>,
 }
@@ -76,4 +101,15 @@ pub(super) struct Avoid {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
     pub(super) reason: &'static str,
+}
+
+/// A second of the day, `HH:MM`.
+pub(super) fn clock(second: i64) -> String {
+    let minutes = second / MINUTE;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Three decimals.
+pub(super) fn decimals(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
 }

@@ -40,6 +40,7 @@ impl Scene {
                 },
                 share: 0.0,
                 ceiling_per_hour: None,
+                name: None,
             }
         }));
         policy

@@ -1,0 +1,201 @@
+//! How much comes in the first half minute of an hour: timers that fire on the hour all fire then.
+//!
+//! Lines of up to 30 s tell seconds apart. In whole minutes nothing can be told of it.
+
+use std::collections::BTreeMap;
+
+use super::observation::{Kind, Observation, Source};
+use crate::math::number::real;
+use crate::time::{DAY, HOUR, MINUTE, Timestamp};
+
+/// The first seconds of an hour that are looked at.
+pub const ONSET_SECONDS: i64 = 30;
+/// Days that are told of: two weeks, the profile's half-life.
+const KEPT_DAYS: i64 = 14;
+/// Below this many events nothing is said: 5 % of 1,000 is known to ±1.4 percentage points.
+const LEAST_EVENTS: f64 = 1_000.0;
+/// All minutes of an hour.
+const WHOLE_HOUR: u64 = (1 << 60) - 1;
+
+/// What came in each hour, and how much of it at once.
+#[derive(Clone, Debug, Default)]
+pub struct Onsets(BTreeMap<Source, BTreeMap<i64, Onset>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Onset {
+    /// Attempts, and certificates issued: in the first half minute, and in the hour.
+    first: [f64; 2],
+    all: [f64; 2],
+    /// Whether the first half minute was told apart.
+    told_apart: bool,
+    /// The minutes that lines of a minute or less told of: one bit each.
+    minutes: u64,
+}
+
+impl Onsets {
+    /// Takes a line in. One longer than a minute does not tell when what it counts came; that nothing
+    /// came it tells of all its minutes.
+    pub fn add(&mut self, line: &Observation) {
+        let seconds = i64::from(line.seconds.max(1));
+        let of_hour = line.at.second_of_day() % HOUR;
+        if seconds > MINUTE {
+            if line.count == 0 && of_hour + seconds <= HOUR {
+                let minutes = of_hour / MINUTE..(of_hour + seconds + MINUTE - 1) / MINUTE;
+                let bits = minutes.fold(0, |bits, minute| bits | 1 << minute);
+                self.count(line.source, line.at, line.kind, (false, 0.0), bits);
+            }
+            return;
+        }
+        let first = of_hour + seconds <= ONSET_SECONDS;
+        let count = real(i64::try_from(line.count).unwrap_or(i64::MAX));
+        self.count(
+            line.source,
+            line.at,
+            line.kind,
+            (first, count),
+            1 << (of_hour / MINUTE),
+        );
+    }
+
+    /// Adds a registered certificate, or takes it away (`change` −1): when it was issued is known to the
+    /// second.
+    pub fn count_registration(&mut self, issued_at: Timestamp, change: f64) {
+        let first = issued_at.second_of_day() % HOUR < ONSET_SECONDS;
+        let source = Source::Registrations;
+        self.count(source, issued_at, Kind::Issued, (first, change), WHOLE_HOUR);
+        if let Some(onset) = self
+            .0
+            .get_mut(&source)
+            .and_then(|hours| hours.get_mut(&issued_at.slot(HOUR)))
+        {
+            onset.told_apart = true;
+        }
+    }
+
+    /// The share of requests that came in the first half minute of an hour, over the whole hours of the
+    /// two weeks before `now`, by the best source that tells; `None` where none does, or of too few. 30
+    /// of 3,600 seconds are 0.008: what comes at random has that.
+    #[must_use]
+    pub fn share(&self, now: Timestamp) -> Option<f64> {
+        let hours = (now - KEPT_DAYS * DAY).slot(HOUR)..now.slot(HOUR);
+        self.0
+            .iter()
+            .filter(|(source, _)| **source != Source::Observer)
+            .find_map(|(_, onsets)| {
+                let whole = || {
+                    let hours = onsets.range(hours.clone()).map(|(_, onset)| onset);
+                    hours.filter(|onset| onset.told_apart && onset.minutes == WHOLE_HOUR)
+                };
+                let sum = |of: fn(&Onset) -> f64| whole().map(of).sum::<f64>();
+                // Attempts where any are told, else what was issued.
+                let (attempts, issued) = (sum(|o| o.all[0]), sum(|o| o.all[1]));
+                let (first, all) = if attempts > 0.0 {
+                    (sum(|o| o.first[0]), attempts)
+                } else {
+                    (sum(|o| o.first[1]), issued)
+                };
+                (all >= LEAST_EVENTS).then(|| (first / all).clamp(0.0, 1.0))
+            })
+    }
+
+    fn count(
+        &mut self,
+        source: Source,
+        at: Timestamp,
+        kind: Kind,
+        (first, count): (bool, f64),
+        minutes: u64,
+    ) {
+        let onsets = self.0.entry(source).or_default();
+        let newest = onsets.last_key_value().map_or(i64::MIN, |(hour, _)| *hour);
+        let oldest = newest.saturating_sub((KEPT_DAYS + 1) * DAY / HOUR);
+        let hour = at.slot(HOUR);
+        if hour < oldest {
+            return;
+        }
+        if hour > newest {
+            *onsets = onsets.split_off(&oldest);
+        }
+        let onset = onsets.entry(hour).or_default();
+        onset.minutes |= minutes;
+        onset.told_apart |= first;
+        let place = match kind {
+            Kind::Attempt => 0,
+            Kind::Issued => 1,
+            Kind::Failed => return,
+        };
+        onset.all[place] += count;
+        if first {
+            onset.first[place] += count;
+        }
+    }
+}
+
+/// A line of the first minute of an hour, in two halves: `at_once` of its events came in the first. Both
+/// keep what else it tells.
+#[must_use]
+pub fn halves(line: &Observation, at_once: u64) -> [Observation; 2] {
+    let half = |at, count| Observation {
+        at,
+        seconds: 30,
+        count,
+        ..line.clone()
+    };
+    let later = line.count.saturating_sub(at_once);
+    [half(line.at, at_once), half(line.at + ONSET_SECONDS, later)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_392_000);
+
+    /// An hour in which so many come in the first half minute, and 60 in each other one.
+    fn hour(onsets: &mut Onsets, ago: i64, source: Source, first: u64) {
+        let begin = NOW - ago * HOUR;
+        let half = |second: i64, count| Observation {
+            seconds: 30,
+            ..Observation::plain(begin + second, source, Kind::Attempt, count)
+        };
+        onsets.add(&half(0, first));
+        onsets.add(&half(30, 60));
+        for minute in 1..60 {
+            let at = begin + minute * MINUTE;
+            onsets.add(&Observation::plain(at, source, Kind::Attempt, 120));
+        }
+    }
+
+    #[test]
+    fn who_comes_at_the_first_seconds_of_an_hour_is_told() {
+        let mut onsets = Onsets::default();
+        for ago in 1..=48 {
+            hour(&mut onsets, ago, Source::Log, 7_140 + 60);
+        }
+        // 7,200 of 7,200 + 119 · 60 = 14,340.
+        assert!((onsets.share(NOW).unwrap() - 7_200.0 / 14_340.0).abs() < 1e-12);
+        // A better source that tells minutes alone says nothing of it; an observer never does.
+        for minute in 1..=60 * 24 {
+            let at = NOW - minute * MINUTE;
+            onsets.add(&Observation::plain(at, Source::Ca, Kind::Attempt, 999));
+        }
+        assert!((onsets.share(NOW).unwrap() - 7_200.0 / 14_340.0).abs() < 1e-12);
+        let mut seen = Onsets::default();
+        hour(&mut seen, 1, Source::Observer, 9_000);
+        assert_eq!(seen.share(NOW), None);
+    }
+
+    #[test]
+    fn what_comes_at_random_has_its_share_of_seconds() {
+        let mut onsets = Onsets::default();
+        for second in 0..7_200 {
+            onsets.count_registration(NOW - 2 * HOUR + second, 1.0);
+        }
+        assert!((onsets.share(NOW).unwrap() - 30.0 / 3_600.0).abs() < 1e-12);
+        for second in 0..7_200 {
+            onsets.count_registration(NOW - 2 * HOUR + second, -1.0);
+        }
+        assert_eq!(onsets.share(NOW), None);
+        assert_eq!(onsets.share(NOW + 20 * DAY), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! How far a source is believed: a new one not yet, where an older one tells of the same time; and how far
+//! those that ought to tell the same differ.
+
+use super::minutes::{DAY_MINUTES, day_span, index};
+use super::reading::{Reader, VOLUME_SOURCES, events, median};
+use super::track::Track;
+use super::{Series, Source};
+use crate::demand::observation::Kind;
+use crate::math::number::real;
+use crate::time::{DAY, HOUR, MINUTE, Timestamp};
+
+/// A source whose first count is younger than this does not move the volume where another tells of it: a
+/// week has every slot once.
+pub const QUARANTINE_SECONDS: i64 = 7 * DAY;
+
+/// Whole hours that are compared.
+const COMPARED_HOURS: i64 = 24;
+/// The fewest hours in which several told …
+const LEAST_HOURS: usize = 6;
+/// … and the fewest events in them, by their medians: below, chance alone makes 10 %.
+const LEAST_EVENTS: f64 = 100.0;
+
+/// Sources disagree from here on: one of two that tells 1.7 times as much as the other is this far from
+/// their middle.
+pub const DISAGREEMENT: f64 = 0.25;
+
+/// The sources that see all of a CA's load, and so ought to tell the same: what is registered, logged in
+/// public or brought in may be a part.
+const WHOLE: [Source; 3] = [Source::Ca, Source::Log, Source::Metrics];
+
+/// For how long a source has been heard of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Age {
+    /// For long enough to be believed.
+    Known,
+    /// Not yet.
+    New,
+}
+
+/// How far a source is from what the others tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disagreement {
+    /// The source.
+    pub source: Source,
+    /// Which of several of its kind.
+    pub vantage: Option<String>,
+    /// The sum of what it is off from the median of all, hour by hour, relative to the sum of the medians.
+    pub share: f64,
+}
+
+impl Track {
+    /// When it will have been heard of for long enough to be believed; `None`: it has.
+    pub(super) fn quarantined_until(&self, source: Source, now: Timestamp) -> Option<Timestamp> {
+        let first = self.days.keys().next()?;
+        let until = day_span(*first).from + QUARANTINE_SECONDS;
+        // What is registered here is our own.
+        (source != Source::Registrations && until > now).then_some(until)
+    }
+
+    /// Events of a kind in the hour with this number; `None` where it was not told throughout.
+    fn hour(&self, kind: Kind, number: i64) -> Option<f64> {
+        let day = self.days.get(&number.div_euclid(DAY / HOUR))?;
+        let first = index(number.rem_euclid(DAY / HOUR) * HOUR / MINUTE);
+        let minutes = first..(first + index(HOUR / MINUTE)).min(DAY_MINUTES);
+        let covered = day.covered();
+        if !day.tells(kind) || !minutes.clone().all(|minute| covered.contains(minute)) {
+            return None;
+        }
+        let units = day.fit_for(HOUR).flat_map(|fine| {
+            let minutes = minutes.clone();
+            minutes.map(move |minute| u64::from(fine.units(kind, minute)))
+        });
+        Some(events(units.sum()))
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// The sources that can tell volume, best first; after all of them, those of each that are new.
+    pub(super) fn believed_in_turn() -> impl Iterator<Item = (Source, Age)> {
+        let in_turn = |age| VOLUME_SOURCES.into_iter().map(move |source| (source, age));
+        in_turn(Age::Known).chain(in_turn(Age::New))
+    }
+
+    /// Those of a source that have been heard of for long enough to be believed, or those that have not.
+    pub(super) fn tracks_that_are(
+        &self,
+        source: Source,
+        age: Age,
+    ) -> impl Iterator<Item = &'a Track> {
+        let now = self.now;
+        self.tracks(source).filter(move |track| {
+            let is_new = track.quarantined_until(source, now).is_some();
+            is_new == (age == Age::New)
+        })
+    }
+}
+
+impl Series {
+    /// How far each source that sees all of the load is from the median of those that count the same, over
+    /// the last 24 whole hours; those alone that can be compared.
+    #[must_use]
+    pub fn disagreements(&self, now: Timestamp) -> Vec<Disagreement> {
+        let mut all: Vec<Disagreement> = Vec::new();
+        for kind in [Kind::Attempt, Kind::Issued] {
+            for one in self.off(kind, now) {
+                let same = |other: &&mut Disagreement| {
+                    (other.source, &other.vantage) == (one.source, &one.vantage)
+                };
+                match all.iter_mut().find(same) {
+                    Some(other) => other.share = other.share.max(one.share),
+                    None => all.push(one),
+                }
+            }
+        }
+        all
+    }
+
+    fn off(&self, kind: Kind, now: Timestamp) -> Vec<Disagreement> {
+        let hours = now.slot(HOUR) - COMPARED_HOURS..now.slot(HOUR);
+        let whole = self
+            .tracks
+            .iter()
+            .filter(|((source, _), _)| WHOLE.contains(source));
+        let told: Vec<(&(Source, Option<String>), Vec<Option<f64>>)> = whole
+            .map(|(key, track)| {
+                (
+                    key,
+                    hours.clone().map(|hour| track.hour(kind, hour)).collect(),
+                )
+            })
+            .collect();
+        let medians: Vec<Option<f64>> = (0..index(COMPARED_HOURS))
+            .map(|hour| {
+                let known: Vec<f64> = told.iter().filter_map(|(_, counts)| counts[hour]).collect();
+                (known.len() > 1).then(|| median(known))
+            })
+            .collect();
+        told.into_iter()
+            .filter_map(|((source, vantage), counts)| {
+                let both: Vec<(f64, f64)> = counts
+                    .iter()
+                    .zip(&medians)
+                    .filter_map(|(count, median)| Some(((*count)?, (*median)?)))
+                    .collect();
+                let all: f64 = both.iter().map(|(_, median)| median).sum();
+                let off: f64 = both
+                    .iter()
+                    .map(|(count, median)| (count - median).abs())
+                    .sum();
+                (both.len() >= LEAST_HOURS && all >= LEAST_EVENTS).then(|| Disagreement {
+                    source: *source,
+                    vantage: vantage.clone(),
+                    share: off / all.max(real(1)),
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! What a ranking tells beside how busy slots are: failures, their breakdown, and how the peak moved.
+
+use std::collections::BTreeMap;
+
+use super::document::{Dimension, PeakMove, clock, decimals};
+use crate::demand::breakdown::Slots;
+use crate::demand::profile::{Basis, PeakChange, Rate};
+
+/// Whether as many attempts succeed as the objective asks for; `None` where there is none, or nobody tells
+/// of failures. What chance alone may have taken is no breach: one is where the whole 95 % interval of the
+/// share that fails lies above what may.
+pub(super) fn objective_met(objective: Option<f64>, failures: Option<Rate>) -> Option<bool> {
+    let may_fail = 1.0 - objective?;
+    // 1 − 0.99 is a little above 0.01.
+    Some(failures?.low <= may_fail + 1e-9)
+}
+
+/// What was told of a slot by dimension, in the order of their names.
+pub(super) fn dimensions(told: &BTreeMap<String, Slots>, slot: usize) -> Vec<Dimension> {
+    told.iter()
+        .map(|(name, slots)| Dimension {
+            name: name.clone(),
+            failure_rate: slots[slot].failure_rate().map(decimals),
+            latency_p95_ms: slots[slot].latency_p95_ms.map(decimals),
+        })
+        .collect()
+}
+
+/// How the peak moved, oldest first.
+pub(super) fn peak_history(changes: &[PeakChange]) -> Vec<PeakMove> {
+    changes
+        .iter()
+        .map(|change| PeakMove {
+            at: change.at,
+            from: clock(change.from),
+            to: clock(change.to),
+        })
+        .collect()
+}
+
+/// What the load is made of, in a word.
+pub(super) const fn basis(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Demand => "demand",
+        Basis::Issuance => "issuance",
+    }
+}
+
+/// The highest of several objectives.
+pub(super) fn strictest(objectives: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    objectives.flatten().reduce(f64::max)
+}
