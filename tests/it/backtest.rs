@@ -86,7 +86,7 @@ fn the_level_follows_days_and_no_single_one() {
 
 #[test]
 fn what_was_not_told_is_not_compared() {
-    let series = hourly(84, |from| one_oclock(from));
+    let series = hourly(84, one_oclock);
     let gap = offpeak::domain::time::Span {
         from: at(NOW) - WEEK,
         to: at(NOW) - WEEK + DAY,

@@ -81,16 +81,15 @@ impl Breakdown {
         if seconds > HOUR || line.at.slot(DAY) <= self.newest_day - KEPT_DAYS {
             return;
         }
-        let labels = match &line.dimension {
-            Some(dimension) => vec![(Label::Dimension, dimension)],
-            None => {
-                let endpoint = line.endpoint.iter().map(|text| (Label::Endpoint, text));
-                let failed = line.kind == Kind::Failed && line.count > 0;
-                let error = line.error_type.iter().filter(|_| failed);
-                endpoint
-                    .chain(error.map(|text| (Label::ErrorType, text)))
-                    .collect()
-            }
+        let labels = if let Some(dimension) = &line.dimension {
+            vec![(Label::Dimension, dimension)]
+        } else {
+            let endpoint = line.endpoint.iter().map(|text| (Label::Endpoint, text));
+            let failed = line.kind == Kind::Failed && line.count > 0;
+            let error = line.error_type.iter().filter(|_| failed);
+            endpoint
+                .chain(error.map(|text| (Label::ErrorType, text)))
+                .collect()
         };
         if labels.is_empty() {
             return;

@@ -318,35 +318,34 @@ impl Profile {
             weighed.nest(&longer.told_week());
         }
         let day = weigh::days(&grid, &fit, &weighed, now);
-        let mut profile = match longer {
+        let mut profile = if let Some(longer) = longer {
             // What is no matter of slots is the same in slots of any length.
-            Some(longer) => Self {
+            Self {
                 slot_seconds,
                 day,
                 week: weighed.slots,
                 longer: Some(Box::new(longer.clone())),
                 ..longer
-            },
-            None => {
-                let volume = volume::volume(&grid, &fit, &weighed.slots, now);
-                Self {
-                    slot_seconds,
-                    version: String::new(),
-                    day,
-                    weekdays: weigh::weekdays(&grid, &fit),
-                    minutes: rates::minutes(&grid),
-                    first_of_month: weigh::first_of_month(&grid, &fit),
-                    level: volume::level(&grid, &fit, &weighed.slots, now, volume),
-                    volume,
-                    carry_over: RetryBacklog::default(),
-                    basis: basis(&grid),
-                    sync_index: None,
-                    parts: Parts::default(),
-                    peaks: peaks::changes(&grid, slot_seconds),
-                    data: grid.data,
-                    week: weighed.slots,
-                    longer: None,
-                }
+            }
+        } else {
+            let volume = volume::volume(&grid, &fit, &weighed.slots, now);
+            Self {
+                slot_seconds,
+                version: String::new(),
+                day,
+                weekdays: weigh::weekdays(&grid, &fit),
+                minutes: rates::minutes(&grid),
+                first_of_month: weigh::first_of_month(&grid, &fit),
+                level: volume::level(&grid, &fit, &weighed.slots, now, volume),
+                volume,
+                carry_over: RetryBacklog::default(),
+                basis: basis(&grid),
+                sync_index: None,
+                parts: Parts::default(),
+                peaks: peaks::changes(&grid, slot_seconds),
+                data: grid.data,
+                week: weighed.slots,
+                longer: None,
             }
         };
         profile.version = version::version(&profile);

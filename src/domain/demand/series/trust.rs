@@ -121,12 +121,10 @@ impl Series {
             .tracks
             .iter()
             .filter(|((source, _), _)| WHOLE.contains(source));
-        let told: Vec<(&(Source, Option<String>), Vec<Option<f64>>)> = whole
+        let told: Vec<_> = whole
             .map(|(key, track)| {
-                (
-                    key,
-                    hours.clone().map(|hour| track.hour(kind, hour)).collect(),
-                )
+                let by_hour = hours.clone().map(|hour| track.hour(kind, hour));
+                (key, by_hour.collect::<Vec<Option<f64>>>())
             })
             .collect();
         let medians: Vec<Option<f64>> = (0..index(COMPARED_HOURS))

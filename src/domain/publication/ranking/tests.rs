@@ -174,6 +174,7 @@ fn an_outage_is_told_as_one_amid_a_maintenance() {
         to: NOW + to * HOUR,
     };
     let closed = |span| CapacityRule {
+        name: None,
         when: When::Once(span),
         share: 0.0,
         ceiling_per_hour: None,
