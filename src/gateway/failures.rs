@@ -8,7 +8,7 @@ use moka::sync::Cache;
 
 use crate::domain::time::{DAY, Timestamp};
 use crate::engine::Engine;
-use crate::store::{Failures, StoreError};
+use crate::store::{Failures, FailuresChange, StoreError};
 
 /// For how long a failure counts after the last one.
 const REMEMBERED_SECONDS: i64 = 3 * DAY;
@@ -23,7 +23,7 @@ const MOST_REMEMBERED: u32 = 200_000;
 /// Changes that wait for the store, some 100 octets each: 10 MB at most. Further ones are in memory alone.
 const MOST_CHANGED: usize = 100_000;
 
-/// Rows that go to the store in one transaction: some 50 ms of the writer's time.
+/// Rows that go to the store at once: some 50 ms of SQLite's writer, one statement in PostgreSQL.
 const AT_ONCE: usize = 2_000;
 
 /// What is counted where the upstream fails without saying why.
@@ -63,11 +63,33 @@ struct Failed {
     at: Timestamp,
 }
 
-/// What one gateway knows of orders that failed.
+/// What has happened to orders of a key since the store was told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Change {
+    succeeded: bool,
+    /// Since the last one succeeded, where one has.
+    failed: u32,
+    at: Timestamp,
+}
+
+impl Change {
+    /// With what happened after it.
+    fn then(self, later: Self) -> Self {
+        let before = if later.succeeded { 0 } else { self.failed };
+        Self {
+            succeeded: self.succeeded || later.succeeded,
+            failed: before.saturating_add(later.failed),
+            at: self.at.max(later.at),
+        }
+    }
+}
+
+/// What one gateway knows of orders that failed. Others beside it add to the same rows of the store: what it
+/// knows of those is as of its start, or of the last failure that it told the store itself.
 #[derive(Debug)]
 pub(super) struct Memory {
     known: Cache<Key, Failed>,
-    changed: Mutex<HashMap<Key, Failures>>,
+    changed: Mutex<HashMap<Key, Change>>,
     recalled: AtomicBool,
 }
 
@@ -103,7 +125,12 @@ impl Memory {
         if fault == Fault::Client {
             failed.count = self.count(account, names, now).saturating_add(1);
             failed.counted_at = now;
-            self.change(key, failed.count, now);
+            let one = Change {
+                failed: 1,
+                at: now,
+                ..Change::default()
+            };
+            self.change(key, one);
         }
         self.known.insert(key, failed);
     }
@@ -114,7 +141,12 @@ impl Memory {
         // Before the store was read nobody knows what it has.
         let recalled = self.recalled.load(Ordering::Relaxed);
         if !recalled || known.is_some_and(|failed| failed.count > 0) {
-            self.change((account, names), 0, now);
+            let success = Change {
+                succeeded: true,
+                at: now,
+                ..Change::default()
+            };
+            self.change((account, names), success);
         }
     }
 
@@ -133,17 +165,16 @@ impl Memory {
             self.recalled.store(true, Ordering::Relaxed);
         }
         loop {
-            let some: Vec<Failures> = self.changed().values().take(AT_ONCE).copied().collect();
+            let some = self.take_changes();
             if some.is_empty() {
                 return Ok(());
             }
-            store.keep_failures(&some, since).await?;
-            // What has changed meanwhile goes next.
-            let mut changed = self.changed();
-            for kept in &some {
-                let key = (kept.account, kept.names);
-                if changed.get(&key) == Some(kept) {
-                    changed.remove(&key);
+            let changes: Vec<FailuresChange> = some.iter().map(told).collect();
+            match store.keep_failures(&changes, since).await {
+                Ok(kept) => self.learn(&kept),
+                Err(error) => {
+                    self.put_back(some);
+                    return Err(error);
                 }
             }
         }
@@ -151,46 +182,82 @@ impl Memory {
 
     /// Takes in what was kept before this process started: what has failed since comes on top of it.
     fn recall(&self, kept: &[Failures]) {
+        let changed = self.changed();
         for of in kept {
             let key = (of.account, of.names);
-            let changed = self.changed().get(&key).copied();
-            let failed = match changed {
-                None => Failed {
-                    count: of.count,
-                    counted_at: of.at,
-                    at: of.at,
-                },
-                // One has succeeded.
-                Some(changed) if changed.count == 0 => continue,
-                Some(changed) => Failed {
-                    count: changed.count.saturating_add(of.count),
-                    counted_at: changed.at,
-                    at: changed.at,
-                },
-            };
-            self.known.insert(key, failed);
-            if changed.is_some() {
-                self.change(key, failed.count, failed.at);
+            let since = changed.get(&key).copied().unwrap_or_default();
+            if !since.succeeded {
+                self.known.insert(key, on_top_of(of, since));
             }
         }
     }
 
-    fn change(&self, key: Key, count: u32, at: Timestamp) {
-        let mut changed = self.changed();
-        if changed.len() < MOST_CHANGED || changed.contains_key(&key) {
-            let (account, names) = key;
-            let failures = Failures {
-                account,
-                names,
-                count,
-                at,
-            };
-            changed.insert(key, failures);
+    /// Takes in what the store has after it was told, where others have added to it.
+    fn learn(&self, kept: &[Failures]) {
+        let changed = self.changed();
+        for of in kept {
+            let key = (of.account, of.names);
+            let since = changed.get(&key).copied().unwrap_or_default();
+            if since.succeeded {
+                continue;
+            }
+            if let Some(known) = self.known.get(&key) {
+                let failed = on_top_of(of, since);
+                let at = known.at.max(failed.at);
+                self.known.insert(key, Failed { at, ..failed });
+            }
         }
     }
 
-    fn changed(&self) -> MutexGuard<'_, HashMap<Key, Failures>> {
+    /// Some of what the store has not been told.
+    fn take_changes(&self) -> Vec<(Key, Change)> {
+        let mut changed = self.changed();
+        let keys: Vec<Key> = changed.keys().take(AT_ONCE).copied().collect();
+        let take = |key| changed.remove(&key).map(|change| (key, change));
+        keys.into_iter().filter_map(take).collect()
+    }
+
+    /// The store did not take these: they are told again, with what came meanwhile.
+    fn put_back(&self, some: Vec<(Key, Change)>) {
+        let mut changed = self.changed();
+        for (key, earlier) in some {
+            let later = changed.get(&key).copied().unwrap_or_default();
+            changed.insert(key, earlier.then(later));
+        }
+    }
+
+    fn change(&self, key: Key, change: Change) {
+        let mut changed = self.changed();
+        if let Some(before) = changed.get_mut(&key) {
+            *before = before.then(change);
+        } else if changed.len() < MOST_CHANGED {
+            changed.insert(key, change);
+        }
+    }
+
+    fn changed(&self) -> MutexGuard<'_, HashMap<Key, Change>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the store has, and what has failed since it said so.
+fn on_top_of(kept: &Failures, since: Change) -> Failed {
+    let at = kept.at.max(since.at);
+    Failed {
+        count: kept.count.saturating_add(since.failed),
+        counted_at: at,
+        at,
+    }
+}
+
+/// A change as the store is told it.
+fn told(&((account, names), change): &(Key, Change)) -> FailuresChange {
+    FailuresChange {
+        account,
+        names,
+        succeeded: change.succeeded,
+        failed: change.failed,
+        at: change.at,
     }
 }
 
@@ -251,5 +318,50 @@ mod tests {
         memory.recall(&[kept(1, 7), kept(2, 5), kept(3, 9)]);
         let counts = [1, 2, 3].map(|account| memory.count(account, 2, NOW));
         assert_eq!(counts, [8, 5, 0]);
+    }
+    #[test]
+    fn what_others_added_is_learned_when_the_store_is_told() {
+        let kept = |account, count| Failures {
+            account,
+            names: 2,
+            count,
+            at: NOW,
+        };
+        let memory = Memory::new();
+        for account in 1..=4 {
+            memory.failed(account, 2, NOW, Fault::Client);
+        }
+        assert_eq!(memory.take_changes().len(), 4);
+        // While the store is told, one fails again, one succeeds, and one is forgotten.
+        memory.failed(2, 2, NOW + 1, Fault::Client);
+        memory.succeeded(3, 2, NOW + 1);
+        memory.known.remove(&(4, 2));
+        memory.learn(&[kept(1, 7), kept(2, 7), kept(3, 7), kept(4, 7)]);
+        let counts = [1, 2, 3, 4].map(|account| memory.count(account, 2, NOW + 1));
+        assert_eq!(counts, [7, 8, 0, 0]);
+    }
+
+    #[test]
+    fn what_the_store_did_not_take_is_told_again_with_what_came_meanwhile() {
+        let memory = Memory::new();
+        for account in [1, 1, 2, 3, 4] {
+            memory.failed(account, 2, NOW, Fault::Client);
+        }
+        let some = memory.take_changes();
+        assert!(memory.changed().is_empty());
+        memory.failed(1, 2, NOW + 1, Fault::Client);
+        memory.succeeded(2, 2, NOW + 1);
+        memory.succeeded(3, 2, NOW + 1);
+        memory.failed(3, 2, NOW + 2, Fault::Client);
+        memory.put_back(some);
+        let of = |account| {
+            let change = memory.changed()[&(account, 2)];
+            (change.succeeded, change.failed, change.at - NOW)
+        };
+        let told = [1, 2, 3, 4].map(of);
+        assert_eq!(
+            told,
+            [(false, 3, 1), (true, 0, 1), (true, 1, 2), (false, 1, 0)]
+        );
     }
 }

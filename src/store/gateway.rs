@@ -54,9 +54,24 @@ pub struct Failures {
     pub account: u128,
     /// All names together, as a keyed hash.
     pub names: u128,
-    /// How many; 0: one has succeeded, or none has failed by a fault of its own.
+    /// How many; at least 1.
     pub count: u32,
     /// When the last one failed.
+    pub at: Timestamp,
+}
+
+/// What became of orders of an account for the same names since it was told last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FailuresChange {
+    /// The account, as a keyed hash.
+    pub account: u128,
+    /// All names together, as a keyed hash.
+    pub names: u128,
+    /// Whether one has succeeded: nothing counts that was kept before.
+    pub succeeded: bool,
+    /// How many have failed since, one after the other.
+    pub failed: u32,
+    /// When the last one failed or succeeded.
     pub at: Timestamp,
 }
 
@@ -116,13 +131,16 @@ pub trait GatewayStore {
         to: Option<&Successor>,
     ) -> Result<bool, StoreError>;
 
-    /// Keeps these failures in the place of what was kept for the same accounts and names, and drops all
-    /// whose last one was before `since`. A count of 0 is dropped.
+    /// Adds what several gateways each tell of: a success drops what was kept for an account and names,
+    /// failures come on top of what is kept. Drops all whose last one was before `since`, which nothing comes
+    /// on top of. Each account and names may be given once. Returns what is kept now for those that failed.
+    ///
+    /// Told again after an error, a success is the same; failures that were stored all the same count twice.
     async fn keep_failures(
         &self,
-        failures: &[Failures],
+        changes: &[FailuresChange],
         since: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Vec<Failures>, StoreError>;
 
     /// Failures whose last one was at `since` or later: the newest `limit`, newest first.
     async fn failures_since(

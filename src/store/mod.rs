@@ -40,7 +40,7 @@ pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
 pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
 pub use feed::{Change, FeedPosition, Load};
-pub use gateway::{Claim, Failures, GatewayStore, IssuedFor};
+pub use gateway::{Claim, Failures, FailuresChange, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
 pub use range::IdRange;

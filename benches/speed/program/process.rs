@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use offpeak::domain::math::number::real;
+use rustix::process::{Resource, getrlimit};
 
 /// How long a server may take to its end before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(20);
@@ -66,6 +67,13 @@ fn listed(list: &str) -> Vec<u32> {
         })
         .flatten()
         .collect()
+}
+
+/// Files and sockets that a process may have open at most, where it raises its limit as far as it may
+/// (`getrlimit(2)`): those that it starts have the same.
+pub(super) fn most_open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    limit.maximum.unwrap_or(u64::MAX)
 }
 
 /// Runs a command to its end: what it printed.

@@ -8,7 +8,7 @@ use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::time::Timestamp;
 use crate::store::gateway::{ClaimRow, FailuresRow, IssuedRow, claim, failures, issued};
 use crate::store::row::{misfit, successor_columns};
-use crate::store::{Claim, Failures, GatewayStore, IssuedFor, StoreError};
+use crate::store::{Claim, Failures, FailuresChange, GatewayStore, IssuedFor, StoreError};
 
 #[async_trait]
 impl GatewayStore for SqliteStore {
@@ -223,21 +223,19 @@ impl GatewayStore for SqliteStore {
 
     async fn keep_failures(
         &self,
-        failures: &[Failures],
+        changes: &[FailuresChange],
         since: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Failures>, StoreError> {
         let mut transaction = self.write().await?;
-        let delete =
+        let sweep =
             sqlx::query("DELETE FROM gateway_failures WHERE failed_at < ?1").bind(since.unix());
         self.queries
-            .named("gateway_failures_sweep", delete.execute(&mut *transaction))
+            .named("gateway_failures_sweep", sweep.execute(&mut *transaction))
             .await?;
-        // In one order, so that two processes never wait for each other.
-        let mut sorted: Vec<&Failures> = failures.iter().collect();
-        sorted.sort_unstable_by_key(|of| (of.account, of.names));
-        for of in sorted {
-            let (account, names) = (of.account.to_be_bytes(), of.names.to_be_bytes());
-            if of.count == 0 {
+        let mut kept = Vec::new();
+        for change in changes {
+            let (account, names) = (change.account.to_be_bytes(), change.names.to_be_bytes());
+            if change.succeeded {
                 let delete =
                     sqlx::query("DELETE FROM gateway_failures WHERE account = ?1 AND names = ?2")
                         .bind(account.to_vec())
@@ -245,23 +243,33 @@ impl GatewayStore for SqliteStore {
                 self.queries
                     .named("gateway_failures_delete", delete.execute(&mut *transaction))
                     .await?;
+            }
+            if change.failed == 0 {
                 continue;
             }
-            let upsert = sqlx::query(
+            let upsert = sqlx::query_as::<_, FailuresRow>(
                 "INSERT INTO gateway_failures (account, names, failures, failed_at)
                  VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (account, names)
-                 DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at",
+                 ON CONFLICT (account, names) DO UPDATE SET
+                     failures = failures + excluded.failures,
+                     failed_at = max(failed_at, excluded.failed_at)
+                 RETURNING account, names, failures, failed_at",
             )
             .bind(account.to_vec())
             .bind(names.to_vec())
-            .bind(i64::from(of.count))
-            .bind(of.at.unix());
-            self.queries
-                .named("gateway_failures_upsert", upsert.execute(&mut *transaction))
+            .bind(i64::from(change.failed))
+            .bind(change.at.unix());
+            let row = self
+                .queries
+                .named(
+                    "gateway_failures_upsert",
+                    upsert.fetch_one(&mut *transaction),
+                )
                 .await?;
+            kept.push(failures(&row)?);
         }
-        self.commit(transaction).await
+        self.commit(transaction).await?;
+        Ok(kept)
     }
 
     async fn failures_since(

@@ -3,13 +3,14 @@
 use super::*;
 
 use offpeak::domain::certificate::Successor;
-use offpeak::store::{Claim, Failures, IssuedFor, Succession};
+use offpeak::store::{Claim, Failures, FailuresChange, IssuedFor, Succession};
 
 on_all_stores!(
     a_claim_is_found_by_each_of_its_urls_until_it_is_dropped,
     a_key_takes_the_place_of_the_one_before,
     a_successor_is_swapped_by_one,
     failures_are_kept_until_one_succeeds_or_they_are_old,
+    failures_that_several_tell_add_up_and_none_waits_for_another_for_ever,
     for_whom_a_certificate_was_issued_is_kept,
     what_is_old_is_swept,
 );
@@ -142,15 +143,79 @@ async fn failures_are_kept_until_one_succeeds_or_they_are_old(url: &str) {
         count,
         at: at(seconds),
     };
+    let change = |succeeded, of: Failures| FailuresChange {
+        account: of.account,
+        names: of.names,
+        succeeded,
+        failed: of.count,
+        at: of.at,
+    };
     let kept = [failures(1, 3, 10), failures(2, 1, 30), failures(3, 9, 20)];
-    store.keep_failures(&kept, at(0)).await.unwrap();
+    let told = kept.map(|of| change(false, of));
+    let mut now = store.keep_failures(&told, at(0)).await.unwrap();
+    now.sort_unstable_by_key(|of| of.account);
+    assert_eq!(now, kept);
     let of = async |since, limit| store.failures_since(at(since), limit).await.unwrap();
     assert_eq!(of(11, 9).await, [kept[1], kept[2]]);
     assert_eq!(of(0, 1).await, [kept[1]]);
-    // One more, one that succeeded, and the one that nobody touches is too old.
-    let more = [failures(2, 0, 40), failures(3, 10, 40)];
+    // One that succeeded, one more that comes late, and one on top of what is too old.
+    let more = [
+        change(true, failures(2, 0, 40)),
+        change(false, failures(3, 1, 15)),
+        change(false, failures(1, 2, 50)),
+    ];
     store.keep_failures(&more, at(11)).await.unwrap();
-    assert_eq!(of(0, 9).await, [more[1]]);
+    assert_eq!(of(0, 9).await, [failures(1, 2, 50), failures(3, 10, 20)]);
+    // One that succeeded and failed again; nobody touches the other, which is too old then.
+    let again = [change(true, failures(1, 1, 60))];
+    let now = store.keep_failures(&again, at(21)).await.unwrap();
+    assert_eq!(now, [failures(1, 1, 60)]);
+    assert_eq!(of(0, 9).await, now);
+}
+
+/// Eight writers tell of the same accounts, each in an order of its own, some with successes and a sweep of
+/// what is old amid them.
+async fn failures_that_several_tell_add_up_and_none_waits_for_another_for_ever(url: &str) {
+    const ACCOUNTS: u128 = 60;
+    const ROUNDS: i64 = 6;
+    let store = open(url).await;
+    let change = |account, succeeded, seconds| FailuresChange {
+        account,
+        names: 7,
+        succeeded,
+        failed: u32::from(!succeeded),
+        at: at(seconds),
+    };
+    // The first half is old, and swept while others tell of it: it comes and goes.
+    let old: Vec<_> = (0..ACCOUNTS).map(|n| change(n, false, 0)).collect();
+    store.keep_failures(&old, at(0)).await.unwrap();
+    let writers = (0..8_u128).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut changes: Vec<_> = (0..2 * ACCOUNTS)
+                    .map(|n| change(n, n < ACCOUNTS && (n + writer) % 5 == 0, 100 + round))
+                    .collect();
+                if writer % 2 == 0 {
+                    changes.reverse();
+                }
+                // Two that wait for each other are an error to one of them.
+                store.keep_failures(&changes, at(50)).await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let mut counts = std::collections::HashMap::new();
+    for of in store.failures_since(at(0), 1_000).await.unwrap() {
+        counts.insert(of.account, of.count);
+    }
+    // Nobody succeeded in the second half: no failure is lost.
+    let whole: Vec<_> = (ACCOUNTS..2 * ACCOUNTS).map(|n| counts.get(&n)).collect();
+    assert!(whole.iter().all(|count| *count == Some(&48)), "{whole:?}");
+    // In the first half each writer's successes drop what was there.
+    assert!((0..ACCOUNTS).all(|n| counts.get(&n).is_none_or(|count| *count < 48)));
 }
 
 async fn what_is_old_is_swept(url: &str) {

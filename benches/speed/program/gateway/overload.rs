@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsConnector;
 
 use super::super::figures::Figures;
+use super::super::process::most_open_files;
 use super::super::rows::Part;
 use super::super::setup::Setup;
 use super::Front;
@@ -26,9 +27,13 @@ const BEARS: u32 = 50;
 const SECONDS: u32 = 60;
 const QUICK_SECONDS: u32 = 10;
 
-/// Requests held at once, and with `--quick`: two files are open for each in all, one on either side.
+/// Requests held at once, and with `--quick`: one socket is open for each in the gateway's process, and one
+/// in this one.
 const HELD: u32 = 20_000;
 const QUICK_HELD: u32 = 1_000;
+
+/// Sockets and files that either process has open beside them, some 100, and as many again to be safe.
+const OTHER_FILES: u64 = 200;
 
 /// How many connect at once while all get held.
 const AT_ONCE: u32 = 50;
@@ -115,11 +120,13 @@ pub(super) fn spike(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
 
 /// Memory for each request that is held, and for each connection that is idle.
 pub(super) fn held(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
-    let count = if setup.size.is_quick() {
+    let wanted = if setup.size.is_quick() {
         QUICK_HELD
     } else {
         HELD
     };
+    let places = most_open_files().saturating_sub(OTHER_FILES);
+    let count = wanted.min(u32::try_from(places).unwrap_or(u32::MAX));
     let runtime = Runtime::new()?;
     let upstream = runtime.block_on(Upstream::start())?;
     let limit = format!(
@@ -142,8 +149,8 @@ pub(super) fn held(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     figures.note(
         Part::Gateway,
         format!(
-            "{held:.0} requests held; {} connections were idle before, and what they left to the allocator is \
-             not in the memory of those held.",
+            "{held:.0} requests held, of {wanted} that were to be; {} connections were idle before, and what \
+             they left to the allocator is not in the memory of those held.",
             count / 4
         ),
     );

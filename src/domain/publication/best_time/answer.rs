@@ -60,12 +60,16 @@ impl FromStr for Format {
     }
 }
 
+/// The best time's fields stand here once more: flattened, serde would collect them first.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     ca: Option<&'a str>,
-    #[serde(flatten)]
-    best: Time,
+    at: Timestamp,
+    cron: String,
+    on_calendar: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insufficient_data: Option<bool>,
     model_version: &'a str,
     valid_until: Timestamp,
     time_zone: &'static str,
@@ -104,9 +108,13 @@ impl BestTime {
             on_calendar: Self::on_calendar(at, zone),
             insufficient_data: ranking.slot_at(at).insufficient_data.then_some(true),
         };
+        let best = time(self.at);
         let document = Document {
             ca: ranking.ca.as_deref(),
-            best: time(self.at),
+            at: best.at,
+            cron: best.cron,
+            on_calendar: best.on_calendar,
+            insufficient_data: best.insufficient_data,
             model_version: &ranking.model_version,
             valid_until: ranking.valid_until,
             time_zone: zone.name(),

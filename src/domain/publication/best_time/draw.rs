@@ -3,6 +3,8 @@
 //! A draw needs the ranking alone, neither a registry nor a key, so a server, a replica and a
 //! machine without network give the same answer to the same seed.
 
+use std::mem;
+
 use super::allowed::ClockSpan;
 use super::read::Ranking;
 use chrono::{TimeZone as _, Timelike as _};
@@ -169,12 +171,14 @@ impl Question {
     fn alternatives(&self, mut pieces: Vec<Piece>, at: Timestamp, hash: u128) -> Vec<Timestamp> {
         let mut taken = at;
         let mut found = Vec::new();
+        // A cut may leave two pieces of one.
+        let mut rest = Vec::with_capacity(pieces.len() + 1);
         for salt in 1..=ALTERNATIVES {
             let slot = self.slot_of(taken);
-            pieces = pieces
-                .into_iter()
-                .flat_map(|piece| piece.without(slot, self.slot_seconds))
-                .collect();
+            for piece in pieces.drain(..) {
+                rest.extend(piece.without(slot, self.slot_seconds));
+            }
+            mem::swap(&mut pieces, &mut rest);
             let Some(next) = drawn(&pieces, mixed(hash, salt)) else {
                 break;
             };
