@@ -54,7 +54,7 @@
 //! [[token]]
 //! name = "issuance"                 # required, unique; stands in logs
 //! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"   # required, hex
-//! scopes = ["ingest"]               # required: "ingest", or "admin" for everything
+//! scopes = ["ingest"]               # required: "ingest", "export" for a peer, or "admin" for everything
 //! sources = ["ca", "observer:oslo"] # whose observations it may hand in, by source or source:vantage; default: any
 //!
 //! # A certificate authority.
@@ -185,7 +185,7 @@
 //! # Where load is seen (docs/sources.md), a table for each source: logs of Certificate Transparency.
 //! [[source]]
 //! name = "le-ct"                    # required, unique: for logs and metrics; what was read is kept under it
-//! kind = "ct"                       # required: "ct", "folder", "log", "prometheus" or "probe"
+//! kind = "ct"                       # required: "ct", "folder", "log", "peer", "probe" or "prometheus"
 //! ca = "example"                    # required, save for "ct" and "folder": without it every [[ca]] with issuers
 //! log_list = "log_list.json"        # required for "ct": a list in Google's format, a file or a URL
 //! logs = ["2026h2", "2027h1"]       # texts of which a log's description has one; default: every usable log
@@ -220,6 +220,16 @@
 //! vantage = "oslo"                  # from where it is asked; default: the source's name
 //! every = "30s"                     # between two rounds, "5s" to "1h"; default "30s"
 //! outage_quorum = 2                 # so many vantages open and close an `outage`; default never
+//! # Another offpeak, which has a token for us with the scope "export".
+//! [[source]]
+//! name = "frankfurt"
+//! ca = "example"
+//! kind = "peer"
+//! url = "https://offpeak.example.net:8081"   # required for "peer": its admin listener
+//! token_file = "/etc/offpeak/frankfurt.token"   # required for "peer": holds the token
+//! sources = ["log", "observer:oslo"]   # required for "peer": what it is believed, each as in [[token]]
+//! their_ca = "example"              # what the CA is called there; default: as here
+//! backfill = "14d"
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -266,8 +276,8 @@ pub use file::Config;
 pub use gateway::{GatewayConfig, upstream_url};
 pub use publish::PublishConfig;
 pub use source::{
-    CtConfig, FolderConfig, LogConfig, ProbeConfig, PrometheusConfig, SourceConfig, SourceKind,
-    octets_a_day,
+    CtConfig, FolderConfig, LogConfig, PeerConfig, ProbeConfig, PrometheusConfig, SourceConfig,
+    SourceKind, octets_a_day,
 };
 pub use status_page::StatusPageConfig;
 pub use tls::TlsFiles;

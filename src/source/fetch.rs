@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -95,16 +95,28 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Client`].
     pub fn new(contact: &str, pause: Duration) -> Result<Self, FetchError> {
-        let agent = format!("offpeak/{} (+{contact})", env!("CARGO_PKG_VERSION"));
-        let client = reqwest::Client::builder()
-            .user_agent(agent)
-            .connect_timeout(CONNECTED_WITHIN)
-            .timeout(ANSWERED_WITHIN)
-            .gzip(true)
-            .build()
-            .map_err(|error| FetchError::Client(causes(&error)))?;
+        Self::around(builder(contact), pause)
+    }
+
+    /// The same with a bearer token in each request, which is told to nobody else: it follows no
+    /// redirects.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`], also where no header can hold the token.
+    pub fn with_token(contact: &str, token: &str, pause: Duration) -> Result<Self, FetchError> {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| FetchError::Client("the token has characters that none has".to_owned()))?;
+        value.set_sensitive(true);
+        let client = builder(contact)
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+            .redirect(reqwest::redirect::Policy::none());
+        Self::around(client, pause)
+    }
+
+    fn around(client: reqwest::ClientBuilder, pause: Duration) -> Result<Self, FetchError> {
+        let client = client.build();
         Ok(Self {
-            client,
+            client: client.map_err(|error| FetchError::Client(causes(&error)))?,
             pause,
             next: Mutex::default(),
         })
@@ -187,6 +199,15 @@ impl Fetcher {
     }
 }
 
+fn builder(contact: &str) -> reqwest::ClientBuilder {
+    let agent = format!("offpeak/{} (+{contact})", env!("CARGO_PKG_VERSION"));
+    reqwest::Client::builder()
+        .user_agent(agent)
+        .connect_timeout(CONNECTED_WITHIN)
+        .timeout(ANSWERED_WITHIN)
+        .gzip(true)
+}
+
 async fn read(path: &str, url: &str, most: usize) -> Result<Vec<u8>, FetchError> {
     let failed = |source| FetchError::File {
         url: url.to_owned(),
@@ -212,7 +233,7 @@ fn retry_after(headers: &HeaderMap) -> Duration {
 }
 
 /// What went wrong, down to its cause.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = Some(error);
     let mut told: Vec<String> = Vec::new();
     while let Some(error) = cause {

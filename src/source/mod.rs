@@ -14,6 +14,7 @@ pub mod ct;
 pub mod fetch;
 pub mod folder;
 pub mod log;
+pub mod peer;
 pub mod probe;
 mod progress;
 pub mod prometheus;
@@ -98,6 +99,7 @@ async fn read_until_it_fails(
         SourceKind::Ct(config) => ct::read(progress, source.ca.as_ref(), config).await,
         SourceKind::Folder(config) => folder::read(engine, source, config).await,
         SourceKind::Log(config) => log::read(progress, source, config).await,
+        SourceKind::Peer(config) => peer::read(progress, source, config).await,
         SourceKind::Probe(config) => probe::read(progress, source, config).await,
         SourceKind::Prometheus(config) => prometheus::read(progress, source, config).await,
     }

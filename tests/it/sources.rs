@@ -4,6 +4,7 @@ mod ct;
 mod ct_log;
 mod folder;
 mod log;
+mod peer;
 mod probe;
 mod prometheus;
 mod trust;

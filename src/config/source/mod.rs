@@ -13,12 +13,14 @@ use crate::domain::policy::ca::{CaName, CaPolicy};
 mod ct;
 mod folder;
 mod log;
+mod peer;
 mod probe;
 mod prometheus;
 
 pub use ct::{CtConfig, budget as octets_a_day};
 pub use folder::FolderConfig;
 pub use log::LogConfig;
+pub use peer::PeerConfig;
 pub use probe::ProbeConfig;
 pub use prometheus::PrometheusConfig;
 
@@ -42,6 +44,8 @@ pub enum SourceKind {
     Folder(FolderConfig),
     /// In a log file that grows.
     Log(LogConfig),
+    /// At another offpeak.
+    Peer(PeerConfig),
     /// At a CA, from outside.
     Probe(ProbeConfig),
     /// In a counter that a Prometheus keeps.
@@ -56,6 +60,7 @@ impl SourceKind {
             Self::Ct(_) => "ct",
             Self::Folder(_) => "folder",
             Self::Log(_) => "log",
+            Self::Peer(_) => "peer",
             Self::Probe(_) => "probe",
             Self::Prometheus(_) => "prometheus",
         }
@@ -63,7 +68,14 @@ impl SourceKind {
 }
 
 /// The kinds, as the file names them.
-const KINDS: [&str; 5] = ["ct", "folder", "log", "probe", "prometheus"];
+const KINDS: [&str; 6] = [
+    "ct",
+    "folder",
+    "log",
+    "peer",
+    "probe",
+    "prometheus",
+];
 
 /// Which names the sources read so far have taken, and where.
 type Seen = HashMap<String, String>;
@@ -109,6 +121,7 @@ fn read(
         "ct" => SourceKind::Ct(ct::read(section, problems)?),
         "folder" => SourceKind::Folder(folder::read(section, problems)?),
         "log" => SourceKind::Log(log::read(section, problems)?),
+        "peer" => SourceKind::Peer(peer::read(section, problems)?),
         "probe" => SourceKind::Probe(probe::read(section, problems)?),
         _ => SourceKind::Prometheus(prometheus::read(section, problems)?),
     };
@@ -172,7 +185,7 @@ mod tests {
             "4: source[0].log_list: names no file",
             "5: source[0].budget",
             "source[0].contact: is missing",
-            "8: source[1].kind: \"logs\" is no kind of source: ct, folder, log, probe, prometheus; did you mean \"log\"?",
+            "8: source[1].kind: \"logs\" is no kind of source: ct, folder, log, peer, probe, prometheus; did you mean \"log\"?",
             "10: source[2].name: \"x\" is the name of source[1] too",
             "13: source[2].format: \"w3c\"",
             "source[2].path: is missing",
