@@ -185,7 +185,7 @@
 //! # Where load is seen (docs/sources.md), a table for each source: logs of Certificate Transparency.
 //! [[source]]
 //! name = "le-ct"                    # required, unique: for logs and metrics; what was read is kept under it
-//! kind = "ct"                       # required: "ct", "folder", "log", "peer", "probe" or "prometheus"
+//! kind = "ct"                       # required: "csv", "ct", "folder", "log", "peer", "probe", "prometheus", "ranking" or "sql"
 //! ca = "example"                    # required, save for "ct" and "folder": without it every [[ca]] with issuers
 //! log_list = "log_list.json"        # required for "ct": a list in Google's format, a file or a URL
 //! logs = ["2026h2", "2027h1"]       # texts of which a log's description has one; default: every usable log
@@ -220,6 +220,37 @@
 //! vantage = "oslo"                  # from where it is asked; default: the source's name
 //! every = "30s"                     # between two rounds, "5s" to "1h"; default "30s"
 //! outage_quorum = 2                 # so many vantages open and close an `outage`; default never
+//! # A file that is exported into again and again: rows as `columns` names them.
+//! [[source]]
+//! name = "billing"
+//! ca = "example"
+//! kind = "csv"
+//! path = "/var/lib/ca/load.csv"
+//! source = "ca"                     # as whose counts: "ca", "log", "metrics", "ct", "import" or "observer"; default "import"
+//! row = "1h"                        # what a row stands for, from its `at` on, "1m" to "1d"; default "1m"
+//! [source.columns]                  # required for "csv" and "sql": which column holds what
+//! at = "hour"                       # required: RFC 3339 or Unix seconds
+//! count = "certificates"            # default: each row is one event
+//! kind = "what"                     # "issued", "attempt" or "failed"; default: `counts`
+//! endpoint = "step"                 # such as "new-order"
+//! error_type = "problem"            # an ACME URN
+//! latency_ms = "median_ms"          # the median in milliseconds; beside `count` alone
+//! # A query that another SQLite or PostgreSQL answers, over a connection that only reads.
+//! [[source]]
+//! name = "issuance"
+//! ca = "example"
+//! kind = "sql"
+//! database = "postgres://reader@db.internal/ca"   # required for "sql"
+//! query = "SELECT issued FROM certificates WHERE issued >= to_timestamp($1) AND issued < to_timestamp($2)"   # required for "sql"
+//! backfill = "14d"
+//! [source.columns]
+//! at = "issued"
+//! # Another's ranking, published as such until there is load of one's own.
+//! [[source]]
+//! name = "start"
+//! ca = "example"
+//! kind = "ranking"
+//! ranking = "https://ari.example.net/ranking.json"   # required for "ranking": a URL or a file
 //! # Another offpeak, which has a token for us with the scope "export".
 //! [[source]]
 //! name = "frankfurt"
@@ -276,8 +307,9 @@ pub use file::Config;
 pub use gateway::{GatewayConfig, upstream_url};
 pub use publish::PublishConfig;
 pub use source::{
-    CtConfig, FolderConfig, LogConfig, PeerConfig, ProbeConfig, PrometheusConfig, SourceConfig,
-    SourceKind, octets_a_day,
+    ColumnsConfig, CsvConfig, CtConfig, FolderConfig, LogConfig, PeerConfig,
+    ProbeConfig, PrometheusConfig, RankingConfig, SourceConfig, SourceKind, SqlConfig,
+    octets_a_day,
 };
 pub use status_page::StatusPageConfig;
 pub use tls::TlsFiles;

@@ -39,6 +39,7 @@ mod news;
 mod planned;
 mod polls;
 mod preview;
+mod priors;
 mod publisher;
 mod rebalance;
 mod registration;
@@ -109,6 +110,7 @@ pub struct Engine {
     stopping: AtomicBool,
     unclaimed: Unclaimed,
     reports: Mutex<standing::Reports>,
+    priors: priors::Priors,
     sources: board::Board,
 }
 
@@ -160,6 +162,7 @@ impl Engine {
             publication: ArcSwapOption::new(publication),
             compared: Compared::default(),
             reports: Mutex::default(),
+            priors: priors::Priors::default(),
             sources: board::Board::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),
@@ -301,6 +304,7 @@ impl Engine {
     /// Learns every CA's profile anew.
     pub fn learn(&self) {
         self.world().learn(self.now());
+        self.adopt_priors();
     }
 
     /// The row of a certificate, from the store, under either of its two spellings.

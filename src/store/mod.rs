@@ -26,6 +26,7 @@ mod feed;
 mod gateway;
 mod migrate;
 mod outcome;
+pub mod outside;
 mod planned;
 mod postgres;
 mod query;

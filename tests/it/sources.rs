@@ -1,5 +1,6 @@
 //! Sources, with the real thing or real data at their other end.
 
+mod csv;
 mod ct;
 mod ct_log;
 mod folder;
@@ -7,4 +8,6 @@ mod log;
 mod peer;
 mod probe;
 mod prometheus;
+mod ranking;
+mod sql;
 mod trust;

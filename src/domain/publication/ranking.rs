@@ -1,5 +1,6 @@
 //! The ranking document, `ranking.json`: relative numbers only, the same bytes for the same input.
 
+use super::prior;
 use super::weights::MILLION;
 use crate::demand::profile::{Evidence, Profile};
 use crate::policy::ca::CaPolicy;
@@ -70,7 +71,7 @@ pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
         profile,
         figures: Figures::of(profile, &capacity, policy.steerable_share),
         avoid: closed_within(&policy.capacity, ahead(times)),
-        notes: current(policy.notes.iter(), times.generated_at),
+        notes: notes([(policy, profile)].into_iter(), times),
     }
     .document(times)
 }
@@ -109,10 +110,7 @@ pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &T
         profile: &profile,
         figures: Figures::of(&profile, &capacity, steerable_share),
         avoid: closed_within(&rules, ahead(times)),
-        notes: current(
-            cas.iter().flat_map(|(policy, _)| &policy.notes),
-            times.generated_at,
-        ),
+        notes: notes(cas.iter().copied(), times),
     }
     .document(times)
 }
@@ -299,6 +297,22 @@ fn daily_capacity(rules: &[CapacityRule], from: Timestamp) -> Vec<f64> {
             days.sum::<f64>() / 7.0
         })
         .collect()
+}
+
+/// The operators' notes, and that a ranking is another's where it is.
+fn notes<'a>(
+    cas: impl Iterator<Item = (&'a CaPolicy, &'a Profile)> + Clone,
+    times: &Times,
+) -> Vec<PublishedNote> {
+    let labels = cas.clone().filter_map(|(_, profile)| {
+        Some(PublishedNote {
+            from: times.generated_at,
+            to: times.valid_until,
+            text: prior::label(profile)?,
+        })
+    });
+    let noted = cas.flat_map(|(policy, _)| &policy.notes);
+    labels.chain(current(noted, times.generated_at)).collect()
 }
 
 fn day_begin(at: Timestamp) -> Timestamp {

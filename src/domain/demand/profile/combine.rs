@@ -47,6 +47,7 @@ fn in_slots(profiles: &[&Profile], slot_seconds: i64) -> Profile {
         carry_over: RetryBacklog::default(),
         data: coarse.iter().filter_map(|p| p.data).reduce(around),
         longer: nested::longer(slot_seconds).map(|longer| Box::new(in_slots(profiles, longer))),
+        prior: None,
     };
     profile.version = version::version(&profile);
     profile
