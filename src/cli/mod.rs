@@ -37,6 +37,7 @@ mod plan;
 mod plan_fleet;
 mod plan_print;
 mod plan_server;
+mod probe;
 mod publish;
 mod published;
 mod ranking;
@@ -91,6 +92,7 @@ enum Command {
     Manual(completions::ManualArgs),
     Migrate(migrate::Migrate),
     Plan(plan::PlanArgs),
+    Probe(probe::ProbeArgs),
     Publish(publish::PublishArgs),
     Ranking(ranking::RankingArgs),
     Rebalance(rebalance::RebalanceArgs),
@@ -130,6 +132,7 @@ impl Command {
             Self::Manual(command) => command.run(CommandLine::command(), output),
             Self::Migrate(command) => block_on(command.run(global, output)),
             Self::Plan(command) => block_on(command.run(global, output)),
+            Self::Probe(command) => block_on(command.run(output)),
             Self::Publish(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }

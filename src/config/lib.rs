@@ -220,6 +220,13 @@
 //! vantage = "oslo"                  # from where it is asked; default: the source's name
 //! every = "30s"                     # between two rounds, "5s" to "1h"; default "30s"
 //! outage_quorum = 2                 # so many vantages open and close an `outage`; default never
+//! roots = "/etc/offpeak/ca-root.pem"   # whom it is trusted by, in PEM; default: the system's
+//! [source.order]                    # a whole order from time to time; default never
+//! domain = "probe.example.com"      # required: a domain, or an IP address
+//! http01 = "0.0.0.0:80"             # required: where its challenge is answered
+//! account_file = "/var/lib/offpeak/probe.json"   # required: the account, made with the first order
+//! every = "6h"                      # between two orders, "10m" to "7d"; default "6h"
+//! finalize = true                   # false: it ends with its authorisation; default true
 //! # A file that is exported into again and again: rows as `columns` names them.
 //! [[source]]
 //! name = "billing"
@@ -307,7 +314,7 @@ pub use file::Config;
 pub use gateway::{GatewayConfig, upstream_url};
 pub use publish::PublishConfig;
 pub use source::{
-    ColumnsConfig, CsvConfig, CtConfig, FolderConfig, LogConfig, PeerConfig,
+    ColumnsConfig, CsvConfig, CtConfig, FolderConfig, LogConfig, OrderConfig, PeerConfig,
     ProbeConfig, PrometheusConfig, RankingConfig, SourceConfig, SourceKind, SqlConfig,
     octets_a_day,
 };

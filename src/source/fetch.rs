@@ -68,6 +68,15 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Busy { status, .. } | Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// When to ask again, where the answer says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -111,6 +120,22 @@ impl Fetcher {
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]))
             .redirect(reqwest::redirect::Policy::none());
         Self::around(client, pause)
+    }
+
+    /// The same as [`Fetcher::new`], trusting these roots, in PEM, alone.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`], also where they are none.
+    pub fn trusting(contact: &str, roots: &[u8], pause: Duration) -> Result<Self, FetchError> {
+        let roots = reqwest::Certificate::from_pem_bundle(roots);
+        let roots = roots.map_err(|error| FetchError::Client(causes(&error)))?;
+        Self::around(builder(contact).tls_certs_only(roots), pause)
+    }
+
+    /// The client itself, for whoever asks as no one else does.
+    #[must_use]
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
     }
 
     fn around(client: reqwest::ClientBuilder, pause: Duration) -> Result<Self, FetchError> {

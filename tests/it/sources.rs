@@ -7,6 +7,7 @@ mod folder;
 mod log;
 mod peer;
 mod probe;
+mod probe_order;
 mod prometheus;
 mod ranking;
 mod sql;

@@ -27,7 +27,7 @@ pub use ct::{CtConfig, budget as octets_a_day};
 pub use folder::FolderConfig;
 pub use log::LogConfig;
 pub use peer::PeerConfig;
-pub use probe::ProbeConfig;
+pub use probe::{OrderConfig, ProbeConfig};
 pub use prometheus::PrometheusConfig;
 pub use ranking::RankingConfig;
 pub use sql::SqlConfig;
