@@ -38,6 +38,7 @@ mod plan;
 mod plan_fleet;
 mod plan_print;
 mod plan_server;
+mod probe;
 mod publish;
 mod published;
 mod ranking;
@@ -94,6 +95,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Model(model::ModelArgs),
     Plan(plan::PlanArgs),
+    Probe(probe::ProbeArgs),
     Publish(publish::PublishArgs),
     Ranking(ranking::RankingArgs),
     Rebalance(rebalance::RebalanceArgs),
@@ -135,6 +137,7 @@ impl Command {
             Self::Migrate(command) => block_on(command.run(global, output)),
             Self::Model(command) => block_on(command.run(global, output)),
             Self::Plan(command) => block_on(command.run(global, output)),
+            Self::Probe(command) => block_on(command.run(output)),
             Self::Publish(command) => {
                 block_on(async { command.run(&*global.engine().await?, output).await })
             }

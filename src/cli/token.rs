@@ -31,7 +31,7 @@ enum Command {
         /// Whose it is: stands in logs
         #[arg(long, default_value = "token", value_parser = token_name)]
         name: String,
-        /// What it opens: ingest, or admin for everything; may be given twice
+        /// What it opens: ingest, export for a peer, or admin for everything; may be given twice
         #[arg(long = "scope", default_value = "ingest", value_parser = token_scope)]
         scopes: Vec<Scope>,
         /// Prints a JSON object: token, name, sha256, scopes

@@ -54,7 +54,7 @@
 //! [[token]]
 //! name = "issuance"                 # required, unique; stands in logs
 //! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"   # required, hex
-//! scopes = ["ingest"]               # required: "ingest", or "admin" for everything
+//! scopes = ["ingest"]               # required: "ingest", "export" for a peer, or "admin" for everything
 //! sources = ["ca", "observer:oslo"] # whose observations it may hand in, by source or source:vantage; default: any
 //!
 //! # A certificate authority.
@@ -189,7 +189,7 @@
 //! # Where load is seen (docs/sources.md), a table for each source: logs of Certificate Transparency.
 //! [[source]]
 //! name = "le-ct"                    # required, unique: for logs and metrics; what was read is kept under it
-//! kind = "ct"                       # required: "ct", "folder", "log", "prometheus" or "probe"
+//! kind = "ct"                       # required: "csv", "ct", "folder", "log", "peer", "probe", "prometheus", "ranking" or "sql"
 //! ca = "example"                    # required, save for "ct" and "folder": without it every [[ca]] with issuers
 //! log_list = "log_list.json"        # required for "ct": a list in Google's format, a file or a URL
 //! logs = ["2026h2", "2027h1"]       # texts of which a log's description has one; default: every usable log
@@ -224,6 +224,54 @@
 //! vantage = "oslo"                  # from where it is asked; default: the source's name
 //! every = "30s"                     # between two rounds, "5s" to "1h"; default "30s"
 //! outage_quorum = 2                 # so many vantages open and close an `outage`; default never
+//! roots = "/etc/offpeak/ca-root.pem"   # whom it is trusted by, in PEM; default: the system's
+//! [source.order]                    # a whole order from time to time; default never
+//! domain = "probe.example.com"      # required: a domain, or an IP address
+//! http01 = "0.0.0.0:80"             # required: where its challenge is answered
+//! account_file = "/var/lib/offpeak/probe.json"   # required: the account, made with the first order
+//! every = "6h"                      # between two orders, "10m" to "7d"; default "6h"
+//! finalize = true                   # false: it ends with its authorisation; default true
+//! # A file that is exported into again and again: rows as `columns` names them.
+//! [[source]]
+//! name = "billing"
+//! ca = "example"
+//! kind = "csv"
+//! path = "/var/lib/ca/load.csv"
+//! source = "ca"                     # as whose counts: "ca", "log", "metrics", "ct", "import" or "observer"; default "import"
+//! row = "1h"                        # what a row stands for, from its `at` on, "1m" to "1d"; default "1m"
+//! [source.columns]                  # required for "csv" and "sql": which column holds what
+//! at = "hour"                       # required: RFC 3339 or Unix seconds
+//! count = "certificates"            # default: each row is one event
+//! kind = "what"                     # "issued", "attempt" or "failed"; default: `counts`
+//! endpoint = "step"                 # such as "new-order"
+//! error_type = "problem"            # an ACME URN
+//! latency_ms = "median_ms"          # the median in milliseconds; beside `count` alone
+//! # A query that another SQLite or PostgreSQL answers, over a connection that only reads.
+//! [[source]]
+//! name = "issuance"
+//! ca = "example"
+//! kind = "sql"
+//! database = "postgres://reader@db.internal/ca"   # required for "sql"
+//! query = "SELECT issued FROM certificates WHERE issued >= to_timestamp($1) AND issued < to_timestamp($2)"   # required for "sql"
+//! backfill = "14d"
+//! [source.columns]
+//! at = "issued"
+//! # Another's ranking, published as such until there is load of one's own.
+//! [[source]]
+//! name = "start"
+//! ca = "example"
+//! kind = "ranking"
+//! ranking = "https://ari.example.net/ranking.json"   # required for "ranking": a URL or a file
+//! # Another offpeak, which has a token for us with the scope "export".
+//! [[source]]
+//! name = "frankfurt"
+//! ca = "example"
+//! kind = "peer"
+//! url = "https://offpeak.example.net:8081"   # required for "peer": its admin listener
+//! token_file = "/etc/offpeak/frankfurt.token"   # required for "peer": holds the token
+//! sources = ["log", "observer:oslo"]   # required for "peer": what it is believed, each as in [[token]]
+//! their_ca = "example"              # what the CA is called there; default: as here
+//! backfill = "14d"
 //! ```
 //!
 //! Durations are whole numbers with a unit, `d`, `h`, `m` or `s`, the largest first: `1h30m`; ten
@@ -270,7 +318,8 @@ pub use file::Config;
 pub use gateway::{GatewayConfig, upstream_url};
 pub use publish::PublishConfig;
 pub use source::{
-    CtConfig, FolderConfig, LogConfig, ProbeConfig, PrometheusConfig, SourceConfig, SourceKind,
+    ColumnsConfig, CsvConfig, CtConfig, FolderConfig, LogConfig, OrderConfig, PeerConfig,
+    ProbeConfig, PrometheusConfig, RankingConfig, SourceConfig, SourceKind, SqlConfig,
     octets_a_day,
 };
 pub use status_page::StatusPageConfig;

@@ -26,6 +26,8 @@ pub struct Token {
 pub enum Scope {
     /// Everything.
     Admin,
+    /// Read counts of load, as a peer.
+    Export,
     /// Hand in and read certificates, hand in observations.
     Ingest,
 }
@@ -36,6 +38,7 @@ impl Scope {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Export => "export",
             Self::Ingest => "ingest",
         }
     }
@@ -77,7 +80,7 @@ pub(super) fn read(
         section.fault(
             "scopes",
             problems,
-            "opens nothing: give \"ingest\" or \"admin\"",
+            "opens nothing: give \"ingest\", \"export\" or \"admin\"",
         );
     }
     let any = !section.has("sources");
@@ -119,11 +122,12 @@ pub fn name(text: &str) -> Result<String, String> {
 pub fn scope(text: &str) -> Result<Scope, String> {
     match text {
         "admin" => Ok(Scope::Admin),
+        "export" => Ok(Scope::Export),
         "ingest" => Ok(Scope::Ingest),
         other => {
-            let hint = did_you_mean(other, ["admin", "ingest"]);
+            let hint = did_you_mean(other, ["admin", "export", "ingest"]);
             Err(format!(
-                "{other:?} is no scope: \"ingest\" or \"admin\"{hint}"
+                "{other:?} is no scope: \"ingest\", \"export\" or \"admin\"{hint}"
             ))
         }
     }

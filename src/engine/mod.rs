@@ -28,6 +28,7 @@ pub mod clock;
 mod cohorts;
 mod error;
 mod explanation;
+mod exporting;
 mod forecast;
 mod in_force;
 mod incidents;
@@ -39,6 +40,7 @@ mod news;
 mod planned;
 mod polls;
 mod preview;
+mod priors;
 mod publisher;
 mod rebalance;
 mod registration;
@@ -62,6 +64,7 @@ pub use answer::{Miss, RenewalInfo, Sought};
 pub use board::{SourceReport, SourceState};
 pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
+pub use exporting::{Export, ExportCursor};
 pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
 pub use index::Index;
 pub use publisher::Readiness;
@@ -108,6 +111,7 @@ pub struct Engine {
     stopping: AtomicBool,
     unclaimed: Unclaimed,
     reports: Mutex<standing::Reports>,
+    priors: priors::Priors,
     sources: board::Board,
 }
 
@@ -159,6 +163,7 @@ impl Engine {
             publication: ArcSwapOption::new(publication),
             compared: Compared::default(),
             reports: Mutex::default(),
+            priors: priors::Priors::default(),
             sources: board::Board::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),
@@ -300,6 +305,7 @@ impl Engine {
     /// Learns every CA's profile anew.
     pub fn learn(&self) {
         self.world().learn(self.now());
+        self.adopt_priors();
     }
 
     /// The row of a certificate, from the store, under either of its two spellings.

@@ -72,6 +72,7 @@ impl Engine {
     /// A source is not configured any more.
     pub fn end_source(&self, name: &str) {
         self.sources.with(|board| board.remove(name));
+        self.drop_prior(name);
         metrics::gauge!("offpeak_source_up", "source" => name.to_owned()).set(0.0);
     }
 

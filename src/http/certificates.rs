@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     fn listing(query: &str) -> Result<Listing, Problem> {
-        let (mut parts, ()) = axum::http::Request::get(format!("/v1/certificates?{query}"))
+        let (mut parts, ()) = http::Request::get(format!("/v1/certificates?{query}"))
             .body(())
             .unwrap()
             .into_parts();

@@ -25,6 +25,7 @@ mod direct;
 mod directory;
 mod documents;
 mod experiments;
+mod export;
 mod feed;
 mod forecast;
 mod fresh;
@@ -141,6 +142,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     POST    "/v1/planned"                         Some(Scope::Admin),  planned::announce;
     GET     "/v1/planned"                         Some(Scope::Admin),  planned::list;
     DELETE  "/v1/planned/{id}"                    Some(Scope::Admin),  planned::withdraw;
+    GET     "/v1/export"                          Some(Scope::Export), export::show;
     GET     "/admin"                              None,                operator::page;
     GET     "/v1/overview"                        Some(Scope::Admin),  operator::overview;
     POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;

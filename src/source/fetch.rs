@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -68,6 +68,15 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Busy { status, .. } | Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// When to ask again, where the answer says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -95,16 +104,44 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Client`].
     pub fn new(contact: &str, pause: Duration) -> Result<Self, FetchError> {
-        let agent = format!("offpeak/{} (+{contact})", env!("CARGO_PKG_VERSION"));
-        let client = reqwest::Client::builder()
-            .user_agent(agent)
-            .connect_timeout(CONNECTED_WITHIN)
-            .timeout(ANSWERED_WITHIN)
-            .gzip(true)
-            .build()
-            .map_err(|error| FetchError::Client(causes(&error)))?;
+        Self::around(builder(contact), pause)
+    }
+
+    /// The same with a bearer token in each request, which is told to nobody else: it follows no
+    /// redirects.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`], also where no header can hold the token.
+    pub fn with_token(contact: &str, token: &str, pause: Duration) -> Result<Self, FetchError> {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| FetchError::Client("the token has characters that none has".to_owned()))?;
+        value.set_sensitive(true);
+        let client = builder(contact)
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+            .redirect(reqwest::redirect::Policy::none());
+        Self::around(client, pause)
+    }
+
+    /// The same as [`Fetcher::new`], trusting these roots, in PEM, alone.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`], also where they are none.
+    pub fn trusting(contact: &str, roots: &[u8], pause: Duration) -> Result<Self, FetchError> {
+        let roots = reqwest::Certificate::from_pem_bundle(roots);
+        let roots = roots.map_err(|error| FetchError::Client(causes(&error)))?;
+        Self::around(builder(contact).tls_certs_only(roots), pause)
+    }
+
+    /// The client itself, for whoever asks as no one else does.
+    #[must_use]
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+
+    fn around(client: reqwest::ClientBuilder, pause: Duration) -> Result<Self, FetchError> {
+        let client = client.build();
         Ok(Self {
-            client,
+            client: client.map_err(|error| FetchError::Client(causes(&error)))?,
             pause,
             next: Mutex::default(),
         })
@@ -187,6 +224,15 @@ impl Fetcher {
     }
 }
 
+fn builder(contact: &str) -> reqwest::ClientBuilder {
+    let agent = format!("offpeak/{} (+{contact})", env!("CARGO_PKG_VERSION"));
+    reqwest::Client::builder()
+        .user_agent(agent)
+        .connect_timeout(CONNECTED_WITHIN)
+        .timeout(ANSWERED_WITHIN)
+        .gzip(true)
+}
+
 async fn read(path: &str, url: &str, most: usize) -> Result<Vec<u8>, FetchError> {
     let failed = |source| FetchError::File {
         url: url.to_owned(),
@@ -212,7 +258,7 @@ fn retry_after(headers: &HeaderMap) -> Duration {
 }
 
 /// What went wrong, down to its cause.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = Some(error);
     let mut told: Vec<String> = Vec::new();
     while let Some(error) = cause {

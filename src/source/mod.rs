@@ -10,13 +10,18 @@ use tokio::task::JoinHandle;
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::Engine;
 
+mod columns;
+pub mod csv;
 pub mod ct;
 pub mod fetch;
 pub mod folder;
 pub mod log;
+pub mod peer;
 pub mod probe;
 mod progress;
 pub mod prometheus;
+pub mod ranking;
+pub mod sql;
 
 pub use progress::SourceError;
 
@@ -95,10 +100,14 @@ async fn read_until_it_fails(
 ) -> Result<std::convert::Infallible, SourceError> {
     let progress = Progress::open(engine, &source.name).await?;
     match &source.kind {
+        SourceKind::Csv(config) => csv::read(progress, source, config).await,
         SourceKind::Ct(config) => ct::read(progress, source.ca.as_ref(), config).await,
         SourceKind::Folder(config) => folder::read(engine, source, config).await,
         SourceKind::Log(config) => log::read(progress, source, config).await,
+        SourceKind::Peer(config) => peer::read(progress, source, config).await,
         SourceKind::Probe(config) => probe::read(progress, source, config).await,
         SourceKind::Prometheus(config) => prometheus::read(progress, source, config).await,
+        SourceKind::Ranking(config) => ranking::read(engine, source, config).await,
+        SourceKind::Sql(config) => sql::read(progress, source, config).await,
     }
 }

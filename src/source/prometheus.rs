@@ -1,6 +1,7 @@
 //! `kind = "prometheus"`: a counter that a Prometheus keeps, by range queries: back-filled first, then
 //! followed.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::progress::{Batch, Progress, SourceError};
 use crate::config::{PrometheusConfig, SourceConfig, SourceKind};
 use crate::domain::demand::counter::increases;
 use crate::domain::demand::observation::{Observation, Source};
+use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::Engine;
@@ -53,8 +55,13 @@ struct Data {
 
 #[derive(Deserialize)]
 struct Series {
+    #[serde(default)]
+    metric: BTreeMap<String, String>,
     values: Vec<(f64, String)>,
 }
+
+/// Samples, each with its time in Unix seconds, by the labels of their series.
+type Samples = BTreeMap<BTreeMap<String, String>, Vec<(i64, f64)>>;
 
 /// Follows a counter for as long as it can be read.
 pub(super) async fn read(
@@ -123,16 +130,44 @@ async fn catch_up(
     Ok(())
 }
 
+/// The samples of a span. Where there is none, a Prometheus gives the last one before for five minutes: what is
+/// older than two minutes is none, where its age can be told, which is so of plain selectors.
 async fn ask(
     fetcher: &Fetcher,
     config: &PrometheusConfig,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<Vec<(i64, f64)>>, SourceError> {
+    let mut samples = range(fetcher, config, &config.query, (from, to)).await?;
+    let query = format!("timestamp({})", config.query);
+    // Not every expression has timestamps.
+    if let Ok(times) = range(fetcher, config, &query, (from, to)).await {
+        for (labels, samples) in &mut samples {
+            // What a function gives has no name any more.
+            let mut bare = labels.clone();
+            bare.remove("__name__");
+            let times: BTreeMap<i64, f64> = times
+                .get(&bare)
+                .map_or_else(BTreeMap::new, |times| times.iter().copied().collect());
+            samples.retain(|(at, _)| {
+                let taken = times.get(at).copied();
+                taken.is_none_or(|taken| real(*at) - taken <= real(LATE_SECONDS))
+            });
+        }
+    }
+    Ok(samples.into_values().collect())
+}
+
+async fn range(
+    fetcher: &Fetcher,
+    config: &PrometheusConfig,
+    query: &str,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Samples, SourceError> {
     let url = format!("{}/api/v1/query_range", config.url);
     let (start, end) = (from.unix().to_string(), to.unix().to_string());
     let parameters = [
-        ("query", config.query.as_str()),
+        ("query", query),
         ("start", &start),
         ("end", &end),
         ("step", "60"),
@@ -151,7 +186,10 @@ async fn ask(
             let at = format!("{at:.0}").parse::<i64>().ok()?;
             Some((at, value.parse::<f64>().ok()?))
         };
-        one.values.into_iter().filter_map(sample).collect()
+        (
+            one.metric,
+            one.values.into_iter().filter_map(sample).collect(),
+        )
     };
     Ok(series.into_iter().map(samples).collect())
 }

@@ -12,7 +12,7 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 8] = [
+const FILES: [File; 9] = [
     File {
         version: 1,
         description: "initial",
@@ -54,6 +54,12 @@ const FILES: [File; 8] = [
         description: "failures",
         postgres: include_str!("../../migrations/postgres/0007_failures.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_failures.sql"),
+    },
+    File {
+        version: 8,
+        description: "exports",
+        postgres: include_str!("../../migrations/postgres/0008_exports.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_exports.sql"),
     },
     File {
         version: 9,

@@ -21,10 +21,12 @@ mod connect;
 mod delivery;
 mod duty;
 mod error;
+mod export;
 mod feed;
 mod gateway;
 mod migrate;
 mod outcome;
+pub mod outside;
 mod planned;
 mod postgres;
 mod query;
@@ -39,6 +41,7 @@ pub use connect::{connect, distribute, finish, pending, prepare};
 pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
 pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
+pub use export::{ExportPage, ExportPlace, ExportStore, PEER};
 pub use feed::{Change, FeedPosition, Load};
 pub use gateway::{Claim, Failures, FailuresChange, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
@@ -135,7 +138,7 @@ pub struct Publication {
 /// that show in `/metrics`.
 #[async_trait]
 pub trait Store:
-    DeliveryStore + GatewayStore + PlannedStore + SourceStore + Debug + Send + Sync
+    DeliveryStore + ExportStore + GatewayStore + PlannedStore + SourceStore + Debug + Send + Sync
 {
     /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
     /// this has succeeded once it does nothing.

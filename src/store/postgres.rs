@@ -28,6 +28,7 @@ mod copy;
 mod delivery;
 mod distribute;
 mod duties;
+mod export;
 mod feed;
 mod gateway;
 mod hints;

@@ -26,6 +26,7 @@ mod certificates;
 mod connections;
 mod cuts;
 mod delivery;
+mod export;
 mod fault;
 mod feed;
 mod files;

@@ -10,7 +10,7 @@ mod faults;
 mod fuzzed;
 mod issuing;
 mod overload;
-mod pebble;
+pub(crate) mod pebble;
 mod replacing;
 mod uacme;
 mod watching;

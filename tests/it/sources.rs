@@ -1,9 +1,16 @@
 //! Sources, with the real thing or real data at their other end.
 
+mod csv;
 mod ct;
 mod ct_log;
 mod folder;
+mod fuzzed;
 mod log;
+mod peer;
 mod probe;
+mod probe_order;
 mod prometheus;
+mod ranking;
+mod recipes;
+mod sql;
 mod trust;

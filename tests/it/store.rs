@@ -21,6 +21,7 @@ mod certificates;
 mod connections;
 mod delivery;
 mod distributing;
+mod export;
 mod feed;
 mod files;
 mod full;

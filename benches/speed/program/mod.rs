@@ -40,6 +40,7 @@ mod serving;
 mod setup;
 mod side;
 mod soak;
+mod sources;
 mod units;
 mod upload;
 
@@ -136,7 +137,8 @@ fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Res
         Part::Import => {
             into_sqlite::import(setup, figures)?;
             into_postgres::import(setup, figures)?;
-            pem::parsing(setup, figures)
+            pem::parsing(setup, figures)?;
+            sources::reading(setup, figures)
         }
         Part::Index => index::growth(setup, figures),
         Part::Instructions => callgrind::instructions(setup, figures),

@@ -5,6 +5,7 @@ use std::fmt;
 use super::compared::ANSWERED;
 use super::compared_writes::WRITTEN;
 use super::gateway;
+use super::sources;
 
 /// A group of rows that is measured together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -181,7 +182,11 @@ impl fmt::Display for Target {
 
 /// All rows, in the order in which they are shown.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    ANSWERED.iter().chain(WRITTEN).chain(gateway::ROWS)
+    ANSWERED
+        .iter()
+        .chain(WRITTEN)
+        .chain(gateway::ROWS)
+        .chain(sources::ROWS)
 }
 
 /// The row of this name.

@@ -10,17 +10,27 @@ use super::section::Section;
 use super::{named, token, value};
 use crate::domain::policy::ca::{CaName, CaPolicy};
 
+mod columns;
+mod csv;
 mod ct;
 mod folder;
 mod log;
+mod peer;
 mod probe;
 mod prometheus;
+mod ranking;
+mod sql;
 
+pub use columns::ColumnsConfig;
+pub use csv::CsvConfig;
 pub use ct::{CtConfig, budget as octets_a_day};
 pub use folder::FolderConfig;
 pub use log::LogConfig;
-pub use probe::ProbeConfig;
+pub use peer::PeerConfig;
+pub use probe::{OrderConfig, ProbeConfig};
 pub use prometheus::PrometheusConfig;
+pub use ranking::RankingConfig;
+pub use sql::SqlConfig;
 
 /// A source of load, and whose load it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,16 +46,24 @@ pub struct SourceConfig {
 /// Where a source looks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
+    /// In a file of counts or events.
+    Csv(CsvConfig),
     /// In logs of Certificate Transparency.
     Ct(CtConfig),
     /// In a folder of certificates.
     Folder(FolderConfig),
     /// In a log file that grows.
     Log(LogConfig),
+    /// At another offpeak.
+    Peer(PeerConfig),
     /// At a CA, from outside.
     Probe(ProbeConfig),
     /// In a counter that a Prometheus keeps.
     Prometheus(PrometheusConfig),
+    /// In what another has published.
+    Ranking(RankingConfig),
+    /// In another database.
+    Sql(SqlConfig),
 }
 
 impl SourceKind {
@@ -53,17 +71,31 @@ impl SourceKind {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Csv(_) => "csv",
             Self::Ct(_) => "ct",
             Self::Folder(_) => "folder",
             Self::Log(_) => "log",
+            Self::Peer(_) => "peer",
             Self::Probe(_) => "probe",
             Self::Prometheus(_) => "prometheus",
+            Self::Ranking(_) => "ranking",
+            Self::Sql(_) => "sql",
         }
     }
 }
 
 /// The kinds, as the file names them.
-const KINDS: [&str; 5] = ["ct", "folder", "log", "probe", "prometheus"];
+const KINDS: [&str; 9] = [
+    "csv",
+    "ct",
+    "folder",
+    "log",
+    "peer",
+    "probe",
+    "prometheus",
+    "ranking",
+    "sql",
+];
 
 /// Which names the sources read so far have taken, and where.
 type Seen = HashMap<String, String>;
@@ -106,11 +138,15 @@ fn read(
         return None;
     }
     let kind = match kind? {
+        "csv" => SourceKind::Csv(csv::read(section, problems)?),
         "ct" => SourceKind::Ct(ct::read(section, problems)?),
         "folder" => SourceKind::Folder(folder::read(section, problems)?),
         "log" => SourceKind::Log(log::read(section, problems)?),
+        "peer" => SourceKind::Peer(peer::read(section, problems)?),
         "probe" => SourceKind::Probe(probe::read(section, problems)?),
-        _ => SourceKind::Prometheus(prometheus::read(section, problems)?),
+        "prometheus" => SourceKind::Prometheus(prometheus::read(section, problems)?),
+        "ranking" => SourceKind::Ranking(ranking::read(section, problems)?),
+        _ => SourceKind::Sql(sql::read(section, problems)?),
     };
     if has_ca && ca.is_none() {
         return None;
@@ -172,7 +208,7 @@ mod tests {
             "4: source[0].log_list: names no file",
             "5: source[0].budget",
             "source[0].contact: is missing",
-            "8: source[1].kind: \"logs\" is no kind of source: ct, folder, log, probe, prometheus; did you mean \"log\"?",
+            "8: source[1].kind: \"logs\" is no kind of source: csv, ct, folder, log, peer, probe, prometheus, ranking, sql; did you mean \"log\"?",
             "10: source[2].name: \"x\" is the name of source[1] too",
             "13: source[2].format: \"w3c\"",
             "source[2].path: is missing",

@@ -1,10 +1,13 @@
 //! `kind = "probe"`: asking a CA from outside, as its clients do.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use super::super::error::Problems;
 use super::super::gateway::upstream_url;
 use super::super::section::Section;
 use super::super::value;
-use crate::domain::time::{HOUR, MINUTE};
+use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// The shortest time between two rounds: two requests each are 24 a minute at the most.
 const LEAST_EVERY_SECONDS: i64 = 5;
@@ -12,6 +15,13 @@ const LEAST_EVERY_SECONDS: i64 = 5;
 /// How often a CA is asked where nothing else is said: twice in a minute, as an outage is told by the
 /// minute.
 const USUAL_EVERY_SECONDS: i64 = MINUTE / 2;
+
+/// The shortest time between two orders: 144 a day.
+const LEAST_ORDER_SECONDS: i64 = 10 * MINUTE;
+
+/// How often an order is made where nothing else is said: four a day. Let's Encrypt gives the same names five
+/// certificates in a week: there `every` is `2d`, or `finalize` false.
+const USUAL_ORDER_SECONDS: i64 = 6 * HOUR;
 
 /// The most vantages that a quorum may ask for.
 const MOST_QUORUM: i64 = 100;
@@ -30,6 +40,25 @@ pub struct ProbeConfig {
     /// How many vantages have to see an outage, of all that tell observations, for an incident to be
     /// opened; `None`: none is.
     pub outage_quorum: Option<usize>,
+    /// The root certificates that it is trusted by, in PEM, in the place of the system's.
+    pub roots: Option<PathBuf>,
+    /// Whole orders, where they are wanted.
+    pub order: Option<OrderConfig>,
+}
+
+/// An order that is made from time to time, to see how it goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderConfig {
+    /// For what: a domain, or an IP address.
+    pub domain: String,
+    /// Where its http-01 challenge is answered: port 80 of the domain leads here.
+    pub http01: SocketAddr,
+    /// The file of the account, made with the first order; `None`: an account for each order.
+    pub account_file: Option<PathBuf>,
+    /// Seconds between two orders.
+    pub every_seconds: i64,
+    /// Whether the order is finalized and its certificate fetched; else it ends with its authorisation.
+    pub finalize: bool,
 }
 
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<ProbeConfig> {
@@ -49,11 +78,55 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
             Err(format!("{quorum} is not between 1 and {MOST_QUORUM}"))
         }
     });
+    let roots = section.read("roots", problems, value::path);
+    let has_order = section.has("order");
+    let order = section.section("order", problems).map(|mut table| {
+        let order = order(&mut table, problems);
+        table.finish(problems);
+        order
+    });
+    if has_order && order.as_ref().is_none_or(Option::is_none) {
+        return None;
+    }
     Some(ProbeConfig {
+        roots,
+        order: order.flatten(),
         url: url?,
         vantage,
         every_seconds: every.unwrap_or(USUAL_EVERY_SECONDS),
         contact: contact?,
         outage_quorum,
+    })
+}
+
+fn order(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<OrderConfig> {
+    let domain = section.require("domain", problems, |v| {
+        let name = value::text(v)?;
+        let fits = (1..=253).contains(&name.len())
+            && name
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b':'));
+        if fits {
+            Ok(name.to_owned())
+        } else {
+            Err(format!("{name:?} is no domain and no IP address"))
+        }
+    });
+    let http01 = section.require("http01", problems, |v| {
+        let text = value::text(v)?;
+        text.parse::<SocketAddr>()
+            .map_err(|_| format!("{text:?} is no address with a port, such as \"0.0.0.0:80\""))
+    });
+    let account_file = section.require("account_file", problems, value::path);
+    let every = section.read("every", problems, |v| {
+        value::duration(v, LEAST_ORDER_SECONDS..=7 * DAY)
+    });
+    let finalize = section.read("finalize", problems, value::switch);
+    Some(OrderConfig {
+        domain: domain?,
+        http01: http01?,
+        account_file: Some(account_file?),
+        every_seconds: every.unwrap_or(USUAL_ORDER_SECONDS),
+        finalize: finalize.unwrap_or(true),
     })
 }

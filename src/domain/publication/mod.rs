@@ -6,6 +6,7 @@ pub mod best_time;
 pub mod documents;
 pub mod page;
 mod palette;
+pub mod prior;
 pub mod published;
 pub mod ranking;
 mod sentence;

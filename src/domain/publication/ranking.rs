@@ -1,5 +1,6 @@
 //! The ranking document, `ranking.json`: relative numbers only, the same bytes for the same input.
 
+use super::prior;
 use super::weights::MILLION;
 use crate::demand::profile::{Evidence, Profile};
 use crate::policy::ca::CaPolicy;
@@ -85,7 +86,7 @@ pub fn rank_after(
         profile,
         figures: Figures::of(profile, &capacity, policy.steerable_share),
         avoid: avoided(&[policy], ahead(times)),
-        notes: current(policy.notes.iter(), times.generated_at),
+        notes: notes([(policy, profile)].into_iter(), times),
         objective: policy.objective,
     }
     .document(before, times)
@@ -133,10 +134,7 @@ pub fn rank_together_after(
         profile: &profile,
         figures: Figures::of(&profile, &capacity, steerable_share),
         avoid: avoided(&policies, ahead(times)),
-        notes: current(
-            cas.iter().flat_map(|(policy, _)| &policy.notes),
-            times.generated_at,
-        ),
+        notes: notes(cas.iter().copied(), times),
         objective: told::strictest(cas.iter().map(|(policy, _)| policy.objective)),
     }
     .document(before, times)
@@ -351,6 +349,22 @@ fn daily_capacity(rules: &[CapacityRule], from: Timestamp) -> Vec<f64> {
             days.sum::<f64>() / 7.0
         })
         .collect()
+}
+
+/// The operators' notes, and that a ranking is another's where it is.
+fn notes<'a>(
+    cas: impl Iterator<Item = (&'a CaPolicy, &'a Profile)> + Clone,
+    times: &Times,
+) -> Vec<PublishedNote> {
+    let labels = cas.clone().filter_map(|(_, profile)| {
+        Some(PublishedNote {
+            from: times.generated_at,
+            to: times.valid_until,
+            text: prior::label(profile)?,
+        })
+    });
+    let noted = cas.flat_map(|(policy, _)| &policy.notes);
+    labels.chain(current(noted, times.generated_at)).collect()
 }
 
 fn day_begin(at: Timestamp) -> Timestamp {

@@ -1,11 +1,13 @@
 //! `kind = "probe"`: asking a CA from outside for what every client asks for first, its directory and a
-//! nonce, and telling how it answered as an observer.
+//! nonce, from time to time for a whole order where that is wanted, and telling how it answered as an
+//! observer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::fetch::{FetchError, Fetcher};
@@ -16,9 +18,13 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::Engine;
 
+mod answering;
+pub mod order;
 mod outage;
 
 pub use outage::watch;
+
+use order::Measured;
 
 /// A directory is some hundred octets; a gateway's or a CDN's error page some thousand.
 const MOST_OCTETS: usize = 256 << 10;
@@ -26,6 +32,9 @@ const MOST_OCTETS: usize = 256 << 10;
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Cursor {
     through: Option<Timestamp>,
+    /// When the last order was begun.
+    #[serde(default)]
+    ordered: Option<Timestamp>,
 }
 
 /// What a directory has to say (RFC 8555 section 7.1.1).
@@ -63,7 +72,31 @@ pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<()
     };
     engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
     let progress = Progress::open(engine, &source.name).await?;
-    Probe::new(progress, source, config)?.round().await
+    let mut probe = Probe::new(progress, source, config)?;
+    probe.round().await?;
+    if let Some(ended) = probe.ordering.join_next().await {
+        let mut batch = Batch::default();
+        probe.tell_order(&mut batch, ended);
+        let cursor: Cursor = probe.progress.cursor()?;
+        let through = cursor.through;
+        probe.progress.advance(&cursor, batch, through).await?;
+    }
+    Ok(())
+}
+
+/// What asks, trusting whom the configuration says.
+///
+/// # Errors
+/// [`SourceError`] where the roots cannot be read.
+pub fn fetcher(config: &ProbeConfig) -> Result<Fetcher, SourceError> {
+    let Some(roots) = &config.roots else {
+        return Ok(Fetcher::new(&config.contact, Duration::ZERO)?);
+    };
+    let octets = std::fs::read(roots).map_err(|source| SourceError::File {
+        path: roots.display().to_string(),
+        source,
+    })?;
+    Ok(Fetcher::trusting(&config.contact, &octets, Duration::ZERO)?)
 }
 
 struct Probe {
@@ -72,6 +105,8 @@ struct Probe {
     ca: CaName,
     vantage: String,
     config: ProbeConfig,
+    /// The order that is under way: one at a time, beside the rounds.
+    ordering: JoinSet<Measured>,
 }
 
 impl Probe {
@@ -81,13 +116,14 @@ impl Probe {
         config: &ProbeConfig,
     ) -> Result<Self, SourceError> {
         Ok(Self {
-            fetcher: Fetcher::new(&config.contact, Duration::ZERO)?,
+            fetcher: fetcher(config)?,
             ca: source.ca.clone().unwrap_or_default(),
             vantage: config
                 .vantage
                 .clone()
                 .unwrap_or_else(|| source.name.clone()),
             config: config.clone(),
+            ordering: JoinSet::new(),
             progress,
         })
     }
@@ -115,13 +151,49 @@ impl Probe {
             self.tell(&mut batch, "new-nonce", well, took);
         }
         batch.records = 1;
+        if let Some(ended) = self.ordering.try_join_next() {
+            self.tell_order(&mut batch, ended);
+        }
         let through = Some(self.progress.now());
-        let cursor = Cursor { through };
+        let ordered = self.order_if_due()?;
+        let cursor = Cursor { through, ordered };
         self.progress.advance(&cursor, batch, through).await?;
         if let Some(quorum) = self.config.outage_quorum {
             watch(self.progress.engine(), &self.ca, quorum).await?;
         }
         Ok(())
+    }
+
+    /// Begins an order where one is due; when the last was begun. That goes into the database with the
+    /// round, so that a restart makes none more.
+    fn order_if_due(&mut self) -> Result<Option<Timestamp>, SourceError> {
+        let Cursor { ordered, .. } = self.progress.cursor()?;
+        let Some(config) = &self.config.order else {
+            return Ok(ordered);
+        };
+        let now = self.progress.now();
+        if ordered.is_some_and(|at| now - at < config.every_seconds) || !self.ordering.is_empty() {
+            return Ok(ordered);
+        }
+        let (client, config) = (self.fetcher.client(), config.clone());
+        let (url, contact) = (self.config.url.clone(), self.config.contact.clone());
+        self.ordering
+            .spawn(async move { order::order(client, &url, &contact, &config).await });
+        Ok(Some(now))
+    }
+
+    /// Tells how an order went. One that broke off here and not at the CA is said in the log.
+    fn tell_order(&self, batch: &mut Batch, ended: Result<Measured, JoinError>) {
+        let source = self.progress.source();
+        let Ok(measured) = ended else {
+            return;
+        };
+        for step in &measured.steps {
+            self.tell(batch, step.endpoint.name(), step.is_well(), step.took);
+        }
+        if let Some(reason) = measured.failed {
+            tracing::warn!(event = "probe_order_failed", source, %reason);
+        }
     }
 
     async fn ask(&self, url: &str) -> (Result<Vec<u8>, FetchError>, Duration) {

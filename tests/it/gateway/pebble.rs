@@ -15,12 +15,13 @@ use crate::tools::tool;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A Pebble on ports of its own that takes every challenge for passed; killed when it is dropped.
-pub(super) struct Pebble {
+pub(crate) struct Pebble {
     /// The URL of its directory.
-    pub(super) directory: String,
+    pub(crate) directory: String,
     /// The certificate that it shows, in PEM: its own root.
-    pub(super) certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     program: PathBuf,
+    environment: &'static [(&'static str, &'static str)],
     address: SocketAddr,
     child: Child,
     folder: TempDir,
@@ -28,7 +29,19 @@ pub(super) struct Pebble {
 
 impl Pebble {
     /// Starts one; `None`, said aloud, where there is no Pebble here.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(5002, &[("PEBBLE_VA_ALWAYS_VALID", "1")])
+    }
+
+    /// One that looks for http-01 challenges at this port, and takes none for passed.
+    pub(crate) fn validating(http_port: u16) -> Option<Self> {
+        Self::start_with(http_port, &[])
+    }
+
+    fn start_with(
+        http_port: u16,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Option<Self> {
         let program = tool("OFFPEAK_TEST_PEBBLE")?;
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = self_signed(folder.path(), "pebble");
@@ -38,7 +51,7 @@ impl Pebble {
         let config = serde_json::json!({ "pebble": {
             "listenAddress": acme, "managementListenAddress": management,
             "certificate": certificate, "privateKey": key,
-            "httpPort": 5002, "tlsPort": 5001, "ocspResponderURL": "",
+            "httpPort": http_port, "tlsPort": 5001, "ocspResponderURL": "",
             "externalAccountBindingRequired": false,
         }});
         let path = folder.path().join("pebble.json");
@@ -46,7 +59,8 @@ impl Pebble {
         Some(Self {
             directory: format!("https://{acme}/dir"),
             certificate,
-            child: run(&program, folder.path(), acme),
+            child: run(&program, folder.path(), acme, environment),
+            environment,
             program,
             address: acme,
             folder,
@@ -54,12 +68,17 @@ impl Pebble {
     }
 
     /// Starts it once more at the same address after it was killed; it has forgotten everything.
-    pub(super) fn revive(&mut self) {
-        self.child = run(&self.program, self.folder.path(), self.address);
+    pub(crate) fn revive(&mut self) {
+        self.child = run(
+            &self.program,
+            self.folder.path(),
+            self.address,
+            self.environment,
+        );
     }
 
     /// Stops it for good, as a crash does.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // It may have ended by itself; either way it is gone after the wait.
         let _ = self.child.kill();
         self.child.wait().expect("it was started here");
@@ -73,12 +92,12 @@ impl Drop for Pebble {
 }
 
 /// Runs the Pebble that a folder has the configuration of, until it listens.
-fn run(program: &Path, folder: &Path, address: SocketAddr) -> Child {
+fn run(program: &Path, folder: &Path, address: SocketAddr, environment: &[(&str, &str)]) -> Child {
     let log = folder.join("log");
     let child = Command::new(program)
         .arg("-config")
         .arg(folder.join("pebble.json"))
-        .env("PEBBLE_VA_ALWAYS_VALID", "1")
+        .envs(environment.iter().copied())
         .env("PEBBLE_VA_NOSLEEP", "1")
         .env("PEBBLE_WFE_NONCEREJECT", "0")
         .stdin(Stdio::null())
@@ -96,7 +115,7 @@ fn run(program: &Path, folder: &Path, address: SocketAddr) -> Child {
 }
 
 /// A certificate for this machine that is its own root, and its key, as files in a folder.
-pub(super) fn self_signed(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+pub(crate) fn self_signed(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let key = KeyPair::generate().unwrap();
     let names = ["127.0.0.1", "localhost"].map(str::to_owned);
     let certificate: Certificate = CertificateParams::new(names)

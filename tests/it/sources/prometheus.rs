@@ -1,5 +1,7 @@
-//! The answers of a Prometheus, with a reset and a gap in them.
+//! Counters with resets and gaps in them: as answers, and kept by a real Prometheus.
 
+use std::fs;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,7 +14,10 @@ use offpeak::engine::clock::ManualClock;
 use offpeak::source::prometheus::read_once;
 use offpeak::store::{Change, Load, Migrations, connect};
 
-use crate::support::fresh_sqlite;
+use tempfile::TempDir;
+
+use crate::support::{FreshSqlite, fresh_sqlite};
+use crate::tools::{free_ports, run, tool};
 
 /// 2026-11-28T12:00:00Z.
 const START: i64 = 1_795_867_200;
@@ -34,11 +39,18 @@ fn value(at: i64) -> Option<i64> {
 
 async fn answer(RawQuery(query): RawQuery) -> String {
     let query = query.unwrap();
-    assert!(query.contains("query=sum%28new_certificates%29"), "{query}");
+    let of_times = query.contains("query=timestamp%28sum%28new_certificates%29%29");
+    assert!(
+        of_times || query.contains("query=sum%28new_certificates%29"),
+        "{query}"
+    );
     let (start, end) = (parameter(&query, "start"), parameter(&query, "end"));
     let values: Vec<String> = (start..=end)
         .step_by(60)
-        .filter_map(|at| Some(format!("[{at},\"{}\"]", value(at)?)))
+        .filter_map(|at| {
+            let value = value(at)?;
+            Some(format!("[{at},\"{}\"]", if of_times { at } else { value }))
+        })
         .collect();
     format!(
         r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}]}}]}}}}"#,
@@ -75,6 +87,129 @@ async fn a_counter_is_back_filled_and_followed_and_what_is_not_known_is_not_zero
     clock.set(Timestamp::from_unix(START + 70 * 60));
     read_once(&engine, &source).await.unwrap();
     assert_eq!(observed(&engine).await, (65, 325));
+}
+
+/// Debian's Prometheus on samples of its own; killed when it is dropped.
+struct Prometheus {
+    url: String,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// One that has these samples, in the format of OpenMetrics; `None`, said aloud, where there is none here.
+    fn with(samples: &str) -> Option<Self> {
+        let program = tool("OFFPEAK_TEST_PROMETHEUS")?;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("samples"), samples).unwrap();
+        fs::write(path("prometheus.yml"), "scrape_configs: []\n").unwrap();
+        let promtool = program.with_file_name("promtool");
+        run(Command::new(promtool)
+            .args(["tsdb", "create-blocks-from", "openmetrics"])
+            .args([path("samples"), path("data")]));
+        let [port] = free_ports();
+        let child = Command::new(program)
+            .arg(format!(
+                "--config.file={}",
+                path("prometheus.yml").display()
+            ))
+            .arg(format!("--storage.tsdb.path={}", path("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--storage.tsdb.retention.time=100y")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(path("log")).unwrap())
+            .spawn()
+            .expect("Prometheus starts");
+        Some(Self {
+            url: format!("http://127.0.0.1:{port}"),
+            child,
+            _folder: folder,
+        })
+    }
+
+    async fn is_ready(&self) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for _ in 0..1_500 {
+            let answer = client.get(format!("{}/-/ready", self.url)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("Prometheus is not ready");
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone after the wait.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_prometheus_is_back_filled_and_followed() {
+    // Two processes, 5 and 2 a minute, scraped each 30 s: one begins again at 12:30, and the other is not
+    // scraped from 12:40 to 12:50.
+    let mut samples = "# TYPE new_certificates counter\n".to_owned();
+    for (instance, rate) in [("a", 5), ("b", 2)] {
+        for half in -10..160 {
+            let (minute, at) = (half / 2, START + half * 30);
+            let begun = if instance == "a" && half >= 61 {
+                60
+            } else {
+                -1_000
+            };
+            if instance == "b" && (40..50).contains(&minute) {
+                continue;
+            }
+            let value = (half - begun) * rate;
+            samples += &format!("new_certificates_total{{instance=\"{instance}\"}} {value} {at}\n");
+        }
+    }
+    samples += "# EOF\n";
+    let Some(prometheus) = Prometheus::with(&samples) else {
+        return;
+    };
+    prometheus.is_ready().await;
+    let text = format!(
+        "[[source]]\nname = \"m\"\nca = \"default\"\nkind = \"prometheus\"\nbackfill = \"58m\"\n\
+         url = \"{}\"\nquery = \"new_certificates_total\"\n",
+        prometheus.url
+    );
+    let (engine, clock, _database) = engine_at(&text, START + 60 * 60).await;
+    let source = engine.config().sources[0].clone();
+    read_once(&engine, &source).await.unwrap();
+    read_once(&engine, &source).await.unwrap();
+    let (minutes, events) = observed(&engine).await;
+    // 58 minutes, less that of the reset. While `b` is away `a` is known: each minute has 10 then, else 14.
+    assert_eq!(minutes, 57, "{events}");
+    let both = (57 - 11) * 14;
+    assert!(
+        (both + 11 * 10..both + 11 * 12).contains(&events),
+        "{events}"
+    );
+    clock.set(Timestamp::from_unix(START + 70 * 60));
+    read_once(&engine, &source).await.unwrap();
+    assert_eq!(observed(&engine).await, (67, events + 140));
+    // What it refuses is said in its words.
+    let text = text.replace("new_certificates_total", "sum(");
+    let (engine, _clock, _database) = engine_at(&text, START + 60 * 60).await;
+    let source = engine.config().sources[0].clone();
+    let error = read_once(&engine, &source).await.unwrap_err().to_string();
+    assert!(error.contains("says 400"), "{error}");
+}
+
+async fn engine_at(text: &str, now: i64) -> (Arc<Engine>, Arc<ManualClock>, FreshSqlite) {
+    let database = fresh_sqlite();
+    let store = connect(&database.url(), Migrations::Apply).await.unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::from_unix(now)));
+    let config = Config::parse(text).unwrap();
+    let engine = Engine::open(store, config, Arc::clone(&clock) as _).await;
+    (engine.unwrap(), clock, database)
 }
 
 async fn observed(engine: &Engine) -> (usize, u64) {

@@ -4,7 +4,7 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
@@ -12,6 +12,7 @@ const NAMES: [&str; 8] = [
     "0005_planned",
     "0006_delivery",
     "0007_failures",
+    "0008_exports",
     "0009_dimension",
 ];
 

@@ -53,6 +53,7 @@ fn in_slots(profiles: &[&Profile], slot_seconds: i64) -> Profile {
         peaks: peaks(&parts),
         data: coarse.iter().filter_map(|p| p.data).reduce(around),
         longer: nested::longer(slot_seconds).map(|longer| Box::new(in_slots(profiles, longer))),
+        prior: None,
     };
     profile.version = version::version(&profile);
     profile

@@ -65,6 +65,8 @@ pub struct Profile {
     /// is known of a longer slot, the mean of its parts is its coefficient. `None` where slots are an
     /// hour long.
     pub longer: Option<Box<Self>>,
+    /// Whose ranking this is, where nothing is known of one's own load.
+    pub prior: Option<String>,
 }
 
 /// What was told of the load by label, each by slot of the day.
@@ -346,6 +348,7 @@ impl Profile {
                 data: grid.data,
                 week: weighed.slots,
                 longer: None,
+                prior: None,
             }
         };
         profile.version = version::version(&profile);

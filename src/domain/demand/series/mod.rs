@@ -18,6 +18,7 @@ use track::{Track, UNITS_PER_EVENT};
 pub(crate) mod grains;
 pub(crate) mod minutes;
 pub(crate) mod reading;
+mod registered;
 pub(crate) mod sums;
 mod track;
 pub mod trust;

@@ -1,0 +1,15 @@
+-- What peers take (GET /v1/export): each batch that counts gets a place in one order, when it is first asked
+-- for. So a batch that was opened early and closed late is not missed by whoever has read further.
+CREATE TABLE exports (
+    only_row integer PRIMARY KEY CHECK (only_row = 1),
+    -- Which database this is: a place in another says nothing here.
+    database text NOT NULL,
+    -- The place given last.
+    last bigint NOT NULL
+);
+INSERT INTO exports (only_row, database, last)
+VALUES (1, left(replace(gen_random_uuid()::text, '-', ''), 16), 0);
+ALTER TABLE batches ADD COLUMN exported bigint;
+CREATE UNIQUE INDEX batches_exported ON batches (exported) WHERE exported IS NOT NULL;
+CREATE INDEX batches_to_export ON batches (number)
+WHERE closed AND NOT silent AND exported IS NULL;

@@ -1,0 +1,99 @@
+//! What the registry tells, minute by minute: for those who take it from here.
+
+use std::collections::BTreeMap;
+
+use super::track::UNITS_PER_EVENT;
+use super::{Series, Source};
+use crate::demand::observation::Kind;
+use crate::time::{DAY, MINUTE, Span, Timestamp};
+
+/// The longest silence of the registry that is told as nothing issued, in minutes: as `reading` has it.
+const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
+
+impl Series {
+    /// Certificates registered as issued in each minute of a span of whole minutes, ascending; a silence of
+    /// up to a day between two of them, or after the last, is minutes with 0. Longer ones are not known, and left out; so
+    /// is what is known by the day alone.
+    #[must_use]
+    pub fn registered(&self, span: Span) -> Vec<(Timestamp, u64)> {
+        let Some(track) = self.tracks.get(&(Source::Registrations, None)) else {
+            return Vec::new();
+        };
+        let mut issued: BTreeMap<i64, u64> = BTreeMap::new();
+        let first_day = (span.from - DAY).slot(DAY);
+        for (number, day) in track.days.range(first_day..=span.to.slot(DAY)) {
+            for fine in day.fit_for(MINUTE) {
+                for minute in 0..DAY / MINUTE {
+                    let units = fine.units(Kind::Issued, usize::try_from(minute).unwrap_or(0));
+                    if units > 0 {
+                        let minute = number * (DAY / MINUTE) + minute;
+                        *issued.entry(minute).or_default() += u64::from(units);
+                    }
+                }
+            }
+        }
+        let end = span.to.slot(MINUTE);
+        let mut told = Vec::new();
+        let mut silent_from: Option<i64> = None;
+        for (minute, units) in issued.range(..end) {
+            if let Some(from) = silent_from.filter(|from| minute - from < LONGEST_SILENCE_MINUTES) {
+                told.extend((from..*minute).map(|silent| (silent, 0)));
+            }
+            told.push((*minute, units.div_ceil(u64::from(UNITS_PER_EVENT))));
+            silent_from = Some(minute + 1);
+        }
+        if let Some(from) = silent_from {
+            let until = end.min(from + LONGEST_SILENCE_MINUTES);
+            told.extend((from..until).map(|silent| (silent, 0)));
+        }
+        told.into_iter()
+            .filter(|(minute, _)| *minute >= span.from.slot(MINUTE))
+            .map(|(minute, count)| (Timestamp::from_unix(minute * MINUTE), count))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_without_a_certificate_are_told_for_a_day_and_no_longer() {
+        let at = |minute: i64| Timestamp::from_unix(20_000 * DAY + minute * MINUTE);
+        let mut series = Series::default();
+        for minute in [10, 10, 12, 4_000] {
+            series.add_registration(at(minute) + 7, true, false);
+        }
+        // By the day alone.
+        series.add_registration(at(100), false, false);
+        let told = |from, to| {
+            series.registered(Span {
+                from: at(from),
+                to: at(to),
+            })
+        };
+        assert_eq!(told(0, 13), [(at(10), 2), (at(11), 0), (at(12), 1)]);
+        assert_eq!(told(12, 14), [(at(12), 1), (at(13), 0)]);
+        // As in one go: nothing twice, nothing left out.
+        let whole = told(0, 6_000);
+        let mut parts = told(0, 2_000);
+        parts.extend(told(2_000, 6_000));
+        assert_eq!(parts.len(), 2 + 1 + 1_440 + 1 + 1_440);
+        let without_the_tail: Vec<_> = parts
+            .iter()
+            .filter(|(minute, _)| *minute < at(13) || *minute >= at(4_000))
+            .collect();
+        let tail: Vec<_> = whole
+            .iter()
+            .filter(|(minute, _)| *minute < at(13) || *minute >= at(4_000))
+            .collect();
+        assert_eq!(without_the_tail, tail);
+        assert_eq!(
+            Series::default().registered(Span {
+                from: at(0),
+                to: at(9)
+            }),
+            []
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! Rows of an export into counts: by the columns that the configuration names.
+
+use std::collections::BTreeMap;
+
+use super::progress::SourceError;
+use crate::config::ColumnsConfig;
+use crate::domain::demand::observation::{Kind, Observation};
+use crate::domain::policy::ca::CaName;
+use crate::domain::time::{MINUTE, Span, Timestamp};
+use crate::ingest::{Decode, Item, ObservationFormat, Unknown};
+
+/// Rows with something wrong that are passed over, of as many that are right: an export with more of them is not
+/// what the configuration says.
+const MOST_WRONG_SHARE: u64 = 2;
+
+/// Counts of one step that are held in memory: a year of minutes with two endpoints; some 200 MB.
+const MOST_COUNTS: usize = 1_000_000;
+
+/// The rows of one export, being counted.
+pub(super) struct Rows<'a> {
+    config: &'a ColumnsConfig,
+    ca: CaName,
+    vantage: String,
+    /// Rows outside are passed over.
+    span: Span,
+    decoder: Box<dyn Decode<Observation>>,
+    items: Vec<Item<Observation>>,
+    /// Of rows that are one event each: sums by the minute.
+    sums: BTreeMap<Key, u64>,
+    counts: Vec<Observation>,
+    right: u64,
+    wrong: u64,
+    /// The first that was wrong.
+    reason: Option<String>,
+    /// From when on a minute without a row is one in which nothing happened: the first row's, or sooner.
+    known_from: Option<Timestamp>,
+    /// A row that begins outside the span.
+    astray: Option<Timestamp>,
+}
+
+type Key = (Timestamp, Kind, Option<String>, Option<String>);
+
+impl<'a> Rows<'a> {
+    /// Counts rows that begin within a span.
+    pub(super) fn new(config: &'a ColumnsConfig, ca: CaName, source: &str, span: Span) -> Self {
+        let mut rows = Self {
+            config,
+            ca,
+            vantage: source.to_owned(),
+            span,
+            decoder: ObservationFormat::Csv.decoder_with(Unknown::Refused),
+            items: Vec::new(),
+            sums: BTreeMap::new(),
+            counts: Vec::new(),
+            right: 0,
+            wrong: 0,
+            reason: None,
+            known_from: None,
+            astray: None,
+        };
+        let mut header: Vec<&str> = config.columns.iter().map(|(field, _)| *field).collect();
+        if !config.has("count") {
+            header.push("count");
+        }
+        if !config.has("kind") {
+            header.push("kind");
+        }
+        rows.push_line(header.iter().copied());
+        rows
+    }
+
+    /// The same of rows that are all there are in the span: minutes before the first are known too.
+    pub(super) fn all_known(mut self) -> Self {
+        self.known_from = Some(self.span.from);
+        self
+    }
+
+    /// A row that begins outside the span, where there was one.
+    pub(super) const fn astray(&self) -> Option<Timestamp> {
+        self.astray
+    }
+
+    /// Takes a row: the values of the configured columns, in their order.
+    pub(super) fn push<'v>(
+        &mut self,
+        values: impl Iterator<Item = &'v str>,
+    ) -> Result<(), SourceError> {
+        let config = self.config;
+        let one = (!config.has("count")).then_some("1");
+        let kind = (!config.has("kind")).then(|| config.counts.name());
+        self.push_line(values.chain(one).chain(kind));
+        self.take()
+    }
+
+    /// What was counted, in the order of time; where rows are one event each, minutes without any are
+    /// counted as 0 from the first row on.
+    pub(super) fn finish(mut self) -> Result<Vec<Observation>, SourceError> {
+        self.decoder.finish(&mut self.items);
+        self.take()?;
+        if self.wrong * MOST_WRONG_SHARE > self.right {
+            let reason = self.reason.unwrap_or_default();
+            return Err(SourceError::Wrong(format!(
+                "{} of {} rows are not what `columns` says: {reason}",
+                self.wrong,
+                self.wrong + self.right
+            )));
+        }
+        if self.wrong > 0 {
+            let (rows, reason) = (self.wrong, self.reason.as_deref().unwrap_or_default());
+            tracing::warn!(
+                event = "source_rows_refused",
+                source = self.vantage.as_str(),
+                rows,
+                reason
+            );
+        }
+        if !self.config.has("count") {
+            self.fill();
+        }
+        let sums = std::mem::take(&mut self.sums);
+        for ((at, kind, endpoint, error_type), count) in sums {
+            let plain = self.plain(at, kind, count);
+            self.counts.push(Observation {
+                endpoint,
+                error_type,
+                ..plain
+            });
+        }
+        self.counts.sort_by_key(|one| one.at);
+        Ok(self.counts)
+    }
+
+    fn plain(&self, at: Timestamp, kind: Kind, count: u64) -> Observation {
+        Observation {
+            ca: self.ca.clone(),
+            vantage: Some(self.vantage.clone()),
+            ..Observation::plain(at, self.config.believed_as, kind, count)
+        }
+    }
+
+    /// One line of CSV for the decoder: each value in quotes, so that it is what it is.
+    fn push_line<'v>(&mut self, values: impl Iterator<Item = &'v str>) {
+        let mut line = String::new();
+        for value in values {
+            if !line.is_empty() {
+                line.push(',');
+            }
+            line.push('"');
+            // A line is one record for the decoder.
+            line.push_str(&value.replace('"', "\"\"").replace(['\n', '\r'], " "));
+            line.push('"');
+        }
+        line.push('\n');
+        self.decoder.push(line.as_bytes(), &mut self.items);
+    }
+
+    fn take(&mut self) -> Result<(), SourceError> {
+        for item in std::mem::take(&mut self.items) {
+            match item.record {
+                Ok(observation) => self.count(observation),
+                Err(rejection) => {
+                    self.wrong += 1;
+                    // The header of the decoder is the first line, as that of the file is.
+                    self.reason.get_or_insert_with(|| {
+                        let (line, field) = (item.line, &rejection.field);
+                        format!(
+                            "row {}: {field}: {}",
+                            line.saturating_sub(1),
+                            rejection.detail
+                        )
+                    });
+                }
+            }
+        }
+        if self.sums.len().max(self.counts.len()) > MOST_COUNTS {
+            return Err(SourceError::Wrong(format!(
+                "there are more than {MOST_COUNTS} counts: export fewer, or by longer spans"
+            )));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, observation: Observation) {
+        self.right += 1;
+        let at = observation.at;
+        self.known_from = Some(self.known_from.map_or(at, |from| from.min(at)));
+        if !self.span.contains(at) {
+            self.astray = Some(at);
+            return;
+        }
+        if self.config.has("count") {
+            self.counts.push(Observation {
+                seconds: u32::try_from(self.config.row_seconds).unwrap_or(60),
+                source: self.config.believed_as,
+                ca: self.ca.clone(),
+                vantage: Some(self.vantage.clone()),
+                ..observation
+            });
+            return;
+        }
+        let minute = Timestamp::from_unix(at.slot(MINUTE) * MINUTE);
+        let key = (
+            minute,
+            observation.kind,
+            observation.endpoint,
+            observation.error_type,
+        );
+        *self.sums.entry(key).or_default() += 1;
+    }
+
+    /// Minutes without a row are minutes in which nothing happened.
+    fn fill(&mut self) {
+        let Some(first) = self.known_from else {
+            return;
+        };
+        let told: std::collections::BTreeSet<Timestamp> =
+            self.sums.keys().map(|(at, ..)| *at).collect();
+        let from = first.max(self.span.from).slot(MINUTE);
+        for minute in from..self.span.to.slot(MINUTE) {
+            let at = Timestamp::from_unix(minute * MINUTE);
+            if self.span.contains(at) && !told.contains(&at) && self.counts.len() < MOST_COUNTS {
+                let silent = self.plain(at, self.config.counts, 0);
+                self.counts.push(silent);
+            }
+        }
+    }
+}

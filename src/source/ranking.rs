@@ -1,0 +1,66 @@
+//! `kind = "ranking"`: another's `ranking.json`, for who has no load of one's own yet.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fetch::Fetcher;
+use super::progress::SourceError;
+use crate::config::{RankingConfig, SourceConfig, SourceKind};
+use crate::domain::publication::prior::Prior;
+use crate::engine::Engine;
+
+/// How often it is asked for: it is made anew once a day, and whoever serves it lets caches keep it an hour.
+const LOOK_EVERY: Duration = Duration::from_hours(1);
+
+/// The longest one: 288 slots and 2,016 of the week are some 250 kB.
+const MOST_OCTETS: usize = 2 << 20;
+
+/// Keeps a ranking as the prior for as long as it can be read.
+pub(super) async fn read(
+    engine: &Arc<Engine>,
+    source: &SourceConfig,
+    config: &RankingConfig,
+) -> Result<Infallible, SourceError> {
+    loop {
+        take(engine, source, config).await?;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Takes the ranking that there is now, and ends: for commands and tests.
+///
+/// # Errors
+/// [`SourceError`]; and where the source is no ranking.
+pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
+    let SourceKind::Ranking(config) = &source.kind else {
+        let reason = format!("{} is no ranking", source.name);
+        return Err(SourceError::Wrong(reason));
+    };
+    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+    take(engine, source, config).await
+}
+
+async fn take(
+    engine: &Arc<Engine>,
+    source: &SourceConfig,
+    config: &RankingConfig,
+) -> Result<(), SourceError> {
+    let fetcher = Fetcher::new(
+        "https://datatracker.ietf.org/doc/html/rfc9773",
+        Duration::ZERO,
+    )?;
+    let octets = fetcher.get("ranking", &config.url, MOST_OCTETS).await?;
+    let wrong = |reason: String| SourceError::Wrong(format!("{}: {reason}", config.url));
+    let prior = Prior::parse(&octets).map_err(|error| wrong(error.to_string()))?;
+    if prior.valid_until < engine.now() {
+        return Err(wrong(format!(
+            "it was valid until {} only",
+            prior.valid_until
+        )));
+    }
+    let through = Some(engine.now());
+    engine.set_prior(&source.name, &source.ca.clone().unwrap_or_default(), prior);
+    engine.source_read(&source.name, 1, through);
+    Ok(())
+}

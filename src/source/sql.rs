@@ -1,0 +1,129 @@
+//! `kind = "sql"`: a query that another database answers: back-filled first, then followed.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::columns::Rows;
+use super::progress::{Batch, Progress, SourceError};
+use crate::config::{SourceConfig, SourceKind, SqlConfig};
+use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
+use crate::engine::Engine;
+use crate::store::outside;
+
+/// How often it is asked.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// So much is asked for at once: at 300 rows a second, 1 million rows.
+const SPAN_SECONDS: i64 = HOUR;
+
+/// Rows are there so long after their instant: a CA's transactions take seconds.
+const LATE_SECONDS: i64 = 2 * MINUTE;
+
+/// The most rows of an answer.
+const MOST_ROWS: usize = 2_000_000;
+
+/// How far it was read.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Cursor {
+    /// Rows before this were counted.
+    through: Option<Timestamp>,
+}
+
+/// Follows a query for as long as it is answered.
+pub(super) async fn read(
+    mut progress: Progress,
+    source: &SourceConfig,
+    config: &SqlConfig,
+) -> Result<Infallible, SourceError> {
+    loop {
+        catch_up(&mut progress, source, config).await?;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Reads what there is up to now, and ends: for commands and tests.
+///
+/// # Errors
+/// [`SourceError`]; and where the source is no query.
+pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
+    let SourceKind::Sql(config) = &source.kind else {
+        let reason = format!("{} is no query", source.name);
+        return Err(SourceError::Wrong(reason));
+    };
+    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+    let mut progress = Progress::open(engine, &source.name).await?;
+    catch_up(&mut progress, source, config).await
+}
+
+async fn catch_up(
+    progress: &mut Progress,
+    source: &SourceConfig,
+    config: &SqlConfig,
+) -> Result<(), SourceError> {
+    let row = config.columns.row_seconds;
+    // A row is whole once its span is over. Spans that are asked for begin where rows do.
+    let whole = |at: Timestamp| Timestamp::from_unix(at.slot(row) * row);
+    let end = whole(progress.now() - LATE_SECONDS);
+    let cursor: Cursor = progress.cursor()?;
+    let mut from = cursor
+        .through
+        .unwrap_or_else(|| whole(end - config.backfill_seconds));
+    let step = SPAN_SECONDS.max(row);
+    while from < end {
+        let to = (from + step).min(end);
+        let batch = ask(source, config, Span { from, to }).await?;
+        from = to;
+        let through = Some(to);
+        progress
+            .advance(&Cursor { through }, batch, through)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn ask(source: &SourceConfig, config: &SqlConfig, span: Span) -> Result<Batch, SourceError> {
+    let ca = source.ca.clone().unwrap_or_default();
+    let mut rows = Rows::new(&config.columns, ca, &source.name, span).all_known();
+    let columns: Vec<&str> = config
+        .columns
+        .columns
+        .iter()
+        .map(|(_, column)| column.as_str())
+        .collect();
+    let query = outside::Query {
+        text: &config.query,
+        columns: &columns,
+        from: span.from.unix(),
+        to: span.to.unix(),
+        most_rows: MOST_ROWS,
+    };
+    let mut failed = None;
+    let mut tell = |values: &[String]| {
+        if failed.is_none() {
+            failed = rows.push(values.iter().map(String::as_str)).err();
+        }
+    };
+    outside::ask(&config.database, query, &mut tell)
+        .await
+        .map_err(|error| SourceError::Wrong(error.to_string()))?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let astray = rows.astray();
+    let observations = rows.finish()?;
+    if let Some(at) = astray {
+        return Err(SourceError::Wrong(format!(
+            "the query gives a row of {at} where those from {} up to {} were asked for: let it compare \
+             with $1 and $2",
+            span.from, span.to
+        )));
+    }
+    Ok(Batch {
+        records: observations.len() as u64,
+        observations,
+        ..Batch::default()
+    })
+}

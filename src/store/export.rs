@@ -1,0 +1,122 @@
+//! What peers take: the counts of this store, in one order, page by page.
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use crate::domain::demand::observation::Observation;
+
+/// How the vantages of what was taken from a peer begin. None of it is handed on: two that take from each
+/// other would count their own load again and again.
+pub const PEER: &str = "peer:";
+
+/// Batches that are looked at for one page, and that are given places at a time: of what a source counts
+/// in a minute each holds some ten rows, so a page of some thousand rows has enough of them.
+pub(super) const BATCHES: i64 = 500;
+
+/// Where a reader of the counts stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExportPlace {
+    /// Of which database that is the place.
+    pub database: String,
+    /// The place of the batch that is read next.
+    pub batch: i64,
+    /// How many of its rows were read.
+    pub rows: i64,
+}
+
+/// Some counts, and what comes after them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportPage {
+    /// Counts of all sources but the registry and peers.
+    pub observations: Vec<Observation>,
+    /// Where to go on.
+    pub next: ExportPlace,
+    /// Whether there is more now.
+    pub more: bool,
+}
+
+/// Counts for peers. As with [`super::Store`], every method is one durable step or one consistent read.
+#[async_trait]
+pub trait ExportStore {
+    /// Up to `limit` counts after a place, or from the beginning; each batch once, however late it was
+    /// closed. `None`: the place is one of another database, or of this one before it was put back to an
+    /// earlier state.
+    async fn export(
+        &self,
+        after: Option<&ExportPlace>,
+        limit: u32,
+    ) -> Result<Option<ExportPage>, StoreError>;
+}
+
+/// What a page was made of.
+pub(super) struct Read {
+    /// The database, and the place given last in it.
+    pub(super) of: (String, i64),
+    /// Where the page begins.
+    pub(super) from: ExportPlace,
+    /// The places of the batches that were looked at, ascending.
+    pub(super) batches: Vec<i64>,
+    /// Rows with the place of their batch, in the order of places.
+    pub(super) rows: Vec<(i64, Observation)>,
+    /// How many rows were asked for.
+    pub(super) limit: u32,
+    /// Whether batches have no place yet.
+    pub(super) waiting: bool,
+}
+
+/// Where to begin; `None` where the place is none of this database.
+pub(super) fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<ExportPlace> {
+    let (database, last) = of;
+    match after {
+        None => Some(ExportPlace {
+            database: database.clone(),
+            batch: 1,
+            rows: 0,
+        }),
+        Some(place) if place.database == *database && place.batch <= last + 1 => {
+            Some(place.clone())
+        }
+        Some(_) => None,
+    }
+}
+
+/// How many batches to look at from here: one that was read in part is read alone, since its rows may
+/// have become fewer and those of the next must not be passed over in their stead.
+pub(super) const fn batches_from(place: &ExportPlace) -> i64 {
+    if place.rows > 0 { 1 } else { BATCHES }
+}
+
+impl Read {
+    /// The page.
+    pub(super) fn page(self) -> ExportPage {
+        let full = self.rows.len() >= self.limit as usize;
+        let in_part = self.rows.last().filter(|_| full).map(|(place, _)| *place);
+        let next = match in_part {
+            Some(place) => {
+                let here = self.rows.iter().filter(|(of, _)| *of == place).count();
+                let before = if place == self.from.batch {
+                    self.from.rows
+                } else {
+                    0
+                };
+                (place, before + i64::try_from(here).unwrap_or(i64::MAX))
+            }
+            // All that was looked at was read; what has no place yet comes behind it.
+            None => match self.batches.last() {
+                Some(last) => (last + 1, 0),
+                None => (self.of.1 + 1, 0),
+            },
+        };
+        let looked_at = i64::try_from(self.batches.len()).unwrap_or(i64::MAX);
+        let looked_at_all = looked_at < batches_from(&self.from);
+        ExportPage {
+            observations: self.rows.into_iter().map(|(_, row)| row).collect(),
+            more: full || !looked_at_all || self.waiting,
+            next: ExportPlace {
+                batch: next.0,
+                rows: next.1,
+                ..self.from
+            },
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Another's database, from which load is read and into which nothing is written.
+
+use std::str::FromStr as _;
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+
+/// How long one query may take: of an hour of a busy CA, without an index, some seconds.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+/// Steps of SQLite's machine between two looks at the clock: some milliseconds.
+const STEPS: i32 = 100_000;
+/// The longest value: a label of an observation has 200 octets.
+const MOST_VALUE_OCTETS: usize = 1_000;
+
+/// A question.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// One SELECT, with `$1` and `$2`.
+    pub text: &'a str,
+    /// The columns of its answer that are wanted.
+    pub columns: &'a [&'a str],
+    /// `$1`, in Unix seconds: the first instant that is wanted.
+    pub from: i64,
+    /// `$2`: the first one after them.
+    pub to: i64,
+    /// More rows are an error.
+    pub most_rows: usize,
+}
+
+/// Why there is no answer. It never names a password.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    /// The database refuses, or cannot be reached.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// It takes too long.
+    #[error("the query has not been answered within {} s", ANSWERED_WITHIN.as_secs())]
+    Slow,
+    /// It has too many rows.
+    #[error("the query gives more than {0} rows for an hour: let it count")]
+    TooMany(usize),
+}
+
+/// Asks a database, `sqlite:PATH` or `postgres://…`, over a connection of its own that can only read, and
+/// tells each row as texts; NULL is the empty one.
+///
+/// # Errors
+/// [`OutsideError`]; some rows may have been told then.
+pub async fn ask(
+    database: &str,
+    query: Query<'_>,
+    tell: &mut (dyn FnMut(&[String]) + Send),
+) -> Result<(), OutsideError> {
+    let asking = async {
+        if database.starts_with("sqlite:") {
+            ask_sqlite(database, query, tell).await
+        } else {
+            ask_postgres(database, query, tell).await
+        }
+    };
+    // A connection that is given up ends; what it runs in the server ends by its own limit.
+    tokio::time::timeout(ANSWERED_WITHIN + Duration::from_secs(5), asking)
+        .await
+        .unwrap_or(Err(OutsideError::Slow))
+}
+
+async fn ask_sqlite(
+    database: &str,
+    query: Query<'_>,
+    tell: &mut (dyn FnMut(&[String]) + Send),
+) -> Result<(), OutsideError> {
+    let mut connection = SqliteConnectOptions::from_str(database)?
+        .read_only(true)
+        .create_if_missing(false)
+        .busy_timeout(Duration::from_secs(5))
+        .connect()
+        .await?;
+    let begun = Instant::now();
+    connection
+        .lock_handle()
+        .await?
+        .set_progress_handler(STEPS, move || begun.elapsed() < ANSWERED_WITHIN);
+    let columns: Vec<String> = query.columns.iter().map(|of| named(of)).collect();
+    let text = format!("SELECT {} FROM ({}) AS q", columns.join(", "), query.text);
+    let mut rows = sqlx::query(AssertSqlSafe(text))
+        .bind(query.from)
+        .bind(query.to)
+        .fetch(&mut connection);
+    let mut told = 0;
+    let mut values = Vec::new();
+    while let Some(row) = rows.try_next().await.map_err(|error| {
+        // Its own words for that are "interrupted".
+        if begun.elapsed() >= ANSWERED_WITHIN {
+            OutsideError::Slow
+        } else {
+            error.into()
+        }
+    })? {
+        told += 1;
+        if told > query.most_rows {
+            return Err(OutsideError::TooMany(query.most_rows));
+        }
+        values.clear();
+        for place in 0..query.columns.len() {
+            values.push(cut(sqlite_text(&row, place)?));
+        }
+        tell(&values);
+    }
+    drop(rows);
+    connection.close().await?;
+    Ok(())
+}
+
+/// Whatever type a value has, SQLite tells it as text.
+fn sqlite_text(row: &SqliteRow, place: usize) -> Result<String, sqlx::Error> {
+    let text: Option<String> = row.try_get_unchecked(place)?;
+    Ok(text.unwrap_or_default())
+}
+
+async fn ask_postgres(
+    database: &str,
+    query: Query<'_>,
+    tell: &mut (dyn FnMut(&[String]) + Send),
+) -> Result<(), OutsideError> {
+    let limit = ANSWERED_WITHIN.as_millis().to_string();
+    let mut connection = PgConnectOptions::from_str(database)?
+        .application_name(concat!("offpeak/", env!("CARGO_PKG_VERSION"), " source"))
+        .options([
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", limit.as_str()),
+            ("timezone", "UTC"),
+        ])
+        .connect()
+        .await?;
+    // As JSON, so that times come as RFC 3339 has them.
+    let columns: Vec<String> = query
+        .columns
+        .iter()
+        .map(|of| format!("to_jsonb({}) #>> '{{}}'", named(of)))
+        .collect();
+    let text = format!("SELECT {} FROM ({}) AS q", columns.join(", "), query.text);
+    let mut rows = sqlx::query(AssertSqlSafe(text))
+        .bind(query.from)
+        .bind(query.to)
+        .fetch(&mut connection);
+    let mut told = 0;
+    let mut values = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        told += 1;
+        if told > query.most_rows {
+            return Err(OutsideError::TooMany(query.most_rows));
+        }
+        values.clear();
+        for place in 0..query.columns.len() {
+            values.push(cut(postgres_text(&row, place)?));
+        }
+        tell(&values);
+    }
+    drop(rows);
+    connection.close().await?;
+    Ok(())
+}
+
+fn postgres_text(row: &PgRow, place: usize) -> Result<String, sqlx::Error> {
+    let text: Option<String> = row.try_get(place)?;
+    Ok(text.unwrap_or_default())
+}
+
+/// A column of the query; with the query's name before it, SQLite takes it for nothing else.
+fn named(column: &str) -> String {
+    format!("q.\"{}\"", column.replace('"', "\"\""))
+}
+
+/// A value that is too long for what it is to be is refused by its length later, and does not have to be whole.
+fn cut(mut text: String) -> String {
+    if text.len() > MOST_VALUE_OCTETS {
+        let end = (0..=MOST_VALUE_OCTETS)
+            .rev()
+            .find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+    }
+    text
+}
