@@ -59,7 +59,7 @@ pub(super) fn figures(scenario: &Scenario, rule: Rule, ran: Ran<'_>, mean: f64) 
         .collect();
     let settled: Vec<f64> = spans.iter().flat_map(in_cycle).copied().collect();
     let seconds = Seconds::of(scenario, &ran.population, &spans);
-    let after_first = slot_of(scenario.start + i64::from(scenario.first_cycle_days) * DAY);
+    let after_first = slot_of(scenario.first_steered());
     let all_days = highest(&load[after_first.min(load.len())..]) / mean;
     let notes: Vec<Note> = ran
         .notes
@@ -79,6 +79,8 @@ pub(super) fn figures(scenario: &Scenario, rule: Rule, ran: Ran<'_>, mean: f64) 
         peaks: seconds.peaks,
         notes,
         load,
+        beside_none: None,
+        with_chance: Vec::new(),
     }
 }
 

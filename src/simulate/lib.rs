@@ -6,6 +6,7 @@
 //! the real books, and `run` goes through the grains.
 
 mod aftermath;
+mod days;
 mod density;
 mod figures;
 mod given;
@@ -38,24 +39,29 @@ use crate::domain::time::{DAY, HOUR};
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let brought = Brought::by(scenario);
     let mean = brought.all();
+    let population = run::after_the_past(scenario, mean);
     let mut floor = f64::INFINITY;
     let mut rules = Vec::new();
     for (n, rule) in scenario.rules.iter().enumerate() {
         let parts = real_len(scenario.rules.len());
         let mut told = |done: f64| progress((real_len(n) + done) / parts);
-        let ran = run::run(scenario, *rule, mean, &mut told);
+        let ran = run::run(scenario, *rule, population.clone(), mean, &mut told);
         // What fails comes again: the rule under which least does is nearest to what is possible.
         floor = floor.min(figures::floor(scenario, &ran.population, brought));
         let recognised = ran.recognised;
         let mut figures = figures::figures(scenario, *rule, ran, mean);
-        if let Some(share) = recognised {
-            figures.notes.push(Note {
-                name: "clients that ask whose rhythm is recognised (share)".to_owned(),
-                value: share,
-            });
+        if let Some((soon, late)) = recognised {
+            let name = "clients that ask whose rhythm is recognised";
+            let note = |when: &str, value: f64| Note {
+                name: format!("{name} after {when} (share)"),
+                value,
+            };
+            figures.notes.push(note("3 days", soon));
+            figures.notes.push(note("60 days", late));
         }
         rules.push(figures);
     }
+    days::beside_none(scenario, mean, &mut rules);
     Outcome {
         scenario: scenario.name.clone(),
         description: scenario.description.clone(),

@@ -58,6 +58,33 @@ pub struct RuleOutcome {
     /// How many cycles it took until an echo stood no more than 5 % above the last cycle's peak;
     /// `None` where there was no echo, or it never died down.
     pub echo_cycles: Option<u32>,
+    /// Its days beside those under [`Rule::None`], where that was run too and is another.
+    pub beside_none: Option<BesideNone>,
+    /// What chance makes of its busiest slot at small CAs.
+    pub with_chance: Vec<WithChance>,
+}
+
+/// The busiest slot of each day beside that of the same day under no rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BesideNone {
+    /// On how many days it is higher by more than chance makes: three standard deviations of a
+    /// count of its size.
+    pub days_above: u32,
+    /// By how much it is higher on the day on which it is highest above, as a multiple of the mean;
+    /// below 0 where it is lower on each.
+    pub most_above: f64,
+    /// That day.
+    pub day: Timestamp,
+}
+
+/// The busiest slot that a CA of a size sees, in which chance has its part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WithChance {
+    /// The mean load, in certificates an hour.
+    pub per_hour: f64,
+    /// The busiest slot of all days after the first cycle, each a count drawn around what is to be
+    /// expected of it (Poisson), as a multiple of the mean.
+    pub peak_to_mean: f64,
 }
 
 /// One cycle after the first.

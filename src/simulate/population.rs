@@ -8,7 +8,7 @@ use super::density::{Density, grain_of};
 use super::scenario::{Client, ClientKind, Scenario};
 use super::wake::Wake;
 use crate::domain::certificate::own_rule_seconds;
-use crate::domain::math::number::{length, real, signed};
+use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Timestamp};
 
@@ -56,21 +56,30 @@ impl Group {
 /// How the shape of the first cycle goes on.
 fn shape(scenario: &Scenario, at: Timestamp) -> f64 {
     if let Some(hours) = &scenario.arrivals {
-        let hour = length((at - scenario.start) / HOUR);
-        return hours[hour % hours.len().max(1)];
+        let hour = (at - scenario.start).div_euclid(HOUR);
+        return hours[length(hour.rem_euclid(signed(hours.len().max(1))))];
     }
     let hour = length(at.second_of_day() / HOUR);
     let weekday = length(at.second_of_week() / DAY);
     scenario.hours[hour] * scenario.weekdays[weekday]
 }
 
+/// The mean of the shape over the day of an instant.
+fn shape_of_day(scenario: &Scenario, at: Timestamp) -> f64 {
+    let midnight = at - at.second_of_day();
+    let hours = (0..24).map(|hour| shape(scenario, midnight + hour * HOUR));
+    hours.sum::<f64>() / 24.0
+}
+
 impl<'a> Population<'a> {
-    /// What comes from outside: Poisson, in the scenario's shape, the same for every rule.
+    /// What comes from outside: Poisson, in the scenario's shape, the same for every rule. It
+    /// begins with the scenario's past.
     pub(super) fn first(scenario: &'a Scenario) -> Self {
-        let grains = length(i64::from(scenario.days) * DAY / GRAIN_SECONDS);
+        let days = i64::from(scenario.past_days) + i64::from(scenario.days);
+        let grains = length(days * DAY / GRAIN_SECONDS);
         let mut population = Self {
             scenario,
-            first: grain_of(scenario.start),
+            first: grain_of(scenario.past_begins()),
             grains,
             groups: Vec::new(),
             wakes: scenario
@@ -91,12 +100,16 @@ impl<'a> Population<'a> {
                     continue;
                 }
                 let outside = population.outside(client, lifetime, &mut dice);
-                population.groups.push(Group {
+                let mut group = Group {
                     client,
                     lifetime,
                     outside,
                     back: vec![0.0; grains],
-                });
+                };
+                if scenario.past_days > 0 {
+                    population.at_ticks(&mut group, &mut dice);
+                }
+                population.groups.push(group);
             }
         }
         population
@@ -117,12 +130,23 @@ impl<'a> Population<'a> {
 
     fn outside(&self, client: usize, lifetime: usize, dice: &mut StdRng) -> Vec<f64> {
         let scenario = self.scenario;
-        let comes_until = scenario.start + self.comes_seconds(lifetime);
+        let comes_until = self.at(0)
+            + if scenario.past_days > 0 {
+                own_rule_seconds(scenario.lifetimes[lifetime].seconds)
+                    + self.late_seconds(client, lifetime)
+            } else {
+                self.comes_seconds(lifetime)
+            };
         let per_grain = self.per_grain(client, lifetime);
         let counts = (0..self.grains).map(|grain| {
             let at = self.at(grain);
             let usual = shape(scenario, at);
-            let comes = if at < comes_until { usual } else { 0.0 };
+            let comes = if at < comes_until {
+                1.0
+            } else {
+                scenario.churn
+            };
+            let comes = comes * usual;
             let bursts = scenario.bursts.iter();
             let bursts = bursts.filter(|burst| burst.span.contains(at));
             let more: f64 = bursts.map(|burst| (burst.factor - 1.0).max(0.0)).sum();
@@ -134,6 +158,77 @@ impl<'a> Population<'a> {
             }
         });
         counts.collect()
+    }
+
+    /// Lets those of the first cycle that wake at fixed ticks come at theirs: whoever has a past has
+    /// been renewing there for long.
+    fn at_ticks(&self, group: &mut Group, dice: &mut StdRng) {
+        let Wake::Fixed { shares } = &self.wakes[group.client] else {
+            return;
+        };
+        let life = self.scenario.lifetimes[group.lifetime].seconds;
+        // They come back at the first tick from there on.
+        let period = signed(shares.len()) * GRAIN_SECONDS;
+        let long = (own_rule_seconds(life) + period - 1) / period * period;
+        let grains = length(long / GRAIN_SECONDS).min(self.grains);
+        let per_period = self.per_grain(group.client, group.lifetime) * real(signed(shares.len()));
+        for grain in 0..grains {
+            let tick = length(self.number(grain).rem_euclid(signed(shares.len())));
+            let mean = per_period * shares[tick] * shape_of_day(self.scenario, self.at(grain));
+            group.outside[grain] = 0.0;
+            group.back[grain] = if mean > 0.0 {
+                Poisson::new(mean).map_or(mean, |law| law.sample(dice))
+            } else {
+                0.0
+            };
+        }
+    }
+
+    /// How long after 2/3 of life clients without fixed ticks come back that nothing steers, in
+    /// seconds, in the mean. In a past so much longer they come from outside, so that the first of
+    /// them come back when the last have come.
+    fn late_seconds(&self, client: usize, lifetime: usize) -> i64 {
+        let own = own_rule_seconds(self.scenario.lifetimes[lifetime].seconds);
+        match &self.wakes[client] {
+            Wake::Always => {
+                let returns = self.scenario.returns.iter();
+                let late = returns.map(|back| real(back.delay_seconds) * back.share);
+                whole(late.sum::<f64>())
+            }
+            Wake::Fixed { .. } => 0,
+            wake => {
+                // Over the instants of a day, one an hour.
+                let late: f64 = (0..24)
+                    .map(|hour| {
+                        let due = grain_of(self.at(0) + own + hour * HOUR);
+                        let at = Timestamp::from_unix(due * GRAIN_SECONDS);
+                        let back = wake.after(&Density::at(at), None);
+                        let late = back
+                            .grains()
+                            .map(|(grain, share)| real(grain - due) * share);
+                        late.sum::<f64>()
+                    })
+                    .sum();
+                whole(late / 24.0 * real(GRAIN_SECONDS))
+            }
+        }
+    }
+
+    /// Ends the past: what was before the scenario's start is forgotten, and who is still to come
+    /// comes as it would.
+    pub(super) fn begin(&mut self) {
+        let past = length((self.scenario.start - self.at(0)) / GRAIN_SECONDS);
+        let lines = self
+            .groups
+            .iter_mut()
+            .flat_map(|group| [&mut group.outside, &mut group.back]);
+        let vain = self.vain.iter_mut().map(|(_, orders)| orders);
+        for line in lines.chain(vain).chain([&mut self.lost]) {
+            line.drain(..past);
+        }
+        self.first += signed(past);
+        self.grains -= past;
+        (self.early, self.renewals) = (0.0, 0.0);
     }
 
     /// Each client orders at each of its ticks, from the first day on.
@@ -159,7 +254,7 @@ impl<'a> Population<'a> {
 
     /// When a grain of the run begins.
     pub(super) fn at(&self, grain: usize) -> Timestamp {
-        self.scenario.start + signed(grain) * GRAIN_SECONDS
+        Timestamp::from_unix((self.first + signed(grain)) * GRAIN_SECONDS)
     }
 
     /// The number since 1970 of a grain of the run.

@@ -1,5 +1,5 @@
 //! What a server makes of how clients wake: the polls of one client of each kind and tick, recorded
-//! as the server records them.
+//! as the server records them, and read as it reads them.
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -13,22 +13,53 @@ use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// So long polls are listened to: two months, as of a certificate that is renewed now.
-const LISTENED_SECONDS: i64 = 60 * DAY;
+/// After so long it is asked what the record of polls says: when somebody may be told by it at all,
+/// when most are, and at the end of a life of 90 days.
+pub(super) const HEARD_SECONDS: [i64; 3] = [3 * DAY, 14 * DAY, 60 * DAY];
 /// Of clients without fixed ticks so many stand for all.
 const SAMPLES: i64 = 8;
 /// A tick that is told to so many seconds is told rightly.
 const NEAR_SECONDS: i64 = 10 * MINUTE;
+/// The commonest timer with a random delay, as a server expects those that have one: twice a day,
+/// up to 12 h late.
+const HALF_DAY_GRAINS: i64 = 12 * HOUR / GRAIN_SECONDS;
 
-/// What is made of the clients of one kind.
+/// What is made of the clients of one kind, after each of [`HEARD_SECONDS`].
 #[derive(Clone, Debug)]
 pub(super) struct Recognition {
+    stages: [Stage; 3],
+}
+
+/// What the records of some age say.
+#[derive(Clone, Debug)]
+struct Stage {
     /// By the grain of the period at which they wake; of those without ticks, of some of them.
     schedules: Vec<Schedule>,
-    /// Which of these are right.
-    right: Vec<bool>,
     /// The share of the clients for which it is right.
+    right: f64,
+    /// What is made of all of them together, where it is not known at which ticks they wake.
+    together: Vec<Told>,
+}
+
+/// Clients of which the same is told.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    /// Their share.
+    share: f64,
+    /// How they wake.
+    schedule: Schedule,
+    /// Of such as wake at ticks: their share at each grain of the period.
+    ticks: Vec<f64>,
+}
+
+/// A part of a cohort as a server expects it.
+pub(super) struct Part {
+    /// Its share of the cohort.
     pub(super) share: f64,
+    /// When it comes, if it follows.
+    pub(super) density: Density,
+    /// How it wakes.
+    pub(super) response: Response,
 }
 
 impl Recognition {
@@ -37,76 +68,151 @@ impl Recognition {
         if matches!(client.kind, ClientKind::NoAri | ClientKind::NeverSucceeds) {
             return None;
         }
-        let mut dice = StdRng::seed_from_u64(scenario.seed);
         let samples = match wake {
             Wake::Fixed { shares } => signed(shares.len()),
             Wake::Always | Wake::Random { .. } | Wake::Wandering { .. } => SAMPLES,
         };
-        let schedules: Vec<Schedule> = (0..samples)
-            .map(|sample| heard(scenario, client, sample * GRAIN_SECONDS, &mut dice).schedule())
-            .collect();
-        let seen = (0..).map(|sample| sample * GRAIN_SECONDS).zip(&schedules);
-        let right: Vec<bool> = seen
-            .map(|(second, schedule)| is_right(client, wake, second, *schedule))
-            .collect();
-        let weighed = right.iter().enumerate().filter(|(_, right)| **right);
-        let share = weighed
-            .map(|(sample, _)| match wake {
-                Wake::Fixed { shares } => shares[sample],
-                _ => 1.0 / real(samples),
-            })
-            .sum();
-        Some(Self {
-            schedules,
-            right,
-            share,
-        })
-    }
-
-    /// What is known of a client that woke in a grain.
-    pub(super) fn schedule(&self, grain: i64) -> Schedule {
-        let known = signed(self.schedules.len());
-        self.schedules[length(grain.rem_euclid(known))]
-    }
-
-    /// How those renew, by what is known of most of them.
-    pub(super) fn response(&self, woken: Option<i64>) -> Response {
-        let at = woken.map_or_else(
-            || self.right.iter().position(|right| *right).unwrap_or(0),
-            |grain| length(grain.rem_euclid(signed(self.schedules.len()))),
-        );
-        Response::of(self.schedules.get(at).copied().unwrap_or_default())
-    }
-
-    /// When a server expects those to renew that were given windows of which `drawn` tells: rightly
-    /// where it is right, in their windows else. `known` is a grain in which they wake, where it is
-    /// known.
-    pub(super) fn expected(
-        &self,
-        renewals: &Density,
-        drawn: &Density,
-        known: Option<i64>,
-    ) -> Density {
-        let share = match known {
-            Some(grain) => {
-                let known = signed(self.right.len());
-                if self.right[length(grain.rem_euclid(known))] {
-                    1.0
-                } else {
-                    0.0
-                }
-            }
-            None => self.share,
+        let weight = |sample: usize| match wake {
+            Wake::Fixed { shares } => shares[sample],
+            _ => 1.0 / real(samples),
         };
-        renewals.mixed(share, drawn)
+        let stages = HEARD_SECONDS.map(|seconds| {
+            let mut dice = StdRng::seed_from_u64(scenario.seed);
+            let schedules: Vec<Schedule> = (0..samples)
+                .map(|sample| {
+                    let second = sample * GRAIN_SECONDS;
+                    heard(scenario, client, second, seconds, &mut dice).schedule()
+                })
+                .collect();
+            let right = schedules.iter().enumerate().filter(|(sample, schedule)| {
+                is_right(client, wake, signed(*sample) * GRAIN_SECONDS, **schedule)
+            });
+            Stage {
+                right: right.map(|(sample, _)| weight(sample)).sum(),
+                together: together(&schedules, weight),
+                schedules,
+            }
+        });
+        Some(Self { stages })
+    }
+
+    /// The share of the clients of which it is told rightly how they wake, after one of
+    /// [`HEARD_SECONDS`].
+    pub(super) fn share(&self, stage: usize) -> f64 {
+        self.stages[stage].right
+    }
+
+    /// What is known in the end of a client that woke in a grain.
+    pub(super) fn schedule(&self, grain: i64) -> Schedule {
+        self.stages[2].of(grain)
+    }
+
+    /// When a server expects those to renew that were given windows of which `drawn` tells, and that
+    /// it has heard for so long. `woken` is a grain in which they wake, where all wake then.
+    pub(super) fn expected(&self, stage: usize, drawn: &Density, woken: Option<i64>) -> Vec<Part> {
+        let stage = &self.stages[stage];
+        let Some(grain) = woken else {
+            let told = stage.together.iter();
+            return told.map(|told| told.part(drawn)).collect();
+        };
+        vec![Told::one(stage.of(grain)).part(drawn)]
     }
 }
 
-/// The record of the polls of a client that wakes at `second` of its period.
-fn heard(scenario: &Scenario, client: &Client, second: i64, dice: &mut StdRng) -> Polls {
+impl Stage {
+    fn of(&self, grain: i64) -> Schedule {
+        let known = signed(self.schedules.len());
+        self.schedules[length(grain.rem_euclid(known))]
+    }
+}
+
+/// What is told of clients, each kind of schedule once.
+fn together(schedules: &[Schedule], weight: impl Fn(usize) -> f64) -> Vec<Told> {
+    let mut all: Vec<Told> = Vec::new();
+    for (sample, schedule) in schedules.iter().enumerate() {
+        let share = weight(sample);
+        let one = Told::one(*schedule);
+        if share <= 0.0 {
+            continue;
+        }
+        let same = |told: &&mut Told| told.schedule.code() == schedule.code();
+        let Some(told) = all.iter_mut().find(same) else {
+            all.push(one.scaled(share));
+            continue;
+        };
+        told.share += share;
+        for (sum, part) in told.ticks.iter_mut().zip(one.ticks) {
+            *sum += part * share;
+        }
+    }
+    for told in &mut all {
+        for part in &mut told.ticks {
+            *part /= told.share;
+        }
+    }
+    all
+}
+
+impl Told {
+    fn one(schedule: Schedule) -> Self {
+        let fixed = schedule.period_seconds().zip(schedule.tick());
+        let ticks = fixed.filter(|(period, _)| *period > GRAIN_SECONDS);
+        let ticks = ticks.map_or_else(Vec::new, |(period, tick)| {
+            let mut ticks = vec![0.0; length(period / GRAIN_SECONDS)];
+            ticks[length(tick.second_of_day() % period / GRAIN_SECONDS)] = 1.0;
+            ticks
+        });
+        Self {
+            share: 1.0,
+            schedule,
+            ticks,
+        }
+    }
+
+    fn scaled(mut self, share: f64) -> Self {
+        self.share = share;
+        for part in &mut self.ticks {
+            *part *= share;
+        }
+        self
+    }
+
+    /// As [`Response::arrivals`] has it for one client: the first tick after what was drawn, a run in
+    /// each half of the day, or the window itself. Those of ten minutes come as they drew.
+    fn part(&self, drawn: &Density) -> Part {
+        let density = match self.schedule {
+            Schedule::Daily { .. }
+            | Schedule::Hourly { .. }
+            | Schedule::SixHourly { .. }
+            | Schedule::TwiceDaily { .. } => {
+                let shares = self.ticks.clone();
+                Wake::Fixed { shares }.after(drawn, None)
+            }
+            Schedule::Random => {
+                let (every, up_to) = (HALF_DAY_GRAINS, HALF_DAY_GRAINS);
+                Wake::Random { every, up_to }.after(drawn, None)
+            }
+            Schedule::Steered | Schedule::TenMinutely { .. } | Schedule::Unknown => drawn.clone(),
+        };
+        Part {
+            share: self.share,
+            density,
+            response: Response::of(self.schedule),
+        }
+    }
+}
+
+/// The record of the polls of `listened` seconds of a client that wakes at `second` of its period.
+fn heard(
+    scenario: &Scenario,
+    client: &Client,
+    second: i64,
+    listened: i64,
+    dice: &mut StdRng,
+) -> Polls {
     let base = scenario.policy.retry_after_seconds;
     let from = scenario.start - scenario.start.second_of_day();
-    let until = from + LISTENED_SECONDS;
+    let until = from + listened;
     let mut polls = Polls::default();
     let mut at = from + second;
     while at < until {
@@ -168,11 +274,16 @@ fn is_right(client: &Client, wake: &Wake, second: i64, schedule: Schedule) -> bo
     told == period && (off <= sleep + NEAR_SECONDS || period - off <= NEAR_SECONDS)
 }
 
-/// The share of all that ask whose schedule is told rightly, by what comes from outside.
-pub(super) fn recognised(scenario: &Scenario, known: &[Option<Recognition>]) -> Option<f64> {
+/// The share of all that ask whose schedule is told rightly after one of [`HEARD_SECONDS`], by what
+/// comes from outside.
+pub(super) fn recognised(
+    scenario: &Scenario,
+    known: &[Option<Recognition>],
+    stage: usize,
+) -> Option<f64> {
     let asking = || {
         let clients = scenario.clients.iter().zip(known);
-        clients.filter_map(|(client, known)| Some((client.share, known.as_ref()?.share)))
+        clients.filter_map(|(client, known)| Some((client.share, known.as_ref()?.share(stage))))
     };
     let all: f64 = asking().map(|(share, _)| share).sum();
     let told: f64 = asking().map(|(share, right)| share * right).sum();
@@ -195,8 +306,18 @@ mod tests {
             let asks = !matches!(client.kind, ClientKind::NoAri | ClientKind::NeverSucceeds);
             assert_eq!(known.is_some(), asks, "{}", client.name);
             if let Some(known) = known {
-                assert!(known.share > 0.8, "{}: {}", client.name, known.share);
-                assert!(known.schedules.len() >= 2);
+                let shares = [0, 1, 2].map(|stage| known.share(stage));
+                assert!(shares[2] > 0.8, "{}: {shares:?}", client.name);
+                let noon = Density::at(scenario.start + 12 * HOUR);
+                for stage in 0..3 {
+                    let parts = known.expected(stage, &noon, None);
+                    let all: f64 = parts.iter().map(|part| part.share).sum();
+                    assert!((all - 1.0).abs() < 1e-6, "{}: {all}", client.name);
+                    for part in parts {
+                        let sum: f64 = part.density.shares.iter().sum();
+                        assert!((sum - 1.0).abs() < 1e-6, "{}: {sum}", client.name);
+                    }
+                }
             }
         }
     }

@@ -24,8 +24,9 @@ pub(super) struct Ran<'a> {
     pub(super) population: Population<'a>,
     /// Attempts in each grain.
     pub(super) attempts: Vec<f64>,
-    /// The share of the clients that ask whose schedule the server has recognised.
-    pub(super) recognised: Option<f64>,
+    /// The shares of the clients that ask whose schedule the server has recognised after three days,
+    /// and in the end.
+    pub(super) recognised: Option<(f64, f64)>,
     /// What happened besides, by name.
     pub(super) notes: Vec<(String, f64)>,
 }
@@ -56,29 +57,26 @@ struct Coming {
     known: Option<i64>,
 }
 
-/// Runs one rule; `progress` is told the share that is done.
+/// The population as every rule finds it: after the scenario's past, in which there was none.
+pub(super) fn after_the_past(scenario: &Scenario, mean: f64) -> Population<'_> {
+    let mut past = Run::new(scenario, Rule::None, Population::first(scenario), mean);
+    let grains = length((scenario.start - scenario.past_begins()) / GRAIN_SECONDS);
+    for grain in 0..grains {
+        past.step(grain);
+    }
+    past.population.begin();
+    past.population
+}
+
+/// Runs one rule on a population; `progress` is told the share that is done.
 pub(super) fn run<'a>(
     scenario: &'a Scenario,
     rule: Rule,
+    population: Population<'a>,
     mean: f64,
     progress: &mut dyn FnMut(f64),
 ) -> Ran<'a> {
-    let population = Population::first(scenario);
-    let server = (rule == Rule::Offpeak).then(|| Server::new(scenario, &population.wakes));
-    let vain = scenario
-        .clients
-        .iter()
-        .any(|client| client.kind == ClientKind::NeverSucceeds);
-    let mut run = Run {
-        scenario,
-        rule,
-        population,
-        server,
-        counts: vain || scenario.failures.is_some() || !scenario.incidents.is_empty(),
-        mean,
-        overload: None,
-        notes: Vec::new(),
-    };
+    let mut run = Run::new(scenario, rule, population, mean);
     let mut troubles: Vec<Trouble<'_>> = scenario.incidents.iter().map(Trouble::new).collect();
     let grains = run.population.grains;
     let mut attempts = Vec::with_capacity(grains);
@@ -94,14 +92,35 @@ pub(super) fn run<'a>(
     aftermath::figures(&mut run, &attempts);
     let known = run.server.as_ref();
     Ran {
-        recognised: known.and_then(|server| recognised(scenario, &server.known)),
+        recognised: known.and_then(|server| {
+            let share = |stage: usize| recognised(scenario, &server.known, stage);
+            share(0).zip(share(2))
+        }),
         population: run.population,
         attempts,
         notes: run.notes,
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(scenario: &'a Scenario, rule: Rule, population: Population<'a>, mean: f64) -> Self {
+        let server = (rule == Rule::Offpeak).then(|| Server::new(scenario, &population.wakes));
+        let vain = scenario
+            .clients
+            .iter()
+            .any(|client| client.kind == ClientKind::NeverSucceeds);
+        Self {
+            scenario,
+            rule,
+            population,
+            server,
+            counts: vain || scenario.failures.is_some() || !scenario.incidents.is_empty(),
+            mean,
+            overload: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// One grain: how many come.
     fn step(&mut self, grain: usize) -> f64 {
         let now = self.population.at(grain);
@@ -191,8 +210,8 @@ impl Run<'_> {
             };
             self.population
                 .renew(now, own_seconds, coming.certificates, &when);
-            self.population
-                .come_back(coming.group, coming.certificates, &when);
+            let stay = coming.certificates * (1.0 - self.scenario.churn);
+            self.population.come_back(coming.group, stay, &when);
         }
     }
 
@@ -216,17 +235,18 @@ impl Run<'_> {
                     return vec![None; coming.len()];
                 };
                 let population = &self.population;
-                let arriving: Vec<Arriving<'_>> = coming
+                // What a past issued was never registered.
+                let registered = self.scenario.past_days == 0
+                    || now >= self.scenario.start + own_rule_seconds(life_seconds);
+                let arriving: Vec<Arriving> = coming
                     .iter()
                     .map(|coming| {
                         let kind = population.client(coming.group);
                         Arriving {
                             client: population.groups[coming.group].client,
-                            kind,
-                            wake: population.wake(coming.group),
                             certificates: coming.certificates,
                             // It names what it replaces, and that one was polled.
-                            known: coming.back.filter(|_| kind.replaces),
+                            known: coming.back.filter(|_| kind.replaces && registered),
                             woken: coming.known,
                         }
                     })

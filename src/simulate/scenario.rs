@@ -42,6 +42,16 @@ pub struct Scenario {
     pub first_cycle_days: u32,
     /// How many further cycles of `first_cycle_days` follow the first.
     pub cycles: u32,
+    /// For how many days before `start` the CA has issued under no rule, so that its certificates
+    /// are of every age when a rule begins. 0: there are none, and the first cycle comes from
+    /// outside.
+    pub past_days: u32,
+    /// The share of clients that vanish when their certificate is due, 0 to 1; as many come new, in
+    /// the shape of the first cycle.
+    pub churn: f64,
+    /// The share of certificates without ARI whose windows strangers ask for: monitors, and other
+    /// servers of the same names.
+    pub strangers: f64,
     /// How long the run is, in days: all cycles, or fewer days where fewer were asked for.
     pub days: u32,
     /// What the CA configures, as in `[[ca]]`: slots, prior, `Retry-After`, bands, capacity.
@@ -266,6 +276,23 @@ impl Scenario {
         Span {
             from: self.start,
             to: self.start + i64::from(self.days) * DAY,
+        }
+    }
+
+    /// The first instant of the past, or of the run where there is none.
+    #[must_use]
+    pub fn past_begins(&self) -> Timestamp {
+        self.start - i64::from(self.past_days) * DAY
+    }
+
+    /// The first instant at which a rule may have moved anything: of a CA with a past that is the
+    /// run's first, else the end of the first cycle.
+    #[must_use]
+    pub fn first_steered(&self) -> Timestamp {
+        if self.past_days > 0 {
+            self.start
+        } else {
+            self.start + i64::from(self.first_cycle_days) * DAY
         }
     }
 

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::density::Density;
 use super::given::Given;
-use super::recognition::Recognition;
-use super::scenario::{Client, Scenario};
-use super::wake::{Wake, renewals};
+use super::recognition::{HEARD_SECONDS, Part, Recognition};
+use super::scenario::Scenario;
+use super::wake::Wake;
 use super::windows::{Windowed, mixed, windowed};
 use crate::domain::allocation::allocator::{Allocator, Draw, DrawPlan};
 use crate::domain::certificate::Validity;
@@ -23,20 +23,14 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 
-/// What wakes at ticks is told from its polls after so long, nine times of ten.
-const RHYTHM_KNOWN_AFTER: i64 = 3 * DAY;
 /// The ledger is kept for as long as the service keeps it.
 const KEPT_SECONDS: i64 = 114 * DAY;
 
 /// Certificates that come for issuance together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arriving<'a> {
+pub(super) struct Arriving {
     /// Whose, by the index in the scenario.
     pub(super) client: usize,
-    /// Who they are.
-    pub(super) kind: &'a Client,
-    /// How they wake.
-    pub(super) wake: &'a Wake,
     /// How many.
     pub(super) certificates: f64,
     /// The grain in which they woke, of such as wake at ticks.
@@ -46,39 +40,36 @@ pub(super) struct Arriving<'a> {
     pub(super) known: Option<i64>,
 }
 
-/// What becomes known of a cohort that is booked.
+/// A cohort that is booked, and what becomes known of it next.
+#[derive(Clone)]
 struct News {
     at: Timestamp,
     issued_at: Timestamp,
     life_seconds: i64,
     certificates: f64,
+    client: usize,
+    /// A grain in which they wake, where all wake then.
+    woken: Option<i64>,
+    /// Where its windows lie.
+    drawn: Rc<Density>,
+    /// When those renew that were given them, by what they were drawn for.
+    meant: Rc<Density>,
+    /// What is known of it now.
     before: Known,
-    density: Rc<Density>,
-    response: Response,
-    follows: Follows,
+    /// What is known then.
+    then: Known,
 }
 
-/// What is known of a cohort: when it comes, how it wakes, and f.
-#[derive(Clone)]
-struct Known {
-    density: Rc<Density>,
-    response: Response,
-    follows: Option<f64>,
-}
-
-impl Known {
-    fn windows(&self) -> Windows<'_> {
-        Windows::Grains(self.density.from(), &self.density.shares, self.response)
-    }
-}
-
-/// f, by what becomes known.
+/// What is known of a cohort.
 #[derive(Clone, Copy)]
-enum Follows {
-    /// It asks: whatever share of these keeps its windows.
-    Asks,
-    /// It never asks.
-    Silent,
+struct Known {
+    /// How long it was heard, by the number of the stage of [`Recognition`]; `None`: nothing is made
+    /// of its polls.
+    heard: Option<usize>,
+    /// f.
+    follows: Option<f64>,
+    /// Whether it asks; `None`: nobody knows.
+    asks: Option<bool>,
 }
 
 pub(super) struct Server<'a> {
@@ -90,11 +81,24 @@ pub(super) struct Server<'a> {
     measured: Measured,
     learned_at: Timestamp,
     /// News by how long it takes, each in order.
-    news: [VecDeque<News>; 2],
+    news: [VecDeque<News>; 3],
+    /// Of the windows given since the last day that which are asked for, and the part of them that is
+    /// not kept.
     asking: f64,
+    broken: f64,
     /// What was opened so far, and the hours of which nothing is learned for that.
     pub(super) incidents: Vec<Incident>,
     pub(super) excluded: Vec<Span>,
+}
+
+impl News {
+    /// Whether there is more to learn of how they wake: whoever named what it replaces has the record
+    /// of that.
+    fn known_late(&self) -> bool {
+        self.before
+            .heard
+            .is_none_or(|stage| stage + 1 < HEARD_SECONDS.len())
+    }
 }
 
 impl<'a> Server<'a> {
@@ -114,6 +118,7 @@ impl<'a> Server<'a> {
             learned_at: scenario.start,
             news: Default::default(),
             asking: 0.0,
+            broken: 0.0,
             incidents: Vec::new(),
             excluded: Vec::new(),
         }
@@ -130,8 +135,10 @@ impl<'a> Server<'a> {
         }
         if now - self.learned_at >= DAY {
             self.learned_at = now;
-            self.measured.count_many(Fate::Kept, now, self.asking);
-            self.asking = 0.0;
+            self.measured
+                .count_many(Fate::Kept, now, self.asking - self.broken);
+            self.measured.count_many(Fate::Broken, now, self.broken);
+            (self.asking, self.broken) = (0.0, 0.0);
             let slot_seconds = self.scenario.policy.slot_seconds;
             self.profile = Profile::learn(&self.series, now, slot_seconds, &self.excluded);
             self.books.ledger.trim(now - KEPT_SECONDS);
@@ -139,43 +146,67 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn take(&mut self, news: News, queue: usize) {
-        let follows = Some(match news.follows {
-            Follows::Asks => self.measured.kept_share(news.at),
-            Follows::Silent => SILENT_FOLLOWS,
-        });
-        // How they wake is told later than that they do.
-        let known = if queue == 0 {
-            Known {
-                follows,
-                ..news.before.clone()
-            }
+    fn take(&mut self, mut news: News, queue: usize) {
+        news.then.follows = Some(if news.then.asks == Some(true) {
+            self.measured.kept_share(news.at)
         } else {
-            Known {
-                density: Rc::clone(&news.density),
-                response: news.response,
-                follows,
-            }
-        };
-        let before = Cohort {
-            windows: news.before.windows(),
-            issued_at: news.issued_at,
-            life_seconds: news.life_seconds,
-            follows: news.before.follows,
-            certificates: news.certificates,
-        };
-        let after = Cohort {
-            windows: known.windows(),
-            follows,
-            ..before
-        };
-        self.books.ledger.learn_cohort(&before, &after);
-        if queue == 0 && !Rc::ptr_eq(&known.density, &news.density) {
-            self.news[1].push_back(News {
-                at: news.issued_at + RHYTHM_KNOWN_AFTER,
-                before: known,
+            SILENT_FOLLOWS
+        });
+        self.change(&news);
+        // How they wake is told later than that they do, and of more of them as time goes by.
+        if news.then.asks == Some(true) && queue + 1 < self.news.len() && news.known_late() {
+            let then = Known {
+                heard: Some(queue),
+                ..news.then
+            };
+            self.news[queue + 1].push_back(News {
+                at: news.issued_at + HEARD_SECONDS[queue],
+                before: news.then,
+                then,
                 ..news
             });
+        }
+    }
+
+    /// Takes out of the books what was known of a cohort, and in what is.
+    fn change(&mut self, news: &News) {
+        for (known, sign) in [(news.before, -1.0), (news.then, 1.0)] {
+            for part in self.parts(news, known) {
+                let cohort = Cohort {
+                    windows: Windows::Grains(
+                        part.density.from(),
+                        &part.density.shares,
+                        part.response,
+                    ),
+                    issued_at: news.issued_at,
+                    life_seconds: news.life_seconds,
+                    follows: known.follows,
+                    certificates: sign * part.share * news.certificates,
+                };
+                let nobody = Cohort {
+                    certificates: 0.0,
+                    ..cohort
+                };
+                self.books.ledger.learn_cohort(&nobody, &cohort);
+            }
+        }
+    }
+
+    /// A cohort as it is expected by what is known of it.
+    fn parts(&self, news: &News, known: Known) -> Vec<Part> {
+        let all = |density: &Density| {
+            vec![Part {
+                share: 1.0,
+                density: density.clone(),
+                response: Response::default(),
+            }]
+        };
+        match (known.heard, &self.known[news.client]) {
+            (Some(stage), Some(recognition)) => {
+                recognition.expected(stage, &news.drawn, news.woken)
+            }
+            _ if known.asks == Some(true) => all(&news.drawn),
+            _ => all(&news.meant),
         }
     }
 
@@ -184,7 +215,7 @@ impl<'a> Server<'a> {
         &mut self,
         now: Timestamp,
         life_seconds: i64,
-        arriving: &[Arriving<'_>],
+        arriving: &[Arriving],
     ) -> Vec<Rc<Given>> {
         let all: f64 = arriving.iter().map(|group| group.certificates).sum();
         let validity = Validity {
@@ -230,60 +261,59 @@ impl<'a> Server<'a> {
         now: Timestamp,
         life_seconds: i64,
         follows: Option<f64>,
-        group: &Arriving<'_>,
+        group: &Arriving,
         windows: &Windowed,
     ) {
-        let known = &self.known[group.client];
-        let told = known.as_ref().map(|known| {
-            let when = renewals(group.kind, group.wake, &windows.drawn, group.woken);
-            match group.wake {
-                Wake::Always => Rc::clone(&windows.drawn),
-                _ => Rc::new(known.expected(&when, &windows.drawn, group.woken)),
-            }
-        });
-        let becomes = if told.is_some() {
-            Follows::Asks
-        } else {
-            Follows::Silent
-        };
-        let density = told.unwrap_or_else(|| Rc::clone(&windows.drawn));
-        // Whoever names what it replaces is known from the start.
-        let first = if group.known.is_some() {
-            Rc::clone(&density)
-        } else {
-            Rc::clone(&windows.meant)
-        };
-        let response = known.as_ref().map(|known| known.response(group.woken));
-        let response = response.unwrap_or_default();
+        let asks = self.known[group.client].is_some();
+        // Whoever names what it replaces is known from the start, by two months of its polls.
+        let named = asks && group.known.is_some();
         let first = Known {
-            density: first,
-            response: if group.known.is_some() {
-                response
-            } else {
-                Response::default()
-            },
+            heard: named.then_some(HEARD_SECONDS.len() - 1),
             follows,
+            asks: named.then_some(true),
         };
-        self.books.ledger.book_cohort(&Cohort {
-            windows: first.windows(),
-            issued_at: now,
-            life_seconds,
-            follows,
-            certificates: group.certificates,
-        });
-        if matches!(becomes, Follows::Asks) {
-            self.asking += group.certificates;
+        let strangers = if asks { 0.0 } else { self.scenario.strangers };
+        for (share, asks) in [(1.0 - strangers, asks), (strangers, true)] {
+            let news = News {
+                at: now + SILENT_AFTER_SECONDS,
+                issued_at: now,
+                life_seconds,
+                certificates: share * group.certificates,
+                client: group.client,
+                woken: group.woken,
+                drawn: Rc::clone(&windows.drawn),
+                meant: Rc::clone(&windows.meant),
+                before: first,
+                then: Known {
+                    asks: Some(asks),
+                    ..first
+                },
+            };
+            if news.certificates <= 0.0 {
+                continue;
+            }
+            for part in self.parts(&news, first) {
+                self.books.ledger.book_cohort(&Cohort {
+                    windows: Windows::Grains(
+                        part.density.from(),
+                        &part.density.shares,
+                        part.response,
+                    ),
+                    issued_at: now,
+                    life_seconds,
+                    follows,
+                    certificates: part.share * news.certificates,
+                });
+            }
+            if asks {
+                self.asking += news.certificates;
+                // What a stranger asks for is renewed without it.
+                if self.known[news.client].is_none() {
+                    self.broken += news.certificates;
+                }
+            }
+            self.news[0].push_back(news);
         }
-        self.news[0].push_back(News {
-            at: now + SILENT_AFTER_SECONDS,
-            issued_at: now,
-            life_seconds,
-            certificates: group.certificates,
-            before: first,
-            density,
-            response,
-            follows: becomes,
-        });
     }
 
     /// The share of those that ask who keep their windows, as far as it was measured.

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::outcome::{Cycle, Outcome, RuleOutcome};
+use crate::outcome::{Cycle, Outcome, RuleOutcome, WithChance};
 
 /// What `offpeak simulate --json` prints, without the line's end. Figures have four decimals.
 ///
@@ -43,11 +43,21 @@ impl Serialize for Rules<'_> {
 struct Figures {
     peak_to_mean: Figure,
     peak_to_mean_all_days: Figure,
+    days_above_none: Option<u32>,
+    most_above_none: Option<Figure>,
     p99_to_mean: Figure,
     worst_minute_to_mean: Figure,
     worst_second_to_mean: Figure,
     extra_issuance: Figure,
     cycles: Vec<CycleFigures>,
+    with_chance: Vec<ChanceFigures>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChanceFigures {
+    per_hour: Figure,
+    peak_to_mean: Figure,
 }
 
 #[derive(Serialize)]
@@ -62,11 +72,23 @@ impl Figures {
         Self {
             peak_to_mean: Figure(rule.peak_to_mean),
             peak_to_mean_all_days: Figure(rule.peak_to_mean_all_days),
+            days_above_none: rule.beside_none.map(|beside| beside.days_above),
+            most_above_none: rule.beside_none.map(|beside| Figure(beside.most_above)),
             p99_to_mean: Figure(rule.p99_to_mean),
             worst_minute_to_mean: Figure(rule.worst_minute_to_mean),
             worst_second_to_mean: Figure(rule.worst_second_to_mean),
             extra_issuance: Figure(rule.extra_issuance),
             cycles: rule.cycles.iter().map(CycleFigures::of).collect(),
+            with_chance: rule.with_chance.iter().map(ChanceFigures::of).collect(),
+        }
+    }
+}
+
+impl ChanceFigures {
+    const fn of(small: &WithChance) -> Self {
+        Self {
+            per_hour: Figure(small.per_hour),
+            peak_to_mean: Figure(small.peak_to_mean),
         }
     }
 }

@@ -58,6 +58,8 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
         "peak",
         "/ floor",
         "without turns",
+        "above none",
+        "on days",
         "p99",
         "worst minute",
         "worst second",
@@ -72,6 +74,8 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
             format!("{:.3}", rule.peak_to_mean_all_days),
             format!("{:.3}", rule.peak_to_mean_all_days / outcome.floor),
             format!("{:.3}", rule.peak_to_mean),
+            most_above(rule),
+            days_above(rule),
             format!("{:.3}", rule.p99_to_mean),
             format!("{:.2}", rule.worst_minute_to_mean),
             format!("{:.2}", rule.worst_second_to_mean),
@@ -85,6 +89,16 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
     let mut all: Vec<Vec<String>> = rules.collect();
     all.insert(0, head);
     all
+}
+
+fn most_above(rule: &RuleOutcome) -> String {
+    let beside = rule.beside_none.as_ref();
+    beside.map_or_else(String::new, |beside| format!("{:+.3}", beside.most_above))
+}
+
+fn days_above(rule: &RuleOutcome) -> String {
+    let beside = rule.beside_none.as_ref();
+    beside.map_or_else(String::new, |beside| beside.days_above.to_string())
 }
 
 /// The first column to the left, the others to the right.
@@ -113,6 +127,12 @@ fn notes(rule: &RuleOutcome) -> Vec<String> {
     let mut notes: Vec<String> = figures
         .map(|note| format!("{name}: {}: {}", note.name, figure(note.value)))
         .collect();
+    notes.extend(rule.with_chance.iter().map(|small| {
+        format!(
+            "{name}: peak of a CA of {} an hour, with its chance: {:.2}",
+            small.per_hour, small.peak_to_mean
+        )
+    }));
     notes.extend(
         rule.echo_cycles
             .map(|cycles| format!("{name}: cycles until the echo has died down: {cycles}")),

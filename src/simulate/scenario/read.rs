@@ -72,6 +72,7 @@ fn read(
         let reason = format!("the run has {run_days} days in all: {MOST_DAYS} is the most");
         root.fault("cycles", problems, reason);
     }
+    let past_days = root.read("past_days", problems, past).unwrap_or(0);
     let start = root.read("start", problems, start).unwrap_or(START);
     let run = events::Run {
         start,
@@ -98,6 +99,13 @@ fn read(
         start,
         first_cycle_days,
         cycles,
+        past_days,
+        churn: root
+            .read("churn", problems, value::share)
+            .unwrap_or_default(),
+        strangers: root
+            .read("strangers", problems, value::share)
+            .unwrap_or_default(),
         days: run_days,
         policy: policy(root, problems),
         lifetimes: lifetimes(root, run, problems),
@@ -140,6 +148,14 @@ fn days(value: &DeValue<'_>) -> Result<u32, String> {
         .ok()
         .filter(|number| (1..=3_653).contains(number))
         .ok_or_else(|| format!("{number} is not between 1 and {MOST_DAYS}"))
+}
+
+/// A past may be none.
+fn past(value: &DeValue<'_>) -> Result<u32, String> {
+    match value::integer(value)? {
+        0 => Ok(0),
+        _ => days(value),
+    }
 }
 
 fn seed(value: &DeValue<'_>) -> Result<u64, String> {

@@ -25,6 +25,7 @@ shipped![
     "base-0.9",
     "burst",
     "closed",
+    "deployment",
     "late-return",
     "lifetimes",
     "outage",

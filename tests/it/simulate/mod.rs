@@ -5,6 +5,7 @@ mod bounds;
 mod clients;
 mod closed;
 mod command;
+mod deployment;
 mod floor;
 mod levelling;
 mod midnight;

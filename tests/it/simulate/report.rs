@@ -4,7 +4,9 @@ use std::path::Path;
 
 use offpeak::domain::math::number::{length, real, real_len};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
-use offpeak::simulate::outcome::{Cycle, Note, Outcome, PeakSeconds, RuleOutcome};
+use offpeak::simulate::outcome::{
+    BesideNone, Cycle, Note, Outcome, PeakSeconds, RuleOutcome, WithChance,
+};
 use offpeak::simulate::report::{csv, json, svg, table};
 use offpeak::simulate::scenario::Rule;
 use serde_json::Value;
@@ -48,6 +50,8 @@ fn rule(rule: Rule, swing: f64, days: i64, cycle_days: i64) -> RuleOutcome {
         }],
         notes: Vec::new(),
         echo_cycles: None,
+        beside_none: None,
+        with_chance: Vec::new(),
         cycles,
         load,
     }
@@ -61,6 +65,20 @@ pub(super) fn small() -> Outcome {
         .map(|(name, swing)| rule(name, swing, 6, 2))
         .collect();
     rules[3].echo_cycles = Some(2);
+    rules[2].beside_none = Some(BesideNone {
+        days_above: 1,
+        most_above: 0.1,
+        day: START + 2 * DAY,
+    });
+    rules[3].beside_none = Some(BesideNone {
+        days_above: 0,
+        most_above: -0.4,
+        day: START + 5 * DAY,
+    });
+    rules[3].with_chance = vec![WithChance {
+        per_hour: 20.0,
+        peak_to_mean: 1.9,
+    }];
     rules[3].notes = vec![
         Note {
             name: "recognised clients (share)".to_owned(),
@@ -124,8 +142,12 @@ fn the_json_has_the_contract_s_names_and_no_others() {
     let offpeak = &document["rules"]["offpeak"];
     assert_eq!(
         names(offpeak),
-        "cycles extraIssuance p99ToMean peakToMean peakToMeanAllDays worstMinuteToMean worstSecondToMean"
+        "cycles daysAboveNone extraIssuance mostAboveNone p99ToMean peakToMean peakToMeanAllDays \
+         withChance worstMinuteToMean worstSecondToMean"
     );
+    assert_eq!(names(&offpeak["withChance"][0]), "peakToMean perHour");
+    assert_eq!(document["rules"]["inverse"]["mostAboveNone"], 0.1);
+    assert!(document["rules"]["none"]["daysAboveNone"].is_null());
     assert_eq!(names(&offpeak["cycles"][0]), "p99ToMean peakToMean");
     assert_eq!(document["rules"]["none"]["peakToMean"], 1.5);
     assert_eq!(document["rules"]["none"]["peakToMeanAllDays"], 1.75);
