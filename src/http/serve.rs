@@ -17,7 +17,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, tim
 
 use super::app::App;
 use attend::{Attendance, Attended};
-use listen::Accept;
+use listen::{Accept, MOST_QUEUED};
 use neighbours::Places;
 use stream::{Connected, Stream};
 
@@ -44,10 +44,6 @@ const BETWEEN_NUDGES: Duration = Duration::from_millis(250);
 
 /// How often is looked while the last connections end, so that the end is soon noticed.
 const WHILE_DRAINING: Duration = Duration::from_millis(100);
-
-/// As many connections wait in the kernel's queue at most: it cuts what is asked for at 4,096
-/// (`net.core.somaxconn`), and `listen` here asks for 1,024.
-const MOST_QUEUED: usize = 4_096;
 
 /// How the listener stops.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

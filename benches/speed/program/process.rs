@@ -1,7 +1,7 @@
 //! Processes that a comparison starts: each on a core of its own, and ended with it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,7 +110,7 @@ impl Process {
     }
 
     /// The next lines of its standard output, which has to be piped, up to and with the first for
-    /// which `is_last` holds.
+    /// which `is_last` holds. What it prints after that stays in the pipe: to close that would end it.
     pub(super) fn lines_until(
         &mut self,
         is_last: impl Fn(&str) -> bool,
@@ -118,12 +118,14 @@ impl Process {
         let Some(stdout) = self.child.stdout.take() else {
             bail!("{} prints nowhere", self.name);
         };
+        let mut stdout = BufReader::new(stdout);
         let mut lines = Vec::new();
-        for line in BufReader::new(stdout).lines() {
+        for line in stdout.by_ref().lines() {
             let line = line?;
             let last = is_last(&line);
             lines.push(line);
             if last {
+                self.child.stdout = Some(stdout.into_inner());
                 return Ok(lines);
             }
         }
@@ -280,6 +282,23 @@ mod tests {
         let before = thread_seconds().unwrap();
         while thread_seconds().unwrap() < before + 0.01 {
             std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn a_process_may_print_more_than_is_read_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let go = folder.path().join("go");
+        let script = "echo ready; until [ -e \"$0\" ]; do sleep 0.01; done; echo more";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(&go).stdout(Stdio::piped());
+        let mut process = Process::start("a printer", &mut command).unwrap();
+        let lines = process.lines_until(|line| line == "ready").unwrap();
+        assert_eq!(lines, ["ready"]);
+        fs::write(go, "").unwrap();
+        // A broken pipe would be a bad end.
+        while process.is_running().unwrap() {
+            std::thread::yield_now();
         }
     }
 

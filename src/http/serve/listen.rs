@@ -9,12 +9,18 @@ use std::sync::Arc;
 use std::{fmt, fs};
 
 use listenfd::ListenFd;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, lookup_host};
 
 use super::neighbours::Neighbourhood;
 use super::stream::Stream;
 use super::tls::Tls;
 use crate::config::UNIX_PREFIX;
+
+/// As many connections may wait in the kernel's queue until they are taken: what it allows at most where nobody
+/// changed that (`net.core.somaxconn`), a second of as many handshakes of TLS as a core does. A queue of 128, as
+/// tokio asks for, overflows when some hundred clients come at one second: their connections are dropped, and
+/// they try again after one second, three, seven.
+pub(super) const MOST_QUEUED: u32 = 4_096;
 
 /// A bound socket, and whether it speaks TLS.
 #[derive(Debug)]
@@ -72,10 +78,12 @@ impl Listener {
             Some(path) => {
                 let path = Path::new(path);
                 remove_abandoned(path)?;
-                let listener = UnixListener::bind(path)?;
+                let socket = UnixSocket::new_stream()?;
+                socket.bind(path)?;
+                let listener = socket.listen(MOST_QUEUED)?;
                 Socket::Unix(listener, Some(SocketFile(path.to_owned())))
             }
-            None => Socket::Tcp(TcpListener::bind(address).await?),
+            None => Socket::Tcp(bind_tcp(address).await?),
         };
         Ok(socket.into())
     }
@@ -148,6 +156,28 @@ impl Listener {
             Socket::Unix(listener, _) => Ok((Stream::Unix(listener.accept().await?.0), None)),
         }
     }
+}
+
+/// Listens on the first of the addresses that this stands for which can be bound.
+async fn bind_tcp(address: &str) -> io::Result<TcpListener> {
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // Connections of the process before, which are closed and not forgotten yet, are in nobody's way.
+        socket.set_reuseaddr(true)?;
+        match socket
+            .bind(address)
+            .and_then(|()| socket.listen(MOST_QUEUED))
+        {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Removes a socket's file that nobody listens on: a process that was killed leaves it.
@@ -226,5 +256,29 @@ pub(super) trait Accept: Send + Sync {
 impl Accept for Listener {
     fn accept(&self) -> impl Future<Output = io::Result<(Stream, Option<IpAddr>)>> + Send {
         Self::accept(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn hundreds_that_come_at_once_wait_for_their_turn() {
+        let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        if allowed.trim().parse::<u32>().unwrap() < 512 {
+            eprintln!("skipped: net.core.somaxconn is {allowed}");
+            return;
+        }
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let url = listener.url().unwrap();
+        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        // Nobody takes one: the kernel drops whoever finds the queue full.
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(2));
+        let waiting: io::Result<Vec<TcpStream>> = (0..300).map(connect).collect();
+        assert_eq!(waiting.unwrap().len(), 300);
     }
 }
