@@ -176,7 +176,7 @@ fn read(path: &Path) -> Result<Option<AccountCredentials>, Error> {
     match std::fs::read(path) {
         Ok(octets) => Ok(Some(serde_json::from_slice(&octets)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(named(path, error)),
+        Err(error) => Err(named(path, &error)),
     }
 }
 
@@ -188,10 +188,10 @@ fn write(path: &Path, credentials: &AccountCredentials) -> Result<(), Error> {
     let mut file = std::fs::OpenOptions::new();
     let file = file.write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(&octets))
-        .map_err(|error| named(path, error))
+        .map_err(|error| named(path, &error))
 }
 
-fn named(path: &Path, error: io::Error) -> Error {
+fn named(path: &Path, error: &io::Error) -> Error {
     other(io::Error::new(
         error.kind(),
         format!("{}: {error}", path.display()),

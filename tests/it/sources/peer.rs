@@ -15,14 +15,14 @@ use offpeak::config::Config;
 use offpeak::domain::demand::observation::{Observation, Source};
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
-use offpeak::engine::clock::ManualClock;
+use offpeak::engine::clock::{Clock as _, ManualClock, SystemClock};
 use offpeak::source::SourceError;
 use offpeak::source::peer::read_once;
 use offpeak::store::{Change, Load, Migrations, SourceStep, connect};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::process::{Server, offpeak};
+use crate::server::sha256_hex;
 use crate::support::{FreshSqlite, fresh_sqlite};
 
 const NOW: &str = "2026-11-28T12:00:00Z";
@@ -287,10 +287,7 @@ async fn until(server: &Server, name: &str, is: impl Fn(&Value) -> bool) -> Valu
 async fn one_server_takes_what_another_counted_and_a_dead_peer_holds_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let digest: String = Sha256::digest(b"for north")
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
+    let digest = sha256_hex(b"for north");
     fs::write(
         path("south.toml"),
         format!("[[token]]\nname = \"north\"\nsha256 = \"{digest}\"\nscopes = [\"export\"]\n"),
@@ -304,13 +301,7 @@ async fn one_server_takes_what_another_counted_and_a_dead_peer_holds_up_nothing(
     };
     let south = Server::start(&mut serve("south.toml", "south.db"));
     // Certificates are registered there, and load is told.
-    let now = Timestamp::from_unix(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_secs()
-            .cast_signed(),
-    );
+    let now = SystemClock.now();
     let lines: Vec<String> = (10..20)
         .map(|minute| {
             let at = now - minute * 60;

@@ -1,5 +1,6 @@
 //! Counters with resets and gaps in them: as answers, and kept by a real Prometheus.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -97,7 +98,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// One that has these samples, in the format of OpenMetrics; `None`, said aloud, where there is none here.
+    /// One that has these samples, in the format of `OpenMetrics`; `None`, said aloud, where there is none here.
     fn with(samples: &str) -> Option<Self> {
         let program = tool("OFFPEAK_TEST_PROMETHEUS")?;
         let folder = tempfile::tempdir().unwrap();
@@ -167,7 +168,8 @@ async fn a_real_prometheus_is_back_filled_and_followed() {
                 continue;
             }
             let value = (half - begun) * rate;
-            samples += &format!("new_certificates_total{{instance=\"{instance}\"}} {value} {at}\n");
+            let name = "new_certificates_total";
+            writeln!(samples, "{name}{{instance=\"{instance}\"}} {value} {at}").unwrap();
         }
     }
     samples += "# EOF\n";
