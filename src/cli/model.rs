@@ -15,6 +15,7 @@ use super::output::{Output, printed};
 use crate::domain::demand::backtest::Errors;
 use crate::domain::demand::breakdown::Slots;
 use crate::domain::demand::profile::{Basis, DaySlot, Evidence};
+use crate::domain::math::number::thousandths;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::MINUTE;
 use crate::engine::model::Model;
@@ -114,8 +115,8 @@ fn slot_document(slot_seconds: i64, number: usize, slot: &DaySlot) -> Value {
             "share": rate.share, "low": rate.low, "high": rate.high, "samples": rate.samples,
         })),
         "retryShare": slot.retry_share,
-        "latencyMs": slot.latency_ms,
-        "latencyP95Ms": slot.latency_p95_ms,
+        "latencyMs": slot.latency_ms.map(thousandths),
+        "latencyP95Ms": slot.latency_p95_ms.map(thousandths),
     })
 }
 
@@ -127,9 +128,9 @@ fn parts(slot_seconds: i64, labels: &BTreeMap<String, Slots>) -> Value {
             .map(|(number, slot)| {
                 json!({
                     "start": clock(slot_seconds, number),
-                    "tried": slot.tried,
-                    "failed": slot.failed,
-                    "latencyP95Ms": slot.latency_p95_ms,
+                    "tried": thousandths(slot.tried),
+                    "failed": thousandths(slot.failed),
+                    "latencyP95Ms": slot.latency_p95_ms.map(thousandths),
                 })
             })
             .collect()

@@ -253,7 +253,8 @@ fn start_of_minute(now: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_unix(1_795_255_230);
+    /// Not in the first minute of an hour, which is told in halves.
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_290);
 
     fn counted(minutes: &Minutes) -> Vec<Observation> {
         let open = minutes.open();

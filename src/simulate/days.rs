@@ -115,8 +115,9 @@ mod tests {
         let load = vec![40_000.0; 2_000];
         let [few, more] = SMALL_CAS
             .map(|per_hour| with_chance(&scenario(), &load, 40_000.0, per_hour).peak_to_mean);
-        // The highest of 2,000 counts lies 3.3 σ above the mean: 1 + 3.3/√20, and 1 + 3.3/√300.
-        assert!((few - 1.75).abs() < 0.2, "{few}");
+        // The highest of 2,000 counts lies 3.3 σ above the mean, 1 + 3.3/√20 and 1 + 3.3/√300; counts of 20
+        // are skewed, and it lies at 1.85 (the quantile 1 - 1/2,000 of Poisson's distribution is 37).
+        assert!((few - 1.85).abs() < 0.2, "{few}");
         assert!((more - 1.19).abs() < 0.05, "{more}");
     }
 }

@@ -225,26 +225,6 @@ pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// What of `span` lies in none of `others`, which are merged and in order.
-#[must_use]
-pub fn outside(span: Span, others: &[Span]) -> Vec<Span> {
-    let mut left = Vec::new();
-    let mut from = span.from;
-    for other in others.iter().filter(|o| o.overlap_seconds(span) > 0) {
-        if from < other.from {
-            left.push(Span {
-                from,
-                to: other.from,
-            });
-        }
-        from = from.max(other.to);
-    }
-    if from < span.to {
-        left.push(Span { from, to: span.to });
-    }
-    left
-}
-
 /// The capacity of `count` slots of `slot_seconds`, the first beginning at `from`. Where rules
 /// overlap, the lowest share and the lowest ceiling hold.
 #[must_use]

@@ -4,7 +4,7 @@ use super::prior;
 use super::weights::MILLION;
 use crate::demand::profile::{Evidence, Profile};
 use crate::policy::ca::CaPolicy;
-use crate::policy::capacity::{CapacityRule, When, closed_within, merged, outside, over_slots};
+use crate::policy::capacity::{CapacityRule, When, closed_within, merged, over_slots};
 use crate::policy::note::{PublishedNote, current};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
@@ -317,7 +317,7 @@ fn avoided(policies: &[&CaPolicy], ahead: Span) -> Vec<Avoid> {
             .flat_map(|policy| policy.outages.clone())
             .collect(),
     );
-    let planned = closed.iter().flat_map(|span| outside(*span, &outages));
+    let planned = closed.iter().flat_map(|span| span.outside(&outages));
     let down = outages.iter().filter(|span| span.to > ahead.from);
     let told = |reason| {
         move |span: Span| Avoid {

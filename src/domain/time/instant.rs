@@ -239,6 +239,26 @@ impl Span {
         }
         .seconds()
     }
+
+    /// What of it lies in none of `others`, which do not overlap and are in order.
+    #[must_use]
+    pub fn outside(self, others: &[Self]) -> Vec<Self> {
+        let mut left = Vec::new();
+        let mut from = self.from;
+        for other in others.iter().filter(|o| o.overlap_seconds(self) > 0) {
+            if from < other.from {
+                left.push(Self {
+                    from,
+                    to: other.from,
+                });
+            }
+            from = from.max(other.to);
+        }
+        if from < self.to {
+            left.push(Self { from, ..self });
+        }
+        left
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn what_is_wrong_is_named_by_line_and_field() {
             "{\"notBefore\":2,\"notAfter\":1}",
             "line 1: notAfter: 1970-01-01T00:00:01Z is before",
         ),
-        ("[{\"earliest\":5,\"deadline\":5}]", "line 1: deadline:"),
+        ("[{\"earliest\":5,\"deadline\":5}]", "line 1: [0].deadline:"),
     ] {
         let error = Fleet::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(want), "{text}: {error}");

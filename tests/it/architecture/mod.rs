@@ -100,7 +100,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["gateway/", "http/"]),
     ("brotli", &["http/coding.rs", "http/unpack"]),
     ("clap", &["cli/"]),
-    ("flate2", &["http/coding.rs", "http/unpack", "source/log/"]),
+    (
+        "flate2",
+        &[
+            "http/coding.rs",
+            "http/unpack",
+            "publish/remote.rs",
+            "source/log/",
+        ],
+    ),
     ("hyper", &["gateway/", "http/"]),
     ("hyper_rustls", &["gateway/upstream.rs"]),
     ("hyper_util", &["gateway/", "http/"]),

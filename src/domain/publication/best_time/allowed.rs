@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
-use crate::policy::capacity::{merged, outside};
+use crate::policy::capacity::merged;
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
 /// The most spans that may be given: one for each hour.
@@ -79,7 +79,7 @@ pub(crate) fn open_within(range: Span, allow: &[ClockSpan], zone: Tz, avoid: &[S
     let closed = merged(avoid.to_vec());
     allowed
         .into_iter()
-        .flat_map(|span| outside(span, &closed))
+        .flat_map(|span| span.outside(&closed))
         .collect()
 }
 

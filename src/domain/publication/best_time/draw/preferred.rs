@@ -1,6 +1,6 @@
 //! The time that a seed prefers among those that lie ahead, where that is less than a whole day.
 
-use super::{Piece, unit};
+use super::pieces::{Piece, unit};
 use crate::certificate::hash::mixed;
 use crate::time::{DAY, MINUTE, Timestamp};
 
