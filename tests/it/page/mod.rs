@@ -38,7 +38,6 @@ fn browser(zone: &str) -> Option<Browser> {
 /// A server that has heard of four weeks of load at these CAs and has published it.
 async fn busy_server(config: Config, cas: &[&str], heard: impl Fn(i64) -> bool) -> PlanningContext {
     let database = fresh_sqlite();
-    let server = TestServer::on(&database.url(), config).await;
     let week: Vec<(u64, u64)> = WEEK_OF_LOAD
         .lines()
         .skip(1)
@@ -47,6 +46,9 @@ async fn busy_server(config: Config, cas: &[&str], heard: impl Fn(i64) -> bool) 
             (fields[1], fields[2])
         })
         .collect();
+    // As many counts in an hour as it has slots.
+    let slot = config.cas.first().map_or(HOUR, |ca| ca.slot_seconds);
+    let server = TestServer::on(&database.url(), config).await;
     for (number, ca) in (0..).zip(cas) {
         let lines: Vec<String> = (NOW.slot(HOUR) - WEEKS * 168..NOW.slot(HOUR))
             .filter(|hour| heard(hour.rem_euclid(24)))
@@ -54,10 +56,17 @@ async fn busy_server(config: Config, cas: &[&str], heard: impl Fn(i64) -> bool) 
                 // Each CA is busy at hours of its own.
                 let at = Timestamp::from_unix((hour + 5 * number) * HOUR);
                 let (attempts, failed) = week[usize::try_from(at.second_of_week() / HOUR).unwrap()];
-                [("attempt", attempts), ("failed", failed)].map(|(kind, count)| {
-                    json!({"at": hour * HOUR, "seconds": HOUR, "kind": kind, "count": count, "ca": ca})
-                        .to_string()
-                })
+                let counts = [("attempt", attempts), ("failed", failed)];
+                counts.map(|(kind, count)| (hour * HOUR, kind, count))
+            })
+            .flat_map(|(from, kind, count)| {
+                (from..from + HOUR)
+                    .step_by(usize::try_from(slot).unwrap())
+                    .map(move |at| {
+                        let count = count * slot.cast_unsigned() / HOUR.cast_unsigned();
+                        json!({"at": at, "seconds": slot, "kind": kind, "count": count, "ca": ca})
+                            .to_string()
+                    })
             })
             .collect();
         let answer = server
