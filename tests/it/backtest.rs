@@ -109,7 +109,9 @@ fn the_model_is_printed_with_its_evidence_and_its_back_test() {
     let lines: Vec<String> = (1..=42 * 24)
         .map(|ago| {
             let from = hour - ago * HOUR;
-            let count = one_oclock(from) / 100 + (from.unix() / HOUR).unsigned_abs() % 7;
+            // Chance, which is another in each week.
+            let chance = ((from.unix() / HOUR * 2_654_435_761) >> 16).unsigned_abs() % 7;
+            let count = one_oclock(from) / 100 + chance;
             json!({"at": from, "kind": "attempt", "count": count, "seconds": 3_600,
                 "endpoint": "new-order", "latencyP95Ms": 250})
             .to_string()
