@@ -9,10 +9,11 @@ const OTHERS: [Rule; 3] = [Rule::None, Rule::Boulder, Rule::Inverse];
 
 #[test]
 fn the_realistic_mix_is_best_off_with_offpeak() {
+    type Figure = fn(&RuleOutcome) -> f64;
     let outcome = run(&shortened("realistic", &Rule::ALL, 1, 100));
     let offpeak = rule(&outcome, Rule::Offpeak);
     // The second of midnight is that of cron lines which look at no window: it is the same under every rule.
-    let figures: [(fn(&RuleOutcome) -> f64, f64); 3] = [
+    let figures: [(Figure, f64); 3] = [
         (|rule| rule.peak_to_mean, 1.0),
         (|rule| rule.p99_to_mean, 1.0),
         (|rule| rule.worst_second_to_mean, 1.02),
