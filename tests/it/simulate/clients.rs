@@ -12,19 +12,22 @@ fn the_realistic_mix_is_best_off_with_offpeak() {
     type Figure = fn(&RuleOutcome) -> f64;
     let outcome = run(&shortened("realistic", &Rule::ALL, 1, 100));
     let offpeak = rule(&outcome, Rule::Offpeak);
-    // The second of midnight is that of cron lines which look at no window: it is the same under every rule.
-    let figures: [(Figure, f64); 3] = [
-        (|rule| rule.peak_to_mean, 1.0),
-        (|rule| rule.p99_to_mean, 1.0),
-        (|rule| rule.worst_second_to_mean, 1.02),
+    let figures: [Figure; 3] = [
+        |rule| rule.peak_to_mean,
+        |rule| rule.p99_to_mean,
+        |rule| rule.worst_second_to_mean,
     ];
     for other in OTHERS {
-        for (n, (figure, bound)) in figures.iter().enumerate() {
+        for (n, figure) in figures.iter().enumerate() {
             let (ours, theirs) = (figure(offpeak), figure(rule(&outcome, other)));
-            assert!(
-                ours < theirs * bound,
-                "{other:?}, figure {n}: {ours}, {theirs}"
-            );
+            // The second of midnight is that of cron lines which look at no window. Under no rule it was
+            // 0.9 % less in the first cycle (docs/simulation.md), which is not as it should be.
+            let bound = if n == 2 && other == Rule::None {
+                theirs * 1.02
+            } else {
+                theirs
+            };
+            assert!(ours < bound, "{other:?}, figure {n}: {ours}, {theirs}");
         }
     }
     let recognised = note(offpeak, "clients that ask").unwrap();
