@@ -80,7 +80,7 @@ pub async fn finish(url: &str) -> Result<(), StoreError> {
 }
 
 /// Distributes a PostgreSQL's tables over the servers that Citus has, after [`finish`]; what was done, a
-/// line each.
+/// line each. Without Citus nothing is changed.
 ///
 /// # Errors
 /// Those of [`finish`]; [`StoreError::NoCitus`], [`StoreError::NotDistributable`].
@@ -88,9 +88,13 @@ pub async fn distribute(url: &str) -> Result<Vec<String>, StoreError> {
     let Database::Postgres(address) = database(url)? else {
         return Err(StoreError::NotDistributable);
     };
-    finish(url).await?;
     let location = postgres::Location::parse(address)?;
-    postgres::distribute(&mut postgres::connection(&location.direct).await?).await
+    let mut connection = postgres::connection(&location.direct).await?;
+    postgres::require_citus(&mut connection).await?;
+    finish(url).await?;
+    let mut done = vec!["dropped what was kept for processes of the version before".to_owned()];
+    done.extend(postgres::distribute(&mut connection).await?);
+    Ok(done)
 }
 
 fn database(url: &str) -> Result<Database<'_>, StoreError> {

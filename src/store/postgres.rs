@@ -54,7 +54,7 @@ mod successors;
 mod tables;
 mod transactions;
 
-pub(super) use distribute::distribute;
+pub(super) use distribute::{distribute, require_citus};
 use hints::Hints;
 pub(super) use location::Location;
 use pool::{QUERY_AT_MOST, hurried, pool};

@@ -14,21 +14,25 @@ const SPREAD: [(&str, &str, Option<&str>); 4] = [
     ("polls", "fingerprint", None),
 ];
 
-/// Spreads the tables over Citus's servers; what was done, a line each. Broken off, it can be run again.
-pub(in crate::store) async fn distribute(
+/// Refuses where the database has no Citus.
+pub(in crate::store) async fn require_citus(
     connection: &mut PgConnection,
-) -> Result<Vec<String>, StoreError> {
-    let failed = |error| StoreError::from_driver("distribute", error);
+) -> Result<(), StoreError> {
     let has_citus: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM pg_proc WHERE proname = 'create_distributed_table')
             AND to_regclass('pg_dist_partition') IS NOT NULL",
     )
     .fetch_one(&mut *connection)
     .await
-    .map_err(failed)?;
-    if !has_citus {
-        return Err(StoreError::NoCitus);
-    }
+    .map_err(|error| StoreError::from_driver("distribute", error))?;
+    has_citus.then_some(()).ok_or(StoreError::NoCitus)
+}
+
+/// Spreads the tables over Citus's servers; what was done, a line each. Broken off, it can be run again.
+pub(in crate::store) async fn distribute(
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, StoreError> {
+    let failed = |error| StoreError::from_driver("distribute", error);
     // First: what this tells running processes to do is right for tables that are not spread yet too.
     sqlx::query("UPDATE feed SET distributed_by = 'citus' WHERE only_row = 1")
         .execute(&mut *connection)

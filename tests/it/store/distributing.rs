@@ -24,22 +24,15 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
         return;
     };
     let url = database.url();
-    let error = distribute(&url).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::PendingMigrations(_)),
-        "{error:?}"
-    );
     let store = open(&url).await;
     register(&*store, &certificates(0..9)).await;
-    let error = distribute(&url).await.unwrap_err();
-    assert!(matches!(error, StoreError::NoCitus), "{error:?}");
-
     let mut connection = beside(&url).await;
     raw_sql(CITUS).execute(&mut connection).await.unwrap();
     let done = distribute(&url).await.unwrap();
     assert_eq!(
         done,
         [
+            "dropped what was kept for processes of the version before",
             "certificates is distributed by serial",
             "incident_certificates is distributed by serial, beside certificates",
             "gateway_certificates is distributed by serial, beside certificates",
@@ -61,7 +54,16 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
         ]
     );
     let again = distribute(&url).await.unwrap();
-    assert_eq!(again[0], "certificates is distributed already");
+    assert_eq!(again[1], "certificates is distributed already");
+
+    let Some(empty) = crate::support::fresh_postgres().await else {
+        return;
+    };
+    let mut beside_it = beside(&empty.url()).await;
+    raw_sql(CITUS).execute(&mut beside_it).await.unwrap();
+    let error = distribute(&empty.url()).await.unwrap_err();
+    let pending = matches!(error, StoreError::PendingMigrations(_));
+    assert!(pending, "{error:?}");
 
     // Each unique key has the column that the rows are distributed by.
     let without: Vec<String> = sqlx::query_scalar(
@@ -83,4 +85,25 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
     assert_eq!(reader.certificates.len(), 12);
     assert!(reader.follow(&*store).await >= 12);
     assert_eq!((reader.certificates.len(), reader.lost), (12, 0));
+}
+
+/// Processes of the version before go on with what is kept for them.
+#[tokio::test]
+async fn without_citus_nothing_is_changed() {
+    let Some(database) = crate::support::fresh_postgres().await else {
+        return;
+    };
+    let url = database.url();
+    drop(open(&url).await);
+    let mut connection = beside(&url).await;
+    // As a migration from the version before leaves it.
+    let kept = "CREATE TABLE IF NOT EXISTS removals (number bigint PRIMARY KEY)";
+    raw_sql(kept).execute(&mut connection).await.unwrap();
+    let error = distribute(&url).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoCitus), "{error:?}");
+    let is_there: bool = sqlx::query_scalar("SELECT to_regclass('removals') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(is_there);
 }
