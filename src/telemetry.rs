@@ -23,6 +23,9 @@ use crate::domain::certificate::certid::CertId;
 /// What is logged, in the words of `tracing_subscriber::EnvFilter`: `info`, `offpeak=debug`.
 const FILTER_VARIABLE: &str = "OFFPEAK_LOG";
 
+/// What is logged where nobody says. PostgreSQL notes each table that a migration finds or does not find.
+const USUAL: &str = "info,sqlx::postgres::notice=warn";
+
 /// Upper bounds of the buckets of every histogram of seconds, a factor of about 2.5 apart: from
 /// 25 µs, below which an answer from memory does not get, to 10 s, after which clients give up.
 const SECONDS_BUCKETS: [f64; 18] = [
@@ -226,7 +229,7 @@ where
 }
 
 fn filter_of(told: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    let told = told.filter(|told| !told.is_empty()).unwrap_or("info");
+    let told = told.filter(|told| !told.is_empty()).unwrap_or(USUAL);
     EnvFilter::try_new(told).map_err(|error| {
         let cause = error
             .source()
@@ -272,6 +275,7 @@ mod tests {
         tracing::dispatcher::with_default(&dispatch, || {
             let _inside = tracing::info_span!("span", secret = 1).entered();
             tracing::debug!(event = "unseen");
+            tracing::info!(target: "sqlx::postgres::notice", "unseen: a table exists already");
             tracing::error!(event = "seen", at = Some("x.rs:1:2"), "in {}", "words");
         });
         let text = std::fs::read_to_string(log.path()).unwrap();

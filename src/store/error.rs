@@ -40,7 +40,10 @@ pub enum StoreError {
         binary: i64,
     },
     /// The database did not answer, or had no connection free in time: try again later.
-    #[error("the database is away or busy (query {query}): {source}")]
+    #[error(
+        "the database is away or busy (query {query}): {source}{}",
+        said_as_pooler(source)
+    )]
     Unavailable {
         /// The query's name.
         query: &'static str,
@@ -59,10 +62,10 @@ pub enum StoreError {
     #[error("migrations are pending: {0:?}; run `offpeak migrate` or pass --migrate")]
     PendingMigrations(Vec<String>),
     /// A migration failed.
-    #[error("migration failed: {0}")]
+    #[error("migration failed: {}{}", .0, said_as_pooler(.0))]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// The query itself failed.
-    #[error("the query {query} failed: {source}")]
+    #[error("the query {query} failed: {source}{}", said_as_pooler(source))]
     Query {
         /// The query's name.
         query: &'static str,
@@ -72,6 +75,18 @@ pub enum StoreError {
     /// The URL names no store. It is not shown: it may hold a password.
     #[error("the database's URL is none of sqlite:PATH and postgres://…: {0}")]
     Url(String),
+}
+
+/// What to do about an error that only a pooler gives which hands out connections by transaction.
+fn said_as_pooler(error: &impl std::fmt::Display) -> &'static str {
+    let said = error.to_string();
+    let by_pooler = said.contains("unsupported startup parameter")
+        || said.contains("prepared statement") && !said.contains("syntax");
+    if by_pooler {
+        "; is this a pooler? then say where the database itself is, as `?direct=HOST:PORT` in the URL"
+    } else {
+        ""
+    }
 }
 
 impl StoreError {
