@@ -43,6 +43,7 @@ impl PostgresStore {
             && registration.successions.is_empty()
             && registration.observations.is_empty()
             && registration.progress.is_none();
+        let _place = self.servers.place()?;
         let mut tries = 0;
         let stored = loop {
             let attempt = if alone {

@@ -3,9 +3,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::store::StoreError;
+
 /// The first range of serials is so wide, in the numbers that the first eight octets of a serial make: 256
 /// ranges for all of an issuer's.
 const FIRST_WIDTH: u64 = 1 << 56;
+
+/// Registrations that wait for a server that is away, at once: of the four connections that a process has at
+/// least, the others are for what lies on servers that are there.
+const MOST_WAITING: usize = 2;
 
 /// What is known of them.
 #[derive(Debug)]
@@ -14,6 +22,7 @@ pub(super) struct Servers {
     are_away: AtomicBool,
     /// How wide the next range of serials is.
     width: AtomicU64,
+    waiting: Semaphore,
 }
 
 impl Default for Servers {
@@ -22,6 +31,7 @@ impl Default for Servers {
             is_distributed: AtomicBool::new(false),
             are_away: AtomicBool::new(false),
             width: AtomicU64::new(FIRST_WIDTH),
+            waiting: Semaphore::new(MOST_WAITING),
         }
     }
 }
@@ -45,6 +55,20 @@ impl Servers {
     /// Notes whether one did not answer.
     pub(super) fn set_away(&self, are_away: bool) {
         self.are_away.store(are_away, Ordering::Relaxed);
+    }
+
+    /// A place among the registrations that may take a connection: for each while all servers are there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where one is away and as many wait for it as may.
+    pub(super) fn place(&self) -> Result<Option<SemaphorePermit<'_>>, StoreError> {
+        if !self.are_away() {
+            return Ok(None);
+        }
+        self.waiting.try_acquire().map(Some).map_err(|_| {
+            let why = std::io::Error::other("a server of the database is away");
+            StoreError::from_driver("certificate_insert", why.into())
+        })
     }
 
     /// How wide the next range of serials is to be.

@@ -115,6 +115,14 @@ async fn a_lost_server_is_503_for_what_needs_it(lost: Reach) {
         let refused = server.api.send_ndjson("/v1/certificates", sent);
         be_busy(&within(refused).await.unwrap(), "registration");
     }
+    // However many come to register: all else has connections left.
+    let crowd: Vec<_> = (1_000..1_030)
+        .map(|n| {
+            let api = server.api.clone();
+            let sent = body(n..n + 1, now());
+            tokio::spawn(async move { api.send_ndjson("/v1/certificates", sent).await })
+        })
+        .collect();
     be_busy(&within(server.api.admin_get(&path)).await, "an explanation");
     if !is_silent {
         be_busy(
@@ -133,6 +141,9 @@ async fn a_lost_server_is_503_for_what_needs_it(lost: Reach) {
         .send_ndjson("/v1/observations", format!("{minute}\n"));
     let sent = within(sent).await.unwrap();
     assert_eq!(sent.status(), 200, "{}", sent.text().await.unwrap());
+    for one in crowd {
+        be_busy(&within(one).await.unwrap().unwrap(), "one of many");
+    }
     assert_eq!(within(server.api.get("/ranking.json")).await.status(), 200);
     assert_eq!(answer(&server.api, 40).await, answer(&server.api, 40).await);
 
