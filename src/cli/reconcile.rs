@@ -59,6 +59,9 @@ pub(super) struct ReconcileArgs {
     /// `DELETE /v1/certificates/{certid}/replaced` takes the mark back
     #[arg(long)]
     mark_dead: bool,
+    /// Marks them dead even where they are more than half of what is registered
+    #[arg(long, requires = "mark_dead")]
+    even_most: bool,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -94,9 +97,7 @@ impl ReconcileArgs {
         differences.listed = listed.len();
         compare(engine, &issuers, listed, &mut differences).await?;
         if self.mark_dead {
-            if differences.listed == 0 {
-                bail!("the list names no certificate: nothing is marked dead by an empty list");
-            }
+            differences.may_mark_dead(self.even_most)?;
             for id in &differences.extra {
                 let dead = Successor::Order(DEAD.to_owned());
                 let marked = engine.succeed(id, &dead).await?;
@@ -231,6 +232,29 @@ fn read_piece(file: &std::fs::File) -> std::io::Result<Vec<u8>> {
 }
 
 impl Differences {
+    /// Whether the list is good enough that what it does not name can be marked dead.
+    fn may_mark_dead(&self, even_most: bool) -> anyhow::Result<()> {
+        if self.listed == 0 {
+            bail!("the list names no certificate: nothing is marked dead by an empty list");
+        }
+        // Any of them may be what a line was to name.
+        if let Some(first) = self.rejected.first() {
+            bail!(
+                "nothing is marked dead by a list that cannot be read in full, such as {first}; \
+                 without --mark-dead all such lines are told"
+            );
+        }
+        let extra = u64::try_from(self.extra.len()).unwrap_or(u64::MAX);
+        if !even_most && extra > self.registered / 2 {
+            bail!(
+                "{extra} of {} registered certificates are not in the list: is that all of it? then add \
+                 --even-most",
+                self.registered
+            );
+        }
+        Ok(())
+    }
+
     /// The first hundred are told, as everywhere.
     fn reject(&mut self, why: String) {
         const MOST: usize = 100;
@@ -271,13 +295,15 @@ async fn compare(
     differences: &mut Differences,
 ) -> anyhow::Result<()> {
     let now = engine.now();
+    // As registered, where the list has the spelling of clients that drop a sign octet.
+    let restored: BTreeSet<CertId> = listed.iter().filter_map(CertId::with_sign_octet).collect();
     let mut range = IdRange::ALL;
     loop {
         let page = engine.store().certificates_in(&range, PAGE_ROWS).await?;
         let full = page.len() == PAGE_ROWS as usize;
         range.after = page.last().map(|last| last.id.clone());
         for certificate in page.into_iter().filter(|one| is_of(&one.id, issuers)) {
-            let is_listed = listed.remove(&certificate.id);
+            let is_listed = listed.remove(&certificate.id) || restored.contains(&certificate.id);
             let is_in_use =
                 |one: &Certificate| one.successor.is_none() && one.validity.not_after >= now;
             if is_in_use(&certificate) {

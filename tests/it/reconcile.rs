@@ -1,5 +1,7 @@
 //! `offpeak reconcile`, and certificates that nobody will renew.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use offpeak::domain::certificate::Successor;
 use offpeak::domain::certificate::certid::CertId;
 use offpeak::domain::time::DAY;
@@ -71,8 +73,18 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
             (code, told["rejected"].as_array().unwrap().len()),
             (Some(3), 1)
         );
-        // An empty list is a mistake sooner than the end of all.
-        assert_eq!(reconcile(&url, &["-", "--mark-dead"], "").1, Some(1));
+        // An empty list is a mistake sooner than the end of all; so is one that is cut off, or names few.
+        for damaged in ["".to_owned(), format!("{list}no certif"), ids[1].clone()] {
+            let (_, code) = reconcile(&url, &["-", "--mark-dead"], &damaged);
+            assert_eq!(code, Some(1), "{damaged}");
+        }
+        assert_eq!(reconcile(&url, &["-"], &all).1, Some(0));
+        // In hexadecimal, as it may be imported.
+        let in_columns = ids[..3].iter().map(|id| hexadecimal(id));
+        let in_columns: Vec<String> = in_columns.collect();
+        let in_columns = format!("issuer,serial\n{}\n", in_columns.join("\n"));
+        let (told, code) = reconcile(&url, &["-"], &in_columns);
+        assert_eq!(code, Some(0), "{told}");
 
         let (told, _) = reconcile(&url, &["-", "--mark-dead"], &list);
         assert_eq!(told["markedDead"], 1, "{told}");
@@ -87,13 +99,47 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
     }
 }
 
+/// Issuer and serial of a CertID, as a line of CSV.
+fn hexadecimal(id: &str) -> String {
+    let halves = id.split('.').map(|half| {
+        let octets = URL_SAFE_NO_PAD.decode(half).unwrap();
+        octets
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect::<String>()
+    });
+    halves.collect::<Vec<_>>().join(",")
+}
+
+/// As Apache `mod_md` and uacme write it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_without_its_sign_octet_names_the_same_certificate() {
+    let database = crate::support::fresh_sqlite();
+    let ca = TestCa::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, _) = ca.issue("www.example.org", &[0, 0x87, 0x65, 0x43]);
+    let path = folder.path().join("1.pem");
+    std::fs::write(&path, certificate.pem()).unwrap();
+    let url = database.url();
+    let imported = offpeak()
+        .args(["import", "certificates", "--database", &url])
+        .arg(&path)
+        .output();
+    assert!(imported.unwrap().status.success());
+    let printed = offpeak().arg("certid").arg(&path).output().unwrap().stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    let (issuer, serial) = printed.split_once('.').unwrap();
+    assert!(serial.starts_with("AIdlQw"), "{serial}");
+    let (told, code) = reconcile(&url, &["-"], &format!("{issuer}.h2VD\n"));
+    assert_eq!(code, Some(0), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_marked_dead_leave_the_forecast() {
     let server = TestServer::start().await;
     let id = |number: u16| -> CertId {
-        use base64::Engine as _;
         let [high, low] = number.to_be_bytes();
-        let serial = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode([0x40, high, low]);
+        let serial = URL_SAFE_NO_PAD.encode([0x40, high, low]);
         format!("aYhba4dGQEHhs3uEe6CuLN4ByNQ.{serial}")
             .parse()
             .unwrap()
