@@ -135,7 +135,8 @@ impl Admission for Hold {
         let came = match outcome.status {
             None if outcome.latency < WAITED => return self.queue.abandoned(),
             None | Some(500 | 502..=504) => domain::Outcome::Overloaded,
-            Some(_) => domain::Outcome::Answered,
+            Some(200..=299) => domain::Outcome::Answered,
+            Some(_) => domain::Outcome::Refused,
         };
         self.queue.answered(outcome.latency, came);
     }
