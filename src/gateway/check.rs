@@ -56,37 +56,30 @@ pub enum CheckError {
     Unusable(#[from] UpstreamError),
 }
 
-/// CAs by how the URL of their directory looks, and what makes them name the gateway.
-const REMEDIES: [(&str, &str); 6] = [
-    (
-        "/v1/",
-        "OpenBao, Vault: set `path` of the mount's cluster configuration to the gateway's origin and \
-         the mount's path: `bao write pki/config/cluster path=https://GATEWAY/v1/pki`",
-    ),
-    (
-        "/ejbca/",
-        "EJBCA: set the base URL of the ACME alias to the gateway's, or have its application server \
-         believe Host and X-Forwarded-Proto",
-    ),
-    (
-        "/acme/directory",
-        "Dogtag: set `baseURL` in its ACME configuration to the gateway's",
-    ),
-    (
-        "/directory",
-        "step-ca: add the gateway's name to `dnsNames` in ca.json; Boulder: leave `DirectoryBaseURL` \
-         unset and let it see Host and X-Forwarded-Proto; acme2certifier: unset `url_prefix` and \
-         `[Nonce] server_name`-like overrides",
-    ),
-    (
-        "/dir",
-        "Pebble: it takes Host as it comes; something in between changes it",
-    ),
-    (
-        "",
-        "set the CA's public URL to the gateway's, or let it take Host and X-Forwarded-Proto",
-    ),
-];
+/// What makes a CA name the gateway, by how the path of its directory looks.
+fn remedy(path: &str) -> &'static str {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts[..] {
+        ["v1", ..] => {
+            "OpenBao, Vault: set `path` of the mount's cluster configuration to the gateway's origin and \
+             the mount's path: `bao write pki/config/cluster path=https://GATEWAY/v1/pki`"
+        }
+        ["ejbca", ..] => {
+            "EJBCA: set the base URL of the ACME alias to the gateway's, or have its application server \
+             believe Host and X-Forwarded-Proto"
+        }
+        ["acme", _, "directory"] => {
+            "step-ca: add the gateway's name to `dnsNames` in ca.json, or let it take Host as it comes"
+        }
+        ["acme", "directory"] => "Dogtag: set `baseURL` in its ACME configuration to the gateway's",
+        [.., "directory"] => {
+            "Boulder: leave `DirectoryBaseURL` unset and let it see Host and X-Forwarded-Proto; \
+             acme2certifier: unset `url_prefix` and `[Nonce] server_name`-like overrides"
+        }
+        ["dir"] => "Pebble: it takes Host as it comes; something in between changes it",
+        _ => "set the CA's public URL to the gateway's, or let it take Host and X-Forwarded-Proto",
+    }
+}
 
 /// Asks for a directory as a client does and looks where each URL in it leads.
 ///
@@ -134,13 +127,36 @@ pub async fn check(directory: &str, roots: Option<PathBuf>) -> Result<Checked, C
         })
         .collect();
     let past = urls.iter().any(|url| !url.through);
-    let remedy = REMEDIES
-        .iter()
-        .find(|(part, _)| url.path().contains(part))
-        .map(|(_, remedy)| *remedy);
     Ok(Checked {
         directory: directory.to_owned(),
         urls,
-        remedy: remedy.filter(|_| past),
+        remedy: past.then(|| remedy(url.path())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_ca_is_told_its_own_setting() {
+        for (path, product) in [
+            ("/acme/acme/directory", "step-ca"),
+            ("/acme/prov/directory", "step-ca"),
+            ("/acme/directory", "Dogtag"),
+            ("/v1/pki/acme/directory", "OpenBao"),
+            ("/v1/pki/roles/web/acme/directory", "OpenBao"),
+            ("/ejbca/acme/directory", "EJBCA"),
+            ("/ejbca/acme/alias/directory", "EJBCA"),
+            ("/directory", "Boulder"),
+            ("/dir", "Pebble"),
+            ("/", "set the CA's public URL"),
+        ] {
+            assert!(
+                remedy(path).starts_with(product),
+                "{path}: {}",
+                remedy(path)
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -96,6 +96,14 @@ pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
         "send one JSON object for one certificate",
     )
     .await
+}
+
+/// The same, or nothing where there is no body: then nobody has to say what it is.
+pub(super) async fn json_if_any(headers: &HeaderMap, body: Body) -> Result<Option<Bytes>, Problem> {
+    if body.size_hint().exact() == Some(0) {
+        return Ok(None);
+    }
+    json(headers, body).await.map(Some)
 }
 
 /// The whole of a body that is JSON and has no more than `most` bytes; `remedy` is what to do about

@@ -29,7 +29,10 @@ pub(super) async fn set(
     headers: HeaderMap,
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
-    let revocation = revocation(&body::json(&headers, body).await?)?;
+    let revocation = match body::json_if_any(&headers, body).await? {
+        Some(body) => revocation(&body)?,
+        None => Revocation::default(),
+    };
     let engine = &admin.engine;
     let Some(certificate) = engine.certificate(&id).await? else {
         return Err(unregistered(&id));

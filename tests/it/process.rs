@@ -212,6 +212,16 @@ impl Api {
             .expect("offpeak answers")
     }
 
+    /// POSTs nothing to a path of the admin listener.
+    pub(crate) async fn admin_post(&self, path: &str) -> Response {
+        self.client
+            .post(format!("{}{path}", self.admin))
+            .bearer_auth(ADMIN_TOKEN)
+            .send()
+            .await
+            .expect("offpeak answers")
+    }
+
     /// POSTs NDJSON to the admin listener; an error where the process is gone.
     pub(crate) async fn post_ndjson(&self, path: &str, body: String) -> reqwest::Result<Value> {
         let response = self.send_ndjson(path, body).await?;
