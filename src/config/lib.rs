@@ -144,7 +144,7 @@
 //! account_orders = 300              # new orders of an account in account_period; default: no limit
 //! account_period = "3h"             # in which they are refilled, one by one; "7d" at most
 //! lenient_replaces = false          # true: an order goes on whose `replaces` fails a check
-//! register_within_ms = 250          # how long a chain waits for its registration, 10000 at most
+//! register_within_ms = 250          # how long a request waits for our database and disk, 10000 at most
 //! spool = "/var/lib/offpeak/spool"  # certificates that wait for the store; default: beside the database
 //! outage_after = "2m"               # of failures alone: opens an `outage`; default: never
 //! [gateway.tls]

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use tokio::time::timeout;
 
-use super::claims::STORE_WITHIN;
 use super::jws::is_signed_with;
+use super::store_time::StoreTime;
 use crate::domain::acme::{Envelope, Jwk, Signer};
 use crate::domain::certificate::hash::{HashKey, TextPurpose};
 use crate::engine::Engine;
@@ -41,24 +40,29 @@ impl Accounts {
     }
 
     /// Whether a request for this path and query was signed with the key of the account that it names.
-    pub(super) async fn is_verified(&self, envelope: &Envelope, path_and_query: &str) -> bool {
+    pub(super) async fn is_verified(
+        &self,
+        envelope: &Envelope,
+        path_and_query: &str,
+        store: &StoreTime,
+    ) -> bool {
         if envelope.url_path() != Some(path_and_query) {
             return false;
         }
         let Some(account) = self.of(envelope) else {
             return false;
         };
-        let key = self.key_of(account).await;
+        let key = self.key_of(account, store).await;
         key.is_some_and(|key| is_signed_with(envelope, &key))
     }
 
     /// The key of an account, from memory or else from the store; none where that is away.
-    async fn key_of(&self, account: u128) -> Option<Jwk> {
+    async fn key_of(&self, account: u128, store: &StoreTime) -> Option<Jwk> {
         if let Some(known) = self.known.get(&account) {
             return Some(known);
         }
         let read = async { self.engine.store().account_key(account).await };
-        let octets = timeout(STORE_WITHIN, read).await.ok()?.ok()??;
+        let octets = store.ask(read).await?.ok()??;
         let key = Jwk::from_octets(&octets)?;
         self.known.insert(account, key.clone());
         Some(key)

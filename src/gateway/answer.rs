@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::Gateway;
 use super::asked::Asked;
 use super::body::{MOST_ANSWER_OCTETS, Read, read, streamed};
-use super::failures::{Fault, SERVER_INTERNAL};
+use super::failures::{Fault, SERVER_INTERNAL, is_of_a_stranger};
 use super::forward::to_client;
 use super::minutes::{At, Try};
 use super::orders::LiveOrder;
@@ -45,7 +45,7 @@ impl Gateway {
     ) -> Response<Body> {
         let (parts, body) = response.into_parts();
         let media = Media::of(&parts.headers);
-        let headers = to_client(&parts.headers);
+        let headers = to_client(parts.headers);
         if self.is_overload(asked, parts.status, media) {
             self.failed(asked, SERVER_INTERNAL);
             self.watch.failed(asked.now);
@@ -104,7 +104,12 @@ impl Gateway {
         let is_problem = media == Media::Json;
         match status {
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
-            StatusCode::INTERNAL_SERVER_ERROR => !is_problem || self.admission.is_loaded(),
+            // Of a new order it cannot be told from one whether that is its load, and to come again later is
+            // right in either case.
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                let is_new_order = matches!(asked.intent, Intent::NewOrder(_));
+                !is_problem || is_new_order || self.admission.is_loaded()
+            }
             StatusCode::SERVICE_UNAVAILABLE => !is_problem,
             // A page of somebody in between, where an ACME server answers JSON.
             status => {
@@ -122,7 +127,9 @@ impl Gateway {
     }
 
     fn failed_by(&self, asked: &Asked, error_type: &str, fault: Fault) {
-        if error_type == BAD_NONCE {
+        // What nobody has signed is no attempt, or anybody could make a CA look down. Nor is what is sent again
+        // at once for its nonce.
+        if error_type == BAD_NONCE || !asked.verified && is_of_a_stranger(error_type) {
             return;
         }
         match &asked.intent {
@@ -245,7 +252,7 @@ impl Gateway {
                 let by_path = self.orders.find(&asked.path_and_query);
                 let live = by_path.or_else(|| self.orders.find(location?));
                 let own = self.orders.hash(&asked.path_and_query);
-                (live, self.claim_at(own).await)
+                (live, self.claim_at(own, &asked.store).await)
             }
         };
         if let Some(live) = &live {
@@ -254,7 +261,7 @@ impl Gateway {
         }
         let claim = claim?;
         match order.state {
-            ObjectState::Failed => self.free(&claim).await,
+            ObjectState::Failed => self.free(&claim, &asked.store).await,
             ObjectState::Open => self.follow_claim(&claim, order, asked.now),
             ObjectState::Valid => {
                 self.follow_claim(&claim, order, asked.now);
@@ -279,10 +286,12 @@ impl Gateway {
         self.attempt(asked, names);
         let url = self.orders.hash(location);
         let reserved = asked.place.reserved.take();
-        let mut renews = asked.place.by_names.clone();
+        let by_upstream = order.replaces.as_deref().and_then(|id| id.parse().ok());
+        let mut renews = by_upstream.or_else(|| asked.place.by_names.clone());
         let mut claim = None;
         if let Some(reserved) = reserved {
-            claim = self.claim(&reserved, url, order, asked.now).await;
+            let claiming = self.claim(&reserved, url, order, asked.now, &asked.store);
+            claim = claiming.await;
             match &claim {
                 Some(_) => renews = Some(reserved.predecessor.clone()),
                 None => self.release(reserved),
@@ -316,8 +325,8 @@ impl Gateway {
             self.live_failed(asked, &live, INVALID);
         }
         let own = self.orders.hash(&asked.path_and_query);
-        if let Some(claim) = self.claim_at(own).await {
-            self.free(&claim).await;
+        if let Some(claim) = self.claim_at(own, &asked.store).await {
+            self.free(&claim, &asked.store).await;
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, Method};
 
 use super::Gateway;
+use super::store_time::StoreTime;
 use crate::domain::acme::{Endpoint, Envelope, Intent};
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
@@ -30,6 +31,8 @@ pub(super) struct Asked {
     pub(super) verified: bool,
     /// What a new order is to replace.
     pub(super) place: Place,
+    /// The time that is left for our store.
+    pub(super) store: StoreTime,
 }
 
 impl Asked {

@@ -29,7 +29,7 @@ impl Gateway {
         };
         let live = self.orders.find(&asked.path_and_query);
         let own = self.orders.hash(&asked.path_and_query);
-        let claim = self.claim_at(own).await;
+        let claim = self.claim_at(own, &asked.store).await;
         let key = self.engine.hash_key();
         let names: Names = issued.names.into_iter().collect();
         let account = asked.account.or_else(|| live.as_ref()?.account);
@@ -44,7 +44,9 @@ impl Gateway {
                 not_after: issued.validity.not_after,
             });
         let claimed = match &claim {
-            Some(claim) if self.holds_place(claim).await => Some(claim.predecessor.clone()),
+            Some(claim) if self.holds_place(claim, &asked.store).await => {
+                Some(claim.predecessor.clone())
+            }
             _ => None,
         };
         let submission = Submission {
@@ -59,7 +61,7 @@ impl Gateway {
             submission,
             issued_for,
         };
-        let handed = self.registrar.register(waiting).await;
+        let handed = self.registrar.register(waiting, &asked.store).await;
         if let Some(claim) = claim {
             let gateway = Arc::clone(self);
             let background = self.engine.background();

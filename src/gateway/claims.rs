@@ -1,11 +1,9 @@
 //! Orders that have a place by `replaces`: found by each of their URLs, followed, settled and freed.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::timeout;
 
 use super::Gateway;
+use super::store_time::StoreTime;
 use crate::domain::acme::Order;
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
@@ -13,12 +11,8 @@ use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError};
 use crate::store::Claim;
 
-/// How long a client may wait for what the store has to say of `replaces`: with the store away the order
-/// goes on without it.
-pub(super) const STORE_WITHIN: Duration = Duration::from_secs(1);
-
-/// What is logged where that is over.
-pub(super) const LATE: &str = "the store did not answer within a second";
+/// What is logged where the store did not answer within the time that a request has for it.
+pub(super) const LATE: &str = "the store did not answer in time";
 
 /// Claims looked after in one step.
 const AT_ONCE: u32 = 500;
@@ -28,22 +22,23 @@ pub(super) const ORDER: &str = "gateway-order:";
 
 impl Gateway {
     /// Whether a claim's order has the place of the certificate that it replaces.
-    pub(super) async fn holds_place(&self, claim: &Claim) -> bool {
-        let found = self.engine.certificate(&claim.predecessor).await;
-        let successor = found.ok().flatten().and_then(|found| found.successor);
+    pub(super) async fn holds_place(&self, claim: &Claim, store: &StoreTime) -> bool {
+        let asking = self.engine.certificate(&claim.predecessor);
+        let found = store.ask(asking).await;
+        let successor = found
+            .and_then(Result::ok)
+            .flatten()
+            .and_then(|found| found.successor);
         successor.is_some_and(|successor| successor == order_successor(claim.order))
     }
 
     /// The claim that a URL of the upstream's belongs to; `None` also where the store is away.
-    pub(super) async fn claim_at(&self, url: u128) -> Option<Arc<Claim>> {
+    pub(super) async fn claim_at(&self, url: u128, store: &StoreTime) -> Option<Arc<Claim>> {
         if let Some(known) = self.claims.get(&url) {
             return known;
         }
         let asking = self.engine.store().claim_at(url);
-        let Ok(found) = timeout(STORE_WITHIN, asking).await else {
-            return None;
-        };
-        match found {
+        match store.ask(asking).await? {
             Ok(found) => {
                 let found = found.map(Arc::new);
                 self.claims.insert(url, found.clone());
@@ -83,12 +78,12 @@ impl Gateway {
     }
 
     /// The order of a claim has failed: what it was to replace may be replaced by another.
-    pub(super) async fn free(&self, claim: &Claim) {
-        let freed = timeout(STORE_WITHIN, free(&self.engine, claim)).await;
+    pub(super) async fn free(&self, claim: &Claim, store: &StoreTime) {
+        let freed = store.ask(free(&self.engine, claim)).await;
         let error = match freed {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(LATE.to_owned()),
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(error.to_string()),
+            None => Some(LATE.to_owned()),
         };
         if let Some(error) = error {
             // It runs out by itself.

@@ -50,6 +50,23 @@ impl Fault {
     }
 }
 
+/// Errors of requests that the upstream does not take for an account's: anybody can have them (RFC 8555
+/// section 6.7).
+const OF_STRANGERS: [&str; 6] = [
+    "accountDoesNotExist",
+    "badNonce",
+    "badPublicKey",
+    "badSignatureAlgorithm",
+    "malformed",
+    "unauthorized",
+];
+
+/// Whether an error of this type may be one of somebody who has no account.
+pub(super) fn is_of_a_stranger(error_type: &str) -> bool {
+    let name = error_type.strip_prefix("urn:ietf:params:acme:error:");
+    name.is_some_and(|name| OF_STRANGERS.contains(&name))
+}
+
 /// An account and a set of names.
 type Key = (u128, u128);
 

@@ -35,7 +35,7 @@ pub(super) struct Hop<'a> {
 }
 
 /// A request's headers as the upstream is to see them.
-pub(super) fn to_upstream(headers: &HeaderMap, hop: Hop<'_>) -> HeaderMap {
+pub(super) fn to_upstream(headers: HeaderMap, hop: Hop<'_>) -> HeaderMap {
     let mut forwarded = without_hop_by_hop(headers);
     // Answers are read here, and read as they are.
     forwarded.remove(header::ACCEPT_ENCODING);
@@ -57,26 +57,42 @@ pub(super) fn to_upstream(headers: &HeaderMap, hop: Hop<'_>) -> HeaderMap {
 }
 
 /// An answer's headers as the client is to see them.
-pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn to_client(headers: HeaderMap) -> HeaderMap {
     without_hop_by_hop(headers)
 }
 
-fn without_hop_by_hop(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<String> = headers
+/// The same headers in memory of their own: as they come they are parts of what was read from the
+/// connection, 8 kB and more, which could not be given back while they are kept.
+pub(super) fn detached(headers: HeaderMap) -> HeaderMap {
+    let mut headers = headers;
+    for value in headers.values_mut() {
+        *value = detached_value(value);
+    }
+    headers
+}
+
+/// The same value in memory of its own.
+pub(super) fn detached_value(value: &HeaderValue) -> HeaderValue {
+    // What was a value is one.
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
+}
+
+fn without_hop_by_hop(headers: HeaderMap) -> HeaderMap {
+    let mut headers = headers;
+    let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
+        .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        let name_text = name.as_str();
-        if !HOP_BY_HOP.contains(&name_text) && !named.iter().any(|named| named == name_text) {
-            kept.append(name, value.clone());
-        }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
     }
-    kept
+    for name in named {
+        headers.remove(name);
+    }
+    headers
 }
 
 #[cfg(test)]
@@ -113,7 +129,7 @@ mod tests {
             ("content-type", "application/jose+json"),
             ("user-agent", "certbot"),
         ]);
-        let forwarded = to_upstream(&headers, hop(&host, false));
+        let forwarded = to_upstream(headers, hop(&host, false));
         let want = map(&[
             ("content-type", "application/jose+json"),
             ("user-agent", "certbot"),
@@ -132,7 +148,7 @@ mod tests {
             ("x-forwarded-proto", "http"),
             ("forwarded", "for=203.0.113.9"),
         ]);
-        let of = |trusted| to_upstream(&headers, hop(&host, trusted));
+        let of = |trusted| to_upstream(headers.clone(), hop(&host, trusted));
         assert_eq!(of(true)["x-forwarded-for"], "203.0.113.9, 192.0.2.7");
         assert_eq!(of(false)["x-forwarded-for"], "192.0.2.7");
         assert_eq!(of(false)["x-forwarded-proto"], "https");

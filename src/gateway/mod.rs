@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use hyper_util::service::TowerToHyperService;
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::config::GatewayConfig;
@@ -44,6 +45,7 @@ mod registrar;
 mod replaces;
 mod revoking;
 mod spool;
+mod store_time;
 mod upstream;
 mod watch;
 
@@ -58,6 +60,7 @@ use minutes::Minutes;
 use orders::Orders;
 use registrar::Registrar;
 use spool::Spool;
+use store_time::Patience;
 use upstream::Upstream;
 use watch::Watch;
 
@@ -73,6 +76,10 @@ const MOST_CLAIMS: u64 = 200_000;
 
 /// For how long: another process may have claimed or freed meanwhile.
 const CLAIMS_BELIEVED_FOR: Duration = Duration::from_mins(10);
+
+/// Revocations that wait for a store that is away, some 200 octets each; a CA that revokes more at once has a
+/// list of them (`[[crl]]`).
+const MOST_REVOCATIONS: usize = 10_000;
 
 /// How often it is looked whether the upstream is there.
 const WATCHED_EVERY: Duration = Duration::from_secs(1);
@@ -121,8 +128,11 @@ pub struct Gateway {
     /// The claims that URLs belong to, or that they belong to none.
     claims: Cache<u128, Option<Arc<Claim>>>,
     registrar: Registrar,
+    patience: Arc<Patience>,
     minutes: Minutes,
     watch: Watch,
+    /// Places for revocations that wait for the store.
+    revoking: Arc<Semaphore>,
 }
 
 impl Gateway {
@@ -142,6 +152,7 @@ impl Gateway {
             source,
         })?;
         let within = u64::try_from(config.register_within_ms).unwrap_or(0);
+        let within = Duration::from_millis(within);
         let key = engine.hash_key();
         Ok(Arc::new(Self {
             upstream: Upstream::open(&config)?,
@@ -155,13 +166,12 @@ impl Gateway {
                 .build(),
             orders: Orders::new(key),
             failures: Memory::new(),
-            registrar: Registrar::new(
-                Arc::clone(&engine),
-                Arc::new(spool),
-                Duration::from_millis(within),
-            ),
+            registrar: Registrar::new(Arc::clone(&engine), Arc::new(spool), within / 3),
+            // What is left is for the disk, where the store has not taken a certificate by then.
+            patience: Patience::new(within * 2 / 3),
             minutes: Minutes::of(config.ca.clone()),
             watch: Watch::default(),
+            revoking: Arc::new(Semaphore::new(MOST_REVOCATIONS)),
             engine,
             config,
         }))

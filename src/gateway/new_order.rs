@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Response, header};
-use tokio::time::timeout;
 
 use super::Gateway;
 use super::admission::{Decision, NewOrder, Renewal};
 use super::asked::{Asked, Place};
-use super::claims::STORE_WITHIN;
-use super::forward::X_FORWARDED_FOR;
+use super::forward::{X_FORWARDED_FOR, detached, detached_value};
 use super::refusal::{busy, over_limit};
 use super::replaces::Verdict;
 use crate::domain::acme::{Endpoint, NewOrderPayload};
@@ -29,10 +27,15 @@ impl Gateway {
         headers: HeaderMap,
         body: Body,
     ) -> (Endpoint, Response<Body>) {
+        let headers = detached(headers);
+        asked.host = detached_value(&asked.host);
         let verified = match &asked.envelope {
             Some(envelope) => {
                 let path_and_query = &asked.path_and_query;
-                self.accounts.is_verified(envelope, path_and_query).await
+                let verifying = self
+                    .accounts
+                    .is_verified(envelope, path_and_query, &asked.store);
+                verifying.await
             }
             None => false,
         };
@@ -46,7 +49,7 @@ impl Gateway {
             }
         }
         let names = order.names.hash(&self.engine.hash_key());
-        asked.place.by_names = self.renewed_by_names(asked.account, names, asked.now).await;
+        asked.place.by_names = self.renewed_by_names(&asked, names).await;
         let renewal = self.renewal(&asked.place, asked.now);
         let failures = asked
             .account
@@ -62,7 +65,10 @@ impl Gateway {
             octets: length(body.size_hint().exact()),
         };
         match self.admission.admit(&request).await {
-            Decision::Forward(ticket) => self.forward(asked, headers, body, Some(ticket)).await,
+            Decision::Forward(ticket) => {
+                // In memory of its own: what is held needs none for what comes after.
+                Box::pin(self.forward(asked, headers, body, Some(ticket))).await
+            }
             Decision::OverLimit {
                 retry_after_seconds,
             } => {
@@ -104,14 +110,10 @@ impl Gateway {
 
     /// The certificate that an order of this account for these names renews; none where the store is
     /// away.
-    async fn renewed_by_names(
-        &self,
-        account: Option<u128>,
-        names: u128,
-        now: Timestamp,
-    ) -> Option<CertId> {
-        let asking = self.engine.store().issued_last(account?, names, now);
-        timeout(STORE_WITHIN, asking).await.ok()?.ok().flatten()
+    async fn renewed_by_names(&self, asked: &Asked, names: u128) -> Option<CertId> {
+        let store = self.engine.store();
+        let asking = store.issued_last(asked.account?, names, asked.now);
+        asked.store.ask(asking).await?.ok().flatten()
     }
 
     /// Whether an order is a renewal, and whether that is due.

@@ -23,6 +23,9 @@ impl Gateway {
     /// # Errors
     /// [`IncidentError`]: it is tried again at the next call.
     pub async fn watch(&self) -> Result<(), IncidentError> {
+        if self.config.outage_after_seconds.is_some() && !self.watch.now_seen().looked {
+            self.take_up().await?;
+        }
         if self.watch.now_seen().failing_since.is_some() {
             self.probe().await;
         }
@@ -32,6 +35,7 @@ impl Gateway {
         let Seen {
             failing_since,
             outage,
+            ..
         } = self.watch.now_seen();
         let failing = if failing_since.is_some() { 1.0 } else { 0.0 };
         let name = self.config.name.clone();
@@ -62,6 +66,19 @@ impl Gateway {
                 self.watch.seen().outage = None;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes up the outage that a process before this one has left open: the upstream is taken to fail until
+    /// it answers.
+    async fn take_up(&self) -> Result<(), IncidentError> {
+        let open = self.known_outage().await?;
+        let mut seen = self.watch.seen();
+        seen.looked = true;
+        if open.is_some() {
+            seen.outage = open;
+            seen.failing_since.get_or_insert(self.engine.now());
         }
         Ok(())
     }
@@ -97,10 +114,14 @@ impl Gateway {
         asked.ok()
     }
 
-    /// Opens an outage that began then, or finds the one that another process of this gateway's has
-    /// opened; its number.
-    async fn open_outage(&self, since: Timestamp) -> Result<i64, IncidentError> {
-        let name = format!("outage seen by the gateway {}", self.config.name);
+    /// How an incident is called that was opened here.
+    fn outage_name(&self) -> String {
+        format!("outage seen by the gateway {}", self.config.name)
+    }
+
+    /// The number of the outage that a process of this gateway's has opened and nobody has closed.
+    async fn known_outage(&self) -> Result<Option<i64>, IncidentError> {
+        let name = self.outage_name();
         let known = self.engine.store().incidents().await?;
         let same = |known: &&Incident| {
             known.kind == Kind::Outage
@@ -108,9 +129,16 @@ impl Gateway {
                 && known.name == name
                 && known.state != State::Closed
         };
-        if let Some(known) = known.iter().find(same) {
-            return Ok(known.id);
+        Ok(known.iter().find(same).map(|known| known.id))
+    }
+
+    /// Opens an outage that began then, or finds the one that another process of this gateway's has
+    /// opened; its number.
+    async fn open_outage(&self, since: Timestamp) -> Result<i64, IncidentError> {
+        if let Some(known) = self.known_outage().await? {
+            return Ok(known);
         }
+        let name = self.outage_name();
         let ca = self.config.ca.clone();
         let mut draft = Incident::draft(Kind::Outage, ca, name, self.engine.now());
         draft.from = Some(since);

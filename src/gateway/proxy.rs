@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use futures_util::FutureExt as _;
 use hyper::service::Service as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Gateway;
 use super::admission::Outcome;
@@ -19,6 +20,9 @@ use super::failures::SERVER_INTERNAL;
 use super::forward::{Hop, to_upstream};
 use super::refusal::{Refusal, busy};
 use crate::domain::acme::{Endpoint, Envelope, Intent};
+
+/// How long a request that is read may take to come: 256 kB at 4 kB a second.
+const REQUEST_WITHIN: Duration = Duration::from_mins(1);
 
 /// What stands before the CertID, and without its slash is ours too.
 const RENEWAL_INFO: &str = "/renewal-info";
@@ -63,36 +67,37 @@ pub(super) async fn answer(
 impl Gateway {
     async fn answer(self: &Arc<Self>, request: Request<Body>) -> (Endpoint, Response<Body>) {
         // The authority of a URL in absolute form, and of CONNECT, is no address that is connected to.
-        let Some(path_and_query) = request.uri().path_and_query().cloned() else {
+        let Some(path_and_query) = request.uri().path_and_query() else {
             return refused("the request has no path");
         };
         let path = path_and_query.path();
+        // `*` is the server itself (RFC 9112 section 3.2.4), and behind an origin it would be part of the host.
+        if !path.starts_with('/') {
+            return refused("the request's path does not begin with a slash");
+        }
         if path == RENEWAL_INFO || path.starts_with("/renewal-info/") {
             return (Endpoint::Other, self.renewal_info(request).await);
         }
         let Some(host) = host_of(&request) else {
             return refused("Host: has to come, and once (RFC 9112 section 3.2)");
         };
-        let (parts, body) = request.into_parts();
-        let peer = parts.extensions.get::<IpAddr>().copied();
-        let config = self.engine.config();
-        let trusted = |from: IpAddr| {
-            let mut proxies = config.connections.trusted_proxies.iter();
-            proxies.any(|network| network.contains(&from.to_canonical()))
-        };
+        let path_and_query = path_and_query.as_str().to_owned();
+        let peer = request.extensions().get::<IpAddr>().copied();
         let scheme = self.scheme();
+        // Nothing of what was read from the connection is kept while a body or a place is waited for.
+        let (method, headers, body) = taken_apart(request);
         let hop = Hop {
             host: &host,
             scheme,
             from: peer,
-            trusted: peer.is_none_or(trusted),
+            trusted: peer.is_none_or(|peer| self.is_proxy(peer)),
         };
-        let headers = to_upstream(&parts.headers, hop);
+        let headers = to_upstream(headers, hop);
         let mut asked = Asked {
             now: self.engine.now(),
-            endpoint: self.endpoint_at(path_and_query.as_str()),
-            path_and_query: path_and_query.as_str().to_owned(),
-            method: parts.method,
+            endpoint: self.endpoint_at(&path_and_query),
+            path_and_query,
+            method,
             host,
             scheme,
             envelope: None,
@@ -100,16 +105,20 @@ impl Gateway {
             account: None,
             verified: false,
             place: Place::default(),
+            store: self.patience.of_request(),
         };
         let is_new_order = asked.endpoint == Endpoint::NewOrder && asked.method == Method::POST;
         let body = if is_new_order || is_signed(&headers) {
-            match read(body, MOST_REQUEST_OCTETS).await {
+            let reading = timeout(REQUEST_WITHIN, read(body, MOST_REQUEST_OCTETS));
+            match reading.await.unwrap_or(Read::Broken) {
                 Read::Whole(octets) => {
                     self.look_into(&mut asked, &octets);
                     Body::from(octets)
                 }
                 Read::Longer(_) => return too_long(),
-                Read::Broken => return refused("the body broke off"),
+                Read::Broken => {
+                    return refused("the body broke off, or did not come within a minute");
+                }
             }
         } else {
             body
@@ -127,8 +136,15 @@ impl Gateway {
             Intent::NewOrder(order) if asked.method == Method::POST => {
                 self.new_order(asked, *order, headers, body).await
             }
-            _ => self.forward(asked, headers, body, None).await,
+            _ => Box::pin(self.forward(asked, headers, body, None)).await,
         }
+    }
+
+    /// Whether this is one of our own proxies, which is believed.
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        let config = self.engine.config();
+        let mut proxies = config.connections.trusted_proxies.iter();
+        proxies.any(|network| network.contains(&peer.to_canonical()))
     }
 
     /// Takes a signed request apart.
@@ -165,7 +181,7 @@ impl Gateway {
                 endpoint: asked.endpoint,
                 ticket,
                 status: None,
-                latency: std::time::Duration::ZERO,
+                latency: Duration::ZERO,
             },
         };
         let sent = self
@@ -245,6 +261,12 @@ impl Drop for UnderWay<'_> {
         }
         self.gateway.admission.told(&self.outcome);
     }
+}
+
+/// What of a request goes on.
+fn taken_apart(request: Request<Body>) -> (Method, HeaderMap, Body) {
+    let (parts, body) = request.into_parts();
+    (parts.method, parts.headers, body)
 }
 
 /// The host that the client named: once, in `Host` or, with HTTP/2, in the URL.

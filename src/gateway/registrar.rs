@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::spool::{Spool, Waiting};
+use super::store_time::StoreTime;
 use crate::domain::certificate::Submission;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::verdict::Verdict;
@@ -36,35 +37,36 @@ pub(super) enum Handed {
 pub(super) struct Registrar {
     engine: Arc<Engine>,
     spool: Arc<Spool>,
-    within: Duration,
+    disk_within: Duration,
 }
 
 impl Registrar {
-    /// With this bound for [`Registrar::register`].
-    pub(super) fn new(engine: Arc<Engine>, spool: Arc<Spool>, within: Duration) -> Self {
+    /// With this bound for the disk, where the store has not taken a certificate in its own time.
+    pub(super) fn new(engine: Arc<Engine>, spool: Arc<Spool>, disk_within: Duration) -> Self {
         Self {
             engine,
             spool,
-            within,
+            disk_within,
         }
     }
 
-    /// Registers a certificate; returns within the bound, whatever the store does. Two thirds of the
-    /// bound are the store's; what is left is for the disk, where the store has not taken it by then.
-    pub(super) async fn register(&self, waiting: Waiting) -> Handed {
+    /// Registers a certificate; returns within the time that is left for the store and the bound for the
+    /// disk, whatever they do.
+    pub(super) async fn register(&self, waiting: Waiting, time: &StoreTime) -> Handed {
         let (engine, spool) = (Arc::clone(&self.engine), Arc::clone(&self.spool));
         let id = waiting.submission.id.clone();
         // Known from now on to who asks, in memory.
         let remembered = spool.remember(&waiting);
-        let registering = {
+        // A store that is away is tried for all that waits together.
+        if !time.is_away() || !remembered {
             let waiting = waiting.clone();
             // Not dropped where the client goes or the bound is over: half done is done again.
-            self.engine
-                .background()
-                .spawn(async move { register_one(&engine, &spool, &waiting).await })
-        };
-        if let Ok(Ok(Some(handed))) = timeout(self.within * 2 / 3, registering).await {
-            return handed;
+            let background = self.engine.background();
+            let registering =
+                background.spawn(async move { register_one(&engine, &spool, &waiting).await });
+            if let Some(Ok(Some(handed))) = time.ask(registering).await {
+                return handed;
+            }
         }
         if !remembered {
             tracing::error!(event = "spool_full", certificate = %CertIdDigest(&id));
@@ -75,7 +77,7 @@ impl Registrar {
             .engine
             .background()
             .spawn_blocking(move || spool.write(&waiting));
-        match timeout(self.within / 3, written).await {
+        match timeout(self.disk_within, written).await {
             Ok(Ok(Ok(()))) => Handed::Spooled,
             Ok(Ok(Err(error))) => {
                 tracing::error!(event = "spool_failed", %error, certificate = %CertIdDigest(&id));

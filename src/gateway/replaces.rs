@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use tokio::time::timeout;
 
 use super::Gateway;
 use super::asked::{Asked, Hold, Reserved};
-use super::claims::{LATE, ORDER, STORE_WITHIN, order_successor};
+use super::claims::{LATE, ORDER, order_successor};
 use super::refusal::Refusal;
+use super::store_time::StoreTime;
 use crate::domain::acme::{NewOrderPayload, Order};
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
@@ -65,8 +65,12 @@ impl Gateway {
         let Some(written) = &order.replaces else {
             return Verdict::Nothing;
         };
+        // The upstream has told whoever asks which certificates are to be replaced, and checks that itself.
+        if self.config.relay_upstream_ari {
+            return Verdict::Nothing;
+        }
         let checking = self.checked(asked, order, written, verified);
-        let Ok(checked) = timeout(STORE_WITHIN, checking).await else {
+        let Some(checked) = asked.store.ask_of_replaces(checking).await else {
             tracing::warn!(
                 event = "replaces_unchecked",
                 gateway = self.config.name,
@@ -158,8 +162,8 @@ impl Gateway {
         if !self.is_free(id, &present, now).await? {
             return Err(taken(id));
         }
+        // Nor may it take a place from whoever has it: the upstream has not seen it yet.
         if !verified {
-            self.engine.resucceed(id, &present, None).await?;
             return Ok(Hold::NotYet);
         }
         if self.engine.resucceed(id, &present, Some(&token)).await? {
@@ -203,6 +207,7 @@ impl Gateway {
         url: u128,
         order: &Order,
         now: Timestamp,
+        store: &StoreTime,
     ) -> Option<Arc<Claim>> {
         let claim = Claim {
             order: url,
@@ -211,7 +216,7 @@ impl Gateway {
             expires_at: Some(order.expires.unwrap_or(now + USUAL_LIFE_SECONDS)),
         };
         let claiming = self.try_claim(reserved, &claim, order, now);
-        let Ok(claimed) = timeout(STORE_WITHIN, claiming).await else {
+        let Some(claimed) = store.ask_of_replaces(claiming).await else {
             tracing::warn!(
                 event = "replaces_unclaimed",
                 gateway = self.config.name,
@@ -240,19 +245,43 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let (id, url) = (&reserved.predecessor, claim.order);
+        let present = match &reserved.hold {
+            Hold::NotYet => self.free_successor(id, now).await?,
+            Hold::Never | Hold::Token(_) => None,
+        };
         // First, so that no place is taken by an order that nobody could find again.
         let urls = self.urls_of(url, order);
         self.engine.store().claim(claim, &urls, now).await?;
         let successor = order_successor(url);
         let taken = match &reserved.hold {
             Hold::Never => true,
-            Hold::NotYet => self.engine.succeed(id, &successor).await? == Succession::Set,
+            Hold::NotYet => match &present {
+                Some(present) => {
+                    let successor = Some(&successor);
+                    self.engine.resucceed(id, present, successor).await?
+                }
+                None => self.engine.succeed(id, &successor).await? == Succession::Set,
+            },
             Hold::Token(token) => self.engine.resucceed(id, token, Some(&successor)).await?,
         };
         if !taken {
             self.engine.store().drop_claim(url).await?;
         }
         Ok(taken)
+    }
+
+    /// The successor that has a certificate's place now, where it stands in nobody's way.
+    async fn free_successor(
+        &self,
+        id: &CertId,
+        now: Timestamp,
+    ) -> Result<Option<Successor>, EngineError> {
+        let certificate = self.engine.certificate(id).await?;
+        let Some(present) = certificate.and_then(|certificate| certificate.successor) else {
+            return Ok(None);
+        };
+        let is_free = self.is_free(id, &present, now).await?;
+        Ok(is_free.then_some(present))
     }
 
     /// Gives a reserved place up: the upstream did not take the order, or nobody knows.

@@ -1,6 +1,9 @@
 //! A certificate that a client had revoked: its window is now.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::Gateway;
 use super::asked::Asked;
@@ -8,8 +11,14 @@ use crate::domain::acme::Intent;
 use crate::ingest::only_certificate;
 use crate::telemetry::CertIdDigest;
 
+/// Between two tries: at first …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// … and after some.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 impl Gateway {
-    /// The upstream has accepted a revocation. Nobody waits for what follows.
+    /// The upstream has accepted a revocation. Nobody waits for what follows: it is tried until the store takes
+    /// it, for as long as this process runs.
     pub(super) fn revocation_accepted(self: &Arc<Self>, asked: &Asked) {
         let Intent::Revoke(der) = &asked.intent else {
             return;
@@ -17,15 +26,23 @@ impl Gateway {
         let Ok(certificate) = only_certificate(der) else {
             return;
         };
+        let place = Arc::clone(&self.revoking).try_acquire_owned();
         let gateway = Arc::clone(self);
         self.engine.background().spawn(async move {
             let id = certificate.id;
-            let revoked = gateway.engine.revoked(std::slice::from_ref(&id), None);
-            if let Err(error) = revoked.await {
-                tracing::error!(
-                    event = "revocation_not_taken", gateway = gateway.config.name,
-                    certificate = %CertIdDigest(&id), %error,
-                );
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let revoked = gateway.engine.revoked(std::slice::from_ref(&id), None);
+                let Err(error) = revoked.await else { return };
+                let name = &gateway.config.name;
+                let certificate = CertIdDigest(&id);
+                if place.is_err() {
+                    tracing::error!(event = "revocation_not_taken", gateway = name, %certificate, %error);
+                    return;
+                }
+                tracing::warn!(event = "revocation_waits", gateway = name, %certificate, %error);
+                sleep(pause).await;
+                pause = LONGEST_PAUSE.min(pause * 2);
             }
         });
     }

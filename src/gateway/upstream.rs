@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::uri::{self, Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -36,8 +37,9 @@ const MOST_IDLE: usize = 256;
 /// An origin, and how it is reached.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    /// `https://host:port`, no slash at its end.
-    origin: String,
+    scheme: Scheme,
+    /// Its host and port.
+    authority: Authority,
     /// The path and query of its directory.
     directory: String,
     client: Client<HttpsConnector<HttpConnector>, Body>,
@@ -104,7 +106,7 @@ impl Upstream {
             url: config.upstream.clone(),
         };
         let url: Uri = config.upstream.parse().map_err(|_| wrong())?;
-        let (Some(scheme), Some(authority)) = (url.scheme_str(), url.authority()) else {
+        let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
             return Err(wrong());
         };
         let mut connector = HttpConnector::new();
@@ -120,7 +122,8 @@ impl Upstream {
             .wrap_connector(connector);
         let seconds = u64::try_from(config.upstream_timeout_seconds).unwrap_or(1);
         Ok(Self {
-            origin: format!("{scheme}://{authority}"),
+            scheme: scheme.clone(),
+            authority: authority.clone(),
             directory: url
                 .path_and_query()
                 .map_or_else(|| "/".to_owned(), ToString::to_string),
@@ -148,10 +151,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, NoAnswer> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        // A path begins with a slash and holds what a URI may hold: it came in one.
-        *request.uri_mut() = format!("{}{path_and_query}", self.origin)
-            .parse()
-            .unwrap_or_default();
+        *request.uri_mut() = self.uri(path_and_query);
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
         match timeout(self.answered_within, self.client.request(request)).await {
@@ -160,6 +160,20 @@ impl Upstream {
             Ok(Err(error)) => Err(NoAnswer::BrokenOff(causes(&error))),
             Err(_) => Err(NoAnswer::Late(self.answered_within)),
         }
+    }
+
+    /// A URL of this origin, whatever the path and query are.
+    fn uri(&self, path_and_query: &str) -> Uri {
+        // It came in a URL; what cannot be one is the origin's own page.
+        let path = PathAndQuery::try_from(path_and_query)
+            .ok()
+            .filter(|path| path.as_str().starts_with('/'))
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).unwrap_or_default()
     }
 
     /// Asks for a path on our own behalf, under this host.

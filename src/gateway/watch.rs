@@ -14,6 +14,8 @@ pub(super) struct Seen {
     pub(super) failing_since: Option<Timestamp>,
     /// The incident that this process opened or found open.
     pub(super) outage: Option<i64>,
+    /// Whether it has looked for one that was left open.
+    pub(super) looked: bool,
 }
 
 impl Watch {

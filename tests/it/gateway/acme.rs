@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 use axum::http::{Request, Response};
 use axum::response::IntoResponse;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{
@@ -13,7 +15,7 @@ use instant_acme::{
     NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use reqwest::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::pebble::{Pebble, self_signed};
@@ -98,7 +100,7 @@ impl Front {
 
     fn serve(config: &Path, database: &str) -> Server {
         let mut command = offpeak();
-        command.args(["serve", "--database", database, "--config"]);
+        command.args(["serve", "--migrate", "--database", database, "--config"]);
         Server::start(command.arg(config))
     }
 
@@ -130,6 +132,31 @@ impl Front {
             .await
             .expect("an account")
             .0
+    }
+
+    /// A new order of this account's that nobody has signed.
+    pub(super) async fn forged(&self, account: &str, payload: &Value) -> reqwest::Response {
+        let directory = self.http.get(&self.directory).send().await.unwrap();
+        let directory: Value = directory.json().await.unwrap();
+        let url = |name: &str| directory[name].as_str().unwrap().to_owned();
+        let nonce = self.http.head(url("newNonce")).send().await.unwrap();
+        let nonce = nonce.headers()["replay-nonce"].to_str().unwrap().to_owned();
+        let header = json!({
+            "alg": "ES256", "kid": account, "nonce": nonce, "url": url("newOrder"),
+        });
+        let encoded = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
+        let body = json!({
+            "protected": encoded(header.to_string().as_bytes()),
+            "payload": encoded(payload.to_string().as_bytes()),
+            "signature": encoded(&[7; 64]),
+        });
+        self.http
+            .post(url("newOrder"))
+            .header("content-type", "application/jose+json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap()
     }
 
     /// What is answered about a certificate: status and JSON.
@@ -233,17 +260,17 @@ pub(super) fn as_json(value: &Value) -> impl IntoResponse + use<> {
 
 /// A client that trusts this certificate alone.
 pub(super) fn trusting(certificate: &Path) -> Client {
+    that_trusts(certificate).build().unwrap()
+}
+
+fn that_trusts(certificate: &Path) -> reqwest::ClientBuilder {
     let pem = std::fs::read(certificate).unwrap();
     let root = reqwest::Certificate::from_pem(&pem).unwrap();
-    Client::builder()
-        .no_proxy()
-        .tls_certs_only([root])
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().tls_certs_only([root])
 }
 
 /// What carries instant-acme's requests.
-struct Http(Client);
+pub(super) struct Http(pub(super) Client);
 
 impl HttpClient for Http {
     fn request(
@@ -251,19 +278,56 @@ impl HttpClient for Http {
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let client = self.0.clone();
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let Ok(body) = body.collect().await;
-            let request = Request::from_parts(parts, body.to_bytes());
-            let answer = client.execute(request.try_into().map_err(other)?).await;
-            let answer = answer.map_err(other)?;
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            *response.body_mut() = answer.bytes().await.map_err(other)?;
-            Ok(response.map(Full::new).into())
-        })
+        Box::pin(sent(client, request))
     }
+}
+
+/// The same, to another address than the URL's: a replica of the same name.
+pub(super) struct Through {
+    client: Client,
+    /// Its host and port.
+    to: String,
+}
+
+impl Through {
+    /// This replica. By HTTP/1.1, where the host is told apart from the address.
+    pub(super) fn replica(front: &Front) -> Self {
+        let client = that_trusts(&front.certificate()).http1_only();
+        Self {
+            client: client.build().unwrap(),
+            to: front.directory.split('/').nth(2).unwrap().to_owned(),
+        }
+    }
+}
+
+impl HttpClient for Through {
+    fn request(
+        &self,
+        mut request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let named = request.uri().authority().unwrap().as_str();
+        let host = named.parse().unwrap();
+        let there = request.uri().to_string().replacen(named, &self.to, 1);
+        *request.uri_mut() = there.parse().unwrap();
+        request.headers_mut().insert("host", host);
+        Box::pin(sent(self.client.clone(), request))
+    }
+}
+
+async fn sent(
+    client: Client,
+    request: Request<BodyWrapper<Bytes>>,
+) -> Result<BytesResponse, Error> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await;
+    let request = Request::from_parts(parts, body.to_bytes());
+    let answer = client.execute(request.try_into().map_err(other)?).await;
+    let answer = answer.map_err(other)?;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    *response.body_mut() = answer.bytes().await.map_err(other)?;
+    Ok(response.map(Full::new).into())
 }
 
 fn other(error: reqwest::Error) -> Error {

@@ -6,6 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use instant_acme::NewOrder;
+use offpeak::domain::time::{DAY, Timestamp};
+use offpeak::engine::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use super::acme::{Front, dns, settled};
@@ -116,6 +118,46 @@ async fn certbot_keeps_its_window_and_renews_after_a_revocation() {
     assert_eq!(front.renewal_info(&renewed).await.0, 200);
     // It sends no `replaces`: its names say which certificate this one follows.
     let explained: Value = settled(&front, &id).await;
+    assert_eq!(explained["replacedBy"]["by"], renewed, "{explained}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certbot_renews_in_its_window() {
+    let (Some(program), Some(faketime)) =
+        (tool("OFFPEAK_TEST_CERTBOT"), tool("OFFPEAK_TEST_FAKETIME"))
+    else {
+        return;
+    };
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    let front = Front::of(&pebble, "");
+    let certbot = Certbot {
+        program,
+        front: &front,
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let issued = certbot.certonly();
+    assert!(issued.status.success(), "{}", told(&issued));
+    let id = certbot.cert_id();
+    let (_, info) = front.renewal_info(&id).await;
+    let now = SystemClock.now();
+    let later = |end: &str| {
+        let at: Timestamp = info["suggestedWindow"][end]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        at - now
+    };
+    let before = certbot.renew(&faketime, &format!("+{}s", later("start") - 3_600));
+    assert!(before.contains("not due for renewal yet"), "{before}");
+    assert_eq!(certbot.cert_id(), id);
+    // It draws an instant of its window at each run: at the end that is past. It asks again after six hours.
+    certbot.renew(&faketime, &format!("+{}s", later("end") + DAY / 2));
+    let renewed = certbot.cert_id();
+    assert_ne!(renewed, id);
+    let explained = settled(&front, &id).await;
     assert_eq!(explained["replacedBy"]["by"], renewed, "{explained}");
 }
 

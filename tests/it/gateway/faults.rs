@@ -6,12 +6,15 @@ use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use instant_acme::NewOrder;
+use instant_acme::{NewOrder, RevocationRequest};
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::acme::{Front, as_json, dns, issue};
+use super::acme::{Front, as_json, dns, first_der, issue};
 use super::pebble::Pebble;
+use super::watching::until;
+use crate::database_server::DatabaseServer;
+use crate::wire::Wire;
 
 /// To the octet: contract.md.
 pub(super) const BUSY: &str =
@@ -84,12 +87,16 @@ async fn failing() -> String {
 
 /// A request as a client signs it, with a signature that nobody has to believe.
 pub(super) fn signed(url: &str) -> String {
-    let encoded = |text: String| URL_SAFE_NO_PAD.encode(text);
-    let header = json!({ "alg": "ES256", "kid": "https://ca/1", "nonce": "own-nonce", "url": url });
     let payload = json!({ "identifiers": [{ "type": "dns", "value": "a.example" }] });
+    signed_with(url, &payload.to_string())
+}
+
+fn signed_with(url: &str, payload: &str) -> String {
+    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let header = json!({ "alg": "ES256", "kid": "https://ca/1", "nonce": "own-nonce", "url": url });
     json!({
-        "protected": encoded(header.to_string()), "payload": encoded(payload.to_string()),
-        "signature": encoded("s".to_owned()),
+        "protected": encoded(&header.to_string()), "payload": encoded(payload),
+        "signature": encoded("s"),
     })
     .to_string()
 }
@@ -113,6 +120,8 @@ async fn an_upstream_that_fails_is_busy_with_the_request_s_own_nonce() {
     let front = Front::before(&upstream, "upstream_timeout = \"1s\"\n", None);
     for path in [
         "/500-html",
+        // What is sent orders something.
+        "/500-problem",
         "/502",
         "/503-html",
         "/504",
@@ -132,8 +141,9 @@ async fn an_upstream_that_fails_is_busy_with_the_request_s_own_nonce() {
         assert!((60..=600).contains(&after), "{path}: {after}");
         assert_eq!(answer.text().await.unwrap(), BUSY, "{path}");
     }
-    // One that says what is wrong, with nothing else wrong, is handed on.
-    let answer = post(&front, "/500-problem").await;
+    // One that says what is wrong, of something else and with nothing else wrong, is handed on.
+    let asking = signed_with(&front.url("/500-problem"), "");
+    let answer = post_as(&front, "/500-problem", "application/jose+json", asking).await;
     assert_eq!(answer.status(), 500);
     // Pages for people go through.
     let answer = front.http.get(front.url("/200-html")).send().await.unwrap();
@@ -174,6 +184,9 @@ async fn a_dead_upstream_is_busy_and_one_that_comes_back_is_used() {
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["replay-nonce"], "own-nonce");
     assert_eq!(answer.text().await.unwrap(), BUSY);
+    pebble.revive();
+    let back = front.http.get(&front.directory).send().await.unwrap();
+    assert_eq!(back.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,25 +218,65 @@ async fn with_the_store_away_the_chain_passes_and_its_window_is_known_at_once() 
     let (_, id) = issue(&account, &NewOrder::new(&dns(&["a.example"]))).await;
     let (status, info) = front.renewal_info(&id).await;
     assert_eq!(status, 200, "{info}");
-    let spool = front.folder.path().join("spool");
-    let waiting = || std::fs::read_dir(&spool).unwrap().count();
-    assert_eq!(waiting(), 1);
+    assert_eq!(waiting(&front), 1);
     // As a power failure: nothing but the spool knows of it.
     front.server.kill();
     drop(lock);
     front.restart();
-    // It is registered by itself.
+    registered(&front).await;
+    let explained = front.explained(&id).await;
+    assert_eq!(explained["certId"], id, "{explained}");
+    assert_eq!(front.renewal_info(&id).await.0, 200);
+}
+
+/// A database that swallows what it is asked: each request waits for it once, and not for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_silent_store_orders_go_on_and_are_registered_when_it_is_back() {
+    let (Some(pebble), Some(database)) = (Pebble::start(), DatabaseServer::start().await) else {
+        return;
+    };
+    let wire = Wire::to(&database.socket()).await;
+    let roots = format!("upstream_roots = '{}'\n", pebble.certificate.display());
+    let front = Front::before(&pebble.directory, &roots, Some(&wire.url()));
+    let account = front.account().await;
+    let names = dns(&["a.example"]);
+    let (_, before) = issue(&account, &NewOrder::new(&names)).await;
+    wire.swallow();
+    let (chain, id) = issue(&account, &NewOrder::new(&names)).await;
+    assert_eq!(front.renewal_info(&id).await.0, 200);
+    assert_eq!(front.renewal_info(&before).await.0, 200);
+    assert_eq!(waiting(&front), 1);
+    wire.heal();
+    registered(&front).await;
+    assert_eq!(front.explained(&id).await["certId"], id);
+    // So is a revocation that comes while it is silent.
+    wire.swallow();
+    let request = RevocationRequest {
+        certificate: &first_der(&chain),
+        reason: None,
+    };
+    account.revoke(&request).await.expect("it is revoked");
+    front.server.logged("revocation_waits");
+    wire.heal();
+    until(async || (front.explained(&id).await["renewalDue"] == true).then_some(())).await;
+}
+
+/// Certificates that wait in the spool.
+fn waiting(front: &Front) -> usize {
+    let spool = front.folder.path().join("spool");
+    std::fs::read_dir(spool).unwrap().count()
+}
+
+/// Waits until none does: they are registered by themselves.
+async fn registered(front: &Front) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-    while waiting() > 0 {
+    while waiting(front) > 0 {
         assert!(
             std::time::Instant::now() < deadline,
             "it stays in the spool"
         );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let explained = front.explained(&id).await;
-    assert_eq!(explained["certId"], id, "{explained}");
-    assert_eq!(front.renewal_info(&id).await.0, 200);
 }
 
 /// Holds the write lock of an SQLite database until it is dropped.

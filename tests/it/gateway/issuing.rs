@@ -5,6 +5,8 @@ use offpeak::config::Config;
 use offpeak::domain::time::MINUTE;
 use offpeak::engine::clock::{Clock, SystemClock};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::acme::{Front, dns, issue, trusting};
 use super::pebble::Pebble;
@@ -105,6 +107,26 @@ async fn nothing_but_the_upstream_can_be_reached() {
     assert_eq!(answer.status(), 404);
     assert!(!reached.is_finished(), "somebody else was reached");
     reached.abort();
+}
+
+/// Behind the upstream's host and port it would be part of the port, and lead to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_no_path_reaches_nobody() {
+    // Nobody listens there, and nobody is asked.
+    let front = Front::over_http("http://127.0.0.1:9/directory", "");
+    let address = front.url("").trim_start_matches("http://").to_owned();
+    for target in ["*", "*:80/x"] {
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+    }
+    let log = front.server.log();
+    assert!(!log.contains("upstream_failed"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
