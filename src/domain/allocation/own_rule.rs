@@ -5,8 +5,10 @@
 //! tick before.
 
 use super::band::{Arrival, seconds_to_own_rule};
+use super::level::open_slots;
 use super::rates::Forecast;
 use crate::allocation::slots::SlotRange;
+use crate::certificate::own_rule_seconds;
 use crate::time::DAY;
 
 /// The slots after a band, up to those in which its clients' own rule brings them that wake at ticks;
@@ -25,6 +27,45 @@ pub(super) fn slots_after(
         end: range.end + seconds_after(forecast)? / range.slot_seconds + 2,
         ..range
     })
+}
+
+/// A band in a registry's first cycle: the part of it that lies in the last day before the own rule.
+///
+/// Nobody was sent anywhere before the registry's first day, so all of those issued the day before
+/// come as ever. With the whole band, which begins up to 26 h before the own rule, a twelfth of the
+/// clients of a midnight would be called to the midnight before theirs.
+pub(super) fn in_first_cycle(
+    arrival: Arrival,
+    range: SlotRange,
+    forecast: &Forecast<'_>,
+) -> SlotRange {
+    let Forecast {
+        policy,
+        ledger,
+        now,
+        life_seconds,
+        ..
+    } = *forecast;
+    let age = now - ledger.begins().unwrap_or(now);
+    if arrival != Arrival::Fresh || age >= own_rule_seconds(life_seconds) {
+        return range;
+    }
+    let Some(seconds) = seconds_after(forecast) else {
+        return range;
+    };
+    // Up to a slot later than the band's end is rounded down to, and one more for clients that sleep
+    // some minutes after their tick.
+    let own_rule = range.end + seconds / range.slot_seconds + 2;
+    let shorter = SlotRange {
+        first: (own_rule - DAY / range.slot_seconds).max(range.first),
+        ..range
+    };
+    let (capacity, _) = open_slots(shorter, policy);
+    if capacity.iter().any(|slot| slot.share > 0.0) {
+        shorter
+    } else {
+        range
+    }
 }
 
 /// From the end of the band to the own rule of a client issued at a tick, in seconds.

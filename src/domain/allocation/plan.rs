@@ -10,7 +10,7 @@ use super::level::{
     all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, spans,
     spill, sum,
 };
-use super::own_rule::slots_after;
+use super::own_rule::{in_first_cycle, slots_after};
 use super::rates::Arrivals;
 pub use super::rates::Forecast;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
@@ -60,9 +60,12 @@ pub fn make(
     forecast: &Forecast<'_>,
 ) -> Made {
     let arrivals = Arrivals::measure(range.slot_seconds, forecast);
-    let (range, as_if_open) = open_range(range, forecast.policy);
-    let after_band = slots_after(arrival, range, forecast);
-    let mut range = range;
+    let (mut open, as_if_open) = open_range(range, forecast.policy);
+    let after_band = slots_after(arrival, open, forecast).filter(|_| open.end == range.end);
+    if open == range && !as_if_open {
+        open = in_first_cycle(arrival, range, forecast);
+    }
+    let mut range = open;
     let mut draft = Draft::new(
         (arrival, range, as_if_open),
         schedule_mix,
@@ -340,7 +343,7 @@ fn adjusted(
 fn steady(headroom: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
     // Slots that only the widening brought have left the bands of whoever comes next.
     let usual = usual_slots(forecast.policy, forecast.life_seconds, range.slot_seconds);
-    let own = range.end - usual;
+    let own = (range.end - usual).max(range.first);
     headroom
         .iter()
         .enumerate()

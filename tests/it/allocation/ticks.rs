@@ -132,3 +132,22 @@ fn a_client_of_one_tick_comes_when_its_own_rule_would_bring_it() {
     assert!(early <= NOW + 45 * DAY, "{early}");
     assert!(early > NOW + 43 * DAY, "{early}");
 }
+
+#[test]
+fn nobody_is_called_to_a_tick_too_early_by_a_registry_s_first_windows() {
+    let mut registry = Registry::new(policy(), nothing_known());
+    registry.each = 100;
+    for minute in 0..10 * 60 {
+        let at = NOW + minute * MINUTE;
+        registry.register(minute.unsigned_abs(), life(at, 90 * DAY), at, at);
+    }
+    let now = NOW + 10 * HOUR;
+    for n in 0..2_000 {
+        let window = registry
+            .register(10_000 + n, life(now, 90 * DAY), now, now)
+            .window;
+        // A client of ten o'clock comes at ten of its own day.
+        assert!(window.from >= now + 59 * DAY, "{window:?}");
+        assert!(window.to <= now + 60 * DAY, "{window:?}");
+    }
+}
