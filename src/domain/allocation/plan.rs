@@ -20,7 +20,7 @@ use crate::ledger::{ScheduleMix, View};
 use crate::math::number::{real, real_len, signed, thousandths, whole};
 use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::SlotCapacity;
-use crate::time::Span;
+use crate::time::{DAY, Span};
 
 /// A table is made anew after this many seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
@@ -145,9 +145,7 @@ impl Draft {
     ) -> Self {
         let (capacity, closed) = capacity(range, as_if_open, forecast.policy);
         let unsteered = unsteered(range, forecast);
-        let promised: Vec<f64> = spans(range)
-            .map(|span| forecast.ledger.promised(span))
-            .collect();
+        let promised = promised(range, forecast);
         let level = level(
             &unsteered,
             &capacity,
@@ -156,13 +154,25 @@ impl Draft {
         let base = sum(&unsteered, &promised);
         let arrival_model = match arrival {
             Arrival::Fresh => {
-                let timed: Vec<f64> = spans(range)
+                // In the rest of a day as well, where the range is shorter.
+                let after = SlotRange {
+                    first: range.end,
+                    end: range.end.max(range.first + DAY / range.slot_seconds),
+                    ..range
+                };
+                let day = SlotRange {
+                    end: after.end,
+                    ..range
+                };
+                let after_capacity = self::capacity(after, as_if_open, forecast.policy).0;
+                let timed: Vec<f64> = spans(day)
                     .map(|span| forecast.ledger.scheduled_load(span))
                     .collect();
                 let expected = Expected {
-                    unsteered: &unsteered,
-                    promised: &promised,
+                    unsteered: &[unsteered.clone(), self::unsteered(after, forecast)].concat(),
+                    promised: &[promised.clone(), self::promised(after, forecast)].concat(),
                     timed: &timed,
+                    capacity: &[capacity.clone(), after_capacity].concat(),
                 };
                 ArrivalModel::of(schedule_mix, range, spill(range.slot_seconds), expected)
             }
@@ -322,6 +332,13 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
             forecast.ledger.unsteered(span, &view)
                 + announced_and_retries(forecast.policy, forecast.profile, span)
         })
+        .collect()
+}
+
+/// G of the slots of a range.
+fn promised(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
+    spans(range)
+        .map(|span| forecast.ledger.promised(span))
         .collect()
 }
 
