@@ -8,8 +8,11 @@ use super::band::{Arrival, seconds_to_own_rule};
 use super::level::open_slots;
 use super::rates::Forecast;
 use crate::allocation::slots::SlotRange;
-use crate::certificate::own_rule_seconds;
 use crate::time::DAY;
+
+/// Two days: until polls have shown of a day's certificates who follows (26 h after it), the windows given
+/// keep nobody away from the busy hours for sure.
+const FIRST_DAYS_SECONDS: i64 = 2 * DAY;
 
 /// The slots after a band, up to those in which its clients' own rule brings them that wake at ticks;
 /// `None` where no stream of such clients comes, or the CA wants all windows to end long before that.
@@ -29,12 +32,12 @@ pub(super) fn slots_after(
     })
 }
 
-/// A band in a registry's first cycle: the part of it that lies in the last day before the own rule.
+/// A band in a registry's first days: the part of it that lies in the last day before the own rule.
 ///
 /// Nobody was sent anywhere before the registry's first day, so all of those issued the day before
 /// come as ever. With the whole band, which begins up to 26 h before the own rule, a twelfth of the
 /// clients of a midnight would be called to the midnight before theirs.
-pub(super) fn in_first_cycle(
+pub(super) fn in_first_days(
     arrival: Arrival,
     range: SlotRange,
     forecast: &Forecast<'_>,
@@ -43,11 +46,10 @@ pub(super) fn in_first_cycle(
         policy,
         ledger,
         now,
-        life_seconds,
         ..
     } = *forecast;
     let age = now - ledger.begins().unwrap_or(now);
-    if arrival != Arrival::Fresh || age >= own_rule_seconds(life_seconds) {
+    if arrival != Arrival::Fresh || age >= FIRST_DAYS_SECONDS {
         return range;
     }
     let Some(seconds) = seconds_after(forecast) else {

@@ -10,7 +10,7 @@ use super::level::{
     all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, spans,
     spill, sum,
 };
-use super::own_rule::{in_first_cycle, slots_after};
+use super::own_rule::{in_first_days, slots_after};
 use super::rates::Arrivals;
 pub use super::rates::Forecast;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
@@ -63,7 +63,7 @@ pub fn make(
     let (mut open, as_if_open) = open_range(range, forecast.policy);
     let after_band = slots_after(arrival, open, forecast).filter(|_| open.end == range.end);
     if open == range && !as_if_open {
-        open = in_first_cycle(arrival, range, forecast);
+        open = in_first_days(arrival, range, forecast);
     }
     let mut range = open;
     let mut draft = Draft::new(
