@@ -161,10 +161,12 @@ fn greeting(public: &str, admin: &str, token: &str) -> Vec<String> {
         "A sample CA with four weeks of load and five thousand certificates, all in memory.".into(),
         format!("  the demand map       {public}/"),
         format!("  the ranking          curl -s {public}/ranking.json"),
+        format!("  when to come         curl -s '{public}/v1/best-time?format=cron'"),
         format!("  a renewal window     curl -si {public}/renewal-info/{EXAMPLE}"),
         format!("  why this window      curl -s -H 'Authorization: Bearer {token}' {admin}/v1/certificates/{EXAMPLE}"),
         format!("  one of your own      curl -s -H 'Authorization: Bearer {token}' --data-binary @cert.pem -H 'Content-Type: application/pem-certificate-chain' {admin}/v1/certificates"),
         format!("  the metrics          curl -s {admin}/metrics"),
+        format!("  the operator's page  {admin}/admin, which asks for the token {token}"),
         "Ctrl-C ends it; nothing is kept.".into(),
     ]
     .into()

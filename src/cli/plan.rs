@@ -14,7 +14,7 @@ use super::given::ca_or_only;
 use super::global::Global;
 use super::output::Output;
 use super::plan_fleet::read;
-use super::plan_print::{print, told};
+use super::plan_print::{print, remarks, told};
 use super::plan_server::{Answer, Request, ask};
 use super::published::read_ranking;
 use super::usage::UsageError;
@@ -128,6 +128,9 @@ impl PlanArgs {
         bounds
             .check(now)
             .map_err(|(field, reason)| UsageError(format!("{}: {reason}", flag(field))))?;
+        for remark in remarks(&fleet, now) {
+            let _ = writeln!(std::io::stderr(), "{remark}");
+        }
         let limits = self.catalogue()?;
         if let Some(server) = &self.server {
             let request = self.request(&fleet, &bounds, &limits);
@@ -161,7 +164,7 @@ impl PlanArgs {
             Ok(plan) => {
                 let advice = plan.advice(&terms, self.in_flight);
                 if self.json {
-                    let addressee = |place: usize| addressee(&fleet.members[place]);
+                    let addressee = |place: usize| addressee(&fleet.members[place], now);
                     let document = plan.document(&terms, &ground.origin, &advice, addressee);
                     output.write_all(&document)?;
                 } else {
@@ -325,12 +328,13 @@ fn counted(count: usize) -> Fleet {
     }
 }
 
-fn addressee(member: &Member) -> Addressee<'_> {
+fn addressee(member: &Member, now: Timestamp) -> Addressee<'_> {
     let name = member.names.first().filter(|_| member.cert_id.is_none());
     Addressee {
         id: member.id.as_ref().or(name).map(String::as_str),
         cert_id: member.cert_id.as_ref(),
         account: member.account.as_deref(),
+        missed: member.missed(now),
     }
 }
 

@@ -5,7 +5,10 @@ use std::io::Write as _;
 use super::output::Output;
 use crate::domain::plan::{Advice, Catalogue, Plan, Terms};
 use crate::domain::time::Timestamp;
-use crate::ingest::fleet::Fleet;
+use crate::ingest::fleet::{Fleet, Member, look_alikes};
+
+/// So many that are late are named: a line of a terminal or two.
+const MOST_NAMED: usize = 5;
 
 /// A line for each, in the order of the fleet.
 pub(super) fn print(fleet: &Fleet, times: &[Timestamp], output: &mut Output) -> anyhow::Result<()> {
@@ -29,6 +32,31 @@ pub(super) fn print(fleet: &Fleet, times: &[Timestamp], output: &mut Output) -> 
     }
     out.flush()?;
     Ok(())
+}
+
+/// What the owner of a list may not have meant: columns that look like one of ours, and certificates whose
+/// time has passed.
+pub(super) fn remarks(fleet: &Fleet, now: Timestamp) -> Vec<String> {
+    let header = fleet.table.as_ref().map_or(&[][..], |table| &table.header);
+    let mut remarks: Vec<String> = look_alikes(header)
+        .into_iter()
+        .map(|(cell, known)| {
+            format!("column {cell:?} is kept and not read; did you mean {known:?}?")
+        })
+        .collect();
+    let missed = |member: &Member| Some(format!("{} ({})", member.label(), member.missed(now)?));
+    let mut late: Vec<String> = fleet.members.iter().filter_map(missed).collect();
+    if !late.is_empty() {
+        let count = late.len();
+        late.truncate(MOST_NAMED);
+        let more = if count > MOST_NAMED { ", …" } else { "" };
+        remarks.push(format!(
+            "{count} late, since the deadline or the certificate's end has passed; planned within the next \
+             day: {}{more}",
+            late.join(", ")
+        ));
+    }
+    remarks
 }
 
 /// What a person wants to know of it.

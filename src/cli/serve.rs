@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use super::exit::Exit;
 use super::gateway::front::Front;
@@ -20,6 +21,9 @@ use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
 use crate::http::{Listener, Neighbourhood, Passed, Stop, Tls};
 use crate::store::{self, Migrations};
+
+/// One short statement; whoever stops the process waits for it.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Serve: the public listener and the admin listener
 #[derive(Args, Debug)]
@@ -168,6 +172,7 @@ pub(super) async fn serve(
         published.await??;
     }
     let (public_url, admin_url) = listeners.urls()?;
+    engine.introduce(machine(), admin_url.clone());
     let mut running = Running::start(engine, listeners, runtimes)?;
     writeln!(output, "public {public_url}\nadmin {admin_url}")?;
     for directory in &running.directories {
@@ -188,9 +193,13 @@ pub(super) async fn serve(
     engine.stop_soon();
     running.stop(how).await?;
     let keeping = Arc::clone(engine);
-    let kept = runtimes
-        .work()
-        .spawn(async move { keeping.keep_snapshot().await });
+    let kept = runtimes.work().spawn(async move {
+        // A store that is away answers nothing within that time, and the others see the silence.
+        if let Ok(Err(error)) = timeout(LEAVE_WITHIN, keeping.leave()).await {
+            tracing::warn!(event = "not_taken_off_the_list_of_replicas", %error);
+        }
+        keeping.keep_snapshot().await
+    });
     if let Err(error) = kept.await? {
         tracing::warn!(event = "snapshot_not_written", %error);
     }
@@ -199,6 +208,12 @@ pub(super) async fn serve(
         Some(error) => Err(error).context("the database was not there at the start, and is now"),
         None => Ok(()),
     }
+}
+
+/// What this machine calls itself.
+fn machine() -> String {
+    let uname = rustix::system::uname();
+    uname.nodename().to_string_lossy().into_owned()
 }
 
 /// On each SIGHUP reads the configuration again. An invalid one leaves the old one in force.

@@ -39,11 +39,13 @@ pub mod model;
 mod news;
 mod planned;
 mod polls;
+mod presence;
 mod preview;
 mod priors;
 mod publisher;
 mod rebalance;
 mod registration;
+mod replicas;
 mod resuming;
 mod returning;
 mod scan;
@@ -78,6 +80,7 @@ use clock::Clock;
 use lookups::LookUps;
 use news::Compared;
 use polls::Waiting;
+use replicas::Replicas;
 use resuming::Resuming;
 use summing::load;
 use unclaimed::Unclaimed;
@@ -113,6 +116,7 @@ pub struct Engine {
     reports: Mutex<standing::Reports>,
     priors: priors::Priors,
     sources: board::Board,
+    replicas: Replicas,
 }
 
 impl Engine {
@@ -165,6 +169,7 @@ impl Engine {
             reports: Mutex::default(),
             priors: priors::Priors::default(),
             sources: board::Board::default(),
+            replicas: Replicas::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),
             fed_at: AtomicI64::new(now.unix()),

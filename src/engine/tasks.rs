@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::aside::aside;
 use super::incidents::IncidentError;
 use super::polls::RECORDS_KEPT_SECONDS;
+use super::presence::NOTE_REPLICA_EVERY;
 use super::{Engine, EngineError};
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::math::number::real_len;
@@ -96,6 +97,7 @@ impl Engine {
                 .store()
                 .try_again()),
             self.every("planned", PLANNED_EVERY, || self.read_planned()),
+            self.every("replica", NOTE_REPLICA_EVERY, || self.note_replica()),
             self.every("purge", PURGE_EVERY, || self.purge()),
             self.every("retire", RETIRE_EVERY, || self.retire()),
             self.every("drift", DRIFT_EVERY, || self.watch_drift()),

@@ -20,7 +20,8 @@ use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::math::number::thousandths;
 use crate::domain::status::{Heard, Status};
 use crate::domain::time::Timestamp;
-use crate::engine::{CaStanding, Engine, Readiness};
+use crate::engine::{CaStanding, Engine, Readiness, SourceReport};
+use crate::store::{Replica, Sharing};
 
 const STYLE: &str = include_str!("../../static/admin/admin.css");
 const SCRIPT: &str = include_str!("../../static/admin/admin.js");
@@ -54,6 +55,11 @@ struct Overview {
     publication: Option<Published>,
     published_to: Vec<String>,
     gateways: Vec<String>,
+    /// Whether several processes can share the store.
+    shared_store: bool,
+    replicas: Vec<OfReplica>,
+    /// Those of `[[source]]` that this process reads.
+    configured_sources: Vec<OfConfigured>,
     cas: Vec<OfCa>,
 }
 
@@ -62,6 +68,33 @@ struct Overview {
 struct Published {
     number: i64,
     made_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfReplica {
+    name: String,
+    address: String,
+    software: String,
+    /// The process that answers.
+    this_one: bool,
+    started_at: Timestamp,
+    heard_at: Timestamp,
+    /// When it was heard of: how long before it had read the feed to its end.
+    feed_behind_seconds: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfConfigured {
+    name: String,
+    kind: &'static str,
+    ca: Option<String>,
+    state: &'static str,
+    since: Timestamp,
+    data_through: Option<Timestamp>,
+    /// Why it fails: it may name hosts and files, so nobody else is told.
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -117,6 +150,9 @@ impl Overview {
         let Readiness { ready, degraded } = engine.readiness();
         let config = engine.config();
         let standings = engine.how_cas_are(None).into_iter();
+        let (itself, others, sharing) = engine.replicas();
+        let itself = itself.map(|one| OfReplica::of(one, true)).into_iter();
+        let others = others.into_iter().map(|one| OfReplica::of(one, false));
         Self {
             generated_at: engine.now(),
             software: env!("CARGO_PKG_VERSION"),
@@ -134,7 +170,42 @@ impl Overview {
                 .map(|place| place.to.clone())
                 .collect(),
             gateways: config.gateways.iter().map(|of| of.name.clone()).collect(),
+            shared_store: sharing == Sharing::AskOnMiss,
+            replicas: itself.chain(others).collect(),
+            configured_sources: engine
+                .source_reports()
+                .into_iter()
+                .map(OfConfigured::from)
+                .collect(),
             cas: standings.map(|one| OfCa::of(engine, one)).collect(),
+        }
+    }
+}
+
+impl From<SourceReport> for OfConfigured {
+    fn from(report: SourceReport) -> Self {
+        Self {
+            name: report.name,
+            kind: report.kind,
+            ca: report.ca.map(String::from),
+            state: report.state.name(),
+            since: report.since,
+            data_through: report.data_through,
+            reason: report.reason,
+        }
+    }
+}
+
+impl OfReplica {
+    fn of(one: Replica, this_one: bool) -> Self {
+        Self {
+            name: one.name,
+            address: one.address,
+            software: one.software,
+            this_one,
+            started_at: one.started_at,
+            heard_at: one.heard_at,
+            feed_behind_seconds: (one.heard_at - one.fed_at).max(0),
         }
     }
 }

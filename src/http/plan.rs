@@ -266,6 +266,7 @@ impl Asked {
                 id: member.id.as_ref().or(name).map(String::as_str),
                 cert_id: member.cert_id.as_ref(),
                 account: member.account.as_deref(),
+                missed: member.missed(terms.now),
             }
         });
         let headers = [

@@ -77,7 +77,7 @@ impl Place {
     /// each, in their order. Whatever else is there stays.
     ///
     /// # Errors
-    /// [`PlaceError`]: files before the one it names are in place.
+    /// [`PlaceError`]: what pointers show is as before.
     pub async fn bring(
         &self,
         files: Vec<File>,

@@ -1,8 +1,9 @@
 //! The static tree in an object store: S3 and what speaks it, Google Cloud Storage, Azure.
 //!
 //! Each object is written whole or not at all, in the order of the files: what never changes first,
-//! the pointer that most read last. So a run that dies half-way leaves the old pointer, and all that it
-//! points at.
+//! the pointer that most read last. A store knows no step over several objects. So where it does not take one,
+//! the pointers before it are put back as they were; a run that dies half-way leaves the old last pointer, and
+//! all that any pointer points at.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -45,8 +46,17 @@ struct Stored {
     encoding: Option<&'static str>,
 }
 
-/// A store that cannot be reached, or does not take or give an object. Objects before it are in
-/// place, it and those after it are as before.
+/// An object that is there, and how it is served.
+struct There {
+    bytes: Vec<u8>,
+    attributes: Attributes,
+}
+
+/// A pointer that was written, and what it was before; `None`: nothing.
+type Replaced = (Path, Option<There>);
+
+/// A store that cannot be reached, or does not take or give an object. All is as before, but for copies
+/// that never change.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {place}: {source}")]
 pub struct RemoteError {
@@ -91,11 +101,17 @@ impl Remote {
         let options: Vec<(String, String)> = variables.into_iter().filter(known).collect();
         let (store, root) =
             parse_url_opts(&parsed, options).map_err(|error| failed("reach", url, error))?;
-        Ok(Self {
-            store: Arc::from(store),
+        Ok(Self::over(Arc::from(store), root))
+    }
+
+    /// Below this path of a store.
+    #[must_use]
+    pub fn over(store: Arc<dyn ObjectStore>, root: Path) -> Self {
+        Self {
+            store,
             root,
             gzip: false,
-        })
+        }
     }
 
     /// The same, with documents and pages stored in gzip and served so to everybody, as `Content-Encoding`
@@ -110,33 +126,79 @@ impl Remote {
     /// # Errors
     /// [`RemoteError`].
     pub async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, RemoteError> {
-        let place = self.place(path);
-        let fault = |error| failed("read", place.as_ref(), error);
-        match self.store.get_opts(&place, GetOptions::default()).await {
-            Ok(found) => Ok(Some(found.bytes().await.map_err(fault)?.to_vec())),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(fault(error)),
-        }
+        Ok(self.there(path).await?.map(|there| there.bytes))
     }
 
     /// Brings the place to hold `files`, written in their order, each with its type and its cache
-    /// policy. Objects that are there and not named stay: somebody may still read an older copy.
+    /// policy. Objects that are there and not named stay: somebody may still read an older copy. Where one
+    /// is not taken, all that it replaced is put back.
     ///
     /// # Errors
     /// [`RemoteError`], named after the object.
     pub async fn apply(&self, files: &[File]) -> Result<Applied, RemoteError> {
-        let mut applied = Applied::default();
+        // All is read before anything is written: the time in which some pointers are new is short.
+        let mut changes = Vec::new();
         for file in files {
-            let stored = self.stored(file);
-            let there = self.read(&file.path).await?;
-            if there.is_some_and(|there| there == stored.bytes) {
-                applied.unchanged += 1;
-                continue;
+            match self.there(&file.path).await? {
+                Some(there) if there.bytes == self.stored(file).bytes => {}
+                // What never changes is not put back: nothing points at it.
+                _ if file.serving.cache == Cache::Immutable => changes.push((file, None)),
+                there => changes.push((file, Some(there))),
             }
-            self.write(file, stored).await?;
-            applied.written += 1;
+        }
+        let applied = Applied {
+            written: changes.len(),
+            unchanged: files.len() - changes.len(),
+        };
+        let mut replaced: Vec<Replaced> = Vec::new();
+        for (file, pointer) in changes {
+            // Before it is written: one that failed may have been taken, and its answer lost.
+            replaced.extend(pointer.map(|there| (self.place(&file.path), there)));
+            if let Err(error) = self.write(file, self.stored(file)).await {
+                self.put_back(replaced).await;
+                return Err(error);
+            }
         }
         Ok(applied)
+    }
+
+    /// Puts pointers back as they were, the last first. Where the store does not take one, the others are
+    /// tried all the same.
+    async fn put_back(&self, replaced: Vec<Replaced>) {
+        for (place, there) in replaced.into_iter().rev() {
+            let outcome = match there {
+                Some(There { bytes, attributes }) => {
+                    let options = PutOptions {
+                        attributes,
+                        ..PutOptions::default()
+                    };
+                    let put = self.store.put_opts(&place, bytes.into(), options).await;
+                    put.map(drop)
+                }
+                None => match self.store.delete(&place).await {
+                    Err(object_store::Error::NotFound { .. }) => Ok(()),
+                    outcome => outcome,
+                },
+            };
+            if let Err(error) = outcome {
+                let place = place.as_ref();
+                tracing::warn!(event = "not_put_back", place, %error);
+            }
+        }
+    }
+
+    async fn there(&self, path: &str) -> Result<Option<There>, RemoteError> {
+        let place = self.place(path);
+        let fault = |error| failed("read", place.as_ref(), error);
+        match self.store.get_opts(&place, GetOptions::default()).await {
+            Ok(found) => {
+                let attributes = found.attributes.clone();
+                let bytes = found.bytes().await.map_err(fault)?.to_vec();
+                Ok(Some(There { bytes, attributes }))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(fault(error)),
+        }
     }
 
     /// Removes the objects below `below` that `is_old` takes by their path below the root and that were

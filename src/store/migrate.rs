@@ -12,7 +12,7 @@ use super::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 9] = [
+const FILES: [File; 10] = [
     File {
         version: 1,
         description: "initial",
@@ -66,6 +66,12 @@ const FILES: [File; 9] = [
         description: "dimension",
         postgres: include_str!("../../migrations/postgres/0009_dimension.sql"),
         sqlite: include_str!("../../migrations/sqlite/0009_dimension.sql"),
+    },
+    File {
+        version: 10,
+        description: "replicas",
+        postgres: include_str!("../../migrations/postgres/0010_replicas.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_replicas.sql"),
     },
 ];
 

@@ -32,6 +32,7 @@ mod postgres;
 mod query;
 mod range;
 mod rebalances;
+mod replica;
 mod row;
 mod source;
 mod sqlite;
@@ -48,6 +49,7 @@ pub use migrate::Migrations;
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
 pub use range::IdRange;
 pub use rebalances::StoredRebalance;
+pub use replica::{REPLICAS_KEPT_SECONDS, Replica, ReplicaStore};
 pub use source::{SourceStep, SourceStore};
 
 /// What a store does when the index has no entry.
@@ -138,7 +140,15 @@ pub struct Publication {
 /// that show in `/metrics`.
 #[async_trait]
 pub trait Store:
-    DeliveryStore + ExportStore + GatewayStore + PlannedStore + SourceStore + Debug + Send + Sync
+    DeliveryStore
+    + ExportStore
+    + GatewayStore
+    + PlannedStore
+    + ReplicaStore
+    + SourceStore
+    + Debug
+    + Send
+    + Sync
 {
     /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
     /// this has succeeded once it does nothing.

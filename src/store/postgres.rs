@@ -46,6 +46,7 @@ mod publications;
 mod reaching;
 mod reading;
 mod rebalances;
+mod replica;
 mod scan;
 mod servers;
 mod session;

@@ -43,6 +43,7 @@ mod polls;
 mod publications;
 mod rebalances;
 mod recovery;
+mod replica;
 mod source;
 mod successors;
 mod tables;

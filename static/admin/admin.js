@@ -4,6 +4,11 @@
 const KEY = "offpeak-admin-token";
 // Load is counted by the minute.
 const AGAIN_AFTER = 15_000;
+// From this share on /v1/status says that sources disagree.
+const DISAGREEMENT = 0.25;
+// A replica says how it is every 10 s, and reads the change feed twice a second; /readyz minds 15 s.
+const SILENT_AFTER_SECONDS = 30;
+const BEHIND_AFTER_SECONDS = 15;
 const byId = (id) => document.getElementById(id);
 let timer;
 
@@ -27,7 +32,8 @@ function fill(id, rows, none) {
 const cell = (text, kind) => make("td", kind, text);
 const number = (value) => cell(value === null || value === undefined ? "–" : Number(value).toLocaleString("en"), "n");
 const percent = (share) => cell(share === undefined || share === null ? "–" : `${(100 * share).toFixed(1)} %`, "n");
-const time = (text) => cell(text ? text.replace("T", " ").replace("Z", " UTC") : "–");
+const instant = (text) => text.replace("T", " ").replace("Z", " UTC");
+const time = (text) => cell(text ? instant(text) : "–");
 
 /** What a path of this listener answers, as JSON or text. */
 async function ask(path) {
@@ -69,6 +75,29 @@ function bars(points) {
   return make("td", "", svg);
 }
 
+/** How long ago, in words. */
+function ago(seconds) {
+  for (const [unit, length] of [["h", 3600], ["min", 60]]) if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${unit} ago`;
+  return seconds < 1 ? "now" : `${seconds} s ago`;
+}
+
+/** Whether a source moves the volume, and agrees with the others. */
+function trust({ quarantinedUntil, disagreement }) {
+  if (quarantinedUntil) return cell(`new until ${instant(quarantinedUntil)}`);
+  return disagreement > DISAGREEMENT ? cell(`${(100 * disagreement).toFixed(0)} % from the others`, "bad") : cell("");
+}
+
+/** The cells of a replica's row. */
+function replica(one, now) {
+  const silent = Math.max(0, Math.round((now - Date.parse(one.heardAt)) / 1000));
+  const behind = one.feedBehindSeconds;
+  return [
+    make("td", "", one.thisOne ? `${one.name} (this one)` : one.name), cell(one.address), cell(one.software), time(one.startedAt),
+    cell(ago(silent), silent > SILENT_AFTER_SECONDS ? "bad" : ""),
+    cell(behind > 1 ? `${behind} s behind` : "read to its end", behind > BEHIND_AFTER_SECONDS ? "bad" : ""),
+  ];
+}
+
 const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
 const worst = { ok: "ok", down: "bad", degraded: "bad", unknown: "" };
 
@@ -92,8 +121,12 @@ function show(overview, incidents, metrics) {
     number(one.affected), number(one.moved), number(one.polledSince), number(one.replaced), time(one.updatedAt),
   ]), "There is none.");
   fill("sources", overview.cas.flatMap((ca) => ca.sources.map((source) => [
-    cell(ca.ca), cell(source.source), cell(source.vantage), time(source.dataThrough),
+    cell(ca.ca), cell(source.source), cell(source.vantage), time(source.dataThrough), trust(source),
   ])), "No source has told anything for a week.");
+  fill("configured", overview.configuredSources.map((source) => [
+    cell(source.name), cell(source.kind), cell(source.ca ?? "several"),
+    make("td", source.state === "failing" ? "bad" : "", `${source.state} since `, instant(source.since)), time(source.dataThrough), cell(source.reason ?? "", "words"),
+  ]), "The configuration names no source, or this process reads none.");
   fill("hour", overview.cas.flatMap((ca) => ca.lastHour.map((series) => {
     const told = series.points.filter(Boolean);
     const failed = told.map((point) => point.failureRate).filter((rate) => rate !== null);
@@ -101,6 +134,10 @@ function show(overview, incidents, metrics) {
     return [cell(ca.ca), cell(series.source), cell(series.endpoint), bars(series.points), percent(mean(failed)),
       cell(latency.length ? `${Math.round(mean(latency))} ms` : "–", "n")];
   })), "Nothing was told of the last hour.");
+  byId("sharing").textContent = overview.sharedStore
+    ? "Processes that serve from this PostgreSQL, as each said of itself when it was last heard of. One that was not told to stop stays for a day."
+    : "One process: the database is an SQLite file. Several share a PostgreSQL.";
+  fill("replicas", overview.replicas.map((one) => replica(one, Date.parse(overview.generatedAt))), "No process has said that it serves.");
   byId("process").replaceChildren(...[
     ["Version", overview.software], ["Policy", overview.policyVersion], ["Certificates in memory", overview.certificates.toLocaleString("en")],
     ["Newest publication", overview.publication ? `${overview.publication.number}, of ${overview.publication.madeAt}` : "none"],

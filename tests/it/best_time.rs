@@ -51,6 +51,33 @@ async fn each_who_asks_gets_a_time_of_their_own_with_alternatives() {
 }
 
 #[tokio::test]
+async fn the_crontab_line_and_the_calendar_expression_are_the_instant() {
+    let server = published().await;
+    // Prague is an hour ahead of UTC in November and December.
+    for (zone, ahead) in [("UTC", 0), ("Europe/Prague", 3_600)] {
+        for member in 0..10 {
+            let path = format!("/v1/best-time?tz={zone}&seed=host-{member}");
+            let best = json(server.get(&path).await).await;
+            assert_eq!(best["timeZone"], zone);
+            let alternatives = best["alternatives"].as_array().unwrap();
+            for time in [&best].into_iter().chain(alternatives) {
+                let second = (instant(time) + ahead).second_of_day();
+                let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+                assert_eq!(time["cron"], format!("{minute} {hour} * * *"), "{time}");
+                let calendar = format!("*-*-* {hour:02}:{minute:02}:{second:02} {zone}");
+                assert_eq!(time["onCalendar"], calendar, "{time}");
+            }
+            // The line for a crontab waits the seconds that cron does not know.
+            let line = server.get(&format!("{path}&format=cron")).await;
+            let second = (instant(&best) + ahead).second_of_day() % 60;
+            let cron = best["cron"].as_str().unwrap();
+            let want = format!("{cron} sleep {second}; certbot renew --quiet\n");
+            assert_eq!(line.text().await.unwrap(), want);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_seed_is_answered_alike_by_every_server_and_without_one() {
     let (one, other) = (published().await, published().await);
     let ranking = one.get("/ranking.json").await.bytes().await.unwrap();

@@ -76,6 +76,22 @@ pub(crate) const PRINT: Look = Look {
     ..LIGHT
 };
 
+/// With motion reduced.
+pub(crate) const STILL: Look = Look {
+    name: "still",
+    features: &[("prefers-reduced-motion", "reduce")],
+    ..LIGHT
+};
+
+/// A key of a keyboard.
+#[derive(Clone, Copy)]
+pub(crate) enum Key {
+    Down,
+    Enter,
+    Space,
+    Tab,
+}
+
 impl Browser {
     /// Starts this program.
     pub(crate) fn start(chromium: &Path) -> Self {
@@ -214,6 +230,42 @@ impl Browser {
             assert!(Instant::now() < deadline, "never {expression}: {text}");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Presses a key and lets it go, as a reader does who has no mouse.
+    pub(crate) fn press(&mut self, key: Key) {
+        let (name, code, text) = match key {
+            Key::Down => ("ArrowDown", 40, ""),
+            Key::Enter => ("Enter", 13, "\r"),
+            Key::Space => (" ", 32, " "),
+            Key::Tab => ("Tab", 9, ""),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({"type": kind, "key": name, "windowsVirtualKeyCode": code});
+            if kind == "keyDown" && !text.is_empty() {
+                event["text"] = json!(text);
+            }
+            self.call("Input.dispatchKeyEvent", &event);
+        }
+    }
+
+    /// Types a text, or pastes it, where the focus is.
+    pub(crate) fn insert(&mut self, text: &str) {
+        self.call("Input.insertText", &json!({"text": text}));
+    }
+
+    /// Gives pages leave to use the clipboard, as a reader who sits before the browser has.
+    pub(crate) fn allow_clipboard(&mut self) {
+        let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
+        // It is asked of the browser, not of the page.
+        let session = self.session.take();
+        self.call(
+            "Browser.grantPermissions",
+            &json!({"permissions": permissions}),
+        );
+        self.session = session;
+        let focused = json!({"enabled": true});
+        self.call("Emulation.setFocusEmulationEnabled", &focused);
     }
 
     /// What an element shows.

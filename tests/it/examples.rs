@@ -7,11 +7,18 @@ use std::process::{Command, Output};
 
 use offpeak::domain::time::{DAY, Timestamp};
 use offpeak::engine::clock::{Clock as _, SystemClock};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::server::TestServer;
 use crate::tools::{run, told, tool};
+
+#[path = "../../examples/best_time.rs"]
+#[expect(
+    dead_code,
+    reason = "its main reads standard input; what it prints is asked for here"
+)]
+mod best_time;
 
 /// A client in more lines than this is no example.
 const MOST_LINES: usize = 30;
@@ -38,6 +45,18 @@ async fn ran(mut command: Command) -> Output {
     spawn_blocking(move || command.output().unwrap())
         .await
         .unwrap()
+}
+
+/// A line for a crontab that comes at this hour.
+fn hour_of(line: &str) -> usize {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [minute, hour, "*", "*", "*", "sleep", second, ..] = fields[..] else {
+        panic!("{line}");
+    };
+    let second = second.trim_end_matches(';');
+    assert!(minute.parse::<u32>().unwrap() < 60, "{line}");
+    assert!(second.parse::<u32>().unwrap() < 60, "{line}");
+    hour.parse().unwrap()
 }
 
 /// Hours 0, 2 and 3 alone.
@@ -89,20 +108,9 @@ fn a_ranking_alone_is_enough_for_python_and_for_jq() {
         let ahead = at - SystemClock.now();
         assert!(ahead > -60 && ahead <= DAY, "{at}");
         hours[usize::try_from(at.second_of_day() / 3_600).unwrap()] += 1;
-        let line = run(&mut example(
-            "ranking-jq.sh",
-            &[&format!("file://{ranking}")],
-        ));
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [minute, hour, "*", "*", "*", "sleep", second, ..] = fields[..] else {
-            panic!("{line}");
-        };
-        assert!(minute.parse::<u32>().unwrap() < 60, "{line}");
-        assert!(
-            second.trim_end_matches(';').parse::<u32>().unwrap() < 60,
-            "{line}"
-        );
-        hours[hour.parse::<usize>().unwrap()] += 1;
+        let url = format!("file://{ranking}");
+        let line = run(&mut example("ranking-jq.sh", &[&url]));
+        hours[hour_of(&line)] += 1;
     }
     assert_eq!(hours[0] + hours[2] + hours[3], 40, "{hours:?}");
     // All of 40 in one of the three is one in 10^11.
@@ -110,6 +118,24 @@ fn a_ranking_alone_is_enough_for_python_and_for_jq() {
         hours.iter().filter(|count| **count > 0).count() > 1,
         "{hours:?}"
     );
+}
+
+#[test]
+fn a_ranking_alone_is_enough_for_rust() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = ranking(folder.path());
+    let mut ranking: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let mut hours = [0_u32; 24];
+    for _ in 0..4_000 {
+        hours[hour_of(&best_time::crontab_line(&ranking).unwrap())] += 1;
+    }
+    // One half and two quarters of 4,000, each within five standard deviations.
+    assert!(hours[0].abs_diff(2_000) < 160, "{hours:?}");
+    assert!(hours[2].abs_diff(1_000) < 140, "{hours:?}");
+    assert_eq!(hours[0] + hours[2] + hours[3], 4_000, "{hours:?}");
+    ranking["schemaVersion"] = json!("2.0");
+    let refused = best_time::crontab_line(&ranking).unwrap_err().to_string();
+    assert_eq!(refused, "this program knows no ranking of version \"2.0\"");
 }
 
 #[tokio::test]

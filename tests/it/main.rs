@@ -53,6 +53,7 @@ mod profile;
 mod profile_real;
 mod publish;
 mod publish_azure;
+mod publish_broken;
 mod publish_google;
 mod publish_remote;
 mod publish_signed;

@@ -5,7 +5,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, DARK, FORCED, LIGHT, PHONE};
-use crate::server::{ADMIN, INGEST, NOW, TestServer, json};
+use crate::server::{ADMIN, INGEST, NOW, TestServer, config, json};
+use crate::support::fresh_postgres;
 use crate::tools::tool;
 
 const ID: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
@@ -47,8 +48,15 @@ async fn busy() -> TestServer {
 #[tokio::test]
 async fn the_overview_tells_cas_sources_and_the_last_hour_to_the_admin_alone() {
     let server = busy().await;
+    server.engine.begin_source("front", "log", None);
+    server.engine.source_failed("front", "no such file");
     let told = server.as_admin(Method::GET, "/v1/overview");
     let told: Value = json(told.send().await.unwrap()).await;
+    assert_eq!(
+        told["configuredSources"],
+        json!([{"name": "front", "kind": "log", "ca": null, "state": "failing", "dataThrough": null,
+            "since": "2026-11-21T10:00:00Z", "reason": "no such file"}])
+    );
     assert_eq!(
         (&told["ready"], &told["certificates"]),
         (&json!(true), &json!(1))
@@ -73,6 +81,94 @@ async fn the_overview_tells_cas_sources_and_the_last_hour_to_the_admin_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_replica_is_told_with_when_it_was_heard_of_and_how_far_its_feed_is() {
+    let Some(database) = fresh_postgres().await else {
+        return;
+    };
+    let one = TestServer::on(&database.url(), config()).await;
+    let other = TestServer::on(&database.url(), config()).await;
+    let introduced = [(&one, "one.example"), (&other, "other.example")];
+    for (server, name) in introduced {
+        let address = format!("http://{name}:8081");
+        server.engine.introduce(name.to_owned(), address);
+    }
+    let overview = async || -> Value {
+        let told = one.as_admin(Method::GET, "/v1/overview");
+        json(told.send().await.unwrap()).await
+    };
+    // The other reads the feed, and then does so no more for 20 s.
+    other.engine.catch_up().await.unwrap();
+    other.clock.set(NOW + 20);
+    other.engine.note_replica().await.unwrap();
+    one.clock.set(NOW + MINUTE);
+    one.engine.catch_up().await.unwrap();
+    one.engine.note_replica().await.unwrap();
+    let of = |name: &str, this_one, heard_at: &str, behind| {
+        json!({"name": name, "address": format!("http://{name}:8081"), "thisOne": this_one,
+            "software": env!("CARGO_PKG_VERSION"), "startedAt": "2026-11-21T10:00:00Z",
+            "heardAt": heard_at, "feedBehindSeconds": behind})
+    };
+    let told = overview().await;
+    assert_eq!(told["sharedStore"], true);
+    assert_eq!(
+        told["replicas"],
+        json!([
+            of("one.example", true, "2026-11-21T10:01:00Z", 0),
+            of("other.example", false, "2026-11-21T10:00:20Z", 20),
+        ])
+    );
+    if let Some(chromium) = tool("OFFPEAK_TEST_CHROMIUM") {
+        let mut browser = Browser::start(&chromium);
+        let text = shown(&mut browser, &one);
+        for want in [
+            "one.example (this one)\thttp://one.example:8081",
+            "now\tread to its end",
+            "40 s ago\t20 s behind",
+        ] {
+            assert!(text.contains(want), "{want}: {text}");
+        }
+    }
+    // It is told to stop, and the first hears of it.
+    other.engine.leave().await.unwrap();
+    one.engine.note_replica().await.unwrap();
+    assert_eq!(overview().await["replicas"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_process_of_a_file_says_that_it_is_the_only_one() {
+    let server = TestServer::start().await;
+    let (name, address) = ("one.example".to_owned(), server.admin.clone());
+    server.engine.introduce(name, address);
+    server.engine.note_replica().await.unwrap();
+    let told = server.as_admin(Method::GET, "/v1/overview");
+    let told: Value = json(told.send().await.unwrap()).await;
+    assert_eq!(told["sharedStore"], false);
+    let replicas = told["replicas"].as_array().unwrap();
+    assert_eq!((replicas.len(), &replicas[0]["thisOne"]), (1, &json!(true)));
+    if let Some(chromium) = tool("OFFPEAK_TEST_CHROMIUM") {
+        let mut browser = Browser::start(&chromium);
+        let text = shown(&mut browser, &server);
+        assert!(text.contains("one.example (this one)"), "{text}");
+        let said = browser.text("#sharing");
+        assert!(
+            said.contains("One process: the database is an SQLite file"),
+            "{said}"
+        );
+    }
+}
+
+/// What the operator's page says of replicas.
+fn shown(browser: &mut Browser, server: &TestServer) -> String {
+    browser.open(&format!("{}/admin", server.admin));
+    browser.evaluate(&format!(
+        "document.querySelector('#token').value = {ADMIN:?};
+         document.querySelector('#entry').requestSubmit(); true"
+    ));
+    browser.until("!document.querySelector('#shown').hidden");
+    browser.text("#replicas")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_it_behind_a_token_that_is_typed_in_once() {
     let (Some(chromium), Some(axe)) = (tool("OFFPEAK_TEST_CHROMIUM"), tool("OFFPEAK_TEST_AXE"))
     else {
@@ -86,6 +182,8 @@ async fn the_page_shows_it_behind_a_token_that_is_typed_in_once() {
         .unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"));
+    server.engine.begin_source("front", "log", None);
+    server.engine.source_failed("front", "no such file");
     let mut browser = Browser::start(&chromium);
     let url = format!("{}/admin", server.admin);
     let enter = |browser: &mut Browser, token: &str| {
@@ -108,6 +206,8 @@ async fn the_page_shows_it_behind_a_token_that_is_typed_in_once() {
         ("#cas", "ok"),
         ("#incidents", "maintenance: new HSM"),
         ("#sources", "2026-11-21 10:00:00 UTC"),
+        ("#configured", "failing since 2026-11-21 10:00:00 UTC"),
+        ("#configured", "no such file"),
         ("#hour", "120 ms"),
         ("#process", "Certificates in memory\n1"),
     ] {

@@ -9,7 +9,7 @@ use crate::process::offpeak;
 use crate::tools::{free_ports, run, told, tool};
 
 /// A server with a bucket that all may read.
-struct Seaweed {
+pub(crate) struct Seaweed {
     child: Child,
     url: String,
     folder: tempfile::TempDir,
@@ -25,7 +25,7 @@ const STARTS_WITHIN: Duration = Duration::from_mins(3);
 
 impl Seaweed {
     /// It takes no port 0, and ends where somebody else has one of its eight: then others are tried.
-    fn start(program: &Path) -> Self {
+    pub(crate) fn start(program: &Path) -> Self {
         let begun = Instant::now();
         let mut server = Self::run(program);
         while !server.made_bucket() {
@@ -103,6 +103,17 @@ impl Seaweed {
         [b"200", b"409"].contains(&made.stdout.first_chunk().unwrap_or(b"000"))
     }
 
+    /// How it is reached, and by whom.
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 5] {
+        [
+            ("AWS_ENDPOINT", &self.url),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_REGION", "us-east-1"),
+        ]
+    }
+
     fn publish(&self, folder: &Path, more: &[&str]) -> Output {
         offpeak()
             .args(["publish", "--out", "s3://bucket/some/tree", "--sign-with"])
@@ -112,11 +123,7 @@ impl Seaweed {
                 "OFFPEAK_DATABASE",
                 format!("sqlite:{}", folder.join("db").display()),
             )
-            .env("AWS_ENDPOINT", &self.url)
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_ACCESS_KEY_ID", "key")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_REGION", "us-east-1")
+            .envs(self.variables())
             .env("no_proxy", "127.0.0.1")
             .output()
             .unwrap()

@@ -38,6 +38,7 @@ mod publications;
 mod purge;
 mod ranges;
 mod rates;
+mod replicas;
 mod round_trips;
 mod sources;
 mod together;

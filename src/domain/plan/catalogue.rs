@@ -230,20 +230,25 @@ mod tests {
         let known = Catalogue::named("letsencrypt").unwrap();
         assert_eq!(known.as_of, "2026-08-05");
         assert!(known.source.starts_with("https://letsencrypt.org/"));
-        let numbers = |scope: Scope| {
-            let limit = known
-                .limits
-                .iter()
-                .find(|limit| limit.scope == scope)
-                .unwrap();
-            (limit.count, limit.refill_seconds)
-        };
-        assert_eq!(numbers(Scope::Account), (300, Some(36)));
-        assert_eq!(numbers(Scope::RegisteredDomain), (50, Some(202 * 60)));
-        assert_eq!(numbers(Scope::ExactSet).0, 5);
-        assert_eq!(numbers(Scope::Identifier), (5, Some(720)));
-        assert_eq!(numbers(Scope::ConsecutiveFailures), (1_152, None));
-        assert_eq!(numbers(Scope::AccountsOfAddress).0, 10);
+        assert!(known.ari_renewals_are_exempt);
+        let (hours, days) = (3_600, 86_400);
+        let limits: Vec<_> = known
+            .limits
+            .iter()
+            .map(|l| (l.scope, l.count, l.per_seconds, l.refill_seconds))
+            .collect();
+        // The refill of the exact set is 7 d / 5, those of failures and accounts 1 h / 5 and 3 h / 10.
+        assert_eq!(
+            limits,
+            [
+                (Scope::Account, 300, Some(3 * hours), Some(36)),
+                (Scope::RegisteredDomain, 50, Some(7 * days), Some(202 * 60)),
+                (Scope::ExactSet, 5, Some(7 * days), Some(34 * hours)),
+                (Scope::Identifier, 5, Some(hours), Some(12 * 60)),
+                (Scope::ConsecutiveFailures, 1_152, None, None),
+                (Scope::AccountsOfAddress, 10, Some(3 * hours), Some(18 * 60)),
+            ]
+        );
         // It is no longer listed.
         assert_eq!(known.pending(), None);
         let requests: Vec<_> = known

@@ -34,6 +34,8 @@ pub struct Addressee<'a> {
     pub cert_id: Option<&'a CertId>,
     /// The account that orders.
     pub account: Option<&'a str>,
+    /// The deadline of its own, or the end of its certificate, that has passed.
+    pub missed: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +87,8 @@ struct Item<'a> {
     cert_id: Option<&'a CertId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<Timestamp>,
 }
 
 /// A refusal as it is told, beside its sentence.
@@ -122,12 +126,14 @@ impl Plan {
                 id,
                 cert_id,
                 account,
+                missed,
             } = addressee(place);
             Item {
                 at: *at,
                 id,
                 cert_id,
                 account,
+                missed,
             }
         };
         let document = Document {

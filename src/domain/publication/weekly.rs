@@ -4,6 +4,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::{page, palette};
+use crate::math::number::real;
 use crate::status::{IsoWeek, Status, Told, Weekly};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
@@ -201,13 +202,27 @@ impl CaWeek {
             ));
         }
         let spent = |status| duration(self.seconds(status));
+        let coarse = if self.is_coarse() {
+            ", since what was heard is too coarse or too little to tell"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "Down for {}, degraded for {}, unknown for {}.",
+            "Down for {}, degraded for {}, unknown for {}{coarse}.",
             spent(Status::Down),
             spent(Status::Degraded),
             spent(Status::Unknown)
         ));
         lines
+    }
+
+    /// Whether it is unknown how the CA was for an hour and more of which something was heard: counts by the
+    /// hour do not tell how it was within them.
+    fn is_coarse(&self) -> bool {
+        let all = [Status::Ok, Status::Unknown, Status::Degraded, Status::Down];
+        let judged: i64 = all.into_iter().map(|status| self.seconds(status)).sum();
+        let unheard = (1.0 - self.weekly.coverage) * real(judged);
+        real(self.seconds(Status::Unknown)) > unheard + real(HOUR)
     }
 
     /// The cells of the week: a day's name, and the class and the text of each of its hours.

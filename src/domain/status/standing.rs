@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::demand::observation::Source;
 use crate::demand::series::Series;
 use crate::demand::series::grains::{GRAIN_SECONDS, Grain};
 use crate::moves::incident::{Incident, Kind, State};
@@ -87,13 +88,15 @@ impl Evidence<'_> {
         let heard = (first..=last)
             .rev()
             .find(|number| self.series.grain(*number).heard);
+        // To the minute, as its sources are told. Registrations say nothing of how the CA is.
+        let sources = self.series.sources(self.now).into_iter();
+        let told = sources.filter(|of| of.source != Source::Registrations);
+        let through = told.map(|of| of.through).max();
         Standing {
             status,
             since,
             reason,
-            data_through: heard
-                .map(|number| start_of(number + 1))
-                .map(|end| end.min(self.now)),
+            data_through: heard.and(through),
         }
     }
 

@@ -2,25 +2,13 @@
 
 use serde_json::Deserializer;
 
+use super::columns::{COLUMNS, bare};
 use super::member::Member;
 use crate::domain::plan::MOST_CERTIFICATES;
 use crate::domain::time::Timestamp;
 
 /// The longest list that is read: a million lines of 250 octets.
 pub const MOST_LIST_OCTETS: u64 = 256 << 20;
-
-/// Columns that are read; any other is kept and printed again.
-const COLUMNS: [&str; 9] = [
-    "id",
-    "cert_id",
-    "names",
-    "not_before",
-    "not_after",
-    "earliest",
-    "deadline",
-    "account",
-    "ari",
-];
 
 /// A fleet, and the table that it came in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,10 +142,6 @@ fn has_header(text: &str) -> bool {
             && !first.contains('.')
             && !first.starts_with('#')
             && lines.any(|line| line.contains('.')))
-}
-
-fn bare(cell: &str) -> String {
-    cell.trim().trim_matches('"').to_ascii_lowercase()
 }
 
 fn csv(text: &str) -> Result<Fleet, FleetError> {

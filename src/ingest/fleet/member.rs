@@ -69,6 +69,15 @@ impl Member {
             .unwrap_or_default()
     }
 
+    /// The deadline of its own that has passed, or its end: it is planned within the next day.
+    #[must_use]
+    pub fn missed(&self, now: Timestamp) -> Option<Timestamp> {
+        [self.deadline, self.not_after]
+            .into_iter()
+            .flatten()
+            .find(|at| *at <= now)
+    }
+
     /// As it is planned.
     #[must_use]
     pub fn renewal(&self, usual: &Usual<'_>) -> Renewal {

@@ -1,10 +1,12 @@
 //! Fleets: the certificates that somebody runs, as their own lists, files and ACME clients keep
 //! them.
 
+mod columns;
 mod folder;
 mod list;
 mod member;
 
+pub use columns::look_alikes;
 pub use folder::certificates;
 pub use list::{Fleet, FleetError, MOST_LIST_OCTETS, Table};
 pub use member::{Member, Usual};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use offpeak::domain::time::{DAY, Timestamp};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::server::{NOW, TestServer, config, json, sha256_hex};
@@ -114,6 +115,30 @@ async fn a_document_that_the_client_has_is_not_sent_again() {
         header(&head, "content-length"),
         header(&first, "content-length")
     );
+}
+
+#[tokio::test]
+async fn until_the_next_update_bytes_and_etag_stay_as_they_are() {
+    let server = published().await;
+    let first = server.get("/ranking.json").await;
+    let etag = header(&first, "etag").to_owned();
+    let bytes = first.bytes().await.unwrap();
+    let ranking: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let next: Timestamp = ranking["nextUpdate"].as_str().unwrap().parse().unwrap();
+    assert_eq!(next, NOW + DAY);
+    for later in [NOW + 1, NOW + DAY / 2, next - 1] {
+        server.clock.set(later);
+        server.engine.learn();
+        server.engine.publish_if_due().await.unwrap();
+        let again = server.get("/ranking.json").await;
+        assert_eq!(header(&again, "etag"), etag, "{later}");
+        assert_eq!(again.bytes().await.unwrap(), bytes, "{later}");
+    }
+    server.clock.set(next);
+    server.engine.publish_if_due().await.unwrap();
+    let after = server.get("/ranking.json").await;
+    assert_ne!(header(&after, "etag"), etag);
+    assert_eq!(json(after).await["generatedAt"], next.to_string());
 }
 
 #[tokio::test]

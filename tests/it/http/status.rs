@@ -1,7 +1,8 @@
 //! `/v1/status`, `/v1/live`, `/api/v2/summary.json` and `/feed.atom`.
 
 use offpeak::domain::policy::ca::CaPolicy;
-use offpeak::domain::time::{HOUR, MINUTE};
+use offpeak::domain::time::{HOUR, MINUTE, Timestamp};
+use offpeak::engine::clock::{Clock as _, SystemClock};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -264,6 +265,35 @@ async fn what_is_asked_wrongly_is_refused() {
     ] {
         let answer = server.get(path).await;
         assert_eq!(answer.status(), status, "{path}");
+    }
+}
+
+#[test]
+fn a_ca_was_last_heard_of_when_its_latest_source_was() {
+    let database = crate::support::fresh_sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("load.ndjson");
+    let now = SystemClock.now();
+    // Minutes of two sources, neither at the end of five; and one a little ahead of our clock.
+    for (ago, source, ahead) in [(13, "log", false), (11, "ca", false), (-3, "metrics", true)] {
+        let at = Timestamp::from_unix((now - ago * MINUTE).slot(MINUTE) * MINUTE);
+        let line =
+            json!({"at": at, "kind": "attempt", "count": 9, "ca": "default", "source": source});
+        std::fs::write(&file, line.to_string()).unwrap();
+        let mut import = offpeak();
+        import.args(["import", "observations", "--format", "ndjson", "--database"]);
+        run(import.arg(database.url()).arg(&file));
+        let told = run(offpeak().args(["status", "--database", &database.url()]));
+        let first = told.lines().next().unwrap();
+        let heard = first.split("last heard of ").nth(1).unwrap();
+        let of_source = format!("source {source}: until {heard}");
+        assert!(told.contains(&of_source), "{of_source}: {told}");
+        if ahead {
+            let heard: Timestamp = heard.parse().unwrap();
+            assert!(heard >= now && heard <= SystemClock.now(), "{told}");
+        } else {
+            assert_eq!(heard, (at + MINUTE).to_string(), "{told}");
+        }
     }
 }
 

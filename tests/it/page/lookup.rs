@@ -7,7 +7,7 @@ use crate::process::offpeak;
 use crate::tools::run;
 
 /// A certificate with this serial, issued by a CA, in PEM.
-fn certificate(serial: &[u8]) -> String {
+pub(super) fn certificate(serial: &[u8]) -> String {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -16,6 +16,7 @@ use crate::tools::tool;
 mod closed;
 mod drawing;
 mod folded;
+mod keyboard;
 mod looks;
 mod lookup;
 mod moment;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::browser::LIGHT;
-use offpeak::domain::time::DAY;
+use offpeak::domain::time::{DAY, MINUTE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hour_that_it_is_is_marked_and_told_in_the_reader_s_zone_and_in_utc() {
@@ -108,4 +108,75 @@ async fn an_incident_makes_a_new_page_within_the_minute() {
     scene.server.clock.set(NOW + 1_200);
     scene.server.engine.publish_if_due().await.unwrap();
     assert!(after.as_bytes() == &*scene.document("index.html"));
+}
+
+/// The bars of each chart of the last hour: its heading, how many there are, and at which minutes, counted
+/// from 0, stand gaps and failures.
+const LIVE: &str = "[...document.querySelectorAll('#live figure')].map((figure) => {
+    const at = (rect) => Math.round(rect.getAttribute('x') / 12);
+    const bars = [...figure.querySelectorAll('rect')];
+    const high = (rect) => Number(rect.getAttribute('height')) > 0;
+    return [figure.querySelector('figcaption').innerText, [...new Set(bars.map(at))].length,
+        bars.filter((rect) => rect.matches('.gap')).map(at), bars.filter((rect) => rect.matches('.fail') && high(rect)).map(at)]; })";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_hour_is_drawn_by_the_minute_with_its_gaps_and_failures() {
+    let Some(mut browser) = browser("Europe/Prague") else {
+        return;
+    };
+    let scene = PlanningContext::unknown().await;
+    let probe = |ago: i64, endpoint: &str, failed: u64| {
+        [("attempt", 4), ("failed", failed)].map(|(kind, count)| {
+            json!({"at": NOW - ago * MINUTE, "kind": kind, "count": count, "ca": "example",
+                "source": "observer", "vantage": "singapore", "endpoint": endpoint})
+            .to_string()
+        })
+    };
+    // Three minutes were told by nobody; orders failed in the last two.
+    let lines: Vec<String> = (1..=60)
+        .filter(|ago| !(20..23).contains(ago))
+        .flat_map(|ago| {
+            [
+                probe(ago, "directory", 0),
+                probe(ago, "new-order", u64::from(ago < 3)),
+            ]
+        })
+        .flatten()
+        .collect();
+    let told = scene.server.as_admin(Method::POST, "/v1/observations");
+    let told = told.header("content-type", "application/x-ndjson");
+    let told = told.body(lines.join("\n")).send().await.unwrap();
+    assert_eq!(told.status(), StatusCode::OK);
+    scene.server.engine.catch_up().await.unwrap();
+    scene.open(&mut browser, "/ca/example/");
+    browser.until("document.querySelectorAll('#live figure').length === 2");
+    let gaps = [38, 39, 40];
+    assert_eq!(
+        browser.evaluate(LIVE),
+        json!([
+            [
+                "an outside monitor · directory · seen from singapore",
+                60,
+                gaps,
+                []
+            ],
+            [
+                "an outside monitor · new-order · seen from singapore",
+                60,
+                gaps,
+                [58, 59]
+            ],
+        ])
+    );
+    let words = browser.evaluate("document.querySelector('#live svg').getAttribute('aria-label')");
+    assert!(
+        words
+            .as_str()
+            .unwrap()
+            .contains("57 of 60 minutes are known"),
+        "{words}"
+    );
+    // Hours of the axis are UTC, as said.
+    let text = browser.text("#live figure");
+    assert!(text.contains("09:15") && !text.contains("10:15"), "{text}");
 }

@@ -1,11 +1,15 @@
 //! The page's bytes: made with the ranking, the same from everywhere, small, and held by their policy.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::browser::{LIGHT, PRINT};
+use crate::process::offpeak;
+use crate::tools::run;
 
 #[tokio::test]
 async fn the_same_page_is_served_and_written_beside_the_ranking() {
@@ -180,4 +184,59 @@ async fn a_note_is_on_the_page() {
     let ranking: Value = server.get("/ranking.json").await.json().await.unwrap();
     assert_eq!(ranking["notes"][0]["text"], "new validators since <today>");
     assert_eq!(ranking["notes"][0]["to"], "2026-11-22T00:00:00Z");
+}
+
+/// The hours of spans such as `19:00 to 22:00 and 03:00 to 04:00`.
+fn hours(spans: &str) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    for span in spans.replace(" and ", ", ").split(", ") {
+        let (from, to) = span.split_once(" to ").unwrap();
+        let [mut hour, to] = [from, to].map(|at| at[..2].parse::<usize>().unwrap());
+        while hour != to {
+            found.insert(hour);
+            hour = (hour + 1) % 24;
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_quietest_hours_are_the_lowest_and_page_and_terminal_name_the_same() {
+    let scene = PlanningContext::known().await;
+    let ranking = scene.ranking().await;
+    let load = |hour: usize| ranking["slots"][hour]["coefficient"].as_f64().unwrap();
+    // Of two that are alike the earlier.
+    let mut lowest: Vec<usize> = (0..24).collect();
+    lowest.sort_by(|a, b| load(*a).total_cmp(&load(*b)));
+    assert!(load(lowest[0]) < load(lowest[3]), "they differ");
+    let names: Vec<String> = lowest[..3]
+        .iter()
+        .map(|hour| format!("{hour:02}:00"))
+        .collect();
+    assert_eq!(ranking["quietest"], json!(names));
+
+    let page = String::from_utf8(scene.document("index.html").to_vec()).unwrap();
+    let sentence = page.split("<h1 id=\"sentence\">").nth(1).unwrap();
+    let sentence = sentence.split("</h1>").next().unwrap();
+    let words = sentence
+        .replace("<span class=\"span\">", "")
+        .replace("</span>", "");
+    let spans = words.strip_prefix("Quietest each day from ").unwrap();
+    let told = hours(spans.split(" UTC").next().unwrap());
+    assert!(
+        lowest[..3].iter().all(|hour| told.contains(hour)),
+        "{words}"
+    );
+    // What it calls quiet is quieter than all that it does not.
+    let as_many: BTreeSet<usize> = lowest[..told.len()].iter().copied().collect();
+    assert_eq!(told, as_many, "{words}");
+
+    let folder = scene.written();
+    let terminal = tokio::task::spawn_blocking(move || {
+        let file = folder.path().join("ranking.json");
+        run(offpeak().arg("ranking").arg("--ranking").arg(file))
+    });
+    let terminal = terminal.await.unwrap();
+    let want = format!("Quietest: {}", names.join(", "));
+    assert!(terminal.contains(&want), "{want}: {terminal}");
 }

@@ -141,6 +141,40 @@ fn what_cannot_be_done_or_read_ends_with_the_reason() {
     }
 }
 
+#[test]
+fn a_deadline_that_has_passed_and_a_column_that_looks_like_ours_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let ranking = ranking(folder.path());
+    let list = "names,dead_line,customer\na.example,2026-01-01,7\n";
+    let output = run(&["-", "--ranking", &ranking], list);
+    // Its column is kept, and said not to be read.
+    assert!(printed(&output).starts_with("names,dead_line,customer,renew_at\n"));
+    let said = told(&output);
+    let want = "column \"dead_line\" is kept and not read; did you mean \"deadline\"?";
+    assert!(
+        said.contains(want) && !said.contains("customer\" is"),
+        "{said}"
+    );
+    assert!(!said.contains(" late, "), "{said}");
+
+    let list = "names,deadline,not_after\na.example,2026-01-01,2096-01-01\nb.example,,2026-02-03\nc.example,2096-01-01,\n";
+    let arguments = ["-", "--ranking", &ranking, "--deadline", "24h"];
+    let output = run(&arguments, list);
+    assert_eq!(printed(&output).lines().count(), 4);
+    let said = told(&output);
+    assert!(said.contains("2 late, since "), "{said}");
+    let named = "a.example (2026-01-01T00:00:00Z), b.example (2026-02-03T00:00:00Z)\n";
+    assert!(said.contains(named) && !said.contains("is kept"), "{said}");
+    let plan = printed(&run(&[&arguments[..], &["--json"]].concat(), list));
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let missed = |place: usize| plan["items"][place]["missed"].clone();
+    assert_eq!(missed(0), "2026-01-01T00:00:00Z");
+    assert_eq!(missed(1), "2026-02-03T00:00:00Z");
+    assert_eq!(missed(2), Value::Null);
+    let at: Timestamp = instant(&plan["items"][0]["at"]);
+    assert!(at - SystemClock.now() <= DAY, "{at}");
+}
+
 /// One CA, and certificates of it for these names that began so many days ago.
 fn pem(authority: &Issuer<'_, KeyPair>, names: &[&str], began: i64, now: i64) -> String {
     let mut params =

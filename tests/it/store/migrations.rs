@@ -4,7 +4,7 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
@@ -14,6 +14,7 @@ const NAMES: [&str; 9] = [
     "0007_failures",
     "0008_exports",
     "0009_dimension",
+    "0010_replicas",
 ];
 
 on_both_stores!(
@@ -94,7 +95,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 9
+                    binary: 10
                 }
             ),
             "{error:?}"

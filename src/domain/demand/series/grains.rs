@@ -82,7 +82,8 @@ pub struct Heard {
 }
 
 impl Series {
-    /// All that ever told of load within what is kept, in the order of trust.
+    /// All that ever told of load within what is kept, in the order of trust, and until when: to the minute,
+    /// and not after `now`.
     #[must_use]
     pub fn sources(&self, now: Timestamp) -> Vec<Heard> {
         let heard = |track: &Track| {
@@ -98,7 +99,8 @@ impl Series {
                 Some(Heard {
                     source: *source,
                     vantage: vantage.clone(),
-                    through: heard(track)?,
+                    // A source's clock may run ahead of ours.
+                    through: heard(track)?.min(now),
                     quarantined_until: track.quarantined_until(*source, now),
                 })
             })

@@ -1,0 +1,72 @@
+//! The processes that share the store: this one says how it is, and keeps what it last heard of the others,
+//! so that an operator reads it while the store is away too.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Engine;
+use super::replicas::Introduced;
+use crate::domain::time::Timestamp;
+use crate::store::{Replica, Sharing, StoreError};
+
+/// An operator looks every 15 s; a tenth of a write a second is nothing for a PostgreSQL.
+pub(super) const NOTE_REPLICA_EVERY: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Says who this process is: the name of its machine, and where its admin listener is. Said once,
+    /// before it serves.
+    pub fn introduce(&self, name: String, address: String) {
+        let id = rand::random();
+        // Who said it first is believed.
+        let _ = self.replicas.own.set(Introduced { id, name, address });
+    }
+
+    /// This process as it is now, and the others as they were last heard of; whether others may share the
+    /// store at all.
+    #[must_use]
+    pub fn replicas(&self) -> (Option<Replica>, Vec<Replica>, Sharing) {
+        let others = self.replicas.others.load();
+        (self.itself(), others.to_vec(), self.store.sharing())
+    }
+
+    /// Tells the others how this process is, and hears how they are.
+    ///
+    /// # Errors
+    /// The store's: what was heard before stays.
+    pub async fn note_replica(&self) -> Result<(), StoreError> {
+        let Some(itself) = self.itself() else {
+            return Ok(());
+        };
+        self.store.note_replica(&itself).await?;
+        let mut others = self.store.replicas().await?;
+        others.retain(|one| one.id != itself.id);
+        self.replicas.others.store(others.into());
+        Ok(())
+    }
+
+    /// Says that this process is about to end. It writes nothing of the kind afterwards, once
+    /// [`Engine::run`] is over.
+    ///
+    /// # Errors
+    /// The store's: the others see that it falls silent.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        match self.replicas.own.get() {
+            Some(own) => self.store.end_replica(own.id).await,
+            None => Ok(()),
+        }
+    }
+
+    fn itself(&self) -> Option<Replica> {
+        let own = self.replicas.own.get()?;
+        let fed_at = self.fed_at.load(Ordering::Relaxed);
+        Some(Replica {
+            id: own.id,
+            name: own.name.clone(),
+            address: own.address.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+            heard_at: self.now(),
+            fed_at: Timestamp::from_unix(fed_at),
+        })
+    }
+}
