@@ -2,10 +2,15 @@
 
 mod csv;
 mod ct;
+mod ct_commands;
+mod ct_growth;
 mod ct_log;
+mod ct_polite;
 mod folder;
 mod fuzzed;
 mod log;
+mod log_files;
+mod log_odd;
 mod peer;
 mod probe;
 mod probe_order;
