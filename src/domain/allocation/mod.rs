@@ -6,6 +6,7 @@ mod arrivals;
 pub mod band;
 pub mod experiment;
 pub(crate) mod level;
+pub(crate) mod opening;
 pub mod plan;
 pub mod slots;
 pub mod table;

@@ -6,9 +6,8 @@
 
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, usual_slots};
-use super::level::{
-    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, spans, spill, sum,
-};
+use super::level::{assigned, headroom, level, open_range, scaled, shares, spans, spill, sum};
+use super::opening::capacity;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
 use crate::certificate::own_rule_seconds;
@@ -189,7 +188,7 @@ impl Draft {
         arrivals: &Arrivals,
         forecast: &Forecast<'_>,
     ) -> Self {
-        let (capacity, closed) = capacity(range, as_if_open, forecast.policy);
+        let (capacity, closed) = capacity(range, as_if_open, forecast.policy, forecast.profile);
         let unsteered = unsteered(range, forecast);
         let promised: Vec<f64> = spans(range)
             .map(|span| forecast.ledger.promised(span))
@@ -255,7 +254,8 @@ impl Draft {
                 first: self.range.widest_first,
                 ..self.range
             };
-            let (capacity, _) = capacity(widest, self.as_if_open, forecast.policy);
+            let (capacity, _) =
+                capacity(widest, self.as_if_open, forecast.policy, forecast.profile);
             let unsteered = unsteered(widest, forecast);
             let steered = arrivals.steered * real_len(widest.len());
             self.level > LEVEL_ABOVE * level(&unsteered, &capacity, steered)
@@ -337,19 +337,6 @@ impl Draft {
             table,
             quota: u64::try_from(whole(quota)).unwrap_or(1),
         }
-    }
-}
-
-/// What the slots of a range take, and the closed spans.
-fn capacity(
-    range: SlotRange,
-    as_if_open: bool,
-    policy: &CaPolicy,
-) -> (Vec<SlotCapacity>, Vec<Span>) {
-    if as_if_open {
-        (all_open(range.len()), Vec::new())
-    } else {
-        open_slots(range, policy)
     }
 }
 
