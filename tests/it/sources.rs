@@ -1,10 +1,12 @@
 //! Sources, with the real thing or real data at their other end.
 
+mod consensus;
 mod csv;
 mod ct;
 mod ct_log;
 mod folder;
 mod fuzzed;
+mod issuance;
 mod log;
 mod peer;
 mod probe;
@@ -13,4 +15,5 @@ mod prometheus;
 mod ranking;
 mod recipes;
 mod sql;
+mod tokens;
 mod trust;
