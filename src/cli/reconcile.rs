@@ -97,6 +97,14 @@ impl ReconcileArgs {
             if differences.listed == 0 {
                 bail!("the list names no certificate: nothing is marked dead by an empty list");
             }
+            // A line that is cut off may be one of those that would be marked.
+            if let Some(first) = differences.rejected.first() {
+                bail!(
+                    "{} lines of the list name no certificate, the first {first}: nothing is marked dead by a \
+                     damaged list",
+                    differences.rejected.len()
+                );
+            }
             for id in &differences.extra {
                 let dead = Successor::Order(DEAD.to_owned());
                 let marked = engine.succeed(id, &dead).await?;
@@ -271,13 +279,15 @@ async fn compare(
     differences: &mut Differences,
 ) -> anyhow::Result<()> {
     let now = engine.now();
+    // A list may have serials without their sign octet, as some clients' CertIDs have.
+    let restored: BTreeSet<CertId> = listed.iter().filter_map(CertId::with_sign_octet).collect();
     let mut range = IdRange::ALL;
     loop {
         let page = engine.store().certificates_in(&range, PAGE_ROWS).await?;
         let full = page.len() == PAGE_ROWS as usize;
         range.after = page.last().map(|last| last.id.clone());
         for certificate in page.into_iter().filter(|one| is_of(&one.id, issuers)) {
-            let is_listed = listed.remove(&certificate.id);
+            let is_listed = listed.remove(&certificate.id) || restored.contains(&certificate.id);
             let is_in_use =
                 |one: &Certificate| one.successor.is_none() && one.validity.not_after >= now;
             if is_in_use(&certificate) {

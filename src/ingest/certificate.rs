@@ -11,7 +11,7 @@ use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use super::x509::{self, Authority, Facts};
 use super::{hexadecimal, json};
 use crate::domain::certificate::Submission;
-use crate::domain::certificate::certid::{CertId, KeyIdentifier};
+use crate::domain::certificate::certid::CertId;
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
@@ -154,7 +154,7 @@ fn from_json(text: &str, unknown: Unknown) -> Result<Submission, Rejection> {
 }
 
 fn from_row(fields: &Fields<Cow<'_, str>, 6>) -> Result<Submission, Rejection> {
-    let issuer = fields.optional(ISSUER, |text| issuer(text))?;
+    let issuer = fields.optional(ISSUER, |text| hexadecimal::issuer(text))?;
     let serial = fields.optional(SERIAL, |text| hexadecimal::serial(text))?;
     let id = match (issuer, serial) {
         (None, None) => fields.required(CERT_ID, cert_id)?,
@@ -202,15 +202,6 @@ fn date(text: &str) -> Result<Timestamp, String> {
     } else {
         parsed_time(text)
     }
-}
-
-/// The issuer's key identifier: in hexadecimal, or as in a CertID. One of the latter that has
-/// nothing but digits of hexadecimal has an odd number of characters at the usual lengths of 20 and 32 octets.
-fn issuer(text: &str) -> Result<KeyIdentifier, String> {
-    hexadecimal::key_identifier(text).or_else(|reason| {
-        text.parse()
-            .map_err(|_| format!("{reason}, and no key identifier as in a CertID either"))
-    })
 }
 
 /// The first certificate of the text: what clients call a full chain begins with it.

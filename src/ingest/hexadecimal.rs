@@ -24,7 +24,7 @@ pub(super) fn serial(text: &str) -> Result<Serial, String> {
 ///
 /// # Errors
 /// The reason, to be put behind the field's name.
-pub(super) fn key_identifier(text: &str) -> Result<KeyIdentifier, String> {
+fn key_identifier(text: &str) -> Result<KeyIdentifier, String> {
     let digits = digits(text)?;
     if digits.len() % 2 == 1 {
         return Err(format!(
@@ -33,6 +33,18 @@ pub(super) fn key_identifier(text: &str) -> Result<KeyIdentifier, String> {
         ));
     }
     KeyIdentifier::new(&octets(&digits)).map_err(|error| error.to_string())
+}
+
+/// An issuer's key identifier: in hexadecimal, or as in a CertID. One of the latter that has
+/// nothing but digits of hexadecimal has an odd number of characters at the usual lengths of 20 and 32 octets.
+///
+/// # Errors
+/// The reason, to be put behind the field's name.
+pub(super) fn issuer(text: &str) -> Result<KeyIdentifier, String> {
+    key_identifier(text).or_else(|reason| {
+        text.parse()
+            .map_err(|_| format!("{reason}, and no key identifier as in a CertID either"))
+    })
 }
 
 fn digits(text: &str) -> Result<String, String> {

@@ -140,15 +140,7 @@ fn named<V: FieldValue>(
             .map_err(|error| format!("{} is no CertID: {error}", quoted(text)))
     })?;
     let serial = fields.optional(SERIAL, |value| value.text().map(str::to_owned))?;
-    let own = fields.optional(ISSUER, |value| {
-        let text = value.text()?;
-        text.parse::<KeyIdentifier>().map_err(|error| {
-            format!(
-                "{} is no key identifier as in a CertID: {error}",
-                quoted(text)
-            )
-        })
-    })?;
+    let own = fields.optional(ISSUER, |value| hexadecimal::issuer(value.text()?))?;
     match (id, serial) {
         (Some(id), None) if own.is_none() => Ok(id),
         (Some(_), _) => Err(rejection(
@@ -215,6 +207,7 @@ mod tests {
             format!("cert_id\n{RFC}\n"),
             "serial\n87654321\n".to_owned(),
             format!("issuer,serial\n{ISSUER},87654321\n"),
+            "issuer,serial\n69885b6b87464041e1b37b847ba0ae2cde01c8d4,87654321\n".to_owned(),
             format!("{{\"certId\":\"{RFC}\"}}\n"),
             format!("{{\"serial\":\"87654321\",\"issuer\":\"{ISSUER}\"}}"),
             "{\"serial\":\"87654321\"}".to_owned(),
@@ -231,7 +224,7 @@ mod tests {
             ("{\"certId\":\"x\"}", "certId: \"x\" is no CertID"),
             (
                 "{\"serial\":\"12\",\"issuer\":\"?\"}",
-                "issuer: \"?\" is no key identifier",
+                "issuer: \"?\" is no number in hexadecimal, and no key identifier",
             ),
             (
                 "{\"serial\":\"1g\",\"issuer\":\"aYhb\"}",

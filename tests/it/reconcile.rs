@@ -73,6 +73,11 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
         );
         // An empty list is a mistake sooner than the end of all.
         assert_eq!(reconcile(&url, &["-", "--mark-dead"], "").1, Some(1));
+        // So is one with a line that was cut off: it may be any of those that are not in it.
+        let cut = format!("{}\n{}\n{}", ids[1], ids[2], &ids[0][..20]);
+        assert_eq!(reconcile(&url, &["-", "--mark-dead"], &cut).1, Some(1));
+        let (told, _) = reconcile(&url, &["-"], &list);
+        assert_eq!(told["registered"], 3, "none was marked: {told}");
 
         let (told, _) = reconcile(&url, &["-", "--mark-dead"], &list);
         assert_eq!(told["markedDead"], 1, "{told}");
