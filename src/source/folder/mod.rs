@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::ingest::{KnownFile, register};
 use watch::Watch;
 
+#[cfg_attr(not(target_os = "linux"), path = "unwatched.rs")]
 mod watch;
 
 /// How often the folder is looked through, whether the kernel tells of a change or not: a certificate has its
