@@ -44,7 +44,7 @@ fn add(sums: &mut [(f64, f64)], track: &Track, reader: &Reader<'_>) {
         untaught.remove(&reader.usable(*number));
         known.remove(&untaught);
         // A ratio that was told last month is as well known as it was then.
-        let age_days = real(newest.get_or_insert(*number) - *number);
+        let age_days = real(*newest.get_or_insert(*number) - *number);
         let weight = (-age_days / HALF_LIFE_DAYS).exp2();
         let of_week = Timestamp::from_unix(number * DAY).second_of_week() / HOUR;
         for hour in 0..HOURS {
