@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use anyhow::Context as _;
+use futures_util::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::Exit;
@@ -174,10 +175,15 @@ async fn observations(
     engine: &Engine,
 ) -> anyhow::Result<(Report, &'static str)> {
     let key = BatchKey::File(file.sha256);
-    let body = pin!(file.bytes_from(0));
+    let bar = bar(file, name);
+    let body = file
+        .bytes_from(0)
+        .inspect_ok(|octets| bar.inc(octets.len() as u64));
+    let body = pin!(body);
     let observed = ingest::observe(engine, &Permission::default(), format, body, Some(key))
         .await
         .with_context(|| format!("cannot import {name}; nothing of it counts"))?;
+    bar.finish_and_clear();
     match observed {
         Observed::Counted(report) => Ok((report, "")),
         Observed::Repeated(report) => Ok((report, "counted before: nothing was added")),

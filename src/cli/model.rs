@@ -237,6 +237,7 @@ fn told(ca: &CaName, model: &Model) -> String {
 const fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Demand => "demand",
+        Basis::Estimated => "estimated",
         Basis::Issuance => "issuance",
     }
 }

@@ -84,6 +84,14 @@ impl Ca {
         teach(&mut self.series.write().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Whether what was counted comes from a vantage that is told apart, or may be.
+    pub(super) fn takes(&self, observation: &Observation) -> bool {
+        let series = self.series.read();
+        series
+            .unwrap_or_else(PoisonError::into_inner)
+            .takes(observation)
+    }
+
     /// Takes in what was counted.
     pub(super) fn observe(&self, observation: &Observation) {
         self.teach(|series| series.add(observation));

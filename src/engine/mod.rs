@@ -13,6 +13,7 @@ use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::demand::observation::Observation;
 use crate::domain::demand::profile::Profile;
+use crate::domain::demand::series::MOST_VANTAGES;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::store::{FeedPosition, Publication, Store};
@@ -345,9 +346,16 @@ impl Engine {
     pub fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
         let world = self.world.load();
         let now = self.now();
-        if world.ca(&observation.ca).is_none() {
+        let Some(ca) = world.ca(&observation.ca) else {
             let detail = format!("no CA is named {:?}", observation.ca.as_str());
             return Err(Rejection::new("ca", detail));
+        };
+        if observation.vantage.is_some() && !ca.takes(observation) {
+            let detail = format!(
+                "{MOST_VANTAGES} vantages of the source {} are told apart already",
+                observation.source
+            );
+            return Err(Rejection::new("vantage", detail));
         }
         let at = observation.at;
         if at > now + OBSERVED_AHEAD_SECONDS {

@@ -27,7 +27,8 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let judged = judge(request.headers(), scope, &engine.config().tokens).cloned();
+    let path = request.uri().path();
+    let judged = judge(request.headers(), (scope, path), &engine.config().tokens).cloned();
     match judged {
         Ok(permission) => {
             request.extensions_mut().insert(permission);
@@ -63,6 +64,8 @@ async fn on(
 /// Why somebody is not let in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Refusal {
+    /// The token may say that it is this or that, and nobody who tells of certificates.
+    Bound { token: String },
     /// The token opens other things.
     Lacking { token: String, scope: Scope },
     /// No token came.
@@ -74,6 +77,13 @@ enum Refusal {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            Refusal::Bound { token } => Self::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "the `sources` of the token {token:?} name neither ca nor registrations: it may hand in \
+                     observations, and nothing of certificates"
+                ),
+            ),
             Refusal::Lacking { token, scope } => Self::new(
                 StatusCode::FORBIDDEN,
                 format!("the token {token:?} lacks the scope {:?}", scope.name()),
@@ -90,15 +100,27 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// What the token of a request may say that it is, where it opens what is asked for.
+/// What begins the paths of certificates.
+const CERTIFICATES: &str = "/v1/certificates";
+
+/// What the token of a request may say that it is, where it opens the scope and path that are asked for. A
+/// certificate that is registered is a count of the source `registrations`, and one that is replaced leaves the
+/// forecast: who is bound to other sources has no say in that.
 fn judge<'t>(
     request: &HeaderMap,
-    scope: Scope,
+    (scope, path): (Scope, &str),
     tokens: &'t [Token],
 ) -> Result<&'t Permission, Refusal> {
     let presented = bearer(request).ok_or(Refusal::Missing)?;
     let token = known(tokens, presented).ok_or(Refusal::Unknown)?;
-    if token.scopes.contains(&scope) || token.scopes.contains(&Scope::Admin) {
+    if token.scopes.contains(&Scope::Admin) {
+        return Ok(&token.sources);
+    }
+    if token.scopes.contains(&scope) {
+        if path.starts_with(CERTIFICATES) && !token.sources.tells_of_certificates() {
+            let token = token.name.clone();
+            return Err(Refusal::Bound { token });
+        }
         return Ok(&token.sources);
     }
     let token = token.name.clone();
@@ -158,7 +180,7 @@ mod tests {
                 HeaderValue::from_static(authorization),
             );
         }
-        match judge(&request, scope, &tokens) {
+        match judge(&request, (scope, "/v1/observations"), &tokens) {
             Ok(_) => "in".to_owned(),
             Err(refusal) => format!("{:?}", Problem::from(refusal)),
         }

@@ -1,5 +1,6 @@
 //! Sources, with the real thing or real data at their other end.
 
+mod consensus;
 mod csv;
 mod ct;
 mod ct_commands;
@@ -8,6 +9,7 @@ mod ct_log;
 mod ct_polite;
 mod folder;
 mod fuzzed;
+mod issuance;
 mod log;
 mod log_files;
 mod log_odd;
@@ -18,4 +20,5 @@ mod prometheus;
 mod ranking;
 mod recipes;
 mod sql;
+mod tokens;
 mod trust;

@@ -1,5 +1,6 @@
 //! What offpeak draws in a terminal, and what shells and `man` are told of it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
@@ -51,6 +52,44 @@ fn the_map_of_a_database_is_that_of_its_newest_publication() {
     let told = run(offpeak().args(["ranking", "--database", &database.url()]));
     assert!(told.starts_with("Too little has been seen yet"), "{told}");
     assert!(told.contains("Quietest: none is known."), "{told}");
+}
+
+#[test]
+fn a_long_import_shows_how_far_it_is_to_who_looks_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("load.csv");
+    let mut lines = "at,kind,count\n".to_owned();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.unwrap().as_secs() / 60 * 60;
+    for minute in 1..20_000 {
+        writeln!(lines, "{},attempt,1", now - 60 * minute).unwrap();
+    }
+    fs::write(&file, &lines).unwrap();
+    let import = |database: &str| {
+        format!(
+            "{} import observations --format csv --database {database} {}",
+            env!("CARGO_BIN_EXE_offpeak"),
+            file.display()
+        )
+    };
+    // In a terminal of its own.
+    let database = fresh_sqlite();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &import(&database.url())]);
+    script.arg(folder.path().join("typescript"));
+    let shown = run(&mut script);
+    assert!(shown.contains("19999 accepted"), "{shown}");
+    assert!(
+        shown.contains("B/"),
+        "a bar with what was read of all: {shown}"
+    );
+    // Without one it is a line, and nothing else.
+    let database = fresh_sqlite();
+    let output = Command::new("sh")
+        .args(["-c", &import(&database.url())])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod band;
 mod draw;
 pub mod experiment;
 pub(crate) mod level;
+pub(crate) mod opening;
 mod own_rule;
 pub mod plan;
 mod rates;

@@ -7,9 +7,9 @@
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, usual_slots};
 use super::level::{
-    all_open, assigned, headroom, level, open_range, open_slots, scaled, shares, slot_span, spans,
-    spill, sum,
+    assigned, headroom, level, open_range, scaled, shares, slot_span, spans, spill, sum,
 };
+use super::opening::capacity;
 use super::own_rule::{in_first_days, slots_after};
 use super::rates::Arrivals;
 pub use super::rates::Forecast;
@@ -96,14 +96,14 @@ pub fn make(
             first: range.first,
             ..after
         };
-        made.table.closed = capacity(whole, as_if_open, forecast.policy).1;
+        made.table.closed = capacity(whole, as_if_open, forecast.policy, forecast.profile).1;
     }
     made
 }
 
 /// The rows of the slots after a band.
 fn rows_after(after: SlotRange, as_if_open: bool, forecast: &Forecast<'_>) -> Vec<SlotRow> {
-    let (capacity, _) = capacity(after, as_if_open, forecast.policy);
+    let (capacity, _) = capacity(after, as_if_open, forecast.policy, forecast.profile);
     let unsteered = unsteered(after, forecast);
     let rows = spans(after)
         .zip(capacity)
@@ -143,7 +143,7 @@ impl Draft {
         arrivals: &Arrivals,
         forecast: &Forecast<'_>,
     ) -> Self {
-        let (capacity, closed) = capacity(range, as_if_open, forecast.policy);
+        let (capacity, closed) = capacity(range, as_if_open, forecast.policy, forecast.profile);
         let unsteered = unsteered(range, forecast);
         let promised = promised(range, forecast);
         let level = level(
@@ -164,7 +164,8 @@ impl Draft {
                     end: after.end,
                     ..range
                 };
-                let after_capacity = self::capacity(after, as_if_open, forecast.policy).0;
+                let after_capacity =
+                    self::capacity(after, as_if_open, forecast.policy, forecast.profile).0;
                 let timed: Vec<f64> = spans(day)
                     .map(|span| forecast.ledger.scheduled_load(span))
                     .collect();
@@ -219,7 +220,8 @@ impl Draft {
                 first: self.range.widest_first,
                 ..self.range
             };
-            let (capacity, _) = capacity(widest, self.as_if_open, forecast.policy);
+            let (capacity, _) =
+                capacity(widest, self.as_if_open, forecast.policy, forecast.profile);
             let unsteered = unsteered(widest, forecast);
             let steered = arrivals.steered * real_len(widest.len());
             self.level > LEVEL_ABOVE * level(&unsteered, &capacity, steered)
@@ -303,19 +305,6 @@ impl Draft {
             table,
             quota: u64::try_from(whole(quota)).unwrap_or(1),
         }
-    }
-}
-
-/// What the slots of a range take, and the closed spans.
-fn capacity(
-    range: SlotRange,
-    as_if_open: bool,
-    policy: &CaPolicy,
-) -> (Vec<SlotCapacity>, Vec<Span>) {
-    if as_if_open {
-        (all_open(range.len()), Vec::new())
-    } else {
-        open_slots(range, policy)
     }
 }
 

@@ -28,18 +28,22 @@ struct Onset {
     all: [f64; 2],
     /// Whether the first half minute was told apart.
     told_apart: bool,
-    /// The minutes that lines of a minute or less told of: one bit each.
-    minutes: u64,
+    /// The minutes that lines of a minute or less told of: one bit each, of attempts and of certificates.
+    minutes: [u64; 2],
 }
 
 impl Onsets {
     /// Takes a line in. One longer than a minute does not tell when what it counts came; that nothing
-    /// came it tells of all its minutes.
+    /// came it tells of all its minutes, unless it is there for the latency in it, or counts one endpoint alone.
     pub fn add(&mut self, line: &Observation) {
         let seconds = i64::from(line.seconds.max(1));
         let of_hour = line.at.second_of_day() % HOUR;
         if seconds > MINUTE {
-            if line.count == 0 && of_hour + seconds <= HOUR {
+            let is_silence = line.count == 0
+                && line.latency_ms.is_none()
+                && line.latency_p95_ms.is_none()
+                && line.endpoint.is_none();
+            if is_silence && of_hour + seconds <= HOUR {
                 let minutes = of_hour / MINUTE..(of_hour + seconds + MINUTE - 1) / MINUTE;
                 let bits = minutes.fold(0, |bits, minute| bits | 1 << minute);
                 self.count(line.source, line.at, line.kind, (false, 0.0), bits);
@@ -82,18 +86,17 @@ impl Onsets {
             .iter()
             .filter(|(source, _)| **source != Source::Observer)
             .find_map(|(_, onsets)| {
-                let whole = || {
+                let whole = |kind: usize| {
                     let hours = onsets.range(hours.clone()).map(|(_, onset)| onset);
-                    hours.filter(|onset| onset.told_apart && onset.minutes == WHOLE_HOUR)
+                    let whole = hours
+                        .filter(move |onset| onset.told_apart && onset.minutes[kind] == WHOLE_HOUR);
+                    whole.fold((0.0, 0.0), |(first, all), onset| {
+                        (first + onset.first[kind], all + onset.all[kind])
+                    })
                 };
-                let sum = |of: fn(&Onset) -> f64| whole().map(of).sum::<f64>();
                 // Attempts where any are told, else what was issued.
-                let (attempts, issued) = (sum(|o| o.all[0]), sum(|o| o.all[1]));
-                let (first, all) = if attempts > 0.0 {
-                    (sum(|o| o.first[0]), attempts)
-                } else {
-                    (sum(|o| o.first[1]), issued)
-                };
+                let (attempts, issued) = (whole(0), whole(1));
+                let (first, all) = if attempts.1 > 0.0 { attempts } else { issued };
                 (all >= LEAST_EVENTS).then(|| (first / all).clamp(0.0, 1.0))
             })
     }
@@ -116,14 +119,14 @@ impl Onsets {
         if hour > newest {
             *onsets = onsets.split_off(&oldest);
         }
-        let onset = onsets.entry(hour).or_default();
-        onset.minutes |= minutes;
-        onset.told_apart |= first;
         let place = match kind {
             Kind::Attempt => 0,
             Kind::Issued => 1,
             Kind::Failed => return,
         };
+        let onset = onsets.entry(hour).or_default();
+        onset.minutes[place] |= minutes;
+        onset.told_apart |= first;
         onset.all[place] += count;
         if first {
             onset.first[place] += count;
@@ -183,6 +186,45 @@ mod tests {
         let mut seen = Onsets::default();
         hour(&mut seen, 1, Source::Observer, 9_000);
         assert_eq!(seen.share(NOW), None);
+    }
+
+    #[test]
+    fn a_count_of_nothing_tells_of_its_own_kind_alone() {
+        let begin = NOW - HOUR;
+        let told = |besides: &Observation| {
+            let mut onsets = Onsets::default();
+            let half = |second: i64, count| Observation {
+                seconds: 30,
+                ..Observation::plain(begin + second, Source::Log, Kind::Attempt, count)
+            };
+            onsets.add(&half(0, 4_000));
+            onsets.add(&half(30, 100));
+            onsets.add(&Observation {
+                seconds: 3_540,
+                ..Observation::plain(begin + MINUTE, Source::Log, Kind::Attempt, 5_900)
+            });
+            onsets.add(besides);
+            onsets.share(NOW)
+        };
+        let nothing = |kind| Observation {
+            seconds: 3_600,
+            ..Observation::plain(begin, Source::Log, kind, 0)
+        };
+        // It is not known when in the 59 minutes the 5,900 came.
+        assert_eq!(told(&nothing(Kind::Failed)), None);
+        assert_eq!(told(&nothing(Kind::Issued)), None);
+        for besides in [
+            Observation {
+                latency_ms: Some(9.0),
+                ..nothing(Kind::Attempt)
+            },
+            Observation {
+                endpoint: Some("finalize".to_owned()),
+                ..nothing(Kind::Attempt)
+            },
+        ] {
+            assert_eq!(told(&besides), None);
+        }
     }
 
     #[test]

@@ -23,6 +23,17 @@ impl Permission {
         Self(Some(voices))
     }
 
+    /// Whether certificates may be registered, and named as replaced: by the CA, and by who fills the registry.
+    #[must_use]
+    pub fn tells_of_certificates(&self) -> bool {
+        let meant = |voice: &Voice| {
+            matches!(voice.source, Source::Ca | Source::Registrations) && voice.vantage.is_none()
+        };
+        self.0
+            .as_ref()
+            .is_none_or(|voices| voices.iter().any(meant))
+    }
+
     /// Why an observation may not be handed in, where it may not.
     #[must_use]
     pub fn refusal(&self, observation: &Observation) -> Option<String> {
@@ -105,6 +116,13 @@ mod tests {
         let all = Permission::to(vec!["observer".parse().unwrap(), "log".parse().unwrap()]);
         assert_eq!(all.refusal(&oslo), None);
         assert!(all.refusal(&ca).is_some());
+        assert!(!bound.tells_of_certificates() && !all.tells_of_certificates());
+        for whole in ["ca", "registrations"] {
+            assert!(Permission::to(vec![whole.parse().unwrap()]).tells_of_certificates());
+            let part = vec![format!("{whole}:part").parse().unwrap()];
+            assert!(!Permission::to(part).tells_of_certificates());
+        }
+        assert!(Permission::default().tells_of_certificates());
         for wrong in ["", "observers", "observer:"] {
             assert!(wrong.parse::<Voice>().is_err(), "{wrong}");
         }

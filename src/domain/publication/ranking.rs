@@ -16,7 +16,6 @@ mod told;
 use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry, clock, decimals};
 use figures::Figures;
 pub use limit::MOST_MOVE;
-use limit::limited;
 
 /// How far ahead closed spans are told.
 const AVOID_SECONDS: i64 = 30 * DAY;
@@ -152,7 +151,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn document(mut self, before: Option<&[u8]>, times: &Times) -> Vec<u8> {
-        self.figures.weights = limited(self.figures.weights, before, times.generated_at);
+        self.figures.limit(before, times.generated_at);
         let order = self.order();
         let document = Document {
             schema_version: "1.1",
@@ -263,6 +262,7 @@ impl Subject<'_> {
                     retry_share: slot.retry_share.map(decimals),
                     latency_p95_ms: slot.latency_p95_ms.map(decimals),
                     slo_met: told::objective_met(self.objective, slot.failures),
+                    failing: self.figures.failing[number].then_some(true),
                     dimensions: told::dimensions(&self.profile.parts.dimensions, number),
                     insufficient_data: insufficient(slot.evidence),
                 }

@@ -1,9 +1,10 @@
 //! The readers of what sources give, on messages that were mutated.
 //!
-//! `OFFPEAK_FUZZ_SECONDS=600` mutates for ten minutes; what it prints then is a new case for the corpus.
+//! `OFFPEAK_FUZZ_SECONDS=600` mutates for ten minutes for each reader, one after the other; where it fails, the message that it
+//! prints is a new case for the corpus.
 
 use std::fs;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,57 +65,104 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
     named.collect()
 }
 
-fn formats() -> Vec<Format> {
+/// A reader: from octets to how many records it took.
+type Read = Box<dyn Fn(&[u8]) -> usize>;
+
+/// All of them, by name.
+fn readers() -> Vec<(&'static str, Read)> {
     let pattern = "[{time}] {method} {path} -> {status} in {latency_ms}ms {error} {*}";
-    vec![
-        Format::BoulderRa,
-        Format::BoulderWfe,
-        Format::Caddy,
-        Format::Combined,
-        Format::NginxJson,
-        Format::OpenBao,
-        Format::Pattern(Pattern::parse(pattern).unwrap()),
-        Format::StepCa,
-    ]
+    let formats = [
+        ("boulder-ra", Format::BoulderRa),
+        ("boulder-wfe", Format::BoulderWfe),
+        ("caddy", Format::Caddy),
+        ("combined", Format::Combined),
+        ("nginx-json", Format::NginxJson),
+        ("openbao", Format::OpenBao),
+        ("pattern", Format::Pattern(Pattern::parse(pattern).unwrap())),
+        ("step-ca", Format::StepCa),
+    ];
+    let mut readers: Vec<(&'static str, Read)> = Vec::new();
+    for (name, format) in formats {
+        readers.push((name, Box::new(move |message| lines(message, &format))));
+    }
+    readers.push((
+        "a pattern itself",
+        Box::new(|message| text(message, |text| usize::from(Pattern::parse(text).is_ok()))),
+    ));
+    readers.push(("checkpoint", Box::new(|message| text(message, checkpoint))));
+    readers.push((
+        "cursor of an export",
+        Box::new(|message| text(message, cursor)),
+    ));
+    readers.push(("tile", Box::new(tile)));
+    readers.push((
+        "leaf",
+        Box::new(|message| usize::from(Leaf::of_leaf_input(message).is_some())),
+    ));
+    let now = Timestamp::from_unix(1_795_867_200);
+    readers.push((
+        "list of logs",
+        Box::new(move |message| usize::from(logs(message, &[], now).is_ok())),
+    ));
+    readers.push((
+        "ranking",
+        Box::new(|message| usize::from(Prior::parse(message).is_ok())),
+    ));
+    for (name, format) in [
+        ("csv", ObservationFormat::Csv),
+        ("ndjson", ObservationFormat::Ndjson),
+    ] {
+        readers.push((name, Box::new(move |message| observations(message, format))));
+    }
+    readers
 }
 
-/// Reads a message by every reader, as if it were meant for it; how many of them took it.
-fn judge(message: &[u8], formats: &[Format]) -> usize {
+fn lines(message: &[u8], format: &Format) -> usize {
     let mut taken = 0;
     for line in message.split(|octet| *octet == b'\n') {
-        for format in formats {
-            let read = format.read(line);
-            taken += usize::from(matches!(read, Ok(Some(_))));
-            let _ = format.time(line);
-        }
+        let read = format.read(line);
+        taken += usize::from(matches!(read, Ok(Some(_))));
+        let _ = format.time(line);
     }
-    if let Ok(text) = std::str::from_utf8(message) {
-        let _ = Pattern::parse(text);
-        let tree = SignedTree::of_checkpoint(text, "example.com/log", &[0; 32]);
-        taken += usize::from(tree.is_ok_and(|tree| tree.signed().len() == 50));
-        if let Ok(cursor) = text.parse::<ExportCursor>() {
-            assert_eq!(cursor.to_string().parse(), Ok(cursor));
-            taken += 1;
-        }
-    }
-    if let Ok(leaves) = Leaf::of_tile(message) {
-        taken += usize::from(!leaves.is_empty());
+    taken
+}
+
+fn text(message: &[u8], read: impl Fn(&str) -> usize) -> usize {
+    std::str::from_utf8(message).map_or(0, read)
+}
+
+fn checkpoint(text: &str) -> usize {
+    let tree = SignedTree::of_checkpoint(text, "example.com/log", &[0; 32]);
+    usize::from(tree.is_ok_and(|tree| tree.signed().len() == 50))
+}
+
+fn cursor(text: &str) -> usize {
+    text.parse::<ExportCursor>().map_or(0, |cursor| {
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        1
+    })
+}
+
+fn tile(message: &[u8]) -> usize {
+    Leaf::of_tile(message).map_or(0, |leaves| {
         for leaf in &leaves {
             let _ = leaf.hash();
         }
-    }
-    let _ = Leaf::of_leaf_input(message);
-    let now = Timestamp::from_unix(1_795_867_200);
-    taken += usize::from(logs(message, &[], now).is_ok());
-    taken += usize::from(Prior::parse(message).is_ok());
-    for format in [ObservationFormat::Csv, ObservationFormat::Ndjson] {
-        let mut decoder = format.decoder_with(Unknown::Ignored);
-        let mut items = Vec::new();
-        decoder.push(message, &mut items);
-        decoder.finish(&mut items);
-        taken += items.iter().filter(|item| item.record.is_ok()).count();
-    }
-    taken
+        usize::from(!leaves.is_empty())
+    })
+}
+
+fn observations(message: &[u8], format: ObservationFormat) -> usize {
+    let mut decoder = format.decoder_with(Unknown::Ignored);
+    let mut items = Vec::new();
+    decoder.push(message, &mut items);
+    decoder.finish(&mut items);
+    items.iter().filter(|item| item.record.is_ok()).count()
+}
+
+/// Reads a message by every reader, as if it were meant for it; how many records they took.
+fn judge(message: &[u8], readers: &[(&'static str, Read)]) -> usize {
+    readers.iter().map(|(_, read)| read(message)).sum()
 }
 
 /// One to eight changes to a message: an octet, a cut, a piece twice or from another message, a token.
@@ -150,11 +198,11 @@ fn mutated(random: &mut StdRng, corpus: &[(String, Vec<u8>)]) -> Vec<u8> {
 
 #[test]
 fn each_message_of_the_corpus_is_taken_by_its_reader() {
-    let (corpus, formats) = (corpus(), formats());
+    let (corpus, readers) = (corpus(), readers());
     assert!(corpus.len() >= 14, "{}", corpus.len());
     for (name, message) in &corpus {
         let found = Path::new(name).extension() == Some("found".as_ref());
-        assert!(found || judge(message, &formats) > 0, "{name}");
+        assert!(found || judge(message, &readers) > 0, "{name}");
     }
 }
 
@@ -162,16 +210,29 @@ fn each_message_of_the_corpus_is_taken_by_its_reader() {
 fn readers_of_sources_stand_messages_that_were_mutated() {
     let seconds = std::env::var("OFFPEAK_FUZZ_SECONDS");
     let seconds: Option<u64> = seconds.ok().and_then(|seconds| seconds.parse().ok());
-    let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let (corpus, readers) = (corpus(), readers());
     // The same each time, or another each time where it is to find something.
-    let mut random = StdRng::seed_from_u64(if until.is_some() { rand::random() } else { 7 });
-    let (corpus, formats) = (corpus(), formats());
-    let mut tried: u64 = 0;
-    while until.map_or(tried < USUAL, |until| Instant::now() < until) {
-        let message = mutated(&mut random, &corpus);
-        tried += 1;
-        let stands = catch_unwind(|| judge(&message, &formats)).is_ok();
-        assert!(stands, "{:?}", String::from_utf8_lossy(&message));
+    let mut random = StdRng::seed_from_u64(if seconds.is_some() { rand::random() } else { 7 });
+    let stands = |name: &str, message: &[u8], read: &dyn Fn(&[u8]) -> usize| {
+        let taken = catch_unwind(AssertUnwindSafe(|| read(message)));
+        taken.unwrap_or_else(|_| panic!("{name}: {:?}", String::from_utf8_lossy(message)))
+    };
+    let Some(seconds) = seconds else {
+        for _ in 0..USUAL {
+            let message = mutated(&mut random, &corpus);
+            stands("any", &message, &|message| judge(message, &readers));
+        }
+        return;
+    };
+    // Each reader for so long.
+    for (name, read) in &readers {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let (mut tried, mut taken): (u64, u64) = (0, 0);
+        while Instant::now() < until {
+            let message = mutated(&mut random, &corpus);
+            tried += 1;
+            taken += u64::from(stands(name, &message, &|message| read(message)) > 0);
+        }
+        println!("{name}: {tried} messages, of which it took {taken}");
     }
-    println!("{tried} messages");
 }

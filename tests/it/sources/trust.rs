@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use offpeak::config::Config;
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
-use offpeak::domain::demand::permission::Permission;
 use offpeak::domain::demand::profile::Profile;
 use offpeak::domain::demand::series::Series;
 use offpeak::domain::demand::series::trust::DISAGREEMENT;
@@ -93,50 +92,6 @@ async fn one_malicious_source_of_five_moves_no_weight() {
     for kind in [Source::Observer, Source::Import, Source::Ct] {
         assert_eq!(weights(kind, malicious).await, want, "{kind}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_speaks_for_its_own_sources_alone() {
-    let mut config = crate::server::config();
-    for token in &mut config.tokens {
-        token.sources = Permission::to(vec!["observer:oslo".parse().unwrap()]);
-    }
-    let database = fresh_sqlite();
-    let server = TestServer::on(&database.url(), config).await;
-    let now = server.engine.now();
-    let line = |source: &str| {
-        format!(r#"{{"at":"{now}","ca":"example","kind":"attempt","count":1{source}}}"#)
-    };
-    let body = [
-        line(r#","source":"observer","vantage":"oslo""#),
-        line(r#","source":"observer","vantage":"rome""#),
-        line(""),
-    ];
-    let answer = server
-        .as_admin(reqwest::Method::POST, "/v1/observations")
-        .header("content-type", "application/x-ndjson")
-        .body(body.join("\n"))
-        .send()
-        .await
-        .unwrap();
-    let report: serde_json::Value = crate::server::json(answer).await;
-    assert_eq!(
-        (&report["accepted"], &report["rejected"]),
-        (&1.into(), &2.into()),
-        "{report}"
-    );
-    let errors = report["errors"].as_array().unwrap();
-    assert!(
-        errors.iter().all(|error| error["field"] == "source"),
-        "{report}"
-    );
-    assert!(
-        errors[1]["detail"]
-            .as_str()
-            .unwrap()
-            .contains("only for observer:oslo"),
-        "{report}"
-    );
 }
 
 /// The weights, by the slot.

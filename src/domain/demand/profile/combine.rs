@@ -171,16 +171,19 @@ fn first_of_month(parts: &[Part<'_>]) -> Option<Factor> {
     })
 }
 
-/// Requests, where most of the volume is seen as such.
+/// Requests, where most of the volume is seen as such, or estimated so.
 fn basis(parts: &[Part<'_>]) -> Option<Basis> {
     let of = |basis| -> f64 {
         let parts = parts.iter().filter(|(_, p)| p.basis == Some(basis));
         parts.map(|(share, _)| share).sum()
     };
-    let (demand, issuance) = (of(Basis::Demand), of(Basis::Issuance));
+    let demand = of(Basis::Demand);
+    let (estimated, issuance) = (of(Basis::Estimated), of(Basis::Issuance));
     let told = parts.iter().any(|(_, p)| p.basis.is_some());
-    told.then_some(if demand > issuance {
+    told.then_some(if demand > estimated + issuance {
         Basis::Demand
+    } else if demand + estimated > issuance {
+        Basis::Estimated
     } else {
         Basis::Issuance
     })

@@ -32,8 +32,9 @@ pub(super) struct Grid {
     pub(super) minute_days: usize,
     /// The first and last instant that a source was alive.
     pub(super) data: Option<Span>,
-    /// Minutes of the last two weeks that are known, and those in which requests were told.
-    pub(super) minutes_of_late: (u32, u32),
+    /// Minutes of the last two weeks that are known, those in which requests were told, and those in which
+    /// they were estimated.
+    pub(super) minutes_of_late: [u32; 3],
 }
 
 /// One day.
@@ -77,15 +78,17 @@ impl Grid {
             minutes: Vec::new(),
             minute_days: 0,
             data: None,
-            minutes_of_late: (0, 0),
+            minutes_of_late: [0; 3],
         };
         let sources_of_failures = reader.sources_of_failures();
         for number in reader.days() {
             let reading = reader.read(number);
             grid.extend_data(number, &reading, now);
             if number >= now.slot(DAY) - DAYS_OF_LATE {
-                grid.minutes_of_late.0 += reading.known.count();
-                grid.minutes_of_late.1 += reading.requests.count();
+                let told = [reading.known, reading.requests, reading.estimated];
+                for (sum, minutes) in grid.minutes_of_late.iter_mut().zip(told) {
+                    *sum += minutes.count();
+                }
             }
             grid.add_minutes(index((now.slot(DAY) - number) / 7), &reading);
             let middle = day_span(number).from + DAY / 2;

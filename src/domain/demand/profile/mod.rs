@@ -17,6 +17,7 @@ use grid::{Grid, is_first_of_month};
 pub use peaks::PeakChange;
 
 mod combine;
+mod failing;
 mod fit;
 mod grid;
 mod nested;
@@ -26,6 +27,7 @@ mod robust;
 mod version;
 mod volume;
 mod weigh;
+mod widen;
 
 /// How unsteered load is spread over the week, relative to its mean.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +52,7 @@ pub struct Profile {
     pub level: f64,
     /// What failed of late and will come again. It is no part of the version: it passes in a day.
     pub carry_over: RetryBacklog,
-    /// Whether what was seen of late are requests, or only what became of them; `None` where nothing was.
+    /// Whether what was seen of late are requests, or what became of them; `None` where nothing was.
     pub basis: Option<Basis>,
     /// The share of requests that come in the first half minute of an hour; `None` where no source tells
     /// seconds apart. 0.008 is what comes at random.
@@ -113,6 +115,9 @@ pub struct DaySlot {
 pub enum Basis {
     /// Requests, whatever came of them.
     Demand,
+    /// Certificates issued, times the requests that stand behind each by hour of the week, as a source that told
+    /// both has shown.
+    Estimated,
     /// Certificates issued: what failed is not in it, so busy hours may look calmer than they are.
     Issuance,
 }
@@ -351,6 +356,7 @@ impl Profile {
                 prior: None,
             }
         };
+        profile.widen();
         profile.version = version::version(&profile);
         profile
     }
@@ -364,11 +370,14 @@ impl Factor {
     }
 }
 
-/// Requests, where they were told in most of the minutes that are known of late.
+/// Requests, where they were told, or estimated, in most of the minutes that are known of late.
 const fn basis(grid: &Grid) -> Option<Basis> {
     match grid.minutes_of_late {
-        (0, _) => None,
-        (known, requests) if 2 * requests >= known => Some(Basis::Demand),
+        [0, ..] => None,
+        [known, requests, _] if 2 * requests >= known => Some(Basis::Demand),
+        [known, requests, estimated] if 2 * (requests + estimated) >= known => {
+            Some(Basis::Estimated)
+        }
         _ => Some(Basis::Issuance),
     }
 }

@@ -15,13 +15,20 @@ use crate::time::{DAY, MINUTE, Span, Timestamp};
 use minutes::index;
 use track::{Track, UNITS_PER_EVENT};
 
+mod attempts;
+mod consensus;
 pub(crate) mod grains;
 pub(crate) mod minutes;
+mod ratio;
 pub(crate) mod reading;
 mod registered;
 pub(crate) mod sums;
 mod track;
 pub mod trust;
+
+/// Vantages of a source that are told apart: each takes memory by the day, 7 kB or more, and has a say in the
+/// median. Eight monitors are a large setup, and eight such setups are as many.
+pub const MOST_VANTAGES: usize = 64;
 
 /// Everything one CA's load has taught.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +53,7 @@ impl Series {
             return;
         }
         self.breakdown.add(line);
-        if line.dimension.is_some() {
+        if line.dimension.is_some() || !self.takes(line) {
             return;
         }
         self.onsets.add(line);
@@ -57,6 +64,19 @@ impl Series {
             .entry((line.source, line.vantage.clone()))
             .or_default()
             .add(line);
+    }
+
+    /// Whether a line's vantage is known, or its source has fewer than [`MOST_VANTAGES`].
+    #[must_use]
+    pub fn takes(&self, line: &Observation) -> bool {
+        let key = (line.source, line.vantage.clone());
+        self.tracks.contains_key(&key) || {
+            let of = self
+                .tracks
+                .keys()
+                .filter(|(source, _)| *source == line.source);
+            of.count() < MOST_VANTAGES
+        }
     }
 
     /// Adds a registered certificate: one `issued` of the source `registrations` at `issued_at`,
@@ -122,5 +142,25 @@ impl Series {
                 day.count_day(Kind::Issued, change);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_has_a_bounded_number_of_vantages() {
+        let mut series = Series::default();
+        let line = |vantage: usize| Observation {
+            vantage: Some(vantage.to_string()),
+            ..Observation::plain(Timestamp::from_unix(0), Source::Observer, Kind::Attempt, 1)
+        };
+        (0..10_000).for_each(|vantage| series.add(&line(vantage)));
+        assert_eq!(series.tracks.len(), MOST_VANTAGES);
+        assert!(series.takes(&line(0)) && !series.takes(&line(MOST_VANTAGES)));
+        // Another source has its own.
+        let log = Observation::plain(Timestamp::from_unix(0), Source::Log, Kind::Attempt, 1);
+        assert!(series.takes(&log));
     }
 }

@@ -1,21 +1,14 @@
 //! What a series says of one day: for each minute, the volume of the best source alive.
-//!
-//! `registrations` is alive between two registrations that are at most a day apart, and from the
-//! last one on for at most a day. Nothing tells a CA that issues nothing from a registry that is
-//! no longer fed, and a silence that is taken for quiet draws everybody into hours that may be
-//! busy; a silence that is taken for ignorance only wastes a quiet hour. A day lets a CA that
-//! works from nine to five have its quiet nights.
 
 use std::collections::BTreeMap;
 
 use super::Series;
 use super::minutes::{DAY_MINUTES, Minutes, day_span};
+use super::ratio::{Ratios, hour_of, mean};
+use super::registered::registry_alive;
 use super::track::{Day, Fine, RESOLUTIONS, Track, UNITS_PER_EVENT, place};
 use crate::demand::observation::{Kind, Source};
-use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
-
-/// The longest silence of the registry that is taken for quiet, in minutes: a day.
-const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// The sources that can tell volume, best first.
 pub(super) const VOLUME_SOURCES: [Source; 6] = [
@@ -36,6 +29,8 @@ pub(crate) struct Reader<'a> {
     excluded: &'a [Span],
     /// The minutes in which the registry is alive, by day.
     registry: BTreeMap<i64, Minutes>,
+    /// How many attempts stand behind a certificate, where a source has shown both.
+    ratios: Option<Ratios>,
 }
 
 /// One day's volume.
@@ -51,6 +46,8 @@ pub(crate) struct DayReading {
     pub(crate) exact: Minutes,
     /// Those in which it told requests, not only what became of them.
     pub(crate) requests: Minutes,
+    /// Those in which it told certificates, and how many requests each stands for was learned.
+    pub(crate) estimated: Minutes,
     /// Where the best source of the day tells about the day alone.
     pub(crate) whole: Option<WholeDay>,
 }
@@ -75,6 +72,8 @@ struct Vantage<'a> {
     lines: Vec<&'a Fine>,
     /// The minutes, first and last, in which it counts attempts; elsewhere issued certificates.
     attempts: Option<(usize, usize)>,
+    /// By hour: how many attempts stand behind a certificate, where that is known.
+    ratios: Option<&'a [f64]>,
 }
 
 impl<'a> Reader<'a> {
@@ -84,13 +83,16 @@ impl<'a> Reader<'a> {
         slot_seconds: i64,
         excluded: &'a [Span],
     ) -> Self {
-        Self {
+        let mut reader = Self {
             series,
             slot_seconds,
             now,
             excluded,
             registry: registry_alive(series, now),
-        }
+            ratios: None,
+        };
+        reader.ratios = reader.learn_ratios();
+        reader
     }
 
     /// The days to read, in order: those with data, up to now.
@@ -116,6 +118,7 @@ impl<'a> Reader<'a> {
             known: Minutes::default(),
             exact: Minutes::default(),
             requests: Minutes::default(),
+            estimated: Minutes::default(),
             whole: self.whole(day),
         };
         let usable = self.usable(day);
@@ -133,6 +136,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        self.hold(day, &mut reading);
         if let Some(steered) = self.series.steered.days.get(&day) {
             for (minute, sum) in reading.steered.iter_mut().enumerate() {
                 *sum = steered
@@ -174,7 +178,28 @@ impl<'a> Reader<'a> {
         excluded
     }
 
-    fn vantage(&self, source: Source, track: &'a Track, number: i64) -> Option<Vantage<'a>> {
+    /// The demand that a source's days tell of, each by attempts where it knows them.
+    fn day_volume(&self, number: i64, days: &[&Day]) -> f64 {
+        let volume = |day: &&Day| {
+            if day.tells(Kind::Attempt) {
+                return events(day.total(Kind::Attempt));
+            }
+            events(day.total(Kind::Issued)) * self.ratios(number).map_or(1.0, mean)
+        };
+        median(days.iter().map(volume).collect())
+    }
+
+    /// By hour of a day: how many attempts stand behind a certificate; `None` where it is not known.
+    pub(super) fn ratios(&self, day: i64) -> Option<&[f64]> {
+        self.ratios.as_ref().map(|ratios| ratios.of_day(day))
+    }
+
+    /// The minutes of a day in which the registry is alive.
+    pub(super) fn registry(&self, day: i64) -> Option<&Minutes> {
+        self.registry.get(&day)
+    }
+
+    fn vantage<'b>(&'b self, source: Source, track: &'b Track, number: i64) -> Option<Vantage<'b>> {
         let day = track.days.get(&number);
         let lines: Vec<&Fine> =
             day.map_or_else(Vec::new, |day| day.fit_for(self.slot_seconds).collect());
@@ -203,6 +228,7 @@ impl<'a> Reader<'a> {
             exact,
             lines,
             attempts: day.and_then(|day| attempts_within(track, day, number)),
+            ratios: self.ratios(number),
         })
     }
 
@@ -237,7 +263,7 @@ impl<'a> Reader<'a> {
                 .iter()
                 .any(|day| day.has_unfit(self.slot_seconds))
                 .then(|| WholeDay {
-                    volume: median(days.iter().map(|day| day_volume(day)).collect()),
+                    volume: self.hold_day(number, self.day_volume(number, &days)),
                     steered: self
                         .series
                         .steered
@@ -266,6 +292,8 @@ fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize
     }
     if alive().all(|vantage| vantage.kind(minute) == Kind::Attempt) {
         reading.requests.insert(minute);
+    } else if alive().all(|vantage| vantage.ratios.is_some()) {
+        reading.estimated.insert(minute);
     }
     reading.volume[minute] = median(values);
 }
@@ -282,13 +310,17 @@ impl Vantage<'_> {
     fn volume(&self, minute: usize) -> f64 {
         let kind = self.kind(minute);
         let units = |fine: &&Fine| u64::from(fine.units(kind, minute));
-        events(self.lines.iter().map(units).sum())
+        let counted = events(self.lines.iter().map(units).sum());
+        match (kind, self.ratios) {
+            (Kind::Issued, Some(ratios)) => counted * ratios[hour_of(minute)],
+            _ => counted,
+        }
     }
 }
 
 /// The minutes of a day in which a track counts attempts: from the first line of them to the last,
 /// and to the day's edges where the days beside it count them too.
-fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(usize, usize)> {
+pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(usize, usize)> {
     let counted = || {
         day.fine.iter().flatten().filter_map(|fine| {
             fine.counts[place(Kind::Attempt)]
@@ -317,54 +349,11 @@ fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(usize, usiz
     Some((first, last))
 }
 
-fn day_volume(day: &Day) -> f64 {
-    let kind = if day.tells(Kind::Attempt) {
-        Kind::Attempt
-    } else {
-        Kind::Issued
-    };
-    events(day.total(kind))
-}
-
 /// Whether certificates of that day were registered whose hour is not known.
 fn has_dateless(day: &Day) -> bool {
     day.coarse
         .as_ref()
         .is_some_and(|coarse| coarse.units[place(Kind::Issued)] > 0)
-}
-
-fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, Minutes> {
-    let mut alive: BTreeMap<i64, Minutes> = BTreeMap::new();
-    let Some(track) = series.tracks.get(&(Source::Registrations, None)) else {
-        return alive;
-    };
-    let end = now.slot(MINUTE);
-    let mut last: Option<i64> = None;
-    let mut bridge = |last: Option<i64>, to: i64| {
-        let from = last.filter(|from| to - from <= LONGEST_SILENCE_MINUTES);
-        let span = Span {
-            from: Timestamp::from_unix(from.unwrap_or(to) * MINUTE),
-            to: Timestamp::from_unix((to + 1) * MINUTE),
-        };
-        for day in span.from.slot(DAY)..=(span.to - 1).slot(DAY) {
-            alive.entry(day).or_default().insert_span(day, span);
-        }
-    };
-    for (number, day) in &track.days {
-        let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
-        let issued = |minute: &usize| lines.iter().any(|f| f.units(Kind::Issued, *minute) > 0);
-        for minute in (0..DAY_MINUTES).filter(issued) {
-            let at = day_span(*number).from.slot(MINUTE) + i64::try_from(minute).unwrap_or(0);
-            if at < end {
-                bridge(last, at);
-                last = Some(at);
-            }
-        }
-    }
-    if last.is_some_and(|last| end - last <= LONGEST_SILENCE_MINUTES) {
-        bridge(last, end - 1);
-    }
-    alive
 }
 
 /// Of two, their mean.

@@ -1,13 +1,20 @@
-//! What the registry tells, minute by minute: for those who take it from here.
+//! What the registry tells, minute by minute, and when it is alive.
+//!
+//! `registrations` is alive between two registrations that are at most a day apart, and from the
+//! last one on for at most a day. Nothing tells a CA that issues nothing from a registry that is
+//! no longer fed, and a silence that is taken for quiet draws everybody into hours that may be
+//! busy; a silence that is taken for ignorance only wastes a quiet hour. A day lets a CA that
+//! works from nine to five have its quiet nights.
 
 use std::collections::BTreeMap;
 
-use super::track::UNITS_PER_EVENT;
+use super::minutes::{DAY_MINUTES, Minutes, day_span};
+use super::track::{Fine, UNITS_PER_EVENT};
 use super::{Series, Source};
 use crate::demand::observation::Kind;
-use crate::time::{DAY, MINUTE, Span, Timestamp};
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// The longest silence of the registry that is told as nothing issued, in minutes: as `reading` has it.
+/// The longest silence of the registry that is taken for quiet, and told as nothing issued, in minutes: a day.
 const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
 
 impl Series {
@@ -51,6 +58,41 @@ impl Series {
             .map(|(minute, count)| (Timestamp::from_unix(minute * MINUTE), count))
             .collect()
     }
+}
+
+/// The minutes of each day in which the registry is alive.
+pub(super) fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, Minutes> {
+    let mut alive: BTreeMap<i64, Minutes> = BTreeMap::new();
+    let Some(track) = series.tracks.get(&(Source::Registrations, None)) else {
+        return alive;
+    };
+    let end = now.slot(MINUTE);
+    let mut last: Option<i64> = None;
+    let mut bridge = |last: Option<i64>, to: i64| {
+        let from = last.filter(|from| to - from <= LONGEST_SILENCE_MINUTES);
+        let span = Span {
+            from: Timestamp::from_unix(from.unwrap_or(to) * MINUTE),
+            to: Timestamp::from_unix((to + 1) * MINUTE),
+        };
+        for day in span.from.slot(DAY)..=(span.to - 1).slot(DAY) {
+            alive.entry(day).or_default().insert_span(day, span);
+        }
+    };
+    for (number, day) in &track.days {
+        let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
+        let issued = |minute: &usize| lines.iter().any(|f| f.units(Kind::Issued, *minute) > 0);
+        for minute in (0..DAY_MINUTES).filter(issued) {
+            let at = day_span(*number).from.slot(MINUTE) + i64::try_from(minute).unwrap_or(0);
+            if at < end {
+                bridge(last, at);
+                last = Some(at);
+            }
+        }
+    }
+    if last.is_some_and(|last| end - last <= LONGEST_SILENCE_MINUTES) {
+        bridge(last, end - 1);
+    }
+    alive
 }
 
 #[cfg(test)]

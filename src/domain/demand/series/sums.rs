@@ -2,11 +2,13 @@
 //! monitors included.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::minutes::{DAY_MINUTES, Minutes, index};
-use super::reading::{Reader, events};
+use super::reading::{Reader, events, median};
 use super::track::{Day, LATENCY_MINUTES, LatencyBin};
 use crate::demand::observation::{Kind, Source};
+use crate::math::number::real_len;
 use crate::time::{DAY, MINUTE};
 
 /// All sources, best first: an outside monitor is asked last.
@@ -19,6 +21,9 @@ const SOURCES: [Source; 7] = [
     Source::Import,
     Source::Observer,
 ];
+
+/// The fewest vantages that outvote one of them.
+const LEAST_VOICES: usize = 3;
 
 /// One slot's sums.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,14 +72,17 @@ impl Reader<'_> {
                 let minutes = index(self.slot_seconds / MINUTE);
                 let slot = number * minutes..(number + 1) * minutes;
                 if sums.tried <= 0.0 && tells_failures {
-                    for day in &days {
-                        self.add_failures(day, slot.clone(), &usable, sums);
-                    }
+                    let told = days
+                        .iter()
+                        .map(|day| self.failures(day, slot.clone(), &usable));
+                    (sums.failed, sums.tried) = together(told.collect());
                 }
                 if sums.latency.1 <= 0.0 && sums.latency_p95.1 <= 0.0 {
-                    for day in &days {
-                        self.add_latencies(day, slot.clone(), &usable, sums);
-                    }
+                    let told = days
+                        .iter()
+                        .map(|day| self.latencies(day, slot.clone(), &usable));
+                    let (median, p95) = told.map(|[median, p95]| (median, p95)).unzip();
+                    (sums.latency, sums.latency_p95) = (together(median), together(p95));
                 }
             }
         }
@@ -86,39 +94,33 @@ impl Reader<'_> {
             .any(|fine| fine.latency().is_some())
     }
 
-    fn add_failures(
-        &self,
-        day: &Day,
-        slot: std::ops::Range<usize>,
-        usable: &Minutes,
-        sums: &mut SlotSums,
-    ) {
+    /// What failed and what was tried in a slot, as one vantage tells it.
+    fn failures(&self, day: &Day, slot: Range<usize>, usable: &Minutes) -> (f64, f64) {
         let knows_attempts = day.tells(Kind::Attempt);
+        let (mut failed, mut tried) = (0.0, 0.0);
         for fine in day.fit_for(self.slot_seconds) {
             for minute in slot.clone().filter(|minute| usable.contains(*minute)) {
                 let of = |kind| events(fine.units(kind, minute).into());
-                sums.failed += of(Kind::Failed);
-                sums.tried += if knows_attempts {
+                failed += of(Kind::Failed);
+                tried += if knows_attempts {
                     of(Kind::Attempt)
                 } else {
                     of(Kind::Issued) + of(Kind::Failed)
                 };
             }
         }
+        (failed, tried)
     }
 
-    fn add_latencies(
-        &self,
-        day: &Day,
-        slot: std::ops::Range<usize>,
-        usable: &Minutes,
-        sums: &mut SlotSums,
-    ) {
+    /// The median latency and the 95th percentile in a slot, as one vantage tells them: each times its weight,
+    /// and the weight.
+    fn latencies(&self, day: &Day, slot: Range<usize>, usable: &Minutes) -> [(f64, f64); 2] {
+        let mut sums = [(0.0, 0.0); 2];
         for bins in day.fit_for(self.slot_seconds).filter_map(|f| f.latency()) {
             for minute in slot.clone().step_by(LATENCY_MINUTES) {
                 if minute < DAY_MINUTES && usable.contains(minute) {
                     let LatencyBin { median, p95 } = bins[minute / LATENCY_MINUTES];
-                    for (sum, bin) in [(&mut sums.latency, median), (&mut sums.latency_p95, p95)] {
+                    for (sum, bin) in sums.iter_mut().zip([median, p95]) {
                         // Held in microseconds, told in milliseconds. The weight's unit, a
                         // sixtieth of an event, falls out of the mean.
                         sum.0 += events(bin.0) / 1_000.0;
@@ -127,5 +129,41 @@ impl Reader<'_> {
                 }
             }
         }
+        sums
+    }
+}
+
+/// What several vantages of a source tell, as one: sums of a figure times its weight, and of the weight. Of three
+/// or more the median figure counts, with the median weight of each, so that none moves it far by
+/// counting much; of two both do.
+fn together(told: Vec<(f64, f64)>) -> (f64, f64) {
+    let told: Vec<(f64, f64)> = told
+        .into_iter()
+        .filter(|(_, weight)| *weight > 0.0)
+        .collect();
+    if told.len() < LEAST_VOICES {
+        return told
+            .iter()
+            .fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+    }
+    let figure = median(told.iter().map(|(sum, weight)| sum / weight).collect());
+    let weight = real_len(told.len()) * median(told.iter().map(|(_, weight)| *weight).collect());
+    (figure * weight, weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_vantage_of_three_neither_hides_nor_makes_failures() {
+        let told = |liar| together(vec![(1.0, 120.0), (2.0, 120.0), liar]);
+        for liar in [(1e9, 1e9), (0.0, 1e9), (0.0, 0.0)] {
+            let (failed, tried) = told(liar);
+            assert!((1.0..=2.1).contains(&(failed / tried * 120.0)), "{liar:?}");
+            assert!(tried <= 360.0);
+        }
+        assert_eq!(together(vec![(1.0, 10.0), (3.0, 30.0)]), (4.0, 40.0));
+        assert_eq!(together(Vec::new()), (0.0, 0.0));
     }
 }

@@ -152,6 +152,16 @@ impl Day {
                 .any(|fine| fine.counts[place(kind)].is_some())
     }
 
+    /// Units of this kind in an hour of the day, from lines of up to an hour.
+    pub(super) fn units_in_hour(&self, kind: Kind, hour: usize) -> u64 {
+        let minutes = hour * 60..(hour + 1) * 60;
+        let units = self.fine.iter().flatten().flat_map(|fine| {
+            let minutes = minutes.clone();
+            minutes.map(move |minute| u64::from(fine.units(kind, minute)))
+        });
+        units.sum()
+    }
+
     /// Units of this kind in the whole day, from lines of any length.
     pub(super) fn total(&self, kind: Kind) -> u64 {
         let fine = self

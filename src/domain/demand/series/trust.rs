@@ -26,7 +26,7 @@ pub const DISAGREEMENT: f64 = 0.25;
 
 /// The sources that see all of a CA's load, and so ought to tell the same: what is registered, logged in
 /// public or brought in may be a part.
-const WHOLE: [Source; 3] = [Source::Ca, Source::Log, Source::Metrics];
+pub(super) const WHOLE: [Source; 3] = [Source::Ca, Source::Log, Source::Metrics];
 
 /// For how long a source has been heard of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,16 +61,13 @@ impl Track {
     fn hour(&self, kind: Kind, number: i64) -> Option<f64> {
         let day = self.days.get(&number.div_euclid(DAY / HOUR))?;
         let first = index(number.rem_euclid(DAY / HOUR) * HOUR / MINUTE);
-        let minutes = first..(first + index(HOUR / MINUTE)).min(DAY_MINUTES);
+        let mut minutes = first..(first + index(HOUR / MINUTE)).min(DAY_MINUTES);
         let covered = day.covered();
-        if !day.tells(kind) || !minutes.clone().all(|minute| covered.contains(minute)) {
+        if !day.tells(kind) || !minutes.all(|minute| covered.contains(minute)) {
             return None;
         }
-        let units = day.fit_for(HOUR).flat_map(|fine| {
-            let minutes = minutes.clone();
-            minutes.map(move |minute| u64::from(fine.units(kind, minute)))
-        });
-        Some(events(units.sum()))
+        let hour = index(number.rem_euclid(DAY / HOUR));
+        Some(events(day.units_in_hour(kind, hour)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The forecast that a rebalance works on: the load of every slot ahead, and the level.
 
 use super::group::slot_start;
-use crate::allocation::level::{level, open_slots, slot_span};
+use crate::allocation::level::{level, slot_span};
+use crate::allocation::opening::capacity;
 use crate::allocation::plan::Forecast;
 use crate::allocation::slots::SlotRange;
 use crate::certificate::own_rule_seconds;
@@ -100,7 +101,7 @@ pub fn outlook(forecast: &Forecast<'_>, until: Timestamp) -> Outlook {
             widest_first: begin,
             latest_end: begin + day,
         };
-        let (capacity, _) = open_slots(range, forecast.policy);
+        let (capacity, _) = capacity(range, false, forecast.policy, forecast.profile);
         let spans: Vec<Span> = (0..range.len()).map(|at| slot_span(range, at)).collect();
         let unsteered: Vec<f64> = spans
             .iter()

@@ -74,6 +74,8 @@ pub(super) struct Slot {
     #[serde(rename = "latencyP95Ms")]
     pub(super) latency_p95_ms: Option<f64>,
     pub(super) slo_met: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failing: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) dimensions: Vec<Dimension>,
     #[serde(skip_serializing_if = "Option::is_none")]

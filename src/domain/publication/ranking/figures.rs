@@ -1,8 +1,10 @@
 //! The numbers of a ranking that add up: those of shorter slots to those of longer ones, exactly as
 //! they are written.
 
+use super::limit::limited;
 use crate::demand::profile::Profile;
 use crate::publication::weights::{Load, closed, largest_remainder, weights, weights_within};
+use crate::time::Timestamp;
 
 /// Coefficients and weights as whole numbers of their last decimal.
 pub(super) struct Figures {
@@ -12,8 +14,10 @@ pub(super) struct Figures {
     week: Vec<u32>,
     /// The weights of the slots of the day, in millionths.
     pub(super) weights: Vec<u32>,
-    /// Which slots of the day are closed for good.
+    /// Which slots of the day nobody is to be sent into: closed for good, or failing day by day.
     pub(super) closed: Vec<bool>,
+    /// Which of them fail, and are not closed by anybody.
+    pub(super) failing: Vec<bool>,
 }
 
 impl Figures {
@@ -21,10 +25,18 @@ impl Figures {
     /// move `steerable_share` of the mean load. The weights of the parts of a longer slot sum to its
     /// weight, and the mean of their coefficients is its coefficient where something is known of it.
     pub(super) fn of(profile: &Profile, capacity: &[f64], steerable_share: f64) -> Self {
+        let shut = closed(capacity, profile.day.len());
+        let (capacity, failing) = without_failing(profile, capacity, &shut);
+        let mut figures = Self::under(profile, &capacity, steerable_share);
+        figures.failing = failing;
+        figures
+    }
+
+    fn under(profile: &Profile, capacity: &[f64], steerable_share: f64) -> Self {
         let longer = profile
             .longer
             .as_ref()
-            .map(|longer| (&**longer, Self::of(longer, capacity, steerable_share)));
+            .map(|longer| (&**longer, Self::under(longer, capacity, steerable_share)));
         let day: Vec<f64> = profile.day.iter().map(|slot| slot.coefficient).collect();
         let week: Vec<f64> = profile.week.iter().map(|slot| slot.coefficient).collect();
         let load = if profile.knows_anything() {
@@ -39,6 +51,7 @@ impl Figures {
                 week: week.iter().map(|c| thousandths(*c)).collect(),
                 weights: weights(load, capacity, steerable_share),
                 closed,
+                failing: Vec::new(),
             },
             Some((longer, whole)) => {
                 let known = |slot: usize| longer.is_told(slot % longer.slots_per_day());
@@ -47,9 +60,16 @@ impl Figures {
                     week: shared_out(&whole.week, &week, known),
                     weights: weights_within(&whole.weights, load, capacity, steerable_share),
                     closed,
+                    failing: Vec::new(),
                 }
             }
         }
+    }
+
+    /// Holds the weights near to those of the publication `before`.
+    pub(super) fn limit(&mut self, before: Option<&[u8]>, now: Timestamp) {
+        let weights = std::mem::take(&mut self.weights);
+        self.weights = limited(weights, &self.failing, before, now);
     }
 
     /// The coefficient of a slot of the day, with three decimals.
@@ -60,6 +80,30 @@ impl Figures {
     /// The coefficient of a slot of the week, with three decimals.
     pub(super) fn of_week(&self, slot: usize) -> f64 {
         f64::from(self.week[slot]) / 1_000.0
+    }
+}
+
+/// The capacity by part of the day, with none in slots that fail; and which those are. Where nothing else is
+/// open, it is left as it is: an hour that fails is better than one that is closed.
+fn without_failing(profile: &Profile, capacity: &[f64], shut: &[bool]) -> (Vec<f64>, Vec<bool>) {
+    let slots = shut.len();
+    let failing: Vec<bool> = (0..slots)
+        .map(|slot| profile.is_failing(slot) && !shut[slot])
+        .collect();
+    let parts = (capacity.len() / slots.max(1)).max(1);
+    let left: Vec<f64> = capacity
+        .chunks(parts)
+        .zip(&failing)
+        .flat_map(|(parts, failing)| {
+            parts
+                .iter()
+                .map(|share| if *failing { 0.0 } else { *share })
+        })
+        .collect();
+    if left.iter().any(|share| *share > 0.0) {
+        (left, failing)
+    } else {
+        (capacity.to_vec(), vec![false; slots])
     }
 }
 

@@ -25,14 +25,22 @@ struct Slot {
     weight: f64,
     #[serde(default)]
     insufficient_data: bool,
+    #[serde(default)]
+    failing: bool,
 }
 
 /// Weights in millionths as near to `weights` as the publication `before` lets them be: all go the same
 /// part of their way, so that they sum to one.
 ///
 /// They are free where there was none, or it is past its time, where it knew too little of a slot, and
-/// where a slot was closed or opened since, which only the operator does.
-pub(super) fn limited(weights: Vec<u32>, before: Option<&[u8]>, now: Timestamp) -> Vec<u32> {
+/// where a slot was closed or opened since, which only the operator does: a slot that is `failing` has been
+/// closed by what sources told.
+pub(super) fn limited(
+    weights: Vec<u32>,
+    failing: &[bool],
+    before: Option<&[u8]>,
+    now: Timestamp,
+) -> Vec<u32> {
     let Some(before) = before.and_then(|bytes| serde_json::from_slice::<Before>(bytes).ok()) else {
         return weights;
     };
@@ -42,10 +50,11 @@ pub(super) fn limited(weights: Vec<u32>, before: Option<&[u8]>, now: Timestamp) 
         .map(|slot| millionths(slot.weight))
         .collect();
     let closed_alike = || {
-        weights
-            .iter()
-            .zip(&old)
-            .all(|(new, old)| (*new == 0) == (*old == 0))
+        let was = before.slots.iter().zip(&old);
+        let was_closed = was.map(|(slot, weight)| *weight == 0 && !slot.failing);
+        let is_closed = weights.iter().zip(failing);
+        let is_closed = is_closed.map(|(weight, failing)| *weight == 0 && !failing);
+        was_closed.eq(is_closed)
     };
     if before.valid_until < now
         || old.len() != weights.len()
@@ -117,7 +126,7 @@ mod tests {
             new in prop::collection::vec(1_u32..100_000, 24),
         ) {
             let (old, new) = (whole(&old), whole(&new));
-            let got = limited(new.clone(), Some(&published(&old, NOW)), NOW);
+            let got = limited(new.clone(), &[false; 24], Some(&published(&old, NOW)), NOW);
             prop_assert_eq!(got.iter().sum::<u32>(), MILLION);
             for ((got, old), new) in got.iter().zip(&old).zip(&new) {
                 // 0.5 / 24 in millionths.
@@ -133,7 +142,7 @@ mod tests {
         let mut busy = [1; 24];
         busy[3] = 100;
         let new = whole(&busy);
-        let free = |before: Option<&[u8]>| limited(new.clone(), before, NOW) == new;
+        let free = |before: Option<&[u8]>| limited(new.clone(), &[false; 24], before, NOW) == new;
         assert!(!free(Some(&published(&old, NOW))));
         assert!(free(None) && free(Some(b"{}")));
         assert!(free(Some(&published(&old, NOW - 1))), "past its time");

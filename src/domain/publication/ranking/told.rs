@@ -42,6 +42,7 @@ pub(super) fn peak_history(changes: &[PeakChange]) -> Vec<PeakMove> {
 pub(super) const fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Demand => "demand",
+        Basis::Estimated => "estimated",
         Basis::Issuance => "issuance",
     }
 }

@@ -1,0 +1,203 @@
+//! No source moves an hour far from what the others tell of it, whatever kind it says it is.
+
+use super::minutes::DAY_MINUTES;
+use super::ratio::{HOURS, mean};
+use super::reading::{DayReading, Reader, VOLUME_SOURCES, events, median};
+use super::track::{Day, place};
+use super::trust::{Age, WHOLE};
+use crate::demand::observation::{Kind, Source};
+use crate::math::number::real_len;
+use crate::time::HOUR;
+
+/// An hour's load stays within this factor of the middle of what all sources tell of it: honest counters of the
+/// same requests, by clocks and definitions of their own, differ by less. With it one source of
+/// several moves no published weight by more than a half of the mean weight, 0.0208 of 24 slots, however long it
+/// lies: where readers bring half of the load, 12 mean slots, weights follow coefficients at 1/12, and that of a
+/// slot of the mean load changes by (1.1² − 1) / 12 = 0.0175.
+const MOST_APART: f64 = 1.1;
+
+/// The fewest that outvote one of them.
+const LEAST_VOICES: usize = 3;
+
+/// What one source tells of a day's hours, as the load that the day's reading is in.
+struct Voice {
+    hours: [Option<f64>; HOURS],
+    /// Whether it ought to see all of the load, in the reading's own unit; of others the shape counts alone.
+    whole: bool,
+}
+
+impl Reader<'_> {
+    /// Holds each hour of a day's reading near to the median of what the sources that are believed tell of
+    /// it, where there are three of them or more.
+    pub(super) fn hold(&self, day: i64, reading: &mut DayReading) {
+        let have_day = |source| {
+            let tracks = self.tracks_that_are(source, Age::Known);
+            tracks.filter(|track| track.days.contains_key(&day)).count()
+        };
+        if VOLUME_SOURCES.into_iter().map(have_day).sum::<usize>() < LEAST_VOICES {
+            return;
+        }
+        let hours: Vec<Option<(f64, Kind)>> =
+            (0..HOURS).map(|hour| of_hour(reading, hour)).collect();
+        for unit in [Kind::Attempt, Kind::Issued] {
+            let own: [Option<f64>; HOURS] = std::array::from_fn(|hour| {
+                hours[hour]
+                    .filter(|(_, kind)| *kind == unit)
+                    .map(|(volume, _)| volume)
+            });
+            if own.iter().all(Option::is_none) {
+                continue;
+            }
+            let voices = self.voices(day, unit);
+            if voices.len() < LEAST_VOICES {
+                continue;
+            }
+            for hour in 0..HOURS {
+                let Some(volume) = own[hour].filter(|volume| *volume >= 0.0) else {
+                    continue;
+                };
+                let told: Vec<f64> = voices
+                    .iter()
+                    .filter_map(|voice| voice.of(hour, &own))
+                    .collect();
+                if told.len() >= LEAST_VOICES {
+                    let middle = median(told);
+                    let held = volume.clamp(middle / MOST_APART, middle * MOST_APART);
+                    rescale(
+                        &mut reading.volume[hour * 60..(hour + 1) * 60],
+                        volume,
+                        held,
+                    );
+                }
+            }
+        }
+    }
+
+    /// The same of a day's count as a whole.
+    pub(super) fn hold_day(&self, number: i64, volume: f64) -> f64 {
+        let told: Vec<f64> = WHOLE
+            .into_iter()
+            .flat_map(|source| self.tracks_that_are(source, Age::Known))
+            .filter_map(|track| track.days.get(&number))
+            .filter(|day| 2 * day.covered().count() >= 1_440)
+            .filter_map(|day| {
+                let kind = [Kind::Attempt, Kind::Issued]
+                    .into_iter()
+                    .find(|kind| day.tells(*kind))?;
+                let factor = match (kind, self.ratios(number)) {
+                    (Kind::Issued, Some(ratios)) => mean(ratios),
+                    _ => 1.0,
+                };
+                Some(factor * events(day.total(kind)))
+            })
+            .collect();
+        if told.len() < LEAST_VOICES {
+            return volume;
+        }
+        let middle = median(told);
+        volume.clamp(middle / MOST_APART, middle * MOST_APART)
+    }
+
+    fn voices(&self, number: i64, unit: Kind) -> Vec<Voice> {
+        let mut voices = Vec::new();
+        for source in VOLUME_SOURCES {
+            // What is brought in from elsewhere has no say beside what is seen.
+            if source == Source::Import {
+                continue;
+            }
+            for track in self.tracks_that_are(source, Age::Known) {
+                let Some(day) = track.days.get(&number) else {
+                    continue;
+                };
+                let hours = self.voice(source, day, number, unit);
+                if hours.iter().any(Option::is_some) {
+                    voices.push(Voice {
+                        hours,
+                        whole: WHOLE.contains(&source) && tells(day, unit),
+                    });
+                }
+            }
+        }
+        voices
+    }
+
+    /// The hours of which a day tells throughout: in the reading's unit, or certificates times what each
+    /// stands for.
+    fn voice(&self, source: Source, day: &Day, number: i64, unit: Kind) -> [Option<f64>; HOURS] {
+        let kind = if tells(day, unit) { unit } else { Kind::Issued };
+        if !tells(day, kind) {
+            return [None; HOURS];
+        }
+        let mut covered = day.covered();
+        if let Some(alive) = self
+            .registry(number)
+            .filter(|_| source == Source::Registrations)
+        {
+            covered.add(alive);
+        }
+        std::array::from_fn(|hour| {
+            let mut minutes = hour * 60..(hour + 1) * 60;
+            let factor = match (kind, self.ratios(number)) {
+                (Kind::Issued, Some(ratios)) => ratios[hour],
+                _ => 1.0,
+            };
+            minutes
+                .all(|minute| covered.contains(minute))
+                .then(|| factor * events(day.units_in_hour(kind, hour)))
+        })
+    }
+}
+
+impl Voice {
+    /// What it tells of an hour; one that sees a part of the load, or another unit of it, at the level of the
+    /// day's own.
+    fn of(&self, hour: usize, own: &[Option<f64>; HOURS]) -> Option<f64> {
+        let told = self.hours[hour]?;
+        if self.whole {
+            return Some(told);
+        }
+        let both = || {
+            own.iter()
+                .zip(&self.hours)
+                .filter_map(|(own, told)| Some(((*own)?, (*told)?)))
+        };
+        let (own, part) = both().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        (part > 0.0).then(|| told * own / part)
+    }
+}
+
+fn tells(day: &Day, kind: Kind) -> bool {
+    day.fit_for(HOUR)
+        .any(|fine| fine.counts[place(kind)].is_some())
+}
+
+/// An hour's load and what it is counted in, where all of its minutes are known.
+fn of_hour(reading: &DayReading, hour: usize) -> Option<(f64, Kind)> {
+    let minutes = hour * 60..((hour + 1) * 60).min(DAY_MINUTES);
+    let (mut attempts, mut volume) = (0, 0.0);
+    for minute in minutes {
+        if !reading.known.contains(minute) {
+            return None;
+        }
+        attempts += usize::from(reading.requests.contains(minute));
+        volume += reading.volume[minute];
+    }
+    let kind = if attempts >= 30 {
+        Kind::Attempt
+    } else {
+        Kind::Issued
+    };
+    Some((volume, kind))
+}
+
+/// Minutes that sum to `held` instead of `volume`: evenly where they had nothing.
+fn rescale(minutes: &mut [f64], volume: f64, held: f64) {
+    let even = held / real_len(minutes.len().max(1));
+    for minute in minutes {
+        *minute = if volume > 0.0 {
+            *minute * held / volume
+        } else {
+            even
+        };
+    }
+}

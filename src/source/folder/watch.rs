@@ -1,0 +1,74 @@
+//! Told by the kernel that something was put into a folder: inotify, where there is one.
+//!
+//! What it says is no more than "look now". So nothing is lost where it says nothing: on network file systems, past
+//! the limit of watches, or when more happened than it remembers, the next look by the clock finds it.
+
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Room for some hundred of what the kernel tells at a time: 16 octets and a name each.
+const TOLD_OCTETS: usize = 4 << 10;
+
+/// A file was written and closed, came under a name, or a folder was made. Our own reading is none of it.
+const WATCHED: WatchFlags = WatchFlags::CLOSE_WRITE
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::MOVED_TO);
+
+/// What watches folders.
+#[derive(Debug)]
+pub(super) struct Watch(AsyncFd<OwnedFd>);
+
+impl Watch {
+    /// Begins to watch nothing.
+    pub(super) fn begin() -> io::Result<Self> {
+        let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        #[expect(
+            deprecated,
+            reason = "what replaces it is unsafe; what that asks for holds, since the descriptor is owned \
+                      here, and neither replaced nor closed before"
+        )]
+        let watched = AsyncFd::with_interest(inotify, Interest::READABLE);
+        Ok(Self(watched?))
+    }
+
+    /// Watches a folder, not those in it; one that is watched already stays so.
+    pub(super) fn add(&self, folder: &Path) -> io::Result<()> {
+        add_watch(self.0.get_ref(), folder, WATCHED)?;
+        Ok(())
+    }
+
+    /// Until something has changed since this was asked last.
+    pub(super) async fn changed(&self) {
+        loop {
+            let Ok(mut told) = self.0.readable().await else {
+                return pending().await;
+            };
+            match told.try_io(|inotify| read_all(inotify.get_ref())) {
+                Ok(Ok(())) => return,
+                Ok(Err(_)) => return pending().await,
+                // There was nothing after all.
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Takes all that was told; an error of the kind `WouldBlock` where it was nothing.
+fn read_all(inotify: &OwnedFd) -> io::Result<()> {
+    let mut told = [0; TOLD_OCTETS];
+    let mut any = false;
+    loop {
+        match rustix::io::read(inotify, &mut told) {
+            Ok(_) => any = true,
+            Err(Errno::WOULDBLOCK) if any => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
