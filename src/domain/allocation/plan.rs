@@ -18,7 +18,6 @@ use crate::allocation::slots::SlotRange;
 use crate::demand::announced::announced_and_retries;
 use crate::ledger::{ScheduleMix, View};
 use crate::math::number::{real, real_len, signed, thousandths, whole};
-use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::SlotCapacity;
 use crate::time::{DAY, Span};
 
