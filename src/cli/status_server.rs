@@ -119,14 +119,16 @@ impl Source {
         let of = self.ca.as_ref();
         let of = of.map_or_else(String::new, |ca| format!(" of {ca}"));
         let heard = heard(self.data_through.as_deref());
-        let mut line = format!("source {}{of}: {}; {heard}", self.name, self.state);
-        if self.skipped > 0 {
-            line += &format!("; {} records could not be read", self.skipped);
-        }
-        if self.logs_failing > 0 {
-            line += &format!("; {} of its logs fail", self.logs_failing);
-        }
-        line
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!("; {skipped} records could not be read"),
+        };
+        let failing = match self.logs_failing {
+            0 => String::new(),
+            failing => format!("; {failing} of its logs fail"),
+        };
+        let (name, state) = (&self.name, &self.state);
+        format!("source {name}{of}: {state}; {heard}{skipped}{failing}")
     }
 }
 

@@ -86,12 +86,14 @@ async fn a_log_that_shows_another_past_is_not_read_on() {
         let case = case_of(&[&[&log]], "").await;
         case.read().await.unwrap();
         let before = case.count().await;
-        *log.shown.folder.lock().unwrap() = other.path().to_owned();
+        other
+            .path()
+            .clone_into(&mut log.shown.folder.lock().unwrap());
         log.show(1_024, &root(&leaf_hashes(other.path())));
         let refused = case.read().await.unwrap_err().to_string();
         assert!(refused.contains("does not begin with the one"), "{refused}");
         // The true one, with a proof that is none.
-        *log.shown.folder.lock().unwrap() = folder.clone();
+        log.shown.folder.lock().unwrap().clone_from(&folder);
         log.show(1_024, &root(&hashes));
         if log.is_rfc6962 {
             log.shown.lies.store(true, Ordering::SeqCst);

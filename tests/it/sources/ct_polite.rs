@@ -8,7 +8,7 @@ use super::ct::{ISSUERS, case_of, folder};
 use super::ct_log::Log;
 
 /// The longest that reading one log of 1,024 entries may take: 30 requests at five a second.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_that_says_429_is_left_alone_and_no_other_waits() {

@@ -124,7 +124,7 @@ async fn a_ca_that_says_when_to_come_again_is_asked_on() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let twice = tokio::time::timeout(Duration::from_secs(60), twice).await;
+    let twice = tokio::time::timeout(Duration::from_mins(1), twice).await;
     following.abort();
     twice.expect("it is not asked again");
     let report = &engine.source_reports()[0];
