@@ -14,7 +14,7 @@ use super::runtimes::Runtimes;
 use super::serve::{Listeners, serve};
 use super::token::new_token;
 use super::usage::UsageError;
-use crate::config::{Config, Scope, SourceKind, Token};
+use crate::config::{Config, Scope, SourceKind, Token, contact};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::demand::observation::{Kind, Observation, Source};
@@ -57,7 +57,7 @@ pub(super) struct Demo {
     #[arg(long)]
     ct: bool,
     /// Whom the logs' operators may write to
-    #[arg(long, value_name = "mailto:…|URL", requires = "ct")]
+    #[arg(long, value_name = "mailto:…|URL", requires = "ct", value_parser = contact)]
     contact: Option<String>,
     /// Print the configuration that --ct takes, and end
     #[arg(long, conflicts_with = "ct")]

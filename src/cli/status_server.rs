@@ -56,6 +56,11 @@ struct Source {
     ca: Option<String>,
     state: String,
     data_through: Option<String>,
+    // Servers of before these were told do not say them.
+    #[serde(default)]
+    skipped: u64,
+    #[serde(default)]
+    logs_failing: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -114,7 +119,16 @@ impl Source {
         let of = self.ca.as_ref();
         let of = of.map_or_else(String::new, |ca| format!(" of {ca}"));
         let heard = heard(self.data_through.as_deref());
-        format!("source {}{of}: {}; {heard}", self.name, self.state)
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!("; {skipped} records could not be read"),
+        };
+        let failing = match self.logs_failing {
+            0 => String::new(),
+            failing => format!("; {failing} of its logs fail"),
+        };
+        let (name, state) = (&self.name, &self.state);
+        format!("source {name}{of}: {state}; {heard}{skipped}{failing}")
     }
 }
 

@@ -319,7 +319,7 @@ pub use gateway::{GatewayConfig, upstream_url};
 pub use publish::PublishConfig;
 pub use source::{
     ColumnsConfig, CsvConfig, CtConfig, FolderConfig, LogConfig, OrderConfig, PeerConfig,
-    ProbeConfig, PrometheusConfig, RankingConfig, SourceConfig, SourceKind, SqlConfig,
+    ProbeConfig, PrometheusConfig, RankingConfig, SourceConfig, SourceKind, SqlConfig, contact,
     octets_a_day,
 };
 pub use status_page::StatusPageConfig;

@@ -49,6 +49,10 @@ pub struct SourceReport {
     pub data_through: Option<Timestamp>,
     /// Records counted by this process.
     pub records: u64,
+    /// Records that this process passed over because they cannot be read.
+    pub skipped: u64,
+    /// Its logs that are left alone for a while because they fail, of those that it has several of.
+    pub logs_failing: u64,
     /// The standard error of an hour's count, as a share of it, where only a sample is read.
     pub relative_error: Option<f64>,
 }
@@ -73,6 +77,8 @@ pub(super) fn show(report: &SourceReport) {
         metrics::gauge!("offpeak_source_data_through_seconds", "source" => report.name.clone())
             .set(real(through.unix()));
     }
+    metrics::gauge!("offpeak_source_logs_failing", "source" => report.name.clone())
+        .set(real(report.logs_failing.cast_signed()));
     if let Some(error) = report.relative_error {
         metrics::gauge!("offpeak_source_relative_error", "source" => report.name.clone())
             .set(error);

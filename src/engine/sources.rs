@@ -23,6 +23,8 @@ impl Engine {
             reason: None,
             data_through: None,
             records: 0,
+            skipped: 0,
+            logs_failing: 0,
             relative_error: None,
         };
         show(&report);
@@ -62,6 +64,21 @@ impl Engine {
             }
             report.reason = Some(reason.to_owned());
         });
+    }
+
+    /// So many records of a source could not be read and were passed over; `what` names them.
+    pub fn source_skipped(&self, name: &str, records: u64, what: &str) {
+        metrics::counter!("offpeak_source_skipped_total", "source" => name.to_owned())
+            .increment(records);
+        tracing::warn!(event = "source_skipped", source = name, records, what);
+        self.tell(name, |report| {
+            report.skipped = report.skipped.saturating_add(records);
+        });
+    }
+
+    /// So many of a source's logs fail now, while others of it are read.
+    pub fn source_logs_failing(&self, name: &str, logs: u64) {
+        self.tell(name, |report| report.logs_failing = logs);
     }
 
     /// How sure an hour's count of a source is of which only a sample is read.

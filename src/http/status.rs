@@ -54,6 +54,8 @@ struct OfSource {
     state: &'static str,
     since: Timestamp,
     data_through: Option<Timestamp>,
+    skipped: u64,
+    logs_failing: u64,
     relative_error: Option<f64>,
 }
 
@@ -190,6 +192,8 @@ impl From<SourceReport> for OfSource {
             state: report.state.name(),
             since: report.since,
             data_through: report.data_through,
+            skipped: report.skipped,
+            logs_failing: report.logs_failing,
             relative_error: report.relative_error.map(thousandths),
         }
     }

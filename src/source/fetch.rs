@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::DateTime;
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -95,6 +97,8 @@ pub struct Fetcher {
     pause: Duration,
     /// When each may be asked next.
     next: Mutex<HashMap<String, Instant>>,
+    /// Until when each has said 429 for.
+    held: Mutex<HashMap<String, Instant>>,
 }
 
 impl Fetcher {
@@ -144,6 +148,7 @@ impl Fetcher {
             client: client.map_err(|error| FetchError::Client(causes(&error)))?,
             pause,
             next: Mutex::default(),
+            held: Mutex::default(),
         })
     }
 
@@ -160,15 +165,58 @@ impl Fetcher {
             })
     }
 
-    /// The octets at a URL, once the operator's turn has come. `file:` URLs name local files.
+    /// The octets of what the configuration names: of a `file:` URL those of a local file.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn get_configured(
+        &self,
+        operator: &str,
+        url: &str,
+        most: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        match url.strip_prefix("file://") {
+            Some(path) => read(path, url, most).await,
+            None => self.get(operator, url, most).await,
+        }
+    }
+
+    /// The octets at a URL that somebody else may have named, once the operator's turn has come.
+    ///
+    /// An operator that has said 429 is not asked before its `Retry-After` is over: that is an error at once, so
+    /// that whoever asks several of them goes on with the others. A 503 is of the one URL, and who gets it waits.
     ///
     /// # Errors
     /// [`FetchError`].
     pub async fn get(&self, operator: &str, url: &str, most: usize) -> Result<Vec<u8>, FetchError> {
-        if let Some(path) = url.strip_prefix("file://") {
-            return read(path, url, most).await;
+        if let Some(until) = self.held.lock().await.get(operator).copied()
+            && until > Instant::now()
+        {
+            return Err(FetchError::Busy {
+                url: url.to_owned(),
+                status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
+                retry_after: until - Instant::now(),
+            });
         }
         self.wait_for_turn(operator).await;
+        let answer = self.ask(url, most).await;
+        if let Err(FetchError::Busy {
+            status: 429,
+            retry_after,
+            ..
+        }) = &answer
+        {
+            let mut held = self.held.lock().await;
+            held.insert(operator.to_owned(), Instant::now() + *retry_after);
+        }
+        answer
+    }
+
+    /// The octets at a URL, asked for now, whatever was answered before: for whoever has a pace of its own.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn ask(&self, url: &str, most: usize) -> Result<Vec<u8>, FetchError> {
         let broken = |error: reqwest::Error| FetchError::Unreachable {
             url: url.to_owned(),
             reason: causes(&error.without_url()),
@@ -179,12 +227,10 @@ impl Fetcher {
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         ) {
-            let retry_after = retry_after(answer.headers());
-            self.hold(operator, retry_after).await;
             return Err(FetchError::Busy {
                 url: url.to_owned(),
                 status: status.as_u16(),
-                retry_after,
+                retry_after: retry_after(answer.headers()),
             });
         }
         if status != StatusCode::OK {
@@ -216,12 +262,6 @@ impl Fetcher {
         };
         tokio::time::sleep_until(turn).await;
     }
-
-    /// Asks nothing more of an operator for a while.
-    async fn hold(&self, operator: &str, wait: Duration) {
-        let mut next = self.next.lock().await;
-        next.insert(operator.to_owned(), Instant::now() + wait);
-    }
 }
 
 fn builder(contact: &str) -> reqwest::ClientBuilder {
@@ -238,22 +278,33 @@ async fn read(path: &str, url: &str, most: usize) -> Result<Vec<u8>, FetchError>
         url: url.to_owned(),
         source,
     };
-    let length = tokio::fs::metadata(path).await.map_err(failed)?.len();
-    if length > most as u64 {
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let bound = u64::try_from(most).unwrap_or(u64::MAX);
+    let mut octets = Vec::new();
+    // A device has no length, and no end.
+    let mut bounded = file.take(bound.saturating_add(1));
+    bounded.read_to_end(&mut octets).await.map_err(failed)?;
+    if octets.len() > most {
         return Err(FetchError::TooLong {
             url: url.to_owned(),
             most,
         });
     }
-    tokio::fs::read(path).await.map_err(failed)
+    Ok(octets)
 }
 
-/// Whole seconds; a date is not worth a second's difference, so it counts as the usual wait.
+/// Seconds, or a date, which is as far off as the answer's own date says (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Duration {
-    headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map_or(USUAL_RETRY_AFTER, Duration::from_secs)
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
+    let until = || {
+        let wait = date(text(RETRY_AFTER)?)? - date(text(DATE)?)?;
+        wait.to_std().ok()
+    };
+    text(RETRY_AFTER)
+        .and_then(|text| text.parse().ok().map(Duration::from_secs))
+        .or_else(until)
+        .unwrap_or(USUAL_RETRY_AFTER)
         .clamp(Duration::from_secs(1), LONGEST_RETRY_AFTER)
 }
 
@@ -266,4 +317,28 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     told.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_or_a_date() {
+        let seconds = |retry_after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after).unwrap());
+            if let Some(date) = date {
+                headers.insert(DATE, HeaderValue::from_str(date).unwrap());
+            }
+            super::retry_after(&headers).as_secs()
+        };
+        let now = Some("Sun, 29 Nov 2026 12:00:00 GMT");
+        assert_eq!(seconds("120", now), 120);
+        assert_eq!(seconds("Sun, 29 Nov 2026 12:30:00 GMT", now), 1_800);
+        assert_eq!(seconds("Sun, 29 Nov 2026 12:30:00 GMT", None), 60);
+        assert_eq!(seconds("Sun, 29 Nov 2026 11:00:00 GMT", now), 60);
+        assert_eq!(seconds("999999999", now), 86_400);
+        assert_eq!(seconds("soon", now), 60);
+    }
 }

@@ -16,6 +16,9 @@ use crate::store::{SourceStep, StoreError};
 /// How long a process leaves a source alone that another process reads.
 const LEFT_TO_ANOTHER: Duration = Duration::from_mins(5);
 
+/// Certificates that are registered in one transaction: 4 MB of a log show some thousand.
+const REGISTERED_AT_ONCE: usize = 1_000;
+
 /// Why a source cannot be read now.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -49,7 +52,8 @@ pub enum SourceError {
 
 impl SourceError {
     /// When it may be asked again, where it says so.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Another => Some(LEFT_TO_ANOTHER),
             Self::Fetch(error) => error.retry_after(),
@@ -121,8 +125,8 @@ impl Progress {
         mut batch: Batch,
         through: Option<Timestamp>,
     ) -> Result<(), SourceError> {
-        if !batch.certificates.is_empty() {
-            self.engine.register(&batch.certificates, None).await?;
+        for certificates in batch.certificates.chunks(REGISTERED_AT_ONCE) {
+            self.engine.register(certificates, None).await?;
         }
         batch
             .observations

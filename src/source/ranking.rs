@@ -50,7 +50,9 @@ async fn take(
         "https://datatracker.ietf.org/doc/html/rfc9773",
         Duration::ZERO,
     )?;
-    let octets = fetcher.get("ranking", &config.url, MOST_OCTETS).await?;
+    let octets = fetcher
+        .get_configured("ranking", &config.url, MOST_OCTETS)
+        .await?;
     let wrong = |reason: String| SourceError::Wrong(format!("{}: {reason}", config.url));
     let prior = Prior::parse(&octets).map_err(|error| wrong(error.to_string()))?;
     if prior.valid_until < engine.now() {

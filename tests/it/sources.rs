@@ -2,7 +2,10 @@
 
 mod csv;
 mod ct;
+mod ct_commands;
+mod ct_growth;
 mod ct_log;
+mod ct_polite;
 mod folder;
 mod fuzzed;
 mod log;

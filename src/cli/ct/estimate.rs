@@ -13,6 +13,9 @@ use crate::config::octets_a_day;
 use crate::domain::math::number::{real, real_len};
 use crate::source::ct::{Logged, Sight, look};
 
+/// With fewer blocks a day one stands for more than three hours, which tells nothing of any of them.
+const LEAST_BLOCKS_A_DAY: f64 = 8.0;
+
 /// Say what each log costs to read, in octets a day, and how sure an hour's count will be
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
@@ -158,6 +161,13 @@ fn table(found: &[OfLog], output: &mut Output) -> anyhow::Result<()> {
                 "  within the budget: one block in {}, {:.1} MB a day",
                 log.every,
                 log.octets_a_day_read / 1e6
+            )?;
+        }
+        let blocks_a_day = log.entries_a_day / real(256) / real(log.every.cast_signed());
+        if log.every > 1 && blocks_a_day < LEAST_BLOCKS_A_DAY {
+            writeln!(
+                output,
+                "  {blocks_a_day:.1} blocks a day tell nothing of hours: read fewer logs (--log), or more of them"
             )?;
         }
         for issuer in &log.issuers {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::config::CtConfig;
+use crate::config::{CtConfig, contact};
 use crate::engine::clock::{Clock as _, SystemClock};
 use crate::source::ct::{PAUSE, RemoteLog, logs};
 use crate::source::fetch::Fetcher;
@@ -21,7 +21,7 @@ pub(super) struct Logs {
     #[arg(long = "log", value_name = "TEXT")]
     described: Vec<String>,
     /// Whom the logs' operators may write to
-    #[arg(long, value_name = "mailto:…|URL")]
+    #[arg(long, value_name = "mailto:…|URL", value_parser = contact)]
     contact: String,
 }
 

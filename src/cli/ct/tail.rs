@@ -6,24 +6,38 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::super::exit::Exit;
 use super::super::output::Output;
 use super::logs::Logs;
 use crate::domain::time::{MINUTE, Timestamp};
+use crate::domain::transparency::checkpoint::SignedTree;
 use crate::domain::transparency::tile::WIDTH;
-use crate::source::ct::Logged;
+use crate::source::SourceError;
+use crate::source::ct::{Logged, RemoteLog};
+use crate::source::fetch::Fetcher;
+
+/// The wait after a log has failed is twice this, and doubles …
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// … so many times: up to ten minutes.
+const MOST_DOUBLINGS: u32 = 10;
 
 /// How often each log is asked whether it has grown.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// With `--blocks` a log that has failed so many times in a row is given up.
+const MOST_FAILURES: u32 = 5;
 
 /// Follow logs: a line for each minute and issuer of each block of 256 entries
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   offpeak ct tail --contact mailto:ops@example.org --log 2026h2 --blocks 10
 
-Columns, with tabs between: minute, issuer (key identifier), certificates, log. Every block is read
-and verified against the log's signed tree; nothing is stored.")]
+Columns, with tabs between: minute, issuer (key identifier), certificates, log. The signature of each tree
+is verified, that it begins with the one before, and of static logs that the entries are those of the tree;
+nothing is stored. A log that fails is told and asked again, the others go on. Exit code 3: with --blocks, a
+log has failed five times in a row.")]
 pub(super) struct TailArgs {
     #[command(flatten)]
     logs: Logs,
@@ -46,32 +60,85 @@ struct Line<'a> {
     log: &'a str,
 }
 
+/// A log that is followed.
+struct Followed {
+    remote: RemoteLog,
+    /// As it was shown last.
+    tree: Option<SignedTree>,
+    /// The block to be printed next; `None`: the newest.
+    next: Option<u64>,
+    /// Blocks that are still wanted.
+    left: u64,
+    /// Times that it has failed since it answered last.
+    failures: u32,
+    asked_from: Instant,
+}
+
 impl TailArgs {
     pub(super) async fn run(self, output: &mut Output) -> anyhow::Result<Exit> {
-        let (fetcher, mut remotes) = self.logs.open().await?;
-        let mut next: Vec<Option<u64>> = vec![self.from; remotes.len()];
-        let mut left: Vec<u64> = vec![self.blocks.unwrap_or(u64::MAX); remotes.len()];
+        let (fetcher, remotes) = self.logs.open().await?;
+        let followed = |remote| Followed {
+            remote,
+            tree: None,
+            next: self.from,
+            left: self.blocks.unwrap_or(u64::MAX),
+            failures: 0,
+            asked_from: Instant::now(),
+        };
+        let mut logs: Vec<Followed> = remotes.into_iter().map(followed).collect();
         loop {
-            for (number, remote) in remotes.iter_mut().enumerate() {
-                let tree = remote.tree(&fetcher).await?;
-                let blocks = tree.size / WIDTH;
-                let mut block = next[number].unwrap_or_else(|| blocks.saturating_sub(1));
-                while block < blocks && left[number] > 0 {
-                    let read = remote.block(&fetcher, block, &tree).await?;
-                    let logged = read.leaves();
-                    let logged = logged.iter().filter_map(Logged::of);
-                    self.print(logged, &remote.log().description, output)?;
-                    block += 1;
-                    left[number] -= 1;
+            for log in &mut logs {
+                if log.left == 0 || log.asked_from > Instant::now() {
+                    continue;
                 }
-                next[number] = Some(block);
+                let read = self.read(log, &fetcher, output).await?;
+                log.note(read);
             }
             output.flush()?;
-            if left.iter().all(|left| *left == 0) {
-                return Ok(Exit::Done);
+            let given_up = |log: &Followed| self.blocks.is_some() && log.failures >= MOST_FAILURES;
+            if logs.iter().all(|log| log.left == 0 || given_up(log)) {
+                return Ok(if logs.iter().any(given_up) {
+                    Exit::DoneWithRejections
+                } else {
+                    Exit::Done
+                });
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            let waiting = logs.iter().filter(|log| log.left > 0 && !given_up(log));
+            let next = waiting.map(|log| log.asked_from).min();
+            tokio::time::sleep_until(next.unwrap_or_else(Instant::now)).await;
         }
+    }
+
+    /// Prints what is new in a log: the inner error is the log's, the outer one that nobody reads any more.
+    async fn read(
+        &self,
+        log: &mut Followed,
+        fetcher: &Fetcher,
+        output: &mut Output,
+    ) -> anyhow::Result<Result<(), SourceError>> {
+        let is_first = log.tree.is_none();
+        let tree = match log.grow(fetcher).await {
+            Ok(tree) => tree,
+            Err(error) => return Ok(Err(error)),
+        };
+        let blocks = tree.size / WIDTH;
+        let next = log.next.get_or_insert_with(|| blocks.saturating_sub(1));
+        if is_first && *next > blocks {
+            let log = &log.remote.log().description;
+            tracing::warn!(event = "ct_block_to_come", log, block = *next, blocks);
+        }
+        while *next < blocks && log.left > 0 {
+            let read = match log.remote.block(fetcher, *next, &tree).await {
+                Ok(read) => read,
+                Err(error) => return Ok(Err(error)),
+            };
+            let logged = read.leaves();
+            let logged = logged.iter().filter_map(Logged::of);
+            self.print(logged, &log.remote.log().description, output)?;
+            *next += 1;
+            log.left -= 1;
+        }
+        Ok(Ok(()))
     }
 
     fn print(
@@ -100,5 +167,41 @@ impl TailArgs {
             }
         }
         Ok(())
+    }
+}
+
+impl Followed {
+    /// The log's tree, which begins with the one that it showed before.
+    async fn grow(&mut self, fetcher: &Fetcher) -> Result<SignedTree, SourceError> {
+        let shown = self.remote.tree(fetcher).await?;
+        let before = self.tree.as_ref();
+        // What a cache shows of before is no news.
+        if let Some(before) = before.filter(|before| before.size > shown.size) {
+            return Ok(before.clone());
+        }
+        let old = before.map_or((0, [0; 32]), |tree| (tree.size, tree.root));
+        self.remote
+            .check_growth(fetcher, (old.0, &old.1), &shown)
+            .await?;
+        self.tree = Some(shown.clone());
+        Ok(shown)
+    }
+
+    /// How it went, and when it is asked next.
+    fn note(&mut self, read: Result<(), SourceError>) {
+        let log = &self.remote.log().description;
+        let wait = match read {
+            Ok(()) => {
+                self.failures = 0;
+                LOOK_EVERY
+            }
+            Err(error) => {
+                tracing::warn!(event = "ct_log_failing", log, %error);
+                self.failures += 1;
+                let wait = FIRST_WAIT * 2_u32.pow(self.failures.min(MOST_DOUBLINGS));
+                error.retry_after().unwrap_or(wait)
+            }
+        };
+        self.asked_from = Instant::now() + wait;
     }
 }

@@ -67,7 +67,15 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
 
 /// An address or a URL, as it stands in a User-Agent.
 pub(super) fn contact(v: &DeValue<'_>) -> Result<String, String> {
-    let text = short(v)?;
+    reachable(value::text(v)?)
+}
+
+/// A contact, as a command line has it: an address or a URL.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn reachable(text: &str) -> Result<String, String> {
+    let text = line(text)?;
     if text.contains(['@', '/']) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(text)
     } else {
@@ -78,7 +86,10 @@ pub(super) fn contact(v: &DeValue<'_>) -> Result<String, String> {
 }
 
 fn short(v: &DeValue<'_>) -> Result<String, String> {
-    let text = value::text(v)?;
+    line(value::text(v)?)
+}
+
+fn line(text: &str) -> Result<String, String> {
     if (1..=MOST_TEXT_OCTETS).contains(&text.len()) && !text.contains(char::is_control) {
         Ok(text.to_owned())
     } else {

@@ -23,7 +23,7 @@ mod sql;
 
 pub use columns::ColumnsConfig;
 pub use csv::CsvConfig;
-pub use ct::{CtConfig, budget as octets_a_day};
+pub use ct::{CtConfig, budget as octets_a_day, reachable as contact};
 pub use folder::FolderConfig;
 pub use log::LogConfig;
 pub use peer::PeerConfig;

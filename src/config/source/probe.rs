@@ -78,6 +78,11 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
             Err(format!("{quorum} is not between 1 and {MOST_QUORUM}"))
         }
     });
+    if outage_quorum.is_some() && every.is_some_and(|seconds| seconds > MINUTE) {
+        let reason =
+            "is longer than a minute: with outage_quorum an outage is told by two minutes in a row";
+        section.fault("every", problems, reason);
+    }
     let roots = section.read("roots", problems, value::path);
     let has_order = section.has("order");
     let order = section.section("order", problems).map(|mut table| {

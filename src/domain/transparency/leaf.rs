@@ -58,10 +58,16 @@ impl<'a> Leaf<'a> {
     /// The hash of the leaf.
     #[must_use]
     pub fn hash(&self) -> Hash {
+        leaf_hash(&self.leaf_input())
+    }
+
+    /// The `MerkleTreeLeaf` that get-entries of RFC 6962 section 4.6 gives.
+    #[must_use]
+    pub fn leaf_input(&self) -> Vec<u8> {
         let mut leaf = Vec::with_capacity(2 + self.octets.len());
         leaf.extend([0, 0]);
         leaf.extend(self.octets);
-        leaf_hash(&leaf)
+        leaf
     }
 }
 

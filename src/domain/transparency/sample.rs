@@ -58,7 +58,8 @@ pub fn estimate(counts: &[u64], every: u64) -> Estimate {
 pub struct Growth {
     /// Full tiles a day.
     pub tiles_per_day: f64,
-    /// Octets that a tile takes on its way.
+    /// Octets that a tile takes on its way, with the tree and the hashes that it is verified by: as if the log
+    /// were asked for its tree once a tile.
     pub octets_per_tile: f64,
 }
 
@@ -74,7 +75,7 @@ impl Growth {
         }
     }
 
-    /// Octets that all of it takes in a day.
+    /// Octets that all of it takes in a day, at most.
     #[must_use]
     pub fn octets_per_day(self) -> f64 {
         self.tiles_per_day * self.octets_per_tile

@@ -29,16 +29,21 @@ pub(super) struct Place {
     pub(super) until: Timestamp,
     /// Every so many-th block is read.
     pub(super) every: u64,
+    /// The same of what lies more than a day back.
+    #[serde(default)]
+    pub(super) every_behind: Option<u64>,
 }
 
 impl Place {
-    pub(super) fn new(size: u64, root: &Hash, next: u64, until: Timestamp, every: u64) -> Self {
+    /// At the beginning of a log: the block to be read next, and until when those before it reach.
+    pub(super) fn new((size, root): (u64, &Hash), (next, until): (u64, Timestamp)) -> Self {
         Self {
             size,
             root: STANDARD.encode(root),
             next,
             until,
-            every,
+            every: 1,
+            every_behind: None,
         }
     }
 

@@ -14,14 +14,14 @@ use super::fetch::Fetcher;
 use super::progress::{Batch, Progress, SourceError};
 use crate::config::{CtConfig, SourceConfig, SourceKind};
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::Timestamp;
-use crate::domain::transparency::checkpoint::SignedTree;
+use crate::domain::time::{DAY, Timestamp};
 use crate::domain::transparency::list::{self, Log};
 use crate::domain::transparency::tile::WIDTH;
 use crate::engine::Engine;
 
 mod count;
 mod cursor;
+mod followed;
 mod key;
 mod observed;
 mod precision;
@@ -34,22 +34,18 @@ pub use start::{Sight, look};
 
 use count::Counter;
 use cursor::Cursor;
+use followed::Followed;
 use precision::Precision;
 
 /// Between two requests to one operator: the published limits of the large ones begin at some 20 a
 /// second for an address.
 pub const PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a log is asked whether it has grown. A full tile of a busy log takes a second, of a quiet
-/// one an hour; and an hour is what the map tells apart.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How often the list of logs is read again: a new shard is in it weeks before it takes certificates.
+const LIST_EVERY: Duration = Duration::from_hours(24);
 
 /// A list of all logs has some 100 kB.
 const MOST_LIST_OCTETS: usize = 4 << 20;
-
-/// The wait after a log has failed: doubled up to an hour.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The logs that a configuration names, from its list.
 ///
@@ -61,16 +57,29 @@ pub async fn logs(
     now: Timestamp,
 ) -> Result<Vec<Log>, SourceError> {
     let place = &config.log_list;
-    let url = if place.starts_with("http://") || place.starts_with("https://") {
-        place.clone()
-    } else {
+    let is_ours = !is_http(place);
+    let url = if is_ours {
         format!("file://{place}")
+    } else {
+        place.clone()
     };
     let octets = fetcher
-        .get("the list of logs", &url, MOST_LIST_OCTETS)
+        .get_configured("the list of logs", &url, MOST_LIST_OCTETS)
         .await?;
-    list::logs(&octets, &config.logs, now)
-        .map_err(|error| SourceError::Wrong(format!("{place}: {error}")))
+    let found = list::logs(&octets, &config.logs, now)
+        .map_err(|error| SourceError::Wrong(format!("{place}: {error}")))?;
+    // A list of our own may name a folder of tiles; what others say names none of our files.
+    match found.iter().find(|log| !is_ours && !is_http(&log.url)) {
+        Some(log) => Err(SourceError::Wrong(format!(
+            "{place}: the log {:?} is at {}, which is no http(s) URL",
+            log.description, log.url
+        ))),
+        None => Ok(found),
+    }
+}
+
+fn is_http(place: &str) -> bool {
+    place.starts_with("http://") || place.starts_with("https://")
 }
 
 /// Follows logs for as long as any of them can be read.
@@ -82,10 +91,20 @@ pub(super) async fn read(
     let fetcher = Fetcher::new(&config.contact, PAUSE)?;
     let logs = logs(&fetcher, config, progress.now()).await?;
     let mut following = Following::new(progress, ca, config, logs).await?;
+    let mut listed = Instant::now();
     loop {
+        if listed.elapsed() > LIST_EVERY {
+            listed = Instant::now();
+            let now = following.progress.now();
+            match self::logs(&fetcher, config, now).await {
+                Ok(logs) => following.take_up(logs),
+                // The old one is good for another day.
+                Err(error) => tracing::warn!(event = "ct_log_list_failing", %error),
+            }
+        }
         following.look(&fetcher).await?;
         while following.read_next(&fetcher).await? {}
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(start::LOOK_EVERY).await;
     }
 }
 
@@ -110,16 +129,6 @@ pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<()
     Ok(())
 }
 
-/// A log that is followed.
-struct Followed {
-    remote: RemoteLog,
-    /// As it was shown last.
-    tree: Option<SignedTree>,
-    /// Not asked before then, and so long after the next failure.
-    wait: Duration,
-    asked_from: Instant,
-}
-
 struct Following {
     progress: Progress,
     cursor: Cursor,
@@ -127,6 +136,8 @@ struct Following {
     config: CtConfig,
     logs: Vec<Followed>,
     precision: Precision,
+    /// Whether logs were read before this process began.
+    resumed: bool,
 }
 
 impl Following {
@@ -145,20 +156,28 @@ impl Following {
                 "{of} has `issuers`: certificates in logs are told apart by them"
             )));
         }
-        let begin = |log| Followed {
-            remote: RemoteLog::new(log),
-            tree: None,
-            wait: FIRST_WAIT,
-            asked_from: Instant::now(),
-        };
+        let cursor: Cursor = progress.cursor()?;
         Ok(Self {
-            cursor: progress.cursor()?,
+            resumed: !cursor.logs.is_empty(),
+            cursor,
             progress,
             counter,
             config: config.clone(),
-            logs: logs.into_iter().map(begin).collect(),
+            logs: logs.into_iter().map(Followed::new).collect(),
             precision: Precision::default(),
         })
+    }
+
+    /// Takes up logs that are new in the list, and leaves alone those that are not in it any more.
+    fn take_up(&mut self, logs: Vec<Log>) {
+        let mut known = std::mem::take(&mut self.logs);
+        for log in logs {
+            let place = known.iter().position(|one| *one.remote.log() == log);
+            let followed = place.map_or_else(|| Followed::new(log), |at| known.swap_remove(at));
+            self.logs.push(followed);
+        }
+        // Its numbers are those of the logs as they were.
+        self.precision = Precision::default();
     }
 
     /// Asks every log for its tree. A log that fails is left alone for a while; where all do, so does
@@ -167,14 +186,18 @@ impl Following {
         let mut failure = None;
         let mut well = false;
         for number in 0..self.logs.len() {
-            if self.logs[number].asked_from > Instant::now() {
+            if !self.logs[number].is_to_be_looked_at() {
                 continue;
             }
             match self.look_at(number, fetcher).await {
-                Ok(()) => well = true,
+                Ok(()) => {
+                    self.pace(number);
+                    well = true;
+                }
                 Err(error) => failure = Some(self.hold(number, error)?),
             }
         }
+        self.tell_failing();
         match failure {
             Some(error) if !well => Err(error),
             _ => Ok(()),
@@ -208,7 +231,12 @@ impl Following {
             place.grow(shown.size, &shown.root);
         } else {
             remote.check_growth(fetcher, (0, &[0; 32]), &shown).await?;
-            let place = start::place(remote, fetcher, &shown, &self.config, logs, now);
+            let mut config = self.config.clone();
+            if self.resumed {
+                // What a new shard shows of before was counted in others, and is known for two days.
+                config.backfill_seconds = config.backfill_seconds.min(DAY);
+            }
+            let place = start::place(remote, fetcher, &shown, &config, logs, now);
             let Some(place) = place.await? else {
                 // Not a block yet: nothing is lost by beginning later.
                 return Ok(());
@@ -223,12 +251,20 @@ impl Following {
         progress.advance(cursor, Batch::default(), through).await
     }
 
+    /// With a budget, looks count as well: says when the log will have the block that is to be read next.
+    fn pace(&mut self, number: usize) {
+        let log = &mut self.logs[number];
+        let place = self.cursor.logs.get(&log.remote.id());
+        if let (Some(place), Some(_)) = (place, self.config.budget_octets_per_day) {
+            log.pace(start::to_be_read(place, &self.config, self.progress.now()));
+        }
+    }
+
     /// Reads one block: of the logs that have one, from the log that is furthest behind, so that all go
     /// through the same hours together. Whether there was one.
     async fn read_next(&mut self, fetcher: &Fetcher) -> Result<bool, SourceError> {
-        let now = Instant::now();
         let furthest_behind = (0..self.logs.len())
-            .filter(|number| self.logs[*number].asked_from <= now)
+            .filter(|number| self.logs[*number].is_asked())
             .filter_map(|number| Some((self.due(number)?, number)))
             .min();
         let Some((_, number)) = furthest_behind else {
@@ -296,7 +332,7 @@ impl Following {
         self.precision.add(number, until, weight, batch.records);
         place.next = block_number + 1;
         place.until = until;
-        self.logs[number].wait = FIRST_WAIT;
+        self.logs[number].went_well();
         let through = self.through();
         let Self {
             progress, cursor, ..
@@ -315,21 +351,27 @@ impl Following {
         self.logs.iter().filter_map(until).min()
     }
 
+    /// Says how many of the logs are left alone now.
+    fn tell_failing(&self) {
+        let failing = self.logs.iter().filter(|log| !log.is_asked()).count();
+        let engine = self.progress.engine();
+        engine.source_logs_failing(self.progress.source(), failing as u64);
+    }
+
     /// Leaves a log alone that failed. What is not the log's fault is handed on at once.
     fn hold(&mut self, number: usize, error: SourceError) -> Result<SourceError, SourceError> {
         if !matches!(error, SourceError::Fetch(_) | SourceError::Wrong(_)) {
             return Err(error);
         }
         let log = &mut self.logs[number];
-        let wait = error.retry_after().unwrap_or(log.wait);
-        log.asked_from = Instant::now() + wait;
-        log.wait = (log.wait * 2).min(LONGEST_WAIT);
+        log.failed(error.retry_after());
         tracing::warn!(
             event = "ct_log_failing",
             source = self.progress.source(),
             log = log.remote.log().description,
             %error
         );
+        self.tell_failing();
         Ok(error)
     }
 }

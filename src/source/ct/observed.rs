@@ -5,9 +5,14 @@ use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 
+/// Zeros are told by five minutes, as short as a slot may be.
+const GRAIN: i64 = 5 * MINUTE;
+
 /// Of a block that was read after all before it (`weight` is `None`): a count for each minute, and for
 /// each CA zeros over the time between, since nothing is knowledge too. Of a sample: for each CA what the
-/// blocks since the last one hold, as far as this one tells, evenly over the time since then.
+/// blocks since the last one hold, as far as this one tells, evenly over the time since then. In a quiet hour
+/// blocks come more rarely than once an hour: then it is told by the hour all the same, as a line that is longer
+/// tells nothing of hours; unless it is so long that it knows nothing of them.
 pub(super) fn observations(
     counted: &Counted,
     names: &[CaName],
@@ -24,22 +29,83 @@ pub(super) fn observations(
     let mut rows = Vec::new();
     if let Some(weight) = weight {
         let counts = counted.of_each(names.len());
+        let pieces = pieces(from, until);
         for (ca, count) in names.iter().zip(counts) {
-            rows.push(line(ca, from, until - from, count.saturating_mul(weight)));
+            let count = count.saturating_mul(weight);
+            for (at, seconds, part) in parts(&pieces, count) {
+                rows.push(line(ca, at, seconds, part));
+            }
         }
         return rows;
     }
     for ((minute, ca), count) in &counted.minutes {
         rows.push(line(&names[*ca], *minute, MINUTE, *count));
     }
-    // By the hour: a longer span would say nothing of hours.
+    // A longer line would say nothing of the shortest slots.
     let mut at = from;
     while at < until {
-        let end = Timestamp::from_unix((at.slot(HOUR) + 1) * HOUR).min(until);
+        let end = Timestamp::from_unix((at.slot(GRAIN) + 1) * GRAIN).min(until);
         for ca in names {
             rows.push(line(ca, at, end - at, 0));
         }
         at = end;
     }
     rows
+}
+
+/// The longest time between two blocks of a sample that is told by the hour: a block an hour at the mean pace are
+/// three hours at a third of it.
+const LONGEST_SECONDS: i64 = 3 * HOUR;
+
+/// The parts of a span in each hour, in seconds; the whole of a long one.
+fn pieces(from: Timestamp, until: Timestamp) -> Vec<(Timestamp, i64)> {
+    if until - from > LONGEST_SECONDS || until <= from {
+        return vec![(from, (until - from).max(1))];
+    }
+    let mut found = Vec::new();
+    let mut at = from;
+    while at < until {
+        let end = Timestamp::from_unix((at.slot(HOUR) + 1) * HOUR).min(until);
+        found.push((at, end - at));
+        at = end;
+    }
+    found
+}
+
+/// A count by the lengths of pieces, to the last one whole.
+fn parts(
+    pieces: &[(Timestamp, i64)],
+    count: u64,
+) -> impl Iterator<Item = (Timestamp, i64, u64)> + '_ {
+    let whole: i64 = pieces.iter().map(|(_, seconds)| seconds).sum();
+    let (mut before, mut told) = (0, 0);
+    pieces.iter().map(move |(at, seconds)| {
+        before += seconds;
+        let share = u128::from(count) * u128::from(before.unsigned_abs());
+        let until = u64::try_from(share / u128::from(whole.max(1).unsigned_abs()));
+        let part = until.unwrap_or(count) - told;
+        told += part;
+        (*at, *seconds, part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_told_by_the_hour_unless_it_knows_nothing_of_hours() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let from = at("2026-11-28T01:45:00Z");
+        let told = |until: &str, count| -> Vec<(i64, u64)> {
+            let pieces = pieces(from, at(until));
+            let parts = parts(&pieces, count);
+            parts.map(|(_, seconds, part)| (seconds, part)).collect()
+        };
+        assert_eq!(told("2026-11-28T01:50:00Z", 7), [(300, 7)]);
+        let parts = told("2026-11-28T03:15:00Z", 601);
+        assert_eq!(parts, [(900, 100), (3_600, 400), (900, 101)]);
+        assert_eq!(told("2026-11-28T05:00:00Z", 9), [(11_700, 9)]);
+        assert_eq!(told("2026-11-28T01:45:00Z", 9), [(1, 9)]);
+    }
 }

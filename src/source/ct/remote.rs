@@ -1,6 +1,7 @@
 //! A log as it is reached: its signed tree, and blocks of 256 leaves that are verified against it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,15 +30,13 @@ const MOST_TILES: usize = 64;
 pub struct RemoteLog {
     log: Log,
     tiles: BTreeMap<HashTile, Vec<u8>>,
+    /// Octets that were taken since its tree was asked for last.
+    taken: AtomicU64,
 }
 
 /// Leaves of a log, verified.
 #[derive(Debug)]
-pub struct Block {
-    form: Form,
-    /// Octets that it took, unpacked.
-    pub octets: u64,
-}
+pub struct Block(Form);
 
 #[derive(Debug)]
 enum Form {
@@ -51,7 +50,7 @@ impl Block {
     /// The leaves, in order.
     #[must_use]
     pub fn leaves(&self) -> Vec<Leaf<'_>> {
-        match &self.form {
+        match &self.0 {
             Form::Tile(octets) => Leaf::of_tile(octets).unwrap_or_default(),
             Form::Inputs(inputs) => inputs
                 .iter()
@@ -91,7 +90,15 @@ impl RemoteLog {
         Self {
             log,
             tiles: BTreeMap::new(),
+            taken: AtomicU64::new(0),
         }
+    }
+
+    /// Octets, unpacked, that were taken since its tree was asked for last: what a look costs, with the
+    /// blocks that were read after it.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// As the list has it.
@@ -111,6 +118,7 @@ impl RemoteLog {
     /// # Errors
     /// [`SourceError`].
     pub async fn tree(&self, fetcher: &Fetcher) -> Result<SignedTree, SourceError> {
+        self.taken.store(0, Ordering::Relaxed);
         let tree = match &self.log.protocol {
             Protocol::Static { origin } => {
                 let octets = self
@@ -224,16 +232,12 @@ impl RemoteLog {
         if merkle::root(tree.size, &borders, &hashes) != Some(tree.root) {
             return Err(self.wrong("its entries are not those of the tree that it signed"));
         }
-        Ok(Block {
-            octets: octets.len() as u64,
-            form: Form::Tile(octets),
-        })
+        Ok(Block(Form::Tile(octets)))
     }
 
     /// 256 entries of a log of RFC 6962, which gives as many at once as it likes.
     async fn entries(&self, fetcher: &Fetcher, first: u64) -> Result<Block, SourceError> {
         let mut inputs = Vec::new();
-        let mut octets = 0;
         while (inputs.len() as u64) < tile::WIDTH {
             let from = first + inputs.len() as u64;
             let path = format!(
@@ -241,7 +245,6 @@ impl RemoteLog {
                 first + tile::WIDTH - 1
             );
             let body = self.get(fetcher, &path, MOST_BLOCK_OCTETS).await?;
-            octets += body.len() as u64;
             let given: Entries = serde_json::from_slice(&body)
                 .map_err(|error| self.wrong(&format!("{path} is no answer: {error}")))?;
             if given.entries.is_empty() {
@@ -257,10 +260,7 @@ impl RemoteLog {
             }
         }
         inputs.truncate(256);
-        Ok(Block {
-            form: Form::Inputs(inputs),
-            octets,
-        })
+        Ok(Block(Form::Inputs(inputs)))
     }
 
     /// The hashes of the nodes that make up a tree, split at the borders.
@@ -323,7 +323,10 @@ impl RemoteLog {
         most: usize,
     ) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/{path}", self.log.url);
-        Ok(fetcher.get(&self.log.operator, &url, most).await?)
+        let operator = &self.log.operator;
+        let octets = fetcher.get_configured(operator, &url, most).await?;
+        self.taken.fetch_add(octets.len() as u64, Ordering::Relaxed);
+        Ok(octets)
     }
 
     fn wrong(&self, what: &str) -> SourceError {

@@ -1,6 +1,7 @@
 //! A whole order, as any client makes one: account, order, authorisation, finalisation, certificate, each
 //! request timed. By instant-acme, which does what deployed clients do.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -77,6 +78,7 @@ pub async fn order(
         client,
         asking: Mutex::new(Endpoint::Other),
         order: Mutex::default(),
+        authorizations: Mutex::default(),
         steps: Mutex::default(),
     });
     let run = run(Arc::clone(&seen), directory, contact, config);
@@ -214,6 +216,8 @@ struct Seen {
     asking: Mutex<Endpoint>,
     /// The order's own URL, once it has one.
     order: Mutex<String>,
+    /// The URLs of its authorisations: they are asked for again for the names in the request that finalizes.
+    authorizations: Mutex<BTreeSet<String>>,
     steps: Mutex<Vec<Step>>,
 }
 
@@ -230,13 +234,29 @@ impl Seen {
         *self.order.lock().unwrap_or_else(PoisonError::into_inner) == url
     }
 
+    /// What is asked for by a POST to this URL.
+    fn endpoint(&self, url: String) -> Endpoint {
+        let asking = *self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let authorizations = self.authorizations.lock();
+        let mut authorizations = authorizations.unwrap_or_else(PoisonError::into_inner);
+        if self.is_order(&url) {
+            Endpoint::Order
+        } else if authorizations.contains(&url) {
+            Endpoint::Authorization
+        } else {
+            if asking == Endpoint::Authorization {
+                authorizations.insert(url);
+            }
+            asking
+        }
+    }
+
     /// Hands a request on, and notes how it was answered.
     async fn hand_on(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
         let endpoint = match *request.method() {
             Method::GET => Endpoint::Directory,
             Method::HEAD => Endpoint::NewNonce,
-            _ if self.is_order(&request.uri().to_string()) => Endpoint::Order,
-            _ => *self.asking.lock().unwrap_or_else(PoisonError::into_inner),
+            _ => self.endpoint(request.uri().to_string()),
         };
         let asked = self
             .steps

@@ -11,13 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use offpeak::config::Config;
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Timestamp};
-use offpeak::domain::transparency::leaf::Leaf;
+use offpeak::domain::transparency::leaf::{Entry, Leaf};
 use offpeak::domain::transparency::merkle::{Hash, subtree_hash};
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
 use offpeak::source::SourceError;
 use offpeak::source::ct::{Logged, read_once};
 use offpeak::store::{Change, Load, Migrations, connect};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::ct_log::{Log, ROOT};
@@ -29,7 +30,7 @@ use crate::tools::real_data;
 const FIRST_MINUTE: i64 = 29_104_873 * 60;
 const MINUTES: [u64; 6] = [46, 142, 203, 316, 278, 39];
 /// The issuers, and how many entries are of each.
-const ISSUERS: [(&str, u64); 4] = [
+pub(super) const ISSUERS: [(&str, u64); 4] = [
     ("a1741a066d50b7862d4a2cc17eb48d88496ccd16", 458),
     ("fc46d101435fbb7ba63d3068ae11bae0bc6dc9d3", 449),
     ("a45246ea58a88f68d8b7b190d14a424a8f6b2871", 65),
@@ -38,28 +39,35 @@ const ISSUERS: [(&str, u64); 4] = [
 /// The SHA-256 of all issuers and serials in hexadecimal, sorted, by the same program.
 const IDS_SHA256: &str = "38b8509d930c363de8931043aec6246e04273b75e1cb92cf1273283713c9d88c";
 
-fn folder() -> Option<PathBuf> {
+pub(super) fn folder() -> Option<PathBuf> {
     real_data("ct/navigli2025h2")
 }
 
-fn hex(octets: &[u8]) -> String {
+pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |mut text, octet| {
         write!(text, "{octet:02x}").unwrap();
         text
     })
 }
 
-fn list(logs: &[&Log]) -> String {
-    let of = |(number, log): (usize, &&Log)| log.in_list(&format!("Test {number}"));
-    let logs: Vec<String> = logs.iter().enumerate().map(of).collect();
-    format!(
-        r#"{{"operators":[{{"name":"Test","logs":[],"tiled_logs":[{}]}}]}}"#,
-        logs.join(",")
-    )
+/// A list of operators, each with logs.
+pub(super) fn list(operators: &[&[&Log]]) -> String {
+    let log = |(number, log): (usize, &&Log)| log.in_list(&format!("Test {number}"));
+    let operator = |(number, logs): (usize, &&[&Log])| {
+        let of = |is_rfc6962: bool| {
+            let logs = logs.iter().enumerate();
+            let logs = logs.filter(|(_, log)| log.is_rfc6962 == is_rfc6962);
+            logs.map(log).collect::<Vec<_>>().join(",")
+        };
+        let (old, tiled) = (of(true), of(false));
+        format!(r#"{{"name":"Operator {number}","logs":[{old}],"tiled_logs":[{tiled}]}}"#)
+    };
+    let operators: Vec<String> = operators.iter().enumerate().map(operator).collect();
+    format!(r#"{{"operators":[{}]}}"#, operators.join(","))
 }
 
 /// A CA with two of the four issuers, and its source.
-fn configuration(list: &std::path::Path, more: &str) -> Config {
+pub(super) fn configuration(list: &std::path::Path, more: &str) -> String {
     let issuer = |hexadecimal: &str| {
         let octets: Vec<u8> = (0..40)
             .step_by(2)
@@ -67,15 +75,14 @@ fn configuration(list: &std::path::Path, more: &str) -> Config {
             .collect();
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(octets)
     };
-    let text = format!(
+    format!(
         "strict_issuers = true\n[[ca]]\nname = \"staging\"\nissuers = [\"{}\", \"{}\"]\n\
          [[source]]\nname = \"test-ct\"\nkind = \"ct\"\nca = \"staging\"\nlog_list = \"{}\"\n\
          contact = \"mailto:ops@example.org\"\n{more}\n",
         issuer(ISSUERS[0].0),
         issuer(ISSUERS[2].0),
         list.display()
-    );
-    Config::parse(&text).unwrap()
+    )
 }
 
 /// An hour after the last entry.
@@ -83,20 +90,26 @@ fn now() -> Timestamp {
     Timestamp::from_unix(FIRST_MINUTE + HOUR)
 }
 
-struct Case {
-    engine: Arc<Engine>,
+pub(super) struct Case {
+    pub(super) engine: Arc<Engine>,
     _folder: tempfile::TempDir,
     _database: crate::support::FreshSqlite,
 }
 
 async fn case(logs: &[&Log], more: &str) -> Case {
+    case_of(&[logs], more).await
+}
+
+/// The same with several operators.
+pub(super) async fn case_of(operators: &[&[&Log]], more: &str) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("list.json");
-    std::fs::write(&path, list(logs)).unwrap();
+    std::fs::write(&path, list(operators)).unwrap();
     let database = fresh_sqlite();
     let store = connect(&database.url(), Migrations::Apply).await.unwrap();
     let clock = Arc::new(ManualClock::at(now()));
-    let engine = Engine::open(store, configuration(&path, more), clock).await;
+    let config = Config::parse(&configuration(&path, more)).unwrap();
+    let engine = Engine::open(store, config, clock).await;
     Case {
         engine: engine.unwrap(),
         _folder: folder,
@@ -105,7 +118,7 @@ async fn case(logs: &[&Log], more: &str) -> Case {
 }
 
 impl Case {
-    async fn read(&self) -> Result<(), SourceError> {
+    pub(super) async fn read(&self) -> Result<(), SourceError> {
         let source = self.engine.config().sources[0].clone();
         read_once(&self.engine, &source).await
     }
@@ -126,7 +139,7 @@ impl Case {
         found
     }
 
-    async fn count(&self) -> u64 {
+    pub(super) async fn count(&self) -> u64 {
         self.observed().await.iter().map(|one| one.count).sum()
     }
 }
@@ -162,6 +175,25 @@ fn the_real_entries_have_their_issuers_certids_and_backdating() {
     assert_eq!(hex(&Sha256::digest(ids.join("\n"))), IDS_SHA256);
     backdates.sort_unstable();
     assert_eq!(backdates[512], 3_511);
+}
+
+/// Their precertificates were in logs before.
+#[test]
+fn real_certificates_that_hold_timestamps_of_logs_are_not_counted() {
+    let Some(file) = real_data("ct/rfc6962-get-entries.json") else {
+        return;
+    };
+    let entries: Vec<Value> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let mut counted = [0, 0];
+    for entry in &entries {
+        let input = STANDARD.decode(entry["leaf_input"].as_str().unwrap());
+        let input = input.unwrap();
+        let leaf = Leaf::of_leaf_input(&input).unwrap();
+        let is_final = matches!(leaf.entry, Entry::Certificate(_));
+        counted[usize::from(is_final)] += 1;
+        assert_eq!(Logged::of(&leaf).is_none(), is_final, "{}", entry["name"]);
+    }
+    assert!(counted[0] > 0 && counted[1] > 0, "{counted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -95,6 +96,54 @@ async fn a_ca_is_asked_for_its_directory_and_a_nonce() {
     };
     assert_eq!(rates("directory"), [Some(0.0), Some(1.0)]);
     assert_eq!(rates("new-nonce"), [Some(0.0), None]);
+}
+
+/// In an outage a CA, or what stands before it, says when to come again; what is asked then is what tells when it
+/// is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ca_that_says_when_to_come_again_is_asked_on() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let counted = Arc::clone(&asked);
+    let directory = move || async move {
+        counted.fetch_add(1, Ordering::SeqCst);
+        (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "3600")])
+    };
+    let router = Router::new().route("/directory", get(directory));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let text = format!(
+        "[[source]]\nname = \"oslo\"\nca = \"default\"\nkind = \"probe\"\nurl = \"{url}/directory\"\n\
+         contact = \"mailto:ops@example.org\"\nevery = \"5s\"\n"
+    );
+    let now: Timestamp = "2026-11-28T12:00:10Z".parse().unwrap();
+    let (engine, _clock, _database) = engine(&text, now).await;
+    let following = tokio::spawn(offpeak::source::follow(Arc::clone(&engine)));
+    let twice = async {
+        while asked.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let twice = tokio::time::timeout(Duration::from_mins(1), twice).await;
+    following.abort();
+    twice.expect("it is not asked again");
+    let report = &engine.source_reports()[0];
+    assert_eq!(report.state.name(), "reading");
+}
+
+/// An outage is told by two failing minutes in a row: whoever asks less often would never see one.
+#[test]
+fn a_probe_that_is_to_tell_outages_asks_each_minute() {
+    let with = |every: &str| {
+        Config::parse(&format!(
+            "[[source]]\nname = \"oslo\"\nca = \"default\"\nkind = \"probe\"\n\
+             url = \"https://ca.example/directory\"\ncontact = \"mailto:ops@example.org\"\n\
+             outage_quorum = 2\nevery = \"{every}\"\n"
+        ))
+    };
+    assert!(with("1m").is_ok());
+    let faults = with("5m").unwrap_err();
+    assert!(faults[0].to_string().contains("every"), "{faults:?}");
 }
 
 /// What four monitors published of an outage: between the instants, each tried every half minute with the

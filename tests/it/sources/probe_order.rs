@@ -66,6 +66,8 @@ async fn an_order_is_made_validated_and_told_by_endpoint() {
         assert!(of(endpoint, Kind::Attempt) > 0, "{endpoint}: {found:?}");
         assert_eq!(of(endpoint, Kind::Failed), 0, "{endpoint}: {found:?}");
     }
+    // The authorisation is asked for once more, for its name: that is no second finalization.
+    assert_eq!(of("finalize", Kind::Attempt), 1, "{found:?}");
     let asked: u64 = found
         .iter()
         .filter(|one| one.kind == Kind::Attempt)
@@ -120,6 +122,8 @@ async fn the_command_says_how_each_endpoint_answers_once() {
     let (code, names, document) = probe(&["--domain", "127.0.0.1", "--http01", &address]);
     assert_eq!(code, Some(0), "{document}");
     assert_eq!(names.last().unwrap(), "certificate", "{document}");
+    let finalized = names.iter().filter(|name| *name == "finalize").count();
+    assert_eq!(finalized, 1, "{document}");
     let (_, names, document) = probe(&[
         "--domain",
         "127.0.0.1",
