@@ -205,6 +205,8 @@
 //! path = "/var/log/nginx/acme.log"  # required for "log", and for "folder": where certificates are put
 //! format = "pattern"                # required for "log": "nginx-combined", "apache-combined", "nginx-json", "caddy", "boulder-wfe", "boulder-ra", "step-ca", "openbao" or "pattern"
 //! pattern = "{time} {method} {path} {status} {*}"   # required for "pattern": the fields of a line
+//! vantage = "fronts"                # the counts of logs of one vantage add up, as those of two front ends do; default: the source's name
+//! by_client = false                 # true: failures are told by client, as its user agent names it, in the ranking too; default false
 //! # Counters that a Prometheus keeps.
 //! [[source]]
 //! name = "metrics"

@@ -9,6 +9,8 @@ mod ct_polite;
 mod folder;
 mod fuzzed;
 mod log;
+mod log_files;
+mod log_odd;
 mod peer;
 mod probe;
 mod probe_order;

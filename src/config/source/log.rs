@@ -18,6 +18,10 @@ pub struct LogConfig {
     pub path: PathBuf,
     /// What a line is.
     pub format: Format,
+    /// Whose counts these are; `None`: the source's own, by its name.
+    pub vantage: Option<String>,
+    /// Whether clients are told apart by their user agents.
+    pub by_client: bool,
 }
 
 /// The formats, as the file names them.
@@ -52,6 +56,10 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
         }
         Pattern::parse(text).map_err(|error| error.to_string())
     });
+    let vantage = section.read("vantage", problems, |v| {
+        super::super::token::name(value::text(v)?)
+    });
+    let by_client = section.read("by_client", problems, value::switch);
     let given = section.has("pattern");
     let format = match (format?, pattern) {
         ("pattern", None) if given => return None,
@@ -75,5 +83,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
     Some(LogConfig {
         path: path?,
         format,
+        vantage,
+        by_client: by_client.unwrap_or(false),
     })
 }

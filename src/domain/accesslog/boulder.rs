@@ -46,7 +46,14 @@ pub(super) fn front_end(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
         succeeded,
         error_type,
         latency_ms: latency.and_then(|text| text.parse().ok()),
+        agent: agent(json),
     }))
+}
+
+/// Up to its first quote: what a client is called stands before any.
+fn agent(json: &str) -> Option<Cow<'_, str>> {
+    let (_, behind) = json.split_once("\"ua\":\"")?;
+    Some(Cow::Borrowed(behind.split_once('"')?.0))
 }
 
 #[derive(Deserialize)]
@@ -57,6 +64,8 @@ struct Audit<'a> {
     response_time: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "Error")]
     error: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "UserAgent")]
+    agent: Option<Cow<'a, str>>,
 }
 
 pub(super) fn audit(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
@@ -75,6 +84,7 @@ pub(super) fn audit(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
         succeeded,
         error_type: read.error.and_then(|error| error_type(&error)),
         latency_ms: None,
+        agent: read.agent,
     }))
 }
 
@@ -114,6 +124,7 @@ mod tests {
             Some("urn:ietf:params:acme:error:rateLimited")
         );
         assert_eq!(read.latency_ms, Some(15.0));
+        assert_eq!(read.agent.as_deref(), Some("certbot"));
         let good = LINE.replace(" 429 15", " 201 15");
         let read = front_end(&good).unwrap().unwrap();
         assert!(read.succeeded && read.error_type.is_none());

@@ -1,16 +1,15 @@
 //! `combined`, of Apache and nginx: `ADDRESS - USER [TIME] "METHOD TARGET PROTOCOL" STATUS OCTETS
 //! "REFERER" "AGENT"`, and what a `log_format` puts behind it.
 
+use std::borrow::Cow;
+
 use super::line::{Request, Unreadable, is_success, step_of};
 use super::time;
 use crate::time::Timestamp;
 
 pub(super) fn read(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
-    let (_, rest) = line.split_once('[').ok_or(Unreadable)?;
-    let (at, rest) = rest.split_once(']').ok_or(Unreadable)?;
-    let (_, rest) = rest.split_once('"').ok_or(Unreadable)?;
-    // What a client sends is written with its quotes escaped.
-    let (request, rest) = rest.split_once('"').ok_or(Unreadable)?;
+    let (before, rest) = split_at_quote(line).ok_or(Unreadable)?;
+    let (request, rest) = split_at_quote(rest).ok_or(Unreadable)?;
     let mut words = request.split(' ');
     let (method, target) = (words.next(), words.next());
     let Some(step) = method.zip(target).and_then(|(m, t)| step_of(m, t)) else {
@@ -22,17 +21,46 @@ pub(super) fn read(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
         .and_then(|status| status.parse().ok())
         .ok_or(Unreadable)?;
     Ok(Some(Request {
-        at: time::common(at).ok_or(Unreadable)?,
+        at: written_at(before).ok_or(Unreadable)?,
         step,
         succeeded: is_success(status),
         error_type: None,
         latency_ms: latency_ms(rest),
+        agent: agent(rest).map(Cow::Borrowed),
     }))
 }
 
 pub(super) fn time(line: &str) -> Option<Timestamp> {
-    let (_, rest) = line.split_once('[')?;
-    time::common(rest.split_once(']')?.0)
+    written_at(split_at_quote(line)?.0)
+}
+
+/// The time in brackets that ends what stands before the request. Not the first brackets: before them stands
+/// the user's name, in which anybody may write any.
+fn written_at(before: &str) -> Option<Timestamp> {
+    let before = before.trim_end().strip_suffix(']')?;
+    time::common(before.rsplit_once('[')?.1)
+}
+
+/// Splits at the first quote that is not escaped: nginx writes those that a client sends as `\x22`, Apache
+/// as `\"`, and both a backslash as two or as `\x5C`.
+fn split_at_quote(text: &str) -> Option<(&str, &str)> {
+    let octets = text.as_bytes();
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', octets.get(at..)?)?;
+        if octets[at] == b'"' {
+            return Some((&text[..at], &text[at + 1..]));
+        }
+        at += 2;
+    }
+}
+
+/// The second text in quotes behind the request.
+fn agent(rest: &str) -> Option<&str> {
+    let (_, behind) = split_at_quote(rest)?;
+    let (_, behind) = split_at_quote(behind)?;
+    let (_, behind) = split_at_quote(behind)?;
+    Some(split_at_quote(behind)?.0)
 }
 
 /// A number behind the user agent: with a point it is nginx's `$request_time` in seconds, without one
@@ -67,6 +95,7 @@ mod tests {
         assert_eq!(read.at, "2026-11-28T12:30:13Z".parse().unwrap());
         assert_eq!((read.step, read.succeeded), (Step::NewOrder, true));
         assert_eq!(read.latency_ms, None);
+        assert_eq!(read.agent.as_deref(), Some(r"certbot/5.8.0 (\x22x\x22)"));
     }
 
     #[test]
@@ -81,6 +110,28 @@ mod tests {
         }
         let refused = LINE.replace(" 201 ", " 429 ");
         assert!(!read(&refused).unwrap().unwrap().succeeded);
+    }
+
+    #[test]
+    fn what_a_client_writes_hides_neither_time_nor_request() {
+        let user = |name: &str| LINE.replace(" - - [", &format!(" - {name} ["));
+        let nginx = |request: &str| LINE.replace("POST /acme/new-order HTTP/2.0", request);
+        for line in [
+            // `curl -u '[:x'`, and worse: nginx writes the name as it was sent.
+            user("["),
+            user("[28/Nov/2020:00:00:00 +0000]"),
+            user("] [x] ]"),
+            user(r"a\\x22 [x"),
+            // Apache escapes a quote by a backslash.
+            user(r#"a\" [x"#),
+            nginx(r#"POST /acme/new-order?a\"b HTTP/1.1"#),
+            nginx(r"POST /acme/new-order?a\\ HTTP/1.1"),
+        ] {
+            let read = read(&line).unwrap().unwrap();
+            assert_eq!(read.at, "2026-11-28T12:30:13Z".parse().unwrap(), "{line}");
+            assert!(read.step == Step::NewOrder && read.succeeded, "{line}");
+            assert_eq!(time(&line), Some(read.at), "{line}");
+        }
     }
 
     #[test]

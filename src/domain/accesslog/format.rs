@@ -1,8 +1,10 @@
 //! The formats of lines.
 
+use super::certificate::{self, Shown};
 use super::line::{Request, Unreadable};
 use super::pattern::Pattern;
-use super::{boulder, combined, json};
+use super::{boulder, combined, json, nginx};
+use crate::demand::observation::Kind;
 use crate::time::Timestamp;
 
 /// What a line is.
@@ -36,27 +38,69 @@ impl Format {
         if !self.may_be_demand(line) {
             return Ok(None);
         }
-        let line = str::from_utf8(line).map_err(|_| Unreadable)?;
+        match str::from_utf8(line) {
+            Ok(line) => self.read_text(line),
+            // A client may send any octets, and nginx writes them into JSON as they are.
+            Err(_) => {
+                let line = String::from_utf8_lossy(line);
+                Ok(self.read_text(&line)?.map(Request::into_owned))
+            }
+        }
+    }
+
+    fn read_text<'a>(&self, line: &'a str) -> Result<Option<Request<'a>>, Unreadable> {
         match self {
             Self::BoulderRa => boulder::audit(line),
             Self::BoulderWfe => boulder::front_end(line),
             Self::Caddy => json::caddy(line),
             Self::Combined => combined::read(line),
-            Self::NginxJson => json::nginx(line),
+            Self::NginxJson => nginx::read(line),
             Self::OpenBao => json::openbao(line),
             Self::Pattern(pattern) => pattern.read(line),
             Self::StepCa => json::step_ca(line),
         }
     }
 
+    /// What lines of it can tell: a registration authority sees certificates and failures, and no order of
+    /// which neither came.
+    #[must_use]
+    pub const fn kinds(&self) -> &'static [Kind] {
+        match self {
+            Self::BoulderRa => &[Kind::Issued, Kind::Failed],
+            _ => &[Kind::Attempt, Kind::Issued, Kind::Failed],
+        }
+    }
+
+    /// The certificate that a line shows, whatever it is about.
+    #[must_use]
+    pub fn certificate(&self, line: &[u8]) -> Option<Shown> {
+        let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
+        let may_show = match self {
+            Self::BoulderRa => has(b"Signing cert success") || has(b"request - successful"),
+            Self::OpenBao => has(b"-----BEGIN CERTIFICATE"),
+            Self::Pattern(pattern) => pattern.shows_certificates(),
+            Self::StepCa => has(b"certificate"),
+            Self::BoulderWfe | Self::Caddy | Self::Combined | Self::NginxJson => false,
+        };
+        let line = str::from_utf8(line).ok().filter(|_| may_show)?;
+        match self {
+            Self::BoulderRa => certificate::boulder(line),
+            Self::OpenBao => certificate::openbao(line),
+            Self::Pattern(pattern) => pattern.certificate(line),
+            Self::StepCa => certificate::step_ca(line),
+            Self::BoulderWfe | Self::Caddy | Self::Combined | Self::NginxJson => None,
+        }
+    }
+
     /// When a line was written, whatever it is about.
     #[must_use]
     pub fn time(&self, line: &[u8]) -> Option<Timestamp> {
-        let line = str::from_utf8(line).ok()?;
+        let line = &String::from_utf8_lossy(line);
         match self {
             Self::BoulderRa | Self::BoulderWfe => boulder::time(line),
-            Self::Caddy | Self::NginxJson | Self::OpenBao | Self::StepCa => json::time(line),
+            Self::Caddy | Self::OpenBao | Self::StepCa => json::time(line),
             Self::Combined => combined::time(line),
+            Self::NginxJson => nginx::time(line),
             Self::Pattern(pattern) => pattern.time(line),
         }
     }
@@ -67,7 +111,7 @@ impl Format {
         let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
         match self {
             Self::BoulderRa => has(b"Certificate request - "),
-            Self::OpenBao => has(b"rder") || has(b"inalize") || has(b"/issue/") || has(b"/sign/"),
+            Self::OpenBao => has(b"rder") || has(b"inalize") || has(b"/issue/") || has(b"/sign"),
             _ => has(b"rder") || has(b"inalize"),
         }
     }

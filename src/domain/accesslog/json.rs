@@ -1,4 +1,4 @@
-//! Logs of JSON objects, a line each: Caddy, nginx, step-ca (in its text form too) and `OpenBao`.
+//! Logs of JSON objects, a line each: Caddy, step-ca (in its text form too) and `OpenBao`.
 
 use std::borrow::Cow;
 
@@ -12,21 +12,21 @@ use crate::time::Timestamp;
 /// A number, or a text of one.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Scalar<'a> {
+pub(super) enum Scalar<'a> {
     Number(f64),
     #[serde(borrow)]
     Text(Cow<'a, str>),
 }
 
 impl Scalar<'_> {
-    fn number(&self) -> Option<f64> {
+    pub(super) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),
             Self::Text(text) => text.parse().ok(),
         }
     }
 
-    fn time(&self) -> Option<Timestamp> {
+    pub(super) fn time(&self) -> Option<Timestamp> {
         match self {
             // Of a fraction the second that it is in.
             Self::Number(seconds) => times::any(&format!("{:.0}", seconds.floor())),
@@ -51,6 +51,14 @@ struct CaddyRequest<'a> {
     method: Cow<'a, str>,
     #[serde(borrow)]
     uri: Cow<'a, str>,
+    #[serde(borrow, default)]
+    headers: CaddyHeaders<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct CaddyHeaders<'a> {
+    #[serde(borrow, default, rename = "User-Agent")]
+    agent: Vec<Cow<'a, str>>,
 }
 
 pub(super) fn caddy(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
@@ -64,55 +72,7 @@ pub(super) fn caddy(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
         succeeded: is_success(read.status),
         error_type: None,
         latency_ms: read.duration.map(|seconds| seconds * 1_000.0),
-    }))
-}
-
-#[derive(Deserialize)]
-struct Nginx<'a> {
-    #[serde(
-        borrow,
-        alias = "time_iso8601",
-        alias = "time_local",
-        alias = "msec",
-        alias = "timestamp",
-        alias = "ts"
-    )]
-    time: Scalar<'a>,
-    #[serde(borrow)]
-    request: Option<Cow<'a, str>>,
-    #[serde(borrow, alias = "method")]
-    request_method: Option<Cow<'a, str>>,
-    #[serde(borrow, alias = "uri", alias = "path")]
-    request_uri: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    status: Scalar<'a>,
-    #[serde(borrow)]
-    request_time: Option<Scalar<'a>>,
-}
-
-pub(super) fn nginx(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
-    let read: Nginx<'_> = serde_json::from_str(line).map_err(|_| Unreadable)?;
-    let step = match (&read.request, &read.request_method, &read.request_uri) {
-        (_, Some(method), Some(target)) => step_of(method, target),
-        (Some(request), ..) => {
-            let mut words = request.split(' ');
-            let (method, target) = (words.next(), words.next());
-            method.zip(target).and_then(|(m, t)| step_of(m, t))
-        }
-        _ => return Err(Unreadable),
-    };
-    let Some(step) = step else {
-        return Ok(None);
-    };
-    Ok(Some(Request {
-        at: read.time.time().ok_or(Unreadable)?,
-        step,
-        succeeded: is_success(status(&read.status).ok_or(Unreadable)?),
-        error_type: None,
-        latency_ms: read
-            .request_time
-            .and_then(|seconds| seconds.number())
-            .map(|seconds| seconds * 1_000.0),
+        agent: read.request.headers.agent.into_iter().next(),
     }))
 }
 
@@ -129,6 +89,8 @@ struct StepCa<'a> {
     #[serde(rename = "duration-ns")]
     #[serde(borrow)]
     duration_ns: Option<Scalar<'a>>,
+    #[serde(borrow, rename = "user-agent")]
+    agent: Option<Cow<'a, str>>,
 }
 
 pub(super) fn step_ca(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
@@ -157,11 +119,13 @@ pub(super) fn step_ca(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
             .duration_ns
             .and_then(|ns| ns.number())
             .map(|ns| ns / 1e6),
+        // In text it was read from a copy.
+        agent: read.agent.map(|agent| Cow::Owned(agent.into_owned())),
     }))
 }
 
 /// `key=value key="value with spaces"`, as JSON.
-fn from_text(line: &str) -> Option<String> {
+pub(super) fn from_text(line: &str) -> Option<String> {
     let mut fields = serde_json::Map::new();
     let mut rest = line.trim();
     while !rest.is_empty() {
@@ -203,6 +167,8 @@ struct OpenBaoRequest<'a> {
     path: Cow<'a, str>,
     #[serde(borrow)]
     operation: Cow<'a, str>,
+    #[serde(borrow)]
+    mount_type: Option<Cow<'a, str>>,
 }
 
 pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
@@ -211,10 +177,17 @@ pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     if read.kind != "response" || !matches!(&*read.request.operation, "update" | "create") {
         return Ok(None);
     }
+    // Of other engines, such as those that sign for SSH, nothing is a certificate.
+    let mount_type = read.request.mount_type.as_deref();
+    if mount_type.is_some_and(|of| of != "pki") {
+        return Ok(None);
+    }
+    // `MOUNT/issue/ROLE` and `MOUNT/issuer/ISSUER/issue/ROLE`, where a mount may have slashes of its own.
     let mut parts = read.request.path.split('/').skip(1);
-    let step = match parts.next() {
-        Some("issue" | "sign" | "sign-verbatim") => Some(Step::Whole),
-        _ => step_of("POST", &read.request.path),
+    let step = if parts.any(|part| matches!(part, "issue" | "sign" | "sign-verbatim")) {
+        Some(Step::Whole)
+    } else {
+        step_of("POST", &read.request.path)
     };
     let Some(step) = step else {
         return Ok(None);
@@ -225,31 +198,31 @@ pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
         succeeded: read.error.is_none_or(|error| error.is_empty()),
         error_type: None,
         latency_ms: None,
+        agent: None,
     }))
 }
 
 #[derive(Deserialize)]
 struct Timed<'a> {
-    #[serde(
-        borrow,
-        alias = "time_iso8601",
-        alias = "time_local",
-        alias = "msec",
-        alias = "timestamp",
-        alias = "ts"
-    )]
-    time: Scalar<'a>,
+    #[serde(borrow)]
+    time: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    ts: Option<Scalar<'a>>,
 }
 
 pub(super) fn time(line: &str) -> Option<Timestamp> {
-    if line.starts_with('{') {
-        return serde_json::from_str::<Timed<'_>>(line).ok()?.time.time();
-    }
-    let text = from_text(line)?;
-    serde_json::from_str::<Timed<'_>>(&text).ok()?.time.time()
+    let in_text;
+    let json = if line.starts_with('{') {
+        line
+    } else {
+        in_text = from_text(line)?;
+        &in_text
+    };
+    let read: Timed<'_> = serde_json::from_str(json).ok()?;
+    read.ts.or(read.time)?.time()
 }
 
-fn status(given: &Scalar<'_>) -> Option<u16> {
+pub(super) fn status(given: &Scalar<'_>) -> Option<u16> {
     let status = whole(given.number()?);
     u16::try_from(status)
         .ok()
@@ -273,26 +246,10 @@ mod tests {
             (at(), Step::NewOrder, true)
         );
         assert_eq!(read.latency_ms, Some(250.0));
+        assert_eq!(read.agent.as_deref(), Some("curl\"/8"));
         assert_eq!(time(line), Some(at()));
         assert_eq!(caddy(&line.replace("new-order", "order/1")), Ok(None));
         assert_eq!(caddy(&line.replace("201", "\"x\"")), Err(Unreadable));
-    }
-
-    #[test]
-    fn lines_of_nginx_with_either_spelling() {
-        for line in [
-            r#"{"time":"2026-11-28T12:30:13+00:00","request":"POST /acme/finalize/1/2 HTTP/1.1","status":"500","request_time":"0.100"}"#,
-            r#"{"msec":"1795869013.123","request_method":"POST","request_uri":"/acme/finalize/1/2","status":500,"request_time":0.1}"#,
-        ] {
-            let read = nginx(line).unwrap().unwrap();
-            assert_eq!(
-                (read.at, read.step, read.succeeded),
-                (at(), Step::Finalize, false)
-            );
-            assert_eq!(read.latency_ms, Some(100.0), "{line}");
-            assert_eq!(time(line), Some(at()));
-        }
-        assert_eq!(nginx("{}"), Err(Unreadable));
     }
 
     #[test]
@@ -328,8 +285,17 @@ mod tests {
             openbao(&line.replace("\"response\",", "\"request\",")),
             Ok(None)
         );
-        let issue = line.replace("pki/acme/new-order", "pki/issue/web");
-        assert_eq!(openbao(&issue).unwrap().unwrap().step, Step::Whole);
+        for path in [
+            "pki/issue/web",
+            "pki/prod/issue/web",
+            "pki/issuer/default/issue/web",
+            "pki/issuer/default/sign/web",
+        ] {
+            let issue = line.replace("pki/acme/new-order", path);
+            assert_eq!(openbao(&issue).unwrap().unwrap().step, Step::Whole);
+            let of_ssh = issue.replace("\"path\"", "\"mount_type\":\"ssh\",\"path\"");
+            assert_eq!(openbao(&of_ssh), Ok(None));
+        }
         let failed = line.replace("\"type\"", "\"error\":\"1 error\",\"type\"");
         assert!(!openbao(&failed).unwrap().unwrap().succeeded);
     }

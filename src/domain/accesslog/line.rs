@@ -28,6 +28,30 @@ pub struct Request<'a> {
     pub error_type: Option<Cow<'a, str>>,
     /// How long it took, in milliseconds.
     pub latency_ms: Option<f64>,
+    /// What the client calls itself.
+    pub agent: Option<Cow<'a, str>>,
+}
+
+impl Request<'_> {
+    /// The same, with nothing of the line borrowed.
+    pub(super) fn into_owned(self) -> Request<'static> {
+        let Self {
+            at,
+            step,
+            succeeded,
+            error_type,
+            latency_ms,
+            agent,
+        } = self;
+        Request {
+            at,
+            step,
+            succeeded,
+            error_type: error_type.map(|urn| Cow::Owned(urn.into_owned())),
+            latency_ms,
+            agent: agent.map(|agent| Cow::Owned(agent.into_owned())),
+        }
+    }
 }
 
 /// A line that is about demand, as it seems, and is not of the format.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::certificate::{Certificate, Shown};
 use super::line::{Request, Unreadable, is_success, step_of};
 use super::time as times;
 use crate::time::Timestamp;
@@ -28,20 +29,28 @@ pub enum PatternError {
     #[error("a brace of it is not closed")]
     Open,
     /// A field that there is not.
-    #[error("{{{0}}} is no field: time, method, path, status, latency_s, latency_ms, error, *")]
+    #[error(
+        "{{{0}}} is no field: time, method, path, status, latency_s, latency_ms, error, certificate, \
+         serial, not_before, not_after, user_agent, *"
+    )]
     Unknown(String),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Field {
     Any,
+    Certificate,
     Error,
     LatencyMs,
     LatencyS,
     Method,
+    NotAfter,
+    NotBefore,
     Path,
+    Serial,
     Status,
     Time,
+    UserAgent,
 }
 
 impl Pattern {
@@ -56,13 +65,18 @@ impl Pattern {
             let (name, after) = after.split_once('}').ok_or(PatternError::Open)?;
             let field = match name {
                 "*" => Field::Any,
+                "certificate" => Field::Certificate,
                 "error" => Field::Error,
                 "latency_ms" => Field::LatencyMs,
                 "latency_s" => Field::LatencyS,
                 "method" => Field::Method,
+                "not_after" => Field::NotAfter,
+                "not_before" => Field::NotBefore,
                 "path" => Field::Path,
+                "serial" => Field::Serial,
                 "status" => Field::Status,
                 "time" => Field::Time,
+                "user_agent" => Field::UserAgent,
                 other => return Err(PatternError::Unknown(other.to_owned())),
             };
             if before.is_empty() && !parts.is_empty() {
@@ -71,7 +85,7 @@ impl Pattern {
             parts.push((before.to_owned(), field));
             rest = after;
         }
-        let has = |wanted| parts.iter().any(|(_, field)| *field == wanted);
+        let has = |wanted| has(&parts, wanted);
         for (field, name) in [
             (Field::Time, "time"),
             (Field::Method, "method"),
@@ -103,7 +117,31 @@ impl Pattern {
                 .filter(|error| error.starts_with("urn:") && error.len() <= 200)
                 .map(Cow::Borrowed),
             latency_ms: seconds.or_else(|| number(Field::LatencyMs)),
+            agent: self.find(line, Field::UserAgent).map(Cow::Borrowed),
         }))
+    }
+
+    /// Whether it has a field for a certificate, or for a serial number and dates.
+    pub(super) fn shows_certificates(&self) -> bool {
+        let of_dates = [Field::Serial, Field::NotBefore, Field::NotAfter];
+        has(&self.parts, Field::Certificate)
+            || of_dates.iter().all(|field| has(&self.parts, *field))
+    }
+
+    pub(super) fn certificate(&self, line: &str) -> Option<Shown> {
+        let encoded = self.find(line, Field::Certificate);
+        let certificate = encoded.and_then(Certificate::of_text).or_else(|| {
+            let text = |field| self.find(line, field).map(str::to_owned);
+            Some(Certificate::Dates {
+                serial: text(Field::Serial)?,
+                not_before: text(Field::NotBefore)?,
+                not_after: text(Field::NotAfter)?,
+            })
+        });
+        Some(Shown {
+            certificate: certificate?,
+            issued_at: self.time(line),
+        })
     }
 
     pub(super) fn time(&self, line: &str) -> Option<Timestamp> {
@@ -135,6 +173,10 @@ impl Pattern {
     }
 }
 
+fn has(parts: &[(String, Field)], wanted: Field) -> bool {
+    parts.iter().any(|(_, field)| *field == wanted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::line::Step;
@@ -157,6 +199,24 @@ mod tests {
         assert_eq!(pattern.read("new-order"), Err(Unreadable));
         assert_eq!(pattern.read(&line.replace("403", "x")), Err(Unreadable));
         assert_eq!(pattern.read(&line.replace("POST", "GET")), Ok(None));
+    }
+
+    #[test]
+    fn a_certificate_may_be_a_field_or_three() {
+        let head = "{time} {method} {path} {status}";
+        let line = "2026-11-28T12:30:13Z POST /acme/finalize/1 200";
+        let dates = Pattern::parse(&format!("{head} {{serial}} {{not_before}} {{not_after}}"));
+        let dates = dates.unwrap();
+        let shown = dates.certificate(&format!("{line} 03aa b c")).unwrap();
+        assert_eq!(shown.issued_at, "2026-11-28T12:30:13Z".parse().ok());
+        assert!(matches!(shown.certificate, Certificate::Dates { serial, .. } if serial == "03aa"));
+        let encoded = Pattern::parse(&format!("{head} {{certificate}}")).unwrap();
+        assert_eq!(encoded.certificate(&format!("{line} -")), None);
+        let pem = r"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
+        let shown = encoded.certificate(&format!("{line} {pem}")).unwrap();
+        assert!(matches!(shown.certificate, Certificate::Pem(text) if text.contains("\nMIIB\n")));
+        assert!(dates.shows_certificates() && encoded.shows_certificates());
+        assert!(!Pattern::parse(head).unwrap().shows_certificates());
     }
 
     #[test]

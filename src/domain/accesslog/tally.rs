@@ -1,7 +1,8 @@
 //! The counts of lines, minute by minute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::agent::family;
 use super::line::{Request, Step};
 use crate::demand::observation::{Kind, Observation, Source};
 use crate::demand::onset::{ONSET_SECONDS, halves};
@@ -16,10 +17,18 @@ const MOST_ERROR_TYPES: usize = 32;
 /// cent of a rank.
 const MOST_LATENCIES: usize = 1_000;
 
+/// User agents of which the family is remembered: a CA's clients of an hour.
+const MOST_AGENTS: usize = 1_000;
+
+/// Zeros are told by five minutes, as short as a slot may be: a day of them is 864 lines.
+const GRAIN: i64 = 5 * MINUTE;
+
 /// What lines said of demand.
 #[derive(Debug, Default)]
 pub struct Tally {
     minutes: BTreeMap<i64, Minute>,
+    /// The families of the user agents that came last, where clients are told apart.
+    families: Option<HashMap<String, &'static str>>,
     /// Requests counted.
     pub requests: u64,
     /// Lines that seemed to be about demand and were not of the format.
@@ -33,14 +42,26 @@ struct Minute {
     at_once: u64,
     issued: u64,
     failed: BTreeMap<String, u64>,
+    /// Requests of each family of clients, and those of them that failed.
+    clients: BTreeMap<&'static str, (u64, u64)>,
     latencies: BTreeMap<&'static str, Vec<f64>>,
 }
 
 impl Tally {
+    /// One that tells clients apart, by their user agents.
+    #[must_use]
+    pub fn by_client() -> Self {
+        Self {
+            families: Some(HashMap::new()),
+            ..Self::default()
+        }
+    }
+
     /// Counts a request: a new order is an attempt, a finalization that succeeds a certificate, and
     /// either a failure where it does not succeed.
     pub fn add(&mut self, request: &Request<'_>) {
         self.requests += 1;
+        let client = self.client(request);
         let minute = self.minutes.entry(request.at.slot(MINUTE)).or_default();
         if request.step != Step::Finalize {
             minute.attempts += 1;
@@ -48,6 +69,11 @@ impl Tally {
         }
         if request.succeeded && request.step != Step::NewOrder {
             minute.issued += 1;
+        }
+        if let Some(client) = client {
+            let (tried, failed) = minute.clients.entry(client).or_default();
+            *tried += 1;
+            *failed += u64::from(!request.succeeded);
         }
         if !request.succeeded {
             let kind = request.error_type.as_deref().unwrap_or("");
@@ -67,9 +93,29 @@ impl Tally {
         }
     }
 
-    /// The counts as observations of a source, and zeros over a span in which it was alive.
+    fn client(&mut self, request: &Request<'_>) -> Option<&'static str> {
+        let families = self.families.as_mut()?;
+        let agent = request.agent.as_deref()?;
+        if let Some(known) = families.get(agent) {
+            return Some(known);
+        }
+        if families.len() >= MOST_AGENTS {
+            families.clear();
+        }
+        let family = family(agent);
+        families.insert(agent.to_owned(), family);
+        Some(family)
+    }
+
+    /// The counts as observations of a source, and zeros, of the kinds that it can tell, over a span in which it
+    /// was alive.
     #[must_use]
-    pub fn observations(&self, ca: &CaName, source: &str, alive: Option<Span>) -> Vec<Observation> {
+    pub fn observations(
+        &self,
+        ca: &CaName,
+        source: &str,
+        (alive, kinds): (Option<Span>, &[Kind]),
+    ) -> Vec<Observation> {
         let line = |at: Timestamp, kind, count| Observation {
             ca: ca.clone(),
             vantage: Some(source.to_owned()),
@@ -84,18 +130,17 @@ impl Tally {
         while let (Some(from), Some(span)) = (at, alive)
             && from < span.to
         {
-            // By the hour: a longer span would say nothing of hours.
-            let to = Timestamp::from_unix((from.slot(HOUR) + 1) * HOUR).min(span.to);
-            if from.second_of_day() % HOUR == 0 && to - from >= MINUTE {
+            // A longer line would say nothing of the shortest slots.
+            let to = Timestamp::from_unix((from.slot(GRAIN) + 1) * GRAIN).min(span.to);
+            let has_attempts = kinds.contains(&Kind::Attempt);
+            if has_attempts && from.second_of_day() % HOUR == 0 && to - from >= MINUTE {
                 // That nothing else came in the first half minute.
                 rows.push(halves(&line(from, Kind::Attempt, 0), 0)[0].clone());
             }
-            for kind in [Kind::Attempt, Kind::Issued, Kind::Failed] {
-                rows.push(Observation {
-                    seconds: u32::try_from(to - from).unwrap_or(u32::MAX),
-                    ..line(from, kind, 0)
-                });
-            }
+            rows.extend(kinds.iter().map(|kind| Observation {
+                seconds: u32::try_from(to - from).unwrap_or(u32::MAX),
+                ..line(from, *kind, 0)
+            }));
             at = Some(to);
         }
         rows
@@ -128,6 +173,13 @@ impl Minute {
         if self.issued > 0 {
             rows.push(line(Kind::Issued, self.issued));
         }
+        for (client, (tried, failed)) in &self.clients {
+            let of = |kind, count| Observation {
+                dimension: Some(format!("client:{client}")),
+                ..line(kind, count)
+            };
+            rows.extend([of(Kind::Attempt, *tried), of(Kind::Failed, *failed)]);
+        }
         for (error_type, count) in &self.failed {
             rows.push(Observation {
                 error_type: (!error_type.is_empty()).then(|| error_type.clone()),
@@ -158,6 +210,8 @@ fn quantile(values: &[f64], share: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
+    const ALL: [Kind; 3] = [Kind::Attempt, Kind::Issued, Kind::Failed];
+
     fn request(second: i64, step: Step, succeeded: bool) -> Request<'static> {
         Request {
             at: Timestamp::from_unix(1_795_869_000 + second),
@@ -165,6 +219,7 @@ mod tests {
             succeeded,
             error_type: (!succeeded).then(|| "urn:ietf:params:acme:error:dns".into()),
             latency_ms: Some(10.0 + f64::from(u8::try_from(second).unwrap())),
+            agent: Some("CertbotACMEClient/5".into()),
         }
     }
 
@@ -185,7 +240,7 @@ mod tests {
             from: Timestamp::from_unix(1_795_869_000),
             to: Timestamp::from_unix(1_795_869_120),
         };
-        let rows = tally.observations(&CaName::default(), "front", Some(alive));
+        let rows = tally.observations(&CaName::default(), "front", (Some(alive), &ALL));
         let sum = |kind| -> u64 {
             let of = rows.iter().filter(|row| row.kind == kind);
             of.map(|row| row.count).sum()
@@ -214,6 +269,56 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_told_apart_where_that_is_wanted_and_add_nothing_to_the_load() {
+        let mut tallies = [Tally::default(), Tally::by_client()];
+        for tally in &mut tallies {
+            for number in 0..5 {
+                let agent = ["certbot", "Caddy/2 CertMagic"][usize::from(number == 4)];
+                tally.add(&Request {
+                    agent: Some(agent.into()),
+                    ..request(number + 1, Step::NewOrder, number != 0)
+                });
+            }
+        }
+        let rows =
+            tallies.map(|tally| tally.observations(&CaName::default(), "front", (None, &ALL)));
+        let plain: Vec<_> = rows[1]
+            .iter()
+            .filter(|row| row.dimension.is_none())
+            .collect();
+        assert_eq!(plain, rows[0].iter().collect::<Vec<_>>());
+        let told: Vec<_> = rows[1]
+            .iter()
+            .filter(|row| row.dimension.is_some())
+            .collect();
+        let told: Vec<_> = told
+            .iter()
+            .map(|row| (row.dimension.as_deref().unwrap(), row.kind, row.count))
+            .collect();
+        let want = [
+            ("client:caddy", Kind::Attempt, 1),
+            ("client:caddy", Kind::Failed, 0),
+            ("client:certbot", Kind::Attempt, 4),
+            ("client:certbot", Kind::Failed, 1),
+        ];
+        assert_eq!(told, want);
+    }
+
+    #[test]
+    fn what_was_quiet_is_told_by_five_minutes_of_what_can_be_told() {
+        let alive = Span {
+            from: Timestamp::from_unix(1_795_867_200 + 60),
+            to: Timestamp::from_unix(1_795_867_200 + 900),
+        };
+        let kinds = [Kind::Issued, Kind::Failed];
+        let rows = Tally::default();
+        let rows = rows.observations(&CaName::default(), "front", (Some(alive), &kinds));
+        let told: Vec<_> = rows.iter().map(|row| (row.kind, row.seconds)).collect();
+        let want = [240, 300, 300].map(|seconds| kinds.map(|kind| (kind, seconds)));
+        assert_eq!(told, want.concat());
+    }
+
+    #[test]
     fn the_first_half_minute_of_an_hour_is_told_apart() {
         let hour = Timestamp::from_unix(1_795_867_200);
         let mut tally = Tally::default();
@@ -223,7 +328,7 @@ mod tests {
                 ..request(0, Step::NewOrder, true)
             });
         }
-        let rows = tally.observations(&CaName::default(), "front", None);
+        let rows = tally.observations(&CaName::default(), "front", (None, &ALL));
         let told: Vec<(i64, u32, u64)> = rows
             .iter()
             .map(|row| (row.at - hour, row.seconds, row.count))

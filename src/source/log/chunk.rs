@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::File;
 use super::place::{Cursor, Place};
-use crate::domain::accesslog::Format;
 use crate::domain::accesslog::tally::Tally;
+use crate::domain::accesslog::{Format, Shown};
 use crate::domain::time::Timestamp;
 
 /// A file is known by so many octets of its beginning: some lines, with their times.
@@ -17,6 +17,10 @@ const HEAD_OCTETS: usize = 512;
 
 /// As few make a file known wherever it is: a line with its time and address is longer.
 const CERTAIN_OCTETS: usize = 32;
+
+/// Lines without a time that can be read, one after the other, among which one with a time is looked for: a
+/// program's own lines stand between those of requests.
+const MOST_TIMELESS: usize = 1_000;
 
 /// What is read at once: some ten thousand lines.
 const CHUNK_OCTETS: usize = 4 << 20;
@@ -27,20 +31,40 @@ pub(super) struct Reader {
     place: Place,
     /// What was read behind the last line's end.
     rest: Vec<u8>,
+    /// Whether the file was read before, and goes on where it was left.
+    known: bool,
+}
+
+/// How lines are read and counted.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) format: Format,
+    /// Whether clients are told apart.
+    pub(super) by_client: bool,
 }
 
 /// What was counted of some lines.
 pub(super) struct Counted {
     pub(super) tally: Tally,
-    /// When the first of them was written, and the last.
+    /// Certificates that they show.
+    pub(super) shown: Vec<Shown>,
+    /// When the first of them was written, and the last, of those whose time can be read.
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
 }
 
+impl Counted {
+    /// Whether a line about demand is of the format.
+    pub(super) const fn fits(&self) -> bool {
+        self.tally.requests > 0
+    }
+}
+
 impl Reader {
     /// Opens a file where it was left, under whatever name that was; at its beginning where it is not
-    /// known, or is shorter than what was read of it.
-    pub(super) fn open(file: &File, cursor: &mut Cursor) -> io::Result<Self> {
+    /// known, or was truncated. `None`: a copy of one that is known, of which so much was not read yet: it may be
+    /// whole the next time, and holds nothing that is new before.
+    pub(super) fn open(file: &File, cursor: &mut Cursor) -> io::Result<Option<Self>> {
         let head = head(file)?;
         let of = |octets: usize| head.get(..octets).map(hash);
         let known = cursor.files.iter().rposition(|place| {
@@ -48,11 +72,22 @@ impl Reader {
             let certain = place.head_octets >= CERTAIN_OCTETS || place.inode == file.inode;
             place.head_octets > 0 && certain && of(place.head_octets).as_ref() == Some(&place.head)
         });
+        let is_copy = known.is_some_and(|number| {
+            let place = &cursor.files[number];
+            let same = (place.device, place.inode) == (file.device, file.inode);
+            !file.packed && !same && file.octets < place.offset
+        });
+        if is_copy {
+            return Ok(None);
+        }
         // It comes back under the beginning that it has now.
         let known = known.map(|number| cursor.files.remove(number));
-        let mut offset = known.map_or(0, |place| place.offset);
+        let (mut offset, fits, newest) = known.map_or((0, false, false), |place| {
+            (place.offset, place.fits, place.newest)
+        });
+        let mut known = offset > 0;
         if !file.packed && file.octets < offset {
-            offset = 0;
+            (offset, known) = (0, false);
         }
         let place = Place {
             device: file.device,
@@ -60,6 +95,8 @@ impl Reader {
             head_octets: head.len(),
             head: hash(&head),
             offset,
+            fits,
+            newest,
         };
         if place.head_octets > 0 {
             cursor.set(&place);
@@ -73,11 +110,27 @@ impl Reader {
             opened.seek(SeekFrom::Start(offset))?;
             Box::new(opened)
         };
-        Ok(Self {
+        Ok(Some(Self {
             from,
             place,
             rest: Vec::new(),
-        })
+            known,
+        }))
+    }
+
+    /// Whether what is read now follows what was read of the log before: it was its newest file then.
+    pub(super) const fn continues(&self) -> bool {
+        self.known && self.place.newest
+    }
+
+    /// Whether the file was read before.
+    pub(super) const fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// A line about demand is of the format.
+    pub(super) const fn note_that_it_fits(&mut self) {
+        self.place.fits = true;
     }
 
     /// Where it stands: at the end of the last line that was counted.
@@ -86,7 +139,7 @@ impl Reader {
     }
 
     /// Counts the next lines that are whole; `None` where there are none.
-    pub(super) fn next(&mut self, format: &Format) -> io::Result<Option<Counted>> {
+    pub(super) fn next(&mut self, reading: &Reading) -> io::Result<Option<Counted>> {
         if self.place.head_octets == 0 {
             // It was empty when it was opened: nothing to know it by yet.
             return Ok(None);
@@ -102,6 +155,7 @@ impl Reader {
                 self.place.offset += octets.len() as u64;
                 return Ok(Some(Counted {
                     tally: Tally::default(),
+                    shown: Vec::new(),
                     first: None,
                     last: None,
                 }));
@@ -110,13 +164,18 @@ impl Reader {
         };
         self.rest = octets.split_off(end + 1);
         self.place.offset += octets.len() as u64;
-        Ok(Some(count(&octets, format)))
+        Ok(Some(count(&octets, reading)))
     }
 }
 
-fn count(octets: &[u8], format: &Format) -> Counted {
-    let mut tally = Tally::default();
-    let (mut first, mut last) = (None, None);
+fn count(octets: &[u8], reading: &Reading) -> Counted {
+    let format = &reading.format;
+    let mut tally = if reading.by_client {
+        Tally::by_client()
+    } else {
+        Tally::default()
+    };
+    let mut shown = Vec::new();
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', octets) {
         let line = octets[start..end].trim_ascii_end();
@@ -125,15 +184,25 @@ fn count(octets: &[u8], format: &Format) -> Counted {
             Ok(None) => {}
             Err(_) => tally.unreadable += 1,
         }
-        first = first.or(Some(line));
-        last = Some(line);
+        shown.extend(format.certificate(line));
         start = end + 1;
     }
+    let whole = &octets[..start];
+    let time = |line: &[u8]| format.time(line.trim_ascii_end());
     Counted {
         tally,
-        first: first.and_then(|line| format.time(line)),
-        last: last.and_then(|line| format.time(line)),
+        shown,
+        first: lines(whole).take(MOST_TIMELESS).find_map(time),
+        last: lines_from_behind(whole).take(MOST_TIMELESS).find_map(time),
     }
+}
+
+fn lines(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    octets.split(|octet| *octet == b'\n')
+}
+
+fn lines_from_behind(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    octets.rsplit(|octet| *octet == b'\n')
 }
 
 /// The beginning of a file, unpacked.

@@ -17,6 +17,13 @@ pub(super) struct File {
     pub(super) packed: bool,
 }
 
+impl File {
+    /// Whether both are one file, whatever is in it.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
 /// The files that were read to their end.
 #[derive(Debug, Default)]
 pub(super) struct Files(Vec<File>);

@@ -4,22 +4,25 @@
 //! name. The place in each, at the end of a line, is stored with the counts of the lines before it.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::progress::{Batch, Progress, SourceError};
 use crate::config::{LogConfig, SourceConfig, SourceKind};
-use crate::domain::accesslog::Format;
 use crate::domain::accesslog::tally::Tally;
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::demand::observation::Observation;
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::{MINUTE, Span, Timestamp};
+use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 use crate::engine::Engine;
 
+mod certificates;
 mod chunk;
 mod files;
 mod place;
 
+use chunk::Reading;
 use files::Files;
 use place::{Cursor, Place};
 
@@ -27,8 +30,9 @@ use place::{Cursor, Place};
 /// nine thousand commits a day.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Of lines about demand so many may be of another format before the source is said to fail: half.
-const MOST_UNREADABLE: u64 = 2;
+/// A log that has said nothing for longer is perhaps written elsewhere: a silence that is taken for quiet draws
+/// everybody into hours that may be busy. With its next line it is known to have been quiet.
+const LONGEST_SILENCE_SECONDS: i64 = DAY;
 
 /// Follows a log for as long as it can be read.
 pub(super) async fn read(
@@ -60,10 +64,16 @@ pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<()
 struct Following {
     progress: Progress,
     cursor: Cursor,
-    format: Format,
+    reading: Reading,
     ca: CaName,
+    /// Whose counts these are: with those of others of one vantage they add up.
+    vantage: String,
     path: PathBuf,
     files: Files,
+    /// The log's newest file, as it stood when it was read to its end.
+    newest: Option<files::File>,
+    /// Whether what it said behind what is known of it is lost.
+    lost: bool,
 }
 
 impl Following {
@@ -72,13 +82,27 @@ impl Following {
         source: &SourceConfig,
         config: &LogConfig,
     ) -> Result<Self, SourceError> {
+        let mut cursor: Cursor = progress.cursor()?;
+        cursor.adopt();
+        // Lines that were passed over under another format said something, and nobody read it.
+        let now = format!("{:?}", config.format);
+        let lost = cursor.doubtful.as_ref().is_some_and(|then| *then != now);
         Ok(Self {
-            cursor: progress.cursor()?,
+            cursor,
+            lost,
             progress,
-            format: config.format.clone(),
+            reading: Reading {
+                format: config.format.clone(),
+                by_client: config.by_client,
+            },
             ca: source.ca.clone().unwrap_or_default(),
+            vantage: config
+                .vantage
+                .clone()
+                .unwrap_or_else(|| source.name.clone()),
             path: config.path.clone(),
             files: Files::default(),
+            newest: None,
         })
     }
 
@@ -90,29 +114,63 @@ impl Following {
             source,
         };
         let found = files::found(&self.path).map_err(failed)?;
+        let newest = found.last().cloned();
         let mut open = Vec::new();
+        // With the first start there is nothing that could be missing before the oldest file.
+        let mut continues = self.cursor.alive.is_none();
         for file in found {
+            let last = self.newest.as_ref();
             if self.files.is_unchanged(&file) {
+                continues |= last == Some(&file);
                 continue;
             }
-            self.read_file(&file).await?;
+            // One that was empty then is known by nothing else.
+            continues |= last.is_some_and(|last| last.octets == 0 && last.is_same_as(&file));
+            let is_newest = newest.as_ref() == Some(&file);
+            match self.read_file(&file, is_newest, &mut continues).await {
+                // A rotated one that nobody can read, or that was packed onto a full disk, is lost.
+                Err(error @ SourceError::File { .. }) if !is_newest => {
+                    let source = self.progress.source();
+                    tracing::warn!(event = "log_file_passed_over", source, %error);
+                    continues = false;
+                }
+                read => read?,
+            }
             open.push(file);
         }
         self.files.note(open);
-        self.know_the_quiet().await
+        self.newest = newest;
+        self.know_the_quiet(continues).await
     }
 
-    async fn read_file(&mut self, file: &files::File) -> Result<(), SourceError> {
+    /// Reads a file to its end. `continues` is whether it follows what is known of the log: after its
+    /// first new line what comes next does.
+    async fn read_file(
+        &mut self,
+        file: &files::File,
+        is_newest: bool,
+        continues: &mut bool,
+    ) -> Result<(), SourceError> {
         let failed = |source| SourceError::File {
             path: file.path.display().to_string(),
             source,
         };
-        let mut reader = chunk::Reader::open(file, &mut self.cursor).map_err(failed)?;
+        let opened = chunk::Reader::open(file, &mut self.cursor).map_err(failed)?;
+        let Some(mut reader) = opened else {
+            return Ok(());
+        };
+        *continues |= reader.continues();
+        let is_known = reader.is_known();
+        if is_newest && reader.place().head_octets > 0 {
+            self.cursor.set_newest(reader.place());
+        }
+        // Lines about demand that are not of the format, before the first one that is.
+        let mut unreadable = 0;
         loop {
-            let format = self.format.clone();
+            let reading = self.reading.clone();
             // Counting is arithmetic and reading waits for the disk: neither on a thread that answers.
             let read = tokio::task::spawn_blocking(move || {
-                let counted = reader.next(&format);
+                let counted = reader.next(&reading);
                 counted.map(|counted| (reader, counted))
             });
             let read = read
@@ -121,31 +179,69 @@ impl Following {
             let (next, counted) = read.map_err(failed)?;
             reader = next;
             let Some(counted) = counted else {
-                return Ok(());
+                break;
             };
-            let place = reader.place().clone();
-            self.count(&counted, &place, &file.path).await?;
+            if counted.fits() {
+                reader.note_that_it_fits();
+            }
+            unreadable += counted.tally.unreadable;
+            // A format is told wrong by the whole file: any client may write lines that fit none. Until one
+            // fits there is nothing to count, so nothing is lost by going on.
+            if !reader.place().fits && unreadable > 0 {
+                continue;
+            }
+            let missing = self.lost || !*continues && !is_known;
+            if missing && let Some(first) = counted.first {
+                self.cursor.resume_at(first);
+                (self.lost, *continues) = (false, true);
+            }
+            let place = Place {
+                newest: is_newest || reader.place().newest,
+                ..reader.place().clone()
+            };
+            self.count(&counted, &place).await?;
+            if unreadable > 0 {
+                let what = format!(
+                    "{}: lines about orders that are not of the configured format",
+                    file.path.display()
+                );
+                let source = self.progress.source();
+                self.progress
+                    .engine()
+                    .source_skipped(source, unreadable, &what);
+                unreadable = 0;
+            }
         }
+        if unreadable == 0 {
+            return Ok(());
+        }
+        Err(SourceError::Wrong(format!(
+            "{}: none of {unreadable} lines about orders is of the configured format",
+            file.path.display()
+        )))
     }
 
-    async fn count(
-        &mut self,
-        counted: &chunk::Counted,
-        place: &Place,
-        path: &Path,
-    ) -> Result<(), SourceError> {
+    async fn count(&mut self, counted: &chunk::Counted, place: &Place) -> Result<(), SourceError> {
         let tally = &counted.tally;
-        if tally.unreadable > 0 && tally.unreadable * MOST_UNREADABLE > tally.requests {
-            return Err(SourceError::Wrong(format!(
-                "{}: {} of {} lines about orders are not of the configured format",
-                path.display(),
-                tally.unreadable,
-                tally.unreadable + tally.requests
-            )));
+        // Where lines cannot be read and none can, it is not known whether anything was asked for, until
+        // one of the same format can.
+        if counted.fits() {
+            self.cursor.doubtful = None;
+        } else if tally.unreadable > 0 {
+            self.cursor.doubtful = Some(format!("{:?}", self.reading.format));
         }
-        let alive = self.cursor.alive_until(counted.first, counted.last);
+        let alive = if self.cursor.doubtful.is_some() {
+            None
+        } else {
+            self.cursor.alive_until(counted.first, counted.last)
+        };
+        let issuer = self.issuer();
+        let shown = counted.shown.iter();
         let batch = Batch {
-            observations: tally.observations(&self.ca, self.progress.source(), alive),
+            observations: self.observations(tally, alive),
+            certificates: shown
+                .filter_map(|shown| certificates::submission(shown, issuer.as_ref()))
+                .collect(),
             records: tally.requests,
             ..Batch::default()
         };
@@ -157,22 +253,42 @@ impl Following {
         progress.advance(cursor, batch, through).await
     }
 
+    fn observations(&self, tally: &Tally, alive: Option<Span>) -> Vec<Observation> {
+        let told = (alive, self.reading.format.kinds());
+        tally.observations(&self.ca, &self.vantage, told)
+    }
+
+    /// The CA's issuer, where it has one alone: of a certificate of which a line has the dates it can be no
+    /// other.
+    fn issuer(&self) -> Option<KeyIdentifier> {
+        let config = self.progress.engine().config();
+        let policy = config.cas.iter().find(|policy| policy.name == self.ca)?;
+        match &policy.issuers[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        }
+    }
+
     /// A log that was read to its end and says nothing is alive, and nothing was asked: up to the minute
-    /// before this one.
-    async fn know_the_quiet(&mut self) -> Result<(), SourceError> {
+    /// before this one. Unless what it said before is lost, and its newest file is empty.
+    async fn know_the_quiet(&mut self, continues: bool) -> Result<(), SourceError> {
         let now = self.progress.now();
         let this_minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
         let due = self
             .cursor
             .alive
             .is_some_and(|alive| this_minute - alive >= 5 * MINUTE);
-        if !due {
+        let spoken = self.cursor.spoken.or(self.cursor.alive);
+        let silent = spoken.is_none_or(|spoken| now - spoken > LONGEST_SILENCE_SECONDS);
+        let says_nothing = continues && silent || self.cursor.doubtful.is_some() || self.lost;
+        if !due || says_nothing {
             self.progress.read(0, self.cursor.alive);
             return Ok(());
         }
         let alive: Option<Span> = self.cursor.alive_until(None, Some(this_minute));
+        let alive = alive.filter(|_| continues);
         let batch = Batch {
-            observations: Tally::default().observations(&self.ca, self.progress.source(), alive),
+            observations: self.observations(&Tally::default(), alive),
             ..Batch::default()
         };
         let through = self.cursor.alive;

@@ -14,6 +14,12 @@ pub(super) struct Cursor {
     pub(super) files: Vec<Place>,
     /// The end of a minute.
     pub(super) alive: Option<Timestamp>,
+    /// When the last line was written.
+    #[serde(default)]
+    pub(super) spoken: Option<Timestamp>,
+    /// Behind that there are lines that are not of this format, and none since that is.
+    #[serde(default)]
+    pub(super) doubtful: Option<String>,
 }
 
 /// How far a file has been read.
@@ -29,6 +35,12 @@ pub(super) struct Place {
     pub(super) head: String,
     /// So many octets, unpacked, were read: up to the end of a line.
     pub(super) offset: u64,
+    /// Whether a line about demand was of the format, so that one that is not is the line's fault.
+    #[serde(default)]
+    pub(super) fits: bool,
+    /// Whether it was the log's newest file when it was read last: what comes later follows its end.
+    #[serde(default)]
+    pub(super) newest: bool,
 }
 
 impl Cursor {
@@ -41,6 +53,33 @@ impl Cursor {
         }
     }
 
+    /// This file is the newest that the log has.
+    pub(super) fn set_newest(&mut self, place: &Place) {
+        for known in &mut self.files {
+            known.newest = known.head == place.head;
+        }
+    }
+
+    /// As an earlier version stored it: it did not note which file was the newest, which is the one that it
+    /// read last, nor which ones fitted.
+    pub(super) fn adopt(&mut self) {
+        if self.files.iter().any(|known| known.newest) {
+            return;
+        }
+        for known in &mut self.files {
+            known.fits = known.offset > 0;
+        }
+        if let Some(last) = self.files.last_mut() {
+            last.newest = true;
+        }
+    }
+
+    /// What the log said between what is known of it and this line is lost: that is unknown, not nothing.
+    pub(super) fn resume_at(&mut self, first: Timestamp) {
+        let first = Timestamp::from_unix(first.slot(MINUTE) * MINUTE);
+        self.alive = self.alive.map(|alive| alive.max(first));
+    }
+
     /// Takes note that the log was alive until the end of the minute before `last`, and, where nothing
     /// was known of it, from `first` on; the span that is new with that.
     pub(super) fn alive_until(
@@ -48,6 +87,7 @@ impl Cursor {
         first: Option<Timestamp>,
         last: Option<Timestamp>,
     ) -> Option<Span> {
+        self.spoken = self.spoken.max(first.and(last));
         let minute = |at: Timestamp| Timestamp::from_unix(at.slot(MINUTE) * MINUTE);
         let to = minute(last?);
         let from = self.alive.or_else(|| first.map(minute)).unwrap_or(to);

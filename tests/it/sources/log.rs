@@ -21,75 +21,82 @@ use crate::support::{FreshSqlite, fresh_sqlite};
 /// 2026-11-28T12:00:00Z.
 const START: i64 = 1_795_867_200;
 
-struct Case {
+pub(super) struct Case {
     folder: tempfile::TempDir,
     database: FreshSqlite,
-    engine: Arc<Engine>,
-    clock: Arc<ManualClock>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) clock: Arc<ManualClock>,
+    format: &'static str,
+    head: String,
     /// Lines written so far.
     written: i64,
 }
 
 impl Case {
-    async fn new(format: &str) -> Self {
+    pub(super) async fn new(format: &'static str) -> Self {
+        Self::with(format, String::new()).await
+    }
+
+    /// The same with this before the source.
+    pub(super) async fn with(format: &'static str, head: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = fresh_sqlite();
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix(START + 3_600)));
-        let engine = open(&database, folder.path(), format, Arc::clone(&clock)).await;
+        let engine = open(
+            &database,
+            folder.path(),
+            (&head, format),
+            Arc::clone(&clock),
+        )
+        .await;
         Self {
             folder,
             database,
             engine,
             clock,
+            format,
+            head,
             written: 0,
         }
     }
 
     /// As after the process was killed and started again.
-    async fn restart(&mut self) {
+    pub(super) async fn restart(&mut self) {
         let clock = Arc::clone(&self.clock);
-        self.engine = open(&self.database, self.folder.path(), "nginx-combined", clock).await;
+        let of = (&*self.head, self.format);
+        self.engine = open(&self.database, self.folder.path(), of, clock).await;
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Adds new orders to a file, one in ten of them refused, and as many lines of other requests.
-    fn write(&mut self, name: &str, lines: i64) {
+    pub(super) fn append(&self, name: &str, text: &str) {
         let file = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path(name));
-        let mut file = file.unwrap();
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Adds new orders to a file, one in ten of them refused, and as many lines of other requests.
+    fn write(&mut self, name: &str, lines: i64) {
         for _ in 0..lines {
-            file.write_all(line(self.written).as_bytes()).unwrap();
+            self.append(name, &line(self.written));
             self.written += 1;
         }
     }
 
-    async fn read(&self) -> Result<(), SourceError> {
+    pub(super) async fn read(&self) -> Result<(), SourceError> {
         let source = self.engine.config().sources[0].clone();
         read_once(&self.engine, &source).await
     }
 
-    async fn observed(&self) -> Vec<Observation> {
-        let mut found = Vec::new();
-        let mut tell = |change| {
-            if let Change::Observed { observation, .. } = change {
-                found.push(observation);
-            }
-        };
-        let from = Timestamp::from_unix(0);
-        let load = self
-            .engine
-            .store()
-            .load(Load::BesideCertificates, from, &mut tell);
-        load.await.unwrap();
-        found
+    pub(super) async fn observed(&self) -> Vec<Observation> {
+        observed(&self.engine).await
     }
 
-    async fn count(&self, kind: Kind) -> i64 {
+    pub(super) async fn count(&self, kind: Kind) -> i64 {
         let observed = self.observed().await;
         let of = observed.iter().filter(|one| one.kind == kind);
         i64::try_from(of.map(|one| one.count).sum::<u64>()).unwrap()
@@ -102,14 +109,30 @@ impl Case {
     }
 }
 
+/// All that was ever counted.
+pub(super) async fn observed(engine: &Engine) -> Vec<Observation> {
+    let mut found = Vec::new();
+    let mut tell = |change| {
+        if let Change::Observed { observation, .. } = change {
+            found.push(observation);
+        }
+    };
+    let from = Timestamp::from_unix(0);
+    let load = engine
+        .store()
+        .load(Load::BesideCertificates, from, &mut tell);
+    load.await.unwrap();
+    found
+}
+
 async fn open(
     database: &FreshSqlite,
     folder: &Path,
-    format: &str,
+    (head, format): (&str, &str),
     clock: Arc<ManualClock>,
 ) -> Arc<Engine> {
     let text = format!(
-        "[[source]]\nname = \"front\"\nca = \"default\"\nkind = \"log\"\npath = \"{}\"\n\
+        "{head}[[source]]\nname = \"front\"\nca = \"default\"\nkind = \"log\"\npath = \"{}\"\n\
          format = \"{format}\"\n",
         folder.join("acme.log").display()
     );
@@ -205,16 +228,9 @@ async fn half_a_line_waits_for_its_other_half() {
     case.write("acme.log", 2);
     let whole = line(case.written);
     let (one, other) = whole.split_at(40);
-    let append = |text: &str| {
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .open(case.path("acme.log"))
-            .unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    };
-    append(one);
+    case.append("acme.log", one);
     case.read_and_check("half").await;
-    append(other);
+    case.append("acme.log", other);
     case.read().await.unwrap();
     assert_eq!(case.count(Kind::Attempt).await, case.written + 1);
 }
@@ -225,9 +241,10 @@ async fn a_wrong_format_is_said_and_nothing_is_lost_by_it() {
     case.write("acme.log", 20);
     let refused = case.read().await.unwrap_err().to_string();
     assert!(
-        refused.contains("are not of the configured format"),
+        refused.contains("none of 20 lines about orders is of the configured format"),
         "{refused}"
     );
+    case.format = "nginx-combined";
     case.restart().await;
     case.read_and_check("with the right one").await;
 }
