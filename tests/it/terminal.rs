@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Command;
 
+use offpeak::engine::clock::{Clock as _, SystemClock};
+
 use crate::process::offpeak;
 use crate::support::fresh_sqlite;
 use crate::tools::run;
@@ -59,8 +61,7 @@ fn a_long_import_shows_how_far_it_is_to_who_looks_on() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("load.csv");
     let mut lines = "at,kind,count\n".to_owned();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.unwrap().as_secs() / 60 * 60;
+    let now = SystemClock.now().unix() / 60 * 60;
     for minute in 1..20_000 {
         writeln!(lines, "{},attempt,1", now - 60 * minute).unwrap();
     }
