@@ -32,7 +32,8 @@ pub(super) fn slots_after(
     })
 }
 
-/// A band in a registry's first days: the part of it that lies in the last day before the own rule.
+/// A band in a registry's first days, while no profile tells when others come: the part of it that
+/// lies in the last day before the own rule.
 ///
 /// Nobody was sent anywhere before the registry's first day, so all of those issued the day before
 /// come as ever. With the whole band, which begins up to 26 h before the own rule, a twelfth of the
@@ -45,11 +46,15 @@ pub(super) fn in_first_days(
     let Forecast {
         policy,
         ledger,
+        profile,
         now,
         ..
     } = *forecast;
     let age = now - ledger.begins().unwrap_or(now);
-    if arrival != Arrival::Fresh || age >= FIRST_DAYS_SECONDS {
+    let known = age >= FIRST_DAYS_SECONDS || profile.knows_anything();
+    // Where the CA has its bands longer than a day, it wants it so.
+    let longer = range.to() - range.from() > DAY;
+    if arrival != Arrival::Fresh || known || longer {
         return range;
     }
     let Some(seconds) = seconds_after(forecast) else {

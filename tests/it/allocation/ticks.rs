@@ -79,7 +79,7 @@ fn a_tick_beside_a_closed_span_is_not_taken() {
         }],
         ..policy()
     };
-    let mut registry = Registry::new(policy, nothing_known());
+    let mut registry = Registry::new(policy, four_weeks(&[50_000.0; 24]));
     registry.schedule = Schedule::TwiceDaily { tick };
     for n in 0..500 {
         let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
