@@ -78,7 +78,7 @@ impl Gateway {
         seen.looked = true;
         if open.is_some() {
             seen.outage = open;
-            seen.failing_since.get_or_insert(self.engine.now());
+            seen.failing_since.get_or_insert_with(|| self.engine.now());
         }
         Ok(())
     }
