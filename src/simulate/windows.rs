@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::density::Density;
 use super::given::Given;
 use crate::domain::allocation::allocator::DrawSource;
-use crate::domain::allocation::window::{in_slot, in_span, last_tick, open_part, starts_for_tick};
+use crate::domain::allocation::window::starts_for_tick;
+use crate::domain::allocation::window::{in_slot, in_span, open_part};
 use crate::domain::certificate::Validity;
 use crate::domain::client::schedule::Schedule;
 use crate::domain::math::number::real;
@@ -55,9 +56,9 @@ pub(super) fn windowed(
     match from {
         DrawSource::Table { table, ledger, .. } if schedule != Schedule::Unknown => {
             let window_seconds = table.window_seconds_for_tick();
-            let alike = ledger.load_at_same_tick(schedule, table.slot_seconds, table.made_at);
-            let last = last_tick(validity, validity.not_before);
-            for (tick, share) in table.ticks(schedule, alike, last) {
+            for (tick, share) in
+                table.ticks(schedule, ledger.load_at_same_tick(schedule, table.made_at))
+            {
                 let starts = starts_for_tick(tick, window_seconds);
                 windows.extend(drawn(starts, window_seconds, share));
                 meant = meant.mixed(of / (of + share).max(1e-9), &Density::at(tick));

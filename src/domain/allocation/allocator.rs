@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::band::{Arrival, BandError, Place, place};
-pub use super::draw::{Draw, DrawPlan, DrawSource, Drawn};
 use super::plan::{Forecast, TABLE_LIFE_SECONDS, make};
-use super::table::{StoredTable, Table};
-use super::window::{for_tick, in_span, last_tick, open_part};
+use super::table::{Reason, StoredTable, Table};
+use super::window::{for_tick, in_span, open_part};
 use crate::allocation::slots::SlotRange;
 use crate::certificate::hash::middle_unit;
 use crate::certificate::life_class;
 use crate::certificate::{Basis, Validity};
 use crate::client::schedule::Schedule;
+use crate::demand::profile::Profile;
 use crate::ledger::{Ledger, ScheduleMix, TickShares};
 use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::closed_within;
@@ -71,6 +71,72 @@ impl Follows {
             Arrival::Past => None,
         }
     }
+}
+
+/// A window and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The `suggestedWindow`.
+    pub window: Span,
+    /// What it was drawn from.
+    pub basis: Basis,
+    /// The table, where the store may not hold it yet.
+    pub table: Option<StoredTable>,
+    /// What decided the table's probabilities; `None` where there is no table.
+    pub reason: Option<Reason>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+}
+
+/// What windows are drawn from, and the chance that they are followed.
+#[derive(Clone, Debug)]
+pub struct DrawPlan<'a> {
+    /// What they are drawn from.
+    pub from: DrawSource<'a>,
+    /// f: the chance that the window is followed; `None` after the band.
+    pub follows: Option<f64>,
+    /// Whose schedule is not known may be among these.
+    pub ticking: TickShares,
+}
+
+/// What windows are drawn from.
+#[derive(Clone, Debug)]
+pub enum DrawSource<'a> {
+    /// Uniform over the starts in a span, as far as they are open.
+    Starts {
+        /// The possible starts.
+        starts: Span,
+        /// How long the windows are.
+        window_seconds: i64,
+        /// What is closed from the first start to the end of the last window: merged, in order.
+        closed: Vec<Span>,
+    },
+    /// A table.
+    Table {
+        /// The table.
+        table: &'a Table,
+        /// As the store keeps it.
+        stored: &'a StoredTable,
+        /// Whether the store has it.
+        durable: bool,
+        /// The ledger it was made from.
+        ledger: &'a Ledger,
+    },
+}
+
+/// What a draw works from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// The CA's policy.
+    pub policy: &'a CaPolicy,
+    /// What is known of the week.
+    pub profile: &'a Profile,
+    /// Now.
+    pub now: Timestamp,
+    /// How the client wakes, where it is known.
+    pub schedule: Schedule,
+    /// For how many certificates a draw stands: 1, or a cohort's.
+    pub certificates: u64,
 }
 
 impl Allocator {
@@ -132,8 +198,8 @@ impl Allocator {
                 ledger,
             } => {
                 let reason = Some(table.reason);
-                let alike = ledger.load_at_same_tick(schedule, table.slot_seconds, draw.now);
-                match table.tick_for(schedule, alike, last_tick(validity, issued_at), hash) {
+                let load_at_same_tick = ledger.load_at_same_tick(schedule, draw.now);
+                match table.tick_for(schedule, load_at_same_tick, hash) {
                     Some(tick) => Drawn {
                         window: for_tick(
                             hash,

@@ -33,12 +33,9 @@ pub(super) struct ArrivalModel {
     rows: Vec<Vec<f64>>,
     /// The load that is expected already, where it comes.
     base: Vec<f64>,
-    /// The share of normal that each slot takes in which something comes.
-    shares: Vec<f64>,
 }
 
-/// The load that is expected, in certificates: in the slots of a range, and after its end until a whole
-/// day is told, since ticks come in all of it.
+/// The load that is expected in the slots of a range, in certificates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
     /// U.
@@ -48,13 +45,11 @@ pub(super) struct Expected<'a> {
     /// The part of G that is known for coming at ticks or by timers. Of the rest nobody knows yet
     /// how it wakes: the band has been open for a day.
     pub(super) timed: &'a [f64],
-    /// What the CA takes.
-    pub(super) capacity: &'a [SlotCapacity],
 }
 
 impl ArrivalModel {
-    /// `None` where all come in their windows. What comes after what is told is taken to come as many
-    /// days earlier as bring it there: the day before brings as much.
+    /// `None` where all come in their windows. What comes after the range's end is taken to come as
+    /// many days earlier as bring it into it: the day before brings as much.
     pub(super) fn of(
         schedule_mix: &ScheduleMix,
         range: SlotRange,
@@ -65,9 +60,9 @@ impl ArrivalModel {
             return None;
         }
         let in_window = (1.0 - schedule_mix.elsewhere()).max(0.0);
-        let count = expected.unsteered.len();
+        let count = range.len();
         let day_slots = length(DAY / range.slot_seconds).max(1);
-        let rows = (0..range.len()).map(|slot| {
+        let rows = (0..count).map(|slot| {
             let mut row = vec![0.0; count];
             let mut add = |mut at: usize, share: f64| {
                 while at >= count && at >= day_slots {
@@ -114,23 +109,13 @@ impl ArrivalModel {
             unsteered,
             promised,
             timed,
-            capacity,
         } = expected;
         let mut arrival_model = Self {
             rows: rows.collect(),
             base: sum(unsteered, timed),
-            shares: capacity
-                .iter()
-                .map(|slot| slot.share.max(LEAST_SHARE))
-                .collect(),
         };
         let plain: Vec<f64> = promised.iter().zip(timed).map(|(a, b)| a - b).collect();
         arrival_model.base = arrival_model.with(&plain);
-        // Of what is promised after the range, where it is promised.
-        let after = arrival_model.base.iter_mut().zip(&plain);
-        for (sum, plain) in after.skip(range.len()) {
-            *sum += plain;
-        }
         Some(arrival_model)
     }
 
@@ -162,13 +147,16 @@ impl ArrivalModel {
         if unit <= 0.0 {
             return assigned;
         }
-        let shares = &self.shares;
+        let shares: Vec<f64> = capacity
+            .iter()
+            .map(|slot| slot.share.max(LEAST_SHARE))
+            .collect();
         let takes: Vec<bool> = capacity
             .iter()
             .map(|slot| slot.share > 0.0 && slot.ceiling.is_none())
             .collect();
         for _ in 0..MOST_EXCHANGES * assigned.len() {
-            let slots = load.iter().zip(shares);
+            let slots = load.iter().zip(&shares);
             let prices: Vec<f64> = slots
                 .map(|(load, share)| (load / unit / share).max(0.0).powi(PRICE_POWER))
                 .collect();
@@ -214,4 +202,171 @@ impl ArrivalModel {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::allocation::level::all_open;
+    use crate::time::{HOUR, Timestamp};
+
+    /// A day's band from midnight.
+    fn range() -> SlotRange {
+        let first = "2027-01-15T00:00:00Z".parse::<Timestamp>().unwrap();
+        let first = first.slot(HOUR);
+        SlotRange {
+            slot_seconds: HOUR,
+            first,
+            end: first + 24,
+            widest_first: first,
+            latest_end: first + 24,
+        }
+    }
+
+    /// Half of the share wakes at midnight and noon, half at four and every six hours from there.
+    fn schedule_mix(share: f64) -> ScheduleMix {
+        let ticks = |period_seconds, second_of_day| Ticks {
+            period_seconds,
+            second_of_day,
+            share: share / 2.0,
+        };
+        ScheduleMix {
+            ticks: vec![ticks(12 * HOUR, 0), ticks(6 * HOUR, 4 * HOUR)],
+            daily: 0.0,
+            random: 0.0,
+        }
+    }
+
+    fn peak(load: &[f64]) -> f64 {
+        load.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Where nothing is promised yet.
+    fn adjusted(schedule_mix: &ScheduleMix, spill: f64, unsteered: &[f64]) -> Option<ArrivalModel> {
+        let none = vec![0.0; unsteered.len()];
+        let expected = Expected {
+            unsteered,
+            promised: &none,
+            timed: &none,
+        };
+        ArrivalModel::of(schedule_mix, range(), spill, expected)
+    }
+
+    #[test]
+    fn what_is_promised_lands_as_well() {
+        let (mut promised, mut timed) = (vec![0.0; 24], vec![0.0; 24]);
+        (promised[8], timed[8]) = (3.0, 1.0);
+        let expected = Expected {
+            unsteered: &[0.5; 24],
+            promised: &promised,
+            timed: &timed,
+        };
+        let arrival_model = ArrivalModel::of(&schedule_mix(1.0), range(), 0.0, expected).unwrap();
+        for (slot, want) in [(7, 0.5), (8, 1.5), (10, 1.5), (12, 1.5), (22, 0.5)] {
+            assert!(
+                (arrival_model.base[slot] - want).abs() < 1e-9,
+                "{:?}",
+                arrival_model.base
+            );
+        }
+    }
+
+    #[test]
+    fn each_comes_once_at_its_next_tick() {
+        let arrival_model = adjusted(&schedule_mix(0.4), 0.125, &[0.0; 24]).unwrap();
+        for (slot, row) in arrival_model.rows.iter().enumerate() {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{slot}");
+        }
+        let lands = |slot: usize| {
+            let row = arrival_model.rows[slot].iter().enumerate();
+            row.filter(|(_, share)| **share > 0.15)
+                .map(|(at, _)| at)
+                .collect::<Vec<_>>()
+        };
+        // In the window; at noon and at ten; or at midnight and at four of the next day.
+        assert_eq!(lands(8), [8, 10, 12]);
+        assert_eq!(lands(22), [0, 4, 22]);
+        // A tick in the middle of an hour brings those to it whose window lies before it.
+        let mut half_past = schedule_mix(0.0);
+        half_past.ticks[0].share = 1.0;
+        half_past.ticks[0].second_of_day = HOUR / 2;
+        let row = &adjusted(&half_past, 0.0, &[0.0; 24]).unwrap().rows[12];
+        assert!((row[12] - 0.5).abs() < 1e-9 && (row[0] - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn timers_come_within_the_day_after() {
+        let timers = ScheduleMix {
+            random: 1.0,
+            ..ScheduleMix::default()
+        };
+        let arrival_model = adjusted(&timers, 0.125, &[0.0; 24]).unwrap();
+        for row in &arrival_model.rows {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+            assert!(peak(row) < 0.2, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn where_all_come_in_their_windows_nothing_lands_elsewhere() {
+        assert!(adjusted(&ScheduleMix::default(), 0.125, &[0.0; 24]).is_none());
+        assert!(adjusted(&schedule_mix(0.0005), 0.125, &[0.0; 24]).is_none());
+    }
+
+    #[test]
+    fn what_would_come_at_a_busy_tick_is_given_before_a_quiet_one() {
+        let mut base = vec![0.3; 24];
+        base[0] = 2.0;
+        let arrival_model = adjusted(&schedule_mix(0.3), 0.125, &base).unwrap();
+        let plain = vec![1.0; 24];
+        let open = all_open(24);
+        let lowered = arrival_model.lowered(plain.clone(), &[0.0; 24], &open);
+        assert!((lowered.iter().sum::<f64>() - 24.0).abs() < 1e-9);
+        assert!(lowered.iter().all(|assigned| *assigned >= 0.0));
+        let (before, after) = (arrival_model.with(&plain), arrival_model.with(&lowered));
+        assert!(
+            peak(&after) < 0.95 * peak(&before),
+            "{before:?}\n{after:?}\n{lowered:?}"
+        );
+        let half = |assigned: &[f64], from: usize| assigned[from..from + 12].iter().sum::<f64>();
+        assert!(half(&lowered, 0) > half(&lowered, 12) + 2.0, "{lowered:?}");
+    }
+
+    #[test]
+    fn nothing_is_moved_into_what_is_closed_or_has_a_ceiling() {
+        let mut base = vec![0.3; 24];
+        base[0] = 2.0;
+        let arrival_model = adjusted(&schedule_mix(0.3), 0.125, &base).unwrap();
+        let mut capacity = all_open(24);
+        let mut plain = vec![1.0; 24];
+        for slot in 5..8 {
+            capacity[slot].share = 0.0;
+            plain[slot] = 0.0;
+        }
+        capacity[8].ceiling = Some(1.0);
+        plain[8] = 0.1;
+        let lowered = arrival_model.lowered(plain, &[0.0; 24], &capacity);
+        assert!(
+            lowered[5..8].iter().all(|assigned| *assigned <= 0.0),
+            "{lowered:?}"
+        );
+        assert!(lowered[8] <= 0.1, "{lowered:?}");
+    }
+
+    #[test]
+    fn a_level_day_stays_as_it_is() {
+        // Ticks at every hour alike: nothing is to be gained.
+        let ticks = (0..12).map(|hour| Ticks {
+            period_seconds: 12 * HOUR,
+            second_of_day: hour * HOUR,
+            share: 0.02,
+        });
+        let even = ScheduleMix {
+            ticks: ticks.collect(),
+            ..ScheduleMix::default()
+        };
+        let arrival_model = adjusted(&even, 0.0, &[0.5; 24]).unwrap();
+        let plain = vec![1.0; 24];
+        assert_eq!(
+            arrival_model.lowered(plain.clone(), &[0.0; 24], &all_open(24)),
+            plain
+        );
+    }
+}

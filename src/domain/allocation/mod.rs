@@ -4,13 +4,10 @@
 pub mod allocator;
 mod arrivals;
 pub mod band;
-mod draw;
 pub mod experiment;
 pub(crate) mod level;
 pub(crate) mod opening;
-mod own_rule;
 pub mod plan;
-mod rates;
 pub mod slots;
 pub mod table;
 pub mod window;

@@ -6,20 +6,19 @@
 
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, usual_slots};
-use super::level::{
-    assigned, headroom, level, open_range, scaled, shares, slot_span, spans, spill, sum,
-};
+use super::level::{assigned, headroom, level, open_range, scaled, shares, spans, spill, sum};
 use super::opening::capacity;
-use super::own_rule::{in_first_days, slots_after};
-use super::rates::Arrivals;
-pub use super::rates::Forecast;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
+use crate::certificate::own_rule_seconds;
 use crate::demand::announced::announced_and_retries;
-use crate::ledger::{ScheduleMix, View};
+use crate::demand::profile::Profile;
+use crate::ledger::{Ledger, ScheduleMix, View};
 use crate::math::number::{real, real_len, signed, thousandths, whole};
+use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::SlotCapacity;
-use crate::time::{DAY, Span};
+use crate::time::timeline::GRAIN_SECONDS;
+use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
 /// A table is made anew after this many seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
@@ -41,6 +40,21 @@ const LEAST_QUOTA: f64 = 32.0;
 /// by as much.
 const LEVEL_ABOVE: f64 = 1.05;
 
+/// What a table is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Forecast<'a> {
+    /// The CA.
+    pub policy: &'a CaPolicy,
+    /// What is promised and who returns.
+    pub ledger: &'a Ledger,
+    /// What is known of the week.
+    pub profile: &'a Profile,
+    /// Now.
+    pub now: Timestamp,
+    /// The life of the certificates to place, in seconds.
+    pub life_seconds: i64,
+}
+
 /// A table and for how many certificates it is good.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
@@ -59,12 +73,8 @@ pub fn make(
     forecast: &Forecast<'_>,
 ) -> Made {
     let arrivals = Arrivals::measure(range.slot_seconds, forecast);
-    let (mut open, as_if_open) = open_range(range, forecast.policy);
-    let after_band = slots_after(arrival, open, forecast).filter(|_| open.end == range.end);
-    if open == range && !as_if_open {
-        open = in_first_days(arrival, range, forecast);
-    }
-    let mut range = open;
+    let (range, as_if_open) = open_range(range, forecast.policy);
+    let mut range = range;
     let mut draft = Draft::new(
         (arrival, range, as_if_open),
         schedule_mix,
@@ -88,35 +98,71 @@ pub fn make(
             forecast,
         );
     }
-    let mut made = draft.finish(&arrivals, forecast);
-    if let Some(after) = after_band {
-        made.table.after_band = rows_after(after, as_if_open, forecast);
-        let whole = SlotRange {
-            first: range.first,
-            ..after
-        };
-        made.table.closed = capacity(whole, as_if_open, forecast.policy, forecast.profile).1;
-    }
-    made
+    draft.finish(&arrivals, forecast)
 }
 
-/// The rows of the slots after a band.
-fn rows_after(after: SlotRange, as_if_open: bool, forecast: &Forecast<'_>) -> Vec<SlotRow> {
-    let (capacity, _) = capacity(after, as_if_open, forecast.policy, forecast.profile);
-    let unsteered = unsteered(after, forecast);
-    let rows = spans(after)
-        .zip(capacity)
-        .zip(unsteered)
-        .map(|((span, capacity), unsteered)| SlotRow {
-            weight: 0,
-            unsteered: thousandths(unsteered),
-            promised: thousandths(forecast.ledger.promised(span)),
-            fixed: thousandths(forecast.ledger.fixed_load(span)),
-            steady: 0.0,
-            extra: 0.0,
-            capacity: thousandths(capacity.share),
-        });
-    rows.collect()
+/// The rates of arrival, in certificates a slot.
+#[derive(Clone, Copy, Debug)]
+struct Arrivals {
+    /// The mean f.
+    follow: f64,
+    /// All issuance over the last cycle.
+    mean: f64,
+    /// v.
+    steered: f64,
+    /// a.
+    recent: f64,
+    /// Whether there is a week to hold a burst against.
+    tell_bursts: bool,
+    /// Slots in a day: the length of a band that has not widened.
+    day: f64,
+}
+
+impl Arrivals {
+    fn measure(slot_seconds: i64, forecast: &Forecast<'_>) -> Self {
+        let Forecast {
+            policy,
+            ledger,
+            profile,
+            now,
+            life_seconds,
+        } = *forecast;
+        let cycle = own_rule_seconds(life_seconds);
+        let begins = ledger.begins().unwrap_or(now);
+        // As much of the cycle as there is, and a day at least, so that a registry's first minute
+        // is not taken for the rate of its life.
+        let known = (now - begins).clamp(DAY.min(cycle), cycle.max(1));
+        let per_slot = |seconds: i64| {
+            let span = Span {
+                from: now - seconds,
+                // To the end of the grain that holds this second: nothing later is booked yet.
+                to: now + GRAIN_SECONDS,
+            };
+            ledger.issued(span) * real(slot_seconds) / real(seconds)
+        };
+        let observed = profile.mean_per_hour() * real(slot_seconds) / real(HOUR);
+        // What is observed and not registered, by the days of which the profile tells the volume:
+        // a longer time's mean against theirs would take a swell for a difference.
+        let lately = per_slot(
+            (now - Profile::volume_from(now))
+                .min(known)
+                .max(slot_seconds),
+        );
+        let mean = if lately > 0.0 {
+            per_slot(known) * (observed / lately).max(1.0)
+        } else {
+            observed
+        };
+        let follow = ledger.mean_follow(policy.follow_prior);
+        Self {
+            follow,
+            mean,
+            steered: follow * mean,
+            recent: follow * per_slot(slot_seconds),
+            tell_bursts: now - begins >= WEEK || observed > 0.0,
+            day: real(DAY) / real(slot_seconds),
+        }
+    }
 }
 
 /// A band's loads, before probabilities are made of them.
@@ -144,7 +190,9 @@ impl Draft {
     ) -> Self {
         let (capacity, closed) = capacity(range, as_if_open, forecast.policy, forecast.profile);
         let unsteered = unsteered(range, forecast);
-        let promised = promised(range, forecast);
+        let promised: Vec<f64> = spans(range)
+            .map(|span| forecast.ledger.promised(span))
+            .collect();
         let level = level(
             &unsteered,
             &capacity,
@@ -153,26 +201,13 @@ impl Draft {
         let base = sum(&unsteered, &promised);
         let arrival_model = match arrival {
             Arrival::Fresh => {
-                // In the rest of a day as well, where the range is shorter.
-                let after = SlotRange {
-                    first: range.end,
-                    end: range.end.max(range.first + DAY / range.slot_seconds),
-                    ..range
-                };
-                let day = SlotRange {
-                    end: after.end,
-                    ..range
-                };
-                let after_capacity =
-                    self::capacity(after, as_if_open, forecast.policy, forecast.profile).0;
-                let timed: Vec<f64> = spans(day)
+                let timed: Vec<f64> = spans(range)
                     .map(|span| forecast.ledger.scheduled_load(span))
                     .collect();
                 let expected = Expected {
-                    unsteered: &[unsteered.clone(), self::unsteered(after, forecast)].concat(),
-                    promised: &[promised.clone(), self::promised(after, forecast)].concat(),
+                    unsteered: &unsteered,
+                    promised: &promised,
                     timed: &timed,
-                    capacity: &[capacity.clone(), after_capacity].concat(),
                 };
                 ArrivalModel::of(schedule_mix, range, spill(range.slot_seconds), expected)
             }
@@ -278,7 +313,6 @@ impl Draft {
                 weight: u64::try_from(whole((weights[n] / total * PARTS).round())).unwrap_or(0),
                 unsteered: thousandths(self.unsteered[n]),
                 promised: thousandths(self.promised[n]),
-                fixed: thousandths(forecast.ledger.fixed_load(slot_span(self.range, n))),
                 steady: thousandths(self.steady[n]),
                 extra: thousandths(extra[n]),
                 capacity: thousandths(self.capacity[n].share),
@@ -297,7 +331,6 @@ impl Draft {
             recent: thousandths(arrivals.recent),
             level: thousandths(self.level),
             slots: rows,
-            after_band: Vec::new(),
             closed: self.closed,
         };
         Made {
@@ -320,13 +353,6 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
             forecast.ledger.unsteered(span, &view)
                 + announced_and_retries(forecast.policy, forecast.profile, span)
         })
-        .collect()
-}
-
-/// G of the slots of a range.
-fn promised(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
-    spans(range)
-        .map(|span| forecast.ledger.promised(span))
         .collect()
 }
 

@@ -12,7 +12,7 @@ use crate::client::schedule::Schedule;
 use crate::math::number::{length, real, signed, whole};
 use crate::math::waterfill;
 use crate::policy::ca::CaName;
-use crate::time::{DAY, HOUR, Span, Timestamp};
+use crate::time::{DAY, Span, Timestamp};
 
 /// The sum of a table's weights, but for rounding.
 pub(super) const PARTS: f64 = 4_294_967_296.0;
@@ -57,11 +57,8 @@ pub struct Table {
     pub recent: f64,
     /// λ: the level, certificates a slot.
     pub level: f64,
-    /// The slots of the band, in order.
+    /// The slots, in order.
     pub slots: Vec<SlotRow>,
-    /// The slots after the band up to the client's own rule: ticks in them are taken, nothing else.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after_band: Vec<SlotRow>,
     /// The closed spans that touch the slots or the hour after them.
     pub closed: Vec<Span>,
 }
@@ -76,9 +73,6 @@ pub struct SlotRow {
     pub unsteered: f64,
     /// G.
     pub promised: f64,
-    /// The part of G that nobody can place: at the one tick of a day, or by timers.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub fixed: f64,
     /// w.
     pub steady: f64,
     /// e.
@@ -128,17 +122,16 @@ impl Table {
     }
 
     /// The ticks of a client of cron's kind at which it can be made to renew, and each one's
-    /// probability. With few ticks a day: those of the day up to `last` ([`last_tick`]), or of more
-    /// where the band has widened; and what makes level, with the load that nobody steers or can
-    /// place, the `alike` clients that wake in these slots and renew in a day; the others go around
-    /// them. With many: that of its slot. None where the client has no ticks to choose from, or none
-    /// whose window would lie after the band's first instant and outside of closed spans.
-    ///
-    /// [`last_tick`]: super::window::last_tick
+    /// probability. With few ticks a day: what makes level, with the load that nobody steers, the
+    /// `alike` clients that wake at these ticks and renew in a day; the others go around them. With
+    /// many: that of its slot. None where the client has no ticks to choose from, or none whose
+    /// window would lie in the band and outside of closed spans.
     #[must_use]
-    pub fn ticks(&self, schedule: Schedule, alike: f64, last: Timestamp) -> Vec<(Timestamp, f64)> {
-        let few = schedule.choices_are_few();
-        let band = self.span_of_ticks(few, last);
+    pub fn ticks(&self, schedule: Schedule, alike: f64) -> Vec<(Timestamp, f64)> {
+        let band = Span {
+            from: self.first_slot,
+            to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
+        };
         let ticks: Vec<(Timestamp, &SlotRow)> = schedule
             .choices(band)
             .into_iter()
@@ -148,16 +141,16 @@ impl Table {
                     to: *tick + 1,
                 };
                 let closed = |span: &Span| span.overlap_seconds(asked) > 0;
-                asked.from >= self.first_slot && !self.closed.iter().any(closed)
+                asked.from >= band.from && !self.closed.iter().any(closed)
             })
             .filter_map(|tick| {
                 let slot = length(tick.slot(self.slot_seconds))
                     .checked_sub(length(self.first_slot.slot(self.slot_seconds)))?;
-                Some((tick, self.row(slot)?))
+                Some((tick, self.slots.get(slot)?))
             })
             .collect();
         let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
-        if few || shares.iter().sum::<f64>() <= 0.0 {
+        if schedule.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
             // Before anything is known of a day of theirs, by what they have been promised.
             let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
             let days = real(band.seconds()) / real(DAY);
@@ -172,34 +165,6 @@ impl Table {
         ticks.iter().map(|(tick, _)| *tick).zip(shares).collect()
     }
 
-    /// The row of a slot of the band, or after it.
-    fn row(&self, slot: usize) -> Option<&SlotRow> {
-        let after = slot.checked_sub(self.slots.len());
-        after.map_or_else(|| self.slots.get(slot), |after| self.after_band.get(after))
-    }
-
-    /// Where ticks are taken: in the band, or, of those with few, in the day up to the last. A
-    /// client that its own rule would bring at midnight is not called a midnight earlier, to where
-    /// others still come who have no window yet.
-    fn span_of_ticks(&self, few: bool, last: Timestamp) -> Span {
-        let end = |slots: usize| self.first_slot + signed(slots) * self.slot_seconds;
-        let band = Span {
-            from: self.first_slot,
-            to: end(self.slots.len()),
-        };
-        if !few || self.after_band.is_empty() {
-            return band;
-        }
-        let to = (last + 1).min(end(self.slots.len() + self.after_band.len()));
-        // A band that is not wider than a day begins less than 30 h before the last tick.
-        let from = if band.from < to - (DAY + 6 * HOUR) {
-            band.from
-        } else {
-            (to - DAY).max(band.from)
-        };
-        Span { from, to }
-    }
-
     /// The length in seconds of a window for a tick.
     #[must_use]
     pub fn window_seconds_for_tick(&self) -> i64 {
@@ -207,16 +172,10 @@ impl Table {
     }
 
     /// The tick that a client of cron's kind, whose hash this is, draws; `None` where it draws like
-    /// any other. `alike` and `last` as in [`Table::ticks`].
+    /// any other. `alike` as in [`Table::ticks`].
     #[must_use]
-    pub fn tick_for(
-        &self,
-        schedule: Schedule,
-        alike: f64,
-        last: Timestamp,
-        hash: u128,
-    ) -> Option<Timestamp> {
-        let ticks = self.ticks(schedule, alike, last);
+    pub fn tick_for(&self, schedule: Schedule, alike: f64, hash: u128) -> Option<Timestamp> {
+        let ticks = self.ticks(schedule, alike);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));
@@ -251,11 +210,9 @@ impl Table {
     }
 }
 
-/// What each of some slots gets of an amount that makes them level with what nobody steers, or can
-/// place.
+/// What each of some slots gets of an amount that makes them level with what nobody steers.
 fn levelled<'a>(rows: impl Iterator<Item = &'a SlotRow>, amount: f64) -> Vec<f64> {
-    let rows = rows.map(|row| (row.unsteered + row.fixed, row.capacity));
-    let (loads, open): (Vec<f64>, Vec<f64>) = rows.unzip();
+    let (loads, open): (Vec<f64>, Vec<f64>) = rows.map(|row| (row.unsteered, row.capacity)).unzip();
     let limits = vec![f64::INFINITY; loads.len()];
     waterfill::fill_shares(&loads, &limits, &open, amount)
 }
@@ -273,14 +230,6 @@ fn drawn(hash: u128, weights: impl Iterator<Item = u128> + Clone) -> usize {
         ticket -= weight;
     }
     index
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands a reference to it"
-)]
-fn is_none(amount: &f64) -> bool {
-    *amount <= 0.0
 }
 
 fn parts(weight: u64) -> f64 {

@@ -2,7 +2,6 @@
 
 use super::band::SHORTEST_WINDOW_SECONDS;
 use crate::certificate::hash::{lower_unit, upper_unit};
-use crate::certificate::{Validity, own_rule_seconds};
 use crate::math::number::{real, whole};
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
@@ -146,15 +145,6 @@ pub fn starts_for_tick(tick: Timestamp, window_seconds: i64) -> Span {
         from,
         to: from + (WITHIN_SECONDS - window_seconds + 1).max(1),
     }
-}
-
-/// The last instant at which a client that wakes a few times a day is met: with this tick its own
-/// rule would bring it, counted from its issuance, because it was issued at a tick. Later than that
-/// no window moves it, and a day earlier it need not come.
-#[must_use]
-pub fn last_tick(validity: Validity, issued_at: Timestamp) -> Timestamp {
-    let from = issued_at.max(validity.not_before);
-    from + own_rule_seconds(validity.life_seconds()) + TICK_GUARD_SECONDS
 }
 
 #[cfg(test)]

@@ -13,10 +13,8 @@ use crate::time::{DAY, HOUR, Span, Timestamp};
 /// After so long clients have shown how they wake: three polls, once a day, and the evidence.
 const SHOWN_SECONDS: i64 = 4 * DAY;
 
-/// What is told of how clients wake counts as nothing until so many renewals to come have told it:
-/// they tell a share to a fourteenth (1/√200). Half of it counts when there are as many, all but a
-/// fiftieth when there are 10,000, at a CA of any size.
-const TELLING: f64 = 200.0;
+/// So many renewals to come tell a share to a hundredth (1/√10,000).
+const TELLING: f64 = 10_000.0;
 
 impl Ledger {
     /// Who of those that come at `now` wakes at ticks, by what the windows given have promised to
@@ -37,7 +35,7 @@ impl Ledger {
     }
 
     /// How clients wake, by what is known of those issued in the last cycle but for the days that
-    /// have shown nothing yet. The fewer these are, the less of it is believed.
+    /// have shown nothing yet.
     #[must_use]
     pub fn schedule_mix(&self, now: Timestamp) -> ScheduleMix {
         let Some(life_seconds) = self.usual_life_seconds() else {
@@ -50,7 +48,7 @@ impl Ledger {
             .by_grain_of_day(days.clone())
             .iter()
             .sum();
-        if all < 1.0 {
+        if all < TELLING {
             return ScheduleMix::default();
         }
         let [daily, twice, six_hourly] = self.ticking.ticks.each_ref();
@@ -76,13 +74,11 @@ impl Ledger {
             daily: share(daily),
             random: share(&self.ticking.random),
         }
-        .scaled(all / (all + TELLING))
     }
 
-    /// How many clients that wake as often as those of a schedule, and in the same slots of the day,
-    /// renew in a day: by the day up to `now`. They fill these slots together.
+    /// How many clients that wake at the ticks of a schedule renew in a day, by the day up to `now`.
     #[must_use]
-    pub fn load_at_same_tick(&self, schedule: Schedule, slot_seconds: i64, now: Timestamp) -> f64 {
+    pub fn load_at_same_tick(&self, schedule: Schedule, now: Timestamp) -> f64 {
         let (Some(line), Some(tick), Some(period)) = (
             self.ticking.line(schedule),
             schedule.tick(),
@@ -90,12 +86,7 @@ impl Ledger {
         ) else {
             return 0.0;
         };
-        let last = now - (now.second_of_day() - tick.second_of_day()).rem_euclid(period);
-        let from = Timestamp::from_unix(last.slot(slot_seconds) * slot_seconds);
-        let since = Span {
-            from,
-            to: from + slot_seconds,
-        };
+        let since = grain_at(now - (now.second_of_day() - tick.second_of_day()).rem_euclid(period));
         let ticks = (0..DAY / period).map(|n| since.earlier(n * period));
         ticks.map(|span| line.sum(span).max(0.0)).sum()
     }
@@ -112,12 +103,6 @@ impl Ledger {
     pub(crate) fn scheduled_load(&self, span: Span) -> f64 {
         let lines = self.ticking.ticks.iter().chain([&self.ticking.random]);
         lines.map(|line| line.sum(span).max(0.0)).sum()
-    }
-
-    /// The part of that which nobody can place: at the one tick of a day, or by timers.
-    pub(crate) fn fixed_load(&self, span: Span) -> f64 {
-        let lines = [&self.ticking.ticks[0], &self.ticking.random];
-        lines.iter().map(|line| line.sum(span).max(0.0)).sum()
     }
 
     pub(super) fn remember_ticks(&mut self, cohort: &Cohort<'_>, amount: f64) {
@@ -209,24 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn the_fewer_have_shown_it_the_less_is_believed() {
+    fn few_and_young_ones_tell_nothing() {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
+        book(&mut ledger, twice(), 20, 9_000.0);
         // Nobody has seen yet how these wake.
         book(&mut ledger, twice(), 58, 9_000.0);
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
-        let mut before = 0.0;
-        for certificates in [10.0, 190.0, 9_800.0] {
-            book(&mut ledger, twice(), 20, certificates);
-            let told = ledger.schedule_mix(now()).elsewhere();
-            assert!(told > before, "{told}");
-            before = told;
-            // As many as are believed by half.
-            if certificates > 100.0 && certificates < 1_000.0 {
-                assert!((told - 0.5).abs() < 0.05, "{told}");
-            }
-        }
-        assert!(before > 0.95, "{before}");
+        book(&mut ledger, twice(), 21, 9_000.0);
+        assert_eq!(ledger.schedule_mix(now()).ticks.len(), 1);
     }
 
     #[test]
@@ -235,7 +211,7 @@ mod tests {
         // Their windows before noon bring them at noon: of yesterday, and of the day before.
         book(&mut ledger, twice(), -1, 300.0);
         book(&mut ledger, twice(), -2, 50.0);
-        let load_at_same_tick = ledger.load_at_same_tick(twice(), HOUR, now());
+        let load_at_same_tick = ledger.load_at_same_tick(twice(), now());
         assert!(
             (load_at_same_tick - 300.0).abs() < 1.0,
             "{load_at_same_tick}"
@@ -243,19 +219,11 @@ mod tests {
         let same = Schedule::TwiceDaily {
             tick: Tick::at(12 * 120),
         };
-        assert!((ledger.load_at_same_tick(same, HOUR, now()) - 300.0).abs() < 1.0);
-        // Whoever wakes in the same hour fills it as well.
-        let beside = Schedule::TwiceDaily { tick: Tick::at(60) };
-        assert!((ledger.load_at_same_tick(beside, HOUR, now()) - 300.0).abs() < 1.0);
+        assert!((ledger.load_at_same_tick(same, now()) - 300.0).abs() < 1.0);
         let others = Schedule::TwiceDaily {
             tick: Tick::at(120),
         };
-        assert!(ledger.load_at_same_tick(others, HOUR, now()).abs() < 1e-9);
-        assert!(
-            ledger
-                .load_at_same_tick(Schedule::Steered, HOUR, now())
-                .abs()
-                < 1e-9
-        );
+        assert!(ledger.load_at_same_tick(others, now()).abs() < 1e-9);
+        assert!(ledger.load_at_same_tick(Schedule::Steered, now()).abs() < 1e-9);
     }
 }

@@ -4,7 +4,6 @@ use super::promised::{Ledger, Life};
 use crate::certificate::own_rule_seconds;
 use crate::demand::profile::Profile;
 use crate::math::number::real;
-use crate::time::timeline::GRAIN_SECONDS;
 use crate::time::{HOUR, Span, Timestamp, WEEK};
 
 /// Of a handful of firsts of a month some part stands out by chance: below this it changes nothing
@@ -53,7 +52,7 @@ impl Ledger {
     fn blind(&self, slot: Span, known: f64, view: &View<'_>) -> f64 {
         let slots_in_hour = real(HOUR) / real(slot.seconds());
         let coefficient = view.profile.coefficient_at(slot.from);
-        let mean = self.mean_per_hour(view) / slots_in_hour;
+        let mean = view.profile.mean_per_hour() / slots_in_hour;
         let follows = self.mean_follow(view.prior);
         let unborn = self.unborn(slot, view);
         let begins = self.begins();
@@ -70,23 +69,6 @@ impl Ledger {
         };
         let unregistered = missing + since;
         coefficient * (unregistered + (1.0 - follows) * unborn)
-    }
-
-    /// All load in certificates an hour: as the profile has it, and of a registry's first day, of which it
-    /// tells nothing yet, what is registered. Without it the hours of those issued before the registry
-    /// began would look empty, and its first windows would all go there.
-    fn mean_per_hour(&self, view: &View<'_>) -> f64 {
-        let observed = view.profile.mean_per_hour();
-        if observed > 0.0 {
-            return observed;
-        }
-        let from = self.begins().unwrap_or(view.now);
-        let known = Span {
-            from,
-            // To the end of the grain that holds this second.
-            to: view.now + GRAIN_SECONDS,
-        };
-        self.issued(known) / real(known.seconds().max(HOUR)) * real(HOUR)
     }
 
     /// Of those whom nobody steers and who return in a slot, the share that was issued before the

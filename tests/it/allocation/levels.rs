@@ -21,7 +21,7 @@ fn ten_thousand_of_one_date_scatter_in_proportion() {
         }
         assert!(of_table.unwrap().0 > 1, "one table served all");
         let (drawn, expected): (Vec<f64>, Vec<f64>) = counts.values().copied().unzip();
-        assert!(counts.len() >= 20);
+        assert!(counts.len() >= 24);
         assert_in_proportion(&drawn, &expected);
     }
 }
@@ -138,54 +138,17 @@ fn where_a_registry_begins_no_hour_looks_empty() {
 }
 
 #[test]
-fn on_a_registry_s_first_day_the_hours_before_it_are_taken_for_as_busy() {
-    let prior = 0.5;
-    let policy = CaPolicy {
-        follow_prior: prior,
-        ..policy()
-    };
-    // Nobody has observed any load.
-    let mut registry = Registry::new(policy, nothing_known());
-    registry.each = 500;
-    let count = 12 * 60_000 / 500;
-    for n in 0..count {
-        let at = NOW + n * 12 * HOUR / count;
-        registry.register(n.cast_unsigned(), life(at, 90 * DAY), at, at);
-    }
-    let view = View {
-        now: NOW + 12 * HOUR,
-        prior,
-        profile: &registry.profile,
-        life_seconds: 90 * DAY,
-    };
-    for hour in -12..12 {
-        let from = NOW + 60 * DAY + hour * HOUR;
-        let slot = Span {
-            from,
-            to: from + HOUR,
-        };
-        let unsteered = registry.books.ledger.unsteered(slot, &view) / 60_000.0;
-        assert!(
-            (unsteered - (1.0 - prior)).abs() < 0.1,
-            "{unsteered:.3} at {from}"
-        );
-    }
-}
-
-#[test]
 fn an_empty_registry_draws_uniformly_and_says_so() {
     let mut registry = Registry::new(policy(), nothing_known());
     let drawn = registry.register(1, life(NOW, 90 * DAY), NOW, NOW);
     let table = &registry.tables[0];
     assert_eq!(table.reason, Reason::NothingKnown);
-    // What lies of the band in the 24 h before the own rule, and two hours less: for rounding to slots, and
-    // for clients that sleep some minutes after their tick.
-    assert_eq!(table.slots.len(), 20);
+    assert_eq!(table.slots.len(), 24);
     assert!(
         table
             .probabilities()
             .iter()
-            .all(|p| (p - 1.0 / 20.0).abs() < 1e-6)
+            .all(|p| (p - 1.0 / 24.0).abs() < 1e-6)
     );
     assert_eq!(table.window(hash(1), NOW + 90 * DAY), drawn.window);
 }

@@ -17,13 +17,15 @@ fn scenario(seed: u64) -> Scenario {
 }
 
 #[test]
-fn no_day_is_worse_than_it_would_have_been() {
+fn no_day_but_the_first_two_is_worse_than_it_would_have_been() {
     let outcome = run(&scenario(1));
     let beside = rule(&outcome, Rule::Offpeak).beside_none.unwrap();
-    // Nor the days on which the first windows open: clients that wake at midnight are called to no
-    // midnight before their own.
-    assert_eq!(beside.days_above, 0, "{beside:?}");
-    assert!(beside.most_above < 0.02, "{beside:?}");
+    // Clients with one tick a day are called a day before their own rule, to a midnight to which those
+    // come as ever who were issued the day before: docs/simulation.md has the figures.
+    assert!(beside.days_above <= 2, "{beside:?}");
+    assert!(beside.most_above < 0.4, "{beside:?}");
+    let first = outcome.start + 58 * DAY;
+    assert!((first..first + 3 * DAY).contains(&beside.day), "{beside:?}");
     // Windows have moved something by then.
     let hours = |of: Rule| &rule(&outcome, of).load[length(60 * DAY / HOUR)..];
     let differs = hours(Rule::None).iter().zip(hours(Rule::Offpeak));

@@ -229,7 +229,6 @@ impl Row {
             weight: u64::try_from(whole(weight.round())).unwrap_or(0),
             unsteered: if open { thousandths(base) } else { 0.0 },
             promised: thousandths(self.others.max(0.0)),
-            fixed: 0.0,
             steady: 0.0,
             extra: thousandths(self.extra),
             capacity: if open {
@@ -255,7 +254,6 @@ fn table(rule: &Rule, context: &PlanningContext<'_>, at: (i64, f64), slots: Vec<
         recent: 0.0,
         level: thousandths(at.1),
         slots,
-        after_band: Vec::new(),
         closed: Vec::new(),
     }
 }

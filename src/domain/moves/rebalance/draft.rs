@@ -96,7 +96,6 @@ fn lottery(
                 weight: u64::try_from(whole((weight / total * PARTS).round())).unwrap_or(0),
                 unsteered: thousandths(known.map_or(0.0, |slot| slot.unsteered)),
                 promised: thousandths(known.map_or(0.0, |slot| slot.promised)),
-                fixed: 0.0,
                 steady: 0.0,
                 extra: thousandths(arrives),
                 capacity: thousandths(known.map_or(1.0, |slot| slot.share)),
@@ -123,7 +122,6 @@ fn lottery(
         recent: 0.0,
         level: thousandths(level.unwrap_or(0.0)),
         slots: rows,
-        after_band: Vec::new(),
         closed: outlook
             .closed
             .iter()
