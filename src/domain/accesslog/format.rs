@@ -38,14 +38,12 @@ impl Format {
         if !self.may_be_demand(line) {
             return Ok(None);
         }
-        match str::from_utf8(line) {
-            Ok(line) => self.read_text(line),
-            // A client may send any octets, and nginx writes them into JSON as they are.
-            Err(_) => {
-                let line = String::from_utf8_lossy(line);
-                Ok(self.read_text(&line)?.map(Request::into_owned))
-            }
+        if let Ok(line) = str::from_utf8(line) {
+            return self.read_text(line);
         }
+        // A client may send any octets, and nginx writes them into JSON as they are.
+        let line = String::from_utf8_lossy(line);
+        Ok(self.read_text(&line)?.map(Request::into_owned))
     }
 
     fn read_text<'a>(&self, line: &'a str) -> Result<Option<Request<'a>>, Unreadable> {
