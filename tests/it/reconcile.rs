@@ -1,5 +1,7 @@
 //! `offpeak reconcile`, and certificates that nobody will renew.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use offpeak::domain::certificate::Successor;
@@ -74,7 +76,7 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
             (Some(3), 1)
         );
         // An empty list is a mistake sooner than the end of all; so is one that is cut off, or names few.
-        for damaged in ["".to_owned(), format!("{list}no certif"), ids[1].clone()] {
+        for damaged in [String::new(), format!("{list}no certif"), ids[1].clone()] {
             let (_, code) = reconcile(&url, &["-", "--mark-dead"], &damaged);
             assert_eq!(code, Some(1), "{damaged}");
         }
@@ -103,10 +105,10 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
 fn hexadecimal(id: &str) -> String {
     let halves = id.split('.').map(|half| {
         let octets = URL_SAFE_NO_PAD.decode(half).unwrap();
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
+        octets.iter().fold(String::new(), |mut text, octet| {
+            let _ = write!(text, "{octet:02x}");
+            text
+        })
     });
     halves.collect::<Vec<_>>().join(",")
 }

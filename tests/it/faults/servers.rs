@@ -119,7 +119,7 @@ async fn a_lost_server_is_503_for_what_needs_it(lost: Reach) {
     let crowd: Vec<_> = (1_000..1_030)
         .map(|n| {
             let api = server.api.clone();
-            let sent = body(n..n + 1, now());
+            let sent = body(n..=n, now());
             tokio::spawn(async move { api.send_ndjson("/v1/certificates", sent).await })
         })
         .collect();

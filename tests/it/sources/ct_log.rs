@@ -246,13 +246,11 @@ fn leaf_inputs(folder: &Path) -> Vec<Vec<u8>> {
 
 /// The root of a tree (RFC 9162 section 2.1.1), as it is written there.
 pub(super) fn root(hashes: &[Hash]) -> Hash {
-    match hashes {
-        [only] => *only,
-        _ => {
-            let (left, right) = hashes.split_at(half(hashes.len()));
-            node_hash(&root(left), &root(right))
-        }
+    if let [only] = hashes {
+        return *only;
     }
+    let (left, right) = hashes.split_at(half(hashes.len()));
+    node_hash(&root(left), &root(right))
 }
 
 /// That a tree begins with that of its first `size` leaves (section 2.1.4.1, SUBPROOF).
