@@ -22,7 +22,27 @@ struct Certbot<'a> {
     folder: tempfile::TempDir,
 }
 
-impl Certbot<'_> {
+/// A gateway for a certbot whose clock can be moved.
+fn scene() -> Option<(Front, Pebble, PathBuf)> {
+    tool("OFFPEAK_TEST_CERTBOT")?;
+    let faketime = tool("OFFPEAK_TEST_FAKETIME")?;
+    let pebble = Pebble::start()?;
+    Some((Front::of(&pebble, ""), pebble, faketime))
+}
+
+impl<'a> Certbot<'a> {
+    /// One that has had its certificate issued.
+    fn with_a_certificate(front: &'a Front) -> Self {
+        let certbot = Self {
+            program: tool("OFFPEAK_TEST_CERTBOT").expect("it was there a moment ago"),
+            front,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let issued = certbot.certonly();
+        assert!(issued.status.success(), "{}", told(&issued));
+        certbot
+    }
+
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -80,22 +100,10 @@ impl Certbot<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certbot_keeps_its_window_and_renews_after_a_revocation() {
-    let (Some(program), Some(faketime)) =
-        (tool("OFFPEAK_TEST_CERTBOT"), tool("OFFPEAK_TEST_FAKETIME"))
-    else {
+    let Some((front, _pebble, faketime)) = scene() else {
         return;
     };
-    let Some(pebble) = Pebble::start() else {
-        return;
-    };
-    let front = Front::of(&pebble, "");
-    let certbot = Certbot {
-        program,
-        front: &front,
-        folder: tempfile::tempdir().unwrap(),
-    };
-    let issued = certbot.certonly();
-    assert!(issued.status.success(), "{}", told(&issued));
+    let certbot = Certbot::with_a_certificate(&front);
     let id = certbot.cert_id();
     let (status, info) = front.renewal_info(&id).await;
     assert_eq!(status, 200, "{info}");
@@ -123,22 +131,10 @@ async fn certbot_keeps_its_window_and_renews_after_a_revocation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certbot_renews_in_its_window() {
-    let (Some(program), Some(faketime)) =
-        (tool("OFFPEAK_TEST_CERTBOT"), tool("OFFPEAK_TEST_FAKETIME"))
-    else {
+    let Some((front, _pebble, faketime)) = scene() else {
         return;
     };
-    let Some(pebble) = Pebble::start() else {
-        return;
-    };
-    let front = Front::of(&pebble, "");
-    let certbot = Certbot {
-        program,
-        front: &front,
-        folder: tempfile::tempdir().unwrap(),
-    };
-    let issued = certbot.certonly();
-    assert!(issued.status.success(), "{}", told(&issued));
+    let certbot = Certbot::with_a_certificate(&front);
     let id = certbot.cert_id();
     let (_, info) = front.renewal_info(&id).await;
     let now = SystemClock.now();
