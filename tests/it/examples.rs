@@ -138,6 +138,41 @@ fn a_ranking_alone_is_enough_for_rust() {
     assert_eq!(refused, "this program knows no ranking of version \"2.0\"");
 }
 
+#[test]
+fn a_ranking_alone_is_enough_for_go() {
+    let Some(go) = tool("OFFPEAK_TEST_GO") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("best_time");
+    run(Command::new(go)
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(examples().join("best_time.go"))
+        .envs([("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=mod")])
+        .env("GOCACHE", folder.path().join("cache")));
+    let ranking = ranking(folder.path());
+    let told = |ranking: &str| {
+        let mut command = Command::new(&program);
+        command.stdin(fs::File::open(ranking).unwrap());
+        command.output().unwrap()
+    };
+    let mut hours = [0_u32; 24];
+    for _ in 0..400 {
+        let line = String::from_utf8(told(&ranking).stdout).unwrap();
+        hours[hour_of(&line)] += 1;
+    }
+    // One half and two quarters of 400, each within five standard deviations.
+    assert!(hours[0].abs_diff(200) < 50, "{hours:?}");
+    assert!(hours[2].abs_diff(100) < 44, "{hours:?}");
+    assert_eq!(hours[0] + hours[2] + hours[3], 400, "{hours:?}");
+    let newer = folder.path().join("newer.json");
+    let text = fs::read_to_string(&ranking).unwrap();
+    fs::write(&newer, text.replace("\"1.1\"", "\"2.0\"")).unwrap();
+    let refused = told(newer.to_str().unwrap());
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+}
+
 #[tokio::test]
 async fn the_shell_waits_for_its_moment_and_renews() {
     let server = published().await;
