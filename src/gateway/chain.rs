@@ -6,8 +6,9 @@ use super::Gateway;
 use super::asked::Asked;
 use super::registrar::Handed;
 use super::spool::Waiting;
-use crate::domain::acme::{Endpoint, Names};
+use crate::domain::acme::Endpoint;
 use crate::domain::certificate::Submission;
+use crate::domain::certificate::names::Names;
 use crate::ingest::first_of_chain;
 use crate::store::IssuedFor;
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::names::{Names, canonical_name};
+use crate::certificate::names::{Names, canonical_name};
 
 /// What a payload asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]

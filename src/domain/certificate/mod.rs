@@ -3,6 +3,7 @@
 
 pub mod certid;
 pub mod hash;
+pub mod names;
 mod octets;
 mod row;
 mod validity;

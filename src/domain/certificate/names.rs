@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
-use crate::certificate::hash::{HashKey, TextPurpose};
+use super::hash::{HashKey, TextPurpose};
 
 /// A set of names: DNS names in lower case without a dot at their end, IP addresses as they are
 /// written usually.
