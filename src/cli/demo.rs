@@ -16,6 +16,7 @@ use super::token::new_token;
 use super::usage::UsageError;
 use crate::config::{Config, Scope, SourceKind, Token, contact};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::names::Names;
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::demand::permission::Permission;
@@ -301,5 +302,6 @@ fn submission(id: CertId, issued_at: Timestamp) -> Submission {
         },
         issued_at: Some(issued_at),
         replaces: None,
+        names: Names::default(),
     }
 }

@@ -235,6 +235,7 @@ fn may_do_without(store: &dyn Store, error: &StoreError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::certificate::names::Names;
     use crate::domain::certificate::{Submission, Validity};
     use crate::domain::time::DAY;
     use crate::engine::Miss;
@@ -254,6 +255,7 @@ mod tests {
             },
             issued_at: None,
             replaces: None,
+            names: Names::default(),
         }
     }
 

@@ -37,6 +37,7 @@ mod index;
 mod joining;
 mod lookups;
 pub mod model;
+mod namesakes;
 mod news;
 mod planned;
 mod polls;

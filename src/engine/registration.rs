@@ -47,6 +47,7 @@ impl Engine {
         submissions: &[Submission],
         progress: Option<&ImportProgress>,
     ) -> Result<Vec<Verdict>, EngineError> {
+        let submissions = self.with_predecessors(submissions).await?;
         let mut step = self.begin_step().await?;
         for some in submissions.chunks(AT_ONCE) {
             for submission in some {
@@ -275,6 +276,11 @@ pub(super) fn as_registered(world: &World, named: &CertId) -> CertId {
         Some(restored) if !is_there(named) && is_there(&restored) => restored,
         _ => named.clone(),
     }
+}
+
+/// When a certificate was issued, as far as its source knows; now where what it says cannot be.
+pub(super) fn issued_at(submission: &Submission, policy: &CaPolicy, now: Timestamp) -> Timestamp {
+    Issuance::of(submission, policy, now).map_or(now, |issuance| issuance.at)
 }
 
 /// When a certificate was issued, as far as its source knows.

@@ -225,6 +225,7 @@ impl Engine {
         self.store()
             .sweep_gateway(now - GATEWAY_KEPT_SECONDS)
             .await?;
+        self.store().sweep_names(now).await?;
         self.store().sweep_sources(now - COUNTED_SECONDS).await?;
         self.store()
             .sweep_observations(kept_from, now - BATCH_OPEN_SECONDS, now - KEYS_SECONDS)

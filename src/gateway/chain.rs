@@ -57,6 +57,8 @@ impl Gateway {
             replaces: claimed
                 .or_else(|| live.as_ref()?.renews.clone())
                 .filter(|replaced| *replaced != id),
+            // What it replaces is told by account and names together.
+            names: Names::default(),
         };
         let waiting = Waiting {
             submission,

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::names::Names;
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::time::Timestamp;
 use crate::store::IssuedFor;
@@ -177,6 +178,8 @@ fn read(path: &Path) -> Option<Waiting> {
         },
         issued_at: kept.issued_at.map(Timestamp::from_unix),
         replaces,
+        // It is known by account and names together, where they are known.
+        names: Names::default(),
     };
     let issued_for = match kept.issued_for {
         None => None,
@@ -215,6 +218,7 @@ mod tests {
             },
             issued_at: Some(Timestamp::from_unix(1_500)),
             replaces: Some("aYhb.AQ".parse().unwrap()),
+            names: Names::default(),
         };
         Waiting {
             submission,

@@ -178,6 +178,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::domain::certificate::names::Names;
     use crate::domain::certificate::{Submission, Validity};
     use crate::domain::time::{DAY, Timestamp};
     use crate::engine::clock::ManualClock;
@@ -198,6 +199,7 @@ mod tests {
             },
             issued_at: None,
             replaces: None,
+            names: Names::default(),
         };
         engine.register(&[certificate], None).await.unwrap();
         Arc::new(Direct::new(engine, Arc::default()))

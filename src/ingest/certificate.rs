@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, Item, Position, ReadText, Text, Whole};
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
-use super::json::Scalar;
+use super::json::{MOST_TEXTS, Scalar};
 use super::pem::{self, Company, Encoded};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use super::x509::{self, Authority, Facts};
 use super::{hexadecimal, json};
 use crate::domain::certificate::Submission;
 use crate::domain::certificate::certid::CertId;
+use crate::domain::certificate::names::Names;
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
@@ -23,13 +24,14 @@ const CSV_NAMES: [&str; 6] = [
     "issuer",
     "serial",
 ];
-const JSON_NAMES: [&str; 6] = [
+const JSON_NAMES: [&str; 7] = [
     "notBefore",
     "notAfter",
     "certId",
     "issuedAt",
     "replaces",
     "pem",
+    "names",
 ];
 const NOT_BEFORE: usize = 0;
 const NOT_AFTER: usize = 1;
@@ -42,6 +44,10 @@ const SERIAL: usize = 5;
 /// Of JSON.
 const REPLACES: usize = 4;
 const PEM: usize = 5;
+const NAMES: usize = 6;
+
+/// The longest name: what DNS takes (RFC 1035 section 2.3.4).
+const MOST_NAME_OCTETS: usize = 253;
 
 /// The columns that are known take 300 octets at most; the rest is room for quotes and mistakes.
 const MOST_CSV_LINE_OCTETS: usize = 64 << 10;
@@ -149,6 +155,7 @@ fn from_json(text: &str, unknown: Unknown) -> Result<Submission, Rejection> {
     let id = fields.required(CERT_ID, cert_id)?;
     Ok(Submission {
         replaces: fields.optional(REPLACES, cert_id)?,
+        names: fields.optional(NAMES, names)?.unwrap_or_default(),
         ..dated(id, &fields, Scalar::time)?
     })
 }
@@ -188,6 +195,7 @@ fn dated<V: FieldValue, const N: usize>(
         validity: x509::validity(not_before, not_after, fields.names[NOT_AFTER])?,
         issued_at: fields.optional(ISSUED_AT, V::time)?,
         replaces: None,
+        names: Names::default(),
     })
 }
 
@@ -205,8 +213,8 @@ fn date(text: &str) -> Result<Timestamp, String> {
 }
 
 /// The first certificate of the text: what clients call a full chain begins with it.
-fn from_pem(fields: &Fields<Scalar<'_>, 6>) -> Result<Submission, Rejection> {
-    if let Some(extra) = [CERT_ID, NOT_BEFORE, NOT_AFTER]
+fn from_pem(fields: &Fields<Scalar<'_>, 7>) -> Result<Submission, Rejection> {
+    if let Some(extra) = [CERT_ID, NOT_BEFORE, NOT_AFTER, NAMES]
         .into_iter()
         .find(|index| fields.has(*index))
     {
@@ -243,12 +251,30 @@ fn cert_id<V: FieldValue>(value: &V) -> Result<CertId, String> {
         .map_err(|error| format!("{} is no CertID: {error}", quoted(text)))
 }
 
+/// The names that a certificate is for; none where the list is empty.
+fn names(value: &Scalar<'_>) -> Result<Names, String> {
+    let Scalar::Texts(texts) = value else {
+        return Err(format!(
+            "{value} is no list of at most {MOST_TEXTS} strings"
+        ));
+    };
+    let fits = |text: &str| !text.is_empty() && text.len() <= MOST_NAME_OCTETS;
+    match texts.iter().find(|text| !fits(text)) {
+        Some(text) => Err(format!(
+            "{} is no name of 1 to {MOST_NAME_OCTETS} octets",
+            quoted(text)
+        )),
+        None => Ok(texts.iter().map(|text| text.to_string()).collect()),
+    }
+}
+
 fn submission(facts: Facts) -> Result<Submission, Rejection> {
     Ok(Submission {
         id: facts.id?,
         validity: facts.validity?,
         issued_at: None,
         replaces: None,
+        names: facts.names.into_iter().collect(),
     })
 }
 

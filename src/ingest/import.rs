@@ -163,6 +163,9 @@ impl<R: Registry> Import<'_, R> {
     }
 
     async fn add(&mut self, items: &mut Vec<Item<Submission>>) -> Result<(), IngestError> {
+        if self.phase == Phase::Taking {
+            self.name_predecessors(items).await?;
+        }
         for (count, item) in items.drain(..).enumerate() {
             let next = item.next;
             if let (Phase::Taking, Ok(submission)) = (self.phase, &item.record) {
@@ -180,6 +183,28 @@ impl<R: Registry> Import<'_, R> {
             } else if count % DRAWN_AT_ONCE == 0 {
                 self.drive().await;
             }
+        }
+        Ok(())
+    }
+
+    /// Has those that come with names say what they replace.
+    async fn name_predecessors(
+        &mut self,
+        items: &mut [Item<Submission>],
+    ) -> Result<(), IngestError> {
+        let mut wanting: Vec<&mut Submission> = items
+            .iter_mut()
+            .filter_map(|item| item.record.as_mut().ok())
+            .filter(|one| !one.names.is_empty())
+            .collect();
+        if wanting.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<Submission> = wanting.iter().map(|one| (**one).clone()).collect();
+        let told = self.registry.with_predecessors(&named).await;
+        let told = told.map_err(|source| self.failed(source))?;
+        for (submission, told) in wanting.iter_mut().zip(told.iter()) {
+            submission.replaces.clone_from(&told.replaces);
         }
         Ok(())
     }

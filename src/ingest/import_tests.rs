@@ -15,6 +15,7 @@ use super::format::CertificateFormat;
 use super::import::{Watch, import_in};
 use super::register::Registry;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::names::Names;
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::time::{DAY, Timestamp};
 use crate::engine::verdict::{Report, Verdict};
@@ -236,6 +237,7 @@ fn registered_before(number: u64, not_after: i64) -> Submission {
         },
         issued_at: None,
         replaces: None,
+        names: Names::default(),
     }
 }
 

@@ -14,8 +14,8 @@ use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
-/// A value of a record. Of an array or an object nothing is kept: no field takes one, and a
-/// mebioctet of them would be a hundred in memory.
+/// A value of a record. Of an object nothing is kept, nor of an array that is no list of texts: no field takes
+/// one, and a mebioctet of them would be a hundred in memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Scalar<'a> {
     Array,
@@ -24,7 +24,12 @@ pub(super) enum Scalar<'a> {
     Number(Number),
     Object,
     Text(Cow<'a, str>),
+    /// At most [`MOST_TEXTS`].
+    Texts(Vec<Cow<'a, str>>),
 }
+
+/// The most texts of a list that are kept: as many as the names that are read of a certificate.
+pub(super) const MOST_TEXTS: usize = 2_000;
 
 /// The object's values by name.
 ///
@@ -146,7 +151,7 @@ impl FieldValue for Scalar<'_> {
 impl fmt::Display for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Array => f.write_str("an array"),
+            Self::Array | Self::Texts(_) => f.write_str("an array"),
             Self::Bool(value) => value.fmt(f),
             Self::Null => f.write_str("null"),
             Self::Number(number) => number.fmt(f),
@@ -200,8 +205,17 @@ impl<'de> Visitor<'de> for AnyScalar {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        while array.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Array)
+        let mut texts = Vec::new();
+        while let Some(element) = array.next_element()? {
+            match element {
+                Scalar::Text(text) if texts.len() < MOST_TEXTS => texts.push(text),
+                _ => {
+                    while array.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Scalar::Array);
+                }
+            }
+        }
+        Ok(Scalar::Texts(texts))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {

@@ -1,5 +1,6 @@
 //! Certificates of a request into the registry.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::pin::pin;
 
@@ -52,6 +53,13 @@ pub(super) trait Registry: Sync {
     /// When it was begun: what it registers is registered at that time.
     fn begun_at(drawn: &Self::Drawn) -> Timestamp;
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
+    /// The same, with what they replace by their names. It keeps the names.
+    async fn with_predecessors<'a>(
+        &self,
+        submissions: &'a [Submission],
+    ) -> Result<Cow<'a, [Submission]>, EngineError> {
+        Ok(Cow::Borrowed(submissions))
+    }
     /// Whether storing it would store anything.
     fn takes_something(drawn: &Self::Drawn) -> bool;
     /// How many records the next step should hold.
@@ -112,6 +120,13 @@ impl Registry for Engine {
 
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission) {
         self.draw_next(drawn, submission);
+    }
+
+    async fn with_predecessors<'a>(
+        &self,
+        submissions: &'a [Submission],
+    ) -> Result<Cow<'a, [Submission]>, EngineError> {
+        self.with_predecessors(submissions).await
     }
 
     fn takes_something(drawn: &Self::Drawn) -> bool {

@@ -25,6 +25,7 @@ mod export;
 mod feed;
 mod gateway;
 mod migrate;
+mod names;
 mod outcome;
 pub mod outside;
 mod planned;
@@ -46,6 +47,7 @@ pub use export::{ExportPage, ExportPlace, ExportStore, PEER};
 pub use feed::{Change, FeedPosition, Load};
 pub use gateway::{Claim, Failures, FailuresChange, GatewayStore, IssuedFor};
 pub use migrate::Migrations;
+pub use names::{MOST_NAMESAKES, NameStore, Named};
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
 pub use range::IdRange;
 pub use rebalances::StoredRebalance;
@@ -143,6 +145,7 @@ pub trait Store:
     DeliveryStore
     + ExportStore
     + GatewayStore
+    + NameStore
     + PlannedStore
     + ReplicaStore
     + SourceStore

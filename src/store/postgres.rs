@@ -36,6 +36,7 @@ mod incidents;
 mod learned;
 mod location;
 mod moves;
+mod names;
 mod observations;
 mod outbox;
 mod pages;

@@ -36,6 +36,7 @@ mod learned;
 mod location;
 mod log;
 mod moves;
+mod names;
 mod observations;
 mod pace;
 mod planned;

@@ -1,6 +1,7 @@
 //! Certificates in every format, and every way to be wrong.
 
 use offpeak::domain::certificate::Submission;
+use offpeak::domain::certificate::names::Names;
 use offpeak::domain::demand::observation::Observation;
 use offpeak::engine::verdict::Rejection;
 use offpeak::ingest::{CertificateFormat, Decode, Item, ObservationFormat};
@@ -159,6 +160,7 @@ fn what_a_rejection_cites_is_bounded() {
 #[test]
 fn ndjson_takes_its_keys_and_refuses_others_by_name() {
     let other = "AQ.Ag";
+    let many = ["\"a.example\""; 2_001].join(",");
     let body = format!(
         r#"{{"certId":"{ID}","notBefore":"2026-01-01T00:00:00Z","notAfter":1775001600}}
 {{"certId":"{ID}","notBefore":0,"notAfter":9,"issuedAt":3,"replaces":"{other}"}}
@@ -173,6 +175,12 @@ fn ndjson_takes_its_keys_and_refuses_others_by_name() {
 {{"certId":"{ID}"
 {{"certId":"{ID}","notBefore":0,"notAfter":9}} trailing
 {{"certId":"{ID}","notBefore":0,"notAfter":9,"replaces":"AR.AQ"}}
+{{"certId":"{ID}","notBefore":0,"notAfter":9,"names":["b.example","A.example."]}}
+{{"certId":"{ID}","notBefore":0,"notAfter":9,"names":[]}}
+{{"certId":"{ID}","notBefore":0,"notAfter":9,"names":"a.example"}}
+{{"certId":"{ID}","notBefore":0,"notAfter":9,"names":["a.example",1]}}
+{{"certId":"{ID}","notBefore":0,"notAfter":9,"names":["a.example",""]}}
+{{"certId":"{ID}","notBefore":0,"notAfter":9,"names":[{many}]}}
 "#
     );
     let items = certificates(CertificateFormat::Ndjson, body);
@@ -191,11 +199,23 @@ fn ndjson_takes_its_keys_and_refuses_others_by_name() {
             (11, "record"),
             (12, "record"),
             (13, "replaces"),
+            (14, "ok"),
+            (15, "ok"),
+            (16, "names"),
+            (17, "names"),
+            (18, "names"),
+            (19, "names"),
         ]
     );
     let second = items[1].record.as_ref().unwrap();
     assert_eq!(second.issued_at.unwrap().unix(), 3);
     assert_eq!(second.replaces.as_ref().unwrap().to_string(), other);
+    let names = &items[12].record.as_ref().unwrap().names;
+    let same: Names = ["a.example", "b.example"].map(str::to_owned).into_iter().collect();
+    assert_eq!(*names, same);
+    assert!(items[13].record.as_ref().unwrap().names.is_empty());
+    let refused = items[14].record.as_ref().unwrap_err();
+    assert_eq!(refused.detail, "\"a.example\" is no list of at most 2000 strings");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use offpeak::config::Config;
 use offpeak::domain::allocation::table::{StoredTable, Table};
 use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::names::Names;
 use offpeak::domain::certificate::{Basis, Submission, Successor, Validity};
 use offpeak::domain::policy::ca::{CaName, CaPolicy};
 use offpeak::domain::policy::capacity::{CapacityRule, When};
@@ -21,6 +22,7 @@ mod closing;
 mod flood;
 mod interrupted;
 mod lifecycle;
+mod namesakes;
 mod polls;
 mod publishing;
 mod resuming;
@@ -66,6 +68,7 @@ fn issued(n: u64, not_before: Timestamp, life_seconds: i64) -> Submission {
         },
         issued_at: None,
         replaces: None,
+        names: Names::default(),
     }
 }
 

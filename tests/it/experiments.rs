@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use offpeak::config::Config;
 use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::names::Names;
 use offpeak::domain::certificate::{Submission, Validity};
 use offpeak::domain::time::{DAY, Timestamp};
 use offpeak::engine::Engine;
@@ -60,6 +61,7 @@ fn issued(n: u64, not_before: Timestamp) -> Submission {
         },
         issued_at: Some(not_before),
         replaces: None,
+        names: Names::default(),
     }
 }
 

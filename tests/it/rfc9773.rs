@@ -5,6 +5,7 @@ use std::sync::Arc;
 use offpeak::config::Config;
 use offpeak::domain::allocation::window::{in_slot, in_span};
 use offpeak::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use offpeak::domain::certificate::names::Names;
 use offpeak::domain::certificate::{Submission, Successor, Validity};
 use offpeak::domain::time::{DAY, HOUR, Span, Timestamp};
 use offpeak::engine::Engine;
@@ -67,6 +68,7 @@ async fn renewal_is_due_from_a_day_before_the_window_until_replaced_or_expired()
         },
         issued_at: None,
         replaces: None,
+        names: Names::default(),
     };
     engine.register(&[submission], None).await.unwrap();
     let window = engine.renewal_info(&id).await.unwrap().window;

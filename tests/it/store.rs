@@ -32,6 +32,7 @@ mod learned;
 mod migrations;
 mod model;
 mod moves;
+mod names;
 mod planned;
 mod polls;
 mod publications;

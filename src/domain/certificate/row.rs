@@ -4,6 +4,7 @@ use super::validity::Validity;
 use serde::{Deserialize, Serialize};
 
 use super::certid::CertId;
+use super::names::Names;
 use crate::time::{Span, Timestamp};
 
 /// A certificate as somebody hands it in, not yet judged.
@@ -17,6 +18,8 @@ pub struct Submission {
     pub issued_at: Option<Timestamp>,
     /// The certificate that it replaces, where the source says so.
     pub replaces: Option<CertId>,
+    /// The names that it is for, where the source says so; empty otherwise. Only a keyed hash of them is kept.
+    pub names: Names,
 }
 
 /// What a window's start was drawn from.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Config;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::hash::{HashKey, Purpose};
+use crate::domain::certificate::names::Names;
 use crate::domain::certificate::{Submission, Validity};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};
@@ -56,6 +57,7 @@ impl Logged {
             validity: self.validity,
             issued_at: Some(self.at),
             replaces: None,
+            names: Names::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use offpeak::domain::certificate::names::Names;
 use offpeak::domain::certificate::{Submission, Validity};
 use offpeak::domain::time::DAY;
 use offpeak::engine::Engine;
@@ -47,6 +48,7 @@ async fn what_needs_the_sums_is_turned_away_until_they_are_there() {
         validity,
         issued_at: None,
         replaces: None,
+        names: Names::default(),
     };
     before.register(&[known], None).await.unwrap();
     before.keep_snapshot().await.unwrap();
