@@ -15,9 +15,14 @@ with opened as body:
     ranking = json.load(body)
 if ranking["schemaVersion"].split(".")[0] != "1":
     sys.exit("this ranking is of another version than this program knows")
-slots = ranking["slots"]
-[slot] = random.choices(range(len(slots)), weights=[slot["weight"] for slot in slots])
-seconds = (slot + random.random()) * ranking["slotMinutes"] * 60
 now = datetime.now(timezone.utc)
-at = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=int(seconds))
-print((at if at > now else at + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+weights = [slot["weight"] for slot in ranking["slots"]]
+for _ in range(1000):
+    [slot] = random.choices(range(len(weights)), weights=weights)
+    seconds = (slot + random.random()) * ranking["slotMinutes"] * 60
+    at = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=int(seconds))
+    at = (at if at > now else at + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Times of one form are in the order of their texts. Maintenance is drawn again.
+    if not any(span["from"] <= at < span["to"] for span in ranking.get("avoid", [])):
+        break
+print(at)

@@ -3,8 +3,8 @@
 # hour. OFFPEAK_SERVER names the server; CRONTAB may name another file than certbot's.
 set -eu
 crontab=${CRONTAB:-/etc/cron.d/certbot}
-zone=$(cat /etc/timezone 2>/dev/null || echo UTC)
-line=$(curl -fsS --retry 3 "$OFFPEAK_SERVER/v1/best-time?seed=$(uname -n)&tz=$zone")
+zone=$(cat /etc/timezone 2>/dev/null || readlink /etc/localtime | sed 's|.*zoneinfo/||')
+line=$(curl -fsS --retry 3 --max-time 60 "$OFFPEAK_SERVER/v1/best-time?seed=$(uname -n)&tz=${zone:-UTC}")
 cron=$(printf '%s' "$line" | jq -er .cron)
 second=$(printf '%s' "$line" | jq -er '.at[17:19] | tonumber')
 new=$(mktemp "$crontab.XXXXXX")

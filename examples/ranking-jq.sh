@@ -5,7 +5,7 @@
 set -eu
 draw=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 second=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-curl -fsS --retry 3 "$1" | jq -r --argjson draw "$draw" --argjson second "$second" '
+curl -fsS --retry 3 --max-time 60 "$1" | jq -r --argjson draw "$draw" --argjson second "$second" '
   . as $ranking
   | reduce range(.slots | length) as $n ({left: ($draw / 4294967296)};
       if .slot != null then . else

@@ -6,7 +6,7 @@ set -eu
 server=$1
 unit=$2
 folder=${3:-/etc/systemd/system}/$unit.d
-calendar=$(curl -fsS --retry 3 "$server/v1/best-time?format=systemd&seed=$(uname -n)")
+calendar=$(curl -fsS --retry 3 --max-time 60 "$server/v1/best-time?format=systemd&seed=$(uname -n)")
 mkdir -p "$folder"
 new=$(mktemp "$folder/.quiet-hour.XXXXXX")
 trap 'rm -f "$new"' EXIT

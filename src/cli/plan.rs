@@ -14,7 +14,7 @@ use super::given::ca_or_only;
 use super::global::Global;
 use super::output::Output;
 use super::plan_fleet::read;
-use super::plan_print::{print, remarks, told};
+use super::plan_print::{Planned, not_due, remarks, told};
 use super::plan_server::{Answer, Request, ask};
 use super::published::read_ranking;
 use super::usage::UsageError;
@@ -132,9 +132,10 @@ impl PlanArgs {
             let _ = writeln!(std::io::stderr(), "{remark}");
         }
         let limits = self.catalogue()?;
+        let (all, fleet) = self.due(fleet, bounds.deadline, now)?;
         if let Some(server) = &self.server {
             let request = self.request(&fleet, &bounds, &limits);
-            self.print_answer(&fleet, ask(server, &request).await?, output)?;
+            self.print_answer(&all, ask(server, &request).await?, output)?;
             return Ok(exit(&unread));
         }
         let ground = self.ground(global, fleet.members.len()).await?;
@@ -168,7 +169,7 @@ impl PlanArgs {
                     let document = plan.document(&terms, &ground.origin, &advice, addressee);
                     output.write_all(&document)?;
                 } else {
-                    print(&fleet, &plan.times, output)?;
+                    all.print(&plan.times, output)?;
                     let _ = writeln!(std::io::stderr(), "{}", told(&plan, &terms, &advice));
                 }
                 Ok(exit(&unread))
@@ -182,6 +183,44 @@ impl PlanArgs {
                 bail!("{refusal}");
             }
         }
+    }
+
+    /// The whole fleet as it is printed, and those of it that are planned: who is due within what is planned
+    /// ahead. The others are named on standard error.
+    fn due(
+        &self,
+        fleet: Fleet,
+        deadline: Option<Timestamp>,
+        now: Timestamp,
+    ) -> anyhow::Result<(Planned, Fleet)> {
+        let usual = Usual {
+            now,
+            deadline,
+            account: &self.account,
+            without_ari: self.no_ari,
+            policy: &CaPolicy::named(CaName::default()),
+        };
+        let is_due = |member: &Member| !member.is_due_later(&usual);
+        let members: Vec<Member> = fleet
+            .members
+            .iter()
+            .filter(|one| is_due(one))
+            .cloned()
+            .collect();
+        let later = fleet.members.iter().filter(|one| !is_due(one));
+        let later: Vec<String> = later.map(Member::label).collect();
+        if !later.is_empty() {
+            let _ = writeln!(std::io::stderr(), "{}", not_due(&later));
+        }
+        if members.is_empty() {
+            bail!("nothing is left to plan");
+        }
+        let due = Fleet {
+            members,
+            table: None,
+        };
+        let is_due = fleet.members.iter().map(is_due).collect();
+        Ok((Planned { fleet, is_due }, due))
     }
 
     fn bounds(&self, now: Timestamp, count: usize) -> Bounds {
@@ -226,14 +265,14 @@ impl PlanArgs {
 
     fn print_answer(
         &self,
-        fleet: &Fleet,
+        all: &Planned,
         answer: Answer,
         output: &mut Output,
     ) -> anyhow::Result<()> {
         match answer {
             Answer::Planned { document, .. } if self.json => output.write_all(&document)?,
             Answer::Planned { times, told, .. } => {
-                print(fleet, &times, output)?;
+                all.print(&times, output)?;
                 let _ = writeln!(std::io::stderr(), "{told}");
             }
             Answer::Refused { refusal, detail } => {

@@ -3,35 +3,67 @@
 use std::io::Write as _;
 
 use super::output::Output;
-use crate::domain::plan::{Advice, Catalogue, Plan, Terms};
-use crate::domain::time::Timestamp;
+use crate::domain::plan::{Advice, Catalogue, MOST_SECONDS_AHEAD, Plan, Terms};
+use crate::domain::time::{DAY, Timestamp};
 use crate::ingest::fleet::{Fleet, Member, look_alikes};
 
 /// So many that are late are named: a line of a terminal or two.
 const MOST_NAMED: usize = 5;
 
-/// A line for each, in the order of the fleet.
-pub(super) fn print(fleet: &Fleet, times: &[Timestamp], output: &mut Output) -> anyhow::Result<()> {
-    if let Some(table) = &fleet.table {
-        let mut writer = csv::Writer::from_writer(std::io::BufWriter::new(output));
-        let header = table.header.iter().map(String::as_str);
-        writer.write_record(header.chain(["renew_at"]))?;
-        for (row, at) in table.rows.iter().zip(times) {
-            let at = at.to_string();
-            writer.write_record(row.iter().map(String::as_str).chain([at.as_str()]))?;
+/// A fleet as it was read, and which of it is planned.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) fleet: Fleet,
+    /// For each member.
+    pub(super) is_due: Vec<bool>,
+}
+
+impl Planned {
+    /// A line for each that is planned, in the order of the fleet; of a table every row, with no time where it
+    /// is not. `times` are those of the planned ones.
+    pub(super) fn print(&self, times: &[Timestamp], output: &mut Output) -> anyhow::Result<()> {
+        let mut left = times.iter();
+        let mut of_due = |is_due: &bool| is_due.then(|| left.next().copied()).flatten();
+        let times: Vec<Option<Timestamp>> = self.is_due.iter().map(&mut of_due).collect();
+        if let Some(table) = &self.fleet.table {
+            let mut writer = csv::Writer::from_writer(std::io::BufWriter::new(output));
+            let header = table.header.iter().map(String::as_str);
+            writer.write_record(header.chain(["renew_at"]))?;
+            for (row, at) in table.rows.iter().zip(times) {
+                let at = at.map_or_else(String::new, |at| at.to_string());
+                writer.write_record(row.iter().map(String::as_str).chain([at.as_str()]))?;
+            }
+            writer.flush()?;
+            return Ok(());
         }
-        writer.flush()?;
-        return Ok(());
-    }
-    let mut out = std::io::BufWriter::new(output);
-    for (member, at) in fleet.members.iter().zip(times) {
-        match member.label() {
-            label if label.is_empty() => writeln!(out, "{at}")?,
-            label => writeln!(out, "{at}\t{label}")?,
+        let mut out = std::io::BufWriter::new(output);
+        for (member, at) in self.fleet.members.iter().zip(times) {
+            match (at, member.label()) {
+                (None, _) => {}
+                (Some(at), label) if label.is_empty() => writeln!(out, "{at}")?,
+                (Some(at), label) => writeln!(out, "{at}\t{label}")?,
+            }
         }
+        out.flush()?;
+        Ok(())
     }
-    out.flush()?;
-    Ok(())
+}
+
+/// Who is left out, since nothing is planned so far ahead.
+pub(super) fn not_due(labels: &[String]) -> String {
+    let named = labels.iter().take(MOST_NAMED).map(String::as_str);
+    let named: Vec<&str> = named.collect();
+    let more = if labels.len() > MOST_NAMED {
+        ", …"
+    } else {
+        ""
+    };
+    format!(
+        "{} left out, since their time comes after the {} days that are planned ahead: {}{more}",
+        labels.len(),
+        MOST_SECONDS_AHEAD / DAY,
+        named.join(", ")
+    )
 }
 
 /// What the owner of a list may not have meant: columns that look like one of ours, and certificates whose

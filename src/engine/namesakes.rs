@@ -59,9 +59,9 @@ impl Engine {
             let fingerprint = world.index.fingerprint(id);
             world.index.get(fingerprint, |_| ()).is_some()
         };
-        let wanting = submissions.iter_mut().filter(|one| {
-            is_live(&&**one) && one.replaces.is_none() && !is_registered(&one.id)
-        });
+        let wanting = submissions
+            .iter_mut()
+            .filter(|one| is_live(&&**one) && one.replaces.is_none() && !is_registered(&one.id));
         for submission in wanting {
             let Some(ca) = world.config.ca_of(&submission.id.key_identifier) else {
                 continue;

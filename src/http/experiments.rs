@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::body;
+use super::forecast::ambiguous;
 use super::problem::Problem;
 use super::query;
 use super::state::Admin;
@@ -65,19 +66,14 @@ pub(super) async fn shadow(
     }
 }
 
-/// The CA of this name; the only one where there is no name.
+/// The CA of this name; where there is no name the one that is meant ([`Engine::unnamed_ca`]).
 pub(super) fn one_ca(engine: &Engine, named: Option<&str>) -> Result<CaName, Problem> {
+    let Some(name) = named else {
+        return engine.unnamed_ca().map_err(|cas| ambiguous(&cas));
+    };
     let config = engine.config();
-    match (named, config.cas.as_slice()) {
-        (Some(name), _) => config
-            .ca_named(name)
-            .map(|at| config.cas[at].name.clone())
-            .ok_or_else(|| no_ca(name)),
-        (None, [only]) => Ok(only.name.clone()),
-        (None, _) => Err(Problem::malformed(
-            "there are several CAs: `ca` has to name one",
-        )),
-    }
+    let found = config.ca_named(name).map(|at| config.cas[at].name.clone());
+    found.ok_or_else(|| no_ca(name))
 }
 
 pub(super) fn no_ca(name: &str) -> Problem {

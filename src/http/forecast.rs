@@ -125,7 +125,7 @@ pub(super) fn ambiguous(cas: &[CaName]) -> Problem {
     let more = if cas.len() > MOST_NAMED { ", …" } else { "" };
     let named = named.join(", ");
     Problem::malformed(format!(
-        "ca: there are several CAs: say which, ?ca=NAME, of {named}{more}"
+        "ca: there are several CAs: say which, of {named}{more}"
     ))
 }
 

@@ -19,12 +19,12 @@ use super::state::Admin;
 use crate::config::zone;
 use crate::domain::ledger::forecast::Outlook;
 use crate::domain::plan::{
-    Addressee, Bounds, Catalogue, Demand, Origin, Plan, Refusal, Terms, USUAL_WITHIN_SECONDS, plan,
-    seed,
+    Addressee, Bounds, Catalogue, Demand, MOST_SECONDS_AHEAD, Origin, Plan, Refusal, Terms,
+    USUAL_WITHIN_SECONDS, plan, seed,
 };
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::publication::best_time::{ClockSpan, clock_spans};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY, Timestamp};
 use crate::engine::Engine;
 use crate::ingest::fleet::{Member, Usual};
 
@@ -246,6 +246,13 @@ impl Asked {
             without_ari: self.without_ari,
             policy,
         };
+        let later = |member: &Member| member.is_due_later(&usual);
+        if let Some(at) = self.members.iter().position(later) {
+            let days = MOST_SECONDS_AHEAD / DAY;
+            return Err(Problem::malformed(format!(
+                "items[{at}]: its time comes after the {days} days that are planned ahead; leave it out"
+            )));
+        }
         let fleet: Vec<_> = self
             .members
             .iter()

@@ -211,11 +211,17 @@ fn ndjson_takes_its_keys_and_refuses_others_by_name() {
     assert_eq!(second.issued_at.unwrap().unix(), 3);
     assert_eq!(second.replaces.as_ref().unwrap().to_string(), other);
     let names = &items[12].record.as_ref().unwrap().names;
-    let same: Names = ["a.example", "b.example"].map(str::to_owned).into_iter().collect();
+    let same: Names = ["a.example", "b.example"]
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
     assert_eq!(*names, same);
     assert!(items[13].record.as_ref().unwrap().names.is_empty());
     let refused = items[14].record.as_ref().unwrap_err();
-    assert_eq!(refused.detail, "\"a.example\" is no list of at most 2000 strings");
+    assert_eq!(
+        refused.detail,
+        "\"a.example\" is no list of at most 2000 strings"
+    );
 }
 
 #[test]

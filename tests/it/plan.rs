@@ -181,6 +181,13 @@ async fn what_is_wrong_with_a_request_is_named() {
         ),
         (json!({"items": [{"names": [""]}]}), 400, "items[0].names:"),
         (
+            json!({"items": [{"names": ["a.example"]}, {
+                "names": ["b.example"], "notBefore": "2026-11-01T00:00:00Z", "notAfter": "2036-11-01T00:00:00Z",
+            }]}),
+            400,
+            "items[1]: its time comes after the 366 days that are planned ahead",
+        ),
+        (
             json!({"count": 1, "ca": "nobody"}),
             404,
             "no CA is named \"nobody\"",

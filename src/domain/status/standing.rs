@@ -189,8 +189,15 @@ fn judge(grain: Grain) -> (Status, String) {
         (Status::Down, words)
     } else if grain.tried >= FEWEST_DEGRADED && share >= DEGRADED_SHARE {
         (Status::Degraded, words)
-    } else if grain.tried > 0.0 {
+    } else if grain.tried > 0.0 && (grain.tells_attempts || grain.failed > 0.0) {
         (Status::Ok, words)
+    } else if grain.tried > 0.0 {
+        (
+            Status::Ok,
+            format!(
+                "certificates were issued in the last {minutes} minutes; nobody tells of attempts"
+            ),
+        )
     } else if grain.heard {
         (
             Status::Ok,

@@ -14,6 +14,12 @@ use crate::time::{HOUR, Span, Timestamp, WEEK};
 
 const HOURS: usize = 168;
 
+/// Five minutes in an hour.
+const GRAINS: i64 = HOUR / GRAIN_SECONDS;
+
+/// Of an hour of which less than this share was heard nothing is said: what is missing may be most of it.
+const LEAST_HEARD: f64 = 0.5;
+
 /// A week of ISO 8601: from Monday 00:00 UTC; the first of a year is the one that holds its first
 /// Thursday.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -34,7 +40,7 @@ pub struct Weekly {
     pub week: IsoWeek,
     /// The hours from Monday 00:00 UTC on.
     pub hours: Vec<WeeklyHour>,
-    /// The busiest hour that was heard whole or in part: its number from 0, and its load.
+    /// The busiest hour of which half or more was heard: its number from 0, and its load.
     pub peak: Option<(usize, f64)>,
     /// The share of the week until now of which anything was heard, 0 to 1.
     pub coverage: f64,
@@ -54,7 +60,8 @@ pub struct Weekly {
 /// An hour of a week.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeeklyHour {
-    /// What was tried, relative to the mean of the hours heard; `None`: nothing was heard.
+    /// What was tried, relative to the mean of the hours heard, each as if it had been heard whole; `None`:
+    /// less than half of it was heard.
     pub load: Option<f64>,
     /// The share of it that failed; `None`: nothing was tried.
     pub failure_rate: Option<f64>,
@@ -126,16 +133,20 @@ impl Evidence<'_> {
     pub fn weekly(&self, week: IsoWeek) -> Weekly {
         let span = week.span();
         let until = span.to.min(self.now.max(span.from));
-        let hours: Vec<Option<Grain>> = self.hours(span.from, until);
+        let heard = self.hours(span.from, until);
         let before = self.hours(span.from - WEEK, until - WEEK);
-        let heard: Vec<Grain> = hours.iter().copied().flatten().collect();
-        let tried: f64 = heard.iter().map(|hour| hour.tried).sum();
-        let failed: f64 = heard.iter().map(|hour| hour.failed).sum();
-        let mean = tried / real_len(heard.len().max(1));
-        let hours: Vec<WeeklyHour> = hours
-            .into_iter()
-            .map(|hour| weekly_hour(hour, mean))
+        let sum = |of: fn(&HeardHour) -> f64| heard.iter().flatten().map(of).sum::<f64>();
+        let (tried, failed) = (
+            sum(|hour| hour.counted.tried),
+            sum(|hour| hour.counted.failed),
+        );
+        let whole: Vec<f64> = heard
+            .iter()
+            .flatten()
+            .filter_map(HeardHour::whole)
             .collect();
+        let mean = whole.iter().sum::<f64>() / real_len(whole.len().max(1));
+        let hours: Vec<WeeklyHour> = heard.iter().map(|hour| weekly_hour(*hour, mean)).collect();
         let loads = hours
             .iter()
             .enumerate()
@@ -152,7 +163,7 @@ impl Evidence<'_> {
             peak: peak.filter(|(_, load)| *load > 0.0),
             coverage: self.coverage(span.from, until),
             failure_rate: (tried > 0.0).then(|| (failed / tried).min(1.0)),
-            change: change(&self.hours(span.from, until), &before),
+            change: change(&heard, &before),
             seconds,
             incidents: self
                 .incidents
@@ -167,23 +178,31 @@ impl Evidence<'_> {
     }
 
     /// What was heard of each hour from `from` on; `None` of which nothing was, and of those from `until` on.
-    fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<Grain>> {
+    fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<HeardHour>> {
         let first = from.slot(HOUR);
         (first..first + signed(HOURS))
-            .map(|hour| {
-                let sum = self.series.hour(hour);
-                (hour * HOUR < until.unix() && sum.heard).then_some(sum)
+            .map(|number| {
+                let counted = self.series.hour(number);
+                let covered = (number * GRAINS..(number + 1) * GRAINS)
+                    .filter(|at| self.series.grain(*at).covered)
+                    .count();
+                // Of an hour that is told as a whole, or by registrations alone, no part is known to be missing.
+                let share = match covered {
+                    0 => 1.0,
+                    some => real_len(some) / real(GRAINS),
+                };
+                (number * HOUR < until.unix() && counted.heard)
+                    .then_some(HeardHour { counted, share })
             })
             .collect()
     }
 
     /// The share of five minutes that were heard, each of an hour that is told as a whole.
     fn coverage(&self, from: Timestamp, until: Timestamp) -> f64 {
-        let per_hour = HOUR / GRAIN_SECONDS;
         let all = from.slot(GRAIN_SECONDS)..until.slot(GRAIN_SECONDS);
         let mut heard = 0.0;
         for hour in from.slot(HOUR)..=until.slot(HOUR) {
-            let grains = (hour * per_hour).max(all.start)..((hour + 1) * per_hour).min(all.end);
+            let grains = (hour * GRAINS).max(all.start)..((hour + 1) * GRAINS).min(all.end);
             let told = grains
                 .clone()
                 .filter(|at| self.series.grain(*at).heard)
@@ -211,24 +230,38 @@ impl Evidence<'_> {
     }
 }
 
-fn weekly_hour(hour: Option<Grain>, mean: f64) -> WeeklyHour {
+/// What was heard of an hour, and of how much of it.
+#[derive(Clone, Copy, Debug)]
+struct HeardHour {
+    counted: Grain,
+    /// 0 to 1.
+    share: f64,
+}
+
+impl HeardHour {
+    /// What was tried in the whole of it, as far as what was heard tells; `None`: too little of it was.
+    fn whole(&self) -> Option<f64> {
+        (self.share >= LEAST_HEARD).then(|| self.counted.tried / self.share)
+    }
+}
+
+fn weekly_hour(hour: Option<HeardHour>, mean: f64) -> WeeklyHour {
+    let tried = hour.as_ref().and_then(HeardHour::whole);
     WeeklyHour {
-        load: hour.map(|hour| if mean > 0.0 { hour.tried / mean } else { 0.0 }),
+        load: tried.map(|tried| if mean > 0.0 { tried / mean } else { 0.0 }),
         failure_rate: hour
+            .map(|hour| hour.counted)
             .filter(|hour| hour.tried > 0.0)
             .map(|hour| (hour.failed / hour.tried).min(1.0)),
     }
 }
 
-/// The ratio of what was tried in the hours heard in both weeks.
-fn change(now: &[Option<Grain>], before: &[Option<Grain>]) -> Option<f64> {
-    let both = || {
-        now.iter()
-            .zip(before)
-            .filter_map(|(now, before)| Some(((*now)?, (*before)?)))
-    };
-    let was: f64 = both().map(|(_, before)| before.tried).sum();
-    let is: f64 = both().map(|(now, _)| now.tried).sum();
+/// The ratio of what was tried in the hours of which enough was heard in both weeks.
+fn change(now: &[Option<HeardHour>], before: &[Option<HeardHour>]) -> Option<f64> {
+    let whole = |hour: &Option<HeardHour>| hour.as_ref().and_then(HeardHour::whole);
+    let both = now.iter().zip(before);
+    let both = both.filter_map(|(now, before)| Some((whole(now)?, whole(before)?)));
+    let (is, was) = both.fold((0.0, 0.0), |(is, was), both| (is + both.0, was + both.1));
     (was > 0.0).then(|| is / was)
 }
 
@@ -378,5 +411,45 @@ mod tests {
         );
         assert!((weekly.failure_rate.unwrap() - 0.01).abs() < 1e-9);
         assert!(weekly.hours[24].load.is_none() && weekly.hours[48].load.is_some());
+    }
+
+    #[test]
+    fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
+        let week: IsoWeek = "2026-W47".parse().unwrap();
+        let from = week.span().from;
+        let tell = |minutes_of: fn(i64) -> i64, source| {
+            let mut series = Series::default();
+            for hour in 0..168 {
+                for minute in 0..minutes_of(hour) {
+                    let at = from + hour * HOUR + minute * MINUTE;
+                    series.add(&Observation::plain(at, source, Kind::Issued, 20));
+                }
+            }
+            let weekly = Evidence {
+                series: &series,
+                incidents: &[],
+                now: from + 8 * DAY,
+            }
+            .weekly(week);
+            weekly.hours[50..53]
+                .iter()
+                .map(|hour| hour.load)
+                .collect::<Vec<_>>()
+        };
+        // Of an hour 45 minutes were heard, of the next 10, of all others all: each had as many a minute.
+        let minutes = |hour| match hour {
+            50 => 45,
+            51 => 10,
+            _ => 60,
+        };
+        let near = |load: Option<f64>| load.is_some_and(|load| (load - 1.0).abs() < 1e-9);
+        let loads = tell(minutes, Source::Log);
+        assert!(
+            near(loads[0]) && loads[1].is_none() && near(loads[2]),
+            "{loads:?}"
+        );
+        // A registry says nothing of when it was silent: what it holds of an hour is all.
+        let loads = tell(minutes, Source::Registrations);
+        assert!(loads[1].is_some_and(|load| load < 0.2), "{loads:?}");
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::allocation::band::{self, Place};
 use crate::domain::certificate::Validity;
 use crate::domain::certificate::certid::CertId;
-use crate::domain::plan::{Renewal, USUAL_WITHIN_SECONDS};
+use crate::domain::plan::{MOST_SECONDS_AHEAD, Renewal, USUAL_WITHIN_SECONDS};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{Span, Timestamp};
 
@@ -90,6 +90,13 @@ impl Member {
             names: self.names.clone(),
             by_ari: !usual.without_ari && self.ari.unwrap_or_else(|| self.cert_id.is_some()),
         }
+    }
+
+    /// Whether its time begins further ahead than is planned: a private CA's certificate of ten years.
+    #[must_use]
+    pub fn is_due_later(&self, usual: &Usual<'_>) -> bool {
+        let window = self.window(usual);
+        window.is_some_and(|window| window.from > usual.now + MOST_SECONDS_AHEAD)
     }
 
     /// What is wrong with it, by field.

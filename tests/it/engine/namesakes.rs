@@ -10,7 +10,12 @@ fn named(n: u64, not_before: Timestamp, names: &[&str]) -> Submission {
 }
 
 async fn successor(engine: &Arc<Engine>, n: u64) -> Option<Successor> {
-    engine.certificate(&certid(n)).await.unwrap().unwrap().successor
+    engine
+        .certificate(&certid(n))
+        .await
+        .unwrap()
+        .unwrap()
+        .successor
 }
 
 #[tokio::test]

@@ -175,6 +175,34 @@ fn a_deadline_that_has_passed_and_a_column_that_looks_like_ours_are_said() {
     assert!(at - SystemClock.now() <= DAY, "{at}");
 }
 
+#[test]
+fn what_is_due_in_years_is_left_out_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let ranking = ranking(folder.path());
+    let now = SystemClock.now();
+    let of_ten_years = format!("{now},{}", now + 3_650 * DAY);
+    let list =
+        format!("names,not_before,not_after,customer\na.example,{of_ten_years},7\nb.example,,,8\n");
+    let output = run(&["-", "--ranking", &ranking], &list);
+    let table = printed(&output);
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows.len(), 3, "{table}");
+    assert_eq!(rows[1], format!("a.example,{of_ten_years},7,"));
+    assert!(rows[2].starts_with("b.example,,,8,2"), "{table}");
+    let said = told(&output);
+    let want =
+        "1 left out, since their time comes after the 366 days that are planned ahead: a.example\n";
+    assert!(said.contains(want), "{said}");
+    // With a deadline it is planned before that.
+    let output = run(&["-", "--ranking", &ranking, "--deadline", "24h"], &list);
+    assert!(!printed(&output).contains(",7,\n"));
+    // Nothing else: there is no plan.
+    let alone = list.lines().take(2).collect::<Vec<_>>().join("\n");
+    let output = run(&["-", "--ranking", &ranking], &alone);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told(&output).contains("nothing is left to plan"));
+}
+
 /// One CA, and certificates of it for these names that began so many days ago.
 fn pem(authority: &Issuer<'_, KeyPair>, names: &[&str], began: i64, now: i64) -> String {
     let mut params =

@@ -15,10 +15,14 @@ pub(crate) const GRAIN_SECONDS: i64 = 5 * MINUTE;
 pub(crate) struct Grain {
     /// Whether anybody was alive: a count of nothing is heard as well.
     pub(crate) heard: bool,
+    /// Whether somebody was alive whose silence says that nothing came: all but registrations.
+    pub(crate) covered: bool,
     /// Attempts, or what was issued or failed where attempts are not told.
     pub(crate) tried: f64,
     /// Attempts that failed.
     pub(crate) failed: f64,
+    /// Whether attempts are told, and not alone what came of them.
+    pub(crate) tells_attempts: bool,
 }
 
 impl Grain {
@@ -26,8 +30,10 @@ impl Grain {
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             heard: self.heard || other.heard,
+            covered: self.covered || other.covered,
             tried: self.tried + other.tried,
             failed: self.failed + other.failed,
+            tells_attempts: self.tells_attempts || other.tells_attempts,
         }
     }
 }
@@ -58,10 +64,12 @@ impl Series {
             };
             let counts = counts(track, day, first, seconds, *of);
             grain.heard |= counts.heard;
+            grain.covered |= counts.covered;
             if source.is_none_or(|source| source == *of) && counts.tried > 0.0 {
                 source = Some(*of);
                 grain.tried += counts.tried;
                 grain.failed += counts.failed;
+                grain.tells_attempts |= counts.tells_attempts;
             }
         }
         grain
@@ -126,11 +134,14 @@ fn counts(track: &Track, day: &Day, first: usize, seconds: i64, source: Source) 
         .next_back()
         .is_some_and(|day| day.tells(Kind::Attempt))
         || day.tells(Kind::Attempt);
-    let mut grain = Grain::default();
+    let mut grain = Grain {
+        tells_attempts: knows_attempts,
+        ..Grain::default()
+    };
     for fine in day.fit_for(seconds) {
         for minute in first..first + index(seconds / MINUTE) {
             let of = |kind| events(fine.units(kind, minute).into());
-            grain.heard |= source != Source::Registrations && fine.covered.contains(minute);
+            grain.covered |= source != Source::Registrations && fine.covered.contains(minute);
             grain.failed += of(Kind::Failed);
             grain.tried += if knows_attempts {
                 of(Kind::Attempt)
@@ -139,6 +150,6 @@ fn counts(track: &Track, day: &Day, first: usize, seconds: i64, source: Source) 
             };
         }
     }
-    grain.heard |= grain.tried > 0.0;
+    grain.heard = grain.covered || grain.tried > 0.0;
     grain
 }
