@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Engine;
+use super::service::Engine;
 use crate::domain::ledger::advice::Advice;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;

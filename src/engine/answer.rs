@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
-use super::Engine;
 use super::index::{Entry, Fingerprint};
+use super::service::Engine;
 use super::world::World;
 use crate::domain::allocation::band::retry_after_base;
 use crate::domain::certificate::certid::CertId;

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::EngineError;
+use super::error::EngineError;
 
 /// Does it on a thread that answers nothing.
 ///

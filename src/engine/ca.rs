@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use super::forecast;
+use super::change::Told;
 use super::index::{Entry, Kept};
-use super::shadow::ShadowOf;
-use super::world::Told;
+use super::outlook;
 use crate::domain::allocation::allocator::Allocator;
+use crate::domain::allocation::experiment::shadow::Shadow;
 use crate::domain::client::following::Measured;
 use crate::domain::demand::observation::Observation;
 use crate::domain::demand::profile::Profile;
@@ -34,8 +34,9 @@ pub(super) struct Ca {
     /// How often windows are kept.
     pub(super) measured: Mutex<Measured>,
     /// The forecast that was told last.
-    pub(super) outlook: tokio::sync::Mutex<Option<forecast::Kept>>,
-    pub(super) shadow: ShadowOf,
+    pub(super) outlook: tokio::sync::Mutex<Option<outlook::Kept>>,
+    /// What another policy would have done, where one is configured to be compared.
+    shadow: Mutex<Option<Shadow>>,
     /// The last minutes as they were told.
     pub(super) live: Mutex<Live>,
     /// How it was said to be last, and when.
@@ -54,7 +55,7 @@ impl Ca {
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
             measured: Mutex::default(),
             outlook: tokio::sync::Mutex::default(),
-            shadow: ShadowOf::default(),
+            shadow: Mutex::default(),
             live: Mutex::default(),
             standing: Mutex::default(),
         }
@@ -62,6 +63,10 @@ impl Ca {
 
     pub(super) fn books(&self) -> MutexGuard<'_, Allocator> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn shadow(&self) -> MutexGuard<'_, Option<Shadow>> {
+        self.shadow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Learns when the CA is closed.

@@ -1,48 +1,12 @@
 //! The control group beside the steered: when their windows are, and how they were renewed.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde::Serialize;
 
-use super::Engine;
-use super::index::{Entry, Fingerprint};
-use super::world::World;
+use super::index::{Entry, Group, Renewal};
+use super::service::Engine;
 use crate::domain::allocation::experiment::distribution::{Distribution, DistributionReport};
-use crate::domain::certificate::{Basis, Certificate, Successor};
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::{MINUTE, Span, Timestamp};
-
-/// Certificates whose successor is known by name and not in the index yet, while all is loaded in
-/// any order: 32 octets each, 64 MB at most. Past that a renewal's time stays unknown.
-const MOST_AWAITED: usize = 2_000_000;
-
-/// On which window a certificate is.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Group {
-    /// The plain one.
-    Control,
-    /// The one drawn for it.
-    Steered,
-}
-
-/// When a certificate was renewed, held against its window.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Renewal {
-    /// After it.
-    After,
-    /// Before it.
-    Before,
-    /// In it.
-    InWindow,
-    /// It was not, or nobody knows when.
-    #[default]
-    Untold,
-}
-
-/// Predecessors by their successors.
-#[derive(Debug, Default)]
-pub(super) struct Awaited(Mutex<HashMap<Fingerprint, Fingerprint>>);
+use crate::domain::time::Timestamp;
 
 /// Both cohorts of a CA.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -128,15 +92,6 @@ impl Engine {
     }
 }
 
-impl Group {
-    pub(super) const fn of(basis: Basis) -> Self {
-        match basis {
-            Basis::Plain(_) => Self::Control,
-            Basis::Span(_) | Basis::Table(_) | Basis::Tick(_) => Self::Steered,
-        }
-    }
-}
-
 impl Cohort {
     fn add(&mut self, entry: &Entry, slot_seconds: i64, now: Timestamp) {
         self.windows.add(entry.window, entry.validity, slot_seconds);
@@ -155,72 +110,6 @@ impl Cohort {
         CohortReport {
             windows: self.windows.report(slot_seconds),
             renewals: self.renewals,
-        }
-    }
-}
-
-impl Renewal {
-    fn of(window: Span, renewed_at: Timestamp) -> Self {
-        if renewed_at < window.from {
-            Self::Before
-        } else if renewed_at < window.to {
-            Self::InWindow
-        } else {
-            Self::After
-        }
-    }
-}
-
-impl Awaited {
-    /// As they were kept.
-    pub(super) fn of(kept: Vec<(Fingerprint, Fingerprint)>) -> Self {
-        Self(Mutex::new(kept.into_iter().collect()))
-    }
-
-    /// To be kept.
-    pub(super) fn all(&self) -> Vec<(Fingerprint, Fingerprint)> {
-        self.lock().iter().map(|(to, from)| (*to, *from)).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Fingerprint>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl World {
-    /// When a certificate was renewed. Where its successor is not in the index yet, that one will
-    /// tell. Only where there is a control group to compare.
-    pub(super) fn renewal(&self, ca: usize, certificate: &Certificate) -> Renewal {
-        let Some(Successor::By(by)) = &certificate.successor else {
-            return Renewal::Untold;
-        };
-        if self.config.cas[ca].control_share <= 0.0 {
-            return Renewal::Untold;
-        }
-        let successor = self.index.fingerprint(by);
-        if let Some(minute) = self.index.get(successor, |entry| entry.issued_at) {
-            // In the middle of the minute that the index knows: as often too late as too early.
-            return Renewal::of(certificate.window, minute + MINUTE / 2);
-        }
-        let mut awaited = self.awaited.lock();
-        if awaited.len() < MOST_AWAITED {
-            awaited.insert(successor, self.index.fingerprint(&certificate.id));
-        }
-        Renewal::Untold
-    }
-
-    /// Tells the certificate that waits for this successor, if one does, when that was issued.
-    pub(super) fn renewed_by(&self, ca: usize, successor: Fingerprint, issued_at: Timestamp) {
-        if self.config.cas[ca].control_share <= 0.0 {
-            return;
-        }
-        let predecessor = self.awaited.lock().remove(&successor);
-        if let Some(predecessor) = predecessor {
-            self.index.teach(predecessor, |entry| {
-                if entry.replaced {
-                    entry.renewal = Renewal::of(entry.window, issued_at);
-                }
-            });
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::error::EngineError;
+use super::service::Engine;
 use super::world::World;
-use super::{Engine, EngineError};
 use crate::domain::allocation::table::{ALGORITHM, Table};
 use crate::domain::allocation::window::{for_tick, in_span};
 use crate::domain::certificate::certid::CertId;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::PoisonError;
 
-use super::{Engine, EngineError};
+use super::error::EngineError;
+use super::service::Engine;
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 use crate::store::ExportPlace;

@@ -4,10 +4,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::aside::aside_on;
 use super::ca::Ca;
-use super::in_force::InForce;
+use super::error::EngineError;
+use super::outlook::Kept;
+use super::service::Engine;
 use super::world::World;
-use super::{Engine, EngineError};
-use crate::domain::demand::profile::Profile;
 use crate::domain::ledger::forecast::{Horizon, Outlook, SlotOutlook};
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::{CaName, CaPolicy};
@@ -16,18 +16,6 @@ use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 /// The ledger is held for so many slots at a time, about a millisecond, so that whoever registers
 /// gets in between.
 const SLOTS_AT_A_TIME: usize = 24;
-
-/// An outlook, for whom it holds and how long.
-#[derive(Debug)]
-pub(super) struct Kept {
-    /// The minute that it was made for.
-    made_at: Timestamp,
-    /// The policies that it was made under.
-    in_force: Arc<InForce>,
-    /// What was known of the week.
-    profile: Arc<Profile>,
-    outlook: Arc<Outlook>,
-}
 
 impl Engine {
     /// The CA that is meant where none is named: the only one, the CA `default` not counted where

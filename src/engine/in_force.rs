@@ -1,15 +1,13 @@
 //! What incidents change of the configuration: capacity, caching, explanations, learning.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::Guard;
-
-use super::world::World;
-use crate::domain::moves::incident::{Incident, Kind, learning_excluded};
+use super::index::mark;
+use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::policy::capacity::{CapacityRule, When};
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Span;
 use crate::store::StoredPlanned;
 
 /// The incidents that are known, by number.
@@ -77,60 +75,6 @@ impl InForce {
     }
 }
 
-impl World {
-    /// Takes an incident in, unless something newer is known of it. Where it closes or opens a CA,
-    /// the next draw sees another policy and has its table made anew.
-    pub(super) fn heed(&self, incident: Incident) {
-        let mut incidents = self.incidents();
-        let known = incidents.get(&incident.id);
-        if known.is_some_and(|known| known.updated_at > incident.updated_at) {
-            return;
-        }
-        incidents.insert(incident.id, incident);
-        let in_force = InForce::new(&self.config.cas, &incidents, &self.planned.load());
-        self.in_force.store(Arc::new(in_force));
-    }
-
-    /// The incidents that are known.
-    pub(super) fn incidents(&self) -> MutexGuard<'_, Incidents> {
-        self.incidents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The policies with what incidents change of them.
-    pub(super) fn in_force(&self) -> Guard<Arc<InForce>> {
-        self.in_force.load()
-    }
-
-    /// Learns when each CA is closed from now on.
-    pub(super) fn close(&self, now: Timestamp) {
-        for (ca, policy) in self.cas.iter().zip(&self.in_force().policies) {
-            ca.close(policy, now);
-        }
-    }
-
-    /// The hours of a CA's incidents that teach nothing.
-    pub(super) fn untaught(&self, ca: &CaName) -> Vec<Span> {
-        untaught(&self.incidents(), ca)
-    }
-
-    /// Learns every CA's profile anew, and when it is closed.
-    pub(super) fn learn(&self, now: Timestamp) {
-        self.close(now);
-        for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
-            let excluded = self.untaught(&policy.name);
-            ca.learn(policy, now, &excluded);
-        }
-    }
-}
-
-/// An incident's number as the index holds it; 0 is none. Four milliards are enough: at one an
-/// hour, half a million years.
-pub(super) fn mark(incident: i64) -> u32 {
-    u32::try_from(incident).unwrap_or(0)
-}
-
 /// A CA's policy, and its shadow's, with what its active incidents close, of those that `counts`
 /// names.
 pub(super) fn with_incidents(
@@ -159,16 +103,6 @@ fn once(rule: &CapacityRule) -> Option<Span> {
         When::Once(span) => Some(span),
         When::Recurring { .. } => None,
     }
-}
-
-/// The hours of a CA's incidents that teach nothing.
-fn untaught(incidents: &Incidents, ca: &CaName) -> Vec<Span> {
-    let of_ca: Vec<Incident> = incidents
-        .values()
-        .filter(|incident| incident.ca == *ca)
-        .cloned()
-        .collect();
-    learning_excluded(&of_ca)
 }
 
 fn active<'a>(incidents: &'a Incidents, ca: &'a CaName) -> impl Iterator<Item = &'a Incident> {

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::awaited::Awaited;
+use super::change::Applied;
 use super::clock::Clock;
-use super::cohorts::Awaited;
+use super::error::EngineError;
 use super::index::{Snapshot, Unusable};
-use super::resuming::{Resuming, Stage, is_old, read};
+use super::resuming::{is_old, read};
+use super::service::Engine;
+use super::stage::{Resuming, Stage};
 use super::tasks::tried;
-use super::world::{Applied, World};
-use super::{Engine, EngineError};
+use super::world::World;
 use crate::config::Config;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
@@ -237,7 +240,7 @@ mod tests {
     use super::*;
     use crate::domain::certificate::{Submission, Validity};
     use crate::domain::time::DAY;
-    use crate::engine::Miss;
+    use crate::engine::answer::Miss;
     use crate::engine::clock::ManualClock;
     use crate::store::{Migrations, connect};
 

@@ -1,43 +1,32 @@
 //! What runs: the index and the ledger in memory, the model, the tables, the change feed, the
 //! current documents.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-
-use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::runtime::Handle;
-use tokio::sync::Mutex;
-
-use crate::config::Config;
-use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::CertId;
-use crate::domain::demand::observation::Observation;
-use crate::domain::demand::profile::Profile;
-use crate::domain::demand::series::MOST_VANTAGES;
-use crate::domain::policy::ca::CaName;
-use crate::domain::time::{MINUTE, Span, Timestamp};
-use crate::store::{FeedPosition, Publication, Store};
-use verdict::Rejection;
-
 pub mod advice;
 mod answer;
+mod apply_incidents;
 mod aside;
+mod awaited;
 mod batches;
 mod board;
 mod ca;
+mod change;
 pub mod clock;
 mod cohorts;
+mod compared;
 mod error;
 mod explanation;
 mod exporting;
 mod forecast;
+mod from_store;
 mod in_force;
 mod incidents;
 mod index;
 mod joining;
+mod loading;
 mod lookups;
 pub mod model;
 mod news;
+mod outlook;
 mod planned;
 mod polls;
 mod presence;
@@ -46,19 +35,25 @@ mod priors;
 mod publisher;
 mod rebalance;
 mod registration;
+mod renewals;
 mod replicas;
 mod resuming;
 mod returning;
 mod scan;
+mod service;
 mod shadow;
 mod sources;
+mod stage;
 mod standing;
 mod step;
 mod successions;
 mod summing;
+mod sweep;
 mod tasks;
+mod told_issuers;
 mod unclaimed;
 pub mod verdict;
+mod waiting;
 mod world;
 #[cfg(test)]
 mod world_tests;
@@ -68,310 +63,12 @@ pub use board::{SourceReport, SourceState};
 pub use cohorts::{CohortReport, CohortsReport, Renewals};
 pub use error::EngineError;
 pub use exporting::{Export, ExportCursor};
-pub use incidents::{Added, Amended, Foreseen, IncidentError, Intent, Standing};
+pub use incidents::IncidentError;
+pub use incidents::{Added, Amended, Foreseen, Intent, Standing};
 pub use index::Index;
 pub use publisher::Readiness;
 pub use rebalance::Rebalance;
+pub use service::Engine;
 pub use shadow::Shadowed;
 pub use standing::{CaStanding, meant};
 pub use step::{Step, Stored};
-
-use batches::Trust;
-use clock::Clock;
-use lookups::LookUps;
-use news::Compared;
-use polls::Waiting;
-use replicas::Replicas;
-use resuming::Resuming;
-use summing::load;
-use unclaimed::Unclaimed;
-use world::{Applied, World};
-
-/// A source's clock may run ahead of ours by this much before its observations are refused.
-const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
-
-/// The running service, shared by every listener and task.
-#[derive(Debug)]
-pub struct Engine {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    world: ArcSwap<World>,
-    look_ups: LookUps,
-    publication: ArcSwapOption<Publication>,
-    compared: Compared,
-    /// One reader of the feed at a time, and where it stands.
-    feed: Mutex<FeedPosition>,
-    /// One rebalance at a time.
-    rebalancing: Mutex<()>,
-    /// When the feed was last read to its end.
-    fed_at: AtomicI64,
-    /// Polls have been listened for since then.
-    started_at: Timestamp,
-    /// What they have shown, on its way to the store.
-    waiting: Waiting,
-    resuming: Resuming,
-    /// The threads that work, which are not those that answer the public.
-    background: Handle,
-    stopping: AtomicBool,
-    unclaimed: Unclaimed,
-    reports: Mutex<standing::Reports>,
-    priors: priors::Priors,
-    sources: board::Board,
-    replicas: Replicas,
-}
-
-impl Engine {
-    /// Loads everything from the store.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`] where the store cannot be read.
-    pub async fn open(
-        store: Arc<dyn Store>,
-        config: Config,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Arc<Self>, EngineError> {
-        Self::open_with(store, config, clock, Resuming::complete()).await
-    }
-
-    async fn open_with(
-        store: Arc<dyn Store>,
-        config: Config,
-        clock: Arc<dyn Clock>,
-        resuming: Resuming,
-    ) -> Result<Arc<Self>, EngineError> {
-        store.admit().await?;
-        let key = store.hash_key().await?;
-        let now = clock.now();
-        let (world, position) = load(store.as_ref(), config, key, now).await?;
-        world.begin_shadows(now);
-        let publication = store.publication_after(0).await?.map(Arc::new);
-        let engine = Self::new(store, clock, world, position, publication, resuming);
-        engine.learn();
-        Ok(Arc::new(engine))
-    }
-
-    fn new(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        world: World,
-        position: FeedPosition,
-        publication: Option<Arc<Publication>>,
-        resuming: Resuming,
-    ) -> Self {
-        let now = clock.now();
-        announce(&world.version, 1.0);
-        Self {
-            store,
-            clock,
-            world: ArcSwap::from_pointee(world),
-            look_ups: LookUps::new(),
-            publication: ArcSwapOption::new(publication),
-            compared: Compared::default(),
-            reports: Mutex::default(),
-            priors: priors::Priors::default(),
-            sources: board::Board::default(),
-            replicas: Replicas::default(),
-            feed: Mutex::new(position),
-            rebalancing: Mutex::default(),
-            fed_at: AtomicI64::new(now.unix()),
-            started_at: now,
-            waiting: Waiting::default(),
-            resuming,
-            background: Handle::current(),
-            stopping: AtomicBool::new(false),
-            unclaimed: Unclaimed::default(),
-        }
-    }
-
-    /// The store.
-    #[must_use]
-    pub fn store(&self) -> &dyn Store {
-        self.store.as_ref()
-    }
-
-    /// The runtime that it was opened on: what takes long is done there, whoever asks for it.
-    #[must_use]
-    pub fn background(&self) -> &Handle {
-        &self.background
-    }
-
-    /// Now, by the process's clock.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.world.load().config)
-    }
-
-    /// `<crate version>+<8 hex digits of the policy in force>`: the version in every answer. As long
-    /// as it is in force it is the same text in memory.
-    #[must_use]
-    pub fn version(&self) -> Arc<str> {
-        Arc::clone(&self.world.load().version)
-    }
-
-    /// How many certificates are in memory.
-    #[must_use]
-    pub fn certificates_indexed(&self) -> usize {
-        self.world.load().index.len()
-    }
-
-    /// How many windows of certificates that are not replaced lie in a span, in all CAs: each
-    /// counts as far as it lies inside.
-    #[must_use]
-    pub fn windows_promised(&self, span: Span) -> f64 {
-        let world = self.world();
-        world
-            .cas
-            .iter()
-            .map(|ca| ca.books().ledger.windows(span))
-            .sum()
-    }
-
-    /// What has been learned of a CA's week.
-    #[must_use]
-    pub fn profile(&self, ca: &CaName) -> Option<Arc<Profile>> {
-        self.world().ca(ca).map(|ca| ca.profile.load_full())
-    }
-
-    fn world(&self) -> Arc<World> {
-        self.world.load_full()
-    }
-
-    /// Puts another configuration in force. Where issuers change hands, everything is summed anew
-    /// from the store; until that is done the old one answers.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`]: the old configuration stays in force.
-    pub async fn reconfigure(&self, config: Config) -> Result<(), EngineError> {
-        let mut position = self.feed.lock().await;
-        let old = self.version();
-        match self.world().reconfigured(config.clone()) {
-            Some(world) => {
-                self.world.store(Arc::new(world));
-                self.world().begin_shadows(self.now());
-            }
-            None => self.sum_anew(config, &mut position).await?,
-        }
-        drop(position);
-        announce(&old, 0.0);
-        announce(&self.version(), 1.0);
-        self.learn();
-        Ok(())
-    }
-
-    /// Reads the change feed to its end.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`].
-    pub async fn catch_up(&self) -> Result<(), EngineError> {
-        let mut position = self.feed.lock().await;
-        let world = self.world();
-        let in_force = Arc::clone(&world.in_force());
-        let outcome = self.read_feed(&world, &mut position).await?;
-        if outcome != Applied::Done {
-            self.sum_anew(Config::clone(&world.config), &mut position)
-                .await?;
-        }
-        if !Arc::ptr_eq(&in_force, &world.in_force()) {
-            world.close(self.now());
-        }
-        self.fed_at.store(self.now().unix(), Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Takes the feed from `position` on into a world, and moves `position` to its end; not where
-    /// all has to be summed anew.
-    async fn read_feed(
-        &self,
-        world: &World,
-        position: &mut FeedPosition,
-    ) -> Result<Applied, EngineError> {
-        if world.batches().open_pass() == Trust::Broken {
-            return Ok(Applied::SumAnew);
-        }
-        let mut outcome = Applied::Done;
-        let next = self
-            .store
-            .changes(*position, &mut |change| {
-                outcome = outcome.max(world.apply(change));
-            })
-            .await?;
-        world.batches().close_pass();
-        if outcome == Applied::Done {
-            *position = next;
-        }
-        Ok(outcome)
-    }
-
-    /// Learns every CA's profile anew.
-    pub fn learn(&self) {
-        self.world().learn(self.now());
-        self.adopt_priors();
-    }
-
-    /// The row of a certificate, from the store, under either of its two spellings.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`].
-    pub async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, EngineError> {
-        if let Some(certificate) = self.store.certificate(id).await? {
-            return Ok(Some(certificate));
-        }
-        match id.with_sign_octet() {
-            Some(restored) => Ok(self.store.certificate(&restored).await?),
-            None => Ok(None),
-        }
-    }
-
-    /// Removes certificates and what they taught; how many were there.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`]; [`EngineError::NotSummed`]: nothing is removed.
-    pub async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
-        self.summed().await?;
-        let removed = self.store.remove(ids).await?;
-        self.catch_up().await?;
-        Ok(removed)
-    }
-
-    /// Why an observation cannot be counted: an unknown CA, too far ahead, or past the retention.
-    ///
-    /// # Errors
-    /// The rejection, if there is one.
-    pub fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
-        let world = self.world.load();
-        let now = self.now();
-        let Some(ca) = world.ca(&observation.ca) else {
-            let detail = format!("no CA is named {:?}", observation.ca.as_str());
-            return Err(Rejection::new("ca", detail));
-        };
-        if observation.vantage.is_some() && !ca.takes(observation) {
-            let detail = format!(
-                "{MOST_VANTAGES} vantages of the source {} are told apart already",
-                observation.source
-            );
-            return Err(Rejection::new("vantage", detail));
-        }
-        let at = observation.at;
-        if at > now + OBSERVED_AHEAD_SECONDS {
-            let detail = format!("{at} is more than 5 minutes ahead of our clock ({now})");
-            return Err(Rejection::new("at", detail));
-        }
-        let kept_from = now - world.config.retention_seconds;
-        if at < kept_from {
-            let detail = format!("{at} is past the retention: kept from {kept_from}");
-            return Err(Rejection::new("at", detail));
-        }
-        Ok(())
-    }
-}
-
-/// Shows in the metrics which version is in force: 1, and 0 for one that was.
-fn announce(version: &Arc<str>, in_force: f64) {
-    metrics::gauge!("offpeak_info", "version" => version.to_string()).set(in_force);
-}

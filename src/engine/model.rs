@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::Engine;
+use super::service::Engine;
 use crate::domain::demand::backtest::BackTest;
 use crate::domain::demand::profile::Profile;
 use crate::domain::demand::series::trust::Disagreement;

@@ -1,38 +1,15 @@
 //! Whether what was learned is worth a publication before its time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use super::Engine;
+use super::compared::Comparison;
+use super::service::Engine;
 use crate::domain::demand::knowledge::{Knowledge, News};
 use crate::domain::demand::profile::Profile;
 use crate::domain::publication::documents::ranking_of;
 use crate::domain::publication::page::INDEX;
 use crate::domain::status::Told;
 use crate::store::Publication;
-
-/// A publication and the profiles that it was compared with last, and what came of it: nothing is
-/// read again until either is another.
-#[derive(Debug, Default)]
-pub(super) struct Compared(Mutex<Option<Comparison>>);
-
-#[derive(Debug)]
-struct Comparison {
-    publication: Arc<Publication>,
-    profiles: Vec<Arc<Profile>>,
-    news: News,
-}
-
-impl Comparison {
-    fn is_of(&self, publication: &Arc<Publication>, profiles: &[Arc<Profile>]) -> bool {
-        Arc::ptr_eq(&self.publication, publication)
-            && self.profiles.len() == profiles.len()
-            && self
-                .profiles
-                .iter()
-                .zip(profiles)
-                .all(|(known, now)| Arc::ptr_eq(known, now))
-    }
-}
 
 impl Engine {
     /// What a publication does not tell: what was learned since, of the CA of which that is most, or

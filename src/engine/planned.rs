@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::error::EngineError;
 use super::in_force::InForce;
+use super::service::Engine;
 use super::world::World;
-use super::{Engine, EngineError};
 use crate::domain::policy::ca::CaName;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::DAY;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Engine, RenewalInfo};
+use super::answer::RenewalInfo;
+use super::service::Engine;
 use crate::domain::certificate::Submission;
 use crate::domain::time::MINUTE;
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::answer::Miss;
+use super::error::EngineError;
 use super::forecast::outlooks;
-use super::resuming::Stage;
-use super::{Engine, EngineError, Miss};
+use super::service::Engine;
+use super::stage::Stage;
 use crate::domain::demand::profile::Profile;
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::publication::documents::documents_after;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::aside::aside;
+use super::error::EngineError;
 use super::scan::{Question, Scan};
+use super::service::Engine;
 use super::world::World;
-use super::{Engine, EngineError};
 use crate::domain::allocation::plan::Forecast;
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::hash::Purpose;

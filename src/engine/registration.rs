@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::index::Entry;
+use super::change::Told;
+use super::error::EngineError;
+use super::index::booking;
+use super::service::Engine;
 use super::step::{Step, Stored, unbook};
 use super::verdict::{Rejection, Verdict};
-use super::world::{Told, World};
-use super::{Engine, EngineError};
+use super::world::World;
 use crate::domain::allocation::allocator::{Draw, Drawn};
 use crate::domain::allocation::experiment::cohort::{is_control, plain};
 use crate::domain::allocation::table::Reason;
@@ -15,7 +17,6 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::Purpose;
 use crate::domain::certificate::{Cause, Certificate, Submission, Successor};
 use crate::domain::demand::observation::{Kind, Observation, Source};
-use crate::domain::ledger::Booking;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, Timestamp};
 use crate::store::{ImportProgress, Registered, Registration};
@@ -163,13 +164,6 @@ impl Engine {
         metrics::counter!("offpeak_certificates_registered_total")
             .increment(step.inserted(&outcomes).count() as u64);
     }
-}
-
-/// A drawn certificate as the ledger holds it: as the index will, so that it comes out again as it
-/// went in.
-pub(super) fn booking(certificate: &Certificate) -> Booking {
-    // Whose it is is no part of a booking.
-    Entry::new(0, certificate).booking()
 }
 
 /// Draws a window for a submission, or says why there is none; a drawn window is in the ledger, so

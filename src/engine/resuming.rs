@@ -4,14 +4,14 @@
 use std::fs::{File, Permissions};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::error::EngineError;
 use super::index::{Beside, Header, Index, Snapshot, Unusable};
-use super::{Engine, EngineError};
+use super::service::Engine;
+use super::stage::{Stage, ignore};
 use crate::config::Config;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
@@ -26,71 +26,6 @@ const MOST_AGE_SECONDS: i64 = 20 * HOUR;
 /// How long those wait who need the sums: as long as for a database that has stopped. A small
 /// registry is summed by then, and nobody noticed; of a large one they are told to come again.
 const SUMMED_WITHIN: Duration = Duration::from_secs(5);
-
-/// How far a process has come that began with the index's file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Stage {
-    /// The store was not reached yet: what the file holds is answered, nothing is taken.
-    Alone,
-    /// The index follows the store; the ledger and all other sums are not there yet.
-    Joined,
-    /// They are.
-    Summed,
-}
-
-/// The index's file, and how far a process has come that began with it.
-#[derive(Debug)]
-pub(super) struct Resuming {
-    /// `None`: no file is kept.
-    path: Option<PathBuf>,
-    written_at: AtomicI64,
-    stage: watch::Sender<Stage>,
-    /// Whether the index came from a file and has followed the store since: then it holds what the
-    /// store does, and need not be summed from there.
-    follows: AtomicBool,
-}
-
-impl Resuming {
-    /// Everything is summed, and no file kept.
-    pub(super) fn complete() -> Self {
-        Self {
-            path: None,
-            written_at: AtomicI64::new(0),
-            stage: watch::Sender::new(Stage::Summed),
-            follows: AtomicBool::new(false),
-        }
-    }
-
-    /// With a file.
-    pub(super) fn at(path: PathBuf, now: Timestamp, stage: Stage) -> Self {
-        Self {
-            path: Some(path),
-            written_at: AtomicI64::new(now.unix()),
-            stage: watch::Sender::new(stage),
-            follows: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn stage(&self) -> Stage {
-        *self.stage.borrow()
-    }
-
-    pub(super) fn reach(&self, stage: Stage) {
-        self.stage.send_replace(stage);
-    }
-
-    /// Notes that the index came from a file and has followed the store since.
-    pub(super) fn follow(&self) {
-        self.follows.store(true, Ordering::Relaxed);
-    }
-
-    /// Says that the file is of no use.
-    pub(super) fn ignore(&self, reason: &str) {
-        if let Some(path) = &self.path {
-            ignore(path, reason);
-        }
-    }
-}
 
 /// Reads the index's file; `None`, and a line in the log where there is one, if it is of no use.
 /// `of` is the store's key. Where that is not known the store is away, and an old file better than
@@ -133,10 +68,6 @@ pub(super) async fn read(
 /// Whether what was removed since may not be told any more.
 pub(super) fn is_old(written_at: Timestamp, now: Timestamp) -> bool {
     !(0..=MOST_AGE_SECONDS).contains(&(now - written_at))
-}
-
-fn ignore(path: &Path, reason: &str) {
-    tracing::warn!(event = "snapshot_ignored", path = %path.display(), reason);
 }
 
 /// Which issuers belong to which CA, as one number: what entries name is a CA's place.

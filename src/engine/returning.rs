@@ -1,7 +1,8 @@
 //! When those come back that nobody steers: learned once an hour, and kept across restarts.
 
+use super::error::EngineError;
+use super::service::Engine;
 use super::world::World;
-use super::{Engine, EngineError};
 use crate::domain::client::returns::Returns;
 use crate::domain::policy::ca::CaName;
 use crate::store::Learned;

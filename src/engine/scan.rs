@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Engine, EngineError};
+use super::error::EngineError;
+use super::service::Engine;
 use crate::domain::certificate::Certificate;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::{IdRange, Store, StoreError};

@@ -1,11 +1,9 @@
 //! The shadows of CAs that have one: they see every registration of this process and nothing of
 //! theirs is stored or served.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use super::Engine;
 use super::ca::Ca;
-use super::registration::booking;
+use super::index::booking;
+use super::service::Engine;
 use super::world::World;
 use crate::domain::allocation::experiment::shadow::{Shadow, ShadowReport};
 use crate::domain::certificate::Certificate;
@@ -14,10 +12,6 @@ use crate::domain::ledger::Ledger;
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
-
-/// One CA's shadow, if it has one.
-#[derive(Debug, Default)]
-pub(super) struct ShadowOf(Mutex<Option<Shadow>>);
 
 /// Whether a CA has a shadow.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,18 +22,12 @@ pub enum Shadowed {
     Yes(Box<ShadowReport>),
 }
 
-impl ShadowOf {
-    fn lock(&self) -> MutexGuard<'_, Option<Shadow>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl World {
     /// Begins the shadows that are configured, each with what is promised now; one whose policy is
     /// the same goes on.
     pub(super) fn begin_shadows(&self, now: Timestamp) {
         for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
-            let mut shadow = ca.shadow.lock();
+            let mut shadow = ca.shadow();
             let known = shadow.as_ref().map(Shadow::policy);
             if known != policy.shadow.as_deref() {
                 let begin = |policy: &_| Shadow::new(Clone::clone(policy), promised(ca), now);
@@ -58,7 +46,7 @@ impl World {
         let booking = booking(certificate);
         let hash = self.hash(Purpose::Window1, &certificate.id);
         let profile = ca.profile.load();
-        if let Some(shadow) = ca.shadow.lock().as_mut() {
+        if let Some(shadow) = ca.shadow().as_mut() {
             shadow.compare(policy, &profile, certificate, &booking, hash);
         }
     }
@@ -66,7 +54,7 @@ impl World {
     /// Forgets what lies before `before` in every shadow.
     pub(super) fn trim_shadows(&self, before: Timestamp) {
         for ca in &self.cas {
-            if let Some(shadow) = ca.shadow.lock().as_mut() {
+            if let Some(shadow) = ca.shadow().as_mut() {
                 shadow.trim(before);
             }
         }
@@ -85,8 +73,7 @@ impl Engine {
         let ca = world.ca(ca)?;
         let profile = ca.profile.load();
         let report = ca
-            .shadow
-            .lock()
+            .shadow()
             .as_ref()
             .map(|shadow| shadow.report(&profile, self.now()));
         Some(report.map_or(Shadowed::No, |report| Shadowed::Yes(Box::new(report))))

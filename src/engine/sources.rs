@@ -1,8 +1,9 @@
 //! How each configured source is: what its task says of itself, for `/v1/status` and the metrics.
 
-use super::Engine;
 use super::board::{SourceReport, SourceState, show};
+use super::service::Engine;
 use crate::domain::policy::ca::CaName;
+use crate::domain::publication::prior::Prior;
 use crate::domain::time::Timestamp;
 
 impl Engine {
@@ -89,8 +90,14 @@ impl Engine {
     /// A source is not configured any more.
     pub fn end_source(&self, name: &str) {
         self.sources.with(|board| board.remove(name));
-        self.drop_prior(name);
+        self.priors.remove(name);
         metrics::gauge!("offpeak_source_up", "source" => name.to_owned()).set(0.0);
+    }
+
+    /// Takes a ranking as what is expected of a CA, until something is known of it.
+    pub fn set_prior(&self, source: &str, ca: &CaName, prior: Prior) {
+        self.priors.insert(source, ca, prior);
+        self.priors.adopt_into(&self.world());
     }
 
     fn tell(&self, name: &str, change: impl FnOnce(&mut SourceReport)) {

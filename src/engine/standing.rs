@@ -4,8 +4,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::aside::aside_on;
 use super::ca::Ca;
+use super::error::EngineError;
+use super::service::Engine;
 use super::world::World;
-use super::{Engine, EngineError};
 use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::{CaName, CaPolicy};
@@ -16,9 +17,6 @@ use crate::domain::time::{MINUTE, Timestamp};
 
 /// Reports of one minute that are kept: one takes 20 KB with ten CAs.
 const MOST_REPORTS: usize = 16;
-
-/// The reports made last: what was asked for, and what was told.
-pub(super) type Reports = Vec<((IsoWeek, Option<String>), Arc<Report>)>;
 
 /// How a CA is.
 #[derive(Clone, Debug)]

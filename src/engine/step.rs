@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::registration::booking;
+use super::index::booking;
 use super::verdict::{Rejection, Verdict};
 use super::world::World;
 use crate::domain::allocation::table::StoredTable;

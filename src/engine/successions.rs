@@ -1,7 +1,8 @@
 //! Which certificate or order takes a certificate's place.
 
-use super::world::Told;
-use super::{Engine, EngineError};
+use super::change::Told;
+use super::error::EngineError;
+use super::service::Engine;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::store::Succession;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::aside::aside;
-use super::resuming::Stage;
-use super::world::{Applied, World};
-use super::{Engine, EngineError, returning};
+use super::change::Applied;
+use super::error::EngineError;
+use super::loading::{load, load_into};
+use super::service::Engine;
+use super::stage::Stage;
 use crate::config::Config;
-use crate::domain::certificate::hash::HashKey;
-use crate::domain::time::Timestamp;
-use crate::store::{FeedPosition, Load, Store};
+use crate::store::{FeedPosition, Load};
 
 impl Engine {
     /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
@@ -59,34 +59,4 @@ impl Engine {
         }
         Ok(outcome)
     }
-}
-
-/// Sums a world from the store's rows.
-pub(super) async fn load(
-    store: &dyn Store,
-    config: Config,
-    key: HashKey,
-    now: Timestamp,
-) -> Result<(World, FeedPosition), EngineError> {
-    let world = World::new(config, key, now);
-    world.adopt_planned(store.planned().await?);
-    let position = load_into(&world, store, Load::Everything, now).await?;
-    Ok((world, position))
-}
-
-async fn load_into(
-    world: &World,
-    store: &dyn Store,
-    what: Load,
-    now: Timestamp,
-) -> Result<FeedPosition, EngineError> {
-    let observed_from = now - world.config.retention_seconds;
-    let position = store
-        .load(what, observed_from, &mut |change| {
-            world.apply(change);
-        })
-        .await?;
-    world.batches().close_pass();
-    returning::recall(world, &store.learned().await?);
-    Ok(position)
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::aside::aside;
+use super::error::EngineError;
 use super::incidents::IncidentError;
 use super::polls::RECORDS_KEPT_SECONDS;
 use super::presence::NOTE_REPLICA_EVERY;
-use super::{Engine, EngineError};
+use super::service::Engine;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::math::number::real_len;
 use crate::domain::policy::ca::CaName;

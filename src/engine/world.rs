@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::awaited::Awaited;
 use super::batches::Batches;
 use super::ca::{Ca, erase};
-use super::cohorts::Awaited;
+use super::change::{Applied, Told};
 use super::in_force::{InForce, Incidents};
 use super::index::{Entry, Fingerprint, Index, Kept};
-use super::polls::Found;
+use super::sweep::Found;
 use crate::config::Config;
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
@@ -313,28 +314,6 @@ impl World {
             ledger.learn(&before, &after);
         }
     }
-}
-
-/// How a certificate's row came here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Told {
-    /// It was drawn here, and has been in the ledger since then.
-    Drawn,
-    /// Nothing newer is known: the feed told it, or it was changed here.
-    Newest,
-    /// It was read a moment ago: what is known already may be newer.
-    Read,
-}
-
-/// Whether a change could be taken in; of several the last of these counts.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Applied {
-    /// It is in.
-    Done,
-    /// Sums have to be made anew from the store.
-    SumAnew,
-    /// The feed does not go on from where it was read: the index has to be loaded anew as well.
-    PlaceLost,
 }
 
 /// `<crate version>+<8 hex digits of the policy>`: semantic versioning's build metadata, so that

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::polls::Found;
-use super::world::{Told, World};
+use super::change::Told;
+use super::sweep::Found;
+use super::world::World;
 use crate::config::Config;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
@@ -93,7 +94,7 @@ fn row(n: u8, now: Timestamp) -> Certificate {
 }
 
 fn booking(certificate: &Certificate, expected: Option<Expected>) -> Booking {
-    let first = super::registration::booking(certificate);
+    let first = super::index::booking(certificate);
     Booking {
         expected: expected.unwrap_or(first.expected),
         ..first

@@ -1,11 +1,11 @@
 //! Which certificates an incident concerns, as somebody names them.
 
-use super::IncidentError;
+use super::error::IncidentError;
 use super::walk::names_certificates;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::State;
-use crate::engine::Engine;
 use crate::engine::registration::as_registered;
+use crate::engine::service::Engine;
 use crate::engine::verdict::{Rejection, Verdict};
 
 /// What came of naming certificates.

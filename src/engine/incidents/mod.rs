@@ -2,14 +2,11 @@
 
 use crate::domain::client::hearing::Heard;
 use crate::domain::moves::amendment::{Amendment, moves_otherwise};
-use crate::domain::moves::incident::{
-    HourLoad, Incident, Invalid, Kind, NotAllowed, Refusal, State,
-};
-use crate::domain::policy::ca::CaName;
+use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
 use crate::domain::time::Timestamp;
-use crate::engine::{Engine, EngineError};
-use crate::store::StoreError;
+use crate::engine::service::Engine;
 
+mod error;
 mod load;
 mod moving;
 mod revoked;
@@ -18,6 +15,7 @@ mod survey;
 mod tend;
 mod walk;
 
+pub use error::IncidentError;
 pub use load::Added;
 pub use standing::Standing;
 
@@ -67,56 +65,6 @@ pub struct Amended {
     pub incident: Incident,
     /// What moves, where the change moves anything.
     pub foreseen: Option<Foreseen>,
-}
-
-/// Why an incident is not what somebody wanted.
-#[derive(Debug, thiserror::Error)]
-pub enum IncidentError {
-    /// Others changed it again and again meanwhile.
-    #[error("the incident is being changed by others; look at it and try again")]
-    Contended,
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// A field cannot be so.
-    #[error("`{}` {}", .0.field, .0.reason)]
-    Invalid(Invalid),
-    /// Deadline and budget cannot both be kept.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// As it stands, this cannot be done with it.
-    #[error("{0}")]
-    Unfit(String),
-    /// There is none with this number.
-    #[error("there is no incident {0}")]
-    Unknown(i64),
-}
-
-impl IncidentError {
-    fn unknown_ca(ca: &CaName) -> Self {
-        Self::Invalid(Invalid {
-            field: "ca",
-            reason: format!("{:?} is no CA's name in the configuration", ca.as_str()),
-        })
-    }
-}
-
-impl From<Invalid> for IncidentError {
-    fn from(fault: Invalid) -> Self {
-        Self::Invalid(fault)
-    }
-}
-
-impl From<NotAllowed> for IncidentError {
-    fn from(refusal: NotAllowed) -> Self {
-        Self::Unfit(refusal.to_string())
-    }
-}
-
-impl From<StoreError> for IncidentError {
-    fn from(error: StoreError) -> Self {
-        Self::Engine(error.into())
-    }
 }
 
 impl Engine {

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::IncidentError;
+use super::error::IncidentError;
 use super::survey::{Subject, Survey};
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::client::hearing::Heard;
 use crate::domain::moves::incident::{Incident, Plan};
-use crate::engine::Engine;
 use crate::engine::aside::aside;
+use crate::engine::service::Engine;
 use crate::store::Move;
 
 /// How many windows are moved between two notes of how many they are: each note is a change that

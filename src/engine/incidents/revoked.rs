@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{IncidentError, Intent};
+use super::Intent;
+use super::error::IncidentError;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::{Incident, Kind, State};
 use crate::domain::time::{DAY, Timestamp};
-use crate::engine::in_force::mark;
+use crate::engine::error::EngineError;
 use crate::engine::index::Entry;
+use crate::engine::index::mark;
 use crate::engine::registration::as_registered;
-use crate::engine::{Engine, EngineError};
+use crate::engine::service::Engine;
 
 /// What the incidents are called that hold what was revoked, a day each: so many in a year, however
 /// many certificates are revoked.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::IncidentError;
+use super::error::IncidentError;
 use crate::domain::moves::incident::Incident;
-use crate::engine::Engine;
 use crate::engine::aside::aside;
-use crate::engine::in_force::mark;
+use crate::engine::index::mark;
+use crate::engine::service::Engine;
 use crate::engine::world::World;
 
 /// An incident, and how far those have come whose windows it moved.

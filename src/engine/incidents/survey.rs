@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::IncidentError;
+use super::error::IncidentError;
 use super::walk::names_certificates;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::client::hearing::{Hearing, Listener};
@@ -12,10 +12,10 @@ use crate::domain::math::number::{real, whole};
 use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, PlanningContext};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
-use crate::engine::Engine;
 use crate::engine::aside::aside;
 use crate::engine::in_force::with_incidents;
 use crate::engine::index::Entry;
+use crate::engine::service::Engine;
 use crate::engine::world::World;
 
 /// An incident, and what it is looked at with.

@@ -1,9 +1,10 @@
 //! Outages that last.
 
-use super::{IncidentError, Intent, Reach};
+use super::error::IncidentError;
+use super::{Intent, Reach};
 use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
-use crate::engine::Engine;
+use crate::engine::service::Engine;
 
 impl Engine {
     /// Plans those outages again whose end is still unknown and was taken to be near: what would

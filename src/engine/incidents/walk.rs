@@ -5,8 +5,9 @@ use crate::domain::certificate::Certificate;
 use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::capacity::closed_within;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::engine::error::EngineError;
 use crate::engine::scan::{Question, Scan};
-use crate::engine::{Engine, EngineError};
+use crate::engine::service::Engine;
 use crate::store::IdRange;
 
 /// Certificates in memory at a time: some 400 octets each, and some milliseconds of arithmetic.

@@ -3,9 +3,9 @@
 
 use std::io::{self, Read, Write};
 
-use super::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::sealed::{Sealing, Unsealing};
-use super::snapshot::{Unusable, torn};
+use super::unusable::{Unusable, torn};
 use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::Publication;

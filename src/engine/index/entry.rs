@@ -7,8 +7,7 @@ use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::usual_response;
 use crate::domain::ledger::{Booking, Expected};
 use crate::domain::time::{HOUR, Span, Timestamp};
-use crate::engine::cohorts::{Group, Renewal};
-use crate::engine::in_force::mark;
+use crate::engine::index::group::{Group, Renewal};
 
 /// One certificate. Its dates but for the window, and f, are as coarse as the index keeps them
 /// ([`super::packing`]); what is booked of it is made from this and nothing else.
@@ -59,6 +58,15 @@ pub(in crate::engine) enum Came {
     Live,
     /// Replaced, nobody here knows when.
     Replaced,
+}
+
+/// Which of two entries stays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::engine) enum Kept {
+    /// The one put in.
+    New,
+    /// The one that was there.
+    Old,
 }
 
 impl Entry {
@@ -222,4 +230,17 @@ fn coarse_validity(validity: Validity, issued_at: Timestamp) -> Validity {
         not_before,
         not_after: not_before + (coarse::life_seconds(validity.life_seconds()) - 1),
     }
+}
+
+/// A drawn certificate as the ledger holds it: as the index will, so that it comes out again as it
+/// went in.
+pub(in crate::engine) fn booking(certificate: &Certificate) -> Booking {
+    // Whose it is is no part of a booking.
+    Entry::new(0, certificate).booking()
+}
+
+/// An incident's number as the index holds it; 0 is none. Four milliards are enough: at one an
+/// hour, half a million years.
+pub(in crate::engine) fn mark(incident: i64) -> u32 {
+    u32::try_from(incident).unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
-use crate::engine::cohorts::Group;
+use crate::engine::index::group::Group;
 
 /// Kinds at most: 2^17. A CA of one life, with a hundred values of f and the few lengths of its
 /// windows, makes a thousand; so does each incident that moves all of them.

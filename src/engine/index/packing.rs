@@ -28,7 +28,7 @@ use crate::domain::certificate::Validity;
 use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::Expected;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
-use crate::engine::cohorts::Renewal;
+use crate::engine::index::group::Renewal;
 
 /// Bits of a word.
 #[derive(Clone, Copy)]

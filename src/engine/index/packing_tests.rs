@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::certificates::Index;
+use super::entry::{Entry, Kept};
 use super::kinds::Kinds;
 use super::packing::{pack, repack, unpack};
-use super::{Entry, Index, Kept};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};

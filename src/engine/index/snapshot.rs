@@ -9,19 +9,21 @@
 use std::io::{self, Read, Write};
 
 use super::beside::Beside;
+use super::certificates::Index;
 use super::entry::{Came, Entry};
+use super::fingerprint::Fingerprint;
 use super::kinds::Kind;
 use super::pages::Slot;
 use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
 use super::table::{Key, Record, SHARDS};
-use super::{Fingerprint, Index};
+use super::unusable::{Unusable, torn};
 use crate::domain::certificate::Validity;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::Expected;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::cohorts::{Group, Renewal};
+use crate::engine::index::group::{Group, Renewal};
 
 /// What such a file begins with; the last octets are the version of what follows.
 const MAGIC: [u8; 8] = *b"offpix\x00\x03";
@@ -44,23 +46,6 @@ pub(in crate::engine) struct Snapshot {
     pub(in crate::engine) beside: Beside,
     pub(in crate::engine) key: HashKey,
     pub(in crate::engine) index: Index,
-}
-
-/// Why an index in a file is not taken.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::engine) enum Unusable {
-    /// Not what was written: cut off, or changed.
-    #[error("it is damaged")]
-    Damaged,
-    /// Written under another hash key, so of another database.
-    #[error("it belongs to another database")]
-    OtherKey,
-    /// Written by another version.
-    #[error("it was written by another version")]
-    OtherVersion,
-    /// It cannot be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
 }
 
 impl Index {
@@ -214,15 +199,6 @@ impl Index {
             self.issuers.add(&issuer, count);
         }
         Ok(())
-    }
-}
-
-/// An end that comes too early is damage; that a disk fails is not.
-pub(super) fn torn(error: io::Error) -> Unusable {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        Unusable::Damaged
-    } else {
-        Unusable::Unreadable(error)
     }
 }
 

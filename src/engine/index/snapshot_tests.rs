@@ -1,8 +1,12 @@
 //! An index through a file and back, and files that are none.
 
+use super::Beside;
+use super::certificates::Index;
+use super::entry::{Entry, Kept};
+use super::fingerprint::Fingerprint;
 use super::packing_tests::{id, plain, wide};
-use super::snapshot::{Header, Snapshot, Unusable};
-use super::{Beside, Entry, Fingerprint, Index, Kept};
+use super::snapshot::{Header, Snapshot};
+use super::unusable::Unusable;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::moves::incident::{Incident, Kind};

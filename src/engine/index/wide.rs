@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use super::Fingerprint;
 use super::entry::Entry;
+use super::fingerprint::Fingerprint;
 use super::key::Key;
 
 /// The entries, in the order of shards. Where there are none nobody waits for a lock.

@@ -1,5 +1,4 @@
-//! Every live certificate in memory: what a `renewalInfo` answer needs, and what takes it out of
-//! the ledger again.
+//! The certificates in memory, read without a lock and written to part by part.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -8,91 +7,26 @@ use crate::domain::certificate::hash::{HashKey, Purpose};
 use crate::domain::ledger::Expected;
 use crate::domain::time::Timestamp;
 
-mod beside;
-mod coarse;
-mod entry;
-mod issuers;
-mod key;
-mod kinds;
-mod packing;
-#[cfg(test)]
-mod packing_tests;
-mod pages;
-mod row;
-mod sealed;
-mod slab;
-mod snapshot;
-#[cfg(test)]
-mod snapshot_tests;
-mod standalone;
-mod table;
-#[cfg(test)]
-mod table_tests;
-mod wide;
-
-pub(super) use beside::Beside;
-pub(super) use entry::Came;
-pub(crate) use entry::Entry;
-pub(super) use snapshot::{Header, Snapshot, Unusable};
-
-use issuers::Issuers;
-use kinds::Kinds;
-use packing::{pack, polls_word, repack, unpack};
-use row::Found;
-use table::{Key, SHARDS, Seen, Table, Writer};
-use wide::Wide;
-
-/// What a hash has more than a key: 128 − 96.
-const SPARE_BITS: u32 = 32;
-
-/// A certificate's keyed hash, 96 bits of it with 32 zeros below: two of 10^9 certificates share
-/// one with a chance of 10^18 / 2^97, which is 10^-11.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Fingerprint(u128);
-
-impl Fingerprint {
-    const fn of(hash: u128) -> Self {
-        Self(hash >> SPARE_BITS << SPARE_BITS)
-    }
-
-    const fn from_key(key: Key) -> Self {
-        Self(key.number() << SPARE_BITS)
-    }
-
-    /// The part of the index that it belongs to, of [`Index::PARTS`].
-    pub(super) fn part(self) -> usize {
-        self.key().shard()
-    }
-
-    const fn key(self) -> Key {
-        Key::new(self.0 >> SPARE_BITS)
-    }
-
-    /// As the store keeps it.
-    pub(super) const fn number(self) -> u128 {
-        self.0
-    }
-}
-
-/// Which of two entries stays.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kept {
-    /// The one put in.
-    New,
-    /// The one that was there.
-    Old,
-}
+use super::entry::{Entry, Kept};
+use super::fingerprint::Fingerprint;
+use super::issuers::Issuers;
+use super::key::Key;
+use super::kinds::Kinds;
+use super::packing::{pack, polls_word, repack, unpack};
+use super::row::Found;
+use super::table::{SHARDS, Seen, Table, Writer};
+use super::wide::Wide;
 
 /// The certificates, by fingerprint.
 #[derive(Debug)]
 pub struct Index {
-    key: HashKey,
-    table: Table,
-    kinds: Kinds,
-    wide: Wide,
-    issuers: Issuers,
+    pub(super) key: HashKey,
+    pub(super) table: Table,
+    pub(super) kinds: Kinds,
+    pub(super) wide: Wide,
+    pub(super) issuers: Issuers,
     /// Whatever expired before this has been dropped.
-    over_before: AtomicI64,
+    pub(super) over_before: AtomicI64,
 }
 
 /// An entry, and where in its row it is; wide ones are elsewhere.
@@ -103,7 +37,7 @@ struct Held {
 
 impl Index {
     /// Parts that are written each by itself.
-    pub(super) const PARTS: usize = SHARDS;
+    pub(in crate::engine) const PARTS: usize = SHARDS;
 
     pub(crate) fn new(key: HashKey) -> Self {
         Self {
@@ -121,7 +55,7 @@ impl Index {
     }
 
     /// The fingerprint that the store tells as a number.
-    pub(super) const fn told_fingerprint(number: u128) -> Fingerprint {
+    pub(in crate::engine) const fn told_fingerprint(number: u128) -> Fingerprint {
         Fingerprint::of(number)
     }
 
@@ -190,7 +124,11 @@ impl Index {
 
     /// Changes what was seen of an entry, and what is expected of it: nothing that others have in
     /// common with it.
-    pub(super) fn teach(&self, fingerprint: Fingerprint, teach: impl FnOnce(&mut Entry)) {
+    pub(in crate::engine) fn teach(
+        &self,
+        fingerprint: Fingerprint,
+        teach: impl FnOnce(&mut Entry),
+    ) {
         let writer = self.table.write(fingerprint.key().shard());
         if let Some(Held { mut entry, found }) = self.held(&writer, fingerprint) {
             teach(&mut entry);
@@ -205,7 +143,7 @@ impl Index {
 
     /// Puts an entry in, or changes the one that is there. `change` sees the old one and says
     /// which stays.
-    pub(super) fn put(
+    pub(in crate::engine) fn put(
         &self,
         issuer: &KeyIdentifier,
         fingerprint: Fingerprint,
@@ -311,7 +249,12 @@ impl Index {
     }
 
     /// Shows the entries of one part, and does `then` before anybody writes to it again.
-    pub(super) fn each_of(&self, part: usize, mut see: impl FnMut(&Entry), then: impl FnOnce()) {
+    pub(in crate::engine) fn each_of(
+        &self,
+        part: usize,
+        mut see: impl FnMut(&Entry),
+        then: impl FnOnce(),
+    ) {
         let writer = self.table.write(part);
         for (_, found) in writer.records() {
             if let Some(entry) = unpack(found.record, &self.kinds) {
