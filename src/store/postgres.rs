@@ -24,6 +24,7 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
+mod columns;
 mod copy;
 mod delivery;
 mod distribute;
@@ -170,7 +171,7 @@ impl Store for PostgresStore {
     }
 
     fn step_records(&self) -> usize {
-        certificates::ROWS
+        columns::ROWS
     }
 
     async fn register(

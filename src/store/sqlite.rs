@@ -2,7 +2,6 @@
 //! and other processes beside it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
@@ -49,16 +48,13 @@ mod successors;
 mod tables;
 mod transactions;
 
-pub(super) use location::{Location, existing};
+pub(super) use connections::existing;
+pub(super) use location::Location;
 
 use connections::Connections;
 use log::Log;
 use pace::Pace;
 
-/// How long to wait for another writer, in this process or in another, before the store is busy.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// `SQLITE_BUSY`.
-const BUSY: &str = "5";
 /// The store in SQLite.
 #[derive(Debug)]
 pub(super) struct SqliteStore {

@@ -7,7 +7,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{BUSY, PATIENCE, SqliteStore};
+use super::SqliteStore;
+use super::connections::BUSY;
+use super::location::PATIENCE;
 use crate::store::StoreError;
 
 /// With the write lock from the beginning: what is read stays true until the commit.
