@@ -30,6 +30,7 @@ mod import;
 mod import_summary;
 mod incident;
 mod input;
+mod listeners;
 mod migrate;
 mod model;
 mod output;

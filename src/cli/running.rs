@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::gateway::front::Serving;
+use super::listeners::Listeners;
 use super::runtimes::Runtimes;
-use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};
 use crate::gateway::Gateway;
 use crate::http::{self, Limits, Stop};

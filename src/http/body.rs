@@ -1,39 +1,20 @@
 //! Request bodies: streamed, or small and read whole; never waited for without end.
 
-use std::io;
-use std::time::Duration;
-
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
+use super::pieces::pieces;
 use super::problem::{Excess, Problem};
 use super::unpack;
 use crate::engine::verdict::Report;
 
-/// The longest wait for the next piece of a body. A client that is alive sends within seconds; one
-/// that is gone without a word must not hold a connection for ever.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-
 /// The most bytes of a body that is read whole: the longest CertID and the longest order URL
 /// together take about 2 KiB.
 pub(super) const MOST_JSON_BYTES: u64 = 64 * 1_024;
-
-/// The body, piece by piece, as it comes.
-pub(super) fn pieces(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
-    let pieces = body.into_data_stream();
-    Box::pin(futures_util::stream::unfold(pieces, |mut pieces| async {
-        let piece = match timeout(LONGEST_PAUSE, pieces.next()).await {
-            Ok(piece) => piece?.map_err(io::Error::other),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        Some((piece, pieces))
-    }))
-}
 
 /// What the body says that it is; empty where it does not say.
 pub(super) fn content_type(headers: &HeaderMap) -> &str {

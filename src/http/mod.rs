@@ -37,6 +37,7 @@ mod incidents;
 mod observations;
 mod observe;
 mod operator;
+mod pieces;
 mod plan;
 mod planned;
 mod problem;

@@ -14,7 +14,7 @@ use futures_util::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 use futures_util::stream::{self, BoxStream, IntoAsyncRead};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::body;
+use super::pieces::pieces;
 use super::problem::Problem;
 use error::{ALWAYS_OCTETS, MOST_RATIO, UnpackError};
 
@@ -40,7 +40,7 @@ type Pieces = BoxStream<'static, io::Result<Bytes>>;
 /// # Errors
 /// A problem with status 415 where the coding is none that is taken, or there are several.
 pub(super) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Pieces, Problem> {
-    let pieces = body::pieces(body).boxed();
+    let pieces = pieces(body).boxed();
     Ok(match coding(headers)? {
         None => pieces,
         Some(coding) => Unpacking::of(coding, pieces).pieces(),

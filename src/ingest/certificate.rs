@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::csv::{Row, Table};
-use super::decode::{ByLine, Decode, Item, Position, ReadText, Text, Whole};
+use super::decode::{ByLine, Decode, Item, ReadText, Text, Whole};
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
 use super::json::Scalar;
+use super::lines::Position;
 use super::pem::{self, Company, Encoded};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use super::x509::{self, Authority, Facts};

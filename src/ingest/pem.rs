@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::decode::{ByLine, Decode, Item, Position, ReadLine, Whole};
+use super::decode::{ByLine, Decode, Item, ReadLine, Whole};
 use super::lines::Line;
+use super::lines::Position;
 use super::rejected::rejection;
 use crate::engine::verdict::Rejection;
 

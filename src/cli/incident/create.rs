@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use super::super::exit::Exit;
 use super::super::output::Output;
-use super::{by_flags, intent, show};
+use super::flags::{by_flags, intent};
+use super::show;
 use crate::cli::given::ca_or_only;
 use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::ca::CaName;
