@@ -1,44 +1,65 @@
 //! What a listener answers with: the router, and what goes around it.
 
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::Request;
+use axum::http::{Request, Response};
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
-use super::direct::{Answer, Direct};
+use super::reply::Reply;
 use super::serve::neighbours::Neighbour;
 
 /// Who sent a request; `None`: somebody on a Unix socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Sender(pub(super) Option<Neighbour>);
 
+/// What answers some requests before the router is asked.
+pub(super) trait Shortcut: Debug + Send + Sync {
+    /// The answer to a request, whose headers it takes. `None`, and the request as it was: the router
+    /// answers.
+    fn answer(&self, request: &mut Request<Incoming>) -> Option<Answer>;
+}
+
+/// An answer, or a promise of one.
+pub(super) enum Answer {
+    Given(Response<Reply>),
+    Awaited(BoxFuture<'static, Response<Reply>>),
+}
+
+impl From<Response<Reply>> for Answer {
+    fn from(response: Response<Reply>) -> Self {
+        Self::Given(response)
+    }
+}
+
 /// What a listener answers with.
 #[derive(Clone, Debug)]
 pub struct App {
-    direct: Option<Arc<Direct>>,
+    shortcut: Option<Arc<dyn Shortcut>>,
     router: TowerToHyperService<Router>,
 }
 
 impl From<Router> for App {
     fn from(router: Router) -> Self {
         Self {
-            direct: None,
+            shortcut: None,
             router: TowerToHyperService::new(router),
         }
     }
 }
 
 impl App {
-    pub(super) fn with_direct(router: Router, direct: Direct) -> Self {
+    pub(super) fn with_shortcut(router: Router, shortcut: impl Shortcut + 'static) -> Self {
         Self {
-            direct: Some(Arc::new(direct)),
+            shortcut: Some(Arc::new(shortcut)),
             ..Self::from(router)
         }
     }
@@ -46,8 +67,8 @@ impl App {
     /// Answers a request; `from` is the address that it came from, if it came over a network. Handlers
     /// find it among the request's extensions.
     pub(super) fn answer(&self, mut request: Request<Incoming>, from: Option<IpAddr>) -> Answer {
-        if let Some(direct) = &self.direct {
-            let answering = AssertUnwindSafe(|| direct.answer(&mut request));
+        if let Some(shortcut) = &self.shortcut {
+            let answering = AssertUnwindSafe(|| shortcut.answer(&mut request));
             // The panic has been logged where it happened; the router shall say 500.
             if let Some(answer) = catch_unwind(answering).unwrap_or(None) {
                 return answer;

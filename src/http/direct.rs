@@ -8,10 +8,10 @@ use std::time::Instant;
 use axum::http::{HeaderValue, Request, Response, Uri, header};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use http_body_util::{Either, Full};
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 
+use super::app::{Answer, Shortcut};
 use super::host::is_addressed;
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
 use super::problem::Problem;
@@ -30,24 +30,18 @@ pub(super) struct Direct {
     windows: Tallies,
 }
 
-/// An answer, or a promise of one.
-pub(super) enum Answer {
-    Given(Response<Reply>),
-    Awaited(BoxFuture<'static, Response<Reply>>),
-}
-
-impl From<Response<Reply>> for Answer {
-    fn from(response: Response<Reply>) -> Self {
-        Self::Given(response)
-    }
-}
-
 /// What is kept of a request while the store is asked.
 struct Asked {
     verb: Verb,
     uri: Uri,
     draft: Draft,
     begun: Instant,
+}
+
+impl Shortcut for Arc<Direct> {
+    fn answer(&self, request: &mut Request<Incoming>) -> Option<Answer> {
+        Direct::answer(self, request)
+    }
 }
 
 impl Direct {

@@ -153,7 +153,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
 /// is configured. The process's metrics have to be recorded from before.
 pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
     let documents = Arc::<Documents>::default();
-    let direct = Direct::new(Arc::clone(&engine), Arc::clone(&documents));
+    let direct = Arc::new(Direct::new(Arc::clone(&engine), Arc::clone(&documents)));
     let state = Public {
         engine: Arc::clone(&engine),
         bound_url: bound_url.into(),
@@ -168,7 +168,7 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
             .with_state(state),
         engine,
     );
-    App::with_direct(router, direct)
+    App::with_shortcut(router, direct)
 }
 
 /// What answers `/renewal-info` and nothing else, with the code of the public listener: for a listener

@@ -21,8 +21,7 @@ use super::attend::{Attended, Told, UnderWay};
 use super::limits::Limits;
 use super::stream::{Connected, Stream};
 use super::tls::Tls;
-use crate::http::app::App;
-use crate::http::direct::Answer;
+use crate::http::app::{Answer, App};
 use crate::http::reply::Reply;
 
 /// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
