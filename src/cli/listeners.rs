@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::gateway::front::Front;
 use super::runtimes::Runtimes;
 use crate::config::{Config, Connections};
-use crate::http::{Listener, Neighbourhood, Passed, Tls};
+use crate::wire::{Listener, Neighbourhood, Passed, Tls};
 
 /// Both listeners, bound.
 pub(super) struct Listeners {

@@ -18,8 +18,8 @@ use super::runtimes::{Runtimes, open_all_that_may_be_opened};
 use crate::config::{Config, Connections, TlsFiles};
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
-use crate::http::{Neighbourhood, Stop, Tls};
 use crate::store::{self, Migrations};
+use crate::wire::{Neighbourhood, Stop, Tls};
 
 /// One short statement; whoever stops the process waits for it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);

@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 
 use super::experiments::{OneCa, answer, no_ca};
-use super::problem::Problem;
 use super::state::Admin;
+use crate::wire::problem::Problem;
 
 /// `GET /v1/advice`.
 pub(super) async fn show(

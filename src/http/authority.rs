@@ -13,12 +13,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::app::Sender;
 use super::guesses::{self, Guesses, Verdict};
-use super::problem::Problem;
 use crate::config::{Scope, Token};
 use crate::domain::demand::permission::Permission;
 use crate::engine::Engine;
+use crate::wire::Sender;
+use crate::wire::problem::Problem;
 
 /// The layer around a route that needs `scope`.
 pub(super) async fn admit(

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 
 use super::documents::nothing_yet;
-use super::problem::Problem;
-use super::query::{parameters, unknown};
 use super::state::Public;
 use crate::config::{duration_seconds, zone};
 use crate::domain::publication::best_time::{Chance, Format, Question, SLOT_MINUTES, clock_spans};
+use crate::wire::problem::Problem;
+use crate::wire::query::{parameters, unknown};
 
 const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
 

@@ -11,18 +11,19 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 
-use super::body;
-use super::problem::{Excess, Problem};
-use super::query::{self, NoParameters};
 use super::state::Admin;
 use super::subject::{Subject, unregistered};
-use super::unpack::unpacked;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::ingest::{self, CertificateFormat};
 use crate::store::IdRange;
+use crate::wire::body;
+use crate::wire::problem::{Excess, Problem};
+use crate::wire::query;
+use crate::wire::query::NoParameters;
+use crate::wire::unpack::unpacked;
 
 /// The most certificates of one listing: at some 250 bytes a line, 2.5 MB.
 const MOST_LISTED: u32 = 10_000;

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::coding::Forms;
-use super::conditional::is_unmodified;
+use crate::wire::coding::Forms;
+use crate::wire::conditional::is_unmodified;
 
 /// A file of the binary.
 struct Asset {

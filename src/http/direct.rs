@@ -11,15 +11,15 @@ use futures_util::FutureExt as _;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 
-use super::app::{Answer, Shortcut};
-use super::host::is_addressed;
 use super::observe::{Signature, Tallies, Verb, log, retry_after_seconds};
-use super::problem::Problem;
 use super::renewal_info::{self, Draft};
-use super::reply::Reply;
 use super::served::{self, Documents};
 use crate::domain::certificate::certid::CertId;
 use crate::engine::{Engine, Miss, RenewalInfo};
+use crate::wire::host::is_addressed;
+use crate::wire::problem::Problem;
+use crate::wire::reply::Reply;
+use crate::wire::{Answer, Shortcut};
 
 /// Answers from memory.
 #[derive(Debug)]

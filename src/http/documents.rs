@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 
-use super::problem::Problem;
 use super::served::{answer, earlier};
 use super::state::Public;
 use crate::domain::policy::ca::{CaName, CaNameError};
+use crate::wire::problem::Problem;
 
 /// `GET` of any document: its path is its name in the publication, of a page the folder's.
 pub(super) async fn show(

@@ -8,12 +8,12 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::body;
-use super::problem::Problem;
-use super::query;
 use super::state::Admin;
 use crate::domain::policy::ca::CaName;
 use crate::engine::{Engine, Shadowed};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query;
 
 /// The CA that the query string names; the only one where it names none.
 #[derive(Clone, Debug)]

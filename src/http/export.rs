@@ -6,14 +6,14 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::body;
-use super::problem::Problem;
-use super::query;
 use super::state::Admin;
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::ExportCursor;
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query;
 
 /// The most counts of one answer: at some 200 octets each, 2 MB.
 const MOST_COUNTS: u32 = 10_000;

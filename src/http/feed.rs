@@ -8,11 +8,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::fresh::answer;
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Public;
 use crate::domain::status::{IsoWeek, Told};
 use crate::domain::time::Timestamp;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 /// Weeks of which the report is told: whoever reads the feed once a month misses none.
 const WEEKS: usize = 4;

@@ -7,12 +7,12 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::fresh::{answer, json};
-use super::problem::Problem;
-use super::query::{parameters, unknown};
 use super::state::Public;
 use crate::domain::ledger::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};
+use crate::wire::problem::Problem;
+use crate::wire::query::{parameters, unknown};
 
 /// It is made anew each minute; no copy of it is to be older than two.
 const CACHING: &str = "public, max-age=60";

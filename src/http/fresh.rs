@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::conditional::{is_unmodified, strong_etag};
+use crate::wire::conditional::{is_unmodified, strong_etag};
 
 /// The answer with this body; 304 where the client has it already. Anybody may read it from a page.
 pub(super) fn answer(

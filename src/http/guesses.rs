@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::app::Sender;
+use crate::wire::Sender;
 
 /// Wrong tokens within [`COUNTED`] from one place. Whoever mistypes one does so less often; a guess at
 /// 256 bits needs rather more.
@@ -61,7 +61,7 @@ impl Guesses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Neighbour;
+    use crate::wire::Neighbour;
 
     #[test]
     fn ten_are_answered_and_each_place_is_counted_for_itself() {

@@ -3,12 +3,12 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::Intent;
+use crate::wire::problem::Problem;
 
 /// An incident to be drafted, or only looked at.
 pub(super) fn draft(body: &[u8], now: Timestamp) -> Result<(Incident, Intent), Problem> {

@@ -9,15 +9,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::body;
 use super::incident_members::{amendment, draft};
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
-use super::unpack::unpacked;
 use crate::domain::moves::incident::{HourLoad, Incident};
 use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Standing};
 use crate::ingest::{self, NamedFormat};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
+use crate::wire::unpack::unpacked;
 
 /// `POST /v1/incidents`: 201 and the draft; from a dry run 200 and what it would move.
 pub(super) async fn create(

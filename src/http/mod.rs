@@ -13,13 +13,9 @@ use crate::engine::Engine;
 use crate::telemetry::Metrics;
 
 mod advice;
-mod app;
 mod authority;
 mod best_time;
-mod body;
 mod certificates;
-mod coding;
-mod conditional;
 mod contract;
 mod direct;
 mod directory;
@@ -31,41 +27,33 @@ mod forecast;
 mod fresh;
 mod guesses;
 mod health;
-mod host;
 mod incident_members;
 mod incidents;
 mod observations;
 mod observe;
 mod operator;
-mod pieces;
 mod plan;
 mod planned;
-mod problem;
 mod publications;
-mod query;
 mod rebalances;
 mod renewal_info;
 mod replaced;
-mod reply;
 mod report;
 mod revoked;
-mod serve;
 mod served;
 mod state;
 mod status;
 mod subject;
 mod summary;
-mod unpack;
 
-pub use app::App;
 pub use incidents::incident_document;
-pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};
 
 pub use state::{Admin, Public};
 
+use crate::wire::App;
+use crate::wire::problem::Problem;
 use direct::Direct;
 use guesses::Guesses;
-use problem::Problem;
 use served::Documents;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.

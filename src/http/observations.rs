@@ -6,14 +6,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 
-use super::body;
-use super::problem::{Excess, Problem};
-use super::query::NoParameters;
 use super::state::Admin;
-use super::unpack::unpacked;
 use crate::domain::demand::permission::Permission;
 use crate::ingest::{self, ObservationFormat, Observed, Unknown};
 use crate::store::BatchKey;
+use crate::wire::body;
+use crate::wire::problem::{Excess, Problem};
+use crate::wire::query::NoParameters;
+use crate::wire::unpack::unpacked;
 
 /// The most characters of an `Idempotency-Key`: seven times a UUID, and little to keep for 7 days.
 const MOST_KEY_CHARACTERS: usize = 255;

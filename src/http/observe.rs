@@ -14,10 +14,10 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram};
 
-use super::host::is_addressed;
-use super::problem::Problem;
 use super::renewal_info;
 use crate::engine::Engine;
+use crate::wire::host::is_addressed;
+use crate::wire::problem::Problem;
 
 /// When to come back after a 503 outside of `/renewal-info`: a database that restarts takes some
 /// seconds, and those who hand things in are few.

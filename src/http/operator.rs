@@ -10,9 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::body;
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
 use super::status::Series;
 use crate::domain::demand::observation::Source;
@@ -22,6 +19,9 @@ use crate::domain::status::{Heard, Status};
 use crate::domain::time::Timestamp;
 use crate::engine::{CaStanding, Engine, Readiness, SourceReport};
 use crate::store::{Replica, Sharing};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 const STYLE: &str = include_str!("../../static/admin/admin.css");
 const SCRIPT: &str = include_str!("../../static/admin/admin.js");

@@ -11,10 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::body;
 use super::experiments::{no_ca, one_ca};
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
 use crate::config::zone;
 use crate::domain::ledger::forecast::Outlook;
@@ -27,6 +24,9 @@ use crate::domain::publication::best_time::{ClockSpan, clock_spans};
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::ingest::fleet::{Member, Usual};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 /// A hundred thousand certificates with their CertIDs and names take 30 MB.
 const MOST_OCTETS: u64 = 64 << 20;

@@ -7,15 +7,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::body;
 use super::experiments::{answer, one_ca};
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
 use crate::domain::policy::ca::CaName;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::{DAY, Span, Timestamp};
 use crate::store::{MOST_PLANNED, StoredPlanned};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 /// As of `[[ca.planned]]`: a thousand times what all CAs together have ever issued in a year.
 const MOST_CERTIFICATES: f64 = 1e12;

@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 /// `POST`.
 pub(super) async fn make(

@@ -7,13 +7,13 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body;
 use super::experiments::{answer, one_ca};
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
 use crate::engine::Rebalance;
 use crate::store::StoredRebalance;
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]

@@ -7,10 +7,10 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
 use super::state::Public;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::{Miss, RenewalInfo};
+use crate::wire::problem::Problem;
 
 mod answer;
 

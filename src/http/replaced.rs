@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::body;
-use super::problem::{Excess, Problem};
-use super::query::NoParameters;
 use super::state::Admin;
 use super::subject::{Subject, unregistered};
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
 use crate::store::Succession;
+use crate::wire::body;
+use crate::wire::problem::{Excess, Problem};
+use crate::wire::query::NoParameters;
 
 /// The most characters of an order's name. It is a URL, and 2,000 is what URLs keep to.
 const MOST_ORDER_CHARACTERS: usize = 2_000;

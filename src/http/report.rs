@@ -7,12 +7,12 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 
 use super::fresh::answer;
-use super::problem::Problem;
-use super::query::OfCa;
 use super::state::Public;
 use crate::domain::publication::page::policy_of;
 use crate::domain::publication::weekly::Report;
 use crate::domain::status::{IsoWeek, NoWeek};
+use crate::wire::problem::Problem;
+use crate::wire::query::OfCa;
 
 /// Of a week that is over too: counts may come late.
 const CACHING: &str = "public, max-age=300";

@@ -7,11 +7,11 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body;
-use super::problem::Problem;
-use super::query::NoParameters;
 use super::state::Admin;
 use super::subject::{Subject, unregistered};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
 
 /// What may be said of a revocation.
 #[derive(Debug, Default, Deserialize)]

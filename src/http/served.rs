@@ -8,10 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::coding::Forms;
-use super::conditional::{http_date, is_unmodified};
 use super::observe::Tallies;
-use super::problem::Problem;
 use crate::domain::publication::best_time::Ranking;
 use crate::domain::publication::documents::RANKING;
 use crate::domain::publication::page::{INDEX, policy_of};
@@ -19,6 +16,9 @@ use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::publish::plan::{Cache, Serving, plan, serving};
 use crate::store::Publication;
+use crate::wire::coding::Forms;
+use crate::wire::conditional::{http_date, is_unmodified};
+use crate::wire::problem::Problem;
 
 /// An immutable copy stays good for a year, whatever was published since. Few ask for old ones,
 /// which are read from the store each time: they are sent plain.

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::forecast::{ambiguous, nobody};
 use super::fresh::{answer, json};
-use super::problem::Problem;
-use super::query::OfCa;
 use super::state::Public;
 use crate::domain::demand::series::trust::DISAGREEMENT;
 use crate::domain::math::number::thousandths;
 use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::{CaStanding, SourceReport, meant};
+use crate::wire::problem::Problem;
+use crate::wire::query::OfCa;
 
 /// Whoever asks whether the CA is well wants to know it now; a page with a thousand readers behind one
 /// cache asks four times a minute.

@@ -3,8 +3,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::problem::Problem;
 use crate::domain::certificate::certid::CertId;
+use crate::wire::problem::Problem;
 
 /// The CertID of `/v1/certificates/{certid}…`, read as it came, without undoing percent escapes.
 #[derive(Clone, Debug)]

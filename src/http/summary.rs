@@ -6,14 +6,14 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::fresh::{answer, json as bytes};
-use super::problem::Problem;
-use super::query::OfCa;
 use super::state::Public;
 use super::status::CACHING;
 use crate::domain::moves::incident::{Kind, State as Stage};
 use crate::domain::status::{Status, Told};
 use crate::domain::time::Timestamp;
 use crate::engine::{CaStanding, meant};
+use crate::wire::problem::Problem;
+use crate::wire::query::OfCa;
 
 /// `GET`. Each CA is a component; `?ca=` names one.
 pub(super) async fn show(

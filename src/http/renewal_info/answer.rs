@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::domain::time::Span;
 use crate::engine::RenewalInfo;
-use crate::http::conditional::{any_names, strong_etag};
+use crate::wire::conditional::{any_names, strong_etag};
 
 /// Leave for scripts of any origin to read what every answer here says.
 pub(super) const LEAVE: [(HeaderName, HeaderValue); 2] = [

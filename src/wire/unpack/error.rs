@@ -11,7 +11,7 @@ pub(super) const MOST_RATIO: u64 = 100;
 
 /// Why a compressed body was not read to its end.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::http) enum UnpackError {
+pub(crate) enum UnpackError {
     /// It is none, is cut off, or something follows it.
     #[error("the body is not whole {coding} as its Content-Encoding says: {reason}")]
     Broken {

@@ -19,17 +19,17 @@ use super::serve::neighbours::Neighbour;
 
 /// Who sent a request; `None`: somebody on a Unix socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Sender(pub(super) Option<Neighbour>);
+pub(crate) struct Sender(pub(crate) Option<Neighbour>);
 
 /// What answers some requests before the router is asked.
-pub(super) trait Shortcut: Debug + Send + Sync {
+pub(crate) trait Shortcut: Debug + Send + Sync {
     /// The answer to a request, whose headers it takes. `None`, and the request as it was: the router
     /// answers.
     fn answer(&self, request: &mut Request<Incoming>) -> Option<Answer>;
 }
 
 /// An answer, or a promise of one.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Given(Response<Reply>),
     Awaited(BoxFuture<'static, Response<Reply>>),
 }
@@ -57,7 +57,7 @@ impl From<Router> for App {
 }
 
 impl App {
-    pub(super) fn with_shortcut(router: Router, shortcut: impl Shortcut + 'static) -> Self {
+    pub(crate) fn with_shortcut(router: Router, shortcut: impl Shortcut + 'static) -> Self {
         Self {
             shortcut: Some(Arc::new(shortcut)),
             ..Self::from(router)
@@ -66,7 +66,7 @@ impl App {
 
     /// Answers a request; `from` is the address that it came from, if it came over a network. Handlers
     /// find it among the request's extensions.
-    pub(super) fn answer(&self, mut request: Request<Incoming>, from: Option<IpAddr>) -> Answer {
+    pub(crate) fn answer(&self, mut request: Request<Incoming>, from: Option<IpAddr>) -> Answer {
         if let Some(shortcut) = &self.shortcut {
             let answering = AssertUnwindSafe(|| shortcut.answer(&mut request));
             // The panic has been logged where it happened; the router shall say 500.

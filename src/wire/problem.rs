@@ -22,7 +22,7 @@ use crate::store::StoreError;
 
 /// An answer that says what went wrong. It is never cached.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     family: Family,
     detail: Cow<'static, str>,
@@ -45,23 +45,23 @@ enum Family {
 
 /// A limit and what went over it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Excess {
+pub(crate) struct Excess {
     /// What is limited, as the subject of a sentence: `the body`.
-    pub(super) what: &'static str,
+    pub(crate) what: &'static str,
     /// The most that is taken.
-    pub(super) limit: u64,
+    pub(crate) limit: u64,
     /// What came, or as much of it as was read.
-    pub(super) current: u64,
+    pub(crate) current: u64,
     /// The unit of both, in the plural.
-    pub(super) unit: &'static str,
+    pub(crate) unit: &'static str,
     /// What to do instead.
-    pub(super) remedy: &'static str,
+    pub(crate) remedy: &'static str,
 }
 
 /// What would do where a deadline and a budget cannot both be kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Remedy {
+pub(crate) struct Remedy {
     /// Certificates an hour, rounded up; `None` where no budget would do.
     smallest_budget_per_hour: Option<i64>,
     /// `None` where no deadline within 90 days would do.
@@ -88,7 +88,7 @@ struct Wire<'a> {
 
 impl Problem {
     /// A problem whose status says what kind it is.
-    pub(super) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             family: Family::Blank,
@@ -100,7 +100,7 @@ impl Problem {
     }
 
     /// 415 because of the content coding; `codings` are those taken.
-    pub(super) fn unknown_coding(
+    pub(crate) fn unknown_coding(
         detail: impl Into<Cow<'static, str>>,
         codings: &'static str,
     ) -> Self {
@@ -111,17 +111,17 @@ impl Problem {
     }
 
     /// 400: the request cannot be understood.
-    pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// 404: there is no such thing.
-    pub(super) fn missing(detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn missing(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
     /// 409 with the type of RFC 9773 section 5.
-    pub(super) fn already_replaced(detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn already_replaced(detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             family: Family::AlreadyReplaced,
             ..Self::new(StatusCode::CONFLICT, detail)
@@ -129,7 +129,7 @@ impl Problem {
     }
 
     /// 409 for a revocation whose deadline and budget cannot both be kept.
-    pub(super) fn refused(refusal: &Refusal, detail: String) -> Self {
+    pub(crate) fn refused(refusal: &Refusal, detail: String) -> Self {
         Self {
             remedy: Some(Box::new(Remedy {
                 smallest_budget_per_hour: Some(refusal.smallest_budget_per_hour)
@@ -143,7 +143,7 @@ impl Problem {
     }
 
     /// 503: overload, or the store is away.
-    pub(super) fn busy() -> Self {
+    pub(crate) fn busy() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Service busy; retry later.",
@@ -151,7 +151,7 @@ impl Problem {
     }
 
     /// 500: a defect or damage on our side. The cause is for the log.
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "an error on the server's side, which its log explains; the request may be sent again",
@@ -159,7 +159,7 @@ impl Problem {
     }
 
     /// `status` because a limit was passed: names the limit, what came and what to do.
-    pub(super) fn over(status: StatusCode, excess: Excess) -> Self {
+    pub(crate) fn over(status: StatusCode, excess: Excess) -> Self {
         let Excess {
             what,
             limit,
@@ -178,7 +178,7 @@ impl Problem {
 
     /// The body did not come whole. A body that stalled may come again; one that the transport cut
     /// off has mostly nobody left to hear of it.
-    pub(super) fn broken_off(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn broken_off(error: &(dyn Error + 'static)) -> Self {
         let error = error.downcast_ref::<io::Error>();
         let unpacking = error.and_then(|error| error.get_ref()?.downcast_ref::<UnpackError>());
         if let Some(unpacking) = unpacking {
@@ -199,7 +199,7 @@ impl Problem {
     }
 
     /// The same with the ACME error that goes with its status as its type.
-    pub(super) fn acme(self) -> Self {
+    pub(crate) fn acme(self) -> Self {
         Self {
             family: Family::Acme,
             ..self
@@ -221,7 +221,7 @@ impl Problem {
     }
 
     /// The answer, with room for the headers that are still to come.
-    pub(super) fn answer(&self) -> Response<Bytes> {
+    pub(crate) fn answer(&self) -> Response<Bytes> {
         let mut response = Response::new(self.body());
         *response.status_mut() = self.status;
         let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);

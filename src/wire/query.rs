@@ -8,7 +8,7 @@ use super::problem::Problem;
 
 /// Nothing may stand in the query string.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NoParameters;
+pub(crate) struct NoParameters;
 
 impl<S: Sync> FromRequestParts<S> for NoParameters {
     type Rejection = Problem;
@@ -23,7 +23,7 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
 
 /// The parameter `ca` alone may stand in it.
 #[derive(Clone, Debug)]
-pub(super) struct OfCa(pub(super) Option<String>);
+pub(crate) struct OfCa(pub(crate) Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for OfCa {
     type Rejection = Problem;
@@ -43,14 +43,14 @@ impl<S: Sync> FromRequestParts<S> for OfCa {
 }
 
 /// The parameters, decoded, in their order.
-pub(super) fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
+pub(crate) fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
     Query::try_from_uri(&parts.uri)
         .map(|Query(pairs)| pairs)
         .map_err(|error| Problem::malformed(format!("the query string is not readable: {error}")))
 }
 
 /// What to say of a parameter that does not exist; `known` lists those that do.
-pub(super) fn unknown(name: &str, known: &str) -> Problem {
+pub(crate) fn unknown(name: &str, known: &str) -> Problem {
     Problem::malformed(format!(
         "unknown query parameter {name:?}; known here: {known}"
     ))

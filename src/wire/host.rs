@@ -4,7 +4,7 @@ use axum::http::{Request, Version, header};
 
 /// Whether a request says once whom it is for. In HTTP/1.1 it has to; in no version may it say two
 /// things, of which somebody in front may have read the other one.
-pub(super) fn is_addressed<B>(request: &Request<B>) -> bool {
+pub(crate) fn is_addressed<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(_), None) => true,

@@ -14,10 +14,10 @@ use crate::engine::verdict::Report;
 
 /// The most bytes of a body that is read whole: the longest CertID and the longest order URL
 /// together take about 2 KiB.
-pub(super) const MOST_JSON_BYTES: u64 = 64 * 1_024;
+pub(crate) const MOST_JSON_BYTES: u64 = 64 * 1_024;
 
 /// What the body says that it is; empty where it does not say.
-pub(super) fn content_type(headers: &HeaderMap) -> &str {
+pub(crate) fn content_type(headers: &HeaderMap) -> &str {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -26,7 +26,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> &str {
 
 /// The object that a JSON body is, `shape` in the words of its error; what is wrong is named by the
 /// path to it, such as `items[1].notAfter`.
-pub(super) fn object<'b, T: Deserialize<'b>>(body: &'b [u8], shape: &str) -> Result<T, Problem> {
+pub(crate) fn object<'b, T: Deserialize<'b>>(body: &'b [u8], shape: &str) -> Result<T, Problem> {
     // serde takes an array for an object as well, its values by their order.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::malformed(format!("the body is not {shape}")));
@@ -45,14 +45,14 @@ pub(super) fn object<'b, T: Deserialize<'b>>(body: &'b [u8], shape: &str) -> Res
 }
 
 /// The answer to a bulk request.
-pub(super) fn report(report: &Report) -> Result<impl IntoResponse + use<>, Problem> {
+pub(crate) fn report(report: &Report) -> Result<impl IntoResponse + use<>, Problem> {
     let content_type = [(header::CONTENT_TYPE, "application/json")];
     Ok((status_of(report), content_type, written(report)?))
 }
 
 /// 422 where records came and every one was rejected: nothing was done. A body without any record
 /// is 200: nothing was wrong with it, such as an hour in which nothing happened.
-pub(super) const fn status_of(report: &Report) -> StatusCode {
+pub(crate) const fn status_of(report: &Report) -> StatusCode {
     if report.rejected > 0 && !report.took_something() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
@@ -61,7 +61,7 @@ pub(super) const fn status_of(report: &Report) -> StatusCode {
 }
 
 /// A value as JSON.
-pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
+pub(crate) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(value).map_err(|error| {
         tracing::error!(event = "request_failed", %error);
         Problem::internal()
@@ -69,7 +69,7 @@ pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
 }
 
 /// The whole of a body that is JSON and short.
-pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     json_within(
         headers,
         body,
@@ -80,7 +80,7 @@ pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
 }
 
 /// The same, or nothing where there is no body: then nobody has to say what it is.
-pub(super) async fn json_if_any(headers: &HeaderMap, body: Body) -> Result<Option<Bytes>, Problem> {
+pub(crate) async fn json_if_any(headers: &HeaderMap, body: Body) -> Result<Option<Bytes>, Problem> {
     if body.size_hint().exact() == Some(0) {
         return Ok(None);
     }
@@ -89,7 +89,7 @@ pub(super) async fn json_if_any(headers: &HeaderMap, body: Body) -> Result<Optio
 
 /// The whole of a body that is JSON and has no more than `most` bytes; `remedy` is what to do about
 /// a longer one.
-pub(super) async fn json_within(
+pub(crate) async fn json_within(
     headers: &HeaderMap,
     body: Body,
     most: u64,

@@ -5,4 +5,4 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 
 /// The body of an answer: one piece that is there, or what a handler makes.
-pub(super) type Reply = Either<Full<Bytes>, Body>;
+pub(crate) type Reply = Either<Full<Bytes>, Body>;

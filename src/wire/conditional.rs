@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 const IMF_FIXDATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 /// A strong entity tag: the same for the same bytes on every replica and after every restart.
-pub(super) fn strong_etag(bytes: &[u8]) -> HeaderValue {
+pub(crate) fn strong_etag(bytes: &[u8]) -> HeaderValue {
     let mut tag = String::with_capacity(34);
     tag.push('"');
     // 16 octets: 128 bits, so that no two bodies ever share a tag by accident.
@@ -24,7 +24,7 @@ pub(super) fn strong_etag(bytes: &[u8]) -> HeaderValue {
 }
 
 /// An instant as an HTTP date.
-pub(super) fn http_date(at: Timestamp) -> HeaderValue {
+pub(crate) fn http_date(at: Timestamp) -> HeaderValue {
     DateTime::from_timestamp(at.unix(), 0)
         .and_then(|at| HeaderValue::try_from(at.format(IMF_FIXDATE).to_string()).ok())
         .unwrap_or_else(|| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
@@ -32,7 +32,7 @@ pub(super) fn http_date(at: Timestamp) -> HeaderValue {
 
 /// Whether the client has it already: then the answer is 304. `If-None-Match` wins over
 /// `If-Modified-Since` (RFC 9110 section 13.2.2).
-pub(super) fn is_unmodified(
+pub(crate) fn is_unmodified(
     request: &HeaderMap,
     etag: &HeaderValue,
     last_modified: Option<Timestamp>,
@@ -51,7 +51,7 @@ pub(super) fn is_unmodified(
 }
 
 /// Whether one of the values of `If-None-Match` names an entity tag.
-pub(super) fn any_names<'a>(
+pub(crate) fn any_names<'a>(
     lists: impl IntoIterator<Item = &'a HeaderValue>,
     etag: &HeaderValue,
 ) -> bool {

@@ -21,8 +21,8 @@ use super::attend::{Attended, Told, UnderWay};
 use super::limits::Limits;
 use super::stream::{Connected, Stream};
 use super::tls::Tls;
-use crate::http::app::{Answer, App};
-use crate::http::reply::Reply;
+use crate::wire::app::{Answer, App};
+use crate::wire::reply::Reply;
 
 /// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
 /// with 431, so this is far above what the URLs here need.

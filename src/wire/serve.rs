@@ -25,7 +25,7 @@ mod attend;
 mod drive;
 mod limits;
 mod listen;
-pub(super) mod neighbours;
+pub(crate) mod neighbours;
 mod stream;
 mod tls;
 

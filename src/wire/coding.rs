@@ -25,15 +25,15 @@ enum Coding {
 
 /// What is sent of a representation: its octets in one coding, with the tag of these octets.
 #[derive(Clone, Debug)]
-pub(super) struct Form {
+pub(crate) struct Form {
     coding: Option<Coding>,
-    pub(super) bytes: Bytes,
-    pub(super) etag: HeaderValue,
+    pub(crate) bytes: Bytes,
+    pub(crate) etag: HeaderValue,
 }
 
 /// All forms of a representation.
 #[derive(Debug)]
-pub(super) struct Forms {
+pub(crate) struct Forms {
     plain: Form,
     /// Shorter than the plain one, the shortest first.
     compressed: Vec<Form>,
@@ -87,7 +87,7 @@ impl Form {
     }
 
     /// The value of `Content-Encoding`; `None` for the plain one.
-    pub(super) fn content_encoding(&self) -> Option<HeaderValue> {
+    pub(crate) fn content_encoding(&self) -> Option<HeaderValue> {
         self.coding
             .map(|coding| HeaderValue::from_static(coding.name()))
     }
@@ -95,7 +95,7 @@ impl Form {
 
 impl Forms {
     /// The plain form alone.
-    pub(super) fn plain(bytes: Bytes) -> Self {
+    pub(crate) fn plain(bytes: Bytes) -> Self {
         Self {
             plain: Form::new(None, bytes),
             compressed: Vec::new(),
@@ -103,7 +103,7 @@ impl Forms {
     }
 
     /// All forms, but those that are no shorter. Some ten milliseconds for 100 KB.
-    pub(super) fn compressed(bytes: Bytes) -> Self {
+    pub(crate) fn compressed(bytes: Bytes) -> Self {
         let mut compressed: Vec<Form> = Coding::ALL
             .into_iter()
             .filter_map(|coding| {
@@ -121,7 +121,7 @@ impl Forms {
 
     /// The form that a request wants most; of several the shortest, and the plain one where it
     /// wants none, or says nothing.
-    pub(super) fn wanted(&self, request: &HeaderMap) -> &Form {
+    pub(crate) fn wanted(&self, request: &HeaderMap) -> &Form {
         if self.compressed.is_empty() || !request.contains_key(header::ACCEPT_ENCODING) {
             return &self.plain;
         }

@@ -18,10 +18,10 @@ use super::pieces::pieces;
 use super::problem::Problem;
 use error::{ALWAYS_OCTETS, MOST_RATIO, UnpackError};
 
-pub(super) mod error;
+pub(crate) mod error;
 
 /// The codings taken, as `Accept-Encoding` names them.
-pub(super) const TAKEN: &str = "br, gzip, zstd";
+pub(crate) const TAKEN: &str = "br, gzip, zstd";
 
 /// Unpacked octets handed on at once: what ingest decodes at once.
 const PIECE_OCTETS: usize = 64 << 10;
@@ -39,7 +39,7 @@ type Pieces = BoxStream<'static, io::Result<Bytes>>;
 ///
 /// # Errors
 /// A problem with status 415 where the coding is none that is taken, or there are several.
-pub(super) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Pieces, Problem> {
+pub(crate) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Pieces, Problem> {
     let pieces = pieces(body).boxed();
     Ok(match coding(headers)? {
         None => pieces,
@@ -51,7 +51,7 @@ pub(super) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Pieces, Proble
 ///
 /// # Errors
 /// A problem with status 415.
-pub(super) fn uncoded(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn uncoded(headers: &HeaderMap) -> Result<(), Problem> {
     match named(headers).next() {
         None => Ok(()),
         Some(_) => Err(Problem::unknown_coding(

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The body, piece by piece, as it comes.
-pub(super) fn pieces(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+pub(crate) fn pieces(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
     let pieces = body.into_data_stream();
     Box::pin(futures_util::stream::unfold(pieces, |mut pieces| async {
         let piece = match timeout(LONGEST_PAUSE, pieces.next()).await {
