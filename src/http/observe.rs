@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram};
 
-use super::renewal_info;
+use super::public::renewal_info;
 use crate::engine::Engine;
 use crate::wire::host::is_addressed;
 use crate::wire::problem::Problem;
