@@ -20,18 +20,18 @@ use crate::domain::status::IsoWeek;
 use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::store::{FeedPosition, Publication, Store};
 
-use super::batches::Trust;
-use super::change::Applied;
+use super::answer::lookups::LookUps;
 use super::clock::Clock;
-use super::compared::Compared;
 use super::error::EngineError;
-use super::loading::load;
-use super::lookups::LookUps;
+use super::learn::waiting::Waiting;
+use super::publication::compared::Compared;
+use super::register::told_issuers::ToldIssuers;
 use super::replicas::Replicas;
-use super::stage::Resuming;
-use super::told_issuers::ToldIssuers;
-use super::waiting::Waiting;
-use super::world::World;
+use super::start::loading::load;
+use super::start::stage::Resuming;
+use super::state::batches::Trust;
+use super::state::change::Applied;
+use super::state::world::World;
 
 /// A source's clock may run ahead of ours by this much before its observations are refused.
 const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
@@ -64,8 +64,8 @@ pub struct Engine {
     pub(super) stopping: AtomicBool,
     pub(super) told_issuers: ToldIssuers,
     pub(super) reports: Mutex<Reports>,
-    pub(super) priors: super::priors::Priors,
-    pub(super) sources: super::board::Board,
+    pub(super) priors: super::learn::priors::Priors,
+    pub(super) sources: super::learn::board::Board,
     pub(super) replicas: Replicas,
 }
 
@@ -117,8 +117,8 @@ impl Engine {
             publication: ArcSwapOption::new(publication),
             compared: Compared::default(),
             reports: Mutex::default(),
-            priors: super::priors::Priors::default(),
-            sources: super::board::Board::default(),
+            priors: super::learn::priors::Priors::default(),
+            sources: super::learn::board::Board::default(),
             replicas: Replicas::default(),
             feed: Mutex::new(position),
             rebalancing: Mutex::default(),

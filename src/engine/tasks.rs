@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::aside::aside;
 use super::error::EngineError;
-use super::incidents::IncidentError;
-use super::polls::RECORDS_KEPT_SECONDS;
+use super::learn::polls::RECORDS_KEPT_SECONDS;
+use super::moves::incidents::IncidentError;
 use super::presence::NOTE_REPLICA_EVERY;
 use super::service::Engine;
 use crate::domain::certificate::certid::KeyIdentifier;

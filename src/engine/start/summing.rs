@@ -1,0 +1,62 @@
+//! Everything that is summed: from the store's rows, or from the index where that came from a file.
+
+use std::sync::Arc;
+
+use super::loading::{load, load_into};
+use super::stage::Stage;
+use crate::config::Config;
+use crate::engine::aside::aside;
+use crate::engine::error::EngineError;
+use crate::engine::service::Engine;
+use crate::engine::state::change::Applied;
+use crate::store::{FeedPosition, Load};
+
+impl Engine {
+    /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
+    /// have shown goes over, and what was written meanwhile is read before it answers.
+    pub(in crate::engine) async fn sum_anew(
+        &self,
+        config: Config,
+        position: &mut FeedPosition,
+    ) -> Result<(), EngineError> {
+        let now = self.now();
+        let (world, loaded) = loop {
+            let key = self.world().key;
+            let (world, mut loaded) = load(self.store(), config.clone(), key, now).await?;
+            // What was taken back meanwhile may have been summed: once more.
+            if self.read_feed(&world, &mut loaded).await? == Applied::Done {
+                break (world, loaded);
+            }
+        };
+        if self.is_summed() {
+            world.remember_measured(&self.world());
+        }
+        world.remember_polls(&self.world(), self.started_at, now);
+        world.begin_shadows(now);
+        world.learn(now);
+        // Together, with nothing to wait for in between.
+        self.world.store(Arc::new(world));
+        *position = loaded;
+        self.resuming.reach(Stage::Summed);
+        Ok(())
+    }
+
+    /// Sums the certificates of an index that came from a file, and all else from the store;
+    /// whether nothing was taken back meanwhile. Who reads the feed waits, nobody else does.
+    pub(in crate::engine) async fn sum_index(
+        &self,
+        position: &mut FeedPosition,
+    ) -> Result<Applied, EngineError> {
+        let (world, now) = (self.world(), self.now());
+        let counting = Arc::clone(&world);
+        aside(move || counting.count_all()).await?;
+        load_into(&world, self.store(), Load::BesideCertificates, now).await?;
+        let outcome = self.read_feed(&world, position).await?;
+        if outcome == Applied::Done {
+            world.begin_shadows(now);
+            world.learn(now);
+            self.resuming.reach(Stage::Summed);
+        }
+        Ok(outcome)
+    }
+}
