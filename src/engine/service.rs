@@ -31,7 +31,7 @@ use super::start::loading::load;
 use super::start::stage::Resuming;
 use super::state::batches::Trust;
 use super::state::change::Applied;
-use super::state::world::World;
+use super::state::memory::Memory;
 
 /// A source's clock may run ahead of ours by this much before its observations are refused.
 const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
@@ -44,7 +44,7 @@ type Reports = Vec<((IsoWeek, Option<String>), Arc<Report>)>;
 pub struct Engine {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) world: ArcSwap<World>,
+    pub(super) memory: ArcSwap<Memory>,
     pub(super) look_ups: LookUps,
     pub(super) publication: ArcSwapOption<Publication>,
     pub(super) compared: Compared,
@@ -91,10 +91,10 @@ impl Engine {
         store.admit().await?;
         let key = store.hash_key().await?;
         let now = clock.now();
-        let (world, position) = load(store.as_ref(), config, key, now).await?;
-        world.begin_shadows(now);
+        let (memory, position) = load(store.as_ref(), config, key, now).await?;
+        memory.begin_shadows(now);
         let publication = store.publication_after(0).await?.map(Arc::new);
-        let engine = Self::new(store, clock, world, position, publication, resuming);
+        let engine = Self::new(store, clock, memory, position, publication, resuming);
         engine.learn();
         Ok(Arc::new(engine))
     }
@@ -102,17 +102,17 @@ impl Engine {
     pub(super) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        world: World,
+        memory: Memory,
         position: FeedPosition,
         publication: Option<Arc<Publication>>,
         resuming: Resuming,
     ) -> Self {
         let now = clock.now();
-        announce(&world.version, 1.0);
+        announce(&memory.version, 1.0);
         Self {
             store,
             clock,
-            world: ArcSwap::from_pointee(world),
+            memory: ArcSwap::from_pointee(memory),
             look_ups: LookUps::new(),
             publication: ArcSwapOption::new(publication),
             compared: Compared::default(),
@@ -153,28 +153,28 @@ impl Engine {
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.world.load().config)
+        Arc::clone(&self.memory.load().config)
     }
 
     /// `<crate version>+<8 hex digits of the policy in force>`: the version in every answer. As long
     /// as it is in force it is the same text in memory.
     #[must_use]
     pub fn version(&self) -> Arc<str> {
-        Arc::clone(&self.world.load().version)
+        Arc::clone(&self.memory.load().version)
     }
 
     /// How many certificates are in memory.
     #[must_use]
     pub fn certificates_indexed(&self) -> usize {
-        self.world.load().index.len()
+        self.memory.load().index.len()
     }
 
     /// How many windows of certificates that are not replaced lie in a span, in all CAs: each
     /// counts as far as it lies inside.
     #[must_use]
     pub fn windows_promised(&self, span: Span) -> f64 {
-        let world = self.world();
-        world
+        let memory = self.memory();
+        memory
             .cas
             .iter()
             .map(|ca| ca.books().ledger.windows(span))
@@ -184,11 +184,11 @@ impl Engine {
     /// What has been learned of a CA's week.
     #[must_use]
     pub fn profile(&self, ca: &CaName) -> Option<Arc<Profile>> {
-        self.world().ca(ca).map(|ca| ca.profile.load_full())
+        self.memory().ca(ca).map(|ca| ca.profile.load_full())
     }
 
-    pub(super) fn world(&self) -> Arc<World> {
-        self.world.load_full()
+    pub(super) fn memory(&self) -> Arc<Memory> {
+        self.memory.load_full()
     }
 
     /// Puts another configuration in force. Where issuers change hands, everything is summed anew
@@ -199,10 +199,10 @@ impl Engine {
     pub async fn reconfigure(&self, config: Config) -> Result<(), EngineError> {
         let mut position = self.feed.lock().await;
         let old = self.version();
-        match self.world().reconfigured(config.clone()) {
-            Some(world) => {
-                self.world.store(Arc::new(world));
-                self.world().begin_shadows(self.now());
+        match self.memory().reconfigured(config.clone()) {
+            Some(memory) => {
+                self.memory.store(Arc::new(memory));
+                self.memory().begin_shadows(self.now());
             }
             None => self.sum_anew(config, &mut position).await?,
         }
@@ -219,15 +219,15 @@ impl Engine {
     /// [`EngineError::Store`].
     pub async fn catch_up(&self) -> Result<(), EngineError> {
         let mut position = self.feed.lock().await;
-        let world = self.world();
-        let in_force = Arc::clone(&world.in_force());
-        let outcome = self.read_feed(&world, &mut position).await?;
+        let memory = self.memory();
+        let in_force = Arc::clone(&memory.in_force());
+        let outcome = self.read_feed(&memory, &mut position).await?;
         if outcome != Applied::Done {
-            self.sum_anew(Config::clone(&world.config), &mut position)
+            self.sum_anew(Config::clone(&memory.config), &mut position)
                 .await?;
         }
-        if !Arc::ptr_eq(&in_force, &world.in_force()) {
-            world.close(self.now());
+        if !Arc::ptr_eq(&in_force, &memory.in_force()) {
+            memory.close(self.now());
         }
         self.fed_at.store(self.now().unix(), Ordering::Relaxed);
         Ok(())
@@ -237,20 +237,20 @@ impl Engine {
     /// all has to be summed anew.
     pub(super) async fn read_feed(
         &self,
-        world: &World,
+        memory: &Memory,
         position: &mut FeedPosition,
     ) -> Result<Applied, EngineError> {
-        if world.batches().open_pass() == Trust::Broken {
+        if memory.batches().open_pass() == Trust::Broken {
             return Ok(Applied::SumAnew);
         }
         let mut outcome = Applied::Done;
         let next = self
             .store
             .changes(*position, &mut |change| {
-                outcome = outcome.max(world.apply(change));
+                outcome = outcome.max(memory.apply(change));
             })
             .await?;
-        world.batches().close_pass();
+        memory.batches().close_pass();
         if outcome == Applied::Done {
             *position = next;
         }
@@ -259,8 +259,8 @@ impl Engine {
 
     /// Learns every CA's profile anew.
     pub fn learn(&self) {
-        self.world().learn(self.now());
-        self.priors.adopt_into(&self.world());
+        self.memory().learn(self.now());
+        self.priors.adopt_into(&self.memory());
     }
 
     /// The row of a certificate, from the store, under either of its two spellings.
@@ -293,9 +293,9 @@ impl Engine {
     /// # Errors
     /// The rejection, if there is one.
     pub fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
-        let world = self.world.load();
+        let memory = self.memory.load();
         let now = self.now();
-        let Some(ca) = world.ca(&observation.ca) else {
+        let Some(ca) = memory.ca(&observation.ca) else {
             let detail = format!("no CA is named {:?}", observation.ca.as_str());
             return Err(Rejection::new("ca", detail));
         };
@@ -311,7 +311,7 @@ impl Engine {
             let detail = format!("{at} is more than 5 minutes ahead of our clock ({now})");
             return Err(Rejection::new("at", detail));
         }
-        let kept_from = now - world.config.retention_seconds;
+        let kept_from = now - memory.config.retention_seconds;
         if at < kept_from {
             let detail = format!("{at} is past the retention: kept from {kept_from}");
             return Err(Rejection::new("at", detail));

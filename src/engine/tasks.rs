@@ -196,12 +196,12 @@ impl Engine {
             return Ok(());
         };
         let before = self.now() - EXPIRED_ANSWERED_SECONDS;
-        let world = self.world();
+        let memory = self.memory();
         let ca_of = |issuer: &KeyIdentifier| {
-            world
+            memory
                 .config
                 .ca_of(issuer)
-                .map_or_else(CaName::default, |at| world.config.cas[at].name.clone())
+                .map_or_else(CaName::default, |at| memory.config.cas[at].name.clone())
         };
         let purged = self
             .store()
@@ -216,8 +216,8 @@ impl Engine {
     async fn retire(&self) -> Result<(), StoreError> {
         let now = self.now();
         let kept_from = now - self.config().retention_seconds;
-        self.world().trim(kept_from);
-        self.world().trim_shadows(kept_from);
+        self.memory().trim(kept_from);
+        self.memory().trim_shadows(kept_from);
         let Some(_term) = self.store().take_duty(Duty::Sweep, Turn::Now).await? else {
             return Ok(());
         };

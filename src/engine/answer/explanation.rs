@@ -10,7 +10,7 @@ use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::time::{DAY, Span, Timestamp};
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 
 /// A window derived again.
 struct Derivation {
@@ -32,17 +32,17 @@ impl Engine {
         let Some(certificate) = self.certificate(id).await? else {
             return Ok(None);
         };
-        let world = self.world();
-        let hash = world.salted_hash(Purpose::Window1, &certificate.id, certificate.cause.salt());
+        let memory = self.memory();
+        let hash = memory.salted_hash(Purpose::Window1, &certificate.id, certificate.cause.salt());
         let Derivation {
             drawn_from,
             model_version,
             window,
         } = self.derive(&certificate, hash).await?;
-        let ca = world
+        let ca = memory
             .config
             .ca_of(&certificate.id.key_identifier)
-            .map(|at| world.config.cas[at].name.as_str());
+            .map(|at| memory.config.cas[at].name.as_str());
         let now = self.now();
         Ok(Some(json!({
             "certId": certificate.id,
@@ -55,7 +55,7 @@ impl Engine {
             "windowOpen": certificate.window.contains(now),
             "renewalDue": renewal_due(&certificate, now),
             "replacedBy": certificate.successor,
-            "cause": cause(&world, certificate.cause),
+            "cause": cause(&memory, certificate.cause),
             "modelVersion": model_version,
             "version": &*self.version(),
             "draw": {
@@ -156,11 +156,11 @@ fn renewal_due(certificate: &Certificate, now: Timestamp) -> bool {
 }
 
 /// What drew the window.
-fn cause(world: &World, cause: Cause) -> Value {
+fn cause(memory: &Memory, cause: Cause) -> Value {
     match cause {
         Cause::Registration => json!({ "event": "registration" }),
         Cause::Rebalance(number) => json!({ "event": "rebalance", "number": number }),
-        Cause::Incident(number) => match world.incidents().get(&number) {
+        Cause::Incident(number) => match memory.incidents().get(&number) {
             Some(incident) => json!({
                 "event": "incident", "number": number, "kind": incident.kind,
                 "name": incident.name, "state": incident.state,

@@ -10,8 +10,8 @@ use crate::engine::aside::aside_on;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
+use crate::engine::state::memory::Memory;
 use crate::engine::state::outlook::Kept;
-use crate::engine::state::world::World;
 
 /// The ledger is held for so many slots at a time, about a millisecond, so that whoever registers
 /// gets in between.
@@ -24,14 +24,14 @@ impl Engine {
     /// # Errors
     /// The names of those that may be meant: several, or none.
     pub fn unnamed_ca(&self) -> Result<CaName, Vec<CaName>> {
-        let world = self.world();
-        let cas = &world.config.cas;
+        let memory = self.memory();
+        let cas = &memory.config.cas;
         if let [only] = cas.as_slice() {
             return Ok(only.name.clone());
         }
         let mut counted: Vec<CaName> = cas
             .iter()
-            .zip(&world.cas)
+            .zip(&memory.cas)
             .filter(|(policy, ca)| !policy.name.is_default() || ca.profile.load().data.is_some())
             .map(|(policy, _)| policy.name.clone())
             .collect();
@@ -50,14 +50,14 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Aside`].
     pub async fn outlook(&self, name: &CaName) -> Result<Option<Arc<Outlook>>, EngineError> {
-        let world = self.world();
-        let Some(at) = world.config.ca_named(name.as_str()) else {
+        let memory = self.memory();
+        let Some(at) = memory.config.ca_named(name.as_str()) else {
             return Ok(None);
         };
         let now = self.now();
         let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
-        let in_force = Arc::clone(&world.in_force());
-        let ca = Arc::clone(&world.cas[at]);
+        let in_force = Arc::clone(&memory.in_force());
+        let ca = Arc::clone(&memory.cas[at]);
         let profile = ca.profile.load_full();
         // Others wait here for the one who makes it.
         let mut kept = ca.outlook.lock().await;
@@ -72,7 +72,7 @@ impl Engine {
         let outlook = aside_on(self.background(), move || {
             let policy = &making_in_force.policies[at];
             let hours = Outlook::most_hours(policy.slot_seconds);
-            Arc::new(outlook(policy, &world.cas[at], minute, hours))
+            Arc::new(outlook(policy, &memory.cas[at], minute, hours))
         })
         .await?;
         *kept = Some(Kept {
@@ -86,9 +86,9 @@ impl Engine {
 
     /// Shows in the metrics what is to come, and whether failures feed on themselves.
     pub fn measure_forecast(&self) {
-        let world = self.world();
+        let memory = self.memory();
         let now = self.now();
-        for (policy, ca) in world.in_force().policies.iter().zip(&world.cas) {
+        for (policy, ca) in memory.in_force().policies.iter().zip(&memory.cas) {
             measure(policy, ca, &outlook(policy, ca, now, DAY / HOUR));
         }
     }
@@ -96,15 +96,15 @@ impl Engine {
 
 /// The next hours of every CA, by its name.
 pub(in crate::engine) fn outlooks(
-    world: &World,
+    memory: &Memory,
     now: Timestamp,
     hours: i64,
 ) -> Vec<(String, Arc<Outlook>)> {
-    let in_force = world.in_force();
+    let in_force = memory.in_force();
     in_force
         .policies
         .iter()
-        .zip(&world.cas)
+        .zip(&memory.cas)
         .map(|(policy, ca)| {
             let name = policy.name.to_string();
             (name, Arc::new(outlook(policy, ca, now, hours)))

@@ -81,9 +81,9 @@ impl Engine {
                 return false;
             }
         };
-        let world = self.world();
+        let memory = self.memory();
         for certificate in &certificates {
-            world.put(certificate, Told::Read);
+            memory.put(certificate, Told::Read);
         }
         let found: HashSet<CertId> = certificates.into_iter().map(|found| found.id).collect();
         for (fingerprint, Asked { id, by }) in batch {

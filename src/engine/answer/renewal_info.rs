@@ -16,7 +16,7 @@ use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::engine::index::{Entry, Fingerprint};
 use crate::engine::service::Engine;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::store::Sharing;
 
 /// A certificate's answer to a `renewalInfo` request.
@@ -58,7 +58,7 @@ struct Found {
 /// caches, which takes as long as a thousand instructions: there is time for something else.
 #[derive(Debug)]
 pub struct Sought<'a> {
-    world: Guard<Arc<World>>,
+    memory: Guard<Arc<Memory>>,
     id: &'a CertId,
     fingerprint: Fingerprint,
 }
@@ -85,11 +85,11 @@ impl Engine {
     /// Begins to look for a certificate.
     #[must_use]
     pub fn seek<'a>(&self, id: &'a CertId) -> Sought<'a> {
-        let world = self.world.load();
-        let fingerprint = world.index.fingerprint(id);
-        world.index.prefetch(fingerprint);
+        let memory = self.memory.load();
+        let fingerprint = memory.index.fingerprint(id);
+        memory.index.prefetch(fingerprint);
         Sought {
-            world,
+            memory,
             id,
             fingerprint,
         }
@@ -114,7 +114,7 @@ impl Engine {
     /// Whether the store may hold a certificate that is not in memory.
     fn may_be_stored(&self, sought: &Sought<'_>) -> bool {
         let is_complete = self.store().sharing() == Sharing::IndexIsComplete && self.is_summed();
-        let config = &sought.world.config;
+        let config = &sought.memory.config;
         !is_complete && config.ca_of(&sought.id.key_identifier).is_some()
     }
 
@@ -134,11 +134,11 @@ impl Engine {
     }
 }
 
-fn answer(world: &World, found: Found, now: Timestamp) -> RenewalInfo {
+fn answer(memory: &Memory, found: Found, now: Timestamp) -> RenewalInfo {
     let hash = mixed(found.fingerprint.number(), now.unix());
-    let drawn = match world.config.cas.get(usize::from(found.ca)) {
+    let drawn = match memory.config.cas.get(usize::from(found.ca)) {
         Some(policy) => {
-            let ca = &world.cas[usize::from(found.ca)];
+            let ca = &memory.cas[usize::from(found.ca)];
             let profile = ca.profile.load();
             let ahead = Ahead {
                 closed: &ca.closed.load(),
@@ -153,7 +153,7 @@ fn answer(world: &World, found: Found, now: Timestamp) -> RenewalInfo {
         }
         None => DAY,
     };
-    let in_force = world.in_force();
+    let in_force = memory.in_force();
     let pressing = if found.replaced {
         Pressing::Not
     } else if in_force.touches(found.moved_by) {
@@ -186,17 +186,17 @@ impl Sought<'_> {
     /// [`Engine::version`] when the search began.
     #[must_use]
     pub fn version(&self) -> &Arc<str> {
-        &self.world.version
+        &self.memory.version
     }
 
     fn answer(&self, now: Timestamp) -> Option<RenewalInfo> {
         let found = self.find(now)?;
-        Some(answer(&self.world, found, now))
+        Some(answer(&self.memory, found, now))
     }
 
     fn find(&self, now: Timestamp) -> Option<Found> {
-        let index = &self.world.index;
-        let base_of = |entry: &Entry| self.world.base_seconds(entry);
+        let index = &self.memory.index;
+        let base_of = |entry: &Entry| self.memory.base_seconds(entry);
         let ask = |fingerprint: Fingerprint| {
             let read = |entry: &Entry| Found {
                 fingerprint,
@@ -214,12 +214,12 @@ impl Sought<'_> {
     fn miss(&self) -> Miss {
         let issuer = &self.id.key_identifier;
         let claimed = self
-            .world
+            .memory
             .config
             .cas
             .iter()
             .any(|ca| ca.issuers.contains(issuer));
-        if claimed || self.world.index.knows_issuer(issuer) {
+        if claimed || self.memory.index.knows_issuer(issuer) {
             Miss::UnknownSerial
         } else {
             Miss::UnknownIssuer

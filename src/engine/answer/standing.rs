@@ -13,7 +13,7 @@ use crate::engine::aside::aside_on;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 
 /// Reports of one minute that are kept: one takes 20 KB with ten CAs.
 const MOST_REPORTS: usize = 16;
@@ -50,17 +50,17 @@ impl Engine {
     /// no such CA.
     #[must_use]
     pub fn how_cas_are(&self, named: Option<&str>) -> Vec<CaStanding> {
-        let world = self.world();
+        let memory = self.memory();
         let now = self.now();
         let counted = self.counted(named);
-        world
+        memory
             .config
             .cas
             .iter()
-            .zip(&world.cas)
+            .zip(&memory.cas)
             .filter(|(policy, _)| counted.contains(&policy.name))
             .map(|(policy, ca)| {
-                let standing = standing(&world, policy, ca, now);
+                let standing = standing(&memory, policy, ca, now);
                 let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
                 CaStanding {
                     ca: policy.name.clone(),
@@ -76,9 +76,9 @@ impl Engine {
     /// The failure rates above this threshold that last now, of all CAs that count or of one.
     #[must_use]
     pub fn breaches(&self, named: Option<&str>, threshold: f64) -> Vec<(CaName, Breach)> {
-        let world = self.world();
+        let memory = self.memory();
         let counted = self.counted(named);
-        let cas = world.config.cas.iter().zip(&world.cas);
+        let cas = memory.config.cas.iter().zip(&memory.cas);
         cas.filter(|(policy, _)| counted.contains(&policy.name))
             .filter_map(|(policy, ca)| {
                 let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
@@ -95,8 +95,8 @@ impl Engine {
     /// The incidents that subscribers are told of, the latest change first, of one CA or of all.
     #[must_use]
     pub fn told_incidents(&self, ca: Option<&CaName>) -> Vec<Told> {
-        let world = self.world();
-        let incidents = world.incidents();
+        let memory = self.memory();
+        let incidents = memory.incidents();
         let concerns = |incident: &&Incident| ca.is_none_or(|ca| incident.ca == *ca);
         Told::all(incidents.values().filter(concerns), self.now())
     }
@@ -115,8 +115,8 @@ impl Engine {
     }
 
     fn live_before(&self, ca: &CaName, at: Timestamp) -> Option<Vec<LiveSeries>> {
-        let world = self.world();
-        let live = &world.ca(ca)?.live;
+        let memory = self.memory();
+        let live = &memory.ca(ca)?.live;
         let live = live.lock().unwrap_or_else(PoisonError::into_inner);
         Some(live.told(at))
     }
@@ -147,8 +147,8 @@ impl Engine {
             return Ok(Some(Arc::clone(report)));
         }
         let counted = self.counted(named);
-        let world = self.world();
-        let making = move || report(&world, &counted, week, minute);
+        let memory = self.memory();
+        let making = move || report(&memory, &counted, week, minute);
         let report = Arc::new(aside_on(self.background(), making).await?);
         if report.cas.is_empty() {
             return Ok(None);
@@ -169,15 +169,15 @@ impl Engine {
     }
 }
 
-fn report(world: &World, counted: &[CaName], week: IsoWeek, now: Timestamp) -> Report {
-    let cas = world
+fn report(memory: &Memory, counted: &[CaName], week: IsoWeek, now: Timestamp) -> Report {
+    let cas = memory
         .config
         .cas
         .iter()
-        .zip(&world.cas)
+        .zip(&memory.cas)
         .filter(|(policy, _)| counted.contains(&policy.name))
         .map(|(policy, ca)| {
-            let incidents = incidents_of(world, policy);
+            let incidents = incidents_of(memory, policy);
             let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
             let evidence = Evidence {
                 series: &series,
@@ -197,14 +197,14 @@ fn report(world: &World, counted: &[CaName], week: IsoWeek, now: Timestamp) -> R
     }
 }
 
-fn incidents_of(world: &World, policy: &CaPolicy) -> Vec<Incident> {
-    let known = world.incidents();
+fn incidents_of(memory: &Memory, policy: &CaPolicy) -> Vec<Incident> {
+    let known = memory.incidents();
     let of_ca = known.values().filter(|incident| incident.ca == policy.name);
     of_ca.cloned().collect()
 }
 
-fn standing(world: &World, policy: &CaPolicy, ca: &Ca, now: Timestamp) -> Standing {
-    let incidents = incidents_of(world, policy);
+fn standing(memory: &Memory, policy: &CaPolicy, ca: &Ca, now: Timestamp) -> Standing {
+    let incidents = incidents_of(memory, policy);
     let mut before = ca.standing.lock().unwrap_or_else(PoisonError::into_inner);
     let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
     let evidence = Evidence {

@@ -24,10 +24,10 @@ impl Engine {
     /// such CA.
     #[must_use]
     pub fn advice(&self, ca: &CaName) -> Option<AdviceReport> {
-        let world = self.world();
-        let at = world.config.ca_named(ca.as_str())?;
+        let memory = self.memory();
+        let at = memory.config.ca_named(ca.as_str())?;
         let now = self.now();
-        let advice = world.cas[at].books().ledger.advice(now);
+        let advice = memory.cas[at].books().ledger.advice(now);
         Some(AdviceReport {
             ca: ca.clone(),
             generated_at: now,

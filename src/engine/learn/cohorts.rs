@@ -66,13 +66,13 @@ impl Engine {
     /// `None`: no such CA.
     #[must_use]
     pub fn cohorts(&self, ca: &CaName) -> Option<CohortsReport> {
-        let world = self.world();
-        let at = world.config.ca_named(ca.as_str())?;
-        let policy = &world.config.cas[at];
+        let memory = self.memory();
+        let at = memory.config.ca_named(ca.as_str())?;
+        let policy = &memory.config.cas[at];
         let now = self.now();
         let mut control = Cohort::default();
         let mut steered = Cohort::default();
-        world.index.each(|entry| {
+        memory.index.each(|entry| {
             if usize::from(entry.ca) == at {
                 let cohort = match entry.group {
                     Group::Control => &mut control,

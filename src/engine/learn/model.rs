@@ -31,14 +31,14 @@ impl Engine {
     /// The model of a CA, learned now, with the back-test of its last `weeks` weeks; `None`: no such CA.
     #[must_use]
     pub fn model(&self, ca: &CaName, weeks: i64) -> Option<Model> {
-        let world = self.world();
-        let at = world.config.ca_named(ca.as_str())?;
-        let in_force = world.in_force();
+        let memory = self.memory();
+        let at = memory.config.ca_named(ca.as_str())?;
+        let in_force = memory.in_force();
         let policy = &in_force.policies[at];
-        let excluded = world.untaught(ca);
+        let excluded = memory.untaught(ca);
         let now = self.now();
         let until = policy.learn_until.map_or(now, |until| now.min(until));
-        let series = world.cas[at].series.read();
+        let series = memory.cas[at].series.read();
         let series = series.unwrap_or_else(PoisonError::into_inner).clone();
         Some(Model {
             generated_at: now,

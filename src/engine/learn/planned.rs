@@ -8,7 +8,7 @@ use crate::domain::time::DAY;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::in_force::InForce;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::store::StoredPlanned;
 
 /// An event that is over is told for a month, and then forgotten with the next that is announced.
@@ -65,12 +65,12 @@ impl Engine {
     /// [`EngineError::Store`].
     pub async fn read_planned(&self) -> Result<(), EngineError> {
         let planned = self.store().planned().await?;
-        self.world().adopt_planned(planned);
+        self.memory().adopt_planned(planned);
         Ok(())
     }
 }
 
-impl World {
+impl Memory {
     /// Expects these events and no others beside the configured ones. Where they are the same as
     /// before nothing changes, and tables and outlooks are kept.
     pub(in crate::engine) fn adopt_planned(&self, planned: Vec<StoredPlanned>) {

@@ -15,8 +15,8 @@ use crate::domain::time::{DAY, Timestamp};
 use crate::engine::index::{Came, Entry, Fingerprint, Index};
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
+use crate::engine::state::memory::Memory;
 use crate::engine::state::sweep::{Found, Tally};
-use crate::engine::state::world::World;
 use crate::store::StoreError;
 
 /// Records that go to the store in one step.
@@ -45,7 +45,7 @@ impl Ca {
     }
 }
 
-impl World {
+impl Memory {
     /// How long the client of an entry is sent away, in seconds.
     pub(in crate::engine) fn base_seconds(&self, entry: &Entry) -> i64 {
         let policy = self.config.cas.get(usize::from(entry.ca));
@@ -133,13 +133,19 @@ impl Engine {
     /// Goes through all certificates: takes what polls have shown into the forecast and the
     /// metrics, and drops from memory what expired before `over_before`.
     pub(in crate::engine) fn look_through(&self, over_before: Timestamp) {
-        let world = self.world();
+        let memory = self.memory();
         let now = self.now();
         let mut found = Found::added_to(self.waiting.take());
-        world.sweep(self.started_at, now, over_before, &mut found);
+        memory.sweep(self.started_at, now, over_before, &mut found);
         self.waiting.put(std::mem::take(&mut found.news));
-        found.tallies.resize(world.cas.len(), Tally::default());
-        for ((policy, ca), tally) in world.config.cas.iter().zip(&world.cas).zip(&found.tallies) {
+        found.tallies.resize(memory.cas.len(), Tally::default());
+        for ((policy, ca), tally) in memory
+            .config
+            .cas
+            .iter()
+            .zip(&memory.cas)
+            .zip(&found.tallies)
+        {
             let measured = *ca.measured();
             tally.show(policy, measured.kept_share(now));
         }

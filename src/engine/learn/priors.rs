@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::prior::Prior;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 
 /// What sources brought, by their names: for which CA, and the ranking.
 #[derive(Debug, Default)]
@@ -22,9 +22,9 @@ impl Priors {
     }
 
     /// Puts rankings of others in the place of profiles that know nothing.
-    pub(in crate::engine) fn adopt_into(&self, world: &World) {
+    pub(in crate::engine) fn adopt_into(&self, memory: &Memory) {
         for (name, prior) in self.lock().values() {
-            let cas = world.config.cas.iter().zip(&world.cas);
+            let cas = memory.config.cas.iter().zip(&memory.cas);
             for (_, ca) in cas.filter(|(policy, _)| policy.name == *name) {
                 if let Some(profile) = prior.under(&ca.profile.load()) {
                     ca.profile.store(Arc::new(profile));

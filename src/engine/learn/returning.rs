@@ -4,7 +4,7 @@ use crate::domain::client::returns::Returns;
 use crate::domain::policy::ca::CaName;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::store::Learned;
 
 /// The name under which it is kept.
@@ -14,8 +14,8 @@ impl Engine {
     /// When those of a CA come back that nobody steers.
     #[must_use]
     pub fn returns(&self, ca: &CaName) -> Option<Returns> {
-        let world = self.world();
-        world.ca(ca).map(|ca| ca.books().ledger.returns.clone())
+        let memory = self.memory();
+        memory.ca(ca).map(|ca| ca.books().ledger.returns.clone())
     }
 
     /// Learns when those come back that nobody steers, in every CA: some hundredths of a second of
@@ -23,13 +23,13 @@ impl Engine {
     #[must_use]
     pub fn learn_returns(&self) -> Vec<Learned> {
         let now = self.now();
-        let world = self.world();
-        let cas = world.cas.iter().zip(&world.config.cas);
+        let memory = self.memory();
+        let cas = memory.cas.iter().zip(&memory.config.cas);
         cas.filter_map(|(ca, policy)| {
             // Who registers waits for the books, but not while it is learned.
             let (history, known) = {
                 let books = ca.books();
-                let history = books.ledger.history(now, &world.untaught(&policy.name));
+                let history = books.ledger.history(now, &memory.untaught(&policy.name));
                 (history, books.ledger.returns.clone())
             };
             let returns = Returns::learn(&history, &known);
@@ -56,9 +56,9 @@ impl Engine {
 }
 
 /// Takes over what was learned before the start.
-pub(in crate::engine) fn recall(world: &World, lessons: &[Learned]) {
+pub(in crate::engine) fn recall(memory: &Memory, lessons: &[Learned]) {
     for lesson in lessons.iter().filter(|lesson| lesson.name == NAME) {
-        let Some(ca) = world.ca(&lesson.ca) else {
+        let Some(ca) = memory.ca(&lesson.ca) else {
             continue;
         };
         match serde_json::from_str::<Returns>(&lesson.body) {

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::index::booking;
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 
 /// Whether a CA has a shadow.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub enum Shadowed {
     Yes(Box<ShadowReport>),
 }
 
-impl World {
+impl Memory {
     /// Begins the shadows that are configured, each with what is promised now; one whose policy is
     /// the same goes on.
     pub(in crate::engine) fn begin_shadows(&self, now: Timestamp) {
@@ -69,8 +69,8 @@ impl Engine {
     /// What a CA's shadow would have done since this process began; `None`: no such CA.
     #[must_use]
     pub fn shadow(&self, ca: &CaName) -> Option<Shadowed> {
-        let world = self.world();
-        let ca = world.ca(ca)?;
+        let memory = self.memory();
+        let ca = memory.ca(ca)?;
         let profile = ca.profile.load();
         let report = ca
             .shadow()

@@ -97,7 +97,7 @@ impl Engine {
     /// Takes a ranking as what is expected of a CA, until something is known of it.
     pub fn set_prior(&self, source: &str, ca: &CaName, prior: Prior) {
         self.priors.insert(source, ca, prior);
-        self.priors.adopt_into(&self.world());
+        self.priors.adopt_into(&self.memory());
     }
 
     fn tell(&self, name: &str, change: impl FnOnce(&mut SourceReport)) {

@@ -19,7 +19,7 @@ use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::engine::aside::aside;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::store::{Duty, Move, StoredRebalance, Turn};
 
 /// Certificates a page: some 400 octets each, and one durable step.
@@ -44,7 +44,7 @@ pub enum Rebalance {
 
 /// What both passes work on.
 struct Work {
-    world: Arc<World>,
+    memory: Arc<Memory>,
     /// The CA's place.
     at: usize,
     /// Its policy, with what incidents close.
@@ -78,18 +78,18 @@ impl Engine {
         self.summed().await?;
         let _alone = self.rebalancing.lock().await;
         self.catch_up().await?;
-        let world = self.world();
-        let Some(at) = world.config.ca_named(ca.as_str()) else {
+        let memory = self.memory();
+        let Some(at) = memory.config.ca_named(ca.as_str()) else {
             return Ok(None);
         };
         let now = self.now();
         let before = self.store().rebalances(MOST_LISTED).await?;
         let recent = before.iter().filter(|one| now - one.made_at < REST_SECONDS);
-        let policy = Arc::new(world.in_force().policies[at].clone());
-        let looking = (Arc::clone(&world), Arc::clone(&policy));
+        let policy = Arc::new(memory.in_force().policies[at].clone());
+        let looking = (Arc::clone(&memory), Arc::clone(&policy));
         let outlook = aside(move || look(&looking.1, &looking.0, at, now)).await?;
         let mut work = Work {
-            world: Arc::clone(&world),
+            memory: Arc::clone(&memory),
             at,
             policy,
             now,
@@ -171,8 +171,8 @@ impl Engine {
                     continue;
                 };
                 let salt = cause.salt();
-                let world = &work.world;
-                let hash = world.salted_hash(Purpose::Window1, &certificate.id, salt);
+                let memory = &work.memory;
+                let hash = memory.salted_hash(Purpose::Window1, &certificate.id, salt);
                 let Some((to, basis)) = lottery.draw(hash, certificate.validity) else {
                     continue;
                 };
@@ -216,12 +216,12 @@ impl Engine {
         work: &Work,
         groups: BTreeMap<Group, Tally>,
     ) -> Result<(BTreeMap<Group, MoveTable>, f64), EngineError> {
-        let (world, at, now) = (Arc::clone(&work.world), work.at, work.now);
+        let (memory, at, now) = (Arc::clone(&work.memory), work.at, work.now);
         let policy = Arc::clone(&work.policy);
         let outlook = work.outlook.clone();
         aside(move || {
             let plan = plan(&outlook, &groups);
-            let profile = world.cas[at].profile.load();
+            let profile = memory.cas[at].profile.load();
             let tables = move_tables(&policy, &profile, now, &outlook, &plan, &groups);
             (tables, plan.left_over)
         })
@@ -243,9 +243,9 @@ impl Engine {
     /// [`EngineError::Store`], [`EngineError::Aside`].
     pub async fn watch_drift(&self) -> Result<(), EngineError> {
         for (at, policy) in self.config().cas.iter().enumerate() {
-            let world = self.world();
+            let memory = self.memory();
             let now = self.now();
-            let Drift { above, in_closed } = aside(move || measure(&world, at, now)).await?;
+            let Drift { above, in_closed } = aside(move || measure(&memory, at, now)).await?;
             let ca = policy.name.to_string();
             metrics::gauge!("offpeak_drift", "ca" => ca.clone()).set(above);
             metrics::gauge!("offpeak_promised_in_closed", "ca" => ca).set(in_closed);
@@ -285,7 +285,7 @@ impl Work {
 
     fn is_ours(&self, certificate: &Certificate) -> bool {
         let issuer = &certificate.id.key_identifier;
-        self.world.config.ca_of(issuer) == Some(self.at)
+        self.memory.config.ca_of(issuer) == Some(self.at)
     }
 
     /// The group of a certificate, and the chance that its client follows.
@@ -307,7 +307,7 @@ impl Work {
     /// f by what is known now, 0 for what is most likely replaced already; and whether the client
     /// wakes at ticks.
     fn expected(&self, certificate: &Certificate) -> (f64, bool) {
-        let index = &self.world.index;
+        let index = &self.memory.index;
         let fingerprint = index.fingerprint(&certificate.id);
         let known = index.get(fingerprint, |entry| entry.expected);
         let known = known.unwrap_or_default();
@@ -317,18 +317,18 @@ impl Work {
 }
 
 /// The outlook of a CA, as far as its windows reach, for the mean of its lives.
-fn look(policy: &CaPolicy, world: &World, at: usize, now: Timestamp) -> Outlook {
+fn look(policy: &CaPolicy, memory: &Memory, at: usize, now: Timestamp) -> Outlook {
     let mut count: f64 = 0.0;
     let mut lives = 0.0;
     let mut until = now;
-    world.index.each(|entry| {
+    memory.index.each(|entry| {
         if usize::from(entry.ca) == at && !entry.replaced {
             count += 1.0;
             lives += real(entry.validity.life_seconds());
             until = until.max(entry.window.to);
         }
     });
-    let ca = &world.cas[at];
+    let ca = &memory.cas[at];
     // A copy, some milliseconds' work: whoever registers waits for the books.
     let ledger = ca.books().ledger.clone();
     outlook(
@@ -348,9 +348,9 @@ fn look(policy: &CaPolicy, world: &World, at: usize, now: Timestamp) -> Outlook 
     )
 }
 
-fn measure(world: &World, at: usize, now: Timestamp) -> Drift {
-    let outlook = look(&world.in_force().policies[at], world, at, now);
-    let books = world.cas[at].books();
+fn measure(memory: &Memory, at: usize, now: Timestamp) -> Drift {
+    let outlook = look(&memory.in_force().policies[at], memory, at, now);
+    let books = memory.cas[at].books();
     Drift {
         above: drift(&outlook),
         in_closed: in_closed(&outlook, &books.ledger),

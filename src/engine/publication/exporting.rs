@@ -67,9 +67,9 @@ impl Engine {
 
     /// Adds minutes of the registry of all CAs, as many as fit. A day without any is passed over.
     fn add_registry(&self, export: &mut Export, limit: u32) {
-        let world = self.world();
+        let memory = self.memory();
         let settled = (self.now() - SETTLED_SECONDS).slot(MINUTE);
-        let kept = (self.now() - world.config.retention_seconds).slot(MINUTE);
+        let kept = (self.now() - memory.config.retention_seconds).slot(MINUTE);
         let mut from = export.next.minute.max(kept);
         while from < settled {
             let room = (limit as usize).saturating_sub(export.observations.len());
@@ -77,13 +77,13 @@ impl Engine {
                 break;
             }
             // Each CA tells a count a minute at most.
-            let minutes = i64::try_from(room / world.cas.len().max(1)).unwrap_or(i64::MAX);
+            let minutes = i64::try_from(room / memory.cas.len().max(1)).unwrap_or(i64::MAX);
             let to = (from + minutes.clamp(1, DAY / MINUTE)).min(settled);
             let span = Span {
                 from: Timestamp::from_unix(from * MINUTE),
                 to: Timestamp::from_unix(to * MINUTE),
             };
-            for (policy, ca) in world.config.cas.iter().zip(&world.cas) {
+            for (policy, ca) in memory.config.cas.iter().zip(&memory.cas) {
                 let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
                 let told = series.registered(span).into_iter();
                 let observations = told.map(|(at, count)| Observation {

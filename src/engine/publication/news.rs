@@ -15,7 +15,7 @@ impl Engine {
     /// What a publication does not tell: what was learned since, of the CA of which that is most, or
     /// an incident that has changed since, or a page at all.
     pub(in crate::engine) fn news_to(&self, publication: &Arc<Publication>) -> News {
-        let incidents = Told::all(self.world().incidents().values(), self.now());
+        let incidents = Told::all(self.memory().incidents().values(), self.now());
         let newer = |told: &Told| told.updated_at > publication.made_at;
         // One that a version made which knew no page is followed by one that has it.
         let has_page = publication.documents.iter().any(|(path, _)| path == INDEX);
@@ -28,9 +28,9 @@ impl Engine {
     }
 
     fn learned_since(&self, publication: &Arc<Publication>) -> News {
-        let world = self.world();
+        let memory = self.memory();
         let profiles: Vec<Arc<Profile>> =
-            world.cas.iter().map(|ca| ca.profile.load_full()).collect();
+            memory.cas.iter().map(|ca| ca.profile.load_full()).collect();
         let mut compared = self
             .compared
             .0
@@ -41,7 +41,7 @@ impl Engine {
         {
             return comparison.news;
         }
-        let cas = world.config.cas.iter().zip(&profiles);
+        let cas = memory.config.cas.iter().zip(&profiles);
         let news = cas
             .map(|(policy, profile)| {
                 let path = ranking_of(&policy.name);

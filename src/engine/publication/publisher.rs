@@ -169,25 +169,25 @@ impl Engine {
     }
 
     fn make(&self) -> Publication {
-        let world = self.world();
+        let memory = self.memory();
         let now: Timestamp = self.now();
         let profiles: Vec<Arc<Profile>> =
-            world.cas.iter().map(|ca| ca.profile.load_full()).collect();
-        let in_force = world.in_force();
+            memory.cas.iter().map(|ca| ca.profile.load_full()).collect();
+        let in_force = memory.in_force();
         let cas: Vec<(&CaPolicy, &Profile)> = in_force
             .policies
             .iter()
             .zip(profiles.iter().map(AsRef::as_ref))
             .collect();
-        let times = Times::new(now, world.config.publish_interval_seconds);
+        let times = Times::new(now, memory.config.publish_interval_seconds);
         let before = self.publication();
         let before = before.as_ref().map_or(&[][..], |before| &before.documents);
         let mut documents = documents_after(before, &cas, &times);
-        let incidents = Told::all(world.incidents().values(), now);
+        let incidents = Told::all(memory.incidents().values(), now);
         let facts = Facts {
-            base_url: world.config.base_url.as_deref(),
+            base_url: memory.config.base_url.as_deref(),
             incidents: &incidents,
-            outlooks: &outlooks(&world, now, OUTLOOK_HOURS),
+            outlooks: &outlooks(&memory, now, OUTLOOK_HOURS),
         };
         documents.extend(pages(&documents, &facts));
         Publication {

@@ -30,6 +30,6 @@ impl Engine {
     /// The key of the keyed hashes.
     #[must_use]
     pub fn hash_key(&self) -> crate::domain::certificate::hash::HashKey {
-        self.world().hash_key()
+        self.memory().hash_key()
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::error::EngineError;
 use crate::engine::index::booking;
 use crate::engine::service::Engine;
 use crate::engine::state::change::Told;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::{ImportProgress, Registered, Registration};
 
@@ -68,7 +68,7 @@ impl Engine {
     pub async fn begin_step(&self) -> Result<Step, EngineError> {
         self.summed().await?;
         Ok(Step {
-            world: self.world(),
+            memory: self.memory(),
             now: self.now(),
             judged: Vec::new(),
             tables: Vec::new(),
@@ -84,8 +84,8 @@ impl Engine {
     /// Judges a submission and draws its window, as the next of a step. The store is not asked: a
     /// step may be drawn while another is being stored.
     pub fn draw_next(&self, step: &mut Step, submission: &Submission) {
-        let world = Arc::clone(&step.world);
-        let judged = match judge(&world, submission, step.now, step) {
+        let memory = Arc::clone(&step.memory);
+        let judged = match judge(&memory, submission, step.now, step) {
             Judged::Drawn(certificate, ca) => {
                 step.cas.push(ca);
                 step.certificates.push(*certificate);
@@ -123,7 +123,7 @@ impl Engine {
         let outcomes = self.store().register(registration).await?;
         let numbers: Vec<i64> = step.tables.iter().map(|table| table.number).collect();
         if !numbers.is_empty() {
-            for ca in &step.world.cas {
+            for ca in &step.memory.cas {
                 ca.books().durable(&numbers);
             }
         }
@@ -133,17 +133,17 @@ impl Engine {
     /// Takes the certificates of a durable step into memory.
     pub async fn take_in(&self, stored: Stored) {
         let Stored { mut step, outcomes } = stored;
-        let world = Arc::clone(&step.world);
+        let memory = Arc::clone(&step.memory);
         for (at, outcome) in outcomes.iter().enumerate() {
             let (certificate, ca) = (&step.certificates[at], step.cas[at]);
             match outcome {
                 Registered::Existing(stored) => {
-                    unbook(&world, certificate, ca);
-                    world.put(stored, Told::Read);
+                    unbook(&memory, certificate, ca);
+                    memory.put(stored, Told::Read);
                 }
                 Registered::Inserted => {
-                    world.put(certificate, Told::Drawn);
-                    world.show_shadow(certificate, ca);
+                    memory.put(certificate, Told::Drawn);
+                    memory.show_shadow(certificate, ca);
                 }
             }
             step.settled += 1;
@@ -152,11 +152,11 @@ impl Engine {
             }
         }
         for (predecessor, successor) in &step.successions {
-            world.hand_on_rhythm(predecessor, successor);
+            memory.hand_on_rhythm(predecessor, successor);
         }
         // All may have been summed anew meanwhile, from a snapshot without these.
-        let current = self.world();
-        if !Arc::ptr_eq(&current.index, &world.index) {
+        let current = self.memory();
+        if !Arc::ptr_eq(&current.index, &memory.index) {
             for certificate in step.inserted(&outcomes) {
                 current.put(certificate, Told::Read);
             }
@@ -168,7 +168,7 @@ impl Engine {
 
 /// Draws a window for a submission, or says why there is none; a drawn window is in the ledger, so
 /// that the next of the same batch sees it.
-fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step) -> Judged {
+fn judge(memory: &Memory, submission: &Submission, now: Timestamp, step: &mut Step) -> Judged {
     let reject = |field: &str, detail: String| Judged::Rejected(Rejection::new(field, detail));
     let Submission {
         id,
@@ -176,11 +176,11 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         replaces,
         ..
     } = submission;
-    let Some(ca) = world.config.ca_of(&id.key_identifier) else {
+    let Some(ca) = memory.config.ca_of(&id.key_identifier) else {
         let detail = format!("no CA claims the issuer {}", id.key_identifier);
         return reject("certId", detail);
     };
-    let in_force = world.in_force();
+    let in_force = memory.in_force();
     let policy = &in_force.policies[ca];
     if replaces.as_ref() == Some(id) {
         return reject("replaces", "names the certificate itself".to_owned());
@@ -195,19 +195,19 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
     if validity.not_after < now {
         return Judged::Expired(Box::new(issuance.observation(policy.name.clone())));
     }
-    let predecessor = replaces.as_ref().map(|named| as_registered(world, named));
+    let predecessor = replaces.as_ref().map(|named| as_registered(memory, named));
     let (steered, schedule) = predecessor
         .as_ref()
         .and_then(|predecessor| {
-            let predecessor = world.index.fingerprint(predecessor);
-            world.index.get(predecessor, |entry| {
+            let predecessor = memory.index.fingerprint(predecessor);
+            memory.index.get(predecessor, |entry| {
                 (entry.window.contains(issuance.at), entry.polls().schedule())
             })
         })
         .unwrap_or_default();
-    let hash = world.hash(Purpose::Window1, id);
-    let profile = world.cas[ca].profile.load();
-    let mut books = world.cas[ca].books();
+    let hash = memory.hash(Purpose::Window1, id);
+    let profile = memory.cas[ca].profile.load();
+    let mut books = memory.cas[ca].books();
     let draw = Draw {
         policy,
         profile: &profile,
@@ -222,7 +222,7 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
         reason,
         follows,
     } = match books.draw(draw, *validity, issuance.at, hash) {
-        Ok(drawn) if is_control(world.hash(Purpose::Cohort, id), policy.control_share) => {
+        Ok(drawn) if is_control(memory.hash(Purpose::Cohort, id), policy.control_share) => {
             plain(policy, *validity, issuance.at, now, hash, drawn)
         }
         Ok(drawn) => drawn,
@@ -260,10 +260,10 @@ fn judge(world: &World, submission: &Submission, now: Timestamp, step: &mut Step
 
 /// The CertID under which a certificate is registered that somebody names: clients that drop a
 /// serial's sign octet from URLs drop it from `replaces` as well.
-pub(in crate::engine) fn as_registered(world: &World, named: &CertId) -> CertId {
+pub(in crate::engine) fn as_registered(memory: &Memory, named: &CertId) -> CertId {
     let is_there = |id: &CertId| {
-        let fingerprint = world.index.fingerprint(id);
-        world.index.get(fingerprint, |_| ()).is_some()
+        let fingerprint = memory.index.fingerprint(id);
+        memory.index.get(fingerprint, |_| ()).is_some()
     };
     match named.with_sign_octet() {
         Some(restored) if !is_there(named) && is_there(&restored) => restored,

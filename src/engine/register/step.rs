@@ -9,7 +9,7 @@ use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 use crate::engine::index::booking;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::Registered;
 
@@ -17,7 +17,7 @@ use crate::store::Registered;
 /// before it is stored it leaves the ledger again.
 #[derive(Debug)]
 pub struct Step {
-    pub(in crate::engine) world: Arc<World>,
+    pub(in crate::engine) memory: Arc<Memory>,
     pub(in crate::engine) now: Timestamp,
     /// For each submission, the place of its certificate; none where it has expired.
     pub(in crate::engine) judged: Vec<Result<Option<usize>, Rejection>>,
@@ -88,13 +88,13 @@ impl Drop for Step {
     fn drop(&mut self) {
         let drawn = self.certificates.iter().zip(&self.cas);
         for (certificate, ca) in drawn.skip(self.settled) {
-            unbook(&self.world, certificate, *ca);
+            unbook(&self.memory, certificate, *ca);
         }
     }
 }
 
-pub(in crate::engine) fn unbook(world: &World, certificate: &Certificate, ca: usize) {
-    world.cas[ca].books().ledger.unbook(&booking(certificate));
+pub(in crate::engine) fn unbook(memory: &Memory, certificate: &Certificate, ca: usize) {
+    memory.cas[ca].books().ledger.unbook(&booking(certificate));
 }
 
 fn verdict(submitted: &Certificate, outcome: &Registered) -> Verdict {

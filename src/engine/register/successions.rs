@@ -26,9 +26,9 @@ impl Engine {
                 successor: Some(successor.clone()),
                 ..certificate
             };
-            let world = self.world();
-            world.put(&changed, Told::Newest);
-            world.hand_on_rhythm(&changed.id, successor);
+            let memory = self.memory();
+            memory.put(&changed, Told::Newest);
+            memory.hand_on_rhythm(&changed.id, successor);
         }
         Ok(outcome)
     }
@@ -47,7 +47,7 @@ impl Engine {
                 successor: None,
                 ..certificate
             };
-            self.world().put(&changed, Told::Newest);
+            self.memory().put(&changed, Told::Newest);
         }
         Ok(outcome)
     }
@@ -67,10 +67,10 @@ impl Engine {
             return Ok(false);
         }
         if let Some(certificate) = self.store().certificate(id).await? {
-            let world = self.world();
-            world.put(&certificate, Told::Newest);
+            let memory = self.memory();
+            memory.put(&certificate, Told::Newest);
             if let Some(successor) = to {
-                world.hand_on_rhythm(id, successor);
+                memory.hand_on_rhythm(id, successor);
             }
         }
         Ok(true)

@@ -10,7 +10,7 @@ impl Engine {
     /// configured: probably one of its issuers was forgotten.
     #[must_use]
     pub fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool {
-        let config = &self.world.load().config;
+        let config = &self.memory.load().config;
         let is_claimed = |ca: &CaPolicy| ca.issuers.contains(issuer);
         !config.strict_issuers
             && config.cas.iter().any(|ca| !ca.name.is_default())

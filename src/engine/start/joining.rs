@@ -17,7 +17,7 @@ use crate::engine::index::{Snapshot, Unusable};
 use crate::engine::service::Engine;
 use crate::engine::state::awaited::Awaited;
 use crate::engine::state::change::Applied;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::engine::tasks::tried;
 use crate::store::{FeedPosition, Sharing, Store, StoreError};
 
@@ -119,15 +119,15 @@ impl Engine {
     ) -> Result<Arc<Self>, EngineError> {
         let key = store.hash_key().await?;
         let now = clock.now();
-        let world = World::new(config, key, now);
+        let memory = Memory::new(config, key, now);
         for incident in store.incidents().await? {
-            world.heed(incident);
+            memory.heed(incident);
         }
-        world.adopt_planned(store.planned().await?);
+        memory.adopt_planned(store.planned().await?);
         let publication = store.publication_after(0).await?.map(Arc::new);
         let resuming = Resuming::at(snapshot, now, Stage::Joined);
         tracing::info!(event = "started_without_index");
-        let engine = Self::new(store, clock, world, NOTHING_READ, publication, resuming);
+        let engine = Self::new(store, clock, memory, NOTHING_READ, publication, resuming);
         Ok(Arc::new(engine))
     }
 
@@ -146,13 +146,13 @@ impl Engine {
             index,
         } = kept;
         let awaited = Awaited::of(beside.awaited);
-        let world = World::around(index, awaited, config, key, clock.now());
+        let memory = Memory::around(index, awaited, config, key, clock.now());
         for incident in beside.incidents {
-            world.heed(incident);
+            memory.heed(incident);
         }
         let publication = beside.publication.map(Arc::new);
         let position = FeedPosition(header.position);
-        let engine = Self::new(store, clock, world, position, publication, resuming);
+        let engine = Self::new(store, clock, memory, position, publication, resuming);
         let heard_at = header.written_at.unix();
         engine.fed_at.store(heard_at, Ordering::Relaxed);
         engine
@@ -172,19 +172,19 @@ impl Engine {
         let key = self.store.hash_key().await?;
         let publication = self.store.publication_after(0).await?;
         let mut position = self.feed.lock().await;
-        let world = self.world();
-        if world.key == key {
+        let memory = self.memory();
+        if memory.key == key {
             // With the index alone, it does not matter what else it would change.
-            let outcome = self.read_feed(&world, &mut position).await?;
+            let outcome = self.read_feed(&memory, &mut position).await?;
             let written_at = Timestamp::from_unix(self.fed_at.load(Ordering::Relaxed));
             if outcome != Applied::PlaceLost && !is_old(written_at, self.now()) {
                 self.resuming.follow();
             }
         } else {
             self.resuming.ignore(&Unusable::OtherKey.to_string());
-            let config = Config::clone(&world.config);
-            self.world
-                .store(Arc::new(World::new(config, key, self.now())));
+            let config = Config::clone(&memory.config);
+            self.memory
+                .store(Arc::new(Memory::new(config, key, self.now())));
         }
         self.publication.store(publication.map(Arc::new));
         self.fed_at.store(self.now().unix(), Ordering::Relaxed);

@@ -5,7 +5,7 @@ use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::engine::error::EngineError;
 use crate::engine::learn::returning;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 use crate::store::{FeedPosition, Load, Store};
 
 /// Sums a world from the store's rows.
@@ -14,26 +14,26 @@ pub(in crate::engine) async fn load(
     config: Config,
     key: HashKey,
     now: Timestamp,
-) -> Result<(World, FeedPosition), EngineError> {
-    let world = World::new(config, key, now);
-    world.adopt_planned(store.planned().await?);
-    let position = load_into(&world, store, Load::Everything, now).await?;
-    Ok((world, position))
+) -> Result<(Memory, FeedPosition), EngineError> {
+    let memory = Memory::new(config, key, now);
+    memory.adopt_planned(store.planned().await?);
+    let position = load_into(&memory, store, Load::Everything, now).await?;
+    Ok((memory, position))
 }
 
 pub(in crate::engine) async fn load_into(
-    world: &World,
+    memory: &Memory,
     store: &dyn Store,
     what: Load,
     now: Timestamp,
 ) -> Result<FeedPosition, EngineError> {
-    let observed_from = now - world.config.retention_seconds;
+    let observed_from = now - memory.config.retention_seconds;
     let position = store
         .load(what, observed_from, &mut |change| {
-            world.apply(change);
+            memory.apply(change);
         })
         .await?;
-    world.batches().close_pass();
-    returning::recall(world, &store.learned().await?);
+    memory.batches().close_pass();
+    returning::recall(memory, &store.learned().await?);
     Ok(position)
 }

@@ -142,19 +142,19 @@ impl Engine {
         };
         // The world and the position that belongs to it.
         let position = self.feed.lock().await;
-        let world = self.world();
+        let memory = self.memory();
         let header = Header {
-            claims: claims(&world.config),
+            claims: claims(&memory.config),
             position: position.0,
             written_at: self.now(),
         };
         drop(position);
         let beside = Beside {
-            incidents: world.incidents().values().cloned().collect(),
+            incidents: memory.incidents().values().cloned().collect(),
             publication: self.publication().map(|one| Publication::clone(&one)),
-            awaited: world.awaited.all(),
+            awaited: memory.awaited.all(),
         };
-        let writing = move || write(&path, &world.index, header, &beside);
+        let writing = move || write(&path, &memory.index, header, &beside);
         let certificates = tokio::task::spawn_blocking(writing)
             .await
             .map_err(io::Error::other)??;

@@ -20,22 +20,22 @@ impl Engine {
         position: &mut FeedPosition,
     ) -> Result<(), EngineError> {
         let now = self.now();
-        let (world, loaded) = loop {
-            let key = self.world().key;
-            let (world, mut loaded) = load(self.store(), config.clone(), key, now).await?;
+        let (memory, loaded) = loop {
+            let key = self.memory().key;
+            let (memory, mut loaded) = load(self.store(), config.clone(), key, now).await?;
             // What was taken back meanwhile may have been summed: once more.
-            if self.read_feed(&world, &mut loaded).await? == Applied::Done {
-                break (world, loaded);
+            if self.read_feed(&memory, &mut loaded).await? == Applied::Done {
+                break (memory, loaded);
             }
         };
         if self.is_summed() {
-            world.remember_measured(&self.world());
+            memory.remember_measured(&self.memory());
         }
-        world.remember_polls(&self.world(), self.started_at, now);
-        world.begin_shadows(now);
-        world.learn(now);
+        memory.remember_polls(&self.memory(), self.started_at, now);
+        memory.begin_shadows(now);
+        memory.learn(now);
         // Together, with nothing to wait for in between.
-        self.world.store(Arc::new(world));
+        self.memory.store(Arc::new(memory));
         *position = loaded;
         self.resuming.reach(Stage::Summed);
         Ok(())
@@ -47,14 +47,14 @@ impl Engine {
         &self,
         position: &mut FeedPosition,
     ) -> Result<Applied, EngineError> {
-        let (world, now) = (self.world(), self.now());
-        let counting = Arc::clone(&world);
+        let (memory, now) = (self.memory(), self.now());
+        let counting = Arc::clone(&memory);
         aside(move || counting.count_all()).await?;
-        load_into(&world, self.store(), Load::BesideCertificates, now).await?;
-        let outcome = self.read_feed(&world, position).await?;
+        load_into(&memory, self.store(), Load::BesideCertificates, now).await?;
+        let outcome = self.read_feed(&memory, position).await?;
         if outcome == Applied::Done {
-            world.begin_shadows(now);
-            world.learn(now);
+            memory.begin_shadows(now);
+            memory.learn(now);
             self.resuming.reach(Stage::Summed);
         }
         Ok(outcome)

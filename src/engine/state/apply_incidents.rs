@@ -5,12 +5,12 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use arc_swap::Guard;
 
 use super::in_force::{InForce, Incidents};
-use super::world::World;
+use super::memory::Memory;
 use crate::domain::moves::incident::{Incident, learning_excluded};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
-impl World {
+impl Memory {
     /// Takes an incident in, unless something newer is known of it. Where it closes or opens a CA,
     /// the next draw sees another policy and has its table made anew.
     pub(in crate::engine) fn heed(&self, incident: Incident) {

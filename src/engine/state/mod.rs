@@ -6,9 +6,9 @@ pub(super) mod batches;
 pub(super) mod ca;
 pub(super) mod change;
 pub(super) mod in_force;
+pub(super) mod memory;
+#[cfg(test)]
+mod memory_tests;
 pub(super) mod outlook;
 pub(super) mod renewals;
 pub(super) mod sweep;
-pub(super) mod world;
-#[cfg(test)]
-mod world_tests;

@@ -1,12 +1,12 @@
 //! When certificates were renewed, as their successors tell.
 
 use super::awaited::MOST_AWAITED;
-use super::world::World;
+use super::memory::Memory;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::index::{Fingerprint, Renewal};
 
-impl World {
+impl Memory {
     /// When a certificate was renewed. Where its successor is not in the index yet, that one will
     /// tell. Only where there is a control group to compare.
     pub(in crate::engine) fn renewal(&self, ca: usize, certificate: &Certificate) -> Renewal {

@@ -46,12 +46,12 @@ impl Engine {
         named: &[CertId],
     ) -> Result<Added, IncidentError> {
         let incident = self.incident_stored(id).await?;
-        let world = self.world();
-        let ours = world.config.ca_named(incident.ca.as_str());
+        let memory = self.memory();
+        let ours = memory.config.ca_named(incident.ca.as_str());
         let mut added = Added::default();
         let mut taken: Vec<CertId> = Vec::with_capacity(named.len());
         for id in named {
-            let of = world.config.ca_of(&id.key_identifier);
+            let of = memory.config.ca_of(&id.key_identifier);
             if of.is_none() || of != ours {
                 let detail = format!(
                     "the issuer {} is none of the CA {}",
@@ -61,8 +61,8 @@ impl Engine {
                 added.verdicts.push(Verdict::Rejected(rejection));
                 continue;
             }
-            let id = as_registered(&world, id);
-            let there = world.index.get(world.index.fingerprint(&id), |_| ());
+            let id = as_registered(&memory, id);
+            let there = memory.index.get(memory.index.fingerprint(&id), |_| ());
             added.unregistered += u64::from(there.is_none());
             added.verdicts.push(Verdict::Accepted);
             taken.push(id);

@@ -34,14 +34,14 @@ impl Engine {
         explanation_url: Option<&str>,
     ) -> Result<(), IncidentError> {
         let mut by_ca: BTreeMap<usize, Vec<CertId>> = BTreeMap::new();
-        let world = self.world();
+        let memory = self.memory();
         for id in ids {
-            if let Some(ca) = world.config.ca_of(&id.key_identifier) {
+            if let Some(ca) = memory.config.ca_of(&id.key_identifier) {
                 by_ca.entry(ca).or_default().push(id.clone());
             }
         }
         for (ca, ids) in by_ca {
-            let policy = &world.config.cas[ca];
+            let policy = &memory.config.cas[ca];
             let mut draft = Incident::draft(
                 Kind::Revocation,
                 policy.name.clone(),
@@ -62,20 +62,20 @@ impl Engine {
     /// Tells of a certificate whether [`Self::revoked`] would change anything: whether it is registered,
     /// not expired, and no revocation has made it urgent yet. Of memory alone, as it is now.
     pub fn would_be_urgent(&self) -> impl Fn(&CertId) -> bool + Send + use<> {
-        let world = self.world();
+        let memory = self.memory();
         let now = self.now();
-        let urgent: HashSet<u32> = world
+        let urgent: HashSet<u32> = memory
             .incidents()
             .values()
             .filter(|incident| incident.kind == Kind::Revocation && incident.urgent)
             .map(|incident| mark(incident.id))
             .collect();
         move |id| {
-            let registered = as_registered(&world, id);
-            let fingerprint = world.index.fingerprint(&registered);
+            let registered = as_registered(&memory, id);
+            let fingerprint = memory.index.fingerprint(&registered);
             let waits =
                 |entry: &Entry| entry.validity.not_after > now && !urgent.contains(&entry.moved_by);
-            world.index.get(fingerprint, waits) == Some(true)
+            memory.index.get(fingerprint, waits) == Some(true)
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::moves::incident::Incident;
 use crate::engine::aside::aside;
 use crate::engine::index::mark;
 use crate::engine::service::Engine;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 
 /// An incident, and how far those have come whose windows it moved.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +68,8 @@ impl Engine {
     /// How many certificates have the window that an incident gave them, whichever process moved
     /// them.
     pub(super) async fn moved_by(&self, id: i64) -> Result<u64, IncidentError> {
-        let world = self.world();
-        let counts = aside(move || counts(&world)).await?;
+        let memory = self.memory();
+        let counts = aside(move || counts(&memory)).await?;
         Ok(counts.get(&mark(id)).map_or(0, |count| count.moved))
     }
 
@@ -77,8 +77,8 @@ impl Engine {
         // Ten million entries are some tenths of a second: not without need, nor on a thread that
         // answers.
         let counts = if incidents.iter().any(|incident| incident.moved > 0) {
-            let world = self.world();
-            aside(move || counts(&world)).await?
+            let memory = self.memory();
+            aside(move || counts(&memory)).await?
         } else {
             Counts::new()
         };
@@ -97,9 +97,9 @@ impl Engine {
     }
 }
 
-fn counts(world: &Arc<World>) -> Counts {
+fn counts(memory: &Arc<Memory>) -> Counts {
     let mut counts = Counts::new();
-    world.index.each(|entry| {
+    memory.index.each(|entry| {
         if entry.moved_by != 0 {
             let count = counts.entry(entry.moved_by).or_default();
             count.moved += 1;

@@ -16,12 +16,12 @@ use crate::engine::aside::aside;
 use crate::engine::index::Entry;
 use crate::engine::service::Engine;
 use crate::engine::state::in_force::with_incidents;
-use crate::engine::state::world::World;
+use crate::engine::state::memory::Memory;
 
 /// An incident, and what it is looked at with.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
-    pub(super) world: Arc<World>,
+    pub(super) memory: Arc<Memory>,
     pub(super) incident: Arc<Incident>,
     /// The index of its CA.
     pub(super) ca: usize,
@@ -59,7 +59,7 @@ impl Subject {
     /// The hash from which this incident draws a certificate's window.
     pub(super) fn hash(&self, certificate: &Certificate) -> u128 {
         let salt = Cause::Incident(self.incident.id).salt();
-        self.world.salted_hash(
+        self.memory.salted_hash(
             crate::domain::certificate::hash::Purpose::Window1,
             &certificate.id,
             salt,
@@ -70,7 +70,7 @@ impl Subject {
     pub(super) fn concerns(&self, certificate: &Certificate) -> bool {
         certificate.successor.is_none()
             && certificate.validity.not_after > self.now
-            && self.world.config.ca_of(&certificate.id.key_identifier) == Some(self.ca)
+            && self.memory.config.ca_of(&certificate.id.key_identifier) == Some(self.ca)
     }
 
     /// Whether this incident has moved a certificate before, to where it may still stay.
@@ -86,16 +86,16 @@ impl Subject {
     /// Whether a certificate's client hears of its window having become `to` in time; `None`: it is
     /// not in memory, or replaced.
     pub(super) fn hears(&self, certificate: &Certificate, to: Span) -> Option<Hearing> {
-        let fingerprint = self.world.index.fingerprint(&certificate.id);
+        let fingerprint = self.memory.index.fingerprint(&certificate.id);
         let listener = |entry: &Entry| {
             (!entry.replaced).then(|| Listener {
                 polls: entry.polls(),
-                base_seconds: self.world.base_seconds(entry),
+                base_seconds: self.memory.base_seconds(entry),
                 window: certificate.window,
                 heard_from: entry.heard_from(self.listening_since),
             })
         };
-        let listener = self.world.index.get(fingerprint, listener).flatten()?;
+        let listener = self.memory.index.get(fingerprint, listener).flatten()?;
         Some(listener.hears(to, self.incident.renew_by, self.now))
     }
 
@@ -107,7 +107,7 @@ impl Subject {
         life_seconds: i64,
         act: impl FnOnce(&PlanningContext<'_>) -> R,
     ) -> R {
-        let ca = &self.world.cas[self.ca];
+        let ca = &self.memory.cas[self.ca];
         let profile = ca.profile.load();
         let view = View {
             now: self.now,
@@ -176,8 +176,8 @@ impl Count {
                 if self.planner.count(scene, validity, window) == Counted::Stays {
                     continue;
                 }
-                let fingerprint = subject.world.index.fingerprint(&certificate.id);
-                let booking = subject.world.index.get(fingerprint, |entry| {
+                let fingerprint = subject.memory.index.fingerprint(&certificate.id);
+                let booking = subject.memory.index.get(fingerprint, |entry| {
                     (!entry.replaced).then(|| entry.booking())
                 });
                 if let Some(booking) = booking.flatten() {
@@ -209,20 +209,20 @@ impl Count {
 impl Engine {
     /// What an incident is looked at with.
     pub(super) fn subject(&self, incident: &Incident) -> Result<Subject, IncidentError> {
-        let world = self.world();
-        let ca = world
+        let memory = self.memory();
+        let ca = memory
             .config
             .ca_named(incident.ca.as_str())
             .ok_or_else(|| IncidentError::unknown_ca(&incident.ca))?;
         let others = |other: &Incident| other.id != incident.id;
-        let policy = with_incidents(&world.config.cas[ca], &world.incidents(), others);
+        let policy = with_incidents(&memory.config.cas[ca], &memory.incidents(), others);
         Ok(Subject {
             incident: Arc::new(incident.clone()),
             ca,
             policy: Arc::new(policy),
             now: self.now(),
             listening_since: self.started_at,
-            world,
+            memory,
         })
     }
 

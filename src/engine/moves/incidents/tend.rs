@@ -16,7 +16,7 @@ impl Engine {
     pub async fn tend_incidents(&self) -> Result<(), IncidentError> {
         let now = self.now();
         let due: Vec<i64> = self
-            .world()
+            .memory()
             .incidents()
             .values()
             .filter(|incident| is_due(incident, now))

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::change::Told;
+use super::memory::Memory;
 use super::sweep::Found;
-use super::world::World;
 use crate::config::Config;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
@@ -103,7 +103,7 @@ fn booking(certificate: &Certificate, expected: Option<Expected>) -> Booking {
 
 /// A world, and what the store would hold.
 struct Model {
-    world: World,
+    memory: Memory,
     now: Timestamp,
     rows: std::collections::BTreeMap<u8, Certificate>,
     swept: Timestamp,
@@ -112,13 +112,13 @@ struct Model {
 impl Model {
     fn draw(&self, certificate: &Certificate) -> Booking {
         let booking = booking(certificate, None);
-        self.world.cas[0].books().ledger.book(&booking);
+        self.memory.cas[0].books().ledger.book(&booking);
         booking
     }
 
     fn tell(&self, certificate: &Certificate) {
         let told = Change::Certificate(Box::new(certificate.clone()));
-        let _ = self.world.apply(told);
+        let _ = self.memory.apply(told);
     }
 
     fn happen(&mut self, n: u8, event: Event) {
@@ -130,25 +130,25 @@ impl Model {
                 if feed_first {
                     self.tell(&new);
                 }
-                self.world.put(&new, Told::Drawn);
+                self.memory.put(&new, Told::Drawn);
                 self.rows.insert(n, new);
             }
             (Event::BreakOff, _) => {
                 let booking = self.draw(&row(n, self.now));
-                self.world.cas[0].books().ledger.unbook(&booking);
+                self.memory.cas[0].books().ledger.unbook(&booking);
             }
             (Event::Retell, Some(row)) => self.tell(&row),
-            (Event::LookUp, Some(row)) => self.world.put(&row, Told::Read),
+            (Event::LookUp, Some(row)) => self.memory.put(&row, Told::Read),
             (Event::Poll, Some(row)) => {
-                let fingerprint = self.world.index.fingerprint(&row.id);
-                self.world
+                let fingerprint = self.memory.index.fingerprint(&row.id);
+                self.memory
                     .index
                     .poll(fingerprint, self.now, |_| 6 * HOUR, |_| ());
             }
             (Event::Succeed, Some(row)) => {
                 let successor = Some(Successor::Order("order".to_owned()));
                 let changed = Certificate { successor, ..row };
-                self.world.put(&changed, Told::Newest);
+                self.memory.put(&changed, Told::Newest);
                 self.rows.insert(n, changed);
             }
             (Event::Unsucceed, Some(row)) => {
@@ -156,17 +156,17 @@ impl Model {
                     successor: None,
                     ..row
                 };
-                self.world.put(&changed, Told::Newest);
+                self.memory.put(&changed, Told::Newest);
                 self.rows.insert(n, changed);
             }
             (Event::Remove, Some(row)) if row.validity.not_after >= self.swept => {
-                let _ = self.world.apply(Change::Removed(row.id));
+                let _ = self.memory.apply(Change::Removed(row.id));
                 self.rows.remove(&n);
             }
             (Event::Wait, _) => self.now = self.now + 20 * HOUR,
             (Event::Sweep, _) => {
                 self.swept = self.now - DAY;
-                self.world
+                self.memory
                     .sweep(NOW, self.now, self.swept, &mut Found::added_to(Vec::new()));
             }
             _ => {}
@@ -177,8 +177,8 @@ impl Model {
     fn summed(&self) -> Ledger {
         let mut ledger = Ledger::default();
         for row in self.rows.values() {
-            let fingerprint = self.world.index.fingerprint(&row.id);
-            let expected = self.world.index.get(fingerprint, |entry| entry.expected);
+            let fingerprint = self.memory.index.fingerprint(&row.id);
+            let expected = self.memory.index.get(fingerprint, |entry| entry.expected);
             assert_eq!(expected.is_some(), row.validity.not_after >= self.swept);
             let booking = booking(row, expected);
             ledger.book(&booking);
@@ -210,20 +210,20 @@ fn difference(a: &Ledger, b: &Ledger) -> f64 {
     most
 }
 
-fn world() -> World {
-    World::new(Config::default(), HashKey::new([7; 16]), NOW)
+fn memory() -> Memory {
+    Memory::new(Config::default(), HashKey::new([7; 16]), NOW)
 }
 
 #[test]
 fn what_polls_have_shown_outlives_a_new_sum() {
-    let before = world();
+    let before = memory();
     let rows = [row(0, NOW), row(2, NOW)];
     for row in &rows {
         before.put(row, Told::Newest);
     }
     let asked = before.index.fingerprint(&rows[0].id);
     before.index.poll(asked, NOW, |_| 6 * HOUR, |_| ());
-    let after = world();
+    let after = memory();
     for row in &rows {
         after.put(row, Told::Newest);
     }
@@ -240,22 +240,22 @@ fn what_polls_have_shown_outlives_a_new_sum() {
 
 #[test]
 fn a_stale_row_does_not_undo_what_the_feed_told() {
-    let world = world();
+    let memory = memory();
     let drawn = row(0, NOW);
-    world.cas[0].books().ledger.book(&booking(&drawn, None));
+    memory.cas[0].books().ledger.book(&booking(&drawn, None));
     let replaced = Certificate {
         successor: Some(Successor::By(id(2))),
         ..drawn.clone()
     };
     // The feed is faster than the answer to the registration, and knows a successor.
-    world.put(&replaced, Told::Newest);
-    world.put(&drawn, Told::Drawn);
-    world.put(&drawn, Told::Read);
+    memory.put(&replaced, Told::Newest);
+    memory.put(&drawn, Told::Drawn);
+    memory.put(&drawn, Told::Read);
     let all = Span {
         from: NOW,
         to: NOW + DAY,
     };
-    assert!(world.cas[0].books().ledger.windows(all).abs() < 1e-9);
+    assert!(memory.cas[0].books().ledger.windows(all).abs() < 1e-9);
 }
 
 proptest! {
@@ -264,14 +264,14 @@ proptest! {
         events in prop::collection::vec((0_u8..6, event()), 0..80),
     ) {
         let mut model = Model {
-            world: world(),
+            memory: memory(),
             now: NOW,
             rows: std::collections::BTreeMap::new(),
             swept: Timestamp::MIN,
         };
         for (n, event) in events {
             model.happen(n, event);
-            let books = model.world.cas[0].books();
+            let books = model.memory.cas[0].books();
             let off = difference(&books.ledger, &model.summed());
             prop_assert!(off < 1e-9, "{off} certificates off after {event:?} of {n}");
         }

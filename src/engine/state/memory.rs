@@ -25,7 +25,7 @@ use crate::store::{Change, StoredPlanned};
 
 /// A configuration and what was summed under it.
 #[derive(Debug)]
-pub(in crate::engine) struct World {
+pub(in crate::engine) struct Memory {
     pub(in crate::engine) config: Arc<Config>,
     pub(in crate::engine) version: Arc<str>,
     pub(in crate::engine) index: Arc<Index>,
@@ -46,14 +46,14 @@ pub(in crate::engine) struct World {
     forgotten: Arc<Mutex<HashSet<i64>>>,
 }
 
-impl World {
+impl Memory {
     pub(in crate::engine) fn new(config: Config, key: HashKey, now: Timestamp) -> Self {
-        let world = Self::around(Index::new(key), Awaited::default(), config, key, now);
-        world.counted.store(Index::PARTS, Ordering::Relaxed);
-        world
+        let memory = Self::around(Index::new(key), Awaited::default(), config, key, now);
+        memory.counted.store(Index::PARTS, Ordering::Relaxed);
+        memory
     }
 
-    /// With certificates that are in no sum until [`World::count_all`].
+    /// With certificates that are in no sum until [`Memory::count_all`].
     pub(in crate::engine) fn around(
         index: Index,
         awaited: Awaited,
