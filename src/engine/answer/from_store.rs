@@ -9,7 +9,7 @@ use super::renewal_info::Miss;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::index::Fingerprint;
 use crate::engine::service::Engine;
-use crate::engine::state::change::Told;
+use crate::engine::state::change::RowOrigin;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -83,7 +83,7 @@ impl Engine {
         };
         let memory = self.memory();
         for certificate in &certificates {
-            memory.put(certificate, Told::Read);
+            memory.put(certificate, RowOrigin::Read);
         }
         let found: HashSet<CertId> = certificates.into_iter().map(|found| found.id).collect();
         for (fingerprint, Asked { id, by }) in batch {

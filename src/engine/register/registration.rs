@@ -16,7 +16,7 @@ use crate::domain::time::{DAY, Timestamp};
 use crate::engine::error::EngineError;
 use crate::engine::index::booking;
 use crate::engine::service::Engine;
-use crate::engine::state::change::Told;
+use crate::engine::state::change::RowOrigin;
 use crate::engine::state::memory::Memory;
 use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::{ImportProgress, Registered, Registration};
@@ -139,10 +139,10 @@ impl Engine {
             match outcome {
                 Registered::Existing(stored) => {
                     unbook(&memory, certificate, ca);
-                    memory.put(stored, Told::Read);
+                    memory.put(stored, RowOrigin::Read);
                 }
                 Registered::Inserted => {
-                    memory.put(certificate, Told::Drawn);
+                    memory.put(certificate, RowOrigin::Drawn);
                     memory.show_shadow(certificate, ca);
                 }
             }
@@ -158,7 +158,7 @@ impl Engine {
         let current = self.memory();
         if !Arc::ptr_eq(&current.index, &memory.index) {
             for certificate in step.inserted(&outcomes) {
-                current.put(certificate, Told::Read);
+                current.put(certificate, RowOrigin::Read);
             }
         }
         metrics::counter!("offpeak_certificates_registered_total")

@@ -4,7 +4,7 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
-use crate::engine::state::change::Told;
+use crate::engine::state::change::RowOrigin;
 use crate::store::Succession;
 
 impl Engine {
@@ -27,7 +27,7 @@ impl Engine {
                 ..certificate
             };
             let memory = self.memory();
-            memory.put(&changed, Told::Newest);
+            memory.put(&changed, RowOrigin::Newest);
             memory.hand_on_rhythm(&changed.id, successor);
         }
         Ok(outcome)
@@ -47,7 +47,7 @@ impl Engine {
                 successor: None,
                 ..certificate
             };
-            self.memory().put(&changed, Told::Newest);
+            self.memory().put(&changed, RowOrigin::Newest);
         }
         Ok(outcome)
     }
@@ -68,7 +68,7 @@ impl Engine {
         }
         if let Some(certificate) = self.store().certificate(id).await? {
             let memory = self.memory();
-            memory.put(&certificate, Told::Newest);
+            memory.put(&certificate, RowOrigin::Newest);
             if let Some(successor) = to {
                 memory.hand_on_rhythm(id, successor);
             }

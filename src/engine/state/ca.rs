@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use super::change::Told;
+use super::change::RowOrigin;
 use super::outlook;
 use crate::domain::allocation::allocator::Allocator;
 use crate::domain::allocation::experiment::shadow::Shadow;
@@ -109,9 +109,9 @@ impl Ca {
     }
 
     /// Takes in a certificate that was not there.
-    pub(in crate::engine) fn begin(&self, new: &Entry, told: Told) {
+    pub(in crate::engine) fn begin(&self, new: &Entry, origin: RowOrigin) {
         let mut books = self.books();
-        if told == Told::Drawn {
+        if origin == RowOrigin::Drawn {
             books.ledger.unbook(&new.booking());
         }
         enter(&mut books.ledger, new);
@@ -126,16 +126,16 @@ impl Ca {
         &self,
         old: &Entry,
         new: &mut Entry,
-        told: Told,
+        origin: RowOrigin,
         counts: bool,
     ) -> Kept {
         let registration = |entry: &Entry| (entry.registered_at, entry.window);
         let same = registration(old) == registration(new);
         let mut books = self.books();
-        if told == Told::Drawn {
+        if origin == RowOrigin::Drawn {
             books.ledger.unbook(&new.booking());
         }
-        if told == Told::Read || (told == Told::Drawn && same) {
+        if origin == RowOrigin::Read || (origin == RowOrigin::Drawn && same) {
             // The feed was faster, and may have told of a successor since.
             return Kept::Old;
         }

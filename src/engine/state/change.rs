@@ -2,7 +2,7 @@
 
 /// How a certificate's row came here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::engine) enum Told {
+pub(in crate::engine) enum RowOrigin {
     /// It was drawn here, and has been in the ledger since then.
     Drawn,
     /// Nothing newer is known: the feed told it, or it was changed here.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::awaited::Awaited;
 use super::batches::Batches;
 use super::ca::{Ca, erase};
-use super::change::{Applied, Told};
+use super::change::{Applied, RowOrigin};
 use super::in_force::{InForce, Incidents};
 use super::sweep::Found;
 use crate::config::Config;
@@ -134,7 +134,7 @@ impl Memory {
     /// Takes one change in; telling it again changes nothing.
     pub(in crate::engine) fn apply(&self, change: Change) -> Applied {
         match change {
-            Change::Certificate(certificate) => self.put(&certificate, Told::Newest),
+            Change::Certificate(certificate) => self.put(&certificate, RowOrigin::Newest),
             Change::Forgotten(number) => {
                 if self.forgotten().insert(number) {
                     return Applied::SumAnew;
@@ -158,7 +158,7 @@ impl Memory {
         for part in self.counted.load(Ordering::Relaxed)..Index::PARTS {
             let see = |entry: &Entry| {
                 if let Some(ca) = self.cas.get(usize::from(entry.ca)) {
-                    ca.begin(entry, Told::Newest);
+                    ca.begin(entry, RowOrigin::Newest);
                     ca.count_fate(entry);
                 }
             };
@@ -195,7 +195,7 @@ impl Memory {
     }
 
     /// Puts a certificate as stored into the index, the ledger and the series.
-    pub(in crate::engine) fn put(&self, certificate: &Certificate, told: Told) {
+    pub(in crate::engine) fn put(&self, certificate: &Certificate, origin: RowOrigin) {
         let Some(at) = self.config.ca_of(&certificate.id.key_identifier) else {
             return;
         };
@@ -204,7 +204,7 @@ impl Memory {
         entry.renewal = self.renewal(at, certificate);
         if self.index.is_over(&entry) {
             // It was counted when it was live. The store keeps it a little longer.
-            if told == Told::Drawn {
+            if origin == RowOrigin::Drawn {
                 ca.books().ledger.unbook(&entry.booking());
             }
             return;
@@ -214,10 +214,10 @@ impl Memory {
         let change = |old: Option<&Entry>, new: &mut Entry| {
             let counts = self.counts(fingerprint);
             if let Some(old) = old {
-                return ca.change(old, new, told, counts);
+                return ca.change(old, new, origin, counts);
             }
             if counts {
-                ca.begin(new, told);
+                ca.begin(new, origin);
             }
             Kept::New
         };

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::change::Told;
+use super::change::RowOrigin;
 use super::memory::Memory;
 use super::sweep::Found;
 use crate::config::Config;
@@ -130,7 +130,7 @@ impl Model {
                 if feed_first {
                     self.tell(&new);
                 }
-                self.memory.put(&new, Told::Drawn);
+                self.memory.put(&new, RowOrigin::Drawn);
                 self.rows.insert(n, new);
             }
             (Event::BreakOff, _) => {
@@ -138,7 +138,7 @@ impl Model {
                 self.memory.cas[0].books().ledger.unbook(&booking);
             }
             (Event::Retell, Some(row)) => self.tell(&row),
-            (Event::LookUp, Some(row)) => self.memory.put(&row, Told::Read),
+            (Event::LookUp, Some(row)) => self.memory.put(&row, RowOrigin::Read),
             (Event::Poll, Some(row)) => {
                 let fingerprint = self.memory.index.fingerprint(&row.id);
                 self.memory
@@ -148,7 +148,7 @@ impl Model {
             (Event::Succeed, Some(row)) => {
                 let successor = Some(Successor::Order("order".to_owned()));
                 let changed = Certificate { successor, ..row };
-                self.memory.put(&changed, Told::Newest);
+                self.memory.put(&changed, RowOrigin::Newest);
                 self.rows.insert(n, changed);
             }
             (Event::Unsucceed, Some(row)) => {
@@ -156,7 +156,7 @@ impl Model {
                     successor: None,
                     ..row
                 };
-                self.memory.put(&changed, Told::Newest);
+                self.memory.put(&changed, RowOrigin::Newest);
                 self.rows.insert(n, changed);
             }
             (Event::Remove, Some(row)) if row.validity.not_after >= self.swept => {
@@ -219,13 +219,13 @@ fn what_polls_have_shown_outlives_a_new_sum() {
     let before = memory();
     let rows = [row(0, NOW), row(2, NOW)];
     for row in &rows {
-        before.put(row, Told::Newest);
+        before.put(row, RowOrigin::Newest);
     }
     let asked = before.index.fingerprint(&rows[0].id);
     before.index.poll(asked, NOW, |_| 6 * HOUR, |_| ());
     let after = memory();
     for row in &rows {
-        after.put(row, Told::Newest);
+        after.put(row, RowOrigin::Newest);
     }
     after.remember_polls(&before, NOW, NOW + 27 * HOUR);
     let follow = |row: &Certificate| {
@@ -248,9 +248,9 @@ fn a_stale_row_does_not_undo_what_the_feed_told() {
         ..drawn.clone()
     };
     // The feed is faster than the answer to the registration, and knows a successor.
-    memory.put(&replaced, Told::Newest);
-    memory.put(&drawn, Told::Drawn);
-    memory.put(&drawn, Told::Read);
+    memory.put(&replaced, RowOrigin::Newest);
+    memory.put(&drawn, RowOrigin::Drawn);
+    memory.put(&drawn, RowOrigin::Read);
     let all = Span {
         from: NOW,
         to: NOW + DAY,
