@@ -215,15 +215,15 @@ impl Engine {
             degraded.push("the process has been told to stop".to_owned());
         }
         match self.resuming.stage() {
-            Stage::Alone => degraded.push(
+            Stage::Offline => degraded.push(
                 "the store could not be reached at the start: what the index's file holds is \
                  answered, and nothing is taken"
                     .to_owned(),
             ),
-            Stage::Joined => {
+            Stage::Following => {
                 degraded.push("registrations wait until all is summed from the store".to_owned());
             }
-            Stage::Summed => {}
+            Stage::Ready => {}
         }
         let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
         if behind > FEED_LATE_SECONDS {

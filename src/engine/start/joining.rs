@@ -71,7 +71,7 @@ impl Engine {
             }
             return Self::resume_without(store, config, clock, snapshot).await;
         };
-        let resuming = Resuming::at(snapshot, now, Stage::Alone);
+        let resuming = Resuming::at(snapshot, now, Stage::Offline);
         let engine = Self::around(kept, store, config, clock, resuming);
         let missing = match found {
             Found::Absent(error) => Some(error.to_string()),
@@ -100,7 +100,7 @@ impl Engine {
     ) -> Result<Arc<Self>, EngineError> {
         // However long it takes to answer at all: without it there is nothing to answer with.
         store.admit().await?;
-        let resuming = Resuming::at(snapshot.clone(), clock.now(), Stage::Summed);
+        let resuming = Resuming::at(snapshot.clone(), clock.now(), Stage::Ready);
         let (to, by) = (Arc::clone(&store), Arc::clone(&clock));
         let loading = Self::open_with(to, config.clone(), by, resuming);
         if let Ok(loaded) = tokio::time::timeout(LOADED_WITHIN, loading).await {
@@ -125,7 +125,7 @@ impl Engine {
         }
         memory.adopt_planned(store.planned().await?);
         let publication = store.publication_after(0).await?.map(Arc::new);
-        let resuming = Resuming::at(snapshot, now, Stage::Joined);
+        let resuming = Resuming::at(snapshot, now, Stage::Following);
         tracing::info!(event = "started_without_index");
         let engine = Self::new(store, clock, memory, NOTHING_READ, publication, resuming);
         Ok(Arc::new(engine))
@@ -165,7 +165,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn join(&self) -> Result<(), EngineError> {
-        if self.resuming.stage() != Stage::Alone {
+        if self.resuming.stage() != Stage::Offline {
             return Ok(());
         }
         self.store.admit().await?;
@@ -188,14 +188,14 @@ impl Engine {
         }
         self.publication.store(publication.map(Arc::new));
         self.fed_at.store(self.now().unix(), Ordering::Relaxed);
-        self.resuming.reach(Stage::Joined);
+        self.resuming.reach(Stage::Following);
         Ok(())
     }
 
     /// Joins the store as soon as it is there. One that does not let us in yet may be on its way to
     /// doing so; what a start refuses otherwise is refused now.
     pub(in crate::engine) async fn join_at_last(&self) -> Result<(), EngineError> {
-        if self.resuming.stage() != Stage::Alone {
+        if self.resuming.stage() != Stage::Offline {
             return Ok(());
         }
         loop {

@@ -89,16 +89,16 @@ impl Engine {
     /// Whether the ledger and all other sums are there.
     #[must_use]
     pub fn is_summed(&self) -> bool {
-        self.resuming.stage() == Stage::Summed
+        self.resuming.stage() == Stage::Ready
     }
 
     /// Waits a little until they are; not at all where nobody knows when they will be.
     pub(in crate::engine) async fn summed(&self) -> Result<(), EngineError> {
         let mut stage = self.resuming.stage.subscribe();
-        if *stage.borrow() == Stage::Alone {
+        if *stage.borrow() == Stage::Offline {
             return Err(EngineError::NotSummed);
         }
-        let summed = stage.wait_for(|stage| *stage == Stage::Summed);
+        let summed = stage.wait_for(|stage| *stage == Stage::Ready);
         match tokio::time::timeout(SUMMED_WITHIN, summed).await {
             // It ends early only with the engine.
             Ok(_) => Ok(()),

@@ -11,11 +11,11 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Stage {
     /// The store was not reached yet: what the file holds is answered, nothing is taken.
-    Alone,
+    Offline,
     /// The index follows the store; the ledger and all other sums are not there yet.
-    Joined,
+    Following,
     /// They are.
-    Summed,
+    Ready,
 }
 
 /// The index's file, and how far a process has come that began with it.
@@ -36,7 +36,7 @@ impl Resuming {
         Self {
             path: None,
             written_at: AtomicI64::new(0),
-            stage: watch::Sender::new(Stage::Summed),
+            stage: watch::Sender::new(Stage::Ready),
             follows: AtomicBool::new(false),
         }
     }

@@ -37,7 +37,7 @@ impl Engine {
         // Together, with nothing to wait for in between.
         self.memory.store(Arc::new(memory));
         *position = loaded;
-        self.resuming.reach(Stage::Summed);
+        self.resuming.reach(Stage::Ready);
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl Engine {
         if outcome == Applied::Done {
             memory.begin_shadows(now);
             memory.learn(now);
-            self.resuming.reach(Stage::Summed);
+            self.resuming.reach(Stage::Ready);
         }
         Ok(outcome)
     }
