@@ -204,7 +204,7 @@ impl Engine {
                 self.memory.store(Arc::new(memory));
                 self.memory().begin_shadows(self.now());
             }
-            None => self.sum_anew(config, &mut position).await?,
+            None => self.rebuild(config, &mut position).await?,
         }
         drop(position);
         announce(&old, 0.0);
@@ -223,7 +223,7 @@ impl Engine {
         let in_force = Arc::clone(&memory.in_force());
         let outcome = self.read_feed(&memory, &mut position).await?;
         if outcome != Applied::Done {
-            self.sum_anew(Config::clone(&memory.config), &mut position)
+            self.rebuild(Config::clone(&memory.config), &mut position)
                 .await?;
         }
         if !Arc::ptr_eq(&in_force, &memory.in_force()) {
@@ -282,7 +282,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`]; [`EngineError::NotSummed`]: nothing is removed.
     pub async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         let removed = self.store.remove(ids).await?;
         self.catch_up().await?;
         Ok(removed)

@@ -75,7 +75,7 @@ impl Engine {
         ca: &CaName,
         mode: Rebalance,
     ) -> Result<Option<RebalanceReport>, EngineError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         let _alone = self.rebalancing.lock().await;
         self.catch_up().await?;
         let memory = self.memory();

@@ -45,7 +45,7 @@ impl Engine {
         after: Option<&ExportCursor>,
         limit: u32,
     ) -> Result<Option<Export>, EngineError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         let place = after.map(|cursor| &cursor.place);
         let Some(page) = self.store().export(place, limit).await? else {
             return Ok(None);

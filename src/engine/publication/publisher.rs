@@ -77,7 +77,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`]; [`EngineError::NotSummed`].
     pub async fn publish(&self) -> Result<Arc<Publication>, EngineError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         self.catch_up().await?;
         self.learn();
         let made = self.make();

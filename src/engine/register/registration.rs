@@ -66,7 +66,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotSummed`] where that takes more than some seconds.
     pub async fn begin_step(&self) -> Result<Step, EngineError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         Ok(Step {
             memory: self.memory(),
             now: self.now(),

@@ -93,13 +93,13 @@ impl Engine {
     }
 
     /// Waits a little until they are; not at all where nobody knows when they will be.
-    pub(in crate::engine) async fn summed(&self) -> Result<(), EngineError> {
+    pub(in crate::engine) async fn wait_until_ready(&self) -> Result<(), EngineError> {
         let mut stage = self.resuming.stage.subscribe();
         if *stage.borrow() == Stage::Offline {
             return Err(EngineError::NotSummed);
         }
-        let summed = stage.wait_for(|stage| *stage == Stage::Ready);
-        match tokio::time::timeout(SUMMED_WITHIN, summed).await {
+        let ready = stage.wait_for(|stage| *stage == Stage::Ready);
+        match tokio::time::timeout(SUMMED_WITHIN, ready).await {
             // It ends early only with the engine.
             Ok(_) => Ok(()),
             Err(_) => Err(EngineError::NotSummed),
@@ -118,7 +118,7 @@ impl Engine {
         }
         if !self.is_summed() {
             let config = Config::clone(&self.config());
-            self.sum_anew(config, &mut position).await?;
+            self.rebuild(config, &mut position).await?;
         }
         Ok(())
     }

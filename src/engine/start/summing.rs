@@ -14,7 +14,7 @@ use crate::store::{FeedPosition, Load};
 impl Engine {
     /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
     /// have shown goes over, and what was written meanwhile is read before it answers.
-    pub(in crate::engine) async fn sum_anew(
+    pub(in crate::engine) async fn rebuild(
         &self,
         config: Config,
         position: &mut FeedPosition,

@@ -78,7 +78,7 @@ impl Engine {
         draft: Incident,
         intent: Intent,
     ) -> Result<Amended, IncidentError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         let now = self.now();
         draft.validate(now)?;
         let mut incident = draft;
@@ -136,7 +136,7 @@ impl Engine {
         intent: Intent,
         next: impl Fn(&Incident, Timestamp) -> Result<(Incident, Reach), IncidentError> + Send + Sync,
     ) -> Result<Amended, IncidentError> {
-        self.summed().await?;
+        self.wait_until_ready().await?;
         for _ in 0..MOST_TRIES {
             let before = self.incident_stored(id).await?;
             let now = self.now();
