@@ -2,7 +2,7 @@
 //! current documents.
 
 mod answer;
-mod aside;
+mod blocking;
 pub mod clock;
 mod error;
 mod index;

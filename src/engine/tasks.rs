@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::aside::aside;
+use super::blocking::run_blocking;
 use super::error::EngineError;
 use super::learn::polls::RECORDS_KEPT_SECONDS;
 use super::moves::incidents::IncidentError;
@@ -161,7 +161,7 @@ impl Engine {
     /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
     async fn learn_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        aside(move || {
+        run_blocking(move || {
             engine.learn();
             engine.measure_forecast();
         })
@@ -170,13 +170,13 @@ impl Engine {
 
     async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        let lessons = aside(move || engine.learn_returns()).await?;
+        let lessons = run_blocking(move || engine.learn_returns()).await?;
         self.keep(&lessons).await
     }
 
     async fn sweep_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        aside(move || engine.sweep()).await
+        run_blocking(move || engine.sweep()).await
     }
 
     /// Takes what polls have shown into the forecast, and drops from memory what has expired.

@@ -6,7 +6,7 @@ use crate::domain::ledger::forecast::{Horizon, Outlook, SlotOutlook};
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
-use crate::engine::aside::aside_on;
+use crate::engine::blocking::run_blocking_on;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
@@ -69,7 +69,7 @@ impl Engine {
             return Ok(Some(Arc::clone(&kept.outlook)));
         }
         let making_in_force = Arc::clone(&in_force);
-        let outlook = aside_on(self.background(), move || {
+        let outlook = run_blocking_on(self.background(), move || {
             let policy = &making_in_force.policies[at];
             let hours = Outlook::most_hours(policy.slot_seconds);
             Arc::new(outlook(policy, &memory.cas[at], minute, hours))

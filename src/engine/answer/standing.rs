@@ -9,7 +9,7 @@ use crate::domain::publication::documents::PRODUCTION;
 use crate::domain::publication::weekly::{CaWeek, Report};
 use crate::domain::status::{Breach, Evidence, Heard, IsoWeek, LiveSeries, Standing, Told};
 use crate::domain::time::{MINUTE, Timestamp};
-use crate::engine::aside::aside_on;
+use crate::engine::blocking::run_blocking_on;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
@@ -149,7 +149,7 @@ impl Engine {
         let counted = self.counted(named);
         let memory = self.memory();
         let making = move || report(&memory, &counted, week, minute);
-        let report = Arc::new(aside_on(self.background(), making).await?);
+        let report = Arc::new(run_blocking_on(self.background(), making).await?);
         if report.cas.is_empty() {
             return Ok(None);
         }

@@ -16,7 +16,7 @@ use crate::domain::moves::rebalance::{
 };
 use crate::domain::policy::ca::{CaName, CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
-use crate::engine::aside::aside;
+use crate::engine::blocking::run_blocking;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
@@ -87,7 +87,7 @@ impl Engine {
         let recent = before.iter().filter(|one| now - one.made_at < REST_SECONDS);
         let policy = Arc::new(memory.in_force().policies[at].clone());
         let looking = (Arc::clone(&memory), Arc::clone(&policy));
-        let outlook = aside(move || look(&looking.1, &looking.0, at, now)).await?;
+        let outlook = run_blocking(move || look(&looking.1, &looking.0, at, now)).await?;
         let mut work = Work {
             memory: Arc::clone(&memory),
             at,
@@ -219,7 +219,7 @@ impl Engine {
         let (memory, at, now) = (Arc::clone(&work.memory), work.at, work.now);
         let policy = Arc::clone(&work.policy);
         let outlook = work.outlook.clone();
-        aside(move || {
+        run_blocking(move || {
             let plan = plan(&outlook, &groups);
             let profile = memory.cas[at].profile.load();
             let tables = move_tables(&policy, &profile, now, &outlook, &plan, &groups);
@@ -245,7 +245,8 @@ impl Engine {
         for (at, policy) in self.config().cas.iter().enumerate() {
             let memory = self.memory();
             let now = self.now();
-            let Drift { above, in_closed } = aside(move || measure(&memory, at, now)).await?;
+            let Drift { above, in_closed } =
+                run_blocking(move || measure(&memory, at, now)).await?;
             let ca = policy.name.to_string();
             metrics::gauge!("offpeak_drift", "ca" => ca.clone()).set(above);
             metrics::gauge!("offpeak_promised_in_closed", "ca" => ca).set(in_closed);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::loading::{load, load_into};
 use super::stage::Stage;
 use crate::config::Config;
-use crate::engine::aside::aside;
+use crate::engine::blocking::run_blocking;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::change::Applied;
@@ -49,7 +49,7 @@ impl Engine {
     ) -> Result<Applied, EngineError> {
         let (memory, now) = (self.memory(), self.now());
         let counting = Arc::clone(&memory);
-        aside(move || counting.count_all()).await?;
+        run_blocking(move || counting.count_all()).await?;
         load_into(&memory, self.store(), Load::BesideCertificates, now).await?;
         let outcome = self.read_feed(&memory, position).await?;
         if outcome == Applied::Done {

@@ -9,7 +9,7 @@ use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::client::hearing::Heard;
 use crate::domain::moves::incident::{Incident, Plan};
-use crate::engine::aside::aside;
+use crate::engine::blocking::run_blocking;
 use crate::engine::service::Engine;
 use crate::store::Move;
 
@@ -46,7 +46,7 @@ impl Engine {
         let mut heard = Heard::default();
         while let Some(page) = walk.next(self, subject.now).await? {
             let drawing = (subject.clone(), Arc::clone(&plan), Arc::clone(&tables));
-            let (moves, tables, of_page) = aside(move || {
+            let (moves, tables, of_page) = run_blocking(move || {
                 let (moves, tables) = draw(&drawing.0, &drawing.1, &drawing.2, &page);
                 (moves, tables, hearing(&drawing.0, &drawing.1, &page))
             })
@@ -84,7 +84,7 @@ impl Engine {
         let mut heard = Heard::default();
         while let Some(page) = walk.next(self, subject.now).await? {
             let (subject, plan) = (subject.clone(), Arc::clone(&survey.plan));
-            heard = heard.and(aside(move || hearing(&subject, &plan, &page)).await?);
+            heard = heard.and(run_blocking(move || hearing(&subject, &plan, &page)).await?);
         }
         Ok(heard)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::IncidentError;
 use crate::domain::moves::incident::Incident;
-use crate::engine::aside::aside;
+use crate::engine::blocking::run_blocking;
 use crate::engine::index::mark;
 use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
@@ -69,7 +69,7 @@ impl Engine {
     /// them.
     pub(super) async fn moved_by(&self, id: i64) -> Result<u64, IncidentError> {
         let memory = self.memory();
-        let counts = aside(move || counts(&memory)).await?;
+        let counts = run_blocking(move || counts(&memory)).await?;
         Ok(counts.get(&mark(id)).map_or(0, |count| count.moved))
     }
 
@@ -78,7 +78,7 @@ impl Engine {
         // answers.
         let counts = if incidents.iter().any(|incident| incident.moved > 0) {
             let memory = self.memory();
-            aside(move || counts(&memory)).await?
+            run_blocking(move || counts(&memory)).await?
         } else {
             Counts::new()
         };

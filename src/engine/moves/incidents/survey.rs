@@ -12,7 +12,7 @@ use crate::domain::math::number::{real, whole};
 use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, PlanningContext};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
-use crate::engine::aside::aside;
+use crate::engine::blocking::run_blocking;
 use crate::engine::index::Entry;
 use crate::engine::service::Engine;
 use crate::engine::state::in_force::with_incidents;
@@ -236,9 +236,9 @@ impl Engine {
         let mut count = Count::new();
         while let Some(page) = walk.next(self, subject.now).await? {
             let subject = subject.clone();
-            count = aside(move || count.add(&subject, &page)).await?;
+            count = run_blocking(move || count.add(&subject, &page)).await?;
         }
         let subject = subject.clone();
-        aside(move || count.plan(&subject)).await?
+        run_blocking(move || count.plan(&subject)).await?
     }
 }

@@ -8,17 +8,17 @@ use super::error::EngineError;
 ///
 /// # Errors
 /// [`EngineError::Aside`] where it panics, which has been logged where it happened.
-pub(super) async fn aside<T: Send + 'static>(
+pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, EngineError> {
-    aside_on(&Handle::current(), work).await
+    run_blocking_on(&Handle::current(), work).await
 }
 
 /// The same on a thread of this runtime, where the public may be who asks.
 ///
 /// # Errors
-/// As [`aside`].
-pub(super) async fn aside_on<T: Send + 'static>(
+/// As [`run_blocking`].
+pub(super) async fn run_blocking_on<T: Send + 'static>(
     runtime: &Handle,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, EngineError> {
