@@ -16,7 +16,7 @@ use crate::engine::index::{Came, Entry, Fingerprint, Index};
 use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
 use crate::engine::state::memory::Memory;
-use crate::engine::state::sweep::{Found, Tally};
+use crate::engine::state::sweep::{SweepResult, Tally};
 use crate::store::StoreError;
 
 /// Records that go to the store in one step.
@@ -103,7 +103,7 @@ impl Memory {
         fingerprint: Fingerprint,
         entry: &mut Entry,
         (since, now): (Timestamp, Timestamp),
-        found: &mut Found,
+        found: &mut SweepResult,
     ) {
         let at = usize::from(entry.ca);
         let (Some(ca), Some(policy)) = (self.cas.get(at), self.config.cas.get(at)) else {
@@ -135,7 +135,7 @@ impl Engine {
     pub(in crate::engine) fn look_through(&self, over_before: Timestamp) {
         let memory = self.memory();
         let now = self.now();
-        let mut found = Found::added_to(self.waiting.take());
+        let mut found = SweepResult::added_to(self.waiting.take());
         memory.sweep(self.started_at, now, over_before, &mut found);
         self.waiting.put(std::mem::take(&mut found.news));
         found.tallies.resize(memory.cas.len(), Tally::default());

@@ -33,7 +33,7 @@ const NOTHING_READ: FeedPosition = FeedPosition(0);
 const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What is known of a store at the start.
-enum Found {
+enum StoreProbe {
     /// It cannot be reached.
     Absent(StoreError),
     /// It has not answered yet.
@@ -62,11 +62,11 @@ impl Engine {
         let now = clock.now();
         let found = find(store.as_ref()).await?;
         let key = match &found {
-            Found::There(key) => Some(*key),
-            Found::Absent(_) | Found::Silent => None,
+            StoreProbe::There(key) => Some(*key),
+            StoreProbe::Absent(_) | StoreProbe::Silent => None,
         };
         let Some(kept) = read(&snapshot, &config, key, now).await else {
-            if let Found::Absent(error) = found {
+            if let StoreProbe::Absent(error) = found {
                 return Err(error.into());
             }
             return Self::resume_without(store, config, clock, snapshot).await;
@@ -74,9 +74,9 @@ impl Engine {
         let resuming = Resuming::at(snapshot, now, Stage::Offline);
         let engine = Self::around(kept, store, config, clock, resuming);
         let missing = match found {
-            Found::Absent(error) => Some(error.to_string()),
-            Found::Silent => Some("the database has not answered yet".to_owned()),
-            Found::There(_) => match engine.join().await {
+            StoreProbe::Absent(error) => Some(error.to_string()),
+            StoreProbe::Silent => Some("the database has not answered yet".to_owned()),
+            StoreProbe::There(_) => match engine.join().await {
                 Ok(()) => None,
                 Err(EngineError::Store(error)) if may_do_without(engine.store(), &error) => {
                     Some(error.to_string())
@@ -213,19 +213,19 @@ impl Engine {
     }
 }
 
-async fn find(store: &dyn Store) -> Result<Found, StoreError> {
+async fn find(store: &dyn Store) -> Result<StoreProbe, StoreError> {
     let asking = async {
         store.admit().await?;
         store.hash_key().await
     };
     if store.sharing() == Sharing::IndexIsComplete {
-        return asking.await.map(Found::There);
+        return asking.await.map(StoreProbe::There);
     }
     match tokio::time::timeout(FOUND_WITHIN, asking).await {
-        Ok(Ok(key)) => Ok(Found::There(key)),
-        Ok(Err(error)) if may_do_without(store, &error) => Ok(Found::Absent(error)),
+        Ok(Ok(key)) => Ok(StoreProbe::There(key)),
+        Ok(Err(error)) if may_do_without(store, &error) => Ok(StoreProbe::Absent(error)),
         Ok(Err(error)) => Err(error),
-        Err(_) => Ok(Found::Silent),
+        Err(_) => Ok(StoreProbe::Silent),
     }
 }
 

@@ -11,7 +11,7 @@ use super::batches::Batches;
 use super::ca::{Ca, erase};
 use super::change::{Applied, RowOrigin};
 use super::in_force::{InForce, Incidents};
-use super::sweep::Found;
+use super::sweep::SweepResult;
 use crate::config::Config;
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
@@ -258,7 +258,7 @@ impl Memory {
     ) {
         self.index.remember_polls(&before.index);
         // Nothing is dropped or stored: the first sweep does that.
-        self.sweep(since, now, Timestamp::MIN, &mut Found::default());
+        self.sweep(since, now, Timestamp::MIN, &mut SweepResult::default());
     }
 
     /// Forgets what lies before `before`, in every CA.
@@ -276,7 +276,7 @@ impl Memory {
         since: Timestamp,
         now: Timestamp,
         over_before: Timestamp,
-        found: &mut Found,
+        found: &mut SweepResult,
     ) {
         let look = |fingerprint: Fingerprint, entry: &mut Entry| {
             self.look_at(fingerprint, entry, (since, now), found);

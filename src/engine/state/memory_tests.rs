@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::change::RowOrigin;
 use super::memory::Memory;
-use super::sweep::Found;
+use super::sweep::SweepResult;
 use crate::config::Config;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
@@ -166,8 +166,12 @@ impl Model {
             (Event::Wait, _) => self.now = self.now + 20 * HOUR,
             (Event::Sweep, _) => {
                 self.swept = self.now - DAY;
-                self.memory
-                    .sweep(NOW, self.now, self.swept, &mut Found::added_to(Vec::new()));
+                self.memory.sweep(
+                    NOW,
+                    self.now,
+                    self.swept,
+                    &mut SweepResult::added_to(Vec::new()),
+                );
             }
             _ => {}
         }

@@ -18,7 +18,7 @@ pub(in crate::engine) struct Tally {
 
 /// What a sweep finds.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Found {
+pub(in crate::engine) struct SweepResult {
     /// By CA.
     pub(in crate::engine) tallies: Vec<Tally>,
     /// Records that say something new.
@@ -27,7 +27,7 @@ pub(in crate::engine) struct Found {
     room: usize,
 }
 
-impl Found {
+impl SweepResult {
     /// What is found is put to what is `waiting`.
     pub(in crate::engine) fn added_to(waiting: Vec<(u128, u64)>) -> Self {
         Self {
