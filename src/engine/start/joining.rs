@@ -15,9 +15,9 @@ use crate::engine::clock::Clock;
 use crate::engine::error::EngineError;
 use crate::engine::index::{Snapshot, Unusable};
 use crate::engine::service::Engine;
-use crate::engine::state::awaited::Awaited;
 use crate::engine::state::change::Applied;
 use crate::engine::state::memory::Memory;
+use crate::engine::state::pending_successors::PendingSuccessors;
 use crate::engine::tasks::tried;
 use crate::store::{FeedPosition, Sharing, Store, StoreError};
 
@@ -145,7 +145,7 @@ impl Engine {
             key,
             index,
         } = kept;
-        let awaited = Awaited::of(beside.awaited);
+        let awaited = PendingSuccessors::of(beside.awaited);
         let memory = Memory::around(index, awaited, config, key, clock.now());
         for incident in beside.incidents {
             memory.heed(incident);

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::awaited::Awaited;
 use super::batches::Batches;
 use super::ca::{Ca, erase};
 use super::change::{Applied, RowOrigin};
 use super::in_force::{InForce, Incidents};
+use super::pending_successors::PendingSuccessors;
 use super::sweep::SweepResult;
 use crate::config::Config;
 use crate::domain::certificate::Certificate;
@@ -41,14 +41,20 @@ pub(in crate::engine) struct Memory {
     pub(in crate::engine) planned: Arc<ArcSwap<Vec<StoredPlanned>>>,
     pub(in crate::engine) in_force: ArcSwap<InForce>,
     /// Successors that are not in the index yet.
-    pub(in crate::engine) awaited: Arc<Awaited>,
+    pub(in crate::engine) awaited: Arc<PendingSuccessors>,
     /// What was taken back, by number, and is taken into account.
     forgotten: Arc<Mutex<HashSet<i64>>>,
 }
 
 impl Memory {
     pub(in crate::engine) fn new(config: Config, key: HashKey, now: Timestamp) -> Self {
-        let memory = Self::around(Index::new(key), Awaited::default(), config, key, now);
+        let memory = Self::around(
+            Index::new(key),
+            PendingSuccessors::default(),
+            config,
+            key,
+            now,
+        );
         memory.counted.store(Index::PARTS, Ordering::Relaxed);
         memory
     }
@@ -56,7 +62,7 @@ impl Memory {
     /// With certificates that are in no sum until [`Memory::count_all`].
     pub(in crate::engine) fn around(
         index: Index,
-        awaited: Awaited,
+        awaited: PendingSuccessors,
         config: Config,
         key: HashKey,
         now: Timestamp,

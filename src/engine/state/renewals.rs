@@ -1,7 +1,7 @@
 //! When certificates were renewed, as their successors tell.
 
-use super::awaited::MOST_AWAITED;
 use super::memory::Memory;
+use super::pending_successors::MOST_PENDING;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::index::{Fingerprint, Renewal};
@@ -22,7 +22,7 @@ impl Memory {
             return Renewal::of(certificate.window, minute + MINUTE / 2);
         }
         let mut awaited = self.awaited.lock();
-        if awaited.len() < MOST_AWAITED {
+        if awaited.len() < MOST_PENDING {
             awaited.insert(successor, self.index.fingerprint(&certificate.id));
         }
         Renewal::Untold

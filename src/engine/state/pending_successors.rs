@@ -7,13 +7,13 @@ use crate::engine::index::Fingerprint;
 
 /// Certificates whose successor is known by name and not in the index yet, while all is loaded in
 /// any order: 32 octets each, 64 MB at most. Past that a renewal's time stays unknown.
-pub(in crate::engine) const MOST_AWAITED: usize = 2_000_000;
+pub(in crate::engine) const MOST_PENDING: usize = 2_000_000;
 
 /// Predecessors by their successors.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Awaited(Mutex<HashMap<Fingerprint, Fingerprint>>);
+pub(in crate::engine) struct PendingSuccessors(Mutex<HashMap<Fingerprint, Fingerprint>>);
 
-impl Awaited {
+impl PendingSuccessors {
     /// As they were kept.
     pub(in crate::engine) fn of(kept: Vec<(Fingerprint, Fingerprint)>) -> Self {
         Self(Mutex::new(kept.into_iter().collect()))
