@@ -11,9 +11,9 @@ use super::entry::{Entry, Kept};
 use super::fingerprint::Fingerprint;
 use super::issuers::Issuers;
 use super::key::Key;
-use super::kinds::Kinds;
 use super::packing::{pack, polls_word, repack, unpack};
 use super::row::Found;
+use super::shared_fields::SharedFields;
 use super::table::{SHARDS, Seen, Table, Writer};
 use super::wide::Wide;
 
@@ -22,7 +22,7 @@ use super::wide::Wide;
 pub struct Index {
     pub(super) key: HashKey,
     pub(super) table: Table,
-    pub(super) kinds: Kinds,
+    pub(super) shared_fields: SharedFields,
     pub(super) wide: Wide,
     pub(super) issuers: Issuers,
     /// Whatever expired before this has been dropped.
@@ -43,7 +43,7 @@ impl Index {
         Self {
             key,
             table: Table::new(),
-            kinds: Kinds::new(),
+            shared_fields: SharedFields::new(),
             wide: Wide::default(),
             issuers: Issuers::default(),
             over_before: AtomicI64::new(Timestamp::MIN.unix()),
@@ -77,7 +77,7 @@ impl Index {
     fn entry(&self, fingerprint: Fingerprint) -> Option<(Entry, Option<Seen>)> {
         let narrow = || {
             let seen = self.table.read(fingerprint.key())?;
-            Some((unpack(seen.record, &self.kinds)?, Some(seen)))
+            Some((unpack(seen.record, &self.shared_fields)?, Some(seen)))
         };
         let entry = narrow();
         if entry.is_some() || self.wide.len() == 0 {
@@ -171,7 +171,7 @@ impl Index {
     fn held(&self, writer: &Writer<'_>, fingerprint: Fingerprint) -> Option<Held> {
         if let Some(found) = writer.find(fingerprint.key()) {
             return Some(Held {
-                entry: unpack(found.record, &self.kinds)?,
+                entry: unpack(found.record, &self.shared_fields)?,
                 found: Some(found),
             });
         }
@@ -189,7 +189,7 @@ impl Index {
         entry: Entry,
     ) {
         let key = fingerprint.key();
-        let packed = pack(&entry, &self.kinds);
+        let packed = pack(&entry, &self.shared_fields);
         match (packed, found) {
             (Some(record), Some(found)) => return writer.set(found, record),
             (Some(record), None) if writer.insert(key, record) => {
@@ -257,7 +257,7 @@ impl Index {
     ) {
         let writer = self.table.write(part);
         for (_, found) in writer.records() {
-            if let Some(entry) = unpack(found.record, &self.kinds) {
+            if let Some(entry) = unpack(found.record, &self.shared_fields) {
                 see(&entry);
             }
         }
@@ -275,7 +275,7 @@ impl Index {
             let writer = self.table.write(shard);
             let mut dropped: Vec<Key> = Vec::new();
             for (key, found) in writer.records() {
-                let Some(mut entry) = unpack(found.record, &self.kinds) else {
+                let Some(mut entry) = unpack(found.record, &self.shared_fields) else {
                     continue;
                 };
                 if !change(Fingerprint::from_key(key), &mut entry) {

@@ -9,13 +9,13 @@ mod fingerprint;
 mod group;
 mod issuers;
 mod key;
-mod kinds;
 mod packing;
 #[cfg(test)]
 mod packing_tests;
 mod pages;
 mod row;
 mod sealed;
+mod shared_fields;
 mod slab;
 mod snapshot;
 #[cfg(test)]

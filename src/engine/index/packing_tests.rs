@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::certificates::Index;
 use super::entry::{Entry, Kept};
-use super::kinds::Kinds;
 use super::packing::{pack, repack, unpack};
+use super::shared_fields::SharedFields;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
@@ -83,16 +83,16 @@ proptest! {
         polls in prop::collection::vec(0_i64..40, 0..9),
         share in 0.0..=1.0,
     ) {
-        let kinds = Kinds::new();
+        let shared_fields = SharedFields::new();
         let mut entry = Entry::new(3, &certificate);
         lived(&mut entry, &polls, share);
-        let record = pack(&entry, &kinds).unwrap();
-        prop_assert_eq!(unpack(record, &kinds), Some(entry.clone()));
+        let record = pack(&entry, &shared_fields).unwrap();
+        prop_assert_eq!(unpack(record, &shared_fields), Some(entry.clone()));
         entry.set_polls(entry.polls().judged(Fate::Kept));
         entry.news = true;
         let again = repack(&entry, record.facts).unwrap();
-        prop_assert_eq!(unpack(again, &kinds), Some(entry));
-        prop_assert_eq!(kinds.len(), 1);
+        prop_assert_eq!(unpack(again, &shared_fields), Some(entry));
+        prop_assert_eq!(shared_fields.len(), 1);
     }
 
     #[test]
@@ -201,7 +201,8 @@ fn a_life_of_ten_years_is_held_beside_the_table_and_may_come_back_into_it() {
     let put = |certificate: &Certificate| {
         let entry = Entry::new(0, certificate);
         assert!(
-            pack(&entry, &index.kinds).is_none() || certificate.window.from.unix() < 1_800_000_000
+            pack(&entry, &index.shared_fields).is_none()
+                || certificate.window.from.unix() < 1_800_000_000
         );
         index.put(issuer, fingerprint, entry, |_, _| Kept::New);
     };

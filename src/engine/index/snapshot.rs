@@ -12,9 +12,9 @@ use super::beside::Beside;
 use super::certificates::Index;
 use super::entry::{Came, Entry};
 use super::fingerprint::Fingerprint;
-use super::kinds::Kind;
 use super::pages::Slot;
 use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
+use super::shared_fields::Kind;
 use super::table::{Key, Record, SHARDS};
 use super::unusable::{Unusable, torn};
 use crate::domain::certificate::Validity;
@@ -88,9 +88,9 @@ impl Index {
         }
         // Last: whatever kind a record names is there by now, and whatever issuer.
         self.write_issuers(&mut out)?;
-        let kinds = self.kinds.all();
-        out.number(i64::try_from(kinds.len()).unwrap_or(0))?;
-        for kind in &kinds {
+        let shared_fields = self.shared_fields.all();
+        out.number(i64::try_from(shared_fields.len()).unwrap_or(0))?;
+        for kind in &shared_fields {
             write_kind(&mut out, kind)?;
         }
         out.seal()?.flush()?;
@@ -132,10 +132,10 @@ impl Index {
             index.read_shard(shard, &mut input)?;
         }
         index.read_issuers(&mut input)?;
-        let kinds = input.number().map_err(torn)?;
-        for number in 0..kinds {
+        let shared_fields = input.number().map_err(torn)?;
+        for number in 0..shared_fields {
             let kind = read_kind(&mut input)?;
-            let there = index.kinds.number(kind);
+            let there = index.shared_fields.number(kind);
             if there.map(i64::from) != Some(number) {
                 return Err(Unusable::Damaged);
             }

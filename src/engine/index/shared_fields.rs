@@ -31,14 +31,14 @@ pub(super) struct Kind {
 
 /// All kinds there ever were; those that nobody has any more go with the next start.
 #[derive(Debug)]
-pub(super) struct Kinds {
+pub(super) struct SharedFields {
     known: Box<[OnceLock<Chunk>]>,
     numbers: RwLock<HashMap<Kind, u32>>,
 }
 
 type Chunk = Box<[OnceLock<Kind>]>;
 
-impl Kinds {
+impl SharedFields {
     pub(super) fn new() -> Self {
         Self {
             known: (0..MOST / CHUNK).map(|_| OnceLock::new()).collect(),
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_kind_has_one_number_and_there_is_an_end_of_them() {
-        let kinds = Kinds::new();
+        let shared_fields = SharedFields::new();
         let kind = |ca, life_seconds| Kind {
             ca,
             lag_hours: -1,
@@ -108,15 +108,15 @@ mod tests {
             hour_known: true,
             steered: false,
         };
-        assert_eq!(kinds.of(0), None);
+        assert_eq!(shared_fields.of(0), None);
         for number in 0..1 << KIND_BITS {
-            assert_eq!(kinds.number(kind(1, number)), Some(number));
+            assert_eq!(shared_fields.number(kind(1, number)), Some(number));
         }
-        assert_eq!(kinds.number(kind(1, 5)), Some(5));
-        assert_eq!(kinds.of(5), Some(kind(1, 5)));
-        assert_eq!(kinds.of(1_500), Some(kind(1, 1_500)));
-        assert_eq!(kinds.number(kind(2, 5)), None);
-        assert_eq!(kinds.len(), 1 << KIND_BITS);
-        assert_eq!(kinds.of(1 << KIND_BITS), None);
+        assert_eq!(shared_fields.number(kind(1, 5)), Some(5));
+        assert_eq!(shared_fields.of(5), Some(kind(1, 5)));
+        assert_eq!(shared_fields.of(1_500), Some(kind(1, 1_500)));
+        assert_eq!(shared_fields.number(kind(2, 5)), None);
+        assert_eq!(shared_fields.len(), 1 << KIND_BITS);
+        assert_eq!(shared_fields.of(1 << KIND_BITS), None);
     }
 }
