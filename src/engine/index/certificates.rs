@@ -11,11 +11,11 @@ use super::entry::{Entry, Kept};
 use super::fingerprint::Fingerprint;
 use super::issuers::Issuers;
 use super::key::Key;
+use super::overflow::Overflow;
 use super::packing::{pack, polls_word, repack, unpack};
 use super::row::Found;
 use super::shared_fields::SharedFields;
 use super::table::{SHARDS, Seen, Table, Writer};
-use super::wide::Wide;
 
 /// The certificates, by fingerprint.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Index {
     pub(super) key: HashKey,
     pub(super) table: Table,
     pub(super) shared_fields: SharedFields,
-    pub(super) wide: Wide,
+    pub(super) overflow: Overflow,
     pub(super) issuers: Issuers,
     /// Whatever expired before this has been dropped.
     pub(super) over_before: AtomicI64,
@@ -44,7 +44,7 @@ impl Index {
             key,
             table: Table::new(),
             shared_fields: SharedFields::new(),
-            wide: Wide::default(),
+            overflow: Overflow::default(),
             issuers: Issuers::default(),
             over_before: AtomicI64::new(Timestamp::MIN.unix()),
         }
@@ -80,12 +80,12 @@ impl Index {
             Some((unpack(seen.record, &self.shared_fields)?, Some(seen)))
         };
         let entry = narrow();
-        if entry.is_some() || self.wide.len() == 0 {
+        if entry.is_some() || self.overflow.len() == 0 {
             return entry;
         }
         // It may go from the one to the other meanwhile.
-        let wide = self.wide.get(fingerprint);
-        wide.map(|entry| (entry, None)).or_else(narrow)
+        let overflow = self.overflow.get(fingerprint);
+        overflow.map(|entry| (entry, None)).or_else(narrow)
     }
 
     /// Reads an entry that a client asks for at `now`, and remembers that it did. `base_of` says
@@ -175,7 +175,7 @@ impl Index {
                 found: Some(found),
             });
         }
-        let entry = self.wide.get(fingerprint)?;
+        let entry = self.overflow.get(fingerprint)?;
         Some(Held { entry, found: None })
     }
 
@@ -193,11 +193,11 @@ impl Index {
         match (packed, found) {
             (Some(record), Some(found)) => return writer.set(found, record),
             (Some(record), None) if writer.insert(key, record) => {
-                return self.wide.remove(fingerprint);
+                return self.overflow.remove(fingerprint);
             }
             _ => {}
         }
-        self.wide.insert(fingerprint, entry);
+        self.overflow.insert(fingerprint, entry);
         if found.is_some() {
             writer.remove(key);
         }
@@ -224,7 +224,7 @@ impl Index {
         if found.is_some() {
             writer.remove(fingerprint.key());
         } else {
-            self.wide.remove(fingerprint);
+            self.overflow.remove(fingerprint);
         }
         drop(writer);
         self.issuers.remove_one(&id.key_identifier);
@@ -238,7 +238,7 @@ impl Index {
 
     /// How many certificates there are.
     pub(crate) fn len(&self) -> usize {
-        self.table.len() + self.wide.len()
+        self.table.len() + self.overflow.len()
     }
 
     /// Shows all entries.
@@ -261,7 +261,7 @@ impl Index {
                 see(&entry);
             }
         }
-        for (_, entry) in self.wide.of(part) {
+        for (_, entry) in self.overflow.of(part) {
             see(&entry);
         }
         then();
@@ -293,8 +293,8 @@ impl Index {
                 writer.tighten();
             }
         }
-        self.wide
-            .change(|wide| wide.retain(|fingerprint, entry| change(*fingerprint, entry)));
+        self.overflow
+            .change(|overflow| overflow.retain(|fingerprint, entry| change(*fingerprint, entry)));
     }
 
     /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after

@@ -9,6 +9,7 @@ mod fingerprint;
 mod group;
 mod issuers;
 mod key;
+mod overflow;
 mod packing;
 #[cfg(test)]
 mod packing_tests;
@@ -25,7 +26,6 @@ mod table;
 #[cfg(test)]
 mod table_tests;
 mod unusable;
-mod wide;
 
 pub(super) use beside::Beside;
 pub use certificates::Index;

@@ -163,12 +163,12 @@ pub(super) fn plain(n: u16) -> Certificate {
             from: start,
             to: start + 900,
         },
-        ..wide()
+        ..overflow()
     }
 }
 
 /// A certificate of a life so long that no record holds it.
-pub(super) fn wide() -> Certificate {
+pub(super) fn overflow() -> Certificate {
     let not_before = Timestamp::from_unix(1_795_219_200);
     let start = not_before + 2_000 * DAY;
     Certificate {
@@ -195,7 +195,7 @@ pub(super) fn wide() -> Certificate {
 #[test]
 fn a_life_of_ten_years_is_held_beside_the_table_and_may_come_back_into_it() {
     let index = Index::new(HashKey::new([3; 16]));
-    let certificate = wide();
+    let certificate = overflow();
     let fingerprint = index.fingerprint(&certificate.id);
     let issuer = &certificate.id.key_identifier;
     let put = |certificate: &Certificate| {
@@ -242,7 +242,7 @@ fn a_poll_of_a_certificate_that_nobody_knows_leaves_nothing() {
 
 #[test]
 fn what_was_never_polled_is_silent_to_the_last_bit() {
-    let mut entry = Entry::new(0, &wide());
+    let mut entry = Entry::new(0, &overflow());
     let later = entry.registered_at + 2 * DAY;
     entry.expected = entry.expects(entry.registered_at, later, 0.98);
     assert_eq!(entry.expected.follows, Some(SILENT_FOLLOWS));

@@ -67,19 +67,19 @@ impl Index {
         let mut written = 0;
         for shard in 0..SHARDS {
             // What becomes narrow or wide does so while its shard is written to.
-            let (records, wide) = {
+            let (records, overflow) = {
                 let writer = self.table.write(shard);
                 let records = writer.records().map(|(key, found)| (key, found.record));
-                (records.collect::<Vec<_>>(), self.wide.of(shard))
+                (records.collect::<Vec<_>>(), self.overflow.of(shard))
             };
-            for count in [records.len(), wide.len()] {
+            for count in [records.len(), overflow.len()] {
                 out.put(&u32::try_from(count).unwrap_or(0).to_le_bytes())?;
                 written += count as u64;
             }
             for (key, record) in &records {
                 out.put(&octets(*key, *record))?;
             }
-            for (fingerprint, entry) in &wide {
+            for (fingerprint, entry) in &overflow {
                 out.put(&fingerprint.number().to_le_bytes())?;
                 for number in numbers(entry) {
                     out.number(number)?;
@@ -153,7 +153,7 @@ impl Index {
 
     fn read_shard(&self, shard: usize, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
         let count = u32::from_le_bytes(input.take().map_err(torn)?);
-        let wide = u32::from_le_bytes(input.take().map_err(torn)?);
+        let overflow = u32::from_le_bytes(input.take().map_err(torn)?);
         let mut before = None;
         for _ in 0..count {
             let (key, record) = of_octets(shard, input.take().map_err(torn)?);
@@ -165,14 +165,14 @@ impl Index {
                 return Err(Unusable::Damaged);
             }
         }
-        for _ in 0..wide {
+        for _ in 0..overflow {
             let fingerprint = u128::from_le_bytes(input.take().map_err(torn)?);
             let mut numbers = [0; WIDE_NUMBERS];
             for number in &mut numbers {
                 *number = input.number().map_err(torn)?;
             }
             let entry = entry_of(numbers).ok_or(Unusable::Damaged)?;
-            self.wide.insert(Fingerprint::of(fingerprint), entry);
+            self.overflow.insert(Fingerprint::of(fingerprint), entry);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::Beside;
 use super::certificates::Index;
 use super::entry::{Entry, Kept};
 use super::fingerprint::Fingerprint;
-use super::packing_tests::{id, plain, wide};
+use super::packing_tests::{id, overflow, plain};
 use super::snapshot::{Header, Snapshot};
 use super::unusable::Unusable;
 use crate::domain::certificate::hash::HashKey;
@@ -33,7 +33,7 @@ fn filled() -> Index {
         },
         ..plain(n)
     });
-    for certificate in certificates.chain([wide()]) {
+    for certificate in certificates.chain([overflow()]) {
         let fingerprint = index.fingerprint(&certificate.id);
         let issuer = &certificate.id.key_identifier;
         let entry = Entry::new(0, &certificate);
@@ -78,7 +78,7 @@ fn read(bytes: &[u8]) -> Result<Snapshot, Unusable> {
 }
 
 fn entries(index: &Index) -> Vec<(Fingerprint, Option<Entry>)> {
-    let ids = (0..2_000).map(|n| plain(n).id).chain([wide().id]);
+    let ids = (0..2_000).map(|n| plain(n).id).chain([overflow().id]);
     ids.map(|id| {
         let fingerprint = index.fingerprint(&id);
         (fingerprint, index.get(fingerprint, Entry::clone))
@@ -97,14 +97,14 @@ fn an_index_is_read_back_from_its_file() {
     assert_eq!(again.len(), 2_001);
     assert_eq!(entries(&again), entries(&index));
     assert!(entries(&again).iter().all(|(_, entry)| entry.is_some()));
-    let issuer = &wide().id.key_identifier;
+    let issuer = &overflow().id.key_identifier;
     assert!(again.knows_issuer(issuer));
     // It goes on as the other would have.
     for n in 0..2_000 {
         assert!(again.remove(&plain(n).id).is_some(), "{n}");
     }
     assert_eq!(again.get(again.fingerprint(&id(1)), |_| ()), None);
-    assert!(again.remove(&wide().id).is_some());
+    assert!(again.remove(&overflow().id).is_some());
     assert!(!again.knows_issuer(issuer));
     assert_eq!(again.len(), 0);
 }

@@ -10,12 +10,12 @@ use super::key::Key;
 
 /// The entries, in the order of shards. Where there are none nobody waits for a lock.
 #[derive(Debug, Default)]
-pub(super) struct Wide {
+pub(super) struct Overflow {
     entries: RwLock<BTreeMap<Fingerprint, Entry>>,
     len: AtomicUsize,
 }
 
-impl Wide {
+impl Overflow {
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Acquire)
     }
