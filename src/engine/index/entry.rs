@@ -1,6 +1,7 @@
 //! What is held of one certificate, unpacked.
 
-use super::coarse::{self, hundredths, minute, share};
+use super::quantized;
+use super::quantized::{hundredths, minute, share};
 use crate::domain::certificate::{Cause, Certificate, Validity};
 use crate::domain::client::following::{Evidence, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::client::schedule::{Polls, Response};

@@ -3,7 +3,6 @@
 
 mod beside;
 mod certificates;
-mod coarse;
 mod entry;
 mod fingerprint;
 mod group;
@@ -14,6 +13,7 @@ mod packing;
 #[cfg(test)]
 mod packing_tests;
 mod pages;
+mod quantized;
 mod row;
 mod sealed;
 mod shared_fields;

@@ -17,11 +17,11 @@
 //!
 //! What does not fit, a life of two years or a window after 2106, is kept whole elsewhere.
 
-use super::coarse::{
+use super::entry::{Came, Entry};
+use super::quantized::{
     DELAY_BITS, FOLLOWS_BITS, RHYTHM_BITS, delay_code, delay_of, follows_code, follows_of,
     of_hundredths, rhythm_of, schedule_code, to_hundredths,
 };
-use super::entry::{Came, Entry};
 use super::shared_fields::{KIND_BITS, Kind, SharedFields};
 use super::table::Record;
 use crate::domain::certificate::Validity;

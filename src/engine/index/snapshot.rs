@@ -298,7 +298,7 @@ fn numbers(entry: &Entry) -> [i64; WIDE_NUMBERS] {
         entry.moved_by.into(),
         real(entry.follows),
         real(entry.expected.follows),
-        super::coarse::schedule_code(entry.expected.response.schedule()).into(),
+        super::quantized::schedule_code(entry.expected.response.schedule()).into(),
         entry.polls.packed().cast_signed(),
         flags.sum(),
     ]
@@ -357,7 +357,7 @@ fn entry_of(numbers: [i64; WIDE_NUMBERS]) -> Option<Entry> {
         follows: real(follows, 8),
         expected: Expected {
             follows: real(expected, 9),
-            response: Response::of(super::coarse::rhythm_of(u16::try_from(schedule).ok()?)),
+            response: Response::of(super::quantized::rhythm_of(u16::try_from(schedule).ok()?)),
         },
         polls: Polls::from_packed(polls.cast_unsigned()),
     })
