@@ -1,9 +1,9 @@
 //! Every live certificate in memory: what a `renewalInfo` answer needs, and what takes it out of
 //! the ledger again.
 
-mod beside;
 mod certificates;
 mod entry;
+mod extras;
 mod fingerprint;
 mod group;
 mod issuers;
@@ -27,10 +27,10 @@ mod table;
 mod table_tests;
 mod unusable;
 
-pub(super) use beside::Beside;
 pub use certificates::Index;
 pub(crate) use entry::Entry;
 pub(super) use entry::{Came, Kept, booking, mark};
+pub(super) use extras::SnapshotExtras;
 pub(crate) use fingerprint::Fingerprint;
 pub(super) use group::{Group, Renewal};
 pub(super) use snapshot::{Header, Snapshot};

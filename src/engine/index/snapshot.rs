@@ -8,9 +8,9 @@
 
 use std::io::{self, Read, Write};
 
-use super::beside::Beside;
 use super::certificates::Index;
 use super::entry::{Came, Entry};
+use super::extras::SnapshotExtras;
 use super::fingerprint::Fingerprint;
 use super::pages::Slot;
 use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
@@ -43,7 +43,7 @@ pub(in crate::engine) struct Header {
 #[derive(Debug)]
 pub(in crate::engine) struct Snapshot {
     pub(in crate::engine) header: Header,
-    pub(in crate::engine) beside: Beside,
+    pub(in crate::engine) extras: SnapshotExtras,
     pub(in crate::engine) key: HashKey,
     pub(in crate::engine) index: Index,
 }
@@ -55,7 +55,7 @@ impl Index {
         &self,
         out: impl Write,
         header: Header,
-        beside: &Beside,
+        extras: &SnapshotExtras,
     ) -> io::Result<u64> {
         let mut out = Sealing::new(out);
         out.put(&MAGIC)?;
@@ -63,7 +63,7 @@ impl Index {
         out.number(header.claims)?;
         out.number(header.position)?;
         out.number(header.written_at.unix())?;
-        beside.write_to(&mut out)?;
+        extras.write_to(&mut out)?;
         let mut written = 0;
         for shard in 0..SHARDS {
             // What becomes narrow or wide does so while its shard is written to.
@@ -126,7 +126,7 @@ impl Index {
             position: numbers()?,
             written_at: Timestamp::from_unix(numbers()?),
         };
-        let beside = Beside::read_from(&mut input)?;
+        let extras = SnapshotExtras::read_from(&mut input)?;
         let index = Self::new(key);
         for shard in 0..SHARDS {
             index.read_shard(shard, &mut input)?;
@@ -145,7 +145,7 @@ impl Index {
         }
         Ok(Snapshot {
             header,
-            beside,
+            extras,
             key,
             index,
         })

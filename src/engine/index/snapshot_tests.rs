@@ -1,6 +1,6 @@
 //! An index through a file and back, and files that are none.
 
-use super::Beside;
+use super::SnapshotExtras;
 use super::certificates::Index;
 use super::entry::{Entry, Kept};
 use super::fingerprint::Fingerprint;
@@ -47,12 +47,12 @@ fn filled() -> Index {
 }
 
 /// An incident and a publication of two documents, one of them longer than what is read at once.
-fn beside() -> Beside {
+fn extras() -> SnapshotExtras {
     let now = HEADER.written_at;
     let mut incident = Incident::draft(Kind::Drill, CaName::default(), "one".to_owned(), now);
     incident.id = 4;
     incident.budget_per_hour = Some(0.1);
-    Beside {
+    SnapshotExtras {
         incidents: vec![incident],
         awaited: vec![(Fingerprint::of(u128::MAX), Fingerprint::of(1 << 40))],
         publication: Some(Publication {
@@ -66,9 +66,9 @@ fn beside() -> Beside {
     }
 }
 
-fn written(index: &Index, beside: &Beside) -> Vec<u8> {
+fn written(index: &Index, extras: &SnapshotExtras) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let count = index.write_to(&mut bytes, HEADER, beside).unwrap();
+    let count = index.write_to(&mut bytes, HEADER, extras).unwrap();
     assert_eq!(count, index.len() as u64);
     bytes
 }
@@ -89,9 +89,9 @@ fn entries(index: &Index) -> Vec<(Fingerprint, Option<Entry>)> {
 #[test]
 fn an_index_is_read_back_from_its_file() {
     let index = filled();
-    let snapshot = read(&written(&index, &beside())).unwrap();
+    let snapshot = read(&written(&index, &extras())).unwrap();
     assert_eq!(snapshot.header, HEADER);
-    assert_eq!(snapshot.beside, beside());
+    assert_eq!(snapshot.extras, extras());
     assert!(snapshot.key == KEY);
     let again = snapshot.index;
     assert_eq!(again.len(), 2_001);
@@ -111,16 +111,16 @@ fn an_index_is_read_back_from_its_file() {
 
 #[test]
 fn a_file_tells_whose_it_is_and_may_hold_nothing_beside_the_index() {
-    let bytes = written(&filled(), &Beside::default());
+    let bytes = written(&filled(), &SnapshotExtras::default());
     let snapshot = Index::read_from(&bytes[..], bytes.len() as u64, None).unwrap();
     assert!(snapshot.key == KEY);
-    assert_eq!(snapshot.beside, Beside::default());
+    assert_eq!(snapshot.extras, SnapshotExtras::default());
     assert_eq!(entries(&snapshot.index), entries(&filled()));
 }
 
 #[test]
 fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
-    let bytes = written(&filled(), &beside());
+    let bytes = written(&filled(), &extras());
     for length in [
         0,
         7,
@@ -147,7 +147,7 @@ fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
 
 #[test]
 fn a_file_of_another_version_or_database_is_none() {
-    let bytes = written(&filled(), &beside());
+    let bytes = written(&filled(), &extras());
     let mut newer = bytes.clone();
     newer[7] += 1;
     assert!(matches!(read(&newer), Err(Unusable::OtherVersion)));

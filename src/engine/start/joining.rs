@@ -141,16 +141,16 @@ impl Engine {
     ) -> Self {
         let Snapshot {
             header,
-            beside,
+            extras,
             key,
             index,
         } = kept;
-        let awaited = PendingSuccessors::of(beside.awaited);
+        let awaited = PendingSuccessors::of(extras.awaited);
         let memory = Memory::around(index, awaited, config, key, clock.now());
-        for incident in beside.incidents {
+        for incident in extras.incidents {
             memory.heed(incident);
         }
-        let publication = beside.publication.map(Arc::new);
+        let publication = extras.publication.map(Arc::new);
         let position = FeedPosition(header.position);
         let engine = Self::new(store, clock, memory, position, publication, resuming);
         let heard_at = header.written_at.unix();

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::error::EngineError;
-use crate::engine::index::{Beside, Header, Index, Snapshot, Unusable};
+use crate::engine::index::{Header, Index, Snapshot, SnapshotExtras, Unusable};
 use crate::engine::service::Engine;
 use crate::store::Publication;
 
@@ -149,12 +149,12 @@ impl Engine {
             written_at: self.now(),
         };
         drop(position);
-        let beside = Beside {
+        let extras = SnapshotExtras {
             incidents: memory.incidents().values().cloned().collect(),
             publication: self.publication().map(|one| Publication::clone(&one)),
             awaited: memory.awaited.all(),
         };
-        let writing = move || write(&path, &memory.index, header, &beside);
+        let writing = move || write(&path, &memory.index, header, &extras);
         let certificates = tokio::task::spawn_blocking(writing)
             .await
             .map_err(io::Error::other)??;
@@ -169,7 +169,7 @@ impl Engine {
 
 /// Whoever reads the file, at any moment or after a crash, finds the old one or the new one. It
 /// holds the key of the store, so nobody but its owner may read it.
-fn write(path: &Path, index: &Index, header: Header, beside: &Beside) -> io::Result<u64> {
+fn write(path: &Path, index: &Index, header: Header, extras: &SnapshotExtras) -> io::Result<u64> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -179,7 +179,7 @@ fn write(path: &Path, index: &Index, header: Header, beside: &Beside) -> io::Res
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(folder)?;
     let mut buffered = BufWriter::new(temporary.as_file_mut());
-    let certificates = index.write_to(&mut buffered, header, beside)?;
+    let certificates = index.write_to(&mut buffered, header, extras)?;
     buffered.flush()?;
     drop(buffered);
     temporary.as_file().sync_all()?;

@@ -12,7 +12,7 @@ use crate::store::Publication;
 
 /// Everything but certificates that is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::engine) struct Beside {
+pub(in crate::engine) struct SnapshotExtras {
     /// Those that are known.
     pub(in crate::engine) incidents: Vec<Incident>,
     /// The one in force.
@@ -21,7 +21,7 @@ pub(in crate::engine) struct Beside {
     pub(in crate::engine) awaited: Vec<(Fingerprint, Fingerprint)>,
 }
 
-impl Beside {
+impl SnapshotExtras {
     pub(super) fn write_to(&self, out: &mut Sealing<impl Write>) -> io::Result<()> {
         out.counted(&serde_json::to_vec(&self.incidents)?)?;
         out.number(i64::try_from(self.awaited.len()).unwrap_or(0))?;
