@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 
 use super::fingerprint::Fingerprint;
-use super::sealed::{Sealing, Unsealing};
+use super::sealed::{ChecksumReader, ChecksumWriter};
 use super::unusable::{Unusable, torn};
 use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
@@ -22,7 +22,7 @@ pub(in crate::engine) struct SnapshotExtras {
 }
 
 impl SnapshotExtras {
-    pub(super) fn write_to(&self, out: &mut Sealing<impl Write>) -> io::Result<()> {
+    pub(super) fn write_to(&self, out: &mut ChecksumWriter<impl Write>) -> io::Result<()> {
         out.counted(&serde_json::to_vec(&self.incidents)?)?;
         out.number(i64::try_from(self.awaited.len()).unwrap_or(0))?;
         for (successor, predecessor) in &self.awaited {
@@ -44,7 +44,7 @@ impl SnapshotExtras {
         Ok(())
     }
 
-    pub(super) fn read_from(input: &mut Unsealing<impl Read>) -> Result<Self, Unusable> {
+    pub(super) fn read_from(input: &mut ChecksumReader<impl Read>) -> Result<Self, Unusable> {
         let incidents = input.counted().map_err(torn)?;
         let incidents = serde_json::from_slice(&incidents).map_err(|_| Unusable::Damaged)?;
         let mut awaited = Vec::new();
@@ -66,7 +66,7 @@ impl SnapshotExtras {
     }
 }
 
-fn read_publication(input: &mut Unsealing<impl Read>) -> Result<Publication, Unusable> {
+fn read_publication(input: &mut ChecksumReader<impl Read>) -> Result<Publication, Unusable> {
     let number = input.number().map_err(torn)?;
     let made_at = Timestamp::from_unix(input.number().map_err(torn)?);
     let mut documents = Vec::new();

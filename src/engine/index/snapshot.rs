@@ -13,7 +13,7 @@ use super::entry::{Came, Entry};
 use super::extras::SnapshotExtras;
 use super::fingerprint::Fingerprint;
 use super::pages::Slot;
-use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
+use super::sealed::{ChecksumReader, ChecksumWriter, SEAL_OCTETS};
 use super::shared_fields::Kind;
 use super::table::{Key, Record, SHARDS};
 use super::unusable::{Unusable, torn};
@@ -57,7 +57,7 @@ impl Index {
         header: Header,
         extras: &SnapshotExtras,
     ) -> io::Result<u64> {
-        let mut out = Sealing::new(out);
+        let mut out = ChecksumWriter::new(out);
         out.put(&MAGIC)?;
         out.put(&self.key.octets())?;
         out.number(header.claims)?;
@@ -107,7 +107,7 @@ impl Index {
         if octets < SEAL_OCTETS {
             return Err(Unusable::Damaged);
         }
-        let mut input = Unsealing::new(input, octets);
+        let mut input = ChecksumReader::new(input, octets);
         let magic: [u8; 8] = input.take().map_err(torn)?;
         if magic != MAGIC {
             return Err(if magic[..6] == MAGIC[..6] {
@@ -151,7 +151,11 @@ impl Index {
         })
     }
 
-    fn read_shard(&self, shard: usize, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+    fn read_shard(
+        &self,
+        shard: usize,
+        input: &mut ChecksumReader<impl Read>,
+    ) -> Result<(), Unusable> {
         let count = u32::from_le_bytes(input.take().map_err(torn)?);
         let overflow = u32::from_le_bytes(input.take().map_err(torn)?);
         let mut before = None;
@@ -177,7 +181,7 @@ impl Index {
         Ok(())
     }
 
-    fn write_issuers(&self, out: &mut Sealing<impl Write>) -> io::Result<()> {
+    fn write_issuers(&self, out: &mut ChecksumWriter<impl Write>) -> io::Result<()> {
         let issuers = self.issuers.counts();
         out.number(i64::try_from(issuers.len()).unwrap_or(0))?;
         for (issuer, count) in &issuers {
@@ -189,7 +193,7 @@ impl Index {
         Ok(())
     }
 
-    fn read_issuers(&self, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+    fn read_issuers(&self, input: &mut ChecksumReader<impl Read>) -> Result<(), Unusable> {
         for _ in 0..input.number().map_err(torn)? {
             let [length] = input.take().map_err(torn)?;
             let mut octets = vec![0; usize::from(length)];
@@ -233,7 +237,7 @@ fn of_octets(shard: usize, octets: [u8; 30]) -> (Key, Record) {
     (Key::of(shard, slot), slot.record())
 }
 
-fn write_kind(out: &mut Sealing<impl Write>, kind: &Kind) -> io::Result<()> {
+fn write_kind(out: &mut ChecksumWriter<impl Write>, kind: &Kind) -> io::Result<()> {
     let flags = u8::from(kind.group == Group::Control)
         | u8::from(kind.hour_known) << 1
         | u8::from(kind.steered) << 2;
@@ -245,7 +249,7 @@ fn write_kind(out: &mut Sealing<impl Write>, kind: &Kind) -> io::Result<()> {
     out.put(&[kind.follows.unwrap_or(u8::MAX), flags])
 }
 
-fn read_kind(input: &mut Unsealing<impl Read>) -> Result<Kind, Unusable> {
+fn read_kind(input: &mut ChecksumReader<impl Read>) -> Result<Kind, Unusable> {
     let mut kind = Kind {
         ca: u16::from_le_bytes(input.take().map_err(torn)?),
         lag_hours: i16::from_le_bytes(input.take().map_err(torn)?),
