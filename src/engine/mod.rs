@@ -26,7 +26,7 @@ pub use learn::board::{SourceReport, SourceState};
 pub use learn::cohorts::{CohortReport, CohortsReport, Renewals};
 pub use learn::shadow::Shadowed;
 pub use moves::incidents::IncidentError;
-pub use moves::incidents::{Added, Amended, Foreseen, Intent, Standing};
+pub use moves::incidents::{Added, Amended, Foreseen, Intent, Progress};
 pub use moves::rebalance::Rebalance;
 pub use publication::exporting::{Export, ExportCursor};
 pub use publication::publisher::Readiness;

@@ -94,8 +94,8 @@ impl Create {
         let amended = engine.create_incident(draft, intent).await;
         let amended = amended.map_err(by_flags)?;
         if json {
-            let standing = engine.standing(amended.incident).await?;
-            let document = incident_document(&standing, amended.foreseen.as_ref(), intent)?;
+            let progress = engine.progress(amended.incident).await?;
+            let document = incident_document(&progress, amended.foreseen.as_ref(), intent)?;
             writeln!(output, "{document}")?;
             return Ok(Exit::Done);
         }

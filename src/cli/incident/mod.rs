@@ -12,7 +12,7 @@ use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::State;
 use crate::domain::policy::ca::CaName;
-use crate::engine::{Engine, Intent, Standing};
+use crate::engine::{Engine, Intent, Progress};
 use crate::http::incident_document;
 
 mod create;
@@ -148,12 +148,12 @@ impl Incidents {
                 change.run(&amendment, engine, output).await
             }
             What::Show { which, json } => {
-                let standing = which.standing(engine).await?;
+                let progress = which.progress(engine).await?;
                 if json {
-                    let document = incident_document(&standing, None, Intent::InEarnest)?;
+                    let document = incident_document(&progress, None, Intent::InEarnest)?;
                     writeln!(output, "{document}")?;
                 } else {
-                    write!(output, "{}", show::page(&standing))?;
+                    write!(output, "{}", show::page(&progress))?;
                 }
                 Ok(Exit::Done)
             }
@@ -170,15 +170,15 @@ async fn list(
     let standings = engine.incidents().await?;
     let listed = standings
         .iter()
-        .filter(|standing| ca.is_none_or(|ca| standing.incident.ca == *ca));
+        .filter(|progress| ca.is_none_or(|ca| progress.incident.ca == *ca));
     if json {
         let documents = listed
-            .map(|standing| incident_document(standing, None, Intent::InEarnest))
+            .map(|progress| incident_document(progress, None, Intent::InEarnest))
             .collect::<Result<Vec<_>, _>>()?;
         writeln!(output, "{}", serde_json::json!({ "incidents": documents }))?;
     } else {
-        for standing in listed {
-            writeln!(output, "{}", show::line(standing))?;
+        for progress in listed {
+            writeln!(output, "{}", show::line(progress))?;
         }
     }
     Ok(Exit::Done)
@@ -186,18 +186,18 @@ async fn list(
 
 impl Which {
     /// How the incident stands, where it is of the CA that it has to be of.
-    async fn standing(&self, engine: &Engine) -> anyhow::Result<Standing> {
-        let standing = engine.incident(self.incident).await?;
+    async fn progress(&self, engine: &Engine) -> anyhow::Result<Progress> {
+        let progress = engine.incident(self.incident).await?;
         if let Some(ca) = &self.ca
-            && *ca != standing.incident.ca
+            && *ca != progress.incident.ca
         {
-            let of = &standing.incident.ca;
+            let of = &progress.incident.ca;
             bail!(UsageError(format!(
                 "incident {} is of the CA {of}, and not of {ca}",
                 self.incident
             )));
         }
-        Ok(standing)
+        Ok(progress)
     }
 }
 
@@ -208,23 +208,23 @@ impl Change {
         engine: &Engine,
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
-        self.which.standing(engine).await?;
+        self.which.progress(engine).await?;
         let intent = intent(self.dry_run);
         let amended = engine
             .amend_incident(self.which.incident, amendment, intent)
             .await
             .map_err(by_flags)?;
-        let standing = engine.standing(amended.incident).await?;
+        let progress = engine.progress(amended.incident).await?;
         let foreseen = amended.foreseen.as_ref();
         if self.json {
-            let document = incident_document(&standing, foreseen, intent)?;
+            let document = incident_document(&progress, foreseen, intent)?;
             writeln!(output, "{document}")?;
             return Ok(Exit::Done);
         }
         if intent == Intent::DryRun {
             writeln!(output, "a dry run: nothing has changed")?;
         }
-        writeln!(output, "{}", show::line(&standing))?;
+        writeln!(output, "{}", show::line(&progress))?;
         if let Some(foreseen) = foreseen {
             write!(output, "{}", show::plan(foreseen, intent))?;
         }

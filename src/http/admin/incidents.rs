@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::incident_members::{amendment, draft};
 use crate::domain::moves::incident::{HourLoad, Incident};
-use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Standing};
+use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Progress};
 use crate::http::state::Admin;
 use crate::ingest::{self, NamedFormat};
 use crate::wire::body;
@@ -98,14 +98,14 @@ pub(in crate::http) async fn load(
 /// # Errors
 /// Where it cannot be written as JSON, which is a defect.
 pub fn incident_document(
-    standing: &Standing,
+    progress: &Progress,
     foreseen: Option<&Foreseen>,
     intent: Intent,
 ) -> serde_json::Result<serde_json::Value> {
     serde_json::to_value(Answer {
         plan: foreseen.map(Plan::of),
         dry_run: (intent == Intent::DryRun).then_some(true),
-        ..Answer::of(standing)
+        ..Answer::of(progress)
     })
 }
 
@@ -150,11 +150,11 @@ struct Plan {
 }
 
 impl<'a> Answer<'a> {
-    const fn of(standing: &'a Standing) -> Self {
+    const fn of(progress: &'a Progress) -> Self {
         Self {
-            incident: &standing.incident,
-            polled_since: standing.polled_since,
-            replaced: standing.replaced,
+            incident: &progress.incident,
+            polled_since: progress.polled_since,
+            replaced: progress.replaced,
             plan: None,
             dry_run: None,
         }
@@ -186,11 +186,11 @@ fn rounded(load: f64) -> f64 {
 
 async fn told(engine: &Engine, amended: Amended, intent: Intent) -> Result<Response, Problem> {
     let Amended { incident, foreseen } = amended;
-    let standing = engine.standing(incident).await?;
+    let progress = engine.progress(incident).await?;
     written(&Answer {
         plan: foreseen.as_ref().map(Plan::of),
         dry_run: (intent == Intent::DryRun).then_some(true),
-        ..Answer::of(&standing)
+        ..Answer::of(&progress)
     })
 }
 

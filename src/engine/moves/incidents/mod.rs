@@ -9,15 +9,15 @@ use crate::engine::service::Engine;
 mod error;
 mod load;
 mod moving;
+mod progress;
 mod revoked;
-mod standing;
 mod survey;
 mod tend;
 mod walk;
 
 pub use error::IncidentError;
 pub use load::Added;
-pub use standing::Standing;
+pub use progress::Progress;
 
 use survey::Survey;
 use walk::names_certificates;

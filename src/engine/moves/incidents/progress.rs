@@ -12,7 +12,7 @@ use crate::engine::state::memory::Memory;
 
 /// An incident, and how far those have come whose windows it moved.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct Progress {
     /// The incident.
     pub incident: Incident,
     /// How many of those that it moved were asked for since, as far as this process has seen.
@@ -38,7 +38,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`IncidentError::Engine`].
-    pub async fn incidents(&self) -> Result<Vec<Standing>, IncidentError> {
+    pub async fn incidents(&self) -> Result<Vec<Progress>, IncidentError> {
         let incidents = self.store().incidents().await?;
         self.standings(incidents).await
     }
@@ -47,16 +47,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`IncidentError::Unknown`]; [`IncidentError::Engine`].
-    pub async fn incident(&self, id: i64) -> Result<Standing, IncidentError> {
+    pub async fn incident(&self, id: i64) -> Result<Progress, IncidentError> {
         let incident = self.incident_stored(id).await?;
-        self.standing(incident).await
+        self.progress(incident).await
     }
 
     /// How an incident stands.
     ///
     /// # Errors
     /// [`IncidentError::Engine`].
-    pub async fn standing(&self, incident: Incident) -> Result<Standing, IncidentError> {
+    pub async fn progress(&self, incident: Incident) -> Result<Progress, IncidentError> {
         let id = incident.id;
         let standings = self.standings(vec![incident]).await?;
         standings
@@ -73,7 +73,7 @@ impl Engine {
         Ok(counts.get(&mark(id)).map_or(0, |count| count.moved))
     }
 
-    async fn standings(&self, incidents: Vec<Incident>) -> Result<Vec<Standing>, IncidentError> {
+    async fn standings(&self, incidents: Vec<Incident>) -> Result<Vec<Progress>, IncidentError> {
         // Ten million entries are some tenths of a second: not without need, nor on a thread that
         // answers.
         let counts = if incidents.iter().any(|incident| incident.moved > 0) {
@@ -87,7 +87,7 @@ impl Engine {
             .map(|incident| {
                 let found = counts.get(&mark(incident.id)).copied();
                 let found = found.unwrap_or_default();
-                Standing {
+                Progress {
                     incident,
                     polled_since: found.polled,
                     replaced: found.replaced,
