@@ -90,7 +90,7 @@ impl Engine {
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
             self.every("learn_returns", LEARN_RETURNS_EVERY, || self
                 .learn_returns_aside()),
-            self.every("incidents", TEND_EVERY, || self.tend()),
+            self.every("incidents", TEND_EVERY, || self.replan()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.hurried("publish", PUBLISH_EVERY, hinted, || self.publish_if_due()),
@@ -151,7 +151,7 @@ impl Engine {
         }
     }
 
-    async fn tend(&self) -> Result<(), IncidentError> {
+    async fn replan(&self) -> Result<(), IncidentError> {
         let Some(_term) = self.store().take_duty(Duty::Incidents, Turn::Now).await? else {
             return Ok(());
         };

@@ -121,7 +121,7 @@ impl Engine {
         let now = clock.now();
         let memory = Memory::new(config, key, now);
         for incident in store.incidents().await? {
-            memory.heed(incident);
+            memory.apply_incident(incident);
         }
         memory.adopt_planned(store.planned().await?);
         let publication = store.publication_after(0).await?.map(Arc::new);
@@ -148,7 +148,7 @@ impl Engine {
         let awaited = PendingSuccessors::of(extras.awaited);
         let memory = Memory::around(index, awaited, config, key, clock.now());
         for incident in extras.incidents {
-            memory.heed(incident);
+            memory.apply_incident(incident);
         }
         let publication = extras.publication.map(Arc::new);
         let position = FeedPosition(header.position);

@@ -13,7 +13,7 @@ use crate::domain::time::{Span, Timestamp};
 impl Memory {
     /// Takes an incident in, unless something newer is known of it. Where it closes or opens a CA,
     /// the next draw sees another policy and has its table made anew.
-    pub(in crate::engine) fn heed(&self, incident: Incident) {
+    pub(in crate::engine) fn apply_incident(&self, incident: Incident) {
         let mut incidents = self.incidents();
         let known = incidents.get(&incident.id);
         if known.is_some_and(|known| known.updated_at > incident.updated_at) {

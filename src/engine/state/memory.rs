@@ -148,7 +148,7 @@ impl Memory {
             }
             Change::Observed { batch, observation } => self.observe(batch, &observation),
             Change::Removed(id) => self.remove(&id),
-            Change::Incident(incident) => self.heed(*incident),
+            Change::Incident(incident) => self.apply_incident(*incident),
             Change::Lost => return Applied::PlaceLost,
             Change::Polls {
                 fingerprint,

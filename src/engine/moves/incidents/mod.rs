@@ -10,9 +10,9 @@ mod error;
 mod load;
 mod moving;
 mod progress;
+mod replan;
 mod revoked;
 mod survey;
-mod tend;
 mod walk;
 
 pub use error::IncidentError;
