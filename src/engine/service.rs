@@ -177,7 +177,7 @@ impl Engine {
         memory
             .cas
             .iter()
-            .map(|ca| ca.books().ledger.windows(span))
+            .map(|ca| ca.allocator().ledger.windows(span))
             .sum()
     }
 

@@ -123,9 +123,9 @@ fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
     };
     let mut slots = horizon.slots(hours);
     for some in slots.chunks_mut(SLOTS_AT_A_TIME) {
-        let books = ca.books();
+        let allocator = ca.allocator();
         for slot in some {
-            slot.load = horizon.load(&books.ledger, slot.span);
+            slot.load = horizon.load(&allocator.ledger, slot.span);
         }
     }
     // Relative to the mean of two weeks, as before: a level that rises shows.
@@ -133,7 +133,7 @@ fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
         profile: &profile,
         ..horizon
     };
-    let mean = usual.mean(&ca.books().ledger);
+    let mean = usual.mean(&ca.allocator().ledger);
     Outlook {
         generated_at: now,
         slot_seconds: policy.slot_seconds,

@@ -27,7 +27,7 @@ impl Engine {
         let memory = self.memory();
         let at = memory.config.ca_named(ca.as_str())?;
         let now = self.now();
-        let advice = memory.cas[at].books().ledger.advice(now);
+        let advice = memory.cas[at].allocator().ledger.advice(now);
         Some(AdviceReport {
             ca: ca.clone(),
             generated_at: now,

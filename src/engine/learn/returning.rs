@@ -15,7 +15,9 @@ impl Engine {
     #[must_use]
     pub fn returns(&self, ca: &CaName) -> Option<Returns> {
         let memory = self.memory();
-        memory.ca(ca).map(|ca| ca.books().ledger.returns.clone())
+        memory
+            .ca(ca)
+            .map(|ca| ca.allocator().ledger.returns.clone())
     }
 
     /// Learns when those come back that nobody steers, in every CA: some hundredths of a second of
@@ -28,16 +30,18 @@ impl Engine {
         cas.filter_map(|(ca, policy)| {
             // Who registers waits for the books, but not while it is learned.
             let (history, known) = {
-                let books = ca.books();
-                let history = books.ledger.history(now, &memory.untaught(&policy.name));
-                (history, books.ledger.returns.clone())
+                let allocator = ca.allocator();
+                let history = allocator
+                    .ledger
+                    .history(now, &memory.untaught(&policy.name));
+                (history, allocator.ledger.returns.clone())
             };
             let returns = Returns::learn(&history, &known);
             show(&policy.name, &returns);
             let lesson = (known != returns)
                 .then(|| lesson(&policy.name, &returns))
                 .flatten();
-            ca.books().ledger.returns = returns;
+            ca.allocator().ledger.returns = returns;
             lesson
         })
         .collect()
@@ -64,7 +68,7 @@ pub(in crate::engine) fn recall(memory: &Memory, lessons: &[Learned]) {
         match serde_json::from_str::<Returns>(&lesson.body) {
             Ok(returns) => {
                 show(&lesson.ca, &returns);
-                ca.books().ledger.returns = returns;
+                ca.allocator().ledger.returns = returns;
             }
             Err(error) => {
                 let ca = lesson.ca.as_str();

@@ -62,7 +62,7 @@ impl Memory {
 }
 
 fn promised(ca: &Ca) -> Ledger {
-    ca.books().ledger.clone()
+    ca.allocator().ledger.clone()
 }
 
 impl Engine {

@@ -331,7 +331,7 @@ fn look(policy: &CaPolicy, memory: &Memory, at: usize, now: Timestamp) -> Outloo
     });
     let ca = &memory.cas[at];
     // A copy, some milliseconds' work: whoever registers waits for the books.
-    let ledger = ca.books().ledger.clone();
+    let ledger = ca.allocator().ledger.clone();
     outlook(
         &Forecast {
             policy,
@@ -351,9 +351,9 @@ fn look(policy: &CaPolicy, memory: &Memory, at: usize, now: Timestamp) -> Outloo
 
 fn measure(memory: &Memory, at: usize, now: Timestamp) -> Drift {
     let outlook = look(&memory.in_force().policies[at], memory, at, now);
-    let books = memory.cas[at].books();
+    let allocator = memory.cas[at].allocator();
     Drift {
         above: drift(&outlook),
-        in_closed: in_closed(&outlook, &books.ledger),
+        in_closed: in_closed(&outlook, &allocator.ledger),
     }
 }

@@ -124,7 +124,7 @@ impl Engine {
         let numbers: Vec<i64> = step.tables.iter().map(|table| table.number).collect();
         if !numbers.is_empty() {
             for ca in &step.memory.cas {
-                ca.books().durable(&numbers);
+                ca.allocator().durable(&numbers);
             }
         }
         Ok(Stored { step, outcomes })
@@ -207,7 +207,7 @@ fn judge(memory: &Memory, submission: &Submission, now: Timestamp, step: &mut St
         .unwrap_or_default();
     let hash = memory.hash(Purpose::Window1, id);
     let profile = memory.cas[ca].profile.load();
-    let mut books = memory.cas[ca].books();
+    let mut allocator = memory.cas[ca].allocator();
     let draw = Draw {
         policy,
         profile: &profile,
@@ -221,7 +221,7 @@ fn judge(memory: &Memory, submission: &Submission, now: Timestamp, step: &mut St
         table,
         reason,
         follows,
-    } = match books.draw(draw, *validity, issuance.at, hash) {
+    } = match allocator.draw(draw, *validity, issuance.at, hash) {
         Ok(drawn) if is_control(memory.hash(Purpose::Cohort, id), policy.control_share) => {
             plain(policy, *validity, issuance.at, now, hash, drawn)
         }
@@ -241,8 +241,8 @@ fn judge(memory: &Memory, submission: &Submission, now: Timestamp, step: &mut St
         follows,
         successor: None,
     };
-    books.ledger.book(&booking(&certificate));
-    drop(books);
+    allocator.ledger.book(&booking(&certificate));
+    drop(allocator);
     if let Some(table) = table
         && step.numbers.insert(table.number)
     {

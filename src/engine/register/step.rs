@@ -94,7 +94,10 @@ impl Drop for Step {
 }
 
 pub(in crate::engine) fn unbook(memory: &Memory, certificate: &Certificate, ca: usize) {
-    memory.cas[ca].books().ledger.unbook(&booking(certificate));
+    memory.cas[ca]
+        .allocator()
+        .ledger
+        .unbook(&booking(certificate));
 }
 
 fn verdict(submitted: &Certificate, outcome: &Registered) -> Verdict {

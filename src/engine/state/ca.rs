@@ -26,7 +26,7 @@ const CLOSED_AHEAD_SECONDS: i64 = DAY + HOUR;
 /// One CA's state. Each process sums its own from the store's rows.
 #[derive(Debug)]
 pub(in crate::engine) struct Ca {
-    pub(in crate::engine) books: Mutex<Allocator>,
+    pub(in crate::engine) allocator: Mutex<Allocator>,
     pub(in crate::engine) series: RwLock<Series>,
     pub(in crate::engine) profile: ArcSwap<Profile>,
     /// When the CA is closed next: merged, in order.
@@ -53,7 +53,7 @@ impl Ca {
         series.trim(now - retention_seconds);
         let profile = Profile::learn(&series, now, policy.slot_seconds, &[]);
         Self {
-            books: Mutex::default(),
+            allocator: Mutex::default(),
             series: RwLock::new(series),
             profile: ArcSwap::from_pointee(profile),
             closed: ArcSwap::from_pointee(closed_from(policy, now)),
@@ -65,8 +65,10 @@ impl Ca {
         }
     }
 
-    pub(in crate::engine) fn books(&self) -> MutexGuard<'_, Allocator> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(in crate::engine) fn allocator(&self) -> MutexGuard<'_, Allocator> {
+        self.allocator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(in crate::engine) fn shadow(&self) -> MutexGuard<'_, Option<Shadow>> {
@@ -110,12 +112,12 @@ impl Ca {
 
     /// Takes in a certificate that was not there.
     pub(in crate::engine) fn begin(&self, new: &Entry, origin: RowOrigin) {
-        let mut books = self.books();
+        let mut allocator = self.allocator();
         if origin == RowOrigin::Drawn {
-            books.ledger.unbook(&new.booking());
+            allocator.ledger.unbook(&new.booking());
         }
-        enter(&mut books.ledger, new);
-        drop(books);
+        enter(&mut allocator.ledger, new);
+        drop(allocator);
         self.teach(|series| {
             series.add_registration(new.issued_at, new.hour_known, new.steered);
         });
@@ -131,9 +133,9 @@ impl Ca {
     ) -> Kept {
         let registration = |entry: &Entry| (entry.registered_at, entry.window);
         let same = registration(old) == registration(new);
-        let mut books = self.books();
+        let mut allocator = self.allocator();
         if origin == RowOrigin::Drawn {
-            books.ledger.unbook(&new.booking());
+            allocator.ledger.unbook(&new.booking());
         }
         if origin == RowOrigin::Read || (origin == RowOrigin::Drawn && same) {
             // The feed was faster, and may have told of a successor since.
@@ -146,10 +148,10 @@ impl Ca {
             return Kept::New;
         }
         if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
-            erase(&mut books.ledger, old);
-            enter(&mut books.ledger, new);
+            erase(&mut allocator.ledger, old);
+            enter(&mut allocator.ledger, new);
         }
-        drop(books);
+        drop(allocator);
         let lesson = |entry: &Entry| (entry.issued_at, entry.hour_known, entry.steered);
         if lesson(old) != lesson(new) {
             self.teach(|series| {

@@ -211,7 +211,7 @@ impl Memory {
         if self.index.is_over(&entry) {
             // It was counted when it was live. The store keeps it a little longer.
             if origin == RowOrigin::Drawn {
-                ca.books().ledger.unbook(&entry.booking());
+                ca.allocator().ledger.unbook(&entry.booking());
             }
             return;
         }
@@ -239,7 +239,7 @@ impl Memory {
         if self.counts(self.index.fingerprint(id))
             && let Some(ca) = self.cas.get(usize::from(entry.ca))
         {
-            erase(&mut ca.books().ledger, &entry);
+            erase(&mut ca.allocator().ledger, &entry);
             ca.teach(|series| {
                 series.remove_registration(entry.issued_at, entry.hour_known, entry.steered);
             });
@@ -270,7 +270,7 @@ impl Memory {
     /// Forgets what lies before `before`, in every CA.
     pub(in crate::engine) fn trim(&self, before: Timestamp) {
         for ca in &self.cas {
-            ca.books().ledger.trim(before);
+            ca.allocator().ledger.trim(before);
             ca.teach(|series| series.trim(before));
         }
     }
@@ -294,7 +294,7 @@ impl Memory {
             None if entry.replaced => {}
             None => {
                 if let Some(ca) = self.cas.get(usize::from(entry.ca)) {
-                    ca.books().ledger.retire(&entry.booking());
+                    ca.allocator().ledger.retire(&entry.booking());
                 }
             }
         };
@@ -314,9 +314,9 @@ impl Memory {
         let Some(ca) = self.cas.get(usize::from(entry.ca)) else {
             return;
         };
-        let (mut books, before) = (ca.books(), entry.booking());
+        let (mut allocator, before) = (ca.allocator(), entry.booking());
         let after = Booking { expected, ..before };
-        let ledger = &mut books.ledger;
+        let ledger = &mut allocator.ledger;
         if entry.replaced {
             ledger.reinstate(&before);
             ledger.learn(&before, &after);

@@ -112,7 +112,7 @@ struct Model {
 impl Model {
     fn draw(&self, certificate: &Certificate) -> Booking {
         let booking = booking(certificate, None);
-        self.memory.cas[0].books().ledger.book(&booking);
+        self.memory.cas[0].allocator().ledger.book(&booking);
         booking
     }
 
@@ -135,7 +135,7 @@ impl Model {
             }
             (Event::BreakOff, _) => {
                 let booking = self.draw(&row(n, self.now));
-                self.memory.cas[0].books().ledger.unbook(&booking);
+                self.memory.cas[0].allocator().ledger.unbook(&booking);
             }
             (Event::Retell, Some(row)) => self.tell(&row),
             (Event::LookUp, Some(row)) => self.memory.put(&row, RowOrigin::Read),
@@ -246,7 +246,10 @@ fn what_polls_have_shown_outlives_a_new_sum() {
 fn a_stale_row_does_not_undo_what_the_feed_told() {
     let memory = memory();
     let drawn = row(0, NOW);
-    memory.cas[0].books().ledger.book(&booking(&drawn, None));
+    memory.cas[0]
+        .allocator()
+        .ledger
+        .book(&booking(&drawn, None));
     let replaced = Certificate {
         successor: Some(Successor::By(id(2))),
         ..drawn.clone()
@@ -259,7 +262,7 @@ fn a_stale_row_does_not_undo_what_the_feed_told() {
         from: NOW,
         to: NOW + DAY,
     };
-    assert!(memory.cas[0].books().ledger.windows(all).abs() < 1e-9);
+    assert!(memory.cas[0].allocator().ledger.windows(all).abs() < 1e-9);
 }
 
 proptest! {
@@ -275,8 +278,8 @@ proptest! {
         };
         for (n, event) in events {
             model.happen(n, event);
-            let books = model.memory.cas[0].books();
-            let off = difference(&books.ledger, &model.summed());
+            let allocator = model.memory.cas[0].allocator();
+            let off = difference(&allocator.ledger, &model.summed());
             prop_assert!(off < 1e-9, "{off} certificates off after {event:?} of {n}");
         }
     }

@@ -117,9 +117,9 @@ impl Subject {
         };
         // Those of the affected that follow no window come by themselves as they would have.
         let expected = |span: Span| {
-            let books = ca.books();
-            let promised = books.ledger.promised(span) - affected.promised(span);
-            let unsteered = books.ledger.unsteered(span, &view);
+            let allocator = ca.allocator();
+            let promised = allocator.ledger.promised(span) - affected.promised(span);
+            let unsteered = allocator.ledger.unsteered(span, &view);
             promised.max(0.0) + unsteered + announced_and_retries(&self.policy, &profile, span)
         };
         act(&PlanningContext {
