@@ -57,7 +57,7 @@ mod tables;
 mod transactions;
 
 pub(super) use distribute::{distribute, require_citus};
-use hints::Hints;
+use hints::ChangeNotifier;
 pub(super) use location::Location;
 use pool::{QUERY_AT_MOST, hurried, pool};
 pub(super) use pool::{connection, earlier_connections};
@@ -68,7 +68,7 @@ use session::Sessions;
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     queries: Queries,
-    hints: Hints,
+    hints: ChangeNotifier,
     pool: Sessions,
     options: PgConnectOptions,
     migrations: Migrations,
@@ -87,7 +87,7 @@ impl PostgresStore {
         let (pool, options) = (pool(&location), location.direct);
         Ok(Self {
             queries: Queries::limited(QUERY_AT_MOST),
-            hints: Hints::new(pool.clone(), options.clone()),
+            hints: ChangeNotifier::new(pool.clone(), options.clone()),
             pool,
             options,
             migrations,
