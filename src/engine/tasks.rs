@@ -15,7 +15,7 @@ use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::math::number::real_len;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::DAY;
-use crate::store::{Duty, StoreError, Turn};
+use crate::store::{Lease, StoreError, Turn};
 
 /// What another process wrote is seen within a second: the feed is read twice in one.
 const FEED_EVERY: Duration = Duration::from_millis(500);
@@ -152,7 +152,7 @@ impl Engine {
     }
 
     async fn replan(&self) -> Result<(), IncidentError> {
-        let Some(_term) = self.store().take_duty(Duty::Incidents, Turn::Now).await? else {
+        let Some(_term) = self.store().take_lease(Lease::Incidents, Turn::Now).await? else {
             return Ok(());
         };
         self.tend_incidents().await
@@ -192,7 +192,7 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn purge(&self) -> Result<(), StoreError> {
-        let Some(_term) = self.store().take_duty(Duty::Purge, Turn::Now).await? else {
+        let Some(_term) = self.store().take_lease(Lease::Purge, Turn::Now).await? else {
             return Ok(());
         };
         let before = self.now() - EXPIRED_ANSWERED_SECONDS;
@@ -218,7 +218,7 @@ impl Engine {
         let kept_from = now - self.config().retention_seconds;
         self.memory().trim(kept_from);
         self.memory().trim_shadows(kept_from);
-        let Some(_term) = self.store().take_duty(Duty::Sweep, Turn::Now).await? else {
+        let Some(_term) = self.store().take_lease(Lease::Sweep, Turn::Now).await? else {
             return Ok(());
         };
         self.store().sweep_tables(now).await?;

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 
 use super::batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
 use super::delivery::DeliveryStore;
-use super::duty::{Duty, Term, Turn};
 use super::error::StoreError;
 use super::export::ExportStore;
 use super::feed::{Change, FeedPosition, Load};
 use super::gateway::GatewayStore;
+use super::lease::{Lease, LeaseGuard, Turn};
 use super::planned::PlannedStore;
 use super::range::IdRange;
 use super::rebalances::StoredRebalance;
@@ -143,7 +143,7 @@ pub trait Store:
     async fn hinted(&self);
 
     /// Takes a duty on; `None` where another process is at it.
-    async fn take_duty(&self, duty: Duty, turn: Turn) -> Result<Option<Term>, StoreError>;
+    async fn take_lease(&self, duty: Lease, turn: Turn) -> Result<Option<LeaseGuard>, StoreError>;
 
     /// The key of the keyed hashes, made by the first migration.
     async fn hash_key(&self) -> Result<HashKey, StoreError>;

@@ -6,11 +6,11 @@ mod condition;
 mod connect;
 mod delivery;
 mod durable;
-mod duty;
 mod error;
 mod export;
 mod feed;
 mod gateway;
+mod lease;
 mod migrate;
 mod outcome;
 pub mod outside;
@@ -30,11 +30,11 @@ pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
 pub use durable::{
     Learned, Move, Publication, Registered, Registration, Sharing, Store, Succession,
 };
-pub use duty::{Duty, Term, Turn};
 pub use error::StoreError;
 pub use export::{ExportPage, ExportPlace, ExportStore, PEER};
 pub use feed::{Change, FeedPosition, Load};
 pub use gateway::{Claim, Failures, FailuresChange, GatewayStore, IssuedFor};
+pub use lease::{Lease, LeaseGuard, Turn};
 pub use migrate::Migrations;
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
 pub use range::IdRange;

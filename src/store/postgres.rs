@@ -10,9 +10,9 @@ use tokio::sync::OnceCell;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, IdRange, ImportProgress, Learned,
-    Load, Migrations, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
-    StoredRebalance, Succession, Term, Turn, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, IdRange, ImportProgress, Learned, Lease,
+    LeaseGuard, Load, Migrations, Move, Publication, Registered, Registration, Sharing, Store,
+    StoreError, StoredRebalance, Succession, Turn, migrate,
 };
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
@@ -28,13 +28,13 @@ mod columns;
 mod copy;
 mod delivery;
 mod distribute;
-mod duties;
 mod export;
 mod feed;
 mod gateway;
 mod hints;
 mod incidents;
 mod learned;
+mod leases;
 mod location;
 mod moves;
 mod observations;
@@ -142,8 +142,8 @@ impl Store for PostgresStore {
         self.hints.heard().await;
     }
 
-    async fn take_duty(&self, duty: Duty, turn: Turn) -> Result<Option<Term>, StoreError> {
-        self.lock_duty(duty, turn).await
+    async fn take_lease(&self, duty: Lease, turn: Turn) -> Result<Option<LeaseGuard>, StoreError> {
+        self.lock_lease(duty, turn).await
     }
 
     async fn hash_key(&self) -> Result<HashKey, StoreError> {

@@ -8,9 +8,9 @@ use sqlx::SqlitePool;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, IdRange, ImportProgress, Learned,
-    Load, Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
-    Succession, Term, Turn,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, IdRange, ImportProgress, Learned, Lease,
+    LeaseGuard, Load, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
+    StoredRebalance, Succession, Turn,
 };
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
@@ -102,8 +102,12 @@ impl Store for SqliteStore {
         std::future::pending::<()>().await;
     }
 
-    async fn take_duty(&self, _duty: Duty, _turn: Turn) -> Result<Option<Term>, StoreError> {
-        Ok(Some(Term::alone()))
+    async fn take_lease(
+        &self,
+        _duty: Lease,
+        _turn: Turn,
+    ) -> Result<Option<LeaseGuard>, StoreError> {
+        Ok(Some(LeaseGuard::alone()))
     }
 
     async fn hash_key(&self) -> Result<HashKey, StoreError> {

@@ -20,7 +20,7 @@ use crate::engine::blocking::run_blocking;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
-use crate::store::{Duty, Move, StoredRebalance, Turn};
+use crate::store::{Lease, Move, StoredRebalance, Turn};
 
 /// Certificates a page: some 400 octets each, and one durable step.
 const PAGE: u32 = 2_000;
@@ -255,7 +255,7 @@ impl Engine {
                 continue;
             }
             let store = self.store();
-            if let Some(_term) = store.take_duty(Duty::Rebalance, Turn::Now).await? {
+            if let Some(_term) = store.take_lease(Lease::Rebalance, Turn::Now).await? {
                 self.rebalance(&policy.name, Rebalance::Auto).await?;
             }
         }

@@ -15,7 +15,7 @@ use crate::engine::answer::renewal_info::Miss;
 use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::start::stage::Stage;
-use crate::store::{Duty, Publication, Turn};
+use crate::store::{Lease, Publication, Turn};
 
 /// A feed not read to its end for this long makes the service degraded: it is read twice a second.
 const FEED_LATE_SECONDS: i64 = 15;
@@ -100,7 +100,7 @@ impl Engine {
             Some(_) => Turn::Now,
             None => Turn::Wait,
         };
-        let Some(_term) = self.store().take_duty(Duty::Publication, turn).await? else {
+        let Some(_term) = self.store().take_lease(Lease::Publication, turn).await? else {
             return Ok(());
         };
         // Whoever had the duty may have made one meanwhile.

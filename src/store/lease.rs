@@ -6,7 +6,7 @@ use sqlx::{Postgres, Transaction};
 /// in vain. What has to be so, and not only should, is held by the rows themselves: a process that
 /// lost its duty without noticing harms nobody.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Duty {
+pub enum Lease {
     /// Planning outages again that last.
     Incidents,
     /// Making a publication.
@@ -38,12 +38,12 @@ pub enum Turn {
 /// connection live.
 #[derive(Debug)]
 #[must_use = "a duty is given back when this is dropped"]
-pub struct Term {
+pub struct LeaseGuard {
     /// The transaction that holds the lock; none where there is one process only.
     _held: Option<Transaction<'static, Postgres>>,
 }
 
-impl Term {
+impl LeaseGuard {
     /// For a store without other processes that run tasks.
     pub(super) const fn alone() -> Self {
         Self { _held: None }

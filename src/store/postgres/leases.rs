@@ -3,18 +3,18 @@
 //! its connection, the server undoes the transaction and the next one has the duty at once.
 
 use super::PostgresStore;
-use crate::store::{Duty, StoreError, Term, Turn};
+use crate::store::{Lease, LeaseGuard, StoreError, Turn};
 
 /// The first half of the locks' keys, `offp` in ASCII: others may use advisory locks in the same
 /// database. The driver's own, for migrations, has a key of one half.
 const KEYS: i32 = 0x6f66_6670;
 
 impl PostgresStore {
-    pub(super) async fn lock_duty(
+    pub(super) async fn lock_lease(
         &self,
-        duty: Duty,
+        duty: Lease,
         turn: Turn,
-    ) -> Result<Option<Term>, StoreError> {
+    ) -> Result<Option<LeaseGuard>, StoreError> {
         let mut transaction = self.begin().await?;
         let taken = match turn {
             Turn::Now => {
@@ -35,21 +35,21 @@ impl PostgresStore {
                 true
             }
         };
-        Ok(taken.then(|| Term::held(transaction.into_inner())))
+        Ok(taken.then(|| LeaseGuard::held(transaction.into_inner())))
     }
 }
 
 /// The second half. Numbers stay: replicas of two versions share a database while they are
 /// exchanged.
-const fn key(duty: Duty) -> i32 {
+const fn key(duty: Lease) -> i32 {
     match duty {
-        Duty::Incidents => 1,
-        Duty::Publication => 2,
-        Duty::Purge => 3,
-        Duty::Rebalance => 4,
-        Duty::Sweep => 5,
-        Duty::StaticTree => 6,
-        Duty::Revocations => 7,
-        Duty::StatusPages => 8,
+        Lease::Incidents => 1,
+        Lease::Publication => 2,
+        Lease::Purge => 3,
+        Lease::Rebalance => 4,
+        Lease::Sweep => 5,
+        Lease::StaticTree => 6,
+        Lease::Revocations => 7,
+        Lease::StatusPages => 8,
     }
 }
