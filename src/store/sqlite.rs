@@ -36,7 +36,6 @@ mod location;
 mod log;
 mod moves;
 mod observations;
-mod pace;
 mod planned;
 mod polls;
 mod publications;
@@ -47,20 +46,21 @@ mod source;
 mod successors;
 mod tables;
 mod transactions;
+mod write_throttle;
 
 pub(super) use connections::existing;
 pub(super) use location::Location;
 
 use connections::Connections;
 use log::Log;
-use pace::Pace;
+use write_throttle::WriteThrottle;
 
 /// The store in SQLite.
 #[derive(Debug)]
 pub(super) struct SqliteStore {
     queries: Queries,
     connections: Connections,
-    pace: Pace,
+    throttle: WriteThrottle,
     log: Log,
 }
 
@@ -73,7 +73,7 @@ impl SqliteStore {
             queries: Queries::default(),
             log: Log::of(&connections),
             connections,
-            pace: Pace::default(),
+            throttle: WriteThrottle::default(),
         })
     }
 
@@ -130,7 +130,7 @@ impl Store for SqliteStore {
     }
 
     fn step_records(&self) -> usize {
-        self.pace.step_records()
+        self.throttle.step_records()
     }
 
     async fn register(

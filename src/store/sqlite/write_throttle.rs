@@ -27,7 +27,7 @@ const MOST: usize = 20_000;
 
 /// The pace of one handle.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct WriteThrottle {
     records: AtomicUsize,
     /// How many of this process wait for the lock.
     waiting: AtomicUsize,
@@ -56,7 +56,7 @@ struct Met {
     fitting: Option<usize>,
 }
 
-impl Default for Pace {
+impl Default for WriteThrottle {
     fn default() -> Self {
         Self {
             records: AtomicUsize::new(FIRST),
@@ -66,7 +66,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl WriteThrottle {
     /// How many certificates the next transaction should hold.
     pub(super) fn step_records(&self) -> usize {
         self.records.load(Ordering::Relaxed)
@@ -116,7 +116,7 @@ impl Pace {
     }
 
     /// Leaves the lock to others for a moment, where there are some.
-    pub(super) async fn give_way(&self) {
+    pub(super) async fn yield_lock(&self) {
         if self.is_shared(Instant::now()) {
             tokio::time::sleep(GAP).await;
         }
@@ -170,13 +170,13 @@ mod tests {
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     /// A pace whose transactions have grown to the longest, at 20 µs a certificate.
-    fn alone(now: Instant) -> Pace {
-        let pace = Pace::default();
-        while pace.step_records() < MOST {
-            let records = pace.step_records();
-            pace.held(records, 0, 20 * MILLISECOND / 1_000 * count(records), now);
+    fn alone(now: Instant) -> WriteThrottle {
+        let throttle = WriteThrottle::default();
+        while throttle.step_records() < MOST {
+            let records = throttle.step_records();
+            throttle.held(records, 0, 20 * MILLISECOND / 1_000 * count(records), now);
         }
-        pace
+        throttle
     }
 
     fn count(records: usize) -> u32 {
@@ -186,13 +186,13 @@ mod tests {
     #[test]
     fn transactions_grow_while_nobody_else_writes() {
         let now = Instant::now();
-        let pace = Pace::default();
-        assert_eq!(pace.step_records(), FIRST);
-        pace.held(FIRST, 0, 30 * MILLISECOND, now);
-        assert_eq!(pace.step_records(), 2 * FIRST);
+        let throttle = WriteThrottle::default();
+        assert_eq!(throttle.step_records(), FIRST);
+        throttle.held(FIRST, 0, 30 * MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 2 * FIRST);
         // Short ones leave it there; however long they take, longer ones go on.
-        pace.held(10, 0, 30 * MILLISECOND, now);
-        assert_eq!(pace.step_records(), 2 * FIRST);
+        throttle.held(10, 0, 30 * MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 2 * FIRST);
         assert_eq!(alone(now).step_records(), MOST);
         assert!(!alone(now).is_shared(now));
     }
@@ -200,63 +200,63 @@ mod tests {
     #[test]
     fn beside_others_they_are_short_until_nobody_was_met_for_a_while() {
         let now = Instant::now();
-        let pace = alone(now);
-        pace.met_others(now);
-        assert!(pace.is_shared(now));
+        let throttle = alone(now);
+        throttle.met_others(now);
+        assert!(throttle.is_shared(now));
         // 15 ms at 20 µs each.
-        assert_eq!(pace.step_records(), 750);
+        assert_eq!(throttle.step_records(), 750);
         // Slower ones hold fewer, and never too few.
-        pace.held(750, 0, 30 * MILLISECOND, now);
-        assert_eq!(pace.step_records(), 375);
-        pace.held(375, 0, 300 * MILLISECOND, now);
-        assert_eq!(pace.step_records(), LEAST);
+        throttle.held(750, 0, 30 * MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 375);
+        throttle.held(375, 0, 300 * MILLISECOND, now);
+        assert_eq!(throttle.step_records(), LEAST);
         // Faster ones hold more, by and by.
-        pace.held(250, 0, 2 * MILLISECOND, now);
-        assert_eq!(pace.step_records(), 500);
+        throttle.held(250, 0, 2 * MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 500);
         let later = now + COMPANY;
-        assert!(!pace.is_shared(later));
-        pace.held(500, 0, 100 * MILLISECOND, later);
-        assert_eq!(pace.step_records(), 1_000);
+        assert!(!throttle.is_shared(later));
+        throttle.held(500, 0, 100 * MILLISECOND, later);
+        assert_eq!(throttle.step_records(), 1_000);
     }
 
     #[test]
     fn whoever_waits_in_this_process_is_met_when_a_transaction_ends() {
         let now = Instant::now();
-        let pace = alone(now);
-        let waiting = pace.waiting();
-        pace.held(MOST, 0, 20 * MILLISECOND, now);
-        assert!(pace.is_shared(now));
+        let throttle = alone(now);
+        let waiting = throttle.waiting();
+        throttle.held(MOST, 0, 20 * MILLISECOND, now);
+        assert!(throttle.is_shared(now));
         drop(waiting);
         let later = now + COMPANY;
-        pace.held(MOST, 0, 20 * MILLISECOND, later);
-        assert!(!pace.is_shared(later));
+        throttle.held(MOST, 0, 20 * MILLISECOND, later);
+        assert!(!throttle.is_shared(later));
     }
 
     #[test]
     fn numbers_that_are_missing_in_the_feed_are_others() {
         let now = Instant::now();
-        let pace = Pace::default();
+        let throttle = WriteThrottle::default();
         // Whoever wrote before this handle was opened is not there for that.
-        pace.stamped(41, now);
-        pace.stamped(42, now);
+        throttle.stamped(41, now);
+        throttle.stamped(42, now);
         // Rolled back, and taken again.
-        pace.stamped(42, now);
-        assert!(!pace.is_shared(now));
-        pace.stamped(44, now);
-        assert!(pace.is_shared(now));
+        throttle.stamped(42, now);
+        assert!(!throttle.is_shared(now));
+        throttle.stamped(44, now);
+        assert!(throttle.is_shared(now));
     }
 
     #[test]
     fn records_that_write_many_pages_are_fewer() {
         let now = Instant::now();
-        let pace = alone(now);
+        let throttle = alone(now);
         // Each on two pages of its own, as in a large database.
-        pace.held(MOST, 40_000, 20 * MILLISECOND, now);
-        assert_eq!(pace.step_records(), 4_096);
+        throttle.held(MOST, 40_000, 20 * MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 4_096);
         // A short one says nothing of that.
-        pace.held(10, 100, MILLISECOND, now);
-        assert_eq!(pace.step_records(), 4_096);
-        pace.held(4_096, 2_000, MILLISECOND, now);
-        assert_eq!(pace.step_records(), 8_192);
+        throttle.held(10, 100, MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 4_096);
+        throttle.held(4_096, 2_000, MILLISECOND, now);
+        assert_eq!(throttle.step_records(), 8_192);
     }
 }
