@@ -24,7 +24,7 @@ pub use state::{Admin, Public};
 use crate::wire::App;
 use crate::wire::problem::Problem;
 use admin::guesses::Guesses;
-use public::direct::Direct;
+use public::fast_path::FastPath;
 use public::served::Documents;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
@@ -112,7 +112,7 @@ pub const ADMIN: &[Route<Admin>] = routes! {
 /// is configured. The process's metrics have to be recorded from before.
 pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
     let documents = Arc::<Documents>::default();
-    let direct = Arc::new(Direct::new(Arc::clone(&engine), Arc::clone(&documents)));
+    let fast_path = Arc::new(FastPath::new(Arc::clone(&engine), Arc::clone(&documents)));
     let state = Public {
         engine: Arc::clone(&engine),
         bound_url: bound_url.into(),
@@ -127,7 +127,7 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
             .with_state(state),
         engine,
     );
-    App::with_shortcut(router, direct)
+    App::with_shortcut(router, fast_path)
 }
 
 /// What answers `/renewal-info` and nothing else, with the code of the public listener: for a listener

@@ -59,7 +59,7 @@ pub(super) async fn observe(
     let status = response.status();
     let headers = response.headers_mut();
     if is_renewal_info {
-        renewal_info::equip(headers, || retry_after_seconds(&engine, status));
+        renewal_info::add_headers(headers, || retry_after_seconds(&engine, status));
     } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, BUSY_RETRY_AFTER);
     }

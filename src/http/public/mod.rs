@@ -2,9 +2,9 @@
 
 pub(super) mod best_time;
 pub(super) mod contract;
-pub(super) mod direct;
 pub(super) mod directory;
 pub(super) mod documents;
+pub(super) mod fast_path;
 pub(super) mod feed;
 pub(super) mod forecast;
 pub(super) mod fresh;

@@ -14,9 +14,9 @@ use crate::wire::problem::Problem;
 
 mod answer;
 
-pub(in crate::http) use answer::Draft;
+pub(in crate::http) use answer::ResponseBuilder;
 
-use answer::LEAVE;
+use answer::CORS;
 
 /// The route, as it is written in documents and metrics.
 pub(in crate::http) const PATH: &str = "/renewal-info/{certid}";
@@ -41,7 +41,7 @@ pub(in crate::http) async fn show(
             .await
             .map_err(|miss| missed(miss, &id).acme())?,
     };
-    Ok(Draft::of(request).answer(&info).map(Body::from))
+    Ok(ResponseBuilder::of(request).answer(&info).map(Body::from))
 }
 
 /// `OPTIONS`: a CORS preflight gets leave, whatever the CertID, so that scripts can read errors.
@@ -74,11 +74,14 @@ pub(in crate::http) fn astray(path: &str) -> Problem {
 
 /// Gives an answer the headers that every answer here has: `Retry-After` where it has none yet, and
 /// leave for scripts of any origin to read it.
-pub(in crate::http) fn equip(headers: &mut HeaderMap, retry_after_seconds: impl FnOnce() -> i64) {
+pub(in crate::http) fn add_headers(
+    headers: &mut HeaderMap,
+    retry_after_seconds: impl FnOnce() -> i64,
+) {
     headers
         .entry(header::RETRY_AFTER)
         .or_insert_with(|| HeaderValue::from(retry_after_seconds()));
-    for (name, value) in LEAVE {
+    for (name, value) in CORS {
         headers.insert(name, value);
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::RenewalInfo;
 use crate::wire::conditional::{any_names, strong_etag};
 
 /// Leave for scripts of any origin to read what every answer here says.
-pub(super) const LEAVE: [(HeaderName, HeaderValue); 2] = [
+pub(super) const CORS: [(HeaderName, HeaderValue); 2] = [
     (
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         HeaderValue::from_static("*"),
@@ -34,13 +34,13 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: usize = 81 + 15 + 5;
 
 /// An answer but for what it says of a certificate.
-pub(in crate::http) struct Draft {
+pub(in crate::http) struct ResponseBuilder {
     /// The request's `If-None-Match`.
     known: Vec<HeaderValue>,
     headers: HeaderMap,
 }
 
-impl Draft {
+impl ResponseBuilder {
     /// The request's own headers are taken for the answer's: hyper reuses the room that they have,
     /// so that none is allocated.
     pub(in crate::http) fn of(request: HeaderMap) -> Self {
@@ -49,7 +49,7 @@ impl Draft {
         let mut headers = request;
         headers.clear();
         headers.insert(header::CACHE_CONTROL, MOST_AGE);
-        for (name, value) in LEAVE {
+        for (name, value) in CORS {
             headers.insert(name, value);
         }
         Self { known, headers }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn answer(info: &RenewalInfo, request: HeaderMap) -> Response<Bytes> {
-        Draft::of(request).answer(info)
+        ResponseBuilder::of(request).answer(info)
     }
 
     fn body_of(info: &RenewalInfo) -> String {

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 
-use super::renewal_info::{self, Draft};
+use super::renewal_info::{self, ResponseBuilder};
 use super::served::{self, Documents};
 use crate::domain::certificate::certid::CertId;
 use crate::engine::{Engine, Miss, RenewalInfo};
@@ -23,7 +23,7 @@ use crate::wire::{Answer, Shortcut};
 
 /// Answers from memory.
 #[derive(Debug)]
-pub(in crate::http) struct Direct {
+pub(in crate::http) struct FastPath {
     engine: Arc<Engine>,
     documents: Arc<Documents>,
     signature: Signature,
@@ -34,17 +34,17 @@ pub(in crate::http) struct Direct {
 struct Asked {
     verb: Verb,
     uri: Uri,
-    draft: Draft,
+    draft: ResponseBuilder,
     begun: Instant,
 }
 
-impl Shortcut for Arc<Direct> {
+impl Shortcut for Arc<FastPath> {
     fn answer(&self, request: &mut Request<Incoming>) -> Option<Answer> {
-        Direct::answer(self, request)
+        FastPath::answer(self, request)
     }
 }
 
-impl Direct {
+impl FastPath {
     /// Answers for this engine. The process's metrics have to be recorded from before.
     pub(in crate::http) fn new(engine: Arc<Engine>, documents: Arc<Documents>) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Direct {
             let id = id.parse().ok()?;
             let sought = self.engine.seek(&id);
             // While what memory holds of it is on its way.
-            let draft = Draft::of(std::mem::take(request.headers_mut()));
+            let draft = ResponseBuilder::of(std::mem::take(request.headers_mut()));
             let Some(known) = self.engine.renewal_info_in_memory(&sought) else {
                 let asked = Asked {
                     verb,
@@ -113,7 +113,7 @@ impl Direct {
         &self,
         outcome: Result<RenewalInfo, Miss>,
         id: &CertId,
-        draft: Draft,
+        draft: ResponseBuilder,
     ) -> Response<Reply> {
         match outcome {
             Ok(info) => whole(draft.answer(&info)),
@@ -129,7 +129,7 @@ impl Direct {
     fn refusal(&self, problem: Problem) -> Response<Reply> {
         let mut response = problem.acme().answer();
         let status = response.status();
-        renewal_info::equip(response.headers_mut(), || {
+        renewal_info::add_headers(response.headers_mut(), || {
             retry_after_seconds(&self.engine, status)
         });
         whole(response)
@@ -183,7 +183,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
     const RFC: &str = "/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
-    async fn direct() -> Arc<Direct> {
+    async fn direct() -> Arc<FastPath> {
         let store = connect("sqlite::memory:", Migrations::Apply).await.unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
         let engine = Engine::open(store, Config::default(), clock).await.unwrap();
@@ -197,7 +197,7 @@ mod tests {
             replaces: None,
         };
         engine.register(&[certificate], None).await.unwrap();
-        Arc::new(Direct::new(engine, Arc::default()))
+        Arc::new(FastPath::new(engine, Arc::default()))
     }
 
     fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
