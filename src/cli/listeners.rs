@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::gateway::front::Front;
 use super::runtimes::Runtimes;
 use crate::config::{Config, Connections};
-use crate::wire::{Listener, Neighbourhood, Passed, Tls};
+use crate::wire::{InheritedSockets, Listener, Neighbourhood, Tls};
 
 /// Both listeners, bound.
 pub(super) struct Listeners {
@@ -28,7 +28,7 @@ impl Listeners {
     /// that are to hear it.
     pub(super) async fn bind(config: &Config, runtimes: &Runtimes) -> anyhow::Result<Self> {
         const NAMES: &[&str] = &["public", "admin"];
-        let mut passed = Passed::of_process();
+        let mut passed = InheritedSockets::of_process();
         let mut bind = async |name: &str, address: &str, threads: &Handle| {
             let taken = {
                 let _on_these = threads.enter();

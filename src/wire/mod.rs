@@ -15,4 +15,6 @@ pub(crate) mod unpack;
 
 pub use app::App;
 pub(crate) use app::{Answer, Sender, Shortcut};
-pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};
+pub use serve::{
+    InheritedSockets, Limits, Listener, Neighbour, Neighbourhood, Stop, Tls, TlsError, serve,
+};

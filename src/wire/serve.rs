@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::app::App;
-use attend::{Attendance, Attended};
+use attend::{Attendance, ConnectionState};
 use listen::{Accept, MOST_QUEUED};
 use neighbours::Places;
 use stream::{Connected, Stream};
@@ -30,7 +30,7 @@ mod stream;
 mod tls;
 
 pub use limits::Limits;
-pub use listen::{Listener, Passed};
+pub use listen::{InheritedSockets, Listener};
 pub use neighbours::{Neighbour, Neighbourhood};
 pub use tls::{Tls, TlsError};
 
@@ -183,7 +183,7 @@ impl Server {
             return;
         }
         if let Some(connected) = self.waiting.take() {
-            let attended = Attended::default();
+            let attended = ConnectionState::default();
             self.attendance.add(&attended, Instant::now());
             let (tls, app) = (self.tls.clone(), self.app.clone());
             let driving = drive::drive(connected, tls, app, attended, self.limits);

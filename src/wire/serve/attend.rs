@@ -20,7 +20,7 @@ const NOTHING_ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// What a connection has been doing, and what it is told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attended(Arc<State>);
+pub(super) struct ConnectionState(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -31,14 +31,14 @@ struct State {
     half_a_head: AtomicBool,
     /// HTTP/2, where octets come that are no head.
     multiplexed: AtomicBool,
-    /// [`Told`].
+    /// [`Directive`].
     told: AtomicU8,
     waker: AtomicWaker,
 }
 
 /// What a connection is told.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Told {
+pub(super) enum Directive {
     /// Nothing: to go on.
     GoOn,
     /// To say with its next answer that it is the last.
@@ -49,7 +49,7 @@ pub(super) enum Told {
     End,
 }
 
-impl Attended {
+impl ConnectionState {
     /// Notes that a request begins.
     pub(super) fn begin(&self, version: Version) {
         let begun = self.0.begun.load(Ordering::Relaxed);
@@ -72,13 +72,13 @@ impl Attended {
     }
 
     /// What it is told, once it is; until then `context` is woken when it is.
-    pub(super) fn told(&self, context: &std::task::Context<'_>) -> Told {
+    pub(super) fn told(&self, context: &std::task::Context<'_>) -> Directive {
         self.0.waker.register(context.waker());
         match self.0.told.load(Ordering::Acquire) {
-            0 => Told::GoOn,
-            1 => Told::LastAnswer,
-            2 => Told::Finish,
-            _ => Told::End,
+            0 => Directive::GoOn,
+            1 => Directive::LastAnswer,
+            2 => Directive::Finish,
+            _ => Directive::End,
         }
     }
 
@@ -92,13 +92,13 @@ impl Attended {
         self.0.multiplexed.load(Ordering::Relaxed)
     }
 
-    fn tell(&self, told: Told) {
+    fn tell(&self, told: Directive) {
         self.0.told.fetch_max(told.code(), Ordering::Release);
         self.0.waker.wake();
     }
 }
 
-impl Told {
+impl Directive {
     const fn code(self) -> u8 {
         match self {
             Self::GoOn => 0,
@@ -111,7 +111,7 @@ impl Told {
 
 /// One request under way, until it is dropped.
 #[derive(Debug)]
-pub(super) struct UnderWay(Attended);
+pub(super) struct UnderWay(ConnectionState);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -133,7 +133,7 @@ pub(super) struct Attendance {
 /// What is known of one connection.
 #[derive(Debug)]
 struct Kept {
-    attended: Attended,
+    attended: ConnectionState,
     begun: u64,
     /// Since when no request has begun and none was under way, as far as was seen.
     still_since: Instant,
@@ -152,9 +152,9 @@ impl Attendance {
     }
 
     /// Looks after one more connection.
-    pub(super) fn add(&mut self, attended: &Attended, now: Instant) {
+    pub(super) fn add(&mut self, attended: &ConnectionState, now: Instant) {
         if self.closing {
-            attended.tell(Told::LastAnswer);
+            attended.tell(Directive::LastAnswer);
         }
         self.kept.push(Kept {
             attended: attended.clone(),
@@ -184,7 +184,7 @@ impl Attendance {
             self.giving_way = self.longest_still(now);
         }
         while let Some((state, begun)) = self.giving_way.pop() {
-            let Some(attended) = state.upgrade().map(Attended) else {
+            let Some(attended) = state.upgrade().map(ConnectionState) else {
                 continue;
             };
             let is_still = attended.0.begun.load(Ordering::Relaxed) == begun
@@ -194,9 +194,9 @@ impl Attendance {
             }
             let half_a_head = attended.0.half_a_head.load(Ordering::Relaxed);
             if begun == 0 || half_a_head || attended.is_multiplexed() {
-                attended.tell(Told::End);
+                attended.tell(Directive::End);
             } else {
-                attended.tell(Told::Finish);
+                attended.tell(Directive::Finish);
             }
             return;
         }
@@ -205,7 +205,7 @@ impl Attendance {
             kept.is_still() && since.is_some_and(|since| now - since >= GIVEN_TO_FINISH)
         };
         for kept in self.kept.iter().filter(is_late) {
-            kept.attended.tell(Told::End);
+            kept.attended.tell(Directive::End);
         }
     }
 
@@ -219,7 +219,7 @@ impl Attendance {
             .filter(|kept| kept.is_there())
             .filter_map(|kept| {
                 kept.notice(now);
-                let told = kept.attended.0.told.load(Ordering::Relaxed) >= Told::Finish.code();
+                let told = kept.attended.0.told.load(Ordering::Relaxed) >= Directive::Finish.code();
                 if told {
                     kept.finishing_since.get_or_insert(now);
                 }
@@ -242,7 +242,7 @@ impl Attendance {
     pub(super) fn close_with_answers(&mut self) {
         self.closing = true;
         for kept in &self.kept {
-            kept.attended.tell(Told::LastAnswer);
+            kept.attended.tell(Directive::LastAnswer);
         }
     }
 
@@ -296,10 +296,10 @@ impl Kept {
         let dawdles =
             state.half_a_head.load(Ordering::Relaxed) && !state.multiplexed.load(Ordering::Relaxed);
         if dawdles && still >= limits.head {
-            self.attended.tell(Told::End);
+            self.attended.tell(Directive::End);
         } else if let Some(finishing_since) = self.finishing_since {
             if now - finishing_since.max(self.still_since) >= limits.linger {
-                self.attended.tell(Told::End);
+                self.attended.tell(Directive::End);
             }
         } else if still >= limits.idle {
             self.finish(now);
@@ -308,6 +308,6 @@ impl Kept {
 
     fn finish(&mut self, now: Instant) {
         self.finishing_since.get_or_insert(now);
-        self.attended.tell(Told::Finish);
+        self.attended.tell(Directive::Finish);
     }
 }

@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use super::attend::{Attended, Told, UnderWay};
+use super::attend::{ConnectionState, Directive, UnderWay};
 use super::limits::Limits;
 use super::stream::{Connected, Stream};
 use super::tls::Tls;
@@ -36,7 +36,7 @@ pub(super) async fn drive(
     connected: Connected,
     tls: Option<Arc<Tls>>,
     app: App,
-    attended: Attended,
+    attended: ConnectionState,
     limits: Limits,
 ) {
     // The place is taken until the end of this.
@@ -70,7 +70,7 @@ pub(super) async fn drive(
     let driven = Driven {
         connection: Box::pin(connection),
         attended,
-        told: Told::GoOn,
+        told: Directive::GoOn,
     };
     if let Err(error) = driven.await {
         tracing::debug!(event = "connection_ended_early", error);
@@ -81,12 +81,12 @@ pub(super) async fn drive(
 async fn shake_hands(
     tls: &Tls,
     stream: Stream,
-    attended: &Attended,
+    attended: &ConnectionState,
     limits: Limits,
 ) -> io::Result<Stream> {
     let told = poll_fn(|context| match attended.told(context) {
-        Told::GoOn | Told::LastAnswer => Poll::Pending,
-        Told::Finish | Told::End => Poll::Ready(()),
+        Directive::GoOn | Directive::LastAnswer => Poll::Pending,
+        Directive::Finish | Directive::End => Poll::Ready(()),
     });
     tokio::select! {
         () = told => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -111,8 +111,8 @@ type Connection = auto::Connection<'static, TokioIo<Heard>, Requests, TokioExecu
 /// A connection that does as it is told.
 struct Driven {
     connection: Pin<Box<Connection>>,
-    attended: Attended,
-    told: Told,
+    attended: ConnectionState,
+    told: Directive,
 }
 
 impl Future for Driven {
@@ -124,14 +124,14 @@ impl Future for Driven {
         if told > this.told {
             this.told = told;
             match told {
-                Told::End => return Poll::Ready(Ok(())),
-                Told::Finish => this.connection.as_mut().graceful_shutdown(),
+                Directive::End => return Poll::Ready(Ok(())),
+                Directive::Finish => this.connection.as_mut().graceful_shutdown(),
                 // HTTP/2 says so by itself, and loses nothing that is on its way. HTTP/1.1 would
                 // close a connection on which a request may be.
-                Told::LastAnswer if this.attended.is_multiplexed() => {
+                Directive::LastAnswer if this.attended.is_multiplexed() => {
                     this.connection.as_mut().graceful_shutdown();
                 }
-                Told::GoOn | Told::LastAnswer => {}
+                Directive::GoOn | Directive::LastAnswer => {}
             }
         }
         this.connection.as_mut().poll(context)
@@ -141,7 +141,7 @@ impl Future for Driven {
 /// Answers the requests of one connection.
 struct Requests {
     app: App,
-    attended: Attended,
+    attended: ConnectionState,
     from: Option<IpAddr>,
 }
 
@@ -198,7 +198,7 @@ impl Future for Answering {
 /// A stream, and that something was heard of it.
 struct Heard {
     stream: Stream,
-    attended: Attended,
+    attended: ConnectionState,
 }
 
 impl AsyncRead for Heard {

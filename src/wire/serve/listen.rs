@@ -194,13 +194,13 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
 }
 
 /// The sockets that systemd opened for this process (`LISTEN_FDS`, `LISTEN_PID`), not taken yet.
-pub struct Passed {
+pub struct InheritedSockets {
     sockets: ListenFd,
     /// Of `LISTEN_FDNAMES`, in the order of the sockets.
     names: Vec<String>,
 }
 
-impl Passed {
+impl InheritedSockets {
     /// Those of this process.
     #[must_use]
     pub fn of_process() -> Self {
@@ -242,7 +242,7 @@ impl Passed {
     }
 }
 
-impl fmt::Debug for Passed {
+impl fmt::Debug for InheritedSockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Passed({:?})", self.names)
     }
