@@ -7,7 +7,7 @@ use super::decode::{ByLine, Decode, Item, ReadText, Text, Whole};
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
 use super::json::Scalar;
 use super::lines::Position;
-use super::pem::{self, Company, Encoded};
+use super::pem::{self, Encoded, PemContext};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use super::x509::{self, Authority, Facts};
 use super::{hexadecimal, json};
@@ -78,8 +78,8 @@ pub(super) fn encoded(inner: Box<dyn Decode<Encoded>>) -> BoxDecode {
         read: |encoded| {
             let facts = Facts::of(&encoded.der)?;
             match (facts.is_ca, encoded.company) {
-                (true, Company::Others) => Ok(None),
-                (true, Company::Alone) => Err(rejection(
+                (true, PemContext::Others) => Ok(None),
+                (true, PemContext::Alone) => Err(rejection(
                     "basicConstraints",
                     "this is the certificate of a CA; renewals are planned for those it issues",
                 )),
