@@ -1,7 +1,7 @@
 //! `offpeak` keeps a certificate authority's load flat: it learns which hours are busy, publishes
 //! that, and answers ACME Renewal Info queries (RFC 9773) with windows in the quiet hours.
 //!
-//! Arrows point one way: `main → cli → {http, gateway, notices, publish, simulate, source, webhook} → ingest → engine → store → domain`.
+//! Arrows point one way: `main → cli → {http, gateway, notices, publish, simulate, source, webhook} → {wire, ingest} → engine → store → domain`.
 
 pub mod cli;
 pub mod engine;
@@ -14,6 +14,7 @@ pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod webhook;
+pub mod wire;
 
 pub use offpeak_config as config;
 pub use offpeak_domain as domain;

@@ -11,7 +11,7 @@ use super::given::ca_or_only;
 use super::global::Global;
 use super::output::Output;
 use crate::domain::policy::ca::CaName;
-use crate::engine::advice::AdviceReport;
+use crate::engine::learn::advice::AdviceReport;
 
 /// Say at which minutes timers bring many clients at once, and what moving them would bring
 #[derive(Args, Clone, Debug)]

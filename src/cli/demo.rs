@@ -9,9 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::exit::Exit;
 use super::global::Global;
+use super::listeners::Listeners;
 use super::output::Output;
 use super::runtimes::Runtimes;
-use super::serve::{Listeners, serve};
+use super::serve::serve;
 use super::token::new_token;
 use super::usage::UsageError;
 use crate::config::{Config, Scope, SourceKind, Token, contact};

@@ -30,6 +30,7 @@ mod import;
 mod import_summary;
 mod incident;
 mod input;
+mod listeners;
 mod migrate;
 mod model;
 mod output;
@@ -184,7 +185,7 @@ fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
         Err(error) if output::ReaderGone::stopped(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error is closed too, the exit code says it.
-            let _ = writeln!(std::io::stderr(), "{}", Told(&error));
+            let _ = writeln!(std::io::stderr(), "{}", ErrorReport(&error));
             if error.is::<UsageError>() {
                 ExitCode::from(2)
             } else {
@@ -195,9 +196,9 @@ fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
 }
 
 /// An error as the user reads it: the whole chain on one line; for a configuration a line each.
-struct Told<'e>(&'e anyhow::Error);
+struct ErrorReport<'e>(&'e anyhow::Error);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for ErrorReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(invalid) = self.0.downcast_ref::<InvalidConfig>() else {
             return write!(f, "offpeak: {}", one_line(self.0));
@@ -298,7 +299,7 @@ mod tests {
     fn a_cause_is_told_once() {
         let source = std::io::Error::other("disk full");
         let error = anyhow::Error::new(SaysItsCause { source }).context("outer");
-        let told = Told(&error).to_string();
+        let told = ErrorReport(&error).to_string();
         assert_eq!(told, "offpeak: outer: the query failed: disk full");
     }
 
@@ -308,7 +309,7 @@ mod tests {
             .context("in the\nmiddle")
             .context("outer");
         assert_eq!(
-            Told(&error).to_string(),
+            ErrorReport(&error).to_string(),
             "offpeak: outer: in the middle: inner"
         );
     }

@@ -18,7 +18,7 @@ use crate::domain::demand::profile::{Basis, DaySlot, Evidence};
 use crate::domain::math::number::thousandths;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::MINUTE;
-use crate::engine::model::Model;
+use crate::engine::learn::model::Model;
 
 /// Print what was learned of a CA's load, what it rests on, and how good its forecasts would have been
 ///

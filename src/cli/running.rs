@@ -10,14 +10,15 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::gateway::front::Serving;
+use super::listeners::Listeners;
 use super::runtimes::Runtimes;
-use super::serve::Listeners;
 use crate::engine::{Engine, EngineError};
 use crate::gateway::Gateway;
-use crate::http::{self, Limits, Stop};
+use crate::http;
 use crate::notices::{maintenance, revocations};
 use crate::source;
 use crate::telemetry::{self, Metrics};
+use crate::wire::{self, Limits, Stop};
 use crate::{publish, webhook};
 
 /// Both listeners and what runs beside them.
@@ -53,13 +54,13 @@ impl Running {
             grace: listeners.grace,
             ..limits
         };
-        let public = runtimes.public().spawn(http::serve(
+        let public = runtimes.public().spawn(wire::serve(
             listeners.public,
             http::public(Arc::clone(engine), &base_url),
             wait(stopped.clone()),
             limits(Limits::PUBLIC),
         ));
-        let admin = runtimes.admin().spawn(http::serve(
+        let admin = runtimes.admin().spawn(wire::serve(
             listeners.admin,
             http::admin(Arc::clone(engine), metrics.clone()),
             wait(stopped.clone()),

@@ -11,9 +11,6 @@ use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, MINUTE};
 
-/// The slots that divide an hour, and so the day, without a remainder (design section 1).
-const SLOT_MINUTES: [i64; 4] = [60, 30, 15, 5];
-
 /// CAs backdate by an hour or round to the day; a month is beyond all of them.
 const MOST_BACKDATE_SECONDS: i64 = 31 * DAY;
 
@@ -72,7 +69,7 @@ pub(super) fn read(
 
 /// What decides where windows go: the keys that a CA of the configuration and a simulated one share.
 pub fn read_steering(section: &mut Section<'_>, ca: &mut CaPolicy, problems: &mut Problems<'_>) {
-    if let Some(minutes) = section.read("slot_minutes", problems, slot_minutes) {
+    if let Some(minutes) = section.read("slot_minutes", problems, value::slot_minutes) {
         ca.slot_seconds = minutes * MINUTE;
     }
     if let Some(share) = section.read("follow_prior", problems, value::share) {
@@ -107,14 +104,5 @@ fn environment(value: &DeValue<'_>) -> Result<String, String> {
         Err(format!(
             "{text:?} is no environment: 1 to 63 letters, digits, '-', '_' and '.', such as \"production\""
         ))
-    }
-}
-
-pub(super) fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
-    let minutes = value::integer(value)?;
-    if SLOT_MINUTES.contains(&minutes) {
-        Ok(minutes)
-    } else {
-        Err(format!("{minutes} is none of 60, 30, 15 and 5"))
     }
 }

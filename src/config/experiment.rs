@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::error::Problems;
 use super::section::Section;
-use super::{band, ca, capacity, value};
+use super::{band, capacity, value};
 use crate::domain::policy::ca::{CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, MINUTE};
 
@@ -43,7 +43,7 @@ fn read_shadow(
         shadow: None,
         ..policy.clone()
     };
-    if let Some(minutes) = section.read("slot_minutes", problems, ca::slot_minutes) {
+    if let Some(minutes) = section.read("slot_minutes", problems, value::slot_minutes) {
         shadow.slot_seconds = minutes * MINUTE;
     }
     if let Some(share) = section.read("follow_prior", problems, value::share) {

@@ -10,6 +10,9 @@ use toml::de::{DeInteger, DeValue};
 use super::duration;
 use crate::domain::time::Timestamp;
 
+/// The slots that divide an hour, and so the day, without a remainder (design section 1).
+const SLOT_MINUTES: [i64; 4] = [60, 30, 15, 5];
+
 /// A text.
 ///
 /// # Errors
@@ -281,6 +284,16 @@ fn is_host_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+/// The length of a slot, in minutes.
+pub(super) fn slot_minutes(value: &DeValue<'_>) -> Result<i64, String> {
+    let minutes = integer(value)?;
+    if SLOT_MINUTES.contains(&minutes) {
+        Ok(minutes)
+    } else {
+        Err(format!("{minutes} is none of 60, 30, 15 and 5"))
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Engine;
 use super::replicas::Introduced;
+use super::service::Engine;
 use crate::domain::time::Timestamp;
 use crate::store::{Replica, Sharing, StoreError};
 

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::aside::aside;
-use super::incidents::IncidentError;
-use super::polls::RECORDS_KEPT_SECONDS;
+use super::blocking::run_blocking;
+use super::error::EngineError;
+use super::learn::polls::RECORDS_KEPT_SECONDS;
+use super::moves::incidents::IncidentError;
 use super::presence::NOTE_REPLICA_EVERY;
-use super::{Engine, EngineError};
+use super::service::Engine;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::math::number::real_len;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::DAY;
-use crate::store::{Duty, StoreError, Turn};
+use crate::store::{Lease, StoreError, Turn};
 
 /// What another process wrote is seen within a second: the feed is read twice in one.
 const FEED_EVERY: Duration = Duration::from_millis(500);
@@ -89,7 +90,7 @@ impl Engine {
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
             self.every("learn_returns", LEARN_RETURNS_EVERY, || self
                 .learn_returns_aside()),
-            self.every("incidents", TEND_EVERY, || self.tend()),
+            self.every("incidents", TEND_EVERY, || self.replan()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.hurried("publish", PUBLISH_EVERY, hinted, || self.publish_if_due()),
@@ -150,8 +151,8 @@ impl Engine {
         }
     }
 
-    async fn tend(&self) -> Result<(), IncidentError> {
-        let Some(_term) = self.store().take_duty(Duty::Incidents, Turn::Now).await? else {
+    async fn replan(&self) -> Result<(), IncidentError> {
+        let Some(_term) = self.store().take_lease(Lease::Incidents, Turn::Now).await? else {
             return Ok(());
         };
         self.tend_incidents().await
@@ -160,7 +161,7 @@ impl Engine {
     /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
     async fn learn_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        aside(move || {
+        run_blocking(move || {
             engine.learn();
             engine.measure_forecast();
         })
@@ -169,13 +170,13 @@ impl Engine {
 
     async fn learn_returns_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        let lessons = aside(move || engine.learn_returns()).await?;
+        let lessons = run_blocking(move || engine.learn_returns()).await?;
         self.keep(&lessons).await
     }
 
     async fn sweep_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
-        aside(move || engine.sweep()).await
+        run_blocking(move || engine.sweep()).await
     }
 
     /// Takes what polls have shown into the forecast, and drops from memory what has expired.
@@ -191,16 +192,16 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn purge(&self) -> Result<(), StoreError> {
-        let Some(_term) = self.store().take_duty(Duty::Purge, Turn::Now).await? else {
+        let Some(_term) = self.store().take_lease(Lease::Purge, Turn::Now).await? else {
             return Ok(());
         };
         let before = self.now() - EXPIRED_ANSWERED_SECONDS;
-        let world = self.world();
+        let memory = self.memory();
         let ca_of = |issuer: &KeyIdentifier| {
-            world
+            memory
                 .config
                 .ca_of(issuer)
-                .map_or_else(CaName::default, |at| world.config.cas[at].name.clone())
+                .map_or_else(CaName::default, |at| memory.config.cas[at].name.clone())
         };
         let purged = self
             .store()
@@ -215,9 +216,9 @@ impl Engine {
     async fn retire(&self) -> Result<(), StoreError> {
         let now = self.now();
         let kept_from = now - self.config().retention_seconds;
-        self.world().trim(kept_from);
-        self.world().trim_shadows(kept_from);
-        let Some(_term) = self.store().take_duty(Duty::Sweep, Turn::Now).await? else {
+        self.memory().trim(kept_from);
+        self.memory().trim_shadows(kept_from);
+        let Some(_term) = self.store().take_lease(Lease::Sweep, Turn::Now).await? else {
             return Ok(());
         };
         self.store().sweep_tables(now).await?;

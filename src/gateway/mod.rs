@@ -177,13 +177,6 @@ impl Gateway {
         }))
     }
 
-    /// What its listener answers with.
-    pub fn router(self: &Arc<Self>) -> Router {
-        Router::new()
-            .fallback(proxy::answer)
-            .with_state(Arc::clone(self))
-    }
-
     /// What goes on beside the requests, for ever: hands to the store what waits and what was counted.
     pub async fn run(self: Arc<Self>) {
         let counting = async {

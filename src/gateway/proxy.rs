@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -28,10 +29,7 @@ const REQUEST_WITHIN: Duration = Duration::from_mins(1);
 const RENEWAL_INFO: &str = "/renewal-info";
 
 /// Answers a request. A defect in here is a 503 too: whoever asks is to come back.
-pub(super) async fn answer(
-    State(gateway): State<Arc<Gateway>>,
-    request: Request<Body>,
-) -> Response<Body> {
+async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     let begun = Instant::now();
     let server = HeaderValue::try_from(format!("offpeak/{}", gateway.engine.version()));
     let answering = AssertUnwindSafe(gateway.answer(request)).catch_unwind();
@@ -65,6 +63,11 @@ pub(super) async fn answer(
 }
 
 impl Gateway {
+    /// What its listener answers with.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new().fallback(answer).with_state(Arc::clone(self))
+    }
+
     async fn answer(self: &Arc<Self>, request: Request<Body>) -> (Endpoint, Response<Body>) {
         // The authority of a URL in absolute form, and of CONNECT, is no address that is connected to.
         let Some(path_and_query) = request.uri().path_and_query() else {

@@ -12,60 +12,20 @@ use crate::config::Scope;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 
-mod advice;
-mod app;
-mod authority;
-mod best_time;
-mod body;
-mod certificates;
-mod coding;
-mod conditional;
-mod contract;
-mod direct;
-mod directory;
-mod documents;
-mod experiments;
-mod export;
-mod feed;
-mod forecast;
-mod fresh;
-mod guesses;
-mod health;
-mod host;
-mod incident_members;
-mod incidents;
-mod observations;
+mod admin;
 mod observe;
-mod operator;
-mod plan;
-mod planned;
-mod problem;
-mod publications;
-mod query;
-mod rebalances;
-mod renewal_info;
-mod replaced;
-mod reply;
-mod report;
-mod revoked;
-mod serve;
-mod served;
+mod public;
 mod state;
-mod status;
-mod subject;
-mod summary;
-mod unpack;
 
-pub use app::App;
-pub use incidents::incident_document;
-pub use serve::{Limits, Listener, Neighbour, Neighbourhood, Passed, Stop, Tls, TlsError, serve};
+pub use admin::incidents::incident_document;
 
 pub use state::{Admin, Public};
 
-use direct::Direct;
-use guesses::Guesses;
-use problem::Problem;
-use served::Documents;
+use crate::wire::App;
+use crate::wire::problem::Problem;
+use admin::guesses::Guesses;
+use public::fast_path::FastPath;
+use public::served::Documents;
 
 /// One method of one path, and what answers it. `GET` answers `HEAD` too.
 #[derive(Clone, Copy, Debug)]
@@ -93,66 +53,66 @@ macro_rules! routes {
 
 /// The public listener.
 pub const PUBLIC: &[Route<Public>] = routes! {
-    GET     "/"                           None, documents::show;
-    GET     "/ca/{ca}"                    None, documents::to_folder;
-    GET     "/ca/{ca}/"                   None, documents::show;
-    GET     "/openapi.yaml"               None, contract::openapi;
-    GET     "/directory"                  None, directory::show;
-    GET     "/renewal-info/{certid}"      None, renewal_info::show;
-    OPTIONS "/renewal-info/{certid}"      None, renewal_info::options;
-    GET     "/ranking.json"               None, documents::show;
-    GET     "/ca/{ca}/ranking.json"       None, documents::show;
-    GET     "/r/{sha256}/ranking.json"    None, documents::show;
-    GET     "/schema/ranking-1.json"      None, documents::show;
-    GET     "/api/v2/summary.json"        None, summary::show;
-    GET     "/feed.atom"                  None, feed::show;
-    GET     "/report/{week}/"             None, report::page;
-    GET     "/report/{week}/report.json"  None, report::document;
-    GET     "/v1/best-time"               None, best_time::show;
-    GET     "/v1/forecast"                None, forecast::show;
-    GET     "/v1/live"                    None, status::live;
-    GET     "/v1/status"                  None, status::show;
+    GET     "/"                           None, public::documents::show;
+    GET     "/ca/{ca}"                    None, public::documents::to_folder;
+    GET     "/ca/{ca}/"                   None, public::documents::show;
+    GET     "/openapi.yaml"               None, public::contract::openapi;
+    GET     "/directory"                  None, public::directory::show;
+    GET     "/renewal-info/{certid}"      None, public::renewal_info::show;
+    OPTIONS "/renewal-info/{certid}"      None, public::renewal_info::options;
+    GET     "/ranking.json"               None, public::documents::show;
+    GET     "/ca/{ca}/ranking.json"       None, public::documents::show;
+    GET     "/r/{sha256}/ranking.json"    None, public::documents::show;
+    GET     "/schema/ranking-1.json"      None, public::documents::show;
+    GET     "/api/v2/summary.json"        None, public::summary::show;
+    GET     "/feed.atom"                  None, public::feed::show;
+    GET     "/report/{week}/"             None, public::report::page;
+    GET     "/report/{week}/report.json"  None, public::report::document;
+    GET     "/v1/best-time"               None, public::best_time::show;
+    GET     "/v1/forecast"                None, public::forecast::show;
+    GET     "/v1/live"                    None, public::status::live;
+    GET     "/v1/status"                  None, public::status::show;
 };
 
 /// The admin listener.
 pub const ADMIN: &[Route<Admin>] = routes! {
-    GET     "/healthz"                            None,                health::alive;
-    GET     "/readyz"                             None,                health::ready;
-    GET     "/metrics"                            None,                health::metrics;
-    POST    "/v1/certificates"                    Some(Scope::Ingest), certificates::register;
-    GET     "/v1/certificates"                    Some(Scope::Ingest), certificates::list;
-    GET     "/v1/certificates/{certid}"           Some(Scope::Ingest), certificates::explain;
-    DELETE  "/v1/certificates/{certid}"           Some(Scope::Admin),  certificates::remove;
-    POST    "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::set;
-    DELETE  "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), replaced::unset;
-    POST    "/v1/certificates/{certid}/revoked"   Some(Scope::Ingest), revoked::set;
-    POST    "/v1/observations"                    Some(Scope::Ingest), observations::count;
-    POST    "/v1/incidents"                       Some(Scope::Admin),  incidents::create;
-    GET     "/v1/incidents"                       Some(Scope::Admin),  incidents::list;
-    GET     "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::show;
-    PATCH   "/v1/incidents/{id}"                  Some(Scope::Admin),  incidents::amend;
-    POST    "/v1/incidents/{id}/certificates"     Some(Scope::Admin),  incidents::load;
-    GET     "/v1/advice"                          Some(Scope::Admin),  advice::show;
-    GET     "/v1/cohorts"                         Some(Scope::Admin),  experiments::cohorts;
-    GET     "/v1/shadow"                          Some(Scope::Admin),  experiments::shadow;
-    POST    "/v1/rebalance"                       Some(Scope::Admin),  rebalances::make;
-    GET     "/v1/rebalances"                      Some(Scope::Admin),  rebalances::list;
-    GET     "/v1/rebalances/{number}"             Some(Scope::Admin),  rebalances::show;
-    POST    "/v1/plan"                            Some(Scope::Admin),  plan::make;
-    POST    "/v1/planned"                         Some(Scope::Admin),  planned::announce;
-    GET     "/v1/planned"                         Some(Scope::Admin),  planned::list;
-    DELETE  "/v1/planned/{id}"                    Some(Scope::Admin),  planned::withdraw;
-    GET     "/v1/export"                          Some(Scope::Export), export::show;
-    GET     "/admin"                              None,                operator::page;
-    GET     "/v1/overview"                        Some(Scope::Admin),  operator::overview;
-    POST    "/v1/publish"                         Some(Scope::Admin),  publications::make;
+    GET     "/healthz"                            None,                admin::health::alive;
+    GET     "/readyz"                             None,                admin::health::ready;
+    GET     "/metrics"                            None,                admin::health::metrics;
+    POST    "/v1/certificates"                    Some(Scope::Ingest), admin::certificates::register;
+    GET     "/v1/certificates"                    Some(Scope::Ingest), admin::certificates::list;
+    GET     "/v1/certificates/{certid}"           Some(Scope::Ingest), admin::certificates::explain;
+    DELETE  "/v1/certificates/{certid}"           Some(Scope::Admin),  admin::certificates::remove;
+    POST    "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), admin::replaced::set;
+    DELETE  "/v1/certificates/{certid}/replaced"  Some(Scope::Ingest), admin::replaced::unset;
+    POST    "/v1/certificates/{certid}/revoked"   Some(Scope::Ingest), admin::revoked::set;
+    POST    "/v1/observations"                    Some(Scope::Ingest), admin::observations::count;
+    POST    "/v1/incidents"                       Some(Scope::Admin),  admin::incidents::create;
+    GET     "/v1/incidents"                       Some(Scope::Admin),  admin::incidents::list;
+    GET     "/v1/incidents/{id}"                  Some(Scope::Admin),  admin::incidents::show;
+    PATCH   "/v1/incidents/{id}"                  Some(Scope::Admin),  admin::incidents::amend;
+    POST    "/v1/incidents/{id}/certificates"     Some(Scope::Admin),  admin::incidents::load;
+    GET     "/v1/advice"                          Some(Scope::Admin),  admin::advice::show;
+    GET     "/v1/cohorts"                         Some(Scope::Admin),  admin::experiments::cohorts;
+    GET     "/v1/shadow"                          Some(Scope::Admin),  admin::experiments::shadow;
+    POST    "/v1/rebalance"                       Some(Scope::Admin),  admin::rebalances::make;
+    GET     "/v1/rebalances"                      Some(Scope::Admin),  admin::rebalances::list;
+    GET     "/v1/rebalances/{number}"             Some(Scope::Admin),  admin::rebalances::show;
+    POST    "/v1/plan"                            Some(Scope::Admin),  admin::plan::make;
+    POST    "/v1/planned"                         Some(Scope::Admin),  admin::planned::announce;
+    GET     "/v1/planned"                         Some(Scope::Admin),  admin::planned::list;
+    DELETE  "/v1/planned/{id}"                    Some(Scope::Admin),  admin::planned::withdraw;
+    GET     "/v1/export"                          Some(Scope::Export), admin::export::show;
+    GET     "/admin"                              None,                admin::operator::page;
+    GET     "/v1/overview"                        Some(Scope::Admin),  admin::operator::overview;
+    POST    "/v1/publish"                         Some(Scope::Admin),  admin::publications::make;
 };
 
 /// What the public listener answers with. `bound_url` is how it is reached: the base URL where none
 /// is configured. The process's metrics have to be recorded from before.
 pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
     let documents = Arc::<Documents>::default();
-    let direct = Direct::new(Arc::clone(&engine), Arc::clone(&documents));
+    let fast_path = Arc::new(FastPath::new(Arc::clone(&engine), Arc::clone(&documents)));
     let state = Public {
         engine: Arc::clone(&engine),
         bound_url: bound_url.into(),
@@ -167,7 +127,7 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
             .with_state(state),
         engine,
     );
-    App::with_direct(router, direct)
+    App::with_shortcut(router, fast_path)
 }
 
 /// What answers `/renewal-info` and nothing else, with the code of the public listener: for a listener
@@ -180,7 +140,7 @@ pub fn renewal_info_alone(engine: Arc<Engine>, bound_url: &str) -> Router {
     };
     let routes = PUBLIC
         .iter()
-        .filter(|route| route.path == renewal_info::PATH)
+        .filter(|route| route.path == public::renewal_info::PATH)
         .fold(Router::new(), |router, route| {
             router.route(route.path, (route.handler)())
         });
@@ -193,7 +153,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
     let state = Admin {
         engine: Arc::clone(&engine),
         metrics,
-        planning: Arc::new(Semaphore::new(plan::AT_ONCE)),
+        planning: Arc::new(Semaphore::new(admin::plan::AT_ONCE)),
     };
     finished(
         ADMIN
@@ -202,7 +162,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
                 let handler = match route.scope {
                     Some(scope) => (route.handler)().route_layer(from_fn_with_state(
                         (Arc::clone(&engine), scope, guesses.clone()),
-                        authority::admit,
+                        admin::authority::admit,
                     )),
                     None => (route.handler)(),
                 };
@@ -223,8 +183,8 @@ fn finished(router: Router, engine: Arc<Engine>) -> Router {
 }
 
 async fn lost(uri: Uri) -> Problem {
-    if renewal_info::owns(uri.path()) {
-        renewal_info::astray(uri.path())
+    if public::renewal_info::owns(uri.path()) {
+        public::renewal_info::astray(uri.path())
     } else {
         Problem::missing("no such resource; /openapi.yaml on the public listener names all")
     }
@@ -235,7 +195,7 @@ async fn wrong_method(uri: Uri) -> Problem {
         StatusCode::METHOD_NOT_ALLOWED,
         "the resource does not take this method; `Allow` names those that it takes",
     );
-    if renewal_info::owns(uri.path()) {
+    if public::renewal_info::owns(uri.path()) {
         problem.acme()
     } else {
         problem

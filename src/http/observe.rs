@@ -14,10 +14,10 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram};
 
-use super::host::is_addressed;
-use super::problem::Problem;
-use super::renewal_info;
+use super::public::renewal_info;
 use crate::engine::Engine;
+use crate::wire::host::is_addressed;
+use crate::wire::problem::Problem;
 
 /// When to come back after a 503 outside of `/renewal-info`: a database that restarts takes some
 /// seconds, and those who hand things in are few.
@@ -59,7 +59,7 @@ pub(super) async fn observe(
     let status = response.status();
     let headers = response.headers_mut();
     if is_renewal_info {
-        renewal_info::equip(headers, || retry_after_seconds(&engine, status));
+        renewal_info::add_headers(headers, || retry_after_seconds(&engine, status));
     } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, BUSY_RETRY_AFTER);
     }

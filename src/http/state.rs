@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::served::Documents;
+use super::public::served::Documents;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 

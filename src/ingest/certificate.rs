@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::csv::{Row, Table};
-use super::decode::{ByLine, Decode, Item, Position, ReadText, Text, Whole};
+use super::decode::{ByLine, Decode, Item, ReadText, Text, Whole};
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
 use super::json::{MOST_TEXTS, Scalar};
-use super::pem::{self, Company, Encoded};
+use super::lines::Position;
+use super::pem::{self, Encoded, PemContext};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use super::x509::{self, Authority, Facts};
 use super::{hexadecimal, json};
@@ -83,8 +84,8 @@ pub(super) fn encoded(inner: Box<dyn Decode<Encoded>>) -> BoxDecode {
         read: |encoded| {
             let facts = Facts::of(&encoded.der)?;
             match (facts.is_ca, encoded.company) {
-                (true, Company::Others) => Ok(None),
-                (true, Company::Alone) => Err(rejection(
+                (true, PemContext::Others) => Ok(None),
+                (true, PemContext::Alone) => Err(rejection(
                     "basicConstraints",
                     "this is the certificate of a CA; renewals are planned for those it issues",
                 )),

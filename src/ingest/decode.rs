@@ -1,20 +1,9 @@
 //! Bytes into records, pushed in chunks of any size: bounded memory, and the same records however
 //! the bytes are cut.
 
-use serde::{Deserialize, Serialize};
-
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, Position};
 use super::rejected::{WHOLE_RECORD, rejection};
 use crate::engine::verdict::Rejection;
-
-/// A place between two lines of a body or file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct Position {
-    /// Bytes before it.
-    pub offset: u64,
-    /// Lines before it.
-    pub line: u64,
-}
 
 /// One record, or why it is none.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -12,12 +12,13 @@ use std::pin::{Pin, pin};
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 use futures_util::{FutureExt as _, StreamExt as _, poll};
 
-use super::decode::{Item, Position};
+use super::decode::Item;
 use super::error::{Done, IngestError};
 use super::fields::Unknown;
 use super::file::KnownFile;
 use super::format::CertificateFormat;
 use super::kept::{Kept, corrupt};
+use super::lines::Position;
 use super::register::{PIECE_OCTETS, Registry, Step, warn_of_unclaimed};
 use crate::domain::certificate::Submission;
 use crate::domain::certificate::certid::CertId;

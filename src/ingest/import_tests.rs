@@ -6,13 +6,13 @@ use std::io::Write as _;
 use tempfile::NamedTempFile;
 
 use super::Unknown;
-use super::decode::Position;
 use super::error::IngestError;
 use super::fake::{Crash, Did, FakeRegistry, NOW};
 use super::file::KnownFile;
 use super::forget::{Forgotten, forget_in};
 use super::format::CertificateFormat;
 use super::import::{Watch, import_in};
+use super::lines::Position;
 use super::register::Registry;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::names::Names;

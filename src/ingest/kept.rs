@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::Position;
+use super::lines::Position;
 use crate::domain::time::Timestamp;
 use crate::engine::EngineError;
 use crate::engine::verdict::Report;

@@ -1,6 +1,15 @@
 //! Bytes into lines, however they are cut.
 
-use super::decode::Position;
+use serde::{Deserialize, Serialize};
+
+/// A place between two lines of a body or file.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Position {
+    /// Bytes before it.
+    pub offset: u64,
+    /// Lines before it.
+    pub line: u64,
+}
 
 /// A line, without its end.
 pub(super) struct Line<'a> {

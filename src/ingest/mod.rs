@@ -9,7 +9,6 @@
 mod body_tests;
 mod certificate;
 mod chain;
-mod concern;
 mod csv;
 mod decode;
 mod error;
@@ -24,6 +23,7 @@ mod hexadecimal;
 mod import;
 #[cfg(test)]
 mod import_tests;
+mod incident_members;
 mod json;
 mod kept;
 mod lines;
@@ -37,14 +37,15 @@ pub mod x509;
 
 pub use certificate::{authorities, identified};
 pub use chain::{Issued, first_of_chain, only_certificate};
-pub use concern::{NamedReport, name_certificates};
-pub use decode::{Decode, Item, Position};
+pub use decode::{Decode, Item};
 pub use error::{IngestError, UnknownMediaType};
 pub use fields::Unknown;
 pub use file::{KnownFile, pem_or_der};
 pub use forget::{Forgotten, forget};
 pub use format::{CertificateFormat, ObservationFormat};
 pub use import::{Watch, import};
+pub use incident_members::{NamedReport, name_certificates};
+pub use lines::Position;
 pub use named::NamedFormat;
 pub use observe::{Observed, observe};
 pub use register::register;

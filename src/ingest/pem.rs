@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::decode::{ByLine, Decode, Item, Position, ReadLine, Whole};
+use super::decode::{ByLine, Decode, Item, ReadLine, Whole};
 use super::lines::Line;
+use super::lines::Position;
 use super::rejected::rejection;
 use crate::engine::verdict::Rejection;
 
@@ -16,12 +17,12 @@ pub(super) const MOST_OCTETS: usize = 1 << 20;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Encoded {
     pub(super) der: Vec<u8>,
-    pub(super) company: Company,
+    pub(super) company: PemContext,
 }
 
 /// What a certificate came with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Company {
+pub(super) enum PemContext {
     /// It was handed in by itself: it is what is meant.
     Alone,
     /// It is one of a file's, among which may be those of its issuers.
@@ -52,7 +53,7 @@ pub(super) fn der() -> BoxDecode {
     let read = |octets: &[u8]| {
         Ok(Encoded {
             der: octets.to_vec(),
-            company: Company::Alone,
+            company: PemContext::Alone,
         })
     };
     Box::new(Whole::new(MOST_OCTETS, read))
@@ -138,8 +139,8 @@ impl Blocks {
             return;
         }
         let company = match self.wanted {
-            Wanted::Every => Company::Others,
-            Wanted::First => Company::Alone,
+            Wanted::Every => PemContext::Others,
+            Wanted::First => PemContext::Alone,
         };
         let record = match block.broken {
             Some(detail) => Err(broken(detail)),

@@ -13,7 +13,7 @@ use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::{Incident, Kind, State};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError, IncidentError, Intent};
-use crate::store::{Duty, StoreError, Turn};
+use crate::store::{Lease, StoreError, Turn};
 
 /// How often it is looked whether a page is due.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ async fn read(engine: &Arc<Engine>, page: &StatusPageConfig) -> Result<(), PageE
     // Of several processes that read the same page one changes incidents.
     let Some(_term) = engine
         .store()
-        .take_duty(Duty::StatusPages, Turn::Now)
+        .take_lease(Lease::StatusPages, Turn::Now)
         .await?
     else {
         return Ok(());

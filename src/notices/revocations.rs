@@ -16,7 +16,7 @@ use crate::engine::verdict::Rejection;
 use crate::engine::{Engine, EngineError, IncidentError};
 use crate::ingest::x509::crl::{Listed, revoked};
 use crate::ingest::x509::signer::Signer;
-use crate::store::{Duty, StoreError, Turn};
+use crate::store::{Lease, StoreError, Turn};
 
 /// How often it is looked whether a list is due.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
@@ -165,7 +165,7 @@ async fn take(engine: &Arc<Engine>, list: &CrlConfig, octets: Vec<u8>) -> Result
         // finds them moved.
         let _term = engine
             .store()
-            .take_duty(Duty::Revocations, Turn::Wait)
+            .take_lease(Lease::Revocations, Turn::Wait)
             .await?;
         engine.catch_up().await?;
         let still = engine.would_be_urgent();

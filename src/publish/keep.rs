@@ -12,7 +12,7 @@ use super::remote::RemoteError;
 use super::sign::{KeyError, Signer};
 use crate::config::PublishConfig;
 use crate::engine::Engine;
-use crate::store::{Duty, Publication, StoreError, Turn};
+use crate::store::{Lease, Publication, StoreError, Turn};
 
 /// How often it is looked for a newer publication: as often as a person looks who has just made one.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ async fn bring(
     } else {
         match engine
             .store()
-            .take_duty(Duty::StaticTree, Turn::Now)
+            .take_lease(Lease::StaticTree, Turn::Now)
             .await?
         {
             Some(term) => Some(term),

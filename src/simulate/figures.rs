@@ -4,11 +4,11 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Poisson};
 
-use super::Brought;
+use super::brought::Brought;
 use super::outcome::{Cycle, Note, PeakSeconds, RuleOutcome};
 use super::population::Population;
-use super::run::Ran;
 use super::scenario::{Client, ClientKind, Rule, Scenario, Ticks};
+use crate::course::Ran;
 use crate::domain::math::number::{length, real, real_len, signed};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};

@@ -6,6 +6,8 @@
 //! the real books, and `run` goes through the grains.
 
 mod aftermath;
+mod brought;
+mod course;
 mod days;
 mod density;
 mod figures;
@@ -27,25 +29,24 @@ mod windows;
 use offpeak_config as config;
 use offpeak_domain as domain;
 
+use brought::Brought;
 use outcome::{Note, Outcome};
-use population::Population;
-use scenario::{ClientKind, Scenario};
+use scenario::Scenario;
 
-use crate::domain::math::number::{real, real_len};
-use crate::domain::time::{DAY, HOUR};
+use crate::domain::math::number::real_len;
 
 /// Runs a scenario under each of its rules. `progress` is told how far it has come, from 0 to 1.
 #[must_use]
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let brought = Brought::by(scenario);
     let mean = brought.all();
-    let population = run::after_the_past(scenario, mean);
+    let population = course::after_the_past(scenario, mean);
     let mut floor = f64::INFINITY;
     let mut rules = Vec::new();
     for (n, rule) in scenario.rules.iter().enumerate() {
         let parts = real_len(scenario.rules.len());
         let mut told = |done: f64| progress((real_len(n) + done) / parts);
-        let ran = run::run(scenario, *rule, population.clone(), mean, &mut told);
+        let ran = course::run(scenario, *rule, population.clone(), mean, &mut told);
         // What fails comes again: the rule under which least does is nearest to what is possible.
         floor = floor.min(figures::floor(scenario, &ran.population, brought));
         let recognised = ran.recognised;
@@ -71,51 +72,5 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
         mean,
         floor: if rules.is_empty() { 1.0 } else { floor },
         rules,
-    }
-}
-
-/// The load that a scenario brings by itself, in certificates a slot.
-#[derive(Clone, Copy, Debug)]
-struct Brought {
-    /// What renews, and what bursts added to it.
-    renewals: f64,
-    /// What is ordered by clients that never succeed: each of them at each of its ticks.
-    vain: f64,
-    /// The share of the scenario's clients that renew, 0 to 1.
-    renewing: f64,
-}
-
-impl Brought {
-    fn by(scenario: &Scenario) -> Self {
-        let hours = f64::from(scenario.first_cycle_days) * 24.0;
-        let vain = scenario
-            .clients
-            .iter()
-            .filter(|client| client.kind == ClientKind::NeverSucceeds)
-            .map(|client| client.share);
-        let renewing = 1.0 - vain.sum::<f64>();
-        let population = Population::first(scenario);
-        let bursts: f64 = population.burst_certificates();
-        let slots_in_hour = real(HOUR) / real(scenario.policy.slot_seconds);
-        let vain = population.vain_per_day() * real(HOUR) / real(DAY);
-        Self {
-            renewals: (scenario.certificates_per_hour * renewing + bursts / hours) / slots_in_hour,
-            vain: vain / slots_in_hour,
-            renewing,
-        }
-    }
-
-    /// All of it: what every figure is a multiple of.
-    fn all(self) -> f64 {
-        self.renewals + self.vain
-    }
-
-    /// What clients that renew and are this share of all clients bring.
-    fn of_share(self, share: f64) -> f64 {
-        if self.renewing > 0.0 {
-            self.renewals * share / self.renewing
-        } else {
-            0.0
-        }
     }
 }

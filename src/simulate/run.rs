@@ -1,35 +1,19 @@
-//! One rule against one population, grain by grain.
+//! A run under way: one rule against one population, grain by grain.
 
 use std::rc::Rc;
 
-use super::aftermath;
 use super::density::{Density, grain_of};
 use super::given::Given;
 use super::population::{Group, Population};
-use super::recognition::recognised;
 use super::rules;
-use super::scenario::{ClientKind, Failures, Rule, Scenario};
+use super::scenario::{ClientKind, Failures, Incident, Rule, Scenario};
 use super::server::{Arriving, Server};
-use super::trouble::{self, Trouble};
 use super::wake::{Wake, renewals};
 use crate::domain::certificate::own_rule_seconds;
 use crate::domain::demand::observation::{Kind, Source};
-use crate::domain::math::number::{length, real_len};
+use crate::domain::math::number::length;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, Timestamp};
-
-/// What one rule made of a population's load.
-pub(super) struct Ran<'a> {
-    /// Who came when.
-    pub(super) population: Population<'a>,
-    /// Attempts in each grain.
-    pub(super) attempts: Vec<f64>,
-    /// The shares of the clients that ask whose schedule the server has recognised after three days,
-    /// and in the end.
-    pub(super) recognised: Option<(f64, f64)>,
-    /// What happened besides, by name.
-    pub(super) notes: Vec<(String, f64)>,
-}
 
 /// A run under way.
 pub(super) struct Run<'a> {
@@ -57,53 +41,13 @@ struct Coming {
     known: Option<i64>,
 }
 
-/// The population as every rule finds it: after the scenario's past, in which there was none.
-pub(super) fn after_the_past(scenario: &Scenario, mean: f64) -> Population<'_> {
-    let mut past = Run::new(scenario, Rule::None, Population::first(scenario), mean);
-    let grains = length((scenario.start - scenario.past_begins()) / GRAIN_SECONDS);
-    for grain in 0..grains {
-        past.step(grain);
-    }
-    past.population.begin();
-    past.population
-}
-
-/// Runs one rule on a population; `progress` is told the share that is done.
-pub(super) fn run<'a>(
-    scenario: &'a Scenario,
-    rule: Rule,
-    population: Population<'a>,
-    mean: f64,
-    progress: &mut dyn FnMut(f64),
-) -> Ran<'a> {
-    let mut run = Run::new(scenario, rule, population, mean);
-    let mut troubles: Vec<Trouble<'_>> = scenario.incidents.iter().map(Trouble::new).collect();
-    let grains = run.population.grains;
-    let mut attempts = Vec::with_capacity(grains);
-    for grain in 0..grains {
-        if grain % length(DAY / GRAIN_SECONDS) == 0 {
-            progress(real_len(grain) / real_len(grains));
-        }
-        for trouble in &mut troubles {
-            trouble.befall(&mut run, grain);
-        }
-        attempts.push(run.step(grain));
-    }
-    aftermath::figures(&mut run, &attempts);
-    let known = run.server.as_ref();
-    Ran {
-        recognised: known.and_then(|server| {
-            let share = |stage: usize| recognised(scenario, &server.known, stage);
-            share(0).zip(share(2))
-        }),
-        population: run.population,
-        attempts,
-        notes: run.notes,
-    }
-}
-
 impl<'a> Run<'a> {
-    fn new(scenario: &'a Scenario, rule: Rule, population: Population<'a>, mean: f64) -> Self {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        rule: Rule,
+        population: Population<'a>,
+        mean: f64,
+    ) -> Self {
         let server = (rule == Rule::Offpeak).then(|| Server::new(scenario, &population.wakes));
         let vain = scenario
             .clients
@@ -122,7 +66,7 @@ impl<'a> Run<'a> {
     }
 
     /// One grain: how many come.
-    fn step(&mut self, grain: usize) -> f64 {
+    pub(super) fn step(&mut self, grain: usize) -> f64 {
         let now = self.population.at(grain);
         if let Some(server) = &mut self.server {
             server.hear(now);
@@ -148,7 +92,7 @@ impl<'a> Run<'a> {
 
     /// The share of attempts that fail now.
     fn failing(&mut self, grain: usize, now: Timestamp) -> f64 {
-        if trouble::fails(self.scenario, now).is_some() {
+        if fails(self.scenario, now).is_some() {
             return 1.0;
         }
         let Some(Failures { above, share, .. }) = self.scenario.failures else {
@@ -282,7 +226,7 @@ impl<'a> Run<'a> {
         let now = self.population.at(grain);
         let next = now + GRAIN_SECONDS;
         let number = self.population.number(grain);
-        let retry_seconds = trouble::fails(self.scenario, now)
+        let retry_seconds = fails(self.scenario, now)
             .or_else(|| Some(self.scenario.failures?.retry_seconds))
             .unwrap_or(DAY);
         for group in 0..self.population.groups.len() {
@@ -312,4 +256,19 @@ impl<'a> Run<'a> {
             self.population.come_back(group, come_back, &back);
         }
     }
+}
+
+/// The seconds after which those without ticks try again that fail at `at`, where all fail.
+pub(super) fn fails(scenario: &Scenario, at: Timestamp) -> Option<i64> {
+    scenario
+        .incidents
+        .iter()
+        .find_map(|incident| match incident {
+            Incident::Outage {
+                span,
+                retry_seconds,
+                ..
+            } if span.contains(at) => Some(*retry_seconds),
+            _ => None,
+        })
 }

@@ -3,17 +3,22 @@
 //! A scenario is a TOML file; `docs/simulation.md` is its manual. Here it is parsed and checked:
 //! shares sum to 1, shapes have the mean 1, instants lie inside the run.
 
+use std::io;
+
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{DAY, Span, Timestamp};
 
 mod arrivals;
+mod checks;
 mod clients;
 mod events;
 mod read;
 mod shipped;
 
-pub use read::Files;
 pub use shipped::{SHIPPED, Shipped, shipped};
+
+/// What gives the text of a file that a scenario names, by its path as written there.
+pub type Files<'f> = &'f dyn Fn(&str) -> io::Result<String>;
 
 /// Everything that a run depends on: the same scenario gives the same outcome.
 #[derive(Clone, Debug, PartialEq)]

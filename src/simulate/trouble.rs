@@ -4,7 +4,7 @@ use super::density::{Density, grain_of};
 use super::given::Given;
 use super::population::Population;
 use super::replan::{Pending, dates, plan, window_at};
-use super::run::Run;
+use super::run::{Run, fails};
 use super::scenario::{self, BeyondBudget, ClientKind, Rule};
 use super::wake::{Wake, renewals};
 use super::windows::strata;
@@ -125,21 +125,6 @@ fn revoke(run: &mut Run<'_>, mut revocation: Incident, now: Timestamp, share: f6
         }
     }
     run.exclude(&revocation);
-}
-
-/// The seconds after which those without ticks try again that fail at `at`, where all fail.
-pub(super) fn fails(scenario: &scenario::Scenario, at: Timestamp) -> Option<i64> {
-    scenario
-        .incidents
-        .iter()
-        .find_map(|incident| match incident {
-            scenario::Incident::Outage {
-                span,
-                retry_seconds,
-                ..
-            } if span.contains(at) => Some(*retry_seconds),
-            _ => None,
-        })
 }
 
 fn incident(kind: Kind, now: Timestamp) -> Incident {

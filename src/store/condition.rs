@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// What keeps the database from taking writes.
 #[derive(Debug, Default)]

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use super::durable::Store;
+use super::error::StoreError;
+use super::migrate::Migrations;
 use super::postgres::PostgresStore;
 use super::sqlite::{self, SqliteStore};
-use super::{Migrations, Store, StoreError, migrate, postgres};
+use super::{migrate, postgres};
 
 /// What a URL names.
 enum Database<'a> {

@@ -35,7 +35,7 @@ pub struct ExportPage {
     pub more: bool,
 }
 
-/// Counts for peers. As with [`super::Store`], every method is one durable step or one consistent read.
+/// Counts for peers. As with [`super::durable::Store`], every method is one durable step or one consistent read.
 #[async_trait]
 pub trait ExportStore {
     /// Up to `limit` counts after a place, or from the beginning; each batch once, however late it was

@@ -75,7 +75,7 @@ pub struct FailuresChange {
     pub at: Timestamp,
 }
 
-/// What gateways keep. As with [`super::Store`], every method is one durable step or one consistent
+/// What gateways keep. As with [`super::durable::Store`], every method is one durable step or one consistent
 /// read.
 #[async_trait]
 pub trait GatewayStore {

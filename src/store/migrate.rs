@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Connection as _, PgConnection, SqlSafeStr as _, SqliteConnection};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::durable::{Learned, Move, Publication, Registered};
+use super::error::StoreError;
 use super::row::misfit;
-use super::{Learned, Move, Publication, Registered, StoreError};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::demand::observation::{Kind, Observation, Source};

@@ -10,9 +10,9 @@ use tokio::sync::OnceCell;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, IdRange, ImportProgress, Learned,
-    Load, Migrations, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
-    StoredRebalance, Succession, Term, Turn, migrate,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, IdRange, ImportProgress, Learned, Lease,
+    LeaseGuard, Load, Migrations, Move, Publication, Registered, Registration, Sharing, Store,
+    StoreError, StoredRebalance, Succession, Turn, migrate,
 };
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
@@ -24,16 +24,17 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
 mod certificates;
+mod columns;
 mod copy;
 mod delivery;
 mod distribute;
-mod duties;
 mod export;
 mod feed;
 mod gateway;
 mod hints;
 mod incidents;
 mod learned;
+mod leases;
 mod location;
 mod moves;
 mod names;
@@ -57,7 +58,7 @@ mod tables;
 mod transactions;
 
 pub(super) use distribute::{distribute, require_citus};
-use hints::Hints;
+use hints::ChangeNotifier;
 pub(super) use location::Location;
 use pool::{QUERY_AT_MOST, hurried, pool};
 pub(super) use pool::{connection, earlier_connections};
@@ -68,7 +69,7 @@ use session::Sessions;
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     queries: Queries,
-    hints: Hints,
+    hints: ChangeNotifier,
     pool: Sessions,
     options: PgConnectOptions,
     migrations: Migrations,
@@ -87,7 +88,7 @@ impl PostgresStore {
         let (pool, options) = (pool(&location), location.direct);
         Ok(Self {
             queries: Queries::limited(QUERY_AT_MOST),
-            hints: Hints::new(pool.clone(), options.clone()),
+            hints: ChangeNotifier::new(pool.clone(), options.clone()),
             pool,
             options,
             migrations,
@@ -142,8 +143,8 @@ impl Store for PostgresStore {
         self.hints.heard().await;
     }
 
-    async fn take_duty(&self, duty: Duty, turn: Turn) -> Result<Option<Term>, StoreError> {
-        self.lock_duty(duty, turn).await
+    async fn take_lease(&self, duty: Lease, turn: Turn) -> Result<Option<LeaseGuard>, StoreError> {
+        self.lock_lease(duty, turn).await
     }
 
     async fn hash_key(&self) -> Result<HashKey, StoreError> {
@@ -171,7 +172,7 @@ impl Store for PostgresStore {
     }
 
     fn step_records(&self) -> usize {
-        certificates::ROWS
+        columns::ROWS
     }
 
     async fn register(

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 
-use super::StoreError;
 use super::condition::Condition;
+use super::error::StoreError;
 
 /// Runs a store's queries.
 #[derive(Debug, Default)]

@@ -21,7 +21,7 @@ pub struct SourceStep<'a> {
     pub counted: &'a [u64],
 }
 
-/// What configured sources keep. As with [`super::Store`], every method is one durable step or one
+/// What configured sources keep. As with [`super::durable::Store`], every method is one durable step or one
 /// consistent read.
 #[async_trait]
 pub trait SourceStore {

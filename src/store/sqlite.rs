@@ -2,16 +2,15 @@
 //! and other processes beside it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::query::Queries;
 use super::{
-    BatchKey, Change, ClosedBatch, Closing, Duty, FeedPosition, IdRange, ImportProgress, Learned,
-    Load, Move, Publication, Registered, Registration, Sharing, Store, StoreError, StoredRebalance,
-    Succession, Term, Turn,
+    BatchKey, Change, ClosedBatch, Closing, FeedPosition, IdRange, ImportProgress, Learned, Lease,
+    LeaseGuard, Load, Move, Publication, Registered, Registration, Sharing, Store, StoreError,
+    StoredRebalance, Succession, Turn,
 };
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
@@ -38,7 +37,6 @@ mod log;
 mod moves;
 mod names;
 mod observations;
-mod pace;
 mod planned;
 mod polls;
 mod publications;
@@ -49,23 +47,21 @@ mod source;
 mod successors;
 mod tables;
 mod transactions;
+mod write_throttle;
 
-pub(super) use location::{Location, existing};
+pub(super) use connections::existing;
+pub(super) use location::Location;
 
 use connections::Connections;
 use log::Log;
-use pace::Pace;
+use write_throttle::WriteThrottle;
 
-/// How long to wait for another writer, in this process or in another, before the store is busy.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// `SQLITE_BUSY`.
-const BUSY: &str = "5";
 /// The store in SQLite.
 #[derive(Debug)]
 pub(super) struct SqliteStore {
     queries: Queries,
     connections: Connections,
-    pace: Pace,
+    throttle: WriteThrottle,
     log: Log,
 }
 
@@ -78,7 +74,7 @@ impl SqliteStore {
             queries: Queries::default(),
             log: Log::of(&connections),
             connections,
-            pace: Pace::default(),
+            throttle: WriteThrottle::default(),
         })
     }
 
@@ -107,8 +103,12 @@ impl Store for SqliteStore {
         std::future::pending::<()>().await;
     }
 
-    async fn take_duty(&self, _duty: Duty, _turn: Turn) -> Result<Option<Term>, StoreError> {
-        Ok(Some(Term::alone()))
+    async fn take_lease(
+        &self,
+        _duty: Lease,
+        _turn: Turn,
+    ) -> Result<Option<LeaseGuard>, StoreError> {
+        Ok(Some(LeaseGuard::alone()))
     }
 
     async fn hash_key(&self) -> Result<HashKey, StoreError> {
@@ -131,7 +131,7 @@ impl Store for SqliteStore {
     }
 
     fn step_records(&self) -> usize {
-        self.pace.step_records()
+        self.throttle.step_records()
     }
 
     async fn register(

@@ -6,9 +6,10 @@ use offpeak::config::Config;
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::{Clock, ManualClock};
-use offpeak::http::{self, Limits};
+use offpeak::http;
 use offpeak::store::{Migrations, connect};
 use offpeak::telemetry;
+use offpeak::wire::{self, Limits};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -72,11 +73,11 @@ impl TestServer {
         let (listener, public) = free_port().await;
         let router = http::public(Arc::clone(&engine), &public);
         let stop = until_dropped(stopped.clone());
-        tokio::spawn(http::serve(listener, router, stop, Limits::PUBLIC));
+        tokio::spawn(wire::serve(listener, router, stop, Limits::PUBLIC));
         let (listener, admin) = free_port().await;
         let router = http::admin(Arc::clone(&engine), metrics);
         let stop = until_dropped(stopped);
-        tokio::spawn(http::serve(listener, router, stop, Limits::ADMIN));
+        tokio::spawn(wire::serve(listener, router, stop, Limits::ADMIN));
         Self {
             engine,
             clock,

@@ -22,8 +22,6 @@ use super::service::{self, Offpeak};
 use super::serving::renewal_info_page;
 use super::setup::{FEW_CERTIFICATES, Setup, free_address};
 
-/// A program starts 50 times slower under callgrind.
-pub(super) const READY_WITHIN: Duration = Duration::from_mins(1);
 /// Only so many of the certificates are asked for, so that what is done at a client's first poll
 /// is done before anything is counted.
 const ASKED: u64 = 1_000;

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::rows::{Part, Row, named, rows};
+use super::catalogue::{named, rows};
+use super::rows::{Part, Row};
 
 /// Where the tables stand in the document, on lines of their own.
 const BEGIN: &str = "<!-- tables: written by ./bench -->";

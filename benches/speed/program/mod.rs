@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 mod answer;
 mod callgrind;
+mod catalogue;
 mod compared;
 mod compared_writes;
 mod drawing;
@@ -44,10 +45,11 @@ mod sources;
 mod units;
 mod upload;
 
+use catalogue::rows;
 use figures::{Figures, with_tables};
 use options::{Options, Task};
 use registry::Columns;
-use rows::{Part, rows};
+use rows::Part;
 use setup::Setup;
 
 /// Where the tables are written to.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::callgrind::READY_WITHIN;
 use super::http::Page;
+use super::process::READY_WITHIN;
 use super::process::{Core, Process, on};
 
 /// What nginx writes itself.

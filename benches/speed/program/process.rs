@@ -11,6 +11,8 @@ use rustix::process::{Resource, getrlimit};
 
 /// How long a server may take to its end before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(20);
+/// A program starts 50 times slower under callgrind.
+pub(super) const READY_WITHIN: Duration = Duration::from_mins(1);
 /// Between two looks at a process that runs: an import takes hundreds of them.
 const LOOK: Duration = Duration::from_millis(10);
 /// `USER_HZ`: what /proc counts in, on every Linux (proc(5)).

@@ -12,7 +12,8 @@ use crate::config::GatewayConfig;
 use crate::engine::Engine;
 use crate::gateway::admission::hold::{self, Hold};
 use crate::gateway::{Gateway, Parts, directory_url, spool_folder};
-use crate::http::{self, Limits, Listener, Neighbourhood, Stop, Tls};
+use crate::http;
+use crate::wire::{self, Limits, Listener, Neighbourhood, Stop, Tls};
 
 /// A gateway whose listener is bound.
 pub(in crate::cli) struct Front {
@@ -105,7 +106,7 @@ impl Front {
             connections: limits.connections.saturating_add(places),
             ..limits
         };
-        let listener = http::serve(self.listener, gateway.router(), stop, limits);
+        let listener = wire::serve(self.listener, gateway.router(), stop, limits);
         let mut beside = vec![
             runtimes
                 .work()

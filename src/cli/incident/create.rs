@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use super::super::exit::Exit;
 use super::super::output::Output;
-use super::{by_flags, intent, show};
+use super::flags::{by_flags, intent};
+use super::show;
 use crate::cli::given::ca_or_only;
 use crate::domain::moves::incident::{Incident, Kind};
 use crate::domain::policy::ca::CaName;
@@ -93,8 +94,8 @@ impl Create {
         let amended = engine.create_incident(draft, intent).await;
         let amended = amended.map_err(by_flags)?;
         if json {
-            let standing = engine.standing(amended.incident).await?;
-            let document = incident_document(&standing, amended.foreseen.as_ref(), intent)?;
+            let progress = engine.progress(amended.incident).await?;
+            let document = incident_document(&progress, amended.foreseen.as_ref(), intent)?;
             writeln!(output, "{document}")?;
             return Ok(Exit::Done);
         }

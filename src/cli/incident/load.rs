@@ -23,7 +23,7 @@ const READ_OCTETS: usize = 256 << 10;
 
 impl Load {
     pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
-        self.which.standing(engine).await?;
+        self.which.progress(engine).await?;
         let mut exit = Exit::Done;
         let mut files = Vec::new();
         for path in &self.paths {

@@ -12,13 +12,15 @@ use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::State;
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::Timestamp;
-use crate::engine::{Engine, IncidentError, Intent, Standing};
+use crate::engine::{Engine, Intent, Progress};
 use crate::http::incident_document;
 
 mod create;
+mod flags;
 mod load;
 mod show;
+
+use flags::{by_flags, intent};
 
 /// Moves windows for a reason that has a name: a revocation, a drill, an outage, a maintenance
 #[derive(clap::Args, Debug)]
@@ -146,12 +148,12 @@ impl Incidents {
                 change.run(&amendment, engine, output).await
             }
             What::Show { which, json } => {
-                let standing = which.standing(engine).await?;
+                let progress = which.progress(engine).await?;
                 if json {
-                    let document = incident_document(&standing, None, Intent::InEarnest)?;
+                    let document = incident_document(&progress, None, Intent::InEarnest)?;
                     writeln!(output, "{document}")?;
                 } else {
-                    write!(output, "{}", show::page(&standing))?;
+                    write!(output, "{}", show::page(&progress))?;
                 }
                 Ok(Exit::Done)
             }
@@ -168,15 +170,15 @@ async fn list(
     let standings = engine.incidents().await?;
     let listed = standings
         .iter()
-        .filter(|standing| ca.is_none_or(|ca| standing.incident.ca == *ca));
+        .filter(|progress| ca.is_none_or(|ca| progress.incident.ca == *ca));
     if json {
         let documents = listed
-            .map(|standing| incident_document(standing, None, Intent::InEarnest))
+            .map(|progress| incident_document(progress, None, Intent::InEarnest))
             .collect::<Result<Vec<_>, _>>()?;
         writeln!(output, "{}", serde_json::json!({ "incidents": documents }))?;
     } else {
-        for standing in listed {
-            writeln!(output, "{}", show::line(standing))?;
+        for progress in listed {
+            writeln!(output, "{}", show::line(progress))?;
         }
     }
     Ok(Exit::Done)
@@ -184,18 +186,18 @@ async fn list(
 
 impl Which {
     /// How the incident stands, where it is of the CA that it has to be of.
-    async fn standing(&self, engine: &Engine) -> anyhow::Result<Standing> {
-        let standing = engine.incident(self.incident).await?;
+    async fn progress(&self, engine: &Engine) -> anyhow::Result<Progress> {
+        let progress = engine.incident(self.incident).await?;
         if let Some(ca) = &self.ca
-            && *ca != standing.incident.ca
+            && *ca != progress.incident.ca
         {
-            let of = &standing.incident.ca;
+            let of = &progress.incident.ca;
             bail!(UsageError(format!(
                 "incident {} is of the CA {of}, and not of {ca}",
                 self.incident
             )));
         }
-        Ok(standing)
+        Ok(progress)
     }
 }
 
@@ -206,90 +208,26 @@ impl Change {
         engine: &Engine,
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
-        self.which.standing(engine).await?;
+        self.which.progress(engine).await?;
         let intent = intent(self.dry_run);
         let amended = engine
             .amend_incident(self.which.incident, amendment, intent)
             .await
             .map_err(by_flags)?;
-        let standing = engine.standing(amended.incident).await?;
+        let progress = engine.progress(amended.incident).await?;
         let foreseen = amended.foreseen.as_ref();
         if self.json {
-            let document = incident_document(&standing, foreseen, intent)?;
+            let document = incident_document(&progress, foreseen, intent)?;
             writeln!(output, "{document}")?;
             return Ok(Exit::Done);
         }
         if intent == Intent::DryRun {
             writeln!(output, "a dry run: nothing has changed")?;
         }
-        writeln!(output, "{}", show::line(&standing))?;
+        writeln!(output, "{}", show::line(&progress))?;
         if let Some(foreseen) = foreseen {
             write!(output, "{}", show::plan(foreseen, intent))?;
         }
         Ok(Exit::Done)
-    }
-}
-
-const fn intent(dry_run: bool) -> Intent {
-    if dry_run {
-        Intent::DryRun
-    } else {
-        Intent::InEarnest
-    }
-}
-
-/// What is refused, in the words of the command line rather than of the API.
-fn by_flags(error: IncidentError) -> anyhow::Error {
-    let IncidentError::Refused(refusal) = error else {
-        return error.into();
-    };
-    let budget = refusal.smallest_budget_per_hour;
-    let later = match refusal.earliest_renew_by {
-        Timestamp::MAX => "; no deadline within 90 days would do".to_owned(),
-        renew_by => format!(", or --renew-by {renew_by}"),
-    };
-    if budget.is_finite() {
-        anyhow::anyhow!(
-            "the budget and the deadline cannot both be kept: it takes --over-budget, by which the \
-             deadline counts for more, or --budget-per-hour {:.0}{later}",
-            budget.ceil()
-        )
-    } else {
-        anyhow::anyhow!(
-            "the deadline cannot be kept at any budget, as not every client looks again before it, \
-             or the CA is closed until then: it takes --urgent{later}"
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::moves::incident::Refusal;
-
-    #[test]
-    fn a_refused_budget_names_the_flags_that_would_do() {
-        let refused = |smallest_budget_per_hour, earliest_renew_by| {
-            let refusal = Refusal {
-                smallest_budget_per_hour,
-                earliest_renew_by,
-            };
-            by_flags(refusal.into()).to_string()
-        };
-        let renew_by = Timestamp::from_unix(1_795_341_600);
-        let told = refused(4_999.5, renew_by);
-        for part in [
-            "--over-budget",
-            "--budget-per-hour 5000",
-            "--renew-by 2026-11-22T10:00:00Z",
-        ] {
-            assert!(told.contains(part), "{part}: {told}");
-        }
-        let told = refused(f64::INFINITY, Timestamp::MAX);
-        assert!(
-            told.contains("--urgent; no deadline within 90 days"),
-            "{told}"
-        );
-        assert!(!told.contains("--over-budget"), "it would not help: {told}");
     }
 }

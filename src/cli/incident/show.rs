@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use crate::domain::client::hearing::Heard;
 use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
-use crate::engine::{Foreseen, Intent, Standing};
+use crate::engine::{Foreseen, Intent, Progress};
 
 /// Two days, hour by hour: what fits a screen. A plan that goes on longer says so.
 const MOST_HOURS: usize = 48;
 
 /// An incident on a line.
-pub(super) fn line(standing: &Standing) -> String {
+pub(super) fn line(progress: &Progress) -> String {
     let Incident {
         id,
         ca,
@@ -18,19 +18,19 @@ pub(super) fn line(standing: &Standing) -> String {
         affected,
         moved,
         ..
-    } = &standing.incident;
-    let (kind, state) = words(&standing.incident);
+    } = &progress.incident;
+    let (kind, state) = words(&progress.incident);
     format!(
         "{id}  {kind} of {ca}  {state}  {affected} affected, {moved} moved, {} polled since, {} \
          replaced  {name:?}",
-        standing.polled_since, standing.replaced
+        progress.polled_since, progress.replaced
     )
 }
 
 /// An incident with all that is known of it.
-pub(super) fn page(standing: &Standing) -> String {
-    let incident = &standing.incident;
-    let mut page = line(standing) + "\n";
+pub(super) fn page(progress: &Progress) -> String {
+    let incident = &progress.incident;
+    let mut page = line(progress) + "\n";
     let times = [
         ("from", incident.from),
         ("to", incident.to),

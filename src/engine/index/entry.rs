@@ -1,14 +1,14 @@
 //! What is held of one certificate, unpacked.
 
-use super::coarse::{self, hundredths, minute, share};
+use super::quantized;
+use super::quantized::{hundredths, minute, share};
 use crate::domain::certificate::{Cause, Certificate, Validity};
 use crate::domain::client::following::{Evidence, SILENT_AFTER_SECONDS, evidence, follows};
 use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::usual_response;
 use crate::domain::ledger::{Booking, Expected};
 use crate::domain::time::{HOUR, Span, Timestamp};
-use crate::engine::cohorts::{Group, Renewal};
-use crate::engine::in_force::mark;
+use crate::engine::index::group::{Group, Renewal};
 
 /// One certificate. Its dates but for the window, and f, are as coarse as the index keeps them
 /// ([`super::packing`]); what is booked of it is made from this and nothing else.
@@ -61,6 +61,15 @@ pub(in crate::engine) enum Came {
     Replaced,
 }
 
+/// Which of two entries stays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::engine) enum Kept {
+    /// The one put in.
+    New,
+    /// The one that was there.
+    Old,
+}
+
 impl Entry {
     pub(crate) fn new(ca: u16, certificate: &Certificate) -> Self {
         let issued_at = minute(certificate.issued_at);
@@ -70,8 +79,8 @@ impl Entry {
             ca,
             validity: coarse_validity(certificate.validity, issued_at),
             issued_at,
-            registered_at: coarse::delay_code(delay).map_or(certificate.registered_at, |code| {
-                issued_at + coarse::delay_of(code)
+            registered_at: quantized::delay_code(delay).map_or(certificate.registered_at, |code| {
+                issued_at + quantized::delay_of(code)
             }),
             window: certificate.window,
             hour_known: certificate.hour_known,
@@ -87,7 +96,7 @@ impl Entry {
             renewal: Renewal::default(),
             expected: Expected {
                 follows,
-                response: coarse::coarse_response(usual_response(certificate.basis)),
+                response: quantized::coarse_response(usual_response(certificate.basis)),
             },
             came: match certificate.successor {
                 Some(_) => Came::Replaced,
@@ -157,7 +166,7 @@ impl Entry {
     /// window moves.
     pub(in crate::engine) fn expect_as(&mut self, old: &Self) {
         self.expected.follows = old.expected.follows;
-        if coarse::response(old.polls.schedule(), Response::default()) != Response::default() {
+        if quantized::response(old.polls.schedule(), Response::default()) != Response::default() {
             self.expected.response = old.expected.response;
         }
     }
@@ -177,7 +186,7 @@ impl Entry {
 
     /// How its client is expected to renew, by what is known now.
     pub(in crate::engine) fn response(&self) -> Response {
-        coarse::response(self.polls.schedule(), self.expected.response)
+        quantized::response(self.polls.schedule(), self.expected.response)
     }
 
     /// Since when this process, which listens since `since`, has listened for its polls.
@@ -220,6 +229,19 @@ fn coarse_validity(validity: Validity, issued_at: Timestamp) -> Validity {
     let not_before = issued_at - lag_hours * HOUR;
     Validity {
         not_before,
-        not_after: not_before + (coarse::life_seconds(validity.life_seconds()) - 1),
+        not_after: not_before + (quantized::life_seconds(validity.life_seconds()) - 1),
     }
+}
+
+/// A drawn certificate as the ledger holds it: as the index will, so that it comes out again as it
+/// went in.
+pub(in crate::engine) fn booking(certificate: &Certificate) -> Booking {
+    // Whose it is is no part of a booking.
+    Entry::new(0, certificate).booking()
+}
+
+/// An incident's number as the index holds it; 0 is none. Four milliards are enough: at one an
+/// hour, half a million years.
+pub(in crate::engine) fn mark(incident: i64) -> u32 {
+    u32::try_from(incident).unwrap_or(0)
 }

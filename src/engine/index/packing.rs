@@ -17,18 +17,18 @@
 //!
 //! What does not fit, a life of two years or a window after 2106, is kept whole elsewhere.
 
-use super::coarse::{
+use super::entry::{Came, Entry};
+use super::quantized::{
     DELAY_BITS, FOLLOWS_BITS, RHYTHM_BITS, delay_code, delay_of, follows_code, follows_of,
     of_hundredths, rhythm_of, schedule_code, to_hundredths,
 };
-use super::entry::{Came, Entry};
-use super::kinds::{KIND_BITS, Kind, Kinds};
+use super::shared_fields::{KIND_BITS, Kind, SharedFields};
 use super::table::Record;
 use crate::domain::certificate::Validity;
 use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::Expected;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
-use crate::engine::cohorts::Renewal;
+use crate::engine::index::group::Renewal;
 
 /// Bits of a word.
 #[derive(Clone, Copy)]
@@ -83,7 +83,7 @@ fn polls_from(issued_at: Timestamp) -> Timestamp {
 }
 
 /// An entry as a record; `None` where it does not fit.
-pub(super) fn pack(entry: &Entry, kinds: &Kinds) -> Option<Record> {
+pub(super) fn pack(entry: &Entry, shared_fields: &SharedFields) -> Option<Record> {
     let lag = entry.issued_at - entry.validity.not_before;
     let kind = Kind {
         ca: entry.ca,
@@ -99,7 +99,7 @@ pub(super) fn pack(entry: &Entry, kinds: &Kinds) -> Option<Record> {
     // Only where all else fits is there a use for the kind.
     let record = repack(entry, 0)?;
     Some(Record {
-        facts: record.facts | KIND.put(u64::from(kinds.number(kind)?))?,
+        facts: record.facts | KIND.put(u64::from(shared_fields.number(kind)?))?,
         ..record
     })
 }
@@ -143,13 +143,13 @@ pub(super) fn polls_word(entry: &Entry) -> Option<u64> {
 }
 
 /// The entry of a record; `None` for one of no kind that is known.
-pub(super) fn unpack(record: Record, kinds: &Kinds) -> Option<Entry> {
+pub(super) fn unpack(record: Record, shared_fields: &SharedFields) -> Option<Entry> {
     let Record {
         polls,
         facts,
         start,
     } = record;
-    let kind = kinds.of(u32::try_from(KIND.of(facts)).ok()?)?;
+    let kind = shared_fields.of(u32::try_from(KIND.of(facts)).ok()?)?;
     let from = Timestamp::from_unix(i64::from(start));
     let ahead = AHEAD.of(facts).cast_signed();
     let issued_at =

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::kinds::Kinds;
+use super::certificates::Index;
+use super::entry::{Entry, Kept};
 use super::packing::{pack, repack, unpack};
-use super::{Entry, Index, Kept};
+use super::shared_fields::SharedFields;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
@@ -82,16 +83,16 @@ proptest! {
         polls in prop::collection::vec(0_i64..40, 0..9),
         share in 0.0..=1.0,
     ) {
-        let kinds = Kinds::new();
+        let shared_fields = SharedFields::new();
         let mut entry = Entry::new(3, &certificate);
         lived(&mut entry, &polls, share);
-        let record = pack(&entry, &kinds).unwrap();
-        prop_assert_eq!(unpack(record, &kinds), Some(entry.clone()));
+        let record = pack(&entry, &shared_fields).unwrap();
+        prop_assert_eq!(unpack(record, &shared_fields), Some(entry.clone()));
         entry.set_polls(entry.polls().judged(Fate::Kept));
         entry.news = true;
         let again = repack(&entry, record.facts).unwrap();
-        prop_assert_eq!(unpack(again, &kinds), Some(entry));
-        prop_assert_eq!(kinds.len(), 1);
+        prop_assert_eq!(unpack(again, &shared_fields), Some(entry));
+        prop_assert_eq!(shared_fields.len(), 1);
     }
 
     #[test]
@@ -162,12 +163,12 @@ pub(super) fn plain(n: u16) -> Certificate {
             from: start,
             to: start + 900,
         },
-        ..wide()
+        ..overflow()
     }
 }
 
 /// A certificate of a life so long that no record holds it.
-pub(super) fn wide() -> Certificate {
+pub(super) fn overflow() -> Certificate {
     let not_before = Timestamp::from_unix(1_795_219_200);
     let start = not_before + 2_000 * DAY;
     Certificate {
@@ -194,13 +195,14 @@ pub(super) fn wide() -> Certificate {
 #[test]
 fn a_life_of_ten_years_is_held_beside_the_table_and_may_come_back_into_it() {
     let index = Index::new(HashKey::new([3; 16]));
-    let certificate = wide();
+    let certificate = overflow();
     let fingerprint = index.fingerprint(&certificate.id);
     let issuer = &certificate.id.key_identifier;
     let put = |certificate: &Certificate| {
         let entry = Entry::new(0, certificate);
         assert!(
-            pack(&entry, &index.kinds).is_none() || certificate.window.from.unix() < 1_800_000_000
+            pack(&entry, &index.shared_fields).is_none()
+                || certificate.window.from.unix() < 1_800_000_000
         );
         index.put(issuer, fingerprint, entry, |_, _| Kept::New);
     };
@@ -240,7 +242,7 @@ fn a_poll_of_a_certificate_that_nobody_knows_leaves_nothing() {
 
 #[test]
 fn what_was_never_polled_is_silent_to_the_last_bit() {
-    let mut entry = Entry::new(0, &wide());
+    let mut entry = Entry::new(0, &overflow());
     let later = entry.registered_at + 2 * DAY;
     entry.expected = entry.expects(entry.registered_at, later, 0.98);
     assert_eq!(entry.expected.follows, Some(SILENT_FOLLOWS));

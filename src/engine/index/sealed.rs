@@ -11,14 +11,14 @@ const PIECE: usize = 1 << 16;
 pub(super) const SEAL_OCTETS: u64 = 8 + 16;
 
 /// Writes pieces and hashes them.
-pub(super) struct Sealing<W> {
+pub(super) struct ChecksumWriter<W> {
     inner: W,
     piece: Vec<u8>,
     hasher: SipHasher13,
     length: u64,
 }
 
-impl<W: Write> Sealing<W> {
+impl<W: Write> ChecksumWriter<W> {
     pub(super) fn new(inner: W) -> Self {
         Self {
             inner,
@@ -66,7 +66,7 @@ impl<W: Write> Sealing<W> {
 }
 
 /// Reads what was sealed. What it tells is to be believed once the seal was found whole.
-pub(super) struct Unsealing<R> {
+pub(super) struct ChecksumReader<R> {
     inner: R,
     piece: Vec<u8>,
     at: usize,
@@ -76,7 +76,7 @@ pub(super) struct Unsealing<R> {
     length: u64,
 }
 
-impl<R: Read> Unsealing<R> {
+impl<R: Read> ChecksumReader<R> {
     /// Of a stream of so many octets, the seal among them.
     pub(super) fn new(inner: R, octets: u64) -> Self {
         let length = octets.saturating_sub(SEAL_OCTETS);
@@ -114,7 +114,7 @@ impl<R: Read> Unsealing<R> {
         self.take().map(i64::from_le_bytes)
     }
 
-    /// What [`Sealing::counted`] wrote. Never more than there is: the number may be damaged.
+    /// What [`ChecksumWriter::counted`] wrote. Never more than there is: the number may be damaged.
     pub(super) fn counted(&mut self) -> io::Result<Vec<u8>> {
         let count = u64::from_le_bytes(self.take()?);
         let there = self.left + (self.piece.len() - self.at) as u64;

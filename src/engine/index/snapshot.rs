@@ -8,20 +8,22 @@
 
 use std::io::{self, Read, Write};
 
-use super::beside::Beside;
+use super::certificates::Index;
 use super::entry::{Came, Entry};
-use super::kinds::Kind;
+use super::extras::SnapshotExtras;
+use super::fingerprint::Fingerprint;
 use super::pages::Slot;
-use super::sealed::{SEAL_OCTETS, Sealing, Unsealing};
+use super::sealed::{ChecksumReader, ChecksumWriter, SEAL_OCTETS};
+use super::shared_fields::Kind;
 use super::table::{Key, Record, SHARDS};
-use super::{Fingerprint, Index};
+use super::unusable::{Unusable, torn};
 use crate::domain::certificate::Validity;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::client::schedule::{Polls, Response};
 use crate::domain::ledger::Expected;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::cohorts::{Group, Renewal};
+use crate::engine::index::group::{Group, Renewal};
 
 /// What such a file begins with; the last octets are the version of what follows.
 const MAGIC: [u8; 8] = *b"offpix\x00\x03";
@@ -41,26 +43,9 @@ pub(in crate::engine) struct Header {
 #[derive(Debug)]
 pub(in crate::engine) struct Snapshot {
     pub(in crate::engine) header: Header,
-    pub(in crate::engine) beside: Beside,
+    pub(in crate::engine) extras: SnapshotExtras,
     pub(in crate::engine) key: HashKey,
     pub(in crate::engine) index: Index,
-}
-
-/// Why an index in a file is not taken.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::engine) enum Unusable {
-    /// Not what was written: cut off, or changed.
-    #[error("it is damaged")]
-    Damaged,
-    /// Written under another hash key, so of another database.
-    #[error("it belongs to another database")]
-    OtherKey,
-    /// Written by another version.
-    #[error("it was written by another version")]
-    OtherVersion,
-    /// It cannot be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
 }
 
 impl Index {
@@ -70,31 +55,31 @@ impl Index {
         &self,
         out: impl Write,
         header: Header,
-        beside: &Beside,
+        extras: &SnapshotExtras,
     ) -> io::Result<u64> {
-        let mut out = Sealing::new(out);
+        let mut out = ChecksumWriter::new(out);
         out.put(&MAGIC)?;
         out.put(&self.key.octets())?;
         out.number(header.claims)?;
         out.number(header.position)?;
         out.number(header.written_at.unix())?;
-        beside.write_to(&mut out)?;
+        extras.write_to(&mut out)?;
         let mut written = 0;
         for shard in 0..SHARDS {
             // What becomes narrow or wide does so while its shard is written to.
-            let (records, wide) = {
+            let (records, overflow) = {
                 let writer = self.table.write(shard);
                 let records = writer.records().map(|(key, found)| (key, found.record));
-                (records.collect::<Vec<_>>(), self.wide.of(shard))
+                (records.collect::<Vec<_>>(), self.overflow.of(shard))
             };
-            for count in [records.len(), wide.len()] {
+            for count in [records.len(), overflow.len()] {
                 out.put(&u32::try_from(count).unwrap_or(0).to_le_bytes())?;
                 written += count as u64;
             }
             for (key, record) in &records {
                 out.put(&octets(*key, *record))?;
             }
-            for (fingerprint, entry) in &wide {
+            for (fingerprint, entry) in &overflow {
                 out.put(&fingerprint.number().to_le_bytes())?;
                 for number in numbers(entry) {
                     out.number(number)?;
@@ -103,9 +88,9 @@ impl Index {
         }
         // Last: whatever kind a record names is there by now, and whatever issuer.
         self.write_issuers(&mut out)?;
-        let kinds = self.kinds.all();
-        out.number(i64::try_from(kinds.len()).unwrap_or(0))?;
-        for kind in &kinds {
+        let shared_fields = self.shared_fields.all();
+        out.number(i64::try_from(shared_fields.len()).unwrap_or(0))?;
+        for kind in &shared_fields {
             write_kind(&mut out, kind)?;
         }
         out.seal()?.flush()?;
@@ -122,7 +107,7 @@ impl Index {
         if octets < SEAL_OCTETS {
             return Err(Unusable::Damaged);
         }
-        let mut input = Unsealing::new(input, octets);
+        let mut input = ChecksumReader::new(input, octets);
         let magic: [u8; 8] = input.take().map_err(torn)?;
         if magic != MAGIC {
             return Err(if magic[..6] == MAGIC[..6] {
@@ -141,16 +126,16 @@ impl Index {
             position: numbers()?,
             written_at: Timestamp::from_unix(numbers()?),
         };
-        let beside = Beside::read_from(&mut input)?;
+        let extras = SnapshotExtras::read_from(&mut input)?;
         let index = Self::new(key);
         for shard in 0..SHARDS {
             index.read_shard(shard, &mut input)?;
         }
         index.read_issuers(&mut input)?;
-        let kinds = input.number().map_err(torn)?;
-        for number in 0..kinds {
+        let shared_fields = input.number().map_err(torn)?;
+        for number in 0..shared_fields {
             let kind = read_kind(&mut input)?;
-            let there = index.kinds.number(kind);
+            let there = index.shared_fields.number(kind);
             if there.map(i64::from) != Some(number) {
                 return Err(Unusable::Damaged);
             }
@@ -160,15 +145,19 @@ impl Index {
         }
         Ok(Snapshot {
             header,
-            beside,
+            extras,
             key,
             index,
         })
     }
 
-    fn read_shard(&self, shard: usize, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+    fn read_shard(
+        &self,
+        shard: usize,
+        input: &mut ChecksumReader<impl Read>,
+    ) -> Result<(), Unusable> {
         let count = u32::from_le_bytes(input.take().map_err(torn)?);
-        let wide = u32::from_le_bytes(input.take().map_err(torn)?);
+        let overflow = u32::from_le_bytes(input.take().map_err(torn)?);
         let mut before = None;
         for _ in 0..count {
             let (key, record) = of_octets(shard, input.take().map_err(torn)?);
@@ -180,19 +169,19 @@ impl Index {
                 return Err(Unusable::Damaged);
             }
         }
-        for _ in 0..wide {
+        for _ in 0..overflow {
             let fingerprint = u128::from_le_bytes(input.take().map_err(torn)?);
             let mut numbers = [0; WIDE_NUMBERS];
             for number in &mut numbers {
                 *number = input.number().map_err(torn)?;
             }
             let entry = entry_of(numbers).ok_or(Unusable::Damaged)?;
-            self.wide.insert(Fingerprint::of(fingerprint), entry);
+            self.overflow.insert(Fingerprint::of(fingerprint), entry);
         }
         Ok(())
     }
 
-    fn write_issuers(&self, out: &mut Sealing<impl Write>) -> io::Result<()> {
+    fn write_issuers(&self, out: &mut ChecksumWriter<impl Write>) -> io::Result<()> {
         let issuers = self.issuers.counts();
         out.number(i64::try_from(issuers.len()).unwrap_or(0))?;
         for (issuer, count) in &issuers {
@@ -204,7 +193,7 @@ impl Index {
         Ok(())
     }
 
-    fn read_issuers(&self, input: &mut Unsealing<impl Read>) -> Result<(), Unusable> {
+    fn read_issuers(&self, input: &mut ChecksumReader<impl Read>) -> Result<(), Unusable> {
         for _ in 0..input.number().map_err(torn)? {
             let [length] = input.take().map_err(torn)?;
             let mut octets = vec![0; usize::from(length)];
@@ -214,15 +203,6 @@ impl Index {
             self.issuers.add(&issuer, count);
         }
         Ok(())
-    }
-}
-
-/// An end that comes too early is damage; that a disk fails is not.
-pub(super) fn torn(error: io::Error) -> Unusable {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        Unusable::Damaged
-    } else {
-        Unusable::Unreadable(error)
     }
 }
 
@@ -257,7 +237,7 @@ fn of_octets(shard: usize, octets: [u8; 30]) -> (Key, Record) {
     (Key::of(shard, slot), slot.record())
 }
 
-fn write_kind(out: &mut Sealing<impl Write>, kind: &Kind) -> io::Result<()> {
+fn write_kind(out: &mut ChecksumWriter<impl Write>, kind: &Kind) -> io::Result<()> {
     let flags = u8::from(kind.group == Group::Control)
         | u8::from(kind.hour_known) << 1
         | u8::from(kind.steered) << 2;
@@ -269,7 +249,7 @@ fn write_kind(out: &mut Sealing<impl Write>, kind: &Kind) -> io::Result<()> {
     out.put(&[kind.follows.unwrap_or(u8::MAX), flags])
 }
 
-fn read_kind(input: &mut Unsealing<impl Read>) -> Result<Kind, Unusable> {
+fn read_kind(input: &mut ChecksumReader<impl Read>) -> Result<Kind, Unusable> {
     let mut kind = Kind {
         ca: u16::from_le_bytes(input.take().map_err(torn)?),
         lag_hours: i16::from_le_bytes(input.take().map_err(torn)?),
@@ -322,7 +302,7 @@ fn numbers(entry: &Entry) -> [i64; WIDE_NUMBERS] {
         entry.moved_by.into(),
         real(entry.follows),
         real(entry.expected.follows),
-        super::coarse::schedule_code(entry.expected.response.schedule()).into(),
+        super::quantized::schedule_code(entry.expected.response.schedule()).into(),
         entry.polls.packed().cast_signed(),
         flags.sum(),
     ]
@@ -381,7 +361,7 @@ fn entry_of(numbers: [i64; WIDE_NUMBERS]) -> Option<Entry> {
         follows: real(follows, 8),
         expected: Expected {
             follows: real(expected, 9),
-            response: Response::of(super::coarse::rhythm_of(u16::try_from(schedule).ok()?)),
+            response: Response::of(super::quantized::rhythm_of(u16::try_from(schedule).ok()?)),
         },
         polls: Polls::from_packed(polls.cast_unsigned()),
     })

@@ -1,8 +1,12 @@
 //! An index through a file and back, and files that are none.
 
-use super::packing_tests::{id, plain, wide};
-use super::snapshot::{Header, Snapshot, Unusable};
-use super::{Beside, Entry, Fingerprint, Index, Kept};
+use super::SnapshotExtras;
+use super::certificates::Index;
+use super::entry::{Entry, Kept};
+use super::fingerprint::Fingerprint;
+use super::packing_tests::{id, overflow, plain};
+use super::snapshot::{Header, Snapshot};
+use super::unusable::Unusable;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::certificate::{Cause, Certificate};
 use crate::domain::moves::incident::{Incident, Kind};
@@ -29,7 +33,7 @@ fn filled() -> Index {
         },
         ..plain(n)
     });
-    for certificate in certificates.chain([wide()]) {
+    for certificate in certificates.chain([overflow()]) {
         let fingerprint = index.fingerprint(&certificate.id);
         let issuer = &certificate.id.key_identifier;
         let entry = Entry::new(0, &certificate);
@@ -43,12 +47,12 @@ fn filled() -> Index {
 }
 
 /// An incident and a publication of two documents, one of them longer than what is read at once.
-fn beside() -> Beside {
+fn extras() -> SnapshotExtras {
     let now = HEADER.written_at;
     let mut incident = Incident::draft(Kind::Drill, CaName::default(), "one".to_owned(), now);
     incident.id = 4;
     incident.budget_per_hour = Some(0.1);
-    Beside {
+    SnapshotExtras {
         incidents: vec![incident],
         awaited: vec![(Fingerprint::of(u128::MAX), Fingerprint::of(1 << 40))],
         publication: Some(Publication {
@@ -62,9 +66,9 @@ fn beside() -> Beside {
     }
 }
 
-fn written(index: &Index, beside: &Beside) -> Vec<u8> {
+fn written(index: &Index, extras: &SnapshotExtras) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let count = index.write_to(&mut bytes, HEADER, beside).unwrap();
+    let count = index.write_to(&mut bytes, HEADER, extras).unwrap();
     assert_eq!(count, index.len() as u64);
     bytes
 }
@@ -74,7 +78,7 @@ fn read(bytes: &[u8]) -> Result<Snapshot, Unusable> {
 }
 
 fn entries(index: &Index) -> Vec<(Fingerprint, Option<Entry>)> {
-    let ids = (0..2_000).map(|n| plain(n).id).chain([wide().id]);
+    let ids = (0..2_000).map(|n| plain(n).id).chain([overflow().id]);
     ids.map(|id| {
         let fingerprint = index.fingerprint(&id);
         (fingerprint, index.get(fingerprint, Entry::clone))
@@ -85,38 +89,38 @@ fn entries(index: &Index) -> Vec<(Fingerprint, Option<Entry>)> {
 #[test]
 fn an_index_is_read_back_from_its_file() {
     let index = filled();
-    let snapshot = read(&written(&index, &beside())).unwrap();
+    let snapshot = read(&written(&index, &extras())).unwrap();
     assert_eq!(snapshot.header, HEADER);
-    assert_eq!(snapshot.beside, beside());
+    assert_eq!(snapshot.extras, extras());
     assert!(snapshot.key == KEY);
     let again = snapshot.index;
     assert_eq!(again.len(), 2_001);
     assert_eq!(entries(&again), entries(&index));
     assert!(entries(&again).iter().all(|(_, entry)| entry.is_some()));
-    let issuer = &wide().id.key_identifier;
+    let issuer = &overflow().id.key_identifier;
     assert!(again.knows_issuer(issuer));
     // It goes on as the other would have.
     for n in 0..2_000 {
         assert!(again.remove(&plain(n).id).is_some(), "{n}");
     }
     assert_eq!(again.get(again.fingerprint(&id(1)), |_| ()), None);
-    assert!(again.remove(&wide().id).is_some());
+    assert!(again.remove(&overflow().id).is_some());
     assert!(!again.knows_issuer(issuer));
     assert_eq!(again.len(), 0);
 }
 
 #[test]
 fn a_file_tells_whose_it_is_and_may_hold_nothing_beside_the_index() {
-    let bytes = written(&filled(), &Beside::default());
+    let bytes = written(&filled(), &SnapshotExtras::default());
     let snapshot = Index::read_from(&bytes[..], bytes.len() as u64, None).unwrap();
     assert!(snapshot.key == KEY);
-    assert_eq!(snapshot.beside, Beside::default());
+    assert_eq!(snapshot.extras, SnapshotExtras::default());
     assert_eq!(entries(&snapshot.index), entries(&filled()));
 }
 
 #[test]
 fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
-    let bytes = written(&filled(), &beside());
+    let bytes = written(&filled(), &extras());
     for length in [
         0,
         7,
@@ -143,7 +147,7 @@ fn a_file_that_is_cut_off_or_changed_anywhere_is_none() {
 
 #[test]
 fn a_file_of_another_version_or_database_is_none() {
-    let bytes = written(&filled(), &beside());
+    let bytes = written(&filled(), &extras());
     let mut newer = bytes.clone();
     newer[7] += 1;
     assert!(matches!(read(&newer), Err(Unusable::OtherVersion)));

@@ -1,6 +1,7 @@
 //! An index on its own, without a store: what its memory and its speed are measured with.
 
-use super::{Entry, Index, Kept};
+use super::certificates::Index;
+use super::entry::{Entry, Kept};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::HashKey;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveDateTime};
 
-use super::read::Files;
+use super::Files;
 use crate::config::error::Problems;
 use crate::config::hint::did_you_mean;
 use crate::config::section::Section;

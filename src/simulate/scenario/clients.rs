@@ -2,8 +2,8 @@
 
 use toml::de::DeValue;
 
+use super::checks::check_sum;
 use super::events::clock;
-use super::read::check_sum;
 use super::{Client, ClientKind, Phase, Ticks};
 use crate::config::error::Problems;
 use crate::config::hint::did_you_mean;

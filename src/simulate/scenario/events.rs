@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::read::positive;
+use super::checks::positive;
 use super::{BeyondBudget, Burst, Failures, Incident};
 use crate::config::error::Problems;
 use crate::config::section::Section;

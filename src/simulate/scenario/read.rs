@@ -1,10 +1,9 @@
 //! From a scenario's text to a [`Scenario`], or all that is wrong with it.
 
-use std::io;
-
 use toml::de::{DeTable, DeValue};
 
-use super::{Lifetime, LifetimeChange, Return, Rule, Scenario};
+use super::checks::{check_sum, positive};
+use super::{Files, Lifetime, LifetimeChange, Return, Rule, Scenario};
 use super::{arrivals, clients, events};
 use crate::config::error::Problems;
 use crate::config::hint::did_you_mean;
@@ -27,12 +26,6 @@ const START: Timestamp = Timestamp::from_unix(1_767_571_200);
 
 /// A run takes memory for each slot under each rule: ten years of 5-minute slots are a million.
 const MOST_DAYS: i64 = 3_653;
-
-/// Shares are written with a few decimals: thirds sum to 0.999.
-const SHARES_TOLERANCE: f64 = 0.002;
-
-/// What gives the text of a file that a scenario names, by its path as written there.
-pub type Files<'f> = &'f dyn Fn(&str) -> io::Result<String>;
 
 impl Scenario {
     /// Reads the text of a scenario's file.
@@ -114,31 +107,6 @@ fn read(
         bursts: events::bursts(root, run, problems),
         failures: events::failures(root, problems),
         incidents: events::incidents(root, run, problems),
-    }
-}
-
-/// A number greater than 0.
-pub(super) fn positive(value: &DeValue<'_>) -> Result<f64, String> {
-    let number = value::number(value)?;
-    if number > 0.0 {
-        Ok(number)
-    } else {
-        Err(format!("{number} is not more than 0"))
-    }
-}
-
-/// Notes where the shares of the tables under `key` do not sum to 1; none at all is no problem here.
-pub(super) fn check_sum(
-    section: &Section<'_>,
-    key: &str,
-    shares: impl Iterator<Item = f64>,
-    problems: &mut Problems<'_>,
-) {
-    let shares: Vec<f64> = shares.collect();
-    let sum: f64 = shares.iter().sum();
-    if !shares.is_empty() && (sum - 1.0).abs() > SHARES_TOLERANCE {
-        let reason = format!("the shares of [[{key}]] sum to {sum:.3}, not to 1");
-        section.fault(key, problems, reason);
     }
 }
 

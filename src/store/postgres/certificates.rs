@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use sqlx::PgExecutor;
 
 use super::PostgresStore;
+use super::columns::{ROWS, column};
 use super::copy::Copied;
 use super::observations::Telling;
 use super::outbox::{Kind, Outbox, body};
@@ -22,8 +23,6 @@ use crate::store::row::{
 };
 use crate::store::{Registered, Registration, StoreError};
 
-/// Rows sent in one statement: 2 MB or so.
-pub(super) const ROWS: usize = 10_000;
 /// Fewer rows than this are inserted as fast as they are copied, which takes two more statements.
 const COPIED_FROM: usize = 100;
 /// How often a step is tried that another process got in the way of. Each try waits for that
@@ -366,9 +365,4 @@ pub(super) fn cert_id((key_identifier, serial): CertIdRow) -> Result<CertId, Sto
         key_identifier: KeyIdentifier::new(&key_identifier).map_err(misfits)?,
         serial: Serial::new(&serial).map_err(misfits)?,
     })
-}
-
-/// One field of all rows: a column on its way into an array parameter.
-pub(super) fn column<'a, S, T>(rows: &'a [S], field: impl Fn(&'a S) -> T) -> Vec<T> {
-    rows.iter().map(field).collect()
 }

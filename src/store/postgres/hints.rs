@@ -28,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Says hints and hears those of others.
 #[derive(Debug)]
-pub(super) struct Hints {
+pub(super) struct ChangeNotifier {
     options: PgConnectOptions,
     /// What this process says, so that it does not heed itself.
     name: Arc<str>,
@@ -44,7 +44,7 @@ enum Heard {
     Something,
 }
 
-impl Hints {
+impl ChangeNotifier {
     pub(super) fn new(pool: Sessions, options: PgConnectOptions) -> Self {
         let name: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let wanted = Arc::new(Notify::new());
@@ -116,7 +116,7 @@ impl Hints {
     }
 }
 
-impl Drop for Hints {
+impl Drop for ChangeNotifier {
     fn drop(&mut self) {
         self.saying.abort();
     }

@@ -1,7 +1,8 @@
 //! Incidents, and the certificates that they concern.
 
 use super::PostgresStore;
-use super::certificates::{ROWS, TRIES, column, may_pass};
+use super::certificates::{TRIES, may_pass};
+use super::columns::{ROWS, column};
 use super::outbox::{Kind, Outbox};
 use super::session::Transaction;
 use crate::domain::certificate::Certificate;

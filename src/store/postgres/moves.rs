@@ -1,7 +1,8 @@
 //! Windows that take others' places.
 
 use super::PostgresStore;
-use super::certificates::{ROWS, TRIES, column, may_pass};
+use super::certificates::{TRIES, may_pass};
+use super::columns::{ROWS, column};
 use super::outbox::Outbox;
 use super::tables::Durable;
 use crate::domain::allocation::table::StoredTable;

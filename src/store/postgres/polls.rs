@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::PostgresStore;
-use super::certificates::{ROWS, TRIES, column, may_pass};
+use super::certificates::{TRIES, may_pass};
+use super::columns::{ROWS, column};
 use super::outbox::Outbox;
 use super::session::Transaction;
 use crate::domain::time::Timestamp;

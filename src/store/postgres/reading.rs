@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 
 use super::PostgresStore;
-use super::certificates::column;
+use super::columns::column;
 use super::pool::{hurried, hurried_step};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;

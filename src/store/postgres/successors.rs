@@ -1,7 +1,8 @@
 //! Who took a certificate's place.
 
 use super::PostgresStore;
-use super::certificates::{TRIES, column, contested};
+use super::certificates::{TRIES, contested};
+use super::columns::column;
 use super::outbox::Outbox;
 use super::session::Transaction;
 use crate::domain::certificate::certid::CertId;

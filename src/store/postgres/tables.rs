@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::PgExecutor;
 
 use super::PostgresStore;
-use super::certificates::column;
+use super::columns::column;
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;

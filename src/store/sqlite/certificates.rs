@@ -80,7 +80,7 @@ impl SqliteStore {
         let of_many = registration.certificates.len() > 1;
         let mut pages_before = 0;
         let mut transaction = if of_many {
-            self.pace.give_way().await;
+            self.throttle.yield_lock().await;
             pages_before = self.log.pages().await;
             self.write_many().await?
         } else {
@@ -124,7 +124,7 @@ impl SqliteStore {
                 _ => pages,
             };
             let records = registration.certificates.len();
-            self.pace.held(records, written, held, now);
+            self.throttle.held(records, written, held, now);
             self.log.shorten().await;
         }
         Ok(distinct.outcomes(&stored))

@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Connection as _, Executor as _, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection, SqlitePool};
 
+use super::fault;
 use super::files::Files;
-use super::location::{Location, options};
-use super::{BUSY, PATIENCE};
+use super::location::{Location, PATIENCE, options};
 use crate::store::{StoreError, migrate};
 
 /// Between two tries to open a file that another process is making: the change to WAL takes a few
@@ -31,6 +31,8 @@ const WAIT_LONG: &str = "PRAGMA busy_timeout = 5000";
 const KEEPER_WAITS: &str = "PRAGMA busy_timeout = 100";
 
 const ONLY_READ: &str = "PRAGMA query_only = ON";
+/// `SQLITE_BUSY`.
+pub(super) const BUSY: &str = "5";
 
 /// The files that all connections have to be of, from when they are known on.
 type Same = Arc<OnceLock<Files>>;
@@ -122,6 +124,23 @@ impl Connections {
             files: Same::default(),
         })
     }
+}
+
+/// A connection to the file, if there is one.
+pub(in crate::store) async fn existing(
+    location: &Location,
+) -> Result<Option<SqliteConnection>, StoreError> {
+    let Location::File(path) = location else {
+        return Ok(None);
+    };
+    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
+        return Ok(None);
+    }
+    options(location)?
+        .connect()
+        .await
+        .map(Some)
+        .map_err(|error| fault::explained(location, StoreError::from_driver("connect", error)))
 }
 
 /// Where another process migrates the same file it is waited for, and not looked for it often.

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::Location;
+use super::location::Location;
 use crate::store::StoreError;
 
 /// `SQLITE_CANTOPEN`, in the low byte of its extended codes too.

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection};
 
-use super::{PATIENCE, fault};
 use crate::store::StoreError;
+
+/// How long to wait for another writer, in this process or in another, before the store is busy.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Rows that wait between the database's thread and ours: enough that neither waits for the other.
 const ROWS_UNDER_WAY: usize = 1_024;
@@ -19,23 +21,6 @@ pub(in crate::store) enum Location {
     File(PathBuf),
     /// In memory, gone with the handle.
     Memory,
-}
-
-/// A connection to the file, if there is one.
-pub(in crate::store) async fn existing(
-    location: &Location,
-) -> Result<Option<SqliteConnection>, StoreError> {
-    let Location::File(path) = location else {
-        return Ok(None);
-    };
-    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
-        return Ok(None);
-    }
-    options(location)?
-        .connect()
-        .await
-        .map(Some)
-        .map_err(|error| fault::explained(location, StoreError::from_driver("connect", error)))
 }
 
 pub(super) fn options(location: &Location) -> Result<SqliteConnectOptions, StoreError> {

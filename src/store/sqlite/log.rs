@@ -253,7 +253,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Instant;
 
-    use super::super::{Pace, SqliteStore};
+    use super::super::{SqliteStore, WriteThrottle};
     use super::*;
     use crate::domain::demand::observation::{Kind, Observation, Source};
     use crate::domain::time::Timestamp;
@@ -280,7 +280,7 @@ mod tests {
             queries: Queries::default(),
             log: Log::limited(&connections, SMALL),
             connections,
-            pace: Pace::default(),
+            throttle: WriteThrottle::default(),
         }
     }
 

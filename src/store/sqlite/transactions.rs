@@ -7,7 +7,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{BUSY, PATIENCE, SqliteStore};
+use super::SqliteStore;
+use super::connections::BUSY;
+use super::location::PATIENCE;
 use crate::store::StoreError;
 
 /// With the write lock from the beginning: what is read stays true until the commit.
@@ -54,11 +56,11 @@ impl SqliteStore {
 
     async fn locked(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
         let since = Instant::now();
-        let _waiting = self.pace.waiting();
+        let _waiting = self.throttle.waiting();
         loop {
             match self.connections.writer.begin_with(BEGIN).await {
                 Err(error) if is_busy(&error) && since.elapsed() < PATIENCE => {
-                    self.pace.met_others(Instant::now());
+                    self.throttle.met_others(Instant::now());
                 }
                 begun => return begun,
             }
@@ -123,7 +125,7 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         while self.written_rows(query, statement()).await? >= u64::from(rows) {
             self.log.shorten().await;
-            self.pace.give_way().await;
+            self.throttle.yield_lock().await;
         }
         Ok(())
     }
@@ -137,7 +139,7 @@ impl SqliteStore {
             .queries
             .named("feed_stamp", stamp.fetch_one(connection))
             .await?;
-        self.pace.stamped(stamp, Instant::now());
+        self.throttle.stamped(stamp, Instant::now());
         Ok(stamp)
     }
 }

@@ -52,7 +52,9 @@ pub(crate) fn paths(text: &str, module: &[&str]) -> Vec<Named> {
                     segments.push(text(ahead + 1).to_owned());
                     ahead += 2;
                 }
-                add(&segments, &here, tokens[at].line, &mut found);
+                if !is_visibility(&tokens[..at]) {
+                    add(&segments, &here, tokens[at].line, &mut found);
+                }
                 at += ahead;
                 continue;
             }
@@ -61,6 +63,17 @@ pub(crate) fn paths(text: &str, module: &[&str]) -> Vec<Named> {
         at += 1;
     }
     found
+}
+
+/// Whether a path that stands behind these says who may see something, as in `pub(in crate::engine)`.
+fn is_visibility(before: &[Token]) -> bool {
+    let last: Vec<&str> = before
+        .iter()
+        .rev()
+        .take(3)
+        .map(|token| token.text.as_str())
+        .collect();
+    last == ["in", "(", "pub"]
 }
 
 /// Whether the file names this word outside comments and texts.
@@ -270,6 +283,7 @@ const T: &str = "crate::no \" crate::no"; const C: char = '"'; const R: &str = r
 fn h<'a>(x: &'a std::fs::File) -> crate::i::J { k::l() }
 mod tests { use super::*; fn m() { super::super::n::o(); } }
 pub(crate) fn p() { self::q() }
+pub(in crate::no) fn r() {}
 "##;
     let found: Vec<(String, usize)> = paths(text, &["x", "y"])
         .into_iter()

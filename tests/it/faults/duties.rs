@@ -4,15 +4,15 @@ use offpeak::config::Config;
 use offpeak::domain::time::{DAY, Timestamp};
 use offpeak::engine::Engine;
 use offpeak::engine::clock::{Clock, ManualClock};
-use offpeak::store::{Duty, Migrations, Store, Turn, connect};
+use offpeak::store::{Lease, Migrations, Store, Turn, connect};
 
 use super::*;
 use crate::support::databases;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
 
-async fn is_free(store: &dyn Store, duty: Duty) -> bool {
-    store.take_duty(duty, Turn::Now).await.unwrap().is_some()
+async fn is_free(store: &dyn Store, duty: Lease) -> bool {
+    store.take_lease(duty, Turn::Now).await.unwrap().is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,24 +22,24 @@ async fn a_duty_is_one_process_s_until_it_is_given_back_or_the_process_is_gone()
     };
     let store = async || connect(&database.url(), Migrations::Apply).await.unwrap();
     let (one, other) = (store().await, store().await);
-    let term = one.take_duty(Duty::Purge, Turn::Now).await.unwrap();
+    let term = one.take_lease(Lease::Purge, Turn::Now).await.unwrap();
     assert!(term.is_some());
-    assert!(!is_free(&*other, Duty::Purge).await);
-    assert!(!is_free(&*one, Duty::Purge).await);
-    assert!(is_free(&*other, Duty::Publication).await, "each by itself");
+    assert!(!is_free(&*other, Lease::Purge).await);
+    assert!(!is_free(&*one, Lease::Purge).await);
+    assert!(is_free(&*other, Lease::Publication).await, "each by itself");
     let waiting = tokio::spawn({
         let other = Arc::clone(&other);
-        async move { other.take_duty(Duty::Purge, Turn::Wait).await.unwrap() }
+        async move { other.take_lease(Lease::Purge, Turn::Wait).await.unwrap() }
     });
     drop(term);
     assert!(within(waiting).await.unwrap().is_some());
     until("it was given back", async || {
-        is_free(&*one, Duty::Purge).await
+        is_free(&*one, Lease::Purge).await
     })
     .await;
 
     // Its connection is closed under it, as when the process is killed.
-    let lost = one.take_duty(Duty::Purge, Turn::Now).await.unwrap();
+    let lost = one.take_lease(Lease::Purge, Turn::Now).await.unwrap();
     let mut operator = crate::support::beside(&database.url()).await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -50,11 +50,11 @@ async fn a_duty_is_one_process_s_until_it_is_given_back_or_the_process_is_gone()
     .await
     .unwrap();
     until("another takes over", async || {
-        is_free(&*other, Duty::Purge).await
+        is_free(&*other, Lease::Purge).await
     })
     .await;
     drop(lost);
-    assert!(is_free(&*one, Duty::Sweep).await, "the pool has others");
+    assert!(is_free(&*one, Lease::Sweep).await, "the pool has others");
 }
 
 async fn replica(url: &str) -> (Arc<Engine>, Arc<ManualClock>) {
@@ -107,7 +107,10 @@ async fn of_several_replicas_one_publishes_and_another_takes_over() {
             clock.set(NOW + 2 * DAY);
         }
         let [(holder, _), (other, _), _] = &replicas;
-        let term = holder.store().take_duty(Duty::Publication, Turn::Now).await;
+        let term = holder
+            .store()
+            .take_lease(Lease::Publication, Turn::Now)
+            .await;
         other.publish_if_due().await.unwrap();
         assert_eq!(number(other), 2, "left to the one that is at it");
         drop(term);

@@ -1,6 +1,6 @@
 //! A full listener: whoever has nothing to ask gives way to whoever comes.
 
-use offpeak::http::Limits;
+use offpeak::wire::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use axum::Router;
 use axum::routing::get;
-use offpeak::http::{Limits, Listener, serve};
+use offpeak::wire::{Limits, Listener, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offpeak::http::{Limits, Listener, Stop, serve};
+use offpeak::wire::{Limits, Listener, Stop, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

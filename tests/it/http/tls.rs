@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use offpeak::http::{Limits, Listener, Tls, TlsError, serve};
+use offpeak::wire::{Limits, Listener, Tls, TlsError, serve};
 use reqwest::{Certificate, Client, Version};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,8 +1,6 @@
 //! The gateway: beside nginx, and under more than its upstream bears.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use offpeak::domain::math::number::real;
@@ -12,10 +10,10 @@ use super::http::Page;
 use super::nginx::{self, Nginx, Processes};
 use super::process::{Core, Process, on, output_of};
 use super::rows::Part;
-use super::service::{self, Offpeak};
-use super::setup::{Setup, free_address, sqlite_url};
+use super::setup::{Setup, free_address};
 
 pub(super) mod client;
+mod front;
 mod overload;
 mod rows;
 mod upstream;
@@ -23,51 +21,13 @@ mod upstream;
 pub(super) use rows::ROWS;
 
 use client::{TlsLoad, TlsOutcome};
+use front::Front;
 
 /// Clients at once, each on a connection that it keeps.
 const CONNECTIONS: u32 = 64;
 
 /// The share of the maximum rate at which latencies are compared.
 const TENTH: f64 = 0.1;
-
-/// A gateway that runs, with what clients need to reach it.
-struct Front {
-    offpeak: Offpeak,
-    address: SocketAddr,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Front {
-    /// In front of an upstream that speaks HTTP, with these lines more in its block.
-    fn start(setup: &Setup, name: &str, upstream: SocketAddr, more: &str) -> anyhow::Result<Self> {
-        let folder = setup.path(name);
-        fs::create_dir_all(&folder)?;
-        let (certificate, key) = self_signed(&folder)?;
-        let address = free_address()?;
-        let file = folder.join("offpeak.toml");
-        let text = format!(
-            "trusted_proxies = [\"127.0.0.1/32\"]\n\
-             [[gateway]]\nname = \"acme\"\nca = \"default\"\nlisten = \"{address}\"\n\
-             upstream = \"http://{upstream}/directory\"\nspool = '{}'\n{more}\n\
-             [gateway.tls]\ncertificate = '{}'\nkey = '{}'\n",
-            folder.join("spool").display(),
-            certificate.display(),
-            key.display(),
-        );
-        fs::write(&file, text)?;
-        let mut command = on(Core::Server, service::PROGRAM);
-        command.arg("--config").arg(&file);
-        let offpeak = Offpeak::start_by(command, &sqlite_url(&folder), &folder)?;
-        offpeak.settle()?;
-        Ok(Self {
-            offpeak,
-            address,
-            certificate,
-            key,
-        })
-    }
-}
 
 /// All of it.
 pub(super) fn measure(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
@@ -183,19 +143,6 @@ fn authorization() -> Page {
         ],
         body: body.to_string().into_bytes(),
     }
-}
-
-/// A certificate for this machine that is its own root, and its key, as files in a folder.
-fn self_signed(folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let key = rcgen::KeyPair::generate()?;
-    let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()])?;
-    let certificate = params.self_signed(&key)?.pem();
-    let files = [("pem", certificate), ("key", key.serialize_pem())];
-    let [certificate, key] = files.map(|(extension, text)| {
-        let path = folder.join(format!("front.{extension}"));
-        fs::write(&path, text).map(|()| path)
-    });
-    Ok((certificate?, key?))
 }
 
 fn count(of: u64) -> f64 {

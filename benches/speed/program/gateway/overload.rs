@@ -15,8 +15,8 @@ use super::super::figures::Figures;
 use super::super::process::most_open_files;
 use super::super::rows::Part;
 use super::super::setup::Setup;
-use super::Front;
 use super::client::{Client, connector};
+use super::front::Front;
 use super::upstream::Upstream;
 
 /// What the upstream bears, in new orders a second. Ten times that are 500 TLS handshakes a second, which a

@@ -1,9 +1,10 @@
 //! Several CAs' profiles as one.
 
-use super::{
-    Basis, DaySlot, Evidence, Factor, Parts, PeakChange, Profile, Rate, Volume, WeekSlot, nested,
-    version, week_slots,
+use super::peaks::PeakChange;
+use super::shape::{
+    Basis, DaySlot, Evidence, Factor, Parts, Profile, Rate, Volume, WeekSlot, week_slots,
 };
+use super::{nested, version};
 use crate::demand::retries::RetryBacklog;
 use crate::demand::series::Series;
 use crate::time::{DAY, HOUR, Span, Timestamp};

@@ -1,6 +1,6 @@
 //! Hours in which a CA refuses: where only certificates are seen they look quiet, and are the worst to come in.
 
-use super::{Profile, Rate};
+use super::shape::{Profile, Rate};
 use crate::demand::series::reading::median;
 use crate::time::Timestamp;
 

@@ -1,8 +1,8 @@
 //! What is learned beside the coefficients: failures, latency, the minute of the hour.
 
-use super::Rate;
 use super::grid::Grid;
 use super::robust::{Estimate, Prior, Sample, count, estimate};
+use super::shape::Rate;
 
 /// The fewest days for the minutes of the hour, as for any slot of the day …
 const LEAST_DAYS: usize = 5;

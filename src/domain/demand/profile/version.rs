@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Evidence, Profile};
+use super::shape::{Evidence, Profile};
 
 /// The algorithm's version: rises with any change that can change a profile.
 const ALGORITHM: u32 = 1;

@@ -3,7 +3,7 @@
 use super::fit::Fit;
 use super::grid::{Grid, GridDay};
 use super::robust::count;
-use super::{Profile, Volume, WeekSlot, slots_per_hour};
+use super::shape::{Profile, Volume, WeekSlot, slots_per_hour};
 use crate::demand::series::reading::median;
 use crate::time::{DAY, Timestamp};
 

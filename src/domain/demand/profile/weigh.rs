@@ -3,8 +3,9 @@
 
 use super::fit::{Fit, mean};
 use super::grid::{Grid, GridDay};
+use super::rates;
 use super::robust::{Estimate, count};
-use super::{DaySlot, Evidence, Factor, WeekSlot, rates};
+use super::shape::{DaySlot, Evidence, Factor, WeekSlot};
 use crate::demand::series::minutes::day_span;
 use crate::time::{Span, Timestamp};
 

@@ -1,6 +1,6 @@
 //! How much less certificates say of demand than attempts do.
 
-use super::{Basis, Evidence, Profile};
+use super::shape::{Basis, Evidence, Profile};
 
 /// A half of the 95 % interval of how many attempts stand behind a certificate in an hour, relative to all hours,
 /// where nobody has told: hours of one CA differ by some 10 %, and 1.96 of them are 95 %.

@@ -1,7 +1,7 @@
 //! The average day of the last cycle, all rules together.
 
+use super::drawing::{Drawing, LEFT, RIGHT, class_of, mean_of};
 use super::scale::Scale;
-use super::{Drawing, LEFT, RIGHT, class_of, mean_of};
 use crate::domain::math::number::{length, real_len};
 use crate::domain::time::DAY;
 use crate::outcome::{Outcome, RuleOutcome};

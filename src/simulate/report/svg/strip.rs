@@ -1,7 +1,7 @@
 //! The whole run: a strip for each rule, from the quietest to the busiest slot of each day.
 
+use super::drawing::{Drawing, LEFT, RIGHT, class_of};
 use super::scale::Scale;
-use super::{Drawing, LEFT, RIGHT, class_of};
 use crate::domain::math::number::{length, real, real_len};
 use crate::domain::time::DAY;
 use crate::outcome::{Outcome, RuleOutcome};

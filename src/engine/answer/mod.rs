@@ -1,0 +1,8 @@
+//! What is answered: about a certificate, about a CA, about what is to come.
+
+pub(super) mod explanation;
+pub(super) mod forecast;
+pub(super) mod from_store;
+pub(super) mod lookups;
+pub(super) mod renewal_info;
+pub(super) mod standing;

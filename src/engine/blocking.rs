@@ -1,0 +1,29 @@
+//! Arithmetic that takes milliseconds or more.
+
+use tokio::runtime::Handle;
+
+use super::error::EngineError;
+
+/// Does it on a thread that answers nothing.
+///
+/// # Errors
+/// [`EngineError::Aside`] where it panics, which has been logged where it happened.
+pub(super) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    run_blocking_on(&Handle::current(), work).await
+}
+
+/// The same on a thread of this runtime, where the public may be who asks.
+///
+/// # Errors
+/// As [`run_blocking`].
+pub(super) async fn run_blocking_on<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    runtime
+        .spawn_blocking(work)
+        .await
+        .map_err(|error| EngineError::Aside(error.to_string()))
+}

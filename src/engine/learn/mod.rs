@@ -1,0 +1,13 @@
+//! What is learned of load and of clients, and what is told of it.
+
+pub mod advice;
+pub(super) mod board;
+pub(super) mod cohorts;
+pub mod model;
+pub(super) mod planned;
+pub(super) mod polls;
+pub(super) mod priors;
+pub(super) mod returning;
+pub(super) mod shadow;
+pub(super) mod sources;
+pub(super) mod waiting;

@@ -1,0 +1,179 @@
+//! What polls tell: taken in where certificates are answered, judged by the sweep, kept in the
+//! store where it means something new.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use crate::domain::allocation::band::retry_after_base;
+use crate::domain::certificate::Successor;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::client::fate::Fate;
+use crate::domain::client::following::{Case, Measured};
+use crate::domain::client::schedule::Polls;
+use crate::domain::ledger::Expected;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::time::{DAY, Timestamp};
+use crate::engine::index::{Came, Entry, Fingerprint, Index};
+use crate::engine::service::Engine;
+use crate::engine::state::ca::Ca;
+use crate::engine::state::memory::Memory;
+use crate::engine::state::sweep::{SweepResult, Tally};
+use crate::store::StoreError;
+
+/// Records that go to the store in one step.
+const BATCH: usize = 1_000;
+/// Records are kept for this long after they were last written: the longest public life, and two
+/// days.
+pub(in crate::engine) const RECORDS_KEPT_SECONDS: i64 = 400 * DAY;
+
+impl Ca {
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts what became of the window of an entry whose polls were judged elsewhere or before.
+    pub(in crate::engine) fn count_fate(&self, entry: &Entry) {
+        let polls = entry.polls();
+        if let Some(last) = polls.last() {
+            // About when it was judged.
+            self.measured().count(polls.fate(), last);
+        }
+    }
+
+    /// How often polled certificates keep their windows.
+    pub(in crate::engine) fn kept_share(&self, now: Timestamp) -> f64 {
+        self.measured().kept_share(now)
+    }
+}
+
+impl Memory {
+    /// How long the client of an entry is sent away, in seconds.
+    pub(in crate::engine) fn base_seconds(&self, entry: &Entry) -> i64 {
+        let policy = self.config.cas.get(usize::from(entry.ca));
+        policy.map_or(DAY, |policy| base_seconds(policy, entry))
+    }
+
+    /// Takes in what another process, or this one before it was restarted, knew of polls.
+    pub(in crate::engine) fn learn_polls(&self, fingerprint: u128, record: u64) {
+        let told = Polls::from_packed(record);
+        let fingerprint = Index::told_fingerprint(fingerprint);
+        self.index.teach(fingerprint, |entry| {
+            let before = entry.polls().fate();
+            entry.learn_polls(told);
+            if !self.counts(fingerprint) {
+                entry.expected.response = entry.response();
+                return;
+            }
+            // Booked at once: else the next sweep would take it for news to the store.
+            self.expect(
+                entry,
+                Expected {
+                    response: entry.response(),
+                    ..entry.expected
+                },
+            );
+            if before == Fate::NotYet
+                && let Some(ca) = self.cas.get(usize::from(entry.ca))
+            {
+                ca.count_fate(entry);
+            }
+        });
+    }
+
+    /// A certificate that nothing is known of takes over the schedule of the one that it replaces:
+    /// it is the same client.
+    pub(in crate::engine) fn hand_on_rhythm(&self, predecessor: &CertId, successor: &Successor) {
+        let Successor::By(successor) = successor else {
+            return;
+        };
+        let predecessor = self.index.fingerprint(predecessor);
+        let Some(polls) = self.index.get(predecessor, Entry::polls) else {
+            return;
+        };
+        let successor = self.index.fingerprint(successor);
+        self.index.teach(successor, |entry| {
+            if entry.polls() == Polls::default() {
+                entry.set_polls(polls.inherited());
+            }
+        });
+    }
+
+    /// Looks at one entry: judges what became of its window, and tells what is new of it.
+    pub(in crate::engine) fn look_at(
+        &self,
+        fingerprint: Fingerprint,
+        entry: &mut Entry,
+        (since, now): (Timestamp, Timestamp),
+        found: &mut SweepResult,
+    ) {
+        let at = usize::from(entry.ca);
+        let (Some(ca), Some(policy)) = (self.cas.get(at), self.config.cas.get(at)) else {
+            return;
+        };
+        let polls = entry.polls();
+        if polls.is_polled() && polls.fate() == Fate::NotYet {
+            let case = Case {
+                window: entry.window,
+                polls,
+                interval_seconds: polls.interval_seconds(base_seconds(policy, entry)),
+                // A sweep comes soon enough after it.
+                replaced_at: (entry.replaced && entry.came == Came::Live).then_some(now),
+                heard_from: entry.heard_from(since),
+            };
+            let fate = case.judge(now);
+            ca.measured().count(fate, now);
+            entry.news |= fate != Fate::NotYet;
+            entry.set_polls(polls.judged(fate));
+        }
+        found.tally(at, entry, now);
+        found.note(fingerprint, entry);
+    }
+}
+
+impl Engine {
+    /// Goes through all certificates: takes what polls have shown into the forecast and the
+    /// metrics, and drops from memory what expired before `over_before`.
+    pub(in crate::engine) fn look_through(&self, over_before: Timestamp) {
+        let memory = self.memory();
+        let now = self.now();
+        let mut found = SweepResult::added_to(self.waiting.take());
+        memory.sweep(self.started_at, now, over_before, &mut found);
+        self.waiting.put(std::mem::take(&mut found.news));
+        found.tallies.resize(memory.cas.len(), Tally::default());
+        for ((policy, ca), tally) in memory
+            .config
+            .cas
+            .iter()
+            .zip(&memory.cas)
+            .zip(&found.tallies)
+        {
+            let measured = *ca.measured();
+            tally.show(policy, measured.kept_share(now));
+        }
+    }
+
+    /// Stores the records of polls that said something new when they were last looked through.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what is not stored waits for the next time.
+    pub async fn note_polls(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        loop {
+            let batch: Vec<(u128, u64)> = {
+                let mut waiting = self.waiting.lock();
+                let first = waiting.len().saturating_sub(BATCH);
+                waiting.drain(first..).collect()
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            if let Err(error) = self.store().note_polls(&batch, now).await {
+                self.waiting.put(batch);
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn base_seconds(policy: &CaPolicy, entry: &Entry) -> i64 {
+    retry_after_base(policy, entry.validity.life_seconds())
+}

@@ -1,0 +1,39 @@
+//! Rankings of others, for CAs of which nothing is known.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::policy::ca::CaName;
+use crate::domain::publication::prior::Prior;
+use crate::engine::state::memory::Memory;
+
+/// What sources brought, by their names: for which CA, and the ranking.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Priors(Mutex<BTreeMap<String, (CaName, Arc<Prior>)>>);
+
+impl Priors {
+    pub(in crate::engine) fn insert(&self, source: &str, ca: &CaName, prior: Prior) {
+        let kept = (ca.clone(), Arc::new(prior));
+        self.lock().insert(source.to_owned(), kept);
+    }
+
+    pub(in crate::engine) fn remove(&self, source: &str) {
+        self.lock().remove(source);
+    }
+
+    /// Puts rankings of others in the place of profiles that know nothing.
+    pub(in crate::engine) fn adopt_into(&self, memory: &Memory) {
+        for (name, prior) in self.lock().values() {
+            let cas = memory.config.cas.iter().zip(&memory.cas);
+            for (_, ca) in cas.filter(|(policy, _)| policy.name == *name) {
+                if let Some(profile) = prior.under(&ca.profile.load()) {
+                    ca.profile.store(Arc::new(profile));
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (CaName, Arc<Prior>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,111 @@
+//! How each configured source is: what its task says of itself, for `/v1/status` and the metrics.
+
+use super::board::{SourceReport, SourceState, show};
+use crate::domain::policy::ca::CaName;
+use crate::domain::publication::prior::Prior;
+use crate::domain::time::Timestamp;
+use crate::engine::service::Engine;
+
+impl Engine {
+    /// What is known of each source that this process reads, by name.
+    #[must_use]
+    pub fn source_reports(&self) -> Vec<SourceReport> {
+        self.sources.with(|board| board.values().cloned().collect())
+    }
+
+    /// A source begins.
+    pub fn begin_source(&self, name: &str, kind: &'static str, ca: Option<&CaName>) {
+        let report = SourceReport {
+            name: name.to_owned(),
+            kind,
+            ca: ca.cloned(),
+            state: SourceState::Starting,
+            since: self.now(),
+            reason: None,
+            data_through: None,
+            records: 0,
+            skipped: 0,
+            logs_failing: 0,
+            relative_error: None,
+        };
+        show(&report);
+        self.sources
+            .with(|board| board.insert(name.to_owned(), report));
+    }
+
+    /// A source was read: so many more records, and all before `through`.
+    pub fn source_read(&self, name: &str, records: u64, through: Option<Timestamp>) {
+        let now = self.now();
+        metrics::counter!("offpeak_source_records_total", "source" => name.to_owned())
+            .increment(records);
+        self.tell(name, |report| {
+            if report.state != SourceState::Reading {
+                tracing::info!(event = "source_reading", source = name);
+                report.state = SourceState::Reading;
+                report.since = now;
+            }
+            report.reason = None;
+            report.records = report.records.saturating_add(records);
+            report.data_through = report.data_through.max(through);
+        });
+    }
+
+    /// A source could not be read.
+    pub fn source_failed(&self, name: &str, reason: &str) {
+        let now = self.now();
+        metrics::counter!("offpeak_source_failures_total", "source" => name.to_owned())
+            .increment(1);
+        self.tell(name, |report| {
+            if report.reason.as_deref() != Some(reason) {
+                tracing::warn!(event = "source_failing", source = name, reason);
+            }
+            if report.state != SourceState::Failing {
+                report.state = SourceState::Failing;
+                report.since = now;
+            }
+            report.reason = Some(reason.to_owned());
+        });
+    }
+
+    /// So many records of a source could not be read and were passed over; `what` names them.
+    pub fn source_skipped(&self, name: &str, records: u64, what: &str) {
+        metrics::counter!("offpeak_source_skipped_total", "source" => name.to_owned())
+            .increment(records);
+        tracing::warn!(event = "source_skipped", source = name, records, what);
+        self.tell(name, |report| {
+            report.skipped = report.skipped.saturating_add(records);
+        });
+    }
+
+    /// So many of a source's logs fail now, while others of it are read.
+    pub fn source_logs_failing(&self, name: &str, logs: u64) {
+        self.tell(name, |report| report.logs_failing = logs);
+    }
+
+    /// How sure an hour's count of a source is of which only a sample is read.
+    pub fn source_sampled(&self, name: &str, relative_error: Option<f64>) {
+        self.tell(name, |report| report.relative_error = relative_error);
+    }
+
+    /// A source is not configured any more.
+    pub fn end_source(&self, name: &str) {
+        self.sources.with(|board| board.remove(name));
+        self.priors.remove(name);
+        metrics::gauge!("offpeak_source_up", "source" => name.to_owned()).set(0.0);
+    }
+
+    /// Takes a ranking as what is expected of a CA, until something is known of it.
+    pub fn set_prior(&self, source: &str, ca: &CaName, prior: Prior) {
+        self.priors.insert(source, ca, prior);
+        self.priors.adopt_into(&self.memory());
+    }
+
+    fn tell(&self, name: &str, change: impl FnOnce(&mut SourceReport)) {
+        self.sources.with(|board| {
+            if let Some(report) = board.get_mut(name) {
+                change(report);
+                show(report);
+            }
+        });
+    }
+}

@@ -1,0 +1,300 @@
+//! Incidents (design section 6): drafted, loaded, opened, edited, closed.
+
+use crate::domain::client::hearing::Heard;
+use crate::domain::moves::amendment::{Amendment, moves_otherwise};
+use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
+use crate::domain::time::Timestamp;
+use crate::engine::service::Engine;
+
+mod error;
+mod load;
+mod moving;
+mod progress;
+mod replan;
+mod revoked;
+mod survey;
+mod walk;
+
+pub use error::IncidentError;
+pub use load::Added;
+pub use progress::Progress;
+
+use survey::Survey;
+use walk::names_certificates;
+
+/// How often a change is tried again that another change came before: each try reads the incident
+/// anew, and changes are rare.
+const MOST_TRIES: usize = 8;
+
+/// Whether a change is made or only looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Intent {
+    /// Nothing is stored and nothing moved: what would be is told.
+    DryRun,
+    /// It is made.
+    InEarnest,
+}
+
+/// How far a change of an incident reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reach {
+    /// Windows are to be looked at again.
+    Windows,
+    /// Nothing but what is said of it changes.
+    Words,
+}
+
+/// What moves, or would, and the load that it makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreseen {
+    /// Windows to be moved.
+    pub to_move: u64,
+    /// Windows that are where they may stay.
+    pub stays: u64,
+    /// Of the clients of all that it concerns and has not moved before: how many cannot hear of it
+    /// in time.
+    pub heard: Heard,
+    /// The load by the hour.
+    pub hours: Vec<HourLoad>,
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Amended {
+    /// The incident as it is now, or would be.
+    pub incident: Incident,
+    /// What moves, where the change moves anything.
+    pub foreseen: Option<Foreseen>,
+}
+
+impl Engine {
+    /// Drafts an incident: it is stored and moves nothing. A dry run tells what opening it would
+    /// move and stores nothing.
+    ///
+    /// # Errors
+    /// [`IncidentError::Invalid`] names the field; [`IncidentError::Refused`] from a dry run.
+    pub async fn create_incident(
+        &self,
+        draft: Incident,
+        intent: Intent,
+    ) -> Result<Amended, IncidentError> {
+        self.wait_until_ready().await?;
+        let now = self.now();
+        draft.validate(now)?;
+        let mut incident = draft;
+        incident.record(now, "drafted");
+        if intent == Intent::DryRun {
+            let mut opened = incident.clone();
+            opened.advance(State::Open, now)?;
+            let subject = self.subject(&opened)?;
+            let survey = self.survey(&subject).await?;
+            incident.affected = survey.affected(&incident);
+            let heard = self.hearing(&subject, &survey).await?;
+            return Ok(Amended {
+                incident,
+                foreseen: Some(survey.foreseen(heard)),
+            });
+        }
+        self.subject(&incident)?;
+        incident.id = self.store().create_incident(&incident).await?;
+        self.catch_up().await?;
+        tracing::info!(
+            event = "incident_drafted",
+            incident = incident.id,
+            kind = word(incident.kind),
+            ca = incident.ca.as_str(),
+        );
+        Ok(Amended {
+            incident,
+            foreseen: None,
+        })
+    }
+
+    /// Changes an incident, opens it, closes it: what it moves is moved when this returns. Opening
+    /// one that is open goes on where an earlier opening was broken off.
+    ///
+    /// # Errors
+    /// [`IncidentError`]. Refused or invalid: nothing has changed.
+    pub async fn amend_incident(
+        &self,
+        id: i64,
+        amendment: &Amendment,
+        intent: Intent,
+    ) -> Result<Amended, IncidentError> {
+        let next = |before: &Incident, now| {
+            let after = amended(before, amendment, now)?;
+            let reach = reach(before, &after, amendment);
+            Ok((after, reach))
+        };
+        self.change(id, intent, next).await
+    }
+
+    /// Takes an incident to what `next` makes of it, and moves what that moves.
+    async fn change(
+        &self,
+        id: i64,
+        intent: Intent,
+        next: impl Fn(&Incident, Timestamp) -> Result<(Incident, Reach), IncidentError> + Send + Sync,
+    ) -> Result<Amended, IncidentError> {
+        self.wait_until_ready().await?;
+        for _ in 0..MOST_TRIES {
+            let before = self.incident_stored(id).await?;
+            let now = self.now();
+            let (mut after, reach) = next(&before, now)?;
+            let subject = self.subject(&after)?;
+            let survey = match reach {
+                Reach::Windows => Some(self.survey(&subject).await?),
+                Reach::Words => None,
+            };
+            if let Some(survey) = &survey {
+                after.affected = survey.affected(&after);
+                after.moved = after.moved.max(survey.already);
+            }
+            if intent == Intent::DryRun {
+                let mut foreseen = None;
+                if let Some(survey) = &survey {
+                    let heard = self.hearing(&subject, survey).await?;
+                    foreseen = Some(survey.foreseen(heard));
+                }
+                return Ok(Amended {
+                    incident: after,
+                    foreseen,
+                });
+            }
+            after.updated_at = before.updated_at;
+            let seen_at = after.touch(now);
+            if !self.store().update_incident(&after, seen_at).await? {
+                continue;
+            }
+            // From now on new windows keep out of what it closes.
+            self.catch_up().await?;
+            announce(&before, &after);
+            let mut foreseen = None;
+            if let Some(survey) = survey {
+                let moved = self.move_all(&subject, &survey).await?;
+                let Heard { too_late, silent } = moved.heard;
+                tracing::info!(
+                    event = "incident_moved",
+                    incident = id,
+                    windows = moved.windows,
+                    too_late,
+                    silent,
+                );
+                foreseen = Some(survey.foreseen(moved.heard));
+                after = self.incident_stored(id).await?;
+            }
+            return Ok(Amended {
+                incident: after,
+                foreseen,
+            });
+        }
+        Err(IncidentError::Contended)
+    }
+
+    /// Changes an incident whatever others change of it meanwhile.
+    async fn revise(
+        &self,
+        id: i64,
+        change: impl Fn(&mut Incident) + Send,
+    ) -> Result<Incident, IncidentError> {
+        for _ in 0..MOST_TRIES {
+            let mut incident = self.incident_stored(id).await?;
+            change(&mut incident);
+            let seen_at = incident.touch(self.now());
+            if self.store().update_incident(&incident, seen_at).await? {
+                return Ok(incident);
+            }
+        }
+        Err(IncidentError::Contended)
+    }
+
+    async fn incident_stored(&self, id: i64) -> Result<Incident, IncidentError> {
+        let incidents = self.store().incidents().await?;
+        incidents
+            .into_iter()
+            .find(|incident| incident.id == id)
+            .ok_or(IncidentError::Unknown(id))
+    }
+}
+
+impl Survey {
+    /// What it tells of what moves.
+    fn foreseen(&self, heard: Heard) -> Foreseen {
+        Foreseen {
+            heard,
+            to_move: self.plan.to_move,
+            stays: self.plan.stays + self.already,
+            hours: self.plan.hours().to_vec(),
+        }
+    }
+
+    /// How many certificates an incident concerns: those that were named, or have windows in it,
+    /// beside those that had and were moved out.
+    fn affected(&self, incident: &Incident) -> u64 {
+        if names_certificates(incident.kind) {
+            incident.affected
+        } else {
+            incident.affected.max(incident.moved + self.concerned)
+        }
+    }
+}
+
+/// The incident as somebody wants it.
+fn amended(
+    before: &Incident,
+    amendment: &Amendment,
+    now: Timestamp,
+) -> Result<Incident, IncidentError> {
+    let mut after = amendment.applied_to(before);
+    before
+        .allows_edit(&after)
+        .map_err(|fault| IncidentError::Unfit(format!("`{}` {}", fault.field, fault.reason)))?;
+    let edited = after != *before;
+    let opens = amendment.state == Some(State::Open);
+    // A deadline that is over is no fault of an incident that was opened before it.
+    let judged_at = before.opened_at.filter(|_| !opens).unwrap_or(now);
+    after.validate(judged_at)?;
+    match amendment.state {
+        Some(state) if state != before.state => after.advance(state, now)?,
+        Some(State::Open) => after.record(now, "opened again"),
+        _ if edited => after.record(now, "edited"),
+        _ => {}
+    }
+    Ok(after)
+}
+
+/// Opening moves windows, once more as well; so does editing what an incident in force closes or
+/// asks for, and closing an outage, whose end is known then.
+fn reach(before: &Incident, after: &Incident, amendment: &Amendment) -> Reach {
+    let opens = amendment.state == Some(State::Open);
+    let edits = after.is_active() && moves_otherwise(before, after);
+    let ends = after.kind == Kind::Outage && before.is_active() && after.state == State::Closed;
+    if opens || edits || ends {
+        Reach::Windows
+    } else {
+        Reach::Words
+    }
+}
+
+fn announce(before: &Incident, after: &Incident) {
+    let (incident, kind, ca) = (after.id, word(after.kind), after.ca.as_str());
+    match (before.state, after.state) {
+        (before, after) if before == after => {
+            tracing::info!(event = "incident_changed", incident, kind, ca);
+        }
+        (_, State::Closed) => tracing::info!(event = "incident_closed", incident, kind, ca),
+        (_, State::Draft | State::Open) => {
+            tracing::info!(event = "incident_opened", incident, kind, ca);
+        }
+        (_, State::Partial) => tracing::info!(event = "incident_partial", incident, kind, ca),
+    }
+}
+
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Drill => "drill",
+        Kind::Maintenance => "maintenance",
+        Kind::Outage => "outage",
+        Kind::Revocation => "revocation",
+    }
+}

@@ -1,0 +1,157 @@
+//! Windows moved as planned, a page at a time.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::error::IncidentError;
+use super::survey::{Subject, Survey};
+use crate::domain::allocation::table::StoredTable;
+use crate::domain::certificate::{Basis, Cause, Certificate};
+use crate::domain::client::hearing::Heard;
+use crate::domain::moves::incident::{Incident, Plan};
+use crate::engine::blocking::run_blocking;
+use crate::engine::service::Engine;
+use crate::store::Move;
+
+/// How many windows are moved between two notes of how many they are: each note is a change that
+/// every replica reads.
+const NOTED_EVERY: u64 = 50_000;
+
+/// What was moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved {
+    pub(super) windows: u64,
+    /// How many clients cannot hear of it in time, of those that were not moved before.
+    pub(super) heard: Heard,
+}
+
+impl Engine {
+    /// Moves what a survey found, each certificate once: where its window is another meanwhile,
+    /// it stays.
+    ///
+    /// # Errors
+    /// [`IncidentError::Engine`]: what was moved until then stays moved, and opening the incident
+    /// again goes on.
+    pub(super) async fn move_all(
+        &self,
+        subject: &Subject,
+        survey: &Survey,
+    ) -> Result<Moved, IncidentError> {
+        let id = subject.incident.id;
+        let already = survey.already;
+        let plan = Arc::clone(&survey.plan);
+        let tables = Arc::new(plan.tables());
+        let mut walk = self.walk(&subject.incident, subject.now).await?;
+        let (mut done, mut noted) = (0, 0);
+        let mut heard = Heard::default();
+        while let Some(page) = walk.next(self, subject.now).await? {
+            let drawing = (subject.clone(), Arc::clone(&plan), Arc::clone(&tables));
+            let (moves, tables, of_page) = run_blocking(move || {
+                let (moves, tables) = draw(&drawing.0, &drawing.1, &drawing.2, &page);
+                (moves, tables, hearing(&drawing.0, &drawing.1, &page))
+            })
+            .await?;
+            heard = heard.and(of_page);
+            if moves.is_empty() {
+                continue;
+            }
+            done += self.store().move_windows(&tables, &moves).await?;
+            // Told by the feed like everybody, so that what else happened to them is in.
+            self.catch_up().await?;
+            if done - noted >= NOTED_EVERY {
+                self.note_moved(id, already + done).await?;
+                noted = done;
+            }
+        }
+        if done > 0 {
+            // Others may have moved some of them: what counts is how many there are.
+            let moved = self.moved_by(id).await?;
+            self.note_moved(id, moved).await?;
+        }
+        Ok(Moved {
+            windows: done,
+            heard,
+        })
+    }
+
+    /// Who hears of what a survey found, without moving anything.
+    pub(super) async fn hearing(
+        &self,
+        subject: &Subject,
+        survey: &Survey,
+    ) -> Result<Heard, IncidentError> {
+        let mut walk = self.walk(&subject.incident, subject.now).await?;
+        let mut heard = Heard::default();
+        while let Some(page) = walk.next(self, subject.now).await? {
+            let (subject, plan) = (subject.clone(), Arc::clone(&survey.plan));
+            heard = heard.and(run_blocking(move || hearing(&subject, &plan, &page)).await?);
+        }
+        Ok(heard)
+    }
+
+    async fn note_moved(&self, id: i64, at_least: u64) -> Result<Incident, IncidentError> {
+        let note = move |incident: &mut Incident| incident.moved = incident.moved.max(at_least);
+        self.revise(id, note).await
+    }
+}
+
+/// The moves of a page, and the tables that they name.
+fn draw(
+    subject: &Subject,
+    plan: &Plan,
+    tables: &[StoredTable],
+    page: &[Certificate],
+) -> (Vec<Move>, Vec<StoredTable>) {
+    let moves: Vec<Move> = to_look_at(subject, page)
+        .filter_map(|certificate| {
+            let hash = subject.hash(certificate);
+            let (to, basis) = plan.window(hash, certificate.validity, certificate.window)?;
+            Some(Move {
+                id: certificate.id.clone(),
+                from: certificate.window,
+                to,
+                basis,
+                cause: Cause::Incident(subject.incident.id),
+            })
+        })
+        .collect();
+    let named: HashSet<i64> = moves
+        .iter()
+        .filter_map(|moved| match moved.basis {
+            Basis::Table(number) => Some(number),
+            Basis::Plain(_) | Basis::Span(_) | Basis::Tick(_) => None,
+        })
+        .collect();
+    let tables = tables
+        .iter()
+        .filter(|table| named.contains(&table.number))
+        .cloned()
+        .collect();
+    (moves, tables)
+}
+
+/// Who of a page hears of the plan in time.
+fn hearing(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Heard {
+    let mut heard = Heard::default();
+    for certificate in to_look_at(subject, page) {
+        let drawn = plan.window(
+            subject.hash(certificate),
+            certificate.validity,
+            certificate.window,
+        );
+        let to = drawn.map_or(certificate.window, |(to, _)| to);
+        if let Some(hearing) = subject.hears(certificate, to) {
+            heard.count(hearing);
+        }
+    }
+    heard
+}
+
+/// The certificates of a page that an incident concerns and has not moved.
+fn to_look_at<'p>(
+    subject: &Subject,
+    page: &'p [Certificate],
+) -> impl Iterator<Item = &'p Certificate> {
+    page.iter()
+        .filter(|certificate| subject.concerns(certificate) && !subject.has_moved(certificate))
+}

@@ -1,0 +1,114 @@
+//! Certificates that the CA has revoked: their windows are now.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::Intent;
+use super::error::IncidentError;
+use crate::domain::certificate::certid::CertId;
+use crate::domain::moves::amendment::Amendment;
+use crate::domain::moves::incident::{Incident, Kind, State};
+use crate::domain::time::{DAY, Timestamp};
+use crate::engine::error::EngineError;
+use crate::engine::index::Entry;
+use crate::engine::index::mark;
+use crate::engine::register::registration::as_registered;
+use crate::engine::service::Engine;
+
+/// What the incidents are called that hold what was revoked, a day each: so many in a year, however
+/// many certificates are revoked.
+const NAME: &str = "revoked by the CA";
+
+/// The incident's deadline, which moves nothing: urgent is urgent. Longer than the day for which it is
+/// opened again and again.
+const RENEW_BY_SECONDS: i64 = 7 * DAY;
+
+impl Engine {
+    /// Makes the windows of certificates urgent that the CA has revoked, registered here or not; those
+    /// that are not yet are urgent once they are. What is urgent already stays as it is.
+    ///
+    /// # Errors
+    /// [`IncidentError`]: a part may have been done; doing it again does the rest.
+    pub async fn revoked(
+        &self,
+        ids: &[CertId],
+        explanation_url: Option<&str>,
+    ) -> Result<(), IncidentError> {
+        let mut by_ca: BTreeMap<usize, Vec<CertId>> = BTreeMap::new();
+        let memory = self.memory();
+        for id in ids {
+            if let Some(ca) = memory.config.ca_of(&id.key_identifier) {
+                by_ca.entry(ca).or_default().push(id.clone());
+            }
+        }
+        for (ca, ids) in by_ca {
+            let policy = &memory.config.cas[ca];
+            let mut draft = Incident::draft(
+                Kind::Revocation,
+                policy.name.clone(),
+                name_of_day(self.now()),
+                self.now(),
+            );
+            draft.urgent = true;
+            draft.renew_by = Some(self.now() + RENEW_BY_SECONDS);
+            draft.explanation_url = explanation_url.map(str::to_owned);
+            let id = self.incident_of_day(draft).await?;
+            self.add_incident_certificates(id, &ids).await?;
+            let open = Amendment::to_state(State::Open);
+            self.amend_incident(id, &open, Intent::InEarnest).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of a certificate whether [`Self::revoked`] would change anything: whether it is registered,
+    /// not expired, and no revocation has made it urgent yet. Of memory alone, as it is now.
+    pub fn would_be_urgent(&self) -> impl Fn(&CertId) -> bool + Send + use<> {
+        let memory = self.memory();
+        let now = self.now();
+        let urgent: HashSet<u32> = memory
+            .incidents()
+            .values()
+            .filter(|incident| incident.kind == Kind::Revocation && incident.urgent)
+            .map(|incident| mark(incident.id))
+            .collect();
+        move |id| {
+            let registered = as_registered(&memory, id);
+            let fingerprint = memory.index.fingerprint(&registered);
+            let waits =
+                |entry: &Entry| entry.validity.not_after > now && !urgent.contains(&entry.moved_by);
+            memory.index.get(fingerprint, waits) == Some(true)
+        }
+    }
+
+    /// The incident like this one that is not closed, or else this one, stored.
+    async fn incident_of_day(&self, draft: Incident) -> Result<i64, IncidentError> {
+        let known = self.store().incidents().await.map_err(EngineError::from)?;
+        let same = |known: &&Incident| {
+            known.kind == draft.kind
+                && known.ca == draft.ca
+                && known.name == draft.name
+                && known.explanation_url == draft.explanation_url
+                && known.state != State::Closed
+        };
+        if let Some(known) = known.iter().find(same) {
+            return Ok(known.id);
+        }
+        let made = self.create_incident(draft, Intent::InEarnest).await?;
+        Ok(made.incident.id)
+    }
+}
+
+fn name_of_day(now: Timestamp) -> String {
+    let text = now.to_string();
+    format!("{NAME}, {}", text.get(..10).unwrap_or(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_is_named_after_its_day() {
+        let now = Timestamp::from_unix(1_795_255_200);
+        assert_eq!(name_of_day(now), "revoked by the CA, 2026-11-21");
+    }
+}

@@ -1,0 +1,62 @@
+//! Whether what was learned is worth a publication before its time.
+
+use std::sync::{Arc, PoisonError};
+
+use super::compared::Comparison;
+use crate::domain::demand::knowledge::{Knowledge, News};
+use crate::domain::demand::profile::Profile;
+use crate::domain::publication::documents::ranking_of;
+use crate::domain::publication::page::INDEX;
+use crate::domain::status::Told;
+use crate::engine::service::Engine;
+use crate::store::Publication;
+
+impl Engine {
+    /// What a publication does not tell: what was learned since, of the CA of which that is most, or
+    /// an incident that has changed since, or a page at all.
+    pub(in crate::engine) fn news_to(&self, publication: &Arc<Publication>) -> News {
+        let incidents = Told::all(self.memory().incidents().values(), self.now());
+        let newer = |told: &Told| told.updated_at > publication.made_at;
+        // One that a version made which knew no page is followed by one that has it.
+        let has_page = publication.documents.iter().any(|(path, _)| path == INDEX);
+        let of_page = if !has_page || incidents.iter().any(newer) {
+            News::Slot
+        } else {
+            News::No
+        };
+        self.learned_since(publication).max(of_page)
+    }
+
+    fn learned_since(&self, publication: &Arc<Publication>) -> News {
+        let memory = self.memory();
+        let profiles: Vec<Arc<Profile>> =
+            memory.cas.iter().map(|ca| ca.profile.load_full()).collect();
+        let mut compared = self
+            .compared
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(comparison) = compared.as_ref()
+            && comparison.is_of(publication, &profiles)
+        {
+            return comparison.news;
+        }
+        let cas = memory.config.cas.iter().zip(&profiles);
+        let news = cas
+            .map(|(policy, profile)| {
+                let path = ranking_of(&policy.name);
+                let document = publication.documents.iter().find(|(of, _)| *of == path);
+                let told = document
+                    .map_or_else(Knowledge::default, |(_, bytes)| Knowledge::published(bytes));
+                Knowledge::learned(profile).news_to(&told)
+            })
+            .max()
+            .unwrap_or(News::No);
+        *compared = Some(Comparison {
+            publication: Arc::clone(publication),
+            profiles,
+            news,
+        });
+        news
+    }
+}

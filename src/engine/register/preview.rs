@@ -1,0 +1,35 @@
+//! What would be answered of a certificate that the store does not have yet.
+
+use std::sync::Arc;
+
+use crate::domain::certificate::Submission;
+use crate::domain::time::MINUTE;
+use crate::engine::answer::renewal_info::RenewalInfo;
+use crate::engine::service::Engine;
+
+/// When to ask again of a certificate whose window is not stored: soon, for the one that will be.
+const RETRY_AFTER_SECONDS: i64 = 10 * MINUTE;
+
+impl Engine {
+    /// The answer to a `renewalInfo` request about a certificate that waits for the store: the window
+    /// that would be drawn for it now. Nothing is stored or booked, so the one drawn at its
+    /// registration may be another. `None`: none can be drawn.
+    pub async fn preview(self: &Arc<Self>, submission: &Submission) -> Option<RenewalInfo> {
+        let mut step = self.begin_step().await.ok()?;
+        self.draw_next(&mut step, submission);
+        // What was drawn leaves the ledger as the step is dropped.
+        let window = step.certificates.first()?.window;
+        Some(RenewalInfo {
+            window,
+            explanation_url: None,
+            retry_after_seconds: RETRY_AFTER_SECONDS,
+            incident: true,
+        })
+    }
+
+    /// The key of the keyed hashes.
+    #[must_use]
+    pub fn hash_key(&self) -> crate::domain::certificate::hash::HashKey {
+        self.memory().hash_key()
+    }
+}

@@ -1,0 +1,48 @@
+//! Of which issuers the log was told that no CA claims them, and when.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::time::{HOUR, Timestamp};
+
+/// An issuer is told once in so long: who hands certificates in does it every second.
+const TOLD_EVERY_SECONDS: i64 = HOUR;
+
+/// Issuers remembered: a CA has a few. What goes beyond is not told.
+const MOST_ISSUERS: usize = 100;
+
+/// Which issuers were told when.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct ToldIssuers {
+    told: Mutex<BTreeMap<KeyIdentifier, Timestamp>>,
+}
+
+impl ToldIssuers {
+    pub(in crate::engine) fn is_due(&self, issuer: &KeyIdentifier, now: Timestamp) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, at| now - *at < TOLD_EVERY_SECONDS);
+        if told.contains_key(issuer) || told.len() >= MOST_ISSUERS {
+            return false;
+        }
+        told.insert(issuer.clone(), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_is_told_once_an_hour_and_no_more_than_can_be_kept() {
+        let issuers = ToldIssuers::default();
+        let now = Timestamp::from_unix(1_795_255_200);
+        let issuer = |number: u16| KeyIdentifier::new(&number.to_be_bytes()).unwrap();
+        assert!(issuers.is_due(&issuer(0), now));
+        assert!(!issuers.is_due(&issuer(0), now + HOUR - 1));
+        assert!(issuers.is_due(&issuer(0), now + HOUR));
+        let told = (1..1_000).filter(|number| issuers.is_due(&issuer(*number), now + HOUR));
+        assert_eq!(told.count(), MOST_ISSUERS - 1);
+    }
+}

@@ -1,0 +1,37 @@
+//! Issuers that no configured CA claims, told to the log now and then.
+
+use crate::domain::certificate::certid::KeyIdentifier;
+use crate::domain::policy::ca::CaPolicy;
+use crate::engine::service::Engine;
+use crate::engine::verdict;
+
+impl Engine {
+    /// Whether certificates of this issuer fall into the CA `default` though another CA is
+    /// configured: probably one of its issuers was forgotten.
+    #[must_use]
+    pub fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool {
+        let config = &self.memory.load().config;
+        let is_claimed = |ca: &CaPolicy| ca.issuers.contains(issuer);
+        !config.strict_issuers
+            && config.cas.iter().any(|ca| !ca.name.is_default())
+            && !config.cas.iter().any(is_claimed)
+    }
+
+    /// Logs, once an hour, that certificates of an issuer that no CA claims were taken for the CA
+    /// `default`.
+    pub fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64) {
+        if self.told_issuers.is_due(issuer, self.now()) {
+            let verdict::Unclaimed {
+                key_identifier,
+                certificates,
+                detail,
+            } = verdict::Unclaimed::new(issuer, certificates);
+            tracing::warn!(
+                event = "unclaimed_issuer",
+                key_identifier,
+                certificates,
+                detail
+            );
+        }
+    }
+}

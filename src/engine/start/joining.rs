@@ -1,0 +1,303 @@
+//! A start with the index's file, and with the store where that can be reached; where it cannot,
+//! what the file holds is answered until it can.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::resuming::{is_old, read};
+use super::stage::{Resuming, Stage};
+use crate::config::Config;
+use crate::domain::certificate::hash::HashKey;
+use crate::domain::time::Timestamp;
+use crate::engine::clock::Clock;
+use crate::engine::error::EngineError;
+use crate::engine::index::{Snapshot, Unusable};
+use crate::engine::service::Engine;
+use crate::engine::state::change::Applied;
+use crate::engine::state::memory::Memory;
+use crate::engine::state::pending_successors::PendingSuccessors;
+use crate::engine::tasks::tried;
+use crate::store::{FeedPosition, Sharing, Store, StoreError};
+
+/// A store that has not answered after this long, or that somebody else migrates, is not waited for
+/// where there is something to answer with.
+const FOUND_WITHIN: Duration = Duration::from_secs(5);
+/// A store from which all was loaded by then needs no other way to answer: some 300,000
+/// certificates.
+const LOADED_WITHIN: Duration = Duration::from_secs(3);
+/// The feed's position before everything.
+const NOTHING_READ: FeedPosition = FeedPosition(0);
+/// Between two tries to reach it.
+const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What is known of a store at the start.
+enum StoreProbe {
+    /// It cannot be reached.
+    Absent(StoreError),
+    /// It has not answered yet.
+    Silent,
+    /// It is there and has this key.
+    There(HashKey),
+}
+
+impl Engine {
+    /// As [`Engine::open`], and answers before everything is summed: from the file that such an
+    /// engine wrote at `snapshot`, or without one by asking the store for each certificate. What is
+    /// summed is summed by [`Engine::run`], and whoever registers or publishes waits for it. The
+    /// file is written anew from time to time, and by [`Engine::keep_snapshot`].
+    ///
+    /// A shared store that cannot be reached is not needed where the file is of use:
+    /// [`Engine::run`] joins it when it can.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the store cannot be read, or refuses us.
+    pub async fn resume(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        snapshot: PathBuf,
+    ) -> Result<Arc<Self>, EngineError> {
+        let now = clock.now();
+        let found = find(store.as_ref()).await?;
+        let key = match &found {
+            StoreProbe::There(key) => Some(*key),
+            StoreProbe::Absent(_) | StoreProbe::Silent => None,
+        };
+        let Some(kept) = read(&snapshot, &config, key, now).await else {
+            if let StoreProbe::Absent(error) = found {
+                return Err(error.into());
+            }
+            return Self::resume_without(store, config, clock, snapshot).await;
+        };
+        let resuming = Resuming::at(snapshot, now, Stage::Offline);
+        let engine = Self::around(kept, store, config, clock, resuming);
+        let missing = match found {
+            StoreProbe::Absent(error) => Some(error.to_string()),
+            StoreProbe::Silent => Some("the database has not answered yet".to_owned()),
+            StoreProbe::There(_) => match engine.join().await {
+                Ok(()) => None,
+                Err(EngineError::Store(error)) if may_do_without(engine.store(), &error) => {
+                    Some(error.to_string())
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        if let Some(reason) = missing {
+            tracing::warn!(event = "started_without_store", reason);
+        }
+        Ok(Arc::new(engine))
+    }
+
+    /// Loads everything from the store, as [`Engine::open`]; where that takes long, as
+    /// [`Engine::resume_empty`].
+    async fn resume_without(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        snapshot: PathBuf,
+    ) -> Result<Arc<Self>, EngineError> {
+        // However long it takes to answer at all: without it there is nothing to answer with.
+        store.admit().await?;
+        let resuming = Resuming::at(snapshot.clone(), clock.now(), Stage::Ready);
+        let (to, by) = (Arc::clone(&store), Arc::clone(&clock));
+        let loading = Self::open_with(to, config.clone(), by, resuming);
+        if let Ok(loaded) = tokio::time::timeout(LOADED_WITHIN, loading).await {
+            return loaded;
+        }
+        Self::resume_empty(store, config, clock, snapshot).await
+    }
+
+    /// Leaves it to [`Engine::run`] to load everything: what is asked for meanwhile is looked up in
+    /// the store.
+    async fn resume_empty(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        snapshot: PathBuf,
+    ) -> Result<Arc<Self>, EngineError> {
+        let key = store.hash_key().await?;
+        let now = clock.now();
+        let memory = Memory::new(config, key, now);
+        for incident in store.incidents().await? {
+            memory.apply_incident(incident);
+        }
+        memory.adopt_planned(store.planned().await?);
+        let publication = store.publication_after(0).await?.map(Arc::new);
+        let resuming = Resuming::at(snapshot, now, Stage::Following);
+        tracing::info!(event = "started_without_index");
+        let engine = Self::new(store, clock, memory, NOTHING_READ, publication, resuming);
+        Ok(Arc::new(engine))
+    }
+
+    /// What the index's file holds, as it was written.
+    fn around(
+        kept: Snapshot,
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        resuming: Resuming,
+    ) -> Self {
+        let Snapshot {
+            header,
+            extras,
+            key,
+            index,
+        } = kept;
+        let awaited = PendingSuccessors::of(extras.awaited);
+        let memory = Memory::around(index, awaited, config, key, clock.now());
+        for incident in extras.incidents {
+            memory.apply_incident(incident);
+        }
+        let publication = extras.publication.map(Arc::new);
+        let position = FeedPosition(header.position);
+        let engine = Self::new(store, clock, memory, position, publication, resuming);
+        let heard_at = header.written_at.unix();
+        engine.fed_at.store(heard_at, Ordering::Relaxed);
+        engine
+    }
+
+    /// Joins the store, where that was not done at the start: sees that it is as it has to be and
+    /// the one that the index's file belongs to, and takes in what was written since. A file of
+    /// another one is forgotten.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn join(&self) -> Result<(), EngineError> {
+        if self.resuming.stage() != Stage::Offline {
+            return Ok(());
+        }
+        self.store.admit().await?;
+        let key = self.store.hash_key().await?;
+        let publication = self.store.publication_after(0).await?;
+        let mut position = self.feed.lock().await;
+        let memory = self.memory();
+        if memory.key == key {
+            // With the index alone, it does not matter what else it would change.
+            let outcome = self.read_feed(&memory, &mut position).await?;
+            let written_at = Timestamp::from_unix(self.fed_at.load(Ordering::Relaxed));
+            if outcome != Applied::PlaceLost && !is_old(written_at, self.now()) {
+                self.resuming.follow();
+            }
+        } else {
+            self.resuming.ignore(&Unusable::OtherKey.to_string());
+            let config = Config::clone(&memory.config);
+            self.memory
+                .store(Arc::new(Memory::new(config, key, self.now())));
+        }
+        self.publication.store(publication.map(Arc::new));
+        self.fed_at.store(self.now().unix(), Ordering::Relaxed);
+        self.resuming.reach(Stage::Following);
+        Ok(())
+    }
+
+    /// Joins the store as soon as it is there. One that does not let us in yet may be on its way to
+    /// doing so; what a start refuses otherwise is refused now.
+    pub(in crate::engine) async fn join_at_last(&self) -> Result<(), EngineError> {
+        if self.resuming.stage() != Stage::Offline {
+            return Ok(());
+        }
+        loop {
+            match self.join().await {
+                Ok(()) => break,
+                Err(error @ EngineError::Store(StoreError::Unavailable { .. })) => {
+                    tried("join", Err(error));
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(JOIN_AGAIN_AFTER).await;
+        }
+        tracing::info!(event = "store_joined");
+        Ok(())
+    }
+}
+
+async fn find(store: &dyn Store) -> Result<StoreProbe, StoreError> {
+    let asking = async {
+        store.admit().await?;
+        store.hash_key().await
+    };
+    if store.sharing() == Sharing::IndexIsComplete {
+        return asking.await.map(StoreProbe::There);
+    }
+    match tokio::time::timeout(FOUND_WITHIN, asking).await {
+        Ok(Ok(key)) => Ok(StoreProbe::There(key)),
+        Ok(Err(error)) if may_do_without(store, &error) => Ok(StoreProbe::Absent(error)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Ok(StoreProbe::Silent),
+    }
+}
+
+/// Whether a start may go on after this error: what is in no file the store is asked for later. Of
+/// one whose index is complete, what is in no file would be unknown.
+fn may_do_without(store: &dyn Store, error: &StoreError) -> bool {
+    store.sharing() == Sharing::AskOnMiss && error.is_absence()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::certificate::names::Names;
+    use crate::domain::certificate::{Submission, Validity};
+    use crate::domain::time::DAY;
+    use crate::engine::answer::renewal_info::Miss;
+    use crate::engine::clock::ManualClock;
+    use crate::store::{Migrations, connect};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_255_200);
+
+    fn certificate(serial: &str) -> Submission {
+        Submission {
+            id: format!("aYhba4dGQEHhs3uEe6CuLN4ByNQ.{serial}")
+                .parse()
+                .unwrap(),
+            validity: Validity {
+                not_before: NOW,
+                not_after: NOW + 90 * DAY,
+            },
+            issued_at: None,
+            replaces: None,
+            names: Names::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_loaded_yet_is_looked_up_in_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("offpeak.db").display());
+        let store = connect(&url, Migrations::Apply).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
+        let (known, unknown) = (certificate("AIdlQyE"), certificate("AIdlQyI"));
+        let before = Engine::open(Arc::clone(&store), Config::default(), Arc::clone(&clock));
+        let before = before.await.unwrap();
+        before
+            .register(std::slice::from_ref(&known), None)
+            .await
+            .unwrap();
+        let given = before.renewal_info(&known.id).await.unwrap().window;
+        drop(before);
+
+        let file = folder.path().join("index");
+        let engine = Engine::resume_empty(store, Config::default(), clock, file);
+        let engine = engine.await.unwrap();
+        assert!(!engine.is_summed());
+        assert_eq!(engine.certificates_indexed(), 0);
+        assert_eq!(engine.renewal_info(&known.id).await.unwrap().window, given);
+        let missed = engine.renewal_info(&unknown.id).await;
+        assert_eq!(missed.unwrap_err(), Miss::UnknownSerial);
+        assert_eq!(engine.certificates_indexed(), 1);
+
+        engine.sum_up().await.unwrap();
+        assert!(engine.is_summed());
+        assert_eq!(engine.certificates_indexed(), 1);
+        assert_eq!(engine.renewal_info(&known.id).await.unwrap().window, given);
+        let before = engine.store().queries_run();
+        assert!(engine.renewal_info(&unknown.id).await.is_err());
+        assert_eq!(
+            engine.store().queries_run(),
+            before,
+            "the index is complete"
+        );
+    }
+}

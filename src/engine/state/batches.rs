@@ -1,0 +1,100 @@
+//! Which batches of observations were counted.
+
+use std::collections::HashSet;
+
+/// The batches that were counted and may be told again. What one pass of the feed does not tell,
+/// no later one does, so only the last pass's are remembered.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Batches {
+    /// Counted before this pass.
+    counted: HashSet<i64>,
+    /// Of those, told again in this pass.
+    again: HashSet<i64>,
+    /// First told in this pass.
+    new: HashSet<i64>,
+}
+
+/// Whether sums can be trusted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::engine) enum Trust {
+    /// The pass before broke off amid a batch: nobody knows how much of it was counted.
+    Broken,
+    /// Each batch was counted whole.
+    Whole,
+}
+
+impl Batches {
+    /// Begins a pass.
+    pub(in crate::engine) fn open_pass(&mut self) -> Trust {
+        self.again.clear();
+        if self.new.is_empty() {
+            Trust::Whole
+        } else {
+            Trust::Broken
+        }
+    }
+
+    /// Whether an observation of this batch is to be counted.
+    pub(in crate::engine) fn counts(&mut self, batch: i64) -> bool {
+        if self.counted.contains(&batch) {
+            self.again.insert(batch);
+            return false;
+        }
+        self.new.insert(batch);
+        true
+    }
+
+    /// Ends a pass.
+    pub(in crate::engine) fn close_pass(&mut self) {
+        self.counted = std::mem::take(&mut self.new);
+        self.counted.extend(self.again.drain());
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    fn remembered(&self) -> usize {
+        self.counted.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_that_broke_off_amid_a_batch_is_noticed() {
+        let mut batches = Batches::default();
+        assert_eq!(batches.open_pass(), Trust::Whole);
+        assert!(batches.counts(1));
+        // The store failed, or whoever read the feed is gone.
+        assert_eq!(batches.open_pass(), Trust::Broken);
+        // Told again, a batch that was counted whole puts nothing in doubt.
+        let mut batches = Batches::default();
+        assert!(batches.counts(1));
+        batches.close_pass();
+        assert_eq!(batches.open_pass(), Trust::Whole);
+        assert!(!batches.counts(1));
+        assert_eq!(batches.open_pass(), Trust::Whole);
+    }
+
+    #[test]
+    fn a_batch_is_counted_once_and_remembered_while_it_is_told() {
+        let mut batches = Batches::default();
+        let mut pass = |told: &[i64]| {
+            let _ = batches.open_pass();
+            // Two observations of each.
+            let counted = told
+                .iter()
+                .chain(told)
+                .filter(|batch| batches.counts(**batch))
+                .count();
+            batches.close_pass();
+            (counted, batches.remembered())
+        };
+        assert_eq!(pass(&[1]), (2, 1));
+        assert_eq!(pass(&[1]), (0, 1));
+        assert_eq!(pass(&[1, 2]), (2, 2));
+        assert_eq!(pass(&[2]), (0, 1));
+        assert_eq!(pass(&[]), (0, 0));
+    }
+}

@@ -1,0 +1,189 @@
+//! One CA's sums, and how they take in what happens to a certificate.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+
+use super::change::RowOrigin;
+use super::outlook;
+use crate::domain::allocation::allocator::Allocator;
+use crate::domain::allocation::experiment::shadow::Shadow;
+use crate::domain::client::following::Measured;
+use crate::domain::demand::observation::Observation;
+use crate::domain::demand::profile::Profile;
+use crate::domain::demand::series::Series;
+use crate::domain::ledger::Ledger;
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::policy::capacity::closed_within;
+use crate::domain::status::{Live, Standing};
+use crate::domain::time::{DAY, HOUR, Span, Timestamp};
+use crate::engine::index::{Entry, Kept};
+
+/// Closed spans are looked up this far ahead: `Retry-After` is a day at most, and they are looked
+/// up anew every minute.
+const CLOSED_AHEAD_SECONDS: i64 = DAY + HOUR;
+
+/// One CA's state. Each process sums its own from the store's rows.
+#[derive(Debug)]
+pub(in crate::engine) struct Ca {
+    pub(in crate::engine) allocator: Mutex<Allocator>,
+    pub(in crate::engine) series: RwLock<Series>,
+    pub(in crate::engine) profile: ArcSwap<Profile>,
+    /// When the CA is closed next: merged, in order.
+    pub(in crate::engine) closed: ArcSwap<Vec<Span>>,
+    /// How often windows are kept.
+    pub(in crate::engine) measured: Mutex<Measured>,
+    /// The forecast that was told last.
+    pub(in crate::engine) outlook: tokio::sync::Mutex<Option<outlook::Kept>>,
+    /// What another policy would have done, where one is configured to be compared.
+    shadow: Mutex<Option<Shadow>>,
+    /// The last minutes as they were told.
+    pub(in crate::engine) live: Mutex<Live>,
+    /// How it was said to be last, and when.
+    pub(in crate::engine) standing: Mutex<Option<(Timestamp, Standing)>>,
+}
+
+impl Ca {
+    pub(in crate::engine) fn new(
+        policy: &CaPolicy,
+        now: Timestamp,
+        retention_seconds: i64,
+    ) -> Self {
+        let mut series = Series::default();
+        series.trim(now - retention_seconds);
+        let profile = Profile::learn(&series, now, policy.slot_seconds, &[]);
+        Self {
+            allocator: Mutex::default(),
+            series: RwLock::new(series),
+            profile: ArcSwap::from_pointee(profile),
+            closed: ArcSwap::from_pointee(closed_from(policy, now)),
+            measured: Mutex::default(),
+            outlook: tokio::sync::Mutex::default(),
+            shadow: Mutex::default(),
+            live: Mutex::default(),
+            standing: Mutex::default(),
+        }
+    }
+
+    pub(in crate::engine) fn allocator(&self) -> MutexGuard<'_, Allocator> {
+        self.allocator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::engine) fn shadow(&self) -> MutexGuard<'_, Option<Shadow>> {
+        self.shadow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns when the CA is closed.
+    pub(in crate::engine) fn close(&self, policy: &CaPolicy, now: Timestamp) {
+        self.closed.store(Arc::new(closed_from(policy, now)));
+    }
+
+    /// Learns the profile anew, from all but the hours in `excluded`.
+    pub(in crate::engine) fn learn(&self, policy: &CaPolicy, now: Timestamp, excluded: &[Span]) {
+        // Of a copy, some milliseconds' work: learning takes a hundred times as long, and who
+        // registers waits for the series with a part of the index locked.
+        let series = self.series.read();
+        let series = series.unwrap_or_else(PoisonError::into_inner).clone();
+        let until = policy.learn_until.map_or(now, |until| now.min(until));
+        let profile = Profile::learn(&series, until, policy.slot_seconds, excluded);
+        self.profile.store(Arc::new(profile));
+    }
+
+    pub(in crate::engine) fn teach(&self, teach: impl FnOnce(&mut Series)) {
+        teach(&mut self.series.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether what was counted comes from a vantage that is told apart, or may be.
+    pub(in crate::engine) fn takes(&self, observation: &Observation) -> bool {
+        let series = self.series.read();
+        series
+            .unwrap_or_else(PoisonError::into_inner)
+            .takes(observation)
+    }
+
+    /// Takes in what was counted.
+    pub(in crate::engine) fn observe(&self, observation: &Observation) {
+        self.teach(|series| series.add(observation));
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.add(observation);
+    }
+
+    /// Takes in a certificate that was not there.
+    pub(in crate::engine) fn begin(&self, new: &Entry, origin: RowOrigin) {
+        let mut allocator = self.allocator();
+        if origin == RowOrigin::Drawn {
+            allocator.ledger.unbook(&new.booking());
+        }
+        enter(&mut allocator.ledger, new);
+        drop(allocator);
+        self.teach(|series| {
+            series.add_registration(new.issued_at, new.hour_known, new.steered);
+        });
+    }
+
+    /// Takes in what is told of a certificate that is there, and may be in no sum yet.
+    pub(in crate::engine) fn change(
+        &self,
+        old: &Entry,
+        new: &mut Entry,
+        origin: RowOrigin,
+        counts: bool,
+    ) -> Kept {
+        let registration = |entry: &Entry| (entry.registered_at, entry.window);
+        let same = registration(old) == registration(new);
+        let mut allocator = self.allocator();
+        if origin == RowOrigin::Drawn {
+            allocator.ledger.unbook(&new.booking());
+        }
+        if origin == RowOrigin::Read || (origin == RowOrigin::Drawn && same) {
+            // The feed was faster, and may have told of a successor since.
+            return Kept::Old;
+        }
+        if old.registered_at == new.registered_at {
+            new.expect_as(old);
+        }
+        if !counts {
+            return Kept::New;
+        }
+        if (old.booking(), old.replaced) != (new.booking(), new.replaced) {
+            erase(&mut allocator.ledger, old);
+            enter(&mut allocator.ledger, new);
+        }
+        drop(allocator);
+        let lesson = |entry: &Entry| (entry.issued_at, entry.hour_known, entry.steered);
+        if lesson(old) != lesson(new) {
+            self.teach(|series| {
+                series.remove_registration(old.issued_at, old.hour_known, old.steered);
+                series.add_registration(new.issued_at, new.hour_known, new.steered);
+            });
+        }
+        Kept::New
+    }
+}
+
+/// Puts into the ledger what an entry brings.
+fn enter(ledger: &mut Ledger, entry: &Entry) {
+    ledger.book(&entry.booking());
+    if entry.replaced {
+        ledger.retire(&entry.booking());
+    }
+}
+
+/// Takes out of the ledger what [`enter`] put in.
+pub(in crate::engine) fn erase(ledger: &mut Ledger, entry: &Entry) {
+    if entry.replaced {
+        ledger.reinstate(&entry.booking());
+    }
+    ledger.unbook(&entry.booking());
+}
+
+/// When a CA is closed from now on.
+fn closed_from(policy: &CaPolicy, now: Timestamp) -> Vec<Span> {
+    let ahead = Span {
+        from: now,
+        to: now + CLOSED_AHEAD_SECONDS,
+    };
+    closed_within(&policy.capacity, ahead)
+}

@@ -1,0 +1,50 @@
+//! When certificates were renewed, as their successors tell.
+
+use super::memory::Memory;
+use super::pending_successors::MOST_PENDING;
+use crate::domain::certificate::{Certificate, Successor};
+use crate::domain::time::{MINUTE, Timestamp};
+use crate::engine::index::{Fingerprint, Renewal};
+
+impl Memory {
+    /// When a certificate was renewed. Where its successor is not in the index yet, that one will
+    /// tell. Only where there is a control group to compare.
+    pub(in crate::engine) fn renewal(&self, ca: usize, certificate: &Certificate) -> Renewal {
+        let Some(Successor::By(by)) = &certificate.successor else {
+            return Renewal::Untold;
+        };
+        if self.config.cas[ca].control_share <= 0.0 {
+            return Renewal::Untold;
+        }
+        let successor = self.index.fingerprint(by);
+        if let Some(minute) = self.index.get(successor, |entry| entry.issued_at) {
+            // In the middle of the minute that the index knows: as often too late as too early.
+            return Renewal::of(certificate.window, minute + MINUTE / 2);
+        }
+        let mut awaited = self.awaited.lock();
+        if awaited.len() < MOST_PENDING {
+            awaited.insert(successor, self.index.fingerprint(&certificate.id));
+        }
+        Renewal::Untold
+    }
+
+    /// Tells the certificate that waits for this successor, if one does, when that was issued.
+    pub(in crate::engine) fn renewed_by(
+        &self,
+        ca: usize,
+        successor: Fingerprint,
+        issued_at: Timestamp,
+    ) {
+        if self.config.cas[ca].control_share <= 0.0 {
+            return;
+        }
+        let predecessor = self.awaited.lock().remove(&successor);
+        if let Some(predecessor) = predecessor {
+            self.index.teach(predecessor, |entry| {
+                if entry.replaced {
+                    entry.renewal = Renewal::of(entry.window, issued_at);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Guesses of tokens: so many wrong ones from one place, and further ones are turned away for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use crate::wire::Sender;
+
+/// Wrong tokens within [`COUNTED`] from one place. Whoever mistypes one does so less often; a guess at
+/// 256 bits needs rather more.
+const MOST: u32 = 10;
+/// How long wrong tokens are counted together, and how long those are turned away who had too many.
+const COUNTED: Duration = Duration::from_mins(1);
+/// The same in `Retry-After`.
+pub(in crate::http) const RETRY_AFTER: &str = "60";
+/// Places remembered, at some 200 octets each 2 MB. The kernel has finished a handshake with each, so
+/// an attacker has to have the addresses.
+const MOST_PLACES: u64 = 10_000;
+
+/// Wrong tokens, by where they came from.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Guesses(Cache<Sender, Arc<AtomicU32>>);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        let places = Cache::builder().max_capacity(MOST_PLACES);
+        Self(places.time_to_live(COUNTED).build())
+    }
+}
+
+/// What a wrong token is answered with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::http) enum Verdict {
+    /// That it is wrong.
+    Wrong,
+    /// That there were too many, which says nothing of this one.
+    TooMany,
+}
+
+impl Guesses {
+    /// Counts a wrong token.
+    pub(in crate::http) fn count(&self, sender: Sender) -> Verdict {
+        let counted = self.0.get_with(sender, Arc::default);
+        match counted.fetch_add(1, Ordering::Relaxed) + 1 {
+            ..MOST => Verdict::Wrong,
+            MOST => {
+                // The minute of being turned away begins.
+                self.0.insert(sender, counted);
+                Verdict::Wrong
+            }
+            _ => {
+                counted.store(MOST, Ordering::Relaxed);
+                Verdict::TooMany
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Neighbour;
+
+    #[test]
+    fn ten_are_answered_and_each_place_is_counted_for_itself() {
+        let guesses = Guesses::default();
+        let sender = |text: &str| Sender(Some(Neighbour::at(text.parse().unwrap())));
+        for _ in 0..MOST {
+            assert_eq!(guesses.count(sender("192.0.2.1")), Verdict::Wrong);
+        }
+        for _ in 0..3 {
+            assert_eq!(guesses.count(sender("192.0.2.1")), Verdict::TooMany);
+        }
+        assert_eq!(guesses.count(sender("192.0.2.2")), Verdict::Wrong);
+        assert_eq!(guesses.count(Sender(None)), Verdict::Wrong);
+        assert_eq!(guesses.0.policy().time_to_live(), Some(COUNTED));
+        assert_eq!(guesses.0.policy().max_capacity(), Some(MOST_PLACES));
+    }
+}

@@ -1,0 +1,248 @@
+//! `/admin`: the operator's page, and `/v1/overview`, of which it is made. Both only read.
+
+use std::sync::LazyLock;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::demand::observation::Source;
+use crate::domain::demand::series::trust::Disagreement;
+use crate::domain::math::number::thousandths;
+use crate::domain::status::{Heard, Status};
+use crate::domain::time::Timestamp;
+use crate::engine::{CaStanding, Engine, Readiness, SourceReport};
+use crate::http::public::status::Series;
+use crate::http::state::Admin;
+use crate::store::{Replica, Sharing};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
+
+const STYLE: &str = include_str!("../../../static/admin/admin.css");
+const SCRIPT: &str = include_str!("../../../static/admin/admin.js");
+
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    include_str!("../../../static/admin/admin.html")
+        .replace("{{style}}", STYLE)
+        .replace("{{script}}", SCRIPT)
+});
+
+/// It runs its own script, asks its own listener, and stands in nobody's frame.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    )
+});
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Overview {
+    generated_at: Timestamp,
+    software: &'static str,
+    policy_version: String,
+    ready: bool,
+    degraded: Vec<String>,
+    certificates: usize,
+    publication: Option<Published>,
+    published_to: Vec<String>,
+    gateways: Vec<String>,
+    /// Whether several processes can share the store.
+    shared_store: bool,
+    replicas: Vec<OfReplica>,
+    /// Those of `[[source]]` that this process reads.
+    configured_sources: Vec<OfConfigured>,
+    cas: Vec<OfCa>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Published {
+    number: i64,
+    made_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfReplica {
+    name: String,
+    address: String,
+    software: String,
+    /// The process that answers.
+    this_one: bool,
+    started_at: Timestamp,
+    heard_at: Timestamp,
+    /// When it was heard of: how long before it had read the feed to its end.
+    feed_behind_seconds: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfConfigured {
+    name: String,
+    kind: &'static str,
+    ca: Option<String>,
+    state: &'static str,
+    since: Timestamp,
+    data_through: Option<Timestamp>,
+    /// Why it fails: it may name hosts and files, so nobody else is told.
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfCa {
+    ca: String,
+    environment: String,
+    status: Status,
+    since: Option<Timestamp>,
+    reason: String,
+    data_through: Option<Timestamp>,
+    sources: Vec<OfSource>,
+    last_hour: Vec<Series>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfSource {
+    source: Source,
+    vantage: Option<String>,
+    data_through: Timestamp,
+    quarantined_until: Option<Timestamp>,
+    /// How far it is from the median of those that ought to tell the same; above 0.25 they disagree.
+    disagreement: Option<f64>,
+}
+
+/// `GET /admin`: without a token, since it says nothing; what it shows it asks for with one.
+pub(in crate::http) async fn page(_: NoParameters) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, PAGE.as_str()).into_response()
+}
+
+/// `GET /v1/overview`.
+pub(in crate::http) async fn overview(
+    State(admin): State<Admin>,
+    _: NoParameters,
+) -> Result<impl IntoResponse, Problem> {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, body::written(&Overview::of(&admin.engine))?))
+}
+
+impl Overview {
+    fn of(engine: &Engine) -> Self {
+        let Readiness { ready, degraded } = engine.readiness();
+        let config = engine.config();
+        let standings = engine.how_cas_are(None).into_iter();
+        let (itself, others, sharing) = engine.replicas();
+        let itself = itself.map(|one| OfReplica::of(one, true)).into_iter();
+        let others = others.into_iter().map(|one| OfReplica::of(one, false));
+        Self {
+            generated_at: engine.now(),
+            software: env!("CARGO_PKG_VERSION"),
+            policy_version: engine.version().to_string(),
+            ready,
+            degraded,
+            certificates: engine.certificates_indexed(),
+            publication: engine.publication().map(|publication| Published {
+                number: publication.number,
+                made_at: publication.made_at,
+            }),
+            published_to: config
+                .publish
+                .iter()
+                .map(|place| place.to.clone())
+                .collect(),
+            gateways: config.gateways.iter().map(|of| of.name.clone()).collect(),
+            shared_store: sharing == Sharing::AskOnMiss,
+            replicas: itself.chain(others).collect(),
+            configured_sources: engine
+                .source_reports()
+                .into_iter()
+                .map(OfConfigured::from)
+                .collect(),
+            cas: standings.map(|one| OfCa::of(engine, one)).collect(),
+        }
+    }
+}
+
+impl From<SourceReport> for OfConfigured {
+    fn from(report: SourceReport) -> Self {
+        Self {
+            name: report.name,
+            kind: report.kind,
+            ca: report.ca.map(String::from),
+            state: report.state.name(),
+            since: report.since,
+            data_through: report.data_through,
+            reason: report.reason,
+        }
+    }
+}
+
+impl OfReplica {
+    fn of(one: Replica, this_one: bool) -> Self {
+        Self {
+            name: one.name,
+            address: one.address,
+            software: one.software,
+            this_one,
+            started_at: one.started_at,
+            heard_at: one.heard_at,
+            feed_behind_seconds: (one.heard_at - one.fed_at).max(0),
+        }
+    }
+}
+
+impl OfCa {
+    fn of(engine: &Engine, one: CaStanding) -> Self {
+        let live = engine.live(&one.ca).unwrap_or_default();
+        Self {
+            ca: one.ca.to_string(),
+            environment: one.environment,
+            status: one.standing.status,
+            since: one.standing.since,
+            reason: one.standing.reason,
+            data_through: one.standing.data_through,
+            sources: one
+                .sources
+                .into_iter()
+                .map(|heard| OfSource::of(heard, &one.disagreements))
+                .collect(),
+            last_hour: live.into_iter().map(Series::from).collect(),
+        }
+    }
+}
+
+impl OfSource {
+    fn of(heard: Heard, disagreements: &[Disagreement]) -> Self {
+        let same =
+            |one: &&Disagreement| (one.source, &one.vantage) == (heard.source, &heard.vantage);
+        Self {
+            source: heard.source,
+            disagreement: disagreements
+                .iter()
+                .find(same)
+                .map(|one| thousandths(one.share)),
+            vantage: heard.vantage,
+            data_through: heard.through,
+            quarantined_until: heard.quarantined_until,
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! `/v1/plan`: a time for each certificate of a fleet, over this CA's own forecast.
+
+use std::fmt;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono_tz::Tz;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::experiments::{no_ca, one_ca};
+use crate::config::zone;
+use crate::domain::ledger::forecast::Outlook;
+use crate::domain::plan::{
+    Addressee, Bounds, Catalogue, Demand, MOST_SECONDS_AHEAD, Origin, Plan, Refusal, Terms,
+    USUAL_WITHIN_SECONDS, plan, seed,
+};
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::publication::best_time::{ClockSpan, clock_spans};
+use crate::domain::time::{DAY, Timestamp};
+use crate::engine::Engine;
+use crate::http::state::Admin;
+use crate::ingest::fleet::{Member, Usual};
+use crate::wire::body;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
+
+/// A hundred thousand certificates with their CertIDs and names take 30 MB.
+const MOST_OCTETS: u64 = 64 << 20;
+
+/// Plans made at once: each takes a thread for a second and some hundred bytes a certificate.
+pub(in crate::http) const AT_ONCE: usize = 2;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct Request {
+    account: Option<String>,
+    allow: Option<String>,
+    ari: Option<bool>,
+    ca: Option<String>,
+    count: Option<usize>,
+    deadline: Option<Timestamp>,
+    in_flight: u32,
+    items: Option<Vec<Member>>,
+    limits: Option<Limits>,
+    max_concurrent: Option<u32>,
+    max_rate: Option<f64>,
+    order_seconds: Option<i64>,
+    seed: Option<String>,
+    tz: Option<String>,
+}
+
+/// A catalogue by its name, or given.
+#[derive(Debug)]
+enum Limits {
+    Name(String),
+    Given(Catalogue),
+}
+
+/// Not untagged: of that it could not be said what is wrong with a catalogue.
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrCatalogue;
+        impl<'de> Visitor<'de> for NameOrCatalogue {
+            type Value = Limits;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a catalogue or a catalogue")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Limits, E> {
+                Ok(Limits::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Limits, A::Error> {
+                Catalogue::deserialize(MapAccessDeserializer::new(map)).map(Limits::Given)
+            }
+        }
+        deserializer.deserialize_any(NameOrCatalogue)
+    }
+}
+
+/// A request that can be planned.
+struct Asked {
+    members: Vec<Member>,
+    bounds: Bounds,
+    in_flight: u32,
+    limits: Catalogue,
+    allow: Vec<ClockSpan>,
+    zone: Tz,
+    account: String,
+    without_ari: bool,
+    seed: u128,
+}
+
+/// `POST`.
+pub(in crate::http) async fn make(
+    State(admin): State<Admin>,
+    _: NoParameters,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let _place = admin.planning.try_acquire().map_err(|_| Problem::busy())?;
+    let remedy = "plan a part of the fleet at a time";
+    let body = body::json_within(&headers, body, MOST_OCTETS, remedy).await?;
+    let request: Request = body::object(&body, "an object with `items` or `count`")?;
+    drop(body);
+    let ca = one_ca(&admin.engine, request.ca.as_deref())?;
+    let outlook = admin
+        .engine
+        .outlook(&ca)
+        .await?
+        .ok_or_else(|| no_ca(ca.as_str()))?;
+    let now = admin.engine.now();
+    let mut asked = request.checked(now)?;
+    registered(&admin.engine, &mut asked.members);
+    let config = admin.engine.config();
+    let Some(at) = config.ca_named(ca.as_str()) else {
+        return Err(no_ca(ca.as_str()));
+    };
+    let origin = Origin {
+        ca: Some(ca.to_string()),
+        model_version: admin.engine.version().to_string(),
+        valid_until: None,
+    };
+    let policy = config.cas[at].clone();
+    let planned = admin
+        .engine
+        .background()
+        .spawn_blocking(move || asked.planned(now, &outlook, &policy, &origin));
+    planned.await.map_err(|error| {
+        tracing::error!(event = "request_failed", %error);
+        Problem::internal()
+    })?
+}
+
+/// What this server answers to `renewalInfo` is the window of a certificate that says neither dates
+/// nor deadline.
+fn registered(engine: &Engine, members: &mut [Member]) {
+    for member in members {
+        let told = member.deadline.or(member.not_after).is_some();
+        if let (Some(id), false) = (&member.cert_id, told)
+            && let Some(Ok(info)) = engine.renewal_info_in_memory(&engine.seek(id))
+        {
+            member.earliest = Some(
+                info.window
+                    .from
+                    .max(member.earliest.unwrap_or(Timestamp::MIN)),
+            );
+            member.deadline = Some(info.window.to);
+        }
+    }
+}
+
+impl Request {
+    fn checked(self, now: Timestamp) -> Result<Asked, Problem> {
+        let wrong = |field: &str, reason: &dyn fmt::Display| {
+            Problem::malformed(format!("{field}: {reason}"))
+        };
+        let members = match (self.items, self.count) {
+            (Some(items), None) => items,
+            (None, Some(count)) => {
+                let most = crate::domain::plan::MOST_CERTIFICATES;
+                vec![Member::default(); count.min(most + 1)]
+            }
+            _ => return Err(Problem::malformed("give one of items and count")),
+        };
+        for (at, member) in members.iter().enumerate() {
+            member
+                .check()
+                .map_err(|(field, reason)| wrong(&format!("items[{at}].{field}"), &reason))?;
+        }
+        let bounds = Bounds {
+            deadline: self.deadline,
+            max_per_minute: self.max_rate,
+            max_concurrent: self.max_concurrent,
+            order_seconds: self.order_seconds,
+            count: members.len(),
+        };
+        bounds
+            .check(now)
+            .map_err(|(field, reason)| wrong(field, &reason))?;
+        let limits = match self.limits {
+            None => Catalogue::named("letsencrypt"),
+            Some(Limits::Name(name)) => Catalogue::named(&name),
+            Some(Limits::Given(given)) => given.checked(),
+        };
+        let allow = self.allow.as_deref().map(clock_spans).transpose();
+        let zone = self.tz.as_deref().map(zone).transpose();
+        let labels: Vec<String> = members.iter().map(Member::label).collect();
+        let bits = match &self.seed {
+            Some(text) if text.is_empty() => return Err(wrong("seed", &"is empty")),
+            Some(text) => seed([text.as_str()]),
+            None if labels.iter().all(String::is_empty) => rand::random(),
+            None => seed(labels.iter().map(String::as_str)),
+        };
+        Ok(Asked {
+            bounds,
+            in_flight: self.in_flight,
+            limits: limits.map_err(|error| wrong("limits", &error))?,
+            allow: allow
+                .map_err(|error| wrong("allow", &error))?
+                .unwrap_or_default(),
+            zone: zone
+                .map_err(|error| wrong("tz", &error))?
+                .unwrap_or(Tz::UTC),
+            account: self.account.unwrap_or_default(),
+            without_ari: self.ari == Some(false),
+            seed: bits,
+            members,
+        })
+    }
+}
+
+impl Asked {
+    fn planned(
+        &self,
+        now: Timestamp,
+        outlook: &Outlook,
+        policy: &CaPolicy,
+        origin: &Origin,
+    ) -> Result<Response, Problem> {
+        let count = self.members.len();
+        let demand = Demand::of_forecast(&outlook.slots, outlook.mean, count);
+        let demand = demand.allowing(self.allow.clone(), self.zone);
+        let terms = Terms {
+            now,
+            demand: &demand,
+            limits: &self.limits,
+            deadline: self
+                .bounds
+                .deadline
+                .unwrap_or(now + 1 + USUAL_WITHIN_SECONDS),
+            max_per_minute: self.bounds.max_per_minute,
+            max_concurrent: self.bounds.max_concurrent,
+            order_seconds: self.bounds.order_seconds(),
+            seed: self.seed,
+        };
+        let usual = Usual {
+            now,
+            deadline: self.bounds.deadline,
+            account: &self.account,
+            without_ari: self.without_ari,
+            policy,
+        };
+        let later = |member: &Member| member.is_due_later(&usual);
+        if let Some(at) = self.members.iter().position(later) {
+            let days = MOST_SECONDS_AHEAD / DAY;
+            return Err(Problem::malformed(format!(
+                "items[{at}]: its time comes after the {days} days that are planned ahead; leave it out"
+            )));
+        }
+        let fleet: Vec<_> = self
+            .members
+            .iter()
+            .map(|member| member.renewal(&usual))
+            .collect();
+        match plan(&terms, &fleet) {
+            Ok(plan) => Ok(self.answer(&plan, &terms, origin)),
+            Err(refusal) => self.refused(&refusal),
+        }
+    }
+
+    fn answer(&self, plan: &Plan, terms: &Terms<'_>, origin: &Origin) -> Response {
+        let advice = plan.advice(terms, self.in_flight);
+        let body = plan.document(terms, origin, &advice, |place| {
+            let member = &self.members[place];
+            let name = member.names.first().filter(|_| member.cert_id.is_none());
+            Addressee {
+                id: member.id.as_ref().or(name).map(String::as_str),
+                cert_id: member.cert_id.as_ref(),
+                account: member.account.as_deref(),
+                missed: member.missed(terms.now),
+            }
+        });
+        let headers = [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        (headers, body).into_response()
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Result<Response, Problem> {
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string());
+        let answer = problem.answer();
+        let mut document: serde_json::Value =
+            serde_json::from_slice(answer.body()).map_err(|_| Problem::internal())?;
+        let told = refusal.told(|place| self.members[place].label());
+        document["refusal"] = serde_json::to_value(told).map_err(|_| Problem::internal())?;
+        let body = body::written(&document)?;
+        Ok(answer.map(|_| Body::from(body)))
+    }
+}

@@ -1,0 +1,33 @@
+//! `/v1/publish`: a new publication, now.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::http::state::Admin;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
+
+/// `POST`.
+pub(in crate::http) async fn make(
+    State(admin): State<Admin>,
+    _: NoParameters,
+) -> Result<impl IntoResponse, Problem> {
+    let publication = admin.engine.publish().await?;
+    let paths: Vec<&str> = publication
+        .documents
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let body = serde_json::json!({
+        "generatedAt": publication.made_at,
+        "documents": paths,
+    });
+    Ok((
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        body.to_string(),
+    ))
+}

@@ -1,0 +1,30 @@
+//! The certificate that an admin path is about.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::domain::certificate::certid::CertId;
+use crate::wire::problem::Problem;
+
+/// The CertID of `/v1/certificates/{certid}…`, read as it came, without undoing percent escapes.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Subject(pub(in crate::http) CertId);
+
+impl<S: Sync> FromRequestParts<S> for Subject {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // The route has matched: `/v1/certificates/`, then the CertID.
+        let text = parts.uri.path().split('/').nth(3).unwrap_or_default();
+        text.parse().map(Self).map_err(|error| {
+            // A path may be long; what a problem repeats of it need not be.
+            let shown: String = text.chars().take(CertId::MOST_CHARACTERS).collect();
+            Problem::malformed(format!("{shown:?} is no CertID: {error}"))
+        })
+    }
+}
+
+/// There is no certificate with this CertID.
+pub(in crate::http) fn unregistered(id: &CertId) -> Problem {
+    Problem::missing(format!("no certificate {id} is registered"))
+}

@@ -1,0 +1,116 @@
+//! `/v1/best-time`: when to come, drawn anew for each who asks.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use chrono_tz::Tz;
+
+use super::documents::nothing_yet;
+use crate::config::{duration_seconds, zone};
+use crate::domain::publication::best_time::{Chance, Format, Question, SLOT_MINUTES, clock_spans};
+use crate::http::state::Public;
+use crate::wire::problem::Problem;
+use crate::wire::query::{parameters, unknown};
+
+const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
+
+/// What is asked for.
+#[derive(Debug)]
+pub(in crate::http) struct Asked {
+    ca: Option<String>,
+    question: Question,
+    format: Format,
+    chance: Chance,
+}
+
+/// `GET`. No cache may keep it: two readers of one answer would come at the same second.
+pub(in crate::http) async fn show(
+    State(public): State<Public>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let served = public.documents.current(&public.engine).await?;
+    let served = served.ok_or_else(nothing_yet)?;
+    let ranking = served.ranking(asked.ca.as_deref()).ok_or_else(|| {
+        let name = asked.ca.as_deref().unwrap_or_default();
+        Problem::missing(format!(
+            "ca: no ranking of a CA named {name:?} is published"
+        ))
+    })?;
+    let now = public.engine.now();
+    let best = asked.question.draw(ranking, now, asked.chance);
+    let best =
+        best.map_err(|none| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, none.to_string()))?;
+    let headers = [
+        (CACHE_CONTROL, "no-store"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (CONTENT_TYPE, asked.format.content_type()),
+    ];
+    let body = best.written(asked.format, &asked.question, ranking);
+    Ok((headers, body).into_response())
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs = parameters(parts)?;
+        for (place, (name, _)) in pairs.iter().enumerate() {
+            if !PARAMETERS.split(", ").any(|known| known == name) {
+                return Err(unknown(name, PARAMETERS));
+            }
+            if pairs[..place].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::malformed(format!("{name}: is given twice")));
+            }
+        }
+        let given = |name: &str| {
+            let pair = pairs.iter().find(|(known, _)| known == name);
+            pair.map(|(_, value)| value.as_str())
+        };
+        let question = question(&given)?;
+        Ok(Self {
+            ca: given("ca").map(str::to_owned),
+            format: read(&given, "format", str::parse)?.unwrap_or_default(),
+            chance: read(&given, "seed", Chance::seeded)?
+                .unwrap_or_else(|| Chance::Fresh(rand::random())),
+            question,
+        })
+    }
+}
+
+fn question<'q>(given: &impl Fn(&str) -> Option<&'q str>) -> Result<Question, Problem> {
+    let usual = Question::default();
+    let of_life = read(given, "lifetime", |text| {
+        Question::within_for_life(duration_seconds(text)?)
+    })?;
+    let within = read(given, "within", |text| {
+        Question::within(duration_seconds(text)?)
+    })?;
+    if of_life.is_some() && within.is_some() {
+        return Err(Problem::malformed(
+            "lifetime, within: give one of them; how far ahead follows from a lifetime",
+        ));
+    }
+    let slot = read(given, "slot", |text| {
+        Question::slot_of_minutes(text)
+            .ok_or_else(|| format!("takes one of {SLOT_MINUTES:?} minutes, not {text:?}"))
+    })?;
+    Ok(Question {
+        within_seconds: within.or(of_life).unwrap_or(usual.within_seconds),
+        allow: read(given, "allow", clock_spans)?.unwrap_or_default(),
+        zone: read::<Tz>(given, "tz", zone)?.unwrap_or(usual.zone),
+        slot_seconds: slot.unwrap_or(usual.slot_seconds),
+    })
+}
+
+/// The value of a parameter, where it is given; what is wrong with it is told by its name.
+fn read<'q, T>(
+    given: &impl Fn(&str) -> Option<&'q str>,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Problem> {
+    given(name)
+        .map(|text| parse(text).map_err(|why| Problem::malformed(format!("{name}: {why}"))))
+        .transpose()
+}

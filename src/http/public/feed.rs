@@ -1,0 +1,134 @@
+//! `/feed.atom`: incidents and the reports of the last weeks, as Atom (RFC 4287), for whoever wants to hear
+//! of them without asking.
+
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::fresh::answer;
+use crate::domain::status::{IsoWeek, Told};
+use crate::domain::time::Timestamp;
+use crate::http::state::Public;
+use crate::wire::problem::Problem;
+use crate::wire::query::NoParameters;
+
+/// Weeks of which the report is told: whoever reads the feed once a month misses none.
+const WEEKS: usize = 4;
+
+/// Readers of feeds ask each quarter of an hour or less often.
+const CACHING: &str = "public, max-age=60";
+
+/// `GET`.
+pub(in crate::http) async fn show(
+    State(public): State<Public>,
+    _: NoParameters,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let engine = &public.engine;
+    let told = engine.told_incidents(None);
+    let base = engine.config().base_url.clone();
+    let base = base.unwrap_or_else(|| public.bound_url.to_string());
+    let feed = feed(&told, &base, engine.now());
+    Ok(answer(
+        feed.into_bytes(),
+        "application/atom+xml; charset=utf-8",
+        CACHING,
+        &request,
+    ))
+}
+
+/// The feed. Its ids are of the service's address: the same on every replica.
+fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
+    let base = escaped(base);
+    let mut weeks = vec![IsoWeek::of(now).before()];
+    while let [.., last] = weeks[..]
+        && weeks.len() < WEEKS
+    {
+        weeks.push(last.before());
+    }
+    let week_over = weeks.first().map_or(now, |week| week.span().to);
+    let changed = told.iter().map(|told| told.updated_at).max();
+    let updated = changed.map_or(week_over, |changed| changed.max(week_over));
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
+         <feed xmlns=\"http://www.w3.org/2005/Atom\">\n\
+         <title>Incidents and weekly reports</title>\n<id>{base}/feed.atom</id>\n<updated>{updated}</updated>\n\
+         <author><name>offpeak</name></author>\n\
+         <link rel=\"self\" href=\"{base}/feed.atom\"/>\n<link href=\"{base}/\"/>\n"
+    );
+    for told in told {
+        let link = escaped(told.explanation_url.as_deref().unwrap_or_default());
+        let link = if link.is_empty() {
+            format!("{base}/ca/{}/", told.ca)
+        } else {
+            link
+        };
+        let title = escaped(&told.name);
+        let words = escaped(&words(told));
+        let published = told.opened_at.unwrap_or(told.updated_at);
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            xml,
+            "<entry>\n<title>{title}</title>\n<id>{base}/incidents/{}</id>\n\
+             <published>{published}</published>\n<updated>{}</updated>\n<link href=\"{link}\"/>\n\
+             <summary>{words}</summary>\n</entry>\n",
+            told.id, told.updated_at
+        );
+    }
+    for week in weeks {
+        let over = week.span().to;
+        let _ = write!(
+            xml,
+            "<entry>\n<title>Week {week}</title>\n<id>{base}/report/{week}/</id>\n\
+             <published>{over}</published>\n<updated>{over}</updated>\n\
+             <link href=\"{base}/report/{week}/\"/>\n\
+             <summary>What the week was like: its peak, what failed, for how long each CA was \
+             down.</summary>\n</entry>\n"
+        );
+    }
+    xml.push_str("</feed>\n");
+    xml
+}
+
+fn words(told: &Told) -> String {
+    let mut words = format!(
+        "{} of {}, {}",
+        told.kind_words(),
+        told.ca,
+        told.state_words()
+    );
+    for (what, at) in [
+        (", from ", told.from),
+        (" to ", told.to),
+        ("; its end is expected at ", told.estimated_end),
+        (
+            "; affected certificates are to be replaced before ",
+            told.renew_by,
+        ),
+    ] {
+        if let Some(at) = at {
+            let _ = write!(words, "{what}{at}");
+        }
+    }
+    words.push('.');
+    if let Some(note) = &told.note {
+        let _ = write!(words, " {note}");
+    }
+    words
+}
+
+/// As text or in an attribute; what XML 1.0 cannot hold at all is left out.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .map(|c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            c => c.to_string(),
+        })
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! `/v1/forecast`: the load that is to come, relative to the mean.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::fresh::{answer, json};
+use crate::domain::ledger::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
+use crate::domain::policy::ca::CaName;
+use crate::domain::time::{MINUTE, Timestamp};
+use crate::http::state::Public;
+use crate::wire::problem::Problem;
+use crate::wire::query::{parameters, unknown};
+
+/// It is made anew each minute; no copy of it is to be older than two.
+const CACHING: &str = "public, max-age=60";
+
+/// What becomes of what was told.
+const REVISION: &str = "Made anew each minute from all that is known by then; what was told of a slot may \
+                        change until it has begun, and no earlier answer is kept.";
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub(in crate::http) struct Asked {
+    ca: Option<String>,
+    hours: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    ca: &'a CaName,
+    generated_at: Timestamp,
+    slot_minutes: i64,
+    /// How far ahead it may be asked for.
+    horizon_hours: i64,
+    /// How often it is made anew.
+    revised_every_seconds: i64,
+    revision: &'static str,
+    slots: Vec<Slot>,
+}
+
+#[derive(Serialize)]
+struct Slot {
+    start: Timestamp,
+    expected: Option<f64>,
+    unsteered: Option<f64>,
+    steered: Option<f64>,
+    capacity: f64,
+    headroom: Option<f64>,
+    /// The rule of capacity that binds, by its name.
+    #[serde(rename = "boundBy")]
+    bound_by: Option<String>,
+}
+
+/// `GET`.
+pub(in crate::http) async fn show(
+    State(public): State<Public>,
+    asked: Asked,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let ca = match asked.ca {
+        Some(name) => name.parse().map_err(|_| nobody(&name))?,
+        None => public.engine.unnamed_ca().map_err(|cas| ambiguous(&cas))?,
+    };
+    let outlook = public.engine.outlook(&ca).await?;
+    let outlook = outlook.ok_or_else(|| nobody(ca.as_str()))?;
+    let hours = hours(asked.hours.as_deref(), outlook.slot_seconds)?;
+    let body = document(&ca, &outlook, hours);
+    Ok(answer(body, "application/json", CACHING, &request))
+}
+
+/// The document, to the byte. Relative numbers alone: a CA's volume is its own business.
+fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
+    let slot = |slot: &SlotOutlook| {
+        let relative = |load: f64| outlook.mean.map(|mean| decimals(load / mean));
+        Slot {
+            start: slot.span.from,
+            expected: relative(slot.load.expected()),
+            unsteered: relative(slot.load.unsteered),
+            steered: relative(slot.load.steered),
+            capacity: decimals(slot.capacity.share),
+            headroom: slot.headroom().map(decimals),
+            bound_by: slot.capacity.bound_by.clone(),
+        }
+    };
+    let document = Document {
+        ca,
+        generated_at: outlook.generated_at,
+        slot_minutes: outlook.slot_seconds / MINUTE,
+        horizon_hours: Outlook::most_hours(outlook.slot_seconds),
+        revised_every_seconds: MINUTE,
+        revision: REVISION,
+        slots: outlook.within(hours).iter().map(slot).collect(),
+    };
+    json(&document)
+}
+
+/// How many hours are asked for.
+fn hours(asked: Option<&str>, slot_seconds: i64) -> Result<i64, Problem> {
+    let most = Outlook::most_hours(slot_seconds);
+    let Some(text) = asked else {
+        return Ok(USUAL_HOURS);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|hours| digits && (1..=most).contains(hours))
+        .ok_or_else(|| {
+            let detail = format!("hours: takes a whole number from 1 to {most}, not {text:?}");
+            Problem::malformed(detail)
+        })
+}
+
+pub(in crate::http) fn nobody(name: &str) -> Problem {
+    Problem::missing(format!("ca: no CA is named {name:?}"))
+}
+
+/// Names the CAs, as many as a line holds: their names are public, each has a ranking.
+pub(in crate::http) fn ambiguous(cas: &[CaName]) -> Problem {
+    const MOST_NAMED: usize = 20;
+    let named: Vec<&str> = cas.iter().take(MOST_NAMED).map(CaName::as_str).collect();
+    let more = if cas.len() > MOST_NAMED { ", …" } else { "" };
+    let named = named.join(", ");
+    Problem::malformed(format!(
+        "ca: there are several CAs: say which, of {named}{more}"
+    ))
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut asked = Self::default();
+        for (name, value) in parameters(parts)? {
+            let place = match name.as_str() {
+                "ca" => &mut asked.ca,
+                "hours" => &mut asked.hours,
+                other => return Err(unknown(other, "ca, hours")),
+            };
+            if place.replace(value).is_some() {
+                return Err(Problem::malformed(format!("{name}: is given twice")));
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// Three decimals, and no zero with a sign.
+fn decimals(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0 + 0.0
+}

@@ -1,0 +1,37 @@
+//! Answers that are made anew for each request and may be kept for a short while.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::wire::conditional::{is_unmodified, strong_etag};
+
+/// The answer with this body; 304 where the client has it already. Anybody may read it from a page.
+pub(in crate::http) fn answer(
+    body: Vec<u8>,
+    content_type: &'static str,
+    caching: &'static str,
+    request: &HeaderMap,
+) -> Response {
+    let headers: HeaderMap = [
+        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        ),
+        (header::ETAG, strong_etag(&body)),
+    ]
+    .into_iter()
+    .collect();
+    if is_unmodified(request, &headers[header::ETAG], None) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// JSON with a line feed behind it.
+pub(in crate::http) fn json(document: &impl serde::Serialize) -> Vec<u8> {
+    // Numbers are finite, keys are text: there is nothing that cannot be written.
+    let mut bytes = serde_json::to_vec(document).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

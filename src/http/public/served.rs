@@ -1,0 +1,212 @@
+//! The publication in force, ready to be sent: compressed, with its headers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use tokio::sync::Mutex;
+
+use crate::domain::publication::best_time::Ranking;
+use crate::domain::publication::documents::RANKING;
+use crate::domain::publication::page::{INDEX, policy_of};
+use crate::domain::time::Timestamp;
+use crate::engine::Engine;
+use crate::http::observe::Tallies;
+use crate::publish::plan::{Cache, Serving, plan, serving};
+use crate::store::Publication;
+use crate::wire::coding::Forms;
+use crate::wire::conditional::{http_date, is_unmodified};
+use crate::wire::problem::Problem;
+
+/// An immutable copy stays good for a year, whatever was published since. Few ask for old ones,
+/// which are read from the store each time: they are sent plain.
+pub(in crate::http) async fn earlier(
+    engine: &Engine,
+    name: &str,
+) -> Result<Option<Document>, Problem> {
+    let Some(serving) = serving(name).filter(|serving| serving.cache == Cache::Immutable) else {
+        return Ok(None);
+    };
+    let bytes = engine
+        .earlier_document(name)
+        .await
+        .map_err(|_| Problem::busy())?;
+    Ok(bytes.map(|bytes| Document {
+        forms: Forms::plain(Bytes::from_owner(bytes)),
+        serving,
+        modified: None,
+        policy: None,
+        tallies: Tallies::of(route(name)),
+    }))
+}
+
+/// What is sent of a document. The request's own headers are taken for the answer's.
+pub(in crate::http) fn answer(document: &Document, request: HeaderMap) -> Response<Bytes> {
+    let form = document.forms.wanted(&request);
+    let made_at = document.modified.as_ref().map(|(made_at, _)| *made_at);
+    let unmodified = is_unmodified(&request, &form.etag, made_at);
+    let mut headers = request;
+    headers.clear();
+    let control = document.serving.cache.control();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
+    headers.insert(header::ETAG, form.etag.clone());
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    if let Some((_, date)) = &document.modified {
+        headers.insert(header::LAST_MODIFIED, date.clone());
+    }
+    if let Some(policy) = &document.policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+        let referrer = HeaderValue::from_static("no-referrer");
+        headers.insert(header::REFERRER_POLICY, referrer);
+        let sniffing = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, sniffing);
+    }
+    let mut response = Response::new(Bytes::new());
+    if unmodified {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        let content_type = document.serving.content_type;
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(coding) = form.content_encoding() {
+            headers.insert(header::CONTENT_ENCODING, coding);
+        }
+        *response.body_mut() = form.bytes.clone();
+    }
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The publication being served, with what is made once for each.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Documents {
+    served: ArcSwapOption<Served>,
+    making: Mutex<()>,
+}
+
+/// A publication, ready to be sent.
+#[derive(Debug)]
+pub(in crate::http) struct Served {
+    publication: Arc<Publication>,
+    pub(in crate::http) by_name: HashMap<String, Document>,
+    /// The rankings among them that are not copies, read for who draws from them.
+    rankings: HashMap<String, Ranking>,
+}
+
+/// A document, ready to be sent.
+#[derive(Debug)]
+pub(in crate::http) struct Document {
+    forms: Forms,
+    serving: Serving,
+    /// When it was made, and the same as an HTTP date.
+    modified: Option<(Timestamp, HeaderValue)>,
+    /// The Content Security Policy of a page: its own, since replicas of another version may have
+    /// made it, and what only a header can say.
+    policy: Option<HeaderValue>,
+    pub(in crate::http) tallies: Tallies,
+}
+
+impl Documents {
+    /// The engine's publication in force, where it is ready already.
+    pub(in crate::http) fn at_hand(&self, engine: &Engine) -> Option<Arc<Served>> {
+        let publication = engine.publication()?;
+        self.served
+            .load_full()
+            .filter(|served| Arc::ptr_eq(&served.publication, &publication))
+    }
+
+    /// The engine's publication in force. The first to ask makes it ready, beside the threads that
+    /// answer, which takes some ten milliseconds; who else asks meanwhile waits for it.
+    pub(in crate::http) async fn current(
+        &self,
+        engine: &Engine,
+    ) -> Result<Option<Arc<Served>>, Problem> {
+        let _turn = match self.at_hand(engine) {
+            Some(served) => return Ok(Some(served)),
+            None => self.making.lock().await,
+        };
+        if let Some(served) = self.at_hand(engine) {
+            return Ok(Some(served));
+        }
+        let Some(publication) = engine.publication() else {
+            return Ok(None);
+        };
+        let making = move || Arc::new(Served::new(publication));
+        let made = engine.background().spawn_blocking(making).await;
+        // A panic has been logged where it happened.
+        let served = made.map_err(|_| Problem::internal())?;
+        self.served.store(Some(Arc::clone(&served)));
+        Ok(Some(served))
+    }
+}
+
+impl Served {
+    fn new(publication: Arc<Publication>) -> Self {
+        let made_at = publication.made_at;
+        let rankings = publication
+            .documents
+            .iter()
+            .filter(|(path, _)| path.ends_with(RANKING) && !path.starts_with("r/"))
+            // Our own documents can be read; one that cannot is told by `/readyz`.
+            .filter_map(|(path, bytes)| Some((path.clone(), Ranking::parse(bytes).ok()?)))
+            .collect();
+        let by_name = plan(&publication.documents)
+            .into_iter()
+            .map(|file| {
+                let document = Document {
+                    policy: policy_of(&file.bytes).and_then(policy),
+                    forms: Forms::compressed(Bytes::from_owner(file.bytes)),
+                    serving: file.serving,
+                    modified: Some((made_at, http_date(made_at))),
+                    tallies: Tallies::of(route(&file.path)),
+                };
+                let path = file.path.strip_suffix(INDEX).map(str::to_owned);
+                (path.unwrap_or(file.path), document)
+            })
+            .collect();
+        Self {
+            publication,
+            by_name,
+            rankings,
+        }
+    }
+
+    /// A CA's ranking, or the one at `/ranking.json`.
+    pub(in crate::http) fn ranking(&self, ca: Option<&str>) -> Option<&Ranking> {
+        match ca {
+            Some(ca) => self.rankings.get(&format!("ca/{ca}/{RANKING}")),
+            None => self.rankings.get(RANKING),
+        }
+    }
+
+    /// The document at a path.
+    pub(in crate::http) fn at(&self, path: &str) -> Option<&Document> {
+        self.by_name.get(path.strip_prefix('/')?)
+    }
+}
+
+fn policy(of_page: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("{of_page}; frame-ancestors 'none'")).ok()
+}
+
+/// The route that leads to a document, as metrics name it.
+fn route(name: &str) -> &'static str {
+    if name == INDEX {
+        "/"
+    } else if name.ends_with(INDEX) {
+        "/ca/{ca}/"
+    } else if name == RANKING {
+        "/ranking.json"
+    } else if name.starts_with("ca/") {
+        "/ca/{ca}/ranking.json"
+    } else if name.starts_with("r/") {
+        "/r/{sha256}/ranking.json"
+    } else {
+        "/schema/ranking-1.json"
+    }
+}

@@ -1,8 +1,0 @@
-//! What the body of an answer is.
-
-use axum::body::Body;
-use bytes::Bytes;
-use http_body_util::{Either, Full};
-
-/// The body of an answer: one piece that is there, or what a handler makes.
-pub(super) type Reply = Either<Full<Bytes>, Body>;

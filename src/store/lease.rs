@@ -1,0 +1,57 @@
+//! Work that one of several processes does for all.
+
+use sqlx::{Postgres, Transaction};
+
+/// Work of which the processes that share a store need one at a time: the others would do the same
+/// in vain. What has to be so, and not only should, is held by the rows themselves: a process that
+/// lost its duty without noticing harms nobody.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lease {
+    /// Planning outages again that last.
+    Incidents,
+    /// Making a publication.
+    Publication,
+    /// Removing expired certificates.
+    Purge,
+    /// Rebalancing by itself.
+    Rebalance,
+    /// Moving the windows of what a list says is revoked.
+    Revocations,
+    /// Bringing a publication into a bucket.
+    StaticTree,
+    /// Following status pages.
+    StatusPages,
+    /// Dropping old observations, tables and records.
+    Sweep,
+}
+
+/// What to do while another process is at it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// Leave it to that one.
+    Now,
+    /// Wait until that one is done, or gone.
+    Wait,
+}
+
+/// A duty as long as it is held: until it is dropped, and no longer than the process and its
+/// connection live.
+#[derive(Debug)]
+#[must_use = "a duty is given back when this is dropped"]
+pub struct LeaseGuard {
+    /// The transaction that holds the lock; none where there is one process only.
+    _held: Option<Transaction<'static, Postgres>>,
+}
+
+impl LeaseGuard {
+    /// For a store without other processes that run tasks.
+    pub(super) const fn alone() -> Self {
+        Self { _held: None }
+    }
+
+    pub(super) const fn held(transaction: Transaction<'static, Postgres>) -> Self {
+        Self {
+            _held: Some(transaction),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Duties: advisory locks that end with a transaction. So they need no connection of their own and
+//! work behind a pooler that hands out connections by transaction; and when the process dies, or
+//! its connection, the server undoes the transaction and the next one has the duty at once.
+
+use super::PostgresStore;
+use crate::store::{Lease, LeaseGuard, StoreError, Turn};
+
+/// The first half of the locks' keys, `offp` in ASCII: others may use advisory locks in the same
+/// database. The driver's own, for migrations, has a key of one half.
+const KEYS: i32 = 0x6f66_6670;
+
+impl PostgresStore {
+    pub(super) async fn lock_lease(
+        &self,
+        duty: Lease,
+        turn: Turn,
+    ) -> Result<Option<LeaseGuard>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let taken = match turn {
+            Turn::Now => {
+                let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, $2)")
+                    .bind(KEYS)
+                    .bind(key(duty));
+                self.queries
+                    .named("duty_take", lock.fetch_one(&mut transaction))
+                    .await?
+            }
+            Turn::Wait => {
+                let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
+                    .bind(KEYS)
+                    .bind(key(duty));
+                self.queries
+                    .named("duty_wait", lock.execute(&mut transaction))
+                    .await?;
+                true
+            }
+        };
+        Ok(taken.then(|| LeaseGuard::held(transaction.into_inner())))
+    }
+}
+
+/// The second half. Numbers stay: replicas of two versions share a database while they are
+/// exchanged.
+const fn key(duty: Lease) -> i32 {
+    match duty {
+        Lease::Incidents => 1,
+        Lease::Publication => 2,
+        Lease::Purge => 3,
+        Lease::Rebalance => 4,
+        Lease::Sweep => 5,
+        Lease::StaticTree => 6,
+        Lease::Revocations => 7,
+        Lease::StatusPages => 8,
+    }
+}

@@ -1,0 +1,20 @@
+//! What serving HTTP stands on: sockets, TLS and connections; bodies, queries and problems; entity tags
+//! and content codings. It knows neither what is answered nor a gateway.
+
+mod app;
+pub(crate) mod body;
+pub(crate) mod coding;
+pub(crate) mod conditional;
+pub(crate) mod host;
+pub(crate) mod pieces;
+pub(crate) mod problem;
+pub(crate) mod query;
+pub(crate) mod reply;
+mod serve;
+pub(crate) mod unpack;
+
+pub use app::App;
+pub(crate) use app::{Answer, Sender, Shortcut};
+pub use serve::{
+    InheritedSockets, Limits, Listener, Neighbour, Neighbourhood, Stop, Tls, TlsError, serve,
+};

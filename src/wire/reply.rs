@@ -1,0 +1,8 @@
+//! What the body of an answer is.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+
+/// The body of an answer: one piece that is there, or what a handler makes.
+pub(crate) type Reply = Either<Full<Bytes>, Body>;
