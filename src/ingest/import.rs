@@ -19,7 +19,9 @@ use super::file::KnownFile;
 use super::format::CertificateFormat;
 use super::kept::{Kept, corrupt};
 use super::lines::Position;
+use super::namesakes::name_predecessors;
 use super::register::{PIECE_OCTETS, Registry, Step, warn_of_unclaimed};
+use super::watch::Watch;
 use crate::domain::certificate::Submission;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::time::{MINUTE, Timestamp};
@@ -30,16 +32,6 @@ use crate::store::ImportProgress;
 /// Records drawn before the step that is being stored gets a turn: some tenths of a millisecond,
 /// less than a statement of that step takes.
 const DRAWN_AT_ONCE: usize = 32;
-
-/// Is told how an import goes on.
-pub trait Watch: Send {
-    /// A record was judged.
-    fn judged(&mut self, line: u64, verdict: &Verdict);
-    /// Everything before `at` is durable and judged.
-    fn reached(&mut self, at: Position);
-    /// An earlier run was broken off; this one judges the records from `at` on.
-    fn resumed(&mut self, at: Position);
-}
 
 /// Imports the certificates of a file. A file that was imported to its end before brings in what
 /// has been taken out since, and changes nothing else. One of which nothing was taken is not known:
@@ -165,7 +157,8 @@ impl<R: Registry> Import<'_, R> {
 
     async fn add(&mut self, items: &mut Vec<Item<Submission>>) -> Result<(), IngestError> {
         if self.phase == Phase::Taking {
-            self.name_predecessors(items).await?;
+            let named = name_predecessors(self.registry, items).await;
+            named.map_err(|source| self.failed(source))?;
         }
         for (count, item) in items.drain(..).enumerate() {
             let next = item.next;
@@ -184,28 +177,6 @@ impl<R: Registry> Import<'_, R> {
             } else if count % DRAWN_AT_ONCE == 0 {
                 self.drive().await;
             }
-        }
-        Ok(())
-    }
-
-    /// Has those that come with names say what they replace.
-    async fn name_predecessors(
-        &mut self,
-        items: &mut [Item<Submission>],
-    ) -> Result<(), IngestError> {
-        let mut wanting: Vec<&mut Submission> = items
-            .iter_mut()
-            .filter_map(|item| item.record.as_mut().ok())
-            .filter(|one| !one.names.is_empty())
-            .collect();
-        if wanting.is_empty() {
-            return Ok(());
-        }
-        let named: Vec<Submission> = wanting.iter().map(|one| (**one).clone()).collect();
-        let told = self.registry.with_predecessors(&named).await;
-        let told = told.map_err(|source| self.failed(source))?;
-        for (submission, told) in wanting.iter_mut().zip(told.iter()) {
-            submission.replaces.clone_from(&told.replaces);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
@@ -15,6 +15,7 @@ const NAMES: [&str; 10] = [
     "0008_exports",
     "0009_dimension",
     "0010_replicas",
+    "0011_names",
 ];
 
 on_both_stores!(

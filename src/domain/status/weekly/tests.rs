@@ -1,0 +1,185 @@
+use super::*;
+use crate::demand::observation::{Kind, Observation, Source};
+use crate::demand::series::Series;
+use crate::time::{DAY, MINUTE};
+
+#[test]
+fn weeks_begin_on_monday_and_years_with_their_first_thursday() {
+    for (at, week) in [
+        ("2026-11-23T00:00:00Z", "2026-W48"),
+        ("2026-11-22T23:59:59Z", "2026-W47"),
+        ("2026-12-31T12:00:00Z", "2026-W53"),
+        ("2027-01-03T23:59:59Z", "2026-W53"),
+        ("2027-01-04T00:00:00Z", "2027-W01"),
+    ] {
+        let at: Timestamp = at.parse().unwrap();
+        let of = IsoWeek::of(at);
+        assert_eq!(of.to_string(), week);
+        assert_eq!(week.parse(), Ok(of));
+        assert!(of.span().from <= at && at < of.span().to);
+    }
+    let first: IsoWeek = "2027-W01".parse().unwrap();
+    assert_eq!(first.before().to_string(), "2026-W53");
+    for text in [
+        "2026-W54", "2027-W53", "2026-W00", "2026-48", "26-W48", "2026-W5", "+026-W48",
+    ] {
+        assert!(text.parse::<IsoWeek>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_week_has_its_peak_its_gaps_and_its_change() {
+    let week: IsoWeek = "2026-W47".parse().unwrap();
+    let from = week.span().from;
+    let mut series = Series::default();
+    for hour in -168..168 {
+        let at = from + hour * HOUR;
+        // Nothing was heard of Tuesday.
+        if at.slot(DAY) == (from + DAY).slot(DAY) {
+            continue;
+        }
+        let count = match hour {
+            ..0 => 600,
+            49 => 3_600,
+            _ => 1_200,
+        };
+        for (kind, count) in [(Kind::Attempt, count), (Kind::Failed, count / 100)] {
+            for five in 0..12 {
+                let at = at + five * 5 * MINUTE;
+                let line = Observation::plain(at, Source::Log, kind, count / 12);
+                series.add(&Observation {
+                    seconds: 300,
+                    ..line
+                });
+            }
+        }
+    }
+    let evidence = Evidence {
+        series: &series,
+        incidents: &[],
+        now: from + 8 * DAY,
+    };
+    let weekly = evidence.weekly(week);
+    assert!(weekly.is_over);
+    assert_eq!(weekly.peak.map(|(hour, _)| hour), Some(49));
+    assert!(
+        (weekly.coverage - 6.0 / 7.0).abs() < 1e-9,
+        "{}",
+        weekly.coverage
+    );
+    assert_eq!(
+        weekly
+            .hours
+            .iter()
+            .filter(|hour| hour.load.is_none())
+            .count(),
+        24
+    );
+    assert!(weekly.hours[24].load.is_none() && weekly.hours[48].load.is_some());
+    // 143 hours of 1,200 and one of 3,600, against 144 of 600.
+    let change = weekly.change.unwrap();
+    assert!(
+        (change - (143.0 * 2.0 + 6.0) / 144.0).abs() < 1e-9,
+        "{change}"
+    );
+    assert!(weekly.failure_rate.unwrap() < 0.011);
+    let of = |status| {
+        weekly
+            .seconds
+            .iter()
+            .find(|(of, _)| *of == status)
+            .unwrap()
+            .1
+    };
+    // A silence is unknown once a quarter of an hour is judged by it alone.
+    assert_eq!(of(Status::Unknown), DAY - 10 * MINUTE);
+    assert_eq!(
+        weekly
+            .seconds
+            .iter()
+            .map(|(_, seconds)| seconds)
+            .sum::<i64>(),
+        WEEK
+    );
+    let begun = Evidence {
+        now: from + DAY,
+        ..evidence
+    }
+    .weekly(week);
+    assert!(!begun.is_over && (begun.coverage - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_week_that_is_counted_by_the_hour_is_no_silence() {
+    let week: IsoWeek = "2026-W47".parse().unwrap();
+    let from = week.span().from;
+    let mut series = Series::default();
+    for hour in 0..168 {
+        // Nothing was heard of Tuesday.
+        if hour / 24 == 1 {
+            continue;
+        }
+        let count = if hour == 49 { 3_600 } else { 1_200 };
+        for (kind, count) in [(Kind::Attempt, count), (Kind::Failed, count / 100)] {
+            let line = Observation::plain(from + hour * HOUR, Source::Log, kind, count);
+            series.add(&Observation {
+                seconds: 3_600,
+                ..line
+            });
+        }
+    }
+    let weekly = Evidence {
+        series: &series,
+        incidents: &[],
+        now: from + 8 * DAY,
+    }
+    .weekly(week);
+    assert_eq!(weekly.peak.map(|(hour, _)| hour), Some(49));
+    assert!(
+        (weekly.coverage - 6.0 / 7.0).abs() < 1e-9,
+        "{}",
+        weekly.coverage
+    );
+    assert!((weekly.failure_rate.unwrap() - 0.01).abs() < 1e-9);
+    assert!(weekly.hours[24].load.is_none() && weekly.hours[48].load.is_some());
+}
+
+#[test]
+fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
+    let week: IsoWeek = "2026-W47".parse().unwrap();
+    let from = week.span().from;
+    let tell = |minutes_of: fn(i64) -> i64, source| {
+        let mut series = Series::default();
+        for hour in 0..168 {
+            for minute in 0..minutes_of(hour) {
+                let at = from + hour * HOUR + minute * MINUTE;
+                series.add(&Observation::plain(at, source, Kind::Issued, 20));
+            }
+        }
+        let weekly = Evidence {
+            series: &series,
+            incidents: &[],
+            now: from + 8 * DAY,
+        }
+        .weekly(week);
+        weekly.hours[50..53]
+            .iter()
+            .map(|hour| hour.load)
+            .collect::<Vec<_>>()
+    };
+    // Of an hour 45 minutes were heard, of the next 10, of all others all: each had as many a minute.
+    let minutes = |hour| match hour {
+        50 => 45,
+        51 => 10,
+        _ => 60,
+    };
+    let near = |load: Option<f64>| load.is_some_and(|load| (load - 1.0).abs() < 1e-9);
+    let loads = tell(minutes, Source::Log);
+    assert!(
+        near(loads[0]) && loads[1].is_none() && near(loads[2]),
+        "{loads:?}"
+    );
+    // A registry says nothing of when it was silent: what it holds of an hour is all.
+    let loads = tell(minutes, Source::Registrations);
+    assert!(loads[1].is_some_and(|load| load < 0.2), "{loads:?}");
+}

@@ -1,0 +1,27 @@
+//! Certificates that come with their names, on their way in.
+
+use super::decode::Item;
+use super::register::Registry;
+use crate::domain::certificate::Submission;
+use crate::engine::EngineError;
+
+/// Has those that come with names say what they replace.
+pub(super) async fn name_predecessors<R: Registry>(
+    registry: &R,
+    items: &mut [Item<Submission>],
+) -> Result<(), EngineError> {
+    let mut wanting: Vec<&mut Submission> = items
+        .iter_mut()
+        .filter_map(|item| item.record.as_mut().ok())
+        .filter(|one| !one.names.is_empty())
+        .collect();
+    if wanting.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<Submission> = wanting.iter().map(|one| (**one).clone()).collect();
+    let told = registry.with_predecessors(&named).await?;
+    for (submission, told) in wanting.iter_mut().zip(told.iter()) {
+        submission.replaces.clone_from(&told.replaces);
+    }
+    Ok(())
+}
