@@ -96,7 +96,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 10
+                    binary: 11
                 }
             ),
             "{error:?}"
