@@ -265,7 +265,7 @@ fn names(value: &Scalar<'_>) -> Result<Names, String> {
             "{} is no name of 1 to {MOST_NAME_OCTETS} octets",
             quoted(text)
         )),
-        None => Ok(texts.iter().map(|text| text.to_string()).collect()),
+        None => Ok(texts.iter().map(ToString::to_string).collect()),
     }
 }
 

@@ -160,7 +160,7 @@ fn what_a_rejection_cites_is_bounded() {
 #[test]
 fn ndjson_takes_its_keys_and_refuses_others_by_name() {
     let other = "AQ.Ag";
-    let many = ["\"a.example\""; 2_001].join(",");
+    let many = vec!["\"a.example\""; 2_001].join(",");
     let body = format!(
         r#"{{"certId":"{ID}","notBefore":"2026-01-01T00:00:00Z","notAfter":1775001600}}
 {{"certId":"{ID}","notBefore":0,"notAfter":9,"issuedAt":3,"replaces":"{other}"}}

@@ -53,7 +53,7 @@ impl Engine {
         let mut submissions = submissions.to_vec();
         let mut taken: HashSet<CertId> = submissions
             .iter()
-            .flat_map(|one| one.replaces.clone())
+            .filter_map(|one| one.replaces.clone())
             .collect();
         let memory = self.memory();
         let is_registered = |id: &CertId| {

@@ -26,7 +26,10 @@ async fn those_of_the_same_names_are_found_within_a_bound(url: &str) {
     let find = async |names, now| {
         // Whoever asks; what is given with the question may be among the answers.
         let asked = named(0, names, 1);
-        let mut found = store.note_names(&[asked.clone()], now).await.unwrap();
+        let mut found = store
+            .note_names(std::slice::from_ref(&asked), now)
+            .await
+            .unwrap();
         found.retain(|one| *one != asked);
         found.sort_by_key(|one| one.not_after);
         found
