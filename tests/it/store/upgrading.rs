@@ -37,11 +37,23 @@ impl Earlier {
             .unwrap();
     }
 
+    /// Where it reads on: it is told twice what was written while some transaction was open, and `PostgreSQL`'s own
+    /// upkeep opens them too. So that a test can count, this waits until none is.
     async fn next_place(&mut self) -> String {
-        sqlx::query_scalar("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+        for _ in 0..1_200 {
+            let (first, end): (String, String) = sqlx::query_as(
+                "SELECT pg_snapshot_xmin(now.it)::text, pg_snapshot_xmax(now.it)::text
+                 FROM (SELECT pg_current_snapshot() AS it) AS now",
+            )
             .fetch_one(&mut self.connection)
             .await
-            .unwrap()
+            .unwrap();
+            if first == end {
+                return first;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("a transaction stays open");
     }
 
     async fn register(&mut self, serial: u32) {
