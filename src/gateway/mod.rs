@@ -22,6 +22,7 @@ use crate::domain::acme::Endpoint;
 use crate::domain::time::MINUTE;
 use crate::engine::Engine;
 use crate::store::Claim;
+use crate::wire::server_header::ServerHeader;
 
 mod accounts;
 pub mod admission;
@@ -46,6 +47,7 @@ mod replaces;
 mod revoking;
 mod spool;
 mod store_time;
+mod tallies;
 mod upstream;
 mod watch;
 
@@ -61,6 +63,7 @@ use orders::Orders;
 use registrar::Registrar;
 use spool::Spool;
 use store_time::Patience;
+use tallies::Tallies;
 use upstream::Upstream;
 use watch::Watch;
 
@@ -131,6 +134,8 @@ pub struct Gateway {
     patience: Arc<Patience>,
     minutes: Minutes,
     watch: Watch,
+    tallies: Tallies,
+    server: ServerHeader,
     /// Places for revocations that wait for the store.
     revoking: Arc<Semaphore>,
 }
@@ -171,6 +176,8 @@ impl Gateway {
             patience: Patience::new(within * 2 / 3),
             minutes: Minutes::of(config.ca.clone()),
             watch: Watch::default(),
+            tallies: Tallies::of(&config.name),
+            server: ServerHeader::default(),
             revoking: Arc::new(Semaphore::new(MOST_REVOCATIONS)),
             engine,
             config,

@@ -5,11 +5,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http_body_util::Either;
+use hyper::body::Incoming;
 use hyper::service::Service as _;
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +22,8 @@ use super::failures::SERVER_INTERNAL;
 use super::forward::{Hop, to_upstream};
 use super::refusal::{Refusal, busy};
 use crate::domain::acme::{Endpoint, Envelope, Intent};
+use crate::wire::reply::Reply;
+use crate::wire::{App, Responder};
 
 /// How long a request that is read may take to come: 256 kB at 4 kB a second.
 const REQUEST_WITHIN: Duration = Duration::from_mins(1);
@@ -28,47 +31,44 @@ const REQUEST_WITHIN: Duration = Duration::from_mins(1);
 /// What stands before the CertID, and without its slash is ours too.
 const RENEWAL_INFO: &str = "/renewal-info";
 
-/// Answers a request. A defect in here is a 503 too: whoever asks is to come back.
-async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
-    let begun = Instant::now();
-    let server = HeaderValue::try_from(format!("offpeak/{}", gateway.engine.version()));
-    let answering = AssertUnwindSafe(gateway.answer(request)).catch_unwind();
-    // The panic has been logged where it happened.
-    let (endpoint, mut response) = answering
-        .await
-        .unwrap_or_else(|_| (Endpoint::Other, gateway.busy(None)));
-    if let Ok(server) = server {
-        response
-            .headers_mut()
-            .entry(header::SERVER)
-            .or_insert(server);
+impl Responder for Gateway {
+    /// Answers a request. A defect in here is a 503 too: whoever asks is to come back.
+    fn respond(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Response<Reply>> {
+        let answering = async move {
+            let begun = Instant::now();
+            let answering = AssertUnwindSafe(self.answer(request)).catch_unwind();
+            // The panic has been logged where it happened.
+            let (endpoint, mut response) = answering
+                .await
+                .unwrap_or_else(|_| (Endpoint::Other, self.busy(None)));
+            let headers = response.headers_mut();
+            if !headers.contains_key(header::SERVER)
+                && let Some(server) = self.server.of(&self.engine.version())
+            {
+                headers.insert(header::SERVER, server);
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            self.tallies.add(endpoint, response.status(), seconds);
+            tracing::debug!(
+                event = "gateway_answered",
+                gateway = self.config.name,
+                endpoint = endpoint.name(),
+                status = response.status().as_u16(),
+                seconds
+            );
+            response.map(Either::Right)
+        };
+        answering.boxed()
     }
-    let status = response.status();
-    let labels = [
-        ("gateway", gateway.config.name.clone()),
-        ("endpoint", endpoint.name().to_owned()),
-        ("status", status.as_str().to_owned()),
-    ];
-    let seconds = begun.elapsed().as_secs_f64();
-    metrics::counter!("offpeak_gateway_requests_total", &labels).increment(1);
-    metrics::histogram!("offpeak_gateway_request_duration_seconds", &labels).record(seconds);
-    tracing::debug!(
-        event = "gateway_answered",
-        gateway = gateway.config.name,
-        endpoint = endpoint.name(),
-        status = status.as_u16(),
-        seconds
-    );
-    response
 }
 
 impl Gateway {
     /// What its listener answers with.
-    pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(answer).with_state(Arc::clone(self))
+    pub fn app(self: &Arc<Self>) -> App {
+        App::of(Arc::clone(self) as Arc<dyn Responder>)
     }
 
-    async fn answer(self: &Arc<Self>, request: Request<Body>) -> (Endpoint, Response<Body>) {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> (Endpoint, Response<Body>) {
         // The authority of a URL in absolute form, and of CONNECT, is no address that is connected to.
         let Some(path_and_query) = request.uri().path_and_query() else {
             return refused("the request has no path");
@@ -124,7 +124,7 @@ impl Gateway {
                 }
             }
         } else {
-            body
+            Body::new(body)
         };
         // Whatever is sent to where orders are made asks for admission: what cannot be read here may be read
         // by the upstream.
@@ -213,7 +213,7 @@ impl Gateway {
 
     /// Answers about a certificate: what waits for the store from the spool, all else as the public
     /// listener does.
-    async fn renewal_info(&self, mut request: Request<Body>) -> Response<Body> {
+    async fn renewal_info(&self, mut request: Request<Incoming>) -> Response<Body> {
         let id = request.uri().path().strip_prefix("/renewal-info/");
         if let Some(Ok(id)) = id.map(str::parse)
             && let Some(info) = self.registrar.answer(&id).await
@@ -267,7 +267,7 @@ impl Drop for UnderWay<'_> {
 }
 
 /// What of a request goes on.
-fn taken_apart(request: Request<Body>) -> (Method, HeaderMap, Body) {
+fn taken_apart(request: Request<Incoming>) -> (Method, HeaderMap, Incoming) {
     let (parts, body) = request.into_parts();
     (parts.method, parts.headers, body)
 }

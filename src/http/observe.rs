@@ -6,7 +6,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -18,6 +17,7 @@ use super::public::renewal_info;
 use crate::engine::Engine;
 use crate::wire::host::is_addressed;
 use crate::wire::problem::Problem;
+use crate::wire::server_header::ServerHeader;
 
 /// When to come back after a 503 outside of `/renewal-info`: a database that restarts takes some
 /// seconds, and those who hand things in are few.
@@ -75,32 +75,20 @@ pub(super) async fn observe(
     response
 }
 
-/// What every answer says of the server. It is kept for as long as the version is in force.
+/// What every answer says of the server.
 #[derive(Debug, Default)]
-pub(super) struct Signature(ArcSwapOption<(Arc<str>, HeaderValue)>);
+pub(super) struct Signature(ServerHeader);
 
 impl Signature {
     /// Signs an answer.
     pub(super) fn sign(&self, version: &Arc<str>, headers: &mut HeaderMap) {
-        if let Some(server) = self.server(version) {
+        if let Some(server) = self.0.of(version) {
             headers.insert(header::SERVER, server);
         }
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-    }
-
-    fn server(&self, version: &Arc<str>) -> Option<HeaderValue> {
-        if let Some((known, server)) = self.0.load().as_deref()
-            && Arc::ptr_eq(known, version)
-        {
-            return Some(server.clone());
-        }
-        let server = HeaderValue::try_from(format!("offpeak/{version}")).ok()?;
-        let known = (Arc::clone(version), server.clone());
-        self.0.store(Some(Arc::new(known)));
-        Some(server)
     }
 }
 

@@ -40,18 +40,31 @@ impl From<Response<Reply>> for Answer {
     }
 }
 
+/// What answers all requests of a listener without a router: whose paths are not its own to know.
+pub(crate) trait Responder: Debug + Send + Sync {
+    /// The answer to a request.
+    fn respond(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Response<Reply>>;
+}
+
 /// What a listener answers with.
 #[derive(Clone, Debug)]
 pub struct App {
     shortcut: Option<Arc<dyn Shortcut>>,
-    router: TowerToHyperService<Router>,
+    rest: Rest,
+}
+
+/// What answers where no shortcut does.
+#[derive(Clone, Debug)]
+enum Rest {
+    Router(TowerToHyperService<Router>),
+    Responder(Arc<dyn Responder>),
 }
 
 impl From<Router> for App {
     fn from(router: Router) -> Self {
         Self {
             shortcut: None,
-            router: TowerToHyperService::new(router),
+            rest: Rest::Router(TowerToHyperService::new(router)),
         }
     }
 }
@@ -61,6 +74,13 @@ impl App {
         Self {
             shortcut: Some(Arc::new(shortcut)),
             ..Self::from(router)
+        }
+    }
+
+    pub(crate) fn of(responder: Arc<dyn Responder>) -> Self {
+        Self {
+            shortcut: None,
+            rest: Rest::Responder(responder),
         }
     }
 
@@ -79,11 +99,12 @@ impl App {
         if let Some(from) = from {
             extensions.insert(from);
         }
-        let routed = self.router.call(request);
-        Answer::Awaited(
-            routed
+        Answer::Awaited(match &self.rest {
+            Rest::Router(router) => router
+                .call(request)
                 .map(|Ok(response)| response.map(Either::Right))
                 .boxed(),
-        )
+            Rest::Responder(responder) => Arc::clone(responder).respond(request),
+        })
     }
 }

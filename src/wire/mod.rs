@@ -11,10 +11,11 @@ pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod reply;
 mod serve;
+pub(crate) mod server_header;
 pub(crate) mod unpack;
 
 pub use app::App;
-pub(crate) use app::{Answer, Sender, Shortcut};
+pub(crate) use app::{Answer, Responder, Sender, Shortcut};
 pub use serve::{
     InheritedSockets, Limits, Listener, Neighbour, Neighbourhood, Stop, Tls, TlsError, serve,
 };

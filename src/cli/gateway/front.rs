@@ -106,7 +106,7 @@ impl Front {
             connections: limits.connections.saturating_add(places),
             ..limits
         };
-        let listener = wire::serve(self.listener, gateway.router(), stop, limits);
+        let listener = wire::serve(self.listener, gateway.app(), stop, limits);
         let mut beside = vec![
             runtimes
                 .work()

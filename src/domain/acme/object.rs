@@ -1,5 +1,10 @@
 //! What an answer's JSON is, by its structure (RFC 8555 section 7.1).
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::endpoint::Endpoint;
@@ -81,41 +86,146 @@ impl Object {
     /// What this JSON is.
     #[must_use]
     pub fn of(json: &[u8]) -> Self {
-        let Ok(object) = serde_json::from_slice::<Map<String, Value>>(json) else {
+        let Ok(members) = serde_json::from_slice::<Members<'_>>(json) else {
             return Self::Other;
         };
-        let text = |name: &str| object.get(name).and_then(Value::as_str);
-        let list = |name: &str| object.get(name).and_then(Value::as_array);
-        if ["newNonce", "newAccount", "newOrder"]
+        if [&members.new_nonce, &members.new_account, &members.new_order]
             .iter()
-            .all(|name| text(name).is_some())
+            .all(|member| member.text().is_some())
         {
-            return Self::Directory(directory(&object));
+            return whole(json).map_or(Self::Other, |object| Self::Directory(directory(&object)));
         }
-        let state = text("status").map(ObjectState::named);
-        if let (Some(state), Some(_), Some(authorizations)) =
-            (state, text("finalize"), list("authorizations"))
+        let state = members.status.text().map(ObjectState::named);
+        if let (Some(state), Some(_), Member::List) =
+            (state, members.finalize.text(), &members.authorizations)
         {
-            return Self::Order(order(&object, state, authorizations));
+            return whole(json).map_or(Self::Other, |object| Self::Order(order(&object, state)));
         }
-        if let (Some(state), Some(_), Some(_)) =
-            (state, object.get("identifier"), list("challenges"))
+        if let (Some(state), true, Member::List) =
+            (state, members.identifier.is_there(), &members.challenges)
         {
             return Self::Authorization(state);
         }
-        if let (Some(state), Some(_), Some(_)) = (state, text("type"), text("url")) {
+        let kind = members.kind.text();
+        if let (Some(state), Some(_), Some(_)) = (state, kind, members.url.text()) {
             return Self::Challenge(state);
         }
-        if let Some(kind) = text("type")
-            && kind.starts_with("urn:ietf:params:acme:error:")
-        {
+        if let Some(kind) = kind.filter(|kind| kind.starts_with("urn:ietf:params:acme:error:")) {
             return Self::Problem(kind.to_owned());
         }
-        if state.is_some() && (list("contact").is_some() || text("orders").is_some()) {
+        let is_list = matches!(members.contact, Member::List);
+        if state.is_some() && (is_list || members.orders.text().is_some()) {
             return Self::Account;
         }
         Self::Other
     }
+}
+
+/// The members that tell what an object is. Most answers are looked at for nothing else, so no more of them is
+/// kept.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Members<'a> {
+    #[serde(borrow)]
+    authorizations: Member<'a>,
+    challenges: Member<'a>,
+    contact: Member<'a>,
+    finalize: Member<'a>,
+    identifier: Member<'a>,
+    #[serde(rename = "type")]
+    kind: Member<'a>,
+    new_account: Member<'a>,
+    new_nonce: Member<'a>,
+    new_order: Member<'a>,
+    orders: Member<'a>,
+    status: Member<'a>,
+    url: Member<'a>,
+}
+
+/// What a member is, as far as that matters.
+#[derive(Default)]
+enum Member<'a> {
+    #[default]
+    Absent,
+    Text(Cow<'a, str>),
+    List,
+    Other,
+}
+
+impl Member<'_> {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    const fn is_there(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AnyMember)
+    }
+}
+
+/// Tells what a member is, whatever it is.
+struct AnyMember;
+
+impl<'de> Visitor<'de> for AnyMember {
+    type Value = Member<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Member::Text(Cow::Borrowed(text)))
+    }
+
+    // It is written with escapes.
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Member::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        let mut list = list;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Member::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        let mut object = object;
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Member::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+}
+
+/// All of an object.
+fn whole(json: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(json).ok()
 }
 
 impl ObjectState {
@@ -139,11 +249,15 @@ fn directory(object: &Map<String, Value>) -> Directory {
     }
 }
 
-fn order(object: &Map<String, Value>, state: ObjectState, authorizations: &[Value]) -> Order {
+fn order(object: &Map<String, Value>, state: ObjectState) -> Order {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let authorizations = object.get("authorizations").and_then(Value::as_array);
     let certificate = text("certificate").map(str::to_owned);
     let own = [text("finalize"), certificate.as_deref()];
-    let of_authorizations = authorizations.iter().filter_map(Value::as_str);
+    let of_authorizations = authorizations
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     let error = object.get("error").and_then(Value::as_object);
     let error_type = error.and_then(|error| error.get("type")?.as_str());
     Order {
@@ -188,6 +302,15 @@ mod tests {
             r#"{"type":"urn:ietf:params:acme:error:badNonce","status":400}"#,
             |object| *object == Object::Problem("urn:ietf:params:acme:error:badNonce".to_owned())
         ));
+        // Written with escapes, and with what nobody knows beside it.
+        assert!(is(
+            r#"{"x":{"status":[1]},"st\u0061tus":"p\u0065nding","identifier":null,"challenges":[{"a":1},2.5],"y":true}"#,
+            |object| *object == Object::Authorization(ObjectState::Open)
+        ));
+        assert!(is(
+            r#"{"type":"urn:ietf:params:acme:error:bad\u004eonce","status":400}"#,
+            |object| *object == Object::Problem("urn:ietf:params:acme:error:badNonce".to_owned())
+        ));
         for other in [
             "",
             "[]",
@@ -195,6 +318,8 @@ mod tests {
             r#"{"status":"valid"}"#,
             "<html>",
             r#"{"type":"about:blank"}"#,
+            r#"{"status":"valid","status":"invalid","identifier":{},"challenges":[]}"#,
+            r#"{"status":"valid","identifier":{},"challenges":[]"#,
         ] {
             assert_eq!(Object::of(other.as_bytes()), Object::Other, "{other}");
         }
