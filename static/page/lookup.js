@@ -86,3 +86,6 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop" && event.dataTransfer.files[0]) showFile(event.dataTransfer.files[0]);
   });
 }
+
+// All that the page knows itself is in its place: it is shown, and what a service says has room of its own.
+document.documentElement.classList.remove("wait");
