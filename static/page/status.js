@@ -85,13 +85,15 @@ async function loadStatus() {
   tellAges(Date.now());
 }
 
-/** How the CAs are as far as the page itself knows: by the outages in it. */
+/** How the CAs are as far as the page itself knows: by the outages and the maintenance in it, as the service judges them. */
 function asPublished(reason) {
   const now = Date.now();
   const holds = ({ from, to }) => !(from && Date.parse(from) > now) && !(to && Date.parse(to) <= now);
-  const open = PAGE.incidents.filter((one) => one.kind === "outage" && one.state !== "closed" && holds(one));
+  const closes = ({ kind, from, to }) => kind === "outage" || (kind === "maintenance" && from && to);
+  const open = PAGE.incidents.filter((one) => closes(one) && one.state !== "closed" && holds(one));
   if (open.length === 0) return [{ status: "unknown", reason }];
-  return open.map(({ ca, from, state }) => ({ ca, status: state === "partial" ? "degraded" : "down", since: from, reason }));
+  const status = ({ kind, state }) => (kind === "outage" && state === "partial" ? "degraded" : "down");
+  return open.map((one) => ({ ca: one.ca, status: status(one), since: one.from, reason }));
 }
 
 /** The service has heard more since the page was made: of several CAs, all that was heard of every one. */
@@ -142,7 +144,7 @@ function liveOf(one, begin) {
 // What the page knows itself is there at once, so that nothing moves when the service says the same.
 const published = asPublished("");
 if (published.some(({ status }) => status !== "unknown")) showStatus(published);
-loadStatus();
+const firstStatus = loadStatus();
 loadLive();
 setInterval(() => {
   if (document.visibilityState === "visible") {

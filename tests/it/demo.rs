@@ -1,7 +1,7 @@
 //! `offpeak demo`: what it says it shows, it shows, and goes on to.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::tools::run;
 
 #[test]
 fn the_demo_shows_what_it_says() {
-    let mut child = offpeak()
+    let child = offpeak()
         .args([
             "demo",
             "--listen",
@@ -21,8 +21,9 @@ fn the_demo_shows_what_it_says() {
         ])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut demo = Ended(child.unwrap());
+    let child = &mut demo.0;
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut curls = Vec::new();
     for line in &mut lines {
@@ -71,4 +72,14 @@ fn the_demo_shows_what_it_says() {
     let sent = Command::new("sh").args(["-c", &stop]).status();
     assert!(sent.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A process that ends with the test, however that ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

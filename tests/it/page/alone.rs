@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::browser::PHONE;
+use offpeak::domain::policy::note::Note;
+use offpeak::domain::time::Span;
 
 /// What the links that are shown lead to.
 const LINKS: &str =
@@ -91,11 +93,15 @@ async fn a_long_word_of_the_operator_s_breaks_on_a_phone() {
         return;
     };
     let long = format!("https://status.example.com/{}", "a".repeat(200));
-    let text = format!(
-        "[[ca]]\nname = \"example\"\n[[note]]\nca = \"example\"\nfrom = 2026-11-20T00:00:00Z\n\
-         to = 2026-11-22T00:00:00Z\ntext = \"see {long}\"\n"
-    );
-    let scene = busy_server(Config::parse(&text).unwrap(), &["example"], |_| true).await;
+    let mut configured = config();
+    configured.cas[0].notes.push(Note {
+        span: Span {
+            from: NOW - HOUR,
+            to: NOW + HOUR,
+        },
+        text: format!("see {long}"),
+    });
+    let scene = busy_server(configured, &["example"], |_| true).await;
     let outage = json!({"kind": "outage", "ca": "example", "name": "b".repeat(90), "from": NOW - HOUR,
         "note": format!("see {long}")});
     scene.open_incident(outage).await;
@@ -119,10 +125,8 @@ async fn busy_hours_are_told_in_the_reader_s_zone_whatever_the_hour() {
         let sentence = browser.text("#sentence-here");
         let avoid = sentence.split("; avoid ").nth(1).unwrap_or_default();
         // Half an hour beside those of UTC.
-        assert!(
-            avoid.contains(":30 to ") && avoid.ends_with("on your clock."),
-            "{sentence}"
-        );
+        let told = avoid.contains(":30 to ") && avoid.ends_with("on your clock.");
+        assert!(told, "{hours}: {sentence}");
     }
 }
 
@@ -141,7 +145,9 @@ async fn the_minutes_of_the_hour_are_drawn_where_slots_are_shorter() {
             })
             .collect();
         let told = scene.server.as_admin(Method::POST, "/v1/observations");
-        let told = told.header("content-type", "application/x-ndjson").body(lines.join("\n"));
+        let told = told
+            .header("content-type", "application/x-ndjson")
+            .body(lines.join("\n"));
         assert_eq!(told.send().await.unwrap().status(), StatusCode::OK);
         scene.server.engine.publish().await.unwrap();
         let page = String::from_utf8(scene.document("index.html").to_vec()).unwrap();
