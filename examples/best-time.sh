@@ -2,7 +2,7 @@
 # Waits for a quiet moment of the coming day, then renews. Run it from cron once a day, at any
 # minute: the server draws a second for this host by the weights of the CA's ranking. Where no
 # server answers, any moment of the day will do: a certificate has to be renewed all the same.
-#   best-time.sh https://ari.example.com certbot renew --quiet
+#   best-time.sh https://ari.example.com certbot renew --quiet --no-random-sleep-on-renew
 set -eu
 server=$1
 shift

@@ -25,5 +25,5 @@ func main() {
 		rest -= ranking.Slots[slot+1].Weight
 	}
 	at := slot*ranking.SlotMinutes*60 + rand.IntN(ranking.SlotMinutes*60)
-	fmt.Printf("%d %d * * * sleep %d; certbot renew --quiet\n", at/60%60, at/3600, at%60)
+	fmt.Printf("%d %d * * * sleep %d; certbot renew --quiet --no-random-sleep-on-renew\n", at/60%60, at/3600, at%60)
 }

@@ -22,6 +22,7 @@ pub(crate) fn crontab_line(ranking: &Value) -> Result<String, Box<dyn Error>> {
     let seconds = ranking["slotMinutes"].as_u64().unwrap_or(60) * 60;
     let at = u64::try_from(slot)? * seconds + rand::random_range(0..seconds);
     let (time, wait) = (format!("{} {}", at / 60 % 60, at / 3_600), at % 60);
-    let line = format!("{time} * * * sleep {wait}; certbot renew --quiet");
+    let line =
+        format!("{time} * * * sleep {wait}; certbot renew --quiet --no-random-sleep-on-renew");
     Ok(line)
 }

@@ -15,4 +15,4 @@ curl -fsS --retry 3 --max-time 60 "$1" | jq -r --argjson draw "$draw" --argjson 
   | (.slot // ($ranking.slots | map(.weight) | index(max))) as $slot
   | ($slot * $ranking.slotMinutes * 60
       + ($second % ($ranking.slotMinutes * 60))) as $at
-  | "\($at / 60 | floor % 60) \($at / 3600 | floor) * * * sleep \($at % 60); certbot renew --quiet"'
+  | "\($at / 60 | floor % 60) \($at / 3600 | floor) * * * sleep \($at % 60); certbot renew --quiet --no-random-sleep-on-renew"'

@@ -81,7 +81,7 @@ impl BestTimeArgs {
         };
         let chance = self.seed.unwrap_or_else(|| Chance::Fresh(rand::random()));
         let best = question.draw(&ranking, now, chance)?;
-        if ranking.slot_at(best.at).insufficient_data {
+        if best.is_unknown(&ranking) {
             tracing::warn!(event = "hour_unknown", at = %best.at);
         }
         let format = if self.json { Format::Json } else { self.format };

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 
+use super::demo_load::{demo_ca, go_on, hours, replay};
 use super::exit::Exit;
 use super::global::Global;
 use super::listeners::Listeners;
@@ -19,32 +20,22 @@ use crate::config::{Config, Scope, SourceKind, Token, contact};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::names::Names;
 use crate::domain::certificate::{Submission, Validity};
-use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::demand::permission::Permission;
 use crate::domain::math::number::real;
-use crate::domain::policy::ca::{CaName, CaPolicy};
-use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp, WEEK};
+use crate::domain::policy::ca::CaPolicy;
+use crate::domain::time::{DAY, HOUR, Timestamp};
 use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
-use crate::store::{self, ClosedBatch, Migrations};
-
-/// One week of the sample CA: `hour_of_week,attempts,failed`, Monday 00:00 UTC first.
-const WEEK_OF_LOAD: &str = include_str!("../../static/demo-week.csv");
+use crate::store::{self, Migrations};
 
 /// What `--ct` reads where no other configuration is named.
 const LETSENCRYPT: &str = include_str!("../../static/letsencrypt.toml");
-
-/// So many weeks are replayed: as many as the profile needs to trust each hour of the week.
-const WEEKS: i64 = 4;
 
 /// Certificates registered, over the last sixty days in the shape of the load.
 const CERTIFICATES: i64 = 5_000;
 
 /// The example of RFC 9773 section 4.1, registered as if issued now.
 const EXAMPLE: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
-
-/// Of a hundred requests in an hour, so many come in its first minute: cron tables say `0`.
-const FIRST_MINUTE_PER_CENT: u64 = 15;
 
 /// See it work: a sample CA in memory, some thousand certificates, four weeks of load, served
 #[derive(Args, Debug)]
@@ -152,15 +143,17 @@ fn certificate_transparency(
 async fn sample(config: Config) -> anyhow::Result<Arc<Engine>> {
     let store = store::connect(&config.database, Migrations::Apply).await?;
     let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
-    replay(&engine).await?;
+    let told_until = replay(&engine).await?;
     register(&engine).await?;
+    tokio::spawn(go_on(Arc::clone(&engine), told_until));
     Ok(engine)
 }
 
 fn greeting(public: &str, admin: &str, token: &str) -> Vec<String> {
     [
         String::new(),
-        "A sample CA with four weeks of load and five thousand certificates, all in memory.".into(),
+        "A sample CA with four weeks of load and five thousand certificates, all in memory. The load is made up,".into(),
+        "and goes on minute by minute.".into(),
         format!("  the demand map       {public}/"),
         format!("  the ranking          curl -s {public}/ranking.json"),
         format!("  when to come         curl -s '{public}/v1/best-time?format=cron'"),
@@ -194,67 +187,8 @@ fn config(told: Config, token: &str) -> anyhow::Result<Config> {
     })
 }
 
-fn demo_ca() -> CaName {
-    "demo".parse().unwrap_or_default()
-}
-
 fn example() -> anyhow::Result<CertId> {
     EXAMPLE.parse().context("the RFC's example is a CertID")
-}
-
-/// The sample's hours: attempts and failures.
-fn hours() -> anyhow::Result<Vec<(u64, u64)>> {
-    WEEK_OF_LOAD
-        .lines()
-        .skip(1)
-        .map(|line| {
-            let mut fields = line.split(',').skip(1).map(str::parse);
-            match (fields.next(), fields.next()) {
-                (Some(Ok(attempts)), Some(Ok(failed))) => Ok((attempts, failed)),
-                _ => anyhow::bail!("the bundled load has a line that does not fit: {line}"),
-            }
-        })
-        .collect()
-}
-
-/// Tells the model of the last four weeks.
-async fn replay(engine: &Engine) -> anyhow::Result<()> {
-    let hours = hours()?;
-    let now = engine.now();
-    let store = engine.store();
-    let batch = store.open_batch(now).await?;
-    let first_hour = (now - WEEKS * WEEK).slot(HOUR);
-    for hour in first_hour..now.slot(HOUR) {
-        let from = Timestamp::from_unix(hour * HOUR);
-        let (attempts, failed) = hours[usize::try_from(from.second_of_week() / HOUR)?];
-        let rows = [
-            lines(from, Kind::Attempt, attempts),
-            lines(from, Kind::Failed, failed),
-        ]
-        .concat();
-        store.append_batch(batch, &rows).await?;
-    }
-    let closed = ClosedBatch {
-        sha256: Sha256::digest(WEEK_OF_LOAD).into(),
-        report: "{}".to_owned(),
-    };
-    store.close_batch(batch, None, &closed, now).await?;
-    engine.catch_up().await?;
-    engine.learn();
-    Ok(())
-}
-
-/// An hour's count, minute by minute: so many in its first, the rest spread over the others.
-fn lines(hour: Timestamp, kind: Kind, count: u64) -> Vec<Observation> {
-    let first = count * FIRST_MINUTE_PER_CENT / 100;
-    let until = |minute| first + (count - first) * minute / 59;
-    (0..60)
-        .zip(std::iter::once(first).chain((0..59).map(|n| until(n + 1) - until(n))))
-        .map(|(minute, count)| Observation {
-            ca: demo_ca(),
-            ..Observation::plain(hour + minute * MINUTE, Source::Ca, kind, count)
-        })
-        .collect()
 }
 
 /// Registers certificates over the last sixty days, as many an hour as the load says, and the

@@ -19,6 +19,7 @@ mod check_config;
 mod completions;
 mod ct;
 mod demo;
+mod demo_load;
 mod exit;
 mod explain;
 mod fetch;

@@ -13,14 +13,14 @@ use super::exit::Exit;
 use super::given::ca_or_only;
 use super::global::Global;
 use super::output::Output;
-use super::plan_fleet::read;
+use super::plan_fleet::{addressee, conflict, counted, read};
 use super::plan_print::{Planned, not_due, remarks, told};
 use super::plan_server::{Answer, Request, ask};
 use super::published::read_ranking;
 use super::usage::UsageError;
 use crate::config::{base_url, duration_seconds, zone};
 use crate::domain::plan::{
-    Addressee, Bounds, Catalogue, Demand, Origin, Renewal, Terms, USUAL_WITHIN_SECONDS, plan, seed,
+    Bounds, Catalogue, Demand, Origin, Renewal, Terms, USUAL_WITHIN_SECONDS, plan, seed,
 };
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::publication::best_time::Ranking;
@@ -63,7 +63,8 @@ pub(super) struct PlanArgs {
     /// The CA; default: the only one
     #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
     ca: Option<CaName>,
-    /// All before then: a time, or a duration from now; default: each in its own band
+    /// All before then, and before an earlier deadline of their own: a time, or a duration from now; default:
+    /// each in its own band
     #[arg(long, value_name = "TIME", value_parser = deadline)]
     deadline: Option<Deadline>,
     /// The hours that suit you, such as 22:00-06:00; several with commas
@@ -145,6 +146,7 @@ impl PlanArgs {
             account: &self.account,
             without_ari: self.no_ari,
             policy: &ground.policy,
+            given: None,
         };
         let renewals: Vec<Renewal> = fleet
             .members
@@ -199,7 +201,11 @@ impl PlanArgs {
             account: &self.account,
             without_ari: self.no_ari,
             policy: &CaPolicy::named(CaName::default()),
+            given: None,
         };
+        if let Some(fault) = conflict(&fleet, &usual) {
+            return Err(UsageError(fault).into());
+        }
         let is_due = |member: &Member| !member.is_due_later(&usual);
         let members: Vec<Member> = fleet
             .members
@@ -356,24 +362,6 @@ fn exit(unread: &[String]) -> Exit {
         Exit::Done
     } else {
         Exit::DoneWithRejections
-    }
-}
-
-fn counted(count: usize) -> Fleet {
-    let most = crate::domain::plan::MOST_CERTIFICATES;
-    Fleet {
-        members: vec![Member::default(); count.min(most + 1)],
-        table: None,
-    }
-}
-
-fn addressee(member: &Member, now: Timestamp) -> Addressee<'_> {
-    let name = member.names.first().filter(|_| member.cert_id.is_none());
-    Addressee {
-        id: member.id.as_ref().or(name).map(String::as_str),
-        cert_id: member.cert_id.as_ref(),
-        account: member.account.as_deref(),
-        missed: member.missed(now),
     }
 }
 

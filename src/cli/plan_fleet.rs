@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 
 use super::given::{is_stdin, name_of};
 use super::paths::files_of;
-use crate::ingest::fleet::{Fleet, MOST_LIST_OCTETS, certificates};
+use crate::domain::plan::{Addressee, MOST_CERTIFICATES};
+use crate::domain::time::Timestamp;
+use crate::ingest::fleet::{Fleet, MOST_LIST_OCTETS, Member, Usual, certificates};
 use crate::ingest::pem_or_der;
 
 /// The fleet, and what of a folder could not be read.
@@ -39,11 +41,48 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Fleet, Vec<String>)> {
 }
 
 fn of_files(path: &Path) -> anyhow::Result<(Fleet, Vec<String>)> {
-    let files = files_of(&[path.to_owned()])?;
+    let files = files_of(&[whole(path)?])?;
     let (members, unread) = certificates(&files);
     let fleet = Fleet {
         members,
         table: None,
     };
     Ok((fleet, unread))
+}
+
+/// The path from the root: which client keeps a folder so is told by the names of the folders above, which
+/// `.` and `certs/..` do not say.
+fn whole(path: &Path) -> anyhow::Result<PathBuf> {
+    let whole = match path.components().next_back() {
+        Some(Component::ParentDir) => path.canonicalize(),
+        _ => absolute(path),
+    };
+    whole.with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// So many that nobody has listed.
+pub(super) fn counted(count: usize) -> Fleet {
+    Fleet {
+        members: vec![Member::default(); count.min(MOST_CERTIFICATES + 1)],
+        table: None,
+    }
+}
+
+/// Who a time is for.
+pub(super) fn addressee(member: &Member, now: Timestamp) -> Addressee<'_> {
+    let name = member.names.first().filter(|_| member.cert_id.is_none());
+    Addressee {
+        id: member.id.as_ref().or(name).map(String::as_str),
+        cert_id: member.cert_id.as_ref(),
+        account: member.account.as_deref(),
+        missed: member.missed(now),
+    }
+}
+
+/// Whose own times the deadline of the plan leaves nothing of.
+pub(super) fn conflict(fleet: &Fleet, usual: &Usual<'_>) -> Option<String> {
+    fleet.members.iter().find_map(|member| {
+        let (field, reason) = member.check_under(usual).err()?;
+        Some(format!("{}: {field}: {reason}", member.label()))
+    })
 }

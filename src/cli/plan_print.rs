@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::output::Output;
 use crate::domain::plan::{Advice, Catalogue, MOST_SECONDS_AHEAD, Plan, Terms};
 use crate::domain::time::{DAY, Timestamp};
-use crate::ingest::fleet::{Fleet, Member, look_alikes};
+use crate::ingest::fleet::{Fleet, Member, PLANNED, Table, look_alikes};
 
 /// So many that are late are named: a line of a terminal or two.
 const MOST_NAMED: usize = 5;
@@ -26,12 +26,14 @@ impl Planned {
         let mut of_due = |is_due: &bool| is_due.then(|| left.next().copied()).flatten();
         let times: Vec<Option<Timestamp>> = self.is_due.iter().map(&mut of_due).collect();
         if let Some(table) = &self.fleet.table {
-            let mut writer = csv::Writer::from_writer(std::io::BufWriter::new(output));
-            let header = table.header.iter().map(String::as_str);
-            writer.write_record(header.chain(["renew_at"]))?;
+            let mut builder = csv::WriterBuilder::new();
+            let builder = builder.delimiter(table.delimiter);
+            let mut writer = builder.from_writer(std::io::BufWriter::new(output));
+            let place = table.planned_column();
+            writer.write_record(with_cell(&table.header, place, None))?;
             for (row, at) in table.rows.iter().zip(times) {
                 let at = at.map_or_else(String::new, |at| at.to_string());
-                writer.write_record(row.iter().map(String::as_str).chain([at.as_str()]))?;
+                writer.write_record(with_cell(row, place, Some(&at)))?;
             }
             writer.flush()?;
             return Ok(());
@@ -47,6 +49,17 @@ impl Planned {
         out.flush()?;
         Ok(())
     }
+}
+
+/// The cells of a row with the planned time, in the place of an earlier plan's or behind all; of the header
+/// with the column's name, which stays as it is where it is there.
+fn with_cell<'a>(row: &'a [String], place: Option<usize>, at: Option<&'a str>) -> Vec<&'a str> {
+    let mut cells: Vec<&str> = row.iter().map(String::as_str).collect();
+    match place {
+        Some(place) => cells[place] = at.unwrap_or(cells[place]),
+        None => cells.push(at.unwrap_or(PLANNED)),
+    }
+    cells
 }
 
 /// Who is left out, since nothing is planned so far ahead.
@@ -76,6 +89,12 @@ pub(super) fn remarks(fleet: &Fleet, now: Timestamp) -> Vec<String> {
             format!("column {cell:?} is kept and not read; did you mean {known:?}?")
         })
         .collect();
+    let earlier = fleet.table.as_ref().and_then(Table::planned_column);
+    if earlier.is_some() {
+        remarks.push(format!(
+            "column {PLANNED:?} of an earlier plan is replaced by this one's"
+        ));
+    }
     let missed = |member: &Member| Some(format!("{} ({})", member.label(), member.missed(now)?));
     let mut late: Vec<String> = fleet.members.iter().filter_map(missed).collect();
     if !late.is_empty() {

@@ -76,6 +76,13 @@ impl PublishArgs {
                 "publication {number} of {}: {} files written, {} unchanged",
                 publication.made_at, applied.written, applied.unchanged
             )?;
+            if applied.unsigned > 0 {
+                let count = applied.unsigned;
+                writeln!(
+                    out,
+                    "{count} signatures removed: without --sign-with they would be of other bytes"
+                )?;
+            }
         } else if self.json {
             let told = serde_json::json!({ "number": number, "madeAt": publication.made_at });
             writeln!(out, "{told}")?;

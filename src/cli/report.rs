@@ -55,7 +55,7 @@ impl ReportArgs {
                     "  {}: {} ({})",
                     told.kind_words(),
                     told.name,
-                    told.state_words()
+                    told.at(report.made_at).state_words()
                 )?;
             }
         }

@@ -11,6 +11,7 @@ use super::output::Output;
 use super::status_server::ask;
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::{Heard, Told};
+use crate::domain::time::Timestamp;
 
 /// Say whether each CA is well, since when and why, who tells of it, and which incidents there are
 #[derive(Args, Clone, Debug)]
@@ -91,7 +92,7 @@ impl StatusArgs {
             }
         }
         for told in incidents {
-            writeln!(output, "{}", line(&told))?;
+            writeln!(output, "{}", line(&told, engine.now()))?;
         }
         Ok(Exit::Done)
     }
@@ -101,7 +102,7 @@ fn source(heard: &Heard) -> serde_json::Value {
     json!({"source": heard.source, "vantage": heard.vantage, "dataThrough": heard.through})
 }
 
-fn line(told: &Told) -> String {
+fn line(told: &Told, now: Timestamp) -> String {
     let note = told
         .note
         .as_ref()
@@ -112,7 +113,7 @@ fn line(told: &Told) -> String {
         told.ca,
         told.name,
         told.kind_words(),
-        told.state_words(),
+        told.at(now).state_words(),
         told.updated_at
     )
 }

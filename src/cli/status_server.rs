@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::fetch::{client, octets_of};
 use crate::domain::policy::ca::CaName;
+use crate::domain::time::Timestamp;
+use crate::engine::clock::{Clock as _, SystemClock};
 
 /// The longest status that is read: a hundred CAs with their sources and incidents have some 100 kB.
 const MOST_OCTETS: u64 = 4 << 20;
@@ -45,6 +47,8 @@ struct Incident {
     name: String,
     kind: String,
     state: String,
+    // What closes the CA later is announced.
+    from: Option<Timestamp>,
     updated_at: String,
     note: Option<String>,
 }
@@ -94,7 +98,8 @@ pub(super) async fn ask(server: &str, ca: Option<&CaName>) -> anyhow::Result<Ans
         .with_context(|| format!("--server: {url} is no status of a CA"))?;
     let cas = read.cas.iter().map(Ca::line);
     let sources = read.sources.iter().map(Source::line);
-    let incidents = read.incidents.iter().map(Incident::line);
+    let now = SystemClock.now();
+    let incidents = read.incidents.iter().map(|one| one.line(now));
     let lines = cas.chain(sources).chain(incidents).collect();
     Ok(Answer { document, lines })
 }
@@ -133,12 +138,15 @@ impl Source {
 }
 
 impl Incident {
-    fn line(&self) -> String {
+    fn line(&self, now: Timestamp) -> String {
         let note = self.note.as_ref();
         let note = note.map_or_else(String::new, |note| format!(": {note}"));
+        let closes = self.state == "open" && ["maintenance", "outage"].contains(&&*self.kind);
+        let is_ahead = closes && self.from.is_some_and(|from| from > now);
+        let state = if is_ahead { "announced" } else { &self.state };
         format!(
-            "incident {} of {}: {} ({}, {}), updated {}{note}",
-            self.id, self.ca, self.name, self.kind, self.state, self.updated_at
+            "incident {} of {}: {} ({}, {state}), updated {}{note}",
+            self.id, self.ca, self.name, self.kind, self.updated_at
         )
     }
 }

@@ -16,8 +16,8 @@ use crate::publish::verify::{Finding, MOST_OCTETS, Tree, verify};
 
 /// Say whether a published tree is whole: its sums, its signatures, its age
 ///
-/// Every file of SHA256SUMS is read; a line each is printed, `ok` or what is wrong. Done with
-/// rejections (3): something is wrong.
+/// Every file of SHA256SUMS is read; a line each is printed, `ok` or what is wrong. Without --key nothing is
+/// said of signatures. Done with rejections (3): something is wrong.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   offpeak verify https://ari.example.com --key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3
@@ -69,6 +69,14 @@ impl VerifyArgs {
             } else {
                 let told = fault.unwrap_or_else(|| "ok".to_owned());
                 writeln!(output, "{path}\t{told}")?;
+            }
+        }
+        if key.is_none() {
+            let told = "signatures\tnot checked: no --key is given";
+            if self.json {
+                let _ = writeln!(std::io::stderr(), "{told}");
+            } else {
+                writeln!(output, "{told}")?;
             }
         }
         Ok(exit)

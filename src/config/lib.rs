@@ -176,6 +176,9 @@
 //! ca = "example"                    # required: whose
 //! # Statuspage: …/api/v2/scheduled-maintenances.json; status.io: https://status.io/1.0/status/PAGE
 //! url = "https://status.ca.example/api/v2/scheduled-maintenances.json"   # required
+//! # Of which components maintenance closes the CA, by name or id; maintenance that names none always does.
+//! # Default: those with "acme" in their name, and "staging" just where that is the environment of the CA
+//! components = ["acme-v02.api.letsencrypt.org"]
 //!
 //! # Who is told by HTTP, in messages as of Standard Webhooks, each tried for a day. What is told once
 //! # is not told again by another process or after a restart.

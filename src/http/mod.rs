@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio::sync::Semaphore;
 
@@ -66,6 +67,7 @@ pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/schema/ranking-1.json"      None, public::documents::show;
     GET     "/api/v2/summary.json"        None, public::summary::show;
     GET     "/feed.atom"                  None, public::feed::show;
+    GET     "/report/{week}"              None, public::report::to_folder;
     GET     "/report/{week}/"             None, public::report::page;
     GET     "/report/{week}/report.json"  None, public::report::document;
     GET     "/v1/best-time"               None, public::best_time::show;
@@ -127,8 +129,19 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
             .with_state(state),
         engine,
     );
-    App::with_shortcut(router, fast_path)
+    App::with_shortcut(router.layer(map_response(open_to_pages)), fast_path)
 }
+
+/// Any page may read what the public listener says, and why it says no.
+async fn open_to_pages(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
+    }
+    response
+}
+
+const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
 /// What answers `/renewal-info` and nothing else, with the code of the public listener: for a listener
 /// that answers other things too.

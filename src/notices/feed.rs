@@ -23,10 +23,62 @@ pub(super) struct Announced {
     pub(super) span: Span,
 }
 
+/// What a page says of maintenance.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Read {
+    /// What is announced and not over.
+    pub(super) found: Vec<Announced>,
+    /// So many that have no end, or last for longer than a day.
+    pub(super) passed_over: usize,
+    /// So many that are of other components alone.
+    pub(super) elsewhere: usize,
+    /// Components that were asked for and that a page which lists its own does not have.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Of which components maintenance closes a CA.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// By name or id; empty: by what their names say.
+    pub(super) components: &'a [String],
+    /// The environment of the CA.
+    pub(super) environment: &'a str,
+}
+
+impl Wanted<'_> {
+    /// Whether one that names these components is meant. One that names none is of all.
+    fn takes(&self, components: &[Component]) -> bool {
+        components.is_empty() || components.iter().any(|one| self.is(one))
+    }
+
+    /// By default whatever issues by its name: a website, a forum or a log of certificates that is
+    /// maintained closes no hour of the CA. What is called staging is that of another environment.
+    fn is(&self, one: &Component) -> bool {
+        let name = one.name.trim().to_lowercase();
+        if self.components.is_empty() {
+            return name.contains("acme")
+                && name.contains("staging") == (self.environment == "staging");
+        }
+        let is = |wanted: &String| *wanted == one.id || wanted.trim().to_lowercase() == name;
+        self.components.iter().any(is)
+    }
+}
+
 #[derive(Deserialize)]
 struct Document {
     scheduled_maintenances: Option<Vec<OfStatuspage>>,
+    #[serde(default)]
+    components: Vec<Component>,
     result: Option<OfStatusIo>,
+}
+
+/// A part of what a page is about.
+#[derive(Debug, Deserialize)]
+struct Component {
+    #[serde(rename = "_id", alias = "id", default)]
+    id: String,
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -36,11 +88,15 @@ struct OfStatuspage {
     status: String,
     scheduled_for: Option<Timestamp>,
     scheduled_until: Option<Timestamp>,
+    #[serde(default)]
+    components: Vec<Component>,
 }
 
 #[derive(Deserialize)]
 struct OfStatusIo {
     maintenance: Maintenance,
+    #[serde(default)]
+    status: Vec<Component>,
 }
 
 #[derive(Deserialize)]
@@ -58,64 +114,110 @@ struct Planned {
     name: String,
     datetime_planned_start: Option<Timestamp>,
     datetime_planned_end: Option<Timestamp>,
+    #[serde(default)]
+    components_affected: Vec<Component>,
 }
 
-/// What is announced and not over, with how many were passed over because they have no end or last for
-/// longer than a day.
+/// One of either form.
+struct One {
+    id: String,
+    name: String,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    components: Vec<Component>,
+}
+
+/// What is announced and not over of these components.
 ///
 /// # Errors
 /// Where this is neither of both forms.
 pub(super) fn announced(
     json: &[u8],
+    wanted: Wanted<'_>,
     now: Timestamp,
-) -> Result<(Vec<Announced>, usize), serde_json::Error> {
+) -> Result<Read, serde_json::Error> {
     let document: Document = serde_json::from_slice(json)?;
-    let all: Vec<(String, String, Option<Timestamp>, Option<Timestamp>)> =
-        match (document.scheduled_maintenances, document.result) {
-            (Some(found), _) => found
-                .into_iter()
-                .filter(|one| one.status != "completed")
-                .map(|one| (one.id, one.name, one.scheduled_for, one.scheduled_until))
-                .collect(),
-            (None, Some(result)) => result
-                .maintenance
-                .active
-                .into_iter()
-                .chain(result.maintenance.upcoming)
-                .map(|one| {
-                    (
-                        one.id,
-                        one.name,
-                        one.datetime_planned_start,
-                        one.datetime_planned_end,
-                    )
-                })
-                .collect(),
-            (None, None) => {
-                return Err(serde::de::Error::custom(
-                    "it has neither scheduled_maintenances nor result.maintenance",
-                ));
-            }
-        };
-    let (mut found, mut passed_over) = (Vec::new(), 0);
-    for (id, name, from, to) in all {
-        let span = from.zip(to).map(|(from, to)| Span { from, to });
+    let (all, listed) = one_form(document)?;
+    let mut read = Read {
+        unknown: unknown(wanted.components, &listed),
+        ..Read::default()
+    };
+    for one in all {
+        let span = one.from.zip(one.to).map(|(from, to)| Span { from, to });
         match span {
             Some(span) if span.to <= now => {}
+            _ if !wanted.takes(&one.components) => read.elsewhere += 1,
             Some(span)
                 if (1..=LONGEST_SECONDS).contains(&span.seconds())
-                    && found.len() < MOST_ANNOUNCED =>
+                    && read.found.len() < MOST_ANNOUNCED =>
             {
-                found.push(Announced {
-                    id: plain(&id),
-                    name: plain(&name),
+                read.found.push(Announced {
+                    id: plain(&one.id),
+                    name: plain(&one.name),
                     span,
                 });
             }
-            _ => passed_over += 1,
+            _ => read.passed_over += 1,
         }
     }
-    Ok((found, passed_over))
+    Ok(read)
+}
+
+/// What a page announces, and the components that it lists.
+fn one_form(document: Document) -> Result<(Vec<One>, Vec<Component>), serde_json::Error> {
+    match (document.scheduled_maintenances, document.result) {
+        (Some(found), _) => {
+            let all = found
+                .into_iter()
+                .filter(|one| one.status != "completed")
+                .map(|one| One {
+                    id: one.id,
+                    name: one.name,
+                    from: one.scheduled_for,
+                    to: one.scheduled_until,
+                    components: one.components,
+                });
+            Ok((all.collect(), document.components))
+        }
+        (
+            None,
+            Some(OfStatusIo {
+                maintenance: Maintenance { active, upcoming },
+                status,
+            }),
+        ) => {
+            let all = active.into_iter().chain(upcoming).map(|one| One {
+                id: one.id,
+                name: one.name,
+                from: one.datetime_planned_start,
+                to: one.datetime_planned_end,
+                components: one.components_affected,
+            });
+            Ok((all.collect(), status))
+        }
+        (None, None) => Err(serde::de::Error::custom(
+            "it has neither scheduled_maintenances nor result.maintenance",
+        )),
+    }
+}
+
+/// Those of `wanted` that a page which lists its components does not have.
+fn unknown(wanted: &[String], listed: &[Component]) -> Vec<String> {
+    if listed.is_empty() {
+        return Vec::new();
+    }
+    let is_there = |name: &&String| {
+        let one = Wanted {
+            components: std::slice::from_ref(*name),
+            environment: "",
+        };
+        listed.iter().any(|component| one.is(component))
+    };
+    wanted
+        .iter()
+        .filter(|name| !is_there(name))
+        .cloned()
+        .collect()
 }
 
 /// A short line without control characters.
@@ -129,6 +231,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const ANY: Wanted<'_> = Wanted {
+        components: &[],
+        environment: "production",
+    };
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -161,10 +268,52 @@ mod tests {
             },
         }];
         for (document, passed_over) in [(statuspage, 2), (status_io, 0)] {
-            let read = announced(document.to_string().as_bytes(), now).unwrap();
-            assert_eq!(read, (want.clone(), passed_over));
+            let read = announced(document.to_string().as_bytes(), ANY, now).unwrap();
+            assert_eq!((read.found, read.passed_over), (want.clone(), passed_over));
         }
-        assert!(announced(b"{}", now).is_err());
-        assert!(announced(b"<html>", now).is_err());
+        assert!(announced(b"{}", ANY, now).is_err());
+        assert!(announced(b"<html>", ANY, now).is_err());
+    }
+
+    #[test]
+    fn maintenance_of_other_components_closes_nothing() {
+        let span = |id: &str, components: &[&str]| {
+            let of = |name: &&str| json!({"id": format!("id-{name}"), "name": name});
+            let components: Vec<_> = components.iter().map(of).collect();
+            json!({"id": id, "name": id, "status": "scheduled", "components": components,
+                "scheduled_for": "2026-12-01T02:00:00Z", "scheduled_until": "2026-12-01T04:00:00Z"})
+        };
+        let (live, staging) = (
+            "acme-v02.api (Production)",
+            "acme-staging-v02.api (Staging)",
+        );
+        let page = json!({
+            "components": [{"id": "id-www", "name": "www"}, {"id": "x", "name": "Portal"}],
+            "scheduled_maintenances": [
+                span("all", &[]), span("live", &[live]), span("staging", &[staging]),
+                span("both", &["www", live]), span("www", &["www"]),
+        ]});
+        let of = |components: &[&str], environment: &str| {
+            let components: Vec<String> = components.iter().map(ToString::to_string).collect();
+            let wanted = Wanted {
+                components: &components,
+                environment,
+            };
+            let read = announced(
+                page.to_string().as_bytes(),
+                wanted,
+                at("2026-11-28T12:00:00Z"),
+            );
+            let read = read.unwrap();
+            let ids: Vec<String> = read.found.into_iter().map(|one| one.id).collect();
+            (ids.join(","), read.elsewhere, read.unknown.join(","))
+        };
+        let told =
+            |ids: &str, elsewhere, unknown: &str| (ids.to_owned(), elsewhere, unknown.to_owned());
+        assert_eq!(of(&[], "production"), told("all,live,both", 2, ""));
+        assert_eq!(of(&[], "staging"), told("all,staging", 3, ""));
+        assert_eq!(of(&["WWW"], "production"), told("all,both,www", 2, ""));
+        assert_eq!(of(&["id-www"], "production"), told("all,both,www", 2, ""));
+        assert_eq!(of(&["wwww"], "production"), told("all", 4, "wwww"));
     }
 }

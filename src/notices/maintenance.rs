@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::feed::{Announced, announced};
+use super::feed::{Announced, Read, Wanted, announced};
 use super::fetch::{FetchError, Fetched, Known, fetch};
 use crate::config::StatusPageConfig;
 use crate::domain::moves::amendment::Amendment;
@@ -86,9 +86,26 @@ async fn read(engine: &Arc<Engine>, page: &StatusPageConfig) -> Result<(), PageE
         return Ok(());
     };
     let now = engine.now();
-    let (found, passed_over) = announced(&octets, now)?;
+    let config = engine.config();
+    let ca = config.ca_named(page.ca.as_str());
+    let wanted = Wanted {
+        components: &page.components,
+        environment: ca.map_or("", |at| &config.cas[at].environment),
+    };
+    let Read {
+        found,
+        passed_over,
+        elsewhere,
+        unknown,
+    } = announced(&octets, wanted, now)?;
     if passed_over > 0 {
         tracing::warn!(event = "maintenance_passed_over", ca = %page.ca, passed_over);
+    }
+    if elsewhere > 0 {
+        tracing::info!(event = "maintenance_elsewhere", ca = %page.ca, elsewhere);
+    }
+    for component in unknown {
+        tracing::warn!(event = "component_unknown", ca = %page.ca, component);
     }
     // Of several processes that read the same page one changes incidents.
     let Some(_term) = engine

@@ -22,6 +22,8 @@ pub struct Applied {
     pub written: usize,
     /// Files that had the right bytes and were left alone.
     pub unchanged: usize,
+    /// Signatures of an earlier key that were removed, since nobody signs any more.
+    pub unsigned: usize,
 }
 
 /// A file could not be written. Files before it are in place, it and those after it are as before.
@@ -73,6 +75,28 @@ pub fn apply(files: &[File], root: &Path) -> Result<Applied, ApplyError> {
         applied.written += 1;
     }
     Ok(applied)
+}
+
+/// Removes these files, in their order; how many were there.
+///
+/// # Errors
+/// [`ApplyError`], named after the file.
+pub fn remove(root: &Path, paths: &[String]) -> Result<usize, ApplyError> {
+    let lock = Handle::open(root).map_err(failed("open", root))?;
+    lock.lock().map_err(failed("lock", root))?;
+    let mut removed = 0;
+    for path in paths {
+        let path = root.join(path);
+        match fs::remove_file(&path) {
+            Ok(()) => {
+                sync(path.parent().unwrap_or(root))?;
+                removed += 1;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("remove", &path)(error)),
+        }
+    }
+    Ok(removed)
 }
 
 /// Removes the files in the folders directly below `below` that `is_old` takes by their path below `root`

@@ -120,6 +120,7 @@ async fn bring(
         number = publication.number,
         written = applied.written,
         unchanged = applied.unchanged,
+        unsigned = applied.unsigned,
         removed
     );
     Ok(true)

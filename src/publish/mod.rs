@@ -1,6 +1,7 @@
 //! The static tree: which files a publication is, how they are to be cached, and how they are
 //! written.
 
+mod access;
 pub mod apply;
 pub mod keep;
 pub mod place;

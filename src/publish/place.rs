@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::apply::{Applied, ApplyError, apply, forget};
+use super::apply::{Applied, ApplyError, apply, forget, remove};
 use super::plan::{Cache, File, serving};
 use super::remote::{Remote, RemoteError};
 use super::sign::{KeyError, SIGNATURE, SUMS, Signer, with_sums};
@@ -74,7 +74,8 @@ impl Place {
     }
 
     /// Brings it to hold the files with their sums and, where there is a signer, a signature beside
-    /// each, in their order. Whatever else is there stays.
+    /// each, in their order. Without one the signatures beside them go: they are of bytes that were there
+    /// before. Whatever else is there stays.
     ///
     /// # Errors
     /// [`PlaceError`]: what pointers show is as before.
@@ -89,7 +90,11 @@ impl Place {
                 let folder = folder.clone();
                 let there = |path: &str| std::fs::read(folder.join(path)).ok();
                 let files = with_sums(files, signer, made_at, &there)?;
-                Ok(apply(&files, &folder)?)
+                let mut applied = apply(&files, &folder)?;
+                if signer.is_none() {
+                    applied.unsigned = remove(&folder, &signatures_of(&files))?;
+                }
+                Ok(applied)
             }
             Self::Remote(remote) => {
                 let signatures = match signer {
@@ -98,7 +103,13 @@ impl Place {
                 };
                 let there = |path: &str| signatures.get(path).cloned();
                 let files = with_sums(files, signer, made_at, &there)?;
-                Ok(remote.apply(&files).await?)
+                let mut applied = remote.apply(&files).await?;
+                // That of the sums goes last: where it is gone, all are, and one request tells.
+                let signed = format!("{SUMS}{SIGNATURE}");
+                if signer.is_none() && remote.read(&signed).await?.is_some() {
+                    applied.unsigned = remote.remove(&signatures_of(&files)).await?;
+                }
+                Ok(applied)
             }
         }
     }
@@ -130,6 +141,14 @@ fn is_copy(path: &str) -> bool {
 /// Whether the path is that of the file, or of its signature.
 fn belongs(path: &str, file: &File) -> bool {
     path.strip_suffix(SIGNATURE).unwrap_or(path) == file.path
+}
+
+/// The paths of the signatures beside these files, that of the sums last.
+fn signatures_of(files: &[File]) -> Vec<String> {
+    let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    paths.sort_by_key(|path| *path == SUMS);
+    let signature = |path: &&str| format!("{path}{SIGNATURE}");
+    paths.iter().map(signature).collect()
 }
 
 /// The signatures that are there already: each signing makes another, of the same bytes too.

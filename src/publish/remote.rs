@@ -14,10 +14,10 @@ use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt as _, PutOptions, PutPayload,
-    parse_url_opts,
 };
 use url::Url;
 
+use super::access;
 use super::apply::Applied;
 use super::plan::{Cache, File};
 use super::sign::{SIGNATURE, SUMS};
@@ -38,6 +38,8 @@ pub struct Remote {
     store: Arc<dyn ObjectStore>,
     root: Path,
     gzip: bool,
+    /// What is said beside each error.
+    remark: Option<&'static str>,
 }
 
 /// What an object holds of a file.
@@ -58,10 +60,11 @@ type Replaced = (Path, Option<There>);
 /// A store that cannot be reached, or does not take or give an object. All is as before, but for copies
 /// that never change.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {place}: {source}")]
+#[error("cannot {operation} {place}: {source}{}", remark.map_or_else(String::new, |remark| format!(" ({remark})")))]
 pub struct RemoteError {
     operation: &'static str,
     place: String,
+    remark: Option<&'static str>,
     #[source]
     source: Box<dyn std::error::Error + Send + Sync>,
 }
@@ -73,6 +76,7 @@ impl RemoteError {
         Self {
             operation: "reach",
             place: url.to_owned(),
+            remark: None,
             source: known.into(),
         }
     }
@@ -99,9 +103,14 @@ impl Remote {
         let known =
             |(name, _): &(String, String)| VARIABLES.iter().any(|start| name.starts_with(start));
         let options: Vec<(String, String)> = variables.into_iter().filter(known).collect();
-        let (store, root) =
-            parse_url_opts(&parsed, options).map_err(|error| failed("reach", url, error))?;
-        Ok(Self::over(Arc::from(store), root))
+        let is_nobody =
+            access::is_nobody(&parsed, &options).map_err(|error| failed("reach", url, error))?;
+        let (store, root) = access::store(&parsed, options, is_nobody)
+            .map_err(|error| failed("reach", url, error))?;
+        Ok(Self {
+            remark: is_nobody.then_some(access::NOBODY),
+            ..Self::over(store, root)
+        })
     }
 
     /// Below this path of a store.
@@ -111,6 +120,7 @@ impl Remote {
             store,
             root,
             gzip: false,
+            remark: None,
         }
     }
 
@@ -149,6 +159,7 @@ impl Remote {
         let applied = Applied {
             written: changes.len(),
             unchanged: files.len() - changes.len(),
+            ..Applied::default()
         };
         let mut replaced: Vec<Replaced> = Vec::new();
         for (file, pointer) in changes {
@@ -189,7 +200,7 @@ impl Remote {
 
     async fn there(&self, path: &str) -> Result<Option<There>, RemoteError> {
         let place = self.place(path);
-        let fault = |error| failed("read", place.as_ref(), error);
+        let fault = |error| self.failed("read", place.as_ref(), error);
         match self.store.get_opts(&place, GetOptions::default()).await {
             Ok(found) => {
                 let attributes = found.attributes.clone();
@@ -216,7 +227,7 @@ impl Remote {
         let mut listed = self.store.list(Some(&folder));
         let mut old = Vec::new();
         while let Some(object) = listed.next().await {
-            let object = object.map_err(|error| failed("list", folder.as_ref(), error))?;
+            let object = object.map_err(|error| self.failed("list", folder.as_ref(), error))?;
             let written = Timestamp::from_unix(object.last_modified.timestamp());
             let name = self.name(&object.location);
             if written < before && name.is_some_and(|name| is_old(&name)) {
@@ -228,9 +239,26 @@ impl Remote {
         }
         for place in &old {
             let deleted = self.store.delete(place).await;
-            deleted.map_err(|error| failed("remove", place.as_ref(), error))?;
+            deleted.map_err(|error| self.failed("remove", place.as_ref(), error))?;
         }
         Ok(old.len())
+    }
+
+    /// Removes these objects, in their order; how many were there, as far as the store tells.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn remove(&self, paths: &[String]) -> Result<usize, RemoteError> {
+        let mut removed = 0;
+        for path in paths {
+            let place = self.place(path);
+            match self.store.delete(&place).await {
+                Ok(()) => removed += 1,
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed("remove", place.as_ref(), error)),
+            }
+        }
+        Ok(removed)
     }
 
     /// The path of an object below the root.
@@ -270,7 +298,19 @@ impl Remote {
         let payload = PutPayload::from(stored.bytes);
         let put = self.store.put_opts(&place, payload, options).await;
         put.map(drop)
-            .map_err(|error| failed("write", place.as_ref(), error))
+            .map_err(|error| self.failed("write", place.as_ref(), error))
+    }
+
+    fn failed(
+        &self,
+        operation: &'static str,
+        place: &str,
+        source: object_store::Error,
+    ) -> RemoteError {
+        RemoteError {
+            remark: self.remark,
+            ..failed(operation, place, source)
+        }
     }
 
     fn place(&self, path: &str) -> Path {
@@ -296,6 +336,7 @@ fn failed(
     RemoteError {
         operation,
         place: place.to_owned(),
+        remark: None,
         source: Box::new(source),
     }
 }

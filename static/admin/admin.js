@@ -98,6 +98,16 @@ function replica(one, now) {
   ];
 }
 
+/** The share of windows that is kept. Until somebody has polled it is what is assumed, and nothing was seen. */
+const kept = (polled, share) => (polled > 0 ? percent(share) : cell("unknown", "n"));
+
+/** How far an incident is; one that closes the CA later is announced. */
+function state({ kind, state: now, from }, at) {
+  if (now !== "open" && now !== "partial") return cell(now);
+  const ahead = (kind === "maintenance" || kind === "outage") && from && Date.parse(from) > Date.parse(at);
+  return ahead ? cell("announced") : cell(now, "bad");
+}
+
 const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
 const worst = { ok: "ok", down: "bad", degraded: "bad", unknown: "" };
 
@@ -111,13 +121,13 @@ function show(overview, incidents, metrics) {
     make("td", "", `${ca.ca} (${ca.environment})`),
     cell(ca.since ? `${ca.status} since ${ca.since.replace("T", " ").replace("Z", " UTC")}` : ca.status, worst[ca.status]),
     cell(ca.reason, "words"), time(ca.dataThrough),
-    percent(of("offpeak_polled_share", ca.ca)), percent(of("offpeak_windows_kept_share", ca.ca)),
+    percent(of("offpeak_polled_share", ca.ca)), kept(of("offpeak_polled_share", ca.ca), of("offpeak_windows_kept_share", ca.ca)),
     number(Math.round(gauge(metrics, "offpeak_expected_per_hour").filter((one) => one.ca === ca.ca).reduce((sum, one) => sum + one.value, 0))),
   ]), "No CA is known.");
   fill("rhythms", gauge(metrics, "offpeak_rhythm_share").filter((one) => one.value > 0)
     .map((one) => [cell(one.ca), cell(one.rhythm), percent(one.value)]), "No client was recognized yet.");
   fill("incidents", incidents.incidents.map((one) => [
-    number(one.id), cell(`${one.kind}: ${one.name}`, "words"), cell(one.ca), cell(one.state, one.state === "open" || one.state === "partial" ? "bad" : ""),
+    number(one.id), cell(`${one.kind}: ${one.name}`, "words"), cell(one.ca), state(one, overview.generatedAt),
     number(one.affected), number(one.moved), number(one.polledSince), number(one.replaced), time(one.updatedAt),
   ]), "There is none.");
   fill("sources", overview.cas.flatMap((ca) => ca.sources.map((source) => [

@@ -25,7 +25,7 @@ function showCommands() {
   const zone = byId("zone").value;
   const today = Math.floor(Date.now() / DAY) * DAY;
   const { hour, minute, second } = clockOf(today + drawn * 1000, zone);
-  byId("cron").textContent = `${Number(minute)} ${Number(hour)} * * * sleep ${Number(second)}; certbot renew --quiet`;
+  byId("cron").textContent = `${Number(minute)} ${Number(hour)} * * * sleep ${Number(second)}; certbot renew --quiet --no-random-sleep-on-renew`;
   byId("timer").textContent = [
     "[Unit]", "Description=Renew certificates in a quiet hour", "", "[Timer]",
     `OnCalendar=*-*-* ${hour}:${minute}:${second} ${zone}`, "AccuracySec=1s", "Persistent=true", "", "[Install]", "WantedBy=timers.target",

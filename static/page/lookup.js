@@ -31,6 +31,8 @@ async function showCertificate(octets) {
   ];
   found.replaceChildren(rows([...pairs, ["Window", "asking …"]]));
   const answer = await ask(`/renewal-info/${read.id}`);
+  // Meanwhile another may have been pasted, which is the one that is looked at.
+  if (byId("certid")?.textContent !== read.id) return;
   found.replaceChildren(rows([...pairs, ...windowOf(answer)]));
 }
 
@@ -86,3 +88,8 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop" && event.dataTransfer.files[0]) showFile(event.dataTransfer.files[0]);
   });
 }
+
+// All that the page knows itself is in its place. A service that is near says in no time how the CAs are, which
+// may be all that there is to read; one that is not is waited for no longer than nobody notices.
+const UNNOTICED = 100;
+Promise.race([firstStatus, new Promise((done) => setTimeout(done, UNNOTICED))]).then(() => document.documentElement.classList.remove("wait"));

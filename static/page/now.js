@@ -51,19 +51,19 @@ function sentenceOf(now) {
   const closed = closedAt(now);
   const opening = openingAfter(now);
   const again = opening ? `; quiet again from ${ahead(opening.from, now)}` : "";
+  const busiest = PAGE.busy.length > 0 ? `; avoid ${listOf(PAGE.busy, now)}` : "";
   if (closed) {
     const where = RANKING.ca ? "Closed now" : "Closed now at one of these CAs";
-    return `${where}, until ${closed.about}${ahead(closed.to, now)} (${closed.reason})${again}.`;
+    return `${where}, until ${closed.about}${ahead(closed.to, now)} (${closed.reason})${again}${busiest}.`;
   }
-  if (PAGE.quiet.length === 0) return `It is ${bothClocks(now)}.`;
+  if (PAGE.quiet.length === 0) return `It is ${bothClocks(now)}${busiest}.`;
   if (opening && opening.from <= now) {
-    if (opening.closing) return `Quiet now, until ${bothClocks(opening.to)}; then closed (${opening.closing.reason}).`;
-    const avoid = PAGE.busy.length > 0 ? `; then avoid ${listOf(PAGE.busy, now)}` : "";
-    return `Quiet now, until ${bothClocks(opening.to)}${avoid}.`;
+    const closing = opening.closing ? `; then closed (${opening.closing.reason})` : "";
+    return `Quiet now, until ${bothClocks(opening.to)}${closing}${busiest}.`;
   }
   const busy = holding(PAGE.busy, now);
   const state = busy ? `Busy now, until ${bothClocks(nextAt(busy[1], now))}` : `It is ${bothClocks(now)}, neither quiet nor busy`;
-  return `${state}${again}.`;
+  return `${state}${again}${busiest}.`;
 }
 
 /** While the CA is closed, that is read before anything else; the times that have begun are not ahead. */
@@ -117,6 +117,12 @@ function tellAges(now) {
     const at = Date.parse(time.dateTime);
     time.textContent = time.classList.contains("ago") ? ago(at, now) : dated(at);
     time.title = time.dateTime;
+  }
+  // What was announced when the page was made may have begun.
+  for (const incident of document.querySelectorAll(".incident.announced")) {
+    if (Date.parse(incident.dataset.from) > now) continue;
+    incident.classList.replace("announced", "open");
+    incident.querySelector(".state").textContent = "open";
   }
   for (const incident of document.querySelectorAll(".incident[data-due]")) {
     const due = Date.parse(incident.dataset.due);

@@ -29,7 +29,7 @@ function showStatus(lines) {
   const down = worst === "down";
   element.classList.toggle("first", down);
   if (down && element.parentElement !== byId("first")) byId("first").prepend(element);
-  if (!down && element.parentElement === byId("first")) byId("stale").after(element);
+  if (!down && element.parentElement === byId("first")) byId("h-status").after(element);
 }
 
 /** The CAs of what the service tells that this page is about: its own, or those of its environment. */
@@ -48,9 +48,12 @@ function reasonOf(reason, incidents) {
 /** An incident, as the template writes those that were there when the page was made. */
 function incidentOf(incident) {
   const kinds = { drill: "drill, nothing is revoked", maintenance: "maintenance", outage: "outage", revocation: "revocation" };
-  const states = { open: "open", partial: "partly over", closed: "over" };
+  const states = { announced: "announced", open: "open", partial: "partly over", closed: "over" };
   const time = (at, name) => make("time", { datetime: at, class: name }, at);
-  const what = make("p", {}, `${kinds[incident.kind] ?? incident.kind} of ${incident.ca}, ${states[incident.state] ?? incident.state}`);
+  const closes = incident.kind === "maintenance" || incident.kind === "outage";
+  const ahead = closes && incident.state !== "closed" && Date.parse(incident.from) > Date.now();
+  const state = ahead ? "announced" : incident.state;
+  const what = make("p", {}, `${kinds[incident.kind] ?? incident.kind} of ${incident.ca}, `, make("span", { class: "state" }, states[state] ?? state));
   for (const [words, at] of [[", from ", incident.from], [" to ", incident.to], ["; its end is expected at ", incident.estimatedEnd], ["; affected certificates are to be replaced before ", incident.renewBy]]) {
     if (at) what.append(words, time(at));
   }
@@ -58,8 +61,8 @@ function incidentOf(incident) {
   const last = make("p", { class: "quiet" }, "last update ", time(incident.updatedAt, "ago"), make("span", { class: "overdue" }));
   const url = incident.explanationURL;
   if (url && /^https?:/.test(url)) last.append(" · ", make("a", { href: url, rel: "noreferrer" }, "what to do"));
-  const open = incident.state === "closed" ? "" : " open";
-  return make("article", { class: `incident${open}`, "data-due": incident.updateDue }, make("h3", {}, incident.name), what, incident.note ? make("p", {}, incident.note) : null, last);
+  const mark = ahead ? " announced" : incident.state === "closed" ? "" : " open";
+  return make("article", { class: `incident${mark}`, "data-due": incident.updateDue, "data-from": ahead ? incident.from : null }, make("h3", {}, incident.name), what, incident.note ? make("p", {}, incident.note) : null, last);
 }
 
 async function loadStatus() {
@@ -68,6 +71,7 @@ async function loadStatus() {
   const cas = told?.status ? concerned(told) : [];
   if (cas.length === 0) {
     showStatus(asPublished("No service answers here; this is as of when the page was made."));
+    byId("no-service").hidden = false;
     return;
   }
   const elsewhere = told.cas.filter((one) => !cas.includes(one)).map(({ ca }) => ca);
@@ -76,17 +80,20 @@ async function loadStatus() {
   byId("incidents").replaceChildren(...incidents.map(incidentOf));
   byId("calm").hidden = incidents.length > 0;
   tellThrough(cas.map(({ dataThrough }) => dataThrough).filter(known));
-  byId("report").hidden = false;
+  byId("served").hidden = false;
+  byId("no-service").hidden = true;
   tellAges(Date.now());
 }
 
-/** How the CAs are as far as the page itself knows: by the outages in it. */
+/** How the CAs are as far as the page itself knows: by the outages and the maintenance in it, as the service judges them. */
 function asPublished(reason) {
   const now = Date.now();
   const holds = ({ from, to }) => !(from && Date.parse(from) > now) && !(to && Date.parse(to) <= now);
-  const open = PAGE.incidents.filter((one) => one.kind === "outage" && one.state !== "closed" && holds(one));
+  const closes = ({ kind, from, to }) => kind === "outage" || (kind === "maintenance" && from && to);
+  const open = PAGE.incidents.filter((one) => closes(one) && one.state !== "closed" && holds(one));
   if (open.length === 0) return [{ status: "unknown", reason }];
-  return open.map(({ ca, from, state }) => ({ ca, status: state === "partial" ? "degraded" : "down", since: from, reason }));
+  const status = ({ kind, state }) => (kind === "outage" && state === "partial" ? "degraded" : "down");
+  return open.map((one) => ({ ca: one.ca, status: status(one), since: one.from, reason }));
 }
 
 /** The service has heard more since the page was made: of several CAs, all that was heard of every one. */
@@ -137,7 +144,7 @@ function liveOf(one, begin) {
 // What the page knows itself is there at once, so that nothing moves when the service says the same.
 const published = asPublished("");
 if (published.some(({ status }) => status !== "unknown")) showStatus(published);
-loadStatus();
+const firstStatus = loadStatus();
 loadLive();
 setInterval(() => {
   if (document.visibilityState === "visible") {

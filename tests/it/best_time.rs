@@ -67,11 +67,15 @@ async fn the_crontab_line_and_the_calendar_expression_are_the_instant() {
                 let calendar = format!("*-*-* {hour:02}:{minute:02}:{second:02} {zone}");
                 assert_eq!(time["onCalendar"], calendar, "{time}");
             }
-            // The line for a crontab waits the seconds that cron does not know.
+            // The line for a crontab waits the seconds that cron does not know. Of this server every hour is
+            // unknown, which a comment says.
             let line = server.get(&format!("{path}&format=cron")).await;
             let second = (instant(&best) + ahead).second_of_day() % 60;
             let cron = best["cron"].as_str().unwrap();
-            let want = format!("{cron} sleep {second}; certbot renew --quiet\n");
+            let want = format!(
+                "# too little has been observed to say how busy this hour is\n\
+                 {cron} sleep {second}; certbot renew --quiet --no-random-sleep-on-renew\n"
+            );
             assert_eq!(line.text().await.unwrap(), want);
         }
     }
@@ -134,9 +138,53 @@ async fn what_is_wrong_is_refused_by_its_name() {
     ] {
         let answer = server.get(&format!("/v1/best-time?{query}")).await;
         assert_eq!(answer.status().as_u16(), status, "{query}");
+        // A page of anybody's may read why.
+        assert_eq!(
+            answer.headers()["access-control-allow-origin"],
+            "*",
+            "{query}"
+        );
         let problem = json(answer).await;
         let said = problem["detail"].as_str().unwrap();
         assert!(said.contains(detail), "{query}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_refusal_offers_is_answered() {
+    let server = published().await;
+    for query in ["allow=00:00-01:00", "allow=00:00-01:00&tz=Asia/Kolkata"] {
+        let refused = server
+            .get(&format!("/v1/best-time?within=1h&{query}"))
+            .await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let said = json(refused).await["detail"].as_str().unwrap().to_owned();
+        let offered = said.split("within=").nth(1).unwrap();
+        let offered = offered.split(' ').next().unwrap();
+        let path = format!("/v1/best-time?within={offered}&{query}");
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{said}: {path}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_hour_is_said_whatever_the_format() {
+    let server = published().await;
+    for format in ["json", "text", "cron", "systemd"] {
+        let answer = server.get(&format!("/v1/best-time?format={format}")).await;
+        assert_eq!(answer.headers()["offpeak-hour"], "unknown", "{format}");
+        assert_eq!(
+            answer.headers()["access-control-expose-headers"],
+            "offpeak-hour"
+        );
+    }
+    let ranking = server.get("/ranking.json").await.bytes().await.unwrap();
+    for (format, lines) in [("text", 1), ("cron", 2), ("systemd", 1)] {
+        let output = offpeak_best_time(&["--ranking", "-", "--format", format], &ranking);
+        let printed = String::from_utf8(output.stdout.clone()).unwrap();
+        assert_eq!(printed.lines().count(), lines, "{printed}");
+        assert_eq!(printed.starts_with("# too little"), lines == 2, "{printed}");
+        assert!(told(&output).contains("hour_unknown"), "{}", told(&output));
     }
 }
 
@@ -164,7 +212,7 @@ async fn cron_and_systemd_take_what_is_printed() {
     assert!(line.ends_with("Z\n"), "{line}");
     if let Some(crontab) = tool("OFFPEAK_TEST_CRONTAB") {
         let cron = text("cron").await;
-        assert_eq!(cron.lines().count(), 1, "{cron}");
+        assert_eq!(cron.lines().count(), 2, "{cron}");
         piped(Command::new(crontab).args(["-n", "-"]), cron.as_bytes());
     }
     if let Some(analyze) = tool("OFFPEAK_TEST_SYSTEMD_ANALYZE") {
@@ -194,6 +242,9 @@ fn a_file_is_enough() {
     std::fs::write(&file, &ranking).unwrap();
     let text = run(&["--ranking", file.to_str().unwrap()], b"");
     assert!(text.contains("T20:"), "{text}");
+    // Its hours are known: nothing is said of them.
+    let line = run(&["--ranking", "-", "--format", "cron"], ranking.as_bytes());
+    assert_eq!(line.lines().count(), 1, "{line}");
     let whole: Value =
         serde_json::from_str(&run(&["--ranking", "-", "--json"], ranking.as_bytes())).unwrap();
     assert_eq!(whole["ca"], "example");

@@ -193,7 +193,7 @@ impl Browser {
         self.call("Emulation.setScriptExecutionDisabled", &disabled);
     }
 
-    /// Opens a page and waits until it is there.
+    /// Opens a page and waits until it is there and shown.
     pub(crate) fn open(&mut self, url: &str) {
         let answer = self.call("Page.navigate", &json!({"url": url}));
         assert!(answer["errorText"].is_null(), "{url}: {answer}");
@@ -202,7 +202,9 @@ impl Browser {
         loop {
             let frame = self.call("Page.getFrameTree", &json!({}));
             let frame = &frame["frameTree"]["frame"];
-            let state = self.evaluate("document.readyState");
+            let state = self.evaluate(
+                "document.documentElement.classList.contains('wait') ? 'waiting' : document.readyState",
+            );
             if frame["loaderId"] == loader && state == "complete" {
                 return;
             }

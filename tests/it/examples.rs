@@ -254,26 +254,44 @@ async fn a_timer_and_certbot_s_cron_line_move() {
         run(Command::new(analyze).args(["calendar", &calendar]));
     }
     let crontab = folder.path().join("certbot");
-    let before =
-        "# kept\nSHELL=/bin/sh\n0 */12 * * * root test -x /usr/bin/certbot && certbot -q renew\n";
-    fs::write(&crontab, before).unwrap();
-    for _ in 0..2 {
-        let mut command = example("certbot-deploy-hook.sh", &[]);
-        command
-            .env("OFFPEAK_SERVER", &server.public)
-            .env("CRONTAB", &crontab);
-        let output = ran(command).await;
-        assert!(output.status.success(), "{}", told(&output));
+    // As Debian 12 and 11 write it, without its wait and with one, and as somebody else does.
+    let guard = "test -x /usr/bin/certbot -a \\! -d /run/systemd/system && ";
+    let wait = "perl -e 'sleep int(rand(43200))' && ";
+    for (command, want) in [
+        (
+            format!("{guard}{wait}certbot -q renew --no-random-sleep-on-renew"),
+            format!("{guard}certbot -q renew --no-random-sleep-on-renew"),
+        ),
+        (
+            format!("{guard}{wait}certbot -q renew"),
+            format!("{guard}certbot -q renew --no-random-sleep-on-renew"),
+        ),
+        (
+            "/opt/bin/certbot renew --quiet".to_owned(),
+            "/opt/bin/certbot renew --quiet --no-random-sleep-on-renew".to_owned(),
+        ),
+    ] {
+        let before =
+            format!("# certbot renew is kept\nSHELL=/bin/sh\n0 */12 * * * root {command}\n");
+        fs::write(&crontab, before).unwrap();
+        for _ in 0..2 {
+            let mut command = example("certbot-deploy-hook.sh", &[]);
+            command
+                .env("OFFPEAK_SERVER", &server.public)
+                .env("CRONTAB", &crontab);
+            let output = ran(command).await;
+            assert!(output.status.success(), "{}", told(&output));
+        }
+        let after = fs::read_to_string(&crontab).unwrap();
+        let [kept, shell, line] = after.lines().collect::<Vec<_>>()[..] else {
+            panic!("{after}");
+        };
+        assert_eq!((kept, shell), ("# certbot renew is kept", "SHELL=/bin/sh"));
+        let (time, rest) = line.split_once(" root sleep ").unwrap();
+        assert!(time.ends_with(" * * *"), "{after}");
+        let (_, run) = rest.split_once("; ").unwrap();
+        assert_eq!(run, want);
     }
-    let after = fs::read_to_string(&crontab).unwrap();
-    let [kept, shell, line] = after.lines().collect::<Vec<_>>()[..] else {
-        panic!("{after}");
-    };
-    assert_eq!((kept, shell), ("# kept", "SHELL=/bin/sh"));
-    assert!(
-        line.contains(" * * * root sleep ") && line.ends_with("; certbot -q renew"),
-        "{after}"
-    );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
@@ -308,7 +326,8 @@ async fn ansible_gives_each_host_a_time_of_its_own() {
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let (one, two) = (read("one"), read("two"));
     assert!(
-        one.contains(" * * * root sleep ") && one.ends_with("; certbot -q renew\n"),
+        one.contains(" * * * root sleep ")
+            && one.ends_with("; certbot -q renew --no-random-sleep-on-renew\n"),
         "{one}"
     );
     assert_ne!(one, two);

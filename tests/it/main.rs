@@ -22,6 +22,7 @@ mod database_server;
 mod decoding;
 mod decoding_cuts;
 mod decoding_observations;
+mod demo;
 mod deploy;
 mod der;
 mod engine;

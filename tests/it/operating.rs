@@ -1,9 +1,7 @@
 //! The program in an operator's hands: signals, reloading, the demo, the static tree.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -329,48 +327,6 @@ async fn a_taken_port_is_said_at_once() {
         said.contains(&format!("cannot listen on {address}")),
         "{said}"
     );
-}
-
-#[tokio::test]
-async fn the_demo_shows_what_it_says() {
-    let mut child = offpeak()
-        .args([
-            "demo",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut curls = Vec::new();
-    for line in &mut lines {
-        let line = line.unwrap();
-        if let Some((_, curl)) = line.split_once("curl -s") {
-            curls.push(format!("curl -s{curl}"));
-        }
-        if line.starts_with("Ctrl-C") {
-            break;
-        }
-    }
-    assert!(curls.len() >= 4, "{curls:?}");
-    for curl in curls.iter().filter(|curl| !curl.contains("@cert.pem")) {
-        let said = std::process::Command::new("sh")
-            .args(["-c", &format!("{curl} --fail --noproxy '*'")])
-            .output()
-            .unwrap();
-        assert!(said.status.success(), "{curl}: {said:?}");
-        assert!(!said.stdout.is_empty(), "{curl}");
-    }
-    let stop = format!("kill -INT {}", child.id());
-    let sent = std::process::Command::new("sh")
-        .args(["-c", &stop])
-        .status();
-    assert!(sent.unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// What a shell gives at first is an eighth of the connections that may be open.

@@ -236,6 +236,18 @@ async fn the_page_shows_it_behind_a_token_that_is_typed_in_once() {
             look.name
         );
     }
+    // Until somebody polls, nothing was seen of windows that are kept; and what is ahead is announced.
+    for (expression, want) in [
+        ("kept(0, 0.98)", "unknown"),
+        ("kept(undefined, undefined)", "unknown"),
+        ("kept(0.5, 0.98)", "98.0 %"),
+    ] {
+        let told = browser.evaluate(&format!("{expression}.textContent"));
+        assert_eq!(told, want, "{expression}");
+    }
+    let stage =
+        browser.evaluate("document.querySelector('#incidents tbody tr').cells[3].textContent");
+    assert_eq!(stage, "announced");
     browser.evaluate("document.querySelector('#forget').click(); true");
     assert_eq!(browser.evaluate(hidden), true);
     assert_eq!(browser.evaluate("sessionStorage.length"), 0);

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::server::{INGEST, NOW, TestServer, config, json};
 
 mod command;
+mod deadlines;
+mod lists;
 mod server;
 
 fn instant(value: &Value) -> Timestamp {

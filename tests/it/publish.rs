@@ -63,7 +63,8 @@ fn the_tree_is_the_publication() {
         apply(&files, &root).unwrap(),
         Applied {
             written: 4,
-            unchanged: 0
+            unchanged: 0,
+            unsigned: 0
         }
     );
     assert_eq!(tree(&root), as_tree(&files));
@@ -97,7 +98,8 @@ fn unchanged_files_are_untouched() {
         apply(&files, folder.path()).unwrap(),
         Applied {
             written: 0,
-            unchanged: 4
+            unchanged: 4,
+            unsigned: 0
         }
     );
     assert_eq!(modified(), before);
@@ -112,7 +114,8 @@ fn older_copies_stay_and_pointers_move() {
         apply(&new, folder.path()).unwrap(),
         Applied {
             written: 3,
-            unchanged: 1
+            unchanged: 1,
+            unsigned: 0
         }
     );
     let mut both = as_tree(&old);

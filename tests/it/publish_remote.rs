@@ -230,6 +230,76 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
         .env("no_proxy", "127.0.0.1");
     let text = run(&mut command);
     assert!(text.lines().all(|line| line.ends_with("\tok")), "{text}");
+
+    // Without a key no signature stays.
+    let unsigned = |more: &[&str]| {
+        let mut command = offpeak();
+        command
+            .args(["publish", "--out", "s3://bucket/some/tree"])
+            .args(more);
+        let database = format!("sqlite:{}", folder.path().join("db").display());
+        command.env("OFFPEAK_DATABASE", database);
+        run(command
+            .envs(server.variables())
+            .env("no_proxy", "127.0.0.1"))
+    };
+    let text = unsigned(&["--now"]);
+    assert!(text.contains(" signatures removed"), "{text}");
+    assert!(!unsigned(&[]).contains("removed"));
+    for path in [
+        "ranking.json.minisig",
+        "SHA256SUMS.minisig",
+        "index.html.minisig",
+    ] {
+        let gone = Command::new("curl")
+            .args([
+                "-s",
+                "--noproxy",
+                "*",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+            ])
+            .arg(format!("{tree}/{path}"))
+            .output();
+        assert_eq!(gone.unwrap().stdout, b"404", "{path}");
+    }
+}
+
+#[test]
+fn who_says_not_by_whom_a_bucket_is_asked_is_told_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let publish = |variables: &[(&str, &str)]| {
+        let database = format!("sqlite:{}", folder.path().join("db").display());
+        let mut command = offpeak();
+        command.args(["publish", "--now", "--out", "s3://bucket/tree"]);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            command.env_remove(name);
+        }
+        // Nobody answers where a machine's role would be told.
+        let nobody = [
+            ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1"),
+            ("AWS_REGION", "us-east-1"),
+            ("no_proxy", "*"),
+        ];
+        command.env("OFFPEAK_DATABASE", database).envs(nobody);
+        let begun = Instant::now();
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "{:?}",
+            begun.elapsed()
+        );
+        told(&output)
+    };
+    let said = publish(&[]);
+    let want = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set";
+    assert!(said.contains(want), "{said}");
+    let said = publish(&[("AWS_ACCESS_KEY_ID", "key")]);
+    let want = "cannot reach s3://bucket/tree: AWS_SECRET_ACCESS_KEY is not set";
+    assert!(said.contains(want), "{said}");
 }
 
 #[test]

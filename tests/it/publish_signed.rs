@@ -147,6 +147,61 @@ fn a_tree_is_verified_in_a_folder_and_over_http() {
 }
 
 #[test]
+fn without_a_key_no_signature_stays_and_none_is_said_to_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    published(folder.path());
+    let tree = folder.path().join("tree");
+    let signatures = || {
+        let mut found = Vec::new();
+        let mut folders = vec![tree.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.extension() {
+                    _ if path.is_dir() => folders.push(path),
+                    Some(extension) if extension == "minisig" => found.push(path),
+                    _ => {}
+                }
+            }
+        }
+        found
+    };
+    assert!(signatures().len() > 4, "{:?}", signatures());
+    let verify = |more: &[&str]| {
+        let output = offpeak().arg("verify").arg(&tree).args(more).output();
+        output.unwrap()
+    };
+    let output = verify(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.ends_with("signatures\tnot checked: no --key is given\n"),
+        "{text}"
+    );
+    let output = verify(&["--json"]);
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.lines().all(|line| line.starts_with('{')), "{lines}");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("not checked")
+    );
+    let unsigned = || {
+        let mut command = offpeak();
+        command.args(["publish", "--now", "--out"]).arg(&tree);
+        let database = format!("sqlite:{}", folder.path().join("db").display());
+        run(command.env("OFFPEAK_DATABASE", database))
+    };
+    let text = unsigned();
+    assert!(text.contains(" signatures removed"), "{text}");
+    // Those of copies that nothing points at any more are of bytes that never change.
+    let left = signatures();
+    let is_copy = |path: &std::path::PathBuf| path.starts_with(tree.join("r"));
+    assert!(left.iter().all(is_copy), "{left:?}");
+    assert!(!unsigned().contains("removed"));
+}
+
+#[test]
 fn a_stale_ranking_and_a_path_out_of_the_tree_are_faults() {
     let folder = tempfile::tempdir().unwrap();
     let write = |sums: &str| fs::write(folder.path().join("SHA256SUMS"), sums).unwrap();

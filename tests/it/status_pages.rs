@@ -43,6 +43,7 @@ async fn what_a_page_announces_is_closed_moves_with_it_and_ends_with_it() {
     config.status_pages = vec![StatusPageConfig {
         ca: "example".parse().unwrap(),
         url,
+        components: Vec::new(),
     }];
     let server = TestServer::on(&database.url(), config).await;
     let look = async || Pages::default().look(&server.engine).await;

@@ -204,6 +204,7 @@ impl Proposal {
             Change::Deadline(at) => ("deadline", Some(at.to_string().into())),
             Change::MaxConcurrent(most) => ("maxConcurrent", Some(most.into())),
             Change::MaxRate(rate) => ("maxRate", Some(rate.into())),
+            Change::OwnDeadlines(at) => ("items.deadline", Some(at.to_string().into())),
             Change::Replaces => ("ari", Some(true.into())),
         };
         Self { change, to }

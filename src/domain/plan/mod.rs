@@ -35,6 +35,8 @@ pub use terms::{
 };
 
 #[cfg(test)]
+mod deadline_tests;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,7 @@ fn case() -> impl Strategy<Value = Case> {
             account: format!("a{account}"),
             names: vec![format!("h{host}.d{domain}.example")],
             by_ari,
+            ..Renewal::default()
         });
     (
         prop::collection::vec(renewal, 1..120),

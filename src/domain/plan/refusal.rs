@@ -15,6 +15,10 @@ const MOST_ACCOUNTS: i64 = 1_024;
 /// The most orders a minute, or at the same time, that are proposed.
 const MOST_RATE: i64 = 1_000_000;
 
+/// Deadlines are proposed by the quarter of an hour, with this much to spare: whoever takes one up asks
+/// some minutes later, when each limit begins anew.
+const SPARE_SECONDS: i64 = HOUR / 4;
+
 /// A fleet that cannot be done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
@@ -36,12 +40,14 @@ pub enum Change {
     AllHours,
     /// The fleet evenly on so many accounts for each that it has.
     Accounts(i64),
-    /// The deadline of those who miss.
+    /// The deadline of the plan, which those with an earlier time of their own keep too.
     Deadline(Timestamp),
     /// Orders under way at the same time.
     MaxConcurrent(i64),
     /// Orders a minute.
     MaxRate(i64),
+    /// A deadline of their own for each of those who miss, and for the plan where it has an earlier one.
+    OwnDeadlines(Timestamp),
     /// Orders that say which certificate they replace.
     Replaces,
 }
@@ -134,7 +140,7 @@ impl Trial<'_> {
             }
             Hindrance::Ceiling | Hindrance::Hours | Hindrance::NewOrders => {}
         }
-        found.extend(self.deadline(missed).map(Change::Deadline));
+        found.extend(self.later(missed));
         found
     }
 
@@ -145,8 +151,55 @@ impl Trial<'_> {
         at_once(terms, &jobs).missed.is_empty()
     }
 
+    /// A later deadline of the plan, as it would be read; where none does, since some who miss have an earlier
+    /// time of their own, one for each of those.
+    fn later(&self, missed: &[(usize, Hindrance)]) -> Option<Change> {
+        let now = self.terms.now;
+        let last = self.last_if_unbounded(missed)?;
+        let quarters = |seconds: i64| (seconds + SPARE_SECONDS - 1).div_euclid(SPARE_SECONDS);
+        let at = |quarter: i64| Timestamp::from_unix(quarter * SPARE_SECONDS);
+        let first = quarters(last.unix() + 1 + SPARE_SECONDS);
+        let furthest = (now + MOST_SECONDS_AHEAD).unix().div_euclid(SPARE_SECONDS);
+        let whole = |quarter: i64| {
+            let fleet: Vec<Renewal> = self
+                .fleet
+                .iter()
+                .map(|renewal| Renewal {
+                    window: Some(renewal.window_by(at(quarter), now)),
+                    ..renewal.clone()
+                })
+                .collect();
+            self.all_fit(&fleet)
+        };
+        let ahead = furthest - first;
+        if ahead < 0 {
+            return None;
+        }
+        // From `first` on, which is number 1.
+        let found = smallest(1, ahead + 1, |number| whole(first + number - 1));
+        if let Some(number) = found {
+            return Some(Change::Deadline(at(first + number - 1)));
+        }
+        let own = at(first);
+        let mut fleet = self.fleet.to_vec();
+        for (place, _) in missed {
+            let renewal = &mut fleet[*place];
+            let from = renewal.earliest.unwrap_or(now + 1).max(now + 1);
+            renewal.window = Some(Span { from, to: own });
+        }
+        self.all_fit(&fleet).then_some(Change::OwnDeadlines(own))
+    }
+
+    fn all_fit(&self, fleet: &[Renewal]) -> bool {
+        let trial = Trial {
+            terms: self.terms,
+            fleet,
+        };
+        trial.fits(self.terms, 1)
+    }
+
     /// When the last of those who miss would be done if they had all the time in the world.
-    fn deadline(&self, missed: &[(usize, Hindrance)]) -> Option<Timestamp> {
+    fn last_if_unbounded(&self, missed: &[(usize, Hindrance)]) -> Option<Timestamp> {
         let terms = self.terms;
         let usual = terms.usual_window();
         let mut jobs = Jobs::new(self.fleet, terms.limits, usual, terms.seed, 1);
@@ -160,7 +213,7 @@ impl Trial<'_> {
         let outcome = at_once(terms, &jobs);
         let done = missed.iter().map(|(at, _)| outcome.times[*at]);
         let last = done.collect::<Option<Vec<_>>>()?.into_iter().max()?;
-        Some(last + 1).filter(|_| outcome.missed.is_empty())
+        Some(last).filter(|_| outcome.missed.is_empty())
     }
 }
 
@@ -266,6 +319,10 @@ impl fmt::Display for Change {
             Self::Deadline(deadline) => write!(f, "a deadline of {deadline}"),
             Self::MaxConcurrent(most) => write!(f, "maxConcurrent {most}"),
             Self::MaxRate(rate) => write!(f, "maxRate {rate}"),
+            Self::OwnDeadlines(deadline) => write!(
+                f,
+                "for each of those who miss a deadline of its own of {deadline}, and none before that for the plan"
+            ),
             Self::Replaces => f.write_str(
                 "orders that say which certificate they replace (ARI), which are exempt",
             ),

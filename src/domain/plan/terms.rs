@@ -20,12 +20,30 @@ pub const USUAL_WITHIN_SECONDS: i64 = DAY;
 pub struct Renewal {
     /// Its own window; `None`: that of the plan.
     pub window: Option<Span>,
+    /// No earlier, whatever the deadline of the plan.
+    pub earliest: Option<Timestamp>,
+    /// Before this, however late the deadline of the plan: a deadline of its own, or its end.
+    pub until: Option<Timestamp>,
     /// The account that orders it.
     pub account: String,
     /// Its names, or none where they are not known: then only the account is counted.
     pub names: Vec<String>,
     /// Whether the order says which certificate it replaces (RFC 9773 section 5).
     pub by_ari: bool,
+}
+
+impl Renewal {
+    /// Its window where the plan has a deadline: until then, or until its own time where that is earlier and
+    /// still ahead. Of a time that has passed nothing can be kept.
+    #[must_use]
+    pub fn window_by(&self, deadline: Timestamp, now: Timestamp) -> Span {
+        let from = self.earliest.unwrap_or(now + 1).max(now + 1);
+        let until = self.until.filter(|until| *until > from);
+        Span {
+            from,
+            to: until.map_or(deadline, |until| until.min(deadline)),
+        }
+    }
 }
 
 /// What a plan has to keep.

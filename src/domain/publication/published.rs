@@ -40,6 +40,9 @@ pub struct Published {
     pub slots: Vec<Slot>,
     /// The slots of the week from Monday 00:00 UTC on, in order of time.
     pub week: Vec<WeekSlot>,
+    /// The minutes of the hour relative to their mean, from :00.
+    #[serde(default)]
+    pub minutes: Option<Vec<f64>>,
     /// Spans in which nobody should come.
     pub avoid: Vec<Avoid>,
     /// What to do with it, in words.

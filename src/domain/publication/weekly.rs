@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{page, palette};
 use crate::math::number::real;
-use crate::status::{IsoWeek, Status, Told, Weekly};
+use crate::status::{IsoWeek, Status, Told, ToldAt, Weekly};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 const DAYS: [(&str, &str); 7] = [
@@ -133,6 +133,14 @@ impl Report {
             before: self.week.before(),
         };
         page.render().unwrap_or_default()
+    }
+}
+
+impl Report {
+    /// The incidents of a CA, as they were when the report was made.
+    fn told<'r>(&self, of: &'r CaWeek) -> Vec<ToldAt<'r>> {
+        let incidents = of.weekly.incidents.iter();
+        incidents.map(|told| told.at(self.made_at)).collect()
     }
 }
 

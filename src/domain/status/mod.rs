@@ -10,5 +10,5 @@ mod weekly;
 pub use breach::Breach;
 pub use live::{LIVE_MINUTES, Live, LivePoint, LiveSeries};
 pub use standing::{Evidence, Heard, Standing, Status};
-pub use told::{Told, UPDATE_WITHIN_SECONDS};
+pub use told::{Told, ToldAt, UPDATE_WITHIN_SECONDS};
 pub use weekly::{IsoWeek, NoWeek, Weekly, WeeklyHour};

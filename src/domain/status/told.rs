@@ -1,5 +1,7 @@
 //! Incidents as the page, the status and the feed tell them.
 
+use std::ops::Deref;
+
 use serde::Serialize;
 
 use crate::moves::incident::{Incident, Kind, State};
@@ -84,6 +86,12 @@ impl Told {
         matches!(self.state, State::Open | State::Partial)
     }
 
+    /// As it is told at this moment.
+    #[must_use]
+    pub const fn at(&self, now: Timestamp) -> ToldAt<'_> {
+        ToldAt { told: self, now }
+    }
+
     /// What kind it is, in words for subscribers.
     #[must_use]
     pub const fn kind_words(&self) -> &'static str {
@@ -94,16 +102,51 @@ impl Told {
             Kind::Revocation => "revocation",
         }
     }
+}
+
+/// An incident at a moment: one that closes the CA later is announced.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldAt<'a> {
+    told: &'a Told,
+    now: Timestamp,
+}
+
+impl ToldAt<'_> {
+    /// When the CA will be closed, where it is not yet.
+    #[must_use]
+    pub fn announced_for(&self) -> Option<Timestamp> {
+        let closes = matches!(self.kind, Kind::Maintenance | Kind::Outage) && self.is_open();
+        self.from.filter(|from| closes && *from > self.now)
+    }
+
+    /// What a page's style knows it by: `open`, `announced`, or nothing where it is over.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match (self.is_open(), self.announced_for()) {
+            (true, Some(_)) => "announced",
+            (true, None) => "open",
+            (false, _) => "",
+        }
+    }
 
     /// How far it is, in words for subscribers.
     #[must_use]
-    pub const fn state_words(&self) -> &'static str {
+    pub fn state_words(&self) -> &'static str {
         match self.state {
+            _ if self.announced_for().is_some() => "announced",
             State::Draft => "in preparation",
             State::Open => "open",
             State::Partial => "partly over",
             State::Closed => "over",
         }
+    }
+}
+
+impl Deref for ToldAt<'_> {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        self.told
     }
 }
 
@@ -176,6 +219,27 @@ mod tests {
         open.kind = Kind::Maintenance;
         open.to = Some(NOW + 4 * DAY);
         assert_eq!(update_due(&open), open.to);
+    }
+
+    #[test]
+    fn maintenance_ahead_is_announced_and_opens_when_it_begins() {
+        let mut incident = outage(State::Open);
+        incident.kind = Kind::Maintenance;
+        (incident.from, incident.to) = (Some(NOW + HOUR), Some(NOW + 2 * HOUR));
+        let told = Told::from(&incident);
+        let words = |now| (told.at(now).state_words(), told.at(now).class());
+        assert_eq!(words(NOW), ("announced", "announced"));
+        assert_eq!(words(NOW + HOUR), ("open", "open"));
+        incident.state = State::Closed;
+        let told = Told::from(&incident);
+        assert_eq!(
+            (told.at(NOW).state_words(), told.at(NOW).class()),
+            ("over", "")
+        );
+        // A revocation has begun when it is opened.
+        incident.state = State::Open;
+        incident.kind = Kind::Revocation;
+        assert_eq!(Told::from(&incident).at(NOW).state_words(), "open");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `/v1/plan`: a time for each certificate of a fleet, over this CA's own forecast.
 
 use std::fmt;
+use std::iter;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -20,7 +21,7 @@ use crate::domain::plan::{
 };
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::publication::best_time::{ClockSpan, clock_spans};
-use crate::domain::time::{DAY, Timestamp};
+use crate::domain::time::{DAY, Span, Timestamp};
 use crate::engine::Engine;
 use crate::http::state::Admin;
 use crate::ingest::fleet::{Member, Usual};
@@ -86,6 +87,8 @@ impl<'de> Deserialize<'de> for Limits {
 /// A request that can be planned.
 struct Asked {
     members: Vec<Member>,
+    /// What this server answers to `renewalInfo` of each that says no time.
+    registered: Vec<Option<Span>>,
     bounds: Bounds,
     in_flight: u32,
     limits: Catalogue,
@@ -116,7 +119,7 @@ pub(in crate::http) async fn make(
         .ok_or_else(|| no_ca(ca.as_str()))?;
     let now = admin.engine.now();
     let mut asked = request.checked(now)?;
-    registered(&admin.engine, &mut asked.members);
+    asked.registered = registered(&admin.engine, &asked);
     let config = admin.engine.config();
     let Some(at) = config.ca_named(ca.as_str()) else {
         return Err(no_ca(ca.as_str()));
@@ -138,21 +141,18 @@ pub(in crate::http) async fn make(
 }
 
 /// What this server answers to `renewalInfo` is the window of a certificate that says neither dates
-/// nor deadline.
-fn registered(engine: &Engine, members: &mut [Member]) {
-    for member in members {
-        let told = member.deadline.or(member.not_after).is_some();
-        if let (Some(id), false) = (&member.cert_id, told)
-            && let Some(Ok(info)) = engine.renewal_info_in_memory(&engine.seek(id))
-        {
-            member.earliest = Some(
-                info.window
-                    .from
-                    .max(member.earliest.unwrap_or(Timestamp::MIN)),
-            );
-            member.deadline = Some(info.window.to);
+/// nor deadline, where the plan has no deadline.
+fn registered(engine: &Engine, asked: &Asked) -> Vec<Option<Span>> {
+    let window = |member: &Member| {
+        let told = [asked.bounds.deadline, member.deadline, member.not_after];
+        if told.iter().any(Option::is_some) {
+            return None;
         }
-    }
+        let id = member.cert_id.as_ref()?;
+        let info = engine.renewal_info_in_memory(&engine.seek(id))?.ok()?;
+        Some(info.window)
+    };
+    asked.members.iter().map(window).collect()
 }
 
 impl Request {
@@ -210,6 +210,7 @@ impl Request {
             account: self.account.unwrap_or_default(),
             without_ari: self.ari == Some(false),
             seed: bits,
+            registered: Vec::new(),
             members,
         })
     }
@@ -245,6 +246,7 @@ impl Asked {
             account: &self.account,
             without_ari: self.without_ari,
             policy,
+            given: None,
         };
         let later = |member: &Member| member.is_due_later(&usual);
         if let Some(at) = self.members.iter().position(later) {
@@ -253,10 +255,17 @@ impl Asked {
                 "items[{at}]: its time comes after the {days} days that are planned ahead; leave it out"
             )));
         }
+        for (at, member) in self.members.iter().enumerate() {
+            member.check_under(&usual).map_err(|(field, reason)| {
+                Problem::malformed(format!("items[{at}].{field}: {reason}"))
+            })?;
+        }
+        let windows = self.registered.iter().copied().chain(iter::repeat(None));
         let fleet: Vec<_> = self
             .members
             .iter()
-            .map(|member| member.renewal(&usual))
+            .zip(windows)
+            .map(|(member, window)| member.renewal(&usual.within(window)))
             .collect();
         match plan(&terms, &fleet) {
             Ok(plan) => Ok(self.answer(&plan, &terms, origin)),

@@ -1,9 +1,11 @@
 //! `/v1/best-time`: when to come, drawn anew for each who asks.
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::StatusCode;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE,
+};
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 
@@ -15,6 +17,9 @@ use crate::wire::problem::Problem;
 use crate::wire::query::{parameters, unknown};
 
 const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
+
+/// Says `unknown` where too little is known of the hour, in formats too that have no room for it.
+const HOUR: HeaderName = HeaderName::from_static("offpeak-hour");
 
 /// What is asked for.
 #[derive(Debug)]
@@ -48,7 +53,13 @@ pub(in crate::http) async fn show(
         (CONTENT_TYPE, asked.format.content_type()),
     ];
     let body = best.written(asked.format, &asked.question, ranking);
-    Ok((headers, body).into_response())
+    let mut response = (headers, body).into_response();
+    if best.is_unknown(ranking) {
+        let headers = response.headers_mut();
+        headers.insert(HOUR, HeaderValue::from_static("unknown"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(HOUR));
+    }
+    Ok(response)
 }
 
 impl<S: Sync> FromRequestParts<S> for Asked {

@@ -66,7 +66,7 @@ fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
             link
         };
         let title = escaped(&told.name);
-        let words = escaped(&words(told));
+        let words = escaped(&words(told, now));
         let published = told.opened_at.unwrap_or(told.updated_at);
         // Writing to a `String` cannot fail.
         let _ = write!(
@@ -92,12 +92,12 @@ fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
     xml
 }
 
-fn words(told: &Told) -> String {
+fn words(told: &Told, now: Timestamp) -> String {
     let mut words = format!(
         "{} of {}, {}",
         told.kind_words(),
         told.ca,
-        told.state_words()
+        told.at(now).state_words()
     );
     for (what, at) in [
         (", from ", told.from),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 
 use super::fresh::answer;
 use crate::domain::publication::page::policy_of;
@@ -38,6 +38,16 @@ pub(in crate::http) async fn page(
     Ok(response)
 }
 
+/// `GET` of a week without the slash at its end: its links are relative to the folder.
+pub(in crate::http) async fn to_folder(uri: Uri) -> Result<impl IntoResponse, Problem> {
+    let week = week_of(&uri)?;
+    let query = uri
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
+    let folder = [(header::LOCATION, format!("{week}/{query}"))];
+    Ok((StatusCode::PERMANENT_REDIRECT, folder))
+}
+
 /// `GET /report/{week}/report.json`.
 pub(in crate::http) async fn document(
     State(public): State<Public>,
@@ -51,14 +61,17 @@ pub(in crate::http) async fn document(
 
 /// The report of the week in the path, which is read as it stands: a week has nothing to be decoded.
 async fn found(public: &Public, uri: &Uri, OfCa(ca): OfCa) -> Result<Arc<Report>, Problem> {
-    let week = uri.path().split('/').nth(2).unwrap_or_default();
-    let week: IsoWeek = week
-        .parse()
-        .map_err(|error: NoWeek| Problem::malformed(error.to_string()))?;
+    let week = week_of(uri)?;
     let report = public.engine.weekly(week, ca.as_deref()).await?;
     report.ok_or_else(|| {
         Problem::missing(format!(
             "nothing is known of {week}: it has not begun, is too long ago, or no CA has this name"
         ))
     })
+}
+
+fn week_of(uri: &Uri) -> Result<IsoWeek, Problem> {
+    let week = uri.path().split('/').nth(2).unwrap_or_default();
+    week.parse()
+        .map_err(|error: NoWeek| Problem::malformed(error.to_string()))
 }

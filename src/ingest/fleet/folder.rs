@@ -35,7 +35,7 @@ pub fn certificates(files: &[PathBuf]) -> (Vec<Member>, Vec<String>) {
     let mut members = Vec::new();
     let mut unread = Vec::new();
     let mut accounts = HashMap::new();
-    let live = files.iter().any(|file| is_in(file, "live"));
+    let live = files.iter().any(|file| is_live(file));
     for file in files {
         // certbot keeps all earlier certificates beside those in use.
         if live && is_in(file, "archive") {
@@ -108,6 +108,7 @@ fn member(
 ) -> (String, Member) {
     let layout = Layout::of(file);
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let linked = linked_archive(file);
     let validity = facts.validity.ok();
     let member = Member {
         id: layout.name(file),
@@ -116,7 +117,7 @@ fn member(
         not_before: validity.map(|validity| validity.not_before),
         not_after: validity.map(|validity| validity.not_after),
         account: (layout == Layout::Certbot)
-            .then(|| account(folder, accounts))
+            .then(|| account(linked.as_deref().unwrap_or(folder), accounts))
             .flatten(),
         // certbot asks for windows and never says what it replaces: it is not exempt.
         ari: (layout == Layout::Certbot).then_some(false),
@@ -125,7 +126,7 @@ fn member(
     (folder.display().to_string(), member)
 }
 
-/// The account in certbot's `renewal/NAME.conf` beside `live/NAME`.
+/// The account in certbot's `renewal/NAME.conf` beside `live/NAME` and `archive/NAME`.
 fn account(live: &Path, known: &mut HashMap<PathBuf, Option<String>>) -> Option<String> {
     let name = live.file_name()?.to_str()?;
     let conf = live
@@ -145,6 +146,21 @@ fn account(live: &Path, known: &mut HashMap<PathBuf, Option<String>>) -> Option<
         .entry(conf.clone())
         .or_insert_with(|| read(&conf))
         .clone()
+}
+
+/// Whether it is one of certbot's files in use: below a folder `live`, or, where that has another name, a link
+/// into an `archive`.
+fn is_live(file: &Path) -> bool {
+    is_in(file, "live") || linked_archive(file).is_some()
+}
+
+/// The folder `archive/NAME` that a link of certbot's leads into.
+fn linked_archive(file: &Path) -> Option<PathBuf> {
+    if !file.is_symlink() {
+        return None;
+    }
+    let whole = fs::canonicalize(file).ok()?;
+    is_in(&whole, "archive").then(|| whole.parent().map(Path::to_owned))?
 }
 
 fn is_in(file: &Path, folder: &str) -> bool {
@@ -167,7 +183,7 @@ impl Layout {
             .unwrap_or_default();
         let extension = file.extension().and_then(|extension| extension.to_str());
         let beside = |extension: &str| file.with_extension(extension).exists();
-        if is_in(file, "live") {
+        if is_live(file) {
             return Self::Certbot;
         }
         match (folder, extension) {

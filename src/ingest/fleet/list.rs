@@ -10,6 +10,12 @@ use crate::domain::time::Timestamp;
 /// The longest list that is read: a million lines of 250 octets.
 pub const MOST_LIST_OCTETS: u64 = 256 << 20;
 
+/// What may stand between the cells of a table.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// The column that a plan's times stand in.
+pub const PLANNED: &str = "renew_at";
+
 /// A fleet, and the table that it came in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {
@@ -22,10 +28,20 @@ pub struct Fleet {
 /// CSV as it was, for the same with a column more.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
+    /// What stands between its cells: a comma, a semicolon or a tab.
+    pub delimiter: u8,
     /// The header's cells.
     pub header: Vec<String>,
     /// The cells of each member.
     pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Where the times of an earlier plan stand, which those of the next take the place of.
+    #[must_use]
+    pub fn planned_column(&self) -> Option<usize> {
+        self.header.iter().position(|cell| bare(cell) == PLANNED)
+    }
 }
 
 /// A list that cannot be read.
@@ -65,7 +81,11 @@ impl Fleet {
         let fleet = match start.chars().next() {
             Some('[') => Self::of_members(array(start)?),
             Some('{') => Self::of_members(objects(start)?),
-            _ if has_header(start) => csv(text)?,
+            _ if start.starts_with("sep=") => {
+                let reason = "this line is for Excel alone: remove it; semicolons and tabs are known without it";
+                return Err(line_error(1, "record", reason));
+            }
+            _ if has_header(start) => csv(text, delimiter(start))?,
             _ => Self::of_members(lines(text)?),
         };
         if fleet.members.len() > MOST_CERTIFICATES {
@@ -136,16 +156,35 @@ fn number(line: usize) -> u64 {
 fn has_header(text: &str) -> bool {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
-    let is_known = |cell: &str| COLUMNS.contains(&bare(cell).as_str());
-    first.split(',').any(is_known)
-        || (first.contains(',')
+    let delimiter = char::from(delimiter(text));
+    has_known(first, delimiter)
+        || (first.contains(delimiter)
             && !first.contains('.')
             && !first.starts_with('#')
             && lines.any(|line| line.contains('.')))
 }
 
-fn csv(text: &str) -> Result<Fleet, FleetError> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
+/// What stands between the cells of the first line: a comma, or where this makes known columns of it what
+/// spreadsheets write in other countries.
+fn delimiter(text: &str) -> u8 {
+    let first = text.lines().next().unwrap_or_default();
+    let known = |delimiter: &u8| has_known(first, char::from(*delimiter));
+    let there = |delimiter: &u8| first.contains(char::from(*delimiter));
+    let several = |delimiter: &u8| known(delimiter) && there(delimiter);
+    let found = DELIMITERS.into_iter().find(several);
+    // A header of none of our columns is a header all the same.
+    let any = || DELIMITERS.into_iter().find(there);
+    found.or_else(any).unwrap_or(b',')
+}
+
+fn has_known(line: &str, delimiter: char) -> bool {
+    let is_known = |cell: &str| COLUMNS.contains(&bare(cell).as_str());
+    line.split(delimiter).any(is_known)
+}
+
+fn csv(text: &str, delimiter: u8) -> Result<Fleet, FleetError> {
+    let mut builder = csv::ReaderBuilder::new();
+    let mut reader = builder.delimiter(delimiter).from_reader(text.as_bytes());
     let fault = |error: &csv::Error| {
         let line = error.position().map_or(0, csv::Position::line);
         line_error(line, "record", error)
@@ -175,7 +214,11 @@ fn csv(text: &str) -> Result<Fleet, FleetError> {
             return Err(FleetError::Many);
         }
     }
-    fleet.table = Some(Table { header, rows });
+    fleet.table = Some(Table {
+        delimiter,
+        header,
+        rows,
+    });
     Ok(fleet)
 }
 

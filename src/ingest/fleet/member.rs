@@ -34,7 +34,7 @@ pub struct Member {
     /// No earlier.
     #[serde(default)]
     pub earliest: Option<Timestamp>,
-    /// Before this.
+    /// Before this, and before the deadline of the plan.
     #[serde(default)]
     pub deadline: Option<Timestamp>,
     /// The account that orders it; default: that of the plan.
@@ -58,6 +58,19 @@ pub struct Usual<'a> {
     pub without_ari: bool,
     /// The CA, for its bands.
     pub policy: &'a CaPolicy,
+    /// A window instead of a band: one that a server has given.
+    pub given: Option<Span>,
+}
+
+impl Usual<'_> {
+    /// The same for a certificate that a server has given this window.
+    #[must_use]
+    pub fn within(&self, given: Option<Span>) -> Self {
+        Self {
+            given,
+            ..self.clone()
+        }
+    }
 }
 
 impl Member {
@@ -83,6 +96,8 @@ impl Member {
     pub fn renewal(&self, usual: &Usual<'_>) -> Renewal {
         Renewal {
             window: self.window(usual),
+            earliest: self.earliest,
+            until: self.until(),
             account: self
                 .account
                 .clone()
@@ -90,6 +105,22 @@ impl Member {
             names: self.names.clone(),
             by_ari: !usual.without_ari && self.ari.unwrap_or_else(|| self.cert_id.is_some()),
         }
+    }
+
+    /// What is wrong with it under the deadline of the plan, by field.
+    ///
+    /// # Errors
+    /// The field and the reason.
+    pub fn check_under(&self, usual: &Usual<'_>) -> Result<(), (&'static str, String)> {
+        if let (Some(earliest), Some(deadline)) = (self.earliest, usual.deadline)
+            && deadline <= earliest
+        {
+            return Err((
+                "earliest",
+                format!("{earliest} is not before the deadline of the plan, {deadline}"),
+            ));
+        }
+        Ok(())
     }
 
     /// Whether its time begins further ahead than is planned: a private CA's certificate of ten years.
@@ -139,8 +170,9 @@ impl Member {
         Ok(())
     }
 
-    /// Its own window: from `earliest` or now to its deadline, or its band. One that is over begins
-    /// now and is a day long: such a certificate is late, and there is no better time than soon.
+    /// Its own window: from `earliest` or now to the earlier of its deadline and the plan's, or its band. One
+    /// that is over begins now and is a day long: such a certificate is late, and there is no better time than
+    /// soon.
     fn window(&self, usual: &Usual<'_>) -> Option<Span> {
         let next = usual.now + 1;
         let from = self.earliest.unwrap_or(next).max(next);
@@ -148,16 +180,16 @@ impl Member {
             from: next,
             to: next + USUAL_WITHIN_SECONDS,
         };
-        let window = match (self.deadline, usual.deadline) {
-            (Some(to), _) => Span { from, to },
-            (None, Some(to)) => {
-                // Not after the certificate's own end, where that is still ahead.
-                let end = self.not_after.filter(|end| *end > from);
-                Span {
-                    from,
-                    to: end.map_or(to, |end| end.min(to)),
-                }
+        let window = match (usual.deadline, self.deadline) {
+            (Some(deadline), _) => {
+                let bounds = Renewal {
+                    earliest: self.earliest,
+                    until: self.until(),
+                    ..Renewal::default()
+                };
+                bounds.window_by(deadline, usual.now)
             }
+            (None, Some(to)) => Span { from, to },
             (None, None) => self.band(usual, from).or_else(|| {
                 let to = from + USUAL_WITHIN_SECONDS;
                 self.earliest.map(|_| Span { from, to })
@@ -170,7 +202,18 @@ impl Member {
         })
     }
 
+    /// Before this, whatever the plan says: its own deadline, else its end.
+    fn until(&self) -> Option<Timestamp> {
+        self.deadline.or(self.not_after)
+    }
+
     fn band(&self, usual: &Usual<'_>, from: Timestamp) -> Option<Span> {
+        if let Some(given) = usual.given {
+            return Some(Span {
+                from: given.from.max(from),
+                to: given.to,
+            });
+        }
         let validity = Validity {
             not_before: self.not_before?,
             not_after: self.not_after?,

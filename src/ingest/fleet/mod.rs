@@ -8,7 +8,7 @@ mod member;
 
 pub use columns::look_alikes;
 pub use folder::certificates;
-pub use list::{Fleet, FleetError, MOST_LIST_OCTETS, Table};
+pub use list::{Fleet, FleetError, MOST_LIST_OCTETS, PLANNED, Table};
 pub use member::{Member, Usual};
 
 #[cfg(test)]

@@ -107,6 +107,7 @@ fn a_window_is_the_member_s_own_or_its_band() {
         account: "",
         without_ari: false,
         policy: &policy,
+        given: None,
     };
     let dated = |not_before: &str| {
         let not_before = at(not_before);

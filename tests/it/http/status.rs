@@ -199,6 +199,16 @@ async fn a_week_is_told_as_a_page_and_as_json() {
         of["hours"].as_array().unwrap().iter().filter(known).count(),
         1
     );
+    // Without the slash, as people type it.
+    let page = server.get("/report/2026-W47?ca=example").await;
+    assert_eq!(page.status(), 200);
+    assert!(
+        page.url()
+            .as_str()
+            .ends_with("/report/2026-W47/?ca=example"),
+        "{}",
+        page.url()
+    );
     let page = server.get("/report/2026-W47/").await;
     assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
     let policy = page.headers()["content-security-policy"]
@@ -215,6 +225,7 @@ async fn a_week_is_told_as_a_page_and_as_json() {
         "{page}"
     );
     for (path, status) in [
+        ("/report/2026-W54", 400),
         ("/report/2026-W48/", 404),
         ("/report/2020-W01/", 404),
         ("/report/2026-W54/", 400),

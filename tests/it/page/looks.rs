@@ -7,17 +7,6 @@ use offpeak::domain::time::DAY;
 use super::*;
 use crate::browser::{DARK, DARK_PHONE, FORCED, LIGHT, Look, PHONE, PRINT};
 
-/// What moved after the first paint, and when that was, in milliseconds.
-const MEASURED: &str = "new Promise((done) => { let shift = 0; const moved = [];
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
-        shift += entry.value;
-        entry.sources.forEach(({node, previousRect: from, currentRect: to}) => moved.push(
-            `${node?.id || node?.parentElement?.id || node?.nodeName} ${from.y} ${from.height} to ${to.y} ${to.height}`));
-    })).observe({type: 'layout-shift', buffered: true});
-    const paint = () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime;
-    const wait = setInterval(() => { if (paint()) { clearInterval(wait);
-        setTimeout(() => done({shift, moved, paint: paint()}), 500); } }, 10); })";
-
 /// Looks at a page in each of these ways and has axe judge each.
 fn judge(name: &str, scene: &PlanningContext, path: &str, looks: &[Look]) {
     let (Some(mut browser), Some(axe)) = (browser("Europe/Prague"), tool("OFFPEAK_TEST_AXE"))
@@ -121,21 +110,5 @@ async fn everybody_can_read_the_report_of_a_week() {
         // Hours were counted, which do not tell how it was within them.
         assert!(text.contains("too coarse or too little to tell"), "{text}");
         usable(&mut browser, &axe, "report", look);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_moves_while_the_page_comes_up() {
-    let Some(mut browser) = browser("Europe/Prague") else {
-        return;
-    };
-    let scene = PlanningContext::known().await;
-    browser.look(LIGHT);
-    // The first page that a browser shows waits for the browser itself.
-    for _ in 0..3 {
-        scene.open(&mut browser, "/");
-        let measured = browser.evaluate(MEASURED);
-        println!("first paint and shift: {measured}");
-        assert_eq!(measured["shift"].as_f64(), Some(0.0), "{measured}");
     }
 }

@@ -56,6 +56,26 @@ async fn the_browser_computes_the_cert_id_that_offpeak_computes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_late_does_not_replace_what_is_looked_at() {
+    let Some(mut browser) = browser("UTC") else {
+        return;
+    };
+    let scene = PlanningContext::known().await;
+    scene.open(&mut browser, "/");
+    browser.evaluate(
+        "{ const real = globalThis.fetch; let late = 300; globalThis.answered = 0;
+           globalThis.fetch = async (...of) => { const wait = late; late = 0;
+               await new Promise((done) => setTimeout(done, wait));
+               try { return await real(...of); } finally { setTimeout(() => { globalThis.answered += 1; }, 50); } }; }",
+    );
+    let first = paste(&mut browser, &certificate(&[1]));
+    let second = paste(&mut browser, &certificate(&[2]));
+    assert_ne!(first, second);
+    browser.until("globalThis.answered >= 2");
+    assert_eq!(browser.text("#certid"), second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn its_window_is_told_with_how_busy_its_hours_are() {
     let Some(mut browser) = browser("UTC") else {
         return;

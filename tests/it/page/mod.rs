@@ -13,6 +13,7 @@ use crate::server::{NOW, TestServer, config};
 use crate::support::fresh_sqlite;
 use crate::tools::tool;
 
+mod alone;
 mod closed;
 mod drawing;
 mod folded;
@@ -22,6 +23,7 @@ mod lookup;
 mod moment;
 mod published;
 mod several;
+mod still;
 
 /// Four weeks, so that every hour of the week is known.
 const WEEKS: i64 = 4;

@@ -15,7 +15,7 @@ fn lines(
     scene.open(browser, path);
     browser.until("!/asking/i.test(document.querySelector('#status').textContent)");
     // The page says what it knows itself before the service answers, which alone shows this.
-    browser.until("document.querySelector('#report').hidden === false");
+    browser.until("document.querySelector('#served').hidden === false");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     browser
         .evaluate(LINES)

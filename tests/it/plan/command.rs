@@ -15,7 +15,7 @@ use super::instant;
 use crate::process::offpeak;
 use crate::tools::told;
 
-fn ranking(folder: &Path) -> String {
+pub(super) fn ranking(folder: &Path) -> String {
     let slots: Vec<Value> = (0..24)
         .map(|hour| json!({"weight": if hour < 12 { 0.0625 } else { 0.020_833 }}))
         .collect();
@@ -26,7 +26,7 @@ fn ranking(folder: &Path) -> String {
     file.display().to_string()
 }
 
-fn run(arguments: &[&str], input: &str) -> Output {
+pub(super) fn run(arguments: &[&str], input: &str) -> Output {
     let mut child = offpeak()
         .arg("plan")
         .args(arguments)
@@ -40,7 +40,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn printed(output: &Output) -> String {
+pub(super) fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{}", told(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -221,7 +221,7 @@ fn pem(authority: &Issuer<'_, KeyPair>, names: &[&str], began: i64, now: i64) ->
 
 /// What certbot, Caddy, lego and acme.sh keep, each for a certificate of its own, and a folder of
 /// somebody's.
-fn write_folders(folder: &Path, now: i64) {
+pub(super) fn write_folders(folder: &Path, now: i64) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();

@@ -9,8 +9,12 @@ use super::draw::{BestTime, Question};
 use super::read::Ranking;
 use crate::time::Timestamp;
 
-/// What the crontab line runs: what most crontabs run. Who runs something else writes that.
-const COMMAND: &str = "certbot renew --quiet";
+/// What the crontab line runs: what most crontabs run. Who runs something else writes that. Without the
+/// option certbot waits for up to eight minutes before it begins, and its second is another.
+const COMMAND: &str = "certbot renew --quiet --no-random-sleep-on-renew";
+
+/// What is said of an hour of which too little is known.
+const UNKNOWN: &str = "too little has been observed to say how busy this hour is";
 
 /// How a time is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -87,11 +91,22 @@ struct Time {
 }
 
 impl BestTime {
-    /// One line, or a JSON document in one, with a line feed behind it.
+    /// Whether too little is known of the hour to say that it is quiet.
+    #[must_use]
+    pub fn is_unknown(&self, ranking: &Ranking) -> bool {
+        ranking.slot_at(self.at).insufficient_data
+    }
+
+    /// One line, or a JSON document in one, with a line feed behind it. A crontab takes comments: there a line
+    /// before it says where the hour is unknown. An instant and a calendar expression have no room for it.
     #[must_use]
     pub fn written(&self, format: Format, question: &Question, ranking: &Ranking) -> String {
         let zone = question.zone;
         let mut text = match format {
+            Format::Cron if self.is_unknown(ranking) => {
+                let line = Self::crontab_line(self.at, zone, COMMAND);
+                format!("# {UNKNOWN}\n{line}")
+            }
             Format::Cron => Self::crontab_line(self.at, zone, COMMAND),
             Format::Json => self.json(zone, ranking),
             Format::Systemd => Self::on_calendar(self.at, zone),

@@ -74,11 +74,27 @@ pub struct BestTime {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NoTime {
     /// The ranking says to avoid all that is asked for.
-    #[error("within: the CA is closed until {0}; ask for more than that")]
-    Closed(Timestamp),
+    #[error("within: the CA is closed until {until}; {}", wider(*.hours, "nothing of the time that may be asked for is open and allowed"))]
+    Closed {
+        /// When it opens.
+        until: Timestamp,
+        /// The whole hours of `within` that would do; `None` where none would.
+        hours: Option<i64>,
+    },
     /// No second of an hour that is open is allowed.
-    #[error("allow, within: leave no second of an hour with a weight; widen one of them")]
-    NotAllowed,
+    #[error("allow, within: leave no second of an hour with a weight; {}", wider(*.hours, "allow has to be wider"))]
+    NotAllowed {
+        /// The whole hours of `within` that would do; `None` where none would.
+        hours: Option<i64>,
+    },
+}
+
+/// What to ask for instead.
+fn wider(hours: Option<i64>, none: &str) -> String {
+    hours.map_or_else(
+        || none.to_owned(),
+        |hours| format!("within={hours}h would do"),
+    )
 }
 
 impl Default for Question {
@@ -149,7 +165,7 @@ impl Question {
                 (hash, at.or_else(|| fresh(hash)))
             }
         };
-        let at = at.ok_or_else(|| closed(ranking, ahead))?;
+        let at = at.ok_or_else(|| self.closed(ranking, ahead))?;
         let alternatives = self.alternatives(pieces, at, hash);
         Ok(BestTime { at, alternatives })
     }
@@ -188,6 +204,29 @@ impl Question {
             taken = next;
         }
         found
+    }
+
+    /// Why nothing is left ahead, and what would do: an hour more than there has to be, so that those who
+    /// take it up do not all come in the first seconds.
+    fn closed(&self, ranking: &Ranking, ahead: Span) -> NoTime {
+        let furthest = Span {
+            to: ahead.from + MOST_SECONDS,
+            ..ahead
+        };
+        let first = self.pieces(ranking, furthest).into_iter().next();
+        let hours = first.map(|piece| (piece.span.from - ahead.from) / HOUR + 2);
+        let hours = hours.map(|hours| hours.min(MOST_SECONDS / HOUR));
+        let mut until = ahead.from;
+        for span in merged(ranking.avoid.clone()) {
+            if span.contains(until) {
+                until = span.to;
+            }
+        }
+        if until < ahead.to {
+            NoTime::NotAllowed { hours }
+        } else {
+            NoTime::Closed { until, hours }
+        }
     }
 
     /// The slot of the day that an instant lies in.
@@ -263,21 +302,6 @@ impl BestTime {
     }
 }
 
-/// Why nothing is left ahead.
-fn closed(ranking: &Ranking, ahead: Span) -> NoTime {
-    let mut until = ahead.from;
-    for span in merged(ranking.avoid.clone()) {
-        if span.contains(until) {
-            until = span.to;
-        }
-    }
-    if until < ahead.to {
-        NoTime::NotAllowed
-    } else {
-        NoTime::Closed(until)
-    }
-}
-
 /// Hour, minute and second on the wall.
 fn clock(at: Timestamp, zone: Tz) -> (u32, u32, u32) {
     // Every instant has exactly one time on the wall.
@@ -287,5 +311,7 @@ fn clock(at: Timestamp, zone: Tz) -> (u32, u32, u32) {
     })
 }
 
+#[cfg(test)]
+mod offer_tests;
 #[cfg(test)]
 mod tests;

@@ -22,12 +22,13 @@ use crate::ledger::forecast::Outlook;
 use crate::policy::note::PublishedNote;
 use crate::publication::documents::RANKING;
 use crate::publication::published::Avoid;
-use crate::status::{IsoWeek, Told};
+use crate::status::{IsoWeek, Told, ToldAt};
 use crate::time::{MINUTE, Timestamp};
 
 mod day;
 mod hours;
 mod map;
+mod minutes;
 
 /// The name of a page in its folder.
 pub const INDEX: &str = "index.html";
@@ -62,8 +63,9 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     ]
     .concat()
 });
-/// Before anything is drawn: with a script the page has other parts than without.
-const FIRST_SCRIPT: &str = "document.documentElement.className='js'";
+/// Before anything is drawn: with a script the page has other parts than without, and is shown when they are
+/// in their places, or after half a second whatever happens.
+const FIRST_SCRIPT: &str = "document.documentElement.className='js wait';setTimeout(()=>document.documentElement.classList.remove('wait'),500)";
 
 /// The pages of a publication, by path: `index.html` beside each `ranking.json` among `documents`
 /// that is no copy.
@@ -141,12 +143,14 @@ struct Page<'a> {
     unknown: usize,
     /// Why the table of the day is closed at first, and what is in it; `None`: it is open.
     fold: Option<String>,
-    incidents: Vec<&'a Told>,
+    incidents: Vec<ToldAt<'a>>,
     legend: Vec<(usize, &'static str)>,
     map: Vec<map::Row>,
     day: Vec<day::Row>,
     mean_at: String,
     failures: Option<day::Failures>,
+    /// Where slots are finer than an hour, and the minutes are known.
+    minutes: Option<minutes::Minutes>,
     notes: &'a [PublishedNote],
 }
 
@@ -227,12 +231,13 @@ fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Fac
             .collect(),
         unknown,
         fold: day::fold(ranking, unknown),
-        incidents,
+        incidents: incidents.iter().map(|told| told.at(made)).collect(),
         legend: map::legend(),
         map: map::rows(ranking),
         day: day::rows(ranking),
         mean_at: day::mean_at(ranking),
         failures: day::failures(ranking),
+        minutes: minutes::minutes(ranking),
         notes: &ranking.notes,
     };
     // Numbers and texts: there is nothing that cannot be written.

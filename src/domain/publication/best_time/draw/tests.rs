@@ -23,11 +23,11 @@ fn ranking(thousandths: &[u32]) -> Ranking {
 }
 
 /// Six slots of four hours.
-fn six() -> Ranking {
+pub(super) fn six() -> Ranking {
     ranking(&[100, 0, 150, 200, 250, 300])
 }
 
-fn question(allow: &str, zone: Tz) -> Question {
+pub(super) fn question(allow: &str, zone: Tz) -> Question {
     Question {
         within_seconds: DAY,
         allow: if allow.is_empty() {
@@ -40,12 +40,12 @@ fn question(allow: &str, zone: Tz) -> Question {
     }
 }
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// Bits that are evenly spread, one for each number.
-fn bits(number: u32) -> u128 {
+pub(super) fn bits(number: u32) -> u128 {
     mixed(u128::from(number) << 64 | 7, i64::from(number))
 }
 
@@ -227,7 +227,8 @@ fn days_of_23_and_25_hours_have_their_hours() {
         ..question("02:00-03:00", Prague)
     };
     let none = skipped.draw(&six(), at("2026-03-28T20:00:00Z"), Chance::Fresh(bits(1)));
-    assert_eq!(none, Err(NoTime::NotAllowed));
+    // On the next day there is one.
+    assert_eq!(none, Err(NoTime::NotAllowed { hours: Some(29) }));
 }
 
 #[test]
@@ -264,7 +265,14 @@ fn what_is_to_be_avoided_is_left_out() {
         to: now + 2 * DAY,
     }];
     let drawn = question("", Tz::UTC).draw(&ranking, now, Chance::Fresh(1));
-    assert_eq!(drawn, Err(NoTime::Closed(now + 2 * DAY)));
+    let until = now + 2 * DAY;
+    assert_eq!(
+        drawn,
+        Err(NoTime::Closed {
+            until,
+            hours: Some(49)
+        })
+    );
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! Deadlines that a refusal proposes do, when they are taken up.
+
+use super::tests::{NOW, none, terms};
+use super::*;
+use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
+
+/// Ten a minute.
+fn slow<'a>(demand: &'a Demand, limits: &'a Catalogue, within: i64) -> Terms<'a> {
+    Terms {
+        max_per_minute: Some(10.0),
+        ..terms(demand, limits, within)
+    }
+}
+
+/// The fleet as it is read with this deadline for the plan, some minutes later.
+fn again(terms: &Terms<'_>, fleet: &[Renewal], deadline: Timestamp) -> Result<Plan, Box<Refusal>> {
+    let later = Terms {
+        now: terms.now + 10 * MINUTE,
+        deadline,
+        ..terms.clone()
+    };
+    let fleet: Vec<Renewal> = fleet
+        .iter()
+        .map(|renewal| Renewal {
+            window: Some(renewal.window_by(deadline, later.now)),
+            ..renewal.clone()
+        })
+        .collect();
+    plan(&later, &fleet)
+}
+
+#[test]
+fn one_for_a_plan_in_bands_is_one_under_which_everybody_fits() {
+    let (demand, limits) = (Demand::even(), none());
+    // 1,500 within the next hour, which takes two and a half, and 6,000 in a day of next week: with the
+    // deadline that does for the first alone, the others would have to come at once, too.
+    let band = |from: Timestamp, seconds: i64| Renewal {
+        window: Some(Span {
+            from,
+            to: from + seconds,
+        }),
+        until: Some(NOW + 30 * DAY),
+        ..Renewal::default()
+    };
+    let mut fleet = vec![band(NOW + 1, HOUR); 1_500];
+    fleet.extend(vec![band(NOW + 7 * DAY, DAY); 6_000]);
+    let terms = slow(&demand, &limits, DAY);
+    let refusal = plan(&terms, &fleet).unwrap_err();
+    let Some(Change::Deadline(deadline)) = refusal.changes.last() else {
+        panic!("{:?}", refusal.changes);
+    };
+    assert!(again(&terms, &fleet, *deadline).is_ok(), "{deadline}");
+    // All of them take twelve hours and a half.
+    assert!(*deadline >= NOW + 12 * HOUR, "{deadline}");
+}
+
+#[test]
+fn where_their_own_deadlines_bind_those_are_proposed_and_not_the_plan_s() {
+    let (demand, limits) = (Demand::even(), none());
+    let own = |until: Timestamp| Renewal {
+        window: Some(Span {
+            from: NOW + 1,
+            to: until,
+        }),
+        until: Some(until),
+        ..Renewal::default()
+    };
+    let mut fleet = vec![own(NOW + HOUR); 1_500];
+    fleet.extend(vec![own(NOW + 5 * DAY); 100]);
+    let terms = slow(&demand, &limits, 10 * DAY);
+    let refusal = plan(&terms, &fleet).unwrap_err();
+    let Some(Change::OwnDeadlines(deadline)) = refusal.changes.last() else {
+        panic!("{:?}", refusal.changes);
+    };
+    let told = refusal.to_string();
+    assert!(
+        told.contains(&format!("a deadline of its own of {deadline}")),
+        "{told}"
+    );
+    for place in &refusal.missing {
+        fleet[*place] = own(*deadline);
+    }
+    let times = plan(&terms, &fleet).unwrap().times;
+    // Who has an earlier one keeps it.
+    let kept = times
+        .iter()
+        .zip(&fleet)
+        .all(|(at, renewal)| renewal.until.is_some_and(|until| *at < until));
+    assert!(kept);
+}
+
+#[test]
+fn a_time_of_its_own_that_is_earlier_holds_and_a_later_one_does_not() {
+    let renewal = |until: i64| Renewal {
+        until: Some(NOW + until),
+        ..Renewal::default()
+    };
+    let to = |until: i64| renewal(until).window_by(NOW + DAY, NOW).to;
+    assert_eq!(to(HOUR), NOW + HOUR);
+    assert_eq!(to(2 * DAY), NOW + DAY);
+    // One that has passed cannot be kept.
+    assert_eq!(to(-HOUR), NOW + DAY);
+}
