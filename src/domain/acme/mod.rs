@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod envelope;
+mod members;
 mod object;
 mod request;
 mod splice;

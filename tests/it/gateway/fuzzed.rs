@@ -87,7 +87,9 @@ fn judge(message: &[u8]) {
         judge_splices(message, &read);
     } else {
         assert_eq!(with_member(message, "replaces", "a.b"), None);
-        assert_eq!(object, Object::Other);
+        // A number that is too large for us, in a member that is not looked at, is none for others; what is read
+        // further is read whole.
+        assert!(!matches!(object, Object::Directory(_) | Object::Order(_)));
     }
     let _ = first_of_chain(message);
     let _ = Jwk::from_octets(message);
