@@ -135,6 +135,8 @@ async fn the_page_is_there_within_a_fifth_of_a_second() {
     };
     // What else this machine does is not the page's.
     let rounds = (0..ROUNDS).map(|_| median(&mut browser));
-    let found: Vec<f64> = rounds.take_while(|paint| *paint >= FIRST_PAINT_WITHIN).collect();
+    let found: Vec<f64> = rounds
+        .take_while(|paint| *paint >= FIRST_PAINT_WITHIN)
+        .collect();
     assert!(found.len() < ROUNDS, "{found:?}");
 }
