@@ -72,12 +72,8 @@ impl VerifyArgs {
             }
         }
         if key.is_none() {
-            let told = "signatures\tnot checked: no --key is given";
-            if self.json {
-                let _ = writeln!(std::io::stderr(), "{told}");
-            } else {
-                writeln!(output, "{told}")?;
-            }
+            let told = "signatures are not checked: no --key is given";
+            let _ = writeln!(std::io::stderr(), "{told}");
         }
         Ok(exit)
     }

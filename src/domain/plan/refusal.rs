@@ -176,8 +176,10 @@ impl Trial<'_> {
             return None;
         }
         // From `first` on, which is number 1.
-        let found = smallest(1, ahead + 1, |number| whole(first + number - 1));
-        if let Some(number) = found {
+        let does = |number: i64| whole(first + number - 1);
+        // Where the furthest does not, none does: one trial of a great fleet tells it.
+        let found = does(ahead + 1).then(|| smallest(1, ahead + 1, does));
+        if let Some(number) = found.flatten() {
             return Some(Change::Deadline(at(first + number - 1)));
         }
         let own = at(first);
