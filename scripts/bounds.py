@@ -3,8 +3,9 @@ average day, by a linear programme.
 
     python scripts/bounds.py scenarios/ticks.toml …
 
-A line for each scenario: its name, the peak as a multiple of the mean, and beside it the peak if each
-client were spread evenly over all that it can be sent to. Needs scipy.
+A line for each scenario: its name, the peak as a multiple of the mean, beside it the peak if each
+client were spread evenly over all that it can be sent to, and the lowest that the worst second of a
+day can be, as a multiple of the mean of a second. Needs scipy.
 
 Every client is taken to be known, to keep its window and to be issued at any hour of the day, so
 that a rule can put its window into any hour: nothing that a server does can come below the first
@@ -137,15 +138,15 @@ def loads(scenario):
     return unmoved / mean, [(share / mean, days) for share, days in movable]
 
 
-def lowest_peak(unmoved, movable):
-    """The least that the highest hour can be."""
+def lowest_peak(unmoved, movable, times=SLOTS):
+    """The least that the highest hour can be, where what can be moved counts so many times."""
     columns = sum(len(days) for _, days in movable)
-    upper = np.zeros((SLOTS, columns + 1))
+    upper = np.zeros((len(unmoved), columns + 1))
     equal = np.zeros((len(movable), columns + 1))
     upper[:, -1] = -1
     at = 0
     for row, (share, days) in enumerate(movable):
-        upper[:, at:at + len(days)] = share * SLOTS * days.T
+        upper[:, at:at + len(days)] = share * times * days.T
         equal[row, at:at + len(days)] = 1
         at += len(days)
     cost = np.zeros(columns + 1)
@@ -165,6 +166,50 @@ def evenly(unmoved, movable):
     return load.max()
 
 
+def moments(client):
+    """The seconds of a period at which clients of a kind wake together, and the share that does."""
+    ticks = client["ticks"]
+    for phase in ticks.get("at", []):
+        hour, minute = phase["time"].split(":")
+        # A run that begins late is any of so many seconds later.
+        late = seconds(ticks.get("delay", "0s")) + 1
+        yield (int(hour) * HOUR + int(minute) * 60) % seconds(ticks["every"]), phase["share"] / late
+
+
+def worst_second(scenario):
+    """The least that the busiest of the seconds can be at which many wake together, where each that
+    wakes several times a day can be sent to any of its ticks."""
+    cycle = scenario.get("first_cycle_days", 60)
+    fixed, chosen, mean = {}, [], 0.0
+    for client in scenario["client"]:
+        ticks, runs = client.get("ticks", {}), 1
+        if "every" in ticks:
+            runs = 86400 // seconds(ticks["every"])
+        vain = client["kind"] == "never-succeeds"
+        mean += client["share"] * (cycle * runs if vain else 1)
+        if "every" not in ticks or "random" in ticks or seconds(ticks["every"]) <= HOUR:
+            continue
+        for second, share in moments(client):
+            every = [second + n * seconds(ticks["every"]) for n in range(runs)]
+            together = client["share"] * share * 86400
+            if client["kind"] == "no-ari" or vain:
+                for at in every:
+                    fixed[at] = fixed.get(at, 0.0) + together * (cycle if vain else 1 / runs)
+            else:
+                chosen.append((together, every))
+    at = sorted(set(fixed) | {second for _, every in chosen for second in every})
+    if not at:
+        return 1.0
+    base = np.array([fixed.get(second, 0.0) for second in at]) / mean
+    movable = []
+    for together, every in chosen:
+        days = np.zeros((len(every), len(at)))
+        for row, second in enumerate(every):
+            days[row, at.index(second)] = 1
+        movable.append((together / mean, days))
+    return lowest_peak(base, movable, 1)
+
+
 def main(paths):
     """Prints a line for each scenario."""
     if not paths:
@@ -172,7 +217,8 @@ def main(paths):
     for path in paths:
         scenario = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         unmoved, movable = loads(scenario)
-        print(f"{Path(path).stem} {lowest_peak(unmoved, movable):.3f} {evenly(unmoved, movable):.3f}")
+        figures = f"{lowest_peak(unmoved, movable):.3f} {evenly(unmoved, movable):.3f}"
+        print(f"{Path(path).stem} {figures} {worst_second(scenario):.0f}")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,9 @@ pub fn read_steering(section: &mut Section<'_>, ca: &mut CaPolicy, problems: &mu
     if let Some(share) = section.read("follow_prior", problems, value::share) {
         ca.follow_prior = share;
     }
+    if let Some(share) = section.read("max_extra", problems, value::share) {
+        ca.max_extra = share;
+    }
     if let Some(seconds) = section.read("retry_after", problems, |v| {
         value::duration(v, MINUTE..=DAY)
     }) {

@@ -78,6 +78,7 @@ fn ca(ca: &CaPolicy) -> Words {
         backdate_seconds,
         slot_seconds,
         follow_prior,
+        max_extra,
         steerable_share,
         learn_until,
         retry_after_seconds,
@@ -99,6 +100,7 @@ fn ca(ca: &CaPolicy) -> Words {
     words.seconds(*backdate_seconds);
     words.seconds(*slot_seconds);
     words.share(*follow_prior);
+    words.share(*max_extra);
     words.share(*steerable_share);
     words.seconds(*retry_after_seconds);
     if let Some(until) = learn_until {

@@ -49,6 +49,9 @@ fn read_shadow(
     if let Some(share) = section.read("follow_prior", problems, value::share) {
         shadow.follow_prior = share;
     }
+    if let Some(share) = section.read("max_extra", problems, value::share) {
+        shadow.max_extra = share;
+    }
     if let Some(seconds) = section.read("retry_after", problems, |v| {
         value::duration(v, MINUTE..=DAY)
     }) {

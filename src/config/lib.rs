@@ -65,6 +65,7 @@
 //! backdate = "3510s"                # notBefore lies this long before issuance; default "0s"
 //! slot_minutes = 60                 # 60, 30, 15 or 5
 //! follow_prior = 0.3                # share of clients taken to follow their window at first
+//! max_extra = 0.05                  # what renewing early may add to the issuance of lives of days: a share, 0 to 1
 //! steerable_share = 0.5             # share of the mean load that readers of the ranking move
 //! objective = 0.99                  # share of attempts that are to succeed in each slot; default: none
 //! learn_until = 2026-11-20T00:00:00Z   # pins the model as it was then, or takes it back to that; default: all is learned
@@ -110,6 +111,7 @@
 //! [[ca.shadow]]
 //! slot_minutes = 30                 # as of the CA
 //! follow_prior = 0.5                # as of the CA
+//! max_extra = 0.05                  # as of the CA
 //! retry_after = "12h"               # as of the CA
 //! [[ca.shadow.band]]
 //! end = "1/2"

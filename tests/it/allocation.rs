@@ -19,6 +19,7 @@ use offpeak::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp, WEEK};
 mod bands;
 mod capacity;
 mod foreseen;
+mod imports;
 mod levels;
 mod seconds;
 mod tables;

@@ -362,6 +362,7 @@ fn whatever_changes_windows_changes_the_digest() {
         "slot_minutes = 30",
         "follow_prior = 0.4",
         "steerable_share = 0.4",
+        "max_extra = 0.04",
         "retry_after = \"5h\"",
         "[[ca.band]]\nend = 0.49\nlength = 0.1",
         "[[ca.band]]\nend = \"0.49 - 1s\"\nlength = 0.1",
@@ -394,6 +395,6 @@ fn whatever_changes_windows_changes_the_digest() {
 fn the_digest_of_the_default_policy_is_the_same_everywhere() {
     assert_eq!(
         format!("{:016x}", Config::default().policy_digest()),
-        "50136892cafe9fc9"
+        "14ce66010e45dcf7"
     );
 }

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::band::{Arrival, BandError, Place, place};
+use super::doubt::Doubt;
+pub use super::draw::{Draw, DrawPlan, DrawSource, Drawn};
 use super::plan::{Forecast, TABLE_LIFE_SECONDS, make};
-use super::table::{Reason, StoredTable, Table};
+use super::table::{StoredTable, Table};
 use super::window::{for_tick, in_span, open_part};
 use crate::allocation::slots::SlotRange;
 use crate::certificate::hash::middle_unit;
 use crate::certificate::life_class;
 use crate::certificate::{Basis, Validity};
 use crate::client::schedule::Schedule;
-use crate::demand::profile::Profile;
 use crate::ledger::{Ledger, ScheduleMix, TickShares};
+use crate::math::number::real;
 use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::closed_within;
 use crate::time::timeline::GRAIN_SECONDS;
@@ -31,6 +33,8 @@ pub struct Allocator {
     /// The policy that the tables were made under.
     policy: Option<CaPolicy>,
     tables: HashMap<Key, Active>,
+    /// What was drawn late.
+    doubt: Doubt,
     /// Slots of all tables.
     slots_held: usize,
     /// f of whoever is issued now and φ, and when they were measured.
@@ -71,72 +75,6 @@ impl Follows {
             Arrival::Past => None,
         }
     }
-}
-
-/// A window and where it comes from.
-#[derive(Clone, Debug)]
-pub struct Drawn {
-    /// The `suggestedWindow`.
-    pub window: Span,
-    /// What it was drawn from.
-    pub basis: Basis,
-    /// The table, where the store may not hold it yet.
-    pub table: Option<StoredTable>,
-    /// What decided the table's probabilities; `None` where there is no table.
-    pub reason: Option<Reason>,
-    /// f: the chance that the window is followed; `None` after the band.
-    pub follows: Option<f64>,
-}
-
-/// What windows are drawn from, and the chance that they are followed.
-#[derive(Clone, Debug)]
-pub struct DrawPlan<'a> {
-    /// What they are drawn from.
-    pub from: DrawSource<'a>,
-    /// f: the chance that the window is followed; `None` after the band.
-    pub follows: Option<f64>,
-    /// Whose schedule is not known may be among these.
-    pub ticking: TickShares,
-}
-
-/// What windows are drawn from.
-#[derive(Clone, Debug)]
-pub enum DrawSource<'a> {
-    /// Uniform over the starts in a span, as far as they are open.
-    Starts {
-        /// The possible starts.
-        starts: Span,
-        /// How long the windows are.
-        window_seconds: i64,
-        /// What is closed from the first start to the end of the last window: merged, in order.
-        closed: Vec<Span>,
-    },
-    /// A table.
-    Table {
-        /// The table.
-        table: &'a Table,
-        /// As the store keeps it.
-        stored: &'a StoredTable,
-        /// Whether the store has it.
-        durable: bool,
-        /// The ledger it was made from.
-        ledger: &'a Ledger,
-    },
-}
-
-/// What a draw works from.
-#[derive(Clone, Copy, Debug)]
-pub struct Draw<'a> {
-    /// The CA's policy.
-    pub policy: &'a CaPolicy,
-    /// What is known of the week.
-    pub profile: &'a Profile,
-    /// Now.
-    pub now: Timestamp,
-    /// How the client wakes, where it is known.
-    pub schedule: Schedule,
-    /// For how many certificates a draw stands: 1, or a cohort's.
-    pub certificates: u64,
 }
 
 impl Allocator {
@@ -190,13 +128,15 @@ impl Allocator {
             Schedule::Unknown => ticking.draw(draw.now, middle_unit(hash)),
             known => known,
         };
-        Ok(match from {
+        let mut late = false;
+        let drawn = match from {
             DrawSource::Table {
                 table,
                 stored,
                 durable,
                 ledger,
             } => {
+                late = table.arrival == Arrival::Late;
                 let reason = Some(table.reason);
                 let load_at_same_tick = ledger.load_at_same_tick(schedule, draw.now);
                 match table.tick_for(schedule, load_at_same_tick, hash) {
@@ -235,7 +175,13 @@ impl Allocator {
                     follows,
                 }
             }
-        })
+        };
+        if late {
+            let doubted = (1.0 - follows.unwrap_or_default())
+                * real(draw.certificates.try_into().unwrap_or(i64::MAX));
+            self.doubt.add(draw.now, drawn.window, doubted);
+        }
+        Ok(drawn)
     }
 
     /// What windows of such certificates are drawn from now, for `draw.certificates` of them.
@@ -350,6 +296,7 @@ impl Allocator {
                 key.arrival,
                 key.range,
                 &schedule_mix,
+                &self.doubt,
                 &Forecast {
                     policy: draw.policy,
                     ledger: &self.ledger,

@@ -4,10 +4,14 @@
 pub mod allocator;
 mod arrivals;
 pub mod band;
+mod doubt;
+mod draw;
+mod early;
 pub mod experiment;
 pub(crate) mod level;
 pub(crate) mod opening;
 pub mod plan;
+mod rates;
 pub mod slots;
 pub mod table;
 pub mod window;

@@ -6,19 +6,19 @@
 
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, usual_slots};
+use super::doubt::Doubt;
+use super::early::Thrift;
 use super::level::{assigned, headroom, level, open_range, scaled, shares, spans, spill, sum};
 use super::opening::capacity;
+use super::rates::Arrivals;
+pub use super::rates::Forecast;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
-use crate::certificate::own_rule_seconds;
 use crate::demand::announced::announced_and_retries;
-use crate::demand::profile::Profile;
-use crate::ledger::{Ledger, ScheduleMix, View};
+use crate::ledger::{ScheduleMix, View};
 use crate::math::number::{real, real_len, signed, thousandths, whole};
-use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::SlotCapacity;
-use crate::time::timeline::GRAIN_SECONDS;
-use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
+use crate::time::Span;
 
 /// A table is made anew after this many seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
@@ -40,20 +40,10 @@ const LEAST_QUOTA: f64 = 32.0;
 /// by as much.
 const LEVEL_ABOVE: f64 = 1.05;
 
-/// What a table is made from.
-#[derive(Clone, Copy, Debug)]
-pub struct Forecast<'a> {
-    /// The CA.
-    pub policy: &'a CaPolicy,
-    /// What is promised and who returns.
-    pub ledger: &'a Ledger,
-    /// What is known of the week.
-    pub profile: &'a Profile,
-    /// Now.
-    pub now: Timestamp,
-    /// The life of the certificates to place, in seconds.
-    pub life_seconds: i64,
-}
+/// Where windows are to lie later than the level lets them, it rises by so much at a time …
+const RAISED: f64 = 1.05;
+/// … and to eighteen times at most (1.05⁶⁰), which all that comes in a burst fits below.
+const MOST_RAISES: usize = 60;
 
 /// A table and for how many certificates it is good.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,10 +56,11 @@ pub struct Made {
 
 /// Makes the table for certificates that arrive now and whose band is `range`.
 #[must_use]
-pub fn make(
+pub(super) fn make(
     arrival: Arrival,
     range: SlotRange,
     schedule_mix: &ScheduleMix,
+    doubt: &Doubt,
     forecast: &Forecast<'_>,
 ) -> Made {
     let arrivals = Arrivals::measure(range.slot_seconds, forecast);
@@ -98,71 +89,7 @@ pub fn make(
             forecast,
         );
     }
-    draft.finish(&arrivals, forecast)
-}
-
-/// The rates of arrival, in certificates a slot.
-#[derive(Clone, Copy, Debug)]
-struct Arrivals {
-    /// The mean f.
-    follow: f64,
-    /// All issuance over the last cycle.
-    mean: f64,
-    /// v.
-    steered: f64,
-    /// a.
-    recent: f64,
-    /// Whether there is a week to hold a burst against.
-    tell_bursts: bool,
-    /// Slots in a day: the length of a band that has not widened.
-    day: f64,
-}
-
-impl Arrivals {
-    fn measure(slot_seconds: i64, forecast: &Forecast<'_>) -> Self {
-        let Forecast {
-            policy,
-            ledger,
-            profile,
-            now,
-            life_seconds,
-        } = *forecast;
-        let cycle = own_rule_seconds(life_seconds);
-        let begins = ledger.begins().unwrap_or(now);
-        // As much of the cycle as there is, and a day at least, so that a registry's first minute
-        // is not taken for the rate of its life.
-        let known = (now - begins).clamp(DAY.min(cycle), cycle.max(1));
-        let per_slot = |seconds: i64| {
-            let span = Span {
-                from: now - seconds,
-                // To the end of the grain that holds this second: nothing later is booked yet.
-                to: now + GRAIN_SECONDS,
-            };
-            ledger.issued(span) * real(slot_seconds) / real(seconds)
-        };
-        let observed = profile.mean_per_hour() * real(slot_seconds) / real(HOUR);
-        // What is observed and not registered, by the days of which the profile tells the volume:
-        // a longer time's mean against theirs would take a swell for a difference.
-        let lately = per_slot(
-            (now - Profile::volume_from(now))
-                .min(known)
-                .max(slot_seconds),
-        );
-        let mean = if lately > 0.0 {
-            per_slot(known) * (observed / lately).max(1.0)
-        } else {
-            observed
-        };
-        let follow = ledger.mean_follow(policy.follow_prior);
-        Self {
-            follow,
-            mean,
-            steered: follow * mean,
-            recent: follow * per_slot(slot_seconds),
-            tell_bursts: now - begins >= WEEK || observed > 0.0,
-            day: real(DAY) / real(slot_seconds),
-        }
-    }
+    draft.finish(&arrivals, doubt, forecast)
 }
 
 /// A band's loads, before probabilities are made of them.
@@ -177,6 +104,8 @@ struct Draft {
     level: f64,
     steady: Vec<f64>,
     excess: f64,
+    /// What renewing early may cost, where that is little.
+    thrift: Option<Thrift>,
     /// Where it comes, unless all of it comes in its windows.
     arrival_model: Option<ArrivalModel>,
 }
@@ -198,7 +127,6 @@ impl Draft {
             &capacity,
             arrivals.steered * real_len(range.len()),
         );
-        let base = sum(&unsteered, &promised);
         let arrival_model = match arrival {
             Arrival::Fresh => {
                 let timed: Vec<f64> = spans(range)
@@ -213,17 +141,11 @@ impl Draft {
             }
             Arrival::Late | Arrival::Past => None,
         };
-        let steady = match arrival {
-            Arrival::Fresh => {
-                let headroom = assigned(&base, &capacity, level, spill(range.slot_seconds));
-                let nothing = vec![0.0; range.len()];
-                let headroom = adjusted(arrival_model.as_ref(), headroom, &nothing, &capacity);
-                steady(&headroom, range, forecast)
-            }
-            Arrival::Late | Arrival::Past => vec![0.0; range.len()],
+        let thrift = match arrival {
+            Arrival::Fresh => Thrift::of(range, &capacity, arrivals, forecast),
+            Arrival::Late | Arrival::Past => None,
         };
-        let excess = (arrivals.recent - steady.iter().sum::<f64>()).max(0.0);
-        Self {
+        let mut draft = Self {
             arrival,
             range,
             as_if_open,
@@ -232,10 +154,72 @@ impl Draft {
             unsteered,
             promised,
             level,
-            steady,
-            excess,
+            steady: Vec::new(),
+            excess: 0.0,
+            thrift,
             arrival_model,
+        };
+        draft.steady = draft.steps(level, forecast);
+        draft.excess = draft.beyond(&draft.steady, arrivals);
+        draft
+    }
+
+    /// What each slot is given at once on its way to a level.
+    fn steps(&self, level: f64, forecast: &Forecast<'_>) -> Vec<f64> {
+        let nothing = vec![0.0; self.range.len()];
+        if self.arrival != Arrival::Fresh {
+            return nothing;
         }
+        let base = sum(&self.unsteered, &self.promised);
+        let headroom = assigned(&base, &self.capacity, level, spill(self.range.slot_seconds));
+        let arrival_model = self.arrival_model.as_ref();
+        let headroom = adjusted(arrival_model, headroom, &nothing, &self.capacity);
+        match &self.thrift {
+            Some(thrift) => thrift.latest_first(&headroom),
+            None => steady(&headroom, self.range, forecast),
+        }
+    }
+
+    /// How much more arrives than the slots are given.
+    fn beyond(&self, steady: &[f64], arrivals: &Arrivals) -> f64 {
+        let thrift = self.thrift.as_ref();
+        let arriving = thrift.map_or(arrivals.recent, |thrift| thrift.arriving);
+        (arriving - steady.iter().sum::<f64>()).max(0.0)
+    }
+
+    /// What fresh certificates are given: by steps to the level, and where more arrives than that. Where
+    /// these windows lie too early, the level rises.
+    fn fresh(&self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> (Vec<f64>, Vec<f64>) {
+        let mut level = self.level;
+        let mut steady = self.steady.clone();
+        let mut extra = self.heaped(&steady, self.excess, level);
+        let Some(thrift) = &self.thrift else {
+            return (steady, extra);
+        };
+        for _ in 0..MOST_RAISES {
+            if thrift.allows(&sum(&steady, &extra)) {
+                break;
+            }
+            level *= RAISED;
+            steady = self.steps(level, forecast);
+            extra = self.heaped(&steady, self.beyond(&steady, arrivals), level);
+        }
+        (steady, extra)
+    }
+
+    /// What each slot is given of an excess: below a level where that holds it; never all of it in
+    /// the one slot that has a little room left.
+    fn heaped(&self, steady: &[f64], excess: f64, highest: f64) -> Vec<f64> {
+        let filled = sum(&sum(&self.unsteered, &self.promised), steady);
+        let ahead = excess * (real_len(self.range.len()) / 4.0).max(1.0);
+        let least = level(&filled, &self.capacity, excess);
+        let to = level(&filled, &self.capacity, ahead).min(highest.max(least));
+        let assigned = assigned(&filled, &self.capacity, to, spill(self.range.slot_seconds));
+        let arrival_model = self.arrival_model.as_ref();
+        scaled(
+            &adjusted(arrival_model, assigned, steady, &self.capacity),
+            excess,
+        )
     }
 
     /// Whether more comes than usual, so much that it fills this band above the usual.
@@ -262,7 +246,7 @@ impl Draft {
         }
     }
 
-    fn finish(self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> Made {
+    fn finish(self, arrivals: &Arrivals, doubt: &Doubt, forecast: &Forecast<'_>) -> Made {
         let slots = real_len(self.range.len());
         let quota_load = match self.arrival {
             // In a burst, of what arrives: the level says nothing of it.
@@ -271,32 +255,25 @@ impl Draft {
         };
         let quota = (quota_load / arrivals.follow.max(0.01)).max(LEAST_QUOTA);
         let base = sum(&self.unsteered, &self.promised);
-        let extra = match self.arrival {
-            Arrival::Fresh => {
-                let filled = sum(&base, &self.steady);
-                let ahead = self.excess * (slots / 4.0).max(1.0);
-                // Below the level where that holds it; never all of it in the one slot that has
-                // a little room left.
-                let least = level(&filled, &self.capacity, self.excess);
-                let to = level(&filled, &self.capacity, ahead).min(self.level.max(least));
-                let assigned =
-                    assigned(&filled, &self.capacity, to, spill(self.range.slot_seconds));
-                let arrival_model = self.arrival_model.as_ref();
-                let assigned = adjusted(arrival_model, assigned, &self.steady, &self.capacity);
-                scaled(&assigned, self.excess)
-            }
+        let nothing = || vec![0.0; self.range.len()];
+        let (steady, extra) = match self.arrival {
+            Arrival::Fresh => self.fresh(arrivals, forecast),
             Arrival::Late => {
-                let batch = (quota * arrivals.follow).max(1e-9);
-                headroom(&base, &self.capacity, level(&base, &self.capacity, batch))
+                // As if all of them came: nobody knows of these who follows.
+                let doubted = doubt.in_slots(self.range, arrivals.mean * slots);
+                let base = sum(&base, &doubted);
+                let to = level(&base, &self.capacity, quota);
+                (nothing(), headroom(&base, &self.capacity, to))
             }
             // In neither U nor G: nothing would stop them all from going to the emptiest slot. As
             // much again as the usual load keeps them spread.
             Arrival::Past => {
                 let ahead = arrivals.mean.max(1.0) * slots;
-                headroom(&base, &self.capacity, level(&base, &self.capacity, ahead))
+                let to = level(&base, &self.capacity, ahead);
+                (nothing(), headroom(&base, &self.capacity, to))
             }
         };
-        let wanted = sum(&self.steady, &extra);
+        let wanted = sum(&steady, &extra);
         let nothing_known = arrivals.mean <= 0.0 && base.iter().all(|load| *load <= 0.0);
         let (reason, weights) = if self.as_if_open {
             (Reason::NothingOpen, vec![1.0; self.range.len()])
@@ -313,7 +290,7 @@ impl Draft {
                 weight: u64::try_from(whole((weights[n] / total * PARTS).round())).unwrap_or(0),
                 unsteered: thousandths(self.unsteered[n]),
                 promised: thousandths(self.promised[n]),
-                steady: thousandths(self.steady[n]),
+                steady: thousandths(steady[n]),
                 extra: thousandths(extra[n]),
                 capacity: thousandths(self.capacity[n].share),
             })

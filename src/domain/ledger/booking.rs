@@ -1,8 +1,9 @@
 //! What the ledger holds of a certificate, or of many of which the same is known.
 
-use crate::certificate::Basis;
+use crate::certificate::{Basis, own_rule_seconds};
 use crate::client::schedule::{Response, Schedule, Tick};
-use crate::time::timeline::Timeline;
+use crate::math::number::real;
+use crate::time::timeline::{GRAIN_SECONDS, Timeline};
 use crate::time::{Span, Timestamp};
 
 /// What the ledger holds of one live certificate.
@@ -95,6 +96,23 @@ impl Windows<'_> {
 }
 
 impl Cohort<'_> {
+    /// How long before their clients' own rule the windows lie, in the mean; those after it count as
+    /// none.
+    pub(super) fn early_seconds(&self) -> f64 {
+        let own_rule_at = self.issued_at + own_rule_seconds(self.life_seconds);
+        let early = |at: Timestamp| real((own_rule_at - at).max(0));
+        match self.windows {
+            Windows::One(window, _) => early(window.from + window.seconds() / 2),
+            Windows::Grains(from, shares, _) => {
+                let middle = from + GRAIN_SECONDS / 2;
+                let grains = shares.iter().zip(0_i64..);
+                grains
+                    .map(|(share, n)| share * early(middle + n * GRAIN_SECONDS))
+                    .sum()
+            }
+        }
+    }
+
     pub(super) fn one(booking: &Booking) -> Self {
         Self {
             windows: Windows::One(booking.window, booking.expected.response),

@@ -45,6 +45,8 @@ pub(super) struct Life {
     pub(super) unsteered_ever: Timeline,
     /// Σ (1 − f) f over those: of the ones that do not follow this time, who will the next.
     pub(super) wavering_ever: Timeline,
+    /// Σ f · how many seconds before the client's own rule the window lies.
+    pub(super) early_ever: Timeline,
     /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
     pub(super) count: f64,
     pub(super) lives_seconds: f64,
@@ -65,12 +67,12 @@ impl Life {
 }
 
 impl Ledger {
-    /// Allocator a certificate.
+    /// Books a certificate.
     pub fn book(&mut self, booking: &Booking) {
         self.book_cohort(&Cohort::one(booking));
     }
 
-    /// Allocator certificates that share all that is known of them.
+    /// Books certificates that share all that is known of them.
     pub fn book_cohort(&mut self, cohort: &Cohort<'_>) {
         self.enter(cohort, 1.0);
         self.issue(cohort, 1.0);
@@ -155,6 +157,7 @@ impl Ledger {
                 &mut life.unsteered_ever,
                 &mut life.counted_ever,
                 &mut life.wavering_ever,
+                &mut life.early_ever,
             ] {
                 line.trim(before);
             }
@@ -202,10 +205,75 @@ impl Ledger {
         self.of_lives(|life| life.issued.sum(span))
     }
 
+    /// Of the lives like `life_seconds` that were issued in a span: how many, and how many seconds
+    /// before their clients' own rule all their windows lie together, as far as they are followed.
+    pub(crate) fn early_of_life(&self, life_seconds: i64, span: Span) -> (f64, f64) {
+        self.lives
+            .get(&life_class(life_seconds))
+            .map_or((0.0, 0.0), |life| {
+                (
+                    life.issued.sum(span).max(0.0),
+                    life.early_ever.sum(span).max(0.0),
+                )
+            })
+    }
+
     /// Since when issuance is known, to the grain.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
         let lines = self.lives.values().map(|life| &life.issued);
         lines.filter_map(Timeline::begins).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::schedule::Response;
+    use crate::ledger::Expected;
+    use crate::time::{DAY, HOUR};
+
+    #[test]
+    fn how_early_windows_lie_counts_for_those_that_follow_by_when_they_were_issued() {
+        let issued_at: Timestamp = "2027-01-15T09:30:00Z".parse().unwrap();
+        let life_seconds = 160 * HOUR;
+        let booking = |early: i64, follows: f64| Booking {
+            window: Span {
+                from: issued_at + 80 * HOUR - early - 600,
+                to: issued_at + 80 * HOUR - early + 600,
+            },
+            issued_at,
+            life_seconds,
+            expected: Expected {
+                follows: Some(follows),
+                response: Response::default(),
+            },
+        };
+        let mut ledger = Ledger::default();
+        let (first, second) = (booking(6 * HOUR, 1.0), booking(2 * HOUR, 0.5));
+        ledger.book(&first);
+        ledger.book(&second);
+        // What lies after the client's own rule is not early.
+        ledger.book(&booking(-3 * HOUR, 1.0));
+        let of = |ledger: &Ledger, from: Timestamp| {
+            let span = Span {
+                from,
+                to: from + DAY,
+            };
+            ledger.early_of_life(life_seconds, span)
+        };
+        let midnight = issued_at - issued_at.second_of_day();
+        let (count, early) = of(&ledger, midnight);
+        assert!(
+            (count - 3.0).abs() < 1e-9 && (early - real(7 * HOUR)).abs() < 1e-6,
+            "{early}"
+        );
+        assert_eq!(of(&ledger, midnight + DAY), (0.0, 0.0));
+        // Evidence moves f, and who is replaced was early all the same.
+        ledger.learn(&second, &booking(2 * HOUR, 1.0));
+        ledger.retire(&first);
+        assert!((of(&ledger, midnight).1 - real(8 * HOUR)).abs() < 1e-6);
+        ledger.unbook(&booking(2 * HOUR, 1.0));
+        assert!((of(&ledger, midnight).1 - real(6 * HOUR)).abs() < 1e-6);
     }
 }

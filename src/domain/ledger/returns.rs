@@ -77,7 +77,10 @@ impl Ledger {
             .windows
             .enter_arrivals(&mut self.promised_ever, amount * follows);
         self.remember_ticks(cohort, amount * follows);
+        let early_seconds = cohort.early_seconds();
         let life = self.life(cohort);
+        life.early_ever
+            .add(cohort.issued_at, amount * follows * early_seconds);
         life.counted_ever.add(cohort.issued_at, amount);
         life.unsteered_ever
             .add(cohort.issued_at, amount * (1.0 - follows));

@@ -13,8 +13,11 @@ use crate::time::{DAY, HOUR, Span, Timestamp};
 /// After so long clients have shown how they wake: three polls, once a day, and the evidence.
 const SHOWN_SECONDS: i64 = 4 * DAY;
 
-/// So many renewals to come tell a share to a hundredth (1/√10,000).
-const TELLING: f64 = 10_000.0;
+/// So many renewals to come tell a share to a twentieth (1/√400): fewer tell nothing …
+const TELLING: f64 = 400.0;
+/// … and with so many the shares of single ticks, of which a day has 288 at most, are half believed: two
+/// in five of one are chance then (1/√(2,000 / 288)).
+const HALF_BELIEVED: f64 = 2_000.0;
 
 impl Ledger {
     /// Who of those that come at `now` wakes at ticks, by what the windows given have promised to
@@ -69,11 +72,12 @@ impl Ledger {
             })
         });
         let share = |line: &Timeline| (sum(line).iter().sum::<f64>() / all).clamp(0.0, 1.0);
-        ScheduleMix {
+        let schedule_mix = ScheduleMix {
             ticks: ticks.filter(|ticks| ticks.share > 0.0).collect(),
             daily: share(daily),
             random: share(&self.ticking.random),
-        }
+        };
+        schedule_mix.scaled(all / (all + HALF_BELIEVED))
     }
 
     /// How many clients that wake at the ticks of a schedule renew in a day, by the day up to `now`.
@@ -140,7 +144,7 @@ mod tests {
         "2027-01-15T09:30:00Z".parse().unwrap()
     }
 
-    /// Allocator clients of a schedule for `days` days ahead, a window in the hour before noon.
+    /// Books clients of a schedule for `days` days ahead, a window in the hour before noon.
     fn book(ledger: &mut Ledger, schedule: Schedule, days: i64, certificates: f64) {
         let noon = now() - now().second_of_day() + (days * DAY + 12 * HOUR);
         let window = Span {
@@ -197,11 +201,11 @@ mod tests {
     fn few_and_young_ones_tell_nothing() {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
-        book(&mut ledger, twice(), 20, 9_000.0);
+        book(&mut ledger, twice(), 20, 390.0);
         // Nobody has seen yet how these wake.
-        book(&mut ledger, twice(), 58, 9_000.0);
+        book(&mut ledger, twice(), 58, 390.0);
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
-        book(&mut ledger, twice(), 21, 9_000.0);
+        book(&mut ledger, twice(), 21, 390.0);
         assert_eq!(ledger.schedule_mix(now()).ticks.len(), 1);
     }
 

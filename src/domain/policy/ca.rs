@@ -99,6 +99,9 @@ pub struct CaPolicy {
     pub slot_seconds: i64,
     /// φ: the share of certificates taken to follow their window before there is evidence, 0 to 1.
     pub follow_prior: f64,
+    /// What renewing early may add to the issuance of lives of which a day is a large part, as a
+    /// share of it, 0 to 1.
+    pub max_extra: f64,
     /// The share of the mean load that readers of the ranking are taken to move, 0 to 1.
     pub steerable_share: f64,
     /// The share of attempts that are to succeed in each slot, 0 to 1; `None`: nobody says.
@@ -163,6 +166,7 @@ impl CaPolicy {
             backdate_seconds: 0,
             slot_seconds: HOUR,
             follow_prior: 0.3,
+            max_extra: 0.05,
             steerable_share: 0.5,
             objective: None,
             learn_until: None,

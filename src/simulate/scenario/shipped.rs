@@ -28,11 +28,13 @@ shipped![
     "deployment",
     "late-return",
     "lifetimes",
+    "newcomers",
     "outage",
     "realistic",
     "retries",
     "revocation-3",
     "revocation-30",
+    "short-lived",
     "ticks",
 ];
 

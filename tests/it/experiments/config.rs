@@ -20,6 +20,7 @@ fn a_shadow_is_the_ca_s_policy_but_for_what_it_names() {
         duration = "1h"
         capacity = 0
         [[ca.shadow]]
+        max_extra = 0.02
         slot_minutes = 30
         [[ca.shadow.band]]
         end = "1/2"
@@ -34,6 +35,7 @@ fn a_shadow_is_the_ca_s_policy_but_for_what_it_names() {
     assert_eq!(shadow.slot_seconds, 30 * MINUTE);
     assert_eq!(shadow.bands[0].length_seconds, 12 * HOUR);
     assert!((shadow.follow_prior - 0.4).abs() < 1e-12);
+    assert!((shadow.max_extra - 0.02).abs() < 1e-12 && (ca.max_extra - 0.05).abs() < 1e-12);
     assert_eq!(shadow.capacity, ca.capacity);
     assert_eq!((ca.slot_seconds, ca.bands[0].length_seconds), (HOUR, DAY));
 }
@@ -42,6 +44,7 @@ fn a_shadow_is_the_ca_s_policy_but_for_what_it_names() {
 fn faults_are_named_by_line_and_key() {
     #[rustfmt::skip]
     let cases = [
+        ("max_extra = 5", 3, "ca[0].max_extra", "5 is not between 0 and 1"),
         ("control_share = 0.51", 3, "ca[0].control_share", "0.51 is not between 0 and 0.5"),
         ("rebalance = \"on\"", 3, "ca[0].rebalance", "neither \"auto\" nor \"manual\""),
         ("[ca.shadow]\nslot_minutes = 30", 3, "ca[0].shadow", "write [[ca.shadow]]"),

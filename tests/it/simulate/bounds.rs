@@ -49,17 +49,23 @@ kind = "exact"
 share = 0.25
 "#;
 
-/// The bound of each scenario.
-fn bounds(python: &Path, scenarios: &[&Path]) -> Vec<f64> {
+/// What a script in `scripts/` prints of each scenario, in columns.
+fn printed(python: &Path, script: &[&str], scenarios: &[&Path]) -> Vec<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(python);
-    command.arg(root.join("scripts/bounds.py"));
+    command.current_dir(root.join("scripts")).args(script);
     for scenario in scenarios {
         command.arg(root.join(scenario));
     }
-    let printed = run(&mut command);
-    let bound = |line: &str| line.split(' ').nth(1)?.parse::<f64>().ok();
-    printed.lines().filter_map(bound).collect()
+    let columns = |line: &str| line.split(' ').map(str::to_owned).collect();
+    run(&mut command).lines().map(columns).collect()
+}
+
+/// The bound of each scenario.
+fn bounds(python: &Path, scenarios: &[&Path]) -> Vec<f64> {
+    let lines = printed(python, &["bounds.py"], scenarios);
+    let bound = |line: &Vec<String>| line.get(1)?.parse::<f64>().ok();
+    lines.iter().filter_map(bound).collect()
 }
 
 #[test]
@@ -88,8 +94,55 @@ fn the_bounds_of_the_manual_are_those_of_the_programme() {
     let paths = names.map(|name| format!("scenarios/{name}.toml"));
     let paths: Vec<&Path> = paths.iter().map(Path::new).collect();
     let manual = include_str!("../../../docs/simulation.md");
-    for (name, bound) in names.iter().zip(bounds(&python, &paths)) {
-        let row = format!("| `{name}` | {bound:.3} |");
+    let lines = printed(&python, &["bounds.py"], &paths);
+    assert_eq!(lines.len(), names.len());
+    for (name, line) in names.iter().zip(lines) {
+        let row = format!("| `{name}` | {} | {} |", line[1], line[3]);
         assert!(manual.contains(&row), "{row}");
     }
+}
+
+#[test]
+fn the_worst_second_is_what_wakes_together_and_cannot_be_parted() {
+    let Some(python) = tool("OFFPEAK_TEST_PYTHON") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (midnight, noon) = (folder.path().join("m.toml"), folder.path().join("n.toml"));
+    std::fs::write(&midnight, MIDNIGHT).unwrap();
+    std::fs::write(&noon, NOON).unwrap();
+    let lines = printed(&python, &["bounds.py"], &[&midnight, &noon]);
+    // All of a day's in one second, of 86,400: 0.3 of them; of those at midnight and noon one half.
+    assert_eq!([&lines[0][3], &lines[1][3]], ["25920", "21600"]);
+}
+
+#[test]
+fn the_bounds_of_whole_runs_in_the_manual_are_those_of_the_programme() {
+    let Some(python) = tool("OFFPEAK_TEST_PYTHON") else {
+        return;
+    };
+    let manual = include_str!("../../../docs/simulation.md");
+    for (script, name) in [
+        (&["runs.py", "--days", "75"][..], "short-lived"),
+        (&["runs.py", "--days", "130"][..], "newcomers"),
+        (&["runs.py", "--days", "130"][..], "closed"),
+    ] {
+        let path = format!("scenarios/{name}.toml");
+        let lines = printed(&python, script, &[Path::new(&path)]);
+        let row = format!("| `{name}` | {} |", lines[0][1]);
+        assert!(manual.contains(&row), "{row}");
+    }
+    // What a lower peak costs where lives are short: as often as the manual says.
+    let path = Path::new("scenarios/short-lived.toml");
+    for extra in ["0.0128", "0.013", "0.0135", "0.02"] {
+        let script = ["runs.py", "--days", "75", "--extra", extra];
+        let lines = printed(&python, &script, &[path]);
+        let row = format!("| {} % | {} |", percent(extra), lines[0][1]);
+        assert!(manual.contains(&row), "{row}");
+    }
+}
+
+/// A share as the manual writes it.
+fn percent(share: &str) -> String {
+    format!("{:.2}", share.parse::<f64>().unwrap() * 100.0)
 }

@@ -46,6 +46,17 @@ fn nine_in_ten_followers_make_the_load_level() {
     assert_peaks(&outcome, &[1.03, 1.02]);
 }
 
+/// Nobody knows of them when the windows of these days are given: they come in their own shape on top
+/// of a level load, (1 + 0.15 · 2.37) / 1.15.
+#[test]
+fn newcomers_stand_on_a_level_load_and_not_on_a_peak() {
+    let outcome = run(&shortened("newcomers", &[Rule::Offpeak], 2, 150));
+    let peaks = peaks(&outcome.rules[0]);
+    let unforeseen = (1.0 + 0.15 * 2.37) / 1.15;
+    assert!(peaks[0] <= 1.06 * unforeseen, "{peaks:?}");
+    assert!(peaks[1] <= 1.07, "{peaks:?}");
+}
+
 #[test]
 fn clients_that_return_an_hour_late_are_learned_of() {
     let scenario = shortened("late-return", &[Rule::Offpeak], 2, 165);
@@ -96,8 +107,31 @@ fn lives(of: &[(i64, f64)], days: u32) -> Scenario {
 fn lives_of_days_are_level_after_the_first_two() {
     // They come back every 80 hours.
     let outcome = run(&lives(&[(160 * HOUR, 1.0)], 21));
-    let peak = peak_of_days(&outcome, 10, 21);
-    assert!(peak <= 1.05, "{peak}");
+    // Filled by steps they would stand at 1.13, of what the scenario brings by itself.
+    let hours = &outcome.rules[0].load[10 * 24..21 * 24];
+    let peak = hours.iter().copied().fold(0.0, f64::max) / outcome.mean;
+    assert!(peak <= 1.1, "{peak}");
+    // In the middle of their band they would be 14 hours early of 80, six in ten of them.
+    let extra = outcome.rules[0].extra_issuance;
+    assert!(extra <= 0.04, "{extra}");
+}
+
+#[test]
+fn lives_of_days_are_as_early_as_the_operator_lets_them() {
+    let limited = |max_extra: f64| {
+        let mut scenario = lives(&[(160 * HOUR, 1.0)], 21);
+        scenario.policy.max_extra = max_extra;
+        let outcome = run(&scenario);
+        (
+            outcome.rules[0].extra_issuance,
+            peak_of_days(&outcome, 10, 21),
+        )
+    };
+    // Less than the end of the band costs cannot be.
+    let (least, above) = limited(0.0);
+    let (more, level) = limited(0.05);
+    assert!(least < more && least < 0.02, "{least} and {more}");
+    assert!(above > level, "{above} and {level}");
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! What renewing early costs, and tables that ask for as little of it as they can.
+//!
+//! Of a life of days a band of a day is a large part: whoever renews in the middle of it issues a
+//! sixth more. There the latest slots of the band are filled first, and `max_extra` bounds what is
+//! spent: above it the level rises until the windows lie late enough.
+
+use super::band::{SHORTEST_WINDOW_SECONDS, usual_slots};
+use super::level::spans;
+use super::rates::{Arrivals, Forecast};
+use crate::allocation::slots::SlotRange;
+use crate::certificate::{SHORT_LIFE_SECONDS, own_rule_seconds};
+use crate::math::number::{length, real};
+use crate::policy::capacity::SlotCapacity;
+use crate::time::timeline::GRAIN_SECONDS;
+use crate::time::{Span, Timestamp};
+
+/// How many arrived in a slot's length says little where they are a handful: as many more are taken to
+/// be like the mean. Of 20 a third comes and goes by chance (√20 / 20 and its like).
+const LIKE_THE_MEAN: f64 = 20.0;
+
+/// No limit asks for less than this, as a multiple of what the latest slot alone costs: in one slot all
+/// would come together.
+const LEAST_ABOVE_LATEST: f64 = 1.15;
+
+/// How early the renewals of a table's slots are, and how early they may be.
+#[derive(Clone, Debug)]
+pub(super) struct Thrift {
+    /// By slot, in seconds before the client's own rule.
+    early: Vec<f64>,
+    /// In the mean of those that follow.
+    most: f64,
+    /// How many are to be placed in a slot's length.
+    pub(super) arriving: f64,
+}
+
+impl Thrift {
+    /// `None` where a band that is filled evenly costs less than the operator's limit: then each
+    /// slot is filled step by step, and what went wrong is put right by those that are left.
+    pub(super) fn of(
+        range: SlotRange,
+        capacity: &[SlotCapacity],
+        arrivals: &Arrivals,
+        forecast: &Forecast<'_>,
+    ) -> Option<Self> {
+        let Forecast {
+            policy,
+            ledger,
+            now,
+            life_seconds,
+            ..
+        } = *forecast;
+        let own = own_rule_seconds(life_seconds);
+        let early: Vec<f64> = spans(range)
+            .map(|slot| real(early_seconds(slot, now + own)))
+            .collect();
+        let usual =
+            usual_slots(policy, life_seconds, range.slot_seconds).min(range.end - range.first);
+        let middle = early.len().checked_sub(length(usual / 2) + 1)?;
+        let evenly = early[middle] / real(own.max(1));
+        if life_seconds >= SHORT_LIFE_SECONDS && evenly <= policy.max_extra {
+            return None;
+        }
+        let cycle = Span {
+            from: now - own,
+            to: now + GRAIN_SECONDS,
+        };
+        let (issued, spent) = ledger.early_of_life(life_seconds, cycle);
+        let saved = (policy.max_extra * real(own) * issued - spent).max(0.0);
+        let arriving = arrivals
+            .recent
+            .max(arrivals.steered * LIKE_THE_MEAN / (LIKE_THE_MEAN + arrivals.recent));
+        let allowed =
+            policy.max_extra * real(own) / arrivals.follow.max(0.01) + saved / arriving.max(1e-9);
+        let latest = early
+            .iter()
+            .zip(capacity)
+            .rfind(|(_, slot)| slot.share > 0.0);
+        let least = latest.map_or(0.0, |(early, _)| early * LEAST_ABOVE_LATEST);
+        Some(Self {
+            early,
+            most: allowed.max(least),
+            arriving,
+        })
+    }
+
+    /// Whether what the slots are given is as late as the limit asks for.
+    pub(super) fn allows(&self, given: &[f64]) -> bool {
+        let all: f64 = given.iter().sum();
+        let early = given.iter().zip(&self.early);
+        early.map(|(given, early)| given * early).sum::<f64>() <= self.most * all
+    }
+
+    /// What arrives, poured into the latest slots that have room.
+    pub(super) fn latest_first(&self, room: &[f64]) -> Vec<f64> {
+        let mut left = self.arriving;
+        let mut given: Vec<f64> = room
+            .iter()
+            .rev()
+            .map(|room| {
+                let here = room.min(left);
+                left -= here;
+                here
+            })
+            .collect();
+        given.reverse();
+        given
+    }
+}
+
+/// How long before `own_rule_at` the windows of a slot lie, in the mean.
+fn early_seconds(slot: Span, own_rule_at: Timestamp) -> i64 {
+    let window = (slot.seconds() / 4).max(SHORTEST_WINDOW_SECONDS);
+    (own_rule_at - slot.from - (slot.seconds() + window) / 2).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thrift(most: f64) -> Thrift {
+        Thrift {
+            early: vec![400.0, 300.0, 200.0, 100.0],
+            most,
+            arriving: 5.0,
+        }
+    }
+
+    #[test]
+    fn the_latest_slots_with_room_are_filled_first() {
+        let given = thrift(0.0).latest_first(&[9.0, 2.0, 0.0, 4.0]);
+        assert_eq!(given, [0.0, 1.0, 0.0, 4.0]);
+        let all = thrift(0.0).latest_first(&[1.0, 1.0, 0.0, 1.0]);
+        assert_eq!(all, [1.0, 1.0, 0.0, 1.0], "no more than there is room");
+    }
+
+    #[test]
+    fn the_mean_of_what_is_given_may_be_as_early_as_the_limit() {
+        let given = [0.0, 1.0, 0.0, 1.0];
+        assert!(thrift(200.0).allows(&given) && !thrift(199.0).allows(&given));
+        assert!(thrift(0.0).allows(&[0.0; 4]));
+    }
+
+    #[test]
+    fn windows_lie_in_their_slot_and_run_over_into_the_next() {
+        let from = Timestamp::from_unix(0);
+        let slot = |seconds: i64| Span {
+            from,
+            to: from + seconds,
+        };
+        assert_eq!(
+            early_seconds(slot(3_600), from + 10_000),
+            10_000 - 1_800 - 450
+        );
+        assert_eq!(early_seconds(slot(900), from + 10_000), 10_000 - 450 - 300);
+        assert_eq!(early_seconds(slot(900), from), 0);
+    }
+}
