@@ -83,10 +83,8 @@ pub fn growth(series: &[Vec<(f64, f64)>], (from, to): (i64, i64), taken: Taken) 
     }
     let minute = |at: f64| whole((at / real(MINUTE)).floor()) * MINUTE;
     let settled = minute(settled).clamp(from, to.max(from));
-    Growth {
-        spans: minutes.told(settled),
-        settled,
-    }
+    let (spans, settled) = minutes.told(settled);
+    Growth { spans, settled }
 }
 
 /// Without what is no number, and what is the same sample seen again.
@@ -162,13 +160,14 @@ impl Minutes {
         }
     }
 
-    /// What is known up to an instant, by spans as long as samples are apart.
-    fn told(&self, until: i64) -> Vec<Grown> {
+    /// What is known up to an instant, by spans as long as samples are apart, and up to where: a span that is not whole
+    /// by then is told when it is.
+    fn told(&self, until: i64) -> (Vec<Grown>, i64) {
+        let settled = length((until - self.from) / MINUTE);
         let known = |at: usize| {
             let minute = self.minutes.get(at)?;
-            let ends = self.from + (signed(at) + 1) * MINUTE;
             let is_known = minute.covered && !minute.unknown && minute.events.is_finite();
-            (is_known && ends <= until).then_some(minute)
+            (is_known && at < settled).then_some(minute)
         };
         let mut spans = Vec::new();
         let mut at = 0;
@@ -185,6 +184,9 @@ impl Minutes {
             let events: Vec<f64> = (at..at + most)
                 .map_while(|at| known(at).map(|minute| minute.events))
                 .collect();
+            if events.len() < most && at + events.len() == settled {
+                return (spans, self.from + signed(at) * MINUTE);
+            }
             spans.push(Grown {
                 from: self.from + signed(at) * MINUTE,
                 seconds: whole(real_len(events.len())) * MINUTE,
@@ -192,7 +194,7 @@ impl Minutes {
             });
             at += events.len();
         }
-        spans
+        (spans, until)
     }
 }
 
@@ -254,8 +256,8 @@ mod tests {
             seen.extend([sample; 5]);
         }
         let found = growth(&[seen], (0, 3_600), Taken::AsTold);
-        // The last sample lies at 56:57 or so: what comes later waits.
-        assert_eq!(found.settled, 55 * MINUTE);
+        // The last sample lies at 55:17, and no span is told before it is whole.
+        assert_eq!(found.settled, 51 * MINUTE);
         let told = told(&found);
         assert!(
             told.iter().all(|(_, long, events)| *events == long * 600),
@@ -263,9 +265,9 @@ mod tests {
         );
         let known: i64 = told.iter().map(|(_, long, _)| long).sum();
         // The first minute has no sample before it.
-        assert_eq!(known, 54);
+        assert_eq!(known, 50);
         // Longer than a minute, so that nothing is said of slots that are shorter.
-        assert!(told.iter().filter(|(_, long, _)| *long == 5).count() >= 10);
+        assert!(told.iter().all(|(_, long, _)| *long == 5));
         // Of longer gaps it is not known when it was.
         let rare = growth(&[scraped(0, 3_600, 90_000)], (0, 86_400), Taken::AsTold);
         assert!(rare.spans.is_empty(), "{rare:?}");

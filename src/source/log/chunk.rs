@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
+use zstd::stream::read::Decoder;
 
 use super::files::{File, Packing};
 use super::place::{Cursor, Place};
@@ -227,7 +228,7 @@ fn unpacked(file: fs::File, packing: Packing) -> io::Result<Box<dyn Read + Send>
     Ok(match packing {
         Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(file))),
         Packing::Zstd => {
-            let mut unpacked = zstd::stream::read::Decoder::new(file)?;
+            let mut unpacked = Decoder::new(file)?;
             unpacked.window_log_max(MOST_WINDOW_LOG)?;
             Box::new(unpacked)
         }

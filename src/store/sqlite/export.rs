@@ -38,7 +38,7 @@ impl ExportStore for SqliteStore {
         let rows = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT exported, ",
             told_columns!(),
-            " FROM (SELECT number, exported FROM batches WHERE exported BETWEEN ?1 AND ?2) AS chosen
+            " FROM (SELECT number, exported, closed_at FROM batches WHERE exported BETWEEN ?1 AND ?2) AS chosen
              CROSS JOIN observations ON batch = chosen.number
              WHERE source <> 'registrations' AND (vantage IS NULL OR vantage NOT LIKE 'peer:%')
              ORDER BY exported, started_at DESC, observations.rowid LIMIT ?3 OFFSET ?4"

@@ -174,7 +174,7 @@ async fn rare_scrapes_make_neither_zeros_nor_peaks() {
         };
         assert!(want.contains(&per_minute), "{per_minute} at {}", one.at);
     }
-    assert!(found.len() > 30, "{}", found.len());
+    assert!(found.len() > 25, "{}", found.len());
     // Some minutes around the end of the second are not known; it was waited for, and is gone.
     assert!((140..=147).contains(&minutes), "{minutes}");
     assert!(last >= START + 143 * 60, "{last}");

@@ -139,7 +139,8 @@ async fn it_is_told_when_something_was_counted(url: &str) {
             count,
         )]
     };
-    let moved = store.advance_source(step(None, "1", &rows(1)), at(70));
+    let first = rows(1);
+    let moved = store.advance_source(step(None, "1", &first), at(70));
     assert!(moved.await.unwrap());
     let batch = store.open_batch(at(80)).await.unwrap();
     store.append_batch(batch, &rows(2)).await.unwrap();

@@ -100,9 +100,7 @@ impl Reader<'_> {
         for source in VOLUME_SOURCES {
             // What is registered is a part of what is logged in public: both are one voice.
             if source == Source::Registrations
-                && self
-                    .tracks_with_a_say(Source::Ct, number)
-                    .any(|track| track.days.get(&number).is_some_and(Day::tells_volume))
+                && self.tracks_with_a_say(Source::Ct, number).next().is_some()
             {
                 continue;
             }

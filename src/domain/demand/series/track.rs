@@ -211,8 +211,8 @@ impl Day {
         units.sum()
     }
 
-    /// Certificates in the minutes that are meant, from lines of up to an hour.
-    pub(super) fn issued_in(&self, meant: impl Fn(&usize) -> bool) -> f64 {
+    /// Units of certificates in the minutes that are meant, from lines of up to an hour.
+    pub(super) fn issued_in(&self, meant: impl Fn(&usize) -> bool) -> u64 {
         let fine = self.fine.iter().flatten();
         let units = fine.map(|fine| -> u64 {
             let minutes = (0..DAY_MINUTES).filter(&meant);
@@ -220,7 +220,7 @@ impl Day {
                 .map(|minute| u64::from(fine.units(Kind::Issued, minute)))
                 .sum()
         });
-        super::reading::events(units.sum())
+        units.sum()
     }
 
     /// Units of this kind in the whole day, from lines of any length.

@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         let shown = |day: &Day| {
             let covered = day.covered();
             let both = |minute: &usize| alive.contains(*minute) && covered.contains(*minute);
-            let sum = |day: &Day| day.issued_in(both);
+            let sum = |day: &Day| events(day.issued_in(both));
             (sum(day), of(Source::Registrations).map(sum).sum::<f64>())
         };
         let told: Vec<(f64, f64)> = of(Source::Ct).map(shown).collect();
@@ -132,15 +132,15 @@ impl<'a> Reader<'a> {
         source: Source,
         day: i64,
     ) -> impl Iterator<Item = &'a Track> {
+        let tells = move |track: &&Track| track.days.get(&day).is_some_and(Day::tells_volume);
         let known = |source| self.tracks_that_are(source, Age::Known);
         let mut all_known = VOLUME_SOURCES.into_iter().flat_map(known);
-        let age = if all_known.any(|track| track.days.contains_key(&day)) {
+        let age = if all_known.any(|track| tells(&track)) {
             Age::Known
         } else {
             Age::New
         };
-        self.tracks_that_are(source, age)
-            .filter(move |track| track.days.contains_key(&day))
+        self.tracks_that_are(source, age).filter(tells)
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use super::{Kind, body};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
-use crate::domain::demand::observation::Observation;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::certificates::TRIES;
