@@ -11,19 +11,24 @@ use super::input::Inputs;
 use super::output::{Output, printed};
 use crate::engine::Engine;
 use crate::ingest::{self, Forgotten, KnownFile};
+use crate::store::PEER;
 
-/// Takes back what the import of these files brought in
+/// Takes back what the import of these files brought in, or what was taken from a peer
 ///
 /// A file is known by its content. Certificates that were registered before the import, or with
-/// other dates than the file's, stay. Broken off, it can be run again.
+/// other dates than the file's, stay. What a peer has now is taken anew. Broken off, it can be run again.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   offpeak forget certificates-2026-11.csv
-  offpeak forget --json load.ndjson")]
+  offpeak forget --json load.ndjson
+  offpeak forget --peer south")]
 pub(super) struct ForgetArgs {
     /// Files and directories as they were imported; `-` is standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "peer", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// All that was taken from the peer of this `[[source]]`: what it has now is taken anew, as with the first start
+    #[arg(long, value_name = "NAME", conflicts_with = "paths")]
+    peer: Option<String>,
     /// Prints a JSON array at the end instead of a line a file
     #[arg(long)]
     json: bool,
@@ -48,6 +53,9 @@ pub(super) async fn run(
     engine: &Engine,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    if let Some(peer) = &args.peer {
+        return forget_peer(peer, args.json, engine, output).await;
+    }
     let inputs = Inputs::of(&args.paths)?;
     let mut all = Vec::new();
     for input in inputs.files() {
@@ -72,6 +80,36 @@ pub(super) async fn run(
         Exit::DoneWithRejections
     } else {
         Exit::Done
+    })
+}
+
+/// Done with rejections: nothing was ever taken from a peer of that name.
+async fn forget_peer(
+    name: &str,
+    json: bool,
+    engine: &Engine,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let forgotten = engine
+        .store()
+        .forget_source(name, &format!("{PEER}{name}"))
+        .await
+        .with_context(|| format!("cannot forget all of the peer {name}; run it again to go on"))?;
+    if json {
+        let told = serde_json::json!({"peer": name, "removed": forgotten});
+        printed(writeln!(output, "{told}"))?;
+    } else if let Some(counts) = forgotten {
+        let told = format!("{counts} counts no longer count; what it has now is taken anew");
+        printed(writeln!(output, "peer {name}: {told}"))?;
+    } else {
+        printed(writeln!(
+            output,
+            "peer {name}: nothing was ever taken from it"
+        ))?;
+    }
+    Ok(match forgotten {
+        Some(_) => Exit::Done,
+        None => Exit::DoneWithRejections,
     })
 }
 

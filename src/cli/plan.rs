@@ -335,7 +335,7 @@ impl PlanArgs {
         };
         let demand = Demand::of_forecast(&outlook.slots, outlook.mean, certificates);
         Ok(Ground {
-            demand: demand.allowing(allow, self.tz),
+            demand: demand.avoiding(&outlook.failing).allowing(allow, self.tz),
             policy,
             origin: Origin {
                 ca: Some(ca.to_string()),

@@ -12,6 +12,7 @@ use super::status_server::ask;
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::{Heard, Told};
 use crate::domain::time::Timestamp;
+use crate::engine::SilentSource;
 
 /// Say whether each CA is well, since when and why, who tells of it, and which incidents there are
 #[derive(Args, Clone, Debug)]
@@ -25,7 +26,7 @@ pub(super) struct StatusArgs {
     /// Asks the service at this URL of a public listener; default: from the database
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// Prints a JSON object: cas with their sources, and incidents
+    /// Prints a JSON object: cas with their sources, silentSources, and incidents
     #[arg(long)]
     json: bool,
 }
@@ -49,6 +50,7 @@ impl StatusArgs {
             anyhow::bail!("--ca: no CA is named {ca}");
         }
         let incidents = engine.told_incidents(self.ca.as_ref());
+        let silent = engine.silent_sources(self.ca.as_ref()).await?;
         if self.json {
             let cas: Vec<serde_json::Value> = found
                 .iter()
@@ -61,7 +63,9 @@ impl StatusArgs {
                     })
                 })
                 .collect();
-            writeln!(output, "{}", json!({"cas": cas, "incidents": incidents}))?;
+            let silent: Vec<serde_json::Value> = silent.iter().map(silent_source).collect();
+            let told = json!({"cas": cas, "silentSources": silent, "incidents": incidents});
+            writeln!(output, "{told}")?;
             return Ok(Exit::Done);
         }
         for one in found {
@@ -91,6 +95,14 @@ impl StatusArgs {
                 )?;
             }
         }
+        for silent in silent {
+            let of = silent.ca.map_or_else(String::new, |ca| format!(" of {ca}"));
+            let (name, kind) = (silent.name, silent.kind);
+            writeln!(
+                output,
+                "source {name} ({kind}){of}: configured, and nothing was heard of it yet"
+            )?;
+        }
         for told in incidents {
             writeln!(output, "{}", line(&told, engine.now()))?;
         }
@@ -100,6 +112,10 @@ impl StatusArgs {
 
 fn source(heard: &Heard) -> serde_json::Value {
     json!({"source": heard.source, "vantage": heard.vantage, "dataThrough": heard.through})
+}
+
+fn silent_source(silent: &SilentSource) -> serde_json::Value {
+    json!({"name": silent.name, "kind": silent.kind, "ca": silent.ca})
 }
 
 fn line(told: &Told, now: Timestamp) -> String {

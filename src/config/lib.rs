@@ -244,7 +244,7 @@
 //! ca = "example"
 //! kind = "csv"
 //! path = "/var/lib/ca/load.csv"
-//! source = "ca"                     # as whose counts: "ca", "log", "metrics", "ct", "import" or "observer"; default "import"
+//! source = "ca"                     # as whose counts: "ca", "log", "metrics", "ct", or, moving no volume, "import" or "observer"; default "import"
 //! row = "1h"                        # what a row stands for, from its `at` on, "1m" to "1d"; default "1m"
 //! [source.columns]                  # required for "csv" and "sql": which column holds what
 //! at = "hour"                       # required: RFC 3339 or Unix seconds

@@ -1,6 +1,7 @@
 //! What is allowed in a file, and yet is likely not what is wanted.
 
-use super::Config;
+use super::{Config, SourceKind};
+use crate::domain::demand::observation::Source;
 
 impl Config {
     /// What is allowed, and yet is likely not what is wanted.
@@ -13,6 +14,20 @@ impl Config {
                  token of OFFPEAK_ADMIN_TOKEN, where that is set: `offpeak token new` prints one"
                     .to_owned(),
             );
+        }
+        for source in &self.sources {
+            let columns = match &source.kind {
+                SourceKind::Csv(csv) => &csv.columns,
+                SourceKind::Sql(sql) => &sql.columns,
+                _ => continue,
+            };
+            if columns.believed_as == Source::Import {
+                warnings.push(format!(
+                    "source {:?}: its counts are `import`, which moves no volume: say by `source` whose they are, \
+                     \"ca\", \"log\", \"metrics\" or \"ct\"",
+                    source.name
+                ));
+            }
         }
         warnings
     }

@@ -22,7 +22,7 @@ pub use answer::renewal_info::{Miss, RenewalInfo, Sought};
 pub use answer::standing::{CaStanding, meant};
 pub use error::EngineError;
 pub use index::Index;
-pub use learn::board::{SourceReport, SourceState};
+pub use learn::board::{SilentSource, SourceReport, SourceState};
 pub use learn::cohorts::{CohortReport, CohortsReport, Renewals};
 pub use learn::shadow::Shadowed;
 pub use moves::incidents::IncidentError;

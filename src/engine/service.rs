@@ -260,7 +260,7 @@ impl Engine {
     /// Learns every CA's profile anew.
     pub fn learn(&self) {
         self.memory().learn(self.now());
-        self.priors.adopt_into(&self.memory());
+        self.priors.adopt_into(&self.memory(), self.now());
     }
 
     /// The row of a certificate, from the store, under either of its two spellings.

@@ -137,6 +137,10 @@ impl Counter for FakeCounter {
         Ok(())
     }
 
+    fn told_by(&self) -> Option<&str> {
+        None
+    }
+
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError> {
         Ok(self.state.lock().unwrap().closed.get(key).cloned())
     }

@@ -98,6 +98,8 @@ fn from_json(text: &str, unknown: Unknown) -> Result<Observation, Rejection> {
 fn observation<V: FieldValue>(fields: &Fields<V, 12>) -> Result<Observation, Rejection> {
     Ok(Observation {
         steered: false,
+        told_by: None,
+        stands_for: 1.0,
         at: fields.required(0, V::time)?,
         kind: fields.required(1, named)?,
         count: fields.required(2, count)?,

@@ -14,7 +14,7 @@ use super::fields::Unknown;
 use super::format::ObservationFormat;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};
 use crate::domain::demand::observation::Observation;
-use crate::domain::demand::permission::Permission;
+use crate::domain::demand::permission::Teller;
 use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::{BatchKey, ClosedBatch, Closing};
@@ -30,7 +30,7 @@ pub enum Observed {
     Repeated(Report),
 }
 
-/// Counts the observations of a body that `permission` allows, under `key` where there is one: the same key with the same
+/// Counts the observations of a body that `teller` may hand in, under `key` where there is one: the same key with the same
 /// body counts once and is answered as before.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub enum Observed {
 /// file that its key names, [`IngestError::Engine`] where the engine fails: nothing counts then.
 pub async fn observe<S, E>(
     engine: &Engine,
-    permission: &Permission,
+    teller: &Teller,
     (format, unknown): (ObservationFormat, Unknown),
     body: S,
     key: Option<BatchKey>,
@@ -47,19 +47,21 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    observe_in(&Bound { engine, permission }, (format, unknown), body, key).await
+    observe_in(&Bound { engine, teller }, (format, unknown), body, key).await
 }
 
 /// The engine as somebody sees it who may not say everything.
 struct Bound<'a> {
     engine: &'a Engine,
-    permission: &'a Permission,
+    teller: &'a Teller,
 }
 
 /// What counting observations needs of the engine.
 #[async_trait]
 pub(super) trait Counter: Sync {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection>;
+    /// What who hands them in is known by.
+    fn told_by(&self) -> Option<&str>;
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError>;
     async fn open_batch(&self) -> Result<i64, EngineError>;
     async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), EngineError>;
@@ -74,10 +76,14 @@ pub(super) trait Counter: Sync {
 #[async_trait]
 impl Counter for Bound<'_> {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
-        if let Some(refusal) = self.permission.refusal(observation) {
+        if let Some(refusal) = self.teller.permission.refusal(observation) {
             return Err(Rejection::new("source", refusal));
         }
         self.engine.judge(observation)
+    }
+
+    fn told_by(&self) -> Option<&str> {
+        self.teller.known_as.as_deref()
     }
 
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError> {
@@ -187,7 +193,10 @@ impl Counting {
         for Item { line, record, .. } in self.items.drain(..) {
             let judged = record.and_then(|observation| {
                 counter.judge(&observation)?;
-                Ok(observation)
+                Ok(Observation {
+                    told_by: counter.told_by().map(str::to_owned),
+                    ..observation
+                })
             });
             let verdict = match judged {
                 Ok(observation) => {

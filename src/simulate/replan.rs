@@ -65,6 +65,7 @@ pub(super) fn plan(
         policy: &run.scenario.policy,
         now,
         model_version: &server.profile.version,
+        failing: &[],
         expected,
     };
     let mut planner = Planner::new();

@@ -84,7 +84,11 @@ async fn read(engine: Arc<Engine>, source: SourceConfig) {
     loop {
         let begun = tokio::time::Instant::now();
         let Err(error) = read_until_it_fails(&engine, &source).await;
-        engine.source_failed(&source.name, &error.to_string());
+        if matches!(error, SourceError::Another) {
+            engine.source_elsewhere(&source.name);
+        } else {
+            engine.source_failed(&source.name, &error.to_string());
+        }
         // What went well for a while has not failed again and again.
         if begun.elapsed() > LONGEST_WAIT {
             wait = FIRST_WAIT;

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::fetch::Fetcher;
 use super::progress::{Batch, Progress, SourceError};
 use crate::config::{PrometheusConfig, SourceConfig, SourceKind};
-use crate::domain::demand::counter::increases;
+use crate::domain::demand::counter::{MOST_GAP_SECONDS, Taken, growth};
 use crate::domain::demand::observation::{Observation, Source};
-use crate::domain::math::number::real;
+use crate::domain::math::number::{real, whole};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::Engine;
@@ -21,13 +21,16 @@ use crate::engine::Engine;
 /// How often it is asked: a minute's sample is there a minute later.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// So much is asked for at once: 360 samples a series, of the 11,000 that a Prometheus gives at most.
+/// So much is asked for at once: with what lies before it 390 samples a series, of the 11,000 that a Prometheus gives at most.
 const SPAN_SECONDS: i64 = 6 * HOUR;
 
 /// Samples are there, in all likelihood, so long after their time: two scrapes of the usual interval.
 const LATE_SECONDS: i64 = 2 * MINUTE;
 
-/// 360 samples of a thousand series are some 10 MB.
+/// So much before is asked for as well: whom a sum missed, and who was there and is not.
+const BEFORE_SECONDS: i64 = 2 * MOST_GAP_SECONDS;
+
+/// 390 samples of a thousand series are some 10 MB.
 const MOST_OCTETS: usize = 32 << 20;
 
 /// How long it is left alone between two queries of a back-fill.
@@ -38,6 +41,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 struct Cursor {
     /// The end of a minute.
     through: Option<Timestamp>,
+    /// The part of an event that was not told yet: counters are spread over minutes.
+    #[serde(default)]
+    carried: f64,
 }
 
 #[derive(Deserialize)]
@@ -101,61 +107,127 @@ async fn catch_up(
 ) -> Result<(), SourceError> {
     let minute = |at: Timestamp| Timestamp::from_unix(at.slot(MINUTE) * MINUTE);
     let end = minute(progress.now() - LATE_SECONDS);
-    let cursor: Cursor = progress.cursor()?;
+    let mut cursor: Cursor = progress.cursor()?;
     let begin = minute(end - config.backfill_seconds);
     let mut from = cursor.through.unwrap_or(begin);
     while from < end {
         let to = (from + SPAN_SECONDS).min(end);
-        let series = ask(fetcher, config, from, to).await?;
+        let (series, taken) = ask(fetcher, config, from - BEFORE_SECONDS, to).await?;
+        let grown = growth(&series, (from.unix(), to.unix()), taken);
+        // A series that is not there may come back: it is waited for.
+        if grown.settled <= from.unix() {
+            break;
+        }
         let mut batch = Batch::default();
-        for (at, count) in increases(&series, MINUTE) {
+        for one in grown.spans {
+            let events = cursor.carried + one.events.max(0.0);
+            // What is short of a whole event by a rounding is one.
+            let count = whole((events + 1e-6).floor());
+            cursor.carried = (events - real(count)).max(0.0);
+            let count = count.unsigned_abs();
             batch.records += count;
             batch.observations.push(Observation {
                 ca: ca.clone(),
+                seconds: u32::try_from(one.seconds).unwrap_or(60),
                 vantage: Some(progress.source().to_owned()),
                 ..Observation::plain(
-                    Timestamp::from_unix(at - MINUTE),
+                    Timestamp::from_unix(one.from),
                     Source::Metrics,
                     config.counts,
                     count,
                 )
             });
         }
-        from = to;
-        let through = Some(to);
-        progress
-            .advance(&Cursor { through }, batch, through)
-            .await?;
+        from = Timestamp::from_unix(grown.settled);
+        cursor.through = Some(from);
+        progress.advance(&cursor, batch, Some(from)).await?;
     }
+    progress.read(0, cursor.through);
     Ok(())
 }
 
-/// The samples of a span. Where there is none, a Prometheus gives the last one before for five minutes: what is
-/// older than two minutes is none, where its age can be told, which is so of plain selectors.
+/// The samples of a span, and when they were taken. Where there is none, a Prometheus gives the last one before again
+/// for five minutes, so that of those of a plain selector the instants are asked for, too; and what a sum adds up is
+/// asked for in its stead, so that nobody who begins again, or is not scraped, hides in it.
 async fn ask(
     fetcher: &Fetcher,
     config: &PrometheusConfig,
     from: Timestamp,
     to: Timestamp,
-) -> Result<Vec<Vec<(i64, f64)>>, SourceError> {
-    let mut samples = range(fetcher, config, &config.query, (from, to)).await?;
-    let query = format!("timestamp({})", config.query);
-    // Not every expression has timestamps.
-    if let Ok(times) = range(fetcher, config, &query, (from, to)).await {
-        for (labels, samples) in &mut samples {
-            // What a function gives has no name any more.
-            let mut bare = labels.clone();
-            bare.remove("__name__");
-            let times: BTreeMap<i64, f64> = times
-                .get(&bare)
-                .map_or_else(BTreeMap::new, |times| times.iter().copied().collect());
-            samples.retain(|(at, _)| {
-                let taken = times.get(at).copied();
-                taken.is_none_or(|taken| real(*at) - taken <= real(LATE_SECONDS))
-            });
+) -> Result<(Vec<Vec<(f64, f64)>>, Taken), SourceError> {
+    if let Some(selector) = selector(&config.query) {
+        let samples = range(fetcher, config, selector, (from, to)).await;
+        let query = format!("timestamp({selector})");
+        let times = range(fetcher, config, &query, (from, to)).await;
+        if let (Ok(samples), Ok(times)) = (samples, times) {
+            return Ok((as_taken(samples, &times), Taken::AsTold));
         }
     }
-    Ok(samples.into_values().collect())
+    let samples = range(fetcher, config, &config.query, (from, to)).await?;
+    let at_steps = |samples: Vec<(i64, f64)>| {
+        let samples = samples.into_iter();
+        samples.map(|(at, value)| (real(at), value)).collect()
+    };
+    Ok((samples.into_values().map(at_steps).collect(), Taken::Before))
+}
+
+/// Samples with the instants at which they were taken.
+fn as_taken(samples: Samples, times: &Samples) -> Vec<Vec<(f64, f64)>> {
+    let of_one = |(mut labels, samples): (BTreeMap<String, String>, Vec<(i64, f64)>)| {
+        // What a function gives has no name any more.
+        labels.remove("__name__");
+        let times: BTreeMap<i64, f64> = times
+            .get(&labels)
+            .map_or_else(BTreeMap::new, |times| times.iter().copied().collect());
+        let taken = |(at, value): (i64, f64)| Some((*times.get(&at)?, value));
+        samples.into_iter().filter_map(taken).collect()
+    };
+    samples.into_iter().map(of_one).collect()
+}
+
+/// The plain selector that a query is, or that it sums up.
+fn selector(query: &str) -> Option<&str> {
+    let query = query.trim();
+    if is_selector(query) {
+        return Some(query);
+    }
+    let mut summed = query.strip_prefix("sum")?.trim_start();
+    let grouped = ["by", "without"]
+        .into_iter()
+        .find_map(|word| summed.strip_prefix(word));
+    if let Some(labels) = grouped {
+        let (_, behind) = labels.split_once(')')?;
+        summed = behind.trim_start();
+    }
+    let summed = summed.strip_prefix('(')?.strip_suffix(')')?.trim();
+    is_selector(summed).then_some(summed)
+}
+
+/// Whether a query is a name, labels in braces, or both, and nothing else.
+fn is_selector(query: &str) -> bool {
+    let is_of_name =
+        |character: char| character.is_ascii_alphanumeric() || "_:".contains(character);
+    let labels = query.trim_start_matches(is_of_name);
+    if labels.is_empty() {
+        return !query.is_empty() && !query.starts_with(|first: char| first.is_ascii_digit());
+    }
+    let Some(inside) = labels.strip_prefix('{') else {
+        return false;
+    };
+    let mut quote = None;
+    let mut characters = inside.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match (quote, character) {
+            (Some('"' | '\''), '\\') => {
+                characters.next();
+            }
+            (Some(open), _) if open == character => quote = None,
+            (None, '"' | '\'' | '`') => quote = Some(character),
+            (None, '}') => return at + 1 == inside.len(),
+            _ => {}
+        }
+    }
+    false
 }
 
 async fn range(
@@ -192,4 +264,35 @@ async fn range(
         )
     };
     Ok(series.into_iter().map(samples).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sum_adds_up_is_known_where_it_is_plain() {
+        for (query, want) in [
+            ("new_certificates", Some("new_certificates")),
+            (
+                " job:new:rate5m{a=\"}\", b='\\''} ",
+                Some("job:new:rate5m{a=\"}\", b='\\''}"),
+            ),
+            ("{__name__=\"x\"}", Some("{__name__=\"x\"}")),
+            ("sum(x{ca=\"a\"})", Some("x{ca=\"a\"}")),
+            ("sum by (ca, job) (x)", Some("x")),
+            ("sum without(ca)( x )", Some("x")),
+            ("sum(x) by (ca)", None),
+            ("sum(rate(x[5m]))", None),
+            ("sum(x) + sum(y)", None),
+            ("x offset 5m", None),
+            ("x{a=\"b\"}[5m]", None),
+            ("x{a=\"b", None),
+            ("sum(", None),
+            ("5", None),
+            ("", None),
+        ] {
+            assert_eq!(selector(query), want, "{query}");
+        }
+    }
 }

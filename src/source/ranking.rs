@@ -23,8 +23,14 @@ pub(super) async fn read(
     config: &RankingConfig,
 ) -> Result<Infallible, SourceError> {
     loop {
-        take(engine, source, config).await?;
-        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = take(engine, source, config).await {
+            return Err(with_what_is_left(engine, source, error));
+        }
+        // At the latest when it may not be used any more.
+        let left = engine.prior_valid_until(&source.name);
+        let left = left.map_or(1, |until| (until - engine.now()).max(0) + 1);
+        let left = Duration::from_secs(left.unsigned_abs());
+        tokio::time::sleep(LOOK_EVERY.min(left)).await;
     }
 }
 
@@ -38,7 +44,24 @@ pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<()
         return Err(SourceError::Wrong(reason));
     };
     engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    take(engine, source, config).await
+    take(engine, source, config)
+        .await
+        .map_err(|error| with_what_is_left(engine, source, error))
+}
+
+/// Why it cannot be read, and what that means for the ranking that was read before.
+fn with_what_is_left(engine: &Engine, source: &SourceConfig, error: SourceError) -> SourceError {
+    let before = engine.prior_valid_until(&source.name);
+    // Who says when to ask again is asked then.
+    let Some(until) = before.filter(|_| error.retry_after().is_none()) else {
+        return error;
+    };
+    let so = if until < engine.now() {
+        format!("the one before was valid until {until} only, and is not used any more")
+    } else {
+        format!("the one before is used until {until}")
+    };
+    SourceError::Wrong(format!("{error}; {so}"))
 }
 
 async fn take(

@@ -4,6 +4,7 @@ use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::demand::observation::Observation;
 use crate::domain::moves::incident::Incident;
+use crate::domain::time::Timestamp;
 
 /// Where a reader of the change feed stands. Opaque: only the store that made it can read it.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -21,6 +22,8 @@ pub enum Change {
     Observed {
         /// The batch's number: tells what was counted already.
         batch: i64,
+        /// When it was counted, by the clock of who stored it; `None`: an earlier version did not say.
+        counted_at: Option<Timestamp>,
         /// What was observed.
         observation: Observation,
     },

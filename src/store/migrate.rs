@@ -12,7 +12,7 @@ use super::error::StoreError;
 /// All of them, in the order in which they are applied. Written out rather than by
 /// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
 /// and the TLS library's C code a second time.
-const FILES: [File; 11] = [
+const FILES: [File; 12] = [
     File {
         version: 1,
         description: "initial",
@@ -78,6 +78,12 @@ const FILES: [File; 11] = [
         description: "names",
         postgres: include_str!("../../migrations/postgres/0011_names.sql"),
         sqlite: include_str!("../../migrations/sqlite/0011_names.sql"),
+    },
+    File {
+        version: 12,
+        description: "tellers",
+        postgres: include_str!("../../migrations/postgres/0012_tellers.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0012_tellers.sql"),
     },
 ];
 

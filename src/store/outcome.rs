@@ -164,6 +164,8 @@ pub(super) fn summed(
                 seconds: if trace.hour_known { 60 } else { 86_400 },
                 ca,
                 steered: trace.steered,
+                told_by: None,
+                stands_for: 1.0,
                 ..Observation::plain(at, Source::Registrations, Kind::Issued, count)
             }
         })

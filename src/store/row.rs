@@ -27,10 +27,18 @@ pub(super) use certificate_columns;
 macro_rules! observation_columns {
     () => {
         "started_at, ended_at, kind, count, ca, source, endpoint, error_type, vantage, \
-         latency_ms, latency_p95_ms, steered, dimension"
+         latency_ms, latency_p95_ms, steered, dimension, told_by, stands_for"
     };
 }
 pub(super) use observation_columns;
+
+/// The same with when they were counted, of rows that are read with their batches.
+macro_rules! told_columns {
+    () => {
+        concat!($crate::store::row::observation_columns!(), ", closed_at")
+    };
+}
+pub(super) use told_columns;
 
 /// How many columns [`certificate_columns`] has.
 const CERTIFICATE_COLUMNS: usize = 19;
@@ -44,9 +52,10 @@ pub(super) struct MarkedCertificate {
     pub(super) ours: bool,
 }
 
-/// An observation as a row holds it, with its batch in front.
+/// An observation as a row holds it, with its batch in front and when that was counted behind.
 pub(super) struct StoredObservation {
     pub(super) batch: i64,
+    pub(super) counted_at: Option<Timestamp>,
     pub(super) observation: Observation,
 }
 
@@ -253,6 +262,7 @@ where
         let (start, end): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
         Ok(Self {
             batch: row.try_get(0)?,
+            counted_at: row.try_get::<Option<i64>, _>(16)?.map(Timestamp::from_unix),
             observation: Observation {
                 at: Timestamp::from_unix(start),
                 seconds: u32::try_from(end - start).map_err(|error| misfit("ended_at", error))?,
@@ -267,9 +277,16 @@ where
                 latency_p95_ms: row.try_get(11)?,
                 steered: row.try_get(12)?,
                 dimension: text(13)?,
+                told_by: text(14)?,
+                stands_for: row.try_get::<Option<f64>, _>(15)?.unwrap_or(1.0),
             },
         })
     }
+}
+
+/// For how many each that was seen stands, where only a sample was read.
+pub(super) fn sampled(observation: &Observation) -> Option<f64> {
+    Some(observation.stands_for).filter(|stands_for| *stands_for > 1.0)
 }
 
 pub(super) fn parsed<T>(column: &'static str, text: &str) -> sqlx::Result<T>

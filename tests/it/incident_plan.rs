@@ -92,6 +92,7 @@ fn scene<'a>(
         policy,
         now,
         model_version: "1-test",
+        failing: &[],
         expected,
     }
 }

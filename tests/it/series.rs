@@ -37,26 +37,103 @@ fn the_best_source_alive_counts_and_never_the_sum() {
         Source::Metrics,
         Source::Registrations,
         Source::Ct,
-        Source::Import,
     ];
+    // What is registered is a part of what is logged in public: nearly all of it here.
+    let counts: [u64; 5] = [100, 104, 108, 112, 116];
     for (better, source) in order.iter().enumerate() {
         let mut series = Series::default();
         for (rank, source) in order.iter().enumerate().skip(better) {
             add(&mut series, |_, line| {
                 line.source = *source;
                 line.kind = Kind::Issued;
-                line.count = 100 * (u64::try_from(rank).unwrap() + 1);
+                line.count = counts[rank];
             });
         }
         is(
             per_hour(&series),
-            100.0 * f64::from(u32::try_from(better).unwrap() + 1),
+            f64::from(u32::try_from(counts[better]).unwrap()),
         );
         assert_eq!(learn(&series).day[0].samples, 14, "{source}");
     }
-    let mut observer = Series::default();
-    add(&mut observer, |_, line| line.source = Source::Observer);
-    assert_eq!(learn(&observer).volume, None);
+    for no_volume in [Source::Import, Source::Observer] {
+        let mut series = Series::default();
+        add(&mut series, |_, line| line.source = no_volume);
+        assert_eq!(learn(&series).volume, None, "{no_volume}");
+    }
+}
+
+#[test]
+fn what_is_registered_is_a_part_of_what_is_logged_and_counts_once() {
+    let both = |registered, logged| {
+        let mut series = Series::default();
+        for (source, count) in [(Source::Registrations, registered), (Source::Ct, logged)] {
+            add(&mut series, |_, line| {
+                line.source = source;
+                line.kind = Kind::Issued;
+                line.count = count;
+            });
+        }
+        per_hour(&series)
+    };
+    // The registry holds a tenth of what the CA issues: it does not tell how much that is.
+    is(both(60, 600), 600.0);
+    // All of it: then it is the registry that says so, which knows what was steered.
+    is(both(600, 610), 600.0);
+    // What no log shows is there all the same.
+    is(both(600, 60), 600.0);
+}
+
+#[test]
+fn failures_alone_tell_no_volume() {
+    let mut series = Series::default();
+    add(&mut series, |_, line| {
+        line.source = Source::Ct;
+        line.kind = Kind::Issued;
+    });
+    let before = learn(&series);
+    // A better source, which counts what failed and nothing else.
+    add(&mut series, |_, line| {
+        line.source = Source::Metrics;
+        line.kind = Kind::Failed;
+        line.count = 3;
+    });
+    let after = learn(&series);
+    is(after.mean_per_hour(), before.mean_per_hour());
+    assert_eq!(
+        after.day[3].coefficient.to_bits(),
+        before.day[3].coefficient.to_bits()
+    );
+    let mut alone = Series::default();
+    add(&mut alone, |_, line| line.kind = Kind::Failed);
+    assert_eq!(learn(&alone).volume, None);
+}
+
+#[test]
+fn what_a_sample_leaves_out_widens_the_intervals() {
+    let of = |stands_for: f64| {
+        let mut series = Series::default();
+        add(&mut series, |_, line| {
+            line.source = Source::Ct;
+            line.kind = Kind::Issued;
+            line.stands_for = stands_for;
+        });
+        let profile = learn(&series);
+        let slot = &profile.day[3];
+        // Beside what certificates say of demand at all.
+        let half: f64 = (slot.high - slot.low) / 2.0;
+        (half.powi(2) - 0.196_f64.powi(2)).sqrt()
+    };
+    // 600 certificates an hour that are 24 times 25: chance is five times as wide.
+    let ratio = of(25.0) / of(1.0);
+    assert!((4.5..5.5).contains(&ratio), "{ratio}");
+    // And an hour's two of them in two weeks say nothing of it.
+    let mut few = Series::default();
+    add(&mut few, |_, line| {
+        line.source = Source::Ct;
+        line.kind = Kind::Issued;
+        line.stands_for = 600.0;
+    });
+    assert_eq!(learn(&few).day[3].evidence, Evidence::Insufficient);
 }
 
 #[test]

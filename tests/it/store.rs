@@ -304,7 +304,9 @@ impl Reader {
                 }
                 Change::Forgotten(_) => self.forgotten += 1,
                 Change::Observed { batch, .. } if counted.contains(&batch) => {}
-                Change::Observed { batch, observation } => {
+                Change::Observed {
+                    batch, observation, ..
+                } => {
                     self.batches.entry(batch).or_default().push(observation);
                 }
                 Change::Incident(incident) => {

@@ -72,6 +72,7 @@ impl BackTest {
     /// knows nothing of it; hours in `excluded`, those of incidents, are not compared.
     #[must_use]
     pub fn of(series: &Series, now: Timestamp, excluded: &[Span], weeks: i64) -> Self {
+        let series = &series.judged_at(now);
         let actual = Actual::read(series, now, excluded);
         let mut test = Self::default();
         for week in (1..=weeks.clamp(0, MOST_WEEKS)).rev() {

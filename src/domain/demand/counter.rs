@@ -1,66 +1,341 @@
 //! Counters as Prometheus keeps them: what they grew by, minute by minute.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::math::number::{length, real, real_len, signed, whole};
+use crate::time::MINUTE;
 
-use crate::math::number::{real, whole};
+/// What a counter grew by between two samples that are at most so far apart is spread evenly between them; what lies
+/// further apart says too little of when that was.
+pub const MOST_GAP_SECONDS: i64 = 15 * MINUTE;
 
-/// What counters grew by in each minute that is known, by the minute's end in Unix seconds. Each series is
-/// its samples, ascending, one every `step_seconds`. A minute in which any of them fell, because a process
-/// began again, is not known: of a sum it cannot be told how much of it was lost. Nor is one without
-/// samples at both its ends.
+/// Two samples up to so far apart tell of minutes: two scrapes of the usual interval.
+const FINE_SECONDS: f64 = 120.0;
+
+/// When samples were taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Taken {
+    /// At the instants that are told with them.
+    AsTold,
+    /// At some time before, by several scrapes: of an expression.
+    Before,
+}
+
+/// What counters grew by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Growth {
+    /// By spans of whole minutes that are known, in order: each as long as its samples are apart.
+    pub spans: Vec<Grown>,
+    /// Until when that is settled: what comes later may still be told.
+    pub settled: i64,
+}
+
+/// What counters grew by in a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grown {
+    /// The span's begin in Unix seconds, a whole minute.
+    pub from: i64,
+    /// Its length, whole minutes.
+    pub seconds: i64,
+    /// Events, of which parts may fall into the span before and the one behind.
+    pub events: f64,
+}
+
+/// What counters grew by within `[from, to)`, whole minutes in Unix seconds. Each series is its samples, ascending
+/// by the instants that they were taken at; those before `from` are of use, too.
+///
+/// Not known is a minute in which any of them fell, because a process began again, or was not seen for longer than
+/// [`MOST_GAP_SECONDS`]; and one that no series tells of from end to end. A series that was seen that long ago and
+/// no more is gone; until then what the others tell waits for it. Where series are sums of others, one that
+/// falls and soon rises by as much has missed some of them: that is not growth.
 #[must_use]
-pub fn increases(series: &[Vec<(i64, f64)>], step_seconds: i64) -> BTreeMap<i64, u64> {
-    let mut sums: BTreeMap<i64, f64> = BTreeMap::new();
-    let mut fell = BTreeSet::new();
+pub fn growth(series: &[Vec<(f64, f64)>], (from, to): (i64, i64), taken: Taken) -> Growth {
+    let mut minutes = Minutes::new(from, to);
+    let mut settled = real(to);
     for samples in series {
+        let samples = distinct(samples);
+        let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+            continue;
+        };
+        if real(to) - last.0 <= real(MOST_GAP_SECONDS) {
+            settled = settled.min(last.0);
+        } else {
+            // What it grew by after its last sample is lost.
+            minutes.forget(last.0, last.0 + real(MINUTE));
+        }
+        minutes.cover(first.0, last.0);
+        let mut fell_by: Option<f64> = None;
         for pair in samples.windows(2) {
-            let [(from, before), (to, after)] = pair else {
+            let &[(begin, before), (end, after)] = pair else {
                 continue;
             };
-            if to - from != step_seconds || !before.is_finite() || !after.is_finite() {
-                continue;
+            let grown = after - before;
+            let is_back = taken == Taken::Before && fell_by.is_some_and(|fell| grown * 2.0 >= fell);
+            if grown < 0.0 {
+                fell_by = Some(-grown);
+            } else if is_back {
+                fell_by = None;
             }
-            if after < before {
-                fell.insert(*to);
+            if grown < 0.0 || is_back || end - begin > real(MOST_GAP_SECONDS) {
+                minutes.forget(begin, end);
+            } else {
+                minutes.add(begin, end, grown);
             }
-            *sums.entry(*to).or_default() += after - before;
         }
     }
-    sums.into_iter()
-        .filter(|(at, sum)| !fell.contains(at) && *sum < real(i64::MAX / 2))
-        .map(|(at, sum)| (at, whole(sum.round()).unsigned_abs()))
-        .collect()
+    let minute = |at: f64| whole((at / real(MINUTE)).floor()) * MINUTE;
+    let settled = minute(settled).clamp(from, to.max(from));
+    let (spans, settled) = minutes.told(settled);
+    Growth { spans, settled }
+}
+
+/// Without what is no number, and what is the same sample seen again.
+fn distinct(samples: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut found: Vec<(f64, f64)> = Vec::with_capacity(samples.len());
+    for (at, value) in samples.iter().filter(|(_, value)| value.is_finite()) {
+        // A Prometheus has milliseconds.
+        if found.last().is_none_or(|(last, _)| at - last > 0.000_5) {
+            found.push((*at, *value));
+        }
+    }
+    found
+}
+
+/// What is known of each minute.
+struct Minutes {
+    from: i64,
+    minutes: Vec<Minute>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Minute {
+    events: f64,
+    /// Whether a series tells of it from end to end.
+    covered: bool,
+    unknown: bool,
+    /// How far the samples are apart that tell of it, at most.
+    gap_seconds: f64,
+}
+
+impl Minutes {
+    fn new(from: i64, to: i64) -> Self {
+        Self {
+            from,
+            minutes: vec![Minute::default(); length((to - from) / MINUTE)],
+        }
+    }
+
+    /// The minutes that a span touches, each with how much of it, in seconds, lies in the span.
+    fn touched(&mut self, begin: f64, end: f64) -> impl Iterator<Item = (f64, &mut Minute)> {
+        let since = |at: f64| (at - real(self.from)) / real(MINUTE);
+        let all = signed(self.minutes.len());
+        let first = whole(since(begin).floor()).clamp(0, all);
+        let last = whole(since(end).ceil()).clamp(first, all);
+        let from = real(self.from);
+        let minutes = &mut self.minutes[length(first)..length(last)];
+        (first..).zip(minutes).map(move |(number, minute)| {
+            let start = from + real(number * MINUTE);
+            let inside = end.min(start + real(MINUTE)) - begin.max(start);
+            (inside.max(0.0), minute)
+        })
+    }
+
+    fn forget(&mut self, begin: f64, end: f64) {
+        for (inside, minute) in self.touched(begin, end) {
+            minute.unknown |= inside > 0.0;
+        }
+    }
+
+    fn cover(&mut self, begin: f64, end: f64) {
+        for (inside, minute) in self.touched(begin, end) {
+            minute.covered |= inside >= real(MINUTE) - 0.001;
+        }
+    }
+
+    fn add(&mut self, begin: f64, end: f64, events: f64) {
+        let gap_seconds = end - begin;
+        for (inside, minute) in self.touched(begin, end) {
+            if inside > 0.0 {
+                minute.events += events * inside / gap_seconds;
+                minute.gap_seconds = minute.gap_seconds.max(gap_seconds);
+            }
+        }
+    }
+
+    /// What is known up to an instant, by spans as long as samples are apart, and up to where: a span that is not whole
+    /// by then is told when it is.
+    fn told(&self, until: i64) -> (Vec<Grown>, i64) {
+        let settled = length((until - self.from) / MINUTE);
+        let known = |at: usize| {
+            let minute = self.minutes.get(at)?;
+            let is_known = minute.covered && !minute.unknown && minute.events.is_finite();
+            (is_known && at < settled).then_some(minute)
+        };
+        let mut spans = Vec::new();
+        let mut at = 0;
+        while at < self.minutes.len() {
+            let Some(first) = known(at) else {
+                at += 1;
+                continue;
+            };
+            let most = if first.gap_seconds <= FINE_SECONDS {
+                1
+            } else {
+                length(whole((first.gap_seconds / real(MINUTE)).ceil()))
+            };
+            let events: Vec<f64> = (at..at + most)
+                .map_while(|at| known(at).map(|minute| minute.events))
+                .collect();
+            if events.len() < most && at + events.len() == settled {
+                return (spans, self.from + signed(at) * MINUTE);
+            }
+            spans.push(Grown {
+                from: self.from + signed(at) * MINUTE,
+                seconds: whole(real_len(events.len())) * MINUTE,
+                events: events.iter().sum(),
+            });
+            at += events.len();
+        }
+        (spans, until)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// By minute: how much, and over how many.
+    fn told(growth: &Growth) -> Vec<(i64, i64, i64)> {
+        let rounded = |one: &Grown| {
+            (
+                one.from / MINUTE,
+                one.seconds / MINUTE,
+                whole((one.events * 10.0).round()),
+            )
+        };
+        growth.spans.iter().map(rounded).collect()
+    }
+
+    /// A series that is scraped every so often from an instant on and grows by one each second.
+    fn scraped(from: i64, every: i64, until: i64) -> Vec<(f64, f64)> {
+        (from..until)
+            .step_by(usize::try_from(every).unwrap())
+            .map(|at| (real(at), real(at)))
+            .collect()
+    }
+
     #[test]
-    fn resets_and_gaps_are_unknown_and_never_zero() {
+    fn a_counter_that_falls_is_not_known_and_never_zero() {
         let one = vec![
-            (0, 100.0),
-            (60, 107.0),
-            (120, 3.0),
-            (180, 5.0),
-            (300, 9.0),
-            (360, 9.0),
+            (0.0, 100.0),
+            (60.0, 107.0),
+            (120.0, 3.0),
+            (180.0, 5.0),
+            (240.0, 5.0),
         ];
         let other = vec![
-            (0, 1.0),
-            (60, 2.0),
-            (120, 4.0),
-            (180, 4.0),
-            (300, f64::NAN),
-            (360, 7.0),
+            (0.0, 1.0),
+            (60.0, 2.0),
+            (120.0, 4.0),
+            (180.0, f64::NAN),
+            (240.0, 8.0),
         ];
-        let found = increases(&[one.clone(), other], 60);
+        let found = growth(&[one.clone(), other], (0, 240), Taken::AsTold);
+        assert_eq!(told(&found), [(0, 1, 80), (2, 1, 40), (3, 1, 20)]);
+        assert_eq!(found.settled, 240);
         assert_eq!(
-            found,
-            BTreeMap::from([(60, 8), (180, 2), (360, 0)]),
-            "120 fell, 240 has no sample, 300 has none before it"
+            told(&growth(&[one], (0, 240), Taken::AsTold)),
+            [(0, 1, 70), (2, 1, 20), (3, 1, 0)]
         );
-        assert_eq!(increases(&[one], 60).get(&60), Some(&7));
-        assert!(increases(&[], 60).is_empty());
+        assert!(growth(&[], (0, 240), Taken::AsTold).spans.is_empty());
+    }
+
+    #[test]
+    fn what_is_scraped_rarely_is_spread_and_has_neither_zeros_nor_peaks() {
+        // As range queries give it: each sample again and again until the next.
+        let mut seen: Vec<(f64, f64)> = Vec::new();
+        for sample in scraped(17, 300, 3_600) {
+            seen.extend([sample; 5]);
+        }
+        let found = growth(&[seen], (0, 3_600), Taken::AsTold);
+        // The last sample lies at 55:17, and no span is told before it is whole.
+        assert_eq!(found.settled, 51 * MINUTE);
+        let told = told(&found);
+        assert!(
+            told.iter().all(|(_, long, events)| *events == long * 600),
+            "{told:?}"
+        );
+        let known: i64 = told.iter().map(|(_, long, _)| long).sum();
+        // The first minute has no sample before it.
+        assert_eq!(known, 50);
+        // Longer than a minute, so that nothing is said of slots that are shorter.
+        assert!(told.iter().all(|(_, long, _)| *long == 5));
+        // Of longer gaps it is not known when it was.
+        let rare = growth(&[scraped(0, 3_600, 90_000)], (0, 86_400), Taken::AsTold);
+        assert!(rare.spans.is_empty(), "{rare:?}");
+    }
+
+    #[test]
+    fn a_series_that_is_not_scraped_is_waited_for_and_then_gone() {
+        let steady = scraped(0, 60, 3_601);
+        let mut away = scraped(0, 60, 1_201);
+        let both = |away: &Vec<(f64, f64)>, to| {
+            growth(&[steady.clone(), away.clone()], (0, to), Taken::AsTold)
+        };
+        assert_eq!(both(&away, 1_800).settled, 1_200);
+        let gone = both(&away, 3_600);
+        assert_eq!(gone.settled, 3_600);
+        let told_of = |growth: &Growth, minute| {
+            let told = told(growth);
+            told.iter().find(|one| one.0 == minute).map(|one| one.2)
+        };
+        assert_eq!(
+            (told_of(&gone, 19), told_of(&gone, 20)),
+            (Some(1_200), None)
+        );
+        assert_eq!(told_of(&gone, 21), Some(600));
+        // Back within a quarter of an hour, nothing of it is missing, and nothing comes at once.
+        away.extend(scraped(1_800, 60, 3_601));
+        let back = both(&away, 3_600);
+        let sum: f64 = back.spans.iter().map(|span| span.events).sum();
+        assert!((sum - 7_200.0).abs() < 1e-6, "{sum}");
+        let most = back
+            .spans
+            .iter()
+            .map(|span| span.events / real(span.seconds));
+        assert!(most.fold(0.0, f64::max) < 2.1, "{back:?}");
+    }
+
+    #[test]
+    fn a_sum_that_misses_one_for_a_while_shows_no_peak_when_it_is_back() {
+        let sum: Vec<(f64, f64)> = (0..20)
+            .map(|minute| {
+                let missed = if (5..8).contains(&minute) {
+                    50_000.0
+                } else {
+                    0.0
+                };
+                (real(minute * 60), 90_000.0 + 10.0 * real(minute) - missed)
+            })
+            .collect();
+        let found = growth(&[sum], (0, 19 * 60), Taken::Before);
+        assert_eq!(found.spans.len(), 17);
+        assert!(
+            found
+                .spans
+                .iter()
+                .all(|span| (span.events - 10.0).abs() < 1e-6)
+        );
+        // One that begins again from nothing goes on at once.
+        let reset: Vec<(f64, f64)> = (0..20)
+            .map(|minute| {
+                (
+                    real(minute * 60),
+                    10.0 * real(if minute < 5 { 900 + minute } else { minute }),
+                )
+            })
+            .collect();
+        assert_eq!(
+            growth(&[reset], (0, 19 * 60), Taken::Before).spans.len(),
+            18
+        );
     }
 }

@@ -62,6 +62,11 @@ pub struct Observation {
     pub error_type: Option<String>,
     /// Which of several sources of this kind.
     pub vantage: Option<String>,
+    /// Who handed it in, such as `token:oslo`: whatever vantages it names, it is one voice. `None`: nobody did, it was
+    /// read, or is of an earlier version.
+    pub told_by: Option<String>,
+    /// For how many events each one that was seen stands, where only a sample was read; else 1.
+    pub stands_for: f64,
     /// What part of the load, or which step of it, this tells of, such as `secondary`: it is reported
     /// beside the volume and never moves it.
     pub dimension: Option<String>,
@@ -98,6 +103,8 @@ impl Observation {
             endpoint: None,
             error_type: None,
             vantage: None,
+            told_by: None,
+            stands_for: 1.0,
             dimension: None,
             latency_ms: None,
             latency_p95_ms: None,

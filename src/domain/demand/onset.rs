@@ -84,7 +84,7 @@ impl Onsets {
         let hours = (now - KEPT_DAYS * DAY).slot(HOUR)..now.slot(HOUR);
         self.0
             .iter()
-            .filter(|(source, _)| **source != Source::Observer)
+            .filter(|(source, _)| !matches!(source, Source::Import | Source::Observer))
             .find_map(|(_, onsets)| {
                 let whole = |kind: usize| {
                     let hours = onsets.range(hours.clone()).map(|(_, onset)| onset);

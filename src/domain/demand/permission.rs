@@ -16,6 +16,26 @@ pub struct Voice {
     vantage: Option<String>,
 }
 
+/// Who hands observations in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Teller {
+    /// What he may say that he is.
+    pub permission: Permission,
+    /// What he is known by, such as `token:oslo`, whatever he says; `None`: by nothing, he works at the server.
+    pub known_as: Option<String>,
+}
+
+impl Teller {
+    /// Who has the token of this name.
+    #[must_use]
+    pub fn with_token(name: &str, permission: Permission) -> Self {
+        Self {
+            permission,
+            known_as: Some(format!("token:{name}")),
+        }
+    }
+}
+
 impl Permission {
     /// To these and no others.
     #[must_use]

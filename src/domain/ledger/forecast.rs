@@ -38,6 +38,8 @@ pub struct Outlook {
     pub mean: Option<f64>,
     /// The slots, from the one that holds now.
     pub slots: Vec<SlotOutlook>,
+    /// By slot: whether the CA fails in it day by day.
+    pub failing: Vec<bool>,
 }
 
 /// One slot ahead.
@@ -181,7 +183,19 @@ impl Horizon<'_> {
             generated_at: self.now,
             slot_seconds: self.policy.slot_seconds,
             mean: self.mean(ledger),
+            failing: self.failing(&slots),
             slots,
         }
+    }
+
+    /// By slot: whether the CA fails in it day by day.
+    #[must_use]
+    pub fn failing(&self, slots: &[SlotOutlook]) -> Vec<bool> {
+        let of_day = self.profile.failing();
+        let fails = |slot: &SlotOutlook| {
+            let number = slot.span.from.second_of_day() / self.profile.slot_seconds;
+            of_day.get(length(number)).copied().unwrap_or(false)
+        };
+        slots.iter().map(fails).collect()
     }
 }

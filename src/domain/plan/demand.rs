@@ -142,6 +142,21 @@ impl Demand {
         }
     }
 
+    /// The same without slots in which the CA fails day by day, by their order, while there are others.
+    #[must_use]
+    pub fn avoiding(mut self, failing: &[bool]) -> Self {
+        let fails = |number: usize| failing.get(number).copied().unwrap_or(false);
+        let mut left = self.slots.iter().enumerate();
+        if left.any(|(number, room)| !fails(number) && room.share > 0.0) {
+            for (number, room) in self.slots.iter_mut().enumerate() {
+                if fails(number) {
+                    room.share = 0.0;
+                }
+            }
+        }
+        self
+    }
+
     /// The same in these hours of the day alone, by the clock of `zone`; none: all.
     #[must_use]
     pub fn allowing(self, allow: Vec<ClockSpan>, zone: Tz) -> Self {
@@ -264,6 +279,25 @@ mod tests {
             }
         };
         loads.iter().enumerate().map(slot).collect()
+    }
+
+    #[test]
+    fn slots_that_fail_are_left_out_while_there_are_others() {
+        let day = Span {
+            from: START,
+            to: START + DAY,
+        };
+        let loads = outlook(&[0.0; 24], None);
+        let of = |failing: &[bool]| {
+            let demand = Demand::of_forecast(&loads, Some(1.0), 10).avoiding(failing);
+            let pieces = demand.pieces(day, HOUR);
+            let at = |piece: &Piece| piece.span.from.second_of_day() / HOUR;
+            let hours: std::collections::BTreeSet<i64> = pieces.iter().map(at).collect();
+            hours.len()
+        };
+        let mut failing = [false; 24];
+        failing[20] = true;
+        assert_eq!((of(&[]), of(&failing), of(&[true; 24])), (24, 23, 24));
     }
 
     #[test]

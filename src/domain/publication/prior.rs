@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::best_time::Ranking;
-use crate::demand::profile::{Evidence, Profile};
+use crate::demand::profile::{Evidence, Lent, Profile};
 use crate::time::Timestamp;
 
 /// How far another CA's coefficient may be from ours, each way. An assumption: so wide that an hour called
@@ -96,7 +96,10 @@ impl Prior {
             (slot.low, slot.high) = interval(slot.coefficient);
         }
         told.version = format!("prior-{}", self.model_version);
-        told.prior = Some(self.ca.as_deref().unwrap_or("several CAs").to_owned());
+        told.prior = Some(Lent {
+            by: self.ca.as_deref().unwrap_or("several CAs").to_owned(),
+            until: self.valid_until,
+        });
         Some(told)
     }
 
@@ -115,10 +118,17 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
+/// Until when what a profile says may be used: not longer than another's ranking that it is.
+#[must_use]
+pub fn held(profile: &Profile, until: Timestamp) -> Timestamp {
+    let lent = profile.prior.as_ref();
+    lent.map_or(until, |lent| until.min(lent.until))
+}
+
 /// What a reader is told of a profile that is another's.
 #[must_use]
 pub fn label(profile: &Profile) -> Option<String> {
-    let of = profile.prior.as_ref()?;
+    let of = &profile.prior.as_ref()?.by;
     Some(format!(
         "No load of this CA is known yet. Until there is, this is the ranking of {of}, taken as a start."
     ))

@@ -161,8 +161,8 @@ impl Subject<'_> {
             generated_at: times.generated_at,
             data_from: self.profile.data.map(|data| data.from),
             data_through: self.profile.data.map(|data| data.to),
-            next_update: times.next_update,
-            valid_until: times.valid_until,
+            next_update: prior::held(self.profile, times.next_update),
+            valid_until: prior::held(self.profile, times.valid_until),
             time_zone: "UTC",
             slot_minutes: self.profile.slot_seconds / MINUTE,
             unit: "relative, mean 1.0",
@@ -359,7 +359,7 @@ fn notes<'a>(
     let labels = cas.clone().filter_map(|(_, profile)| {
         Some(PublishedNote {
             from: times.generated_at,
-            to: times.valid_until,
+            to: prior::held(profile, times.valid_until),
             text: prior::label(profile)?,
         })
     });

@@ -20,7 +20,8 @@ const LONGEST_SECONDS: i64 = HOUR;
 #[derive(Clone, Debug, Default)]
 pub struct Live(BTreeMap<Key, Vec<Minute>>);
 
-type Key = (Source, Option<String>, Option<String>);
+/// The source, the endpoint, the vantage, and who told of it.
+type Key = (Source, Option<String>, Option<String>, Option<String>);
 
 /// What was told of one minute.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct LiveSeries {
     pub endpoint: Option<String>,
     /// From where; `None`: it was not said.
     pub vantage: Option<String>,
+    /// Who told, where that is known and the series is of him alone.
+    pub told_by: Option<String>,
     /// The minutes in order; `None` where nothing was told of one.
     pub points: Vec<Option<LivePoint>>,
 }
@@ -66,8 +69,17 @@ impl Live {
         if seconds > LONGEST_SECONDS || line.dimension.is_some() {
             return;
         }
-        let key = (line.source, line.endpoint.clone(), line.vantage.clone());
-        if !self.0.contains_key(&key) && self.0.len() >= MOST_SERIES && !self.make_room(line.at) {
+        let key = (
+            line.source,
+            line.endpoint.clone(),
+            line.vantage.clone(),
+            line.told_by.clone(),
+        );
+        if !self.0.contains_key(&key)
+            && self.0.len() >= MOST_SERIES
+            && !self.make_room(line.at)
+            && !self.make_room_for(line.told_by.as_deref())
+        {
             return;
         }
         let minutes = self
@@ -100,15 +112,35 @@ impl Live {
     /// The [`LIVE_MINUTES`] before the minute that holds `now`, of each that told of any.
     #[must_use]
     pub fn told(&self, now: Timestamp) -> Vec<LiveSeries> {
+        let mut together: BTreeMap<Key, Vec<Minute>> = BTreeMap::new();
+        for ((source, endpoint, vantage, _), minutes) in &self.0 {
+            let key = (*source, endpoint.clone(), vantage.clone(), None);
+            match together.get_mut(&key) {
+                Some(others) => others
+                    .iter_mut()
+                    .zip(minutes)
+                    .for_each(|(other, minute)| other.join(minute)),
+                None => drop(together.insert(key, minutes.clone())),
+            }
+        }
+        Self(together).told_apart(now)
+    }
+
+    /// The same, with what different ones tell of the same vantage apart.
+    #[must_use]
+    pub fn told_apart(&self, now: Timestamp) -> Vec<LiveSeries> {
         let first = now.slot(MINUTE) - LIVE_MINUTES;
         self.0
             .iter()
-            .map(|((source, endpoint, vantage), minutes)| LiveSeries {
-                source: *source,
-                endpoint: endpoint.clone(),
-                vantage: vantage.clone(),
-                points: points(minutes, first),
-            })
+            .map(
+                |((source, endpoint, vantage, told_by), minutes)| LiveSeries {
+                    source: *source,
+                    endpoint: endpoint.clone(),
+                    vantage: vantage.clone(),
+                    told_by: told_by.clone(),
+                    points: points(minutes, first),
+                },
+            )
             .filter(|series| series.points.iter().any(Option::is_some))
             .collect()
     }
@@ -121,9 +153,39 @@ impl Live {
             .retain(|_, minutes| minutes.iter().any(|minute| minute.number > oldest));
         self.0.len() < before
     }
+
+    /// Forgets a series of who has the most of them, where that is more than this one has: nobody silences another by
+    /// making up names. Whether there was one.
+    fn make_room_for(&mut self, told_by: Option<&str>) -> bool {
+        let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+        for (.., of) in self.0.keys() {
+            *counts.entry(of.as_deref()).or_default() += 1;
+        }
+        let own = counts.get(&told_by).copied().unwrap_or_default();
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        let Some((Some(loudest), _)) = most.filter(|(_, count)| *count > own + 1) else {
+            return false;
+        };
+        let of_him = |(.., of): &&Key| of.as_deref() == Some(loudest);
+        let last = self.0.keys().rfind(of_him).cloned();
+        last.is_some_and(|key| self.0.remove(&key).is_some())
+    }
 }
 
 impl Minute {
+    /// Adds what another told of it; of two minutes the later is kept.
+    fn join(&mut self, other: &Self) {
+        if other.number > self.number {
+            *self = *other;
+        } else if other.number == self.number {
+            self.attempts += other.attempts;
+            self.failed += other.failed;
+            self.issued += other.issued;
+            self.latency += other.latency;
+            self.latency_weight += other.latency_weight;
+        }
+    }
+
     fn add(&mut self, line: &Observation, share: f64) {
         let count = real(i64::try_from(line.count).unwrap_or(i64::MAX)) * share;
         match line.kind {
@@ -229,6 +291,26 @@ mod tests {
             Some((0.0, None))
         );
         assert!(live.told(NOW + 3 * HOUR).is_empty());
+    }
+
+    #[test]
+    fn who_makes_up_vantages_silences_nobody() {
+        let told = |by: &str, vantage: usize| Observation {
+            vantage: Some(vantage.to_string()),
+            told_by: Some(format!("token:{by}")),
+            ..line(1, "directory", Kind::Attempt, 1)
+        };
+        let mut live = Live::default();
+        (0..1_000).for_each(|vantage| live.add(&told("liar", vantage)));
+        live.add(&told("oslo", 0));
+        let apart = live.told_apart(NOW);
+        assert_eq!(apart.len(), MOST_SERIES);
+        let oslo = |one: &&LiveSeries| one.told_by.as_deref() == Some("token:oslo");
+        assert_eq!(apart.iter().filter(oslo).count(), 1);
+        // To everybody else a vantage is one, whoever tells of it.
+        let together = live.told(NOW);
+        assert_eq!(together.len(), MOST_SERIES - 1);
+        assert!(together.iter().all(|one| one.told_by.is_none()));
     }
 
     #[test]

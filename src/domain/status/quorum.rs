@@ -26,14 +26,27 @@ pub enum Verdict {
     Unclear,
 }
 
+/// Who tells of a vantage, where that is known, and the vantage.
+type Vantage<'a> = (Option<&'a str>, &'a str);
+
+/// How many vantages, or voices, say what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    away: usize,
+    there: usize,
+    speaking: usize,
+}
+
 /// What the observers among these series say, of which at least `quorum` have to see an outage. The
-/// minutes of a series are in order, the last one is now.
+/// minutes of a series are in order, the last one is now. All vantages that one tells of are one voice, which
+/// says what most of them say: who makes up vantages has no more to say for it.
 #[must_use]
 pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
-    let mut failing: BTreeMap<&str, Vec<Option<bool>>> = BTreeMap::new();
+    let mut failing: BTreeMap<Vantage<'_>, Vec<Option<bool>>> = BTreeMap::new();
     for one in series.iter().filter(|one| one.source == Source::Observer) {
+        let vantage = one.vantage.as_deref().unwrap_or_default();
         let of = failing
-            .entry(one.vantage.as_deref().unwrap_or_default())
+            .entry((one.told_by.as_deref(), vantage))
             .or_default();
         of.resize(one.points.len().max(of.len()), None);
         for (minute, point) in of.iter_mut().zip(&one.points) {
@@ -44,8 +57,8 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
             }
         }
     }
-    let (mut away, mut there, mut speaking) = (0, 0, 0);
-    for minutes in failing.values() {
+    let mut voices: BTreeMap<Vantage<'_>, Count> = BTreeMap::new();
+    for ((told_by, vantage), minutes) in &failing {
         let told: Vec<bool> = minutes
             .iter()
             .rev()
@@ -55,15 +68,22 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
         if told.is_empty() {
             continue;
         }
-        speaking += 1;
+        let voice = told_by.map_or((None, *vantage), |told_by| (Some(told_by), ""));
+        let voice = voices.entry(voice).or_default();
+        voice.speaking += 1;
         let last = minutes.last().copied().flatten();
         let row = told
             .iter()
             .take_while(|failing| Some(**failing) == last)
             .count();
-        away += usize::from(last == Some(true) && row >= MINUTES);
-        there += usize::from(last == Some(false) && row >= MINUTES);
+        voice.away += usize::from(last == Some(true) && row >= MINUTES);
+        voice.there += usize::from(last == Some(false) && row >= MINUTES);
     }
+    let most = |said: fn(&Count) -> usize| {
+        let voices = voices.values();
+        voices.filter(|one| said(one) * 2 > one.speaking).count()
+    };
+    let (away, there, speaking) = (most(|one| one.away), most(|one| one.there), voices.len());
     if away >= quorum.max(1) && away * 2 > speaking {
         Verdict::Away
     } else if there * 2 > speaking {
@@ -91,6 +111,7 @@ mod tests {
             source: Source::Observer,
             endpoint: Some(endpoint.to_owned()),
             vantage: Some(vantage.to_owned()),
+            told_by: None,
             points: minutes.chars().map(point).collect(),
         }
     }
@@ -121,6 +142,33 @@ mod tests {
         ] {
             assert_eq!(of(vantages), want, "{vantages:?}");
         }
+    }
+
+    #[test]
+    fn all_that_one_tells_is_one_voice() {
+        let told = |by: &str, vantage: &str, minutes: &str| LiveSeries {
+            told_by: Some(format!("token:{by}")),
+            ..series(vantage, "new-order", minutes)
+        };
+        // However many vantages he names: neither an outage, nor the end of one.
+        let mut alone = vec![told("oslo", "oslo", "...")];
+        alone.extend((0..9).map(|made_up| told("liar", &made_up.to_string(), ".xx")));
+        assert_eq!(verdict(&alone, 2), Verdict::Unclear);
+        assert_eq!(verdict(&alone[1..], 2), Verdict::Unclear);
+        let mut back = vec![told("oslo", "oslo", "xxx"), told("rome", "rome", "xxx")];
+        back.extend((0..9).map(|made_up| told("liar", &made_up.to_string(), "...")));
+        assert_eq!(verdict(&back, 2), Verdict::Away);
+        // Nor does he speak for another by naming his vantage.
+        let others = told("liar", "oslo", ".xx");
+        assert_eq!(
+            verdict(&[told("oslo", "oslo", "..."), others.clone()], 2),
+            Verdict::Unclear
+        );
+        // Two that see it are two, each by most of what it looks from.
+        let rome = [told("rome", "a", ".xx"), told("rome", "b", "...")];
+        let two = [told("oslo", "oslo", ".xx"), others];
+        assert_eq!(verdict(&two, 2), Verdict::Away);
+        assert_eq!(verdict(&[&two[..1], &rome].concat(), 2), Verdict::Unclear);
     }
 
     #[test]

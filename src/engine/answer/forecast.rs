@@ -138,6 +138,7 @@ fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
         generated_at: now,
         slot_seconds: policy.slot_seconds,
         mean,
+        failing: usual.failing(&slots),
         slots,
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::publication::documents::PRODUCTION;
 use crate::domain::publication::weekly::{CaWeek, Report};
-use crate::domain::status::{Breach, Evidence, Heard, IsoWeek, LiveSeries, Standing, Told};
+use crate::domain::status::{Breach, Evidence, Heard, IsoWeek, Live, LiveSeries, Standing, Told};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::blocking::run_blocking_on;
 use crate::engine::error::EngineError;
@@ -105,20 +105,22 @@ impl Engine {
     /// CA.
     #[must_use]
     pub fn live(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
-        self.live_before(ca, self.now())
+        let now = self.now();
+        self.of_live(ca, |live| live.told(now))
     }
 
-    /// The same with the minute that is now as the last one, as far as it has come.
+    /// The same with the minute that is now as the last one, as far as it has come, and with what different ones
+    /// tell of the same vantage apart.
     #[must_use]
     pub fn live_with_this_minute(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
-        self.live_before(ca, self.now() + MINUTE)
+        let at = self.now() + MINUTE;
+        self.of_live(ca, |live| live.told_apart(at))
     }
 
-    fn live_before(&self, ca: &CaName, at: Timestamp) -> Option<Vec<LiveSeries>> {
+    fn of_live<T>(&self, ca: &CaName, what: impl FnOnce(&Live) -> T) -> Option<T> {
         let memory = self.memory();
         let live = &memory.ca(ca)?.live;
-        let live = live.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(live.told(at))
+        Some(what(&live.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 

@@ -10,6 +10,8 @@ use crate::domain::time::Timestamp;
 /// How a source is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SourceState {
+    /// Another process reads it.
+    Elsewhere,
     /// It was asked last without an answer, or with one that is of no use.
     Failing,
     /// It is read.
@@ -23,6 +25,7 @@ impl SourceState {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Elsewhere => "elsewhere",
             Self::Failing => "failing",
             Self::Reading => "reading",
             Self::Starting => "starting",
@@ -57,6 +60,17 @@ pub struct SourceReport {
     pub relative_error: Option<f64>,
 }
 
+/// A source that is configured and has said nothing yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SilentSource {
+    /// As configured.
+    pub name: String,
+    /// Such as `ct`.
+    pub kind: &'static str,
+    /// Whose load it is to tell; `None`: several CAs'.
+    pub ca: Option<CaName>,
+}
+
 /// What sources of this process say of themselves, by name.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Board(Mutex<BTreeMap<String, SourceReport>>);
@@ -74,7 +88,10 @@ impl Board {
 
 /// Shows a source's state in the metrics.
 pub(in crate::engine) fn show(report: &SourceReport) {
-    let up = f64::from(u8::from(report.state == SourceState::Reading));
+    let is = |state| f64::from(u8::from(report.state == state));
+    let elsewhere = is(SourceState::Elsewhere);
+    let up = is(SourceState::Reading).max(elsewhere);
+    metrics::gauge!("offpeak_source_elsewhere", "source" => report.name.clone()).set(elsewhere);
     metrics::gauge!("offpeak_source_up", "source" => report.name.clone()).set(up);
     if let Some(through) = report.data_through {
         metrics::gauge!("offpeak_source_data_through_seconds", "source" => report.name.clone())

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::prior::Prior;
+use crate::domain::time::Timestamp;
 use crate::engine::state::memory::Memory;
 
 /// What sources brought, by their names: for which CA, and the ranking.
@@ -21,9 +22,19 @@ impl Priors {
         self.lock().remove(source);
     }
 
-    /// Puts rankings of others in the place of profiles that know nothing.
-    pub(in crate::engine) fn adopt_into(&self, memory: &Memory) {
-        for (name, prior) in self.lock().values() {
+    /// Until when what a source brought may be used.
+    pub(in crate::engine) fn valid_until(&self, source: &str) -> Option<Timestamp> {
+        let priors = self.lock();
+        priors.get(source).map(|(_, prior)| prior.valid_until)
+    }
+
+    /// Puts rankings of others in the place of profiles that know nothing, as long as they may be used.
+    pub(in crate::engine) fn adopt_into(&self, memory: &Memory, now: Timestamp) {
+        let priors = self.lock();
+        for (name, prior) in priors
+            .values()
+            .filter(|(_, prior)| now <= prior.valid_until)
+        {
             let cas = memory.config.cas.iter().zip(&memory.cas);
             for (_, ca) in cas.filter(|(policy, _)| policy.name == *name) {
                 if let Some(profile) = prior.under(&ca.profile.load()) {

@@ -1,9 +1,11 @@
 //! How each configured source is: what its task says of itself, for `/v1/status` and the metrics.
 
-use super::board::{SourceReport, SourceState, show};
+use super::board::{SilentSource, SourceReport, SourceState, show};
+use crate::config::SourceKind;
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::prior::Prior;
 use crate::domain::time::Timestamp;
+use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 
 impl Engine {
@@ -11,6 +13,34 @@ impl Engine {
     #[must_use]
     pub fn source_reports(&self) -> Vec<SourceReport> {
         self.sources.with(|board| board.values().cloned().collect())
+    }
+
+    /// The sources that are configured and of which nothing was stored yet, whoever reads them, of one CA or of all.
+    /// Of those that store nothing of their own, a folder and a ranking, it cannot be told.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn silent_sources(
+        &self,
+        of: Option<&CaName>,
+    ) -> Result<Vec<SilentSource>, EngineError> {
+        let mut silent = Vec::new();
+        for source in &self.config().sources {
+            let stores_nothing =
+                matches!(source.kind, SourceKind::Folder(_) | SourceKind::Ranking(_));
+            let meant = of.is_none() || source.ca.is_none() || source.ca.as_ref() == of;
+            if stores_nothing || !meant {
+                continue;
+            }
+            if self.store().source_cursor(&source.name).await?.is_none() {
+                silent.push(SilentSource {
+                    name: source.name.clone(),
+                    kind: source.kind.name(),
+                    ca: source.ca.clone(),
+                });
+            }
+        }
+        Ok(silent)
     }
 
     /// A source begins.
@@ -67,6 +97,19 @@ impl Engine {
         });
     }
 
+    /// Another process reads this source: it is left to that one.
+    pub fn source_elsewhere(&self, name: &str) {
+        let now = self.now();
+        self.tell(name, |report| {
+            if report.state != SourceState::Elsewhere {
+                tracing::info!(event = "source_elsewhere", source = name);
+                report.state = SourceState::Elsewhere;
+                report.since = now;
+            }
+            report.reason = None;
+        });
+    }
+
     /// So many records of a source could not be read and were passed over; `what` names them.
     pub fn source_skipped(&self, name: &str, records: u64, what: &str) {
         metrics::counter!("offpeak_source_skipped_total", "source" => name.to_owned())
@@ -97,7 +140,13 @@ impl Engine {
     /// Takes a ranking as what is expected of a CA, until something is known of it.
     pub fn set_prior(&self, source: &str, ca: &CaName, prior: Prior) {
         self.priors.insert(source, ca, prior);
-        self.priors.adopt_into(&self.memory());
+        self.priors.adopt_into(&self.memory(), self.now());
+    }
+
+    /// Until when the ranking that a source brought may be used; `None`: it has brought none.
+    #[must_use]
+    pub fn prior_valid_until(&self, source: &str) -> Option<Timestamp> {
+        self.priors.valid_until(source)
     }
 
     fn tell(&self, name: &str, change: impl FnOnce(&mut SourceReport)) {

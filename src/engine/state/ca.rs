@@ -104,8 +104,12 @@ impl Ca {
     }
 
     /// Takes in what was counted.
-    pub(in crate::engine) fn observe(&self, observation: &Observation) {
-        self.teach(|series| series.add(observation));
+    pub(in crate::engine) fn observe(
+        &self,
+        observation: &Observation,
+        counted_at: Option<Timestamp>,
+    ) {
+        self.teach(|series| series.add_heard(observation, counted_at));
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.add(observation);
     }
@@ -120,6 +124,7 @@ impl Ca {
         drop(allocator);
         self.teach(|series| {
             series.add_registration(new.issued_at, new.hour_known, new.steered);
+            series.hear_of_registry(new.registered_at);
         });
     }
 

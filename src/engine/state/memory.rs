@@ -146,7 +146,11 @@ impl Memory {
                     return Applied::SumAnew;
                 }
             }
-            Change::Observed { batch, observation } => self.observe(batch, &observation),
+            Change::Observed {
+                batch,
+                counted_at,
+                observation,
+            } => self.observe(batch, counted_at, &observation),
             Change::Removed(id) => self.remove(&id),
             Change::Incident(incident) => self.apply_incident(*incident),
             Change::Lost => return Applied::PlaceLost,
@@ -178,14 +182,14 @@ impl Memory {
         fingerprint.part() < self.counted.load(Ordering::Relaxed)
     }
 
-    fn observe(&self, batch: i64, observation: &Observation) {
+    fn observe(&self, batch: i64, counted_at: Option<Timestamp>, observation: &Observation) {
         // What is not summed yet reads all of them then.
         let is_summed = self.counted.load(Ordering::Relaxed) == Index::PARTS;
         if is_summed
             && self.batches().counts(batch)
             && let Some(ca) = self.ca(&observation.ca)
         {
-            ca.observe(observation);
+            ca.observe(observation, counted_at);
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::guesses::{self, Guesses, Verdict};
 use crate::config::{Scope, Token};
-use crate::domain::demand::permission::Permission;
+use crate::domain::demand::permission::Teller;
 use crate::engine::Engine;
 use crate::wire::Sender;
 use crate::wire::problem::Problem;
@@ -28,10 +28,10 @@ pub(in crate::http) async fn admit(
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    let judged = judge(request.headers(), (scope, path), &engine.config().tokens).cloned();
+    let judged = judge(request.headers(), (scope, path), &engine.config().tokens);
     match judged {
-        Ok(permission) => {
-            request.extensions_mut().insert(permission);
+        Ok(teller) => {
+            request.extensions_mut().insert(teller);
             on(engine.background(), next.run(request)).await
         }
         Err(Refusal::Unknown) if guesses.count(sender) == Verdict::TooMany => {
@@ -103,25 +103,26 @@ impl From<Refusal> for Problem {
 /// What begins the paths of certificates.
 const CERTIFICATES: &str = "/v1/certificates";
 
-/// What the token of a request may say that it is, where it opens the scope and path that are asked for. A
+/// Who has the token of a request and what he may say that he is, where it opens the scope and path that are asked for. A
 /// certificate that is registered is a count of the source `registrations`, and one that is replaced leaves the
 /// forecast: who is bound to other sources has no say in that.
-fn judge<'t>(
+fn judge(
     request: &HeaderMap,
     (scope, path): (Scope, &str),
-    tokens: &'t [Token],
-) -> Result<&'t Permission, Refusal> {
+    tokens: &[Token],
+) -> Result<Teller, Refusal> {
     let presented = bearer(request).ok_or(Refusal::Missing)?;
     let token = known(tokens, presented).ok_or(Refusal::Unknown)?;
+    let teller = || Teller::with_token(&token.name, token.sources.clone());
     if token.scopes.contains(&Scope::Admin) {
-        return Ok(&token.sources);
+        return Ok(teller());
     }
     if token.scopes.contains(&scope) {
         if path.starts_with(CERTIFICATES) && !token.sources.tells_of_certificates() {
             let token = token.name.clone();
             return Err(Refusal::Bound { token });
         }
-        return Ok(&token.sources);
+        return Ok(teller());
     }
     let token = token.name.clone();
     Err(Refusal::Lacking { token, scope })
@@ -157,6 +158,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::domain::demand::permission::Permission;
 
     fn token(text: &str, scopes: &[Scope]) -> Token {
         Token {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 
-use crate::domain::demand::permission::Permission;
+use crate::domain::demand::permission::Teller;
 use crate::http::state::Admin;
 use crate::ingest::{self, ObservationFormat, Observed, Unknown};
 use crate::store::BatchKey;
@@ -21,7 +21,7 @@ const MOST_KEY_CHARACTERS: usize = 255;
 /// `POST`.
 pub(in crate::http) async fn count(
     State(admin): State<Admin>,
-    Extension(permission): Extension<Permission>,
+    Extension(teller): Extension<Teller>,
     _: NoParameters,
     headers: HeaderMap,
     body: Body,
@@ -30,7 +30,7 @@ pub(in crate::http) async fn count(
     let format = (format, Unknown::Refused);
     let key = key(&headers)?;
     let body = unpacked(&headers, body)?;
-    match ingest::observe(&admin.engine, &permission, format, body, key).await? {
+    match ingest::observe(&admin.engine, &teller, format, body, key).await? {
         Observed::Counted(report) | Observed::Repeated(report) => body::report(&report),
         Observed::KeyReused => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -226,6 +226,7 @@ impl Asked {
     ) -> Result<Response, Problem> {
         let count = self.members.len();
         let demand = Demand::of_forecast(&outlook.slots, outlook.mean, count);
+        let demand = demand.avoiding(&outlook.failing);
         let demand = demand.allowing(self.allow.clone(), self.zone);
         let terms = Terms {
             now,

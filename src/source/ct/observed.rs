@@ -2,6 +2,7 @@
 
 use super::count::Counted;
 use crate::domain::demand::observation::{Kind, Observation, Source};
+use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 
@@ -33,7 +34,10 @@ pub(super) fn observations(
         for (ca, count) in names.iter().zip(counts) {
             let count = count.saturating_mul(weight);
             for (at, seconds, part) in parts(&pieces, count) {
-                rows.push(line(ca, at, seconds, part));
+                rows.push(Observation {
+                    stands_for: real(i64::try_from(weight).unwrap_or(i64::MAX)).max(1.0),
+                    ..line(ca, at, seconds, part)
+                });
             }
         }
         return rows;

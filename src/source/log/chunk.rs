@@ -5,8 +5,9 @@ use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
+use zstd::stream::read::Decoder;
 
-use super::files::File;
+use super::files::{File, Packing};
 use super::place::{Cursor, Place};
 use crate::domain::accesslog::tally::Tally;
 use crate::domain::accesslog::{Format, Shown};
@@ -21,6 +22,10 @@ const CERTAIN_OCTETS: usize = 32;
 /// Lines without a time that can be read, one after the other, among which one with a time is looked for: a
 /// program's own lines stand between those of requests.
 const MOST_TIMELESS: usize = 1_000;
+
+/// The logarithm of the most that Zstandard may have us remember: 128 MiB, what its own program takes without being
+/// asked.
+const MOST_WINDOW_LOG: u32 = 27;
 
 /// What is read at once: some ten thousand lines.
 const CHUNK_OCTETS: usize = 4 << 20;
@@ -75,7 +80,7 @@ impl Reader {
         let is_copy = known.is_some_and(|number| {
             let place = &cursor.files[number];
             let same = (place.device, place.inode) == (file.device, file.inode);
-            !file.packed && !same && file.octets < place.offset
+            file.packed.is_none() && !same && file.octets < place.offset
         });
         if is_copy {
             return Ok(None);
@@ -86,7 +91,7 @@ impl Reader {
             (place.offset, place.fits, place.newest)
         });
         let mut known = offset > 0;
-        if !file.packed && file.octets < offset {
+        if file.packed.is_none() && file.octets < offset {
             (offset, known) = (0, false);
         }
         let place = Place {
@@ -102,10 +107,10 @@ impl Reader {
             cursor.set(&place);
         }
         let mut opened = fs::File::open(&file.path)?;
-        let from: Box<dyn Read + Send> = if file.packed {
-            let mut unpacked = MultiGzDecoder::new(BufReader::new(opened));
+        let from: Box<dyn Read + Send> = if let Some(packing) = file.packed {
+            let mut unpacked = unpacked(opened, packing)?;
             io::copy(&mut (&mut unpacked).take(offset), &mut io::sink())?;
-            Box::new(unpacked)
+            unpacked
         } else {
             opened.seek(SeekFrom::Start(offset))?;
             Box::new(opened)
@@ -210,13 +215,24 @@ fn head(file: &File) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let opened = fs::File::open(&file.path)?;
     let most = HEAD_OCTETS as u64;
-    if file.packed {
-        let unpacked = MultiGzDecoder::new(BufReader::new(opened));
-        to_its_end(unpacked.take(most), &mut head)?;
+    if let Some(packing) = file.packed {
+        to_its_end(unpacked(opened, packing)?.take(most), &mut head)?;
     } else {
         opened.take(most).read_to_end(&mut head)?;
     }
     Ok(head)
+}
+
+/// What a packed file holds, all of its members or frames.
+fn unpacked(file: fs::File, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match packing {
+        Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+        Packing::Zstd => {
+            let mut unpacked = Decoder::new(file)?;
+            unpacked.window_log_max(MOST_WINDOW_LOG)?;
+            Box::new(unpacked)
+        }
+    })
 }
 
 /// Reads to the end. An archive that is still being written ends amid its contents: what is there is

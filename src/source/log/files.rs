@@ -6,6 +6,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// What a file is packed with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Packing {
+    /// gzip, `.gz`.
+    Gzip,
+    /// Zstandard, `.zst`.
+    Zstd,
+}
+
 /// A file of a log, as it stood when it was looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct File {
@@ -14,7 +23,7 @@ pub(super) struct File {
     pub(super) inode: u64,
     pub(super) octets: u64,
     modified: SystemTime,
-    pub(super) packed: bool,
+    pub(super) packed: Option<Packing>,
 }
 
 impl File {
@@ -45,7 +54,7 @@ impl Files {
 }
 
 /// The file at a path, and those beside it whose names go on behind a dot or a hyphen, such as `x.1`,
-/// `x.2.gz` and `x-20261128`: the one that was written to longest ago first, the one at the path last.
+/// `x.2.gz`, `x.3.zst` and `x-20261128`: the one that was written to longest ago first, the one at the path last.
 pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "it names no file");
     let name = path
@@ -77,7 +86,7 @@ pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
                 inode: metadata.ino(),
                 octets: metadata.len(),
                 modified: metadata.modified()?,
-                packed: entry.path().extension().is_some_and(|end| end == "gz"),
+                packed: packing(&entry.path()),
             });
         }
     }
@@ -91,9 +100,17 @@ pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
     Ok(found)
 }
 
+fn packing(path: &Path) -> Option<Packing> {
+    match path.extension()?.to_str()? {
+        "gz" => Some(Packing::Gzip),
+        "zst" => Some(Packing::Zstd),
+        _ => None,
+    }
+}
+
 /// What no unpacker is here for: read as text, it would only be found unreadable.
 fn is_packed_otherwise(rest: &str) -> bool {
-    [".xz", ".bz2", ".zst", ".lz4", ".tmp", ".swp"]
+    [".xz", ".bz2", ".lz4", ".tmp", ".swp"]
         .iter()
         .any(|end| rest.ends_with(end))
 }

@@ -230,10 +230,12 @@ impl Following {
         } else if tally.unreadable > 0 {
             self.cursor.doubtful = Some(format!("{:?}", self.reading.format));
         }
+        // A line of a clock that is ahead of ours tells nothing of what is to come.
+        let last = counted.last.map(|last| last.min(self.progress.now()));
         let alive = if self.cursor.doubtful.is_some() {
             None
         } else {
-            self.cursor.alive_until(counted.first, counted.last)
+            self.cursor.alive_until(counted.first, last)
         };
         let issuer = self.issuer();
         let shown = counted.shown.iter();

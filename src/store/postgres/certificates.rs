@@ -119,7 +119,12 @@ impl PostgresStore {
             let file = registration.progress.map(|progress| &progress.sha256[..]);
             let telling = Telling::ByFeedAndLoads;
             let batch = self
-                .insert_counted(&mut transaction, telling, file, registration.observations)
+                .insert_counted(
+                    &mut transaction,
+                    telling,
+                    file,
+                    (registration.observations, None),
+                )
                 .await?;
             outbox.refer(Kind::Batch, batch);
         }
@@ -332,7 +337,7 @@ impl PostgresStore {
         let observations = summed(traces.into_iter(), ca_of);
         if !observations.is_empty() {
             let telling = Telling::ByLoadsAlone;
-            self.insert_counted(&mut transaction, telling, None, &observations)
+            self.insert_counted(&mut transaction, telling, None, (&observations, None))
                 .await?;
         }
         self.commit(transaction).await?;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::PostgresStore;
 use crate::store::export::{BATCHES, Read, batches_from, begin};
-use crate::store::row::{StoredObservation, observation_columns};
+use crate::store::row::{StoredObservation, told_columns};
 use crate::store::{ExportPage, ExportPlace, ExportStore, StoreError};
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl ExportStore for PostgresStore {
         // that are equal in all of this are one as good as another.
         let rows = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT exported, ",
-            observation_columns!(),
+            told_columns!(),
             " FROM batches JOIN observations ON batch = number
              WHERE exported BETWEEN $1::bigint AND $2::bigint AND source <> 'registrations'
                AND (vantage IS NULL OR vantage NOT LIKE 'peer:%')

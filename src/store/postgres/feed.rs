@@ -4,7 +4,7 @@ use super::PostgresStore;
 use super::session::Transaction;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
-use crate::store::row::{StoredObservation, misfit, observation_columns};
+use crate::store::row::{StoredObservation, misfit, told_columns};
 use crate::store::{Change, FeedPosition, Load, StoreError};
 
 impl PostgresStore {
@@ -38,7 +38,7 @@ impl PostgresStore {
         self.tell_polls(&mut snapshot, tell).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            observation_columns!(),
+            told_columns!(),
             " FROM observations JOIN batches ON number = batch
              WHERE batches.closed AND ended_at > $1 ORDER BY batch"
         ))
@@ -48,6 +48,7 @@ impl PostgresStore {
             .each("load_observations", observations, |row| {
                 tell(Change::Observed {
                     batch: row.batch,
+                    counted_at: row.counted_at,
                     observation: row.observation,
                 });
             })

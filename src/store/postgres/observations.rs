@@ -7,7 +7,7 @@ use super::outbox::{Kind, Outbox};
 use super::session::Transaction;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
-use crate::store::row::{file_column, key_column, observation_columns, sha256};
+use crate::store::row::{file_column, key_column, observation_columns, sampled, sha256};
 use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
 
 /// The SQLSTATE of a key that is taken.
@@ -58,19 +58,22 @@ impl PostgresStore {
         self.commit(transaction).await
     }
 
-    /// Stores observations that count at once; the number of their batch.
+    /// Stores observations that count at once; the number of their batch. `now` where it matters since when their
+    /// source is heard.
     pub(super) async fn insert_counted(
         &self,
         connection: &mut Transaction,
         telling: Telling,
         file: Option<&[u8]>,
-        rows: &[Observation],
+        (rows, now): (&[Observation], Option<Timestamp>),
     ) -> Result<i64, StoreError> {
         let insert = sqlx::query_scalar(
-            "INSERT INTO batches (closed, file, silent) VALUES (true, $1, $2) RETURNING number",
+            "INSERT INTO batches (closed, file, closed_at, silent) VALUES (true, $1, $3, $2)
+             RETURNING number",
         )
         .bind(file)
-        .bind(telling == Telling::ByLoadsAlone);
+        .bind(telling == Telling::ByLoadsAlone)
+        .bind(now.map(Timestamp::unix));
         let batch = self
             .queries
             .named("batch_insert", insert.fetch_one(&mut *connection))
@@ -92,7 +95,7 @@ impl PostgresStore {
                 ") SELECT $1, rows.* FROM unnest($2::bigint[], $3::bigint[], $4::text[],
                  $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                  $11::float8[], $12::float8[], $13::boolean[],
-                 $14::text[]) AS rows"
+                 $14::text[], $15::text[], $16::float8[]) AS rows"
             ))
             .bind(batch)
             .bind(column(chunk, |one| one.at.unix()))
@@ -107,7 +110,9 @@ impl PostgresStore {
             .bind(column(chunk, |one| one.latency_ms))
             .bind(column(chunk, |one| one.latency_p95_ms))
             .bind(column(chunk, |one| one.steered))
-            .bind(column(chunk, |one| one.dimension.as_deref()));
+            .bind(column(chunk, |one| one.dimension.as_deref()))
+            .bind(column(chunk, |one| one.told_by.as_deref()))
+            .bind(column(chunk, sampled));
             self.queries
                 .named("observation_insert", insert.execute(&mut *connection))
                 .await?;

@@ -80,7 +80,7 @@ impl SourceStore for PostgresStore {
                     &mut transaction,
                     Telling::ByFeedAndLoads,
                     None,
-                    step.observations,
+                    (step.observations, Some(now)),
                 )
                 .await?;
             let mut outbox = Outbox::default();
@@ -108,6 +108,42 @@ impl SourceStore for PostgresStore {
         let mut found: Vec<u64> = found.into_iter().map(i64::cast_unsigned).collect();
         found.sort_unstable();
         Ok(found)
+    }
+
+    async fn forget_source(&self, source: &str, vantage: &str) -> Result<Option<u64>, StoreError> {
+        let mut transaction = self.begin().await?;
+        // The cursor first: whoever counts for it at the moment is done before, or finds that it moved.
+        let cursor = sqlx::query("DELETE FROM source_cursors WHERE source = $1").bind(source);
+        let known = self
+            .queries
+            .named("source_cursor_forget", cursor.execute(&mut transaction))
+            .await?
+            .rows_affected();
+        let hashes = sqlx::query("DELETE FROM source_counted WHERE source = $1").bind(source);
+        self.queries
+            .at_leisure("source_counted_forget", hashes.execute(&mut transaction))
+            .await?;
+        let rows = sqlx::query(
+            "DELETE FROM observations
+             WHERE vantage = $1 OR substr(vantage, 1, length($1) + 1) = $1 || ':'",
+        )
+        .bind(vantage);
+        let rows = self
+            .queries
+            .at_leisure("source_forget", rows.execute(&mut transaction))
+            .await?
+            .rows_affected();
+        if known + rows == 0 {
+            self.queries
+                .named("rollback", transaction.rollback())
+                .await?;
+            return Ok(None);
+        }
+        let mut outbox = Outbox::default();
+        outbox.forgotten();
+        self.append(&mut transaction, &outbox).await?;
+        self.commit(transaction).await?;
+        Ok(Some(rows))
     }
 
     async fn sweep_sources(&self, before: Timestamp) -> Result<(), StoreError> {

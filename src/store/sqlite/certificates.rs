@@ -106,7 +106,7 @@ impl SqliteStore {
                 &mut transaction,
                 Some(stamp),
                 file,
-                registration.observations,
+                (registration.observations, None),
             )
             .await?;
         }
@@ -337,7 +337,7 @@ impl SqliteStore {
             .map_err(|error| StoreError::from_driver("certificate_purge", error))?;
         let observations = summed(traces.into_iter(), ca_of);
         if !observations.is_empty() {
-            self.insert_counted(&mut transaction, None, None, &observations)
+            self.insert_counted(&mut transaction, None, None, (&observations, None))
                 .await?;
         }
         self.commit(transaction).await?;

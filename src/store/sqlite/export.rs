@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::SqliteStore;
 use crate::store::export::{BATCHES, Read, batches_from, begin};
-use crate::store::row::{StoredObservation, observation_columns};
+use crate::store::row::{StoredObservation, told_columns};
 use crate::store::{ExportPage, ExportPlace, ExportStore, StoreError};
 
 #[async_trait]
@@ -37,8 +37,8 @@ impl ExportStore for SqliteStore {
         // The newest first: what is swept meanwhile is the oldest, and so has not been read yet.
         let rows = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT exported, ",
-            observation_columns!(),
-            " FROM (SELECT number, exported FROM batches WHERE exported BETWEEN ?1 AND ?2) AS chosen
+            told_columns!(),
+            " FROM (SELECT number, exported, closed_at FROM batches WHERE exported BETWEEN ?1 AND ?2) AS chosen
              CROSS JOIN observations ON batch = chosen.number
              WHERE source <> 'registrations' AND (vantage IS NULL OR vantage NOT LIKE 'peer:%')
              ORDER BY exported, started_at DESC, observations.rowid LIMIT ?3 OFFSET ?4"

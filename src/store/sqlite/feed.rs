@@ -7,7 +7,7 @@ use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::store::row::{
-    StoredCertificate, StoredObservation, certificate_columns, misfit, observation_columns,
+    StoredCertificate, StoredObservation, certificate_columns, misfit, told_columns,
 };
 use crate::store::{Change, FeedPosition, Load, StoreError};
 
@@ -49,7 +49,7 @@ impl SqliteStore {
         self.tell_polls(&mut snapshot, None, tell).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            observation_columns!(),
+            told_columns!(),
             " FROM observations JOIN batches ON number = batch
              WHERE batches.closed AND ended_at > ?1 ORDER BY batch"
         ))
@@ -127,7 +127,7 @@ impl SqliteStore {
         // CROSS JOIN: from the few new batches to their observations, not the other way round.
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            observation_columns!(),
+            told_columns!(),
             " FROM batches CROSS JOIN observations ON batch = number
              WHERE changed > ?1 AND closed AND NOT silent ORDER BY changed, number"
         ))
@@ -155,6 +155,7 @@ impl SqliteStore {
 fn observed(row: StoredObservation) -> Change {
     Change::Observed {
         batch: row.batch,
+        counted_at: row.counted_at,
         observation: row.observation,
     }
 }

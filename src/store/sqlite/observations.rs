@@ -6,10 +6,10 @@ use super::SqliteStore;
 use super::certificates::four;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
-use crate::store::row::{file_column, key_column, observation_columns, sha256};
+use crate::store::row::{file_column, key_column, observation_columns, sampled, sha256};
 use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
 
-/// How many rows one statement inserts: 64 · 13 parameters.
+/// How many rows one statement inserts: 64 · 15 parameters.
 const ROWS: usize = 4 * 4 * 4;
 
 /// How many rows one step deletes. A row is in three trees, in each on a page of its own at worst:
@@ -22,8 +22,10 @@ const INSERT: &str = concat!(
     "INSERT INTO observations (batch, ",
     observation_columns!(),
     ") SELECT ?, column1, column2, column3, column4, column5, column6, column7, column8, \
-     column9, column10, column11, column12, column13 FROM (VALUES ",
-    four!(four!(four!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))),
+     column9, column10, column11, column12, column13, column14, column15 FROM (VALUES ",
+    four!(four!(four!(
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ))),
     ") WHERE column1 IS NOT NULL"
 );
 
@@ -67,20 +69,21 @@ impl SqliteStore {
     }
 
     /// Stores observations that count at once: told by the feed under `stamp`, or by loads alone
-    /// where there is none.
+    /// where there is none. `now` where it matters since when their source is heard.
     pub(super) async fn insert_counted(
         &self,
         connection: &mut SqliteConnection,
         stamp: Option<i64>,
         file: Option<&[u8]>,
-        rows: &[Observation],
+        (rows, now): (&[Observation], Option<Timestamp>),
     ) -> Result<(), StoreError> {
         let insert = sqlx::query_scalar(
-            "INSERT INTO batches (closed, file, silent, changed) VALUES (1, ?1, ?2 IS NULL, ?2)
-             RETURNING number",
+            "INSERT INTO batches (closed, file, silent, changed, closed_at)
+             VALUES (1, ?1, ?2 IS NULL, ?2, ?3) RETURNING number",
         )
         .bind(file)
-        .bind(stamp);
+        .bind(stamp)
+        .bind(now.map(Timestamp::unix));
         let batch = self
             .queries
             .named("batch_insert", insert.fetch_one(&mut *connection))
@@ -111,7 +114,9 @@ impl SqliteStore {
                     .bind(row.and_then(|one| one.latency_ms))
                     .bind(row.and_then(|one| one.latency_p95_ms))
                     .bind(row.map(|one| one.steered))
-                    .bind(row.and_then(|one| one.dimension.as_deref()));
+                    .bind(row.and_then(|one| one.dimension.as_deref()))
+                    .bind(row.and_then(|one| one.told_by.as_deref()))
+                    .bind(row.and_then(sampled));
             }
             self.queries
                 .named("observation_insert", insert.execute(&mut *connection))

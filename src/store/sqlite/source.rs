@@ -13,6 +13,9 @@ const HASHES: usize = 10_000;
 /// 8,192 pages that a transaction should write at most.
 const DELETED: u32 = 4_000;
 
+/// The same of counts, each in three trees.
+const DELETED_COUNTS: u32 = 2_500;
+
 #[async_trait]
 impl SourceStore for SqliteStore {
     async fn source_cursor(&self, source: &str) -> Result<Option<String>, StoreError> {
@@ -66,8 +69,13 @@ impl SourceStore for SqliteStore {
         }
         if !step.observations.is_empty() {
             let stamp = self.stamp(&mut transaction).await?;
-            self.insert_counted(&mut transaction, Some(stamp), None, step.observations)
-                .await?;
+            self.insert_counted(
+                &mut transaction,
+                Some(stamp),
+                None,
+                (step.observations, Some(now)),
+            )
+            .await?;
         }
         self.commit(transaction).await?;
         self.log.shorten().await;
@@ -95,6 +103,63 @@ impl SourceStore for SqliteStore {
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    async fn forget_source(&self, source: &str, vantage: &str) -> Result<Option<u64>, StoreError> {
+        let count = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM observations
+             WHERE vantage = ?1 OR substr(vantage, 1, length(?1) + 1) = ?1 || ':'",
+        )
+        .bind(vantage);
+        let count = self
+            .queries
+            .named("source_count", count.fetch_one(self.readers()))
+            .await?;
+        // Most of them in steps; what is counted meanwhile goes with the cursor.
+        let of = vantage.to_owned();
+        let some = move || {
+            sqlx::query(
+                "DELETE FROM observations WHERE rowid IN
+                 (SELECT rowid FROM observations
+                  WHERE vantage = ?1 OR substr(vantage, 1, length(?1) + 1) = ?1 || ':' LIMIT ?2)",
+            )
+            .bind(of.clone())
+            .bind(DELETED_COUNTS)
+        };
+        self.write_in_steps("source_forget", DELETED_COUNTS, some)
+            .await?;
+        let mut transaction = self.write().await?;
+        let rest = sqlx::query(
+            "DELETE FROM observations
+             WHERE vantage = ?1 OR substr(vantage, 1, length(?1) + 1) = ?1 || ':'",
+        )
+        .bind(vantage);
+        self.queries
+            .named("source_forget", rest.execute(&mut *transaction))
+            .await?;
+        let hashes = sqlx::query("DELETE FROM source_counted WHERE source = ?1").bind(source);
+        self.queries
+            .named("source_counted_forget", hashes.execute(&mut *transaction))
+            .await?;
+        let cursor = sqlx::query("DELETE FROM source_cursors WHERE source = ?1").bind(source);
+        let known = self
+            .queries
+            .named("source_cursor_forget", cursor.execute(&mut *transaction))
+            .await?
+            .rows_affected();
+        if count == 0 && known == 0 {
+            self.queries
+                .named("rollback", transaction.rollback())
+                .await?;
+            return Ok(None);
+        }
+        let stamp = self.stamp(&mut transaction).await?;
+        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
+        self.queries
+            .named("forgetting_insert", tell.execute(&mut *transaction))
+            .await?;
+        self.commit(transaction).await?;
+        Ok(Some(count.unsigned_abs()))
     }
 
     async fn sweep_sources(&self, before: Timestamp) -> Result<(), StoreError> {

@@ -134,7 +134,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["gateway/upstream.rs", "wire/serve/"]),
     ("x509_parser", &["ingest/x509"]),
     ("zerocopy", &["engine/index/slab.rs"]),
-    ("zstd", &["wire/coding.rs", "wire/unpack"]),
+    ("zstd", &["source/log/", "wire/coding.rs", "wire/unpack"]),
 ];
 
 /// What the domain may not name of the standard library: it does no I/O, sees no clock, and waits for

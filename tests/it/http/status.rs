@@ -308,6 +308,33 @@ fn a_ca_was_last_heard_of_when_its_latest_source_was() {
     }
 }
 
+#[test]
+fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
+    let database = crate::support::fresh_sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offpeak.toml");
+    std::fs::write(
+        &file,
+        "[[source]]\nname = \"front\"\nca = \"default\"\nkind = \"log\"\npath = \"/nowhere/acme.log\"\n\
+         format = \"caddy\"\n[[source]]\nname = \"live\"\nkind = \"folder\"\npath = \"/nowhere\"\n",
+    )
+    .unwrap();
+    let told = |extra: &[&str]| {
+        let mut command = offpeak();
+        command.args(["status", "--database", &database.url(), "--config"]);
+        run(command.arg(&file).args(extra))
+    };
+    let lines = told(&[]);
+    let line = "source front (log) of default: configured, and nothing was heard of it yet";
+    assert!(lines.lines().any(|one| one == line), "{lines}");
+    let json: Value = serde_json::from_str(&told(&["--json"])).unwrap();
+    // A folder stores nothing of its own: nothing can be said of it.
+    assert_eq!(
+        json["silentSources"],
+        json!([{"name": "front", "kind": "log", "ca": "default"}])
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_tells_how_each_ca_is() {
     let database = crate::support::fresh_sqlite();

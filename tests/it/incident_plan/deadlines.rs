@@ -301,3 +301,57 @@ fn everybody_has_a_share_of_the_budget_whatever_the_poll_interval() {
         "{spread:?}"
     );
 }
+
+/// An hour in which a CA refuses looks quiet by its certificates.
+#[test]
+fn no_window_moves_into_an_hour_that_fails_while_there_are_others() {
+    let incident = revocation(24, None);
+    let policy = policy();
+    let mut failing = [false; 24];
+    failing[20] = true;
+    let quiet_then = |span: Span| {
+        let hour = span.from.second_of_day() / HOUR;
+        if hour == 20 {
+            0.0
+        } else {
+            4_000.0 * seconds(span) / 3_600.0
+        }
+    };
+    let of = |failing| PlanningContext {
+        failing,
+        ..scene(&incident, &policy, at(OPENED), &quiet_then)
+    };
+    let moved_at = |plan: &Plan, hour: i64| -> f64 {
+        let at_hour = |one: &&offpeak::domain::moves::incident::HourLoad| {
+            one.from.second_of_day() / HOUR == hour
+        };
+        plan.hours()
+            .iter()
+            .filter(at_hour)
+            .map(|one| one.moved)
+            .sum()
+    };
+    let blind = counted(&of(&[]), 10_000).unwrap();
+    let plan = counted(&of(&failing), 10_000).unwrap();
+    assert!(moved_at(&blind, 20) > 2_000.0);
+    assert!((moved(&plan) - 10_000.0).abs() < 1.0);
+    assert!(moved_at(&plan, 20) < 1e-6, "{}", moved_at(&plan, 20));
+    for number in 0..1_000 {
+        let (validity, window) = later(number);
+        let drawn = plan.window(hash(number), validity, window).unwrap().0;
+        for second in [drawn.from, drawn.to - 1] {
+            assert_ne!(second.second_of_day() / HOUR, 20, "{drawn:?}");
+        }
+    }
+    // Where no other hour is left before the deadline, they come in it.
+    let near = Incident {
+        renew_by: Some(at(OPENED) + 12 * HOUR),
+        ..incident.clone()
+    };
+    let all = [true; 24];
+    let context = PlanningContext {
+        failing: &all,
+        ..scene(&near, &policy, at(OPENED), &quiet_then)
+    };
+    assert!((moved(&counted(&context, 100).unwrap()) - 100.0).abs() < 1.0);
+}

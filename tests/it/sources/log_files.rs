@@ -81,6 +81,57 @@ async fn a_rotated_file_that_nobody_can_read_stops_no_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotated_files_may_be_packed_with_zstandard() {
+    let mut case = Case::new("nginx-combined").await;
+    let text = orders(1_000);
+    let pack = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).unwrap();
+    // One that was there before, of two frames.
+    let (early, late) = text.split_at(text.len() / 2 / 100 * 100);
+    fs::write(
+        case.path("acme.log.2.zst"),
+        [pack(early), pack(late)].concat(),
+    )
+    .unwrap();
+    case.append("acme.log", &order("-", 28, "12:50:00"));
+    case.read().await.unwrap();
+    assert_eq!(case.count(Kind::Attempt).await, 1_001);
+    // Rotated and packed amid a line that was not read: as it is being written, and then whole.
+    case.append("acme.log", &order("-", 28, "12:51:00"));
+    let rotated = fs::read_to_string(case.path("acme.log")).unwrap();
+    fs::write(case.path("acme.log"), "").unwrap();
+    let packed = pack(&rotated);
+    fs::write(case.path("acme.log.1.zst"), &packed[..packed.len() / 2]).unwrap();
+    case.read().await.unwrap();
+    assert_eq!(case.count(Kind::Attempt).await, 1_001);
+    fs::write(case.path("acme.log.1.zst"), &packed).unwrap();
+    case.restart().await;
+    case.read().await.unwrap();
+    assert_eq!(case.count(Kind::Attempt).await, 1_002);
+    case.read().await.unwrap();
+    assert_eq!(case.count(Kind::Attempt).await, 1_002);
+}
+
+/// However short slots are: what lies before the first line and behind the last one is not known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zeros_are_told_of_what_was_read_and_of_nothing_else() {
+    let case = Case::new("nginx-combined").await;
+    case.clock.set("2026-11-28T12:23:00Z".parse().unwrap());
+    for time in ["12:07:10", "12:22:30"] {
+        case.append("acme.log", &order("-", 28, time));
+    }
+    // Of a clock that is ahead of ours.
+    case.append("acme.log", &order("-", 28, "12:58:00"));
+    case.read().await.unwrap();
+    assert_eq!(known_minutes(&case, "2026-11-28T11:00:00Z", 3).await, 16);
+    let observed = case.observed().await;
+    let (first, last) = ("2026-11-28T12:07:00Z", "2026-11-28T12:23:00Z");
+    let within = observed.iter().all(|one| {
+        one.at >= first.parse().unwrap() && one.at + i64::from(one.seconds) <= last.parse().unwrap()
+    });
+    assert!(within, "{observed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_is_believed_for_a_day_and_longer_once_it_is_over() {
     let mut case = Case::new("nginx-combined").await;
     case.clock.set("2026-11-14T12:00:30Z".parse().unwrap());

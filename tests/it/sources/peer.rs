@@ -25,10 +25,10 @@ use crate::process::{Server, offpeak};
 use crate::server::sha256_hex;
 use crate::support::{FreshSqlite, fresh_sqlite};
 
-const NOW: &str = "2026-11-28T12:00:00Z";
+pub(super) const NOW: &str = "2026-11-28T12:00:00Z";
 
 /// A configuration with one peer at `url`, of which logs and one observer are believed.
-fn text(folder: &Path, url: &str) -> String {
+pub(super) fn text(folder: &Path, url: &str) -> String {
     let token = folder.join("token");
     fs::write(&token, "the peer's token\n").unwrap();
     format!(
@@ -38,7 +38,7 @@ fn text(folder: &Path, url: &str) -> String {
     )
 }
 
-async fn engine(text: &str) -> (Arc<Engine>, FreshSqlite) {
+pub(super) async fn engine(text: &str) -> (Arc<Engine>, FreshSqlite) {
     let database = fresh_sqlite();
     let store = connect(&database.url(), Migrations::Apply).await.unwrap();
     let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
@@ -47,14 +47,14 @@ async fn engine(text: &str) -> (Arc<Engine>, FreshSqlite) {
 }
 
 /// What peers are made of: a route, whatever it answers.
-async fn peer(router: Router) -> String {
+pub(super) async fn peer(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
 }
 
-async fn taken(engine: &Engine) -> Vec<Observation> {
+pub(super) async fn taken(engine: &Engine) -> Vec<Observation> {
     let mut found = Vec::new();
     let mut tell = |change| {
         if let Change::Observed { observation, .. } = change {

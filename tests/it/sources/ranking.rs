@@ -1,8 +1,14 @@
 //! Another's ranking as a start: a real one that another server published.
 
 use std::fs;
+use std::sync::Arc;
 
+use offpeak::config::Config;
+use offpeak::domain::time::Timestamp;
+use offpeak::engine::Engine;
+use offpeak::engine::clock::ManualClock;
 use offpeak::source::ranking::read_once;
+use offpeak::store::{Migrations, connect};
 use serde_json::Value;
 
 use super::csv::{counted, engine};
@@ -12,7 +18,7 @@ use crate::support::fresh_sqlite;
 /// 2026-11-28T12:00:00Z.
 const NOON: i64 = 1_795_867_200;
 
-async fn published(engine: &offpeak::engine::Engine) -> Value {
+async fn published(engine: &Engine) -> Value {
     engine.publish().await.unwrap();
     let publication = engine.publication().unwrap();
     let (_, octets) = publication
@@ -28,7 +34,7 @@ async fn of_another(folder: &std::path::Path) -> String {
     let (other, _database) = engine("", NOON).await;
     let mut rows = Vec::new();
     for hour in 0..28 * 24 {
-        let at = offpeak::domain::time::Timestamp::from_unix(NOON - (hour + 1) * 3_600);
+        let at = Timestamp::from_unix(NOON - (hour + 1) * 3_600);
         let count = if at.second_of_day() / 3_600 == 1 {
             900
         } else {
@@ -115,6 +121,47 @@ async fn another_s_ranking_is_published_as_such_until_there_is_load_of_ones_own(
         let error = read_once(&engine, &source).await.unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_s_ranking_is_used_as_long_as_it_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = of_another(folder.path()).await;
+    let text = format!(
+        "[[source]]\nname = \"start\"\nca = \"default\"\nkind = \"ranking\"\nranking = \"{path}\"\n"
+    );
+    let clock = Arc::new(ManualClock::at(Timestamp::from_unix(NOON + 36 * 3_600)));
+    let database = fresh_sqlite();
+    let store = connect(&database.url(), Migrations::Apply).await.unwrap();
+    let config = Config::parse(&text).unwrap();
+    let engine = Engine::open(store, config, Arc::clone(&clock) as _);
+    let engine = engine.await.unwrap();
+    let source = engine.config().sources[0].clone();
+    read_once(&engine, &source).await.unwrap();
+    let before = published(&engine).await;
+    assert_eq!(before["peak"]["start"], "01:00");
+    // Two days after it was made, not two days after it was taken.
+    let until = Timestamp::from_unix(NOON + 48 * 3_600);
+    assert_eq!(before["validUntil"], until.to_string());
+    assert_eq!(before["notes"][0]["to"], until.to_string());
+    // Who published it has gone; what was taken is told to be used on, and then not.
+    fs::remove_file(&path).unwrap();
+    let error = read_once(&engine, &source).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("is used until {until}")), "{error}");
+    engine.learn();
+    assert_eq!(published(&engine).await["peak"]["start"], "01:00");
+    clock.set(until + 1);
+    engine.learn();
+    let after = published(&engine).await;
+    assert_eq!(after["peak"], Value::Null);
+    assert_eq!(after["notes"].as_array().map_or(0, Vec::len), 0, "{after}");
+    let error = read_once(&engine, &source).await.unwrap_err().to_string();
+    assert!(
+        error.contains(&format!(
+            "was valid until {until} only, and is not used any more"
+        )),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

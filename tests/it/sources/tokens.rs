@@ -1,7 +1,11 @@
 //! What a token may say that it is.
 
-use offpeak::config::Scope;
+use offpeak::config::{Scope, Token};
 use offpeak::domain::demand::permission::Permission;
+use offpeak::domain::moves::incident::State;
+use offpeak::domain::time::MINUTE;
+use offpeak::source::probe::watch;
+use sha2::{Digest as _, Sha256};
 
 use crate::server::TestServer;
 use crate::support::fresh_sqlite;
@@ -48,6 +52,68 @@ async fn a_token_speaks_for_its_own_sources_alone() {
             .contains("only for observer:oslo"),
         "{report}"
     );
+}
+
+/// What vantages saw in the last two minutes, handed in under a token.
+async fn hand_in(server: &TestServer, token: &str, (vantages, failed): (&[&str], bool)) {
+    let now = server.engine.now();
+    let mut lines = Vec::new();
+    for vantage in vantages {
+        for at in [now - MINUTE, now] {
+            for (kind, count) in [("attempt", 2), ("failed", if failed { 2 } else { 0 })] {
+                lines.push(format!(
+                    r#"{{"at":"{at}","ca":"example","kind":"{kind}","count":{count},"source":"observer","vantage":"{vantage}"}}"#
+                ));
+            }
+        }
+    }
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .post(format!("{}/v1/observations", server.admin))
+        .bearer_auth(token)
+        .header("content-type", "application/x-ndjson")
+        .body(lines.join("\n"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_one_token_is_one_voice_in_a_quorum_however_many_vantages_he_names() {
+    let mut config = crate::server::config();
+    for name in ["oslo", "rome"] {
+        config.tokens.push(Token {
+            name: name.to_owned(),
+            sha256: Sha256::digest(name).into(),
+            scopes: vec![Scope::Ingest],
+            sources: Permission::to(vec!["observer".parse().unwrap()]),
+        });
+    }
+    let database = fresh_sqlite();
+    let server = TestServer::on(&database.url(), config).await;
+    let ca = "example".parse().unwrap();
+    let state = async || {
+        watch(&server.engine, &ca, 2).await.unwrap();
+        let incidents = server.engine.store().incidents().await.unwrap();
+        incidents.first().map(|incident| incident.state)
+    };
+    let all = ["oslo", "rome", "singapore", "mumbai", "n-virginia"];
+    hand_in(&server, "oslo", (&all, true)).await;
+    assert_eq!(state().await, None, "one who makes up vantages");
+    hand_in(&server, "rome", (&["rome"], true)).await;
+    assert_eq!(state().await, Some(State::Open), "two who see it");
+    // The other way: the CA is not back because one says so for many.
+    server.clock.set(server.engine.now() + 3 * MINUTE);
+    hand_in(&server, "oslo", (&all, false)).await;
+    hand_in(&server, "rome", (&["rome"], true)).await;
+    assert_eq!(state().await, Some(State::Open));
+    server.clock.set(server.engine.now() + 3 * MINUTE);
+    hand_in(&server, "oslo", (&all, false)).await;
+    hand_in(&server, "rome", (&["rome"], false)).await;
+    assert_eq!(state().await, Some(State::Closed));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,6 +51,8 @@ async fn every_field_of_an_observation_comes_back(url: &str) {
         latency_ms: Some(0.1),
         dimension: Some("secondary".to_owned()),
         latency_p95_ms: Some(1e9),
+        told_by: Some("token:oslo".to_owned()),
+        stands_for: 26.5,
         steered: true,
     };
     let given = [observation(0), full, observation(2)];

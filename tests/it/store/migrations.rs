@@ -4,7 +4,7 @@ use offpeak::store::pending;
 use sqlx::Connection as _;
 
 /// Those that the binary has.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "0001_initial",
     "0002_gateway",
     "0003_outbox",
@@ -16,6 +16,7 @@ const NAMES: [&str; 11] = [
     "0009_dimension",
     "0010_replicas",
     "0011_names",
+    "0012_tellers",
 ];
 
 on_both_stores!(
@@ -96,7 +97,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
                 error,
                 StoreError::Newer {
                     database: 9999,
-                    binary: 11
+                    binary: 12
                 }
             ),
             "{error:?}"

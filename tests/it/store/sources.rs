@@ -6,6 +6,7 @@ use offpeak::store::SourceStep;
 
 on_both_stores!(
     a_cursor_and_its_counts_go_together,
+    it_is_told_when_something_was_counted,
     of_two_that_read_the_same_source_one_counts,
     what_was_counted_is_known_until_it_is_swept,
 );
@@ -121,4 +122,55 @@ async fn what_was_counted_is_known_until_it_is_swept(url: &str) {
         store.source_cursor("log").await.unwrap().as_deref(),
         Some("2")
     );
+}
+
+async fn it_is_told_when_something_was_counted(url: &str) {
+    let store = open(url).await;
+    let beginning = store
+        .load(Load::BesideCertificates, at(0), &mut |_| {})
+        .await
+        .unwrap();
+    // Of a time long past, by a source and by a request.
+    let rows = |count| {
+        [Observation::plain(
+            at(-9_000),
+            Source::Log,
+            Kind::Attempt,
+            count,
+        )]
+    };
+    let first = rows(1);
+    let moved = store.advance_source(step(None, "1", &first), at(70));
+    assert!(moved.await.unwrap());
+    let batch = store.open_batch(at(80)).await.unwrap();
+    store.append_batch(batch, &rows(2)).await.unwrap();
+    let closed = offpeak::store::ClosedBatch {
+        sha256: [7; 32],
+        report: String::new(),
+    };
+    store
+        .close_batch(batch, None, &closed, at(90))
+        .await
+        .unwrap();
+    for from_the_feed in [false, true] {
+        let mut told = Vec::new();
+        let mut tell = |change| {
+            if let Change::Observed {
+                counted_at,
+                observation,
+                ..
+            } = change
+            {
+                told.push((observation.count, counted_at));
+            }
+        };
+        if from_the_feed {
+            store.changes(beginning, &mut tell).await.unwrap();
+        } else {
+            let load = store.load(Load::BesideCertificates, at(-10_000), &mut tell);
+            load.await.unwrap();
+        }
+        told.sort_unstable();
+        assert_eq!(told, [(1, Some(at(70))), (2, Some(at(90)))]);
+    }
 }

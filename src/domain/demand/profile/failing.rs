@@ -24,6 +24,14 @@ impl Profile {
         low > usual + FAILING * (1.0 - usual)
     }
 
+    /// By slot of the day: whether it fails.
+    #[must_use]
+    pub fn failing(&self) -> Vec<bool> {
+        (0..self.day.len())
+            .map(|slot| self.is_failing(slot))
+            .collect()
+    }
+
     /// The same of the slot of the day that holds an instant.
     #[must_use]
     pub fn is_failing_at(&self, at: Timestamp) -> bool {

@@ -107,7 +107,8 @@ impl Fit {
                             * mean(self.weekdays[day.weekday])
                             * self.date(day)
                             * day.slots[slot].coverage;
-                        sample(day.slots[slot].unsteered, usual, day)
+                        let slot = day.slots[slot];
+                        sample(slot.unsteered, (usual, slot.seen(usual)), day)
                     })
                     .collect();
                 estimate(&samples, Prior::default())
@@ -122,7 +123,7 @@ impl Fit {
         for day in &grid.days {
             if let Some((events, share)) = self.day(grid, day, seen) {
                 let usual = self.day_levels[day.place] * share * self.date(day);
-                groups[day.weekday].extend(sample(events, usual, day));
+                groups[day.weekday].extend(sample(events, (usual, day.seen(usual)), day));
             }
         }
         let found = estimates(&groups, |_| None);
@@ -139,7 +140,7 @@ impl Fit {
             .filter_map(|day| {
                 let (events, share) = self.day(grid, day, seen)?;
                 let usual = self.day_levels[day.place] * share * mean(self.weekdays[day.weekday]);
-                let sample = sample(events, usual, day)?;
+                let sample = sample(events, (usual, day.seen(usual)), day)?;
                 Some(Sample {
                     weight: 1.0,
                     ..sample
@@ -163,7 +164,11 @@ impl Fit {
         for day in &grid.days {
             for (slot, seen) in day.slots.iter().enumerate().filter(|(_, s)| s.is_known()) {
                 let usual = self.levels[day.place] * self.date(day) * seen.coverage;
-                groups[day.weekday * grid.slots + slot].extend(sample(seen.unsteered, usual, day));
+                groups[day.weekday * grid.slots + slot].extend(sample(
+                    seen.unsteered,
+                    (usual, seen.seen(usual)),
+                    day,
+                ));
             }
         }
         self.week = estimates(&groups, |i| {
@@ -223,11 +228,12 @@ fn estimates(
         .collect()
 }
 
-fn sample(seen: f64, usual: f64, day: &GridDay) -> Option<Sample> {
+/// Of `usual` events so many were seen, fewer where only a sample was.
+fn sample(events: f64, (usual, seen): (f64, f64), day: &GridDay) -> Option<Sample> {
     (usual > 0.0).then(|| Sample {
-        value: seen / usual,
+        value: events / usual,
         weight: day.weight,
-        expected: usual,
+        expected: seen,
     })
 }
 

@@ -62,11 +62,32 @@ pub(super) struct GridSlot {
     pub(super) unsteered: f64,
     /// The share of the slot's minutes in which a source was alive.
     pub(super) coverage: f64,
+    /// For how many events each one that was seen stands, where only a sample was; 0 where nothing is known.
+    pub(super) stands_for: f64,
 }
 
 impl GridSlot {
     pub(super) fn is_known(self) -> bool {
         self.coverage >= LEAST_COVERAGE
+    }
+
+    /// So many events as were seen.
+    pub(super) fn seen(self, events: f64) -> f64 {
+        events / self.stands_for.max(1.0)
+    }
+}
+
+impl GridDay {
+    /// So many events as were seen.
+    pub(super) fn seen(&self, events: f64) -> f64 {
+        let stands_for = self.whole.map_or_else(
+            || {
+                let known = || self.slots.iter().filter(|slot| slot.is_known());
+                known().map(|slot| slot.stands_for).sum::<f64>() / count(known().count().max(1))
+            },
+            |whole| whole.stands_for,
+        );
+        events / stands_for.max(1.0)
     }
 }
 
@@ -158,7 +179,9 @@ fn cut(reading: &DayReading, slots: usize) -> Vec<GridSlot> {
                 || (slot * minutes..(slot + 1) * minutes).filter(|m| is_known(&reading.known, m));
             let total: f64 = known().map(|minute| reading.volume[minute]).sum();
             let steered: f64 = known().map(|minute| reading.steered[minute]).sum();
+            let stands_for: f64 = known().map(|minute| reading.stands_for[minute]).sum();
             GridSlot {
+                stands_for: stands_for / count(known().count().max(1)),
                 total,
                 // Over the slot, not the minute: an attempt and its certificate may be a minute
                 // apart.

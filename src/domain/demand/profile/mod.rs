@@ -21,4 +21,4 @@ mod weigh;
 mod widen;
 
 pub use peaks::PeakChange;
-pub use shape::{Basis, DaySlot, Evidence, Factor, Parts, Profile, Rate, Volume, WeekSlot};
+pub use shape::{Basis, DaySlot, Evidence, Factor, Lent, Parts, Profile, Rate, Volume, WeekSlot};

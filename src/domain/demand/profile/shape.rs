@@ -47,7 +47,16 @@ pub struct Profile {
     /// hour long.
     pub longer: Option<Box<Self>>,
     /// Whose ranking this is, where nothing is known of one's own load.
-    pub prior: Option<String>,
+    pub prior: Option<Lent>,
+}
+
+/// Another's ranking.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Lent {
+    /// Whose it is.
+    pub by: String,
+    /// Until when it may be used.
+    pub until: Timestamp,
 }
 
 /// What was told of the load by label, each by slot of the day.

@@ -145,8 +145,8 @@ pub(super) fn weekdays(grid: &Grid, fit: &Fit) -> [Option<f64>; 7] {
             let covered: f64 = day.slots.iter().map(|slot| slot.coverage).sum();
             if day.whole.is_some() || covered >= 0.5 * count(grid.slots) {
                 days += 1;
-                events += day_events(day);
-                usual += fit.day_levels[day.place];
+                events += day.seen(day_events(day));
+                usual += day.seen(fit.day_levels[day.place]);
             }
         }
         let events = usual.max(events);
@@ -159,7 +159,7 @@ pub(super) fn weekdays(grid: &Grid, fit: &Fit) -> [Option<f64>; 7] {
 pub(super) fn first_of_month(grid: &Grid, fit: &Fit) -> Option<Factor> {
     let estimate = fit.first?;
     let firsts = grid.days.iter().filter(|day| day.first_of_month);
-    let events: f64 = firsts.map(day_events).sum();
+    let events: f64 = firsts.map(|day| day.seen(day_events(day))).sum();
     (events >= LEAST_EVENTS).then(|| Factor {
         value: estimate.mean,
         low: (estimate.mean - half_width(estimate)).max(0.0),
@@ -210,8 +210,8 @@ fn seen(grid: &Grid, fit: &Fit, weekday: impl Fn(usize) -> bool, slot: usize) ->
         let slot = day.slots[slot];
         if slot.is_known() {
             days += 1;
-            events += slot.total;
-            usual += fit.levels[day.place] * slot.coverage;
+            events += slot.seen(slot.total);
+            usual += slot.seen(fit.levels[day.place] * slot.coverage);
         }
     }
     let events = usual.max(events);

@@ -4,7 +4,7 @@ use super::minutes::DAY_MINUTES;
 use super::ratio::{HOURS, mean};
 use super::reading::{DayReading, Reader, VOLUME_SOURCES, events, median};
 use super::track::{Day, place};
-use super::trust::{Age, WHOLE};
+use super::trust::WHOLE;
 use crate::demand::observation::{Kind, Source};
 use crate::math::number::real_len;
 use crate::time::HOUR;
@@ -30,10 +30,7 @@ impl Reader<'_> {
     /// Holds each hour of a day's reading near to the median of what the sources that are believed tell of
     /// it, where there are three of them or more.
     pub(super) fn hold(&self, day: i64, reading: &mut DayReading) {
-        let have_day = |source| {
-            let tracks = self.tracks_that_are(source, Age::Known);
-            tracks.filter(|track| track.days.contains_key(&day)).count()
-        };
+        let have_day = |source| self.tracks_with_a_say(source, day).count();
         if VOLUME_SOURCES.into_iter().map(have_day).sum::<usize>() < LEAST_VOICES {
             return;
         }
@@ -77,7 +74,7 @@ impl Reader<'_> {
     pub(super) fn hold_day(&self, number: i64, volume: f64) -> f64 {
         let told: Vec<f64> = WHOLE
             .into_iter()
-            .flat_map(|source| self.tracks_that_are(source, Age::Known))
+            .flat_map(|source| self.tracks_with_a_say(source, number))
             .filter_map(|track| track.days.get(&number))
             .filter(|day| 2 * day.covered().count() >= 1_440)
             .filter_map(|day| {
@@ -101,11 +98,13 @@ impl Reader<'_> {
     fn voices(&self, number: i64, unit: Kind) -> Vec<Voice> {
         let mut voices = Vec::new();
         for source in VOLUME_SOURCES {
-            // What is brought in from elsewhere has no say beside what is seen.
-            if source == Source::Import {
+            // What is registered is a part of what is logged in public: both are one voice.
+            if source == Source::Registrations
+                && self.tracks_with_a_say(Source::Ct, number).next().is_some()
+            {
                 continue;
             }
-            for track in self.tracks_that_are(source, Age::Known) {
+            for track in self.tracks_with_a_say(source, number) {
                 let Some(day) = track.days.get(&number) else {
                     continue;
                 };

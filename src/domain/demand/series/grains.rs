@@ -109,7 +109,10 @@ impl Series {
                     vantage: vantage.clone(),
                     // A source's clock may run ahead of ours.
                     through: heard(track)?.min(now),
-                    quarantined_until: track.quarantined_until(*source, now),
+                    // What is registered here is our own.
+                    quarantined_until: track
+                        .quarantined_until(now)
+                        .filter(|_| *source != Source::Registrations),
                 })
             })
             .collect()

@@ -42,12 +42,20 @@ pub struct Series {
     pub(super) onsets: Onsets,
     /// The first UTC day that is kept; what lies before it is not taken in.
     first_kept: Option<i64>,
+    /// As of when it is told which sources are new; `None`: as of when it is learned.
+    judged_at: Option<Timestamp>,
 }
 
 impl Series {
     /// Adds a line. Its events spread evenly over its minutes, each of which is covered from then
     /// on, count 0 or not. What came first does not matter.
     pub fn add(&mut self, line: &Observation) {
+        self.add_heard(line, None);
+    }
+
+    /// The same of a line that was counted then, by our own clock: from the first one on its source is heard of.
+    /// Without that it is from the day on that the line tells of.
+    pub fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
         let last = line.at + (i64::from(line.seconds.max(1)) - 1);
         if self.is_forgotten(last) {
             return;
@@ -63,7 +71,7 @@ impl Series {
         self.tracks
             .entry((line.source, line.vantage.clone()))
             .or_default()
-            .add(line);
+            .add_heard(line, counted_at);
     }
 
     /// Whether a line's vantage is known, or its source has fewer than [`MOST_VANTAGES`].
@@ -84,6 +92,26 @@ impl Series {
     /// [`Certificate::steered`](crate::certificate::Certificate::steered).
     pub fn add_registration(&mut self, issued_at: Timestamp, hour_known: bool, steered: bool) {
         self.count_registration(issued_at, hour_known, steered, i64::from(UNITS_PER_EVENT));
+    }
+
+    /// Says that a certificate was registered then: who registers since a week is not new. Without that he is not new
+    /// either.
+    pub fn hear_of_registry(&mut self, registered_at: Timestamp) {
+        let registry = self
+            .tracks
+            .entry((Source::Registrations, None))
+            .or_default();
+        let heard = registry.heard_from.unwrap_or(registered_at);
+        registry.heard_from = Some(heard.min(registered_at));
+    }
+
+    /// The same, with who is new told as of an instant: what is learned of the past by who is known now.
+    #[must_use]
+    pub fn judged_at(&self, at: Timestamp) -> Self {
+        Self {
+            judged_at: Some(at),
+            ..self.clone()
+        }
     }
 
     /// Takes back what [`Series::add_registration`] added, given the same arguments.

@@ -10,14 +10,13 @@ use super::track::{Day, Fine, RESOLUTIONS, Track, UNITS_PER_EVENT, place};
 use crate::demand::observation::{Kind, Source};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// The sources that can tell volume, best first.
-pub(super) const VOLUME_SOURCES: [Source; 6] = [
+/// The sources that can tell volume, best first. What is brought in from elsewhere tells none.
+pub(super) const VOLUME_SOURCES: [Source; 5] = [
     Source::Ca,
     Source::Log,
     Source::Metrics,
     Source::Registrations,
     Source::Ct,
-    Source::Import,
 ];
 
 /// Reads a series day by day.
@@ -48,6 +47,8 @@ pub(crate) struct DayReading {
     pub(crate) requests: Minutes,
     /// Those in which it told certificates, and how many requests each stands for was learned.
     pub(crate) estimated: Minutes,
+    /// For how many events each one that was seen in a minute stands, where only a sample was.
+    pub(crate) stands_for: Vec<f64>,
     /// Where the best source of the day tells about the day alone.
     pub(crate) whole: Option<WholeDay>,
 }
@@ -61,6 +62,8 @@ pub(crate) struct WholeDay {
     pub(crate) steered: f64,
     /// How much of the day was covered, 0.5 to 1.
     pub(crate) coverage: f64,
+    /// For how many events each one that was seen stands.
+    pub(crate) stands_for: f64,
     /// Whether the count is this day's own, not a part of a longer span's.
     pub(crate) own: bool,
 }
@@ -74,6 +77,8 @@ struct Vantage<'a> {
     attempts: Option<(usize, usize)>,
     /// By hour: how many attempts stand behind a certificate, where that is known.
     ratios: Option<&'a [f64]>,
+    /// For how many events each one that was seen stands.
+    stands_for: f64,
 }
 
 impl<'a> Reader<'a> {
@@ -115,6 +120,7 @@ impl<'a> Reader<'a> {
         let mut reading = DayReading {
             volume: vec![0.0; DAY_MINUTES],
             steered: vec![0.0; DAY_MINUTES],
+            stands_for: vec![1.0; DAY_MINUTES],
             known: Minutes::default(),
             exact: Minutes::default(),
             requests: Minutes::default(),
@@ -122,7 +128,7 @@ impl<'a> Reader<'a> {
             whole: self.whole(day),
         };
         let usable = self.usable(day);
-        for (source, age) in Self::believed_in_turn() {
+        for (source, age) in self.believed_on(day) {
             let vantages: Vec<Vantage<'_>> = self
                 .tracks_that_are(source, age)
                 .filter_map(|track| self.vantage(source, track, day))
@@ -200,7 +206,7 @@ impl<'a> Reader<'a> {
     }
 
     fn vantage<'b>(&'b self, source: Source, track: &'b Track, number: i64) -> Option<Vantage<'b>> {
-        let day = track.days.get(&number);
+        let day = track.days.get(&number).filter(|day| day.tells_volume());
         let lines: Vec<&Fine> =
             day.map_or_else(Vec::new, |day| day.fit_for(self.slot_seconds).collect());
         let mut covered = Minutes::default();
@@ -229,6 +235,7 @@ impl<'a> Reader<'a> {
             lines,
             attempts: day.and_then(|day| attempts_within(track, day, number)),
             ratios: self.ratios(number),
+            stands_for: day.map_or(1.0, Day::stands_for),
         })
     }
 
@@ -239,10 +246,11 @@ impl<'a> Reader<'a> {
             // A count of the whole day cannot be cleared of the hours of an incident.
             return None;
         }
-        for (source, age) in Self::believed_in_turn() {
+        for (source, age) in self.believed_on(number) {
             let days: Vec<&Day> = self
                 .tracks_that_are(source, age)
                 .filter_map(|track| track.days.get(&number))
+                .filter(|day| day.tells_volume())
                 .collect();
             let mut covered = Minutes::default();
             for day in &days {
@@ -271,6 +279,7 @@ impl<'a> Reader<'a> {
                         .get(&number)
                         .map_or(0.0, |day| events(day.total(Kind::Issued))),
                     coverage: f64::from(covered.count()) / 1_440.0,
+                    stands_for: median(days.iter().map(|day| day.stands_for()).collect()),
                     own: days
                         .iter()
                         .all(|day| day.coarse.as_ref().is_none_or(|c| !c.longer_than_day)),
@@ -296,6 +305,7 @@ fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize
         reading.estimated.insert(minute);
     }
     reading.volume[minute] = median(values);
+    reading.stands_for[minute] = median(alive().map(|vantage| vantage.stands_for).collect());
 }
 
 impl Vantage<'_> {

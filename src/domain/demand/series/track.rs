@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::minutes::{DAY_MINUTES, Minutes, day_span, index};
 use crate::demand::observation::{Kind, Observation};
-use crate::time::{DAY, MINUTE, Span};
+use crate::math::number::{real, whole};
+use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// Counts are held in sixtieths of an event, so that one event spread over an hour is a unit a
 /// minute. Whole units make sums independent of the order of arrival and let what was added be
@@ -25,6 +26,8 @@ pub(super) type Counts = Box<[u32; DAY_MINUTES]>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Track {
     pub(super) days: BTreeMap<i64, Day>,
+    /// When it was heard of first.
+    pub(super) heard_from: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -33,7 +36,18 @@ pub(super) struct Day {
     pub(super) fine: [Option<Box<Fine>>; RESOLUTIONS.len()],
     /// Lines longer than the longest slot.
     pub(super) coarse: Option<Box<Coarse>>,
+    sampled: Sampled,
 }
+
+/// What of a day's events was seen, where the others stand for what was not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sampled {
+    told: u64,
+    /// In [`PARTS_SEEN`]ths of an event: whole ones, so that their sum is independent of the order of arrival.
+    seen: u64,
+}
+
+const PARTS_SEEN: u32 = 1_024;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fine {
@@ -71,6 +85,13 @@ pub(super) const fn place(kind: Kind) -> usize {
 }
 
 impl Track {
+    /// Adds a line that was counted then; where that is not known, when its day began.
+    pub(super) fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
+        let heard = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
+        self.heard_from = Some(self.heard_from.map_or(heard, |from| from.min(heard)));
+        self.add(line);
+    }
+
     pub(super) fn add(&mut self, line: &Observation) {
         let seconds = i64::from(line.seconds.max(1));
         let span = Span {
@@ -80,6 +101,7 @@ impl Track {
         let units = u128::from(line.count) * u128::from(UNITS_PER_EVENT);
         for number in line.at.slot(DAY)..=(span.to - 1).slot(DAY) {
             let day = self.days.entry(number).or_default();
+            day.sampled.add(line);
             match RESOLUTIONS.iter().position(|most| seconds <= *most) {
                 Some(tier) => day.fine[tier]
                     .get_or_insert_default()
@@ -93,7 +115,29 @@ impl Track {
     }
 }
 
+impl Sampled {
+    fn add(&mut self, line: &Observation) {
+        let parts = u128::from(line.count) * u128::from(PARTS_SEEN) * 1_024;
+        // In 1,024ths as well: a block stands for a whole number of them, or two logs' mean.
+        let stands_for = whole((line.stands_for.max(1.0) * 1_024.0).round()).unsigned_abs();
+        let seen = parts / u128::from(stands_for.max(1_024));
+        self.told = self.told.saturating_add(line.count);
+        self.seen = self
+            .seen
+            .saturating_add(u64::try_from(seen).unwrap_or(u64::MAX));
+    }
+}
+
 impl Day {
+    /// For how many events each one that was seen stands: 1 where all were.
+    pub(super) fn stands_for(&self) -> f64 {
+        let number = |count: u64| real(i64::try_from(count).unwrap_or(i64::MAX));
+        if self.sampled.seen == 0 {
+            return 1.0;
+        }
+        (number(self.sampled.told) * f64::from(PARTS_SEEN) / number(self.sampled.seen)).max(1.0)
+    }
+
     /// Adds units to one minute, or takes them away.
     pub(super) fn count_minute(&mut self, kind: Kind, minute: usize, change: i64) {
         let counts = self.fine[0].get_or_insert_default().counts_of(kind);
@@ -152,12 +196,29 @@ impl Day {
                 .any(|fine| fine.counts[place(kind)].is_some())
     }
 
+    /// Whether any line is of attempts or certificates: of failures alone it cannot be told how much was asked for.
+    pub(super) fn tells_volume(&self) -> bool {
+        self.tells(Kind::Attempt) || self.tells(Kind::Issued)
+    }
+
     /// Units of this kind in an hour of the day, from lines of up to an hour.
     pub(super) fn units_in_hour(&self, kind: Kind, hour: usize) -> u64 {
         let minutes = hour * 60..(hour + 1) * 60;
         let units = self.fine.iter().flatten().flat_map(|fine| {
             let minutes = minutes.clone();
             minutes.map(move |minute| u64::from(fine.units(kind, minute)))
+        });
+        units.sum()
+    }
+
+    /// Units of certificates in the minutes that are meant, from lines of up to an hour.
+    pub(super) fn issued_in(&self, meant: impl Fn(&usize) -> bool) -> u64 {
+        let fine = self.fine.iter().flatten();
+        let units = fine.map(|fine| -> u64 {
+            let minutes = (0..DAY_MINUTES).filter(&meant);
+            minutes
+                .map(|minute| u64::from(fine.units(Kind::Issued, minute)))
+                .sum()
         });
         units.sum()
     }
@@ -276,7 +337,6 @@ fn micros(milliseconds: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
 
     #[test]
     fn the_parts_of_a_line_sum_to_the_whole() {

@@ -1,17 +1,20 @@
 //! How far a source is believed: a new one not yet, where an older one tells of the same time; and how far
 //! those that ought to tell the same differ.
 
-use super::minutes::{DAY_MINUTES, day_span, index};
+use super::minutes::{DAY_MINUTES, index};
 use super::reading::{Reader, VOLUME_SOURCES, events, median};
-use super::track::Track;
+use super::track::{Day, Track};
 use super::{Series, Source};
 use crate::demand::observation::Kind;
 use crate::math::number::real;
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// A source whose first count is younger than this does not move the volume where another tells of it: a
-/// week has every slot once.
+/// A source that was first heard of less than this ago does not move the volume where another tells of it: a
+/// week has every slot once. That goes by our own clock, whatever times its counts have.
 pub const QUARANTINE_SECONDS: i64 = 7 * DAY;
+
+/// What logs show more than so many times of is registered in part: honest counts of the same differ by less.
+const A_PART: f64 = 1.1;
 
 /// Whole hours that are compared.
 const COMPARED_HOURS: i64 = 24;
@@ -50,11 +53,9 @@ pub struct Disagreement {
 
 impl Track {
     /// When it will have been heard of for long enough to be believed; `None`: it has.
-    pub(super) fn quarantined_until(&self, source: Source, now: Timestamp) -> Option<Timestamp> {
-        let first = self.days.keys().next()?;
-        let until = day_span(*first).from + QUARANTINE_SECONDS;
-        // What is registered here is our own.
-        (source != Source::Registrations && until > now).then_some(until)
+    pub(super) fn quarantined_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.heard_from? + QUARANTINE_SECONDS;
+        (until > now).then_some(until)
     }
 
     /// Events of a kind in the hour with this number; `None` where it was not told throughout.
@@ -72,10 +73,44 @@ impl Track {
 }
 
 impl<'a> Reader<'a> {
-    /// The sources that can tell volume, best first; after all of them, those of each that are new.
-    pub(super) fn believed_in_turn() -> impl Iterator<Item = (Source, Age)> {
+    /// The sources that can tell volume on a day, best first; after all of them, those of each that are new. What is
+    /// registered is a part of what is logged in public: where it is much less, that is told by the logs.
+    pub(super) fn believed_on(&self, day: i64) -> Vec<(Source, Age)> {
         let in_turn = |age| VOLUME_SOURCES.into_iter().map(move |source| (source, age));
-        in_turn(Age::Known).chain(in_turn(Age::New))
+        let mut turns: Vec<_> = in_turn(Age::Known).chain(in_turn(Age::New)).collect();
+        let place = |turns: &[(Source, Age)], wanted| turns.iter().position(|turn| *turn == wanted);
+        for age in [Age::Known, Age::New] {
+            let registry = place(&turns, (Source::Registrations, age));
+            let logs = place(&turns, (Source::Ct, age));
+            if let (Some(registry), Some(logs)) = (registry, logs)
+                && self.registers_a_part(day, age)
+            {
+                turns.swap(registry, logs);
+            }
+        }
+        turns
+    }
+
+    /// Whether logs show much more of a day than is registered, over the minutes that both tell of.
+    fn registers_a_part(&self, number: i64, age: Age) -> bool {
+        let of = |source| {
+            let tracks = self.tracks_that_are(source, age);
+            tracks.filter_map(|track| track.days.get(&number))
+        };
+        let Some(alive) = self.registry(number) else {
+            return false;
+        };
+        let shown = |day: &Day| {
+            let covered = day.covered();
+            let both = |minute: &usize| alive.contains(*minute) && covered.contains(*minute);
+            let sum = |day: &Day| events(day.issued_in(both));
+            (sum(day), of(Source::Registrations).map(sum).sum::<f64>())
+        };
+        let told: Vec<(f64, f64)> = of(Source::Ct).map(shown).collect();
+        let logged = median(told.iter().map(|(logged, _)| *logged).collect());
+        let registered = median(told.iter().map(|(_, registered)| *registered).collect());
+        // By chance alone two counts of the same differ by less than this.
+        logged > registered * A_PART + 3.0 * registered.sqrt()
     }
 
     /// Those of a source that have been heard of for long enough to be believed, or those that have not.
@@ -84,11 +119,28 @@ impl<'a> Reader<'a> {
         source: Source,
         age: Age,
     ) -> impl Iterator<Item = &'a Track> {
-        let now = self.now;
+        let now = self.series.judged_at.unwrap_or(self.now);
         self.tracks(source).filter(move |track| {
-            let is_new = track.quarantined_until(source, now).is_some();
+            let is_new = track.quarantined_until(now).is_some();
             is_new == (age == Age::New)
         })
+    }
+
+    /// Those of a source that have a say in a day: who is new has none beside anybody that is known.
+    pub(super) fn tracks_with_a_say(
+        &self,
+        source: Source,
+        day: i64,
+    ) -> impl Iterator<Item = &'a Track> {
+        let tells = move |track: &&Track| track.days.get(&day).is_some_and(Day::tells_volume);
+        let known = |source| self.tracks_that_are(source, Age::Known);
+        let mut all_known = VOLUME_SOURCES.into_iter().flat_map(known);
+        let age = if all_known.any(|track| tells(&track)) {
+            Age::Known
+        } else {
+            Age::New
+        };
+        self.tracks_that_are(source, age).filter(tells)
     }
 }
 

@@ -17,6 +17,8 @@ pub struct PlanningContext<'a> {
     pub now: Timestamp,
     /// The version of the profile behind `expected`.
     pub model_version: &'a str,
+    /// By slot of the day, however long these are: whether the CA fails in it day by day. Empty: in none.
+    pub failing: &'a [bool],
     /// The load expected in a span, in certificates, steered and not, without the windows that this
     /// incident moves.
     pub expected: &'a dyn Fn(Span) -> f64,

@@ -7,6 +7,7 @@ use super::record::{Incident, Kind};
 use crate::allocation::band::earliest_seen;
 use crate::certificate::Validity;
 use crate::certificate::reserve_seconds;
+use crate::math::number::{length, signed};
 use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{CapacityRule, closed_within};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
@@ -30,6 +31,9 @@ const LONGEST_CATCH_UP_SECONDS: i64 = 10 * DAY;
 const BESIDE: i64 = 8;
 const LEAST_BESIDE_SECONDS: i64 = 2 * HOUR;
 const MOST_BESIDE_SECONDS: i64 = 2 * DAY;
+
+/// The shortest slots of a day.
+const SHORTEST_SECONDS: i64 = 5 * MINUTE;
 
 /// A window opens a minute after `notBefore` at the soonest: cert-manager refuses one that does
 /// not.
@@ -72,6 +76,8 @@ pub(super) struct Rule {
     own: Vec<Span>,
     /// When anything does: merged, in order.
     closed: Vec<Span>,
+    /// By slot of the day, however long these are: whether the CA fails in it day by day.
+    failing: Vec<bool>,
 }
 
 /// What an incident asks for.
@@ -109,7 +115,23 @@ impl Rule {
             policy: context.policy.clone(),
             own: closed_within(&own, range),
             closed: closed_within(&all, range),
+            failing: context.failing.to_vec(),
         }
+    }
+
+    /// Whether a window drawn from the slot of this number runs into an hour that fails day by day.
+    pub(super) fn fails(&self, slot: i64) -> bool {
+        if self.failing.is_empty() {
+            return false;
+        }
+        let windows = windows_of(slot);
+        let of_day = |at: Timestamp| {
+            let slots = signed(self.failing.len());
+            self.failing[length(at.second_of_day() * slots / DAY)]
+        };
+        // Slots of the day are five minutes long at least.
+        (0..windows.seconds() / SHORTEST_SECONDS)
+            .any(|part| of_day(windows.from + part * SHORTEST_SECONDS))
     }
 
     /// Whether a window drawn from the slot of this number lies in open hours to its end.

@@ -13,7 +13,8 @@ pub(super) struct Slots {
     /// The number of the first.
     pub(super) first: i64,
     /// Certificates that are expected in a slot, or in the next where those are more: a window may
-    /// run into that one, and what is placed so fits into both. Infinite where the slot is closed.
+    /// run into that one, and what is placed so fits into both. Infinite where the slot is closed, or fails day by
+    /// day.
     pub(super) base: Vec<f64>,
     /// The share of normal that the CA takes.
     pub(super) share: Vec<f64>,
@@ -45,9 +46,10 @@ impl Slots {
             })
             .collect();
         let capacity = reduced(context, first, count + 1);
+        let used = used(rule, ranges, first, count);
         let base = (0..count)
             .map(|n| {
-                if rule.is_open(first + signed(n)) {
+                if used[n] {
                     expected[n].max(expected[n + 1])
                 } else {
                     f64::INFINITY
@@ -67,6 +69,27 @@ impl Slots {
                 .collect(),
         }
     }
+}
+
+/// Which slots are used: those that are open and do not fail day by day. Where a range has none of these, those of
+/// it that are open: whoever has to come by then comes in an hour that fails.
+fn used(rule: &Rule, ranges: &[(i64, i64)], first: i64, count: usize) -> Vec<bool> {
+    let numbers = || (0..count).map(|n| first + signed(n));
+    let open: Vec<bool> = numbers().map(|slot| rule.is_open(slot)).collect();
+    let fails: Vec<bool> = numbers().map(|slot| rule.fails(slot)).collect();
+    let mut used: Vec<bool> = open
+        .iter()
+        .zip(&fails)
+        .map(|(open, fails)| *open && !fails)
+        .collect();
+    for (from, to) in ranges {
+        let range = length(from - first)..length(to - first).min(count);
+        let has_one = |n: usize| open[n] && !fails[n];
+        if !range.clone().any(has_one) {
+            used[range.clone()].copy_from_slice(&open[range]);
+        }
+    }
+    used
 }
 
 /// Clients that an outage failed and that come back by themselves when it is over: the load that

@@ -127,6 +127,7 @@ impl Subject {
             policy: &self.policy,
             now: self.now,
             model_version: &profile.version,
+            failing: &profile.failing(),
             expected: &expected,
         })
     }

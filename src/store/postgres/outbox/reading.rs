@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use super::{Kind, body};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
-use crate::domain::demand::observation::Observation;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::certificates::TRIES;
 use crate::store::postgres::certificates::may_pass;
-use crate::store::row::{StoredObservation, incident, observation_columns};
+use crate::store::row::{StoredObservation, incident, told_columns};
 use crate::store::{Change, FeedPosition, StoreError};
 
 /// Rows of the outbox read at once: 25 MB at most, where an import fills each with 1,000
@@ -27,7 +26,7 @@ type Row = (i64, i64, String, Option<i64>, Option<Vec<u8>>);
 /// What a page refers to, read together.
 #[derive(Default)]
 struct Referred {
-    batches: HashMap<i64, Vec<Observation>>,
+    batches: HashMap<i64, Vec<StoredObservation>>,
     certificates: HashMap<CertId, Certificate>,
     incidents: HashMap<i64, Incident>,
 }
@@ -112,7 +111,11 @@ impl PostgresStore {
             let changes: Vec<Change> = match (Kind::named(&kind), reference) {
                 (Some(Kind::Batch), Some(batch)) => {
                     let observations = referred.batches.remove(&batch).unwrap_or_default();
-                    let observed = |observation| Change::Observed { batch, observation };
+                    let observed = |row: StoredObservation| Change::Observed {
+                        batch,
+                        counted_at: row.counted_at,
+                        observation: row.observation,
+                    };
                     observations.into_iter().map(observed).collect()
                 }
                 (Some(Kind::Certificates), _) => match body::certificates(body).map_err(failed)? {
@@ -208,19 +211,19 @@ impl PostgresStore {
     async fn read_batches(
         &self,
         numbers: &[i64],
-    ) -> Result<HashMap<i64, Vec<Observation>>, StoreError> {
+    ) -> Result<HashMap<i64, Vec<StoredObservation>>, StoreError> {
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            observation_columns!(),
+            told_columns!(),
             " FROM batches JOIN observations ON batch = number
              WHERE number = ANY($1) AND closed AND NOT silent"
         ))
         .bind(numbers)
         .fetch(&self.pool);
-        let mut batches: HashMap<i64, Vec<Observation>> = HashMap::new();
+        let mut batches: HashMap<i64, Vec<StoredObservation>> = HashMap::new();
         self.queries
             .each("changed_observations", observations, |row| {
-                batches.entry(row.batch).or_default().push(row.observation);
+                batches.entry(row.batch).or_default().push(row);
             })
             .await?;
         Ok(batches)
