@@ -105,8 +105,8 @@ impl Place {
                 let files = with_sums(files, signer, made_at, &there)?;
                 let mut applied = remote.apply(&files).await?;
                 // That of the sums goes last: where it is gone, all are, and one request tells.
-                let signed = format!("{SUMS}{SIGNATURE}");
-                if signer.is_none() && remote.read(&signed).await?.is_some() {
+                let of_sums = format!("{SUMS}{SIGNATURE}");
+                if signer.is_none() && remote.read(&of_sums).await?.is_some() {
                     applied.unsigned = remote.remove(&signatures_of(&files)).await?;
                 }
                 Ok(applied)
