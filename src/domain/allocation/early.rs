@@ -51,7 +51,7 @@ impl Thrift {
         } = *forecast;
         let own = own_rule_seconds(life_seconds);
         let early: Vec<f64> = spans(range)
-            .map(|slot| real(early_seconds(slot, now + own)))
+            .map(|slot| real(early_seconds(slot, now - policy.backdate_seconds + own)))
             .collect();
         let usual =
             usual_slots(policy, life_seconds, range.slot_seconds).min(range.end - range.first);
@@ -64,8 +64,10 @@ impl Thrift {
             from: now - own,
             to: now + GRAIN_SECONDS,
         };
-        let (issued, spent) = ledger.early_of_life(life_seconds, cycle);
-        let saved = (policy.max_extra * real(own) * issued - spent).max(0.0);
+        let (issued, counted) = ledger.early_of_life(life_seconds, cycle);
+        // The ledger counts from issuance, and clients from `notBefore`.
+        let spent = counted - real(policy.backdate_seconds) * arrivals.follow * issued;
+        let saved = (policy.max_extra * real(own) * issued - spent.max(0.0)).max(0.0);
         let arriving = arrivals
             .recent
             .max(arrivals.steered * LIKE_THE_MEAN / (LIKE_THE_MEAN + arrivals.recent));
@@ -110,12 +112,49 @@ impl Thrift {
 /// How long before `own_rule_at` the windows of a slot lie, in the mean.
 fn early_seconds(slot: Span, own_rule_at: Timestamp) -> i64 {
     let window = (slot.seconds() / 4).max(SHORTEST_WINDOW_SECONDS);
-    (own_rule_at - slot.from - (slot.seconds() + window) / 2).max(0)
+    (own_rule_at - slot.from - i64::midpoint(slot.seconds(), window)).max(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allocation::level::all_open;
+    use crate::demand::profile::Profile;
+    use crate::demand::series::Series;
+    use crate::ledger::Ledger;
+    use crate::policy::ca::{CaName, CaPolicy};
+    use crate::time::HOUR;
+
+    #[test]
+    fn clients_count_from_not_before_and_not_from_issuance() {
+        let now = Timestamp::from_unix(1_795_219_200);
+        let profile = Profile::learn(&Series::default(), now, HOUR, &[]);
+        let first = (now + 54 * HOUR).slot(900);
+        let range = SlotRange {
+            slot_seconds: 900,
+            first,
+            end: first + 96,
+            widest_first: first,
+            latest_end: first + 96,
+        };
+        let latest = |backdate_seconds: i64| {
+            let forecast = Forecast {
+                policy: &CaPolicy {
+                    backdate_seconds,
+                    ..CaPolicy::named(CaName::default())
+                },
+                ledger: &Ledger::default(),
+                profile: &profile,
+                now,
+                life_seconds: 160 * HOUR,
+            };
+            let arrivals = Arrivals::measure(900, &forecast);
+            let thrift = Thrift::of(range, &all_open(96), &arrivals, &forecast).unwrap();
+            thrift.early[95]
+        };
+        assert!((latest(0) - real(2 * HOUR + 900 - 750)).abs() < 1e-9);
+        assert!((latest(HOUR) - real(HOUR + 900 - 750)).abs() < 1e-9);
+    }
 
     fn thrift(most: f64) -> Thrift {
         Thrift {
