@@ -314,6 +314,8 @@ async fn observed(engine: &Engine) -> (usize, u64) {
         .load(Load::BesideCertificates, from, &mut tell);
     load.await.unwrap();
     assert!(found.iter().all(|one| one.source == Source::Metrics));
-    let minutes = found.iter().map(|one| one.seconds as usize / 60);
+    let minutes = found
+        .iter()
+        .map(|one| usize::try_from(one.seconds / 60).unwrap());
     (minutes.sum(), found.iter().map(|one| one.count).sum())
 }
