@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock};
 
 use axum::http::StatusCode;
 use metrics::{Counter, Histogram};
@@ -40,7 +40,7 @@ impl Tallies {
 
     fn tally(&self, endpoint: Endpoint, status: StatusCode) -> Tally {
         // A map of counters is whole wherever a thread ended that had the lock.
-        let known = self.known.read().unwrap_or_else(|lock| lock.into_inner());
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(tally) = known.get(&(endpoint, status)) {
             return tally.clone();
         }
@@ -54,7 +54,7 @@ impl Tallies {
             requests: metrics::counter!("offpeak_gateway_requests_total", &labels),
             seconds: metrics::histogram!("offpeak_gateway_request_duration_seconds", &labels),
         };
-        let mut known = self.known.write().unwrap_or_else(|lock| lock.into_inner());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry((endpoint, status)).or_insert(tally).clone()
     }
 }

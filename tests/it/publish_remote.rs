@@ -196,10 +196,15 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
     .to_lowercase();
     assert!(headers.contains("immutable"), "{headers}");
 
-    // In gzip for all who read it; sums and signatures as they are.
-    let output = server.publish(folder.path(), &["--gzip"]);
+    in_gzip_for_all_who_read_it(&server, folder.path(), &tree, &pair.pk.to_base64());
+    without_a_key_no_signature_stays(&server, folder.path(), &tree);
+}
+
+/// Sums and signatures stay as they are.
+fn in_gzip_for_all_who_read_it(server: &Seaweed, folder: &Path, tree: &str, key: &str) {
+    let output = server.publish(folder, &["--gzip"]);
     assert!(output.status.success(), "{}", told(&output));
-    let again = server.publish(folder.path(), &["--gzip"]);
+    let again = server.publish(folder, &["--gzip"]);
     assert!(
         told(&again).contains(" 0 files written"),
         "{}",
@@ -226,18 +231,19 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
     assert!(read.starts_with("{\"schemaVersion\""), "{read}");
     let mut command = offpeak();
     command
-        .args(["verify", &tree, "--key", &pair.pk.to_base64()])
+        .args(["verify", tree, "--key", key])
         .env("no_proxy", "127.0.0.1");
     let text = run(&mut command);
     assert!(text.lines().all(|line| line.ends_with("\tok")), "{text}");
+}
 
-    // Without a key no signature stays.
+fn without_a_key_no_signature_stays(server: &Seaweed, folder: &Path, tree: &str) {
     let unsigned = |more: &[&str]| {
         let mut command = offpeak();
         command
             .args(["publish", "--out", "s3://bucket/some/tree"])
             .args(more);
-        let database = format!("sqlite:{}", folder.path().join("db").display());
+        let database = format!("sqlite:{}", folder.join("db").display());
         command.env("OFFPEAK_DATABASE", database);
         run(command
             .envs(server.variables())

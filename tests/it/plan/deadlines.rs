@@ -1,5 +1,7 @@
 //! Deadlines of a plan, of its certificates, and those that a refusal proposes.
 
+use std::fmt::Write as _;
+
 use offpeak::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use reqwest::StatusCode;
@@ -24,18 +26,18 @@ fn the_earlier_of_a_row_s_deadline_and_the_plan_s_holds() {
     let now = SystemClock.now();
     let mut list = "names,deadline\n".to_owned();
     for n in 0..20 {
-        list += &format!("soon{n}.example,{}\n", now + HOUR);
-        list += &format!("late{n}.example,{}\n", now + 30 * DAY);
+        let _ = writeln!(list, "soon{n}.example,{}", now + HOUR);
+        let _ = writeln!(list, "late{n}.example,{}", now + 30 * DAY);
     }
     let arguments = ["-", "--ranking", &ranking, "--deadline", "6h"];
     let found = times(&printed(&run(&arguments, &list)));
     for (row, at) in found.into_iter().enumerate() {
-        let last = if row % 2 == 0 {
+        let until = if row % 2 == 0 {
             HOUR
         } else {
             6 * HOUR + MINUTE
         };
-        assert!(at < now + last, "row {row}: {at}");
+        assert!(at < now + until, "row {row}: {at}");
     }
     // What begins after the deadline is no plan.
     let list = format!("names,earliest\na.example,{}\n", now + DAY);
@@ -64,7 +66,8 @@ fn what_a_refused_command_proposes_does() {
         "--json",
     ];
     // Without deadlines of their own: the plan's.
-    let names: String = (0..300).map(|n| format!("h{n}.example\n")).collect();
+    let names: Vec<String> = (0..300).map(|n| format!("h{n}.example")).collect();
+    let names = names.join("\n");
     let proposed = |output: &std::process::Output| {
         assert_eq!(output.status.code(), Some(1), "{}", told(output));
         let refusal: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -81,10 +84,8 @@ fn what_a_refused_command_proposes_does() {
     printed(&deadline(change["to"].as_str().unwrap(), &names));
     // With: theirs, since the plan's changes nothing.
     let list = |until: &str| {
-        let rows: String = (0..300)
-            .map(|n| format!("h{n}.example,{until}\n"))
-            .collect();
-        format!("names,deadline\n{rows}")
+        let rows: Vec<String> = (0..300).map(|n| format!("h{n}.example,{until}")).collect();
+        format!("names,deadline\n{}", rows.join("\n"))
     };
     let change = proposed(&deadline("7d", &list(&(now + HOUR).to_string())));
     assert_eq!(change["change"], "items.deadline", "{change}");
