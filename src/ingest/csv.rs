@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, Unknown};
-use super::rejected::{WHOLE_RECORD, rejection};
+use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::engine::verdict::Rejection;
 
 /// A table whose columns are told by its header: any order, required ones first in `names`.
@@ -87,7 +87,8 @@ impl<const N: usize> Table<N> {
                 return Err(rejection(
                     name,
                     format_args!(
-                        "the header names an unknown column {name:.60?}, so nothing was read; {}",
+                        "the header names an unknown column {}, so nothing was read; {}",
+                        quoted(name),
                         self.usage()
                     ),
                 ));

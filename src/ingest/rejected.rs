@@ -10,15 +10,18 @@ pub(super) const WHOLE_RECORD: &str = "record";
 /// The most characters of a value that a rejection repeats: the longest CertID has 130.
 const MOST_QUOTED: usize = 130;
 
+/// The most octets of a reason: a CertID and a sentence.
+pub(super) const MOST_DETAIL: usize = 300;
+
 /// A rejection whose texts are short, and take as little memory as they are long, however much of
 /// the input they cite: rejections are kept until their step is durable.
 pub(super) fn rejection(field: impl Display, detail: impl Display) -> Rejection {
-    // 64 octets name a column, 300 hold a CertID and a sentence.
-    Rejection::new(cut(field, 64), cut(detail, 300))
+    // 64 octets name a column.
+    Rejection::new(cut(field, 64), cut(detail, MOST_DETAIL))
 }
 
 /// The beginning of a text; nothing behind it is written or kept.
-fn cut(text: impl Display, most_octets: usize) -> String {
+pub(super) fn cut(text: impl Display, most_octets: usize) -> String {
     let mut short = Short {
         text: String::new(),
         most_octets,

@@ -6,6 +6,7 @@ use super::columns::{COLUMNS, bare};
 use super::member::Member;
 use crate::domain::plan::MOST_CERTIFICATES;
 use crate::domain::time::Timestamp;
+use crate::ingest::rejected::{MOST_DETAIL, cut};
 
 /// The longest list that is read: a million lines of 250 octets.
 pub const MOST_LIST_OCTETS: u64 = 256 << 20;
@@ -106,7 +107,7 @@ fn line_error(line: u64, field: &str, reason: impl std::fmt::Display) -> FleetEr
     FleetError::Line {
         line,
         field: field.to_owned(),
-        reason: format!("{reason}"),
+        reason: cut(reason, MOST_DETAIL),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::plan::{MOST_SECONDS_AHEAD, Renewal, USUAL_WITHIN_SECONDS};
 use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{Span, Timestamp};
+use crate::ingest::rejected::quoted;
 
 /// The most names of one certificate: as many as are read of one.
 const MOST_NAMES: usize = 2_000;
@@ -148,7 +149,7 @@ impl Member {
         {
             return Err((
                 "names",
-                format!("{name:.60?} is no name of 1 to 253 octets"),
+                format!("{} is no name of 1 to 253 octets", quoted(name)),
             ));
         }
         if let (Some(not_before), Some(not_after)) = (self.not_before, self.not_after)

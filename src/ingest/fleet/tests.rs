@@ -162,3 +162,18 @@ fn a_window_is_the_member_s_own_or_its_band() {
     .renewal(&usual);
     assert!(renewal.by_ari);
 }
+
+/// A line of a megabyte is told by its beginning.
+#[test]
+fn a_long_value_is_told_short() {
+    let long = "9".repeat(1 << 20);
+    for list in [
+        format!("names\n{long}.example\n"),
+        format!("names,deadline\na.example,{long}\n"),
+        format!("{long}.example\n"),
+        format!("[{{\"names\": [\"{long}\"]}}]"),
+    ] {
+        let told = Fleet::parse(list.as_bytes()).unwrap_err().to_string();
+        assert!(told.len() < 400 && told.contains("line "), "{}", told.len());
+    }
+}
