@@ -2,6 +2,7 @@
 //! whoever misspells one should not believe that it was heeded. (Other public routes ignore them.)
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 
 use super::problem::Problem;
@@ -14,7 +15,7 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match parameters(parts)?.first() {
+        match parameters(&parts.uri)?.first() {
             None => Ok(Self),
             Some((name, _)) => Err(unknown(name, "none")),
         }
@@ -30,7 +31,7 @@ impl<S: Sync> FromRequestParts<S> for OfCa {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut ca = None;
-        for (name, value) in parameters(parts)? {
+        for (name, value) in parameters(&parts.uri)? {
             if name != "ca" {
                 return Err(unknown(&name, "ca"));
             }
@@ -43,8 +44,8 @@ impl<S: Sync> FromRequestParts<S> for OfCa {
 }
 
 /// The parameters, decoded, in their order.
-pub(crate) fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
-    Query::try_from_uri(&parts.uri)
+pub(crate) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    Query::try_from_uri(uri)
         .map(|Query(pairs)| pairs)
         .map_err(|error| Problem::malformed(format!("the query string is not readable: {error}")))
 }

@@ -114,7 +114,7 @@ impl<S: Sync> FromRequestParts<S> for Listing {
             range: IdRange::ALL,
             limit: USUALLY_LISTED,
         };
-        for (name, value) in query::parameters(parts)? {
+        for (name, value) in query::parameters(&parts.uri)? {
             match name.as_str() {
                 "after" => listing.range.after = Some(cert_id(&name, &value)?),
                 "until" => listing.range.until = Some(cert_id(&name, &value)?),

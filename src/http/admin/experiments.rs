@@ -25,7 +25,7 @@ impl FromRequestParts<Admin> for OneCa {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
         let mut named = None;
-        for (name, value) in query::parameters(parts)? {
+        for (name, value) in query::parameters(&parts.uri)? {
             match name.as_str() {
                 "ca" => named = Some(value),
                 _ => return Err(query::unknown(&name, "ca")),

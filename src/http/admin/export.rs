@@ -63,7 +63,7 @@ impl<S: Sync> FromRequestParts<S> for Wanted {
             after: None,
             limit: USUAL_COUNTS,
         };
-        for (name, value) in query::parameters(parts)? {
+        for (name, value) in query::parameters(&parts.uri)? {
             match name.as_str() {
                 "after" => wanted.after = Some(cursor(&value)?),
                 "limit" => wanted.limit = limit(&value)?,

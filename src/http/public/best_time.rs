@@ -1,20 +1,27 @@
 //! `/v1/best-time`: when to come, drawn anew for each who asks.
 
+use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
 use chrono_tz::Tz;
 
 use super::documents::nothing_yet;
+use super::served::Served;
 use crate::config::{duration_seconds, zone};
 use crate::domain::publication::best_time::{Chance, Format, Question, SLOT_MINUTES, clock_spans};
+use crate::domain::time::Timestamp;
 use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::{parameters, unknown};
+
+/// The path.
+pub(super) const PATH: &str = "/v1/best-time";
 
 const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
 
@@ -30,43 +37,20 @@ pub(in crate::http) struct Asked {
     chance: Chance,
 }
 
-/// `GET`. No cache may keep it: two readers of one answer would come at the same second.
+/// `GET`.
 pub(in crate::http) async fn show(
     State(public): State<Public>,
     asked: Asked,
 ) -> Result<Response, Problem> {
     let served = public.documents.current(&public.engine).await?;
     let served = served.ok_or_else(nothing_yet)?;
-    let ranking = served.ranking(asked.ca.as_deref()).ok_or_else(|| {
-        let name = asked.ca.as_deref().unwrap_or_default();
-        Problem::missing(format!(
-            "ca: no ranking of a CA named {name:?} is published"
-        ))
-    })?;
-    let now = public.engine.now();
-    let best = asked.question.draw(ranking, now, asked.chance);
-    let best =
-        best.map_err(|none| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, none.to_string()))?;
-    let headers = [
-        (CACHE_CONTROL, "no-store"),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (CONTENT_TYPE, asked.format.content_type()),
-    ];
-    let body = best.written(asked.format, &asked.question, ranking);
-    let mut response = (headers, body).into_response();
-    if best.is_unknown(ranking) {
-        let headers = response.headers_mut();
-        headers.insert(HOUR, HeaderValue::from_static("unknown"));
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(HOUR));
-    }
-    Ok(response)
+    Ok(asked.answer(&served, public.engine.now())?.map(Body::from))
 }
 
-impl<S: Sync> FromRequestParts<S> for Asked {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let pairs = parameters(parts)?;
+impl Asked {
+    /// What a request asks for.
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let pairs = parameters(uri)?;
         for (place, (name, _)) in pairs.iter().enumerate() {
             if !PARAMETERS.split(", ").any(|known| known == name) {
                 return Err(unknown(name, PARAMETERS));
@@ -87,6 +71,47 @@ impl<S: Sync> FromRequestParts<S> for Asked {
                 .unwrap_or_else(|| Chance::Fresh(rand::random())),
             question,
         })
+    }
+
+    /// A time from a publication. No cache may keep it: two readers of one answer would come at the same
+    /// second.
+    pub(super) fn answer(
+        &self,
+        served: &Served,
+        now: Timestamp,
+    ) -> Result<Response<Bytes>, Problem> {
+        let ranking = served.ranking(self.ca.as_deref()).ok_or_else(|| {
+            let name = self.ca.as_deref().unwrap_or_default();
+            Problem::missing(format!(
+                "ca: no ranking of a CA named {name:?} is published"
+            ))
+        })?;
+        let best = self.question.draw(ranking, now, self.chance);
+        let best =
+            best.map_err(|none| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, none.to_string()))?;
+        let body = best.written(self.format, &self.question, ranking);
+        let mut response = Response::new(Bytes::from(body));
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CACHE_CONTROL, "no-store"),
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (CONTENT_TYPE, self.format.content_type()),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if best.is_unknown(ranking) {
+            headers.insert(HOUR, HeaderValue::from_static("unknown"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(HOUR));
+        }
+        Ok(response)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
     }
 }
 

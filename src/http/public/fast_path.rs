@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 
+use super::best_time;
 use super::renewal_info::{self, ResponseBuilder};
 use super::served::{self, Documents};
 use crate::domain::certificate::certid::CertId;
@@ -28,6 +29,7 @@ pub(in crate::http) struct FastPath {
     documents: Arc<Documents>,
     signature: Signature,
     windows: Tallies,
+    best_times: Tallies,
 }
 
 /// What is kept of a request while the store is asked.
@@ -52,6 +54,7 @@ impl FastPath {
             documents,
             signature: Signature::default(),
             windows: Tallies::of(renewal_info::PATH),
+            best_times: Tallies::of(best_time::PATH),
         }
     }
 
@@ -88,6 +91,14 @@ impl FastPath {
             return Some(finish(uri, verb, response, &self.windows, begun).into());
         }
         let served = self.documents.at_hand(&self.engine)?;
+        if path == best_time::PATH {
+            // What is wrong with a question the router says.
+            let asked = best_time::Asked::of(request.uri()).ok()?;
+            let answer = asked.answer(&served, self.engine.now()).ok()?;
+            let response = self.signed(whole(answer), &self.engine.version());
+            let uri = request.uri();
+            return Some(finish(uri, verb, response, &self.best_times, begun).into());
+        }
         let document = served.at(path)?;
         let headers = std::mem::take(request.headers_mut());
         let response = whole(served::answer(document, headers));

@@ -134,7 +134,7 @@ impl<S: Sync> FromRequestParts<S> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut asked = Self::default();
-        for (name, value) in parameters(parts)? {
+        for (name, value) in parameters(&parts.uri)? {
             let place = match name.as_str() {
                 "ca" => &mut asked.ca,
                 "hours" => &mut asked.hours,

@@ -72,6 +72,14 @@ async fn windows_and_documents_are_the_router_s_octet_for_octet() {
         ("/ca/example/ranking.json", "", "200 OK"),
         ("/ca/nobody/ranking.json", "", "404 Not Found"),
         ("/directory", "", "200 OK"),
+        ("/v1/best-time?seed=a", "", "200 OK"),
+        (
+            "/v1/best-time?seed=a&format=cron&tz=Europe/Prague",
+            "origin: https://x\r\n",
+            "200 OK",
+        ),
+        ("/v1/best-time?seed=a&ca=nobody", "", "404 Not Found"),
+        ("/v1/best-time?sed=a", "", "400 Bad Request"),
     ] {
         for method in ["GET", "HEAD"] {
             let [direct, routed] = both(&server, &format!("{method} {path}"), headers).await;
