@@ -196,10 +196,10 @@ impl Allocator {
     ) -> Result<DrawPlan<'_>, BandError> {
         self.heed(draw.policy);
         let place = place(draw.policy, validity, issued_at, draw.now)?;
-        let Follows { ticking, .. } = self.follows(draw);
-        let follows = self.follows(draw).of(place.arrival());
+        let measured = self.follows(draw);
+        let follows = measured.of(place.arrival());
         let ticking = match place.arrival() {
-            Arrival::Fresh => ticking,
+            Arrival::Fresh => measured.ticking,
             // They do not come now because they wake now.
             Arrival::Late | Arrival::Past => TickShares::default(),
         };
@@ -210,7 +210,7 @@ impl Allocator {
                     range,
                     life_class: life_class(validity.life_seconds()),
                 };
-                self.renew_table(key, draw, validity);
+                self.renew_table(key, draw, validity, measured.late);
                 let active = self
                     .tables
                     .entry(key)
@@ -257,9 +257,10 @@ impl Allocator {
             return follows;
         }
         let prior = draw.policy.follow_prior;
+        let measured = self.ledger.measured_follow(draw.now, prior);
         let follows = Follows {
-            fresh: self.ledger.first_follows(draw.now, prior),
-            late: self.ledger.measured_follow(draw.now, prior),
+            fresh: self.ledger.first_follows(draw.now, measured),
+            late: measured,
             ticking: self.ledger.tick_shares(draw.now),
         };
         self.follows = Some((draw.now, follows));
@@ -267,7 +268,7 @@ impl Allocator {
     }
 
     /// How those wake that a table places by it, by what is measured anew each hour of all.
-    fn schedule_mix(&mut self, draw: Draw<'_>, arrival: Arrival) -> ScheduleMix {
+    fn schedule_mix(&mut self, draw: Draw<'_>, arrival: Arrival, measured: f64) -> ScheduleMix {
         let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
         if self.schedule_mix.as_ref().is_none_or(|(at, _)| !good(*at)) {
             self.schedule_mix = Some((draw.now, self.ledger.schedule_mix(draw.now)));
@@ -276,22 +277,19 @@ impl Allocator {
             return ScheduleMix::default();
         };
         match arrival {
-            Arrival::Fresh => {
-                let prior = draw.policy.follow_prior;
-                self.ledger.waking_now(draw.now, prior, generic)
-            }
+            Arrival::Fresh => self.ledger.waking_now(draw.now, measured, generic),
             // Their tables have no use for it, and an import brings thousands of them.
             Arrival::Late | Arrival::Past => ScheduleMix::default(),
         }
     }
 
     /// Puts a new table in for a key where the one in use is old or used up, or there is none.
-    fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity) {
+    fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity, measured: f64) {
         let good =
             |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
         if self.tables.get(&key).is_none_or(|active| !good(active)) {
             let life_seconds = validity.life_seconds();
-            let schedule_mix = self.schedule_mix(draw, key.arrival);
+            let schedule_mix = self.schedule_mix(draw, key.arrival, measured);
             let made = make(
                 key.arrival,
                 key.range,

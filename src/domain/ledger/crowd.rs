@@ -32,6 +32,8 @@ struct Crowd {
 pub(super) struct Coming {
     kept: f64,
     returning: f64,
+    /// Of those that return, who will follow the next time.
+    wavering: f64,
     new: f64,
 }
 
@@ -55,38 +57,37 @@ impl Ledger {
             .map(before)
             .into_iter()
             .find(|span| self.issued(*span) >= CROWD || span.seconds() >= HOUR)?;
+        let (returning, wavering) = self.unsteered_and_wavering(grain);
         Some(Coming {
             kept: self.promised_ever.sum(grain).max(0.0),
-            returning: self.returning(grain, |life| &life.unsteered_ever),
+            returning,
+            wavering,
             new: self.crowd(lately).new / grains_in(lately),
         })
     }
 
-    /// f of a certificate issued at `now` of which nothing else is known. As many of those that
-    /// come now follow as the windows given promise to these minutes; those that are to return
+    /// f of a certificate issued at `now` of which nothing else is known, where φ was `measured`. As many of
+    /// those that come now follow as the windows given promise to these minutes; those that are to return
     /// unsteered are as they were the last time; besides these come new ones, as many as lately,
     /// and φ of them follow.
     #[must_use]
-    pub fn first_follows(&self, now: Timestamp, prior: f64) -> f64 {
-        let measured = self.measured_follow(now, prior);
+    pub fn first_follows(&self, now: Timestamp, measured: f64) -> f64 {
         let Some(coming) = self.coming(now).filter(|coming| coming.all() > 0.0) else {
             return measured;
         };
-        let wavering = coming.returning * self.wavering_share(grain_at(now));
-        let following = coming.kept + wavering + coming.new * measured;
+        let following = coming.kept + coming.wavering + coming.new * measured;
         (following / coming.all()).clamp(0.0, 1.0)
     }
 
     /// How those wake that come at `now` and get plain windows: newcomers as `generic` has it, those
-    /// that windows sent by what brought them; who came at a tick is placed by it.
+    /// that windows sent by what brought them; who came at a tick is placed by it. φ was `measured`.
     #[must_use]
-    pub fn waking_now(&self, now: Timestamp, prior: f64, generic: &ScheduleMix) -> ScheduleMix {
+    pub fn waking_now(&self, now: Timestamp, measured: f64, generic: &ScheduleMix) -> ScheduleMix {
         let Some(coming) = self.coming(now) else {
             return generic.clone();
         };
-        let new = coming.new * self.measured_follow(now, prior);
-        let wavering = coming.returning * self.wavering_share(grain_at(now));
-        let following = coming.kept + wavering + new;
+        let new = coming.new * measured;
+        let following = coming.kept + coming.wavering + new;
         if following <= 0.0 {
             return generic.clone();
         }
@@ -129,18 +130,18 @@ impl Ledger {
         let issued = self.of_lives(|life| life.issued.sum(span)).max(0.0);
         // Whoever came was replaced, and has left the lines of what is still to come.
         let kept = self.promised_ever.sum(span).clamp(0.0, issued);
-        let returned = self.returning(span, |life| &life.unsteered_ever);
-        let returned = returned.min(issued - kept);
+        let (returning, wavering) = self.unsteered_and_wavering(span);
+        let returned = returning.min(issued - kept);
         Crowd {
-            following: kept + returned * self.wavering_share(span),
+            following: kept + returned * wavering / returning.max(1e-9),
             new: issued - kept - returned,
         }
     }
 
-    /// Of those that return unsteered in a span, the share that will follow the next time.
-    fn wavering_share(&self, span: Span) -> f64 {
+    /// Who returns unsteered in a span, and who of them will follow the next time.
+    fn unsteered_and_wavering(&self, span: Span) -> (f64, f64) {
         let returning = self.returning(span, |life| &life.unsteered_ever);
         let wavering = self.returning(span, |life| &life.wavering_ever);
-        (wavering / returning.max(1e-9)).clamp(0.0, 1.0)
+        (returning, wavering.min(returning))
     }
 }

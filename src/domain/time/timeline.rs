@@ -1,7 +1,6 @@
 //! Amounts over absolute time, in grains of five minutes, the greatest span that divides every
 //! slot length.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::instant::{DAY, MINUTE, Span, Timestamp};
@@ -17,7 +16,8 @@ pub const GRAINS_IN_DAY: usize = 288;
 /// cost two days, not a century.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    days: BTreeMap<i64, Day>,
+    /// By their numbers, ascending. A sum is asked for far more often than a day is put between two.
+    days: Vec<(i64, Day)>,
 }
 
 /// One UTC day.
@@ -40,7 +40,7 @@ impl Day {
 impl Timeline {
     /// Adds `amount` (or takes it away, where negative) at one instant.
     pub fn add(&mut self, at: Timestamp, amount: f64) {
-        let day = self.days.entry(at.slot(DAY)).or_insert_with(Day::empty);
+        let day = self.day(at.slot(DAY));
         day.total += amount;
         day.grains[length(at.second_of_day() / GRAIN_SECONDS)] += amount;
     }
@@ -52,7 +52,7 @@ impl Timeline {
         let mut rest = shares;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(GRAINS_IN_DAY - first));
-            let line = self.days.entry(day).or_insert_with(Day::empty);
+            let line = self.day(day);
             for (grain, share) in line.grains[first..].iter_mut().zip(now) {
                 *grain += amount * share;
             }
@@ -84,8 +84,9 @@ impl Timeline {
         }
         let first_day = span.from.slot(DAY);
         let last_day = (span.to - 1).slot(DAY);
-        self.days
-            .range(first_day..=last_day)
+        self.days[self.place(first_day)..]
+            .iter()
+            .take_while(|(number, _)| *number <= last_day)
             .map(|(number, day)| {
                 let start = Timestamp::from_unix(number * DAY);
                 let cut = Span {
@@ -108,7 +109,7 @@ impl Timeline {
         if days.is_empty() {
             return sums;
         }
-        for (_, day) in self.days.range(days) {
+        for (_, day) in &self.days[self.place(days.start)..self.place(days.end)] {
             for (sum, amount) in sums.iter_mut().zip(day.grains.iter()) {
                 *sum += amount;
             }
@@ -129,7 +130,32 @@ impl Timeline {
 
     /// Forgets the days that end before `before`.
     pub fn trim(&mut self, before: Timestamp) {
-        self.days = self.days.split_off(&before.slot(DAY));
+        self.days.drain(..self.place(before.slot(DAY)));
+    }
+
+    fn day(&mut self, number: i64) -> &mut Day {
+        let place = self.place(number);
+        if self
+            .days
+            .get(place)
+            .is_none_or(|(other, _)| *other != number)
+        {
+            self.days.insert(place, (number, Day::empty()));
+        }
+        &mut self.days[place].1
+    }
+
+    /// Where the first day stands with this number or a higher one.
+    fn place(&self, number: i64) -> usize {
+        let Some((first, _)) = self.days.first() else {
+            return 0;
+        };
+        // Where no day is missing before it.
+        let guess = usize::try_from(number.saturating_sub(*first)).unwrap_or(0);
+        match self.days.get(guess) {
+            Some((found, _)) if *found == number => guess,
+            _ => self.days.partition_point(|(other, _)| *other < number),
+        }
     }
 }
 

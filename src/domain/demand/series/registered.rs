@@ -7,6 +7,7 @@
 //! works from nine to five have its quiet nights.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::minutes::{DAY_MINUTES, Minutes, day_span};
 use super::track::{Fine, UNITS_PER_EVENT};
@@ -67,30 +68,36 @@ pub(super) fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, M
         return alive;
     };
     let end = now.slot(MINUTE);
-    let mut last: Option<i64> = None;
-    let mut bridge = |last: Option<i64>, to: i64| {
-        let from = last.filter(|from| to - from <= LONGEST_SILENCE_MINUTES);
+    let mut add = |minutes: RangeInclusive<i64>| {
         let span = Span {
-            from: Timestamp::from_unix(from.unwrap_or(to) * MINUTE),
-            to: Timestamp::from_unix((to + 1) * MINUTE),
+            from: Timestamp::from_unix(minutes.start() * MINUTE),
+            to: Timestamp::from_unix((minutes.end() + 1) * MINUTE),
         };
         for day in span.from.slot(DAY)..=(span.to - 1).slot(DAY) {
             alive.entry(day).or_default().insert_span(day, span);
         }
     };
+    // The first and the last minute of what is bridged so far.
+    let mut bridged: Option<(i64, i64)> = None;
     for (number, day) in &track.days {
         let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
         let issued = |minute: &usize| lines.iter().any(|f| f.units(Kind::Issued, *minute) > 0);
         for minute in (0..DAY_MINUTES).filter(issued) {
             let at = day_span(*number).from.slot(MINUTE) + i64::try_from(minute).unwrap_or(0);
-            if at < end {
-                bridge(last, at);
-                last = Some(at);
+            match &mut bridged {
+                _ if at >= end => {}
+                Some((_, last)) if at - *last <= LONGEST_SILENCE_MINUTES => *last = at,
+                _ => {
+                    if let Some((first, last)) = bridged.replace((at, at)) {
+                        add(first..=last);
+                    }
+                }
             }
         }
     }
-    if last.is_some_and(|last| end - last <= LONGEST_SILENCE_MINUTES) {
-        bridge(last, end - 1);
+    if let Some((first, last)) = bridged {
+        let is_silent = end - last > LONGEST_SILENCE_MINUTES;
+        add(first..=if is_silent { last } else { end - 1 });
     }
     alive
 }
