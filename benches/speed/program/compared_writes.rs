@@ -95,6 +95,20 @@ pub(super) const WRITTEN: &[Row] = &[
     .at_least(1_000_000.0),
     row(Part::Allocation, "plan_of_many", SECONDS, "100,000 planned").below(1.0),
     row(
+        Part::Allocation,
+        "year_modelled",
+        SECONDS,
+        "a year of minutes of ten CAs, modelled",
+    )
+    .below(1.0),
+    row(
+        Part::Allocation,
+        "model_updated",
+        MILLIS,
+        "a minute more of one of them",
+    )
+    .below(10.0),
+    row(
         Part::Feed,
         "feed_import",
         ROWS_A_SECOND,

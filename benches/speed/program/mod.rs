@@ -26,6 +26,7 @@ mod into_postgres;
 mod into_sqlite;
 mod load;
 mod machine;
+mod modelling;
 mod nginx;
 mod options;
 mod pem;
@@ -130,7 +131,8 @@ fn measure_part(part: Part, setup: &Setup, figures: &mut Figures) -> anyhow::Res
     match part {
         Part::Allocation => {
             drawing::allocation(setup, figures)?;
-            planning::plan_of_many(setup, figures)
+            planning::plan_of_many(setup, figures)?;
+            modelling::a_year(setup, figures)
         }
         Part::Feed => feed::feed(setup, figures),
         Part::Gateway => gateway::measure(setup, figures),

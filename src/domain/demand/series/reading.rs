@@ -291,10 +291,9 @@ impl<'a> Reader<'a> {
 
 fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize) {
     let alive = || vantages.iter().filter(|v| v.covered.contains(minute));
-    let values: Vec<f64> = alive().map(|vantage| vantage.volume(minute)).collect();
-    if values.is_empty() {
+    let Some(volume) = median_of(alive().map(|vantage| vantage.volume(minute))) else {
         return;
-    }
+    };
     reading.known.insert(minute);
     if alive().all(|vantage| vantage.exact.contains(minute)) {
         reading.exact.insert(minute);
@@ -304,8 +303,9 @@ fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize
     } else if alive().all(|vantage| vantage.ratios.is_some()) {
         reading.estimated.insert(minute);
     }
-    reading.volume[minute] = median(values);
-    reading.stands_for[minute] = median(alive().map(|vantage| vantage.stands_for).collect());
+    reading.volume[minute] = volume;
+    let stands_for = median_of(alive().map(|vantage| vantage.stands_for));
+    reading.stands_for[minute] = stands_for.unwrap_or(1.0);
 }
 
 impl Vantage<'_> {
@@ -364,6 +364,15 @@ fn has_dateless(day: &Day) -> bool {
     day.coarse
         .as_ref()
         .is_some_and(|coarse| coarse.units[place(Kind::Issued)] > 0)
+}
+
+/// The median of what may be one value alone, as it is of most minutes: that one is not put into a list.
+fn median_of(mut values: impl Iterator<Item = f64>) -> Option<f64> {
+    let first = values.next()?;
+    Some(match values.next() {
+        None => first,
+        Some(second) => median([first, second].into_iter().chain(values).collect()),
+    })
 }
 
 /// Of two, their mean.
