@@ -15,7 +15,7 @@ use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::math::number::real_len;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::DAY;
-use crate::store::{Lease, StoreError, Turn};
+use crate::store::{ANSWERS_WITHIN, Lease, StoreError, Turn};
 
 /// What another process wrote is seen within a second: the feed is read twice in one.
 const FEED_EVERY: Duration = Duration::from_millis(500);
@@ -46,8 +46,10 @@ const PURGE_ROWS: u32 = 2_000;
 /// … one step at a time, so that registrations get in between: 10 million certificates of 90 days
 /// expire at 77 a minute and 1.3 a second; 400 a second leave room for a CA a hundred times that.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
-/// Whether a database that took no writes takes some again: as soon as an operator sees it.
-const WRITE_AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// Whether the database answers, and whether one that took no writes takes some again: as soon as an operator
+/// sees it. One that stops without a word is named by `/readyz` within five seconds.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
+const _: () = assert!(TRY_AGAIN_EVERY.as_secs() + ANSWERS_WITHIN.as_secs() < 5);
 /// What gateways know of accounts and orders: as long as the longest common life of a certificate and some
 /// days, so that its renewal finds it.
 const GATEWAY_KEPT_SECONDS: i64 = 100 * DAY;
@@ -94,9 +96,7 @@ impl Engine {
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.hurried("publish", PUBLISH_EVERY, hinted, || self.publish_if_due()),
-            self.every("write_again", WRITE_AGAIN_EVERY, || self
-                .store()
-                .try_again()),
+            self.every("try_again", TRY_AGAIN_EVERY, || self.store().try_again()),
             self.every("planned", PLANNED_EVERY, || self.read_planned()),
             self.every("replica", NOTE_REPLICA_EVERY, || self.note_replica()),
             self.every("purge", PURGE_EVERY, || self.purge()),

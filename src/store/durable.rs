@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -26,6 +27,9 @@ use crate::domain::demand::observation::Observation;
 use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
+
+/// A database, or a server of it, that has not answered after this time is away.
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a store does when the index has no entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -150,19 +154,17 @@ pub trait Store:
     /// The key of the keyed hashes, made by the first migration.
     async fn hash_key(&self) -> Result<HashKey, StoreError>;
 
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), StoreError>;
-
     /// What keeps the database from taking writes, in words; `None` where nothing is known to.
     fn trouble(&self) -> Option<String>;
 
-    /// Whether a server of a distributed database was away when it was asked last: what lies there is
-    /// neither found nor taken.
-    fn away_in_part(&self) -> bool {
-        false
+    /// Who was away when [`Store::try_again`] asked last: the database, or a server of a distributed one. What
+    /// lies there is neither found nor taken.
+    fn away(&self) -> Option<&'static str> {
+        None
     }
 
-    /// Tries whether writes are taken again, where the last ones were not, and whether all servers answer.
+    /// Tries whether the database and all its servers answer, each within [`ANSWERS_WITHIN`], and whether
+    /// writes are taken again where the last ones were not.
     async fn try_again(&self) -> Result<(), StoreError>;
 
     /// How many certificates the next step of many should hold: so many that the database is filled

@@ -60,7 +60,7 @@ mod transactions;
 pub(super) use distribute::{distribute, require_citus};
 use hints::ChangeNotifier;
 pub(super) use location::Location;
-use pool::{QUERY_AT_MOST, hurried, pool};
+use pool::{QUERY_AT_MOST, pool};
 pub(super) use pool::{connection, earlier_connections};
 use servers::Servers;
 use session::Sessions;
@@ -151,19 +151,12 @@ impl Store for PostgresStore {
         self.read_hash_key().await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.queries
-            .named("ping", hurried(sqlx::query("SELECT 1").execute(&self.pool)))
-            .await
-            .map(drop)
-    }
-
     fn trouble(&self) -> Option<String> {
         self.queries.condition().trouble().map(str::to_owned)
     }
 
-    fn away_in_part(&self) -> bool {
-        self.servers.are_away()
+    fn away(&self) -> Option<&'static str> {
+        self.servers.away()
     }
 
     async fn try_again(&self) -> Result<(), StoreError> {

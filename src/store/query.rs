@@ -14,6 +14,7 @@ use super::error::StoreError;
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     run: AtomicU64,
+    answered: AtomicU64,
     /// Whether none is run yet.
     shut: AtomicBool,
     /// How long one may take, or the next row of one.
@@ -53,6 +54,11 @@ impl Queries {
     /// How many have been run.
     pub(super) fn run_so_far(&self) -> u64 {
         self.run.load(Ordering::Relaxed)
+    }
+
+    /// How many of them came to a good end.
+    pub(super) fn answered_so_far(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Runs one query.
@@ -106,6 +112,9 @@ impl Queries {
         }
         self.run.fetch_add(1, Ordering::Relaxed);
         let result = observed(query, work).await;
+        if result.is_ok() {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
         result.map_err(|error| {
             let error = StoreError::from_driver(query, error);
             self.condition.failed(&error);

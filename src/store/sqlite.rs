@@ -115,13 +115,6 @@ impl Store for SqliteStore {
         self.read_hash_key().await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.queries
-            .named("ping", sqlx::query("SELECT 1").execute(self.readers()))
-            .await
-            .map(drop)
-    }
-
     fn trouble(&self) -> Option<String> {
         self.known_trouble()
     }

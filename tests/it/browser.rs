@@ -203,7 +203,7 @@ impl Browser {
             let frame = self.call("Page.getFrameTree", &json!({}));
             let frame = &frame["frameTree"]["frame"];
             let state = self.evaluate(
-                "document.documentElement.classList.contains('wait') ? 'waiting' : document.readyState",
+                "document.documentElement?.classList.contains('wait') ? 'waiting' : document.readyState",
             );
             if frame["loaderId"] == loader && state == "complete" {
                 return;

@@ -8,13 +8,14 @@ use axum::routing::get;
 use offpeak::domain::time::Timestamp;
 use offpeak::store::{Change, Load, Migrations, connect};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::issuance::TestCa;
 use crate::nginx::{Nginx, replaced};
 use crate::process::{Server, offpeak};
-use crate::support::{fresh_postgres, fresh_sqlite};
+use crate::support::{behind, fresh_postgres, fresh_sqlite};
 use crate::tools::{run, told, tool};
 
 const PAGE: &str = include_str!("../../docs/deploy.md");
@@ -168,7 +169,7 @@ async fn a_dump_of_postgres_answers_as_it_did() {
     let script = replaced(
         &script,
         "postgres://offpeak@127.0.0.1/offpeak",
-        without_parameters(&database.url()),
+        &directly(&database.url()),
     );
     let script = replaced(&script, "/var/backups/offpeak.dump", &dump);
     run(&mut shell(&script));
@@ -177,7 +178,7 @@ async fn a_dump_of_postgres_answers_as_it_did() {
     let script = replaced(
         &script,
         "postgres://offpeak@127.0.0.1/restored",
-        without_parameters(&restored.url()),
+        &directly(&restored.url()),
     );
     let script = replaced(&script, "/var/backups/offpeak.dump", &dump);
 
@@ -203,7 +204,7 @@ async fn rows_restored_from_another_server_are_no_news() {
     drop(server);
     // As a restore leaves it: what was told before has its place, whatever numbers this server gives.
     let script = "SELECT place_outbox(), pg_current_xact_id()";
-    run(Command::new("psql").args(["-q", "-d", without_parameters(&url), "-c", script]));
+    run(Command::new("psql").args(["-q", "-d", &directly(&url), "-c", script]));
     let store = connect(&url, Migrations::RefusePending)
         .await
         .expect("the store opens");
@@ -272,9 +273,11 @@ pub(crate) fn block(language: &str, name: &str) -> String {
     format!("{block}\n")
 }
 
-/// A URL as PostgreSQL's own programs take it, which do not know what sqlx adds.
-fn without_parameters(url: &str) -> &str {
-    url.split('?').next().unwrap_or(url)
+/// A URL as PostgreSQL's own programs take it, which do not know what sqlx adds, and which set what a pooler by
+/// transaction would leave to others.
+fn directly(url: &str) -> String {
+    let database = behind(url).to_url_lossy();
+    database[..url::Position::AfterPath].to_owned()
 }
 
 fn shell(script: &str) -> Command {

@@ -33,6 +33,7 @@ mod migrations;
 mod model;
 mod moves;
 mod names;
+mod outbox_model;
 mod planned;
 mod polls;
 mod publications;

@@ -229,11 +229,10 @@ impl Engine {
         if behind > FEED_LATE_SECONDS {
             degraded.push(format!("the store has not been heard of for {behind} s"));
         }
-        if self.store().away_in_part() {
-            degraded.push(
-                "a server of the database is away: what is not in memory is answered with 503"
-                    .to_owned(),
-            );
+        if let Some(who) = self.store().away() {
+            degraded.push(format!(
+                "{who} is away: what is not in memory is answered with 503"
+            ));
         }
         if let Some(reason) = self.store().trouble() {
             degraded.push(format!(

@@ -1,13 +1,8 @@
-//! Asking the servers of a distributed database whether they are there.
-
-use std::time::Duration;
+//! Asking the database, and the servers of a distributed one, whether they are there.
 
 use super::PostgresStore;
 use super::pool::within;
-use crate::store::StoreError;
-
-/// A server that has not answered by then is away: with a second between two tries it is named within five.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+use crate::store::{ANSWERS_WITHIN, StoreError};
 
 impl PostgresStore {
     /// Reads whether there are several, before anything else is asked.
@@ -19,15 +14,20 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Asks all servers, where there are several: by a look into an index, where nothing is found.
+    /// Asks all servers: where there are several by a look into an index, where nothing is found.
     pub(super) async fn reach_servers(&self) -> Result<(), StoreError> {
-        if !self.servers.are_several() {
-            return Ok(());
-        }
-        let select = sqlx::query("SELECT 1 FROM certificates WHERE not_after < -1 LIMIT 1");
+        let are_several = self.servers.are_several();
+        let select = sqlx::query(if are_several {
+            "SELECT 1 FROM certificates WHERE not_after < -1 LIMIT 1"
+        } else {
+            "SELECT 1"
+        });
+        let answered = self.queries.answered_so_far();
         let reaching = within(ANSWERS_WITHIN, select.execute(&self.pool));
         let reached = self.queries.named("servers_reach", reaching).await;
-        let is_away = matches!(reached, Err(StoreError::Unavailable { .. }));
+        // One server that has answered others meanwhile is busy, and not away.
+        let is_busy = !are_several && self.queries.answered_so_far() > answered;
+        let is_away = matches!(reached, Err(StoreError::Unavailable { .. })) && !is_busy;
         self.servers.set_away(is_away);
         reached.map(drop)
     }

@@ -10,6 +10,10 @@ use crate::domain::certificate::certid::CertId;
 use crate::store::row::{StoredCertificate, certificate_columns};
 use crate::store::{IdRange, StoreError};
 
+/// For so many keys at once the planner may rather read the whole table: 0.3 s for 10,000 of 200,000, where
+/// their keys take 0.06 s.
+const MANY: usize = 1_000;
+
 impl PostgresStore {
     pub(super) async fn read_certificate(
         &self,
@@ -37,8 +41,16 @@ impl PostgresStore {
         ids: &[CertId],
     ) -> Result<Vec<Certificate>, StoreError> {
         let ids: Vec<&CertId> = ids.iter().collect();
-        let found = self.read_among(&self.pool, &ids);
-        hurried_step("certificate_look_up", found).await
+        let find = async {
+            if ids.len() < MANY {
+                return self.read_among(&self.pool, &ids).await;
+            }
+            let mut transaction = self.begin_by_key().await?;
+            let found = self.read_among(&mut transaction, &ids).await?;
+            self.commit(transaction).await?;
+            Ok(found)
+        };
+        hurried_step("certificate_look_up", find).await
     }
 
     /// Those of these certificates that are there.

@@ -1,5 +1,5 @@
-//! The servers of a distributed database: whether each answers. The one that we are connected to may answer
-//! all that it holds itself, and the feed goes on, while another is away.
+//! The servers of the database: whether each answers. Of a distributed one, the one that we are connected to
+//! may answer all that it holds itself, and the feed goes on, while another is away.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -47,9 +47,14 @@ impl Servers {
         self.is_distributed.load(Ordering::Relaxed)
     }
 
-    /// Whether one did not answer when it was asked last.
-    pub(super) fn are_away(&self) -> bool {
-        self.are_away.load(Ordering::Relaxed)
+    /// Who did not answer when it was asked last.
+    pub(super) fn away(&self) -> Option<&'static str> {
+        let who = if self.are_several() {
+            "a server of the database"
+        } else {
+            "the database"
+        };
+        self.are_away.load(Ordering::Relaxed).then_some(who)
     }
 
     /// Notes whether one did not answer.
@@ -62,11 +67,11 @@ impl Servers {
     /// # Errors
     /// [`StoreError::Unavailable`] where one is away and as many wait for it as may.
     pub(super) fn place(&self) -> Result<Option<SemaphorePermit<'_>>, StoreError> {
-        if !self.are_away() {
+        let Some(who) = self.away().filter(|_| self.are_several()) else {
             return Ok(None);
-        }
+        };
         self.waiting.try_acquire().map(Some).map_err(|_| {
-            let why = std::io::Error::other("a server of the database is away");
+            let why = std::io::Error::other(format!("{who} is away"));
             StoreError::from_driver("certificate_insert", why.into())
         })
     }

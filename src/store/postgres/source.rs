@@ -28,34 +28,28 @@ impl SourceStore for PostgresStore {
         let mut transaction = self.begin().await?;
         // Two that begin the same source at once: one inserts, the other waits for it and then finds
         // the row, whose body is not the one that it knows.
-        let moved = match step.from {
+        let advance = match step.from {
             None => {
-                let insert = sqlx::query(
-                    "INSERT INTO source_cursors (source, body, moved_at) VALUES ($1, $2, $3)
-                     ON CONFLICT (source) DO NOTHING",
-                )
-                .bind(step.source)
-                .bind(step.to)
-                .bind(now.unix());
-                self.queries
-                    .named("source_cursor_insert", insert.execute(&mut transaction))
-                    .await?
+                "INSERT INTO source_cursors (source, body, moved_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (source) DO NOTHING RETURNING source"
             }
-            Some(from) => {
-                let update = sqlx::query(
-                    "UPDATE source_cursors SET body = $3, moved_at = $4
-                     WHERE source = $1 AND body = $2",
-                )
-                .bind(step.source)
-                .bind(from)
-                .bind(step.to)
-                .bind(now.unix());
-                self.queries
-                    .named("source_cursor_move", update.execute(&mut transaction))
-                    .await?
+            Some(_) => {
+                "UPDATE source_cursors SET body = $2, moved_at = $3
+                 WHERE source = $1 AND body = $4 RETURNING source"
             }
         };
-        if moved.rows_affected() == 0 {
+        let mut advance = sqlx::query_scalar::<_, String>(advance)
+            .bind(step.source)
+            .bind(step.to)
+            .bind(now.unix());
+        if let Some(from) = step.from {
+            advance = advance.bind(from);
+        }
+        let moved = self
+            .queries
+            .named("source_cursor_move", advance.fetch_optional(&mut transaction))
+            .await?;
+        if moved.is_none() {
             self.queries
                 .named("rollback", transaction.rollback())
                 .await?;

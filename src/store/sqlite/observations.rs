@@ -207,6 +207,19 @@ impl SqliteStore {
         Ok(Closing::Counted)
     }
 
+    /// Tells the feed that observations were taken back.
+    pub(super) async fn tell_forgetting(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let stamp = self.stamp(connection).await?;
+        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
+        self.queries
+            .named("forgetting_insert", tell.execute(connection))
+            .await
+            .map(drop)
+    }
+
     /// Deletes the observations of batches that are gone, and so count no more. What is left where
     /// this breaks off is swept when it is old.
     async fn delete_observations_of(&self, batches: &[i64]) -> Result<(), StoreError> {
@@ -344,11 +357,7 @@ impl SqliteStore {
             .named("batch_forget", batches.fetch_all(&mut *transaction))
             .await?;
         if !batches.is_empty() {
-            let stamp = self.stamp(&mut transaction).await?;
-            let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
-            self.queries
-                .named("forgetting_insert", tell.execute(&mut *transaction))
-                .await?;
+            self.tell_forgetting(&mut transaction).await?;
         }
         self.commit(transaction).await?;
         // They count no more from here on.

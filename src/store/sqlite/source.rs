@@ -153,11 +153,7 @@ impl SourceStore for SqliteStore {
                 .await?;
             return Ok(None);
         }
-        let stamp = self.stamp(&mut transaction).await?;
-        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
-        self.queries
-            .named("forgetting_insert", tell.execute(&mut *transaction))
-            .await?;
+        self.tell_forgetting(&mut transaction).await?;
         self.commit(transaction).await?;
         Ok(Some(count.unsigned_abs()))
     }

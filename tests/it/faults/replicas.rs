@@ -1,6 +1,7 @@
 //! Replicas come and go.
 
 use super::*;
+use crate::sharded::Sharded;
 
 /// So many certificates through each replica.
 const EACH: u32 = 30;
@@ -42,13 +43,25 @@ async fn all_answer_alike(replicas: &[Server], wanted: &[(String, String)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_replica_may_be_killed_and_any_started_and_all_answer_alike() {
-    let Some(database) = crate::support::fresh_postgres().await else {
-        return;
-    };
-    let url = database.url();
+    if let Some(database) = crate::support::fresh_postgres().await {
+        replicas_come_and_go(&database.url()).await;
+    }
+}
+
+/// By the test double, which must have nothing to refuse.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_of_a_distributed_database_come_and_go_and_all_answer_alike() {
+    if let Some(database) = crate::support::fresh_postgres().await {
+        let double = Sharded::before(&database.url()).await;
+        replicas_come_and_go(&double.url()).await;
+        assert_eq!(double.refused(), [""; 0]);
+    }
+}
+
+async fn replicas_come_and_go(url: &str) {
     // The first makes the schema and the first publication.
-    let mut replicas = vec![Server::on(&url)];
-    replicas.extend([Server::on(&url), Server::on(&url)]);
+    let mut replicas = vec![Server::on(url)];
+    replicas.extend([Server::on(url), Server::on(url)]);
     let mut registered = 0;
     for round in 0..3 {
         for replica in &replicas {
@@ -61,7 +74,7 @@ async fn any_replica_may_be_killed_and_any_started_and_all_answer_alike() {
         all_answer_alike(&replicas, &wanted).await;
         // Each time another one is killed, as by a power failure, and one more is started.
         drop(replicas.remove(round % replicas.len()));
-        replicas.push(Server::on(&url));
+        replicas.push(Server::on(url));
         all_answer_alike(&replicas, &wanted).await;
     }
 }

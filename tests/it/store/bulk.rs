@@ -139,3 +139,43 @@ async fn steps_in_sqlite_grow_until_somebody_else_writes() {
     register(&*importing, &rows(23_000..23_000 + MANY)).await;
     assert!(importing.step_records() < alone);
 }
+
+/// By the planner's own choice the whole table would be read for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_are_looked_up_by_their_keys() {
+    let Some(database) = crate::support::fresh_postgres().await else {
+        return;
+    };
+    let store = open(&database.url()).await;
+    let mut connection = beside(&database.url()).await;
+    let fill = "INSERT INTO certificates (key_identifier, serial, not_before, not_after, issued_at,
+             hour_known, steered, registered_at, window_start, window_end, table_number)
+         SELECT '\\x0102', int4send(n), n, n + 9, n, true, false, n, n, n, 7
+         FROM generate_series(1, 80000) AS n;
+         ANALYZE certificates";
+    sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
+    let asked = (1..=10_000_u32).map(|n| CertId {
+        key_identifier: KeyIdentifier::new(&[1, 2]).unwrap(),
+        serial: Serial::new(&n.to_be_bytes()).unwrap(),
+    });
+    let asked: Vec<CertId> = asked.collect();
+    let found = store.certificates(&asked).await.unwrap();
+    assert_eq!(found.len(), asked.len());
+    // A connection tells its counts when it is closed.
+    drop(store);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let (by_key, in_turn): (i64, i64) = sqlx::query_as(
+            "SELECT coalesce(idx_tup_fetch, 0), seq_tup_read FROM pg_stat_user_tables
+             WHERE relname = 'certificates'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        if by_key >= 10_000 {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{by_key}, {in_turn}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

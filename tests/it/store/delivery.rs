@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores!(a_message_has_one_holder_until_it_is_delivered);
+on_all_stores!(a_message_has_one_holder_until_it_is_delivered);
 
 async fn a_message_has_one_holder_until_it_is_delivered(url: &str) {
     let (one, other) = (open(url).await, open(url).await);

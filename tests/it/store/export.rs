@@ -4,7 +4,7 @@ use super::*;
 
 use offpeak::store::{ClosedBatch, ExportPlace, SourceStep};
 
-on_both_stores!(
+on_all_stores!(
     a_peer_is_told_each_count_once_however_late_it_was_closed,
     a_place_of_another_database_is_refused,
     places_are_given_once_where_many_ask,

@@ -5,7 +5,7 @@ use offpeak::store::{MOST_NAMESAKES, Named};
 
 use super::*;
 
-on_both_stores!(those_of_the_same_names_are_found_within_a_bound);
+on_all_stores!(those_of_the_same_names_are_found_within_a_bound);
 
 async fn those_of_the_same_names_are_found_within_a_bound(url: &str) {
     let store = open(url).await;

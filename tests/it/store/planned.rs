@@ -5,7 +5,7 @@ use offpeak::store::{MOST_PLANNED, StoredPlanned};
 
 use super::*;
 
-on_both_stores!(events_are_kept_until_they_are_withdrawn_or_long_over);
+on_all_stores!(events_are_kept_until_they_are_withdrawn_or_long_over);
 
 fn event(name: &str, hour: i64) -> StoredPlanned {
     let from = Timestamp::from_unix(START) + hour * HOUR;

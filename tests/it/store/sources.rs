@@ -4,7 +4,7 @@ use super::*;
 
 use offpeak::store::SourceStep;
 
-on_both_stores!(
+on_all_stores!(
     a_cursor_and_its_counts_go_together,
     it_is_told_when_something_was_counted,
     of_two_that_read_the_same_source_one_counts,
