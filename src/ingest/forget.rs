@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use futures_util::StreamExt;
+use futures_util::future::join;
 
 use super::decode::Item;
 use super::error::{Done, IngestError};
@@ -78,6 +79,7 @@ pub(super) async fn forget_in<R: Registry>(
     let mut decoder = format.decoder_with(Unknown::Ignored);
     let mut items = Vec::new();
     let mut step = Step::default();
+    let mut found = Vec::new();
     let mut chunks = pin!(file.bytes_from(0));
     while let Some(chunk) = chunks.next().await {
         for piece in chunk?.chunks(PIECE_OCTETS) {
@@ -85,14 +87,16 @@ pub(super) async fn forget_in<R: Registry>(
             for item in brought_in(&mut items, progress.offset) {
                 step.add(item);
                 if step.len() >= STEP_RECORDS {
-                    remove(registry, &mut step, since, &mut counts).await?;
+                    let next = std::mem::take(&mut step);
+                    found = remove_and_find(registry, &found, &next, since, &mut counts).await?;
                 }
             }
         }
     }
     decoder.finish(&mut items);
     brought_in(&mut items, progress.offset).for_each(|item| step.add(item));
-    remove(registry, &mut step, since, &mut counts).await?;
+    found = remove_and_find(registry, &found, &step, since, &mut counts).await?;
+    remove_and_find(registry, &found, &Step::default(), since, &mut counts).await?;
     registry.forget_file(&file.sha256).await.map_err(failed)?;
     let Counts {
         removed,
@@ -116,20 +120,31 @@ fn brought_in(
         .filter(move |item| item.next.offset <= offset)
 }
 
-async fn remove<R: Registry>(
+/// Removes what was found of one step, and finds meanwhile what is to be removed of the next.
+async fn remove_and_find<R: Registry>(
     registry: &R,
-    step: &mut Step,
+    found: &[CertId],
+    next: &Step,
     since: Timestamp,
     counts: &mut Counts,
-) -> Result<(), IngestError> {
-    let step = std::mem::take(step);
+) -> Result<Vec<CertId>, IngestError> {
     // All together: asked for one by one, the ways to the database take longer than all else.
-    let asked: Vec<CertId> = step.submissions.iter().map(|one| one.id.clone()).collect();
-    let rows = registry.certificates(&asked).await.map_err(failed)?;
-    let mut rows: HashMap<CertId, Certificate> =
-        rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    let asked: Vec<CertId> = next.submissions.iter().map(|one| one.id.clone()).collect();
+    let removing = async {
+        if found.is_empty() {
+            return Ok(0);
+        }
+        registry.remove(found).await
+    };
+    let (removed, rows) = join(removing, registry.certificates(&asked)).await;
+    let removed = removed.map_err(failed)?;
+    counts.removed += removed;
+    // Named twice, or removed by somebody else since.
+    counts.absent += (found.len() as u64).saturating_sub(removed);
+    let rows = rows.map_err(failed)?.into_iter();
+    let mut rows: HashMap<CertId, Certificate> = rows.map(|row| (row.id.clone(), row)).collect();
     let mut ids: Vec<CertId> = Vec::new();
-    for submission in &step.submissions {
+    for submission in &next.submissions {
         match rows.remove(&submission.id) {
             None => counts.absent += 1,
             Some(row) if row.validity == submission.validity && row.registered_at >= since => {
@@ -138,13 +153,7 @@ async fn remove<R: Registry>(
             Some(_) => counts.left += 1,
         }
     }
-    let removed = if ids.is_empty() {
-        0
-    } else {
-        registry.remove(&ids).await.map_err(failed)?
-    };
-    counts.removed += removed;
-    Ok(())
+    Ok(ids)
 }
 
 fn failed(source: EngineError) -> IngestError {

@@ -29,7 +29,8 @@ pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
 pub use connect::{connect, distribute, finish, pending, prepare};
 pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
 pub use durable::{
-    ANSWERS_WITHIN, Learned, Move, Publication, Registered, Registration, Sharing, Store, Succession,
+    ANSWERS_WITHIN, Learned, Move, Publication, Registered, Registration, Sharing, Store,
+    Succession,
 };
 pub use error::StoreError;
 pub use export::{ExportPage, ExportPlace, ExportStore, PEER};

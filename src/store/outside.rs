@@ -125,16 +125,17 @@ async fn ask_postgres(
     query: Query<'_>,
     tell: &mut (dyn FnMut(&[String]) + Send),
 ) -> Result<(), OutsideError> {
-    let limit = ANSWERED_WITHIN.as_millis().to_string();
     let mut connection = PgConnectOptions::from_str(database)?
         .application_name(concat!("offpeak/", env!("CARGO_PKG_VERSION"), " source"))
-        .options([
-            ("default_transaction_read_only", "on"),
-            ("statement_timeout", limit.as_str()),
-            ("timezone", "UTC"),
-        ])
+        .extra_float_digits(None)
         .connect()
         .await?;
+    // All for this transaction alone, and no statement under a name: it may be a pooler's.
+    let begin = format!(
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL timezone = 'UTC'",
+        ANSWERED_WITHIN.as_millis()
+    );
+    let mut transaction = connection.begin_with(AssertSqlSafe(begin)).await?;
     // As JSON, so that times come as RFC 3339 has them.
     let columns: Vec<String> = query
         .columns
@@ -143,9 +144,10 @@ async fn ask_postgres(
         .collect();
     let text = format!("SELECT {} FROM ({}) AS q", columns.join(", "), query.text);
     let mut rows = sqlx::query(AssertSqlSafe(text))
+        .persistent(false)
         .bind(query.from)
         .bind(query.to)
-        .fetch(&mut connection);
+        .fetch(&mut *transaction);
     let mut told = 0;
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await? {
@@ -160,6 +162,7 @@ async fn ask_postgres(
         tell(&values);
     }
     drop(rows);
+    transaction.rollback().await?;
     connection.close().await?;
     Ok(())
 }

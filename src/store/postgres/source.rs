@@ -47,7 +47,10 @@ impl SourceStore for PostgresStore {
         }
         let moved = self
             .queries
-            .named("source_cursor_move", advance.fetch_optional(&mut transaction))
+            .named(
+                "source_cursor_move",
+                advance.fetch_optional(&mut transaction),
+            )
             .await?;
         if moved.is_none() {
             self.queries

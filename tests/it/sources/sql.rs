@@ -9,6 +9,7 @@ use offpeak::source::sql::read_once;
 use sqlx::{Connection as _, Executor as _};
 
 use super::csv::{counted, engine};
+use crate::pooler::Pooler;
 use crate::support::{beside, fresh_postgres};
 
 /// 2026-11-28T12:00:00Z.
@@ -108,10 +109,23 @@ async fn a_ca_s_sqlite_is_asked_by_a_query_and_only_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ca_s_postgresql_is_asked_by_a_query_and_only_read() {
+    if let Some(database) = fresh_postgres().await {
+        is_asked_and_only_read(&database.url()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ca_s_postgresql_is_asked_through_a_pooler_by_transaction() {
     let Some(database) = fresh_postgres().await else {
         return;
     };
-    let mut ca = beside(&database.url()).await;
+    if let Some(pooler) = Pooler::before(&database.url()).await {
+        is_asked_and_only_read(&pooler.url()).await;
+    }
+}
+
+async fn is_asked_and_only_read(url: &str) {
+    let mut ca = beside(url).await;
     ca.execute("CREATE TABLE certificates (issued timestamptz, n integer, step text)")
         .await
         .unwrap();
@@ -124,7 +138,7 @@ async fn a_ca_s_postgresql_is_asked_by_a_query_and_only_read() {
     let query = "SELECT issued, n, step FROM certificates \
                  WHERE issued >= to_timestamp($1) AND issued < to_timestamp($2)";
     let columns = "{ at = \"issued\", count = \"n\", endpoint = \"step\" }";
-    let (engine, _database) = engine(&source(&database.url(), query, columns), NOON + 600).await;
+    let (engine, _database) = engine(&source(url, query, columns), NOON + 600).await;
     let engine: Arc<Engine> = engine;
     let of = engine.config().sources[0].clone();
     read_once(&engine, &of).await.unwrap();
@@ -135,7 +149,7 @@ async fn a_ca_s_postgresql_is_asked_by_a_query_and_only_read() {
         .await
         .unwrap();
     let query = "SELECT write() AS issued, 1 AS n, '' AS step, $1::bigint, $2::bigint";
-    let error = refused(&source(&database.url(), query, columns)).await;
+    let error = refused(&source(url, query, columns)).await;
     assert!(
         error.contains("cannot execute DELETE in a read-only transaction"),
         "{error}"
