@@ -41,7 +41,7 @@ impl Listeners {
             let binding = address.to_owned();
             let bound = threads.spawn(async move { Listener::bind(&binding).await });
             let bound = bound.await?;
-            bound.with_context(|| format!("cannot listen on {address}"))
+            bound.with_context(|| format!("the {name} listener cannot listen on {address}"))
         };
         let mut public = bind("public", &config.listen, runtimes.public()).await?;
         let admin = bind("admin", &config.admin_listen, runtimes.admin()).await?;

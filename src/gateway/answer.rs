@@ -137,7 +137,8 @@ impl Gateway {
                 let names = order.names.hash(&self.engine.hash_key());
                 let which = self.attempt(asked, names);
                 let at = At::NewOrder(which);
-                self.minutes.failed(asked.now, at, error_type);
+                let by = asked.account.filter(|_| fault == Fault::Client);
+                self.minutes.failed(asked.now, at, error_type, by);
                 if let Some(account) = asked.account {
                     // Anybody can name an account that is not his.
                     let fault = if asked.verified { fault } else { Fault::Other };
@@ -146,7 +147,8 @@ impl Gateway {
             }
             Intent::Finalize => {
                 // Of an order that goes on it may be tried again.
-                self.minutes.failed(asked.now, At::Later, error_type);
+                let by = asked.account.filter(|_| fault == Fault::Client);
+                self.minutes.failed(asked.now, At::Later, error_type, by);
             }
             _ => {}
         }
@@ -332,9 +334,10 @@ impl Gateway {
 
     fn live_failed(&self, asked: &Asked, live: &LiveOrder, kind: &str) {
         if live.fail() {
-            self.minutes.failed(asked.now, At::Later, kind);
+            let fault = Fault::of(kind);
+            let by = live.account.filter(|_| fault == Fault::Client);
+            self.minutes.failed(asked.now, At::Later, kind, by);
             if let Some(account) = live.account {
-                let fault = Fault::of(kind);
                 self.failures.failed(account, live.names, asked.now, fault);
             }
         }

@@ -10,6 +10,7 @@ use crate::domain::acme::{Endpoint, Envelope, Intent};
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::time::Timestamp;
+use crate::wire::Interim;
 
 /// What is known of a request on its way.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Asked {
     pub(super) verified: bool,
     /// What a new order is to replace.
     pub(super) place: Place,
+    /// What tells the client that its answer is still to come, where nothing stands between.
+    pub(super) interim: Option<Interim>,
     /// The time that is left for our store.
     pub(super) store: StoreTime,
 }

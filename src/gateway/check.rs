@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, Uri};
 use serde::Serialize;
 
-use super::body::{MOST_ANSWER_OCTETS, Read, read};
+use super::directory::NoDirectory;
 use super::upstream::{NoAnswer, Upstream, UpstreamError};
 use crate::config::GatewayConfig;
-use crate::domain::acme::Object;
+
+/// The name of the URL that nonces are asked at.
+const NEW_NONCE: &str = "newNonce";
 
 /// What a directory says, asked as a client asks.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -17,8 +19,11 @@ pub struct Checked {
     pub directory: String,
     /// Each URL in it, in the order of names.
     pub urls: Vec<CheckedUrl>,
-    /// What to set at the CA, where any URL leads past the gateway.
-    pub remedy: Option<&'static str>,
+    /// Whether a client gets a nonce where the directory sends it for one; `None`: that leads past the
+    /// gateway, and was not asked.
+    pub nonce: Option<bool>,
+    /// What to set at the CA, where a URL leads past the gateway or no nonce comes.
+    pub remedy: Option<String>,
 }
 
 /// One URL of a directory.
@@ -35,16 +40,8 @@ pub struct CheckedUrl {
 /// Why a directory cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// What came is no directory.
-    #[error("{url} answered {status}, and no ACME directory")]
-    NoDirectory {
-        /// The URL that was asked for.
-        url: String,
-        /// The status of the answer.
-        status: StatusCode,
-    },
-    /// There was no answer.
-    #[error("{url} cannot be asked: {reason}")]
+    /// There was no answer, or what came is no directory.
+    #[error("{url} cannot be checked: {reason}")]
     Unanswered {
         /// The URL that was asked for.
         url: String,
@@ -56,13 +53,17 @@ pub enum CheckError {
     Unusable(#[from] UpstreamError),
 }
 
-/// What makes a CA name the gateway, by how the path of its directory looks.
-fn remedy(path: &str) -> &'static str {
+/// What makes a CA name the gateway, whose origin this is, by how the path of its directory looks.
+fn remedy(origin: &str, path: &str) -> String {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    match parts[..] {
+    let words = match parts[..] {
         ["v1", ..] => {
-            "OpenBao, Vault: set `path` of the mount's cluster configuration to the gateway's origin and \
-             the mount's path: `bao write pki/config/cluster path=https://GATEWAY/v1/pki`"
+            let mount = mount(path);
+            return format!(
+                "OpenBao, Vault: set `path` of the mount's cluster configuration to the gateway's URL of the mount: \
+                 `bao write {}/config/cluster path={origin}{mount}`",
+                mount.trim_start_matches("/v1/")
+            );
         }
         ["ejbca", ..] => {
             "EJBCA: set the base URL of the ACME alias to the gateway's, or have its application server \
@@ -78,10 +79,45 @@ fn remedy(path: &str) -> &'static str {
         }
         ["dir"] => "Pebble: it takes Host as it comes; something in between changes it",
         _ => "set the CA's public URL to the gateway's, or let it take Host and X-Forwarded-Proto",
+    };
+    words.to_owned()
+}
+
+/// What makes nonces come, where the directory sends clients to this path for them and none came.
+fn nonce_remedy(origin: &str, path: &str, nonces: &str) -> String {
+    let mount = mount(path);
+    let of_mount = nonces.strip_prefix(mount);
+    let is_there = of_mount.is_some_and(|rest| rest.starts_with('/'));
+    if !path.starts_with("/v1/") {
+        "whatever stands between the gateway and the CA has to let the header Replay-Nonce through"
+            .to_owned()
+    } else if is_there {
+        format!(
+            "OpenBao, Vault: have the mount hand out the headers of ACME: `bao secrets tune \
+             -allowed-response-headers=Replay-Nonce -allowed-response-headers=Location \
+             -allowed-response-headers=Link {}`",
+            mount.trim_start_matches("/v1/")
+        )
+    } else {
+        remedy(origin, path)
     }
 }
 
-/// Asks for a directory as a client does and looks where each URL in it leads.
+/// The mount that an ACME directory of OpenBao's or Vault's belongs to, with `/v1/`: one may be of a role, of an
+/// issuer, or of a role of an issuer.
+fn mount(path: &str) -> &str {
+    let mut mount = path.strip_suffix("/acme/directory").unwrap_or(path);
+    while let Some((before, _)) = mount.rsplit_once('/')
+        && let Some(of) = before
+            .strip_suffix("/roles")
+            .or_else(|| before.strip_suffix("/issuer"))
+    {
+        mount = of;
+    }
+    mount
+}
+
+/// Asks for a directory as a client does, looks where each URL in it leads, and asks for a nonce there.
 ///
 /// # Errors
 /// [`CheckError`].
@@ -99,38 +135,45 @@ pub async fn check(directory: &str, roots: Option<PathBuf>) -> Result<Checked, C
         .parse()
         .map_err(|_| unanswered("it is no URL".to_owned()))?;
     let authority = url.authority().map_or("", |authority| authority.as_str());
-    let scheme = url.scheme_str().unwrap_or("https");
+    let origin = format!("{}://{authority}", url.scheme_str().unwrap_or("https"));
     let host = HeaderValue::try_from(authority)
         .map_err(|_| unanswered("its host cannot be sent".to_owned()))?;
-    let response = server
-        .get(server.directory(), &host)
-        .await
-        .map_err(|error: NoAnswer| unanswered(error.to_string()))?;
-    let (parts, body) = response.into_parts();
-    let Read::Whole(octets) = read(body, MOST_ANSWER_OCTETS).await else {
-        return Err(unanswered("the answer broke off or is too long".to_owned()));
+    let asked = server.ask_directory(&host).await;
+    let found = asked.map_err(|error: NoDirectory| unanswered(error.to_string()))?;
+    let path_of = |url: &str| {
+        let path = url.strip_prefix(&origin)?;
+        path.starts_with('/').then(|| path.to_owned())
     };
-    let Object::Directory(found) = Object::of(&octets) else {
-        return Err(CheckError::NoDirectory {
-            url: directory.to_owned(),
-            status: parts.status,
-        });
+    let of_nonces = found.urls.iter().find(|(name, _)| *name == NEW_NONCE);
+    let of_nonces = of_nonces.and_then(|(_, url)| path_of(url));
+    let nonce = match &of_nonces {
+        None => None,
+        Some(path) => Some(
+            server
+                .gives_nonce(path, &host)
+                .await
+                .map_err(|error: NoAnswer| unanswered(error.to_string()))?,
+        ),
     };
-    let origin = format!("{scheme}://{authority}/");
     let urls: Vec<CheckedUrl> = found
         .urls
         .into_iter()
         .map(|(name, url)| CheckedUrl {
-            through: url.starts_with(&origin),
+            through: path_of(&url).is_some(),
             name,
             url,
         })
         .collect();
-    let past = urls.iter().any(|url| !url.through);
+    let remedy = match (&of_nonces, nonce) {
+        _ if urls.iter().any(|url| !url.through) => Some(remedy(&origin, url.path())),
+        (Some(nonces), Some(false)) => Some(nonce_remedy(&origin, url.path(), nonces)),
+        _ => None,
+    };
     Ok(Checked {
         directory: directory.to_owned(),
         urls,
-        remedy: past.then(|| remedy(url.path())),
+        nonce,
+        remedy,
     })
 }
 
@@ -152,11 +195,31 @@ mod tests {
             ("/dir", "Pebble"),
             ("/", "set the CA's public URL"),
         ] {
-            assert!(
-                remedy(path).starts_with(product),
-                "{path}: {}",
-                remedy(path)
-            );
+            let told = remedy("https://acme.example", path);
+            assert!(told.starts_with(product), "{path}: {told}");
         }
+    }
+
+    #[test]
+    fn openbao_is_told_the_mount_and_the_gateway() {
+        for (path, mount) in [
+            ("/v1/pki/acme/directory", "pki"),
+            ("/v1/team/pki/acme/directory", "team/pki"),
+            ("/v1/acme/acme/directory", "acme"),
+            ("/v1/pki/roles/web/acme/directory", "pki"),
+            ("/v1/pki/issuer/one/acme/directory", "pki"),
+            ("/v1/pki/issuer/one/roles/web/acme/directory", "pki"),
+        ] {
+            let told = remedy("https://acme.example", path);
+            let command = format!("{mount}/config/cluster path=https://acme.example/v1/{mount}`");
+            assert!(told.contains(&format!("bao write {command}")), "{told}");
+            let nonces = format!("/v1/{mount}/acme/new-nonce");
+            let told = nonce_remedy("https://acme.example", path, &nonces);
+            assert!(told.ends_with(&format!("Link {mount}`")), "{told}");
+            let told = nonce_remedy("https://acme.example", path, "/v1/else/acme/new-nonce");
+            assert!(told.contains(&command), "{told}");
+        }
+        let told = nonce_remedy("https://acme.example", "/directory", "/nonce");
+        assert!(told.contains("Replay-Nonce"), "{told}");
     }
 }

@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::latencies::Latencies;
+use super::own_faults::OwnFaults;
 use crate::domain::acme::Endpoint;
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::demand::onset::{ONSET_SECONDS, halves};
-use crate::domain::math::number::real;
+use crate::domain::math::number::{real, whole};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::{Engine, EngineError};
 use crate::store::ClosedBatch;
-
-/// Latencies kept for each endpoint and minute: the median and the 95th percentile of a thousand are
-/// off by a few per cent of a rank at most.
-const MOST_LATENCIES: usize = 1_000;
 
 /// Minutes that wait for a store that is away: four hours of a CA that fails in twenty ways are some
 /// 10 MB at most; older ones are dropped, and are unknown then, not zero.
@@ -27,6 +25,10 @@ const MOST_MINUTES: usize = 240;
 /// Error types told apart in a minute; further ones count as `other`, so that an upstream cannot fill
 /// memory with types that it makes up.
 const MOST_ERROR_TYPES: usize = 32;
+
+/// What is told of failures of few accounts by their own fault: that they were, beside the volume, and not as the
+/// CA's.
+const FEW_ACCOUNTS: &str = "few-accounts";
 
 /// Whether an order is the first try or comes again after a failure.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,6 +51,7 @@ pub(super) enum At {
 pub(super) struct Minutes {
     ca: CaName,
     open: Mutex<BTreeMap<Timestamp, Minute>>,
+    own_faults: Mutex<OwnFaults>,
 }
 
 #[derive(Debug, Default)]
@@ -57,14 +60,9 @@ struct Minute {
     /// Of the first tries, those in the first half minute of an hour.
     at_once: u64,
     issued: u64,
-    failed: BTreeMap<(At, String), u64>,
+    /// By where, error type, and the account whose own fault it was.
+    failed: BTreeMap<(At, String), HashMap<Option<u128>, u64>>,
     requests: HashMap<Endpoint, Latencies>,
-}
-
-#[derive(Debug, Default)]
-struct Latencies {
-    seen: usize,
-    milliseconds: Vec<f64>,
 }
 
 impl Minutes {
@@ -72,6 +70,7 @@ impl Minutes {
         Self {
             ca,
             open: Mutex::default(),
+            own_faults: Mutex::default(),
         }
     }
 
@@ -89,14 +88,16 @@ impl Minutes {
         self.count(now, |minute| minute.issued += 1);
     }
 
-    /// An attempt failed, with this error type.
-    pub(super) fn failed(&self, now: Timestamp, at: At, error_type: &str) {
+    /// An attempt failed, with this error type; by the fault of this account, where it was one's own.
+    pub(super) fn failed(&self, now: Timestamp, at: At, error_type: &str, by: Option<u128>) {
+        let by = by.filter(|account| self.own_faults().add(start_of_minute(now), *account));
         self.count(now, |minute| {
             let mut key = (at, error_type.to_owned());
             if !minute.failed.contains_key(&key) && minute.failed.len() >= MOST_ERROR_TYPES {
                 "other".clone_into(&mut key.1);
             }
-            *minute.failed.entry(key).or_default() += 1;
+            let failed = minute.failed.entry(key).or_default();
+            *failed.entry(by).or_default() += 1;
         });
     }
 
@@ -140,6 +141,8 @@ impl Minutes {
         for at in told {
             open.remove(&at);
         }
+        let oldest = open.keys().next().copied();
+        self.own_faults().trim(oldest.unwrap_or(this_minute));
         Ok(())
     }
 
@@ -158,6 +161,12 @@ impl Minutes {
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<Timestamp, Minute>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own_faults(&self) -> MutexGuard<'_, OwnFaults> {
+        self.own_faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observations(&self, at: Timestamp, minute: &Minute) -> Vec<Observation> {
@@ -183,16 +192,30 @@ impl Minutes {
         }
         rows.push(line(Kind::Issued, minute.issued));
         rows.push(line(Kind::Failed, 0));
-        for ((at, error_type), count) in &minute.failed {
-            rows.push(Observation {
+        let own_faults = self.own_faults();
+        for ((place, error_type), by) in &minute.failed {
+            let count: u64 = by.values().sum();
+            let weighed = by.iter().map(|(account, count)| {
+                let weight = account.map_or(1.0, |account| own_faults.weight(at, account));
+                whole((real(i64::try_from(*count).unwrap_or(i64::MAX)) * weight).round())
+            });
+            let of_ca = count.min(u64::try_from(weighed.sum::<i64>()).unwrap_or(0));
+            let failed = |count| Observation {
                 // What failed later is told beside what was issued: of the orders that were made.
-                endpoint: match at {
+                endpoint: match place {
                     At::NewOrder(which) => Some(which.endpoint().to_owned()),
                     At::Later => None,
                 },
                 error_type: Some(error_type.clone()),
-                ..line(Kind::Failed, *count)
-            });
+                ..line(Kind::Failed, count)
+            };
+            rows.push(failed(of_ca));
+            if count > of_ca {
+                rows.push(Observation {
+                    dimension: Some(FEW_ACCOUNTS.to_owned()),
+                    ..failed(count - of_ca)
+                });
+            }
         }
         for (endpoint, latencies) in &minute.requests {
             if *endpoint == Endpoint::NewOrder {
@@ -219,32 +242,6 @@ impl Try {
     }
 }
 
-impl Latencies {
-    /// Each of all that were seen has the same chance to be kept (Vitter's algorithm R, 1985).
-    fn add(&mut self, milliseconds: f64) {
-        self.seen += 1;
-        if self.milliseconds.len() < MOST_LATENCIES {
-            self.milliseconds.push(milliseconds);
-            return;
-        }
-        let at = rand::random_range(0..self.seen);
-        if let Some(kept) = self.milliseconds.get_mut(at) {
-            *kept = milliseconds;
-        }
-    }
-
-    /// The value below which this share of them lies.
-    fn quantile(&self, share: f64) -> Option<f64> {
-        let mut sorted = self.milliseconds.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let last = i64::try_from(sorted.len().checked_sub(1)?).unwrap_or(0);
-        // The nearest rank.
-        let rank = (real(last) * share).round();
-        let at = (0..=last).find(|at| real(*at) >= rank).unwrap_or(last);
-        sorted.get(usize::try_from(at).unwrap_or(0)).copied()
-    }
-}
-
 fn start_of_minute(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.slot(MINUTE) * MINUTE)
 }
@@ -252,6 +249,8 @@ fn start_of_minute(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::demand::series::Series;
+    use crate::domain::status::{Evidence, Status};
 
     /// Not in the first minute of an hour, which is told in halves.
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_290);
@@ -270,9 +269,9 @@ mod tests {
         minutes.attempt(NOW, Try::First);
         minutes.attempt(NOW, Try::Again);
         minutes.issued(NOW);
-        minutes.failed(NOW, At::Later, "urn:ietf:params:acme:error:dns");
+        minutes.failed(NOW, At::Later, "urn:ietf:params:acme:error:dns", None);
         let refused = "urn:ietf:params:acme:error:rejectedIdentifier";
-        minutes.failed(NOW, At::NewOrder(Try::First), refused);
+        minutes.failed(NOW, At::NewOrder(Try::First), refused, None);
         for milliseconds in 1..=100 {
             minutes.answered(NOW, Endpoint::Finalize, Duration::from_millis(milliseconds));
         }
@@ -306,6 +305,50 @@ mod tests {
         );
     }
 
+    /// How a CA is, of which a gateway told so many refused orders: by the fault of so many accounts in turn, or by
+    /// its own.
+    fn status_after(refused: u32, accounts: Option<u32>) -> Status {
+        let minutes = Minutes::of(CaName::default());
+        for number in 0..refused {
+            let at = NOW - i64::from(number % 10) * MINUTE;
+            minutes.attempt(at, Try::First);
+            let account = accounts.map(|accounts| u128::from(number % accounts));
+            let rejected = "urn:ietf:params:acme:error:rejectedIdentifier";
+            minutes.failed(at, At::NewOrder(Try::First), rejected, account);
+        }
+        let mut series = Series::default();
+        counted(&minutes).iter().for_each(|line| series.add(line));
+        let evidence = Evidence {
+            series: &series,
+            incidents: &[],
+            now: NOW + MINUTE,
+        };
+        evidence.standing(None).status
+    }
+
+    #[test]
+    fn what_one_account_gets_wrong_does_not_make_the_ca_look_ill() {
+        assert_eq!(status_after(25, Some(1)), Status::Ok);
+        assert_eq!(status_after(300, Some(2)), Status::Ok);
+        // Many are no coincidence, and the CA's own fault is its own whoever meets it.
+        assert_eq!(status_after(25, Some(25)), Status::Down);
+        assert_eq!(status_after(25, None), Status::Down);
+    }
+
+    #[test]
+    fn what_few_accounts_get_wrong_is_told_beside() {
+        let minutes = Minutes::of(CaName::default());
+        for _ in 0..3 {
+            minutes.failed(NOW, At::Later, "dns", Some(7));
+        }
+        let failed = counted(&minutes);
+        let failed = failed.iter().filter(|row| row.error_type.is_some());
+        let told: Vec<_> = failed
+            .map(|row| (row.dimension.as_deref(), row.count))
+            .collect();
+        assert_eq!(told, [(None, 0), (Some(FEW_ACCOUNTS), 3)]);
+    }
+
     #[test]
     fn the_first_half_minute_of_an_hour_is_told_apart() {
         let hour = Timestamp::from_unix(NOW.slot(HOUR) * HOUR);
@@ -326,21 +369,15 @@ mod tests {
     fn memory_is_bounded() {
         let minutes = Minutes::of(CaName::default());
         for number in 0..1_000 {
-            minutes.failed(NOW, At::Later, &format!("type {number}"));
+            minutes.failed(NOW, At::Later, &format!("type {number}"), None);
             minutes.alive(NOW + number * 60);
-            for _ in 0..3 {
-                minutes.answered(NOW + 600_000, Endpoint::Order, Duration::from_millis(1));
-            }
         }
         let open = minutes.open();
         assert_eq!(open.len(), MOST_MINUTES);
-        let latencies = &open.values().last().unwrap().requests[&Endpoint::Order];
-        assert_eq!(latencies.milliseconds.len(), MOST_LATENCIES);
-        assert_eq!(latencies.seen, 3_000);
         drop(open);
         let only = Minutes::of(CaName::default());
         for number in 0..1_000 {
-            only.failed(NOW, At::Later, &format!("type {number}"));
+            only.failed(NOW, At::Later, &format!("type {number}"), None);
         }
         assert_eq!(
             only.open().values().next().unwrap().failed.len(),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Response, header};
@@ -13,10 +14,12 @@ use super::forward::{X_FORWARDED_FOR, detached, detached_value};
 use super::refusal::{busy, over_limit};
 use super::replaces::Verdict;
 use crate::domain::acme::{Endpoint, NewOrderPayload};
-use crate::domain::admission::hold_seconds;
+use crate::domain::admission::{INTERIM_EVERY_SECONDS, hold_seconds, hold_seconds_with_interim};
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::TextPurpose;
 use crate::domain::time::Timestamp;
+
+const INTERIM_EVERY: Duration = Duration::from_secs(INTERIM_EVERY_SECONDS.unsigned_abs());
 
 impl Gateway {
     /// A new order: asks for admission, and goes on.
@@ -54,6 +57,11 @@ impl Gateway {
         let failures = asked
             .account
             .map_or(0, |account| self.failures.count(account, names, asked.now));
+        let usual = self.config.hold_seconds;
+        let with_interim = asked.interim.take().and_then(|interim| {
+            let seconds = hold_seconds_with_interim(user_agent(&headers), usual)?;
+            Some((interim, seconds))
+        });
         let request = NewOrder {
             account: asked.account,
             verified,
@@ -61,10 +69,18 @@ impl Gateway {
             renewal,
             failures,
             address: self.hash_of_address(&headers),
-            hold_seconds: hold_seconds(user_agent(&headers), self.config.hold_seconds),
+            hold_seconds: match &with_interim {
+                Some((_, seconds)) => *seconds,
+                None => hold_seconds(user_agent(&headers), usual),
+            },
             octets: length(body.size_hint().exact()),
         };
-        match self.admission.admit(&request).await {
+        let admitting = self.admission.admit(&request);
+        let decision = match &with_interim {
+            Some((interim, _)) => interim.while_awaited(INTERIM_EVERY, admitting).await,
+            None => admitting.await,
+        };
+        match decision {
             Decision::Forward(ticket) => {
                 // In memory of its own: what is held needs none for what comes after.
                 Box::pin(self.forward(asked, headers, body, Some(ticket))).await

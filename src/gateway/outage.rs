@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, Response};
-use hyper::body::Incoming;
+use axum::http::HeaderValue;
 
 use super::Gateway;
-use super::body::{MOST_ANSWER_OCTETS, Read, read};
+use super::directory::NoDirectory;
 use super::watch::Seen;
-use crate::domain::acme::Object;
+use crate::domain::acme::Directory;
 use crate::domain::moves::amendment::Amendment;
 use crate::domain::moves::incident::{Incident, Kind, State};
 use crate::domain::time::Timestamp;
@@ -83,35 +82,45 @@ impl Gateway {
         Ok(())
     }
 
-    /// Asks the upstream for its directory.
+    /// Asks the upstream whether it is back.
     async fn probe(&self) {
-        let asked = self.upstream_directory().await;
-        if asked.is_some_and(|answer| answer.status().is_success()) {
+        if self.upstream_directory().await.is_ok() {
             self.watch.answered();
         }
     }
 
     /// Learns where orders are made before a client has asked for the directory: until then a request is
-    /// told by what it says alone.
+    /// told by what it says alone. Why it cannot is said once.
     async fn learn(&self) {
-        let Some(answer) = self.upstream_directory().await else {
-            return;
-        };
-        if let Read::Whole(octets) = read(answer.into_body(), MOST_ANSWER_OCTETS).await
-            && let Object::Directory(directory) = Object::of(&octets)
-            && let Some(more) = self.endpoints.load().with(&directory)
-        {
-            self.endpoints.store(Arc::new(more));
+        match self.upstream_directory().await {
+            Ok(directory) => {
+                if let Some(more) = self.endpoints.load().with(&directory) {
+                    self.endpoints.store(Arc::new(more));
+                }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if self.watch.is_news(&error) {
+                    let upstream = &self.config.upstream;
+                    tracing::warn!(
+                        event = "upstream_unknown",
+                        gateway = self.config.name,
+                        upstream,
+                        error
+                    );
+                }
+            }
         }
     }
 
-    async fn upstream_directory(&self) -> Option<Response<Incoming>> {
+    async fn upstream_directory(&self) -> Result<Directory, NoDirectory> {
         let base_url = self.config.base_url.as_deref();
         let url = base_url.unwrap_or(&self.config.upstream);
         let authority = url.split('/').nth(2).unwrap_or_default();
-        let host = HeaderValue::try_from(authority).ok()?;
-        let asked = self.upstream.get(self.upstream.directory(), &host).await;
-        asked.ok()
+        // A URL of the configuration has a host that can be sent.
+        let host =
+            HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("localhost"));
+        self.upstream.ask_directory(&host).await
     }
 
     /// How an incident is called that was opened here.

@@ -19,11 +19,11 @@ use super::admission::Outcome;
 use super::asked::{Asked, Place};
 use super::body::{MOST_REQUEST_OCTETS, Read, read};
 use super::failures::SERVER_INTERNAL;
-use super::forward::{Hop, to_upstream};
+use super::forward::{Hop, X_FORWARDED_FOR, to_upstream};
 use super::refusal::{Refusal, busy};
 use crate::domain::acme::{Endpoint, Envelope, Intent};
 use crate::wire::reply::Reply;
-use crate::wire::{App, Responder};
+use crate::wire::{App, Interim, Responder};
 
 /// How long a request that is read may take to come: 256 kB at 4 kB a second.
 const REQUEST_WITHIN: Duration = Duration::from_mins(1);
@@ -87,13 +87,15 @@ impl Gateway {
         let path_and_query = path_and_query.as_str().to_owned();
         let peer = request.extensions().get::<IpAddr>().copied();
         let scheme = self.scheme();
+        let by_proxy = peer.is_none_or(|peer| self.is_proxy(peer));
+        let interim = interim(&request).filter(|_| !by_proxy);
         // Nothing of what was read from the connection is kept while a body or a place is waited for.
         let (method, headers, body) = taken_apart(request);
         let hop = Hop {
             host: &host,
             scheme,
             from: peer,
-            trusted: peer.is_none_or(|peer| self.is_proxy(peer)),
+            trusted: by_proxy,
         };
         let headers = to_upstream(headers, hop);
         let mut asked = Asked {
@@ -108,6 +110,7 @@ impl Gateway {
             account: None,
             verified: false,
             place: Place::default(),
+            interim,
             store: self.patience.of_request(),
         };
         let is_new_order = asked.endpoint == Endpoint::NewOrder && asked.method == Method::POST;
@@ -270,6 +273,19 @@ impl Drop for UnderWay<'_> {
 fn taken_apart(request: Request<Incoming>) -> (Method, HeaderMap, Incoming) {
     let (parts, body) = request.into_parts();
     (parts.method, parts.headers, body)
+}
+
+/// What tells a client that its answer is still to come; `None` where a proxy has sent the request, which may take
+/// that for the answer (nginx 1.22 does).
+fn interim(request: &Request<Incoming>) -> Option<Interim> {
+    let by_proxy = [header::FORWARDED, header::VIA, X_FORWARDED_FOR];
+    if by_proxy
+        .iter()
+        .any(|name| request.headers().contains_key(name))
+    {
+        return None;
+    }
+    request.extensions().get::<Interim>().cloned()
 }
 
 /// The host that the client named: once, in `Host` or, with HTTP/2, in the URL.

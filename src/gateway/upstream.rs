@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::uri::{self, Authority, PathAndQuery, Scheme};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use axum::http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -56,6 +57,12 @@ pub enum UpstreamError {
         file: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// It is the gateway: each request would be handed on for ever.
+    #[error("the upstream {url} is this gateway itself: it has to be the CA's own address")]
+    Itself {
+        /// The URL.
+        url: String,
     },
     /// What is in a file is no PEM of what it should hold.
     #[error("{} holds no {what}: {source}", file.display())]
@@ -109,6 +116,11 @@ impl Upstream {
         let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
             return Err(wrong());
         };
+        if is_listener(authority, &config.listen) {
+            return Err(UpstreamError::Itself {
+                url: config.upstream.clone(),
+            });
+        }
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -175,19 +187,36 @@ impl Upstream {
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).unwrap_or_default()
     }
-
-    /// Asks for a path on our own behalf, under this host.
-    pub(super) async fn get(
-        &self,
-        path_and_query: &str,
-        host: &HeaderValue,
-    ) -> Result<Response<Incoming>, NoAnswer> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.clone());
-        self.send(Method::GET, path_and_query, headers, Body::empty())
-            .await
-    }
 }
+
+/// Whether an address of this machine is where the gateway listens.
+fn is_listener(authority: &Authority, listen: &str) -> bool {
+    let named = authority.as_str().replace("localhost:", "127.0.0.1:");
+    let (Ok(named), Ok(listen)) = (named.parse::<SocketAddr>(), listen.parse::<SocketAddr>())
+    else {
+        return false;
+    };
+    let everywhere = listen.ip().is_unspecified() && named.ip().is_loopback();
+    // Port 0 is any that is free.
+    named.port() == listen.port() && listen.port() != 0 && (named.ip() == listen.ip() || everywhere)
+}
+
+/// What rustls says of a server's certificate or answer, and what is to be done about it.
+const REMEDIES: [(&str, &str); 3] = [
+    (
+        "CaUsedAsEndEntity",
+        "its certificate says that it is a CA's, as `openssl req -x509` makes one: a server's needs \
+         `basicConstraints=CA:FALSE`",
+    ),
+    (
+        "UnknownIssuer",
+        "its certificate goes back to no root that is trusted here: name the file of its root",
+    ),
+    (
+        "InvalidContentType",
+        "it speaks no TLS there: the URL of one that speaks HTTP begins with http://",
+    ),
+];
 
 /// What went wrong, down to its cause: hyper's own words say no more than where.
 fn causes(error: &Error) -> String {
@@ -197,7 +226,15 @@ fn causes(error: &Error) -> String {
         told.push(error.to_string());
         cause = error.source();
     }
-    told.join(": ")
+    with_remedy(told.join(": "))
+}
+
+fn with_remedy(told: String) -> String {
+    let remedy = REMEDIES.iter().find(|(words, _)| told.contains(words));
+    match remedy {
+        Some((_, remedy)) => format!("{remedy} ({told})"),
+        None => told,
+    }
 }
 
 fn client_config(config: &GatewayConfig) -> Result<ClientConfig, UpstreamError> {
@@ -247,4 +284,37 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, UpstreamError> {
         file: file.clone(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_not_its_own_upstream() {
+        for (upstream, listen, itself) in [
+            ("https://127.0.0.1:8443/directory", "127.0.0.1:8443", true),
+            ("https://localhost:8443/directory", "0.0.0.0:8443", true),
+            ("http://[::1]:8443/directory", "[::]:8443", true),
+            ("https://127.0.0.1:9000/directory", "127.0.0.1:8443", false),
+            ("https://192.0.2.7:8443/directory", "127.0.0.1:8443", false),
+            ("https://ca.internal:8443/directory", "0.0.0.0:8443", false),
+            ("http://127.0.0.1:80/directory", "127.0.0.1:0", false),
+        ] {
+            let opened = Upstream::open(&GatewayConfig::to(upstream, listen));
+            let refused = matches!(opened, Err(UpstreamError::Itself { .. }));
+            assert_eq!(refused, itself, "{upstream} {listen}: {opened:?}");
+        }
+    }
+
+    #[test]
+    fn what_rustls_says_is_told_with_what_helps() {
+        let told = with_remedy("invalid peer certificate: UnknownIssuer".to_owned());
+        assert!(told.contains("the file of its root"), "{told}");
+        assert!(
+            told.ends_with("(invalid peer certificate: UnknownIssuer)"),
+            "{told}"
+        );
+        assert_eq!(with_remedy("refused".to_owned()), "refused");
+    }
 }

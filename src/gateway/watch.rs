@@ -6,7 +6,11 @@ use crate::domain::time::Timestamp;
 
 /// What one process knows of its upstream.
 #[derive(Debug, Default)]
-pub(super) struct Watch(Mutex<Seen>);
+pub(super) struct Watch {
+    seen: Mutex<Seen>,
+    /// Why the directory could not be had, as it was said last.
+    said: Mutex<String>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
@@ -32,7 +36,15 @@ impl Watch {
 
     /// What is seen, to be changed.
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something else was said last; from now on it is this.
+    pub(super) fn is_news(&self, reason: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *said != reason;
+        reason.clone_into(&mut said);
+        is_news
     }
 
     /// What is seen now.

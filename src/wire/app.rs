@@ -84,6 +84,11 @@ impl App {
         }
     }
 
+    /// Whether an answer may take so long that a client has to be told that it is still to come.
+    pub(crate) const fn may_hold(&self) -> bool {
+        matches!(self.rest, Rest::Responder(_))
+    }
+
     /// Answers a request; `from` is the address that it came from, if it came over a network. Handlers
     /// find it among the request's extensions.
     pub(crate) fn answer(&self, mut request: Request<Incoming>, from: Option<IpAddr>) -> Answer {

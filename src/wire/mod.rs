@@ -16,6 +16,7 @@ pub(crate) mod unpack;
 
 pub use app::App;
 pub(crate) use app::{Answer, Responder, Sender, Shortcut};
+pub(crate) use serve::Interim;
 pub use serve::{
     InheritedSockets, Limits, Listener, Neighbour, Neighbourhood, Stop, Tls, TlsError, serve,
 };

@@ -23,12 +23,14 @@ use stream::{Connected, Stream};
 
 mod attend;
 mod drive;
+mod interim;
 mod limits;
 mod listen;
 pub(crate) mod neighbours;
 mod stream;
 mod tls;
 
+pub(crate) use interim::Interim;
 pub use limits::Limits;
 pub use listen::{InheritedSockets, Listener};
 pub use neighbours::{Neighbour, Neighbourhood};

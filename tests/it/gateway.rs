@@ -9,6 +9,7 @@ mod checking;
 mod faults;
 mod fuzzed;
 mod issuing;
+mod openbao;
 mod overload;
 pub(crate) mod pebble;
 mod replacing;

@@ -16,8 +16,8 @@ use crate::gateway::{Checked, check, directory_url};
 /// Asks the directory through the gateway and says of each URL in it whether clients come back
 ///
 /// A CA that takes its own name for that of its URLs sends clients past the gateway: they get
-/// certificates that nobody registers. Exits with 1 where any URL leads past, and says which setting
-/// of the CA makes it so.
+/// certificates that nobody registers. Exits with 1 where any URL leads past, or no nonce comes, and says
+/// which setting of the CA makes it so.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   offpeak gateway check https://acme.example.com/acme/acme/directory
@@ -29,7 +29,7 @@ pub(in crate::cli) struct CheckArgs {
     /// Certificates in PEM that the gateway's has to go back to; default: the system's
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
-    /// Prints a JSON array instead: directory, urls and remedy of each
+    /// Prints a JSON array instead: directory, urls, nonce and remedy of each
     #[arg(long)]
     json: bool,
 }
@@ -56,8 +56,15 @@ impl CheckArgs {
                 print(checked, output)?;
             }
         }
-        if all.iter().any(|checked| checked.remedy.is_some()) {
+        if all
+            .iter()
+            .flat_map(|checked| &checked.urls)
+            .any(|url| !url.through)
+        {
             bail!("clients are sent past the gateway");
+        }
+        if all.iter().any(|checked| checked.remedy.is_some()) {
+            bail!("clients get no nonce, and can order nothing");
         }
         Ok(Exit::Done)
     }
@@ -69,7 +76,10 @@ fn print(checked: &Checked, output: &mut Output) -> anyhow::Result<()> {
         let word = if url.through { "through" } else { "PAST   " };
         writeln!(output, "  {word}  {:<12} {}", url.name, url.url)?;
     }
-    if let Some(remedy) = checked.remedy {
+    if checked.nonce == Some(false) {
+        writeln!(output, "  NO NONCE comes from newNonce")?;
+    }
+    if let Some(remedy) = &checked.remedy {
         writeln!(output, "  {remedy}")?;
     }
     Ok(())

@@ -26,7 +26,7 @@ pub use limits::{Ceiling, Limits};
 pub use line::Ticket;
 pub use moment::{Moment, SECOND, nanos, seconds};
 pub use pace::Pace;
-pub use patience::{USUAL_SECONDS, hold_seconds};
+pub use patience::{INTERIM_EVERY_SECONDS, USUAL_SECONDS, hold_seconds, hold_seconds_with_interim};
 pub use request::{Decision, Event, Party, Renewal, Request};
 pub use upstream::{Outcome, Shown};
 

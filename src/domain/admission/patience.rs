@@ -7,8 +7,8 @@
 /// and Caddy give up first, after 30 s; what is held for 20 s leaves the upstream 10 s for its answer.
 pub const USUAL_SECONDS: i64 = 20;
 
-/// certbot gives up after 45 s; its answer was held for 40 s with Pebble behind it, and it got its
-/// certificate.
+/// certbot gives up after 45 s without an octet; its answer was held for 40 s with Pebble behind it, and it got
+/// its certificate.
 const CERTBOT_SECONDS: i64 = 40;
 
 /// Clients that set no time-out at all. Connections without traffic are cut by what stands on the way,
@@ -20,6 +20,14 @@ const UNLIMITED_SECONDS: i64 = 230;
 /// (`--keepalive-time`, 60 s without being asked), so nothing on the way cuts it. Ten minutes are as long
 /// as anybody would be told to wait.
 const CURL_SECONDS: i64 = 600;
+
+/// How often an interim answer (`100 Continue`, RFC 9110 section 15.2) tells that one is still to come: twice in the
+/// time after which certbot gives up, and far sooner than anything on the way cuts a silent connection.
+pub const INTERIM_EVERY_SECONDS: i64 = 20;
+
+/// The clients that skip interim answers and count their time-out anew from each: Python's `http.client`, which
+/// certbot (by requests) and acme-tiny (by urllib) stand on, and libcurl. Go's `ResponseHeaderTimeout` runs on.
+const SKIP_INTERIM: [&str; 3] = ["acme-tiny", "CertbotACMEClient/", "uacme/"];
 
 /// What a `User-Agent` begins with, and how long that client may be held, in seconds.
 const KNOWN: [(&str, i64); 5] = [
@@ -46,6 +54,16 @@ pub fn hold_seconds(user_agent: &str, usual: i64) -> i64 {
         .iter()
         .find(|(begins, _)| user_agent.starts_with(begins))
         .map_or(usual, |(_, seconds)| (*seconds).max(usual))
+}
+
+/// The same where interim answers reach the client, and need to go out while it is held; `None`: it does not wait
+/// longer for them.
+#[must_use]
+pub fn hold_seconds_with_interim(user_agent: &str, usual: i64) -> Option<i64> {
+    let skips = SKIP_INTERIM
+        .iter()
+        .any(|begins| user_agent.starts_with(begins));
+    (usual != 0 && skips).then(|| CURL_SECONDS.max(usual))
 }
 
 #[cfg(test)]
@@ -76,5 +94,26 @@ mod tests {
         }
         assert_eq!(hold_seconds("dehydrated/0.7.0", 0), 0);
         assert_eq!(hold_seconds("CertbotACMEClient/5.8.0", 60), 60);
+    }
+
+    #[test]
+    fn who_skips_interim_answers_waits_longer_with_them() {
+        for (user_agent, usual, seconds) in [
+            ("CertbotACMEClient/5.8.0 (certbot; Linux)", 20, Some(600)),
+            ("acme-tiny", 20, Some(600)),
+            (
+                "uacme/1.7.4 (https://github.com/ndilieto/uacme)",
+                20,
+                Some(600),
+            ),
+            ("CertbotACMEClient/5.8.0", 900, Some(900)),
+            ("CertbotACMEClient/5.8.0", 0, None),
+            ("xenolf-acme/4.20.2 (release; linux; amd64)", 20, None),
+            ("dehydrated/0.7.0 curl/7.88.1", 20, None),
+            ("", 20, None),
+        ] {
+            let held = hold_seconds_with_interim(user_agent, usual);
+            assert_eq!(held, seconds, "{user_agent} {usual}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::outcome::Rule;
 use crate::domain::admission::{Admission, Decision, Event, Limits, Moment, Outcome, Party};
-use crate::domain::admission::{Renewal, Request, Ticket, USUAL_SECONDS, hold_seconds};
+use crate::domain::admission::{
+    Renewal, Request, Ticket, USUAL_SECONDS, hold_seconds, hold_seconds_with_interim,
+};
 use crate::domain::certificate::hash::mixed;
 use crate::domain::math::number::{real, whole};
 
@@ -12,8 +14,8 @@ const CONSTANT_SECONDS: i64 = 3_600;
 /// Those that never succeed have failed each day for long.
 const FAILURES: u32 = 30;
 
-/// Held requests at most: what the gateway has by default.
-const HELD: usize = 20_000;
+/// Held requests at most: twice what a gateway has by default, as a CA is to configure that bears as much.
+const HELD: usize = 40_000;
 
 /// One post of one client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -172,7 +174,8 @@ fn request(post: Post, knows: bool) -> Request {
         renewal,
         failures,
         hold_seconds: if knows {
-            hold_seconds(post.user_agent, USUAL_SECONDS)
+            hold_seconds_with_interim(post.user_agent, USUAL_SECONDS)
+                .unwrap_or_else(|| hold_seconds(post.user_agent, USUAL_SECONDS))
         } else {
             USUAL_SECONDS
         },

@@ -57,6 +57,9 @@ const X_CRYPTO: Again = Again::AsTold {
     untold: true,
 };
 
+/// certbot gives up after 45 s without an octet: an interim answer is some.
+const CERTBOT: Manner = manner("CertbotACMEClient/", FAILS);
+
 /// A name, a share of the client, and what it does.
 type Part = (&'static str, f64, Manner);
 
@@ -68,11 +71,7 @@ const KNOWN: &[(&str, &[Part])] = &[
         &[
             ("dehydrated", 0.4, manner("dehydrated/", FAILS)),
             ("acme-tiny", 0.2, manner("acme-tiny", FAILS)),
-            (
-                "certbot before ARI",
-                0.3,
-                fails_after("CertbotACMEClient/", 45),
-            ),
+            ("certbot before ARI", 0.3, CERTBOT),
             ("lego before ARI", 0.1, fails_after("xenolf-acme/", 30)),
         ],
     ),
@@ -80,18 +79,8 @@ const KNOWN: &[(&str, &[Part])] = &[
         "traefik",
         &[("traefik", 1.0, fails_after("containous-traefik/", 30))],
     ),
-    (
-        "certbot, packaged",
-        &[(
-            "certbot, packaged",
-            1.0,
-            fails_after("CertbotACMEClient/", 45),
-        )],
-    ),
-    (
-        "certbot, cron",
-        &[("certbot, cron", 1.0, fails_after("CertbotACMEClient/", 45))],
-    ),
+    ("certbot, packaged", &[("certbot, packaged", 1.0, CERTBOT)]),
+    ("certbot, cron", &[("certbot, cron", 1.0, CERTBOT)]),
     ("lego", &[("lego", 1.0, fails_after("xenolf-acme/", 30))]),
     (
         "caddy",

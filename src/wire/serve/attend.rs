@@ -31,6 +31,8 @@ struct State {
     half_a_head: AtomicBool,
     /// HTTP/2, where octets come that are no head.
     multiplexed: AtomicBool,
+    /// Whether an interim answer is to go out. Written by the connection's own task alone.
+    interim: AtomicBool,
     /// [`Directive`].
     told: AtomicU8,
     waker: AtomicWaker,
@@ -90,6 +92,15 @@ impl ConnectionState {
     /// Whether it speaks HTTP/2, as far as is known.
     pub(super) fn is_multiplexed(&self) -> bool {
         self.0.multiplexed.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether an interim answer is to go out; whether one was.
+    pub(super) fn wants_interim(&self, wanted: bool) -> bool {
+        let before = self.0.interim.load(Ordering::Relaxed);
+        if before != wanted {
+            self.0.interim.store(wanted, Ordering::Relaxed);
+        }
+        before
     }
 
     fn tell(&self, told: Directive) {

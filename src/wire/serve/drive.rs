@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use futures_util::future::BoxFuture;
@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::attend::{ConnectionState, Directive, UnderWay};
+use super::interim::{Interim, Rest};
 use super::limits::Limits;
 use super::stream::{Connected, Stream};
 use super::tls::Tls;
@@ -58,6 +59,7 @@ pub(super) async fn drive(
     let stream = Heard {
         stream,
         attended: attended.clone(),
+        interim: Rest::default(),
     };
     let requests = Requests {
         app,
@@ -150,9 +152,13 @@ impl Service<Request<Incoming>> for Requests {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
         let version = request.version();
         self.attended.begin(version);
+        if self.app.may_hold() && version == Version::HTTP_11 {
+            let interim = Interim::on(&self.attended);
+            request.extensions_mut().insert(interim);
+        }
         let answer = match self.app.answer(request, self.from) {
             Answer::Given(response) => Answering::Given(Some(response)),
             Answer::Awaited(answer) => Answering::Awaited(answer, self.attended.under_way()),
@@ -195,10 +201,11 @@ impl Future for Answering {
     }
 }
 
-/// A stream, and that something was heard of it.
+/// A stream, that something was heard of it, and what is told on it meanwhile.
 struct Heard {
     stream: Stream,
     attended: ConnectionState,
+    interim: Rest,
 }
 
 impl AsyncRead for Heard {
@@ -221,11 +228,23 @@ impl AsyncWrite for Heard {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, octets)
+        let this = &mut *self;
+        let mut stream = Pin::new(&mut this.stream);
+        ready!(
+            this.interim
+                .poll_end(&this.attended, stream.as_mut(), context)
+        )?;
+        stream.poll_write(context, octets)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let this = &mut *self;
+        let mut stream = Pin::new(&mut this.stream);
+        ready!(
+            this.interim
+                .poll_send(&this.attended, stream.as_mut(), context)
+        )?;
+        stream.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -198,3 +198,14 @@ async fn certbot_fails_at_once_where_it_is_turned_away() {
     assert!(text.contains("Service busy; retry later."), "{text}");
     assert_eq!(front.answered("new-order", 503).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certbot_waits_beyond_its_time_out_where_it_is_told_that_its_answer_comes() {
+    // The second order's turn comes after 52.6 s; certbot gives up after 45 s without an octet.
+    let Some((_front, _pebble, output, took)) = second("new_orders_per_second = 0.019").await
+    else {
+        return;
+    };
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(took > Duration::from_secs(50), "it was not held");
+}

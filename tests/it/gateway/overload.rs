@@ -6,6 +6,8 @@ use instant_acme::NewOrder;
 use offpeak::domain::time::Timestamp;
 use offpeak::store::{Migrations, connect};
 use reqwest::Response;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::acme::{Front, dns, finish};
 use super::faults::{BUSY, post, post_as, signed};
@@ -185,4 +187,45 @@ async fn whatever_is_sent_to_where_orders_are_made_asks_for_admission() {
     let problem = answer.text().await.unwrap();
     assert!(problem.contains("no flattened JWS"), "{problem}");
     assert_eq!(front.answered("new-order", 201).await, 1);
+}
+
+/// A proxy may take what says that an answer comes for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_comes_by_no_proxy_is_told_that_its_answer_comes() {
+    let Some(pebble) = Pebble::start() else {
+        return;
+    };
+    // The second order's turn comes after 100 s: more than the 40 s that certbot is held without.
+    let roots = format!("upstream_roots = '{}'", pebble.certificate.display());
+    let more = format!("new_orders_per_second = 0.01\n{roots}");
+    let front = Front::over_http(&pebble.directory, &more);
+    let body = signed(&front.url("/order-plz"));
+    let address = front.url("").trim_start_matches("http://").to_owned();
+    let ask = async |version: &str, more: &str| {
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        let request = format!(
+            "POST /order-plz {version}\r\nhost: {address}\r\nuser-agent: CertbotACMEClient/5.8.0\r\n{more}\
+             content-type: application/jose+json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 25];
+        connection.read_exact(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let first = ask("HTTP/1.1", "").await;
+    assert!(
+        first.starts_with("HTTP/1.1 400 "),
+        "its signature is no account's: {first}"
+    );
+    for (version, more) in [
+        ("HTTP/1.0", ""),
+        ("HTTP/1.1", "x-forwarded-for: 192.0.2.7\r\n"),
+        ("HTTP/1.1", "forwarded: for=192.0.2.7\r\n"),
+        ("HTTP/1.1", "via: 1.1 proxy\r\n"),
+    ] {
+        let told = ask(version, more).await;
+        assert!(told.contains(" 503 "), "{version} {more}: {told}");
+    }
+    assert_eq!(ask("HTTP/1.1", "").await, "HTTP/1.1 100 Continue\r\n\r\n");
 }
