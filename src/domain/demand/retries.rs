@@ -65,7 +65,7 @@ pub struct RetryBacklog {
 }
 
 impl Default for Returning {
-    /// Until it is learned: the clients of design section 8, four fifths of which run by the day
+    /// Until it is learned: the clients of `docs/simulation.md`, four fifths of which run by the day
     /// and one fifth of which are daemons. All come back.
     fn default() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Incidents (design section 6): drafted, loaded, opened, edited, closed.
+//! Incidents (`docs/incidents.md`): drafted, loaded, opened, edited, closed.
 
 use crate::domain::client::hearing::Heard;
 use crate::domain::moves::amendment::{Amendment, moves_otherwise};
