@@ -1,4 +1,4 @@
-//! `offpeak advise`: whose ticks make the peak, so that a CA can write to the right people.
+//! `offpeak advise`: the timers that make the peak, so that a CA can write to their owners.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

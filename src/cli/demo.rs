@@ -1,4 +1,4 @@
-//! `offpeak demo`: everything, on a database in memory, with a CA of our own making.
+//! `offpeak demo`: the whole service, on a database in memory, with a made-up CA.
 
 use std::io::Write as _;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What every subcommand may be told: flag over environment over file.
+//! Options of every subcommand. A flag overrides the environment, which overrides the file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

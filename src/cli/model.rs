@@ -1,4 +1,4 @@
-//! `offpeak model`: what was learned of a CA, what it rests on, and how good its forecasts were.
+//! `offpeak model`: what was learned about a CA, from which data, and how good its forecasts were.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! `offpeak rebalance`: moves the fewest windows that level a forecast that has drifted.
+//! `offpeak rebalance`: moves the fewest windows that make a drifted forecast level again.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

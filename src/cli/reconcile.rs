@@ -1,4 +1,4 @@
-//! `offpeak reconcile PATH…`: what is registered and not in a list, and the other way.
+//! `offpeak reconcile PATH…`: compares the registered certificates with a list.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! `offpeak simulate SCENARIO`: what each rule would make of a CA's load.
+//! `offpeak simulate SCENARIO`: a CA's load under each rule.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal as _, Write};

@@ -1,4 +1,4 @@
-//! `offpeak status`: is each CA well, who tells of its load, and which incidents there are.
+//! `offpeak status`: whether each CA is well, the sources of its load, and its incidents.
 
 use std::io::Write as _;
 

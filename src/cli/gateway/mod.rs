@@ -1,4 +1,4 @@
-//! `offpeak gateway`: an ACME server's front by one command.
+//! `offpeak gateway`: a gateway in front of an ACME server, in one command.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Unsteered load that is foreseen beside those who return by themselves.
+//! Expected unsteered load other than returns.
 
 use super::profile::Profile;
 use crate::math::number::real;

@@ -1,5 +1,5 @@
-//! Failures come back: at the client's next tick, on top of who comes then anyway (design
-//! section 8). What failed beyond the usual is load that no profile knows.
+//! Failures come back: at the client's next tick, in addition to the usual load
+//! (`docs/simulation.md`). Unusual failures are load that no profile knows.
 //!
 //! Clients that run once a day come back a day later at the same time; those that retry come back
 //! within the hour. What fails every day is in the profile already, so only failures beyond what
