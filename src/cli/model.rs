@@ -30,7 +30,7 @@ use crate::engine::learn::model::Model;
   offpeak model
   offpeak model --ca example --weeks 26 --json")]
 pub(super) struct ModelArgs {
-    /// The CA; not needed where there is only one
+    /// The CA; may be left out if there is only one
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
     /// Weeks of the back-test, 52 at most
