@@ -1,4 +1,4 @@
-//! `offpeak advise`: whose ticks make the peak, so that a CA can write to the right people.
+//! `offpeak advise`: the timers that make the peak, so that a CA can write to their owners.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use crate::engine::learn::advice::AdviceReport;
   offpeak advise
   offpeak advise --ca example --json")]
 pub(super) struct AdviseArgs {
-    /// The CA; not needed where there is only one.
+    /// The CA; may be left out if there is only one.
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
     /// Prints a JSON object, as GET /v1/advice has it.

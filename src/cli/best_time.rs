@@ -37,10 +37,10 @@ pub(super) struct BestTimeArgs {
     /// The life of the certificate, such as 90d: how far ahead follows from it
     #[arg(long, value_name = "DURATION", value_parser = of_life, conflicts_with = "within")]
     lifetime: Option<i64>,
-    /// The hours that suit you, such as 22:00-06:00; several with commas
+    /// The hours that suit you, such as 22:00-06:00; separate several by commas
     #[arg(long, value_name = "HH:MM-HH:MM", value_parser = spans)]
     allow: Option<Spans>,
-    /// The time zone of --allow, and of a crontab line and a calendar expression, by its name at IANA
+    /// The time zone of --allow, and of a crontab line and a calendar expression, by its IANA name
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     tz: Tz,
     /// The same time for the same text with each call, such as a host's name

@@ -1,4 +1,4 @@
-//! `offpeak ca CERT.pem…`: the configuration of the CAs whose certificates these are.
+//! `offpeak ca CERT.pem…`: the configuration for the CAs with these certificates.
 
 use std::fmt;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! An error with what caused it, on one line.
+//! An error with its causes, on one line.
 
 /// The chain of causes with colons between. Many errors say their cause themselves, so what stands
 /// at the end already is left out.

@@ -1,4 +1,4 @@
-//! `offpeak completions` and `offpeak manual`: what shells and `man` want to know of the command line.
+//! `offpeak completions` and `offpeak manual`: the command line for shells and for `man`.
 
 use std::fs;
 use std::io::Write as _;

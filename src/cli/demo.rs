@@ -1,4 +1,4 @@
-//! `offpeak demo`: everything, on a database in memory, with a CA of our own making.
+//! `offpeak demo`: the whole service, on a database in memory, with a made-up CA.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -46,13 +46,13 @@ const EXAMPLE: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 --ct asks the logs of Certificate Transparency on the internet, within 200 MB a day; --config FILE takes
 another configuration in the place of the one that comes with the program.")]
 pub(super) struct Demo {
-    /// The real map of Let's Encrypt, from Certificate Transparency, in the place of the sample
+    /// The real map of Let's Encrypt, from Certificate Transparency, instead of the sample
     #[arg(long)]
     ct: bool,
-    /// Whom the logs' operators may write to
+    /// Your address for the logs' operators
     #[arg(long, value_name = "mailto:…|URL", requires = "ct", value_parser = contact)]
     contact: Option<String>,
-    /// Print the configuration that --ct takes, and end
+    /// Print the configuration for --ct, and exit
     #[arg(long, conflicts_with = "ct")]
     print_ct_config: bool,
 }

@@ -1,5 +1,5 @@
-//! The load of the demo: four weeks that have passed, and each minute as it passes. It is made up: one week of
-//! a sample, again and again.
+//! The load of the demo: four weeks of the past, and then minute by minute. It is made up: one
+//! sample week, repeated.
 
 use std::sync::Arc;
 use std::time::Duration;

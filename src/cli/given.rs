@@ -1,5 +1,5 @@
-//! What the command line names: a path is a file, or standard input for `-`; a CA may go without
-//! saying.
+//! Arguments of the command line: a path is a file, or standard input for `-`; the name of the CA
+//! may be left out.
 
 use std::fs::File;
 use std::io::{self, Read};

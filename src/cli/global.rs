@@ -1,4 +1,4 @@
-//! What every subcommand may be told: flag over environment over file.
+//! Options of every subcommand. A flag overrides the environment, which overrides the file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub struct Global {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "OFFPEAK_CONFIG", global = true)]
     pub config: Option<PathBuf>,
-    /// Where the public listener binds, a Unix socket as `unix:PATH`; port 0 takes a free one
+    /// The address of the public listener, a Unix socket as `unix:PATH`; port 0 takes a free one
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -37,7 +37,7 @@ pub struct Global {
     )]
     #[arg(value_parser = listen_address)]
     pub listen: Option<String>,
-    /// Where the admin listener binds
+    /// The address of the admin listener
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -56,11 +56,11 @@ pub struct Global {
         global = true
     )]
     pub database: Option<String>,
-    /// The URL under which the world reaches the public listener, without a trailing slash
+    /// The URL of the public listener for its clients, without a trailing slash
     #[arg(long, value_name = "URL", env = "OFFPEAK_BASE_URL", global = true)]
     #[arg(value_parser = base_url)]
     pub base_url: Option<String>,
-    /// How logs look, json or text; default: text on a terminal, else json
+    /// The format of logs, json or text; default: text on a terminal, else json
     #[arg(long, value_name = "FORMAT", env = "OFFPEAK_LOG_FORMAT", global = true)]
     pub log_format: Option<LogFormat>,
 }

@@ -26,7 +26,7 @@ use crate::store::BatchKey;
 pub(super) struct ImportArgs {
     #[command(subcommand)]
     what: What,
-    /// Passes over columns and keys that are not known, instead of refusing them
+    /// Skips unknown columns and keys instead of refusing them
     #[arg(long, global = true)]
     ignore_unknown: bool,
     /// Prints one JSON object at the end instead of a line a file
@@ -77,7 +77,7 @@ Examples:
         /// Files; `-` is standard input
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// How they are written
+        /// Their format
         #[arg(long, value_enum)]
         format: Format,
     },

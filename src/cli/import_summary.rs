@@ -1,4 +1,4 @@
-//! What an import says of itself.
+//! The report that an import prints.
 
 use std::io::Write;
 

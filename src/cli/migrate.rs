@@ -18,10 +18,10 @@ pub(super) struct Migrate {
     /// Apply nothing
     #[arg(long)]
     dry_run: bool,
-    /// Drop what is kept for processes of the version before, once none of them runs any more
+    /// Drop what is kept for processes of the previous version, once none of them runs
     #[arg(long, conflicts_with = "dry_run")]
     finish: bool,
-    /// Distribute the tables over the servers of this engine; what is kept for the version before is dropped
+    /// Distribute the tables over the servers of this engine; what is kept for the previous version is dropped
     #[arg(long, value_name = "ENGINE", conflicts_with = "dry_run")]
     distribute: Option<Engine>,
     /// Prints a JSON object: pending, the names of the migrations, and whether they were applied, and

@@ -1,4 +1,4 @@
-//! `offpeak model`: what was learned of a CA, what it rests on, and how good its forecasts were.
+//! `offpeak model`: what was learned about a CA, from which data, and how good its forecasts were.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ use crate::engine::learn::model::Model;
   offpeak model
   offpeak model --ca example --weeks 26 --json")]
 pub(super) struct ModelArgs {
-    /// The CA; not needed where there is only one
+    /// The CA; may be left out if there is only one
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
     /// Weeks of the back-test, 52 at most

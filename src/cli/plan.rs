@@ -50,7 +50,7 @@ pub(super) struct PlanArgs {
         conflicts_with = "count"
     )]
     file: Option<PathBuf>,
-    /// So many times instead, for certificates that nobody has listed
+    /// This many times instead, for certificates without a list
     #[arg(long, value_name = "NUMBER")]
     count: Option<usize>,
     /// Pours over this ranking.json, - for standard input; default: the forecast in the database
@@ -67,16 +67,16 @@ pub(super) struct PlanArgs {
     /// each in its own band
     #[arg(long, value_name = "TIME", value_parser = deadline)]
     deadline: Option<Deadline>,
-    /// The hours that suit you, such as 22:00-06:00; several with commas
+    /// The hours that suit you, such as 22:00-06:00; separate several by commas
     #[arg(long, value_name = "HH:MM-HH:MM", value_parser = spans)]
     allow: Option<Spans>,
-    /// The time zone of --allow, by its name at IANA
+    /// The time zone of --allow, by its IANA name
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     tz: Tz,
-    /// Orders a minute at most
+    /// The most orders a minute
     #[arg(long, value_name = "NUMBER")]
     max_rate: Option<f64>,
-    /// Orders under way at the same time at most
+    /// The most orders under way at the same time
     #[arg(long, value_name = "NUMBER")]
     max_concurrent: Option<u32>,
     /// How long an order takes
@@ -88,7 +88,7 @@ pub(super) struct PlanArgs {
     /// The CA's limits: letsencrypt, none, or a catalogue's FILE
     #[arg(long, value_name = "NAME", default_value = "letsencrypt")]
     limits: String,
-    /// The account that orders, where the fleet does not say
+    /// The account that orders, if the fleet does not name one
     #[arg(long, value_name = "NAME", default_value = "")]
     account: String,
     /// Your client does not say which certificate an order replaces, so no limit is waived

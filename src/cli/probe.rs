@@ -32,22 +32,22 @@ Exit code 3: something was not answered as it should be.")]
 pub(super) struct ProbeArgs {
     /// The CA's directory
     url: String,
-    /// Whom its operator may write to, in the User-Agent and the account
+    /// Your address for its operator, in the User-Agent and the account
     #[arg(long, value_name = "URL")]
     contact: String,
     /// Orders a certificate for this domain or IP address
     #[arg(long, requires = "http01")]
     domain: Option<String>,
-    /// Where its http-01 challenge is answered: port 80 of the domain leads here
+    /// The address that answers its http-01 challenge; port 80 of the domain has to lead here
     #[arg(long, value_name = "ADDRESS:PORT", requires = "domain")]
     http01: Option<SocketAddr>,
     /// The file of the account, made where it is not there; default: an account for this order alone
     #[arg(long, value_name = "FILE", requires = "domain")]
     account: Option<PathBuf>,
-    /// Ends with the authorisation: no certificate is issued
+    /// Stops after the authorisation: no certificate is issued
     #[arg(long, requires = "domain")]
     no_finalize: bool,
-    /// The root certificates that the CA is trusted by, in PEM; default: the system's
+    /// Trusted roots for the CA's server, in PEM; default: the system's
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
     /// Prints a JSON object: steps, and why it failed

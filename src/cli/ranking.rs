@@ -25,7 +25,7 @@ pub(super) struct RankingArgs {
     /// The CA; default: the only one, or all production CAs together
     #[arg(long, value_name = "NAME", conflicts_with = "ranking")]
     ca: Option<CaName>,
-    /// Whether the map is in colours; auto: on a terminal, and without `NO_COLOR` in the environment
+    /// Whether the map has colours; auto: on a terminal, and without `NO_COLOR` in the environment
     #[arg(long, value_enum, default_value_t = When::Auto)]
     color: When,
     /// Prints the ranking.json itself

@@ -1,4 +1,4 @@
-//! `offpeak rebalance`: moves the fewest windows that level a forecast that has drifted.
+//! `offpeak rebalance`: moves the fewest windows that make a drifted forecast level again.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,10 +19,10 @@ use crate::engine::{Engine, Rebalance};
   offpeak rebalance --dry-run
   offpeak rebalance --ca example --json")]
 pub(super) struct RebalanceArgs {
-    /// The CA; not needed where there is only one.
+    /// The CA; may be left out if there is only one.
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
-    /// Says what it would move, and moves nothing.
+    /// Only reports what it would move.
     #[arg(long)]
     dry_run: bool,
     /// Prints the report as JSON, as POST /v1/rebalance does.

@@ -1,4 +1,4 @@
-//! `offpeak reconcile PATH…`: what is registered and not in a list, and the other way.
+//! `offpeak reconcile PATH…`: compares the registered certificates with a list.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -49,17 +49,17 @@ pub(super) struct ReconcileArgs {
     /// Files and directories of what is in use; `-` is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Looks at what this CA's issuers issued alone
+    /// Only certificates of this CA's issuers
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
-    /// Whose serials those are that name no issuer: a key identifier as in a CertID
+    /// The issuer of serials without one: a key identifier as in a CertID
     #[arg(long, value_name = "KEY_IDENTIFIER")]
     issuer: Option<KeyIdentifier>,
     /// Takes what is extra out of the forecast: nobody will renew it. Its window is still answered, and
     /// `DELETE /v1/certificates/{certid}/replaced` takes the mark back
     #[arg(long)]
     mark_dead: bool,
-    /// Marks them dead even where they are more than half of what is registered
+    /// Marks them dead even if they are more than half of the registered certificates
     #[arg(long, requires = "mark_dead")]
     even_most: bool,
     /// Prints one JSON object

@@ -1,4 +1,4 @@
-//! `--report FILE`: what became of each record of an import, as NDJSON.
+//! `--report FILE`: the result for each record of an import, as NDJSON.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};

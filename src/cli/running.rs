@@ -1,5 +1,5 @@
-//! What runs while the service does: both listeners, the engine's tasks, and what keeps the metrics
-//! and the certificate fresh.
+//! The parts of the running service: both listeners, the engine's tasks, and the tasks that keep
+//! the metrics and the certificate fresh.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The threads of `serve`. Who answers the public waits for nobody who works: each has threads of
-//! its own, between which the kernel shares the processors.
+//! The threads of `serve`. Public answers do not wait for work: each has threads of its own, and
+//! the kernel shares the processors between them.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `offpeak simulate SCENARIO`: what each rule would make of a CA's load.
+//! `offpeak simulate SCENARIO`: a CA's load under each rule.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -41,7 +41,7 @@ pub struct Simulate {
     /// Prints the scenarios that come with the program
     #[arg(long, conflicts_with = "scenario")]
     list: bool,
-    /// Prints JSON in place of the table
+    /// Prints JSON instead of the table
     #[arg(long)]
     json: bool,
     /// Writes the load of each slot, and of each second around the peaks, to NAME-slots.csv and
@@ -51,10 +51,10 @@ pub struct Simulate {
     /// Draws the load under each rule into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// The seed of everything that is drawn, in place of the scenario's
+    /// The seed of everything that is drawn, instead of the scenario's
     #[arg(long)]
     seed: Option<u64>,
-    /// How many days to run, in place of the scenario's
+    /// How many days to run, instead of the scenario's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_653))]
     days: Option<u32>,
 }

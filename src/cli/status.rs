@@ -1,4 +1,4 @@
-//! `offpeak status`: is each CA well, who tells of its load, and which incidents there are.
+//! `offpeak status`: whether each CA is well, the sources of its load, and its incidents.
 
 use std::io::Write as _;
 
@@ -14,7 +14,7 @@ use crate::domain::status::{Heard, Told};
 use crate::domain::time::Timestamp;
 use crate::engine::SilentSource;
 
-/// Say whether each CA is well, since when and why, who tells of it, and which incidents there are
+/// Say whether each CA is well, since when and why, with its sources and incidents
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example, for a script:
   offpeak status --ca example --json | jq -r .cas[0].status

@@ -1,4 +1,4 @@
-//! `offpeak status --server URL`: how the CAs are, as a service tells everybody.
+//! `offpeak status --server URL`: the state of the CAs, from a service's public answers.
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;

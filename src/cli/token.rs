@@ -28,10 +28,10 @@ enum Command {
     /// configuration file and can be seen by anybody.
     #[command(after_help = "Example:\n  offpeak token new --name issuance --scope ingest")]
     New {
-        /// Whose it is: stands in logs
+        /// Its name, for logs
         #[arg(long, default_value = "token", value_parser = token_name)]
         name: String,
-        /// What it opens: ingest, export for a peer, or admin for everything; may be given twice
+        /// Its scope: ingest, export for a peer, or admin for everything; may be given twice
         #[arg(long = "scope", default_value = "ingest", value_parser = token_scope)]
         scopes: Vec<Scope>,
         /// Prints a JSON object: token, name, sha256, scopes

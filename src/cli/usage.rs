@@ -1,4 +1,4 @@
-//! What a command line asks for and cannot have.
+//! Errors in the use of the command line.
 
 use std::fmt;
 

@@ -23,7 +23,7 @@ use crate::publish::verify::{Finding, MOST_OCTETS, Tree, verify};
   offpeak verify https://ari.example.com --key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3
   offpeak verify /var/www/ari --key minisign.pub")]
 pub(super) struct VerifyArgs {
-    /// Where the tree is published, or a folder
+    /// The URL of the published tree, or a folder
     #[arg(value_name = "URL|DIR")]
     tree: String,
     /// The minisign public key, or its file: each file has to be signed by it

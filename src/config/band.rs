@@ -9,10 +9,10 @@ use super::value;
 use crate::domain::policy::ca::BandRule;
 use crate::domain::time::HOUR;
 
-/// Windows start after a fifth of life (design section 4), so a band that ends there is empty.
+/// Windows start after a fifth of life (`docs/allocation.md`), so a band that ends there is empty.
 const EARLIEST_END: f64 = 0.2;
 
-/// Lives under 12 h have no slots (design section 4): what a band is at its shortest is checked at
+/// Lives under 12 h have no slots (`docs/allocation.md`): what a band is at its shortest is checked at
 /// this life at the least.
 const SHORTEST_LIFE_WITH_SLOTS: i64 = 12 * HOUR;
 

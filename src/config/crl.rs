@@ -1,4 +1,4 @@
-//! `[[crl]]`: lists in which a CA says what it has revoked.
+//! `[[crl]]`: revocation lists of a CA.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A digest of the policy: what tells two configurations apart that give other windows.
+//! A digest of the policy: it differs between two configurations that give different windows.
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,4 @@
-//! What a CA tries out or has done by itself: `control_share`, `rebalance` and `[[ca.shadow]]`.
+//! Experiments and automatic changes of a CA: `control_share`, `rebalance` and `[[ca.shadow]]`.
 
 use toml::de::DeValue;
 

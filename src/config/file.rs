@@ -1,4 +1,4 @@
-//! The configuration as a whole: what is read from the file, section by section.
+//! The configuration as a whole, read from the file section by section.
 
 use toml::de::DeTable;
 

@@ -1,4 +1,4 @@
-//! What values name: a CA of this file, a place on the web.
+//! Values that name something: a CA of this file, a URL.
 
 use toml::de::DeValue;
 

@@ -1,4 +1,4 @@
-//! One table of the file, read key by key. What was not asked for by its end is unknown.
+//! One table of the file, read key by key. A key that nobody has asked for by the end is unknown.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! `[[token]]`: who may use the admin listener.
+//! `[[token]]`: tokens for the admin listener.
 
 use std::collections::HashMap;
 

@@ -10,7 +10,7 @@ use toml::de::{DeInteger, DeValue};
 use super::duration;
 use crate::domain::time::Timestamp;
 
-/// The slots that divide an hour, and so the day, without a remainder (design section 1).
+/// The slots that divide an hour, and so the day, without a remainder.
 const SLOT_MINUTES: [i64; 4] = [60, 30, 15, 5];
 
 /// A text.

@@ -1,4 +1,4 @@
-//! What is allowed in a file, and yet is likely not what is wanted.
+//! Warnings: settings that are allowed but probably not intended.
 
 use super::{Config, SourceKind};
 use crate::domain::demand::observation::Source;

@@ -1,4 +1,4 @@
-//! `[[webhook]]`: who is told that something happened.
+//! `[[webhook]]`: receivers of messages about events.
 
 use std::path::PathBuf;
 

@@ -4,17 +4,17 @@ use tokio::runtime::Handle;
 
 use super::error::EngineError;
 
-/// Does it on a thread that answers nothing.
+/// Runs the work on a thread that answers no requests.
 ///
 /// # Errors
-/// [`EngineError::Aside`] where it panics, which has been logged where it happened.
+/// [`EngineError::Aside`] if it panics, which has been logged where it happened.
 pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, EngineError> {
     run_blocking_on(&Handle::current(), work).await
 }
 
-/// The same on a thread of this runtime, where the public may be who asks.
+/// The same on a thread of this runtime, for work that the public may ask for.
 ///
 /// # Errors
 /// As [`run_blocking`].

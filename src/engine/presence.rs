@@ -1,5 +1,5 @@
-//! The processes that share the store: this one says how it is, and keeps what it last heard of the others,
-//! so that an operator reads it while the store is away too.
+//! The processes that share the store. This one reports its state, and keeps the last known state
+//! of the others, so that an operator can read it while the store is away too.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::store::{Replica, Sharing, StoreError};
 pub(super) const NOTE_REPLICA_EVERY: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Says who this process is: the name of its machine, and where its admin listener is. Said once,
-    /// before it serves.
+    /// Sets the identity of this process: the name of its machine, and the address of its admin
+    /// listener. Called once, before it serves.
     pub fn introduce(&self, name: String, address: String) {
         let id = rand::random();
         // Who said it first is believed.
@@ -29,10 +29,10 @@ impl Engine {
         (self.itself(), others.to_vec(), self.store.sharing())
     }
 
-    /// Tells the others how this process is, and hears how they are.
+    /// Reports the state of this process to the others, and reads theirs.
     ///
     /// # Errors
-    /// The store's: what was heard before stays.
+    /// The store's: the last known states stay.
     pub async fn note_replica(&self) -> Result<(), StoreError> {
         let Some(itself) = self.itself() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a process keeps of those that share its store.
+//! What a process knows about the others that share its store.
 
 use std::sync::OnceLock;
 

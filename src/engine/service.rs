@@ -36,7 +36,7 @@ use super::state::memory::Memory;
 /// A source's clock may run ahead of ours by this much before its observations are refused.
 const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
 
-/// The reports made last: what was asked for, and what was told.
+/// The latest weekly reports: the request and its answer.
 type Reports = Vec<((IsoWeek, Option<String>), Arc<Report>)>;
 
 /// The running service, shared by every listener and task.

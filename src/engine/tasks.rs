@@ -19,17 +19,17 @@ use crate::store::{ANSWERS_WITHIN, Lease, StoreError, Turn};
 
 /// What another process wrote is seen within a second: the feed is read twice in one.
 const FEED_EVERY: Duration = Duration::from_millis(500);
-/// … and at once where that process says so, though under a steady stream of writes not more often
-/// than fifty times a second: one look tells all of them together.
+/// … and at once when another process notifies this one, though under a steady stream of writes not
+/// more often than fifty times a second: one reading finds all of them.
 const HINTED_EVERY: Duration = Duration::from_millis(20);
-/// The profile is a matter of weeks, but whoever has just posted the first ones looks at what comes
-/// of it: half a minute, and what the feed and learning itself take, are less than a minute.
+/// The profile changes over weeks, but somebody who has just posted the first observations looks at
+/// the result: half a minute, and the time of the feed and of learning, are less than a minute.
 const LEARN_EVERY: Duration = Duration::from_secs(30);
 const _: () = assert!(LEARN_EVERY.as_secs() + FEED_EVERY.as_secs() + LEARNS_SECONDS < 60);
 /// Learning takes a tenth of a second for a CA; so much is left for a hundred of them on a machine
 /// that is busy.
 const LEARNS_SECONDS: u64 = 20;
-/// Habits change in weeks; an hour is what they are told apart by.
+/// Habits change in weeks; an hour is the finest difference between them.
 const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
 /// An outage whose end is unknown is planned again hours before the end that was assumed.
 const TEND_EVERY: Duration = Duration::from_mins(1);
@@ -39,7 +39,7 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// What another process published is served within a second, as the feed is.
 const PUBLISH_EVERY: Duration = FEED_EVERY;
-/// What another process was told of events to come, well before they come.
+/// Events announced to another process, read well before they begin.
 const PLANNED_EVERY: Duration = Duration::from_secs(10);
 /// Expired certificates are purged in steps of this many rows …
 const PURGE_ROWS: u32 = 2_000;
@@ -50,8 +50,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// sees it. One that stops without a word is named by `/readyz` within five seconds.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
 const _: () = assert!(TRY_AGAIN_EVERY.as_secs() + ANSWERS_WITHIN.as_secs() < 5);
-/// What gateways know of accounts and orders: as long as the longest common life of a certificate and some
-/// days, so that its renewal finds it.
+/// How long gateways know accounts and orders: the longest common life of a certificate and some
+/// days, so that its renewal finds them.
 const GATEWAY_KEPT_SECONDS: i64 = 100 * DAY;
 /// A log of Certificate Transparency may take a day to show what it has accepted (its maximum merge
 /// delay), and one that was away may be read a day late: for so long a certificate may come again from
@@ -179,7 +179,7 @@ impl Engine {
         run_blocking(move || engine.sweep()).await
     }
 
-    /// Takes what polls have shown into the forecast, and drops from memory what has expired.
+    /// Brings what polls have shown into the forecast, and drops expired certificates from memory.
     pub fn sweep(&self) {
         self.look_through(self.now() - EXPIRED_ANSWERED_SECONDS);
         metrics::gauge!("offpeak_certificates_indexed").set(real_len(self.certificates_indexed()));

@@ -82,7 +82,7 @@ impl Unclaimed {
     }
 }
 
-/// What became of one record.
+/// The result for one record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// It is durable.
@@ -94,7 +94,7 @@ pub enum Verdict {
 }
 
 impl Report {
-    /// 100 errors tell what is wrong with a file; a million would be another file.
+    /// 100 errors show what is wrong with a file; a million would be a file of their own.
     pub const MOST_ERRORS: usize = 100;
 
     /// A CA has a few issuers; ten show that a whole list is missing.

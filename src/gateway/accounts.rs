@@ -1,4 +1,4 @@
-//! The keys of accounts, learned from what the upstream accepted.
+//! The keys of accounts, learned from requests that the upstream accepted.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What comes back from the upstream: seen, and in three cases changed: the directory, orders, and
+//! Answers of the upstream: counted, and changed in three cases: the directory, orders, and
 //! failures under load.
 
 use std::sync::Arc;

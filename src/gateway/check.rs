@@ -1,4 +1,4 @@
-//! Whether clients come back through a gateway: what its directory says of where to go.
+//! Checks whether clients come back through a gateway, by the URLs in its directory.
 
 use std::path::PathBuf;
 

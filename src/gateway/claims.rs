@@ -1,4 +1,4 @@
-//! Orders that have a place by `replaces`: found by each of their URLs, followed, settled and freed.
+//! Orders with a claim by `replaces`: found by each of their URLs, followed, settled and freed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Orders that failed one after the other, remembered for three days and over a restart.
+//! Orders that failed in a row, remembered for three days and over a restart.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

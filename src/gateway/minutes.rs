@@ -1,5 +1,5 @@
-//! What the gateway sees, counted by the minute and handed to the demand model as the CA's own
-//! counters (source `ca`).
+//! The gateway's counts by the minute, passed to the demand model as the CA's own counters (source
+//! `ca`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

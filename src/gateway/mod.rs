@@ -1,4 +1,4 @@
-//! An ACME server's front (design section 9): hands octets on, sees what they are, registers
+//! An ACME server's front (`docs/gateway.md`): hands octets on, sees what they are, registers
 //! certificates before they go out, and gives a CA that has none of it ARI, `replaces`, and an
 //! honest "busy".
 //!

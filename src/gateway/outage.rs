@@ -1,5 +1,5 @@
-//! Failures without an answer in between open an `outage` incident where that is configured, and the
-//! answer after them closes it.
+//! Failures without an answer in between open an `outage` incident if that is configured, and the
+//! next answer closes it.
 
 use std::sync::Arc;
 

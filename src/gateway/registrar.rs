@@ -1,5 +1,5 @@
-//! Registers certificates before their chains go out, within a bound, and after it where the store is
-//! away.
+//! Registers certificates before their chains go out, within a time limit, and afterwards if the
+//! store is away.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! `replaces` (RFC 9773 section 5): checked and reserved before an order goes on, claimed when the
-//! upstream has taken it, reflected in every answer about it, and freed where it fails.
+//! `replaces` (RFC 9773 section 5): checked and reserved before an order is passed on, claimed when
+//! the upstream has accepted it, echoed in every answer about it, and freed if it fails.
 
 use std::sync::Arc;
 

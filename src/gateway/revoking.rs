@@ -1,4 +1,4 @@
-//! A certificate that a client had revoked: its window is now.
+//! A certificate that a client has revoked: its window is now.
 
 use std::sync::Arc;
 use std::time::Duration;

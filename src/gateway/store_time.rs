@@ -1,5 +1,5 @@
-//! How long a client may wait for our store: each request has so much time for all that is asked of it, and
-//! a store that did not answer within that is not asked at all for a moment.
+//! How long a client may wait for the store. Each request has a time limit for all its questions,
+//! and a store that did not answer within it is not asked at all for a moment.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Whether the upstream is there: since when nothing but failures came.
+//! Whether the upstream is there: how long it has only failed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What handlers work with.
+//! The state that handlers work with.
 
 use std::sync::Arc;
 

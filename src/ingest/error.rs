@@ -1,4 +1,4 @@
-//! What stops taking records in, as opposed to what rejects one of them.
+//! Errors that stop the reading of records, as opposed to errors that reject one of them.
 
 use std::error::Error;
 use std::io;

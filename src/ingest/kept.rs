@@ -1,4 +1,4 @@
-//! What an import keeps of itself between two runs.
+//! The state of an import that is kept between two runs.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Who is told how an import goes on.
+//! Progress reports of an import.
 
 use super::lines::Position;
 use crate::engine::verdict::Verdict;

@@ -1,5 +1,6 @@
-//! What a status page announces: as Statuspage has it (`/api/v2/scheduled-maintenances.json` and
-//! `summary.json`), and as status.io has it (`/1.0/status/PAGE`).
+//! Announcements of a status page, in the formats of Statuspage
+//! (`/api/v2/scheduled-maintenances.json` and `summary.json`) and of status.io
+//! (`/1.0/status/PAGE`).
 
 use serde::Deserialize;
 

@@ -1,5 +1,4 @@
-//! What a CA says elsewhere, followed from there: which certificates it has revoked, and when it will be
-//! closed for maintenance.
+//! Notices of a CA in other places: the certificates that it has revoked, and its maintenance.
 
 mod feed;
 mod fetch;

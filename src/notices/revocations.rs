@@ -1,5 +1,4 @@
-//! Revoked means now: follows the lists in which CAs say what they have revoked, so that the windows of
-//! those certificates are urgent.
+//! Follows the revocation lists of CAs, and makes the windows of revoked certificates urgent.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! By whom an object store is asked: what the variables say of it, and what they do not say.
+//! The credentials for an object store: what the environment variables say, and what is missing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Writes files as if the power will fail: whoever reads the tree at any moment, or after a crash
-//! at any moment, finds each file whole, old or new, and nothing that points at what is missing.
+//! Writes files so that a crash does no harm: a reader of the tree, at any moment or after a crash,
+//! finds each file whole, old or new, and nothing that points at a missing file.
 
 use std::collections::HashSet;
 use std::fs::{self, File as Handle};

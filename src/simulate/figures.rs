@@ -1,4 +1,4 @@
-//! From who came when to the figures of an outcome.
+//! From the course of a run to the figures of its outcome.
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;

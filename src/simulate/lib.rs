@@ -1,4 +1,4 @@
-//! The simulator (design section 8): a population of clients on a virtual clock, under several
+//! The simulator (`docs/simulation.md`): a population of clients on a virtual clock, under several
 //! rules, and what it did to the CA's load.
 //!
 //! Certificates are numbers by grain of five minutes, never objects: `population` holds who comes

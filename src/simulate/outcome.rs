@@ -1,4 +1,4 @@
-//! What a run did to the CA's load.
+//! The outcome of a run: the CA's load.
 
 use super::scenario::Rule;
 use crate::domain::time::{Span, Timestamp};

@@ -129,7 +129,7 @@ pub struct Client {
     pub source: String,
 }
 
-/// How a client uses its window (design section 8).
+/// How a client uses its window (`docs/simulation.md`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ClientKind {
     /// It never asks.

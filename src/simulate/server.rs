@@ -1,4 +1,4 @@
-//! The server under simulation: the real books, and no more than a server can see.
+//! The simulated server: the real ledger, and only what a server can see.
 
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! When clients wake that have something to do.
+//! When clients with something to do wake.
 
 use super::density::Density;
 use super::scenario::{Client, ClientKind, Phase, Ticks};

@@ -1,4 +1,4 @@
-//! Asking others by HTTP: politely, and never for more than is wanted.
+//! HTTP requests to others: polite, and never for more than is needed.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Where load is seen: a task for each `[[source]]`, which reads what is new, counts it, and stores the
-//! counts with its place in one step. A source that fails slows no other.
+//! Sources of load: a task for each `[[source]]`, which reads what is new, counts it, and stores
+//! the counts with its position in one step. A source that fails slows no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! `kind = "peer"`: counts that another offpeak has, by its `GET /v1/export`.
+//! `kind = "peer"`: the counts of another offpeak, from its `GET /v1/export`.
 //!
-//! What a peer says is bounded by what this side's configuration believes: other sources of it are left
-//! out, and whatever it says is said under this source's name. What was taken is not handed on.
+//! A peer's reports are limited by this side's configuration: other sources are left out, and all
+//! counts are stored under this source's name. They are not passed on.
 
 use std::convert::Infallible;
 use std::path::Path;

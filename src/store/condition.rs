@@ -9,8 +9,9 @@ use super::error::StoreError;
 pub(super) struct Condition(Mutex<Option<&'static str>>);
 
 impl Condition {
-    /// Remembers an error where it says that nothing can be written. Small writes may succeed where
-    /// the disk is as good as full, so that no success is heard here: [`Condition::recovered`] is.
+    /// Remembers an error that says that nothing can be written. A success does not reset it,
+    /// because small writes may succeed on a disk that is almost full; [`Condition::recovered`]
+    /// does.
     pub(super) fn failed(&self, error: &StoreError) {
         if let Some(reason) = error.code().as_deref().and_then(reason) {
             *self.known() = Some(reason);

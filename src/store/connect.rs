@@ -9,7 +9,7 @@ use super::postgres::PostgresStore;
 use super::sqlite::{self, SqliteStore};
 use super::{migrate, postgres};
 
-/// What a URL names.
+/// The database that a URL names.
 enum Database<'a> {
     Postgres(&'a str),
     Sqlite(sqlite::Location),
@@ -59,8 +59,8 @@ pub async fn pending(url: &str) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// Drops what a PostgreSQL's migrations keep for processes of earlier versions that still run; nothing
-/// where that was done. An SQLite file has nothing of the kind.
+/// Drops what a PostgreSQL's migrations keep for running processes of earlier versions; does
+/// nothing if that was done. An SQLite file has nothing of the kind.
 ///
 /// # Errors
 /// As [`connect`]; [`StoreError::PendingMigrations`]; [`StoreError::EarlierVersion`] where such a

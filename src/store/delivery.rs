@@ -10,7 +10,7 @@ use crate::domain::time::{DAY, Timestamp};
 /// How long it is remembered that a message was delivered. What messages are about is over by then.
 pub const DELIVERIES_KEPT_SECONDS: i64 = 30 * DAY;
 
-/// Messages to webhooks, each under a text that says which and to whom.
+/// Messages to webhooks, each under a key that names the message and its recipient.
 #[async_trait]
 pub trait DeliveryStore: Debug + Send + Sync {
     /// Takes the delivery of a message over until then, or keeps it: `false` where another holder has it,

@@ -1,4 +1,4 @@
-//! What a store does, and with what: each method is one durable step or one consistent read.
+//! The interface of a store. Each method is one durable step or one consistent read.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub struct Learned {
 /// A window that is to take another's place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Move {
-    /// Whose.
+    /// The certificate.
     pub id: CertId,
     /// The window that it has: where it has another meanwhile, nothing is moved.
     pub from: Span,
@@ -154,7 +154,7 @@ pub trait Store:
     /// The key of the keyed hashes, made by the first migration.
     async fn hash_key(&self) -> Result<HashKey, StoreError>;
 
-    /// What keeps the database from taking writes, in words; `None` where nothing is known to.
+    /// Why the database takes no writes, in words; `None` if no reason is known.
     fn trouble(&self) -> Option<String>;
 
     /// Who was away when [`Store::try_again`] asked last: the database, or a server of a distributed one. What
@@ -167,8 +167,8 @@ pub trait Store:
     /// writes are taken again where the last ones were not.
     async fn try_again(&self) -> Result<(), StoreError>;
 
-    /// How many certificates the next step of many should hold: so many that the database is filled
-    /// fast, and so few that others who write beside it need not wait for long.
+    /// How many certificates the next step of a bulk write should hold: enough to fill the database
+    /// fast, and few enough that other writers need not wait for long.
     fn step_records(&self) -> usize;
 
     /// Stores new certificates, and with them tables, observations and progress, all or nothing.
@@ -197,10 +197,10 @@ pub trait Store:
     /// Removes certificates; how many were there. What they taught the model goes with them.
     async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError>;
 
-    /// Removes up to `limit` certificates whose `notAfter` is before `before`, and keeps what they
-    /// tell of issuance as observations of the source `registrations`, under the CA that `ca_of`
-    /// names. How many were removed. The change feed tells nothing of it: whoever follows it has
-    /// counted those certificates and drops expired ones by itself.
+    /// Removes up to `limit` certificates whose `notAfter` is before `before`, and keeps their
+    /// issuance as observations of the source `registrations`, under the CA that `ca_of` names.
+    /// Returns how many were removed. The change feed does not mention it: its readers have counted
+    /// those certificates and drop expired ones themselves.
     async fn purge_expired(
         &self,
         before: Timestamp,
@@ -247,10 +247,10 @@ pub trait Store:
     /// Stores a new incident; its number.
     async fn create_incident(&self, incident: &Incident) -> Result<i64, StoreError>;
 
-    /// Stores what changed of an incident, unless something changed since `seen_at`, its
-    /// `updated_at` as read; whether it was stored. Nothing is stored either where the new
-    /// `updated_at` is not later than `seen_at`: two that read the same state within a second could
-    /// not be told apart. [`Incident::touch`] sees to it.
+    /// Stores the changes of an incident, unless it was changed since `seen_at`, its `updated_at`
+    /// as read; returns whether it was stored. Nothing is stored either if the new `updated_at` is
+    /// not later than `seen_at`, because two writers that read the same state within a second could
+    /// not be told apart. [`Incident::touch`] makes sure that it is later.
     async fn update_incident(
         &self,
         incident: &Incident,
@@ -321,7 +321,7 @@ pub trait Store:
     /// Everything learned, by CA and name.
     async fn learned(&self) -> Result<Vec<Learned>, StoreError>;
 
-    /// Keeps what was learned, in the place of what was learned before under the same name.
+    /// Keeps what was learned, replacing what was kept under the same name.
     async fn set_learned(&self, learned: &Learned, now: Timestamp) -> Result<(), StoreError>;
 
     /// Drops tables that no certificate needs at `now` any more.
@@ -336,7 +336,7 @@ pub trait Store:
         keys_before: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Tells what there is, certificates in any order, and where the feed stands.
+    /// Loads everything, certificates in any order, and the position of the feed.
     async fn load(
         &self,
         what: Load,
@@ -344,7 +344,7 @@ pub trait Store:
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;
 
-    /// Tells what changed after `since`, and where the feed stands now. Cheap when nothing did.
+    /// Reads what changed after `since`, and the feed's new position. Cheap if nothing changed.
     async fn changes(
         &self,
         since: FeedPosition,

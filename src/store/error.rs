@@ -10,7 +10,7 @@ pub enum StoreError {
     Corrupt {
         /// The query's name.
         query: &'static str,
-        /// What does not fit.
+        /// The misfit.
         detail: String,
     },
     /// The database has no Citus to distribute its tables.
@@ -55,7 +55,7 @@ pub enum StoreError {
     Path {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// Migrations are pending and were not asked for.
@@ -77,7 +77,7 @@ pub enum StoreError {
     Url(String),
 }
 
-/// What to do about an error that only a pooler gives which hands out connections by transaction.
+/// What to do about an error that only a transaction pooler gives.
 fn said_as_pooler(error: &impl std::fmt::Display) -> &'static str {
     let said = error.to_string();
     let by_pooler = said.contains("unsupported startup parameter")
@@ -138,8 +138,8 @@ impl StoreError {
     }
 }
 
-/// `internal_error`: what a distributed database says of a server of its own that it has lost, where that
-/// one could not say anything itself.
+/// `internal_error`: the code of a distributed database that has lost one of its own servers, if
+/// that server could not report an error itself.
 const INTERNAL: &str = "XX000";
 
 /// Whether an internal error with these words is about a server that is away.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::error::StoreError;
 use crate::domain::demand::observation::Observation;
 
-/// How the vantages of what was taken from a peer begin. None of it is handed on: two that take from each
-/// other would count their own load again and again.
+/// The prefix of the vantages of counts from a peer. These are not passed on, because two servers
+/// that read from each other would count their own load again and again.
 pub const PEER: &str = "peer:";
 
 /// Batches that are looked at for one page, and that are given places at a time: of what a source counts
@@ -29,7 +29,7 @@ pub struct ExportPlace {
 pub struct ExportPage {
     /// Counts of all sources but the registry and peers.
     pub observations: Vec<Observation>,
-    /// Where to go on.
+    /// Where the next page begins.
     pub next: ExportPlace,
     /// Whether there is more now.
     pub more: bool,
@@ -64,7 +64,7 @@ pub(super) struct Read {
     pub(super) waiting: bool,
 }
 
-/// Where to begin; `None` where the place is none of this database.
+/// Where to begin; `None` if the place is of another database.
 pub(super) fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<ExportPlace> {
     let (database, last) = of;
     match after {

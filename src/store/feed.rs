@@ -1,4 +1,4 @@
-//! What the change feed tells, and where its readers stand.
+//! The content of the change feed, and the positions of its readers.
 
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
@@ -20,7 +20,7 @@ pub enum Change {
     Forgotten(i64),
     /// An observation of a batch that counts. All of a batch's come together.
     Observed {
-        /// The batch's number: tells what was counted already.
+        /// The batch's number, by which batches that were already counted are recognised.
         batch: i64,
         /// When it was counted, by the clock of who stored it; `None`: an earlier version did not say.
         counted_at: Option<Timestamp>,
@@ -29,7 +29,8 @@ pub enum Change {
     },
     /// An incident is new, or something of it changed.
     Incident(Box<Incident>),
-    /// What came after the reader's place is not told any more, or was never: he has to load anew.
+    /// The changes after the reader's place have been dropped, or never were there: it has to load
+    /// everything anew.
     Lost,
     /// What polls of a certificate have shown changed, by its fingerprint in the index.
     Polls {
@@ -42,7 +43,7 @@ pub enum Change {
     Removed(CertId),
 }
 
-/// What a load tells.
+/// The result of a load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Load {
     /// All but the certificates.

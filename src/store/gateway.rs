@@ -1,5 +1,5 @@
-//! What gateways keep: keys of accounts, for whom certificates were issued, and which orders replace
-//! which certificates.
+//! Data of the gateways: keys of accounts, the accounts for which certificates were issued, and
+//! which orders replace which certificates.
 
 use async_trait::async_trait;
 
@@ -60,7 +60,7 @@ pub struct Failures {
     pub at: Timestamp,
 }
 
-/// What became of orders of an account for the same names since it was told last.
+/// The results of orders of an account for the same names since the last report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FailuresChange {
     /// The account, as a keyed hash.
@@ -131,11 +131,13 @@ pub trait GatewayStore {
         to: Option<&Successor>,
     ) -> Result<bool, StoreError>;
 
-    /// Adds what several gateways each tell of: a success drops what was kept for an account and names,
-    /// failures come on top of what is kept. Drops all whose last one was before `since`, which nothing comes
-    /// on top of. Each account and names may be given once. Returns what is kept now for those that failed.
+    /// Adds the reports of several gateways. A success drops the failures that were kept for an
+    /// account and names; failures are added to those that are kept. Drops all entries whose last
+    /// failure was before `since` and that get no new one. Each account and names may be given
+    /// once. Returns what is kept now for those that failed.
     ///
-    /// Told again after an error, a success is the same; failures that were stored all the same count twice.
+    /// If it is repeated after an error, successes are not counted twice; failures that were stored
+    /// in spite of the error are.
     async fn keep_failures(
         &self,
         changes: &[FailuresChange],

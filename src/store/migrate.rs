@@ -90,10 +90,10 @@ const FILES: [File; 12] = [
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.postgres));
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.sqlite));
 
-/// What ends the time in which an earlier version may run beside this one.
+/// Ends the time in which an earlier version may run beside this one.
 const FINISH: &str = include_str!("postgres/finish.sql");
 
-/// Where the driver keeps what it has applied.
+/// The table in which the driver keeps the migrations that it has applied.
 const APPLIED: &str = "_sqlx_migrations";
 
 /// A migration, with its statements for each of the databases.
@@ -195,8 +195,8 @@ pub(super) async fn postgres(
     connection.unlock().await.map_err(failed)
 }
 
-/// Drops what migrations keep for running processes of an earlier version. One statement at a time: a
-/// transaction over several tables could stand in the way of those who serve from them.
+/// Drops what migrations keep for running processes of an earlier version. One statement at a time:
+/// a transaction over several tables could block processes that are serving.
 pub(super) async fn postgres_finish(connection: &mut PgConnection) -> Result<(), StoreError> {
     for statement in FINISH.split(';') {
         sqlx::raw_sql(statement)

@@ -1,4 +1,4 @@
-//! Another's database, from which load is read and into which nothing is written.
+//! A database of somebody else, from which load is read and into which nothing is written.
 
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};

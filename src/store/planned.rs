@@ -19,9 +19,9 @@ pub const MOST_PLANNED: i64 = 1_000;
 pub struct StoredPlanned {
     /// Its number; 0 before it is stored.
     pub id: i64,
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: String,
     /// When, and how many certificates it asks for.
     pub event: Planned,

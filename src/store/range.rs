@@ -1,5 +1,5 @@
-//! Parts of all certificates, in the order of key identifier and serial: whoever walks through all of them
-//! reads several parts at a time, each from where it stands.
+//! Ranges of certificates, in the order of key identifier and serial. A walk through all
+//! certificates reads several ranges at a time, and each resumes where it stopped.
 
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 
@@ -24,7 +24,7 @@ impl IdRange {
         until: None,
     };
 
-    /// What comes after a CertID; all where there is none.
+    /// The range after a CertID; everything without one.
     #[must_use]
     pub const fn after(after: Option<CertId>) -> Self {
         Self { after, until: None }
@@ -55,9 +55,10 @@ impl IdRange {
     }
 }
 
-/// What cuts the certificates of one issuer, whose first and last serials these are, into about so many
-/// parts, the last serial included: evenly by the numbers that the first eight octets of a serial
-/// make. Serials are random behind what an issuer begins them with, so parts are of about one size.
+/// The serials that divide the certificates of one issuer, given its first and last serial, into
+/// about this many ranges, the last serial included: evenly by the number that the first eight
+/// octets of a serial make. Serials are random apart from what an issuer begins them with, so
+/// ranges are of about one size.
 pub(super) fn cuts(
     issuer: &KeyIdentifier,
     first: &Serial,

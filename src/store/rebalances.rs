@@ -1,4 +1,4 @@
-//! What rebalances did, as stored.
+//! The reports of rebalances, as stored.
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 pub struct StoredRebalance {
     /// Its number; newer ones have higher numbers.
     pub number: i64,
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
     /// When it was begun.
     pub made_at: Timestamp,

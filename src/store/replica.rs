@@ -1,5 +1,5 @@
-//! The processes that share a database, as an operator sees them. Nothing is decided by it: what must not
-//! happen twice is held by the rows.
+//! The processes that share a database, for operators. Nothing depends on it; the rows prevent that
+//! something happens twice.
 
 use std::fmt::Debug;
 
@@ -11,8 +11,8 @@ use crate::domain::time::{DAY, MINUTE, Timestamp};
 
 /// A replica that was not heard of for this long is no longer told: somebody took it away.
 pub const REPLICAS_KEPT_SECONDS: i64 = DAY;
-/// One that begins under the name and address of another takes its place, where that one was not heard of
-/// for so long: six times the 10 s after which it would have said something.
+/// A process that begins under the name and address of another replaces it, if the other has been
+/// silent for this long: six times the 10 s after which it would have reported.
 pub(super) const SUCCEEDED_AFTER_SECONDS: i64 = MINUTE;
 /// The most replicas that are told: ten times what one PostgreSQL is known to carry (docs/scale.md).
 pub(super) const MOST_REPLICAS: i64 = 100;
@@ -24,7 +24,7 @@ pub struct Replica {
     pub id: i64,
     /// The name of its machine.
     pub name: String,
-    /// Where its admin listener is.
+    /// The address of its admin listener.
     pub address: String,
     /// The version of offpeak.
     pub software: String,

@@ -1,5 +1,5 @@
-//! What rows look like, the same for both databases: the columns of each kind of row in the one
-//! order in which they are selected, inserted and read.
+//! The columns of each kind of row, the same for both databases, in the one order in which they are
+//! selected, inserted and read.
 
 use std::str::FromStr;
 
@@ -158,7 +158,7 @@ pub(super) fn sha256(octets: &[u8]) -> sqlx::Result<[u8; 32]> {
         .map_err(|_| misfit("sha256", "not 32 octets"))
 }
 
-/// An error that says which column holds what it should not.
+/// An error that names a column with a wrong value.
 pub(super) fn misfit(column: &str, detail: impl Into<BoxDynError>) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: column.to_owned(),

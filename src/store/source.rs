@@ -1,4 +1,4 @@
-//! What configured sources keep: how far each has been read, and what it may be shown again.
+//! Data of configured sources: how far each has been read, and what it may be shown again.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use super::error::StoreError;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 
-/// One step of a source: what it read, and where it stands after that.
+/// One step of a source: what it read, and its position after that.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceStep<'a> {
     /// The source's name.
@@ -28,8 +28,9 @@ pub trait SourceStore {
     /// Where a source stands, as JSON; `None`: it has not begun.
     async fn source_cursor(&self, source: &str) -> Result<Option<String>, StoreError>;
 
-    /// Counts what a source read and moves its cursor, all or nothing; whether it did. It does not
-    /// where the cursor is not where the step began: another process reads the same source.
+    /// Counts what a source read and moves its cursor, all or nothing; returns whether it did. It
+    /// does not if the cursor is not where the step began, because then another process reads the
+    /// same source.
     async fn advance_source(
         &self,
         step: SourceStep<'_>,

@@ -1,4 +1,4 @@
-//! What happened, each under an id that every process finds alike.
+//! Events, each with an id that every process computes in the same way.
 
 use std::collections::HashMap;
 

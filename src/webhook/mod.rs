@@ -1,5 +1,5 @@
-//! Tells others by HTTP what happened, as Standard Webhooks (<https://www.standardwebhooks.com>) has it:
-//! once for each breach, outage and change of an incident, whichever process sees it first.
+//! Sends messages about events by HTTP, as Standard Webhooks (<https://www.standardwebhooks.com>)
+//! has it: one for each breach, outage and change of an incident, whichever process sees it first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

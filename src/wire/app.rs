@@ -1,4 +1,4 @@
-//! What a listener answers with: the router, and what goes around it.
+//! The application of a listener: the router, and the fast path around it.
 
 use std::fmt::Debug;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! What serving HTTP stands on: sockets, TLS and connections; bodies, queries and problems; entity tags
-//! and content codings. It knows neither what is answered nor a gateway.
+//! The basis of serving HTTP: sockets, TLS and connections; bodies, queries and problems; entity
+//! tags and content codings. It knows neither the answers nor the gateway.
 
 mod app;
 pub(crate) mod body;

@@ -1,5 +1,5 @@
-//! Query strings of the admin listener and of `/v1/`. A parameter that is not known is refused:
-//! whoever misspells one should not believe that it was heeded. (Other public routes ignore them.)
+//! Query strings of the admin listener and of `/v1/`. An unknown parameter is refused, so that a
+//! misspelt one is not silently ignored. (Other public routes ignore them.)
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;

@@ -1,4 +1,4 @@
-//! What the body of an answer is.
+//! The kinds of bodies of an answer.
 
 use axum::body::Body;
 use bytes::Bytes;

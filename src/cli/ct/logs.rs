@@ -20,7 +20,7 @@ pub(super) struct Logs {
     /// Only logs whose description contains this text; may be given several times
     #[arg(long = "log", value_name = "TEXT")]
     described: Vec<String>,
-    /// Whom the logs' operators may write to
+    /// Your address for the logs' operators
     #[arg(long, value_name = "mailto:…|URL", value_parser = contact)]
     contact: String,
 }

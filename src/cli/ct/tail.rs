@@ -41,7 +41,7 @@ log has failed five times in a row.")]
 pub(super) struct TailArgs {
     #[command(flatten)]
     logs: Logs,
-    /// End after so many blocks of each log
+    /// Stop after this many blocks of each log
     #[arg(long, value_name = "NUMBER")]
     blocks: Option<u64>,
     /// Begin at this block of each log; without it at the newest

@@ -23,10 +23,10 @@ use crate::gateway::{Checked, check, directory_url};
   offpeak gateway check https://acme.example.com/acme/acme/directory
   offpeak gateway check --config /etc/offpeak/offpeak.toml")]
 pub(in crate::cli) struct CheckArgs {
-    /// The URL that clients are given; default: those of all gateways of the configuration
+    /// The URL for clients; default: those of all gateways of the configuration
     #[arg(value_name = "URL", value_parser = upstream_url)]
     directory: Option<String>,
-    /// Certificates in PEM that the gateway's has to go back to; default: the system's
+    /// Trusted roots for the gateway's certificate, in PEM; default: the system's
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
     /// Prints a JSON array instead: directory, urls, nonce and remedy of each

@@ -1,4 +1,4 @@
-//! `offpeak gateway`: an ACME server's front by one command.
+//! `offpeak gateway`: a gateway in front of an ACME server, in one command.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub(super) struct GatewayArgs {
     /// The URL of the ACME directory of the CA behind it
     #[arg(long, value_name = "URL", value_parser = upstream_url, required = true)]
     upstream: Option<String>,
-    /// Certificates in PEM that the upstream's has to go back to; default: the system's
+    /// Trusted roots for the upstream's certificate, in PEM; default: the system's
     #[arg(long, value_name = "FILE")]
     upstream_roots: Option<PathBuf>,
     /// The listener's certificate chain in PEM; without it: HTTP, for a proxy in front that speaks TLS
@@ -46,13 +46,13 @@ pub(super) struct GatewayArgs {
     /// Its private key in PEM
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// The CA of the configuration whose load it is
+    /// The CA of the configuration for whose load it counts
     #[arg(long, value_name = "NAME", default_value = CaName::DEFAULT)]
     ca: CaName,
-    /// New orders a second that the upstream is given at most
+    /// The most new orders a second for the upstream
     #[arg(long, value_name = "NUMBER")]
     new_orders_per_second: Option<f64>,
-    /// Where the public listener binds, which serves the ranking and the demand map
+    /// The address of the public listener, which serves the ranking and the demand map
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     #[arg(value_parser = crate::config::listen_address)]
     public_listen: String,

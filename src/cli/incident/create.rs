@@ -30,10 +30,10 @@ pub(super) struct Create {
     /// What it is about
     #[arg(long, value_enum)]
     kind: KindName,
-    /// Whose; not needed where there is only one
+    /// The CA; may be left out if there is only one
     #[arg(long, value_name = "CA")]
     ca: Option<CaName>,
-    /// What people call it
+    /// Its name
     #[arg(long)]
     name: String,
     /// Outage, maintenance: the CA was or will be closed from then …
@@ -52,10 +52,10 @@ pub(super) struct Create {
     /// Revocation, drill: every certificate is to be replaced before then
     #[arg(long, value_name = "TIME")]
     renew_by: Option<Timestamp>,
-    /// Revocation, drill: certificates an hour at most, the usual load among them
+    /// Revocation, drill: certificates an hour at most, including the usual load
     #[arg(long, value_name = "CERTIFICATES")]
     budget_per_hour: Option<f64>,
-    /// The deadline counts for more than the budget
+    /// Keep the deadline, even above the budget
     #[arg(long)]
     over_budget: bool,
     /// Everybody at once
@@ -64,7 +64,7 @@ pub(super) struct Create {
     /// What subscribers should read
     #[arg(long, value_name = "URL")]
     explanation_url: Option<String>,
-    /// A note for whoever looks at it
+    /// A note about it
     #[arg(long)]
     note: Option<String>,
     /// When an outage's end is expected

@@ -65,7 +65,7 @@ Reads, told by its beginning:
   NDJSON        certId, or serial and issuer (a key identifier as in a CertID)
   CSV           cert_id, or serial and issuer")]
     Load(Load),
-    /// Opens an incident: moves the windows. Opening one again goes on where that was broken off
+    /// Opens an incident: moves the windows. Opening it again resumes an interrupted opening
     #[command(after_help = "Examples:
   offpeak incident open 1 --dry-run
   offpeak incident open 1")]
@@ -86,7 +86,7 @@ Reads, told by its beginning:
 struct Which {
     /// The incident's number
     incident: i64,
-    /// Whose it has to be: where it is another CA's, nothing is done
+    /// The CA that it has to belong to; otherwise nothing is done
     #[arg(long, value_name = "NAME")]
     ca: Option<CaName>,
 }
@@ -107,7 +107,7 @@ struct Change {
 struct Open {
     #[command(flatten)]
     change: Change,
-    /// From now on the deadline counts for more than the budget
+    /// From now on keep the deadline, even above the budget
     #[arg(long)]
     over_budget: bool,
 }
@@ -119,10 +119,10 @@ struct Load {
     /// Files, `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Whose serials they are that come without an issuer: a key identifier as in a CertID
+    /// The issuer of serials without one: a key identifier as in a CertID
     #[arg(long, value_name = "KEY_IDENTIFIER")]
     issuer: Option<KeyIdentifier>,
-    /// Prints a JSON object with what became of each file
+    /// Prints a JSON object with the result for each file
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! Which columns of an export hold what: for the kinds `csv` and `sql`.
+//! The columns of an export and their meaning, for the kinds `csv` and `sql`.
 
 use super::super::error::Problems;
 use super::super::section::Section;

@@ -1,4 +1,4 @@
-//! `kind = "csv"`: a file that somebody exports load into.
+//! `kind = "csv"`: a file to which load is exported.
 
 use std::path::PathBuf;
 

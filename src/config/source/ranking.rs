@@ -1,4 +1,4 @@
-//! `kind = "ranking"`: another's `ranking.json`, for who has no load of one's own yet.
+//! `kind = "ranking"`: another server's `ranking.json`, until there is load of your own.
 
 use super::super::error::Problems;
 use super::super::section::Section;

@@ -1,4 +1,4 @@
-//! Certificates that lines show: encoded, or as a serial number and dates.
+//! Certificates in lines: encoded, or as a serial number and dates.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What a line says, whatever its format.
+//! The content of a line, whatever its format.
 
 use std::borrow::Cow;
 

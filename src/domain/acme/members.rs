@@ -1,4 +1,4 @@
-//! The members by which an answer's JSON is told, without the rest of it.
+//! The members by which an answer's JSON is recognised, without the rest of it.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Objects of ACME (RFC 8555), told by their structure.
+//! Objects of ACME (RFC 8555), recognised by their structure.
 
 mod endpoint;
 mod envelope;

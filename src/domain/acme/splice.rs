@@ -1,4 +1,4 @@
-//! One member put into a JSON object, every other octet as it was.
+//! Inserting one member into a JSON object without changing any other byte.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! How many new orders an account may place, where the operator limits that.
+//! How many new orders an account may place, if the operator limits that.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! When orders may come again that failed again and again.
+//! When orders that failed repeatedly may come again.
 
 use super::promises::{LATEST_SECONDS, SOONEST_SECONDS};
 use crate::certificate::hash::{mixed, upper_unit};

@@ -1,4 +1,4 @@
-//! What is configured of admission.
+//! The configuration of admission.
 
 use super::account_limit::AccountLimit;
 use crate::time::{Span, Timestamp};

@@ -1,4 +1,4 @@
-//! The queue of held requests: who is next, who stands where, and fairness between accounts.
+//! The queue of held requests: the order of service, and fairness between accounts.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! How close new orders may follow each other: the generic cell rate algorithm (ITU-T I.371), which is
-//! a leaky bucket that keeps one instant in place of a level.
+//! How closely new orders may follow each other: the generic cell rate algorithm (ITU-T I.371), a
+//! leaky bucket that stores a time instead of a level.
 
 use super::moment::{Moment, SECOND};
 use crate::math::number::{real, whole};

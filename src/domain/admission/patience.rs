@@ -1,7 +1,7 @@
-//! How long a client waits for an answer, by what it calls itself.
+//! How long a client waits for an answer, judged by its `User-Agent`.
 //!
-//! `User-Agent` is a claim, and may be one: it decides for how long a place in the queue is kept, never
-//! who comes first.
+//! The `User-Agent` is only a claim. It decides how long a place in the queue is kept, never who is
+//! served first.
 
 /// Seconds for clients that nothing is known of. Of those that are known, lego, Traefik (the same library)
 /// and Caddy give up first, after 30 s; what is held for 20 s leaves the upstream 10 s for its answer.

@@ -28,12 +28,12 @@ const MOST_SLOTS_HELD: usize = 1 << 20;
 /// What the allocation of one CA works on.
 #[derive(Debug, Default)]
 pub struct Allocator {
-    /// What is promised and who returns.
+    /// The load that windows have promised, and the returns that are expected.
     pub ledger: Ledger,
     /// The policy that the tables were made under.
     policy: Option<CaPolicy>,
     tables: HashMap<Key, Active>,
-    /// What was drawn late.
+    /// Windows that were drawn late.
     doubt: Doubt,
     /// Slots of all tables.
     slots_held: usize,
@@ -78,9 +78,9 @@ impl Follows {
 }
 
 impl Allocator {
-    /// Makes every table anew at its next use where the policy is not the one they were made under.
-    /// Seen at each draw and not told once: who began under the old policy may still draw after
-    /// that.
+    /// If the policy has changed, has every table made anew at its next use. This is checked at
+    /// each draw and not announced once, because a draw that began under the old policy may still
+    /// finish later.
     fn heed(&mut self, policy: &CaPolicy) {
         if self.policy.as_ref() != Some(policy) {
             self.clear_tables();
@@ -184,10 +184,11 @@ impl Allocator {
         Ok(drawn)
     }
 
-    /// What windows of such certificates are drawn from now, for `draw.certificates` of them.
+    /// The source from which windows of such certificates are drawn now, for `draw.certificates` of
+    /// them.
     ///
     /// # Errors
-    /// [`BandError`] where the life leaves no room for a window.
+    /// [`BandError`] if the life leaves no room for a window.
     pub fn plan_draw(
         &mut self,
         draw: Draw<'_>,
@@ -267,7 +268,7 @@ impl Allocator {
         follows
     }
 
-    /// How those wake that a table places by it, by what is measured anew each hour of all.
+    /// How clients wake for the tables that use it, measured anew each hour over all certificates.
     fn schedule_mix(&mut self, draw: Draw<'_>, arrival: Arrival, measured: f64) -> ScheduleMix {
         let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
         if self.schedule_mix.as_ref().is_none_or(|(at, _)| !good(*at)) {

@@ -1,10 +1,10 @@
-//! Where those come that are given plain windows: most of them in their windows, some at the next
-//! tick after it, wherever that is.
+//! Where the clients of ordinary windows come: most of them in their windows, some at the next tick
+//! after it, wherever that is.
 //!
-//! A client of which nothing is known is given a window like any other. Of a part of such clients it
-//! is known from those before them that they wake at ticks: twice a day, say, half of them at
-//! midnight and noon. Windows of the afternoon bring that part to midnight, those of the morning to
-//! noon. [`ArrivalModel::lowered`] weighs that against a level day.
+//! A client of which nothing is known is given a window like any other. From earlier clients it is
+//! known which share of such clients wakes at ticks: twice a day, say, half of them at midnight and
+//! noon. Windows in the afternoon bring that share to midnight, windows in the morning to noon.
+//! [`ArrivalModel::lowered`] weighs that against a level day.
 
 use super::level::{slot_span, sum};
 use crate::allocation::slots::SlotRange;
@@ -27,7 +27,7 @@ const LEAST_SHARE: f64 = 0.05;
 /// Where less than so much comes elsewhere than in its window, that is left out.
 const LEAST_ELSEWHERE: f64 = 0.001;
 
-/// Which share of what a slot is given comes in each slot of a range.
+/// For each slot of a range, how the amount that it is given is distributed over the slots.
 #[derive(Clone, Debug)]
 pub(super) struct ArrivalModel {
     rows: Vec<Vec<f64>>,
@@ -48,8 +48,8 @@ pub(super) struct Expected<'a> {
 }
 
 impl ArrivalModel {
-    /// `None` where all come in their windows. What comes after the range's end is taken to come as
-    /// many days earlier as bring it into it: the day before brings as much.
+    /// `None` if all come in their windows. Load after the range's end is counted as many days
+    /// earlier as it takes to fall into the range, because the day before brings as much.
     pub(super) fn of(
         schedule_mix: &ScheduleMix,
         range: SlotRange,
@@ -132,10 +132,10 @@ impl ArrivalModel {
         load
     }
 
-    /// `given`, with parts of it moved to other slots until no more moves lower
-    /// Σ c · (load / c)⁴ by much; c is the share of normal that a slot takes, and the load is what
-    /// comes of all that is given, here or `besides`, and of what was expected. Where everybody comes
-    /// in the window, water-filling has come to the same already.
+    /// `given`, with parts of it moved to other slots until no more moves lower Σ c · (load / c)⁴
+    /// by much. c is the share of its normal load that a slot takes. The load is what was expected
+    /// plus what comes of all amounts given, here or `besides`. If everybody comes in the window,
+    /// water-filling has the same result already.
     pub(super) fn lowered(
         &self,
         mut assigned: Vec<f64>,
@@ -238,7 +238,7 @@ mod tests {
         load.iter().copied().fold(0.0, f64::max)
     }
 
-    /// Where nothing is promised yet.
+    /// With nothing promised yet.
     fn adjusted(schedule_mix: &ScheduleMix, spill: f64, unsteered: &[f64]) -> Option<ArrivalModel> {
         let none = vec![0.0; unsteered.len()];
         let expected = Expected {

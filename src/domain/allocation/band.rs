@@ -1,4 +1,4 @@
-//! The part of a certificate's life in which it may be asked to renew (design section 4).
+//! The part of a certificate's life in which it may be asked to renew (`docs/allocation.md`).
 
 use super::slots::SlotRange;
 use crate::certificate::{SHORT_LIFE_SECONDS, Validity, reserve_seconds};
@@ -82,8 +82,9 @@ impl Place {
     }
 }
 
-/// The base of `Retry-After` for a life of `life_seconds`: a 24th of it, at most what is
-/// configured, one minute to one day (RFC 9773 section 4.3.2 has clients clamp to the like).
+/// The base of `Retry-After` for a life of `life_seconds`: a 24th of it, at most the configured
+/// value, between one minute and one day (RFC 9773 section 4.3.2 has clients clamp to similar
+/// bounds).
 #[must_use]
 pub fn retry_after_base(policy: &CaPolicy, life_seconds: i64) -> i64 {
     policy
@@ -99,10 +100,10 @@ pub fn earliest_seen(policy: &CaPolicy, life_seconds: i64, now: Timestamp) -> Ti
     now + whole((real(retry_after_base(policy, life_seconds)) * POLL_MARGIN).ceil())
 }
 
-/// Where the window of a certificate may be that is registered at `now`.
+/// The range in which the window of a certificate registered at `now` may be.
 ///
 /// # Errors
-/// [`BandError`] where the dates leave no room at all.
+/// [`BandError`] if the dates leave no room at all.
 pub fn place(
     policy: &CaPolicy,
     validity: Validity,
@@ -250,8 +251,8 @@ fn band_past(validity: Validity, band: SlotRange, earliest: Timestamp, now: Time
     at_the_end(validity, from, next, SHORTEST_WINDOW_SECONDS)
 }
 
-/// What is left of a life whose band is over: starts from `from` on for `next` seconds, before the
-/// reserve where that is still ahead, before the end of life in any case.
+/// The rest of a life whose band is over: starts from `from` on for `next` seconds, before the
+/// reserve if that is still ahead, and before the end of life in any case.
 fn at_the_end(validity: Validity, from: Timestamp, next: i64, window_seconds: i64) -> Place {
     let latest = validity.not_after - reserve_seconds(validity.life_seconds());
     let limit = if from < latest {

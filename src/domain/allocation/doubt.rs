@@ -1,8 +1,8 @@
-//! What was registered late, and of which nobody has shown yet whether it follows.
+//! Certificates that were registered late, while nobody knows yet whether they follow.
 //!
-//! A fleet that is imported is expected to follow by φ of all newcomers. All of it may: then its
-//! windows bring three times as much as is booked of them. So what a fleet is given is spread as if all
-//! of it came, until its polls tell.
+//! A fleet that is imported is expected to follow like other newcomers, with the share φ. But all
+//! of it may follow: then its windows bring three times as much load as is booked. So until its
+//! polls show more, its windows are spread as if all of it came.
 
 use super::level::spans;
 use crate::allocation::slots::SlotRange;
@@ -10,13 +10,13 @@ use crate::client::following::SILENT_AFTER_SECONDS;
 use crate::time::timeline::Timeline;
 use crate::time::{Span, Timestamp};
 
-/// Doubts count in full up to this share of the band's usual load. What is much more is no fleet beside
-/// a CA but the CA itself, imported: there the crowd is what φ says of it, and to spread it otherwise
-/// would leave the load as uneven as it was.
+/// Doubts count in full up to this share of the band's usual load. Much more than that is not a
+/// fleet beside a CA but the CA itself, imported: then φ describes the crowd well, and spreading it
+/// otherwise would leave the load as uneven as it was.
 const FLEET: f64 = 0.1;
 
-/// Σ (1 − f) · window of what was drawn late by this process. What is older than the evidence is
-/// forgotten, one generation after the other.
+/// Σ (1 − f) · window over the windows that this process drew late. Sums older than the evidence
+/// are dropped, one generation after the other.
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     young: Timeline,

@@ -1,4 +1,4 @@
-//! A draw: what it works from, what it is made from, and what comes of it.
+//! The types of a draw: its input, its source, and its result.
 
 use super::table::{Reason, StoredTable, Table};
 use crate::certificate::Basis;
@@ -13,11 +13,11 @@ use crate::time::{Span, Timestamp};
 pub struct Drawn {
     /// The `suggestedWindow`.
     pub window: Span,
-    /// What it was drawn from.
+    /// What the window was drawn from.
     pub basis: Basis,
     /// The table, where the store may not hold it yet.
     pub table: Option<StoredTable>,
-    /// What decided the table's probabilities; `None` where there is no table.
+    /// What decided the table's probabilities; `None` without a table.
     pub reason: Option<Reason>,
     /// f: the chance that the window is followed; `None` after the band.
     pub follows: Option<f64>,
@@ -26,7 +26,7 @@ pub struct Drawn {
 /// What windows are drawn from, and the chance that they are followed.
 #[derive(Clone, Debug)]
 pub struct DrawPlan<'a> {
-    /// What they are drawn from.
+    /// The source of the draw.
     pub from: DrawSource<'a>,
     /// f: the chance that the window is followed; `None` after the band.
     pub follows: Option<f64>,
@@ -34,7 +34,7 @@ pub struct DrawPlan<'a> {
     pub ticking: TickShares,
 }
 
-/// What windows are drawn from.
+/// The source from which windows are drawn.
 #[derive(Clone, Debug)]
 pub enum DrawSource<'a> {
     /// Uniform over the starts in a span, as far as they are open.
@@ -59,7 +59,7 @@ pub enum DrawSource<'a> {
     },
 }
 
-/// What a draw works from.
+/// The input of a draw.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
     /// The CA's policy.

@@ -1,8 +1,8 @@
-//! What renewing early costs, and tables that ask for as little of it as they can.
+//! What renewing early costs, and tables that cost as little as possible.
 //!
-//! Of a life of days a band of a day is a large part: whoever renews in the middle of it issues a
-//! sixth more. There the latest slots of the band are filled first, and `max_extra` bounds what is
-//! spent: above it the level rises until the windows lie late enough.
+//! In a life of days a band of a day is a large part: a client that renews in the middle of it adds
+//! a sixth to issuance. There the latest slots of the band are filled first, and `max_extra` bounds
+//! the cost: above it the level rises until the windows lie late enough.
 
 use super::band::{SHORTEST_WINDOW_SECONDS, usual_slots};
 use super::level::spans;
@@ -34,8 +34,8 @@ pub(super) struct Thrift {
 }
 
 impl Thrift {
-    /// `None` where a band that is filled evenly costs less than the operator's limit: then each
-    /// slot is filled step by step, and what went wrong is put right by those that are left.
+    /// `None` if a band that is filled evenly costs less than the operator's limit: then each slot
+    /// is filled step by step, and the remaining steps correct any error.
     pub(super) fn of(
         range: SlotRange,
         capacity: &[SlotCapacity],

@@ -22,8 +22,8 @@ pub(crate) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> V
         .collect()
 }
 
-/// What each slot is to be given until it stands at `level`, where the share `spill` of what a slot
-/// is given falls into the next: windows run over.
+/// The amount that brings each slot up to `level`. Windows run over, so the share `spill` of a
+/// slot's amount falls into the next slot.
 pub(crate) fn assigned(
     base: &[f64],
     capacity: &[SlotCapacity],
@@ -40,8 +40,8 @@ pub(crate) fn assigned(
         .collect()
 }
 
-/// The level at which `amount` more fills the slots, each up to its capacity; where ceilings leave
-/// less room than that, the lowest at which all stand at their ceilings.
+/// The level at which `amount` more fills the slots, each up to its capacity. If ceilings leave
+/// less room than that, the lowest level at which all slots stand at their ceilings.
 pub(crate) fn level(base: &[f64], capacity: &[SlotCapacity], amount: f64) -> f64 {
     let limits: Vec<f64> = base
         .iter()
@@ -65,8 +65,8 @@ pub(crate) fn scaled(amounts: &[f64], to: f64) -> Vec<f64> {
     amounts.iter().map(|amount| amount * factor).collect()
 }
 
-/// The range itself where a slot of it is open; else with the earlier slots it may widen to, else
-/// with the later ones; else the range as if it were open.
+/// The range itself if a slot of it is open; else together with the earlier slots to which it may
+/// widen; else with the later ones; else the range as if it were open.
 pub(crate) fn open_range(range: SlotRange, policy: &CaPolicy) -> (SlotRange, bool) {
     let earlier = SlotRange {
         first: range.widest_first,

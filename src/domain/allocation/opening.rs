@@ -1,4 +1,5 @@
-//! What the slots of a band take: nothing where the CA is closed, or fails day by day.
+//! The capacity of the slots of a band: none while the CA is closed, or in slots that fail day by
+//! day.
 
 use super::level::{all_open, open_slots, spans};
 use crate::allocation::slots::SlotRange;
@@ -7,7 +8,8 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{SlotCapacity, merged};
 use crate::time::Span;
 
-/// What the slots of a range take, and the spans in which no window may lie, merged and in order.
+/// The capacity of the slots of a range, and the spans in which no window may lie, merged and in
+/// order.
 pub(crate) fn capacity(
     range: SlotRange,
     as_if_open: bool,

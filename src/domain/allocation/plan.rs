@@ -1,4 +1,4 @@
-//! Which slot: the tables from which windows are drawn (design section 5).
+//! Which slot: the tables from which windows are drawn (`docs/allocation.md`).
 //!
 //! A table is a probability for each slot of a band. It is made from the forecast, used for a
 //! minute or until it has placed a twentieth of a slot's level, and stored under a number, so that
@@ -104,9 +104,9 @@ struct Draft {
     level: f64,
     steady: Vec<f64>,
     excess: f64,
-    /// What renewing early may cost, where that is little.
+    /// The bound on what renewing early may cost, where it applies.
     thrift: Option<Thrift>,
-    /// Where it comes, unless all of it comes in its windows.
+    /// Where the load comes, unless all of it comes in its windows.
     arrival_model: Option<ArrivalModel>,
 }
 
@@ -187,8 +187,8 @@ impl Draft {
         (arriving - steady.iter().sum::<f64>()).max(0.0)
     }
 
-    /// What fresh certificates are given: by steps to the level, and where more arrives than that. Where
-    /// these windows lie too early, the level rises.
+    /// The amounts that fresh certificates add: step by step to the level, and beyond it if more
+    /// arrive. If these windows lie too early, the level rises.
     fn fresh(&self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> (Vec<f64>, Vec<f64>) {
         let mut level = self.level;
         let mut steady = self.steady.clone();
@@ -207,8 +207,8 @@ impl Draft {
         (steady, extra)
     }
 
-    /// What each slot is given of an excess: below a level where that holds it; never all of it in
-    /// the one slot that has a little room left.
+    /// The part of an excess that each slot gets: below a level, if the excess fits there, and
+    /// never all of it in the one slot that has a little room left.
     fn heaped(&self, steady: &[f64], excess: f64, highest: f64) -> Vec<f64> {
         let filled = sum(&sum(&self.unsteered, &self.promised), steady);
         let ahead = excess * (real_len(self.range.len()) / 4.0).max(1.0);
@@ -333,7 +333,8 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
         .collect()
 }
 
-/// What slots are to be given, with regard to where it comes and to what they are given `besides`.
+/// The amounts for the slots, adjusted by where their load really comes and by what the slots are
+/// given `besides`.
 fn adjusted(
     arrival_model: Option<&ArrivalModel>,
     assigned: Vec<f64>,

@@ -13,7 +13,7 @@ use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 pub struct Forecast<'a> {
     /// The CA.
     pub policy: &'a CaPolicy,
-    /// What is promised and who returns.
+    /// The load that windows have promised, and the returns that are expected.
     pub ledger: &'a Ledger,
     /// What is known of the week.
     pub profile: &'a Profile,

@@ -37,15 +37,15 @@ pub struct StoredTable {
 pub struct Table {
     /// [`ALGORITHM`].
     pub algorithm: u32,
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
     /// The profile it was made from.
     pub model_version: String,
     /// When.
     pub made_at: Timestamp,
-    /// For which kind of certificates.
+    /// The kind of certificates that it is for.
     pub arrival: Arrival,
-    /// In words, what decided.
+    /// The reason for its probabilities.
     pub reason: Reason,
     /// Seconds in a slot.
     pub slot_seconds: i64,
@@ -81,12 +81,12 @@ pub struct SlotRow {
     pub capacity: f64,
 }
 
-/// What decided a table's probabilities.
+/// The reason for a table's probabilities.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
-    /// An incident: U is all load that is expected beside the windows that it moves, e is what they
-    /// add to it, and the level is the highest that both come to.
+    /// An incident: U is all expected load except the windows that it moves, e is what these add,
+    /// and the level is the highest of the sum.
     Incident,
     /// The forecast, filled to a level.
     Level,
@@ -101,7 +101,8 @@ pub enum Reason {
 }
 
 impl Table {
-    /// The number under which it is stored: a hash of its content, so that equal tables are one.
+    /// The number under which the table is stored: a hash of its content, so that equal tables are
+    /// one.
     #[must_use]
     pub fn number(bytes: &[u8]) -> i64 {
         content_number(bytes)
@@ -121,11 +122,12 @@ impl Table {
         (index, self.slot(index))
     }
 
-    /// The ticks of a client of cron's kind at which it can be made to renew, and each one's
-    /// probability. With few ticks a day: what makes level, with the load that nobody steers, the
-    /// `alike` clients that wake at these ticks and renew in a day; the others go around them. With
-    /// many: that of its slot. None where the client has no ticks to choose from, or none whose
-    /// window would lie in the band and outside of closed spans.
+    /// The ticks at which a cron client can be made to renew, with the probability of each. With
+    /// few ticks a day, the probabilities bring the ticks level with the unsteered load, counting
+    /// the `alike` clients that wake at these ticks and renew in a day; other windows are placed
+    /// around them. With many ticks, each has the probability of its slot. Empty if the client has
+    /// no ticks to choose from, or none whose window would lie in the band and outside of closed
+    /// spans.
     #[must_use]
     pub fn ticks(&self, schedule: Schedule, alike: f64) -> Vec<(Timestamp, f64)> {
         let band = Span {
@@ -171,8 +173,8 @@ impl Table {
         window_seconds_for_tick(self.slot_seconds)
     }
 
-    /// The tick that a client of cron's kind, whose hash this is, draws; `None` where it draws like
-    /// any other. `alike` as in [`Table::ticks`].
+    /// The tick that a cron client with this hash draws; `None` if it draws like any other client.
+    /// `alike` as in [`Table::ticks`].
     #[must_use]
     pub fn tick_for(&self, schedule: Schedule, alike: f64, hash: u128) -> Option<Timestamp> {
         let ticks = self.ticks(schedule, alike);
@@ -210,7 +212,7 @@ impl Table {
     }
 }
 
-/// What each of some slots gets of an amount that makes them level with what nobody steers.
+/// How an amount is divided among some slots so that they become level with the unsteered load.
 fn levelled<'a>(rows: impl Iterator<Item = &'a SlotRow>, amount: f64) -> Vec<f64> {
     let (loads, open): (Vec<f64>, Vec<f64>) = rows.map(|row| (row.unsteered, row.capacity)).unzip();
     let limits = vec![f64::INFINITY; loads.len()];

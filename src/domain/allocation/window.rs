@@ -1,4 +1,4 @@
-//! From a table and a hash to a window (design section 4, RFC 9773 section 4.2).
+//! From a table and a hash to a window (`docs/allocation.md`, RFC 9773 section 4.2).
 
 use super::band::SHORTEST_WINDOW_SECONDS;
 use crate::certificate::hash::{lower_unit, upper_unit};
@@ -84,10 +84,10 @@ pub fn in_span(hash: u128, starts: Span, window_seconds: i64, not_after: Timesta
     ended_by(start, start + window_seconds, not_after)
 }
 
-/// What is left of `starts`, and of a window of `window_seconds`, where `closed` takes its part:
-/// one of the open stretches, drawn by `hash` in proportion to its seconds, and a window that ends
-/// before the next closed span wherever it starts. Where nothing is open, all of it as if it were.
-/// `closed` is merged, in order, and reaches to the end of the last window.
+/// `starts` and a window of `window_seconds` without the spans in `closed`: one of the open
+/// stretches, drawn by `hash` in proportion to its seconds, and a window that ends before the next
+/// closed span wherever it starts. If nothing is open, all of it as if it were. `closed` is merged,
+/// in order, and reaches to the end of the last window.
 #[must_use]
 pub fn open_part(hash: u128, starts: Span, window_seconds: i64, closed: &[Span]) -> (Span, i64) {
     let whole_stretch = Span {

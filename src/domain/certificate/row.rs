@@ -90,8 +90,8 @@ pub struct Certificate {
     pub basis: Basis,
     /// What drew it.
     pub cause: Cause,
-    /// f at registration: the chance that its client follows the window, 0 to 1 (design section
-    /// 5). What polls show later moves the forecast and not this. `None`: registered after its
+    /// f at registration: the chance that its client follows the window, 0 to 1 (`docs/allocation.md`).
+    /// What polls show later moves the forecast and not this. `None`: registered after its
     /// band, most likely replaced already; it counts for nothing until it is polled.
     pub follows: Option<f64>,
     /// Its successor, once there is one.

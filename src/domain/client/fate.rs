@@ -1,4 +1,4 @@
-//! What becomes of a window.
+//! The outcome of a window.
 
 /// What became of a window.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

@@ -1,4 +1,5 @@
-//! Who follows: what becomes of windows, and the chance f that the next is kept (design section 5).
+//! Whether clients follow: the outcomes of windows, and the chance f that the next one is kept
+//! (`docs/polls.md`).
 
 use super::fate::Fate;
 use super::schedule::Polls;

@@ -1,5 +1,5 @@
-//! Which clients hear in time that something has changed: a client asks again when it was told to,
-//! or by its own schedule, and nothing reaches it before.
+//! Which clients learn in time that something has changed: a client asks again when it was told to,
+//! or by its own schedule, and cannot be reached before.
 
 use super::following::{Evidence, evidence};
 use super::retry_after::{Pressing, in_time_seconds};

@@ -1,5 +1,5 @@
-//! What clients do: when they wake, whether they follow their windows, when those come back that nobody
-//! steers, and when they are told to ask again.
+//! The behaviour of clients: when they wake, whether they follow their windows, when unsteered ones
+//! come back, and when they are told to ask again.
 
 pub mod fate;
 pub mod following;

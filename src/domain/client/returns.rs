@@ -1,4 +1,4 @@
-//! K: how long after issuance those certificates come back that nobody steers (design section 5),
+//! K: how long after issuance those certificates come back that nobody steers (`docs/returns.md`),
 //! learned for each life class from when the load came. The mathematics and its sources are in
 //! `docs/returns.md`.
 

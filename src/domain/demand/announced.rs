@@ -1,4 +1,4 @@
-//! Unsteered load that is foreseen beside those who return by themselves.
+//! Expected unsteered load other than returns.
 
 use super::profile::Profile;
 use crate::math::number::real;
@@ -6,7 +6,7 @@ use crate::policy::ca::CaPolicy;
 use crate::time::Span;
 
 /// The certificates that planned events and what failed lately bring in a span: belongs to U
-/// (design section 5), on top of what the ledger says.
+/// (`docs/allocation.md`), on top of what the ledger says.
 #[must_use]
 pub fn announced_and_retries(policy: &CaPolicy, profile: &Profile, span: Span) -> f64 {
     planned_load(policy, span) + profile.carry_over.carried(span)

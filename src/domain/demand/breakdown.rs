@@ -1,7 +1,8 @@
-//! Load broken down by what lines are labelled with: a dimension, an endpoint, an error type.
+//! Load broken down by the labels of lines: a dimension, an endpoint, an error type.
 //!
-//! A line with a `dimension`, such as a secondary validation or a provider of DNS, tells of a part of
-//! what other lines count, or of a step of it. It never moves the volume; it is reported by slot.
+//! A line with a `dimension`, such as a secondary validation or a DNS provider, describes a part of
+//! the load that other lines count, or a step of it. It never changes the volume; it is reported by
+//! slot.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Counters as Prometheus keeps them: what they grew by, minute by minute.
+//! Counters as Prometheus keeps them: their growth, minute by minute.
 
 use crate::math::number::{length, real, real_len, signed, whole};
 use crate::time::MINUTE;

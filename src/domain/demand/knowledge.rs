@@ -1,4 +1,4 @@
-//! How much a ranking tells, and so whether a new one is worth making before its time.
+//! How much information a ranking has, and so whether a new one is worth making before its time.
 
 use serde::Deserialize;
 

@@ -1,5 +1,5 @@
-//! The load that is seen, and what is learned from it: observations, their sums by the minute, the
-//! demand profile, and what is announced or will be tried again.
+//! Observed load, and learning from it: observations, their sums by the minute, the demand profile,
+//! announced events, and retries.
 
 pub mod announced;
 pub mod backtest;

@@ -1,6 +1,6 @@
-//! How much comes in the first half minute of an hour: timers that fire on the hour all fire then.
+//! The load in the first half minute of an hour, when timers that fire on the hour come.
 //!
-//! Lines of up to 30 s tell seconds apart. In whole minutes nothing can be told of it.
+//! Lines of up to 30 s tell seconds apart; whole minutes do not.
 
 use std::collections::BTreeMap;
 

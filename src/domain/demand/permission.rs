@@ -1,4 +1,4 @@
-//! Which sources somebody may say that they are.
+//! The sources as which a token may report.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,5 @@
-//! Failures come back: at the client's next tick, on top of who comes then anyway (design
-//! section 8). What failed beyond the usual is load that no profile knows.
+//! Failures come back: at the client's next tick, in addition to the usual load
+//! (`docs/simulation.md`). Unusual failures are load that no profile knows.
 //!
 //! Clients that run once a day come back a day later at the same time; those that retry come back
 //! within the hour. What fails every day is in the profile already, so only failures beyond what
@@ -65,7 +65,7 @@ pub struct RetryBacklog {
 }
 
 impl Default for Returning {
-    /// Until it is learned: the clients of design section 8, four fifths of which run by the day
+    /// Until it is learned: the clients of `docs/simulation.md`, four fifths of which run by the day
     /// and one fifth of which are daemons. All come back.
     fn default() -> Self {
         Self {

@@ -1,8 +1,8 @@
-//! Whose ticks make the peak: moments of the day at which many more come than in the minutes around
-//! them, and what it would bring if they came at another time.
+//! Ticks that make the peak: minutes of the day at which many more clients come than in the minutes
+//! around them, and what it would gain if they came at another time.
 //!
-//! What comes at one minute of the day, day after day, is a timer that somebody wrote down. A window
-//! moves those of them that ask; the others can be moved by their owners alone.
+//! Load at the same minute, day after day, is a timer that somebody wrote down. Windows move the
+//! clients among them that ask; the others can only be moved by their owners.
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ const MOST_MOMENTS: usize = 24;
 /// Where less than a whole day is known there is no day to speak of.
 const LEAST_DAYS: i64 = 2;
 
-/// What a CA could say to whom.
+/// What a CA could say to the owners of timers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advice {
@@ -49,16 +49,16 @@ pub struct Moment {
     pub at: String,
     /// How many more come then in a day than in the minutes around it.
     pub per_day: f64,
-    /// The part of them that asks for its window and wakes then: windows move these, where they have
-    /// another tick.
+    /// The part of them that asks for its window and wakes then: windows can move these if they
+    /// have another tick.
     pub asking_per_day: f64,
     /// The busiest hour if those of this moment came when little else does, as [`Advice::peak`].
     pub peak_if_moved: f64,
 }
 
 impl Ledger {
-    /// Whose ticks make the peak, by what was registered until the day of `now`; `None` where that is
-    /// less than two days.
+    /// The ticks that make the peak, from the registrations until the day of `now`; `None` if these
+    /// are less than two days.
     #[must_use]
     pub fn advice(&self, now: Timestamp) -> Option<Advice> {
         let cycle = self.usual_life_seconds().map_or(0, own_rule_seconds);
@@ -141,8 +141,8 @@ fn by_hour(day: &[f64; GRAINS_IN_DAY]) -> Vec<f64> {
     day.chunks(in_hour).map(|hour| hour.iter().sum()).collect()
 }
 
-/// The busiest hour, as a multiple of the mean, where what some grains have beyond the usual is
-/// poured over the day.
+/// The busiest hour as a multiple of the mean, if the excess of these grains were poured over the
+/// day.
 fn peak_after(hours: &[f64], grains: &[(usize, f64)]) -> f64 {
     let in_hour = length(HOUR / GRAIN_SECONDS);
     let mean = hours.iter().sum::<f64>() / real_len(hours.len());

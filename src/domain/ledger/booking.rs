@@ -1,4 +1,4 @@
-//! What the ledger holds of a certificate, or of many of which the same is known.
+//! What the ledger holds about a certificate, or about several with the same facts.
 
 use crate::certificate::{Basis, own_rule_seconds};
 use crate::client::schedule::{Response, Schedule, Tick};
@@ -19,7 +19,7 @@ pub struct Booking {
     pub expected: Expected,
 }
 
-/// What is expected of a certificate's client, by what is known now. Evidence moves it, and with it
+/// What is expected of a certificate's client, as far as it is known now. Evidence changes this and
 /// the forecast, never a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Expected {
@@ -31,8 +31,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// What is expected as long as nothing is known but f at registration and what the window was
-    /// drawn from.
+    /// What is expected as long as only f at registration and the source of the window are known.
     #[must_use]
     pub fn first(follows: Option<f64>, basis: Basis) -> Self {
         Self {
@@ -42,7 +41,7 @@ impl Expected {
     }
 }
 
-/// What the ledger holds of certificates issued together, of which the same is known.
+/// What the ledger holds about certificates that were issued together and have the same facts.
 #[derive(Clone, Copy, Debug)]
 pub struct Cohort<'a> {
     /// Their windows.
@@ -74,7 +73,7 @@ impl Windows<'_> {
         }
     }
 
-    /// Adds where the windows lie.
+    /// Adds the amount where the windows lie.
     pub(super) fn enter(self, line: &mut Timeline, amount: f64) {
         match self {
             Self::One(window, _) => line.spread(window, amount),

@@ -1,5 +1,5 @@
-//! Who the certificates are that are issued now, and so how many of them will follow: those that
-//! windows sent, those that return unsteered, and new ones (design section 5: f).
+//! The certificates that are being issued now, and so how many of them will follow: those that
+//! windows sent, those that return unsteered, and new ones (f in `docs/allocation.md`).
 
 use super::promised::Ledger;
 use super::scheduled::{grain_at, grains_in};
@@ -32,7 +32,7 @@ struct Crowd {
 pub(super) struct Coming {
     kept: f64,
     returning: f64,
-    /// Of those that return, who will follow the next time.
+    /// The part of `returning` that will follow the next time.
     wavering: f64,
     new: f64,
 }
@@ -66,9 +66,9 @@ impl Ledger {
         })
     }
 
-    /// f of a certificate issued at `now` of which nothing else is known, where φ was `measured`. As many of
-    /// those that come now follow as the windows given promise to these minutes; those that are to return
-    /// unsteered are as they were the last time; besides these come new ones, as many as lately,
+    /// f of a certificate issued at `now`, if nothing else is known about it and φ was `measured`.
+    /// Of the certificates of these minutes, as many follow as the windows given promise to them;
+    /// unsteered returns behave as the last time; in addition there are as many new ones as lately,
     /// and φ of them follow.
     #[must_use]
     pub fn first_follows(&self, now: Timestamp, measured: f64) -> f64 {
@@ -79,8 +79,9 @@ impl Ledger {
         (following / coming.all()).clamp(0.0, 1.0)
     }
 
-    /// How those wake that come at `now` and get plain windows: newcomers as `generic` has it, those
-    /// that windows sent by what brought them; who came at a tick is placed by it. φ was `measured`.
+    /// How the clients wake that come at `now` and get ordinary windows. Newcomers wake as in
+    /// `generic`, clients sent by windows as those that windows brought; a client that came at a
+    /// tick is placed by it. φ was `measured`.
     #[must_use]
     pub fn waking_now(&self, now: Timestamp, measured: f64, generic: &ScheduleMix) -> ScheduleMix {
         let Some(coming) = self.coming(now) else {
@@ -96,9 +97,9 @@ impl Ledger {
         schedule_mix
     }
 
-    /// φ: the share of new certificates that follow the windows they were given, by what polls
-    /// have shown of those issued in the last days with evidence: as many days as tell something,
-    /// a week at most; shrunk to the prior.
+    /// φ: the share of new certificates that follow their windows, as polls have shown for those
+    /// issued in the last days with evidence. It covers as many days as carry information, a week
+    /// at most, and is shrunk to the prior.
     #[must_use]
     pub fn measured_follow(&self, now: Timestamp, prior: f64) -> f64 {
         let (mut new, mut following) = (0.0, 0.0);
@@ -124,8 +125,8 @@ impl Ledger {
         ((prior * weight + following) / (weight + new)).clamp(0.0, 1.0)
     }
 
-    /// Who those issued in a span are, by what the windows given had promised to it and who was
-    /// to return unsteered.
+    /// Divides the certificates issued in a span by what windows had promised to it and which
+    /// unsteered returns were expected.
     fn crowd(&self, span: Span) -> Crowd {
         let issued = self.of_lives(|life| life.issued.sum(span)).max(0.0);
         // Whoever came was replaced, and has left the lines of what is still to come.
@@ -138,7 +139,7 @@ impl Ledger {
         }
     }
 
-    /// Who returns unsteered in a span, and who of them will follow the next time.
+    /// The unsteered returns in a span, and the part of them that will follow the next time.
     fn unsteered_and_wavering(&self, span: Span) -> (f64, f64) {
         let returning = self.returning(span, |life| &life.unsteered_ever);
         let wavering = self.returning(span, |life| &life.wavering_ever);

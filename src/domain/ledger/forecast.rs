@@ -1,8 +1,8 @@
-//! What is to come: the load of each slot ahead, and how much of it is steered.
+//! The forecast: the load of each slot ahead, and how much of it is steered.
 //!
-//! It is the sum that tables are made from (U + G of design section 5), told to people. Beyond the
-//! shortest life's next renewal it counts those who have not been issued yet as well, at the rate
-//! of the last week.
+//! It is the sum that tables are made from (U + G in `docs/allocation.md`), for people. Beyond the
+//! shortest life's next renewal it also counts certificates that have not been issued yet, at the
+//! rate of the last week.
 
 use super::promised::Ledger;
 use super::unsteered::View;
@@ -13,11 +13,11 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{SlotCapacity, over_slots};
 use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
-/// Hours that are told where nobody says how many: a week.
+/// Hours of a forecast by default: a week.
 pub const USUAL_HOURS: i64 = 168;
 
-/// The most hours that are told: 60 days, the cycle of a life of 90. No window lies further ahead
-/// for most, and what was learned of a week says little of it.
+/// The most hours of a forecast: 60 days, the cycle of a life of 90. For most certificates no
+/// window lies further ahead, and a week of learning says little about such times.
 const MOST_HOURS: i64 = 1_440;
 
 /// The most slots that are told: a week of the shortest ones, 200 KB of JSON.
@@ -49,7 +49,7 @@ pub struct SlotOutlook {
     pub span: Span,
     /// What comes.
     pub load: Load,
-    /// What the CA takes.
+    /// What the CA can take.
     pub capacity: SlotCapacity,
 }
 

@@ -1,4 +1,4 @@
-//! The load to come: what the windows that were given will bring, and who comes unsteered.
+//! The load to come: what the windows given will bring, and what comes unsteered.
 
 pub mod advice;
 mod booking;

@@ -1,5 +1,5 @@
-//! The load that is coming: what the windows given will bring, and who comes unsteered
-//! (design section 5: G, U, f and K).
+//! The load to come: what the windows given will bring, and what comes unsteered (G, U, f and K in
+//! `docs/allocation.md`).
 
 use std::collections::BTreeMap;
 
@@ -179,7 +179,7 @@ impl Ledger {
         self.promised.sum(span).max(0.0)
     }
 
-    /// What returns in a span of what one line of each life holds.
+    /// The returns in a span of the certificates in one line of each life.
     pub(super) fn returning(&self, span: Span, line: impl Fn(&Life) -> &Timeline) -> f64 {
         self.of_lives(|life| {
             let lags = self.returns.lags(life.life_seconds());

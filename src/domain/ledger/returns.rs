@@ -1,4 +1,4 @@
-//! What the ledger remembers of who came when, and what that teaches of when they return.
+//! The ledger's memory of arrivals, from which the times of return are learned.
 
 use super::booking::Cohort;
 use super::promised::{Ledger, Life};

@@ -1,5 +1,5 @@
-//! Who comes at ticks: of those that are issued at midnight most may be clients that wake at midnight,
-//! and so at noon or at midnight again.
+//! Arrivals at ticks: most certificates issued at midnight may belong to clients that wake at
+//! midnight, and so come again at noon or at midnight.
 
 use super::booking::Cohort;
 use super::promised::Ledger;
@@ -13,15 +13,15 @@ use crate::time::{DAY, HOUR, Span, Timestamp};
 /// After so long clients have shown how they wake: three polls, once a day, and the evidence.
 const SHOWN_SECONDS: i64 = 4 * DAY;
 
-/// So many renewals to come tell a share to a twentieth (1/√400): fewer tell nothing …
+/// With this many expected renewals a share is known to a twentieth (1/√400); fewer say nothing …
 const TELLING: f64 = 400.0;
 /// … and with so many the shares of single ticks, of which a day has 288 at most, are half believed: two
 /// in five of one are chance then (1/√(2,000 / 288)).
 const HALF_BELIEVED: f64 = 2_000.0;
 
 impl Ledger {
-    /// Who of those that come at `now` wakes at ticks, by what the windows given have promised to
-    /// these minutes.
+    /// Which of the clients that come at `now` wake at ticks, as far as the windows given have
+    /// promised to these minutes.
     #[must_use]
     pub fn tick_shares(&self, now: Timestamp) -> TickShares {
         let grain = grain_at(now);
@@ -37,8 +37,8 @@ impl Ledger {
         )
     }
 
-    /// How clients wake, by what is known of those issued in the last cycle but for the days that
-    /// have shown nothing yet.
+    /// How clients wake, from the certificates issued in the last cycle without its latest days,
+    /// which have shown nothing yet.
     #[must_use]
     pub fn schedule_mix(&self, now: Timestamp) -> ScheduleMix {
         let Some(life_seconds) = self.usual_life_seconds() else {

@@ -1,5 +1,5 @@
-//! Who wakes at ticks, by when they come: of those that are issued at midnight most may be clients
-//! that wake at midnight, and so at noon or at midnight again.
+//! Which clients wake at ticks, by the time at which they come: most certificates issued at
+//! midnight may belong to clients that wake at midnight, and so come again at noon or at midnight.
 
 use crate::client::schedule::{Schedule, Tick};
 use crate::time::Timestamp;
@@ -18,7 +18,7 @@ pub(super) struct Ticking {
 pub struct ScheduleMix {
     /// Those that wake several times a day.
     pub ticks: Vec<Ticks>,
-    /// The share of those with one tick a day, which come at it whatever their window.
+    /// The share of clients with one tick a day, which come at it whatever their window.
     pub daily: f64,
     /// The share of timers with a random delay.
     pub random: f64,
@@ -55,7 +55,7 @@ impl ScheduleMix {
     }
 }
 
-/// The shares of those who come now that wake once, twice and four times a day, and that at this
+/// Of the clients that come now, the shares that wake once, twice and four times a day, at this
 /// time of the day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickShares(pub(super) [f64; 3]);

@@ -1,4 +1,5 @@
-//! Who comes that nobody steers (design section 5: U), and who is not issued yet.
+//! The load that nobody steers (U in `docs/allocation.md`), including certificates that are not
+//! issued yet.
 
 use super::promised::{Ledger, Life};
 use crate::certificate::own_rule_seconds;
@@ -71,8 +72,7 @@ impl Ledger {
         coefficient * (unregistered + (1.0 - follows) * unborn)
     }
 
-    /// Of those whom nobody steers and who return in a slot, the share that was issued before the
-    /// registry began, 0 to 1.
+    /// The share of a slot's unsteered returns that was issued before the registry began, 0 to 1.
     fn share_before(&self, begins: Timestamp, slot: Span, view: &View<'_>) -> f64 {
         let (mut all, mut before) = (0.0, 0.0);
         for (lag, share) in self.returns.lags(view.life_seconds) {

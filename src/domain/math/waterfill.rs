@@ -1,4 +1,4 @@
-//! Water-filling: pour an amount into slots so that what stands in them comes level.
+//! Water-filling: pour an amount into slots so that their contents become level.
 
 /// How much to add to each slot so that `base + added` is level, never more than `limit[i]` in
 /// slot `i`, and `amount` in all, or as much as fits. Exact but for rounding. Slots without a

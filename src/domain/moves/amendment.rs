@@ -1,4 +1,4 @@
-//! What somebody wants to change of an incident.
+//! A requested change of an incident.
 
 use super::incident::{Incident, State};
 use crate::time::Timestamp;

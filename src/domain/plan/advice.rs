@@ -1,4 +1,4 @@
-//! What a worker is to do now: how fast, how many at a time, and whether to begin at all.
+//! Advice for a worker: how fast, how many at a time, and whether to begin at all.
 
 use super::planner::Plan;
 use super::terms::Terms;

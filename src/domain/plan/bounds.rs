@@ -1,4 +1,4 @@
-//! What somebody asks of a plan, before it is checked.
+//! A request for a plan, before it is checked.
 
 use super::terms::{MOST_CERTIFICATES, MOST_SECONDS_AHEAD, USUAL_ORDER_SECONDS};
 use crate::time::{DAY, Timestamp};

@@ -1,4 +1,4 @@
-//! Token buckets and a sliding window, told in whole seconds and kept exactly.
+//! Token buckets and a sliding window, with an interface in whole seconds and an exact state.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What a CA limits, as data: a file with its date and its source, shipped or given.
+//! The limits of a CA as data: a file with its date and its source, shipped or given.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A plan as it is told: what `POST /v1/plan` answers and `offpeak plan --json` prints.
+//! A plan as a document: the answer of `POST /v1/plan` and of `offpeak plan --json`.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};

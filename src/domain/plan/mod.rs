@@ -1,5 +1,5 @@
 //! A time for each certificate of a fleet: level over the room that the hours ahead have, within
-//! deadlines and under the limits of a CA (design section 11, `docs/plan.md`).
+//! deadlines and under the limits of a CA (`docs/plan.md`).
 //!
 //! The room of each slot comes from a published ranking or a CA's own forecast ([`Demand`]). Over
 //! it a curve of certificates done is drawn whose highest slope is the lowest there is (`curve`).

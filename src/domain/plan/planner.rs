@@ -1,4 +1,5 @@
-//! Planning a fleet: the curve, the dispatcher along it, and what is done where some miss.
+//! Planning a fleet: the curve, the dispatcher along it, and the repair if some miss their
+//! deadline.
 
 use super::curve::{self, Range};
 use super::demand::Piece;

@@ -1,4 +1,4 @@
-//! What is planned, and what a plan has to keep.
+//! What is planned, and the constraints of the plan.
 
 use super::catalogue::Catalogue;
 use super::demand::Demand;

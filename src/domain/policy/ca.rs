@@ -184,7 +184,7 @@ impl CaPolicy {
 }
 
 impl BandRule {
-    /// The bands of design section 4: just before clients renew by their own rule, which is 2/3 of
+    /// The bands of `docs/allocation.md`: just before clients renew by their own rule, which is 2/3 of
     /// a life of ten days and more, and 1/2 of a shorter one.
     pub const DEFAULTS: [Self; 2] = [
         Self {

@@ -1,4 +1,4 @@
-//! What an operator has configured of a CA: its rules, when how much is open, what is planned, what is noted.
+//! The configuration of a CA: its rules, its capacity over time, planned events, notes.
 
 pub mod ca;
 pub mod capacity;

@@ -1,4 +1,5 @@
-//! Another's ranking, for who has no load of one's own yet: better than nothing, and labelled so.
+//! Another server's ranking, for a CA without load of its own yet: better than nothing, and
+//! labelled so.
 
 use serde::Deserialize;
 

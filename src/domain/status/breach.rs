@@ -1,4 +1,4 @@
-//! Whether so much fails that somebody is to be told, and since when.
+//! Whether the failure rate calls for a message, and since when.
 
 use super::standing::{Evidence, JUDGED_GRAINS, start_of};
 use crate::demand::series::grains::{GRAIN_SECONDS, Grain};

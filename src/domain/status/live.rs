@@ -1,4 +1,4 @@
-//! The last minutes, as they were told: by source, endpoint and vantage.
+//! The last minutes, as reported: by source, endpoint and vantage.
 
 use std::collections::BTreeMap;
 

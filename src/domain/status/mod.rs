@@ -1,4 +1,5 @@
-//! Whether a CA is well, by what was tried and failed of late and by its incidents; the last hour; the week.
+//! Whether a CA is well, from recent attempts and failures and from its incidents; the last hour;
+//! the week.
 
 mod breach;
 mod live;

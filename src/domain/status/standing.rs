@@ -1,5 +1,5 @@
-//! Whether a CA is well: by what was tried and failed of late, and by its incidents. No human is in
-//! the way.
+//! Whether a CA is well, from recent attempts and failures and from its incidents. It is computed,
+//! not set by people.
 
 use std::fmt;
 

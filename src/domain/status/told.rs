@@ -1,4 +1,4 @@
-//! Incidents as the page, the status and the feed tell them.
+//! Incidents as shown by the page, the status and the feed.
 
 use std::ops::Deref;
 

@@ -1,4 +1,4 @@
-//! What a week was like: an ISO week of one CA, from what was counted and from its incidents.
+//! The report of an ISO week of one CA, from counts and incidents.
 
 use std::fmt;
 use std::str::FromStr;

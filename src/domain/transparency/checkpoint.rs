@@ -1,4 +1,4 @@
-//! What a log signs: how large its tree is, and its root.
+//! The signed state of a log: the size of its tree, and its root.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

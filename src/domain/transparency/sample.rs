@@ -1,4 +1,4 @@
-//! What every n-th tile of a log says of the whole: counts with a standard error, and which n a budget
+//! Estimates from every n-th tile of a log: counts with a standard error, and which n a budget
 //! allows.
 
 use super::tile::WIDTH;

@@ -155,7 +155,7 @@ fn renewal_due(certificate: &Certificate, now: Timestamp) -> bool {
         && now <= certificate.validity.not_after
 }
 
-/// What drew the window.
+/// The reason for the draw.
 fn cause(memory: &Memory, cause: Cause) -> Value {
     match cause {
         Cause::Registration => json!({ "event": "registration" }),

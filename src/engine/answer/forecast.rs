@@ -18,11 +18,11 @@ use crate::engine::state::outlook::Kept;
 const SLOTS_AT_A_TIME: usize = 24;
 
 impl Engine {
-    /// The CA that is meant where none is named: the only one, the CA `default` not counted where
+    /// The CA that a request without a name means: the only one. The CA `default` does not count if
     /// it knows nothing and others are configured.
     ///
     /// # Errors
-    /// The names of those that may be meant: several, or none.
+    /// The names of the possible CAs: several, or none.
     pub fn unnamed_ca(&self) -> Result<CaName, Vec<CaName>> {
         let memory = self.memory();
         let cas = &memory.config.cas;

@@ -18,9 +18,9 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// CertIDs remembered as not found: each costs about 100 bytes.
 const MOST_REMEMBERED: u64 = 100_000;
 
-/// CertIDs that wait to be asked for: with the pace below 6,400 a second, more than a hundred
-/// million certificates poll. Those whom others registered a moment ago are few; what a flood brings
-/// beyond this is turned away from memory, so that it does not take what the database has.
+/// CertIDs that wait for a look-up. With the pace below that is 6,400 a second, more than a hundred
+/// million certificates poll. Few CertIDs wait because others registered them a moment ago; a flood
+/// beyond this number is turned away from memory, so that it does not use up the database.
 pub(in crate::engine) const MOST_WAITING: usize = 64;
 
 /// Documents looked up at once: the pool has ten connections, and registrations need some of them.

@@ -1,4 +1,4 @@
-//! What is answered: about a certificate, about a CA, about what is to come.
+//! Answers about a certificate, about a CA, and about the load to come.
 
 pub(super) mod explanation;
 pub(super) mod forecast;

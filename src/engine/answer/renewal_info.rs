@@ -54,8 +54,8 @@ struct Found {
     replaced: bool,
 }
 
-/// A certificate that is asked for. What memory holds of it is on its way into the processor's
-/// caches, which takes as long as a thousand instructions: there is time for something else.
+/// A requested certificate. Its data are being loaded into the processor's caches, which takes as
+/// long as a thousand instructions: there is time for something else.
 #[derive(Debug)]
 pub struct Sought<'a> {
     memory: Guard<Arc<Memory>>,
@@ -95,8 +95,8 @@ impl Engine {
         }
     }
 
-    /// The answer to a `renewalInfo` request, where memory decides it; `None` where the store has to
-    /// be asked.
+    /// The answer to a `renewalInfo` request, if memory decides it; `None` if the store has to be
+    /// asked.
     #[must_use]
     pub fn renewal_info_in_memory(&self, sought: &Sought<'_>) -> Option<Result<RenewalInfo, Miss>> {
         if let Some(info) = sought.answer(self.now()) {
@@ -126,8 +126,8 @@ impl Engine {
         rand::random_range(17_280..=25_920)
     }
 
-    /// When to ask again of a service that is busy, in seconds: one to three minutes, so that
-    /// those who were turned away do not come back together.
+    /// When to ask a busy service again, in seconds: one to three minutes, so that clients that
+    /// were turned away do not come back together.
     #[must_use]
     pub fn retry_after_busy_seconds(&self) -> i64 {
         rand::random_range(MINUTE..=3 * MINUTE)
@@ -171,7 +171,7 @@ fn answer(memory: &Memory, found: Found, now: Timestamp) -> RenewalInfo {
     }
 }
 
-/// The load at an instant, relative to the mean: the profile's, and what is foreseen on top of it.
+/// The load at an instant, relative to the mean: the profile's, plus what is expected on top of it.
 fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
     let mean = profile.mean_per_hour();
     let from = Timestamp::from_unix(at.slot(GRAIN_SECONDS) * GRAIN_SECONDS);

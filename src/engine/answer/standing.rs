@@ -1,4 +1,4 @@
-//! How each CA is, and what was heard of it in the last hour.
+//! The state of each CA, and the reports of the last hour.
 
 use std::sync::{Arc, PoisonError};
 
@@ -27,7 +27,7 @@ pub struct CaStanding {
     pub environment: String,
     /// How it is.
     pub standing: Standing,
-    /// Who told of its load.
+    /// The sources that report its load.
     pub sources: Vec<Heard>,
     /// How far those that ought to tell the same are apart.
     pub disagreements: Vec<Disagreement>,
@@ -45,9 +45,8 @@ pub fn meant(standings: &[CaStanding]) -> Vec<&CaStanding> {
 }
 
 impl Engine {
-    /// How the CA with this name is, or where none is named, each that may be meant: all, the CA
-    /// `default` not counted where nothing is known of it and others are configured. Empty: there is
-    /// no such CA.
+    /// The state of the CA with this name or, without a name, of all CAs. The CA `default` is left
+    /// out if nothing is known of it and others are configured. Empty: there is no such CA.
     #[must_use]
     pub fn how_cas_are(&self, named: Option<&str>) -> Vec<CaStanding> {
         let memory = self.memory();
@@ -109,8 +108,8 @@ impl Engine {
         self.of_live(ca, |live| live.told(now))
     }
 
-    /// The same with the minute that is now as the last one, as far as it has come, and with what different ones
-    /// tell of the same vantage apart.
+    /// The same with the present minute as the last one, as far as it has come, and with separate
+    /// series if different reporters use the same vantage.
     #[must_use]
     pub fn live_with_this_minute(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
         let at = self.now() + MINUTE;

@@ -122,8 +122,8 @@ impl Index {
         }
     }
 
-    /// Changes what was seen of an entry, and what is expected of it: nothing that others have in
-    /// common with it.
+    /// Changes what polls have shown of an entry and what is expected of it, but no value that it
+    /// shares with others.
     pub(in crate::engine) fn teach(
         &self,
         fingerprint: Fingerprint,
@@ -179,8 +179,8 @@ impl Index {
         Some(Held { entry, found: None })
     }
 
-    /// Puts an entry in the place where one was found, or where there was none: into the table if
-    /// it fits. Whoever reads meanwhile finds the old one or the new one.
+    /// Puts an entry where the old one was found, or where there was none: into the table if it
+    /// fits. A concurrent reader finds the old one or the new one.
     fn hold(
         &self,
         writer: &Writer<'_>,
@@ -268,8 +268,8 @@ impl Index {
         drop(writer);
     }
 
-    /// Goes through all entries, a shard at a time, and lets each be changed in what was seen of it
-    /// and is expected; what `change` says no to is dropped.
+    /// Goes through all entries, a shard at a time, and lets `change` modify what polls have shown
+    /// of each and what is expected of it. Entries for which `change` says no are dropped.
     fn change_each(&self, mut change: impl FnMut(Fingerprint, &mut Entry) -> bool) {
         for shard in 0..SHARDS {
             let writer = self.table.write(shard);
@@ -297,8 +297,8 @@ impl Index {
             .change(|overflow| overflow.retain(|fingerprint, entry| change(*fingerprint, entry)));
     }
 
-    /// Goes through all entries, a shard at a time: drops those that `tell` says are over, after
-    /// it has seen them, and moves the others to what the evidence says. `look` sees each of those
+    /// Goes through all entries, a shard at a time: drops those that `tell` calls expired, after it
+    /// has seen them, and updates the others to the present evidence. `look` sees each of those
     /// first.
     pub(crate) fn sweep(
         &self,

@@ -10,8 +10,8 @@ use crate::domain::ledger::{Booking, Expected};
 use crate::domain::time::{HOUR, Span, Timestamp};
 use crate::engine::index::group::{Group, Renewal};
 
-/// One certificate. Its dates but for the window, and f, are as coarse as the index keeps them
-/// ([`super::packing`]); what is booked of it is made from this and nothing else.
+/// One certificate. Its dates other than the window, and f, are as coarse as the index keeps them
+/// ([`super::packing`]). Its bookings are computed from this and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -40,13 +40,13 @@ pub(crate) struct Entry {
     pub(crate) told: bool,
     /// f at registration, to the hundredth.
     pub(crate) follows: Option<f64>,
-    /// What the ledger holds: what polls have shown, as of the last sweep.
+    /// The expectation in the ledger, from what polls had shown at the last sweep.
     pub(crate) expected: Expected,
-    /// As what it came here.
+    /// How it came here.
     pub(in crate::engine) came: Came,
     /// What its polls have shown.
     pub(super) polls: Polls,
-    /// Whether the store is to be told something of them, whatever it is.
+    /// Whether polls have shown something that is to be stored, whatever it is.
     pub(in crate::engine) news: bool,
     /// Whether the store was told that it was polled.
     pub(super) known: bool,
@@ -61,7 +61,7 @@ pub(in crate::engine) enum Came {
     Replaced,
 }
 
-/// Which of two entries stays.
+/// The one of two entries that stays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Kept {
     /// The one put in.
@@ -142,8 +142,8 @@ impl Entry {
         self.known = self.polls.is_polled();
     }
 
-    /// What [`Entry::put_in_place_of`] and a new sum take over of the same certificate: what was
-    /// seen of it, whatever its row says now.
+    /// What polls have shown, copied from an older entry of the same certificate by
+    /// [`Entry::put_in_place_of`] and by a new sum, whatever the row says now.
     pub(super) fn remember(&mut self, old: &Self) {
         self.polls = old.polls;
         self.news = old.news;
@@ -151,7 +151,7 @@ impl Entry {
         self.came = old.came;
     }
 
-    /// Takes over what was seen of the entry whose place this one takes.
+    /// Copies what polls have shown from the entry that this one replaces.
     pub(super) fn put_in_place_of(&mut self, old: &Self) {
         self.remember(old);
         if old.window != self.window && old.polls.fate() != Polls::default().fate() {
@@ -162,7 +162,7 @@ impl Entry {
         self.told = old.told && (old.window, old.moved_by) == (self.window, self.moved_by);
     }
 
-    /// Expects what was expected: what polls have shown of its client stays true, wherever its
+    /// Keeps the old expectation: what polls have shown of the client stays true, wherever its
     /// window moves.
     pub(in crate::engine) fn expect_as(&mut self, old: &Self) {
         self.expected.follows = old.expected.follows;
@@ -194,11 +194,12 @@ impl Entry {
         self.registered_at.max(since)
     }
 
-    /// What the evidence says now, for a process that listens since `since`, where polled
+    /// What the evidence says now, for a process that has listened since `since`, if polled
     /// certificates keep their windows with the chance `kept_share`.
     ///
-    /// It is not asked before those that are never polled can be told: whoever is polled at once
-    /// would make the rest of their hour look as if more of them followed than do.
+    /// It is used only once never-polled certificates can be told apart. Before that, the clients
+    /// that poll at once would make the rest of their hour look as if more of them followed than
+    /// do.
     pub(super) fn expects(&self, since: Timestamp, now: Timestamp, kept_share: f64) -> Expected {
         let polls = self.polls();
         let evidence = if now - self.registered_at < SILENT_AFTER_SECONDS {

@@ -1,5 +1,6 @@
-//! What is needed beside the index, in the index's file: what answers are made of, with which a
-//! process answers that cannot reach its store, and what the store need not be searched for.
+//! What the index's file holds besides the index: everything that answers are made of, so that a
+//! process that cannot reach its store answers, and data for which the store then need not be
+//! searched.
 
 use std::io::{self, Read, Write};
 

@@ -1,11 +1,11 @@
-//! Keys: what of a hash is in a shard's number, and what in a slot.
+//! Keys: which bits of a hash are the shard's number, and which are in a slot.
 
 use super::pages::Slot;
 
 /// The bits of a key that name its shard.
 pub(super) const SHARD_BITS: u32 = 14;
 pub(super) const TAG_BITS: u32 = 16;
-/// What a slot holds of a key beside its tag.
+/// The bits of a key that a slot holds besides its tag.
 const REST_BITS: u32 = 66;
 /// 96.
 const KEY_BITS: u32 = SHARD_BITS + TAG_BITS + REST_BITS;
@@ -68,7 +68,7 @@ impl Key {
         Self(high << REST_BITS | bits << 64 | u128::from(slot.low))
     }
 
-    /// A record with what its shard does not tell of its key.
+    /// A record, with the bits of its key that its shard's number does not have.
     pub(super) fn slot(self, record: Record) -> Slot {
         let (bits, low) = self.rest();
         Slot {

@@ -1,5 +1,5 @@
-//! Every live certificate in memory: what a `renewalInfo` answer needs, and what takes it out of
-//! the ledger again.
+//! Every live certificate in memory: what a `renewalInfo` answer needs, and what is needed to take
+//! the certificate out of the ledger again.
 
 mod certificates;
 mod entry;

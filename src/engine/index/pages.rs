@@ -30,7 +30,7 @@ const SLAB_GROUPS: usize = 1 << 16;
 /// Slabs at most: 2^26 groups, 10^9 certificates.
 const MOST_SLABS: usize = 1 << 10;
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Slot {
     /// The key's part by which a group is searched.

@@ -1,5 +1,6 @@
-//! What an entry keeps coarsely, so that it fits: each value is made coarse once, where an entry is
-//! made, and what goes into a sum is the coarse one, so that it comes out again as it went in.
+//! The values that an entry keeps coarsely, to save space. Each value is rounded once, when the
+//! entry is made, and the rounded value goes into the sums, so that it can be taken out exactly as
+//! it was put in.
 
 use crate::domain::client::following::SILENT_FOLLOWS;
 use crate::domain::client::schedule::{Response, Schedule, Tick};
@@ -79,7 +80,7 @@ pub(super) fn follows_code(follows: Option<f64>, registered: Option<f64>) -> u8 
     }
 }
 
-/// What [`follows_code`] tells.
+/// The inverse of [`follows_code`].
 pub(super) fn follows_of(code: u8, registered: Option<f64>) -> Option<f64> {
     match code {
         AS_REGISTERED => registered,
@@ -119,7 +120,7 @@ pub(super) fn schedule_code(schedule: Schedule) -> u16 {
     }
 }
 
-/// What [`schedule_code`] tells: the tick in the middle.
+/// The inverse of [`schedule_code`]: the tick in the middle.
 pub(super) fn rhythm_of(code: u16) -> Schedule {
     let at = TICKING.iter().rposition(|(_, _, first)| code >= *first);
     let Some(at) = at else {
@@ -140,8 +141,8 @@ pub(super) fn rhythm_of(code: u16) -> Schedule {
     }
 }
 
-/// How a client is expected to renew whose polls show `schedule`, where `before` was expected: the
-/// same unless the kind of schedule is another, or its tick has moved.
+/// How a client whose polls show `schedule` is expected to renew, if `before` was expected: as
+/// before, unless the kind of schedule has changed or its tick has moved.
 pub(super) fn response(schedule: Schedule, before: Response) -> Response {
     let known = before.schedule();
     if schedule == Schedule::Unknown {
@@ -168,9 +169,9 @@ pub(super) fn coarse_response(response: Response) -> Response {
 
 /// Bits of the code of the time from issuance to registration.
 pub(super) const DELAY_BITS: u32 = 12;
-/// From when on, in seconds, that time is told in which steps, and the first code of these: quarters
-/// of an hour, after a day hours, and thirteen of them after five months, up to a year. What is
-/// registered late is told as much later that nobody asks for it.
+/// For each range of delays: where it begins, its step, and its first code. Steps are quarters of
+/// an hour; after a day, hours; after five months, thirteen hours; up to a year. For a certificate
+/// that is registered that late, a coarse time makes no difference.
 const DELAYS: [(i64, i64, i64); 3] = [
     (0, 15 * MINUTE, 0),
     (DAY, HOUR, 96),
@@ -188,7 +189,7 @@ pub(super) fn delay_code(seconds: i64) -> Option<u64> {
     (code < 1 << DELAY_BITS).then_some(code.unsigned_abs())
 }
 
-/// What [`delay_code`] tells, in seconds.
+/// The inverse of [`delay_code`], in seconds.
 pub(super) fn delay_of(code: u64) -> i64 {
     let code = code.cast_signed();
     let of = DELAYS.into_iter().rev().find(|(.., first)| code >= *first);

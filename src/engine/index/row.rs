@@ -1,5 +1,5 @@
-//! One row of the table: slots in the order of keys, in groups. Nothing here waits or tells anybody:
-//! the table sees to it that one writes at a time, and that who reads meanwhile reads again.
+//! One row of the table: slots in the order of keys, in groups. Nothing here locks or notifies. The
+//! table makes sure that only one thread writes at a time, and that concurrent readers read again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -264,7 +264,8 @@ impl<'a> Row<'a> {
         pulled
     }
 
-    /// Makes a slot free in the group at `from`, by way of those up to `to`, which has one.
+    /// Frees a slot in the group at `from` by moving one record on from each group up to `to`,
+    /// which has a free slot.
     fn carry_right(self, from: usize, to: usize) {
         for at in (from + 1..=to).rev() {
             let last = self.pull(at - 1, self.count(at - 1) - 1);

@@ -65,7 +65,8 @@ impl<W: Write> ChecksumWriter<W> {
     }
 }
 
-/// Reads what was sealed. What it tells is to be believed once the seal was found whole.
+/// Reads a sealed stream. Its content can be trusted only once the seal has been checked at the
+/// end.
 pub(super) struct ChecksumReader<R> {
     inner: R,
     piece: Vec<u8>,

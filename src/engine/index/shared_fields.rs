@@ -13,7 +13,7 @@ pub(super) const KIND_BITS: u32 = 17;
 /// Kinds allocated at once: 28 KB.
 const CHUNK: usize = 1_024;
 
-/// What certificates have in common.
+/// Values that many certificates share.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Kind {
     pub(super) ca: u16,

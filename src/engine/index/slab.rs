@@ -1,8 +1,9 @@
-//! Words in huge pages, where the system has them: a search in hundreds of megabytes otherwise
-//! spends a third of its time on finding out where its pages are.
+//! Words in huge pages, if the system has them: without them a search in hundreds of megabytes
+//! spends a third of its time on address translation.
 //!
-//! The allocator cannot be asked for them, and `unsafe` is forbidden here: so three crates that see
-//! to its rules, `memmap2` for the memory, `zerocopy` for words in it, `self_cell` for who holds both.
+//! The allocator cannot be asked for huge pages, and `unsafe` is forbidden here. So three crates
+//! are used that keep its rules: `memmap2` for the memory, `zerocopy` for words in it, `self_cell`
+//! to hold both.
 
 use std::sync::atomic::AtomicU64;
 use std::{fmt, io};

@@ -1,10 +1,10 @@
 //! The index in a file, so that a restart need not read every certificate from the store.
 //!
-//! A header with the key and what is needed beside the index; shard by shard the records in the
-//! order of keys, 30 octets each as in memory, and the wide entries; the issuers and the kinds; a
-//! length and a checksum at the end. It is written while everything goes on: what changes meanwhile
-//! is told by the change feed, from the position in the header, and a change told twice changes
-//! nothing.
+//! The file has a header with the key and the data needed besides the index; shard by shard the
+//! records in the order of keys, 30 octets each as in memory, and the wide entries; the issuers and
+//! the kinds; a length and a checksum at the end. It is written while everything else goes on.
+//! Changes meanwhile come from the change feed, read from the position in the header; applying a
+//! change twice changes nothing.
 
 use std::io::{self, Read, Write};
 
@@ -25,13 +25,13 @@ use crate::domain::ledger::Expected;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::index::group::{Group, Renewal};
 
-/// What such a file begins with; the last octets are the version of what follows.
+/// The first octets of such a file; the last of them are the version of the format.
 const MAGIC: [u8; 8] = *b"offpix\x00\x03";
 
 /// What an index in a file belongs to, and how old it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) struct Header {
-    /// Which issuers belong to which CA.
+    /// A number for the assignment of issuers to CAs.
     pub(in crate::engine) claims: i64,
     /// Everything up to here is in it.
     pub(in crate::engine) position: i64,

@@ -59,7 +59,8 @@ struct Shard {
 }
 
 impl Shard {
-    /// Lets readers know that what they read meanwhile is nothing. By who alone writes.
+    /// Marks the shard as changing, so that readers discard what they read meanwhile. Only the
+    /// writer calls it.
     fn changing<R>(&self, change: impl FnOnce() -> R) -> R {
         let before = self.version.load(Ordering::Relaxed);
         self.version

@@ -11,7 +11,7 @@ use crate::engine::service::Engine;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdviceReport {
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
     /// When it was made.
     pub generated_at: Timestamp,
@@ -20,8 +20,7 @@ pub struct AdviceReport {
 }
 
 impl Engine {
-    /// Whose ticks make the peak of a CA, by what is registered and what polls have shown; `None`: no
-    /// such CA.
+    /// The ticks that make the peak of a CA, from registrations and polls; `None`: no such CA.
     #[must_use]
     pub fn advice(&self, ca: &CaName) -> Option<AdviceReport> {
         let memory = self.memory();

@@ -40,7 +40,7 @@ pub struct SourceReport {
     pub name: String,
     /// Such as `ct`.
     pub kind: &'static str,
-    /// Whose load it tells; `None`: several CAs'.
+    /// The CA whose load it shows; `None`: several CAs'.
     pub ca: Option<CaName>,
     /// How it is.
     pub state: SourceState,
@@ -56,7 +56,7 @@ pub struct SourceReport {
     pub skipped: u64,
     /// Its logs that are left alone for a while because they fail, of those that it has several of.
     pub logs_failing: u64,
-    /// The standard error of an hour's count, as a share of it, where only a sample is read.
+    /// The standard error of an hour's count, as a share of it, if only a sample is read.
     pub relative_error: Option<f64>,
 }
 
@@ -67,7 +67,7 @@ pub struct SilentSource {
     pub name: String,
     /// Such as `ct`.
     pub kind: &'static str,
-    /// Whose load it is to tell; `None`: several CAs'.
+    /// The CA whose load it is to show; `None`: several CAs'.
     pub ca: Option<CaName>,
 }
 

@@ -12,7 +12,7 @@ use crate::engine::service::Engine;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CohortsReport {
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
     /// When it was made.
     pub generated_at: Timestamp,
@@ -33,7 +33,7 @@ pub struct CohortReport {
     /// When their windows start.
     #[serde(flatten)]
     pub windows: DistributionReport,
-    /// What became of them.
+    /// How they were renewed.
     pub renewals: Renewals,
 }
 

@@ -1,4 +1,4 @@
-//! What is learned of load and of clients, and what is told of it.
+//! Learning about load and clients, and reporting it.
 
 pub mod advice;
 pub(super) mod board;

@@ -10,16 +10,16 @@ use crate::domain::status::Heard;
 use crate::domain::time::Timestamp;
 use crate::engine::service::Engine;
 
-/// What [`Engine::model`] tells.
+/// The answer of [`Engine::model`].
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// When it was told.
+    /// When it was made.
     pub generated_at: Timestamp,
     /// What was learned until then, or until the instant that pins it.
     pub profile: Profile,
     /// Until when it learns; `None`: it goes on.
     pub learn_until: Option<Timestamp>,
-    /// Who told of the load.
+    /// The sources of the load.
     pub sources: Vec<Heard>,
     /// How far those that ought to tell the same are apart.
     pub disagreements: Vec<Disagreement>,

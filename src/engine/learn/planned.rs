@@ -71,8 +71,8 @@ impl Engine {
 }
 
 impl Memory {
-    /// Expects these events and no others beside the configured ones. Where they are the same as
-    /// before nothing changes, and tables and outlooks are kept.
+    /// Expects exactly these events and the configured ones. If they are the same as before nothing
+    /// changes, and tables and outlooks are kept.
     pub(in crate::engine) fn adopt_planned(&self, planned: Vec<StoredPlanned>) {
         let incidents = self.incidents();
         if *self.planned.load_full() == planned {

@@ -1,5 +1,5 @@
-//! What polls tell: taken in where certificates are answered, judged by the sweep, kept in the
-//! store where it means something new.
+//! Learning from polls: recorded when a certificate is answered, judged by the sweep, and stored
+//! when they say something new.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -30,7 +30,7 @@ impl Ca {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts what became of the window of an entry whose polls were judged elsewhere or before.
+    /// Counts the outcome of an entry's window, for polls that were judged elsewhere or before.
     pub(in crate::engine) fn count_fate(&self, entry: &Entry) {
         let polls = entry.polls();
         if let Some(last) = polls.last() {
@@ -97,7 +97,7 @@ impl Memory {
         });
     }
 
-    /// Looks at one entry: judges what became of its window, and tells what is new of it.
+    /// Goes over one entry: judges what became of its window, and reports what is new.
     pub(in crate::engine) fn look_at(
         &self,
         fingerprint: Fingerprint,
@@ -130,7 +130,7 @@ impl Memory {
 }
 
 impl Engine {
-    /// Goes through all certificates: takes what polls have shown into the forecast and the
+    /// Goes through all certificates: brings what polls have shown into the forecast and the
     /// metrics, and drops from memory what expired before `over_before`.
     pub(in crate::engine) fn look_through(&self, over_before: Timestamp) {
         let memory = self.memory();

@@ -8,7 +8,7 @@ use crate::domain::publication::prior::Prior;
 use crate::domain::time::Timestamp;
 use crate::engine::state::memory::Memory;
 
-/// What sources brought, by their names: for which CA, and the ranking.
+/// Rankings that sources brought, by the source's name, each with its CA.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Priors(Mutex<BTreeMap<String, (CaName, Arc<Prior>)>>);
 

@@ -23,8 +23,8 @@ pub enum Shadowed {
 }
 
 impl Memory {
-    /// Begins the shadows that are configured, each with what is promised now; one whose policy is
-    /// the same goes on.
+    /// Starts the configured shadows, each with the present promises; one whose policy is the same
+    /// continues.
     pub(in crate::engine) fn begin_shadows(&self, now: Timestamp) {
         for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
             let mut shadow = ca.shadow();

@@ -15,8 +15,8 @@ impl Engine {
         self.sources.with(|board| board.values().cloned().collect())
     }
 
-    /// The sources that are configured and of which nothing was stored yet, whoever reads them, of one CA or of all.
-    /// Of those that store nothing of their own, a folder and a ranking, it cannot be told.
+    /// The configured sources that have stored nothing yet, whichever process reads them, of one CA
+    /// or of all. Folders and rankings store nothing of their own, so they are never among them.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -137,7 +137,7 @@ impl Engine {
         metrics::gauge!("offpeak_source_up", "source" => name.to_owned()).set(0.0);
     }
 
-    /// Takes a ranking as what is expected of a CA, until something is known of it.
+    /// Uses a ranking as the expectation for a CA until something is known of the CA itself.
     pub fn set_prior(&self, source: &str, ca: &CaName, prior: Prior) {
         self.priors.insert(source, ca, prior);
         self.priors.adopt_into(&self.memory(), self.now());

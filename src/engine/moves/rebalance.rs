@@ -42,7 +42,7 @@ pub enum Rebalance {
     DryRun,
 }
 
-/// What both passes work on.
+/// The input of both passes.
 struct Work {
     memory: Arc<Memory>,
     /// The CA's place.
@@ -145,8 +145,8 @@ impl Engine {
         Ok(Some(report))
     }
 
-    /// The second pass: draws for every certificate whether and where it moves, and moves it where
-    /// the report has a number.
+    /// The second pass: draws for every certificate whether and where it moves, and moves it if the
+    /// report has a number.
     async fn draw(
         &self,
         work: &Work,
@@ -305,8 +305,8 @@ impl Work {
         Ok((group_of(&eligible, certificate, follows)?, follows))
     }
 
-    /// f by what is known now, 0 for what is most likely replaced already; and whether the client
-    /// wakes at ticks.
+    /// f as it is known now, 0 for certificates that have most likely been replaced; and whether
+    /// the client wakes at ticks.
     fn expected(&self, certificate: &Certificate) -> (f64, bool) {
         let index = &self.memory.index;
         let fingerprint = index.fingerprint(&certificate.id);

@@ -21,10 +21,10 @@ const RANGE_ROWS: usize = 25_000;
 const MOST_PARTS: u32 = 256;
 /// How often a page is tried …
 const TRIES: u32 = 5;
-/// … and what is waited before the next try: four of them are 4 s, in which a database starts again.
+/// … and the pause before the next try: four of them are 4 s, in which a database can restart.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Which certificates are read.
+/// The certificates to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Question {
     /// Those that an incident of this number concerns by name.

@@ -6,8 +6,8 @@ use crate::domain::demand::knowledge::News;
 use crate::domain::demand::profile::Profile;
 use crate::store::Publication;
 
-/// A publication and the profiles that it was compared with last, and what came of it: nothing is
-/// read again until either is another.
+/// A publication and the profiles that it was last compared with, and the result: nothing is
+/// compared again until either changes.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Compared(pub(in crate::engine) Mutex<Option<Comparison>>);
 

@@ -1,4 +1,5 @@
-//! What peers take: the counts of the store, and beside them what the registry tells by the minute.
+//! The export for peers: the counts of the store, and the registry's certificates counted by the
+//! minute.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +11,9 @@ use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::store::ExportPlace;
 
-/// The registry's minutes are told so long after their end: certificates are registered within a minute
-/// of their issuance, and other replicas hear of it within another. One that is registered later is not
-/// told to those who have that minute.
+/// The registry's minutes are exported this long after their end: certificates are registered
+/// within a minute of their issuance, and other replicas know them within another. A certificate
+/// that is registered later is missing for peers that already have its minute.
 const SETTLED_SECONDS: i64 = 5 * MINUTE;
 
 /// Where a peer stands. To him it is a text.
@@ -28,7 +29,7 @@ pub struct ExportCursor {
 pub struct Export {
     /// The counts.
     pub observations: Vec<Observation>,
-    /// Where to go on.
+    /// Where the next page begins.
     pub next: ExportCursor,
     /// Whether there is more now.
     pub more: bool,

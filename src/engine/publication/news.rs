@@ -12,8 +12,8 @@ use crate::engine::service::Engine;
 use crate::store::Publication;
 
 impl Engine {
-    /// What a publication does not tell: what was learned since, of the CA of which that is most, or
-    /// an incident that has changed since, or a page at all.
+    /// What a publication lacks: what was learned since, for the CA with the most of it; an
+    /// incident that has changed since; or a page at all.
     pub(in crate::engine) fn news_to(&self, publication: &Arc<Publication>) -> News {
         let incidents = Told::all(self.memory().incidents().values(), self.now());
         let newer = |told: &Told| told.updated_at > publication.made_at;

@@ -25,7 +25,7 @@ const FEED_LATE_SECONDS: i64 = 15;
 pub struct Readiness {
     /// Whether it is.
     pub ready: bool,
-    /// What is degraded, in words; empty where nothing is.
+    /// What is degraded, in words; empty if nothing is.
     pub degraded: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ struct Due {
 /// Why a publication is to be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Why {
-    /// The newest does not tell what the model knows.
+    /// The newest publication lacks something that the model knows.
     News,
     /// The newest is too old.
     Time,
@@ -85,9 +85,9 @@ impl Engine {
         Ok(self.take(made, number.unwrap_or(0)))
     }
 
-    /// Makes a publication where the newest is older than the interval, there is none, or the model
-    /// has learned what the newest does not tell. Of several processes one makes it, the one that has
-    /// the duty; the others take it from the store. Nothing is made before everything is summed.
+    /// Makes a publication if there is none, the newest is older than the interval, or the model
+    /// has learned something that the newest lacks. Of several processes, the one with the lease
+    /// makes it; the others read it from the store. Nothing is made before everything is summed.
     ///
     /// # Errors
     /// [`EngineError::Store`].

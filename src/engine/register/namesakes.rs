@@ -1,5 +1,5 @@
-//! Which certificate another takes the place of whose source does not say so: one for the same names whose
-//! window has come.
+//! Finds the predecessor of a certificate that does not name one: a certificate for the same names
+//! whose window has come.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

@@ -284,9 +284,9 @@ struct Issuance {
 }
 
 impl Issuance {
-    /// As the source says; else `notBefore` + the CA's backdating, whose hour means nothing where
-    /// `notBefore` is exactly midnight. Never later than now: what is ahead of our clock was
-    /// issued by another clock.
+    /// As the source says; else `notBefore` + the CA's backdating. The hour means nothing if
+    /// `notBefore` is exactly midnight. Never later than now: a time ahead of our clock comes from
+    /// another clock.
     fn of(submission: &Submission, policy: &CaPolicy, now: Timestamp) -> Result<Self, Rejection> {
         match submission.issued_at {
             Some(at) if at > now + MOST_AHEAD_SECONDS => Err(Rejection::new(

@@ -52,8 +52,9 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Puts `to` in the place of a certificate's successor where that is `from`, so that of two who
-    /// want it one has it; whether it was. The CertID is the one that is registered.
+    /// Replaces a certificate's successor by `to` if it is `from`, so that only one of two
+    /// concurrent requests succeeds; returns whether it did. The CertID is the one that is
+    /// registered.
     ///
     /// # Errors
     /// [`EngineError::Store`].

@@ -1,4 +1,4 @@
-//! Of which issuers the log was told that no CA claims them, and when.
+//! Issuers of which the log has said that no CA claims them, and when.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,13 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::time::{HOUR, Timestamp};
 
-/// An issuer is told once in so long: who hands certificates in does it every second.
+/// An issuer is logged at most once in this time, because certificates may be registered every
+/// second.
 const TOLD_EVERY_SECONDS: i64 = HOUR;
 
-/// Issuers remembered: a CA has a few. What goes beyond is not told.
+/// Issuers remembered: a CA has a few. Further ones are not logged.
 const MOST_ISSUERS: usize = 100;
 
-/// Which issuers were told when.
+/// When each issuer was logged.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct ToldIssuers {
     told: Mutex<BTreeMap<KeyIdentifier, Timestamp>>,

@@ -1,5 +1,5 @@
-//! A start with the index's file, and with the store where that can be reached; where it cannot,
-//! what the file holds is answered until it can.
+//! A start with the index's file, and with the store if it can be reached. If it cannot, answers
+//! come from the file until it can.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl Engine {
         Ok(Arc::new(engine))
     }
 
-    /// What the index's file holds, as it was written.
+    /// The content of the index's file, as it was written.
     fn around(
         kept: Snapshot,
         store: Arc<dyn Store>,
@@ -229,8 +229,9 @@ async fn find(store: &dyn Store) -> Result<StoreProbe, StoreError> {
     }
 }
 
-/// Whether a start may go on after this error: what is in no file the store is asked for later. Of
-/// one whose index is complete, what is in no file would be unknown.
+/// Whether a start may continue after this error. It may if the store can be asked later for what
+/// the file lacks. It may not with a complete index, where a certificate missing in the file would
+/// count as unknown.
 fn may_do_without(store: &dyn Store, error: &StoreError) -> bool {
     store.sharing() == Sharing::AskOnMiss && error.is_absence()
 }

@@ -17,19 +17,18 @@ use crate::engine::index::{Header, Index, Snapshot, SnapshotExtras, Unusable};
 use crate::engine::service::Engine;
 use crate::store::Publication;
 
-/// How often the index is written: what polls showed since is lost in a crash, but for what the
-/// store was told. 300 MB of ten million certificates in this time are a third of a megabyte a
-/// second.
+/// How often the index is written. A crash loses what polls showed since, except what the store was
+/// told. 300 MB of ten million certificates in this time are a third of a megabyte a second.
 const EVERY_SECONDS: i64 = 15 * MINUTE;
-/// The feed tells removals for a day: what is older than this may hold what was removed.
+/// The feed holds removals for a day: a file older than this may contain removed certificates.
 const MOST_AGE_SECONDS: i64 = 20 * HOUR;
 /// How long those wait who need the sums: as long as for a database that has stopped. A small
 /// registry is summed by then, and nobody noticed; of a large one they are told to come again.
 const SUMMED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Reads the index's file; `None`, and a line in the log where there is one, if it is of no use.
-/// `of` is the store's key. Where that is not known the store is away, and an old file better than
-/// none: what was removed since is found when all is summed.
+/// Reads the index's file; `None` if it is of no use, with a line in the log if there is one. `of`
+/// is the store's key. If the key is unknown the store is away, and an old file is better than
+/// none: certificates removed since are found when everything is summed.
 pub(in crate::engine) async fn read(
     path: &Path,
     config: &Config,
@@ -65,12 +64,12 @@ pub(in crate::engine) async fn read(
     None
 }
 
-/// Whether what was removed since may not be told any more.
+/// Whether removals since then may be missing in the feed.
 pub(in crate::engine) fn is_old(written_at: Timestamp, now: Timestamp) -> bool {
     !(0..=MOST_AGE_SECONDS).contains(&(now - written_at))
 }
 
-/// Which issuers belong to which CA, as one number: what entries name is a CA's place.
+/// The assignment of issuers to CAs as one number, because entries refer to CAs by position.
 fn claims(config: &Config) -> i64 {
     let mut octets = vec![u8::from(config.strict_issuers)];
     for ca in &config.cas {

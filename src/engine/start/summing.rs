@@ -12,8 +12,8 @@ use crate::engine::state::change::Applied;
 use crate::store::{FeedPosition, Load};
 
 impl Engine {
-    /// Sums a world from the store and puts it in force, and moves `position` with it. What polls
-    /// have shown goes over, and what was written meanwhile is read before it answers.
+    /// Sums a new state from the store and puts it in force, and moves `position` along. What polls
+    /// have shown is carried over, and changes written meanwhile are read before this returns.
     pub(in crate::engine) async fn rebuild(
         &self,
         config: Config,

@@ -11,8 +11,8 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
 impl Memory {
-    /// Takes an incident in, unless something newer is known of it. Where it closes or opens a CA,
-    /// the next draw sees another policy and has its table made anew.
+    /// Applies an incident, unless something newer is known of it. If it closes or opens a CA, the
+    /// next draw sees another policy and makes a new table.
     pub(in crate::engine) fn apply_incident(&self, incident: Incident) {
         let mut incidents = self.incidents();
         let known = incidents.get(&incident.id);
@@ -31,7 +31,7 @@ impl Memory {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The policies with what incidents change of them.
+    /// The policies, as changed by incidents.
     pub(in crate::engine) fn in_force(&self) -> Guard<Arc<InForce>> {
         self.in_force.load()
     }

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-/// The batches that were counted and may be told again. What one pass of the feed does not tell,
-/// no later one does, so only the last pass's are remembered.
+/// The batches that were counted and may come again. A batch that does not come in one pass of the
+/// feed comes in no later one, so only the last pass's are remembered.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Batches {
     /// Counted before this pass.
     counted: HashSet<i64>,
-    /// Of those, told again in this pass.
+    /// Those of them that came again in this pass.
     again: HashSet<i64>,
-    /// First told in this pass.
+    /// Those that came in this pass for the first time.
     new: HashSet<i64>,
 }
 

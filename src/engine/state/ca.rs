@@ -35,9 +35,9 @@ pub(in crate::engine) struct Ca {
     pub(in crate::engine) measured: Mutex<Measured>,
     /// The forecast that was told last.
     pub(in crate::engine) outlook: tokio::sync::Mutex<Option<outlook::Kept>>,
-    /// What another policy would have done, where one is configured to be compared.
+    /// What another policy would have done, if one is configured for comparison.
     shadow: Mutex<Option<Shadow>>,
-    /// The last minutes as they were told.
+    /// The last minutes as reported.
     pub(in crate::engine) live: Mutex<Live>,
     /// How it was said to be last, and when.
     pub(in crate::engine) standing: Mutex<Option<(Timestamp, Standing)>>,
@@ -95,7 +95,7 @@ impl Ca {
         teach(&mut self.series.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether what was counted comes from a vantage that is told apart, or may be.
+    /// Whether an observation's vantage is one of those kept apart, or may become one.
     pub(in crate::engine) fn takes(&self, observation: &Observation) -> bool {
         let series = self.series.read();
         series
@@ -103,7 +103,7 @@ impl Ca {
             .takes(observation)
     }
 
-    /// Takes in what was counted.
+    /// Adds an observation.
     pub(in crate::engine) fn observe(
         &self,
         observation: &Observation,
@@ -128,7 +128,7 @@ impl Ca {
         });
     }
 
-    /// Takes in what is told of a certificate that is there, and may be in no sum yet.
+    /// Applies a change of a certificate that is there, and may not be in any sum yet.
     pub(in crate::engine) fn change(
         &self,
         old: &Entry,

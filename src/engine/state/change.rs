@@ -1,4 +1,4 @@
-//! How a change of a certificate came here, and what became of it.
+//! Where a change of a certificate came from, and its result.
 
 /// How a certificate's row came here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -73,14 +73,14 @@ impl InForce {
         moved_by != 0 && self.touching.contains(&moved_by)
     }
 
-    /// What a certificate says whose window the incident with this [`mark`] moved.
+    /// The explanation for a certificate whose window was moved by the incident with this [`mark`].
     pub(in crate::engine) fn explanation(&self, moved_by: u32) -> Option<Arc<str>> {
         self.explanations.get(&moved_by).cloned()
     }
 }
 
-/// A CA's policy, and its shadow's, with what its active incidents close, of those that `counts`
-/// names.
+/// A CA's policy, and its shadow's, with the closings of those of its active incidents that
+/// `counts` names.
 pub(in crate::engine) fn with_incidents(
     policy: &CaPolicy,
     incidents: &Incidents,

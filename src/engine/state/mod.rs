@@ -1,4 +1,5 @@
-//! What a process knows, and what is in force: the certificates, the sums of each CA, the incidents.
+//! The state of a process: the certificates, the sums of each CA, the incidents, and what is in
+//! force.
 
 pub(super) mod apply_incidents;
 pub(super) mod batches;

@@ -7,8 +7,8 @@ use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::index::{Fingerprint, Renewal};
 
 impl Memory {
-    /// When a certificate was renewed. Where its successor is not in the index yet, that one will
-    /// tell. Only where there is a control group to compare.
+    /// When a certificate was renewed. If its successor is not in the index yet, that certificate
+    /// will report it. Only if there is a control group to compare.
     pub(in crate::engine) fn renewal(&self, ca: usize, certificate: &Certificate) -> Renewal {
         let Some(Successor::By(by)) = &certificate.successor else {
             return Renewal::Untold;

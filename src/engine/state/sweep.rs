@@ -16,7 +16,7 @@ pub(in crate::engine) struct Tally {
     schedules: [i64; Schedule::NAMES.len()],
 }
 
-/// What a sweep finds.
+/// The findings of a sweep.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct SweepResult {
     /// By CA.
@@ -28,7 +28,7 @@ pub(in crate::engine) struct SweepResult {
 }
 
 impl SweepResult {
-    /// What is found is put to what is `waiting`.
+    /// Adds its findings to those that are `waiting`.
     pub(in crate::engine) fn added_to(waiting: Vec<(u128, u64)>) -> Self {
         Self {
             news: waiting,

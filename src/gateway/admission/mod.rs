@@ -1,4 +1,4 @@
-//! Where a new order asks for admission, and where what came of a request is told.
+//! Where a new order asks for admission, and where its result is reported.
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Held requests as futures: a task lets them go one by one, as `domain::admission` says.
+//! Held requests as futures: a task releases them one by one, as `domain::admission` decides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -1,4 +1,4 @@
-//! `/v1/advice`: whose ticks make the peak.
+//! `/v1/advice`: the timers that make the peak.
 
 use axum::extract::State;
 use axum::response::IntoResponse;

@@ -1,4 +1,4 @@
-//! `/v1/cohorts` and `/v1/shadow`: what is tried out beside what is served.
+//! `/v1/cohorts` and `/v1/shadow`: the results of experiments.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Guesses of tokens: so many wrong ones from one place, and further ones are turned away for a while.
+//! Guesses of tokens: after some wrong ones from one address, further ones are refused for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! What the admin listener answers, one file a noun, and who is let in.
+//! The answers of the admin listener, one file per resource, and its authentication.
 
 pub(super) mod advice;
 pub(super) mod authority;

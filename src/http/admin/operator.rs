@@ -1,4 +1,4 @@
-//! `/admin`: the operator's page, and `/v1/overview`, of which it is made. Both only read.
+//! `/admin`: the operator's page, and `/v1/overview`, from which it is made. Both only read.
 
 use std::sync::LazyLock;
 

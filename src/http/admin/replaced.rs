@@ -1,4 +1,4 @@
-//! `/v1/certificates/{certid}/replaced`: which certificate or order takes another's place.
+//! `/v1/certificates/{certid}/replaced`: which certificate or order replaces another.
 
 use axum::body::Body;
 use axum::extract::State;

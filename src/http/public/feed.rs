@@ -1,5 +1,4 @@
-//! `/feed.atom`: incidents and the reports of the last weeks, as Atom (RFC 4287), for whoever wants to hear
-//! of them without asking.
+//! `/feed.atom`: incidents and the reports of the last weeks, as Atom (RFC 4287).
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What the public listener answers, one file a noun.
+//! The answers of the public listener, one file per resource.
 
 pub(super) mod best_time;
 pub(super) mod contract;

@@ -1,4 +1,4 @@
-//! `/report/{week}/`: what a week was like, as a page and as JSON.
+//! `/report/{week}/`: the report of a week, as a page and as JSON.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `/v1/status` and `/v1/live`: is the CA well, and what was heard of it in the last hour.
+//! `/v1/status` and `/v1/live`: whether the CA is well, and the reports of the last hour.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

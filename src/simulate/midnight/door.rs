@@ -1,4 +1,4 @@
-//! What each rule does with a new order at the CA's door.
+//! How each rule treats a new order at the CA's door.
 
 use super::outcome::Rule;
 use crate::domain::admission::{Admission, Decision, Event, Limits, Moment, Outcome, Party};

@@ -1,4 +1,4 @@
-//! What came of a midnight under each rule.
+//! The outcome of a midnight under each rule.
 
 /// The name under which `offpeak simulate` knows it.
 pub const NAME: &str = "midnight";

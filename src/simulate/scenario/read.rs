@@ -243,7 +243,7 @@ fn lifetimes(
     lifetimes
 }
 
-/// Lives under 12 h have no slots (design section 4), so nothing about them can be simulated.
+/// Lives under 12 h have no slots (`docs/allocation.md`), so nothing about them can be simulated.
 fn life(value: &DeValue<'_>) -> Result<i64, String> {
     value::duration(value, 12 * HOUR..=duration::MOST_SECONDS)
 }

@@ -1,4 +1,4 @@
-//! What the leaves of a log say: how many certificates of which CA were issued when.
+//! Counts from the leaves of a log: how many certificates of which CA were issued when.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! How sure an hour's count is of which only a sample is read.
+//! How precise an hour's count is if only a sample is read.
 
 use std::collections::{BTreeMap, VecDeque};
 

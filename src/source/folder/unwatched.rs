@@ -1,4 +1,4 @@
-//! Where nothing tells of a change in a folder, it is looked through by the clock alone.
+//! Without notifications of changes, a folder is checked at regular times only.
 
 use std::future::pending;
 use std::io;

@@ -1,7 +1,8 @@
-//! Told by the kernel that something was put into a folder: inotify, where there is one.
+//! Notifications from the kernel that something was put into a folder: inotify, if there is one.
 //!
-//! What it says is no more than "look now". So nothing is lost where it says nothing: on network file systems, past
-//! the limit of watches, or when more happened than it remembers, the next look by the clock finds it.
+//! A notification only means "look now". So nothing is lost if it is missing: on network file
+//! systems, beyond the limit of watches, or when too much happened at once, the next regular check
+//! finds it.
 
 use std::future::pending;
 use std::io;

@@ -1,4 +1,4 @@
-//! Which files a log is: the one that is written now, and the rotated ones beside it.
+//! The files of a log: the one that is being written, and the rotated ones beside it.
 
 use std::ffi::OsStr;
 use std::io;

@@ -1,4 +1,5 @@
-//! Where enough observers see a CA away, an `outage` incident is opened; where they see it back, closed.
+//! Opens an `outage` incident when enough observers see a CA away, and closes it when they see it
+//! back.
 
 use super::super::progress::SourceError;
 use crate::domain::moves::amendment::Amendment;

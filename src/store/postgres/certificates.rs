@@ -207,8 +207,9 @@ impl PostgresStore {
             .await
     }
 
-    /// Inserts those that are not there; which that were. Told by the rows that come back: a
-    /// distributed database counts those that were there as well.
+    /// Inserts the certificates that are not there, and returns these. They are known from the rows
+    /// that the statement returns, because the row count of a distributed database includes rows
+    /// that were there before.
     async fn insert_rows(
         &self,
         executor: impl PgExecutor<'_>,

@@ -26,7 +26,7 @@ const DUPLICATE: &str = "23505";
 /// `internal_error`: what Citus says of anything that goes wrong in a COPY, so its words count.
 const INTERNAL: &str = "XX000";
 
-/// What came of copying.
+/// The result of copying.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Copied {
     /// All are in.

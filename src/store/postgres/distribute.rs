@@ -1,12 +1,14 @@
-//! Where the rows lie, where a PostgreSQL has several servers: `offpeak migrate --distribute citus`.
+//! Distribution of the rows over a PostgreSQL of several servers:
+//! `offpeak migrate --distribute citus`.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::store::StoreError;
 
-/// Tables whose rows are spread over the servers, by which column, and beside which table's. The serial is in
-/// each of their unique keys. All others stay on the server that is asked: they are small, or, as the
-/// outbox, have to be committed with what they are about.
+/// Tables whose rows are spread over the servers, with the column that decides, and the table whose
+/// distribution they share. The serial is in each of their unique keys. All other tables stay on
+/// the coordinator: they are small or, like the outbox, have to be committed together with the rows
+/// they describe.
 const SPREAD: [(&str, &str, Option<&str>); 4] = [
     ("certificates", "serial", None),
     ("incident_certificates", "serial", Some("certificates")),

@@ -258,7 +258,7 @@ impl GatewayStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Drops what is kept for those of whom one has succeeded.
+    /// Drops the failures that are kept for accounts and names with a success.
     async fn drop_failures(&self, changes: &[FailuresChange]) -> Result<(), StoreError> {
         let of = |change: &&FailuresChange| change.succeeded;
         let (accounts, names) = keys(changes.iter().filter(of));

@@ -13,7 +13,7 @@ use super::pool::{PATIENCE, within};
 use super::session::Sessions;
 use crate::store::query::observed;
 
-/// Where it is said.
+/// The notification channel.
 const CHANNEL: &str = "offpeak_changes";
 /// NOTIFY takes a lock that all of them in a cluster share, and holds it while its transaction
 /// commits. So it is no part of the transactions that write, which would then commit one after the
@@ -30,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct ChangeNotifier {
     options: PgConnectOptions,
-    /// What this process says, so that it does not heed itself.
+    /// The name in this process's notifications, so that it ignores its own.
     name: Arc<str>,
     wanted: Arc<Notify>,
     saying: JoinHandle<()>,

@@ -17,14 +17,14 @@ const FEWEST_CONNECTIONS: u32 = 4;
 /// More than PostgreSQL bears: a slip of the pen.
 const MOST_CONNECTIONS: u32 = 1_000;
 
-/// Where a database is.
+/// The address of a database.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Location {
     /// For the pool.
     pub(super) pooled: PgConnectOptions,
     /// For LISTEN and for locks that belong to a session: the same, unless the pool's leads to a pooler.
     pub(in crate::store) direct: PgConnectOptions,
-    /// What the pool's connections are.
+    /// The kind of the pool's connections.
     pub(super) pooling: Pooling,
     /// How many of them there are at most; one more listens for hints.
     pub(super) connections: u32,

@@ -15,7 +15,7 @@ const UNIQUE_VIOLATION: &str = "23505";
 /// Rows sent in one statement: 1 MB or so.
 const ROWS: usize = 10_000;
 
-/// Who is told of observations that count at once.
+/// How readers learn of observations that count at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Telling {
     /// The feed and every load.

@@ -1,6 +1,6 @@
-//! Pages of certificates where they lie on several servers. A page is cut by ranges of serials, which are
-//! random: each server then brings its part of the page, where a limit alone would have each bring a
-//! whole one.
+//! Pages of certificates that lie on several servers. A page is cut by ranges of serials, which are
+//! random: each server then returns its part of the page, while with a limit alone each would
+//! return a whole page.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ use crate::store::{Change, IdRange, StoreError};
 const MOST_ISSUERS: usize = 1_000;
 /// Ranges of each issuer in a load: with ten issuers and ten million certificates 16,000 in each.
 const LOAD_PARTS: u32 = 64;
-/// How often the snapshot of a load is used while others read beside it: well within the ten minutes
-/// after which PostgreSQL ends a transaction that does nothing.
+/// How often a load uses its snapshot while other connections read: well within the ten minutes
+/// after which PostgreSQL ends an idle transaction.
 const TOUCHED_EVERY: Duration = Duration::from_mins(1);
 /// Certificates read at once in a load: 4 MB.
 const LOAD_PAGE: u32 = 10_000;
@@ -30,7 +30,7 @@ const WIDTH_MATTERS_FROM: usize = 256;
 /// Certificates told before others get a turn of this thread.
 const TOLD_AT_ONCE: usize = 64;
 
-/// What to read: of which incident, from which issuer, after and up to which serials, how many.
+/// What to read: the incident, the issuer, the range of serials, and the limit.
 #[derive(Clone, Debug)]
 struct Wanted {
     incident: Option<i64>,
@@ -61,7 +61,8 @@ impl PostgresStore {
         Ok(all)
     }
 
-    /// Tells all certificates, several ranges at a time. A page whose connection is lost is read again.
+    /// Reads all certificates, several ranges at a time. A page whose connection is lost is read
+    /// again.
     pub(super) async fn tell_ranges(
         &self,
         snapshot: &mut Transaction,
@@ -116,8 +117,9 @@ impl PostgresStore {
         })
     }
 
-    /// The first `limit` certificates of a range, in order; of those that an incident concerns, where it
-    /// is named. The width of what is asked for is halved and doubled until it is a good part of a page.
+    /// The first `limit` certificates of a range, in order; if an incident is given, only those
+    /// that it concerns. The width of the query is halved and doubled until it returns a good part
+    /// of a page.
     pub(super) async fn read_ranges(
         &self,
         incident: Option<i64>,

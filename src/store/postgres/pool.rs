@@ -77,11 +77,12 @@ pub(super) fn pool(location: &Location) -> Sessions {
     Sessions { pool, pooling }
 }
 
-/// Whether a connection answers what it was asked, outside of any transaction. One whose user was gone
-/// amid a COPY takes the answer to an earlier statement for that to the next: an insert is told the
-/// count of another. So it is asked for a number that no earlier answer has; within a transaction
-/// `now()` stands still. By the simple protocol, whose statement is one message: each of the several
-/// of the extended one has an instant of its own, and the transaction that of the first.
+/// Checks that a connection answers the statement it was sent, outside of any transaction. If its
+/// last user was dropped amid a COPY, it takes the answer to an earlier statement for that to the
+/// next, and an insert would get the count of another. So it is asked for a number that no earlier
+/// answer has; within a transaction `now()` stands still. The check uses the simple protocol, where
+/// a statement is one message: in the extended protocol each of the several messages has a time of
+/// its own, and the transaction that of the first.
 async fn is_in_step(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let number: i64 = rand::random();
     let question = format!("SELECT {number}::bigint WHERE now() = statement_timestamp()");

@@ -14,7 +14,7 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Asks all servers: where there are several by a look into an index, where nothing is found.
+    /// Asks all servers; if there are several, by an index look-up that finds nothing.
     pub(super) async fn reach_servers(&self) -> Result<(), StoreError> {
         let are_several = self.servers.are_several();
         let select = sqlx::query(if are_several {

@@ -15,7 +15,7 @@ const FIRST_WIDTH: u64 = 1 << 56;
 /// least, the others are for what lies on servers that are there.
 const MOST_WAITING: usize = 2;
 
-/// What is known of them.
+/// What is known of the servers.
 #[derive(Debug)]
 pub(super) struct Servers {
     is_distributed: AtomicBool,

@@ -10,9 +10,10 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
 
-/// What holds in every transaction that writes, set in the message that begins it. A process that hangs
-/// in one would hold locks, one that waits for a lock holds a connection; and what is written
-/// tells itself to the outbox, so that no trigger has to (`0003_outbox`).
+/// Settings of every transaction that writes, set in the message that begins it. They limit how
+/// long a process that hangs holds locks, and how long one that waits for a lock holds a
+/// connection. They also mark the transaction as one that appends to the outbox itself, so that no
+/// trigger has to (`0003_outbox`).
 macro_rules! settings {
     () => {
         "SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL lock_timeout = '10s'; \
@@ -40,7 +41,7 @@ pub(super) struct Sessions {
     pub(super) pooling: Pooling,
 }
 
-/// A transaction of it; undone where it is dropped.
+/// A transaction of this session; rolled back if it is dropped.
 #[derive(Debug)]
 pub(super) struct Transaction {
     inner: sqlx::Transaction<'static, Postgres>,

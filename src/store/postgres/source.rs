@@ -1,4 +1,4 @@
-//! What configured sources keep.
+//! Data of configured sources.
 
 use async_trait::async_trait;
 

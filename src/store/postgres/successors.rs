@@ -1,4 +1,4 @@
-//! Who took a certificate's place.
+//! The successors of certificates.
 
 use super::PostgresStore;
 use super::certificates::{TRIES, contested};

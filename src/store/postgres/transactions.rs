@@ -52,8 +52,8 @@ impl PostgresStore {
         self.queries.named("commit", transaction.commit()).await
     }
 
-    /// Where writes failed, tries whether they are taken again: by a row of 128 KiB that cannot be
-    /// compressed, so that files have to grow for it, and that is rolled back.
+    /// After writes have failed, tries whether they succeed again: with a row of 128 KiB that
+    /// cannot be compressed, so that files have to grow for it, and that is rolled back.
     pub(super) async fn try_to_write(&self) -> Result<(), StoreError> {
         let condition = self.queries.condition();
         if condition.trouble().is_none() {

@@ -35,7 +35,7 @@ macro_rules! two {
 /// database's thread rests from a statement's end until the next one comes, some tenths of a
 /// millisecond: 64 rows take it no longer than that.
 const ROWS: usize = 512;
-/// … and where there are fewer. What is not used of a statement costs as much as a parameter.
+/// … and for fewer rows. Unused parts of a statement cost as much as a parameter.
 const FEW: usize = 16;
 /// Certificates that one transaction removes. One is in the table, three indexes and the removals,
 /// in each on a page of its own at worst: 10,000 pages.
@@ -43,10 +43,10 @@ const REMOVED: usize = 2_000;
 /// CertIDs in one JSON text: some 100 octets each make 1 MB.
 const IDS: usize = 10_000;
 
-/// A statement has one length; what is not used of it is NULL. No parameter is numbered: the driver
-/// counts those that are not by themselves.
+/// A statement has one length; unused parts of it are NULL. No parameter is numbered: the driver
+/// numbers the others itself.
 ///
-/// OR FAIL, since what fails takes its whole transaction along: for a statement that is to be undone
+/// OR FAIL, because then an error undoes the whole transaction. For a statement that can be undone
 /// alone SQLite copies every page that it touches, which was a fifth of an import.
 macro_rules! insert_certificates {
     ($rows:expr) => {

@@ -1,4 +1,4 @@
-//! Connections: how they are opened, and which of them may come back to their pool.
+//! How connections are opened, and which of them may return to their pool.
 
 use std::io;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl Connections {
         check(&self.files)
     }
 
-    /// Where the database's files are.
+    /// The folder of the database's files.
     pub(super) fn folder(&self) -> Option<&Path> {
         self.files.get().and_then(Files::folder)
     }
@@ -160,7 +160,7 @@ fn pool() -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// A pool whose connections are of these files and outside of any transaction, and begin with this
+/// A pool of connections to these files, outside of any transaction, that begin with this
 /// statement.
 fn of(files: &Same, first: &'static str) -> SqlitePoolOptions {
     let files = Arc::clone(files);

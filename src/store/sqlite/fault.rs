@@ -13,8 +13,8 @@ const CANNOT_OPEN: i32 = 14;
 /// `SQLITE_NOTADB`.
 const NO_DATABASE: i32 = 26;
 
-/// The error of opening the database at `location`, with the path and what is wrong with it where
-/// that is to be seen.
+/// The error of opening the database at `location`, with the path and, if it can be seen, what is
+/// wrong with it.
 pub(super) fn explained(location: &Location, error: StoreError) -> StoreError {
     let Location::File(path) = location else {
         return error;

@@ -14,7 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Rows that wait between the database's thread and ours: enough that neither waits for the other.
 const ROWS_UNDER_WAY: usize = 1_024;
 
-/// Where the database is.
+/// The place of the database.
 #[derive(Debug)]
 pub(in crate::store) enum Location {
     /// In a file.

@@ -1,14 +1,14 @@
-//! The write-ahead log: bringing what is in it into the database, and keeping it short.
+//! The write-ahead log: copying its content into the database, and keeping it short.
 //!
-//! SQLite would do that amid the commit that finds the log long, which takes some tenths of a second:
-//! a single registration beside an import would pay for the import's log. Here it is done beside the
-//! commits, by a connection of its own and without the write lock. Who writes many rows waits for it,
-//! so that the log stays short.
+//! SQLite would do that during the commit that finds the log long, which takes some tenths of a
+//! second: a single registration beside an import would pay for the import's log. Here it is done
+//! between commits, by a connection of its own and without the write lock. Bulk writers wait for
+//! it, so that the log stays short.
 //!
-//! That alone bounds nothing: the log begins anew only in a moment in which all of it is in the
-//! database and nobody reads from it, and under steady writing no such moment comes by itself. So
-//! where the log is full writers wait, all of them, until it was emptied; and it is emptied with the
-//! write lock held.
+//! That alone bounds nothing. The log restarts only at a moment when all of it is in the database
+//! and nobody reads from it, and under steady writing no such moment comes by itself. So when the
+//! log is full all writers wait until it has been emptied, and it is emptied with the write lock
+//! held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,16 +22,16 @@ use crate::store::query::observed;
 
 /// Octets of a page in the log: 4 KiB, and its header.
 const FRAME_OCTETS: u64 = 4_096 + 24;
-/// Pages that one transaction should write at most: 32 MiB. Who registers many certificates takes
-/// as many together as the last ones say; what has a fixed number of rows has so many that they fit
-/// even where each has pages of its own: 10,000 observations, of which one index is in no order of
-/// theirs, some 10,500.
+/// Pages that one transaction should write at most: 32 MiB. A bulk registration sizes each step by
+/// the pages that its last steps took. Steps with a fixed number of rows fit even if each row has
+/// pages of its own: 10,000 observations, of which one index is in a different order, take some
+/// 10,500.
 pub(super) const TRANSACTION_PAGES: i64 = 8_192;
 /// A log that grew by less than this within `CALM_AFTER` is in nobody's way when it is emptied: 1 MiB.
 const CALM_PAGES: i64 = 256;
 const CALM_AFTER: Duration = Duration::from_secs(1);
-/// The log begins anew only where all of it is in the database. What others wrote meanwhile is a few
-/// pages, and the second pass takes milliseconds.
+/// The log restarts only when all of it is in the database. Others write only a few pages
+/// meanwhile, and the second pass takes milliseconds.
 const PASSES: u32 = 2;
 
 /// How long the log may become.
@@ -143,7 +143,7 @@ impl Log {
         Ok(())
     }
 
-    /// Brings what can be into the database, and gives the file's room back where no reader holds it.
+    /// Copies as much as possible into the database, and truncates the file if no reader holds it.
     pub(super) async fn empty(&self) -> sqlx::Result<()> {
         match &self.0 {
             Some(tended) => {

@@ -16,8 +16,8 @@ const ROWS: usize = 4 * 4 * 4;
 /// 7,500 pages, of the 8,192 that a transaction should write at most.
 const DELETED: u32 = 2_500;
 
-/// A statement has one length; what is not used of it is NULL. No parameter is numbered: the driver
-/// counts those that are not by themselves.
+/// A statement has one length; unused parts of it are NULL. No parameter is numbered: the driver
+/// numbers the others itself.
 const INSERT: &str = concat!(
     "INSERT INTO observations (batch, ",
     observation_columns!(),
@@ -68,8 +68,8 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Stores observations that count at once: told by the feed under `stamp`, or by loads alone
-    /// where there is none. `now` where it matters since when their source is heard.
+    /// Stores observations that count at once. With `stamp` the feed reports them, without it only
+    /// loads do. `now` is given if the time at which their source was first heard matters.
     pub(super) async fn insert_counted(
         &self,
         connection: &mut SqliteConnection,
@@ -220,8 +220,8 @@ impl SqliteStore {
             .map(drop)
     }
 
-    /// Deletes the observations of batches that are gone, and so count no more. What is left where
-    /// this breaks off is swept when it is old.
+    /// Deletes the observations of deleted batches, which no longer count. If this is interrupted,
+    /// the rest is removed when it is old.
     async fn delete_observations_of(&self, batches: &[i64]) -> Result<(), StoreError> {
         for &batch in batches {
             let rows = move || {

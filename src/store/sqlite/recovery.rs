@@ -6,8 +6,8 @@ use std::path::Path;
 use super::SqliteStore;
 use crate::store::StoreError;
 
-/// What has to fit beside the database before writes are taken again: some hundred registrations.
-/// Less may be had and gone within one of them.
+/// The free space that is required before writes are accepted again: some hundred registrations.
+/// Less might be used up within one of them.
 const ROOM_OCTETS: usize = 1 << 20;
 
 impl SqliteStore {

@@ -10,7 +10,8 @@ use crate::domain::allocation::table::StoredTable;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
-/// How many one statement inserts; what is not used of it is NULL. An import brings hundreds a step.
+/// Rows that one statement inserts; unused parts are NULL. An import brings hundreds of rows a
+/// step.
 const ROWS: usize = 4 * 4;
 const INSERT: &str = concat!(
     "INSERT OR FAIL INTO allocation_tables (number, bytes, needed_until)

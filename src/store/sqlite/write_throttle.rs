@@ -14,7 +14,8 @@ use super::log::TRANSACTION_PAGES;
 /// Where others write too, a transaction lasts about so long: they are to wait less than 50 ms, and
 /// have to be written and synced themselves.
 const SHARED: Duration = Duration::from_millis(15);
-/// And leaves the lock for so long. Who waits looks every millisecond, where it gets a processor.
+/// And leaves the lock free for this long. Waiting writers check every millisecond, if they get a
+/// processor.
 const GAP: Duration = Duration::from_millis(4);
 /// For so long after others were met they are expected again.
 const COMPANY: Duration = Duration::from_secs(10);
@@ -44,7 +45,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What was seen of others.
+/// Observations of other writers.
 #[derive(Debug, Default)]
 struct Met {
     last_at: Option<Instant>,

@@ -1,5 +1,5 @@
-//! Who looks after connections: one task for all of a listener, now and then. A timer for each
-//! connection would cost every request what it takes to set it anew.
+//! Looking after connections: one task for all of a listener, now and then. A timer for each
+//! connection would have to be reset at every request.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};

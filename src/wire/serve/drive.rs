@@ -1,4 +1,4 @@
-//! One connection: what hyper makes of it, and that it does as it is told.
+//! One connection: driving hyper, and making it keep the limits.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};

@@ -1,4 +1,4 @@
-//! Who a connection comes from, as far as limits go, and how many places each has taken.
+//! The address of a connection, as limits see it, and how many places each address has taken.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

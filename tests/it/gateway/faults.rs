@@ -16,7 +16,7 @@ use super::watching::until;
 use crate::database_server::DatabaseServer;
 use crate::wire::Wire;
 
-/// To the octet: contract.md.
+/// Clients rely on these bytes.
 pub(super) const BUSY: &str =
     r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;
 

@@ -1,5 +1,5 @@
-//! The control group: certificates that keep the plain window that any CA would give them, so that
-//! it shows what steering does.
+//! The control group: certificates with the plain window that any CA would give them, to show the
+//! effect of steering.
 
 use crate::allocation::allocator::Drawn;
 use crate::allocation::band::{Place, SHORTEST_WINDOW_SECONDS, place};
@@ -23,8 +23,8 @@ pub fn is_control(hash: u128, share: f64) -> bool {
     upper_unit(hash) < share
 }
 
-/// Where the starts of a plain window are: a hundredth of the life to either side of 2/3 of it, or
-/// of half a life under ten days.
+/// The span of the starts of a plain window: a hundredth of the life to either side of 2/3 of it,
+/// or of half a life under ten days.
 #[must_use]
 pub fn plain_starts(validity: Validity) -> Span {
     let life = validity.life_seconds();
@@ -35,10 +35,10 @@ pub fn plain_starts(validity: Validity) -> Span {
     }
 }
 
-/// What a certificate of the control group gets in place of what was drawn for it: a start uniform
-/// over the plain window, whatever the load. It is as long as the others, starts in the future and
-/// ends before the reserve, and touches no closed span. What was drawn stays where that leaves
-/// nothing: the plain window is over, or closed.
+/// The window of a certificate of the control group, instead of the drawn one: its start is uniform
+/// over the plain window, whatever the load. It is as long as other windows, starts in the future,
+/// ends before the reserve, and touches no closed span. If that leaves nothing, because the plain
+/// window is over or closed, the drawn window stays.
 #[must_use]
 pub fn plain(
     policy: &CaPolicy,

@@ -1,5 +1,5 @@
-//! What steering does, shown: a control group with plain windows, and a second policy that is computed
-//! beside the one that serves.
+//! Experiments that show the effect of steering: a control group with plain windows, and a second
+//! policy that is computed beside the serving one.
 
 pub mod cohort;
 pub mod distribution;

@@ -1,4 +1,4 @@
-//! A second policy, computed beside the one that serves: what it would do, never what is done.
+//! A second policy, computed beside the serving one: it shows what it would do, and does nothing.
 
 use serde::Serialize;
 
@@ -54,7 +54,7 @@ pub struct ShadowReport {
     pub shadow: PolicyReport,
 }
 
-/// What one policy gives.
+/// The results of one policy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyReport {
@@ -150,7 +150,7 @@ impl Shadow {
         self.absolute_shift_seconds += (window.from - served.from).abs();
     }
 
-    /// Forgets what lies before `before`.
+    /// Drops everything before `before`.
     pub fn trim(&mut self, before: Timestamp) {
         self.books.ledger.trim(before);
         self.served.trim(before);

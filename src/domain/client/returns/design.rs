@@ -1,4 +1,4 @@
-//! Which hours are looked at, and what may have come back in them.
+//! Which hours are used, and which certificates may have come back in them.
 
 use super::history::{History, bursts, mean, nearest_hours, whole_hours};
 use crate::certificate::own_rule_seconds;

@@ -1,4 +1,4 @@
-//! What a server can see of who came when.
+//! The history of arrivals, as far as a server can see it.
 
 use crate::math::number::{real_len, whole};
 use crate::time::{HOUR, Timestamp};

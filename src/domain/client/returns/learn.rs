@@ -1,4 +1,5 @@
-//! From what came when to when they come back: what was known is left only for what is clear.
+//! From the history of arrivals to the times of return. Old knowledge is replaced only if the
+//! evidence is clear.
 
 use super::design::Design;
 use super::history::{ClassHistory, History};

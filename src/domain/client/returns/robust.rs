@@ -1,5 +1,5 @@
-//! Fitting counts: reweighted least squares, for the variance of a count is its mean, and single
-//! wild hours say little.
+//! Fitting counts: reweighted least squares, because the variance of a count is its mean, and
+//! because single wild hours should count little.
 
 use super::design::{Candidate, Design};
 use super::history::{mean, median};

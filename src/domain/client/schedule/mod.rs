@@ -1,4 +1,4 @@
-//! When clients wake, and so when they will renew (design sections 5 and 8).
+//! When clients wake, and so when they will renew (`docs/polls.md`).
 //!
 //! Polls show a client's ticks ([`Polls`]), they show how its renewal falls around a window
 //! ([`Response`]), and which instants of a band are its own to choose from ([`Schedule::choices`]).

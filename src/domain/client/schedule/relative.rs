@@ -1,4 +1,4 @@
-//! A record of polls beside the dates of its certificate: six bits less.
+//! A record of polls, stored relative to the dates of its certificate: that saves six bits.
 
 use super::record::{EPOCH, LAST_BITS, Polls};
 use super::ticks::HALF_MINUTE;

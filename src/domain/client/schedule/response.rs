@@ -1,5 +1,5 @@
-//! How the renewals of clients of one schedule fall around the window that they were given: what a
-//! ledger books in place of the window.
+//! How renewals of clients with one schedule are distributed around their window: the ledger books
+//! this instead of the window.
 
 use super::ticks::{HALF_MINUTE, Schedule};
 use crate::math::number::{real, signed};

@@ -1,4 +1,4 @@
-//! What is learned beside the coefficients: failures, latency, the minute of the hour.
+//! Learned values other than the coefficients: failures, latency, the minute of the hour.
 
 use super::grid::Grid;
 use super::robust::{Estimate, Prior, Sample, count, estimate};

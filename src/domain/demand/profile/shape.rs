@@ -1,4 +1,4 @@
-//! What a profile tells: the load by slot of the day and of the week, and how sure that is.
+//! The content of a profile: the load by slot of the day and of the week, and its precision.
 
 use std::collections::BTreeMap;
 

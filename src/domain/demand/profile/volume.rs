@@ -1,4 +1,4 @@
-//! How much load there is: the mean of late, with uncovered hours made up for by the profile.
+//! The volume of load: the recent mean, with uncovered hours filled in from the profile.
 
 use super::fit::Fit;
 use super::grid::{Grid, GridDay};

@@ -1,5 +1,5 @@
-//! From the fit to coefficients: what a slot of the week has of its own is believed as far as it
-//! stands out from chance, and as far as there are weeks that say so.
+//! From the fit to coefficients. The deviation of a slot of the week counts as far as it stands out
+//! from chance, and as far as enough weeks show it.
 
 use super::fit::{Fit, mean};
 use super::grid::{Grid, GridDay};

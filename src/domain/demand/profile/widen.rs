@@ -1,4 +1,4 @@
-//! How much less certificates say of demand than attempts do.
+//! How much wider intervals become if demand is known from certificates instead of attempts.
 
 use super::shape::{Basis, Evidence, Profile};
 

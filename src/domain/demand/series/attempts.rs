@@ -1,4 +1,4 @@
-//! What sources that tell both attempts and certificates show of the one by the other.
+//! The ratio of attempts to certificates, from sources that report both.
 
 use super::minutes::{DAY_MINUTES, Minutes, index};
 use super::ratio::{HOURS, Ratios, WEEK_HOURS};

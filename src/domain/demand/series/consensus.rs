@@ -1,4 +1,4 @@
-//! No source moves an hour far from what the others tell of it, whatever kind it says it is.
+//! No source moves an hour far from the reports of the others, whatever kind it claims to be.
 
 use super::minutes::DAY_MINUTES;
 use super::ratio::{HOURS, mean};

@@ -1,5 +1,5 @@
-//! How many attempts stand behind a certificate, by hour of the week: so that what is known by its
-//! certificates alone is told as the demand that it came from.
+//! Attempts per certificate by hour of the week, so that load known only from certificates can be
+//! reported as demand.
 
 use super::minutes::index;
 use crate::math::number::real_len;

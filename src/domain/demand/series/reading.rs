@@ -1,4 +1,4 @@
-//! What a series says of one day: for each minute, the volume of the best source alive.
+//! The reading of a series for one day: for each minute, the volume of the best source alive.
 
 use std::collections::BTreeMap;
 

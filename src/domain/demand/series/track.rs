@@ -1,4 +1,4 @@
-//! What one vantage of one source has told, day by day and minute by minute.
+//! The reports of one vantage of one source, day by day and minute by minute.
 
 use std::collections::BTreeMap;
 

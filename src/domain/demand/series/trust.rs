@@ -1,5 +1,5 @@
-//! How far a source is believed: a new one not yet, where an older one tells of the same time; and how far
-//! those that ought to tell the same differ.
+//! How far a source is trusted. A new one is not used yet where an older one reports the same time.
+//! Also how far sources that should agree differ.
 
 use super::minutes::{DAY_MINUTES, index};
 use super::reading::{Reader, VOLUME_SOURCES, events, median};

@@ -1,5 +1,5 @@
-//! Normal equations, of which only those rows are computed that are asked for: of the hundreds of
-//! columns that might explain something a dozen do.
+//! Normal equations. Only requested rows are computed: of the hundreds of columns that might
+//! explain something about a dozen do.
 
 use super::cholesky::solve;
 use super::problem::Problem;

@@ -1,4 +1,4 @@
-//! What is asked, and what is answered.
+//! The problem and its solution.
 
 /// What is to be explained by what. All columns are as long as `observed`.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! What windows are planned in: what is known around an incident, and who is affected.
+//! The context of a plan: what is known around an incident, and which certificates are affected.
 
 use std::collections::BTreeMap;
 

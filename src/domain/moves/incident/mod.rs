@@ -1,4 +1,4 @@
-//! Incidents (design section 6): what is known of one, its life from draft to closed, and the plan
+//! Incidents (`docs/incidents.md`): what is known of one, its life from draft to closed, and the plan
 //! of the windows that it moves. `docs/incidents.md` has the rules and the mathematics.
 //!
 //! [`Planner`] counts the affected certificates in a first pass (`rule` says where each may go),

@@ -1,4 +1,4 @@
-//! The second pass: a window for each affected certificate, and what they all come to.
+//! The second pass: a window for each affected certificate, and their sums.
 
 use std::collections::BTreeMap;
 

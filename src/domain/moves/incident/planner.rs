@@ -1,4 +1,4 @@
-//! The first pass: counting the affected certificates, and the plan that their counts make.
+//! The first pass: counting the affected certificates, and making a plan from the counts.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The slots that an incident fills: what stands in them already, and what they take.
+//! The slots that an incident fills: their present load and their capacity.
 
 use super::closing::RETURN_SECONDS;
 use super::context::PlanningContext;

@@ -1,4 +1,4 @@
-//! The greatest flow through a network: Dinic's algorithm (1970), on amounts that are not whole.
+//! Maximum flow through a network: Dinic's algorithm (1970), with fractional amounts.
 
 use std::collections::VecDeque;
 

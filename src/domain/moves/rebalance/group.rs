@@ -1,4 +1,4 @@
-//! Which certificates may move, and what those share that move alike.
+//! Which certificates may move, and the groups of those that move in the same way.
 
 use crate::allocation::band::{Place, place, retry_after_base};
 use crate::certificate::{Basis, Cause, Certificate};

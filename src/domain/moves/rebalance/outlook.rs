@@ -76,7 +76,7 @@ impl Outlook {
     }
 }
 
-/// The outlook from now until `until`. The level of a day is that of design section 5: what comes
+/// The outlook from now until `until`. The level of a day is that of `docs/experiments.md`: what comes
 /// unsteered that day, filled up with what is steered in a day of the last cycle.
 #[must_use]
 pub fn outlook(forecast: &Forecast<'_>, until: Timestamp) -> Outlook {

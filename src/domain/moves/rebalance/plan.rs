@@ -1,5 +1,5 @@
-//! Rebalancing: the fewest windows that have to move so that the forecast is level again (design
-//! section 5).
+//! Rebalancing: the fewest windows that have to move so that the forecast is level again
+//! (`docs/experiments.md`).
 //!
 //! Certificates are counted in groups that share a slot, a range of slots they may move to and a
 //! chance to follow ([`Group`]). What stands above the level in a slot, and all that is in a

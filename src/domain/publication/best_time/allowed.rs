@@ -1,4 +1,4 @@
-//! The hours that suit somebody, by the clock on their wall.
+//! The hours that suit the caller, in local time.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is said of a time that was drawn: one line, a crontab line, a calendar expression, JSON.
+//! The forms of a drawn time: one line, a crontab line, a calendar expression, JSON.
 
 use std::str::FromStr;
 

@@ -1,6 +1,6 @@
-//! A time to come, drawn by the weights of a published ranking: for who does not speak ARI.
+//! A time to come, drawn by the weights of a published ranking, for callers that do not speak ARI.
 //!
-//! A draw needs the ranking alone, neither a registry nor a key, so a server, a replica and a
+//! A draw needs only the ranking, neither a registry nor a key. So a server, a replica and a
 //! machine without network give the same answer to the same seed.
 
 use std::mem;

@@ -1,4 +1,4 @@
-//! A time to come, drawn by the weights of a published ranking, for who does not speak ARI.
+//! A time to come, drawn by the weights of a published ranking, for callers that do not speak ARI.
 
 mod allowed;
 mod answer;

@@ -1,5 +1,5 @@
-//! How far weights move from one publication to the next: whoever feeds us nonsense for a day, by mistake
-//! or by malice, moves nobody far before somebody looks.
+//! How far weights may move from one publication to the next: a day of wrong data, by mistake or
+//! malice, moves nobody far before somebody notices.
 
 use serde::Deserialize;
 

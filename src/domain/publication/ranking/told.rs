@@ -1,4 +1,5 @@
-//! What a ranking tells beside how busy slots are: failures, their breakdown, and how the peak moved.
+//! The parts of a ranking other than the load of slots: failures, their breakdown, and how the peak
+//! moved.
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@ use crate::engine::register::registration::as_registered;
 use crate::engine::service::Engine;
 use crate::engine::verdict::{Rejection, Verdict};
 
-/// What came of naming certificates.
+/// The result of naming certificates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Added {
     /// A verdict each, in order.

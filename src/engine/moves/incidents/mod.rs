@@ -1,4 +1,4 @@
-//! Incidents (design section 6): drafted, loaded, opened, edited, closed.
+//! Incidents (`docs/incidents.md`): drafted, loaded, opened, edited, closed.
 
 use crate::domain::client::hearing::Heard;
 use crate::domain::moves::amendment::{Amendment, moves_otherwise};
@@ -29,7 +29,7 @@ const MOST_TRIES: usize = 8;
 /// Whether a change is made or only looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Intent {
-    /// Nothing is stored and nothing moved: what would be is told.
+    /// Nothing is stored or moved: the answer says what would be.
     DryRun,
     /// It is made.
     InEarnest,
@@ -40,7 +40,7 @@ pub enum Intent {
 enum Reach {
     /// Windows are to be looked at again.
     Windows,
-    /// Nothing but what is said of it changes.
+    /// Only its texts change.
     Words,
 }
 
@@ -58,18 +58,18 @@ pub struct Foreseen {
     pub hours: Vec<HourLoad>,
 }
 
-/// What came of a change.
+/// The result of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Amended {
     /// The incident as it is now, or would be.
     pub incident: Incident,
-    /// What moves, where the change moves anything.
+    /// What moves, if the change moves anything.
     pub foreseen: Option<Foreseen>,
 }
 
 impl Engine {
-    /// Drafts an incident: it is stored and moves nothing. A dry run tells what opening it would
-    /// move and stores nothing.
+    /// Drafts an incident: it is stored and moves nothing. A dry run says what opening it would
+    /// move, and stores nothing.
     ///
     /// # Errors
     /// [`IncidentError::Invalid`] names the field; [`IncidentError::Refused`] from a dry run.
@@ -129,7 +129,7 @@ impl Engine {
         self.change(id, intent, next).await
     }
 
-    /// Takes an incident to what `next` makes of it, and moves what that moves.
+    /// Changes an incident to the result of `next`, and moves the windows that follow from that.
     async fn change(
         &self,
         id: i64,
@@ -218,7 +218,7 @@ impl Engine {
 }
 
 impl Survey {
-    /// What it tells of what moves.
+    /// The report of what moves.
     fn foreseen(&self, heard: Heard) -> Foreseen {
         Foreseen {
             heard,
@@ -263,8 +263,8 @@ fn amended(
     Ok(after)
 }
 
-/// Opening moves windows, once more as well; so does editing what an incident in force closes or
-/// asks for, and closing an outage, whose end is known then.
+/// Opening moves windows, and so does opening once more, editing what an incident in force closes
+/// or asks for, and closing an outage, whose end is then known.
 fn reach(before: &Incident, after: &Incident, amendment: &Amendment) -> Reach {
     let opens = amendment.state == Some(State::Open);
     let edits = after.is_active() && moves_otherwise(before, after);

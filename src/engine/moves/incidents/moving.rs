@@ -21,17 +21,17 @@ const NOTED_EVERY: u64 = 50_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moved {
     pub(super) windows: u64,
-    /// How many clients cannot hear of it in time, of those that were not moved before.
+    /// How many clients cannot learn of it in time, of those that were not moved before.
     pub(super) heard: Heard,
 }
 
 impl Engine {
-    /// Moves what a survey found, each certificate once: where its window is another meanwhile,
-    /// it stays.
+    /// Moves the windows that a survey found, each certificate once. A window that has changed
+    /// meanwhile stays.
     ///
     /// # Errors
-    /// [`IncidentError::Engine`]: what was moved until then stays moved, and opening the incident
-    /// again goes on.
+    /// [`IncidentError::Engine`]: windows moved until then stay moved, and opening the incident
+    ///   again continues.
     pub(super) async fn move_all(
         &self,
         subject: &Subject,
@@ -74,7 +74,7 @@ impl Engine {
         })
     }
 
-    /// Who hears of what a survey found, without moving anything.
+    /// How many clients would not learn of a survey's plan in time; nothing is moved.
     pub(super) async fn hearing(
         &self,
         subject: &Subject,

@@ -25,7 +25,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     moved: u64,
-    /// Of these: asked for since.
+    /// Those of them that were polled since.
     polled: u64,
     /// Of these: replaced.
     replaced: u64,

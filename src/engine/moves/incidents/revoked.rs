@@ -14,12 +14,12 @@ use crate::engine::index::mark;
 use crate::engine::register::registration::as_registered;
 use crate::engine::service::Engine;
 
-/// What the incidents are called that hold what was revoked, a day each: so many in a year, however
-/// many certificates are revoked.
+/// The name of the incidents that hold revoked certificates. There is one a day, so their number in
+/// a year is bounded, however many certificates are revoked.
 const NAME: &str = "revoked by the CA";
 
-/// The incident's deadline, which moves nothing: urgent is urgent. Longer than the day for which it is
-/// opened again and again.
+/// The incident's deadline, which has no effect because the incident is urgent. It is longer than
+/// the day for which the incident is opened again and again.
 const RENEW_BY_SECONDS: i64 = 7 * DAY;
 
 impl Engine {

@@ -1,4 +1,4 @@
-//! What an incident would move, and where to: every certificate that it concerns is counted.
+//! Finds what an incident would move, and where to: every certificate that it concerns is counted.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) struct Subject {
     listening_since: Timestamp,
 }
 
-/// What there is to be moved, and where to.
+/// The windows to move, and where to.
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) plan: Arc<Plan>,
@@ -46,7 +46,7 @@ pub(super) struct Survey {
 #[derive(Debug)]
 struct Count {
     planner: Planner,
-    /// What the ledger holds of those that are to be moved.
+    /// What the ledger holds about the certificates that are to move.
     affected: Ledger,
     /// How many these are, and the sum of their lives.
     to_move: i64,
@@ -227,11 +227,11 @@ impl Engine {
         })
     }
 
-    /// Counts what an incident concerns, and plans where it goes.
+    /// Counts the certificates that an incident concerns, and plans where they go.
     ///
     /// # Errors
-    /// [`IncidentError::Refused`] where deadline and budget cannot both be kept;
-    /// [`IncidentError::Engine`].
+    /// [`IncidentError::Refused`] if deadline and budget cannot both be kept;
+    ///   [`IncidentError::Engine`].
     pub(super) async fn survey(&self, subject: &Subject) -> Result<Survey, IncidentError> {
         let mut walk = self.walk(&subject.incident, subject.now).await?;
         let mut count = Count::new();

@@ -1,6 +1,6 @@
-//! The bodies of the outbox: what a reader needs to know of a change, packed, since an import brings
-//! thousands of certificates a second and each process reads all of them. Some 90 octets a
-//! certificate, where its row takes 280.
+//! The bodies of the outbox: what a reader needs to know of a change, packed, because an import
+//! adds thousands of certificates a second and each process reads all of them. Some 90 octets a
+//! certificate, while its row takes 280.
 
 use serde::{Deserialize, Serialize};
 

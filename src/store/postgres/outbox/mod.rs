@@ -1,6 +1,6 @@
-//! The outbox: what a transaction changed, for all who follow the feed. It is appended in that
-//! transaction, after the rows: who changes a row appends while he holds its lock, so that two changes
-//! of one row are told in the order in which they were committed.
+//! The outbox: the changes of each transaction, for all readers of the feed. A transaction appends
+//! them itself, after the rows. While it does, it holds the locks of the rows it changed, so two
+//! changes of one row are in the feed in the order in which they were committed.
 
 use super::PostgresStore;
 use super::session::Transaction;
@@ -11,12 +11,12 @@ use crate::store::StoreError;
 pub(super) mod body;
 mod reading;
 
-/// Certificates told by one row: 90 KB or so, so that a reader's page of many rows stays small.
+/// Certificates in one row: 90 KB or so, so that a reader's page of many rows stays small.
 const CERTIFICATES_A_ROW: usize = 1_000;
 /// CertIDs told by one row, and records of polls: as much.
 const OTHERS_A_ROW: usize = 2_500;
 
-/// What a row of the outbox tells. The names are stored: they stay.
+/// The kinds of rows in the outbox. The names are stored, so they must not change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     /// A batch of observations counts from now on.
@@ -143,8 +143,8 @@ impl PostgresStore {
             .map(drop)
     }
 
-    /// Drops what was told a day ago: no reader is that far behind, and one that is finds its place
-    /// lost. From the beginning on, so that what is left has no gap.
+    /// Drops changes that are a day old. No reader is that far behind; one that is finds that its
+    /// place is lost. Dropping starts at the beginning, so that the rest has no gap.
     pub(super) async fn trim_outbox(&self) -> Result<(), StoreError> {
         let delete = sqlx::query(
             "DELETE FROM outbox WHERE position < coalesce(

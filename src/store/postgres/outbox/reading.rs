@@ -14,8 +14,8 @@ use crate::store::postgres::certificates::may_pass;
 use crate::store::row::{StoredObservation, incident, told_columns};
 use crate::store::{Change, FeedPosition, StoreError};
 
-/// Rows of the outbox read at once: 25 MB at most, where an import fills each with 1,000
-/// certificates, and 40 KB where each tells one.
+/// Rows of the outbox read at once: 25 MB at most, if an import fills each with 1,000 certificates,
+/// and 40 KB if each has one.
 const PAGE_ROWS: i64 = 256;
 /// Changes told before others get a turn of this thread.
 const TOLD_AT_ONCE: usize = 64;
@@ -162,7 +162,8 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Reads what a page refers to. It may be newer than the page: then that is told again.
+    /// Reads the rows that a page refers to. They may be newer than the page, and then come again
+    /// later.
     async fn referred(&self, page: &[Row]) -> Result<Referred, StoreError> {
         let numbers = |wanted: Kind| -> Vec<i64> {
             let of_kind = page.iter().filter(|row| row.2 == wanted.name());

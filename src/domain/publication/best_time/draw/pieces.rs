@@ -1,4 +1,4 @@
-//! What may be drawn, in pieces of one chance.
+//! The times that may be drawn, in pieces of equal probability.
 
 use crate::time::{Span, Timestamp};
 
