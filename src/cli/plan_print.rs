@@ -110,7 +110,7 @@ pub(super) fn remarks(fleet: &Fleet, now: Timestamp) -> Vec<String> {
     remarks
 }
 
-/// What a person wants to know of it.
+/// The plan for a person.
 pub(super) fn told(plan: &Plan, terms: &Terms<'_>, advice: &Advice) -> String {
     let (first, last) = (plan.times.iter().min(), plan.times.iter().max());
     let mut told = String::new();

@@ -44,7 +44,7 @@ pub(super) enum Answer {
         document: Vec<u8>,
         /// A time for each certificate, in the order of the fleet.
         times: Vec<Timestamp>,
-        /// What a person wants to know of it.
+        /// The plan for a person.
         told: String,
     },
     /// It cannot be done.

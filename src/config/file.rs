@@ -58,7 +58,7 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// The status pages on which CAs announce maintenance.
     pub status_pages: Vec<StatusPageConfig>,
-    /// Who is told that something happened.
+    /// Receivers of messages about events.
     pub webhooks: Vec<WebhookConfig>,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::policy::ca::{CaName, CaPolicy};
 /// from an outage.
 const USUAL_FAILURE_RATE: f64 = 0.2;
 
-/// Who is told, and of what.
+/// A receiver of messages, and their topics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebhookConfig {
     /// Where messages are posted to.

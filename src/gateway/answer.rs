@@ -24,7 +24,7 @@ use crate::store::Claim;
 /// A request that was refused for its nonce is sent again at once: it was no attempt.
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 
-/// What is counted where an order or a part of it failed, and does not say why.
+/// The error type that is counted if an order or a part of it failed without saying why.
 const INVALID: &str = "invalid";
 
 /// The kinds of bodies that are looked into.
@@ -121,7 +121,7 @@ impl Gateway {
         }
     }
 
-    /// Counts what failed, where it was an attempt.
+    /// Counts a failure, if it was an attempt.
     pub(super) fn failed(&self, asked: &Asked, error_type: &str) {
         self.failed_by(asked, error_type, Fault::of(error_type));
     }

@@ -101,8 +101,9 @@ impl Change {
     }
 }
 
-/// What one gateway knows of orders that failed. Others beside it add to the same rows of the store: what it
-/// knows of those is as of its start, or of the last failure that it told the store itself.
+/// What one gateway knows of orders that failed. Other gateways add to the same rows of the store.
+/// About their failures it knows the state at its start, or at the last failure that it reported
+/// itself.
 #[derive(Debug)]
 pub(super) struct Memory {
     known: Cache<Key, Failed>,
@@ -197,7 +198,8 @@ impl Memory {
         }
     }
 
-    /// Takes in what was kept before this process started: what has failed since comes on top of it.
+    /// Takes over the failures that were kept before this process started; later failures are added
+    /// to them.
     fn recall(&self, kept: &[Failures]) {
         let changed = self.changed();
         for of in kept {
@@ -209,7 +211,7 @@ impl Memory {
         }
     }
 
-    /// Takes in what the store has after it was told, where others have added to it.
+    /// Takes over the store's numbers after a report, to which others may have added.
     fn learn(&self, kept: &[Failures]) {
         let changed = self.changed();
         for of in kept {

@@ -30,7 +30,7 @@ pub(super) struct Hop<'a> {
     pub(super) scheme: &'static str,
     /// Who sent it; `None`: somebody on a Unix socket.
     pub(super) from: Option<IpAddr>,
-    /// Whether what that one says of those behind him is believed.
+    /// Whether its headers about the clients behind it are trusted.
     pub(super) trusted: bool,
 }
 

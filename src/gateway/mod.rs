@@ -97,7 +97,7 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// What answers `/renewal-info/…`, with the code of the public listener.
     pub renewal_info: Router,
-    /// Who decides which new orders go on.
+    /// Decides which new orders pass.
     pub admission: Arc<dyn Admission>,
     /// The folder of certificates that wait for the store.
     pub spool: PathBuf,
@@ -187,7 +187,7 @@ impl Gateway {
         }))
     }
 
-    /// What goes on beside the requests, for ever: hands to the store what waits and what was counted.
+    /// Background work, for ever: stores waiting certificates and counts.
     pub async fn run(self: Arc<Self>) {
         let counting = async {
             let mut ticks = interval(HANDED_IN_EVERY);

@@ -253,7 +253,8 @@ impl Gateway {
     }
 }
 
-/// A request that the upstream is asked: tells what came of it, also where the client leaves first.
+/// A request that was passed to the upstream. It reports the result, even if the client leaves
+/// first.
 struct UnderWay<'a> {
     gateway: &'a Gateway,
     begun: Instant,

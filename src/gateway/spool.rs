@@ -53,8 +53,8 @@ struct Kept {
 }
 
 impl Spool {
-    /// Opens a folder, which is made where it is not there, and reads what waits in it. What cannot
-    /// be read is logged and left.
+    /// Opens a folder, which is created if it is missing, and reads the certificates that wait in
+    /// it. Unreadable files are logged and left.
     ///
     /// # Errors
     /// Where it can be neither made nor read.

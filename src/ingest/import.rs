@@ -337,8 +337,8 @@ impl<R: Registry> Import<'_, R> {
         }
     }
 
-    /// What became of a durable step whose verdicts were lost: what is registered since the step is
-    /// what it accepted.
+    /// The results of a durable step whose verdicts were lost: whatever was registered since the
+    /// step began is what it accepted.
     async fn judge_again(&self, step: &Step) -> Result<Vec<Verdict>, EngineError> {
         let mut judged = self.without_counting(step, Verdict::Accepted).await?;
         let step_at = Timestamp::from_unix(self.kept.step_at);

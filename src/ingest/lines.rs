@@ -59,7 +59,7 @@ impl Lines {
         }
     }
 
-    /// Tells the last line where nothing ends it; where the body ends.
+    /// Passes on the last line if nothing ends it; called at the end of the body.
     pub(super) fn finish(&mut self, mut each: impl FnMut(&Line<'_>)) -> Position {
         if self.seen > 0 {
             self.complete(&[], 0, &mut each);

@@ -128,7 +128,7 @@ struct One {
     components: Vec<Component>,
 }
 
-/// What is announced and not over of these components.
+/// Announced maintenance of these components that is not over.
 ///
 /// # Errors
 /// Where this is neither of both forms.

@@ -1,4 +1,4 @@
-//! Which files, which bytes, which cache policy. Pure.
+//! The files of a publication, with their bytes and cache policy. Pure.
 
 use std::sync::Arc;
 

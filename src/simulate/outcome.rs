@@ -27,8 +27,8 @@ pub struct Outcome {
     pub rules: Vec<RuleOutcome>,
 }
 
-/// What one rule made of the load. Figures are of what comes after the first cycle, which no rule
-/// moves, and without the turns of the cycles where nothing else is said.
+/// The load under one rule. Figures cover the time after the first cycle, which no rule moves, and
+/// leave out the turns of the cycles unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleOutcome {
     /// The rule.

@@ -221,7 +221,7 @@ pub struct Failures {
     pub retry_seconds: i64,
 }
 
-/// What befalls the CA. The rule [`Rule::Offpeak`] is told of it as an operator would tell it.
+/// Events at the CA. The rule [`Rule::Offpeak`] hears of them as from an operator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Incident {
     /// The CA does not answer.

@@ -1,4 +1,4 @@
-//! What befalls the CA: outages and revocations, and what the rules make of them.
+//! Events at the CA: outages and revocations, and how the rules handle them.
 
 use super::density::{Density, grain_of};
 use super::given::Given;

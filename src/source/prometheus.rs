@@ -146,9 +146,10 @@ async fn catch_up(
     Ok(())
 }
 
-/// The samples of a span, and when they were taken. Where there is none, a Prometheus gives the last one before again
-/// for five minutes, so that of those of a plain selector the instants are asked for, too; and what a sum adds up is
-/// asked for in its stead, so that nobody who begins again, or is not scraped, hides in it.
+/// The samples of a span, and when they were taken. Without a new sample a Prometheus repeats the
+/// last one for five minutes. So for a plain selector the times of the samples are requested too;
+/// and for a sum the parts are requested instead, so that a part that restarts, or is not scraped,
+/// is not hidden in it.
 async fn ask(
     fetcher: &Fetcher,
     config: &PrometheusConfig,

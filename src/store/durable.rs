@@ -144,8 +144,8 @@ pub trait Store:
     /// How many queries this handle has run: so that a test can show where none was.
     fn queries_run(&self) -> u64;
 
-    /// Waits until another process says that it changed something: the change feed is worth reading
-    /// now. A hint, no more: what is never said, or lost on the way, the feed tells all the same.
+    /// Waits for another process's notification of a change, after which the change feed is worth
+    /// reading. It is only a hint: if it is lost or never sent, the feed still has the change.
     async fn hinted(&self);
 
     /// Takes a duty on; `None` where another process is at it.

@@ -9,8 +9,8 @@ use crate::domain::demand::observation::Observation;
 /// that read from each other would count their own load again and again.
 pub const PEER: &str = "peer:";
 
-/// Batches that are looked at for one page, and that are given places at a time: of what a source counts
-/// in a minute each holds some ten rows, so a page of some thousand rows has enough of them.
+/// Batches read for one page, and the number that get positions at a time. A batch holds some ten
+/// rows, the counts of a source in a minute, so this is enough for a page of some thousand rows.
 pub(super) const BATCHES: i64 = 500;
 
 /// Where a reader of the counts stands.

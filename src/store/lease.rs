@@ -2,9 +2,9 @@
 
 use sqlx::{Postgres, Transaction};
 
-/// Work of which the processes that share a store need one at a time: the others would do the same
-/// in vain. What has to be so, and not only should, is held by the rows themselves: a process that
-/// lost its duty without noticing harms nobody.
+/// Work that only one of the processes sharing a store needs to do; the others would repeat it in
+/// vain. A lease only saves work. Where correctness depends on it the rows protect it, so a process
+/// that lost its lease without noticing does no harm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lease {
     /// Planning outages again that last.

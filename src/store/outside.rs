@@ -44,11 +44,11 @@ pub enum OutsideError {
     TooMany(usize),
 }
 
-/// Asks a database, `sqlite:PATH` or `postgres://…`, over a connection of its own that can only read, and
-/// tells each row as texts; NULL is the empty one.
+/// Queries a database, `sqlite:PATH` or `postgres://…`, over a connection of its own that can only
+/// read, and passes on each row as texts; NULL is the empty text.
 ///
 /// # Errors
-/// [`OutsideError`]; some rows may have been told then.
+/// [`OutsideError`]; some rows may have been passed on by then.
 pub async fn ask(
     database: &str,
     query: Query<'_>,

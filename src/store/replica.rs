@@ -14,7 +14,8 @@ pub const REPLICAS_KEPT_SECONDS: i64 = DAY;
 /// A process that begins under the name and address of another replaces it, if the other has been
 /// silent for this long: six times the 10 s after which it would have reported.
 pub(super) const SUCCEEDED_AFTER_SECONDS: i64 = MINUTE;
-/// The most replicas that are told: ten times what one PostgreSQL is known to carry (docs/scale.md).
+/// The most replicas that are listed: ten times as many as one PostgreSQL is known to carry
+/// (docs/scale.md).
 pub(super) const MOST_REPLICAS: i64 = 100;
 
 /// A process that serves.

@@ -41,8 +41,9 @@ pub trait SourceStore {
     async fn counted_by_source(&self, source: &str, hashes: &[u64])
     -> Result<Vec<u64>, StoreError>;
 
-    /// Forgets all that a source counted under this vantage, and under those whose names go on behind a colon, and
-    /// how far it was read, so that it begins again; how many counts that were. `None`: there is no such source.
+    /// Forgets everything that a source counted under this vantage, and under vantages that
+    /// continue this name after a colon, and its position, so that it begins again. Returns how
+    /// many counts that were. `None`: there is no such source.
     async fn forget_source(&self, source: &str, vantage: &str) -> Result<Option<u64>, StoreError>;
 
     /// Forgets what sources counted before `before`.

@@ -16,13 +16,13 @@ const NEWS_FOR_SECONDS: i64 = HOUR;
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Event {
-    /// `webhook-id`: the same for the same event, so that who hears of it twice can tell.
+    /// `webhook-id`: the same for the same event, so that a receiver can detect a repetition.
     pub(super) id: String,
     /// `type`.
     pub(super) kind: &'static str,
     /// When it happened.
     pub(super) at: Timestamp,
-    /// What there is to say of it.
+    /// The content of the message.
     pub(super) data: Value,
 }
 

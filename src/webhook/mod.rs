@@ -48,7 +48,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Looks what happened, and begins to tell what is new.
+    /// Checks for events, and begins to send new ones.
     pub fn look(&mut self, engine: &Arc<Engine>) {
         while self.under_way.try_join_next().is_some() {}
         let config = engine.config();
@@ -75,7 +75,7 @@ impl Notifier {
         }
     }
 
-    /// Waits until all that is being told has been told, or is another process's to tell.
+    /// Waits until all messages in progress have been delivered, or are left to another process.
     pub async fn told(&mut self) {
         while self.under_way.join_next().await.is_some() {}
     }

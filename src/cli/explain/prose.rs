@@ -8,7 +8,7 @@ use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 /// Letters a line: what fits a terminal.
 const WIDTH: usize = 90;
 
-/// One paragraph of what [`crate::engine::Engine::explain`] tells.
+/// One paragraph from the answer of [`crate::engine::Engine::explain`].
 pub(super) fn paragraph(explanation: &Value) -> String {
     let sentences = [
         which(explanation),

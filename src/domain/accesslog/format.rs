@@ -59,8 +59,8 @@ impl Format {
         }
     }
 
-    /// What lines of it can tell: a registration authority sees certificates and failures, and no order of
-    /// which neither came.
+    /// What its lines can show: a registration authority sees certificates and failures, and no
+    /// order without either.
     #[must_use]
     pub const fn kinds(&self) -> &'static [Kind] {
         match self {

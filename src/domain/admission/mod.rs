@@ -43,7 +43,7 @@ const LOOK_NANOS: i64 = SECOND;
 /// that come later than they were reckoned.
 const HELD_SHARE: f64 = 0.95;
 
-/// Which new orders go on, which wait, and which were told to come when.
+/// Decides which new orders pass, which wait, and when the others may come back.
 #[derive(Clone, Debug)]
 pub struct Admission {
     limits: Limits,
@@ -252,7 +252,8 @@ impl Admission {
         Some(ticket)
     }
 
-    /// Who comes at the second it was told, before all newcomers; then by what waiting costs.
+    /// The class of a request: first those that come at the second they were told, then by the cost
+    /// of waiting.
     fn class(&self, now: Moment, request: &Request) -> u8 {
         let Party::Account(_) = request.party else {
             return if backoff::is_failing(request.failures) {

@@ -37,7 +37,7 @@ pub(super) enum Arrival {
     OnTime,
 }
 
-/// Bookings by the second, and who was told what.
+/// Bookings by the second, and the clients behind them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promises {
     /// The number since 1970 of the second of the first of `booked`.

@@ -34,10 +34,10 @@ const LATE_QUOTA: f64 = 0.01;
 /// would cost more than the two are worth, and below some hundreds an hour chance rules anyway.
 const LEAST_QUOTA: f64 = 32.0;
 
-/// A band widens while its level stands above the last cycle's mean load by more than this, and
-/// above the level of the widest: where slots take less than usual, or many come in them by
-/// themselves, the rest would all go to the hour beside them. Weekdays of an unsteered week differ
-/// by as much.
+/// A band widens while its level stands above the last cycle's mean load by more than this factor,
+/// and above the level of the widest band by as much. Otherwise, if slots take less than usual or
+/// much unsteered load comes in them, the rest would all go to the hours beside them. Weekdays of
+/// an unsteered week differ by this factor.
 const LEVEL_ABOVE: f64 = 1.05;
 
 /// Where windows are to lie later than the level lets them, it rises by so much at a time …

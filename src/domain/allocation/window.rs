@@ -37,10 +37,9 @@ pub fn open_starts(slot: Span, closed: &[Span]) -> Vec<Span> {
     open
 }
 
-/// The window in `slot` of the certificate whose draw has the hash `hash`: its start uniform to
-/// the second over the slot's open seconds, its length a quarter of the slot and at least ten
-/// minutes, ended early by a closed span or by `not_after`. Where nothing is open, the slot counts
-/// as open.
+/// The window in `slot` for a draw with the hash `hash`: its start uniform to the second over the
+/// slot's open seconds, its length a quarter of the slot and at least ten minutes, ended early by a
+/// closed span or by `not_after`. If nothing is open, the slot counts as open.
 #[must_use]
 pub fn in_slot(hash: u128, slot: Span, closed: &[Span], not_after: Timestamp) -> Span {
     let open = open_starts(slot, closed);

@@ -55,9 +55,9 @@ pub enum Pressing {
     Window,
 }
 
-/// The longest `Retry-After` in seconds with which a client that asks at `now` comes in time for its
-/// window: what is left to the middle of it, a minute at least. `None`: it may come at any time.
-/// Clients keep what they are told and do not ask before.
+/// The longest `Retry-After` in seconds with which a client that asks at `now` comes in time for
+/// its window: the time left to the middle of it, a minute at least. `None`: it may come at any
+/// time. Clients keep to what they were told and do not ask before.
 #[must_use]
 pub fn in_time_seconds(pressing: Pressing, window: Span, now: Timestamp) -> Option<i64> {
     let middle = window.from + window.seconds() / 2;

@@ -37,7 +37,7 @@ pub type Slots = Vec<PartSlot>;
 /// What was told of one label in one slot of the day; recent days count more.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PartSlot {
-    /// Attempts, or what was issued or failed where attempts are not told.
+    /// Attempts; without reports of attempts, certificates issued plus failures.
     pub tried: f64,
     /// Those that failed.
     pub failed: f64,
@@ -48,7 +48,7 @@ pub struct PartSlot {
 /// What was told of a CA by label, source and day.
 #[derive(Clone, Debug, Default)]
 pub struct Breakdown {
-    /// Sources are never added up: the best that tells of a label is told, which is the first.
+    /// Sources are never added up: the best one that reports a label counts, which is the first.
     parts: BTreeMap<(Label, String), BTreeMap<Source, Days>>,
     newest_day: i64,
 }

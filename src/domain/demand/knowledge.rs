@@ -42,7 +42,7 @@ impl Knowledge {
         }
     }
 
-    /// What a ranking tells, by its bytes; nothing, where they are none.
+    /// What a ranking contains, from its bytes; nothing, if these are not a ranking.
     #[must_use]
     pub fn published(ranking: &[u8]) -> Self {
         let told = serde_json::from_slice::<Ranking>(ranking);

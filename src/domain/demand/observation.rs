@@ -67,8 +67,8 @@ pub struct Observation {
     pub told_by: Option<String>,
     /// For how many events each one that was seen stands, where only a sample was read; else 1.
     pub stands_for: f64,
-    /// What part of the load, or which step of it, this tells of, such as `secondary`: it is reported
-    /// beside the volume and never moves it.
+    /// The part of the load, or the step of it, that this is about, such as `secondary`. It is
+    /// reported beside the volume and never changes it.
     pub dimension: Option<String>,
     /// Median latency in milliseconds.
     pub latency_ms: Option<f64>,

@@ -151,7 +151,7 @@ struct Hours {
 }
 
 impl Hours {
-    /// `None` where no source tells of failures.
+    /// `None` if no source reports failures.
     fn read(series: &Series, now: Timestamp) -> Option<Self> {
         let reader = Reader::new(series, now, HOUR, &[]);
         let sources = reader.sources_of_failures();

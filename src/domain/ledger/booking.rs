@@ -123,8 +123,8 @@ impl Cohort<'_> {
     }
 }
 
-/// How a client is expected to renew that was given a window drawn from such a basis, as long as its
-/// polls tell nothing else: at the tick that was meant, whatever lies between two of them.
+/// How a client with a window from such a basis is expected to renew, as long as its polls say
+/// nothing else: at the chosen tick, whatever lies between two ticks.
 #[must_use]
 pub fn usual_response(basis: Basis) -> Response {
     match basis {

@@ -44,9 +44,9 @@ impl Coming {
 }
 
 impl Ledger {
-    /// Who comes in the minutes of `now`: those that the windows given promise to them, those that
-    /// are to return unsteered, and besides these new ones, as many as lately. `None` where so few
-    /// came of late that they say nothing.
+    /// The certificates expected in the minutes of `now`: those that windows promise to these
+    /// minutes, unsteered returns, and as many new ones as lately. `None` if so few came lately
+    /// that they carry no information.
     pub(super) fn coming(&self, now: Timestamp) -> Option<Coming> {
         let grain = grain_at(now);
         let before = |grains: i64| Span {

@@ -45,7 +45,7 @@ pub(super) enum Hindrance {
     Limit(usize),
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) times: Vec<Option<Timestamp>>,

@@ -214,8 +214,8 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// Of those who wait for a bucket the first goes back to its line, one for a token: where another
-    /// limit holds that one, the next may try a second later.
+    /// Returns the first that waits for a bucket to its line, one for each token. If another limit
+    /// holds that one, the next may try a second later.
     fn release(&mut self, bucket: usize, now: Timestamp) {
         let at = self.buckets[bucket].1.next(now);
         if at > now {

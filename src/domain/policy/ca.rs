@@ -114,7 +114,7 @@ pub struct CaPolicy {
     pub bands: Vec<BandRule>,
     /// When the CA takes less than usual, or nothing.
     pub capacity: Vec<CapacityRule>,
-    /// What of that is an outage, which is told as one.
+    /// The outages among these spans, which are reported as such.
     pub outages: Vec<Span>,
     /// Bulk events that are announced ahead.
     pub planned: Vec<Planned>,

@@ -25,7 +25,8 @@ pub struct CapacityRule {
     pub share: f64,
     /// Certificates per hour that it takes at most then.
     pub ceiling_per_hour: Option<f64>,
-    /// What is scarce then, such as a budget of an upstream: `dns`, `hsm`. Told where it binds.
+    /// The scarce resource, such as a budget of an upstream: `dns`, `hsm`. Reported when this rule
+    /// limits.
     pub name: Option<String>,
 }
 

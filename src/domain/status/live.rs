@@ -20,10 +20,10 @@ const LONGEST_SECONDS: i64 = HOUR;
 #[derive(Clone, Debug, Default)]
 pub struct Live(BTreeMap<Key, Vec<Minute>>);
 
-/// The source, the endpoint, the vantage, and who told of it.
+/// The source, the endpoint, the vantage, and the reporter.
 type Key = (Source, Option<String>, Option<String>, Option<String>);
 
-/// What was told of one minute.
+/// The reports of one minute.
 #[derive(Clone, Copy, Debug, Default)]
 struct Minute {
     /// Its number, counted from 1970.
@@ -38,13 +38,13 @@ struct Minute {
 /// The minutes that one source told of one endpoint from one vantage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveSeries {
-    /// Who told.
+    /// The source.
     pub source: Source,
     /// The ACME endpoint; `None`: all.
     pub endpoint: Option<String>,
     /// From where; `None`: it was not said.
     pub vantage: Option<String>,
-    /// Who told, where that is known and the series is of him alone.
+    /// The reporter, if that is known and the series is only theirs.
     pub told_by: Option<String>,
     /// The minutes in order; `None` where nothing was told of one.
     pub points: Vec<Option<LivePoint>>,
@@ -53,7 +53,7 @@ pub struct LiveSeries {
 /// One minute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LivePoint {
-    /// What was tried, relative to the mean of the minutes told; 0 where nothing was in any.
+    /// Attempts, relative to the mean of the reported minutes; 0 if no minute had any.
     pub load: f64,
     /// The share of it that failed; `None` where nothing was tried.
     pub failure_rate: Option<f64>,
@@ -173,7 +173,7 @@ impl Live {
 }
 
 impl Minute {
-    /// Adds what another told of it; of two minutes the later is kept.
+    /// Adds another reporter's minutes; of two reports of a minute the later is kept.
     fn join(&mut self, other: &Self) {
         if other.number > self.number {
             *self = *other;

@@ -26,7 +26,7 @@ pub enum Verdict {
     Unclear,
 }
 
-/// Who tells of a vantage, where that is known, and the vantage.
+/// The reporter of a vantage, if known, and the vantage.
 type Vantage<'a> = (Option<&'a str>, &'a str);
 
 /// How many vantages, or voices, say what.
@@ -37,9 +37,9 @@ struct Count {
     speaking: usize,
 }
 
-/// What the observers among these series say, of which at least `quorum` have to see an outage. The
-/// minutes of a series are in order, the last one is now. All vantages that one tells of are one voice, which
-/// says what most of them say: who makes up vantages has no more to say for it.
+/// The verdict of the observers among these series, of which at least `quorum` have to see an
+/// outage. The minutes of a series are in order, the last one is now. All vantages of one reporter
+/// are one vote, which follows most of them, so inventing vantages gains nothing.
 #[must_use]
 pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
     let mut failing: BTreeMap<Vantage<'_>, Vec<Option<bool>>> = BTreeMap::new();

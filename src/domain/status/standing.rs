@@ -35,7 +35,7 @@ const LOOK_BACK_SECONDS: i64 = 7 * DAY;
 pub enum Status {
     /// It answers.
     Ok,
-    /// Nobody has told of it lately.
+    /// Nothing was reported lately.
     Unknown,
     /// Much fails, or a part of it is away.
     Degraded,

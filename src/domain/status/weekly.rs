@@ -239,7 +239,8 @@ struct HeardHour {
 }
 
 impl HeardHour {
-    /// What was tried in the whole of it, as far as what was heard tells; `None`: too little of it was.
+    /// Attempts in all of the hour, extrapolated from the observed part; `None` if too little was
+    /// observed.
     fn whole(&self) -> Option<f64> {
         (self.share >= LEAST_HEARD).then(|| self.counted.tried / self.share)
     }

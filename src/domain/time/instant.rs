@@ -240,7 +240,7 @@ impl Span {
         .seconds()
     }
 
-    /// What of it lies in none of `others`, which do not overlap and are in order.
+    /// The parts of it that lie in none of `others`, which do not overlap and are in order.
     #[must_use]
     pub fn outside(self, others: &[Self]) -> Vec<Self> {
         let mut left = Vec::new();

@@ -23,11 +23,11 @@ struct Derivation {
 }
 
 impl Engine {
-    /// Why this window: what it was drawn from, and the window derived again from that; the JSON
-    /// object of `GET /v1/certificates/{certid}`. `None`: no such certificate.
+    /// Why a certificate has its window: the source of the draw, and the window derived again from
+    /// it; the JSON object of `GET /v1/certificates/{certid}`. `None`: no such certificate.
     ///
     /// # Errors
-    /// [`EngineError::Store`]; [`EngineError::Corrupt`] where the stored table cannot be read.
+    /// [`EngineError::Store`]; [`EngineError::Corrupt`] if the stored table cannot be read.
     pub async fn explain(&self, id: &CertId) -> Result<Option<Value>, EngineError> {
         let Some(certificate) = self.certificate(id).await? else {
             return Ok(None);

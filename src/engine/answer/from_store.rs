@@ -21,11 +21,11 @@ const PACE: Duration = Duration::from_millis(10);
 const LEFT_ALONE: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Asks the store for what the index may not know yet, since others registered it, and puts it
-    /// into the index.
+    /// Asks the store for a certificate that the index may not have yet, because another process
+    /// registered it, and puts it into the index.
     ///
     /// # Errors
-    /// [`Miss::Busy`] where too many wait, or the store does not answer.
+    /// [`Miss::Busy`] if too many wait, or the store does not answer.
     pub(in crate::engine) async fn look_up(
         self: &Arc<Self>,
         fingerprint: Fingerprint,

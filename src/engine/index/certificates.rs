@@ -88,12 +88,13 @@ impl Index {
         overflow.map(|entry| (entry, None)).or_else(narrow)
     }
 
-    /// Reads an entry that a client asks for at `now`, and remembers that it did. `base_of` says
-    /// for how long such a client is sent away, in seconds.
+    /// Reads an entry for a client that asks at `now`, and records the poll. `base_of` is the base
+    /// of the time after which such a client is to ask again, in seconds.
     ///
-    /// Where somebody writes to the same part of the index at this moment nothing is remembered: a
-    /// request does not wait, and one poll in thousands decides nothing. Where nothing is new
-    /// nothing is written: a cache line that a flood dirties would cost more than the polls.
+    /// If somebody writes to the same part of the index at this moment, the poll is not recorded: a
+    /// request does not wait, and one poll in thousands decides nothing. If the poll says nothing
+    /// new, nothing is written, because a cache line dirtied by a flood would cost more than the
+    /// polls.
     pub(crate) fn poll<R>(
         &self,
         fingerprint: Fingerprint,

@@ -23,8 +23,8 @@ pub(crate) struct Entry {
     pub(crate) validity: Validity,
     /// To the minute.
     pub(crate) issued_at: Timestamp,
-    /// Up to a quarter of an hour later; up to an hour where that is a day after the issuance,
-    /// up to 13 where it is five months.
+    /// Rounded up by at most a quarter of an hour; by an hour if it is more than a day after the
+    /// issuance, by 13 hours if it is more than five months.
     pub(crate) registered_at: Timestamp,
     pub(crate) window: Span,
     pub(crate) hour_known: bool,

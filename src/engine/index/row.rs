@@ -102,8 +102,8 @@ impl<'a> Row<'a> {
         self.groups() + 1 < self.cells.len()
     }
 
-    /// Where a key is or would be: the group, the first slot that is not below it, and whether
-    /// that is its own. `None` in an empty row, and where a writer was met.
+    /// Where a key is or would be: the group, the first slot that is not below it, and whether that
+    /// slot is the key's own. `None` in an empty row, and if a writer interfered.
     fn locate(self, key: Key) -> Option<(usize, usize, bool)> {
         let groups = self.groups();
         if groups == 0 {

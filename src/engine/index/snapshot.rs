@@ -97,8 +97,8 @@ impl Index {
         Ok(written)
     }
 
-    /// Reads what [`Index::write_to`] wrote: a stream of so many octets. `of` is the key of the
-    /// store that it has to belong to, where that is known.
+    /// Reads what [`Index::write_to`] wrote: a stream of this many octets. `of` is the key of the
+    /// store to which it has to belong, if that is known.
     pub(in crate::engine) fn read_from(
         input: impl Read,
         octets: u64,
@@ -206,7 +206,7 @@ impl Index {
     }
 }
 
-/// A record with what its shard does not tell of its key.
+/// The octets of a record, with the bits of its key that its shard's number does not have.
 fn octets(key: Key, record: Record) -> [u8; 30] {
     let mut octets = [0; 30];
     let slot = key.slot(record);

@@ -169,8 +169,9 @@ impl Table {
         writer.find(key).map(|found| seen(found, version))
     }
 
-    /// Puts other polls in the place of those that were seen of a key. Not where somebody writes to
-    /// its shard at this moment, or has done so since: nobody waits, and nothing is searched again.
+    /// Replaces the polls of a key by others, if they are still those that were `seen`. Does
+    /// nothing if somebody writes to the shard at this moment, or has done so since: this never
+    /// waits and never searches again.
     pub(super) fn set_polls(&self, key: Key, seen: &Seen, polls: u64) {
         let shard = &self.shards[key.shard()];
         // Rows may be getting longer at this moment. They are not looked at, and slots stay where

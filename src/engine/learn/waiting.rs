@@ -11,8 +11,8 @@ pub(in crate::engine) const MOST_WAITING: usize = 100_000;
 pub(in crate::engine) struct Waiting(Mutex<Vec<(u128, u64)>>);
 
 impl Default for Waiting {
-    /// With all the room that it may take, which costs nothing until it is used: what grows on one
-    /// thread after the other leaves the allocator of each with room of its own.
+    /// With its full capacity, which costs nothing until it is used. Growing it on different
+    /// threads would leave unused room in the allocator's arena of each.
     fn default() -> Self {
         Self(Mutex::new(Vec::with_capacity(MOST_WAITING)))
     }

@@ -1,5 +1,5 @@
-//! Walks through all certificates: several ranges of CertIDs are read side by side, each goes on from
-//! where it stands, and one whose database was away for a moment is read on when it is back.
+//! Walks through all certificates: several ranges of CertIDs are read in parallel, and each resumes
+//! where it stopped if its database was away for a moment.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -36,11 +36,11 @@ pub struct Export {
 }
 
 impl Engine {
-    /// About `limit` counts after a cursor, or from the beginning; `None` where the cursor is one of another
-    /// database.
+    /// About `limit` counts after a cursor, or from the beginning; `None` if the cursor is one of
+    /// another database.
     ///
     /// # Errors
-    /// [`EngineError`] where the store fails, or the registry is not summed yet.
+    /// [`EngineError`] if the store fails, or the registry is not summed yet.
     pub async fn export(
         &self,
         after: Option<&ExportCursor>,

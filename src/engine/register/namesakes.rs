@@ -21,12 +21,13 @@ struct Candidate {
 }
 
 impl Engine {
-    /// The same submissions, and in each that has names and does not say what it replaces, the certificate
-    /// of the same CA for exactly these names that is due: not replaced, its window begun when the new one
-    /// was issued; of several the one that ends first, each for one successor. Keeps the names, as a keyed
-    /// hash of the set.
+    /// The same submissions. Each that has names and no predecessor gets one: the certificate of
+    /// the same CA for exactly these names that is due, which means not replaced, and its window
+    /// had begun when the new one was issued. Of several it is the one that expires first, and each
+    /// is used for one successor only. Keeps the names, as a keyed hash of the set.
     ///
-    /// What was handed in in the same call is not found: a renewal comes after what it replaces.
+    /// Certificates of the same call are not found: a renewal comes after the certificate that it
+    /// replaces.
     ///
     /// # Errors
     /// [`EngineError::Store`] and [`EngineError::NotSummed`].

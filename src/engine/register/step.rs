@@ -82,9 +82,8 @@ impl Stored {
 }
 
 impl Drop for Step {
-    /// What was drawn and did not come to its end leaves the ledger again: the store failed, or
-    /// whoever asked is gone and nobody drives this on. If it was stored all the same, the feed
-    /// will tell.
+    /// Takes unfinished draws out of the ledger again, after the store has failed or the caller was
+    /// dropped. If they were stored all the same, the feed brings them back.
     fn drop(&mut self) {
         let drawn = self.certificates.iter().zip(&self.cas);
         for (certificate, ca) in drawn.skip(self.settled) {

@@ -43,13 +43,13 @@ enum StoreProbe {
 }
 
 impl Engine {
-    /// As [`Engine::open`], and answers before everything is summed: from the file that such an
-    /// engine wrote at `snapshot`, or without one by asking the store for each certificate. What is
-    /// summed is summed by [`Engine::run`], and whoever registers or publishes waits for it. The
+    /// As [`Engine::open`], but answers before everything is summed: from the file that such an
+    /// engine wrote at `snapshot`, or without a file by asking the store for each certificate.
+    /// [`Engine::run`] computes the sums, and registrations and publications wait for them. The
     /// file is written anew from time to time, and by [`Engine::keep_snapshot`].
     ///
-    /// A shared store that cannot be reached is not needed where the file is of use:
-    /// [`Engine::run`] joins it when it can.
+    /// A shared store that cannot be reached is not needed if the file can be used: [`Engine::run`]
+    /// joins it when it can.
     ///
     /// # Errors
     /// [`EngineError::Store`] where the store cannot be read, or refuses us.
@@ -158,9 +158,9 @@ impl Engine {
         engine
     }
 
-    /// Joins the store, where that was not done at the start: sees that it is as it has to be and
-    /// the one that the index's file belongs to, and takes in what was written since. A file of
-    /// another one is forgotten.
+    /// Joins the store, unless that was done at the start: checks that it is in order and the one
+    /// to which the index's file belongs, and reads the changes since. A file of another store is
+    /// dropped.
     ///
     /// # Errors
     /// [`EngineError::Store`].

@@ -22,8 +22,8 @@ use crate::store::Publication;
 const EVERY_SECONDS: i64 = 15 * MINUTE;
 /// The feed holds removals for a day: a file older than this may contain removed certificates.
 const MOST_AGE_SECONDS: i64 = 20 * HOUR;
-/// How long those wait who need the sums: as long as for a database that has stopped. A small
-/// registry is summed by then, and nobody noticed; of a large one they are told to come again.
+/// How long requests that need the sums wait: as long as for a database that has stopped. A small
+/// registry is summed by then, unnoticed; for a large one they are told to come again.
 const SUMMED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads the index's file; `None` if it is of no use, with a line in the log if there is one. `of`

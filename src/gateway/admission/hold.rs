@@ -25,7 +25,7 @@ const LOOKS_EVERY: Duration = Duration::from_secs(5);
 /// is as if each had that many octets.
 const USUAL_OCTETS: usize = 8 * 1024;
 
-/// Holds what is over what the upstream bears, and turns away what finds no place.
+/// Holds orders above the upstream's limit, and turns away those that find no place.
 #[derive(Debug)]
 pub struct Hold {
     queue: Arc<Queue>,

@@ -47,7 +47,7 @@ pub enum Renewal {
 /// What is to be done with a request for a new order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// It goes on. The number is told again with what comes of it.
+    /// It passes. The number is given back with the result.
     Forward(u64),
     /// Its account is over a limit of its own: 429, and it may come again after so many seconds.
     OverLimit {
@@ -82,8 +82,8 @@ pub trait Admission: Debug + Send + Sync {
     /// held request then gives up its place at once.
     async fn admit(&self, request: &NewOrder) -> Decision;
 
-    /// What came of a request, new order or not: what the upstream shows that it bears. Told once
-    /// for each request that went on, also where its client left meanwhile.
+    /// The result of a request, new order or not, which shows how much the upstream can take.
+    /// Reported once for each request that was passed on, even if its client has left meanwhile.
     fn told(&self, outcome: &Outcome);
 
     /// Whether more is asked than the upstream bears: then no 500 of it is handed on.

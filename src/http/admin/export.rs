@@ -21,7 +21,7 @@ const MOST_COUNTS: u32 = 10_000;
 /// What an answer holds where the client does not say.
 const USUAL_COUNTS: u32 = 1_000;
 
-/// Which part to tell.
+/// The part to return.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::http) struct Wanted {
     after: Option<ExportCursor>,

@@ -17,7 +17,7 @@ use crate::wire::query::{parameters, unknown};
 /// It is made anew each minute; no copy of it is to be older than two.
 const CACHING: &str = "public, max-age=60";
 
-/// What becomes of what was told.
+/// How forecasts are revised.
 const REVISION: &str = "Made anew each minute from all that is known by then; what was told of a slot may \
                         change until it has begun, and no earlier answer is kept.";
 

@@ -165,8 +165,8 @@ fn has_header(text: &str) -> bool {
             && lines.any(|line| line.contains('.')))
 }
 
-/// What stands between the cells of the first line: a comma, or where this makes known columns of it what
-/// spreadsheets write in other countries.
+/// The separator of the first line's cells: a comma, or, if that makes known columns of it, another
+/// one that spreadsheets use.
 fn delimiter(text: &str) -> u8 {
     let first = text.lines().next().unwrap_or_default();
     let known = |delimiter: &u8| has_known(first, char::from(*delimiter));

@@ -47,7 +47,7 @@ struct Seen {
     files: BTreeMap<PathBuf, Stamp>,
     /// The files and folders that cannot be read, and of which that was said.
     unreadable: BTreeSet<PathBuf>,
-    /// What tells of changes; `None` where nothing does.
+    /// The source of notifications; `None` without one.
     watch: Option<Arc<Watch>>,
 }
 

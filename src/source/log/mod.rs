@@ -72,7 +72,7 @@ struct Following {
     files: Files,
     /// The log's newest file, as it stood when it was read to its end.
     newest: Option<files::File>,
-    /// Whether what it said behind what is known of it is lost.
+    /// Whether its lines after the known ones are lost.
     lost: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Hints between processes: who has written says so, and the others read the feed at once instead
-//! of at their next turn. LISTEN needs a connection of its own; where there is none, or a pooler
-//! swallows it, the feed is read as often as without.
+//! Notifications between processes: a process that has written sends one, and the others read the
+//! feed at once instead of at their next turn. LISTEN needs a connection of its own. Without one,
+//! or if a pooler swallows the notifications, the feed is read at its usual turns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::store::query::observed;
 
 /// The notification channel.
 const CHANNEL: &str = "offpeak_changes";
-/// NOTIFY takes a lock that all of them in a cluster share, and holds it while its transaction
-/// commits. So it is no part of the transactions that write, which would then commit one after the
-/// other, but follows them, once for all of the last so many milliseconds.
+/// NOTIFY takes a lock that is shared by the whole cluster, and holds it until its transaction
+/// commits. If it were part of the transactions that write, these would commit one after the other.
+/// So it follows them, once for all of the last milliseconds.
 const SAID_EVERY: Duration = Duration::from_millis(50);
 /// A listener that heard nothing for this long asks whether its connection lives.
 const QUIET: Duration = Duration::from_secs(30);

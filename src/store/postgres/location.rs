@@ -31,9 +31,9 @@ pub(in crate::store) struct Location {
 }
 
 impl Location {
-    /// From `postgres://…`. Beside the driver's parameters, `connections=10` bounds the pool, and
-    /// `direct=HOST:PORT` says that the URL leads to a pooler that hands out connections by transaction, and
-    /// where the database itself is.
+    /// From `postgres://…`. In addition to the driver's parameters, `connections=10` bounds the
+    /// pool, and `direct=HOST:PORT` is the address of the database itself, if the URL leads to a
+    /// transaction pooler.
     ///
     /// # Errors
     /// [`StoreError::Url`].

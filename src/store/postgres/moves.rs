@@ -112,9 +112,9 @@ impl PostgresStore {
         Ok(found)
     }
 
-    /// The certificates that are looked for among the next ones, marked, and the last one of all
-    /// that were passed. In slices and not at once, so that what the planner believes of windows
-    /// cannot make each page pass the whole table.
+    /// The wanted certificates among the next ones, marked, and the last of all certificates that
+    /// were passed. They are read in slices, so that the planner's estimate of windows cannot make
+    /// each page scan the whole table.
     async fn window_slice(
         &self,
         span: Span,

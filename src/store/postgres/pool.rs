@@ -1,6 +1,6 @@
-//! Connections: made, tried before and after use, and given up where the database has stopped
-//! without a word. A database that is stopped, or behind a network that swallows everything,
-//! refuses nothing: only time tells.
+//! Connections: made, checked before and after use, and given up if the database has stopped
+//! answering. A database that hangs, or is behind a network that drops everything, refuses nothing,
+//! so only a time limit shows it.
 
 use std::time::Duration;
 

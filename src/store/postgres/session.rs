@@ -1,7 +1,7 @@
-//! Where statements run, by session or behind a pooler that hands connections out by transaction
-//! (PgBouncer's `pool_mode = transaction`). Behind one, two statements outside of a transaction may meet two
-//! servers, and so may a statement's preparation and its run: each is put into a transaction, and none is
-//! prepared under a name, under which another program's may lie by then.
+//! How statements run, in a session or behind a transaction pooler (PgBouncer's
+//! `pool_mode = transaction`). Behind such a pooler, two statements outside of a transaction may
+//! reach two connections, and so may a statement's preparation and its execution. So each is put
+//! into a transaction, and none is prepared under a name, which might be another program's by then.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};

@@ -96,9 +96,10 @@ impl PostgresStore {
         Ok(true)
     }
 
-    /// Sets the successors of certificates that have none, each CertID once; the rows of those that had
-    /// none. In one statement, whatever the way to the database takes: whoever else wants one of these rows
-    /// waits until all are set and committed. They are locked in the order given.
+    /// Sets the successors of certificates that have none, each CertID once; returns the rows of
+    /// those that had none. It uses one statement, however long the way to the database is, because
+    /// other writers of these rows wait until all are set and committed. The rows are locked in the
+    /// order given.
     pub(super) async fn set_successors(
         &self,
         connection: &mut Transaction,

@@ -1,10 +1,9 @@
-//! The database's files: made for nobody but their owner, and told from others that take their
-//! place.
+//! The database's files: accessible to their owner only, and checked against replacement.
 //!
-//! A file that is deleted or replaced lives on without a name as long as it is open: what is written
-//! into it is gone with the process. So the names have to lead to the files that were opened. The
-//! log (`-wal`) holds the newest commits, and whoever finds the shared memory (`-shm`) replaced shares
-//! no locks with us, and writes at the same time: all three count.
+//! A file that is deleted or replaced lives on without a name while it is open, and everything
+//! written into it is lost with the process. So the names have to lead to the files that were
+//! opened. The log (`-wal`) holds the newest commits, and a process that opens a replaced shared
+//! memory (`-shm`) shares no locks with us and writes at the same time: all three files count.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;

@@ -1,9 +1,9 @@
-//! How much an import writes in one transaction, and how it gives way.
+//! How much an import writes in one transaction, and how it makes room for others.
 //!
-//! SQLite has one writer at a time and no queue: who waits looks again and again, and finds a gap or
-//! none. Long transactions fill the database fastest, because each writes whole pages and waits for
-//! the disk once. So they grow while nobody else writes; who does has to wait for one of them, and
-//! from then on they are short, with gaps.
+//! SQLite has one writer at a time and no queue: a waiting writer checks again and again, and finds
+//! a gap or none. Long transactions fill the database fastest, because each writes whole pages and
+//! waits for the disk once. So they grow while nobody else writes. Another writer has to wait for
+//! one of them; from then on they are short, with gaps.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

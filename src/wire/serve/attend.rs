@@ -18,7 +18,7 @@ const GIVEN_TO_FINISH: Duration = Duration::from_secs(1);
 /// A request that was sent has come after this long, over whatever network.
 const NOTHING_ON_ITS_WAY: Duration = Duration::from_secs(1);
 
-/// What a connection has been doing, and what it is told.
+/// The state of a connection, and the order it was given.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConnectionState(Arc<State>);
 
@@ -38,7 +38,7 @@ struct State {
     waker: AtomicWaker,
 }
 
-/// What a connection is told.
+/// An order to a connection.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Directive {
     /// Nothing: to go on.

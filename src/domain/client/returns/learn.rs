@@ -79,8 +79,8 @@ impl Returns {
     }
 }
 
-/// For each class the rule of clients moved, where that does; else what was found freely, where it
-/// is clearly better than what was known.
+/// For each class the clients' rule, shifted, if that is enough; else the free fit, if it is
+/// clearly better than what was known.
 fn explain(history: &History, design: &Design, fit: &Fit<'_>, before: &[Lags]) -> Vec<Lags> {
     let hours = real_len(fit.hours());
     // By how many lags more it is explained.

@@ -22,7 +22,7 @@ pub(super) type Lags = Vec<(i64, f64)>;
 struct Moved {
     by_hours: i64,
     lags: [(i64, f64); 2],
-    /// What returns in each hour, without what the free columns make of it.
+    /// The returns of each hour, without the part that the free columns explain.
     returning: Vec<f64>,
     /// Its weighted square.
     norm: f64,

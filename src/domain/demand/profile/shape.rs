@@ -31,7 +31,7 @@ pub struct Profile {
     pub level: f64,
     /// What failed of late and will come again. It is no part of the version: it passes in a day.
     pub carry_over: RetryBacklog,
-    /// Whether what was seen of late are requests, or what became of them; `None` where nothing was.
+    /// Whether recent reports are of requests or of their results; `None` without reports.
     pub basis: Option<Basis>,
     /// The share of requests that come in the first half minute of an hour; `None` where no source tells
     /// seconds apart. 0.008 is what comes at random.

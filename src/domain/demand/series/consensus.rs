@@ -27,8 +27,8 @@ struct Voice {
 }
 
 impl Reader<'_> {
-    /// Holds each hour of a day's reading near to the median of what the sources that are believed tell of
-    /// it, where there are three of them or more.
+    /// Keeps each hour of a day's reading near the median of the trusted sources, if there are
+    /// three or more.
     pub(super) fn hold(&self, day: i64, reading: &mut DayReading) {
         let have_day = |source| self.tracks_with_a_say(source, day).count();
         if VOLUME_SOURCES.into_iter().map(have_day).sum::<usize>() < LEAST_VOICES {

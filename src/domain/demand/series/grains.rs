@@ -7,7 +7,7 @@ use super::{Series, Source};
 use crate::demand::observation::Kind;
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// Seconds in a grain: the shortest slot, so that every line that tells of a slot tells of it.
+/// Seconds in a grain: the shortest slot, so that every line about a slot covers whole grains.
 pub(crate) const GRAIN_SECONDS: i64 = 5 * MINUTE;
 
 /// What was heard of five minutes, or of an hour.
@@ -17,11 +17,11 @@ pub(crate) struct Grain {
     pub(crate) heard: bool,
     /// Whether somebody was alive whose silence says that nothing came: all but registrations.
     pub(crate) covered: bool,
-    /// Attempts, or what was issued or failed where attempts are not told.
+    /// Attempts; without reports of attempts, certificates issued plus failures.
     pub(crate) tried: f64,
     /// Attempts that failed.
     pub(crate) failed: f64,
-    /// Whether attempts are told, and not alone what came of them.
+    /// Whether attempts are reported, and not only their results.
     pub(crate) tells_attempts: bool,
 }
 
@@ -76,7 +76,7 @@ impl Series {
     }
 }
 
-/// Who told of load, and until when.
+/// The sources of load, and the time up to which each has reported.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Heard {
     /// The source.

@@ -105,7 +105,8 @@ impl Series {
         registry.heard_from = Some(heard.min(registered_at));
     }
 
-    /// The same, with who is new told as of an instant: what is learned of the past by who is known now.
+    /// The same, with the newness of sources judged at `at`, so that past times are learned with
+    /// the sources known then.
     #[must_use]
     pub fn judged_at(&self, at: Timestamp) -> Self {
         Self {

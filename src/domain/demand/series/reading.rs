@@ -10,7 +10,7 @@ use super::track::{Day, Fine, RESOLUTIONS, Track, UNITS_PER_EVENT, place};
 use crate::demand::observation::{Kind, Source};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// The sources that can tell volume, best first. What is brought in from elsewhere tells none.
+/// The sources that can set the volume, best first. Counts brought in from elsewhere cannot.
 pub(super) const VOLUME_SOURCES: [Source; 5] = [
     Source::Ca,
     Source::Log,
@@ -41,9 +41,9 @@ pub(crate) struct DayReading {
     pub(crate) steered: Vec<f64>,
     /// The minutes in which such a source was alive.
     pub(crate) known: Minutes,
-    /// Those in which it told minutes apart.
+    /// The minutes that it reported separately.
     pub(crate) exact: Minutes,
-    /// Those in which it told requests, not only what became of them.
+    /// The minutes in which it reported requests, not only their results.
     pub(crate) requests: Minutes,
     /// Those in which it told certificates, and how many requests each stands for was learned.
     pub(crate) estimated: Minutes,
@@ -328,8 +328,8 @@ impl Vantage<'_> {
     }
 }
 
-/// The minutes of a day in which a track counts attempts: from the first line of them to the last,
-/// and to the day's edges where the days beside it count them too.
+/// The minutes of a day in which a track counts attempts: from the first such line to the last, and
+/// to the day's edges if the neighbouring days count them too.
 pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(usize, usize)> {
     let counted = || {
         day.fine.iter().flatten().filter_map(|fine| {

@@ -28,7 +28,7 @@ const LEAST_VOICES: usize = 3;
 /// One slot's sums.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SlotSums {
-    /// Attempts, or what was issued or failed where attempts are not told.
+    /// Attempts; without reports of attempts, certificates issued plus failures.
     pub(crate) tried: f64,
     /// Attempts that failed.
     pub(crate) failed: f64,
@@ -94,7 +94,7 @@ impl Reader<'_> {
             .any(|fine| fine.latency().is_some())
     }
 
-    /// What failed and what was tried in a slot, as one vantage tells it.
+    /// Failures and attempts in a slot, as one vantage reports them.
     fn failures(&self, day: &Day, slot: Range<usize>, usable: &Minutes) -> (f64, f64) {
         let knows_attempts = day.tells(Kind::Attempt);
         let (mut failed, mut tried) = (0.0, 0.0);

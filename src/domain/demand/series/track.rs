@@ -39,7 +39,8 @@ pub(super) struct Day {
     sampled: Sampled,
 }
 
-/// What of a day's events was seen, where the others stand for what was not.
+/// The part of a day's events that was seen, for samples, in which the seen events stand for the
+/// others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sampled {
     told: u64,

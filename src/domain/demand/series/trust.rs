@@ -18,7 +18,7 @@ const A_PART: f64 = 1.1;
 
 /// Whole hours that are compared.
 const COMPARED_HOURS: i64 = 24;
-/// The fewest hours in which several told …
+/// The fewest hours with several reports …
 const LEAST_HOURS: usize = 6;
 /// … and the fewest events in them, by their medians: below, chance alone makes 10 %.
 const LEAST_EVENTS: f64 = 100.0;
@@ -73,8 +73,9 @@ impl Track {
 }
 
 impl<'a> Reader<'a> {
-    /// The sources that can tell volume on a day, best first; after all of them, those of each that are new. What is
-    /// registered is a part of what is logged in public: where it is much less, that is told by the logs.
+    /// The sources that can set the volume on a day, best first; after all of them, the new part of
+    /// each. Registered certificates are a part of those logged in public, so if they are far fewer
+    /// the logs come first.
     pub(super) fn believed_on(&self, day: i64) -> Vec<(Source, Age)> {
         let in_turn = |age| VOLUME_SOURCES.into_iter().map(move |source| (source, age));
         let mut turns: Vec<_> = in_turn(Age::Known).chain(in_turn(Age::New)).collect();

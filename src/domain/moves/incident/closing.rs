@@ -31,9 +31,9 @@ impl Incident {
         Some(self.to.or(estimate).unwrap_or(guess))
     }
 
-    /// When an open outage planned at `planned_at` is to be planned again: when what was taken for
-    /// its end has come within 7 h 12 min, so that what opens then can still be told to every
-    /// client, and an hour later at the soonest. `None` where the end is known.
+    /// When an open outage that was planned at `planned_at` is to be planned again: when its
+    /// assumed end is 7 h 12 min away, so that later openings can still be announced to every
+    /// client, and an hour later at the soonest. `None` if the end is known.
     #[must_use]
     pub fn plan_again_at(&self, planned_at: Timestamp) -> Option<Timestamp> {
         let unknown = self.kind == Kind::Outage && self.is_active() && self.to.is_none();

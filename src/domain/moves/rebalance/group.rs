@@ -165,8 +165,8 @@ pub(super) fn slot_start(number: usize, first: i64, slot_seconds: i64) -> Timest
 }
 
 impl Tally {
-    /// What a group weighs where all of it has to move: what never follows weighs a little, or it
-    /// would be nowhere.
+    /// The weight of a group that has to move entirely. Certificates that never follow weigh a
+    /// little, since otherwise they would go nowhere.
     pub(super) fn weight(&self) -> f64 {
         self.load.max(0.02 * real(self.certificates))
     }

@@ -29,7 +29,7 @@ const WIDENINGS: u32 = 8;
 /// What is left over below this share of the surplus is not worth an earlier renewal.
 const LEFT_OVER: f64 = 0.01;
 
-/// Which load goes where.
+/// The moves of load between slots.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// For each group, the load that is to move to each slot, by the slots' numbers. A slot of its

@@ -29,12 +29,12 @@ struct Slot {
     failing: bool,
 }
 
-/// Weights in millionths as near to `weights` as the publication `before` lets them be: all go the same
-/// part of their way, so that they sum to one.
+/// Weights in millionths, as near to `weights` as the publication `before` allows. All move by the
+/// same part of their way, so that they sum to one.
 ///
-/// They are free where there was none, or it is past its time, where it knew too little of a slot, and
-/// where a slot was closed or opened since, which only the operator does: a slot that is `failing` has been
-/// closed by what sources told.
+/// There is no limit without an earlier publication, or if it has expired, if it knew too little of
+/// a slot, or if a slot was closed or opened since. Only the operator closes slots: one that is
+/// `failing` because of sources' reports does not count as closed.
 pub(super) fn limited(
     weights: Vec<u32>,
     failing: &[bool],

@@ -7,9 +7,9 @@ use super::document::{Dimension, PeakMove, clock, decimals};
 use crate::demand::breakdown::Slots;
 use crate::demand::profile::{Basis, PeakChange, Rate};
 
-/// Whether as many attempts succeed as the objective asks for; `None` where there is none, or nobody tells
-/// of failures. What chance alone may have taken is no breach: one is where the whole 95 % interval of the
-/// share that fails lies above what may.
+/// Whether as many attempts succeed as the objective asks for; `None` without an objective or
+/// without reports of failures. Chance alone is no breach: there is one only if the whole 95 %
+/// interval of the failure rate lies above the allowed rate.
 pub(super) fn objective_met(objective: Option<f64>, failures: Option<Rate>) -> Option<bool> {
     let may_fail = 1.0 - objective?;
     // 1 − 0.99 is a little above 0.01.

@@ -110,8 +110,8 @@ impl Engine {
         })
     }
 
-    /// Changes an incident, opens it, closes it: what it moves is moved when this returns. Opening
-    /// one that is open goes on where an earlier opening was broken off.
+    /// Changes an incident, opens it, or closes it; its windows have moved when this returns.
+    /// Opening an open incident resumes an interrupted opening.
     ///
     /// # Errors
     /// [`IncidentError`]. Refused or invalid: nothing has changed.

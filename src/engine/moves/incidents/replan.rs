@@ -7,9 +7,9 @@ use crate::domain::time::Timestamp;
 use crate::engine::service::Engine;
 
 impl Engine {
-    /// Plans those outages again whose end is still unknown and was taken to be near: what would
-    /// open in the hours that they go on is moved once more. Of several processes one does it: the
-    /// others find it done.
+    /// Plans outages again whose end is still unknown and was assumed to be near: windows that
+    /// would open while they last are moved once more. Of several processes one does it; the others
+    /// find it done.
     ///
     /// # Errors
     /// [`IncidentError`].
