@@ -67,15 +67,17 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
             .max(center * prior.spread)
             .max(center * 0.01)
     };
+    // What scatters more by chance tells less: a few events would drag the mean out of the reach of many.
+    let finest = samples.iter().map(scale).fold(f64::INFINITY, f64::min);
+    let weight = |sample: &Sample| sample.weight * (finest / scale(sample)).powi(2);
+    let heaviest = samples.iter().map(weight).fold(0.0, f64::max);
     let mut mean = center;
     for _ in 0..STEPS {
         let (sum, weight) = samples
             .iter()
             .map(|s| {
-                (
-                    s.value,
-                    s.weight / heaviest * trust(s.value - mean, scale(s)),
-                )
+                let trusted = trust(s.value - mean, scale(s));
+                (s.value, weight(s) / heaviest * trusted)
             })
             .chain(likely)
             .fold((0.0, 0.0), |(sum, all), (v, w)| (sum + v * w, all + w));
@@ -84,7 +86,8 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
         }
         mean = sum / weight;
     }
-    finish(samples, mean, prior.spread, scale)
+    let trusted = |sample: &Sample| weight(sample) * trust(sample.value - mean, scale(sample));
+    finish(samples, prior.spread, trusted)
 }
 
 /// How far samples scatter around the medians of their groups, relative to these: the median
@@ -114,13 +117,7 @@ pub(super) const fn count(n: usize) -> f64 {
 
 /// The mean of the samples alone, each as far as it is trusted; where none is (the likely mean
 /// and they are apart), of all.
-fn finish(
-    samples: &[Sample],
-    around: f64,
-    spread: f64,
-    scale: impl Fn(&Sample) -> f64,
-) -> Option<Estimate> {
-    let trusted = |sample: &Sample| sample.weight * trust(sample.value - around, scale(sample));
+fn finish(samples: &[Sample], spread: f64, trusted: impl Fn(&Sample) -> f64) -> Option<Estimate> {
     let mut weights: Vec<f64> = samples.iter().map(trusted).collect();
     if weights.iter().sum::<f64>() <= 0.0 {
         weights = samples.iter().map(|s| s.weight).collect();
@@ -190,6 +187,26 @@ mod tests {
             expected: 10_000.0,
         };
         values.iter().enumerate().map(sample).collect()
+    }
+
+    #[test]
+    fn few_events_do_not_outvote_many() {
+        let sample = |(age, (value, expected)): (i32, (f64, f64))| Sample {
+            value,
+            weight: 0.5_f64.powf(f64::from(age) / 14.0),
+            expected,
+        };
+        // Four weeks of a log, and before them two of a registry that has seen two certificates an hour.
+        let days = [(2.0, 2_000.0); 28].into_iter();
+        let days = days.chain(
+            [(0.0, 2.0), (1.0, 2.0), (0.5, 2.0)]
+                .into_iter()
+                .cycle()
+                .take(15),
+        );
+        let found: Vec<Sample> = (0..).zip(days).map(sample).collect();
+        let got = estimate(&found, Prior::default()).unwrap();
+        assert!((got.mean - 2.0).abs() < 0.02, "{got:?}");
     }
 
     #[test]
