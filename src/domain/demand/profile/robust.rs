@@ -68,17 +68,19 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
             .max(center * 0.01)
     };
     // What scatters more by chance tells less: a few events would drag the mean out of the reach of many.
-    let finest = samples.iter().map(scale).fold(f64::INFINITY, f64::min);
-    let weight = |sample: &Sample| sample.weight * (finest / scale(sample)).powi(2);
-    let heaviest = samples.iter().map(weight).fold(0.0, f64::max);
+    let scales: Vec<f64> = samples.iter().map(scale).collect();
+    let finest = scales.iter().copied().fold(f64::INFINITY, f64::min);
+    let scaled: Vec<(&Sample, f64, f64)> = samples
+        .iter()
+        .zip(scales)
+        .map(|(sample, scale)| (sample, scale, sample.weight * (finest / scale).powi(2)))
+        .collect();
+    let heaviest = scaled.iter().map(|one| one.2).fold(0.0, f64::max);
     let mut mean = center;
     for _ in 0..STEPS {
-        let (sum, weight) = samples
+        let (sum, weight) = scaled
             .iter()
-            .map(|s| {
-                let trusted = trust(s.value - mean, scale(s));
-                (s.value, weight(s) / heaviest * trusted)
-            })
+            .map(|(s, scale, weight)| (s.value, weight / heaviest * trust(s.value - mean, *scale)))
             .chain(likely)
             .fold((0.0, 0.0), |(sum, all), (v, w)| (sum + v * w, all + w));
         if weight <= 0.0 {
@@ -86,8 +88,10 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
         }
         mean = sum / weight;
     }
-    let trusted = |sample: &Sample| weight(sample) * trust(sample.value - mean, scale(sample));
-    finish(samples, prior.spread, trusted)
+    let trusted = scaled
+        .iter()
+        .map(|(s, scale, weight)| weight * trust(s.value - mean, *scale));
+    finish(samples, prior.spread, trusted.collect())
 }
 
 /// How far samples scatter around the medians of their groups, relative to these: the median
@@ -117,8 +121,7 @@ pub(super) const fn count(n: usize) -> f64 {
 
 /// The mean of the samples alone, each as far as it is trusted; where none is (the likely mean
 /// and they are apart), of all.
-fn finish(samples: &[Sample], spread: f64, trusted: impl Fn(&Sample) -> f64) -> Option<Estimate> {
-    let mut weights: Vec<f64> = samples.iter().map(trusted).collect();
+fn finish(samples: &[Sample], spread: f64, mut weights: Vec<f64>) -> Option<Estimate> {
     if weights.iter().sum::<f64>() <= 0.0 {
         weights = samples.iter().map(|s| s.weight).collect();
     }
