@@ -1,13 +1,15 @@
 //! The back-test, and the level that the forecast goes by, on made load.
 
 use offpeak::domain::demand::backtest::BackTest;
+use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::demand::profile::Profile;
+use offpeak::domain::demand::series::Series;
 use offpeak::domain::time::{DAY, HOUR, Timestamp, WEEK};
 
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use crate::load::{NOW, at, hourly, one_oclock};
+use crate::load::{NOW, at, hourly, line, one_oclock};
 use crate::process::offpeak;
 use crate::support::fresh_sqlite;
 
@@ -158,4 +160,24 @@ fn the_model_is_printed_with_its_evidence_and_its_back_test() {
     ] {
         assert!(words.contains(part), "{part}: {words}");
     }
+}
+
+/// A source whose past was brought in at once is known of it, though nobody had heard of it then.
+#[test]
+fn who_is_believed_now_is_believed_of_the_weeks_before() {
+    let mut series = Series::default();
+    for hour in -56 * 24..0 {
+        let from = at(NOW) + hour * HOUR;
+        let load = count(600.0 * (1.0 + 0.2 * noise(from)));
+        for (source, factor, heard) in [(Source::Metrics, 1, 56), (Source::Ca, 100, 8)] {
+            let line = Observation {
+                source,
+                ..line(from, HOUR, Kind::Attempt, factor * load)
+            };
+            series.add_heard(&line, Some(at(NOW) - heard * DAY));
+        }
+    }
+    let test = BackTest::of(&series, at(NOW), &[], 4);
+    assert!((test.hours.mean - 60_000.0).abs() < 2_000.0, "{test:?}");
+    assert!(test.hours.ratio().unwrap() < 0.85, "{test:?}");
 }

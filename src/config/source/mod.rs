@@ -109,13 +109,17 @@ pub(super) fn all(
     let mut seen = Seen::new();
     let mut found = Vec::new();
     for mut section in root.sections("source", problems) {
-        found.extend(read(&mut section, &mut seen, cas, problems));
-        section.finish(problems);
+        // Without its kind it is not known which keys it has.
+        if let Some(kind) = section.require("kind", problems, kind) {
+            found.extend(read(kind, &mut section, &mut seen, cas, problems));
+            section.finish(problems);
+        }
     }
     found
 }
 
 fn read(
+    kind: &str,
     section: &mut Section<'_>,
     seen: &mut Seen,
     cas: &[CaPolicy],
@@ -129,15 +133,14 @@ fn read(
             Some(other) => Err(format!("{name:?} is the name of {other} too")),
         }
     });
-    let kind = section.require("kind", problems, kind);
     let has_ca = section.has("ca");
     let ca = section.read("ca", problems, |v| named::ca(v, cas));
     // Certificates say by their issuers whose they are.
-    if !has_ca && kind.is_some_and(|kind| !matches!(kind, "ct" | "folder")) {
+    let needs_ca = !matches!(kind, "ct" | "folder");
+    if needs_ca && !has_ca {
         section.fault("ca", problems, "is missing");
-        return None;
     }
-    let kind = match kind? {
+    let kind = match kind {
         "csv" => SourceKind::Csv(csv::read(section, problems)?),
         "ct" => SourceKind::Ct(ct::read(section, problems)?),
         "folder" => SourceKind::Folder(folder::read(section, problems)?),
@@ -148,7 +151,7 @@ fn read(
         "ranking" => SourceKind::Ranking(ranking::read(section, problems)?),
         _ => SourceKind::Sql(sql::read(section, problems)?),
     };
-    if has_ca && ca.is_none() {
+    if ca.is_none() && (needs_ca || has_ca) {
         return None;
     }
     Some(SourceConfig {
@@ -197,10 +200,11 @@ mod tests {
     fn what_is_wrong_is_said() {
         let text = concat!(
             "[[source]]\nname = \"a b\"\nkind = \"ct\"\nlog_list = \"\"\nbudget = \"2 GB\"\n",
-            "[[source]]\nname = \"x\"\nkind = \"logs\"\n",
-            "[[source]]\nname = \"x\"\nkind = \"log\"\nca = \"none\"\nformat = \"w3c\"\n",
+            "[[source]]\nname = \"x\"\nkind = \"logs\"\npath = \"p\"\n",
+            "[[source]]\nname = \"y\"\nkind = \"log\"\nca = \"none\"\nformat = \"w3c\"\n",
             "[[source]]\nname = \"y\"\nkind = \"log\"\npath = \"p\"\nformat = \"pattern\"\nca = \"default\"\n",
             "[[source]]\nname = \"z\"\nkind = \"log\"\npath = \"p\"\nformat = \"caddy\"\nca = \"none\"\n",
+            "[[source]]\nname = \"no-ca\"\nkind = \"log\"\npath = \"p\"\nformat = \"caddy\"\n",
         );
         let found = faults(text);
         for want in [
@@ -209,16 +213,20 @@ mod tests {
             "5: source[0].budget",
             "source[0].contact: is missing",
             "8: source[1].kind: \"logs\" is no kind of source: csv, ct, folder, log, peer, probe, prometheus, ranking, sql; did you mean \"log\"?",
-            "10: source[2].name: \"x\" is the name of source[1] too",
-            "13: source[2].format: \"w3c\"",
+            "16: source[3].name: \"y\" is the name of source[2] too",
+            "14: source[2].format: \"w3c\"",
             "source[2].path: is missing",
             "pattern: is missing",
             "source[4].ca: no [[ca]] has the name \"none\"",
+            "source[5].ca: is missing",
         ] {
             assert!(
                 found.iter().any(|line| line.contains(want)),
                 "{want}: {found:#?}"
             );
         }
+        // Keys that are right are not called unknown for what is wrong beside them.
+        let unknown = |line: &String| line.contains("no such key");
+        assert!(!found.iter().any(unknown), "{found:#?}");
     }
 }

@@ -92,13 +92,15 @@ struct Audit {
     response_time: Option<String>,
 }
 
-/// `response.data.certificate` of `OpenBao`'s audit log, where it is configured not to be hashed
-/// (`audit_non_hmac_response_keys`).
+/// `response.data.certificate` of `OpenBao`'s audit log, and `http_raw_body`, in which ACME hands one out, where they
+/// are configured not to be hashed (`audit_non_hmac_response_keys`).
 pub(super) fn openbao(line: &str) -> Option<Shown> {
     let read: OpenBao<'_> = serde_json::from_str(line).ok()?;
-    let is_issuance = matches!(&*read.request.operation, "update" | "create");
+    let data = read.response.data;
+    let is_issuance =
+        data.certificate.is_some() && matches!(&*read.request.operation, "update" | "create");
     Some(Shown {
-        certificate: Certificate::of_text(&read.response.data.certificate)?,
+        certificate: Certificate::of_text(&data.certificate.or(data.http_raw_body)?)?,
         issued_at: read.time.time().filter(|_| is_issuance),
     })
 }
@@ -128,7 +130,9 @@ struct OpenBaoResponse<'a> {
 #[derive(Deserialize)]
 struct OpenBaoData<'a> {
     #[serde(borrow)]
-    certificate: Cow<'a, str>,
+    certificate: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    http_raw_body: Option<Cow<'a, str>>,
 }
 
 /// The field `certificate` of a request that step-ca answered with one: to issue it or, by ACME, to fetch it.
@@ -207,10 +211,16 @@ mod tests {
         let line = r#"{"time":"2026-11-28T12:30:13.1Z","type":"response","request":{"operation":"update","path":"pki/issue/web"},"response":{"data":{"certificate":"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"}}}"#;
         let shown = openbao(line).unwrap();
         assert_eq!(shown.issued_at, at());
-        assert!(matches!(shown.certificate, Certificate::Pem(text) if text.contains("\nMIIB\n")));
+        assert!(matches!(&shown.certificate, Certificate::Pem(text) if text.contains("\nMIIB\n")));
         assert_eq!(
             openbao(&line.replace("update", "read")).unwrap().issued_at,
             None
+        );
+        // What ACME hands out was issued before.
+        let fetched = openbao(&line.replace("\"certificate\"", "\"http_raw_body\"")).unwrap();
+        assert_eq!(
+            (fetched.certificate, fetched.issued_at),
+            (shown.certificate, None)
         );
         // As it is where nobody configured otherwise.
         let start = line.find("-----BEGIN").unwrap();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::line::{Request, Step, Unreadable, is_success, step_of};
 use super::time as times;
@@ -157,7 +158,9 @@ struct OpenBao<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow)]
     request: OpenBaoRequest<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
+    response: Option<OpenBaoResponse<'a>>,
+    #[serde(borrow)]
     error: Option<Cow<'a, str>>,
 }
 
@@ -169,6 +172,41 @@ struct OpenBaoRequest<'a> {
     operation: Cow<'a, str>,
     #[serde(borrow)]
     mount_type: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct OpenBaoResponse<'a> {
+    #[serde(borrow)]
+    data: Option<OpenBaoData<'a>>,
+}
+
+/// What was answered; texts are hashed where the mount does not say otherwise.
+#[derive(Deserialize)]
+struct OpenBaoData<'a> {
+    /// Why the request was refused.
+    error: Option<IgnoredAny>,
+    /// Of ACME.
+    #[serde(borrow)]
+    http_status_code: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    http_raw_body: Option<Cow<'a, str>>,
+}
+
+impl OpenBaoData<'_> {
+    fn refuses(&self) -> bool {
+        let code = self.http_status_code.as_ref().and_then(status);
+        self.error.is_some() || code.is_some_and(|code| !is_success(code))
+    }
+
+    /// The type of the problem that ACME answered with.
+    fn error_type(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Problem {
+            r#type: String,
+        }
+        let problem = serde_json::from_str::<Problem>(self.http_raw_body.as_deref()?);
+        Some(problem.ok()?.r#type)
+    }
 }
 
 pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
@@ -192,11 +230,15 @@ pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     let Some(step) = step else {
         return Ok(None);
     };
+    // What fails in OpenBao is an `error` beside the response; what a mount refuses is in it, as is all of ACME.
+    let data = read.response.and_then(|response| response.data);
+    let refused = data.filter(OpenBaoData::refuses);
+    let error_type = refused.as_ref().and_then(OpenBaoData::error_type);
     Ok(Some(Request {
         at: read.time.time().ok_or(Unreadable)?,
         step,
-        succeeded: read.error.is_none_or(|error| error.is_empty()),
-        error_type: None,
+        succeeded: refused.is_none() && read.error.is_none_or(|error| error.is_empty()),
+        error_type: error_type.map(Cow::Owned),
         latency_ms: None,
         agent: None,
     }))
@@ -298,5 +340,47 @@ mod tests {
         }
         let failed = line.replace("\"type\"", "\"error\":\"1 error\",\"type\"");
         assert!(!openbao(&failed).unwrap().unwrap().succeeded);
+    }
+
+    #[test]
+    fn what_openbao_refuses_is_in_its_answer() {
+        let line = |path: &str, data: &str| {
+            let request = format!(r#"{{"operation":"update","path":"{path}","mount_type":"pki"}}"#);
+            format!(
+                r#"{{"time":"2026-11-28T12:30:13.1Z","type":"response","request":{request},"response":{{"data":{{{data}}}}}}}"#
+            )
+        };
+        let problem = r#""http_raw_body":"{\"type\":\"urn:ietf:params:acme:error:malformed\"}""#;
+        for (path, data, want) in [
+            (
+                "pki/issue/web",
+                r#""certificate":"hmac-sha256:7","expiration":1796041522"#,
+                (true, None),
+            ),
+            (
+                "pki/issue/web",
+                r#""error":"hmac-sha256:c1""#,
+                (false, None),
+            ),
+            (
+                "pki/acme/new-order",
+                r#""http_status_code":201,"http_raw_body":"hmac-sha256:9""#,
+                (true, None),
+            ),
+            (
+                "pki/acme/new-order",
+                r#""http_status_code":400,"http_raw_body":"hmac-sha256:9""#,
+                (false, None),
+            ),
+            (
+                "pki/acme/new-order",
+                &format!(r#""http_status_code":400,{problem}"#),
+                (false, Some("urn:ietf:params:acme:error:malformed")),
+            ),
+        ] {
+            let line = line(path, data);
+            let read = openbao(&line).unwrap().unwrap();
+            assert_eq!((read.succeeded, read.error_type.as_deref()), want, "{line}");
+        }
     }
 }

@@ -308,9 +308,18 @@ mod tests {
         let oslo = |one: &&LiveSeries| one.told_by.as_deref() == Some("token:oslo");
         assert_eq!(apart.iter().filter(oslo).count(), 1);
         // To everybody else a vantage is one, whoever tells of it.
+        live.add(&Observation {
+            kind: Kind::Failed,
+            ..told("oslo", 0)
+        });
         let together = live.told(NOW);
         assert_eq!(together.len(), MOST_SERIES - 1);
         assert!(together.iter().all(|one| one.told_by.is_none()));
+        let of_both = together
+            .iter()
+            .find(|one| one.vantage.as_deref() == Some("0"));
+        let last = of_both.and_then(|one| one.points[59]);
+        assert_eq!(last.and_then(|point| point.failure_rate), Some(0.5));
     }
 
     #[test]

@@ -320,6 +320,19 @@ async fn a_budget_reads_a_sample_and_says_how_sure_it_is() {
     );
     let error = case.engine.source_reports()[0].relative_error.unwrap();
     assert!((0.01..0.2).contains(&error), "{error}");
+    // Each that was read stands for as many as blocks were left out, and the intervals go by that.
+    let observed = case.observed().await;
+    let stands_for = observed.iter().map(|one| one.stands_for);
+    assert!(stands_for.clone().all(|of| of > 1.5), "{observed:?}");
+    let read: f64 = observed
+        .iter()
+        .map(|one| f64::from(u32::try_from(one.count).unwrap()) / one.stands_for)
+        .sum();
+    let counted = f64::from(u32::try_from(counted).unwrap());
+    assert!(
+        (read - counted / observed[0].stands_for).abs() < 1.0,
+        "{read}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,23 +1,21 @@
 //! The readers of what sources give, on messages that were mutated.
 //!
-//! `OFFPEAK_FUZZ_SECONDS=600` mutates for ten minutes for each reader, one after the other; where it fails, the message that it
-//! prints is a new case for the corpus.
+//! `OFFPEAK_FUZZ_SECONDS=600` mutates for ten minutes for each reader, one after the other, or for those alone whose names
+//! `OFFPEAK_FUZZ_READER` has; where it fails, the message that it prints is a new case for the corpus.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use offpeak::domain::accesslog::{Format, Pattern};
-use offpeak::domain::publication::prior::Prior;
-use offpeak::domain::time::Timestamp;
-use offpeak::domain::transparency::checkpoint::SignedTree;
-use offpeak::domain::transparency::leaf::Leaf;
-use offpeak::domain::transparency::list::logs;
 use offpeak::engine::ExportCursor;
 use offpeak::ingest::{ObservationFormat, Unknown};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+
+use readers::Read;
+
+mod readers;
 
 /// Mutations in an ordinary run: some seconds.
 const USUAL: u64 = 10_000;
@@ -65,48 +63,12 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
     named.collect()
 }
 
-/// A reader: from octets to how many records it took.
-type Read = Box<dyn Fn(&[u8]) -> usize>;
-
-/// All of them, by name.
+/// All readers, by name.
 fn readers() -> Vec<(&'static str, Read)> {
-    let pattern = "[{time}] {method} {path} -> {status} in {latency_ms}ms {error} {*}";
-    let formats = [
-        ("boulder-ra", Format::BoulderRa),
-        ("boulder-wfe", Format::BoulderWfe),
-        ("caddy", Format::Caddy),
-        ("combined", Format::Combined),
-        ("nginx-json", Format::NginxJson),
-        ("openbao", Format::OpenBao),
-        ("pattern", Format::Pattern(Pattern::parse(pattern).unwrap())),
-        ("step-ca", Format::StepCa),
-    ];
-    let mut readers: Vec<(&'static str, Read)> = Vec::new();
-    for (name, format) in formats {
-        readers.push((name, Box::new(move |message| lines(message, &format))));
-    }
-    readers.push((
-        "a pattern itself",
-        Box::new(|message| text(message, |text| usize::from(Pattern::parse(text).is_ok()))),
-    ));
-    readers.push(("checkpoint", Box::new(|message| text(message, checkpoint))));
+    let mut readers = readers::readers();
     readers.push((
         "cursor of an export",
-        Box::new(|message| text(message, cursor)),
-    ));
-    readers.push(("tile", Box::new(tile)));
-    readers.push((
-        "leaf",
-        Box::new(|message| usize::from(Leaf::of_leaf_input(message).is_some())),
-    ));
-    let now = Timestamp::from_unix(1_795_867_200);
-    readers.push((
-        "list of logs",
-        Box::new(move |message| usize::from(logs(message, &[], now).is_ok())),
-    ));
-    readers.push((
-        "ranking",
-        Box::new(|message| usize::from(Prior::parse(message).is_ok())),
+        Box::new(|message| readers::text(message, cursor)),
     ));
     for (name, format) in [
         ("csv", ObservationFormat::Csv),
@@ -117,38 +79,10 @@ fn readers() -> Vec<(&'static str, Read)> {
     readers
 }
 
-fn lines(message: &[u8], format: &Format) -> usize {
-    let mut taken = 0;
-    for line in message.split(|octet| *octet == b'\n') {
-        let read = format.read(line);
-        taken += usize::from(matches!(read, Ok(Some(_))));
-        let _ = format.time(line);
-    }
-    taken
-}
-
-fn text(message: &[u8], read: impl Fn(&str) -> usize) -> usize {
-    std::str::from_utf8(message).map_or(0, read)
-}
-
-fn checkpoint(text: &str) -> usize {
-    let tree = SignedTree::of_checkpoint(text, "example.com/log", &[0; 32]);
-    usize::from(tree.is_ok_and(|tree| tree.signed().len() == 50))
-}
-
 fn cursor(text: &str) -> usize {
     text.parse::<ExportCursor>().map_or(0, |cursor| {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         1
-    })
-}
-
-fn tile(message: &[u8]) -> usize {
-    Leaf::of_tile(message).map_or(0, |leaves| {
-        for leaf in &leaves {
-            let _ = leaf.hash();
-        }
-        usize::from(!leaves.is_empty())
     })
 }
 
@@ -225,7 +159,11 @@ fn readers_of_sources_stand_messages_that_were_mutated() {
         return;
     };
     // Each reader for so long.
-    for (name, read) in &readers {
+    let wanted = std::env::var("OFFPEAK_FUZZ_READER").unwrap_or_default();
+    for (name, read) in readers
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.contains(name))
+    {
         let until = Instant::now() + Duration::from_secs(seconds);
         let (mut tried, mut taken): (u64, u64) = (0, 0);
         while Instant::now() < until {

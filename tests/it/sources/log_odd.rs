@@ -4,7 +4,7 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use offpeak::domain::demand::observation::Kind;
+use offpeak::domain::demand::observation::{Kind, Observation};
 use offpeak::domain::time::{HOUR, MINUTE, Timestamp};
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use offpeak::ingest::x509::Facts;
@@ -180,4 +180,25 @@ async fn certificates_that_lines_show_are_registered() {
             assert_eq!(case.engine.certificates_indexed(), 1, "{format}: {line}");
         }
     }
+}
+
+/// Lines that OpenBao 2.7 wrote, hashed and not, of certificates issued and refused by its own API and by ACME.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_audit_log_of_openbao_tells_what_was_refused_and_shows_what_was_issued() {
+    let case = Case::new("openbao").await;
+    case.clock.set("2026-11-29T12:30:00Z".parse().unwrap());
+    case.append("acme.log", include_str!("corpus/openbao.json"));
+    case.read().await.unwrap();
+    // Five by its own API, of which two went well; four new orders, of which two did, and were finalized.
+    let mut counts = Vec::new();
+    for kind in [Kind::Attempt, Kind::Issued, Kind::Failed] {
+        counts.push(case.count(kind).await);
+    }
+    assert_eq!(counts, [9, 4, 5]);
+    let observed = case.observed().await;
+    let malformed = |one: &&Observation| {
+        one.error_type.as_deref() == Some("urn:ietf:params:acme:error:malformed")
+    };
+    assert_eq!(observed.iter().filter(malformed).count(), 1);
+    assert_eq!(case.engine.certificates_indexed(), 2);
 }

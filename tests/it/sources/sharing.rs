@@ -4,24 +4,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offpeak::store::SourceStep;
+use reqwest::Method;
 
 use super::log::Case;
 use super::log_odd::order;
+use crate::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
-    let case = Case::new("nginx-combined").await;
-    case.append("acme.log", &order("-", 28, "12:00:00"));
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("shared.log");
+    // Metrics are the process's: a name of its own.
+    let head = format!(
+        "[[source]]\nname = \"read-twice\"\nca = \"default\"\nkind = \"log\"\npath = \"{}\"\n\
+         format = \"nginx-combined\"\n",
+        log.display()
+    );
+    let case = Case::with("nginx-combined", head).await;
+    let server = TestServer::around(Arc::clone(&case.engine), Arc::clone(&case.clock), None).await;
+    std::fs::write(&log, order("-", 28, "12:00:00")).unwrap();
     let following = tokio::spawn(offpeak::source::follow(Arc::clone(&case.engine)));
     let name = case.engine.config().sources[0].name.clone();
+    let shown = async || {
+        let metrics = server.ask_admin(Method::GET, "/metrics").send().await;
+        let metrics = metrics.unwrap().text().await.unwrap();
+        ["up", "elsewhere"].map(|what| {
+            let series = format!("offpeak_source_{what}{{source=\"read-twice\"}} ");
+            let told = metrics.lines().find_map(|line| line.strip_prefix(&*series));
+            told.map(str::to_owned)
+        })
+    };
     let is = async |wanted: &str| {
         for _ in 0..600 {
             let reports = case.engine.source_reports();
-            if reports
-                .first()
-                .is_some_and(|one| one.state.name() == wanted)
-            {
-                assert_eq!(reports[0].reason, None);
+            let of = reports.iter().find(|one| one.name == name);
+            if let Some(one) = of.filter(|one| one.state.name() == wanted) {
+                assert_eq!(one.reason, None);
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -29,6 +47,8 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
         panic!("{:?}", case.engine.source_reports());
     };
     is("reading").await;
+    let told = |value: &str| Some(value.to_owned());
+    assert_eq!(shown().await, [told("1"), told("0")]);
     // Another process was faster.
     let store = case.engine.store();
     let cursor = store.source_cursor(&name).await.unwrap().unwrap();
@@ -41,7 +61,13 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
         counted: &[],
     };
     assert!(store.advance_source(step, case.engine.now()).await.unwrap());
-    case.append("acme.log", &order("-", 28, "12:01:00"));
+    std::fs::write(
+        &log,
+        order("-", 28, "12:00:00") + &order("-", 28, "12:01:00"),
+    )
+    .unwrap();
     is("elsewhere").await;
+    // Nobody is to be woken for it.
+    assert_eq!(shown().await, [told("1"), told("1")]);
     following.abort();
 }

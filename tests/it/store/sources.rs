@@ -8,6 +8,7 @@ on_all_stores!(
     a_cursor_and_its_counts_go_together,
     it_is_told_when_something_was_counted,
     of_two_that_read_the_same_source_one_counts,
+    what_a_source_told_can_be_forgotten_and_told_anew,
     what_was_counted_is_known_until_it_is_swept,
 );
 
@@ -173,4 +174,45 @@ async fn it_is_told_when_something_was_counted(url: &str) {
         told.sort_unstable();
         assert_eq!(told, [(1, Some(at(70))), (2, Some(at(90)))]);
     }
+}
+
+async fn what_a_source_told_can_be_forgotten_and_told_anew(url: &str) {
+    let store = open(url).await;
+    let row = |vantage: &str, count| Observation {
+        vantage: Some(vantage.to_owned()),
+        ..Observation::plain(at(0), Source::Log, Kind::Attempt, count)
+    };
+    // Under its name and those of its vantages, and of one that is called alike.
+    let rows = [row("peer:a", 1), row("peer:a:x", 2), row("peer:ab", 4)];
+    let told = SourceStep {
+        counted: &[9],
+        ..step(None, "1", &rows)
+    };
+    assert!(store.advance_source(told, at(0)).await.unwrap());
+    let mut seen = store
+        .load(Load::BesideCertificates, at(-10), &mut |_| {})
+        .await
+        .unwrap();
+    let forgotten = store.forget_source("log", "peer:a").await.unwrap();
+    assert_eq!(forgotten, Some(2));
+    assert_eq!(counted(&*store).await, 4);
+    assert_eq!(store.source_cursor("log").await.unwrap(), None);
+    let counted_before = store.counted_by_source("log", &[9]).await.unwrap();
+    assert_eq!(counted_before, Vec::<u64>::new());
+    // Whoever follows hears of it once.
+    for want in [1, 0] {
+        let mut forgettings = 0;
+        let mut tell = |change| {
+            forgettings += usize::from(matches!(change, Change::Forgotten(_)));
+        };
+        seen = store.changes(seen, &mut tell).await.unwrap();
+        assert_eq!(forgettings, want);
+    }
+    assert_eq!(store.forget_source("log", "peer:a").await.unwrap(), None);
+    assert!(
+        store
+            .advance_source(step(None, "1", &rows), at(1))
+            .await
+            .unwrap()
+    );
 }

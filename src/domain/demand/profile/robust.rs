@@ -67,16 +67,20 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
             .max(center * prior.spread)
             .max(center * 0.01)
     };
+    // What scatters more by chance tells less: a few events would drag the mean out of the reach of many.
+    let scales: Vec<f64> = samples.iter().map(scale).collect();
+    let finest = scales.iter().copied().fold(f64::INFINITY, f64::min);
+    let scaled: Vec<(&Sample, f64, f64)> = samples
+        .iter()
+        .zip(scales)
+        .map(|(sample, scale)| (sample, scale, sample.weight * (finest / scale).powi(2)))
+        .collect();
+    let heaviest = scaled.iter().map(|one| one.2).fold(0.0, f64::max);
     let mut mean = center;
     for _ in 0..STEPS {
-        let (sum, weight) = samples
+        let (sum, weight) = scaled
             .iter()
-            .map(|s| {
-                (
-                    s.value,
-                    s.weight / heaviest * trust(s.value - mean, scale(s)),
-                )
-            })
+            .map(|(s, scale, weight)| (s.value, weight / heaviest * trust(s.value - mean, *scale)))
             .chain(likely)
             .fold((0.0, 0.0), |(sum, all), (v, w)| (sum + v * w, all + w));
         if weight <= 0.0 {
@@ -84,7 +88,10 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
         }
         mean = sum / weight;
     }
-    finish(samples, mean, prior.spread, scale)
+    let trusted = scaled
+        .iter()
+        .map(|(s, scale, weight)| weight * trust(s.value - mean, *scale));
+    finish(samples, prior.spread, trusted.collect())
 }
 
 /// How far samples scatter around the medians of their groups, relative to these: the median
@@ -114,14 +121,7 @@ pub(super) const fn count(n: usize) -> f64 {
 
 /// The mean of the samples alone, each as far as it is trusted; where none is (the likely mean
 /// and they are apart), of all.
-fn finish(
-    samples: &[Sample],
-    around: f64,
-    spread: f64,
-    scale: impl Fn(&Sample) -> f64,
-) -> Option<Estimate> {
-    let trusted = |sample: &Sample| sample.weight * trust(sample.value - around, scale(sample));
-    let mut weights: Vec<f64> = samples.iter().map(trusted).collect();
+fn finish(samples: &[Sample], spread: f64, mut weights: Vec<f64>) -> Option<Estimate> {
     if weights.iter().sum::<f64>() <= 0.0 {
         weights = samples.iter().map(|s| s.weight).collect();
     }
@@ -190,6 +190,26 @@ mod tests {
             expected: 10_000.0,
         };
         values.iter().enumerate().map(sample).collect()
+    }
+
+    #[test]
+    fn few_events_do_not_outvote_many() {
+        let sample = |(age, (value, expected)): (i32, (f64, f64))| Sample {
+            value,
+            weight: 0.5_f64.powf(f64::from(age) / 14.0),
+            expected,
+        };
+        // Four weeks of a log, and before them two of a registry that has seen two certificates an hour.
+        let days = [(2.0, 2_000.0); 28].into_iter();
+        let days = days.chain(
+            [(0.0, 2.0), (1.0, 2.0), (0.5, 2.0)]
+                .into_iter()
+                .cycle()
+                .take(15),
+        );
+        let found: Vec<Sample> = (0..).zip(days).map(sample).collect();
+        let got = estimate(&found, Prior::default()).unwrap();
+        assert!((got.mean - 2.0).abs() < 0.02, "{got:?}");
     }
 
     #[test]
