@@ -241,6 +241,8 @@ async fn with_a_silent_store_orders_go_on_and_are_registered_when_it_is_back() {
     let account = front.account().await;
     let names = dns(&["a.example"]);
     let (_, before) = issue(&account, &NewOrder::new(&names)).await;
+    // On a busy machine it may have to wait as well.
+    registered(&front).await;
     wire.swallow();
     let (chain, id) = issue(&account, &NewOrder::new(&names)).await;
     assert_eq!(front.renewal_info(&id).await.0, 200);
