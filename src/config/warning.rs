@@ -18,6 +18,13 @@ impl Config {
         for source in &self.sources {
             let columns = match &source.kind {
                 SourceKind::Csv(csv) => &csv.columns,
+                SourceKind::Ct(ct) if ct.contact.contains("CHANGE-ME") => {
+                    warnings.push(format!(
+                        "source {:?}: its `contact` is nobody's: the operators of the logs may want to write to you",
+                        source.name
+                    ));
+                    continue;
+                }
                 SourceKind::Sql(sql) => &sql.columns,
                 _ => continue,
             };

@@ -41,3 +41,23 @@ pub(crate) fn hour_of(at: Timestamp) -> usize {
 pub(crate) fn weekday_of(at: Timestamp) -> usize {
     usize::try_from(at.second_of_week() / DAY).unwrap()
 }
+
+/// The lines of 28 days before `now` of a log that counts 1,000 attempts an hour, of which 5 fail and 800 in one hour of the
+/// day, which looks as busy as the others.
+pub(crate) fn failing_in(hour: i64, now: Timestamp) -> String {
+    let line = |from: Timestamp, kind: &str, count: u64| {
+        format!(
+            r#"{{"at":"{from}","seconds":3600,"ca":"example","source":"log","kind":"{kind}","count":{count}}}"#
+        )
+    };
+    let of = |ago: i64| {
+        let from = Timestamp::from_unix((now.slot(HOUR) - ago) * HOUR);
+        let fails = from.second_of_day() / HOUR == hour;
+        let failed = line(from, "failed", if fails { 800 } else { 5 });
+        [line(from, "attempt", 1_000), failed]
+    };
+    (1..=28 * 24)
+        .flat_map(of)
+        .collect::<Vec<String>>()
+        .join("\n")
+}

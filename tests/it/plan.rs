@@ -10,6 +10,7 @@ use crate::server::{INGEST, NOW, TestServer, config, json};
 
 mod command;
 mod deadlines;
+mod failing;
 mod lists;
 mod server;
 

@@ -84,6 +84,28 @@ fn what_is_registered_is_a_part_of_what_is_logged_and_counts_once() {
 }
 
 #[test]
+fn who_begins_to_register_waits_as_any_other_source() {
+    let registered_since = |days: i64| {
+        let mut series = Series::default();
+        add(&mut series, |_, line| {
+            line.source = Source::Ct;
+            line.kind = Kind::Issued;
+            line.count = 50;
+        });
+        for hour in -14 * 24..0 {
+            for minute in 0..60 {
+                let issued = at(NOW) + hour * HOUR + minute * MINUTE;
+                series.add_registration(issued, true, false);
+            }
+        }
+        series.hear_of_registry(at(NOW) - days * DAY);
+        per_hour(&series)
+    };
+    is(registered_since(6), 50.0);
+    is(registered_since(8), 60.0);
+}
+
+#[test]
 fn failures_alone_tell_no_volume() {
     let mut series = Series::default();
     add(&mut series, |_, line| {
@@ -117,15 +139,20 @@ fn what_a_sample_leaves_out_widens_the_intervals() {
             line.kind = Kind::Issued;
             line.stands_for = stands_for;
         });
-        let profile = learn(&series);
-        let slot = &profile.day[3];
+        learn(&series)
+    };
+    let chance = |stands_for: f64| {
+        let slot = &of(stands_for).day[3];
         // Beside what certificates say of demand at all.
         let half: f64 = (slot.high - slot.low) / 2.0;
         (half.powi(2) - 0.196_f64.powi(2)).sqrt()
     };
     // 600 certificates an hour that are 24 times 25: chance is five times as wide.
-    let ratio = of(25.0) / of(1.0);
+    let ratio = chance(25.0) / chance(1.0);
     assert!((4.5..5.5).contains(&ratio), "{ratio}");
+    // Two Mondays of which five certificates each were read say nothing of Mondays.
+    let monday = |stands_for: f64| of(stands_for).weekdays[0];
+    assert_eq!((monday(25.0).is_some(), monday(3_000.0)), (true, None));
     // And an hour's two of them in two weeks say nothing of it.
     let mut few = Series::default();
     add(&mut few, |_, line| {

@@ -167,7 +167,7 @@ fn table(found: &[OfLog], output: &mut Output) -> anyhow::Result<()> {
         if log.every > 1 && blocks_a_day < LEAST_BLOCKS_A_DAY {
             writeln!(
                 output,
-                "  {blocks_a_day:.1} blocks a day tell nothing of hours: read fewer logs (--log), or more of them"
+                "  {blocks_a_day:.1} blocks a day tell nothing of hours: read fewer logs (--log), or allow more (--budget)"
             )?;
         }
         for issuer in &log.issuers {
@@ -184,10 +184,9 @@ fn table(found: &[OfLog], output: &mut Output) -> anyhow::Result<()> {
         }
     }
     let read: f64 = found.iter().map(|log| log.octets_a_day_read).sum();
-    writeln!(
-        output,
-        "All of them: {:.1} MB a day, as unpacked",
-        read / 1e6
-    )?;
+    if !found.is_empty() {
+        let all = format!("All of them: {:.1} MB a day, as unpacked", read / 1e6);
+        writeln!(output, "{all}")?;
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
@@ -70,17 +71,23 @@ impl Reader {
     /// known, or was truncated. `None`: a copy of one that is known, of which so much was not read yet: it may be
     /// whole the next time, and holds nothing that is new before.
     pub(super) fn open(file: &File, cursor: &mut Cursor) -> io::Result<Option<Self>> {
-        let head = head(file)?;
+        // The path may name another file than when the folder was looked through: what is told of it here, its
+        // beginning and what is read are of one.
+        let mut opened = fs::File::open(&file.path)?;
+        let metadata = opened.metadata()?;
+        let (device, inode, octets) = (metadata.dev(), metadata.ino(), metadata.len());
+        let head = head(&opened, file.packed)?;
+        opened.rewind()?;
         let of = |octets: usize| head.get(..octets).map(hash);
         let known = cursor.files.iter().rposition(|place| {
             // A very short beginning may be another file's as well.
-            let certain = place.head_octets >= CERTAIN_OCTETS || place.inode == file.inode;
+            let certain = place.head_octets >= CERTAIN_OCTETS || place.inode == inode;
             place.head_octets > 0 && certain && of(place.head_octets).as_ref() == Some(&place.head)
         });
         let is_copy = known.is_some_and(|number| {
             let place = &cursor.files[number];
-            let same = (place.device, place.inode) == (file.device, file.inode);
-            file.packed.is_none() && !same && file.octets < place.offset
+            let same = (place.device, place.inode) == (device, inode);
+            file.packed.is_none() && !same && octets < place.offset
         });
         if is_copy {
             return Ok(None);
@@ -91,12 +98,12 @@ impl Reader {
             (place.offset, place.fits, place.newest)
         });
         let mut known = offset > 0;
-        if file.packed.is_none() && file.octets < offset {
+        if file.packed.is_none() && octets < offset {
             (offset, known) = (0, false);
         }
         let place = Place {
-            device: file.device,
-            inode: file.inode,
+            device,
+            inode,
             head_octets: head.len(),
             head: hash(&head),
             offset,
@@ -106,7 +113,6 @@ impl Reader {
         if place.head_octets > 0 {
             cursor.set(&place);
         }
-        let mut opened = fs::File::open(&file.path)?;
         let from: Box<dyn Read + Send> = if let Some(packing) = file.packed {
             let mut unpacked = unpacked(opened, packing)?;
             io::copy(&mut (&mut unpacked).take(offset), &mut io::sink())?;
@@ -211,14 +217,13 @@ fn lines_from_behind(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The beginning of a file, unpacked.
-fn head(file: &File) -> io::Result<Vec<u8>> {
+fn head(file: &fs::File, packed: Option<Packing>) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    let opened = fs::File::open(&file.path)?;
     let most = HEAD_OCTETS as u64;
-    if let Some(packing) = file.packed {
-        to_its_end(unpacked(opened, packing)?.take(most), &mut head)?;
+    if let Some(packing) = packed {
+        to_its_end(unpacked(file.try_clone()?, packing)?.take(most), &mut head)?;
     } else {
-        opened.take(most).read_to_end(&mut head)?;
+        file.take(most).read_to_end(&mut head)?;
     }
     Ok(head)
 }
@@ -252,4 +257,30 @@ fn hash(octets: &[u8]) -> String {
             let _ = write!(text, "{octet:02x}");
             text
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::found;
+    use super::*;
+
+    /// Rotated after the folder was looked through, and before it is read.
+    #[test]
+    fn a_file_that_took_another_s_place_is_told_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.log");
+        let line = |text: &str| format!("{}\n", text.repeat(100));
+        fs::write(&path, line("one")).unwrap();
+        let mut cursor = Cursor::default();
+        let before = found(&path).unwrap().remove(0);
+        fs::rename(&path, folder.path().join("acme.log.1")).unwrap();
+        fs::write(&path, line("another")).unwrap();
+        let reader = Reader::open(&before, &mut cursor).unwrap().unwrap();
+        let now = fs::metadata(&path).unwrap();
+        assert_eq!(
+            (reader.place().inode, reader.place().offset),
+            (now.ino(), 0)
+        );
+        assert_ne!(now.ino(), before.inode);
+    }
 }

@@ -308,8 +308,8 @@ fn a_ca_was_last_heard_of_when_its_latest_source_was() {
     }
 }
 
-#[test]
-fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
     let database = crate::support::fresh_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
@@ -333,6 +333,18 @@ fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
         json["silentSources"],
         json!([{"name": "front", "kind": "log", "ca": "default"}])
     );
+    // Whoever has read it, from its first step on it is silent no more.
+    let store = offpeak::store::connect(&database.url(), offpeak::store::Migrations::Apply).await;
+    let step = offpeak::store::SourceStep {
+        source: "front",
+        from: None,
+        to: "{}",
+        observations: &[],
+        counted: &[],
+    };
+    assert!(store.unwrap().advance_source(step, NOW).await.unwrap());
+    let json: Value = serde_json::from_str(&told(&["--json"])).unwrap();
+    assert_eq!(json["silentSources"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

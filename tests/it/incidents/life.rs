@@ -282,3 +282,28 @@ async fn errors_name_the_field_and_the_reason() {
     let nowhere = json!({ "id": 99 });
     answer(patch(&server, &nowhere, json!({ "note": "x" })).await, 404).await;
 }
+
+/// An hour in which the CA refuses, by what its log shows.
+#[tokio::test]
+async fn nobody_is_moved_into_an_hour_that_fails() {
+    let server = TestServer::start().await;
+    register(&server, 0..2_000).await;
+    let load = crate::load::failing_in(21, NOW);
+    let report = answer(bulk(&server, "/v1/observations", load).await, 200).await;
+    assert_eq!(report["rejected"], 0, "{report}");
+    server.engine.catch_up().await.unwrap();
+    server.engine.learn();
+    let incident = revocation(&server, 0..1_500).await;
+    let rehearsal = json!({ "state": "open", "dryRun": true });
+    let would = answer(patch(&server, &incident, rehearsal).await, 200).await;
+    let moved_at = |hour: i64| -> f64 {
+        let of = would["plan"]["hours"].as_array().unwrap().iter();
+        let of = of.filter(|one| {
+            let from: Timestamp = one["from"].as_str().unwrap().parse().unwrap();
+            from.second_of_day() / HOUR == hour
+        });
+        of.map(|one| one["moved"].as_f64().unwrap()).sum()
+    };
+    assert!(moved_at(18) > 10.0 && moved_at(0) > 10.0, "{would}");
+    assert!(moved_at(21) < 1e-6, "{would}");
+}

@@ -152,3 +152,22 @@ fn what_a_better_source_knows_beside_the_others_is_kept() {
     let want = 2.0 * 2_400.0 / 650.0;
     assert!((ratio / want - 1.0).abs() < 0.02, "{ratio} {want}");
 }
+
+/// The registry is a part of what is logged: to be outvoted by both would be to be outvoted by one.
+#[test]
+fn what_is_registered_and_what_is_logged_are_one_voice() {
+    let mut series = Series::default();
+    for hour in 0..DAYS * 24 {
+        let wild = if hour % 24 == 5 { 10 } else { 1 };
+        for (source, count) in [
+            (Source::Log, honest(hour) * wild),
+            (Source::Ct, honest(hour)),
+            (Source::Registrations, honest(hour)),
+        ] {
+            add_as("first", &mut series, hour, (source, Kind::Issued, count));
+        }
+    }
+    let profile = Profile::learn(&series, NOW, HOUR, &[]);
+    let ratio = profile.day[5].coefficient / profile.day[4].coefficient;
+    assert!(ratio > 5.0, "{ratio}");
+}

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use offpeak::config::{Config, SourceKind};
 use serde_json::Value;
 
@@ -117,6 +118,16 @@ async fn a_tail_prints_what_logs_show_and_goes_on_when_one_fails() {
     }
     let all: u64 = ISSUERS.iter().map(|(_, count)| count).sum();
     assert_eq!(sums, [all; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_estimate_of_no_log_that_answers_has_no_sum() {
+    let Some(folder) = folder() else { return };
+    let log = Log::start(folder).await;
+    *log.shown.busy.lock().unwrap() = Some(StatusCode::NOT_FOUND);
+    let output = run(listed(&[&log]).ct("estimate", &[])).await;
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 }
 
 #[test]
