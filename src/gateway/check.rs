@@ -103,7 +103,7 @@ fn nonce_remedy(origin: &str, path: &str, nonces: &str) -> String {
     }
 }
 
-/// The mount that an ACME directory of OpenBao's or Vault's belongs to, with `/v1/`: one may be of a role, of an
+/// The mount that an ACME directory of `OpenBao`'s or Vault's belongs to, with `/v1/`: one may be of a role, of an
 /// issuer, or of a role of an issuer.
 fn mount(path: &str) -> &str {
     let mut mount = path.strip_suffix("/acme/directory").unwrap_or(path);

@@ -317,7 +317,9 @@ mod tests {
             minutes.failed(at, At::NewOrder(Try::First), rejected, account);
         }
         let mut series = Series::default();
-        counted(&minutes).iter().for_each(|line| series.add(line));
+        for line in &counted(&minutes) {
+            series.add(line);
+        }
         let evidence = Evidence {
             series: &series,
             incidents: &[],

@@ -1,4 +1,4 @@
-//! OpenBao, whose PKI engine speaks ACME, as an upstream.
+//! `OpenBao`, whose PKI engine speaks ACME, as an upstream.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,7 +23,7 @@ use crate::tools::{free_ports, run, told, tool};
 /// Far longer than it takes; only a hang waits for it.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// An OpenBao in development mode with a root of its own in the mount `pki`; killed when it is dropped.
+/// An `OpenBao` in development mode with a root of its own in the mount `pki`; killed when it is dropped.
 struct OpenBao {
     program: PathBuf,
     address: SocketAddr,
