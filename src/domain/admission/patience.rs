@@ -25,6 +25,10 @@ const CURL_SECONDS: i64 = 600;
 /// time after which certbot gives up, and far sooner than anything on the way cuts a silent connection.
 pub const INTERIM_EVERY_SECONDS: i64 = 20;
 
+/// A quarter of an hour, each client being told all the while that its answer is coming: with ten minutes a third of
+/// certbot's cron lines at midnight found no place (docs/simulation.md). Their runs have no time-out of their own.
+const INTERIM_SECONDS: i64 = 900;
+
 /// The clients that skip interim answers and count their time-out anew from each: Python's `http.client`, which
 /// certbot (by requests) and acme-tiny (by urllib) stand on, and libcurl. Go's `ResponseHeaderTimeout` runs on.
 const SKIP_INTERIM: [&str; 3] = ["acme-tiny", "CertbotACMEClient/", "uacme/"];
@@ -63,7 +67,7 @@ pub fn hold_seconds_with_interim(user_agent: &str, usual: i64) -> Option<i64> {
     let skips = SKIP_INTERIM
         .iter()
         .any(|begins| user_agent.starts_with(begins));
-    (usual != 0 && skips).then(|| CURL_SECONDS.max(usual))
+    (usual != 0 && skips).then(|| INTERIM_SECONDS.max(usual))
 }
 
 #[cfg(test)]
@@ -99,14 +103,14 @@ mod tests {
     #[test]
     fn who_skips_interim_answers_waits_longer_with_them() {
         for (user_agent, usual, seconds) in [
-            ("CertbotACMEClient/5.8.0 (certbot; Linux)", 20, Some(600)),
-            ("acme-tiny", 20, Some(600)),
+            ("CertbotACMEClient/5.8.0 (certbot; Linux)", 20, Some(900)),
+            ("acme-tiny", 20, Some(900)),
             (
                 "uacme/1.7.4 (https://github.com/ndilieto/uacme)",
                 20,
-                Some(600),
+                Some(900),
             ),
-            ("CertbotACMEClient/5.8.0", 900, Some(900)),
+            ("CertbotACMEClient/5.8.0", 950, Some(950)),
             ("CertbotACMEClient/5.8.0", 0, None),
             ("xenolf-acme/4.20.2 (release; linux; amd64)", 20, None),
             ("dehydrated/0.7.0 curl/7.88.1", 20, None),

@@ -37,8 +37,8 @@ fn the_ca_never_sees_more_than_it_bears_behind_the_gateway() {
 fn holding_reaches_clients_that_a_503_does_not_and_the_ledger_reaches_more() {
     let failed = |rule| of(rule).failed;
     assert!(failed(Rule::Hold) < failed(Rule::Fixed));
-    assert!(f64::from(failed(Rule::Offpeak)) < 0.6 * f64::from(failed(Rule::Fixed)));
-    assert!(f64::from(failed(Rule::Offpeak)) < 0.6 * f64::from(failed(Rule::None)));
+    assert!(3 * failed(Rule::Offpeak) < failed(Rule::Fixed));
+    assert!(3 * failed(Rule::Offpeak) < failed(Rule::None));
     assert!(
         f64::from(failed(Rule::Offpeak)) > SMALL.floor,
         "nobody can do better than that"
@@ -50,7 +50,7 @@ fn holding_reaches_clients_that_a_503_does_not_and_the_ledger_reaches_more() {
 #[test]
 fn nobody_is_held_for_longer_than_it_waits() {
     assert!(of(Rule::Hold).longest_held_seconds <= 20.0);
-    assert!(of(Rule::Offpeak).longest_held_seconds <= 600.0);
+    assert!(of(Rule::Offpeak).longest_held_seconds <= 900.0);
     let honour = [
         "acme.sh",
         "uacme",
