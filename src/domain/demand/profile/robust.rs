@@ -70,15 +70,15 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
     // What scatters more by chance tells less: a few events would drag the mean out of the reach of many.
     let scales: Vec<f64> = samples.iter().map(scale).collect();
     let finest = scales.iter().copied().fold(f64::INFINITY, f64::min);
-    let scaled: Vec<(&Sample, f64, f64)> = samples
+    let weighed: Vec<(&Sample, f64, f64)> = samples
         .iter()
         .zip(scales)
         .map(|(sample, scale)| (sample, scale, sample.weight * (finest / scale).powi(2)))
         .collect();
-    let heaviest = scaled.iter().map(|one| one.2).fold(0.0, f64::max);
+    let heaviest = weighed.iter().map(|one| one.2).fold(0.0, f64::max);
     let mut mean = center;
     for _ in 0..STEPS {
-        let (sum, weight) = scaled
+        let (sum, weight) = weighed
             .iter()
             .map(|(s, scale, weight)| (s.value, weight / heaviest * trust(s.value - mean, *scale)))
             .chain(likely)
@@ -88,7 +88,7 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
         }
         mean = sum / weight;
     }
-    let trusted = scaled
+    let trusted = weighed
         .iter()
         .map(|(s, scale, weight)| weight * trust(s.value - mean, *scale));
     finish(samples, prior.spread, trusted.collect())
