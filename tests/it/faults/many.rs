@@ -53,7 +53,7 @@ async fn twenty_replicas_hardly_load_the_database_by_the_feed() {
     assert!(by_feed < 0.05, "{by_feed}");
     // All that they ask at rest, counted: what it takes of a processor depends on the tests that run beside this one.
     let each = asked / seconds / real(REPLICAS);
-    assert!(each < 16.0, "{each} statements a second of each replica");
+    assert!(each < 20.0, "{each} statements a second of each replica");
 
     // Under load too: what one writes all others know, and nobody has asked them for it.
     let crowd: Vec<_> = (0..200)
