@@ -182,7 +182,7 @@ async fn certificates_that_lines_show_are_registered() {
     }
 }
 
-/// Lines that OpenBao 2.7 wrote, hashed and not, of certificates issued and refused by its own API and by ACME.
+/// Lines that `OpenBao` 2.7 wrote, hashed and not, of certificates issued and refused by its own API and by ACME.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_audit_log_of_openbao_tells_what_was_refused_and_shows_what_was_issued() {
     let case = Case::new("openbao").await;

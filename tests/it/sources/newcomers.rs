@@ -110,7 +110,9 @@ async fn where_all_are_new_the_better_kind_counts_at_once() {
     let engine = process(&database.url(), &clock).await;
     // Who is known and tells failures alone has no say in how much there is.
     let mut failures = weeks(Source::Ct, 9);
-    failures.iter_mut().for_each(|one| one.kind = Kind::Failed);
+    for one in &mut failures {
+        one.kind = Kind::Failed;
+    }
     hand_in(&engine, &failures).await;
     clock.set(NOW);
     hand_in(&engine, &weeks(Source::Metrics, 600)).await;
