@@ -37,7 +37,7 @@ slot_minutes = 60
 follow_prior = 0.3
 steerable_share = 0.5
 retry_after = "6h"
-[[ca.band]]                               # the first that fits; defaults in design.md
+[[ca.band]]                               # the first that fits
 min_life = "10d"
 end = "2/3 - 2h"
 length = "24h"
