@@ -219,45 +219,40 @@ fn a_file_without_a_token_is_ok_with_a_warning() {
 
 #[test]
 fn an_export_that_says_not_whose_counts_it_has_is_warned_of() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("offpeak.toml");
     let source =
         "[[source]]\nname = \"billing\"\nca = \"default\"\nkind = \"csv\"\npath = \"/x.csv\"\n";
     let columns = "[source.columns]\nat = \"hour\"\n";
     for (whose, warned) in [("", true), ("source = \"ca\"\n", false)] {
-        std::fs::write(&file, format!("{source}{whose}{columns}")).unwrap();
-        let ended = offpeak(&["check-config", path(&file)], &[]);
-        assert_eq!(
-            (ended.code, &*ended.out),
-            (Some(0), "ok\n"),
-            "{}",
-            ended.err
-        );
         let warning = "source \"billing\": its counts are `import`, which moves no volume";
-        assert_eq!(ended.err.contains(warning), warned, "{}", ended.err);
+        assert_warned(&format!("{source}{whose}{columns}"), warning, warned);
     }
 }
 
 #[test]
 fn who_shows_nobody_s_address_to_others_is_warned() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("letsencrypt.toml");
     let printed = offpeak(&["demo", "--print-ct-config"], &[]).out;
     for (text, warned) in [
         (printed.clone(), true),
         (printed.replace("CHANGE-ME", "ops"), false),
     ] {
-        std::fs::write(&file, text).unwrap();
-        let ended = offpeak(&["check-config", path(&file)], &[]);
-        assert_eq!(
-            (ended.code, &*ended.out),
-            (Some(0), "ok\n"),
-            "{}",
-            ended.err
-        );
         let warning = "source \"letsencrypt-ct\": its `contact` is nobody's";
-        assert_eq!(ended.err.contains(warning), warned, "{}", ended.err);
+        assert_warned(&text, warning, warned);
     }
+}
+
+/// The configuration is good, and the warning is printed or is not.
+fn assert_warned(text: &str, warning: &str, warned: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offpeak.toml");
+    std::fs::write(&file, text).unwrap();
+    let ended = offpeak(&["check-config", path(&file)], &[]);
+    assert_eq!(
+        (ended.code, &*ended.out),
+        (Some(0), "ok\n"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(ended.err.contains(warning), warned, "{}", ended.err);
 }
 
 #[test]

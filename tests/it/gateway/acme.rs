@@ -222,6 +222,11 @@ pub(super) async fn finish(order: &mut Order) -> (String, String) {
                 .unwrap();
         }
     }
+    fetch(order).await
+}
+
+/// Finalizes an order whose challenges were answered, and fetches its chain.
+pub(super) async fn fetch(order: &mut Order) -> (String, String) {
     let policy = RetryPolicy::default();
     let status = order.poll_ready(&policy).await.unwrap();
     assert_eq!(status, OrderStatus::Ready);

@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use instant_acme::{
-    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, NewOrder, OrderStatus,
-    RetryPolicy, RevocationRequest,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, NewOrder, RevocationRequest,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::acme::{Front, cert_id, dns, first_der, settled};
+use super::acme::{Front, dns, fetch, first_der, settled};
 use super::watching::until;
 use crate::process::offpeak;
 use crate::tools::{free_ports, run, told, tool};
@@ -122,13 +121,7 @@ impl OpenBao {
             self.texts.say(&format!("_acme-challenge.{name}"), text);
             challenge.set_ready().await.unwrap();
         }
-        let policy = RetryPolicy::default();
-        let status = order.poll_ready(&policy).await.unwrap();
-        assert_eq!(status, OrderStatus::Ready);
-        order.finalize().await.unwrap();
-        let chain = order.poll_certificate(&policy).await.unwrap();
-        let id = cert_id(&chain);
-        (chain, id)
+        fetch(&mut order).await
     }
 }
 
