@@ -197,10 +197,10 @@ impl Allocator {
     ) -> Result<DrawPlan<'_>, BandError> {
         self.heed(draw.policy);
         let place = place(draw.policy, validity, issued_at, draw.now)?;
-        let measured = self.follows(draw);
-        let follows = measured.of(place.arrival());
+        let shares = self.follows(draw);
+        let follows = shares.of(place.arrival());
         let ticking = match place.arrival() {
-            Arrival::Fresh => measured.ticking,
+            Arrival::Fresh => shares.ticking,
             // They do not come now because they wake now.
             Arrival::Late | Arrival::Past => TickShares::default(),
         };
@@ -211,7 +211,7 @@ impl Allocator {
                     range,
                     life_class: life_class(validity.life_seconds()),
                 };
-                self.renew_table(key, draw, validity, measured.late);
+                self.renew_table(key, draw, validity, shares.late);
                 let active = self
                     .tables
                     .entry(key)
@@ -269,7 +269,12 @@ impl Allocator {
     }
 
     /// How clients wake for the tables that use it, measured anew each hour over all certificates.
-    fn schedule_mix(&mut self, draw: Draw<'_>, arrival: Arrival, measured: f64) -> ScheduleMix {
+    fn schedule_mix(
+        &mut self,
+        draw: Draw<'_>,
+        arrival: Arrival,
+        measured_follow: f64,
+    ) -> ScheduleMix {
         let good = |at: Timestamp| (0..HOUR).contains(&(draw.now - at));
         if self.schedule_mix.as_ref().is_none_or(|(at, _)| !good(*at)) {
             self.schedule_mix = Some((draw.now, self.ledger.schedule_mix(draw.now)));
@@ -278,19 +283,19 @@ impl Allocator {
             return ScheduleMix::default();
         };
         match arrival {
-            Arrival::Fresh => self.ledger.waking_now(draw.now, measured, generic),
+            Arrival::Fresh => self.ledger.waking_now(draw.now, measured_follow, generic),
             // Their tables have no use for it, and an import brings thousands of them.
             Arrival::Late | Arrival::Past => ScheduleMix::default(),
         }
     }
 
     /// Puts a new table in for a key where the one in use is old or used up, or there is none.
-    fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity, measured: f64) {
+    fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity, measured_follow: f64) {
         let good =
             |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
         if self.tables.get(&key).is_none_or(|active| !good(active)) {
             let life_seconds = validity.life_seconds();
-            let schedule_mix = self.schedule_mix(draw, key.arrival, measured);
+            let schedule_mix = self.schedule_mix(draw, key.arrival, measured_follow);
             let made = make(
                 key.arrival,
                 key.range,

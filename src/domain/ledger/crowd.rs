@@ -66,28 +66,33 @@ impl Ledger {
         })
     }
 
-    /// f of a certificate issued at `now`, if nothing else is known about it and φ was `measured`.
+    /// f of a certificate issued at `now`, if nothing else is known about it and φ is `measured_follow`.
     /// Of the certificates of these minutes, as many follow as the windows given promise to them;
     /// unsteered returns behave as the last time; in addition there are as many new ones as lately,
     /// and φ of them follow.
     #[must_use]
-    pub fn first_follows(&self, now: Timestamp, measured: f64) -> f64 {
+    pub fn first_follows(&self, now: Timestamp, measured_follow: f64) -> f64 {
         let Some(coming) = self.coming(now).filter(|coming| coming.all() > 0.0) else {
-            return measured;
+            return measured_follow;
         };
-        let following = coming.kept + coming.wavering + coming.new * measured;
+        let following = coming.kept + coming.wavering + coming.new * measured_follow;
         (following / coming.all()).clamp(0.0, 1.0)
     }
 
     /// How the clients wake that come at `now` and get ordinary windows. Newcomers wake as in
     /// `generic`, clients sent by windows as those that windows brought; a client that came at a
-    /// tick is placed by it. φ was `measured`.
+    /// tick is placed by it. φ is `measured_follow`.
     #[must_use]
-    pub fn waking_now(&self, now: Timestamp, measured: f64, generic: &ScheduleMix) -> ScheduleMix {
+    pub fn waking_now(
+        &self,
+        now: Timestamp,
+        measured_follow: f64,
+        generic: &ScheduleMix,
+    ) -> ScheduleMix {
         let Some(coming) = self.coming(now) else {
             return generic.clone();
         };
-        let new = coming.new * measured;
+        let new = coming.new * measured_follow;
         let following = coming.kept + coming.wavering + new;
         if following <= 0.0 {
             return generic.clone();
