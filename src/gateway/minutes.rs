@@ -192,11 +192,11 @@ impl Minutes {
         }
         rows.push(line(Kind::Issued, minute.issued));
         rows.push(line(Kind::Failed, 0));
-        let own_faults = self.own_faults();
+        let weights = self.own_faults().until(at);
         for ((place, error_type), by) in &minute.failed {
             let count: u64 = by.values().sum();
             let weighed = by.iter().map(|(account, count)| {
-                let weight = account.map_or(1.0, |account| own_faults.weight(at, account));
+                let weight = account.map_or(1.0, |account| weights.of(account));
                 whole((real(i64::try_from(*count).unwrap_or(i64::MAX)) * weight).round())
             });
             let of_ca = count.min(u64::try_from(weighed.sum::<i64>()).unwrap_or(0));

@@ -1,7 +1,7 @@
 //! Who failed by its own fault, and how far that tells of the CA: what one or two accounts get wrong says nothing
 //! of how the CA is.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::math::number::real;
 use crate::domain::time::{MINUTE, Timestamp};
@@ -17,6 +17,13 @@ const MOST_ACCOUNTS: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct OwnFaults(BTreeMap<Timestamp, HashMap<u128, u32>>);
 
+/// What each account counts for.
+#[derive(Debug, Default)]
+pub(super) struct Weights {
+    own: HashMap<u128, i64>,
+    all: i64,
+}
+
 impl OwnFaults {
     /// Counts a failure in the minute that begins then; whether its account is told apart.
     pub(super) fn add(&mut self, minute: Timestamp, account: u128) -> bool {
@@ -29,30 +36,34 @@ impl OwnFaults {
         true
     }
 
-    /// For how much a failure of this account counts in that minute, 0 to 1. Nothing where less than three accounts
-    /// failed in the quarter of an hour that ends with it; else as much as makes the account a third of all that
-    /// count.
-    pub(super) fn weight(&self, minute: Timestamp, account: u128) -> f64 {
-        let (mut own, mut others) = (0, 0);
-        let mut who = HashSet::new();
+    /// Who failed how often until a minute: within a quarter of an hour, the minute included.
+    pub(super) fn until(&self, minute: Timestamp) -> Weights {
+        let mut weights = Weights::default();
         let judged = minute - WEIGHED_SECONDS + MINUTE..=minute;
-        for (of, count) in self.0.range(judged).flat_map(|(_, of)| of) {
-            if *of == account {
-                own += i64::from(*count);
-            } else {
-                others += i64::from(*count);
-                who.insert(of);
-            }
+        for (account, count) in self.0.range(judged).flat_map(|(_, of)| of) {
+            *weights.own.entry(*account).or_default() += i64::from(*count);
+            weights.all += i64::from(*count);
         }
-        if who.len() < 2 {
-            return 0.0;
-        }
-        (real(others) / 2.0 / real(own.max(1))).min(1.0)
+        weights
     }
 
     /// Forgets what is not needed for this minute and later ones.
     pub(super) fn trim(&mut self, minute: Timestamp) {
         self.0 = self.0.split_off(&(minute - WEIGHED_SECONDS));
+    }
+}
+
+impl Weights {
+    /// For how much a failure of this account counts in that minute, 0 to 1. Nothing where less than three accounts
+    /// failed in the quarter of an hour that ends with it; else as much as makes the account a third of all that
+    /// count.
+    pub(super) fn of(&self, account: u128) -> f64 {
+        let own = self.own.get(&account).copied().unwrap_or_default();
+        let others = self.own.len() - usize::from(own > 0);
+        if others < 2 {
+            return 0.0;
+        }
+        (real(self.all - own) / 2.0 / real(own.max(1))).min(1.0)
     }
 }
 
@@ -84,7 +95,10 @@ mod tests {
             (&[(0, 1, 5), (14, 2, 5), (14, 3, 5)], 1.0),
             (&[(0, 1, 5), (15, 2, 5), (14, 3, 5)], 0.0),
         ] {
-            assert!((faults(of).weight(NOW, 1) - weight).abs() < 1e-9, "{of:?}");
+            assert!(
+                (faults(of).until(NOW).of(1) - weight).abs() < 1e-9,
+                "{of:?}"
+            );
         }
     }
 
