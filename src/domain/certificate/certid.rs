@@ -78,7 +78,6 @@ impl KeyIdentifier {
     pub const MOST_OCTETS: usize = 64;
 
     /// # Errors
-    ///
     /// [`CertIdError::Length`] unless there are 1 to 64 octets.
     pub fn new(octets: &[u8]) -> Result<Self, CertIdError> {
         checked(octets, Half::KeyIdentifier).map(Self)
@@ -96,7 +95,6 @@ impl Serial {
     pub const MOST_OCTETS: usize = 32;
 
     /// # Errors
-    ///
     /// [`CertIdError::Length`] unless there are 1 to 32 octets.
     pub fn new(octets: &[u8]) -> Result<Self, CertIdError> {
         checked(octets, Half::Serial).map(Self)

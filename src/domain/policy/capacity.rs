@@ -85,7 +85,6 @@ impl CapacityRule {
 /// time in `zone`.
 ///
 /// # Errors
-///
 /// What is wrong with it, in words.
 pub fn cron_pattern(text: &str, zone: Tz) -> Result<Cron, String> {
     let cron = parsed(text).map_err(|reason| {

@@ -52,7 +52,6 @@ impl Prior {
     /// Reads the bytes of a `ranking.json`.
     ///
     /// # Errors
-    ///
     /// [`Unusable`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
         let unreadable = |error: &dyn std::fmt::Display| Unusable::Unreadable(error.to_string());

@@ -116,7 +116,6 @@ impl Published {
     /// Reads the bytes of a `ranking.json`.
     ///
     /// # Errors
-    ///
     /// [`Unreadable`] if it is not a ranking, has another major version, or its slots do not make
     /// up a day and a week.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {

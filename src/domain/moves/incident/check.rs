@@ -42,7 +42,6 @@ impl Incident {
     /// Whether this may be drafted or opened at `now`.
     ///
     /// # Errors
-    ///
     /// The first invalid field.
     pub fn validate(&self, now: Timestamp) -> Result<(), Invalid> {
         let length = self.name.chars().count();
@@ -72,7 +71,6 @@ impl Incident {
     /// When a maintenance closes the CA; `None` for other kinds.
     ///
     /// # Errors
-    ///
     /// The field that makes this impossible to say.
     pub(super) fn hours(&self) -> Result<Option<When>, Invalid> {
         if self.kind != Kind::Maintenance {

@@ -33,7 +33,6 @@ impl Incident {
     /// The current state is not a step and changes nothing.
     ///
     /// # Errors
-    ///
     /// [`NotAllowed`]; nothing is changed then.
     pub fn advance(&mut self, next: State, at: Timestamp) -> Result<(), NotAllowed> {
         let what = match (self.state, next) {
@@ -80,7 +79,6 @@ impl Incident {
     /// start and end of an outage, and texts for people, may be corrected until it is closed.
     ///
     /// # Errors
-    ///
     /// The first field that may not change.
     pub fn allows_edit(&self, edited: &Self) -> Result<(), Invalid> {
         let outage = self.kind == Kind::Outage;

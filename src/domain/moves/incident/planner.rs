@@ -97,7 +97,6 @@ impl Planner {
     /// The plan for the counted certificates.
     ///
     /// # Errors
-    ///
     /// [`Refusal`] if the budget and the deadline of a revocation or drill cannot both be kept.
     pub fn plan(self, context: &PlanningContext<'_>) -> Result<Plan, Refusal> {
         let rule = self.rule.clone().unwrap_or_else(|| Rule::new(context));

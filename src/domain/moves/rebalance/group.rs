@@ -75,7 +75,6 @@ pub struct Eligible<'a> {
 /// The group of a certificate with the probability `follows`, or why its window stays.
 ///
 /// # Errors
-///
 /// [`Kept`].
 pub fn group_of(
     eligible: &Eligible<'_>,

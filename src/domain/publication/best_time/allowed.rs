@@ -30,7 +30,6 @@ impl fmt::Display for ClockSpan {
 /// Parses one or more spans such as `22:00-06:00` or `22-06`, separated by commas.
 ///
 /// # Errors
-///
 /// What is wrong, in words.
 pub fn clock_spans(text: &str) -> Result<Vec<ClockSpan>, String> {
     let spans: Vec<&str> = text.split(',').map(str::trim).collect();

@@ -115,7 +115,6 @@ impl Question {
     /// lifetimes.
     ///
     /// # Errors
-    ///
     /// The reason, for a lifetime under an hour.
     pub fn within_for_life(life_seconds: i64) -> Result<i64, String> {
         if life_seconds < LEAST_LIFE_SECONDS {
@@ -127,7 +126,6 @@ impl Question {
     /// Checks how far ahead a caller wants to look, in seconds.
     ///
     /// # Errors
-    ///
     /// The reason, for less than a second or more than 60 days.
     pub fn within(seconds: i64) -> Result<i64, String> {
         let fits = (1..=MOST_SECONDS).contains(&seconds);
@@ -147,7 +145,6 @@ impl Question {
     /// says to avoid are left out.
     ///
     /// # Errors
-    ///
     /// [`NoTime`] if nothing is left.
     pub fn draw(
         &self,
@@ -268,7 +265,6 @@ impl Chance {
     /// could simply come at that time.
     ///
     /// # Errors
-    ///
     /// The reason, for an empty seed or one of more than 256 octets. With empty seeds, all callers
     /// who forgot to set one would get the same second.
     pub fn seeded(seed: &str) -> Result<Self, String> {

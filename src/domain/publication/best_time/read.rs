@@ -59,7 +59,6 @@ impl Ranking {
     /// Reads the bytes of a `ranking.json`.
     ///
     /// # Errors
-    ///
     /// [`Unreadable`] if it is not a ranking, or has another major version.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         Ok(serde_json::from_slice(bytes)?)
