@@ -306,8 +306,8 @@ mod tests {
         );
     }
 
-    /// How a CA is, of which a gateway told so many refused orders: by the fault of so many accounts in turn, or by
-    /// its own.
+    /// The status of a CA after a gateway reported this many refused orders, caused by this many
+    /// accounts in turn, or by the CA itself.
     fn status_after(refused: u32, accounts: Option<u32>) -> Status {
         let minutes = Minutes::of(CaName::default());
         for number in 0..refused {

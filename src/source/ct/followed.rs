@@ -19,7 +19,7 @@ pub(super) struct Followed {
     pub(super) remote: RemoteLog,
     /// The last tree seen.
     pub(super) tree: Option<SignedTree>,
-    /// It is not asked before `held_until`; the next failure waits this long.
+    /// The wait after its next failure.
     wait: Duration,
     asked_from: Instant,
     /// Its tree is not requested before this time, because it cannot have another block to read
