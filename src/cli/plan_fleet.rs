@@ -79,7 +79,7 @@ pub(super) fn addressee(member: &Member, now: Timestamp) -> Addressee<'_> {
     }
 }
 
-/// The certificates whose own times conflict with the plan's deadline.
+/// The first certificate whose own times conflict with the plan's deadline.
 pub(super) fn conflict(fleet: &Fleet, usual: &Usual<'_>) -> Option<String> {
     fleet.members.iter().find_map(|member| {
         let (field, reason) = member.check_under(usual).err()?;
