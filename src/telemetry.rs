@@ -1,7 +1,7 @@
-//! Logs and metrics: what is set up once a process.
+//! Logs and metrics, set up once for each process.
 //!
-//! `docs/logging.md` lists every event. A CertID stands in clear at debug level alone; above it,
-//! log [`CertIdDigest`].
+//! `docs/logging.md` lists every event. A CertID may be logged in clear only at debug level; above
+//! it, log [`CertIdDigest`].
 
 use std::error::Error;
 use std::fmt;
@@ -20,29 +20,30 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::domain::certificate::certid::CertId;
 
-/// What is logged, in the words of `tracing_subscriber::EnvFilter`: `info`, `offpeak=debug`.
+/// The filter for logs, in the syntax of `tracing_subscriber::EnvFilter`: `info`, `offpeak=debug`.
 const FILTER_VARIABLE: &str = "OFFPEAK_LOG";
 
-/// What is logged where nobody says. PostgreSQL notes each table that a migration finds or does not find.
+/// The default filter. Without the exception, PostgreSQL reports each table that a migration looks
+/// for.
 const USUAL: &str = "info,sqlx::postgres::notice=warn";
 
-/// Upper bounds of the buckets of every histogram of seconds, a factor of about 2.5 apart: from
-/// 25 µs, below which an answer from memory does not get, to 10 s, after which clients give up.
+/// Upper bounds of the buckets of all histograms of seconds, a factor of about 2.5 apart: from 25
+/// µs, the minimum of an answer from memory, to 10 s, after which clients give up.
 const SECONDS_BUCKETS: [f64; 18] = [
     0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// How logs look.
+/// The format of logs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// For people to read.
     Text,
 }
 
-/// A name of no log format.
+/// The text is not a log format.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is neither json nor text")]
 pub struct UnknownLogFormat(pub String);
@@ -50,10 +51,10 @@ pub struct UnknownLogFormat(pub String);
 /// Why logs or metrics cannot be set up.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TelemetryError {
-    /// `OFFPEAK_LOG` is no filter.
+    /// `OFFPEAK_LOG` is not a valid filter.
     #[error("OFFPEAK_LOG is no filter such as \"info\" or \"offpeak=debug\": {0}")]
     Filter(String),
-    /// Another recorder has been installed in this process.
+    /// Another recorder has already been installed in this process.
     #[error("metrics cannot be recorded: {0}")]
     Recorder(String),
 }
@@ -62,9 +63,9 @@ pub enum TelemetryError {
 #[derive(Clone, Debug)]
 pub struct Metrics(PrometheusHandle);
 
-/// A CertID as logs name it above debug level: `sha256:` and the first 12 hexadecimal digits of the
-/// SHA-256 of its text. It tells lines of the same certificate, and whoever has the CertID finds
-/// them: `printf %s CERTID | sha256sum | cut -c1-12`.
+/// A CertID in logs above debug level: `sha256:` and the first 12 hexadecimal digits of the SHA-256
+/// of its text. Lines of the same certificate have the same digest, and whoever knows the CertID
+/// can find them: `printf %s CERTID | sha256sum | cut -c1-12`.
 #[derive(Clone, Copy)]
 pub struct CertIdDigest<'a>(pub &'a CertId);
 
@@ -80,7 +81,7 @@ impl FromStr for LogFormat {
 }
 
 impl LogFormat {
-    /// For people where standard error is a terminal, else for machines.
+    /// Text if standard error is a terminal, otherwise JSON.
     #[must_use]
     pub fn of_stderr() -> Self {
         if io::stderr().is_terminal() {
@@ -91,8 +92,8 @@ impl LogFormat {
     }
 }
 
-/// Has this process log to standard error, and panics too, as one event each. What is logged is in
-/// `OFFPEAK_LOG`, by default `info`. Where the process logs already, nothing changes.
+/// Makes this process log to standard error, including panics, as one event each. `OFFPEAK_LOG` is
+/// the filter, by default `info`. If the process already logs, nothing changes.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`].
@@ -106,10 +107,10 @@ pub fn log_to_stderr(format: Option<LogFormat>) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// The process's metrics, recorded from the first call on. Every call gives the same ones.
+/// The metrics of the process, recorded from the first call on. Every call returns the same ones.
 ///
 /// # Errors
-/// [`TelemetryError::Recorder`] where another recorder has been installed.
+/// [`TelemetryError::Recorder`] if another recorder has been installed.
 pub fn metrics() -> Result<Metrics, TelemetryError> {
     static INSTALLED: OnceLock<Result<Metrics, TelemetryError>> = OnceLock::new();
     INSTALLED
@@ -130,13 +131,13 @@ impl Metrics {
     /// How often [`Metrics::keep_up`] is due.
     pub const UPKEEP: Duration = Duration::from_secs(5);
 
-    /// All metrics in the text format of Prometheus.
+    /// All metrics in Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
         self.0.render()
     }
 
-    /// Sums up what histograms have collected: without it they grow until the next
+    /// Aggregates the data of histograms. Without this it accumulates until the next
     /// [`Metrics::render`], which may never come.
     pub fn keep_up(&self) {
         self.0.run_upkeep();
@@ -188,10 +189,10 @@ where
 /// The field that names an event.
 const EVENT: &str = "event";
 
-/// The name of an event that a library logs: none of them names its own.
+/// The name for events logged by libraries, which have none.
 const OF_A_LIBRARY: &str = "dependency";
 
-/// Writes events as `lines` does, and gives those of libraries the name that they lack.
+/// Writes events like `lines`, and adds the missing name to those of libraries.
 struct Named<L> {
     format: LogFormat,
     lines: L,

@@ -42,7 +42,7 @@ impl AdviseArgs {
     }
 }
 
-/// The report for people.
+/// The report as text.
 fn told(report: &AdviceReport) -> String {
     let Some(advice) = &report.advice else {
         return format!("{}: less than two days are registered\n", report.ca);

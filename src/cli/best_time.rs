@@ -1,4 +1,4 @@
-//! `offpeak best-time`: when to come, drawn from the newest publication, a file or a URL.
+//! `offpeak best-time`: a time to come, drawn from the newest publication, a file or a URL.
 
 use std::io::Write as _;
 
@@ -57,7 +57,7 @@ pub(super) struct BestTimeArgs {
     json: bool,
 }
 
-/// A value of one option, not several.
+/// The value of an option that takes a list as one value.
 #[derive(Clone, Debug)]
 pub(super) struct Spans(pub(super) Vec<ClockSpan>);
 
@@ -94,7 +94,7 @@ fn within(text: &str) -> Result<i64, String> {
     Question::within(duration_seconds(text)?)
 }
 
-/// How far ahead follows from a life.
+/// How far ahead to look, for a lifetime.
 fn of_life(text: &str) -> Result<i64, String> {
     Question::within_for_life(duration_seconds(text)?)
 }

@@ -33,11 +33,11 @@ pub(super) struct CaArgs {
     json: bool,
 }
 
-/// Runs it. Done with rejections: at least one certificate or file is no CA's, which standard error
-/// tells.
+/// Runs the command. Done with rejections: at least one certificate or file does not belong to a
+/// CA; standard error has the details.
 ///
 /// # Errors
-/// Where standard output cannot be written to.
+/// Standard output cannot be written.
 pub(super) fn run(args: &CaArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut blocks = Blocks::default();
     let mut exit = Exit::Done;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &CaArgs, output: &mut Output) -> anyhow::Result<Exit> {
         }
         for reason in reasons.into_iter().chain(failed) {
             exit = Exit::DoneWithRejections;
-            // Where standard error is closed too, the exit code says it.
+            // If standard error is closed too, the exit code shows it.
             let _ = writeln!(std::io::stderr(), "offpeak: {path}: {reason}");
         }
     }
@@ -74,7 +74,7 @@ pub(super) fn run(args: &CaArgs, output: &mut Output) -> anyhow::Result<Exit> {
 #[derive(Debug, Eq, PartialEq, Serialize)]
 struct Block {
     name: String,
-    /// What the subject is called, for people.
+    /// The subject's name.
     subject: String,
     issuers: Vec<String>,
     path: String,
@@ -88,7 +88,7 @@ struct Blocks(Vec<Block>);
 impl Blocks {
     fn add(&mut self, authority: &Authority, path: &str) {
         let issuer = authority.key_identifier.to_string();
-        // An issuer belongs to one CA: a key that was certified under another name is known.
+        // An issuer belongs to one CA, and this key was already certified under another name.
         if self.0.iter().any(|block| block.issuers.contains(&issuer)) {
             return;
         }
@@ -110,10 +110,10 @@ impl Blocks {
         });
     }
 
-    /// The name, or where it is taken the first that is free with a number behind.
+    /// The name or, if it is taken, the first free one with a number appended.
     fn free_name(&self, name: &str) -> String {
         let is_free = |name: &String| self.0.iter().all(|block| block.name != *name);
-        // 57 characters and `-` with a number of five digits at most: no command line is so long.
+        // 57 characters, `-`, and a number of at most five digits, which no command line exceeds.
         let numbered = (2..).map(|number| format!("{name:.57}-{number}"));
         std::iter::once(name.to_owned())
             .chain(numbered)
@@ -140,7 +140,7 @@ impl fmt::Display for Blocks {
     }
 }
 
-/// A subject's name as a CA's: of `[a-z0-9-]`, 63 characters at most.
+/// A subject's name in the form of a CA name: `[a-z0-9-]`, at most 63 characters.
 fn name_of(subject: &str) -> String {
     let mut name = String::new();
     for character in subject.chars() {
@@ -155,13 +155,13 @@ fn name_of(subject: &str) -> String {
     let name = name.trim_end_matches('-');
     match name {
         "" => "ca".to_owned(),
-        // This one is the CA of whatever no other claims.
+        // This is the name of the CA for everything that no other claims.
         CaName::DEFAULT => "default-ca".to_owned(),
         name => name.to_owned(),
     }
 }
 
-/// Without characters that would end a comment or disturb a terminal.
+/// Removes characters that would end a comment or disturb a terminal.
 fn on_one_line(text: &str) -> String {
     let shown = |character: char| {
         if character.is_control() {
@@ -209,11 +209,11 @@ mod tests {
         let mut blocks = Blocks::default();
         for (name, key) in [
             ("Example CA", 1),
-            // A new key of the same CA; the same key once more; under another name.
+            // A new key of the same CA; the same key again; the same key under another name.
             ("Example CA", 2),
             ("Example CA", 1),
             ("Old Example", 2),
-            // Another subject whose name comes out the same.
+            // Another subject that gives the same name.
             ("example-ca", 3),
             ("evil\n[[ca]]\nname = \"x\"\n", 4),
         ] {

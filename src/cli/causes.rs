@@ -1,7 +1,7 @@
 //! An error with its causes, on one line.
 
-/// The chain of causes with colons between. Many errors say their cause themselves, so what stands
-/// at the end already is left out.
+/// The chain of causes, separated by colons. Many errors already include their cause, so
+/// repetitions are left out.
 pub(super) fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {

@@ -38,10 +38,10 @@ struct Line<'a> {
     reason: Option<String>,
 }
 
-/// Runs it. Done with rejections: at least one certificate or file has no CertID.
+/// Runs the command. Done with rejections: at least one certificate or file has no CertID.
 ///
 /// # Errors
-/// Where standard output cannot be written to.
+/// Standard output cannot be written.
 pub(super) fn run(args: &CertidArgs, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(print(args, io::BufWriter::new(output))?)
 }
@@ -84,10 +84,10 @@ fn print(args: &CertidArgs, mut out: impl Write) -> io::Result<Exit> {
     Ok(exit)
 }
 
-/// Adds what a file, or standard input, decodes to, up to where it cannot be read.
+/// Adds the records of a file, or of standard input, up to where it cannot be read.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// It cannot be read.
 pub(super) fn decode<T>(
     path: &Path,
     mut decoder: Box<dyn Decode<T>>,

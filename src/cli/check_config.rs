@@ -1,4 +1,4 @@
-//! `offpeak check-config`: says what is wrong with a file.
+//! `offpeak check-config`: reports the errors in a configuration file.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn as_json(error: &ConfigError) -> serde_json::Value {
 
 fn warn(file: &Path, config: &Config) {
     for warning in config.warnings() {
-        // Where standard error is closed nobody is there to be warned.
+        // If standard error is closed, nobody can be warned.
         let _ = writeln!(
             std::io::stderr(),
             "offpeak: warning: {}: {warning}",

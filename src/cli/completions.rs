@@ -1,4 +1,4 @@
-//! `offpeak completions` and `offpeak manual`: the command line for shells and for `man`.
+//! `offpeak completions` and `offpeak manual`: files for shells and for `man`.
 
 use std::fs;
 use std::io::Write as _;
@@ -51,7 +51,8 @@ impl ManualArgs {
     }
 }
 
-/// The page of a command and those of its subcommands, named as git does: `offpeak-incident-open.1`.
+/// Writes the page of a command and those of its subcommands, named as in git:
+/// `offpeak-incident-open.1`.
 fn write_pages(command: &Command, name: &str, folder: &Path) -> anyhow::Result<usize> {
     let path = folder.join(format!("{name}.1"));
     let titled = command.clone().display_name(name);

@@ -1,4 +1,4 @@
-//! `offpeak demo`: the whole service, on a database in memory, with a made-up CA.
+//! `offpeak demo`: the whole service with a fictitious CA, on a database in memory.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ use crate::engine::Engine;
 use crate::engine::clock::SystemClock;
 use crate::store::{self, Migrations};
 
-/// What `--ct` reads where no other configuration is named.
+/// The default configuration for `--ct`.
 const LETSENCRYPT: &str = include_str!("../../static/letsencrypt.toml");
 
-/// Certificates registered, over the last sixty days in the shape of the load.
+/// The number of certificates registered over the last sixty days, in the shape of the load.
 const CERTIFICATES: i64 = 5_000;
 
 /// The example of RFC 9773 section 4.1, registered as if issued now.
@@ -83,7 +83,7 @@ impl Demo {
     }
 }
 
-/// Serves the map that Certificate Transparency shows, in memory.
+/// Serves a map made from Certificate Transparency logs, from memory.
 fn certificate_transparency(
     global: &Global,
     contact: Option<&str>,
@@ -191,8 +191,8 @@ fn example() -> anyhow::Result<CertId> {
     EXAMPLE.parse().context("the RFC's example is a CertID")
 }
 
-/// Registers certificates over the last sixty days, as many an hour as the load says, and the
-/// RFC's example as if it were issued now.
+/// Registers certificates over the last sixty days in proportion to each hour's load, and the RFC's
+/// example as if it were issued now.
 async fn register(engine: &Engine) -> anyhow::Result<()> {
     let hours = hours()?;
     let now = engine.now();
@@ -217,7 +217,7 @@ async fn register(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serials as a CA makes them: positive, 16 octets.
+/// A serial as CAs make them: positive, 16 octets.
 fn serial(key_identifier: &KeyIdentifier, n: usize) -> anyhow::Result<CertId> {
     let mut octets = Sha256::digest(n.to_be_bytes());
     octets[0] = 0x04;

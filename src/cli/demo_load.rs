@@ -1,5 +1,5 @@
-//! The load of the demo: four weeks of the past, and then minute by minute. It is made up: one
-//! sample week, repeated.
+//! The load of the demo: four weeks of the past, and then minute by minute. One fictitious week,
+//! repeated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::store::ClosedBatch;
 /// One week of the sample CA: `hour_of_week,attempts,failed`, Monday 00:00 UTC first.
 const WEEK_OF_LOAD: &str = include_str!("../../static/demo-week.csv");
 
-/// So many weeks are replayed: as many as the profile needs to trust each hour of the week.
+/// The number of weeks replayed, as many as the profile needs to trust each hour of the week.
 const WEEKS: i64 = 4;
 
-/// Of a hundred requests in an hour, so many come in its first minute: cron tables say `0`.
+/// The percentage of an hour's requests in its first minute, because crontabs say `0`.
 const FIRST_MINUTE_PER_CENT: u64 = 15;
 
-/// A machine that slept has missed more than anybody wants to see made up.
+/// After a machine has slept, at most this much time is made up for.
 const MOST_CAUGHT_UP_SECONDS: i64 = HOUR;
 
 /// The sample CA.
@@ -29,7 +29,7 @@ pub(super) fn demo_ca() -> CaName {
     "demo".parse().unwrap_or_default()
 }
 
-/// Tells the model of the last four weeks, up to the minute that it is; the first that was not told.
+/// Gives the model the load of the last four weeks, up to the present minute; returns that minute.
 pub(super) async fn replay(engine: &Engine) -> anyhow::Result<Timestamp> {
     let hours = hours()?;
     let now = engine.now();
@@ -52,7 +52,7 @@ pub(super) async fn replay(engine: &Engine) -> anyhow::Result<Timestamp> {
     Ok(until)
 }
 
-/// Tells of each minute once it has passed, for ever, from the first on that was not told.
+/// Adds the load of each minute once it has passed; does not return.
 pub(super) async fn go_on(engine: Arc<Engine>, told_until: Timestamp) {
     let mut from = told_until;
     loop {
@@ -68,7 +68,7 @@ pub(super) async fn go_on(engine: Arc<Engine>, told_until: Timestamp) {
     }
 }
 
-/// Tells of the minutes from then until before then.
+/// Adds the load of the minutes from `from` to before `to`.
 async fn tell(engine: &Engine, from: Timestamp, to: Timestamp) -> anyhow::Result<()> {
     let hours = hours()?;
     let mut rows = Vec::new();
@@ -88,7 +88,7 @@ async fn tell(engine: &Engine, from: Timestamp, to: Timestamp) -> anyhow::Result
     Ok(())
 }
 
-/// What is told of an hour, counted from 1970.
+/// The load of an hour, counted from 1970.
 fn load_of(hours: &[(u64, u64)], hour: i64) -> anyhow::Result<Vec<Observation>> {
     let from = Timestamp::from_unix(hour * HOUR);
     let (attempts, failed) = hours[usize::try_from(from.second_of_week() / HOUR)?];
@@ -97,7 +97,7 @@ fn load_of(hours: &[(u64, u64)], hour: i64) -> anyhow::Result<Vec<Observation>> 
     Ok(rows.concat())
 }
 
-/// The sample's hours: attempts and failures.
+/// The hours of the sample week: attempts and failures.
 pub(super) fn hours() -> anyhow::Result<Vec<(u64, u64)>> {
     WEEK_OF_LOAD
         .lines()
@@ -112,7 +112,7 @@ pub(super) fn hours() -> anyhow::Result<Vec<(u64, u64)>> {
         .collect()
 }
 
-/// An hour's count, minute by minute: so many in its first, the rest spread over the others.
+/// An hour's count by minute: a fixed share in the first, the rest spread over the others.
 fn lines(hour: Timestamp, kind: Kind, count: u64) -> Vec<Observation> {
     let first = count * FIRST_MINUTE_PER_CENT / 100;
     let until = |minute| first + (count - first) * minute / 59;

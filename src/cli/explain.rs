@@ -1,4 +1,4 @@
-//! `offpeak explain`: why a certificate has its window.
+//! `offpeak explain`: explains a certificate's window.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ impl Explain {
     }
 }
 
-/// A file that is there goes over a CertID that reads like its name.
+/// An existing file takes precedence over a CertID with the same spelling.
 fn certid(given: &Path) -> anyhow::Result<CertId> {
     if is_stdin(given) || given.exists() {
         return of_file(given);

@@ -1,41 +1,41 @@
-//! Reading over HTTP, bounded in time and octets.
+//! Downloads over HTTP, with limits on time and size.
 
 use std::time::Duration;
 
 use anyhow::bail;
 use reqwest::{Client, Response};
 
-/// How long one answer may take to its end: some mebioctets over a slow line.
+/// The longest time for an answer: some megabytes over a slow line.
 const LONGEST_FETCH: Duration = Duration::from_secs(30);
 
-/// Whether a text names something to fetch rather than a file.
+/// Whether a text is a URL rather than a file name.
 pub(super) fn is_url(text: &str) -> bool {
     ["http://", "https://"]
         .iter()
         .any(|scheme| text.starts_with(scheme))
 }
 
-/// What fetches.
+/// The HTTP client.
 ///
 /// # Errors
-/// Where TLS cannot be set up.
+/// TLS cannot be set up.
 pub(super) fn client() -> anyhow::Result<Client> {
     Ok(Client::builder().timeout(LONGEST_FETCH).build()?)
 }
 
-/// What stands at a URL, at most so many octets.
+/// Downloads a URL of at most `most` octets.
 ///
 /// # Errors
-/// Where it cannot be had, or is longer.
+/// It is unavailable, or longer.
 pub(super) async fn fetch(client: &Client, url: &str, most: u64) -> anyhow::Result<Vec<u8>> {
     let answer = client.get(url).send().await?;
     octets_of(answer.error_for_status()?, most).await
 }
 
-/// The body of an answer, at most so many octets.
+/// The body of an answer, of at most `most` octets.
 ///
 /// # Errors
-/// Where it breaks off, or is longer.
+/// It is incomplete, or longer.
 pub(super) async fn octets_of(mut answer: Response, most: u64) -> anyhow::Result<Vec<u8>> {
     let mut octets = Vec::new();
     while let Some(chunk) = answer.chunk().await? {

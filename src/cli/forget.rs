@@ -1,4 +1,4 @@
-//! `offpeak forget PATH…`: takes a wrong import back.
+//! `offpeak forget PATH…`: reverts an import.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -37,17 +37,17 @@ pub(super) struct ForgetArgs {
 #[derive(Serialize)]
 struct Told<'a> {
     path: &'a str,
-    /// `certificates`, `observations`, or `nothing` where the file was never imported.
+    /// `certificates`, `observations`, or `nothing` if the file was never imported.
     forgotten: &'static str,
     removed: u64,
     left: u64,
     absent: u64,
 }
 
-/// Runs it. Done with rejections: at least one of the files was never imported.
+/// Runs the command. Done with rejections: at least one file was never imported.
 ///
 /// # Errors
-/// Where a file cannot be read or the database fails: running it again goes on.
+/// A file cannot be read or the database fails; another run continues.
 pub(super) async fn run(
     args: ForgetArgs,
     engine: &Engine,
@@ -83,7 +83,7 @@ pub(super) async fn run(
     })
 }
 
-/// Done with rejections: nothing was ever taken from a peer of that name.
+/// Done with rejections: nothing was ever read from a peer with that name.
 async fn forget_peer(
     name: &str,
     json: bool,

@@ -1,5 +1,5 @@
-//! Arguments of the command line: a path is a file, or standard input for `-`; the name of the CA
-//! may be left out.
+//! Command-line arguments: a path is a file, or `-` for standard input, and the CA's name may be
+//! omitted.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,18 +9,18 @@ use super::usage::UsageError;
 use crate::domain::policy::ca::CaName;
 use crate::engine::Engine;
 
-/// Stands for standard input.
+/// Means standard input.
 const STDIN: &str = "-";
 
-/// A configuration of ten thousand CAs takes 16 MB, and a chain of certificates less.
+/// The largest input: a configuration of ten thousand CAs takes 16 MB, a certificate chain less.
 const MOST_OCTETS: u64 = 16 << 20;
 
-/// Whether the path stands for standard input.
+/// Whether the path means standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == STDIN
 }
 
-/// How messages call it.
+/// Its name in messages.
 pub(super) fn name_of(path: &Path) -> String {
     if is_stdin(path) {
         "standard input".to_owned()
@@ -29,10 +29,10 @@ pub(super) fn name_of(path: &Path) -> String {
     }
 }
 
-/// What is in it, where that is no more than fits in memory.
+/// Reads it, up to the maximum size.
 ///
 /// # Errors
-/// Where it cannot be read, or is too long.
+/// It cannot be read, or is too long.
 pub(super) fn octets_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     let input: Box<dyn Read> = if is_stdin(path) {
@@ -48,18 +48,18 @@ pub(super) fn octets_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
-/// The same, as text.
+/// Reads it as text.
 ///
 /// # Errors
-/// And where it is not UTF-8.
+/// As [`octets_of`], or it is not UTF-8.
 pub(super) fn text_of(path: &Path) -> io::Result<String> {
     String::from_utf8(octets_of(path)?).map_err(io::Error::other)
 }
 
-/// The CA that is named, or the only one there is.
+/// The named CA, or the only one.
 ///
 /// # Errors
-/// [`UsageError`] with the names where there are several: nobody is to guess which is meant.
+/// [`UsageError`] with the names if there are several, because guessing would be wrong.
 pub(super) fn ca_or_only(named: Option<CaName>, engine: &Engine) -> Result<CaName, UsageError> {
     match named {
         Some(named) => Ok(named),

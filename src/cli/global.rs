@@ -1,4 +1,4 @@
-//! Options of every subcommand. A flag overrides the environment, which overrides the file.
+//! Options of all subcommands. A flag overrides the environment, which overrides the file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::engine::clock::SystemClock;
 use crate::store::{self, Migrations};
 use crate::telemetry::LogFormat;
 
-/// The variable whose token has every scope. It has no flag: flags can be read by every user of the
-/// machine.
+/// The variable with a token for every scope. There is no flag for it, because every user of the
+/// machine can read flags.
 const ADMIN_TOKEN: &str = "OFFPEAK_ADMIN_TOKEN";
 
 /// What every subcommand may be told. Flag over environment over file.
@@ -47,7 +47,7 @@ pub struct Global {
     #[arg(value_parser = listen_address)]
     pub admin_listen: Option<String>,
     /// sqlite:PATH or postgres://…
-    // It may hold a password, which neither the help nor clap's word for a wrong value may print.
+    // It may contain a password, which neither the help nor clap's error messages may print.
     #[arg(
         long,
         value_name = "URL",
@@ -65,28 +65,28 @@ pub struct Global {
     pub log_format: Option<LogFormat>,
 }
 
-/// A configuration file with errors.
+/// The errors of a configuration file.
 #[derive(Debug)]
 pub struct InvalidConfig {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it, in the order of the file; one or more.
+    /// The errors, at least one, in the order of the file.
     pub errors: Vec<ConfigError>,
 }
 
 impl Global {
-    /// The configuration: that of the file or without one, and what flags and environment say
-    /// otherwise.
+    /// The configuration from the file, if there is one, with the overrides of flags and
+    /// environment.
     ///
     /// # Errors
-    /// [`InvalidConfig`] where the file has errors; else what could not be read, or contradicts
-    /// itself.
+    /// [`InvalidConfig`] if the file has errors; otherwise what could not be read, or is
+    /// contradictory.
     pub fn config(&self) -> anyhow::Result<Config> {
         self.config_with(admin_token()?.as_deref())
     }
 
-    /// The engine on the configured database, for commands that work beside a service or without
-    /// one. An empty database is created.
+    /// The engine on the configured database, for commands with or without a running service. An
+    /// empty database is created.
     pub(super) async fn engine(&self) -> anyhow::Result<Arc<Engine>> {
         let config = self.config()?;
         let store = store::connect(&config.database, Migrations::RefusePending).await?;
@@ -102,7 +102,7 @@ impl Global {
         Ok(config)
     }
 
-    /// A configuration with what flags and the environment say in its place, tokens aside.
+    /// Applies the overrides of flags and environment, except for tokens.
     pub(super) fn over(&self, mut config: Config) -> anyhow::Result<Config> {
         for (told, value) in [
             (&self.listen, &mut config.listen),
@@ -130,10 +130,10 @@ impl Global {
     }
 }
 
-/// The token in the environment, which opens every route of an admin listener.
+/// The token in the environment, which allows every route of an admin listener.
 ///
 /// # Errors
-/// Where it is no text.
+/// It is not text.
 pub(super) fn admin_token() -> anyhow::Result<Option<String>> {
     match std::env::var(ADMIN_TOKEN) {
         Ok(token) => Ok(Some(token)),
@@ -142,10 +142,10 @@ pub(super) fn admin_token() -> anyhow::Result<Option<String>> {
     }
 }
 
-/// The configuration of one file, or of standard input for `-`.
+/// The configuration in a file, or `-` for standard input.
 ///
 /// # Errors
-/// [`InvalidConfig`] where it has errors; else why it cannot be read.
+/// [`InvalidConfig`] if it has errors; otherwise why it cannot be read.
 pub(super) fn read_config(file: &Path) -> anyhow::Result<Config> {
     Ok(parse_config(file, &config_text(file)?)?)
 }
@@ -169,8 +169,8 @@ pub(super) fn parse_config(file: &Path, text: &str) -> Result<Config, InvalidCon
     })
 }
 
-/// The token of the environment. An empty one would let everybody in who sends nothing, so it is
-/// refused rather than taken; and what no header can carry would let nobody in.
+/// Checks the token in the environment. An empty one would admit everyone who sends nothing, so it
+/// is rejected; one that is not valid in a header would admit nobody.
 fn admin(token: &str) -> anyhow::Result<Token> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         bail!("{ADMIN_TOKEN} must be visible ASCII without spaces, and not empty");
@@ -184,7 +184,7 @@ fn admin(token: &str) -> anyhow::Result<Token> {
 }
 
 impl fmt::Display for InvalidConfig {
-    /// One line each, `FILE:LINE: KEY: REASON`, as editors and CI read them.
+    /// One line each, `FILE:LINE: KEY: REASON`, as editors and CI expect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut errors = self.errors.iter();
         if let Some(error) = errors.next() {

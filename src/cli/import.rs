@@ -91,10 +91,10 @@ enum Format {
     Ndjson,
 }
 
-/// Runs it.
+/// Runs the command.
 ///
 /// # Errors
-/// Where a file cannot be read or the database fails: what was reported until then stays.
+/// A file cannot be read or the database fails; what was reported so far is kept.
 pub(super) async fn run(
     args: ImportArgs,
     engine: &Engine,
@@ -191,7 +191,7 @@ async fn observations(
     }
 }
 
-/// On standard error, and only for a person who looks on.
+/// On standard error, and only on a terminal.
 fn bar(file: &KnownFile, name: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();

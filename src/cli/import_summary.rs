@@ -8,19 +8,19 @@ use super::exit::Exit;
 use super::output::printed;
 use crate::engine::verdict::Report;
 
-/// How it is told.
+/// The format of the report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Told {
     /// One object at the end.
     AsJson,
-    /// A line a file, as it is imported.
+    /// A line for each file when it is imported.
     AsText,
 }
 
-/// What became of all files.
+/// The results of all files.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
-    /// Where it was imported to, without a password.
+    /// The database, without a password.
     database: String,
     accepted: u64,
     unchanged: u64,
@@ -51,7 +51,7 @@ impl Summary {
         }
     }
 
-    /// Says where everything goes: an import into the wrong database is noticed at once.
+    /// Prints the database, so that an import into the wrong one is noticed at once.
     pub(super) fn begin(&self, out: &mut impl Write) -> anyhow::Result<()> {
         match self.told {
             Told::AsJson => Ok(()),
@@ -59,7 +59,7 @@ impl Summary {
         }
     }
 
-    /// Tells one file's line, and beneath it its first rejections as compilers print errors.
+    /// Prints a file's line and, below it, its first rejections in the format of compiler errors.
     pub(super) fn add(
         &mut self,
         out: &mut impl Write,
@@ -128,7 +128,7 @@ fn counts(accepted: u64, unchanged: u64, rejected: u64) -> String {
     format!("{accepted} accepted, {unchanged} unchanged, {rejected} rejected")
 }
 
-/// A database's URL without user, password and parameters, and a file by its whole path.
+/// A database's URL without user, password and parameters; for a file, its absolute path.
 fn known_by(url: &str) -> String {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);

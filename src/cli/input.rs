@@ -1,4 +1,4 @@
-//! What commands read: files, directories of certificates, and standard input as `-`.
+//! The input of commands: files, directories of certificates, and standard input as `-`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,31 +9,31 @@ use tempfile::NamedTempFile;
 use super::paths::files_of;
 use super::usage::UsageError;
 
-/// What stands for standard input where a path is taken.
+/// Means standard input where a path is expected.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// The files that a command reads, in order. Files are read twice, so standard input is kept in a
-/// temporary file, which only its owner may read and which is gone afterwards.
+/// The files that a command reads, in order. Files are read twice, so standard input is stored in a
+/// temporary file, which only its owner can read and which is removed afterwards.
 #[derive(Debug)]
 pub(super) struct Inputs {
     files: Vec<Input>,
     _standard_input: Option<NamedTempFile>,
 }
 
-/// One of them.
+/// One input file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Input {
-    /// As messages name it.
+    /// Its name in messages.
     pub(super) name: String,
-    /// Where it is read from.
+    /// Its path.
     pub(super) path: PathBuf,
 }
 
 impl Inputs {
-    /// What these paths name; a directory stands for the PEM and DER files in and below it.
+    /// The files for these paths; a directory means the PEM and DER files in and below it.
     ///
     /// # Errors
-    /// Where a path does not exist, a directory or standard input cannot be read, or the latter is
+    /// A path does not exist, a directory or standard input cannot be read, or standard input is
     /// named twice.
     pub(super) fn of(paths: &[PathBuf]) -> anyhow::Result<Self> {
         Self::with(paths, io::stdin())
@@ -71,7 +71,7 @@ impl Inputs {
     }
 }
 
-/// Whether a path stands for standard input; a file of that name is `./-`.
+/// Whether a path means standard input; a file of that name is `./-`.
 pub(super) fn is_standard_input(path: &Path) -> bool {
     path == Path::new(STANDARD_INPUT)
 }

@@ -1,4 +1,4 @@
-//! The listeners of a service: bound, or taken over from systemd.
+//! The listeners of a service: bound, or inherited from systemd.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use super::runtimes::Runtimes;
 use crate::config::{Config, Connections};
 use crate::wire::{InheritedSockets, Listener, Neighbourhood, Tls};
 
-/// Both listeners, bound.
+/// The bound listeners.
 pub(super) struct Listeners {
     pub(super) public: Listener,
     pub(super) admin: Listener,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) neighbourhood: Arc<Neighbourhood>,
-    /// Those of the gateways.
+    /// The gateways' listeners.
     pub(super) gateways: Vec<Front>,
-    /// How long they are kept open once the process is to stop.
+    /// How long they accept connections after the process begins to stop.
     pub(super) grace: Duration,
 }
 
 impl Listeners {
-    /// Takes the sockets that systemd passed, and binds those that it did not: each on the threads
-    /// that are to hear it.
+    /// Takes the sockets passed by systemd and binds the others, each on the threads that will use
+    /// it.
     pub(super) async fn bind(config: &Config, runtimes: &Runtimes) -> anyhow::Result<Self> {
         const NAMES: &[&str] = &["public", "admin"];
         let mut passed = InheritedSockets::of_process();

@@ -1,4 +1,4 @@
-//! `offpeak migrate`: applies migrations, or says which are pending.
+//! `offpeak migrate`: applies migrations, or lists pending ones.
 
 use std::io::Write as _;
 

@@ -160,7 +160,7 @@ impl Command {
     }
 }
 
-/// Parses the command line, runs it, and says on standard error what stopped it.
+/// Parses the command line, runs the command, and prints its error to standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     match CommandLine::try_parse() {
@@ -170,8 +170,8 @@ pub fn main() -> ExitCode {
                 .and_then(|()| command.run(&global));
             code_of(ended)
         }
-        // Help and the version come as errors too, with code 0. Where they cannot be printed
-        // nobody is there to be told.
+        // Help and version are also returned as errors, with code 0. If they cannot be printed,
+        // nobody can be told.
         Err(answer) => {
             let _ = answer.print();
             u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
@@ -185,7 +185,7 @@ fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
         Ok(Exit::DoneWithRejections) => ExitCode::from(3),
         Err(error) if output::ReaderGone::stopped(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where standard error is closed too, the exit code says it.
+            // If standard error is closed too, the exit code shows it.
             let _ = writeln!(std::io::stderr(), "{}", ErrorReport(&error));
             if error.is::<UsageError>() {
                 ExitCode::from(2)
@@ -196,7 +196,7 @@ fn code_of(ended: anyhow::Result<Exit>) -> ExitCode {
     }
 }
 
-/// An error as the user reads it: the whole chain on one line; for a configuration a line each.
+/// An error as printed: all causes on one line; for a configuration, one line for each error.
 struct ErrorReport<'e>(&'e anyhow::Error);
 
 impl fmt::Display for ErrorReport<'_> {
@@ -222,7 +222,7 @@ mod tests {
         CommandLine::command().debug_assert();
     }
 
-    /// All commands but clap's own, with their names from the top.
+    /// All commands except clap's own, with their full names.
     fn all(command: &clap::Command, above: &str, found: &mut Vec<(String, clap::Command)>) {
         let name = format!("{above} {}", command.get_name());
         for inner in command.get_subcommands() {
@@ -277,9 +277,10 @@ mod tests {
 
     #[test]
     fn a_result_may_be_had_as_json() {
-        // Three serve, and what they print is where; two write files for other programs.
+        // Three serve, and print only where; two write files for other programs.
         const WITHOUT: [&str; 5] = ["completions", "demo", "gateway", "manual", "serve"];
-        // Those with subcommands print nothing themselves; their options are their subcommands'.
+        // Commands with subcommands print nothing themselves; the options belong to their
+        // subcommands.
         let found = commands().into_iter();
         for (name, command) in found.filter(|(_, command)| !command.has_subcommands()) {
             let prints = !WITHOUT.contains(&command.get_name());

@@ -1,4 +1,5 @@
-//! `offpeak model`: what was learned about a CA, from which data, and how good its forecasts were.
+//! `offpeak model`: what was learned about a CA, from which data, and how good its forecasts would
+//! have been.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -120,7 +121,7 @@ fn slot_document(slot_seconds: i64, number: usize, slot: &DaySlot) -> Value {
     })
 }
 
-/// By label, the slots in which anything was told.
+/// For each label, the slots with data.
 fn parts(slot_seconds: i64, labels: &BTreeMap<String, Slots>) -> Value {
     let of_label = |slots: &Slots| -> Vec<Value> {
         let told = slots.iter().enumerate();
@@ -155,7 +156,7 @@ fn errors(of: &Errors) -> Value {
     })
 }
 
-/// The model for people.
+/// The model as text.
 fn told(ca: &CaName, model: &Model) -> String {
     let profile = &model.profile;
     let mut text = format!("{ca}: model {}\n", profile.version);
@@ -248,7 +249,7 @@ fn clock(slot_seconds: i64, number: usize) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// JSON has no infinity: nothing is known then.
+/// JSON has no infinity, which means unknown here.
 fn finite(number: f64) -> Option<f64> {
     number.is_finite().then_some(number)
 }

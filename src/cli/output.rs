@@ -1,20 +1,21 @@
-//! Standard output, where a reader that has gone ends the command quietly.
+//! Standard output. If its reader closes it, the command ends quietly.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Stdout, Write};
 
-/// What a command prints. `writeln!` to it; an error is for the caller's `?`.
+/// The output of a command, written with `writeln!`; errors are returned by the caller.
 #[derive(Debug)]
 pub struct Output<W: Write = Stdout>(W);
 
-/// Nobody reads what we print, as under `| head -1`: no error, but no reason to go on either.
+/// Nobody reads the output any more, as with `| head -1`. That is not an error, but there is no
+/// reason to continue.
 #[derive(Debug)]
 pub(super) struct ReaderGone;
 
-/// Printing for commands that do more than print: they go on where nobody reads.
+/// For commands that do more than print, and continue when nobody reads.
 ///
 /// # Errors
-/// Where printing failed for another reason.
+/// Printing failed for another reason.
 pub(super) fn printed(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
@@ -23,7 +24,7 @@ pub(super) fn printed(result: io::Result<()>) -> io::Result<()> {
 }
 
 impl Output {
-    /// Standard output, written line by line.
+    /// Standard output with line buffering.
     #[must_use]
     pub fn standard() -> Self {
         Self(io::stdout())
@@ -50,8 +51,8 @@ impl<W: Write> Write for Output<W> {
 }
 
 impl ReaderGone {
-    /// Whether this is what stopped a command. A pipe that broke elsewhere, such as a database's
-    /// connection, is an error like any other.
+    /// Whether a command was stopped by this. A broken pipe elsewhere, such as in a database
+    /// connection, is an ordinary error.
     pub(super) fn stopped(error: &anyhow::Error) -> bool {
         error
             .chain()

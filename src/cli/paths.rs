@@ -1,4 +1,4 @@
-//! The files that a command's paths name.
+//! The files for a command's paths.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -8,12 +8,12 @@ use anyhow::Context as _;
 
 use crate::ingest::pem_or_der;
 
-/// A file as given stays; a directory stands for the PEM and DER files in and below it, sorted.
-/// Linked files are read, linked directories are not entered: `/etc/letsencrypt/live` works, and
-/// there are no loops.
+/// A file is used as given; a directory means the PEM and DER files in and below it, sorted. Links
+/// to files are followed and links to directories are not, so that `/etc/letsencrypt/live` works
+/// without loops.
 ///
 /// # Errors
-/// Where a path does not exist or a directory cannot be read: before anything is done with any.
+/// A path does not exist or a directory cannot be read; nothing has been done then.
 pub(super) fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -44,7 +44,7 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 fn holds_certificates(path: &Path) -> io::Result<bool> {
-    // A private key stands before the certificate in some files, and text before either.
+    // Some files have a private key before the certificate, and text before either.
     let mut head = Vec::new();
     File::open(path)?.take(64 << 10).read_to_end(&mut head)?;
     Ok(pem_or_der(&head))

@@ -108,7 +108,7 @@ enum Deadline {
     In(i64),
 }
 
-/// What the times are poured over.
+/// What the times are planned on.
 struct Ground {
     demand: Demand,
     origin: Origin,
@@ -187,8 +187,8 @@ impl PlanArgs {
         }
     }
 
-    /// The whole fleet as it is printed, and those of it that are planned: who is due within what is planned
-    /// ahead. The others are named on standard error.
+    /// The whole fleet for printing, and the certificates to plan: those due within the planning
+    /// horizon. The others are listed on standard error.
     fn due(
         &self,
         fleet: Fleet,
@@ -242,7 +242,7 @@ impl PlanArgs {
         }
     }
 
-    /// What a server is asked, which plans as this does.
+    /// The request to a server, which plans in the same way.
     fn request<'a>(
         &'a self,
         fleet: &'a Fleet,

@@ -1,4 +1,4 @@
-//! A fleet as the command line names it: a list, a folder of certificates, or standard input.
+//! A fleet from the command line: a list, a folder of certificates, or standard input.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use crate::domain::time::Timestamp;
 use crate::ingest::fleet::{Fleet, MOST_LIST_OCTETS, Member, Usual, certificates};
 use crate::ingest::pem_or_der;
 
-/// The fleet, and what of a folder could not be read.
+/// The fleet, and the files of a folder that could not be read.
 ///
 /// # Errors
-/// Where nothing can be read, or a line of a list is wrong.
+/// Nothing can be read, or a line of a list is wrong.
 pub(super) fn read(path: &Path) -> anyhow::Result<(Fleet, Vec<String>)> {
     let name = name_of(path);
     if !is_stdin(path) && path.is_dir() {
@@ -50,8 +50,8 @@ fn of_files(path: &Path) -> anyhow::Result<(Fleet, Vec<String>)> {
     Ok((fleet, unread))
 }
 
-/// The path from the root: which client keeps a folder so is told by the names of the folders above, which
-/// `.` and `certs/..` do not say.
+/// The absolute path. The names of the parent folders show which client made a folder, and `.` or
+/// `certs/..` would hide them.
 fn whole(path: &Path) -> anyhow::Result<PathBuf> {
     let whole = match path.components().next_back() {
         Some(Component::ParentDir) => path.canonicalize(),
@@ -60,7 +60,7 @@ fn whole(path: &Path) -> anyhow::Result<PathBuf> {
     whole.with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// So many that nobody has listed.
+/// A fleet of this many certificates without a list.
 pub(super) fn counted(count: usize) -> Fleet {
     Fleet {
         members: vec![Member::default(); count.min(MOST_CERTIFICATES + 1)],
@@ -68,7 +68,7 @@ pub(super) fn counted(count: usize) -> Fleet {
     }
 }
 
-/// Who a time is for.
+/// The certificate that a time is for.
 pub(super) fn addressee(member: &Member, now: Timestamp) -> Addressee<'_> {
     let name = member.names.first().filter(|_| member.cert_id.is_none());
     Addressee {
@@ -79,7 +79,7 @@ pub(super) fn addressee(member: &Member, now: Timestamp) -> Addressee<'_> {
     }
 }
 
-/// Whose own times the deadline of the plan leaves nothing of.
+/// The first certificate whose own times conflict with the plan's deadline.
 pub(super) fn conflict(fleet: &Fleet, usual: &Usual<'_>) -> Option<String> {
     fleet.members.iter().find_map(|member| {
         let (field, reason) = member.check_under(usual).err()?;

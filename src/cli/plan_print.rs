@@ -1,4 +1,4 @@
-//! A plan as a person or a shell script reads it.
+//! Prints a plan for people and shell scripts.
 
 use std::io::Write as _;
 
@@ -7,20 +7,20 @@ use crate::domain::plan::{Advice, Catalogue, MOST_SECONDS_AHEAD, Plan, Terms};
 use crate::domain::time::{DAY, Timestamp};
 use crate::ingest::fleet::{Fleet, Member, PLANNED, Table, look_alikes};
 
-/// So many that are late are named: a line of a terminal or two.
+/// At most this many late certificates are named: one or two lines of a terminal.
 const MOST_NAMED: usize = 5;
 
-/// A fleet as it was read, and which of it is planned.
+/// A fleet as it was read, and which certificates are planned.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) fleet: Fleet,
-    /// For each member.
+    /// One for each member.
     pub(super) is_due: Vec<bool>,
 }
 
 impl Planned {
-    /// A line for each that is planned, in the order of the fleet; of a table every row, with no time where it
-    /// is not. `times` are those of the planned ones.
+    /// Prints a line for each planned certificate, in the order of the fleet. For a table it prints
+    /// every row, without a time if it is not planned. `times` belong to the planned ones.
     pub(super) fn print(&self, times: &[Timestamp], output: &mut Output) -> anyhow::Result<()> {
         let mut left = times.iter();
         let mut of_due = |is_due: &bool| is_due.then(|| left.next().copied()).flatten();
@@ -51,8 +51,8 @@ impl Planned {
     }
 }
 
-/// The cells of a row with the planned time, in the place of an earlier plan's or behind all; of the header
-/// with the column's name, which stays as it is where it is there.
+/// The cells of a row with the planned time, in place of an earlier plan's time or at the end. For
+/// the header, the column's name.
 fn with_cell<'a>(row: &'a [String], place: Option<usize>, at: Option<&'a str>) -> Vec<&'a str> {
     let mut cells: Vec<&str> = row.iter().map(String::as_str).collect();
     match place {
@@ -62,7 +62,7 @@ fn with_cell<'a>(row: &'a [String], place: Option<usize>, at: Option<&'a str>) -
     cells
 }
 
-/// Who is left out, since nothing is planned so far ahead.
+/// The note about certificates that are due later than plans reach.
 pub(super) fn not_due(labels: &[String]) -> String {
     let named = labels.iter().take(MOST_NAMED).map(String::as_str);
     let named: Vec<&str> = named.collect();
@@ -79,8 +79,8 @@ pub(super) fn not_due(labels: &[String]) -> String {
     )
 }
 
-/// What the owner of a list may not have meant: columns that look like one of ours, and certificates whose
-/// time has passed.
+/// Possible mistakes in a list: columns that resemble known ones, and certificates whose time has
+/// passed.
 pub(super) fn remarks(fleet: &Fleet, now: Timestamp) -> Vec<String> {
     let header = fleet.table.as_ref().map_or(&[][..], |table| &table.header);
     let mut remarks: Vec<String> = look_alikes(header)
@@ -110,7 +110,7 @@ pub(super) fn remarks(fleet: &Fleet, now: Timestamp) -> Vec<String> {
     remarks
 }
 
-/// The plan for a person.
+/// The plan as text.
 pub(super) fn told(plan: &Plan, terms: &Terms<'_>, advice: &Advice) -> String {
     let (first, last) = (plan.times.iter().min(), plan.times.iter().max());
     let mut told = String::new();

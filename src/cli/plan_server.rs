@@ -1,4 +1,4 @@
-//! `offpeak plan --server URL`: the same plan, made by a server over its own forecast.
+//! `offpeak plan --server URL`: the same plan, made by a server on its own forecast.
 
 use anyhow::{Context as _, bail};
 use reqwest::StatusCode;
@@ -12,7 +12,7 @@ use crate::domain::plan::Catalogue;
 use crate::domain::time::Timestamp;
 use crate::ingest::fleet::Member;
 
-/// The longest plan that is read: 100,000 certificates with their names take some 30 MB.
+/// The largest answer: 100,000 certificates with their names take about 30 MB.
 const MOST_OCTETS: u64 = 256 << 20;
 
 /// The body of `POST /v1/plan`.
@@ -35,21 +35,21 @@ pub(super) struct Request<'a> {
     pub(super) tz: &'a str,
 }
 
-/// What a server says to it.
+/// The answer of a server.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The plan.
+    /// A plan.
     Planned {
-        /// As the server wrote it.
+        /// The server's document.
         document: Vec<u8>,
         /// A time for each certificate, in the order of the fleet.
         times: Vec<Timestamp>,
-        /// The plan for a person.
+        /// The plan as text.
         told: String,
     },
-    /// It cannot be done.
+    /// It is impossible.
     Refused {
-        /// The limit in the way, who misses, and what would do.
+        /// The limit that prevents it, the missing certificates, and possible changes.
         refusal: Value,
         /// The same as a sentence.
         detail: String,
@@ -79,10 +79,10 @@ struct Problem {
     refusal: Value,
 }
 
-/// Asks the admin listener at this URL.
+/// Sends the request to the admin listener at this URL.
 ///
 /// # Errors
-/// Where it cannot be reached, or says anything but a plan or why there is none.
+/// It is unreachable, or its answer is neither a plan nor a refusal.
 pub(super) async fn ask(server: &str, request: &Request<'_>) -> anyhow::Result<Answer> {
     let mut post = client()?
         .post(format!("{server}/v1/plan"))

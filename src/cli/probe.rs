@@ -1,4 +1,4 @@
-//! `offpeak probe`: how a CA answers, asked once from outside.
+//! `offpeak probe`: requests from a CA once, from outside.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::domain::acme::Endpoint;
 use crate::source::probe::fetcher;
 use crate::source::probe::order::{Measured, Step as Request, order};
 
-/// A directory is some hundred octets; an error page some thousand.
+/// The largest answer: a directory has some hundred octets, an error page some thousand.
 const MOST_OCTETS: usize = 256 << 10;
 
 /// Ask a CA once from outside, and say how each of its endpoints answers
@@ -130,7 +130,7 @@ impl ProbeArgs {
     }
 }
 
-/// An order's requests, or the directory's alone.
+/// The requests of an order, or only for the directory and a nonce.
 async fn measure(config: &ProbeConfig) -> anyhow::Result<Measured> {
     let fetcher = fetcher(config)?;
     if let Some(order_config) = &config.order {

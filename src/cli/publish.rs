@@ -1,4 +1,4 @@
-//! `offpeak publish`: writes the static tree, has a new publication made, or both.
+//! `offpeak publish`: writes the static tree, makes a new publication, or both.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -37,8 +37,7 @@ pub(super) struct PublishArgs {
 }
 
 impl PublishArgs {
-    /// Makes a publication where one is asked for or there is none, and writes it where a folder
-    /// is named.
+    /// Makes a publication if requested or if there is none, and writes it if a place is given.
     ///
     /// # Errors
     /// The store's, or those of writing the files.

@@ -1,4 +1,4 @@
-//! A published ranking: at a URL, in a file, or the newest in the database.
+//! A published ranking: from a URL, a file, or the database.
 
 use std::io::Read as _;
 
@@ -9,11 +9,11 @@ use super::global::Global;
 use crate::domain::policy::ca::CaName;
 use crate::domain::publication::documents::RANKING;
 
-/// The longest ranking that is read: one of five-minute slots has some 300 kB.
+/// The largest ranking: one of five-minute slots has about 300 kB.
 const LONGEST_RANKING: u64 = 4 << 20;
 
-/// The bytes of the ranking at `place`, a URL, a file or `-` for standard input; without one, of the newest
-/// in the database, of one CA or of all together.
+/// The bytes of the ranking at `place`: a URL, a file, or `-` for standard input. Without a place,
+/// the newest one in the database, of one CA or of all combined.
 pub(super) async fn ranking_bytes(
     place: Option<&str>,
     ca: Option<&CaName>,
@@ -38,7 +38,7 @@ pub(super) async fn ranking_bytes(
 /// The bytes of a `ranking.json` at a URL, in a file, or on standard input for `-`.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// It cannot be read.
 pub(super) async fn read_ranking(place: &str) -> anyhow::Result<Vec<u8>> {
     if is_url(place) {
         let fetched = fetch(&client()?, place, LONGEST_RANKING).await;

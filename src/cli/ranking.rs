@@ -56,8 +56,8 @@ impl RankingArgs {
 }
 
 impl When {
-    /// The conventions of <https://no-color.org> and of terminals: `TERM=dumb` has none, `COLORTERM` says
-    /// that it has all.
+    /// Follows <https://no-color.org> and the conventions of terminals: `TERM=dumb` means no
+    /// colours, `COLORTERM` means all.
     fn colours(self) -> Colours {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let named = |name: &str| std::env::var(name).unwrap_or_default();

@@ -34,7 +34,7 @@ impl RebalanceArgs {
     /// Rebalances and prints the report.
     ///
     /// # Errors
-    /// The store's, or that there is no such CA.
+    /// The store's, or there is no such CA.
     pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
         let ca = ca_or_only(self.ca, engine)?;
         let mode = if self.dry_run {
@@ -56,7 +56,7 @@ impl RebalanceArgs {
     }
 }
 
-/// The report for people: what moved, and the slots that it left and came to.
+/// The report as text: what moved, and the slots it moved from and to.
 fn told(report: &RebalanceReport) -> String {
     let would = if report.dry_run { "would be " } else { "" };
     let mut text = format!(

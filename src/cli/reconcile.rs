@@ -18,16 +18,16 @@ use crate::engine::verdict::Rejection;
 use crate::ingest::{CertificateFormat, Decode, Item, NamedFormat, pem_or_der};
 use crate::store::{IdRange, Succession};
 
-/// CertIDs that are taken: at some 150 octets each, 750 MB in memory.
+/// The most CertIDs: 750 MB in memory at about 150 octets each.
 const MOST_LISTED: usize = 5_000_000;
 
-/// Rows read at a time, as listings do.
+/// Rows read at a time, as in listings.
 const PAGE_ROWS: u32 = 500;
 
 /// Octets read at once.
 const READ_OCTETS: usize = 256 << 10;
 
-/// What stands in the place of a successor where a certificate is dead.
+/// The successor recorded for a dead certificate.
 const DEAD: &str = "dead: named by no list that was reconciled";
 
 /// Compares a list of certificates that are in use with those that are registered
@@ -67,29 +67,29 @@ pub(super) struct ReconcileArgs {
     json: bool,
 }
 
-/// What differs.
+/// The differences.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Differences {
-    /// CertIDs in the list, each once.
+    /// CertIDs in the list, without duplicates.
     listed: usize,
     /// Certificates that are registered, live and not replaced.
     registered: u64,
-    /// Listed and not registered.
+    /// Listed but not registered.
     missing: Vec<CertId>,
-    /// Registered and not listed.
+    /// Registered but not listed.
     extra: Vec<CertId>,
-    /// Of these, how many were marked dead.
+    /// How many of these were marked dead.
     marked_dead: u64,
-    /// What of the list names no certificate.
+    /// Lines of the list that name no certificate.
     rejected: Vec<String>,
 }
 
 impl ReconcileArgs {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Where a file cannot be read or is no list, no CA has the name, or the database fails.
+    /// A file cannot be read or is not a list, there is no CA with the name, or the database fails.
     pub(super) async fn run(self, engine: &Engine, output: &mut Output) -> anyhow::Result<Exit> {
         let issuers = self.issuers(engine)?;
         let mut differences = Differences::default();
@@ -120,7 +120,7 @@ impl ReconcileArgs {
         })
     }
 
-    /// The issuers looked at; all, where it is empty.
+    /// The issuers to compare; all if it is empty.
     fn issuers(&self, engine: &Engine) -> anyhow::Result<Vec<KeyIdentifier>> {
         let Some(name) = &self.ca else {
             return Ok(Vec::new());
@@ -171,19 +171,19 @@ impl ReconcileArgs {
     }
 }
 
-/// What a file is read as.
+/// The formats of a file.
 enum Reader {
     Certificates(Box<dyn Decode<Submission>>),
     Names(Box<dyn Decode<CertId>>),
 }
 
-/// A line's number, and the certificate that it names.
+/// A line's number, and the certificate it names.
 type Named = (u64, Result<CertId, Rejection>);
 
 impl Reader {
     fn of(head: &[u8], issuer: Option<&KeyIdentifier>) -> Self {
         if pem_or_der(head) {
-            // PEM or DER is told by content.
+            // PEM or DER is detected by content.
             Self::Certificates(CertificateFormat::DerOrPem.decoder())
         } else {
             Self::Names(NamedFormat::of_text(head).decoder(issuer.cloned()))
@@ -232,12 +232,12 @@ fn read_piece(file: &std::fs::File) -> std::io::Result<Vec<u8>> {
 }
 
 impl Differences {
-    /// Whether the list is good enough that what it does not name can be marked dead.
+    /// Whether the list is reliable enough to mark as dead what it does not name.
     fn may_mark_dead(&self, even_most: bool) -> anyhow::Result<()> {
         if self.listed == 0 {
             bail!("the list names no certificate: nothing is marked dead by an empty list");
         }
-        // Any of them may be what a line was to name.
+        // Any of them may be what a line was meant to name.
         if let Some(first) = self.rejected.first() {
             bail!(
                 "nothing is marked dead by a list that cannot be read in full, such as {first}; \
@@ -255,7 +255,7 @@ impl Differences {
         Ok(())
     }
 
-    /// The first hundred are told, as everywhere.
+    /// Records the first hundred rejections, as everywhere.
     fn reject(&mut self, why: String) {
         const MOST: usize = 100;
         if self.rejected.len() < MOST {
@@ -295,7 +295,7 @@ async fn compare(
     differences: &mut Differences,
 ) -> anyhow::Result<()> {
     let now = engine.now();
-    // As registered, where the list has the spelling of clients that drop a sign octet.
+    // In the registered spelling, if the list has that of clients that drop a sign octet.
     let restored: BTreeSet<CertId> = listed.iter().filter_map(CertId::with_sign_octet).collect();
     let mut range = IdRange::ALL;
     loop {
@@ -318,7 +318,7 @@ async fn compare(
         }
     }
     for id in listed {
-        // Under either of its spellings, as everywhere.
+        // In either of its spellings, as everywhere.
         if engine.certificate(&id).await?.is_none() {
             differences.missing.push(id);
         }

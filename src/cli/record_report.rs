@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use crate::engine::verdict::{Rejection, Verdict};
 
-/// The end of a line is looked for in steps of this many octets: a line or many.
+/// The end of a line is searched in steps of this many octets, which contain a line or many.
 const CHUNK_OCTETS: usize = 4_096;
 
-/// The file. Whether it begins anew is known when the first record comes: only then it is told
-/// whether an import goes on.
+/// The report file. Whether it is started anew is decided at the first record, because only then it
+/// is known whether an import is continued.
 ///
-/// A crash loses the lines of the last durable step at most; the run that goes on writes them, since
-/// it judges that step's records again.
+/// A crash loses at most the lines of the last durable step. The run that continues writes them,
+/// because it judges that step's records again.
 pub(super) struct RecordReport {
     path: PathBuf,
     out: Option<BufWriter<File>>,
@@ -42,7 +42,7 @@ struct Record<'a> {
 
 impl RecordReport {
     /// # Errors
-    /// Where the file cannot be written: better said before an import than after it.
+    /// The file cannot be written; better to fail before an import than after it.
     pub(super) fn new(path: PathBuf) -> anyhow::Result<Self> {
         let opened = Opening::Appending.open(&path);
         opened.with_context(|| cannot_write(&path))?;
@@ -57,10 +57,10 @@ impl RecordReport {
         OfFile { report: self, path }
     }
 
-    /// Writes out what is buffered.
+    /// Writes buffered lines.
     ///
     /// # Errors
-    /// Where this or an earlier line could not be written.
+    /// This or an earlier line could not be written.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         let flushed = match (self.failed.take(), &mut self.out) {
             (Some(error), _) => Err(error),
@@ -102,7 +102,7 @@ impl OfFile<'_> {
         self.report.write(&record, Opening::Anew);
     }
 
-    /// An earlier run judged the lines up to `line` and may have written of them elsewhere.
+    /// An earlier run judged the lines up to `line`, and may have written them to another file.
     pub(super) fn resumed(&mut self, line: u64) {
         let record = Record {
             path: self.path,
@@ -136,7 +136,8 @@ impl Opening {
     }
 }
 
-/// A run that was killed may have left half a line. The one that goes on judges that record again.
+/// A run that was killed may have left half a line. The run that continues judges that record
+/// again.
 fn cut_torn_line(path: &Path, file: &File) -> io::Result<()> {
     let mut reader = File::open(path)?;
     let mut chunk = [0; CHUNK_OCTETS];

@@ -1,4 +1,4 @@
-//! `offpeak report`: what a week was like.
+//! `offpeak report`: the weekly report.
 
 use std::io::Write as _;
 

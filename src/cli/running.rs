@@ -1,5 +1,5 @@
-//! The parts of the running service: both listeners, the engine's tasks, and the tasks that keep
-//! the metrics and the certificate fresh.
+//! The parts of the running service: the listeners, the engine's tasks, and the tasks that update
+//! the metrics and the certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +21,16 @@ use crate::telemetry::{self, Metrics};
 use crate::wire::{self, Limits, Stop};
 use crate::{publish, webhook};
 
-/// Both listeners and what runs beside them.
+/// The listeners, and everything that runs with them.
 pub(super) struct Running {
     stop: watch::Sender<Option<Stop>>,
     public: JoinHandle<()>,
     admin: JoinHandle<()>,
     gateways: Vec<JoinHandle<()>>,
     fronts: Vec<Arc<Gateway>>,
-    /// What clients of the gateways are to be told: the URLs of their directories.
+    /// The directory URLs for clients of the gateways.
     pub(super) directories: Vec<String>,
-    /// The engine's, which end only where it cannot go on.
+    /// The engine's tasks, which end only if it cannot continue.
     pub(super) tasks: JoinHandle<Result<(), EngineError>>,
     beside: Vec<AbortHandle>,
     work: Handle,
@@ -47,7 +47,7 @@ impl Running {
         let (stop, stopped) = watch::channel(None);
         let wait = |mut stopped: watch::Receiver<Option<Stop>>| async move {
             let told = stopped.wait_for(Option::is_some).await;
-            // Where the sender is gone nobody waits for requests any more.
+            // If the sender is gone, nobody waits for requests any more.
             told.ok().and_then(|told| *told).unwrap_or(Stop::AtOnce)
         };
         let limits = |limits: Limits| Limits {
@@ -114,7 +114,7 @@ impl Running {
         })
     }
 
-    /// Lets requests under way end, then ends what runs beside them.
+    /// Finishes requests in progress, then ends everything else.
     pub(super) async fn stop(self, how: Stop) -> anyhow::Result<()> {
         self.stop.send_replace(Some(how));
         let gateways = futures_util::future::try_join_all(self.gateways);
@@ -123,8 +123,8 @@ impl Running {
         for beside in &self.beside {
             beside.abort();
         }
-        // Whoever hands in what was counted ends before the last of it is handed in: at its next step, or
-        // after two seconds it is left alone.
+        // The tasks that write the gateways' counts must end before the final write: at their next
+        // step, or after two seconds without waiting for them.
         for _ in 0..2_000 {
             if self.beside.iter().all(AbortHandle::is_finished) {
                 break;
@@ -166,7 +166,7 @@ mod tests {
     use crate::domain::demand::permission::Permission;
     use crate::store::Migrations;
 
-    /// Far longer than anything here takes, on a busy machine too; only a hang waits for it.
+    /// Far longer than anything here takes, even on a busy machine; only a hang reaches it.
     const LONG: Duration = Duration::from_mins(1);
 
     fn config() -> Config {
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    /// Sends a request on a connection of its own.
+    /// Sends a request on a new connection.
     fn ask(url: &str, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
@@ -199,7 +199,7 @@ mod tests {
         answer
     }
 
-    /// Has every thread that work is done on wait for what is returned to be dropped.
+    /// Blocks all worker threads until the returned sender is dropped.
     fn block_all_work(runtimes: &Runtimes) -> mpsc::Sender<()> {
         let (release, released) = mpsc::channel::<()>();
         let released = Arc::new(std::sync::Mutex::new(released));
@@ -234,7 +234,7 @@ mod tests {
                     .spawn(async move { publishing.publish().await });
                 published.await??;
                 let running = Running::start(&engine, listeners, runtimes)?;
-                // Made ready by the first who asks for it.
+                // The first request prepares it.
                 assert!(answer(ask(&public, "GET /ranking.json HTTP/1.1")).contains(" 200 OK"));
                 let release = block_all_work(runtimes);
                 let unknown = "GET /renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE HTTP/1.1";
@@ -252,7 +252,7 @@ mod tests {
                         "{request}: {got}"
                     );
                 }
-                // What a token opens is work.
+                // Routes with a token run on worker threads.
                 let listing = ask(
                     &admin,
                     "GET /v1/incidents HTTP/1.1\r\nauthorization: Bearer t",

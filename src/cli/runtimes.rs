@@ -1,5 +1,5 @@
-//! The threads of `serve`. Public answers do not wait for work: each has threads of its own, and
-//! the kernel shares the processors between them.
+//! The threads of `serve`. Public answers do not wait for background work: each has its own
+//! threads, and the kernel divides the processors between them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,21 +9,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long a command that has ended waits for work that cannot be broken off: a file that is being
-/// written to its end takes seconds, and a resolver that hangs would keep it forever.
+/// How long a finished command waits for operations that cannot be interrupted. Writing a file
+/// takes seconds; a hanging resolver would block it forever.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Sockets that an idle worker takes up at once, and one that has still work to do. A worker's queue
-/// has 256 places. What overflows it is taken up again only now and then while new work goes on
-/// coming, so under load some connections would wait for the others: with 512 of them, 70 ms for one
-/// answer in a hundred where 12 ms is their turn. Left to the kernel, each has its turn.
+/// The number of socket events that a worker takes at once. A worker's queue has 256 places, and
+/// what overflows is processed only now and then while new work arrives, so under load some
+/// connections would wait for the others: with 512 of them, 70 ms for one answer in a hundred, in
+/// place of 12 ms. Events that stay in the kernel are served in turn.
 const EVENTS: usize = 128;
 const EVENTS_WHILE_BUSY: usize = 32;
 
-/// On Linux and the BSDs, but for MIPS, where another signal is caught for nothing.
+/// The number on Linux and the BSDs. On MIPS it is another signal, and catching that one does no
+/// harm.
 const SIGXFSZ: i32 = 25;
 
-/// Three runtimes.
+/// The three runtimes.
 #[derive(Debug)]
 pub(super) struct Runtimes {
     public: Runtime,
@@ -32,10 +33,10 @@ pub(super) struct Runtimes {
 }
 
 impl Runtimes {
-    /// Starts them.
+    /// Starts the runtimes.
     pub(super) fn start() -> anyhow::Result<Self> {
         let public = runtime(&mut Builder::new_multi_thread())?;
-        // It moves octets and says how the process is: one thread does that for 256 connections.
+        // It only moves octets and reports health; one thread is enough for 256 connections.
         let admin = runtime(Builder::new_multi_thread().worker_threads(1))?;
         let work = runtime(&mut Builder::new_multi_thread())?;
         Ok(Self {
@@ -45,27 +46,27 @@ impl Runtimes {
         })
     }
 
-    /// What answers the public: the sockets of the public listener and nothing else.
+    /// For the sockets of the public listener and nothing else.
     pub(super) fn public(&self) -> &Handle {
         self.public.handle()
     }
 
-    /// The sockets of the admin listener, and what answers there without a token.
+    /// For the sockets of the admin listener, and its routes without a token.
     pub(super) fn admin(&self) -> &Handle {
         self.admin.handle()
     }
 
-    /// Everything else: the store, the engine's tasks, what the admin listener is asked to do.
+    /// For everything else: the store, the engine's tasks, and admin routes with a token.
     pub(super) fn work(&self) -> &Handle {
         self.work.handle()
     }
 
-    /// Runs a command's future on the calling thread to its end, and ends all threads.
+    /// Runs a command's future on the calling thread until it ends, then ends all threads.
     pub(super) fn run<T>(
         self,
         command: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        // Signals are heard by the runtime that is entered here; the admin listener's is never busy.
+        // Signals are handled by the runtime entered here; the admin listener's is never busy.
         let ended = self.admin.block_on(async {
             catch_too_large_files()?;
             command(&self).await
@@ -77,8 +78,8 @@ impl Runtimes {
     }
 }
 
-/// Lets the process open as many files and sockets as it may at all: what a shell or systemd gives at
-/// first, 1,024, is an eighth of the connections that the public listener takes.
+/// Raises the limit of open files and sockets to the maximum. The usual default of 1,024 is an
+/// eighth of the public listener's connections.
 pub(super) fn open_all_that_may_be_opened() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
@@ -92,11 +93,11 @@ pub(super) fn open_all_that_may_be_opened() {
     }
 }
 
-/// Runs a command's future to its end, on a runtime with a thread a core. Commands that wait for
-/// nothing do without.
+/// Runs a command's future until it ends, on a runtime with a thread per core. Commands that do not
+/// wait for anything do not need it.
 ///
 /// # Errors
-/// What stopped the command, or that there is no runtime to be had.
+/// The command's error, or there is no runtime.
 pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = runtime(&mut Builder::new_multi_thread())?;
     let ended = runtime.block_on(async {
@@ -107,8 +108,8 @@ pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::
     ended
 }
 
-/// Has a file that grows beyond the limit of the process (`RLIMIT_FSIZE`) be an error to whoever writes
-/// it, and not the end of the process. The signal stays caught for as long as the process runs.
+/// Makes exceeding the file size limit (`RLIMIT_FSIZE`) an error for the writer instead of killing
+/// the process. The signal stays caught as long as the process runs.
 fn catch_too_large_files() -> anyhow::Result<()> {
     drop(signal(SignalKind::from_raw(SIGXFSZ)).context("cannot catch SIGXFSZ")?);
     Ok(())

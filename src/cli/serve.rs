@@ -21,7 +21,7 @@ use crate::engine::clock::SystemClock;
 use crate::store::{self, Migrations};
 use crate::wire::{Neighbourhood, Stop, Tls};
 
-/// One short statement; whoever stops the process waits for it.
+/// The longest time for one short statement, during which stopping has to wait.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Serve: the public listener and the admin listener
@@ -48,7 +48,7 @@ impl Serve {
     }
 }
 
-/// Serves with what `adapt` makes of the configuration, now and after each reload.
+/// Serves with the configuration as changed by `adapt`, now and after each reload.
 pub(super) fn serve_as(
     global: &Global,
     output: &mut Output,
@@ -58,7 +58,7 @@ pub(super) fn serve_as(
     open_all_that_may_be_opened();
     Runtimes::start()?.run(async |runtimes| {
         let config = adapt(global.config()?)?;
-        // Before anything slow: a port that is taken is said at once.
+        // Before anything slow, so that a port in use is reported at once.
         let listeners = Listeners::bind(&config, runtimes).await?;
         let engine = runtimes.work().spawn(engine(config, migrations)).await??;
         let (tls, neighbourhood) = (listeners.tls.clone(), listeners.neighbourhood.clone());
@@ -83,9 +83,9 @@ pub(super) async fn engine(config: Config, migrations: Migrations) -> anyhow::Re
     Ok(engine)
 }
 
-/// Serves until SIGINT or SIGTERM, or until the store turns out to be one that a start refuses, then
-/// lets requests under way end. `greeting` is printed below the two URLs, once both listeners
-/// answer.
+/// Serves until SIGINT or SIGTERM, or until the store turns out to be one that a start would
+/// reject; then finishes requests in progress. `greeting` is printed below the two URLs once both
+/// listeners answer.
 pub(super) async fn serve(
     engine: &Arc<Engine>,
     listeners: Listeners,
@@ -95,7 +95,7 @@ pub(super) async fn serve(
 ) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    // The documents are there before the first request is; a start with the index's file has them.
+    // The documents exist before the first request; a start with the index's file already has them.
     if engine.is_summed() {
         let publishing = Arc::clone(engine);
         let published = runtimes
@@ -116,7 +116,7 @@ pub(super) async fn serve(
     output.flush()?;
     tracing::info!(event = "serving", public = public_url, admin = admin_url);
     let (how, refused) = tokio::select! {
-        // Whoever sits before it wants it to end.
+        // The user at the keyboard wants it to end.
         _ = interrupt.recv() => (Stop::AtOnce, None),
         _ = terminate.recv() => (Stop::WithGrace, None),
         Ok(Err(error)) = &mut running.tasks => (Stop::AtOnce, Some(error)),
@@ -126,7 +126,7 @@ pub(super) async fn serve(
     running.stop(how).await?;
     let keeping = Arc::clone(engine);
     let kept = runtimes.work().spawn(async move {
-        // A store that is away answers nothing within that time, and the others see the silence.
+        // An unavailable store does not answer in time, and the others will notice the silence.
         if let Ok(Err(error)) = timeout(LEAVE_WITHIN, keeping.leave()).await {
             tracing::warn!(event = "not_taken_off_the_list_of_replicas", %error);
         }
@@ -142,13 +142,13 @@ pub(super) async fn serve(
     }
 }
 
-/// What this machine calls itself.
+/// The machine's host name.
 fn machine() -> String {
     let uname = rustix::system::uname();
     uname.nodename().to_string_lossy().into_owned()
 }
 
-/// On each SIGHUP reads the configuration again. An invalid one leaves the old one in force.
+/// Reloads the configuration on each SIGHUP. If it is invalid, the old one stays.
 async fn reload(
     engine: Arc<Engine>,
     read: impl Fn() -> anyhow::Result<Config> + Send,
@@ -205,7 +205,7 @@ async fn reload(
     }
 }
 
-/// Takes the certificate up that the files hold now. A bad one leaves the old one in use.
+/// Loads the certificate from its files. If it is invalid, the old one stays in use.
 fn renew(tls: &Tls, files: &TlsFiles) {
     match tls.renew(&files.certificate, &files.key) {
         Ok(()) => tracing::info!(event = "certificate_renewed"),

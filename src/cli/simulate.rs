@@ -16,11 +16,11 @@ use crate::simulate::outcome::Outcome;
 use crate::simulate::report::{csv, json, svg, table};
 use crate::simulate::scenario::{SHIPPED, Scenario, shipped};
 
-/// A scenario is a few kilobytes, and so is a day of counts; a year of counts by the minute is
-/// 525,600 lines of 30 octets, 16 MB.
+/// The largest input. A scenario has some kilobytes, and so has a day of counts; a year of counts
+/// by minute has 525,600 lines of 30 octets, 16 MB.
 const MOST_OCTETS: u64 = 64 * 1024 * 1024;
 
-/// Parts of the progress bar: finer than anybody sees.
+/// Steps of the progress bar, finer than visible.
 const STEPS: f64 = 1_000.0;
 
 /// Runs a population of clients on a virtual clock and compares what each rule makes of the load
@@ -60,11 +60,10 @@ pub struct Simulate {
 }
 
 impl Simulate {
-    /// Runs it, with `simulate` as the simulator: it is told whom to tell how far it has come, as a
-    /// share from 0 to 1.
+    /// Runs the command with the simulator `simulate`, which reports its progress from 0 to 1.
     ///
     /// # Errors
-    /// [`InvalidConfig`] where the scenario has errors; else what cannot be read or written.
+    /// [`InvalidConfig`] if the scenario has errors; otherwise what cannot be read or written.
     pub fn run(
         &self,
         output: &mut impl Write,
@@ -119,7 +118,7 @@ impl Simulate {
         if let Some(seed) = self.seed {
             scenario.seed = seed;
         }
-        // Figures are of whole cycles after the first, which no rule moves.
+        // Figures are computed over whole cycles after the first one, which no rule affects.
         let fewest = scenario.first_cycle_days.saturating_mul(2);
         match self.days {
             None => Ok(scenario),
@@ -146,7 +145,7 @@ fn list(output: &mut impl Write) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A file that is there goes over a scenario of the same name that comes with the program.
+/// An existing file takes precedence over a built-in scenario of the same name.
 fn read(named: &Path) -> anyhow::Result<Scenario> {
     let known = named.to_str().and_then(shipped);
     if let Some(known) = known.filter(|_| !named.exists()) {
@@ -208,7 +207,7 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
-/// On standard error, and only for a person who looks on.
+/// On standard error, and only on a terminal.
 fn bar(name: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();

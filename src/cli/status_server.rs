@@ -1,4 +1,4 @@
-//! `offpeak status --server URL`: the state of the CAs, from a service's public answers.
+//! `offpeak status --server URL`: the status of the CAs, from a service's public answers.
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -8,15 +8,15 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::clock::{Clock as _, SystemClock};
 
-/// The longest status that is read: a hundred CAs with their sources and incidents have some 100 kB.
+/// The largest answer: a hundred CAs with sources and incidents have about 100 kB.
 const MOST_OCTETS: u64 = 4 << 20;
 
-/// What a service says.
+/// The answer of a service.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// As it wrote it.
+    /// The service's document.
     pub(super) document: Vec<u8>,
-    /// The same for a person.
+    /// The same as text.
     pub(super) lines: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ struct Incident {
     name: String,
     kind: String,
     state: String,
-    // What closes the CA later is announced.
+    // A future closure is announced.
     from: Option<Timestamp>,
     updated_at: String,
     note: Option<String>,
@@ -60,7 +60,7 @@ struct Source {
     ca: Option<String>,
     state: String,
     data_through: Option<String>,
-    // Servers of before these were told do not say them.
+    // Older servers do not have these.
     #[serde(default)]
     skipped: u64,
     #[serde(default)]
@@ -73,10 +73,10 @@ struct Problem {
     detail: String,
 }
 
-/// Asks the public listener at this URL, of one CA or all.
+/// Requests the status of one CA or all from the public listener at this URL.
 ///
 /// # Errors
-/// Where nobody answers there, there is no such CA, or the answer is no status.
+/// It does not answer, there is no such CA, or the answer is not a status.
 pub(super) async fn ask(server: &str, ca: Option<&CaName>) -> anyhow::Result<Answer> {
     let root = server.trim_end_matches('/');
     let of_ca = ca.map_or_else(String::new, |ca| format!("?ca={ca}"));

@@ -1,4 +1,4 @@
-//! `offpeak token new`: a token, and the configuration that lets it in.
+//! `offpeak token new`: a token, and its configuration block.
 
 use std::fmt;
 use std::io::Write as _;
@@ -58,8 +58,8 @@ impl Tokens {
     }
 }
 
-/// 32 random octets, 256 bits: nobody guesses one, so a plain SHA-256 of it is safe to publish. The
-/// prefix lets scanners for leaked secrets find it.
+/// 32 random octets. 256 bits cannot be guessed, so a plain SHA-256 of the token may be published.
+/// The prefix lets scanners for leaked secrets find it.
 pub(super) fn new_token() -> String {
     let octets: [u8; 32] = rand::random();
     format!("offpeak_{}", URL_SAFE_NO_PAD.encode(octets))

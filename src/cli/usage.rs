@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The command line asks for what cannot be, in a way that clap did not see: exit code 2.
+/// An invalid combination of arguments that clap did not detect: exit code 2.
 #[derive(Debug)]
 pub struct UsageError(pub String);
 

@@ -1,4 +1,4 @@
-//! `offpeak verify URL`: whether a published tree is whole, signed and of today.
+//! `offpeak verify URL`: verifies that a published tree is complete, signed and current.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -55,7 +55,7 @@ impl VerifyArgs {
         let now = SystemClock.now();
         let mut found = verify(&source, key.as_ref(), now).await;
         if found.iter().any(|finding| finding.fault.is_some()) {
-            // A publication may have been under way: what is wrong stays wrong.
+            // A publication may have been in progress, so try again.
             found = verify(&source, key.as_ref(), now).await;
         }
         let mut exit = Exit::Done;

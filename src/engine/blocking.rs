@@ -1,10 +1,10 @@
-//! Arithmetic that takes milliseconds or more.
+//! Runs computations that take milliseconds or more.
 
 use tokio::runtime::Handle;
 
 use super::error::EngineError;
 
-/// Runs the work on a thread that answers no requests.
+/// Runs the work on a thread that does not answer requests.
 ///
 /// # Errors
 /// [`EngineError::Aside`] if it panics, which has been logged where it happened.
@@ -14,7 +14,7 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     run_blocking_on(&Handle::current(), work).await
 }
 
-/// The same on a thread of this runtime, for work that the public may ask for.
+/// The same on a thread of this runtime, for work that public requests can cause.
 ///
 /// # Errors
 /// As [`run_blocking`].

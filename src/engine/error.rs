@@ -1,22 +1,22 @@
-//! What can go wrong in the engine.
+//! The errors of the engine.
 
 use crate::store::StoreError;
 
-/// The engine's failure, named after the operation that met it.
+/// An error, named after the operation that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// Arithmetic aside from the answers broke off.
+    /// A computation in the background panicked.
     #[error("a calculation broke off: {0}")]
     Aside(String),
-    /// A stored table or document cannot be read back.
+    /// A stored table or document cannot be parsed.
     #[error("the stored {what} cannot be read: {detail}")]
     Corrupt {
         /// What it is.
         what: &'static str,
-        /// Why not.
+        /// The reason.
         detail: String,
     },
-    /// Not everything has been read from the store yet since the start: try again later.
+    /// The start has not read everything from the store yet; try again later.
     #[error("not everything has been read from the database yet since the start")]
     NotSummed,
     /// The store failed.

@@ -1,5 +1,5 @@
-//! What runs: the index and the ledger in memory, the model, the tables, the change feed, the
-//! current documents.
+//! The running service: the index and the ledger in memory, the model, the tables, the change feed,
+//! and the current documents.
 
 mod answer;
 mod blocking;

@@ -9,30 +9,31 @@ use super::service::Engine;
 use crate::domain::time::Timestamp;
 use crate::store::{Replica, Sharing, StoreError};
 
-/// An operator looks every 15 s; a tenth of a write a second is nothing for a PostgreSQL.
+/// How often this process reports. An operator looks every 15 s, and a tenth of a write a second is
+/// nothing for a PostgreSQL.
 pub(super) const NOTE_REPLICA_EVERY: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Sets the identity of this process: the name of its machine, and the address of its admin
-    /// listener. Called once, before it serves.
+    /// listener. Call it once, before serving.
     pub fn introduce(&self, name: String, address: String) {
         let id = rand::random();
-        // Who said it first is believed.
+        // The first call counts.
         let _ = self.replicas.own.set(Introduced { id, name, address });
     }
 
-    /// This process as it is now, and the others as they were last heard of; whether others may share the
-    /// store at all.
+    /// The present state of this process, the last known states of the others, and whether others
+    /// can share the store at all.
     #[must_use]
     pub fn replicas(&self) -> (Option<Replica>, Vec<Replica>, Sharing) {
         let others = self.replicas.others.load();
         (self.itself(), others.to_vec(), self.store.sharing())
     }
 
-    /// Reports the state of this process to the others, and reads theirs.
+    /// Reports the state of this process, and reads those of the others.
     ///
     /// # Errors
-    /// The store's: the last known states stay.
+    /// The store's; the last known states stay.
     pub async fn note_replica(&self) -> Result<(), StoreError> {
         let Some(itself) = self.itself() else {
             return Ok(());
@@ -44,11 +45,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Says that this process is about to end. It writes nothing of the kind afterwards, once
-    /// [`Engine::run`] is over.
+    /// Reports that this process is about to end. After [`Engine::run`] has ended, it no longer
+    /// reports.
     ///
     /// # Errors
-    /// The store's: the others see that it falls silent.
+    /// The store's; the others then notice its silence.
     pub async fn leave(&self) -> Result<(), StoreError> {
         match self.replicas.own.get() {
             Some(own) => self.store.end_replica(own.id).await,

@@ -1,4 +1,4 @@
-//! What a process knows about the others that share its store.
+//! What a process knows about others that share its store.
 
 use std::sync::OnceLock;
 
@@ -6,15 +6,15 @@ use arc_swap::ArcSwap;
 
 use crate::store::Replica;
 
-/// This process, and the others as they were last heard of.
+/// This process, and the last known states of the others.
 #[derive(Debug, Default)]
 pub(super) struct Replicas {
-    /// Empty until it has said who it is: a process that serves nobody is no replica.
+    /// Empty until it is introduced, because a process that serves nobody is not a replica.
     pub(super) own: OnceLock<Introduced>,
     pub(super) others: ArcSwap<Vec<Replica>>,
 }
 
-/// Who a process says that it is.
+/// The identity of a process.
 #[derive(Debug)]
 pub(super) struct Introduced {
     pub(super) id: i64,

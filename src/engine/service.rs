@@ -1,4 +1,4 @@
-//! The running service: what it holds, and how it is opened, configured anew and kept up to date.
+//! The running service: its state, and how it is opened, reconfigured and kept up to date.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -33,13 +33,13 @@ use super::state::batches::Trust;
 use super::state::change::Applied;
 use super::state::memory::Memory;
 
-/// A source's clock may run ahead of ours by this much before its observations are refused.
+/// A source's clock may be ahead of ours by at most this much.
 const OBSERVED_AHEAD_SECONDS: i64 = 5 * MINUTE;
 
 /// The latest weekly reports: the request and its answer.
 type Reports = Vec<((IsoWeek, Option<String>), Arc<Report>)>;
 
-/// The running service, shared by every listener and task.
+/// The running service, shared by all listeners and tasks.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) store: Arc<dyn Store>,
@@ -48,18 +48,18 @@ pub struct Engine {
     pub(super) look_ups: LookUps,
     pub(super) publication: ArcSwapOption<Publication>,
     pub(super) compared: Compared,
-    /// One reader of the feed at a time, and where it stands.
+    /// The position in the change feed; the lock makes sure that only one task reads it.
     pub(super) feed: Mutex<FeedPosition>,
-    /// One rebalance at a time.
+    /// Makes sure that only one rebalance runs.
     pub(super) rebalancing: Mutex<()>,
     /// When the feed was last read to its end.
     pub(super) fed_at: AtomicI64,
-    /// Polls have been listened for since then.
+    /// Since when polls have been recorded.
     pub(super) started_at: Timestamp,
-    /// What they have shown, on its way to the store.
+    /// Poll records on their way to the store.
     pub(super) waiting: Waiting,
     pub(super) resuming: Resuming,
-    /// The threads that work, which are not those that answer the public.
+    /// The threads for background work, which do not answer public requests.
     pub(super) background: Handle,
     pub(super) stopping: AtomicBool,
     pub(super) told_issuers: ToldIssuers,
@@ -73,7 +73,7 @@ impl Engine {
     /// Loads everything from the store.
     ///
     /// # Errors
-    /// [`EngineError::Store`] where the store cannot be read.
+    /// [`EngineError::Store`] if the store cannot be read.
     pub async fn open(
         store: Arc<dyn Store>,
         config: Config,
@@ -138,39 +138,39 @@ impl Engine {
         self.store.as_ref()
     }
 
-    /// The runtime that it was opened on: what takes long is done there, whoever asks for it.
+    /// The runtime on which it was opened, used for long computations.
     #[must_use]
     pub fn background(&self) -> &Handle {
         &self.background
     }
 
-    /// Now, by the process's clock.
+    /// The current time, by the process's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The configuration in force.
+    /// The current configuration.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.memory.load().config)
     }
 
-    /// `<crate version>+<8 hex digits of the policy in force>`: the version in every answer. As long
-    /// as it is in force it is the same text in memory.
+    /// `<crate version>+<8 hex digits of the current policy>`: the version in every answer. It is
+    /// the same text in memory while the policy stays the same.
     #[must_use]
     pub fn version(&self) -> Arc<str> {
         Arc::clone(&self.memory.load().version)
     }
 
-    /// How many certificates are in memory.
+    /// The number of certificates in memory.
     #[must_use]
     pub fn certificates_indexed(&self) -> usize {
         self.memory.load().index.len()
     }
 
-    /// How many windows of certificates that are not replaced lie in a span, in all CAs: each
-    /// counts as far as it lies inside.
+    /// The number of windows in a span, for certificates of all CAs that are not replaced. A window
+    /// partly inside counts in proportion.
     #[must_use]
     pub fn windows_promised(&self, span: Span) -> f64 {
         let memory = self.memory();
@@ -181,7 +181,7 @@ impl Engine {
             .sum()
     }
 
-    /// What has been learned of a CA's week.
+    /// The demand profile of a CA.
     #[must_use]
     pub fn profile(&self, ca: &CaName) -> Option<Arc<Profile>> {
         self.memory().ca(ca).map(|ca| ca.profile.load_full())
@@ -191,11 +191,11 @@ impl Engine {
         self.memory.load_full()
     }
 
-    /// Puts another configuration in force. Where issuers change hands, everything is summed anew
-    /// from the store; until that is done the old one answers.
+    /// Adopts another configuration. If issuers move between CAs, everything is rebuilt from the
+    /// store; until then the old configuration answers.
     ///
     /// # Errors
-    /// [`EngineError::Store`]: the old configuration stays in force.
+    /// [`EngineError::Store`]; the old configuration stays.
     pub async fn reconfigure(&self, config: Config) -> Result<(), EngineError> {
         let mut position = self.feed.lock().await;
         let old = self.version();
@@ -233,8 +233,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the feed from `position` on into a world, and moves `position` to its end; not where
-    /// all has to be summed anew.
+    /// Applies the feed from `position` on to a state, and moves `position` to its end, unless the
+    /// state has to be rebuilt.
     pub(super) async fn read_feed(
         &self,
         memory: &Memory,
@@ -257,13 +257,13 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Learns every CA's profile anew.
+    /// Updates the profile of every CA.
     pub fn learn(&self) {
         self.memory().learn(self.now());
         self.priors.adopt_into(&self.memory(), self.now());
     }
 
-    /// The row of a certificate, from the store, under either of its two spellings.
+    /// The stored row of a certificate, under either of its two spellings.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -277,10 +277,10 @@ impl Engine {
         }
     }
 
-    /// Removes certificates and what they taught; how many were there.
+    /// Removes certificates and their influence; returns how many existed.
     ///
     /// # Errors
-    /// [`EngineError::Store`]; [`EngineError::NotSummed`]: nothing is removed.
+    /// [`EngineError::Store`]. [`EngineError::NotSummed`]: nothing is removed.
     pub async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError> {
         self.wait_until_ready().await?;
         let removed = self.store.remove(ids).await?;
@@ -288,10 +288,10 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Why an observation cannot be counted: an unknown CA, too far ahead, or past the retention.
+    /// Checks whether an observation can be counted.
     ///
     /// # Errors
-    /// The rejection, if there is one.
+    /// The rejection: the CA is unknown, or the time is too far ahead or past the retention.
     pub fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
         let memory = self.memory.load();
         let now = self.now();
@@ -320,7 +320,7 @@ impl Engine {
     }
 }
 
-/// Shows in the metrics which version is in force: 1, and 0 for one that was.
+/// Sets the metric for the current version to 1, and for a former one to 0.
 fn announce(version: &Arc<str>, in_force: f64) {
     metrics::gauge!("offpeak_info", "version" => version.to_string()).set(in_force);
 }

@@ -1,4 +1,4 @@
-//! What the engine does by itself, at its own pace.
+//! The background tasks of the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,68 +17,72 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::DAY;
 use crate::store::{ANSWERS_WITHIN, Lease, StoreError, Turn};
 
-/// What another process wrote is seen within a second: the feed is read twice in one.
+/// How often the feed is read, so that changes of other processes are visible within a second.
 const FEED_EVERY: Duration = Duration::from_millis(500);
-/// … and at once when another process notifies this one, though under a steady stream of writes not
-/// more often than fifty times a second: one reading finds all of them.
+/// … and at once when another process sends a notification, but at most fifty times a second,
+/// because one reading finds all changes.
 const HINTED_EVERY: Duration = Duration::from_millis(20);
-/// The profile changes over weeks, but somebody who has just posted the first observations looks at
-/// the result: half a minute, and the time of the feed and of learning, are less than a minute.
+/// How often profiles are learned. They change over weeks, but someone who has just sent the first
+/// observations wants to see the result: with the time for the feed and for learning, it takes less
+/// than a minute.
 const LEARN_EVERY: Duration = Duration::from_secs(30);
 const _: () = assert!(LEARN_EVERY.as_secs() + FEED_EVERY.as_secs() + LEARNS_SECONDS < 60);
-/// Learning takes a tenth of a second for a CA; so much is left for a hundred of them on a machine
-/// that is busy.
+/// The time allowed for learning: a tenth of a second per CA, for a hundred of them on a busy
+/// machine.
 const LEARNS_SECONDS: u64 = 20;
-/// Habits change in weeks; an hour is the finest difference between them.
+/// How often returns are learned. Habits change over weeks, and their resolution is an hour.
 const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
-/// An outage whose end is unknown is planned again hours before the end that was assumed.
+/// How often outages of unknown end are checked; they must be planned again hours before the
+/// assumed end.
 const TEND_EVERY: Duration = Duration::from_mins(1);
-/// Evidence of polls moves the forecast, not answers.
+/// How often certificates are swept. The results affect the forecast, not the answers.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
-/// What a sweep has found new is stored soon after it.
+/// How soon the new findings of a sweep are stored.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
-/// What another process published is served within a second, as the feed is.
+/// How often publications are checked, so that those of other processes are visible within a
+/// second.
 const PUBLISH_EVERY: Duration = FEED_EVERY;
-/// Events announced to another process, read well before they begin.
+/// How often announced events are read, which other processes may have added long before they
+/// begin.
 const PLANNED_EVERY: Duration = Duration::from_secs(10);
-/// Expired certificates are purged in steps of this many rows …
+/// Expired certificates are removed in steps of this many rows …
 const PURGE_ROWS: u32 = 2_000;
-/// … one step at a time, so that registrations get in between: 10 million certificates of 90 days
-/// expire at 77 a minute and 1.3 a second; 400 a second leave room for a CA a hundred times that.
+/// … with pauses for registrations. 10 million certificates of 90 days expire at 77 a minute, 1.3 a
+/// second; 400 a second suffice for a CA a hundred times as large.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
-/// Whether the database answers, and whether one that took no writes takes some again: as soon as an operator
-/// sees it. One that stops without a word is named by `/readyz` within five seconds.
+/// How often an unavailable database is tried again, so that recovery is noticed at once. `/readyz`
+/// reports a silent failure within five seconds.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
 const _: () = assert!(TRY_AGAIN_EVERY.as_secs() + ANSWERS_WITHIN.as_secs() < 5);
-/// How long gateways know accounts and orders: the longest common life of a certificate and some
-/// days, so that its renewal finds them.
+/// How long accounts and orders of gateways are kept: the longest common lifetime of a certificate
+/// plus some days, so that its renewal finds them.
 const GATEWAY_KEPT_SECONDS: i64 = 100 * DAY;
-/// A log of Certificate Transparency may take a day to show what it has accepted (its maximum merge
-/// delay), and one that was away may be read a day late: for so long a certificate may come again from
-/// another log.
+/// How long counted certificates are remembered. A Certificate Transparency log may take a day to
+/// show what it accepted (its maximum merge delay), and one that was unavailable may be read a day
+/// late. Until then the same certificate may be seen in another log.
 const COUNTED_SECONDS: i64 = 2 * DAY;
-/// Old observations and tables.
+/// How often old observations and tables are removed.
 const RETIRE_EVERY: Duration = Duration::from_hours(1);
-/// Where the store failed while everything was summed from it.
+/// The pause after the store failed during summing.
 const SUM_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Whether the index is to be written again.
+/// How often it is checked whether the index should be written.
 const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_mins(1);
-/// Windows are given weeks ahead: an hour is soon enough to see that they have drifted.
+/// How often drift is checked. Windows lie weeks ahead, so an hour is soon enough.
 const DRIFT_EVERY: Duration = Duration::from_hours(1);
-/// Expired certificates are answered for this long after they expired.
+/// How long expired certificates are still answered.
 const EXPIRED_ANSWERED_SECONDS: i64 = DAY;
-/// A batch of observations left open for this long was left by a process that died.
+/// A batch of observations that stays open for this long belongs to a process that died.
 const BATCH_OPEN_SECONDS: i64 = DAY;
-/// Idempotency keys are kept for this long.
+/// How long idempotency keys are kept.
 const KEYS_SECONDS: i64 = 7 * DAY;
 
 impl Engine {
-    /// Follows the change feed, learns, sweeps, publishes and purges, until it is dropped. A task
-    /// that fails is logged and tried again at its next turn.
+    /// Follows the change feed, learns, sweeps, publishes and purges, until it is dropped. A
+    /// failing task is logged and tried again at its next turn.
     ///
     /// # Errors
-    /// [`EngineError::Store`] where the store could not be reached at the start, and turns out to be
-    /// one that a start refuses.
+    /// [`EngineError::Store`] if the store was unreachable at the start, and turns out to be one
+    /// that a start would reject.
     pub async fn run(self: Arc<Self>) -> Result<(), EngineError> {
         self.join_at_last().await?;
         while let Err(error) = self.sum_up().await {
@@ -108,7 +112,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Passes on what other processes say of their writes.
+    /// Passes on other processes' notifications of writes.
     async fn listen(&self, hint: &watch::Sender<()>) {
         loop {
             self.store().hinted().await;
@@ -128,7 +132,7 @@ impl Engine {
         }
     }
 
-    /// As [`Self::every`], and at each hint as well.
+    /// As [`Self::every`], and also at each notification.
     async fn hurried<F, E>(
         &self,
         task: &'static str,
@@ -143,7 +147,7 @@ impl Engine {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                // The sender lives as long as this.
+                // The sender lives as long as this function.
                 _ = hinted.changed() => ticks.reset(),
             }
             tried(task, step().await);
@@ -158,7 +162,7 @@ impl Engine {
         self.tend_incidents().await
     }
 
-    /// Learning takes a tenth of a second of arithmetic: not on a thread that answers.
+    /// Learning is a tenth of a second of computation, so it does not run on a thread that answers.
     async fn learn_aside(self: &Arc<Self>) -> Result<(), EngineError> {
         let engine = Arc::clone(self);
         run_blocking(move || {
@@ -179,15 +183,14 @@ impl Engine {
         run_blocking(move || engine.sweep()).await
     }
 
-    /// Brings what polls have shown into the forecast, and drops expired certificates from memory.
+    /// Updates the forecast from poll records, and drops expired certificates from memory.
     pub fn sweep(&self) {
         self.look_through(self.now() - EXPIRED_ANSWERED_SECONDS);
         metrics::gauge!("offpeak_certificates_indexed").set(real_len(self.certificates_indexed()));
         self.show_shadows();
     }
 
-    /// Removes one step's worth of expired certificates from the store, where no other process is
-    /// at it.
+    /// Removes one step of expired certificates from the store, unless another process is doing so.
     ///
     /// # Errors
     /// The store's.

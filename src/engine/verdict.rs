@@ -1,13 +1,13 @@
-//! What became of the records of one request or file.
+//! The results for the records of a request or file.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::certificate::certid::KeyIdentifier;
 
-/// Why one record was not taken.
+/// Why a record was rejected.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Rejection {
-    /// The field at fault, as the format spells it.
+    /// The name of the wrong field in the format.
     pub field: String,
     /// The reason.
     pub detail: String,
@@ -23,13 +23,12 @@ impl Rejection {
     }
 }
 
-/// A rejection and where it stands.
+/// A rejection with its position.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LineError {
-    /// The line of the body or file where the record begins, from 1; for DER the number of the
-    /// record.
+    /// The line in which the record begins, from 1. For DER, the number of the record.
     pub line: u64,
-    /// The field at fault.
+    /// The wrong field.
     pub field: String,
     /// The reason.
     pub detail: String,
@@ -38,34 +37,34 @@ pub struct LineError {
 /// The answer to a bulk request.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Report {
-    /// Records that are durable now and were not before.
+    /// Records that are newly durable.
     pub accepted: u64,
-    /// Records that were known as they are.
+    /// Records that were already stored unchanged.
     pub unchanged: u64,
-    /// Records that were not taken.
+    /// Records that were rejected.
     pub rejected: u64,
     /// The first [`Report::MOST_ERRORS`] rejections.
     pub errors: Vec<LineError>,
-    /// What was taken, and is probably not meant so: the first [`Report::MOST_WARNINGS`].
+    /// The first [`Report::MOST_WARNINGS`] warnings: accepted records that are probably a mistake.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Unclaimed>,
 }
 
-/// An issuer that no configured CA claims, though some are configured: its certificates fell into
-/// the CA `default`.
+/// An issuer that no configured CA claims, although some are configured, so that its certificates
+/// were registered for the CA `default`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unclaimed {
-    /// The issuer, as `issuers` names it.
+    /// The issuer, in the notation of `issuers`.
     pub key_identifier: String,
-    /// How many certificates of the request or file are of it.
+    /// The number of its certificates in the request or file.
     pub certificates: u64,
     /// What to do about it.
     pub detail: String,
 }
 
 impl Unclaimed {
-    /// Some certificates of this issuer.
+    /// A warning about some certificates of this issuer.
     #[must_use]
     pub fn new(issuer: &KeyIdentifier, certificates: u64) -> Self {
         let key_identifier = issuer.to_string();
@@ -82,31 +81,31 @@ impl Unclaimed {
     }
 }
 
-/// The result for one record.
+/// The result for a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// It is durable.
     Accepted,
-    /// It was not taken.
+    /// It was rejected.
     Rejected(Rejection),
-    /// It was known as it is.
+    /// It was already stored unchanged.
     Unchanged,
 }
 
 impl Report {
-    /// 100 errors show what is wrong with a file; a million would be a file of their own.
+    /// 100 errors show what is wrong with a file; a million would be too much to send.
     pub const MOST_ERRORS: usize = 100;
 
     /// A CA has a few issuers; ten show that a whole list is missing.
     pub const MOST_WARNINGS: usize = 10;
 
-    /// Whether a record was taken, now or before.
+    /// Whether a record is stored, now or from before.
     #[must_use]
     pub const fn took_something(&self) -> bool {
         self.accepted > 0 || self.unchanged > 0
     }
 
-    /// Counts one record's verdict.
+    /// Counts the verdict on a record.
     pub fn add(&mut self, line: u64, verdict: Verdict) {
         match verdict {
             Verdict::Accepted => self.accepted += 1,

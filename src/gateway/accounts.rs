@@ -10,11 +10,11 @@ use crate::domain::acme::{Envelope, Jwk, Signer};
 use crate::domain::certificate::hash::{HashKey, TextPurpose};
 use crate::engine::Engine;
 
-/// Accounts whose keys are in memory: 300 octets each with a key of RSA, 600 with what the table
-/// needs, so 60 MB at most.
+/// Accounts whose keys are cached: 300 octets each with an RSA key, 600 with the table's overhead,
+/// so at most 60 MB.
 const MOST_KEPT: u64 = 100_000;
 
-/// What one gateway knows of its upstream's accounts.
+/// What a gateway knows about its upstream's accounts.
 #[derive(Debug)]
 pub(super) struct Accounts {
     key: HashKey,
@@ -31,7 +31,7 @@ impl Accounts {
         }
     }
 
-    /// The keyed hash of the account that a request names.
+    /// The keyed hash of the account named in a request.
     pub(super) fn of(&self, envelope: &Envelope) -> Option<u128> {
         match &envelope.signer {
             Signer::Account(url) => Some(self.hash(url)),
@@ -39,7 +39,7 @@ impl Accounts {
         }
     }
 
-    /// Whether a request for this path and query was signed with the key of the account that it names.
+    /// Whether a request for this path and query was signed with the key of the account it names.
     pub(super) async fn is_verified(
         &self,
         envelope: &Envelope,
@@ -56,7 +56,7 @@ impl Accounts {
         key.is_some_and(|key| is_signed_with(envelope, &key))
     }
 
-    /// The key of an account, from memory or else from the store; none where that is away.
+    /// The key of an account, from memory or the store; `None` if the store is unavailable.
     async fn key_of(&self, account: u128, store: &StoreTime) -> Option<Jwk> {
         if let Some(known) = self.known.get(&account) {
             return Some(known);
@@ -68,8 +68,8 @@ impl Accounts {
         Some(key)
     }
 
-    /// Learns the key of the account at `url` from a request that the upstream accepted: one to make
-    /// the account, or to find it by its key.
+    /// Learns the key of the account at `url` from an accepted request that created the account or
+    /// looked it up by its key.
     pub(super) fn learn(&self, envelope: &Envelope, url: &str) {
         if let Signer::Key(Some(key)) = &envelope.signer
             && is_signed_with(envelope, key)
@@ -78,8 +78,8 @@ impl Accounts {
         }
     }
 
-    /// Learns the new key of an account from a change that the upstream accepted (RFC 8555 section
-    /// 7.3.5): the payload is an envelope, signed with the new key.
+    /// Learns the new key of an account from an accepted key change (RFC 8555 section 7.3.5), whose
+    /// payload is an envelope signed with the new key.
     pub(super) fn learn_change(&self, envelope: &Envelope) {
         let (Some(account), Some(inner)) = (self.of(envelope), Envelope::read(&envelope.payload))
         else {
@@ -90,7 +90,7 @@ impl Accounts {
         {
             self.keep(account, key);
         } else {
-            // The old key is no longer good, and the new one not known.
+            // The old key is no longer valid, and the new one is unknown.
             self.known.invalidate(&account);
             self.store(account, Vec::new());
         }
@@ -103,7 +103,7 @@ impl Accounts {
         }
     }
 
-    /// Keeps a key for other processes and restarts; nobody waits for it.
+    /// Stores a key for other processes and restarts, in the background.
     fn store(&self, account: u128, octets: Vec<u8>) {
         let engine = Arc::clone(&self.engine);
         self.engine.background().spawn(async move {

@@ -1,5 +1,5 @@
-//! Answers of the upstream: counted, and changed in three cases: the directory, orders, and
-//! failures under load.
+//! Answers of the upstream. They are counted, and changed in three cases: the directory, orders,
+//! and failures under load.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use crate::domain::acme::{
 };
 use crate::store::Claim;
 
-/// A request that was refused for its nonce is sent again at once: it was no attempt.
+/// A request refused because of its nonce is repeated at once, so it is not an attempt.
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 
-/// The error type that is counted if an order or a part of it failed without saying why.
+/// The error type to count if an order or a part of it failed without naming one.
 const INVALID: &str = "invalid";
 
-/// The kinds of bodies that are looked into.
+/// The kinds of bodies that are inspected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Media {
     Chain,
@@ -37,7 +37,7 @@ enum Media {
 }
 
 impl Gateway {
-    /// Reads an answer; what the client is to get.
+    /// Reads an answer, and returns what the client gets.
     pub(super) async fn read_answer(
         self: &Arc<Self>,
         asked: &mut Asked,
@@ -62,7 +62,7 @@ impl Gateway {
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = headers;
         if matches!(media, Media::Other | Media::Html) || asked.method == Method::HEAD {
-            // Of a directory that is longer by a member when it is asked for with GET.
+            // A GET of the directory may return one member more.
             if media == Media::Json {
                 answer.headers_mut().remove(header::CONTENT_LENGTH);
             }
@@ -99,19 +99,19 @@ impl Gateway {
         answer
     }
 
-    /// Whether an answer says nothing but that the upstream is overloaded or broken.
+    /// Whether an answer only says that the upstream is overloaded or broken.
     fn is_overload(&self, asked: &Asked, status: StatusCode, media: Media) -> bool {
         let is_problem = media == Media::Json;
         match status {
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
-            // Of a new order it cannot be told from one whether that is its load, and to come again later is
-            // right in either case.
+            // For a new order the cause may or may not be overload. Telling the client to return
+            // later is right in both cases.
             StatusCode::INTERNAL_SERVER_ERROR => {
                 let is_new_order = matches!(asked.intent, Intent::NewOrder(_));
                 !is_problem || is_new_order || self.admission.is_loaded()
             }
             StatusCode::SERVICE_UNAVAILABLE => !is_problem,
-            // A page of somebody in between, where an ACME server answers JSON.
+            // A page from a proxy in between; an ACME server would answer JSON.
             status => {
                 let odd = status.is_success()
                     || status.is_server_error()
@@ -121,14 +121,14 @@ impl Gateway {
         }
     }
 
-    /// Counts a failure, if it was an attempt.
+    /// Counts a failure if the request was an attempt.
     pub(super) fn failed(&self, asked: &Asked, error_type: &str) {
         self.failed_by(asked, error_type, Fault::of(error_type));
     }
 
     fn failed_by(&self, asked: &Asked, error_type: &str, fault: Fault) {
-        // What nobody has signed is no attempt, or anybody could make a CA look down. Nor is what is sent again
-        // at once for its nonce.
+        // Unverified requests are not attempts, because otherwise anyone could make a CA look down.
+        // Nor are requests that are repeated at once because of their nonce.
         if error_type == BAD_NONCE || !asked.verified && is_of_a_stranger(error_type) {
             return;
         }
@@ -140,13 +140,13 @@ impl Gateway {
                 let by = asked.account.filter(|_| fault == Fault::Client);
                 self.minutes.failed(asked.now, at, error_type, by);
                 if let Some(account) = asked.account {
-                    // Anybody can name an account that is not his.
+                    // Anyone can name someone else's account.
                     let fault = if asked.verified { fault } else { Fault::Other };
                     self.failures.failed(account, names, asked.now, fault);
                 }
             }
             Intent::Finalize => {
-                // Of an order that goes on it may be tried again.
+                // The request was part of an order that continues, so it may be tried again.
                 let by = asked.account.filter(|_| fault == Fault::Client);
                 self.minutes.failed(asked.now, At::Later, error_type, by);
             }
@@ -163,8 +163,8 @@ impl Gateway {
         which
     }
 
-    /// A JSON object: learned from, counted, and changed where it is a directory or an order. `None`:
-    /// it goes on as it is.
+    /// Handles a JSON object: learns from it, counts it, and changes it if it is a directory or an
+    /// order. `None` if it is passed on unchanged.
     async fn object(
         self: &Arc<Self>,
         asked: &mut Asked,
@@ -206,7 +206,7 @@ impl Gateway {
             Object::Authorization(ObjectState::Failed) | Object::Challenge(ObjectState::Failed) => {
                 self.part_failed(asked).await;
             }
-            // A CA that is busy says `rateLimited` with 503: that is no limit of the client's.
+            // A busy CA answers `rateLimited` with 503, which is not a limit of the client.
             Object::Problem(kind) if status.is_server_error() => {
                 self.failed_by(asked, &kind, Fault::Other);
             }
@@ -219,7 +219,7 @@ impl Gateway {
         None
     }
 
-    /// The directory, with ours for the place of ARI.
+    /// The directory with our URL for ARI.
     fn directory(&self, asked: &Asked, directory: &Directory, octets: &[u8]) -> Option<Vec<u8>> {
         if let Some(more) = self.endpoints.load().with(directory) {
             self.endpoints.store(Arc::new(more));
@@ -232,7 +232,7 @@ impl Gateway {
         }
     }
 
-    /// An order: followed, counted, and with what it replaces.
+    /// Follows an order, counts it, and adds what it replaces.
     async fn order(
         self: &Arc<Self>,
         asked: &mut Asked,
@@ -276,7 +276,7 @@ impl Gateway {
         with_member(octets, "replaces", &claim.replaces)
     }
 
-    /// The upstream has taken a new order.
+    /// The upstream has accepted a new order.
     async fn made(
         self: &Arc<Self>,
         asked: &mut Asked,
@@ -303,7 +303,7 @@ impl Gateway {
         (live, claim)
     }
 
-    /// What has become of an order that was made here.
+    /// Records the outcome of an order that was created through this process.
     fn follow(&self, asked: &Asked, live: &LiveOrder, order: &Order) {
         match order.state {
             ObjectState::Valid if live.succeed(asked.now) => {
@@ -320,8 +320,8 @@ impl Gateway {
         }
     }
 
-    /// An authorization or a challenge has failed, and with it the order that it belongs to: many
-    /// clients do not look at the order again.
+    /// An authorization or challenge has failed, and with it its order. Many clients do not fetch
+    /// the order again.
     async fn part_failed(&self, asked: &Asked) {
         if let Some(live) = self.orders.find(&asked.path_and_query) {
             self.live_failed(asked, &live, INVALID);

@@ -1,4 +1,4 @@
-//! A request on its way, and what a new order is to replace.
+//! A request being handled, and what a new order is to replace.
 
 use std::sync::Arc;
 
@@ -12,46 +12,46 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::time::Timestamp;
 use crate::wire::Interim;
 
-/// What is known of a request on its way.
+/// The state of a request being handled.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) now: Timestamp,
     pub(super) method: Method,
-    /// As it came.
+    /// The path and query as received.
     pub(super) path_and_query: String,
-    /// The host that the client named.
+    /// The host named by the client.
     pub(super) host: HeaderValue,
     pub(super) scheme: &'static str,
-    /// As far as the request alone tells.
+    /// The endpoint, as far as the request alone shows it.
     pub(super) endpoint: Endpoint,
     pub(super) envelope: Option<Envelope>,
     pub(super) intent: Intent,
-    /// The account that it names, as a keyed hash.
+    /// The keyed hash of the account it names.
     pub(super) account: Option<u128>,
-    /// Whether a new order was signed with the key that is known of that account.
+    /// Whether a new order was signed with the known key of that account.
     pub(super) verified: bool,
     /// What a new order is to replace.
     pub(super) place: Place,
-    /// What tells the client that its answer is still to come, where nothing stands between.
+    /// Sends interim answers while the client waits, if no proxy is in between.
     pub(super) interim: Option<Interim>,
-    /// The time that is left for our store.
+    /// The time left for queries to the store.
     pub(super) store: StoreTime,
 }
 
 impl Asked {
-    /// The request's own nonce.
+    /// The nonce in the request.
     pub(super) fn nonce(&self) -> Option<&str> {
         self.envelope.as_ref()?.nonce.as_deref()
     }
 }
 
-/// What a new order is to replace. Dropped with a place that is reserved, it gives it up.
+/// What a new order is to replace. Dropping it releases a reserved place.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     pub(super) gateway: Option<Arc<Gateway>>,
-    /// By `replaces`.
+    /// The certificate named in `replaces`.
     pub(super) reserved: Option<Reserved>,
-    /// By account and names.
+    /// The certificate matched by account and names.
     pub(super) by_names: Option<CertId>,
 }
 
@@ -66,21 +66,21 @@ impl Drop for Place {
 /// A certificate that an order is to replace.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Reserved {
-    /// As it is registered.
+    /// Its CertID as registered.
     pub(super) predecessor: CertId,
-    /// As the client wrote it.
+    /// Its CertID as the client wrote it.
     pub(super) written: String,
     pub(super) hold: Hold,
 }
 
-/// What keeps others from the place.
+/// How the place is reserved.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Hold {
-    /// Nothing ever: nobody knows for whom the certificate was issued, so the order says what it
-    /// replaces, as RFC 9773 section 5 demands of one that was taken, and takes no place.
+    /// It is never reserved. Nobody knows for whom the certificate was issued. The order still
+    /// states what it replaces, as RFC 9773 section 5 demands of one that was accepted.
     Never,
-    /// Nothing until the upstream has verified the request, which we could not.
+    /// It is reserved only after the upstream has verified the request, because we could not.
     NotYet,
-    /// This successor.
+    /// It is reserved by this successor.
     Token(Successor),
 }

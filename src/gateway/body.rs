@@ -1,4 +1,4 @@
-//! Bodies that are read whole, within a bound.
+//! Reading whole bodies, with a size limit.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use tokio::time::timeout;
 
-/// The most octets of a request that is read: an order of 100 names of 253 octets in base64url within
-/// an envelope takes 40 kB, a CSR with a post-quantum key as much again.
+/// The largest request read, in octets. An order with 100 names of 253 octets, in base64url in an
+/// envelope, takes 40 kB; a CSR with a post-quantum key as much again.
 pub(super) const MOST_REQUEST_OCTETS: usize = 256 << 10;
 
-/// The most octets of an answer that is read: a chain of four certificates with a thousand names and
+/// The largest answer read, in octets: a chain of four certificates with a thousand names and
 /// post-quantum signatures each.
 pub(super) const MOST_ANSWER_OCTETS: usize = 1 << 20;
 
-/// How long the next piece of a body may take.
+/// The longest wait for the next piece of a body.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
-/// What came of reading a body.
+/// The result of reading a body.
 pub(super) enum Read {
-    /// All of it.
+    /// The whole body.
     Whole(Bytes),
-    /// It is longer than the bound: what was read, and the rest of it behind.
+    /// It exceeds the limit: what was read, followed by the rest.
     Longer(Body),
-    /// It broke off, or stalled.
+    /// It was cut off or stalled.
     Broken,
 }
 
-/// Reads a body whole where it is not longer than `most` octets.
+/// Reads a whole body if it has at most `most` octets.
 pub(super) async fn read<B>(body: B, most: usize) -> Read
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -54,7 +54,7 @@ where
     }
 }
 
-/// An answer's body as it comes.
+/// Streams an answer's body.
 pub(super) fn streamed(body: Incoming) -> Body {
     if body.is_end_stream() {
         Body::empty()

@@ -1,4 +1,5 @@
-//! A certificate's chain on its way to the client: registered before it goes out.
+//! A certificate's chain on its way to the client. The certificate is registered before the chain
+//! is sent.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::ingest::first_of_chain;
 use crate::store::IssuedFor;
 
 impl Gateway {
-    /// A chain: its certificate is registered before it goes out.
+    /// Passes on a chain after registering its certificate.
     pub(super) async fn chain(self: &Arc<Self>, asked: &mut Asked, octets: &[u8]) {
         asked.endpoint = Endpoint::Certificate;
         let issued = match first_of_chain(octets) {
@@ -57,7 +58,7 @@ impl Gateway {
             replaces: claimed
                 .or_else(|| live.as_ref()?.renews.clone())
                 .filter(|replaced| *replaced != id),
-            // What it replaces is told by account and names together.
+            // The replaced certificate is matched by account and names together.
             names: Names::default(),
         };
         let waiting = Waiting {

@@ -9,20 +9,20 @@ use super::directory::NoDirectory;
 use super::upstream::{NoAnswer, Upstream, UpstreamError};
 use crate::config::GatewayConfig;
 
-/// The name of the URL that nonces are asked at.
+/// The directory's name for the URL of nonces.
 const NEW_NONCE: &str = "newNonce";
 
-/// What a directory says, asked as a client asks.
+/// The result of checking a directory as a client sees it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Checked {
-    /// The URL that was asked for.
+    /// The URL that was fetched.
     pub directory: String,
-    /// Each URL in it, in the order of names.
+    /// The URLs in it, ordered by name.
     pub urls: Vec<CheckedUrl>,
-    /// Whether a client gets a nonce where the directory sends it for one; `None`: that leads past the
-    /// gateway, and was not asked.
+    /// Whether a client gets a nonce where the directory says. `None` if that URL bypasses the
+    /// gateway, and was not tried.
     pub nonce: Option<bool>,
-    /// What to set at the CA, where a URL leads past the gateway or no nonce comes.
+    /// What to change at the CA if a URL bypasses the gateway or there is no nonce.
     pub remedy: Option<String>,
 }
 
@@ -33,19 +33,19 @@ pub struct CheckedUrl {
     pub name: String,
     /// The URL.
     pub url: String,
-    /// Whether it has the origin of the directory's own URL.
+    /// Whether it has the same origin as the directory's URL.
     pub through: bool,
 }
 
 /// Why a directory cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// There was no answer, or what came is no directory.
+    /// There was no answer, or it is not a directory.
     #[error("{url} cannot be checked: {reason}")]
     Unanswered {
-        /// The URL that was asked for.
+        /// The URL that was fetched.
         url: String,
-        /// Why not, with all causes.
+        /// The reason, with all causes.
         reason: String,
     },
     /// The URL or the file of roots cannot be used.
@@ -53,7 +53,7 @@ pub enum CheckError {
     Unusable(#[from] UpstreamError),
 }
 
-/// What makes a CA name the gateway, whose origin this is, by how the path of its directory looks.
+/// How to make a CA use the gateway's origin in its URLs, guessed from the path of its directory.
 fn remedy(origin: &str, path: &str) -> String {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     let words = match parts[..] {
@@ -83,7 +83,7 @@ fn remedy(origin: &str, path: &str) -> String {
     words.to_owned()
 }
 
-/// What makes nonces come, where the directory sends clients to this path for them and none came.
+/// How to make nonces available, if the directory names this path for them and there was none.
 fn nonce_remedy(origin: &str, path: &str, nonces: &str) -> String {
     let mount = mount(path);
     let of_mount = nonces.strip_prefix(mount);
@@ -103,8 +103,8 @@ fn nonce_remedy(origin: &str, path: &str, nonces: &str) -> String {
     }
 }
 
-/// The mount that an ACME directory of `OpenBao`'s or Vault's belongs to, with `/v1/`: one may be of a role, of an
-/// issuer, or of a role of an issuer.
+/// The mount of an ACME directory of `OpenBao` or Vault, with `/v1/`. A directory may belong to a
+/// role, an issuer, or a role of an issuer.
 fn mount(path: &str) -> &str {
     let mut mount = path.strip_suffix("/acme/directory").unwrap_or(path);
     while let Some((before, _)) = mount.rsplit_once('/')
@@ -117,7 +117,8 @@ fn mount(path: &str) -> &str {
     mount
 }
 
-/// Asks for a directory as a client does, looks where each URL in it leads, and asks for a nonce there.
+/// Fetches a directory as a client does, checks where each URL in it leads, and requests a nonce
+/// there.
 ///
 /// # Errors
 /// [`CheckError`].

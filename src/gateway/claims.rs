@@ -1,4 +1,5 @@
-//! Orders with a claim by `replaces`: found by each of their URLs, followed, settled and freed.
+//! Orders that claim a certificate's place by `replaces`: found by any of their URLs, followed,
+//! settled and released.
 
 use std::sync::Arc;
 
@@ -11,17 +12,17 @@ use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError};
 use crate::store::Claim;
 
-/// What is logged where the store did not answer within the time that a request has for it.
+/// Logged if the store did not answer within a request's time limit.
 pub(super) const LATE: &str = "the store did not answer in time";
 
-/// Claims looked after in one step.
+/// Claims processed in one step.
 const AT_ONCE: u32 = 500;
 
-/// What stands before the hash of an order's URL, in the text that a certificate's successor is.
+/// Prefix of the hash of an order's URL in the text of a certificate's successor.
 pub(super) const ORDER: &str = "gateway-order:";
 
 impl Gateway {
-    /// Whether a claim's order has the place of the certificate that it replaces.
+    /// Whether a claim's order still holds the place of the certificate it replaces.
     pub(super) async fn holds_place(&self, claim: &Claim, store: &StoreTime) -> bool {
         let asking = self.engine.certificate(&claim.predecessor);
         let found = store.ask(asking).await;
@@ -32,7 +33,7 @@ impl Gateway {
         successor.is_some_and(|successor| successor == order_successor(claim.order))
     }
 
-    /// The claim that a URL of the upstream's belongs to; `None` also where the store is away.
+    /// The claim that an upstream URL belongs to; `None` also if the store is unavailable.
     pub(super) async fn claim_at(&self, url: u128, store: &StoreTime) -> Option<Arc<Claim>> {
         if let Some(known) = self.claims.get(&url) {
             return known;
@@ -51,7 +52,7 @@ impl Gateway {
         }
     }
 
-    /// Keeps the URLs that an order has got since it was claimed. Nobody waits for the store.
+    /// Records URLs that an order has got since its claim, in the background.
     pub(super) fn follow_claim(
         self: &Arc<Self>,
         claim: &Arc<Claim>,
@@ -77,7 +78,7 @@ impl Gateway {
         });
     }
 
-    /// The order of a claim has failed: what it was to replace may be replaced by another.
+    /// The order of a claim has failed, so another may replace the certificate.
     pub(super) async fn free(&self, claim: &Claim, store: &StoreTime) {
         let freed = store.ask(free(&self.engine, claim)).await;
         let error = match freed {
@@ -86,13 +87,13 @@ impl Gateway {
             None => Some(LATE.to_owned()),
         };
         if let Some(error) = error {
-            // It runs out by itself.
+            // The claim expires by itself.
             tracing::warn!(event = "claim_not_freed", gateway = self.config.name, error);
         }
         self.claims.invalidate_all();
     }
 
-    /// The order of a claim has succeeded: it does not run out any more.
+    /// The order of a claim has succeeded, so the claim no longer expires.
     pub(super) fn keep_for_good(self: &Arc<Self>, claim: &Claim) {
         if claim.expires_at.is_none() {
             return;
@@ -121,7 +122,7 @@ impl Gateway {
         }
     }
 
-    /// Frees what is claimed by orders that can no longer succeed.
+    /// Releases the claims of orders that can no longer succeed.
     pub(super) async fn free_expired(&self) -> Result<(), EngineError> {
         let now = self.engine.now();
         for claim in self.engine.store().expired_claims(now, AT_ONCE).await? {

@@ -1,4 +1,4 @@
-//! Asking a server for its directory.
+//! Fetches a server's directory.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -11,19 +11,19 @@ use crate::domain::acme::{Directory, Object};
 /// Why there is no directory.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoDirectory {
-    /// The answer's body did not come whole.
+    /// The answer's body is incomplete or too long.
     #[error("its answer broke off or is too long")]
     BrokenOff,
     /// There was no answer.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
-    /// What came is none.
+    /// The answer is not a directory.
     #[error("it answered {0}, and no ACME directory")]
     Other(StatusCode),
 }
 
 impl Upstream {
-    /// Its directory, asked for under this host.
+    /// Fetches the directory with this host name.
     pub(super) async fn ask_directory(&self, host: &HeaderValue) -> Result<Directory, NoDirectory> {
         let response = self.ask(Method::GET, self.directory(), host).await?;
         let (parts, body) = response.into_parts();
@@ -36,7 +36,7 @@ impl Upstream {
         }
     }
 
-    /// Whether a path, asked under this host as clients ask for nonces, gives one.
+    /// Whether a path returns a nonce when requested with this host name, as clients do.
     pub(super) async fn gives_nonce(
         &self,
         path: &str,
@@ -46,7 +46,7 @@ impl Upstream {
         Ok(response.headers().contains_key("replay-nonce"))
     }
 
-    /// Asks for a path on our own behalf, under this host.
+    /// Requests a path for our own use, with this host name.
     async fn ask(
         &self,
         method: Method,

@@ -1,19 +1,19 @@
-//! Which paths the upstream's directories name.
+//! The paths named in the upstream's directories.
 
 use std::collections::HashMap;
 
 use crate::domain::acme::{Directory, Endpoint};
 
-/// Paths kept: step-ca has a directory for each provisioner, with five paths each; two hundred of
-/// them fit. What comes beyond is told by the structure of its requests alone.
+/// The most paths stored. step-ca has a directory with five paths for each provisioner, so two
+/// hundred of these fit. Further paths are recognised only by the structure of their requests.
 const MOST_PATHS: usize = 1_000;
 
-/// The endpoints that have been seen in directories.
+/// The endpoints seen in directories.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Endpoints(HashMap<String, Endpoint>);
 
 impl Endpoints {
-    /// What is at a path and query.
+    /// The endpoint at a path and query.
     pub(super) fn at(&self, path_and_query: &str) -> Endpoint {
         self.0
             .get(path_and_query)
@@ -22,12 +22,12 @@ impl Endpoints {
             .unwrap_or(Endpoint::Other)
     }
 
-    /// Whether no directory was seen yet.
+    /// Whether no directory has been seen yet.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// With those of one more directory; `None` where all of them are known.
+    /// These endpoints and those of another directory; `None` if all of them are known.
     pub(super) fn with(&self, directory: &Directory) -> Option<Self> {
         let is_news = |(endpoint, path): (Endpoint, &str)| self.0.get(path) != Some(&endpoint);
         if !directory.endpoints().any(is_news) {
@@ -39,7 +39,7 @@ impl Endpoints {
                 all.0.insert(path.to_owned(), endpoint);
             }
         }
-        // What a directory says of a path counts for more than how another path may be read.
+        // An exact path from a directory takes precedence over other readings of a path.
         for (endpoint, path) in directory.endpoints() {
             if all.0.len() < MOST_PATHS {
                 all.0.entry(plain(path)).or_insert(endpoint);
@@ -49,8 +49,8 @@ impl Endpoints {
     }
 }
 
-/// A path as a server may read it: without its query, decoded, each slash once. Who writes a path
-/// otherwise than the directory does shall not go past what is done for that path.
+/// A path as a server may interpret it: without query, decoded, with single slashes. Otherwise a
+/// client could bypass the checks for a path by spelling it differently.
 fn plain(path_and_query: &str) -> String {
     let path = path_and_query.split('?').next().unwrap_or_default();
     let octets = path.as_bytes();
@@ -96,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(endpoints.at(same), Endpoint::NewOrder, "{same}");
         }
-        // Where only a query tells them apart, each is what the directory says.
+        // Paths that differ only in their queries are distinguished by the directory.
         let by_query = Directory {
             urls: vec![
                 ("newOrder".to_owned(), "https://ca/acme?newOrder".to_owned()),

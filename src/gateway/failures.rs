@@ -1,4 +1,4 @@
-//! Orders that failed in a row, remembered for three days and over a restart.
+//! Orders that failed repeatedly, remembered for three days and across restarts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,37 +10,38 @@ use crate::domain::time::{DAY, Timestamp};
 use crate::engine::Engine;
 use crate::store::{Failures, FailuresChange, StoreError};
 
-/// For how long a failure counts after the last one.
+/// How long failures count after the most recent one.
 const REMEMBERED_SECONDS: i64 = 3 * DAY;
 
-/// An order that comes after a failure within this is no first try.
+/// An order within this time after a failure is a retry.
 const AGAIN_WITHIN_SECONDS: i64 = DAY;
 
-/// Accounts and sets of names whose failures are in memory, some 150 octets each: 30 MB at most. Where there
-/// are more, those are forgotten that are asked for least.
+/// The most pairs of account and names in memory, about 150 octets each: at most 30 MB. Beyond
+/// that, the least recently used are dropped.
 const MOST_REMEMBERED: u32 = 200_000;
 
-/// Changes that wait for the store, some 100 octets each: 10 MB at most. Further ones are in memory alone.
+/// Changes waiting for the store, about 100 octets each: at most 10 MB. Further ones are kept only
+/// in memory.
 const MOST_CHANGED: usize = 100_000;
 
-/// Rows that go to the store at once: some 50 ms of SQLite's writer, one statement in PostgreSQL.
+/// Rows written at once: about 50 ms of SQLite's writer, or one statement in PostgreSQL.
 const AT_ONCE: usize = 2_000;
 
-/// What is counted where the upstream fails without saying why.
+/// The error type to count if the upstream fails without naming one.
 pub(super) const SERVER_INTERNAL: &str = "urn:ietf:params:acme:error:serverInternal";
 
-/// Whose fault it is that an order failed.
+/// Who caused an order to fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Fault {
-    /// The client's: its names, its validation, a limit of its own.
+    /// The client: its names, its validation, or a limit of its own.
     Client,
-    /// The upstream's; or nobody knows, since whoever asked was not shown to be the account. Then the next
-    /// order is a retry, and is served as it would have been.
+    /// The upstream, or unknown because the request was not verified to come from the account. The
+    /// next order is a retry with its usual priority.
     Other,
 }
 
 impl Fault {
-    /// Whose fault an error of this type is (RFC 8555 section 6.7), where the account asked.
+    /// Who causes errors of this type (RFC 8555 section 6.7), if the account made the request.
     pub(super) fn of(error_type: &str) -> Self {
         if error_type == SERVER_INTERNAL {
             Self::Other
@@ -50,8 +51,8 @@ impl Fault {
     }
 }
 
-/// Errors of requests that the upstream does not take for an account's: anybody can have them (RFC 8555
-/// section 6.7).
+/// Error types of requests that the upstream does not attribute to an account, so that anyone can
+/// cause them (RFC 8555 section 6.7).
 const OF_STRANGERS: [&str; 6] = [
     "accountDoesNotExist",
     "badNonce",
@@ -61,7 +62,7 @@ const OF_STRANGERS: [&str; 6] = [
     "unauthorized",
 ];
 
-/// Whether an error of this type may be one of somebody who has no account.
+/// Whether an error of this type can be caused without an account.
 pub(super) fn is_of_a_stranger(error_type: &str) -> bool {
     let name = error_type.strip_prefix("urn:ietf:params:acme:error:");
     name.is_some_and(|name| OF_STRANGERS.contains(&name))
@@ -72,25 +73,25 @@ type Key = (u128, u128);
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Failed {
-    /// By the client's fault, one after the other.
+    /// The number of consecutive failures caused by the client.
     count: u32,
-    /// When the last of these failed.
+    /// The time of the last one.
     counted_at: Timestamp,
-    /// When the last one failed, whosever fault it was.
+    /// The time of the last failure, whoever caused it.
     at: Timestamp,
 }
 
-/// What has happened to orders of a key since the store was told.
+/// Changes to a key that have not been stored yet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Change {
     succeeded: bool,
-    /// Since the last one succeeded, where one has.
+    /// Failures since the last success, if there was one.
     failed: u32,
     at: Timestamp,
 }
 
 impl Change {
-    /// With what happened after it.
+    /// This change followed by another.
     fn then(self, later: Self) -> Self {
         let before = if later.succeeded { 0 } else { self.failed };
         Self {
@@ -101,8 +102,8 @@ impl Change {
     }
 }
 
-/// What one gateway knows of orders that failed. Other gateways add to the same rows of the store.
-/// About their failures it knows the state at its start, or at the last failure that it reported
+/// What a gateway knows about failed orders. Other gateways write to the same rows of the store.
+/// This one knows their failures as of its start, or as of the last failure that it reported
 /// itself.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -120,8 +121,8 @@ impl Memory {
         }
     }
 
-    /// How many orders of this account for these names failed one after the other, by the client's fault, the
-    /// last one within three days.
+    /// The consecutive failures of this account for these names that the client caused, the last
+    /// one within three days.
     pub(super) fn count(&self, account: u128, names: u128, now: Timestamp) -> u32 {
         match self.known.get(&(account, names)) {
             Some(failed) if now - failed.counted_at < REMEMBERED_SECONDS => failed.count,
@@ -129,13 +130,13 @@ impl Memory {
         }
     }
 
-    /// Whether an order of this account for these names comes within a day after one that failed.
+    /// Whether an order of this account for these names is within a day after a failure.
     pub(super) fn comes_again(&self, account: u128, names: u128, now: Timestamp) -> bool {
         let known = self.known.get(&(account, names));
         known.is_some_and(|failed| now - failed.at < AGAIN_WITHIN_SECONDS)
     }
 
-    /// One more has failed.
+    /// Records a failure.
     pub(super) fn failed(&self, account: u128, names: u128, now: Timestamp, fault: Fault) {
         let key = (account, names);
         let mut failed = self.known.get(&key).unwrap_or_default();
@@ -153,10 +154,10 @@ impl Memory {
         self.known.insert(key, failed);
     }
 
-    /// One has succeeded: the next is no retry, and nothing failed before it.
+    /// Records a success: the next order is not a retry and has no failures.
     pub(super) fn succeeded(&self, account: u128, names: u128, now: Timestamp) {
         let known = self.known.remove(&(account, names));
-        // Before the store was read nobody knows what it has.
+        // Before the store has been read, its content is unknown.
         let recalled = self.recalled.load(Ordering::Relaxed);
         if !recalled || known.is_some_and(|failed| failed.count > 0) {
             let success = Change {
@@ -168,8 +169,8 @@ impl Memory {
         }
     }
 
-    /// Hands to the store what has changed, and at first reads what is there. Where the store is away, it
-    /// waits until the next time.
+    /// Writes the changes to the store; the first call also reads the stored failures. If the store
+    /// is unavailable, the changes wait for the next call.
     pub(super) async fn hand_in(
         &self,
         engine: &Arc<Engine>,
@@ -198,8 +199,7 @@ impl Memory {
         }
     }
 
-    /// Takes over the failures that were kept before this process started; later failures are added
-    /// to them.
+    /// Loads the failures stored before this process started. Later failures are added to them.
     fn recall(&self, kept: &[Failures]) {
         let changed = self.changed();
         for of in kept {
@@ -211,7 +211,7 @@ impl Memory {
         }
     }
 
-    /// Takes over the store's numbers after a report, to which others may have added.
+    /// Adopts the store's numbers after a report; other gateways may have added to them.
     fn learn(&self, kept: &[Failures]) {
         let changed = self.changed();
         for of in kept {
@@ -228,7 +228,7 @@ impl Memory {
         }
     }
 
-    /// Some of what the store has not been told.
+    /// Some of the changes that are not stored yet.
     fn take_changes(&self) -> Vec<(Key, Change)> {
         let mut changed = self.changed();
         let keys: Vec<Key> = changed.keys().take(AT_ONCE).copied().collect();
@@ -236,7 +236,7 @@ impl Memory {
         keys.into_iter().filter_map(take).collect()
     }
 
-    /// The store did not take these: they are told again, with what came meanwhile.
+    /// The store did not accept these changes. They are merged with newer ones and tried again.
     fn put_back(&self, some: Vec<(Key, Change)>) {
         let mut changed = self.changed();
         for (key, earlier) in some {
@@ -259,7 +259,7 @@ impl Memory {
     }
 }
 
-/// What the store has, and what has failed since it said so.
+/// What the store has, plus later changes.
 fn on_top_of(kept: &Failures, since: Change) -> Failed {
     let at = kept.at.max(since.at);
     Failed {
@@ -269,7 +269,7 @@ fn on_top_of(kept: &Failures, since: Change) -> Failed {
     }
 }
 
-/// A change as the store is told it.
+/// A change in the store's form.
 fn told(&((account, names), change): &(Key, Change)) -> FailuresChange {
     FailuresChange {
         account,
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(memory.count(1, 2, last + 3 * DAY - 1), 4);
         assert_eq!(memory.count(1, 2, last + 3 * DAY), 0);
         assert_eq!(memory.count(1, 3, last), 0);
-        // The next one after that begins anew.
+        // The next failure after that starts a new count.
         memory.failed(1, 2, last + 3 * DAY, Fault::Client);
         assert_eq!(memory.count(1, 2, last + 3 * DAY), 1);
         memory.succeeded(1, 2, last + 3 * DAY);
@@ -351,7 +351,7 @@ mod tests {
             memory.failed(account, 2, NOW, Fault::Client);
         }
         assert_eq!(memory.take_changes().len(), 4);
-        // While the store is told, one fails again, one succeeds, and one is forgotten.
+        // While the store is being written, one fails again, one succeeds, and one is dropped.
         memory.failed(2, 2, NOW + 1, Fault::Client);
         memory.succeeded(3, 2, NOW + 1);
         memory.known.remove(&(4, 2));

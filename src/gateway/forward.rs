@@ -1,10 +1,10 @@
-//! The headers of a request on its way to the upstream, and of an answer on its way back.
+//! The headers of requests to the upstream and of answers to clients.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Those that concern one connection and not the message (RFC 9110 section 7.6.1).
+/// Headers that concern one connection and not the message (RFC 9110 section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -17,29 +17,29 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// The clients and proxies that a request came by.
+/// The clients and proxies that a request came through.
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What the upstream is told of the connection that a request came on.
+/// What the upstream is told about the client's connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hop<'a> {
-    /// The host that the client named.
+    /// The host named by the client.
     pub(super) host: &'a HeaderValue,
     /// The scheme under which clients reach us.
     pub(super) scheme: &'static str,
-    /// Who sent it; `None`: somebody on a Unix socket.
+    /// The sender's address; `None` on a Unix socket.
     pub(super) from: Option<IpAddr>,
-    /// Whether its headers about the clients behind it are trusted.
+    /// Whether its headers about earlier hops are trusted.
     pub(super) trusted: bool,
 }
 
-/// A request's headers as the upstream is to see them.
+/// A request's headers for the upstream.
 pub(super) fn to_upstream(headers: HeaderMap, hop: Hop<'_>) -> HeaderMap {
     let mut forwarded = without_hop_by_hop(headers);
-    // Answers are read here, and read as they are.
+    // Answers are inspected here, so they must not be compressed.
     forwarded.remove(header::ACCEPT_ENCODING);
-    // hyper has answered it.
+    // hyper has already handled it.
     forwarded.remove(header::EXPECT);
     forwarded.remove(header::FORWARDED);
     forwarded.insert(header::HOST, hop.host.clone());
@@ -56,13 +56,13 @@ pub(super) fn to_upstream(headers: HeaderMap, hop: Hop<'_>) -> HeaderMap {
     forwarded
 }
 
-/// An answer's headers as the client is to see them.
+/// An answer's headers for the client.
 pub(super) fn to_client(headers: HeaderMap) -> HeaderMap {
     without_hop_by_hop(headers)
 }
 
-/// The same headers in memory of their own: as they come they are parts of what was read from the
-/// connection, 8 kB and more, which could not be given back while they are kept.
+/// A copy of the headers. As received, they are slices of the connection's read buffer of 8 kB or
+/// more, which could not be freed while they are kept.
 pub(super) fn detached(headers: HeaderMap) -> HeaderMap {
     let mut headers = headers;
     for value in headers.values_mut() {
@@ -71,9 +71,9 @@ pub(super) fn detached(headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The same value in memory of its own.
+/// A copy of the value in its own memory.
 pub(super) fn detached_value(value: &HeaderValue) -> HeaderValue {
-    // What was a value is one.
+    // The octets of a valid value are valid.
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 

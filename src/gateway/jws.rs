@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 
 use crate::domain::acme::{Algorithm, Envelope, Jwk};
 
-/// Whether an envelope was signed with this key, by the algorithm that goes with it.
+/// Whether an envelope was signed with this key and its algorithm.
 pub(super) fn is_signed_with(envelope: &Envelope, key: &Jwk) -> bool {
     let Some(algorithm) = envelope.algorithm else {
         return false;

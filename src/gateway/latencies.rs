@@ -1,12 +1,12 @@
-//! The latencies of a minute, some of them kept for all.
+//! A sample of the latencies in a minute.
 
 use crate::domain::math::number::real;
 
-/// Latencies kept for each endpoint and minute: the median and the 95th percentile of a thousand are
-/// off by a few per cent of a rank at most.
+/// Latencies kept for each endpoint and minute. The median and the 95th percentile of a thousand
+/// are off by at most a few per cent of a rank.
 const MOST_LATENCIES: usize = 1_000;
 
-/// What was seen of an endpoint in a minute.
+/// The latencies of an endpoint in a minute.
 #[derive(Debug, Default)]
 pub(super) struct Latencies {
     seen: usize,
@@ -14,7 +14,7 @@ pub(super) struct Latencies {
 }
 
 impl Latencies {
-    /// Each of all that were seen has the same chance to be kept (Vitter's algorithm R, 1985).
+    /// Adds a latency; each has the same probability of being kept (Vitter's algorithm R, 1985).
     pub(super) fn add(&mut self, milliseconds: f64) {
         self.seen += 1;
         if self.milliseconds.len() < MOST_LATENCIES {
@@ -27,7 +27,7 @@ impl Latencies {
         }
     }
 
-    /// The value below which this share of them lies.
+    /// The quantile for this share.
     pub(super) fn quantile(&self, share: f64) -> Option<f64> {
         let mut sorted = self.milliseconds.clone();
         sorted.sort_unstable_by(f64::total_cmp);

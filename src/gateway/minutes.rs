@@ -1,4 +1,4 @@
-//! The gateway's counts by the minute, passed to the demand model as the CA's own counters (source
+//! The gateway's counts by minute, passed to the demand model as the CA's own counters (source
 //! `ca`).
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,19 +18,19 @@ use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::{Engine, EngineError};
 use crate::store::ClosedBatch;
 
-/// Minutes that wait for a store that is away: four hours of a CA that fails in twenty ways are some
-/// 10 MB at most; older ones are dropped, and are unknown then, not zero.
+/// Minutes that wait while the store is unavailable. Four hours of a CA that fails in twenty ways
+/// are about 10 MB at most. Older minutes are dropped, and count as unknown, not as zero.
 const MOST_MINUTES: usize = 240;
 
-/// Error types told apart in a minute; further ones count as `other`, so that an upstream cannot fill
-/// memory with types that it makes up.
+/// Different error types in a minute. Further ones count as `other`, so that an upstream cannot
+/// fill memory by inventing types.
 const MOST_ERROR_TYPES: usize = 32;
 
-/// What is told of failures of few accounts by their own fault: that they were, beside the volume, and not as the
-/// CA's.
+/// The label for failures that few accounts caused themselves. They are reported separately and not
+/// as failures of the CA.
 const FEW_ACCOUNTS: &str = "few-accounts";
 
-/// Whether an order is the first try or comes again after a failure.
+/// Whether an order is a first try or a retry after a failure.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) enum Try {
     First,
@@ -42,11 +42,11 @@ pub(super) enum Try {
 pub(super) enum At {
     /// The order was refused.
     NewOrder(Try),
-    /// After it was made: its validation, or its finalization.
+    /// Later: its validation or its finalization.
     Later,
 }
 
-/// One gateway's counters.
+/// The counters of a gateway.
 #[derive(Debug)]
 pub(super) struct Minutes {
     ca: CaName,
@@ -57,10 +57,10 @@ pub(super) struct Minutes {
 #[derive(Debug, Default)]
 struct Minute {
     attempts: HashMap<Try, u64>,
-    /// Of the first tries, those in the first half minute of an hour.
+    /// First tries in the first half minute of an hour.
     at_once: u64,
     issued: u64,
-    /// By where, error type, and the account whose own fault it was.
+    /// By place, error type, and the account that caused it, if one did.
     failed: BTreeMap<(At, String), HashMap<Option<u128>, u64>>,
     requests: HashMap<Endpoint, Latencies>,
 }
@@ -74,7 +74,7 @@ impl Minutes {
         }
     }
 
-    /// A request for a certificate.
+    /// Counts a request for a certificate.
     pub(super) fn attempt(&self, now: Timestamp, which: Try) {
         self.count(now, |minute| {
             *minute.attempts.entry(which).or_default() += 1;
@@ -83,12 +83,12 @@ impl Minutes {
         });
     }
 
-    /// A certificate was issued.
+    /// Counts an issued certificate.
     pub(super) fn issued(&self, now: Timestamp) {
         self.count(now, |minute| minute.issued += 1);
     }
 
-    /// An attempt failed, with this error type; by the fault of this account, where it was one's own.
+    /// Counts a failed attempt with this error type, caused by the account `by` if given.
     pub(super) fn failed(&self, now: Timestamp, at: At, error_type: &str, by: Option<u128>) {
         let by = by.filter(|account| self.own_faults().add(start_of_minute(now), *account));
         self.count(now, |minute| {
@@ -101,7 +101,7 @@ impl Minutes {
         });
     }
 
-    /// The upstream answered a request.
+    /// Records an answer of the upstream.
     pub(super) fn answered(&self, now: Timestamp, endpoint: Endpoint, latency: Duration) {
         let milliseconds = latency.as_secs_f64() * 1_000.0;
         self.count(now, |minute| {
@@ -113,7 +113,7 @@ impl Minutes {
         });
     }
 
-    /// Hands all minutes that are over before `now` to the store. Where that fails they wait.
+    /// Writes all minutes that were over before `now` to the store. If that fails, they wait.
     pub(super) async fn hand_in(
         &self,
         engine: &Arc<Engine>,
@@ -146,7 +146,7 @@ impl Minutes {
         Ok(())
     }
 
-    /// Makes this minute known even where nothing comes in it: none is a count too.
+    /// Makes this minute known even if nothing arrives in it, because zero is a count too.
     pub(super) fn alive(&self, now: Timestamp) {
         self.count(now, |_| {});
     }
@@ -186,7 +186,7 @@ impl Minutes {
             });
         }
         if at.second_of_day() % HOUR == 0 {
-            // Of those that come for the first time; the others go by their failure, not by the clock.
+            // Only first tries; retries depend on their failure and not on the clock.
             let halves = halves(&rows[0], minute.at_once);
             rows.splice(..1, halves);
         }
@@ -201,7 +201,8 @@ impl Minutes {
             });
             let of_ca = count.min(u64::try_from(weighed.sum::<i64>()).unwrap_or(0));
             let failed = |count| Observation {
-                // What failed later is told beside what was issued: of the orders that were made.
+                // Later failures are counted among the created orders, together with the issued
+                // certificates.
                 endpoint: match place {
                     At::NewOrder(which) => Some(which.endpoint().to_owned()),
                     At::Later => None,
@@ -221,7 +222,7 @@ impl Minutes {
             if *endpoint == Endpoint::NewOrder {
                 continue;
             }
-            // No attempts of their own: they say how fast the endpoint was.
+            // These are not attempts; they only report the endpoint's latency.
             rows.push(Observation {
                 endpoint: Some(endpoint.name().to_owned()),
                 latency_ms: latencies.quantile(0.5),
@@ -252,7 +253,7 @@ mod tests {
     use crate::domain::demand::series::Series;
     use crate::domain::status::{Evidence, Status};
 
-    /// Not in the first minute of an hour, which is told in halves.
+    /// Not in the first minute of an hour, which is reported in halves.
     const NOW: Timestamp = Timestamp::from_unix(1_795_255_290);
 
     fn counted(minutes: &Minutes) -> Vec<Observation> {
@@ -305,8 +306,8 @@ mod tests {
         );
     }
 
-    /// How a CA is, of which a gateway told so many refused orders: by the fault of so many accounts in turn, or by
-    /// its own.
+    /// The status of a CA after a gateway reported this many refused orders, caused by this many
+    /// accounts in turn, or by the CA itself.
     fn status_after(refused: u32, accounts: Option<u32>) -> Status {
         let minutes = Minutes::of(CaName::default());
         for number in 0..refused {
@@ -332,7 +333,7 @@ mod tests {
     fn what_one_account_gets_wrong_does_not_make_the_ca_look_ill() {
         assert_eq!(status_after(25, Some(1)), Status::Ok);
         assert_eq!(status_after(300, Some(2)), Status::Ok);
-        // Many are no coincidence, and the CA's own fault is its own whoever meets it.
+        // With many accounts it is no coincidence, and the CA's own faults always count.
         assert_eq!(status_after(25, Some(25)), Status::Down);
         assert_eq!(status_after(25, None), Status::Down);
     }

@@ -1,9 +1,9 @@
-//! An ACME server's front (`docs/gateway.md`): hands octets on, sees what they are, registers
-//! certificates before they go out, and gives a CA that has none of it ARI, `replaces`, and an
-//! honest "busy".
+//! A reverse proxy in front of an ACME server (`docs/gateway.md`). It forwards requests, recognises
+//! their content, and registers certificates before they are delivered. It adds ARI, `replaces`,
+//! and proper "busy" answers to a CA without them.
 //!
-//! `proxy` is the way of a request; `answer` reads what comes back; `upstream` is the only thing that
-//! connects. What an object is, is told by `domain::acme`.
+//! `proxy` handles requests, `answer` reads the upstream's answers, and only `upstream` opens
+//! connections. `domain::acme` recognises ACME objects.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,48 +70,48 @@ use tallies::Tallies;
 use upstream::Upstream;
 use watch::Watch;
 
-/// How often what was counted goes to the store.
+/// How often counts are written to the store.
 const HANDED_IN_EVERY: Duration = Duration::from_secs(20);
 
-/// How long a process that stops waits for the store with that: with the 25 s of grace and drain it fits into
-/// the 30 s that orchestrators give before they kill.
+/// How long a stopping process waits for the store to take the counts. With the 25 s of grace and
+/// drain it fits into the 30 s that orchestrators allow.
 const HANDED_IN_AT_LAST_WITHIN: Duration = Duration::from_secs(2);
 
-/// URLs whose claims are in memory, some 100 octets each: 20 MB at most.
+/// URLs whose claims are cached, about 100 octets each: at most 20 MB.
 const MOST_CLAIMS: u64 = 200_000;
 
-/// For how long: another process may have claimed or freed meanwhile.
+/// How long a cached claim is used; another process may have claimed or released it since.
 const CLAIMS_BELIEVED_FOR: Duration = Duration::from_mins(10);
 
-/// Revocations that wait for a store that is away, some 200 octets each; a CA that revokes more at once has a
-/// list of them (`[[crl]]`).
+/// Revocations that wait for an unavailable store, about 200 octets each. A CA that revokes more at
+/// once publishes a list (`[[crl]]`).
 const MOST_REVOCATIONS: usize = 10_000;
 
-/// How often it is looked whether the upstream is there.
+/// How often the upstream's availability is checked.
 const WATCHED_EVERY: Duration = Duration::from_secs(1);
 
-/// What a gateway is made of beside its configuration.
+/// The parts of a gateway besides its configuration.
 #[derive(Debug)]
 pub struct Parts {
     /// The engine.
     pub engine: Arc<Engine>,
-    /// What answers `/renewal-info/…`, with the code of the public listener.
+    /// Answers `/renewal-info/…` with the code of the public listener.
     pub renewal_info: Router,
     /// Decides which new orders pass.
     pub admission: Arc<dyn Admission>,
-    /// The folder of certificates that wait for the store.
+    /// The folder for certificates that wait for the store.
     pub spool: PathBuf,
 }
 
-/// Why a gateway cannot be opened.
+/// Why a gateway cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The folder of the spool cannot be used.
+    /// The spool folder cannot be used.
     #[error("the spool {} cannot be used: {source}", folder.display())]
     Spool {
         /// The folder.
         folder: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// The upstream cannot be used.
@@ -119,7 +119,7 @@ pub enum GatewayError {
     Upstream(#[from] UpstreamError),
 }
 
-/// One gateway: a listener's worth of requests, and one upstream.
+/// A gateway: one listener and one upstream.
 #[derive(Debug)]
 pub struct Gateway {
     config: GatewayConfig,
@@ -131,7 +131,7 @@ pub struct Gateway {
     accounts: Accounts,
     orders: Orders,
     failures: Memory,
-    /// The claims that URLs belong to, or that they belong to none.
+    /// The claim of each URL, or that it has none.
     claims: Cache<u128, Option<Arc<Claim>>>,
     registrar: Registrar,
     patience: Arc<Patience>,
@@ -139,12 +139,12 @@ pub struct Gateway {
     watch: Watch,
     tallies: Tallies,
     server: ServerHeader,
-    /// Places for revocations that wait for the store.
+    /// Limits the number of revocations that wait for the store.
     revoking: Arc<Semaphore>,
 }
 
 impl Gateway {
-    /// Opens one; the upstream is connected to when it is first needed.
+    /// Opens a gateway. It connects to the upstream when first needed.
     ///
     /// # Errors
     /// [`GatewayError`].
@@ -175,7 +175,7 @@ impl Gateway {
             orders: Orders::new(key),
             failures: Memory::new(),
             registrar: Registrar::new(Arc::clone(&engine), Arc::new(spool), within / 3),
-            // What is left is for the disk, where the store has not taken a certificate by then.
+            // The remaining time is for the disk, if the store has not taken a certificate by then.
             patience: Patience::new(within * 2 / 3),
             minutes: Minutes::of(config.ca.clone()),
             watch: Watch::default(),
@@ -187,7 +187,7 @@ impl Gateway {
         }))
     }
 
-    /// Background work, for ever: stores waiting certificates and counts.
+    /// Runs the background work, which stores waiting certificates and counts; does not return.
     pub async fn run(self: Arc<Self>) {
         let counting = async {
             let mut ticks = interval(HANDED_IN_EVERY);
@@ -210,7 +210,7 @@ impl Gateway {
         tokio::join!(counting, watching, self.registrar.run());
     }
 
-    /// Hands the minutes that are over to the store; where it is away they wait.
+    /// Writes complete minutes to the store. If it is unavailable, they wait.
     pub async fn hand_in(&self) {
         let now = self.engine.now();
         self.minutes.alive(now);
@@ -225,8 +225,8 @@ impl Gateway {
         }
     }
 
-    /// Hands in all that was counted, this minute's too: the process stops. What a store that is away does
-    /// not take within a moment is lost.
+    /// Writes all counts, including the present minute, because the process stops. What the store
+    /// does not accept in time is lost.
     pub async fn hand_in_at_last(&self) {
         let now = self.engine.now();
         let handing = async {
@@ -242,7 +242,7 @@ impl Gateway {
         }
     }
 
-    /// The endpoint at a path and query, as far as the directories that were seen tell.
+    /// The endpoint at a path and query, as far as the known directories show.
     fn endpoint_at(&self, path_and_query: &str) -> Endpoint {
         if path_and_query == self.upstream.directory() {
             return Endpoint::Directory;
@@ -251,7 +251,7 @@ impl Gateway {
     }
 }
 
-/// The URL of the directory that clients are to be given, who reach the gateway at `base_url`.
+/// The directory URL for clients that reach the gateway at `base_url`.
 #[must_use]
 pub fn directory_url(base_url: &str, upstream: &str) -> String {
     let path = upstream
@@ -260,8 +260,8 @@ pub fn directory_url(base_url: &str, upstream: &str) -> String {
     format!("{base_url}{}", path.unwrap_or("/"))
 }
 
-/// The folder of the spool of a gateway: as configured, else beside an SQLite database, else below the
-/// folder in which the process was started.
+/// The spool folder of a gateway: as configured, else next to an SQLite database, else in the
+/// working directory.
 #[must_use]
 pub fn spool_folder(config: &GatewayConfig, database: &str) -> PathBuf {
     if let Some(folder) = &config.spool {

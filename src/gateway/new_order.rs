@@ -1,4 +1,4 @@
-//! A new order on its way: what it replaces, whether it renews, and whether it may go on.
+//! Handles a new order: what it replaces, whether it is a renewal, and whether it may be forwarded.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::domain::time::Timestamp;
 const INTERIM_EVERY: Duration = Duration::from_secs(INTERIM_EVERY_SECONDS.unsigned_abs());
 
 impl Gateway {
-    /// A new order: asks for admission, and goes on.
+    /// Asks for admission and forwards a new order.
     pub(super) async fn new_order(
         self: &Arc<Self>,
         mut asked: Asked,
@@ -82,7 +82,8 @@ impl Gateway {
         };
         match decision {
             Decision::Forward(ticket) => {
-                // In memory of its own: what is held needs none for what comes after.
+                // In memory of its own, so that a held request does not need the memory for later
+                // steps.
                 Box::pin(self.forward(asked, headers, body, Some(ticket))).await
             }
             Decision::OverLimit {
@@ -100,8 +101,9 @@ impl Gateway {
         }
     }
 
-    /// The keyed hash of the address that a request comes from: the last in `X-Forwarded-For` that is no
-    /// proxy of ours; of IPv6 the network of a site (RFC 6177), since a site has 2^64 addresses.
+    /// The keyed hash of the client's address: the last entry in `X-Forwarded-For` that is not one
+    /// of our proxies. For IPv6 it is the network of a site (RFC 6177), because a site has 2^64
+    /// addresses.
     fn hash_of_address(&self, headers: &HeaderMap) -> u128 {
         let config = self.engine.config();
         let proxies = &config.connections.trusted_proxies;
@@ -124,15 +126,15 @@ impl Gateway {
             .hash_text(TextPurpose::Address, &network)
     }
 
-    /// The certificate that an order of this account for these names renews; none where the store is
-    /// away.
+    /// The certificate that an order of this account for these names renews; `None` if the store is
+    /// unavailable.
     async fn renewed_by_names(&self, asked: &Asked, names: u128) -> Option<CertId> {
         let store = self.engine.store();
         let asking = store.issued_last(asked.account?, names, asked.now);
         asked.store.ask(asking).await?.ok().flatten()
     }
 
-    /// Whether an order is a renewal, and whether that is due.
+    /// Whether an order is a renewal, and whether it is due.
     fn renewal(&self, place: &Place, now: Timestamp) -> Renewal {
         let named = place
             .reserved
@@ -153,7 +155,7 @@ fn user_agent(headers: &HeaderMap) -> &str {
     told.and_then(|told| told.to_str().ok()).unwrap_or_default()
 }
 
-/// What was read whole has an exact length.
+/// A body that was read whole has an exact length.
 fn length(octets: Option<u64>) -> usize {
     octets.map_or(0, |octets| usize::try_from(octets).unwrap_or(usize::MAX))
 }

@@ -1,4 +1,4 @@
-//! The orders under way that this process has seen, by every URL that belongs to one.
+//! Orders in progress that this process has seen, by each of their URLs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -11,13 +11,13 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::{HashKey, TextPurpose};
 use crate::domain::time::Timestamp;
 
-/// URLs kept: an order has four or so, each some 150 octets with what it leads to, so 60 MB at most.
+/// URLs kept. An order has about four, each about 150 octets with its data, so at most 60 MB.
 const MOST_URLS: u64 = 400_000;
 
-/// For how long: ACME servers give orders a week at most.
+/// How long they are kept: ACME servers give orders at most a week.
 const KEPT_FOR: Duration = Duration::from_hours(168);
 
-/// An order that was made through this process.
+/// An order that was created through this process.
 #[derive(Debug)]
 pub(super) struct LiveOrder {
     /// The keyed hash of its URL.
@@ -25,15 +25,15 @@ pub(super) struct LiveOrder {
     pub(super) account: Option<u128>,
     /// The keyed hash of its names.
     pub(super) names: u128,
-    /// The certificate whose place its own takes: claimed by `replaces`, or matched by names.
+    /// The certificate that it replaces: claimed by `replaces`, or matched by names.
     pub(super) renews: Option<CertId>,
     ended: AtomicBool,
-    /// When it was seen to be valid first, in Unix seconds; 0: never.
+    /// When it was first seen to be valid, in Unix seconds; 0 if never.
     valid_at: AtomicI64,
 }
 
 impl LiveOrder {
-    /// A new one.
+    /// A new order.
     pub(super) const fn new(
         url: u128,
         account: Option<u128>,
@@ -50,19 +50,19 @@ impl LiveOrder {
         }
     }
 
-    /// Notes that it has failed; whether that is news.
+    /// Records that it has failed; returns whether that is news.
     pub(super) fn fail(&self) -> bool {
         !self.ended.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes that its certificate has been issued; whether that is news.
+    /// Records that its certificate has been issued; returns whether that is news.
     pub(super) fn succeed(&self, now: Timestamp) -> bool {
         self.valid_at
             .compare_exchange(0, now.unix(), Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// When its certificate was seen to be issued.
+    /// When its certificate was first seen to be issued.
     pub(super) fn issued_at(&self) -> Option<Timestamp> {
         match self.valid_at.load(Ordering::Relaxed) {
             0 => None,
@@ -71,7 +71,7 @@ impl LiveOrder {
     }
 }
 
-/// The orders of one gateway.
+/// The orders of a gateway.
 #[derive(Debug)]
 pub(super) struct Orders {
     key: HashKey,
@@ -89,7 +89,7 @@ impl Orders {
         }
     }
 
-    /// The keyed hash of a URL of the upstream's, or of the path and query of one: both are the same.
+    /// The keyed hash of an upstream URL, or of its path and query, which gives the same.
     pub(super) fn hash(&self, url: &str) -> u128 {
         let rest = url.split_once("://").map_or(url, |(_, rest)| {
             rest.find('/').map_or("/", |slash| &rest[slash..])
@@ -102,7 +102,7 @@ impl Orders {
         self.by_url.get(&self.hash(url))
     }
 
-    /// Keeps an order, under its own URL and those in it.
+    /// Stores an order under its own URL and the URLs in it.
     pub(super) fn keep(&self, live: &Arc<LiveOrder>, order: &Order) {
         let own = order.urls.iter().map(|url| self.hash(url));
         for url in std::iter::once(live.url).chain(own) {

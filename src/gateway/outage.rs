@@ -1,5 +1,4 @@
-//! Failures without an answer in between open an `outage` incident if that is configured, and the
-//! next answer closes it.
+//! If configured, continuous failures open an `outage` incident, and the next answer closes it.
 
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use crate::domain::time::Timestamp;
 use crate::engine::{IncidentError, Intent};
 
 impl Gateway {
-    /// Opens an outage where failures have lasted for as long as is configured, and closes it once the
-    /// upstream answers. While it fails it is asked for its directory, so that its return is noticed
-    /// where no client comes.
+    /// Opens an outage when failures have lasted for the configured time, and closes it when the
+    /// upstream answers. During failures the directory is fetched regularly, so that recovery is
+    /// noticed even without clients.
     ///
     /// # Errors
-    /// [`IncidentError`]: it is tried again at the next call.
+    /// [`IncidentError`]; the next call tries again.
     pub async fn watch(&self) -> Result<(), IncidentError> {
         if self.config.outage_after_seconds.is_some() && !self.watch.now_seen().looked {
             self.take_up().await?;
@@ -58,7 +57,7 @@ impl Gateway {
                     .amend_incident(id, &closing, Intent::InEarnest)
                     .await
                 {
-                    // Somebody has closed it before.
+                    // Someone has closed it already.
                     Ok(_) | Err(IncidentError::Unfit(_) | IncidentError::Unknown(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -69,8 +68,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Takes up the outage that a process before this one has left open: the upstream is taken to fail until
-    /// it answers.
+    /// Takes over the outage that a previous process left open, and assumes that the upstream fails
+    /// until it answers.
     async fn take_up(&self) -> Result<(), IncidentError> {
         let open = self.known_outage().await?;
         let mut seen = self.watch.seen();
@@ -82,15 +81,15 @@ impl Gateway {
         Ok(())
     }
 
-    /// Asks the upstream whether it is back.
+    /// Checks whether the upstream is back.
     async fn probe(&self) {
         if self.upstream_directory().await.is_ok() {
             self.watch.answered();
         }
     }
 
-    /// Learns where orders are made before a client has asked for the directory: until then a request is
-    /// told by what it says alone. Why it cannot is said once.
+    /// Fetches the directory before a client asks for it, to learn its paths. Until then requests
+    /// are recognised only by their content. The reason for a failure is logged once.
     async fn learn(&self) {
         match self.upstream_directory().await {
             Ok(directory) => {
@@ -117,18 +116,18 @@ impl Gateway {
         let base_url = self.config.base_url.as_deref();
         let url = base_url.unwrap_or(&self.config.upstream);
         let authority = url.split('/').nth(2).unwrap_or_default();
-        // A URL of the configuration has a host that can be sent.
+        // The host of the configured URL is a valid header value.
         let host =
             HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("localhost"));
         self.upstream.ask_directory(&host).await
     }
 
-    /// How an incident is called that was opened here.
+    /// The name of an incident opened here.
     fn outage_name(&self) -> String {
         format!("outage seen by the gateway {}", self.config.name)
     }
 
-    /// The number of the outage that a process of this gateway's has opened and nobody has closed.
+    /// The number of the outage that a process of this gateway has opened and that is not closed.
     async fn known_outage(&self) -> Result<Option<i64>, IncidentError> {
         let name = self.outage_name();
         let known = self.engine.store().incidents().await?;
@@ -141,8 +140,8 @@ impl Gateway {
         Ok(known.iter().find(same).map(|known| known.id))
     }
 
-    /// Opens an outage that began then, or finds the one that another process of this gateway's has
-    /// opened; its number.
+    /// Opens an outage that began at `since`, or finds the one opened by another process of this
+    /// gateway; returns its number.
     async fn open_outage(&self, since: Timestamp) -> Result<i64, IncidentError> {
         if let Some(known) = self.known_outage().await? {
             return Ok(known);

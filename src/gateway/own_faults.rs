@@ -1,23 +1,24 @@
-//! Who failed by its own fault, and how far that tells of the CA: what one or two accounts get wrong says nothing
-//! of how the CA is.
+//! Which accounts caused their own failures, and how much these say about the CA. What one or two
+//! accounts do wrong says nothing about the CA's status.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::math::number::real;
 use crate::domain::time::{MINUTE, Timestamp};
 
-/// For how long an account's failures are held against those of others: as long as a CA's state is judged by.
+/// How long an account's failures are compared with those of others: the time over which a CA's
+/// status is evaluated.
 const WEIGHED_SECONDS: i64 = 15 * MINUTE;
 
-/// Accounts in a minute that are told apart, some 40 octets each: 10 MB at most in the four hours that minutes may
-/// wait for the store. Where more fail in a minute, it is not one of them that is to blame.
+/// Accounts tracked per minute, about 40 octets each: at most 10 MB in the four hours that minutes
+/// may wait for the store. If more fail in a minute, a single account is not to blame.
 const MOST_ACCOUNTS: usize = 1_000;
 
-/// Failures of accounts by their own fault, by the minute.
+/// Failures that accounts caused themselves, by minute.
 #[derive(Debug, Default)]
 pub(super) struct OwnFaults(BTreeMap<Timestamp, HashMap<u128, u32>>);
 
-/// What each account counts for.
+/// The weight of each account's failures.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     own: HashMap<u128, i64>,
@@ -25,7 +26,8 @@ pub(super) struct Weights {
 }
 
 impl OwnFaults {
-    /// Counts a failure in the minute that begins then; whether its account is told apart.
+    /// Counts a failure in the minute that begins at `minute`; returns whether its account is
+    /// tracked.
     pub(super) fn add(&mut self, minute: Timestamp, account: u128) -> bool {
         let of = self.0.entry(minute).or_default();
         if of.len() >= MOST_ACCOUNTS && !of.contains_key(&account) {
@@ -36,7 +38,7 @@ impl OwnFaults {
         true
     }
 
-    /// Who failed how often until a minute: within a quarter of an hour, the minute included.
+    /// The failures of each account in the quarter of an hour up to and including this minute.
     pub(super) fn until(&self, minute: Timestamp) -> Weights {
         let mut weights = Weights::default();
         let judged = minute - WEIGHED_SECONDS + MINUTE..=minute;
@@ -47,16 +49,16 @@ impl OwnFaults {
         weights
     }
 
-    /// Forgets what is not needed for this minute and later ones.
+    /// Drops what is not needed for this minute and later ones.
     pub(super) fn trim(&mut self, minute: Timestamp) {
         self.0 = self.0.split_off(&(minute - WEIGHED_SECONDS));
     }
 }
 
 impl Weights {
-    /// For how much a failure of this account counts in that minute, 0 to 1. Nothing where less than three accounts
-    /// failed in the quarter of an hour that ends with it; else as much as makes the account a third of all that
-    /// count.
+    /// The weight of this account's failures in that minute, 0 to 1. It is 0 if fewer than three
+    /// accounts failed in the quarter of an hour; otherwise it limits the account to a third of the
+    /// total.
     pub(super) fn of(&self, account: u128) -> f64 {
         let own = self.own.get(&account).copied().unwrap_or_default();
         let others = self.own.len() - usize::from(own > 0);

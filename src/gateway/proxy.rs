@@ -1,4 +1,4 @@
-//! The way of a request: to ARI, or by admission to the upstream and back.
+//! Handles a request: answers ARI, or passes it to the upstream after admission.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -25,14 +25,14 @@ use crate::domain::acme::{Endpoint, Envelope, Intent};
 use crate::wire::reply::Reply;
 use crate::wire::{App, Interim, Responder};
 
-/// How long a request that is read may take to come: 256 kB at 4 kB a second.
+/// The longest time to receive a request: 256 kB at 4 kB a second.
 const REQUEST_WITHIN: Duration = Duration::from_mins(1);
 
-/// What stands before the CertID, and without its slash is ours too.
+/// The prefix before the CertID, which is also ours without the slash.
 const RENEWAL_INFO: &str = "/renewal-info";
 
 impl Responder for Gateway {
-    /// Answers a request. A defect in here is a 503 too: whoever asks is to come back.
+    /// Answers a request. A panic also gives a 503, because the client should come back.
     fn respond(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Response<Reply>> {
         let answering = async move {
             let begun = Instant::now();
@@ -63,18 +63,19 @@ impl Responder for Gateway {
 }
 
 impl Gateway {
-    /// What its listener answers with.
+    /// The application of the gateway's listener.
     pub fn app(self: &Arc<Self>) -> App {
         App::of(Arc::clone(self) as Arc<dyn Responder>)
     }
 
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> (Endpoint, Response<Body>) {
-        // The authority of a URL in absolute form, and of CONNECT, is no address that is connected to.
+        // The authority in an absolute URL or in CONNECT is never used as an address.
         let Some(path_and_query) = request.uri().path_and_query() else {
             return refused("the request has no path");
         };
         let path = path_and_query.path();
-        // `*` is the server itself (RFC 9112 section 3.2.4), and behind an origin it would be part of the host.
+        // `*` means the server itself (RFC 9112 section 3.2.4); appended to an origin it would
+        // become part of the host.
         if !path.starts_with('/') {
             return refused("the request's path does not begin with a slash");
         }
@@ -89,7 +90,7 @@ impl Gateway {
         let scheme = self.scheme();
         let by_proxy = peer.is_none_or(|peer| self.is_proxy(peer));
         let interim = interim(&request).filter(|_| !by_proxy);
-        // Nothing of what was read from the connection is kept while a body or a place is waited for.
+        // Nothing read from the connection is kept while waiting for a body or for admission.
         let (method, headers, body) = taken_apart(request);
         let hop = Hop {
             host: &host,
@@ -129,8 +130,8 @@ impl Gateway {
         } else {
             Body::new(body)
         };
-        // Whatever is sent to where orders are made asks for admission: what cannot be read here may be read
-        // by the upstream.
+        // Every POST to the newOrder path needs admission. What cannot be parsed here may still be
+        // accepted by the upstream.
         let unread = is_new_order && !matches!(asked.intent, Intent::NewOrder(_));
         if unread && asked.envelope.is_none() {
             return refused("the request is no flattened JWS (RFC 8555 section 6.2)");
@@ -146,14 +147,14 @@ impl Gateway {
         }
     }
 
-    /// Whether this is one of our own proxies, which is believed.
+    /// Whether this is one of our own, trusted proxies.
     fn is_proxy(&self, peer: IpAddr) -> bool {
         let config = self.engine.config();
         let mut proxies = config.connections.trusted_proxies.iter();
         proxies.any(|network| network.contains(&peer.to_canonical()))
     }
 
-    /// Takes a signed request apart.
+    /// Parses a signed request.
     fn look_into(&self, asked: &mut Asked, octets: &[u8]) {
         let Some(envelope) = Envelope::read(octets) else {
             return;
@@ -172,7 +173,7 @@ impl Gateway {
         asked.envelope = Some(envelope);
     }
 
-    /// Sends a request on and reads what comes back.
+    /// Forwards a request and reads the answer.
     pub(super) async fn forward(
         self: &Arc<Self>,
         mut asked: Asked,
@@ -214,8 +215,8 @@ impl Gateway {
         (asked.endpoint, response)
     }
 
-    /// Answers about a certificate: what waits for the store from the spool, all else as the public
-    /// listener does.
+    /// Answers about a certificate: from the spool if it waits for the store, otherwise as the
+    /// public listener does.
     async fn renewal_info(&self, mut request: Request<Incoming>) -> Response<Body> {
         let id = request.uri().path().strip_prefix("/renewal-info/");
         if let Some(Ok(id)) = id.map(str::parse)
@@ -228,7 +229,7 @@ impl Gateway {
         }
     }
 
-    /// 503, a minute or three from now.
+    /// A 503 with a `Retry-After` of one to three minutes.
     pub(super) fn busy(&self, nonce: Option<&str>) -> Response<Body> {
         let seconds = self.engine.retry_after_busy_seconds();
         busy(u32::try_from(seconds).unwrap_or(60), nonce)
@@ -270,14 +271,14 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// What of a request goes on.
+/// The parts of a request that are forwarded.
 fn taken_apart(request: Request<Incoming>) -> (Method, HeaderMap, Incoming) {
     let (parts, body) = request.into_parts();
     (parts.method, parts.headers, body)
 }
 
-/// What tells a client that its answer is still to come; `None` where a proxy has sent the request, which may take
-/// that for the answer (nginx 1.22 does).
+/// For sending interim answers. `None` if a proxy sent the request, because it may mistake them for
+/// the answer (nginx 1.22 does).
 fn interim(request: &Request<Incoming>) -> Option<Interim> {
     let by_proxy = [header::FORWARDED, header::VIA, X_FORWARDED_FOR];
     if by_proxy
@@ -289,7 +290,7 @@ fn interim(request: &Request<Incoming>) -> Option<Interim> {
     request.extensions().get::<Interim>().cloned()
 }
 
-/// The host that the client named: once, in `Host` or, with HTTP/2, in the URL.
+/// The host named by the client, exactly once: in `Host` or, with HTTP/2, in the URL.
 fn host_of<B>(request: &Request<B>) -> Option<HeaderValue> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let named = hosts.next().cloned();
@@ -302,7 +303,7 @@ fn host_of<B>(request: &Request<B>) -> Option<HeaderValue> {
         .filter(|host| host.to_str().is_ok_and(is_authority))
 }
 
-/// A host and perhaps a port, and nothing that could end one.
+/// Whether a text is a host with an optional port, and nothing else.
 fn is_authority(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|octet| {
@@ -311,7 +312,7 @@ fn is_authority(text: &str) -> bool {
         })
 }
 
-/// Whether a request has the media type of a signed one (RFC 8555 section 6.2).
+/// Whether a request has the media type of signed requests (RFC 8555 section 6.2).
 fn is_signed(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)

@@ -1,4 +1,4 @@
-//! The answers that the gateway gives itself: problem documents of ACME (RFC 8555 section 6.7).
+//! The gateway's own error answers: ACME problem documents (RFC 8555 section 6.7).
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -6,17 +6,17 @@ use serde_json::json;
 
 use crate::domain::acme::BUSY;
 
-/// Why the gateway does not hand a request on.
+/// Why the gateway rejects a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
-    /// Without `urn:ietf:params:acme:error:`.
+    /// The error type without `urn:ietf:params:acme:error:`.
     pub(super) kind: &'static str,
     pub(super) detail: String,
 }
 
 impl Refusal {
-    /// 400.
+    /// Status 400.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -25,8 +25,8 @@ impl Refusal {
         }
     }
 
-    /// The answer. `nonce` is the request's own: the upstream has not seen it, so it is still good,
-    /// and there are clients that stop for good where an error brings none.
+    /// The answer. `nonce` is the one from the request. The upstream has not seen it, so it is
+    /// still valid, and some clients give up permanently on an error without a nonce.
     pub(super) fn answer(&self, nonce: Option<&str>) -> Response<Body> {
         let body = json!({
             "type": format!("urn:ietf:params:acme:error:{}", self.kind),
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-/// 429: the account is over a limit of its own.
+/// Status 429: the account is over its own limit.
 pub(super) fn over_limit(retry_after_seconds: u32, nonce: Option<&str>) -> Response<Body> {
     let refusal = Refusal {
         status: StatusCode::TOO_MANY_REQUESTS,
@@ -51,7 +51,7 @@ pub(super) fn over_limit(retry_after_seconds: u32, nonce: Option<&str>) -> Respo
     response
 }
 
-/// 503: busy, and when to come back.
+/// Status 503: busy, with the time to come back.
 pub(super) fn busy(retry_after_seconds: u32, nonce: Option<&str>) -> Response<Body> {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, BUSY.to_owned(), nonce);
     response
@@ -69,7 +69,7 @@ fn problem(status: StatusCode, body: String, nonce: Option<&str>) -> Response<Bo
         HeaderValue::from_static("application/problem+json"),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // RFC 8555 section 6.5.1: base64url. What is none of it is no nonce, and not repeated.
+    // RFC 8555 section 6.5.1: base64url. Anything else is not a nonce and is not repeated.
     let nonce = nonce.filter(|nonce| {
         nonce
             .bytes()

@@ -1,5 +1,5 @@
-//! Registers certificates before their chains go out, within a time limit, and afterwards if the
-//! store is away.
+//! Registers certificates before their chains are delivered, within a time limit. If the store is
+//! unavailable, it does so afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,25 +14,24 @@ use crate::engine::verdict::Verdict;
 use crate::engine::{Engine, EngineError, RenewalInfo};
 use crate::telemetry::CertIdDigest;
 
-/// Certificates handed to the store in one step from the spool.
+/// Certificates written from the spool to the store in one step.
 const AT_ONCE: usize = 500;
 
-/// How long a store that did not take them is left alone: it is noticed within a second that it is
-/// back.
+/// The pause after the store was unavailable, so that its return is noticed within a second.
 const TRIED_EVERY: Duration = Duration::from_secs(1);
 
-/// How a certificate's chain may go out.
+/// How a certificate was saved before its chain is delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Handed {
-    /// The store has it.
+    /// In the store.
     Registered,
-    /// It waits in the spool, durably.
+    /// In the spool, durably.
     Spooled,
-    /// It was not taken, or neither store nor disk took it in time.
+    /// Not at all: it was refused, or neither store nor disk took it in time.
     Lost,
 }
 
-/// Registers what one gateway sees.
+/// Registers the certificates that a gateway sees.
 #[derive(Debug)]
 pub(super) struct Registrar {
     engine: Arc<Engine>,
@@ -41,7 +40,7 @@ pub(super) struct Registrar {
 }
 
 impl Registrar {
-    /// With this bound for the disk, where the store has not taken a certificate in its own time.
+    /// `disk_within` limits the time for the disk, after the store has used up its own.
     pub(super) fn new(engine: Arc<Engine>, spool: Arc<Spool>, disk_within: Duration) -> Self {
         Self {
             engine,
@@ -50,17 +49,18 @@ impl Registrar {
         }
     }
 
-    /// Registers a certificate; returns within the time that is left for the store and the bound for the
-    /// disk, whatever they do.
+    /// Registers a certificate. Returns within the time left for the store plus the limit for the
+    /// disk.
     pub(super) async fn register(&self, waiting: Waiting, time: &StoreTime) -> Handed {
         let (engine, spool) = (Arc::clone(&self.engine), Arc::clone(&self.spool));
         let id = waiting.submission.id.clone();
-        // Known from now on to who asks, in memory.
+        // From now on it is answered from memory.
         let remembered = spool.remember(&waiting);
-        // A store that is away is tried for all that waits together.
+        // If the store is unavailable, all waiting certificates are tried together.
         if !time.is_away() || !remembered {
             let waiting = waiting.clone();
-            // Not dropped where the client goes or the bound is over: half done is done again.
+            // The task continues if the client leaves or the time is over; a partial result would
+            // be repeated.
             let background = self.engine.background();
             let registering =
                 background.spawn(async move { register_one(&engine, &spool, &waiting).await });
@@ -87,13 +87,13 @@ impl Registrar {
         }
     }
 
-    /// What is answered of a certificate that waits: a window as it would be drawn now.
+    /// The answer about a waiting certificate: a window as it would be drawn now.
     pub(super) async fn answer(&self, id: &CertId) -> Option<RenewalInfo> {
         let submission = self.spool.find(id)?;
         self.engine.preview(&submission).await
     }
 
-    /// Hands what waits to the store, for ever.
+    /// Writes waiting certificates to the store; does not return.
     pub(super) async fn run(&self) {
         loop {
             self.empty().await;
@@ -136,7 +136,7 @@ impl Registrar {
     }
 }
 
-/// Registers one; `None`: the store is away.
+/// Registers a certificate; `None` if the store is unavailable.
 async fn register_one(
     engine: &Arc<Engine>,
     spool: &Arc<Spool>,
@@ -149,7 +149,7 @@ async fn register_one(
                 .first()
                 .map_or(Handed::Lost, |verdict| settle(&id, verdict));
             let spool = Arc::clone(spool);
-            // Its file, where the bound was over first, goes too.
+            // If the time limit was reached first, its file is removed too.
             let _ = tokio::task::spawn_blocking(move || spool.forget(&id)).await;
             Some(handed)
         }
@@ -160,7 +160,7 @@ async fn register_one(
     }
 }
 
-/// Registers some, and keeps for whom each was issued.
+/// Registers several certificates, and stores for whom each was issued.
 async fn register_all(engine: &Arc<Engine>, some: &[Waiting]) -> Result<Vec<Verdict>, EngineError> {
     let submissions: Vec<Submission> = some.iter().map(|one| one.submission.clone()).collect();
     let verdicts = engine.register(&submissions, None).await?;

@@ -1,5 +1,6 @@
-//! `replaces` (RFC 9773 section 5): checked and reserved before an order is passed on, claimed when
-//! the upstream has accepted it, echoed in every answer about it, and freed if it fails.
+//! `replaces` (RFC 9773 section 5). It is checked and reserved before an order is forwarded,
+//! claimed when the upstream has accepted the order, repeated in every answer about it, and
+//! released if the order fails.
 
 use std::sync::Arc;
 
@@ -17,34 +18,33 @@ use crate::domain::time::{DAY, MINUTE, Timestamp};
 use crate::engine::EngineError;
 use crate::store::{Claim, Succession};
 
-/// How long a place is reserved for an order that the upstream is asked for: longer than it may take to
-/// answer, `upstream_timeout` at its most. A process that ends meanwhile leaves it to run out.
+/// How long a place is reserved while the upstream handles an order: longer than the maximum of
+/// `upstream_timeout`. If the process ends, the reservation expires.
 const RESERVED_SECONDS: i64 = 6 * MINUTE;
 
-/// How long an order is taken to be able to succeed that does not say when it expires: a week, as ACME
-/// servers give at most.
+/// How long an order without an expiry date is assumed to be open: a week, the maximum of ACME
+/// servers.
 const USUAL_LIFE_SECONDS: i64 = 7 * DAY;
 
-/// What stands before the instant until which a reservation holds, in the text that a certificate's
-/// successor is.
+/// Prefix of the instant at which a reservation expires, in the text of a certificate's successor.
 const RESERVATION: &str = "gateway-reservation:";
 
-/// What is to be done about `replaces`.
+/// The decision about `replaces`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// Nothing: there is none, or it cannot be checked or held, and is not reflected.
+    /// Ignore it: it is missing, or cannot be checked or reserved, and is not repeated in answers.
     Nothing,
-    /// It passed the checks: claimed once the upstream has taken the order.
+    /// It passed the checks, and will be claimed when the upstream accepts the order.
     Replace(Reserved),
-    /// The order does not go on.
+    /// Reject the order.
     Refuse(Refusal),
 }
 
-/// Why an order that names a certificate may not replace it.
+/// Why an order may not replace the certificate it names.
 enum Failed {
-    /// A check of the request.
+    /// A check of the request failed.
     Check(Refusal),
-    /// The store.
+    /// The store failed.
     Store(EngineError),
 }
 
@@ -55,7 +55,7 @@ impl From<EngineError> for Failed {
 }
 
 impl Gateway {
-    /// Checks what a new order replaces and, where the request is verified, reserves its place.
+    /// Checks what a new order replaces and, if the request is verified, reserves the place.
     pub(super) async fn check_replaces(
         &self,
         asked: &Asked,
@@ -65,7 +65,7 @@ impl Gateway {
         let Some(written) = &order.replaces else {
             return Verdict::Nothing;
         };
-        // The upstream has told whoever asks which certificates are to be replaced, and checks that itself.
+        // The upstream serves ARI itself, and does this check.
         if self.config.relay_upstream_ari {
             return Verdict::Nothing;
         }
@@ -133,7 +133,7 @@ impl Gateway {
         Ok(reserved(hold))
     }
 
-    /// Reserves the place, where nobody has it whose order may still succeed.
+    /// Reserves the place, unless an order that may still succeed holds it.
     async fn reserve(
         &self,
         certificate: &Certificate,
@@ -147,10 +147,10 @@ impl Gateway {
             rand::random::<u64>()
         ));
         let id = &certificate.id;
-        // As stored: it may have been replaced a moment ago.
+        // Use the stored row: it may have been replaced a moment ago.
         let present = match &certificate.successor {
             Some(present) => present.clone(),
-            // What nobody has verified may not keep others from it.
+            // An unverified request must not block others.
             None if !verified => return Ok(Hold::NotYet),
             None => match self.engine.succeed(id, &token).await? {
                 Succession::Set | Succession::Same => return Ok(Hold::Token(token)),
@@ -162,7 +162,7 @@ impl Gateway {
         if !self.is_free(id, &present, now).await? {
             return Err(taken(id));
         }
-        // Nor may it take a place from whoever has it: the upstream has not seen it yet.
+        // Nor may it take the place from its holder, because the upstream has not checked it yet.
         if !verified {
             return Ok(Hold::NotYet);
         }
@@ -173,8 +173,8 @@ impl Gateway {
         }
     }
 
-    /// Whether a successor stands in nobody's way: a reservation that has run out, a claim of an order
-    /// that can no longer succeed, or a certificate that names alone made the successor of this one.
+    /// Whether a successor can be displaced: an expired reservation, the claim of an order that can
+    /// no longer succeed, or a certificate that became the successor only by its names.
     async fn is_free(
         &self,
         id: &CertId,
@@ -199,8 +199,8 @@ impl Gateway {
         }
     }
 
-    /// The upstream has taken an order: it replaces what was reserved for it, and this is its claim;
-    /// `None`: it does not.
+    /// Turns a reservation into a claim, after the upstream has accepted the order. `None` if it is
+    /// not claimed.
     pub(super) async fn claim(
         &self,
         reserved: &Reserved,
@@ -249,7 +249,7 @@ impl Gateway {
             Hold::NotYet => self.free_successor(id, now).await?,
             Hold::Never | Hold::Token(_) => None,
         };
-        // First, so that no place is taken by an order that nobody could find again.
+        // First, so that no place is taken by an order that could not be found again.
         let urls = self.urls_of(url, order);
         self.engine.store().claim(claim, &urls, now).await?;
         let successor = order_successor(url);
@@ -270,7 +270,7 @@ impl Gateway {
         Ok(taken)
     }
 
-    /// The successor that has a certificate's place now, where it stands in nobody's way.
+    /// The present successor of a certificate, if it can be displaced.
     async fn free_successor(
         &self,
         id: &CertId,
@@ -284,20 +284,20 @@ impl Gateway {
         Ok(is_free.then_some(present))
     }
 
-    /// Gives a reserved place up: the upstream did not take the order, or nobody knows.
+    /// Releases a reserved place: the upstream did not accept the order, or the result is unknown.
     pub(super) fn release(self: &Arc<Self>, reserved: Reserved) {
         let Hold::Token(token) = reserved.hold else {
             return;
         };
         let engine = Arc::clone(&self.engine);
         self.engine.background().spawn(async move {
-            // Where the store is away it runs out by itself.
+            // If the store is unavailable, the reservation expires by itself.
             let _ = engine.resucceed(&reserved.predecessor, &token, None).await;
         });
     }
 }
 
-/// RFC 9773 section 5: the one refusal whose type clients look at.
+/// RFC 9773 section 5: the only rejection whose type clients evaluate.
 fn taken(id: &CertId) -> Failed {
     Failed::Check(Refusal {
         status: StatusCode::CONFLICT,

@@ -1,4 +1,4 @@
-//! A certificate that a client has revoked: its window is now.
+//! A certificate that a client has revoked gets a window in the present.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::domain::acme::Intent;
 use crate::ingest::only_certificate;
 use crate::telemetry::CertIdDigest;
 
-/// Between two tries: at first …
+/// The pause between two tries, at first …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// … and after some.
+/// … and after several.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Gateway {
-    /// The upstream has accepted a revocation. Nobody waits for what follows: it is tried until the store takes
-    /// it, for as long as this process runs.
+    /// The upstream has accepted a revocation. In the background, it is passed to the store until
+    /// that succeeds, as long as this process runs.
     pub(super) fn revocation_accepted(self: &Arc<Self>, asked: &Asked) {
         let Intent::Revoke(der) = &asked.intent else {
             return;

@@ -1,5 +1,5 @@
-//! Certificates that were handed out before the store had them: a file each, until it has. It survives
-//! the end of the process.
+//! Certificates that were delivered before the store had them: one file for each until it has. They
+//! survive a restart.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,11 +15,11 @@ use crate::domain::certificate::{Submission, Validity};
 use crate::domain::time::Timestamp;
 use crate::store::IssuedFor;
 
-/// Files at most: a CA of 10 million certificates a day fills them in a quarter of an hour, and they
-/// take 400 MB of a disk whose blocks have 4 KiB.
+/// The most files. A CA with 10 million certificates a day fills them in a quarter of an hour. They
+/// take 400 MB on a disk with blocks of 4 KiB.
 pub(super) const MOST_FILES: usize = 100_000;
 
-/// How the files' names end, and those of files that are being written.
+/// The extensions of complete files, and of files being written.
 const COMPLETE: &str = "json";
 const INCOMPLETE: &str = "part";
 
@@ -30,16 +30,16 @@ pub(super) struct Spool {
     waiting: Mutex<HashMap<CertId, Waiting>>,
 }
 
-/// A certificate that waits.
+/// A certificate that waits for the store.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Waiting {
-    /// What is to be registered.
+    /// The registration.
     pub(super) submission: Submission,
-    /// For whom it was issued, where the request said so.
+    /// For whom it was issued, if the request said so.
     pub(super) issued_for: Option<IssuedFor>,
 }
 
-/// A certificate as a file holds it: what a registration says, and no name.
+/// The content of a file: the data of a registration, without names.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Kept {
@@ -53,11 +53,11 @@ struct Kept {
 }
 
 impl Spool {
-    /// Opens a folder, which is created if it is missing, and reads the certificates that wait in
-    /// it. Unreadable files are logged and left.
+    /// Opens a folder, creating it if necessary, and reads the certificates in it. Unreadable files
+    /// are logged and left.
     ///
     /// # Errors
-    /// Where it can be neither made nor read.
+    /// The folder can be neither created nor read.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut waiting = HashMap::new();
@@ -71,7 +71,7 @@ impl Spool {
                         tracing::error!(event = "spool_unreadable", file = %path.display());
                     }
                 }
-                // It was being written when the process ended; nobody was given that chain.
+                // It was being written when the process ended, so its chain was not delivered.
                 Some(INCOMPLETE) => fs::remove_file(&path)?,
                 _ => {}
             }
@@ -82,12 +82,12 @@ impl Spool {
         })
     }
 
-    /// How many wait.
+    /// The number of waiting certificates.
     pub(super) fn len(&self) -> usize {
         self.waiting().len()
     }
 
-    /// The certificate with this CertID, in either of its spellings, where it waits.
+    /// The waiting certificate with this CertID, in either spelling.
     pub(super) fn find(&self, id: &CertId) -> Option<Submission> {
         let waiting = self.waiting();
         let other = || waiting.get(&id.with_sign_octet()?);
@@ -95,13 +95,13 @@ impl Spool {
         Some(found.submission.clone())
     }
 
-    /// Some of those that wait.
+    /// Some of the waiting certificates.
     pub(super) fn some(&self, most: usize) -> Vec<Waiting> {
         self.waiting().values().take(most).cloned().collect()
     }
 
-    /// Keeps a certificate in memory alone, so that it is answered; [`Spool::write`] makes it
-    /// durable. `false`: there are too many.
+    /// Keeps a certificate in memory only, so that it is answered; [`Spool::write`] makes it
+    /// durable. `false` if there are too many.
     pub(super) fn remember(&self, one: &Waiting) -> bool {
         let id = &one.submission.id;
         let mut waiting = self.waiting();
@@ -112,10 +112,10 @@ impl Spool {
         true
     }
 
-    /// Writes a certificate so that it is there after a power failure. It blocks.
+    /// Writes a certificate so that it survives a power failure. This blocks.
     ///
     /// # Errors
-    /// Where the disk does not take it.
+    /// The disk does not accept it.
     pub(super) fn write(&self, one: &Waiting) -> io::Result<()> {
         let Waiting {
             submission,
@@ -141,16 +141,16 @@ impl Spool {
         fs::rename(&part, &path)?;
         File::open(&self.folder)?.sync_all()?;
         if !self.waiting().contains_key(&submission.id) {
-            // The store took it meanwhile.
+            // The store has accepted it in the meantime.
             self.forget(&submission.id);
         }
         Ok(())
     }
 
-    /// Drops a certificate that the store has. It blocks.
+    /// Removes a certificate that is in the store. This blocks.
     pub(super) fn forget(&self, id: &CertId) {
         self.waiting().remove(id);
-        // Where it stays it is registered once more, which changes nothing.
+        // If the file stays, it is registered once more, which changes nothing.
         let _ = fs::remove_file(self.path_of(id));
     }
 
@@ -178,7 +178,7 @@ fn read(path: &Path) -> Option<Waiting> {
         },
         issued_at: kept.issued_at.map(Timestamp::from_unix),
         replaces,
-        // It is known by account and names together, where they are known.
+        // It is matched by account and names together, if these are known.
         names: Names::default(),
     };
     let issued_for = match kept.issued_for {
@@ -233,7 +233,7 @@ mod tests {
         let spool = Spool::open(folder.path()).unwrap();
         assert!(spool.remember(&kept));
         spool.write(&kept).unwrap();
-        // As a process leaves it that is killed while it writes.
+        // The state after a process was killed while writing.
         fs::write(folder.path().join("aYhb.AQ.part"), "{").unwrap();
         fs::write(folder.path().join("aYhb.Ag.json"), "{").unwrap();
         drop(spool);

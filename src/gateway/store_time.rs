@@ -1,37 +1,37 @@
-//! How long a client may wait for the store. Each request has a time limit for all its questions,
-//! and a store that did not answer within it is not asked at all for a moment.
+//! How long a client may wait for the store. Each request has a time limit for all its queries. A
+//! store that did not answer in time is not queried for a moment.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-/// How long a store that did not answer is left alone: so that few wait for it, and it is soon used again
-/// when it is back.
+/// How long a store that did not answer is not queried: long enough that few requests wait for it,
+/// and short enough that it is soon used again when it is back.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 
-/// How long an order waits that names what it replaces, for each of the two steps that this takes: clients take
-/// an answer that does not reflect the field for an error (RFC 9773 section 5).
+/// The extra time for an order with `replaces`, for each of its two steps. Clients treat an answer
+/// without the field as an error (RFC 9773 section 5).
 const FOR_REPLACES: Duration = Duration::from_secs(1);
 
-/// What one gateway's requests have learned of the store.
+/// What the requests of a gateway have learned about the store.
 #[derive(Debug)]
 pub(super) struct Patience {
     within: Duration,
-    /// It did not answer in the time of a request …
+    /// It did not answer within a request's time limit …
     late: Lately,
-    /// … or in that of `replaces`.
+    /// … or within the limit for `replaces`.
     silent: Lately,
 }
 
-/// The time that one request has left for the store.
+/// The time that a request has left for the store.
 #[derive(Debug)]
 pub(super) struct StoreTime {
     patience: Arc<Patience>,
     left: Mutex<Duration>,
 }
 
-/// Something that happened, for as long as it counts.
+/// A recent event, for as long as it counts.
 #[derive(Debug, Default)]
 struct Lately(Mutex<Option<Instant>>);
 
@@ -47,7 +47,7 @@ impl Lately {
 }
 
 impl Patience {
-    /// So much time for each request.
+    /// With this time limit for each request.
     pub(super) fn new(within: Duration) -> Arc<Self> {
         Arc::new(Self {
             within,
@@ -56,7 +56,7 @@ impl Patience {
         })
     }
 
-    /// The time of a new request.
+    /// The time limit of a new request.
     pub(super) fn of_request(self: &Arc<Self>) -> StoreTime {
         StoreTime {
             patience: Arc::clone(self),
@@ -66,12 +66,12 @@ impl Patience {
 }
 
 impl StoreTime {
-    /// Whether the store did not answer a moment ago.
+    /// Whether the store recently failed to answer.
     pub(super) fn is_away(&self) -> bool {
         self.patience.late.is_so() || self.patience.silent.is_so()
     }
 
-    /// Waits for the store; `None`: it is not asked, or does not answer in the time that is left.
+    /// Waits for the store; `None` if it is not queried or does not answer in time.
     pub(super) async fn ask<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
         if self.is_away() {
             return None;
@@ -87,7 +87,8 @@ impl StoreTime {
         answered
     }
 
-    /// Waits for what the store has to say of `replaces`: on a time of its own, and also where it was late.
+    /// Waits for the store in a step of `replaces`, with a separate time limit, even if it was late
+    /// before.
     pub(super) async fn ask_of_replaces<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
         if self.patience.silent.is_so() {
             return None;
@@ -127,14 +128,14 @@ mod tests {
             assert_eq!(time.ask(pending::<()>()).await, None);
         }
         assert_eq!(begun.elapsed(), WITHIN);
-        // … but for what a client takes for an error, until that takes too long as well …
+        // … except for `replaces`, until that takes too long as well …
         let second = patience.of_request();
         assert_eq!(second.ask_of_replaces(async { 9 }).await, Some(9));
         for _ in 0..2 {
             assert_eq!(second.ask_of_replaces(pending::<()>()).await, None);
         }
         assert_eq!(begun.elapsed(), WITHIN + FOR_REPLACES);
-        // … until a moment later, and then one finds that it is back.
+        // … until a moment later, when one finds that it is back.
         sleep(LEFT_ALONE).await;
         assert_eq!(patience.of_request().ask(async { 8 }).await, Some(8));
     }

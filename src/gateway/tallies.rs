@@ -1,4 +1,4 @@
-//! Counting the gateway's answers.
+//! Counts the gateway's answers.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,8 +9,8 @@ use metrics::{Counter, Histogram};
 
 use crate::domain::acme::Endpoint;
 
-/// Where the answers of one gateway are counted, by endpoint and status. To look a counter up by its labels takes
-/// longer than to read an answer.
+/// The counters of a gateway's answers, by endpoint and status. They are cached because looking one
+/// up by its labels takes longer than reading an answer.
 #[derive(Debug)]
 pub(super) struct Tallies {
     gateway: String,
@@ -31,7 +31,7 @@ impl Tallies {
         }
     }
 
-    /// Counts an answer that took so long.
+    /// Counts an answer and its duration.
     pub(super) fn add(&self, endpoint: Endpoint, status: StatusCode, seconds: f64) {
         let tally = self.tally(endpoint, status);
         tally.requests.increment(1);
@@ -39,7 +39,7 @@ impl Tallies {
     }
 
     fn tally(&self, endpoint: Endpoint, status: StatusCode) -> Tally {
-        // A map of counters is whole wherever a thread ended that had the lock.
+        // The map is consistent even if a thread panicked while holding the lock.
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(tally) = known.get(&(endpoint, status)) {
             return tally.clone();

@@ -1,4 +1,4 @@
-//! The ACME server behind us: a pool of kept connections to one origin and nothing else.
+//! The ACME server behind the gateway: a pool of connections to one origin and to nothing else.
 
 use std::fs;
 use std::io;
@@ -24,18 +24,18 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::config::GatewayConfig;
 
-/// How long a connection may take to be made: within a data centre it takes milliseconds, and one lost
+/// The longest time to establish a connection. Within a data centre it takes milliseconds; a lost
 /// packet costs a second.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection is kept that nobody uses: below the idle time-outs of the servers that are
-/// common (Go's default is none, nginx's 75 s, Apache's 5 s and caught by a second try).
+/// How long an idle connection is kept: less than the idle time-outs of common servers (none in Go
+/// by default, 75 s in nginx; Apache's 5 s are handled by a second try).
 const KEPT_FOR: Duration = Duration::from_secs(30);
 
-/// Idle connections kept: as many requests at once as a large CA bears.
+/// Idle connections kept: as many parallel requests as a large CA handles.
 const MOST_IDLE: usize = 256;
 
-/// An origin, and how it is reached.
+/// An origin, and how to connect to it.
 #[derive(Debug)]
 pub(super) struct Upstream {
     scheme: Scheme,
@@ -47,37 +47,37 @@ pub(super) struct Upstream {
     answered_within: Duration,
 }
 
-/// Why an upstream cannot be used at all.
+/// Why an upstream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// A file of certificates or of a key cannot be read.
+    /// A file with certificates or a key cannot be read.
     #[error("{} cannot be used for the upstream: {source}", file.display())]
     File {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// It is the gateway: each request would be handed on for ever.
+    /// The upstream is the gateway itself, so requests would be forwarded forever.
     #[error("the upstream {url} is this gateway itself: it has to be the CA's own address")]
     Itself {
         /// The URL.
         url: String,
     },
-    /// What is in a file is no PEM of what it should hold.
+    /// A file does not contain the expected PEM.
     #[error("{} holds no {what}: {source}", file.display())]
     Pem {
         /// The file.
         file: PathBuf,
-        /// What it should hold.
+        /// The expected content.
         what: &'static str,
         /// What is wrong.
         source: pem::Error,
     },
-    /// TLS cannot be set up so.
+    /// TLS cannot be set up with these files.
     #[error("TLS to the upstream cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The URL is none.
+    /// The URL is invalid.
     #[error("{url:?} is no URL of a directory")]
     Url {
         /// The URL.
@@ -85,13 +85,13 @@ pub enum UpstreamError {
     },
 }
 
-/// Why there is no answer of the upstream's.
+/// Why there is no answer from the upstream.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
-    /// No connection: it has not seen the request.
+    /// There is no connection, so it has not seen the request.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection broke before the answer's head was there.
+    /// The connection broke before the answer's headers arrived.
     #[error("it broke off: {0}")]
     BrokenOff(String),
     /// It did not answer in time.
@@ -100,14 +100,14 @@ pub(super) enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// Whether the upstream may have seen the request, and taken its nonce.
+    /// Whether the upstream may have seen the request and used up its nonce.
     pub(super) const fn may_have_been_seen(&self) -> bool {
         !matches!(self, Self::Unreachable(_))
     }
 }
 
 impl Upstream {
-    /// As configured; connects when it is first needed.
+    /// Opens the upstream as configured; it connects when first needed.
     pub(super) fn open(config: &GatewayConfig) -> Result<Self, UpstreamError> {
         let wrong = || UpstreamError::Url {
             url: config.upstream.clone(),
@@ -128,8 +128,8 @@ impl Upstream {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(client_config(config)?)
             .https_or_http()
-            // The host that the client named goes on in `Host`. HTTP/2 would take the host of the
-            // URL for it, which is the upstream's own.
+            // The client's host name is forwarded in `Host`. HTTP/2 would replace it with the URL's
+            // host, which is the upstream's own.
             .enable_http1()
             .wrap_connector(connector);
         let seconds = u64::try_from(config.upstream_timeout_seconds).unwrap_or(1);
@@ -153,7 +153,7 @@ impl Upstream {
         &self.directory
     }
 
-    /// Sends a request for this path and query; waits for the head of the answer.
+    /// Sends a request for this path and query, and waits for the headers of the answer.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -174,9 +174,9 @@ impl Upstream {
         }
     }
 
-    /// A URL of this origin, whatever the path and query are.
+    /// A URL of this origin with any path and query.
     fn uri(&self, path_and_query: &str) -> Uri {
-        // It came in a URL; what cannot be one is the origin's own page.
+        // The path came from a URL; if it is invalid, use the origin's root.
         let path = PathAndQuery::try_from(path_and_query)
             .ok()
             .filter(|path| path.as_str().starts_with('/'))
@@ -189,7 +189,7 @@ impl Upstream {
     }
 }
 
-/// Whether an address of this machine is where the gateway listens.
+/// Whether this local address is where the gateway listens.
 fn is_listener(authority: &Authority, listen: &str) -> bool {
     let named = authority.as_str().replace("localhost:", "127.0.0.1:");
     let (Ok(named), Ok(listen)) = (named.parse::<SocketAddr>(), listen.parse::<SocketAddr>())
@@ -197,11 +197,11 @@ fn is_listener(authority: &Authority, listen: &str) -> bool {
         return false;
     };
     let everywhere = listen.ip().is_unspecified() && named.ip().is_loopback();
-    // Port 0 is any that is free.
+    // Port 0 means any free port.
     named.port() == listen.port() && listen.port() != 0 && (named.ip() == listen.ip() || everywhere)
 }
 
-/// What rustls says of a server's certificate or answer, and what is to be done about it.
+/// Messages of rustls about a server's certificate or answer, and what to do about them.
 const REMEDIES: [(&str, &str); 3] = [
     (
         "CaUsedAsEndEntity",
@@ -218,7 +218,7 @@ const REMEDIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// What went wrong, down to its cause: hyper's own words say no more than where.
+/// An error with all its causes, because hyper's own message says only where it happened.
 fn causes(error: &Error) -> String {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     let mut told: Vec<String> = Vec::new();

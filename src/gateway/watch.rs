@@ -1,30 +1,30 @@
-//! Whether the upstream is there: how long it has only failed.
+//! Tracks whether the upstream is available, and how long it has failed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::time::Timestamp;
 
-/// What one process knows of its upstream.
+/// What a process knows about its upstream.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     seen: Mutex<Seen>,
-    /// Why the directory could not be had, as it was said last.
+    /// The last logged reason why the directory could not be fetched.
     said: Mutex<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
-    /// Since when nothing but failures came.
+    /// Since when there were only failures.
     pub(super) failing_since: Option<Timestamp>,
     /// The incident that this process opened or found open.
     pub(super) outage: Option<i64>,
-    /// Whether it has looked for one that was left open.
+    /// Whether it has looked for an incident left open.
     pub(super) looked: bool,
 }
 
 impl Watch {
-    /// A request came to nothing: no answer, or one that says no more than that it is overloaded or
-    /// broken.
+    /// A request failed: there was no answer, or one that only says that the upstream is overloaded
+    /// or broken.
     pub(super) fn failed(&self, now: Timestamp) {
         self.seen().failing_since.get_or_insert(now);
     }
@@ -34,12 +34,12 @@ impl Watch {
         self.seen().failing_since = None;
     }
 
-    /// What is seen, to be changed.
+    /// Locks the state for changes.
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether something else was said last; from now on it is this.
+    /// Whether the reason differs from the last one; records it.
     pub(super) fn is_news(&self, reason: &str) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = *said != reason;
@@ -47,7 +47,7 @@ impl Watch {
         is_news
     }
 
-    /// What is seen now.
+    /// The present state.
     pub(super) fn now_seen(&self) -> Seen {
         *self.seen()
     }

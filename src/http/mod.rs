@@ -28,15 +28,15 @@ use admin::guesses::Guesses;
 use public::fast_path::FastPath;
 use public::served::Documents;
 
-/// One method of one path, and what answers it. `GET` answers `HEAD` too.
+/// A method and path, and its handler. `GET` also answers `HEAD`.
 #[derive(Clone, Copy, Debug)]
 pub struct Route<S: 'static> {
     /// The method.
     pub method: &'static str,
-    /// The path; a part in braces stands for any one segment.
+    /// The path; a part in braces matches any one segment.
     pub path: &'static str,
-    /// What a token must open to get in; `None`: none is needed. A token with [`Scope::Admin`]
-    /// opens everything.
+    /// The scope that a token needs; `None` if no token is needed. A token with [`Scope::Admin`]
+    /// may use every route.
     pub scope: Option<Scope>,
     handler: fn() -> MethodRouter<S>,
 }
@@ -52,7 +52,7 @@ macro_rules! routes {
     };
 }
 
-/// The public listener.
+/// The routes of the public listener.
 pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/"                           None, public::documents::show;
     GET     "/ca/{ca}"                    None, public::documents::to_folder;
@@ -76,7 +76,7 @@ pub const PUBLIC: &[Route<Public>] = routes! {
     GET     "/v1/status"                  None, public::status::show;
 };
 
-/// The admin listener.
+/// The routes of the admin listener.
 pub const ADMIN: &[Route<Admin>] = routes! {
     GET     "/healthz"                            None,                admin::health::alive;
     GET     "/readyz"                             None,                admin::health::ready;
@@ -110,8 +110,8 @@ pub const ADMIN: &[Route<Admin>] = routes! {
     POST    "/v1/publish"                         Some(Scope::Admin),  admin::publications::make;
 };
 
-/// What the public listener answers with. `bound_url` is how it is reached: the base URL where none
-/// is configured. The process's metrics have to be recorded from before.
+/// The application of the public listener. `bound_url` is the base URL if none is configured. The
+/// metrics recorder must be installed before.
 pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
     let documents = Arc::<Documents>::default();
     let fast_path = Arc::new(FastPath::new(Arc::clone(&engine), Arc::clone(&documents)));
@@ -132,7 +132,7 @@ pub fn public(engine: Arc<Engine>, bound_url: &str) -> App {
     App::with_shortcut(router.layer(map_response(open_to_pages)), fast_path)
 }
 
-/// Any page may read what the public listener says, and why it says no.
+/// Lets scripts of any origin read all answers of the public listener, including errors.
 async fn open_to_pages(mut response: Response) -> Response {
     let headers = response.headers_mut();
     if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
@@ -143,8 +143,8 @@ async fn open_to_pages(mut response: Response) -> Response {
 
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
-/// What answers `/renewal-info` and nothing else, with the code of the public listener: for a listener
-/// that answers other things too.
+/// An application that answers only `/renewal-info`, with the code of the public listener, for a
+/// listener that also serves other things.
 pub fn renewal_info_alone(engine: Arc<Engine>, bound_url: &str) -> Router {
     let state = Public {
         engine: Arc::clone(&engine),
@@ -160,7 +160,7 @@ pub fn renewal_info_alone(engine: Arc<Engine>, bound_url: &str) -> Router {
     finished(routes.with_state(state), engine)
 }
 
-/// What the admin listener answers with. `metrics` is what `/metrics` shows.
+/// The application of the admin listener. `metrics` is shown at `/metrics`.
 pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
     let guesses = Guesses::default();
     let state = Admin {
@@ -187,7 +187,7 @@ pub fn admin(engine: Arc<Engine>, metrics: Metrics) -> App {
     .into()
 }
 
-/// What both listeners have: answers for what no route takes, and the layer around everything.
+/// What both listeners share: the answers for unknown routes, and the layer around everything.
 fn finished(router: Router, engine: Arc<Engine>) -> Router {
     router
         .fallback(lost)

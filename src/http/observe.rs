@@ -1,5 +1,5 @@
-//! What every answer has in common: the version, the metrics, the line in the log, and that a
-//! defect in one handler is one 500.
+//! What all answers have in common: the version, the metrics, the log line, and that a panic in a
+//! handler becomes a 500.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -19,8 +19,8 @@ use crate::wire::host::is_addressed;
 use crate::wire::problem::Problem;
 use crate::wire::server_header::ServerHeader;
 
-/// When to come back after a 503 outside of `/renewal-info`: a database that restarts takes some
-/// seconds, and those who hand things in are few.
+/// `Retry-After` of a 503 outside of `/renewal-info`. A database takes some seconds to restart, and
+/// few clients use these routes.
 const BUSY_RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
 /// The layer around both routers.
@@ -75,12 +75,12 @@ pub(super) async fn observe(
     response
 }
 
-/// What every answer says of the server.
+/// The headers that every answer has.
 #[derive(Debug, Default)]
 pub(super) struct Signature(ServerHeader);
 
 impl Signature {
-    /// Signs an answer.
+    /// Adds them to an answer.
     pub(super) fn sign(&self, version: &Arc<str>, headers: &mut HeaderMap) {
         if let Some(server) = self.0.of(version) {
             headers.insert(header::SERVER, server);
@@ -92,7 +92,7 @@ impl Signature {
     }
 }
 
-/// Where the answers of one kind are counted. To find it takes longer than to use it.
+/// The counters for one kind of answer, cached because finding them takes longer than using them.
 #[derive(Clone)]
 pub(super) struct Tally {
     requests: Counter,
@@ -112,7 +112,7 @@ impl Tally {
         }
     }
 
-    /// Counts an answer that took so long.
+    /// Counts an answer and its duration.
     pub(super) fn add(&self, seconds: f64) {
         self.requests.increment(1);
         self.seconds.record(seconds);
@@ -125,7 +125,7 @@ impl fmt::Debug for Tally {
     }
 }
 
-/// A method that is answered directly.
+/// A method with a handler of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verb {
     Get,
@@ -151,7 +151,7 @@ impl Verb {
     }
 }
 
-/// Where the usual answers of a route are counted.
+/// The counters for the usual answers of a route.
 #[derive(Debug)]
 pub(super) struct Tallies {
     route: &'static str,
@@ -159,7 +159,7 @@ pub(super) struct Tallies {
     usual: [[Tally; USUAL.len()]; Verb::ALL.len()],
 }
 
-/// What is answered without the router, mostly.
+/// The statuses that are usually answered without the router.
 const USUAL: [StatusCode; 4] = [
     StatusCode::OK,
     StatusCode::NOT_MODIFIED,
@@ -173,7 +173,7 @@ impl Tallies {
         Self { route, usual }
     }
 
-    /// Counts an answer that took so long.
+    /// Counts an answer and its duration.
     pub(super) fn add(&self, verb: Verb, status: StatusCode, seconds: f64) {
         let [get, head] = &self.usual;
         let of_verb = match verb {
@@ -191,7 +191,7 @@ impl Tallies {
     }
 }
 
-/// The line in the log.
+/// Writes the log line.
 pub(super) fn log(method: &'static str, uri: &Uri, status: StatusCode, seconds: f64) {
     tracing::debug!(
         event = "answered",
@@ -202,7 +202,7 @@ pub(super) fn log(method: &'static str, uri: &Uri, status: StatusCode, seconds: 
     );
 }
 
-/// When to ask again for a `renewalInfo` that could not be given: soon where that is our fault.
+/// When to ask again after a failed `renewalInfo`: soon if the fault is ours.
 pub(super) fn retry_after_seconds(engine: &Engine, status: StatusCode) -> i64 {
     if status.is_server_error() {
         engine.retry_after_busy_seconds()
@@ -211,8 +211,8 @@ pub(super) fn retry_after_seconds(engine: &Engine, status: StatusCode) -> i64 {
     }
 }
 
-/// The methods that mean something here; one name for all others, since a label must not take
-/// whatever a client makes up.
+/// The known methods, and one name for all others, because a metric label must not contain
+/// arbitrary text from clients.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::DELETE => "DELETE",

@@ -1,4 +1,4 @@
-//! The state that handlers work with.
+//! The state of the handlers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::public::served::Documents;
 use crate::engine::Engine;
 use crate::telemetry::Metrics;
 
-/// What the public listener's handlers work with.
+/// The state of the public listener's handlers.
 #[derive(Clone, Debug)]
 pub struct Public {
     pub(super) engine: Arc<Engine>,
@@ -16,11 +16,11 @@ pub struct Public {
     pub(super) documents: Arc<Documents>,
 }
 
-/// What the admin listener's handlers work with.
+/// The state of the admin listener's handlers.
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub(super) engine: Arc<Engine>,
     pub(super) metrics: Metrics,
-    /// Plans that may be made at once.
+    /// Limits the number of plans made at the same time.
     pub(super) planning: Arc<Semaphore>,
 }

@@ -1,4 +1,4 @@
-//! Bodies that come whole, break off, come twice, and meet a failing engine.
+//! Bodies that are complete, cut off or repeated, and an engine that fails.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -113,11 +113,11 @@ async fn a_body_of_bad_lines_alone_does_not_trouble_the_registry() {
     assert!(registry.state.lock().unwrap().calls.is_empty());
 }
 
-/// Counts in memory.
+/// An in-memory counter.
 #[derive(Default)]
 struct FakeCounter {
     state: Mutex<Counted>,
-    /// Closed by somebody else between our look at the key and our closing.
+    /// Closed by someone else between looking up the key and closing.
     racing: Option<ClosedBatch>,
 }
 
@@ -254,7 +254,7 @@ async fn a_body_of_which_nothing_was_taken_may_come_again_under_its_key() {
             one
         );
     }
-    // Mended, under the same key: it counts, and is remembered from here on.
+    // After the correction, with the same key, it counts and is remembered.
     assert!(matches!(
         observed(&counter, BODY, request("a")).await,
         Observed::Counted(_)

@@ -1,4 +1,4 @@
-//! Certificates handed in: as CertID and dates, or encoded.
+//! Submitted certificates: as CertID and dates, or encoded.
 
 use std::borrow::Cow;
 
@@ -39,20 +39,20 @@ const NOT_AFTER: usize = 1;
 const REQUIRED: usize = 2;
 const CERT_ID: usize = 2;
 const ISSUED_AT: usize = 3;
-/// Of CSV.
+/// The column in CSV.
 const ISSUER: usize = 4;
 const SERIAL: usize = 5;
-/// Of JSON.
+/// The key in JSON.
 const REPLACES: usize = 4;
 const PEM: usize = 5;
 const NAMES: usize = 6;
 
-/// The longest name: what DNS takes (RFC 1035 section 2.3.4).
+/// The longest name: the limit of DNS (RFC 1035 section 2.3.4).
 const MOST_NAME_OCTETS: usize = 253;
 
-/// The columns that are known take 300 octets at most; the rest is room for quotes and mistakes.
+/// The known columns take at most 300 octets; the rest allows for quotes and mistakes.
 const MOST_CSV_LINE_OCTETS: usize = 64 << 10;
-/// A PEM text may stand in a line.
+/// A line may contain a PEM text.
 const MOST_JSON_OCTETS: usize = 1 << 20;
 
 type BoxDecode = Box<dyn Decode<Submission>>;
@@ -76,7 +76,7 @@ pub(super) fn json(unknown: Unknown) -> BoxDecode {
     }))
 }
 
-/// The certificates that a decoder of encoded ones finds.
+/// Decodes encoded certificates.
 pub(super) fn encoded(inner: Box<dyn Decode<Encoded>>) -> BoxDecode {
     Box::new(Certificates {
         inner,
@@ -95,7 +95,7 @@ pub(super) fn encoded(inner: Box<dyn Decode<Encoded>>) -> BoxDecode {
     })
 }
 
-/// A decoder of PEM or DER, told by content, that finds every certificate's CertID.
+/// A decoder of PEM or DER, detected by content, that returns every certificate's CertID.
 #[must_use]
 pub fn identified() -> Box<dyn Decode<CertId>> {
     Box::new(Certificates {
@@ -105,7 +105,7 @@ pub fn identified() -> Box<dyn Decode<CertId>> {
     })
 }
 
-/// A decoder of PEM or DER, told by content, that finds what every certificate says of itself.
+/// A decoder of PEM or DER, detected by content, that returns the facts in every certificate.
 pub(super) fn facts() -> Box<dyn Decode<Facts>> {
     Box::new(Certificates {
         inner: pem::der_or_pem(pem::Wanted::Every),
@@ -114,7 +114,8 @@ pub(super) fn facts() -> Box<dyn Decode<Facts>> {
     })
 }
 
-/// A decoder of PEM or DER, told by content, that finds what every certificate says of a CA.
+/// A decoder of PEM or DER, detected by content, that returns the CA described by every
+/// certificate.
 #[must_use]
 pub fn authorities() -> Box<dyn Decode<Authority>> {
     Box::new(Certificates {
@@ -200,20 +201,20 @@ fn dated<V: FieldValue, const N: usize>(
     })
 }
 
-/// A time, or a date alone, which is its midnight. `issued_at` takes no date alone: it is given to
-/// tell the minute.
+/// A time, or a date for its midnight. `issued_at` does not accept a date, because its purpose is
+/// the minute.
 fn date(text: &str) -> Result<Timestamp, String> {
     let bytes = text.as_bytes();
     let is_date = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
     if is_date {
-        // The reason names the date as it was given.
+        // The error quotes the date as it was given.
         parsed_time(&format!("{text}T00:00:00Z")).map_err(|_| format!("{text:?} is no date"))
     } else {
         parsed_time(text)
     }
 }
 
-/// The first certificate of the text: what clients call a full chain begins with it.
+/// The first certificate of the text. What clients call a full chain begins with it.
 fn from_pem(fields: &Fields<Scalar<'_>, 7>) -> Result<Submission, Rejection> {
     if let Some(extra) = [CERT_ID, NOT_BEFORE, NOT_AFTER, NAMES]
         .into_iter()
@@ -252,7 +253,7 @@ fn cert_id<V: FieldValue>(value: &V) -> Result<CertId, String> {
         .map_err(|error| format!("{} is no CertID: {error}", quoted(text)))
 }
 
-/// The names that a certificate is for; none where the list is empty.
+/// The names of a certificate; none if the list is empty.
 fn names(value: &Scalar<'_>) -> Result<Names, String> {
     let Scalar::Texts(texts) = value else {
         return Err(format!(
@@ -279,11 +280,11 @@ fn submission(facts: Facts) -> Result<Submission, Rejection> {
     })
 }
 
-/// Turns what is encoded into records.
+/// Converts encoded certificates to records.
 struct Certificates<T> {
     inner: Box<dyn Decode<Encoded>>,
     found: Vec<Item<Encoded>>,
-    /// `None`: it is not wanted.
+    /// `None` if the certificate is not wanted.
     read: fn(Encoded) -> Result<Option<T>, Rejection>,
 }
 

@@ -1,4 +1,4 @@
-//! A certificate as an ACME server hands it out: the first of a chain (RFC 8555 section 7.4.2).
+//! A certificate as delivered by an ACME server: the first of a chain (RFC 8555 section 7.4.2).
 
 use super::pem::{self, Wanted};
 use super::x509::Facts;
@@ -6,21 +6,21 @@ use crate::domain::certificate::Validity;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::verdict::Rejection;
 
-/// What a certificate that was issued says of itself.
+/// The facts in an issued certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Issued {
     /// Its CertID.
     pub id: CertId,
     /// Its dates.
     pub validity: Validity,
-    /// The names that it is for.
+    /// Its names.
     pub names: Vec<String>,
 }
 
-/// The first certificate of a chain in PEM.
+/// The first certificate of a PEM chain.
 ///
 /// # Errors
-/// A rejection where there is none, or it has no CertID or no dates.
+/// There is none, or it has no CertID or no dates.
 pub fn first_of_chain(chain: &[u8]) -> Result<Issued, Rejection> {
     let mut decoder = pem::pem(Wanted::First);
     let mut found = Vec::new();
@@ -33,10 +33,10 @@ pub fn first_of_chain(chain: &[u8]) -> Result<Issued, Rejection> {
     only_certificate(&first.record?.der)
 }
 
-/// The one certificate that `der` is.
+/// The certificate in `der`.
 ///
 /// # Errors
-/// A rejection where it is none, or has no CertID or no dates.
+/// It is not exactly one certificate, or has no CertID or no dates.
 pub fn only_certificate(der: &[u8]) -> Result<Issued, Rejection> {
     let facts = Facts::of(der)?;
     Ok(Issued {

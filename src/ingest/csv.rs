@@ -6,11 +6,11 @@ use super::fields::{Fields, Unknown};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::engine::verdict::Rejection;
 
-/// A table whose columns are told by its header: any order, required ones first in `names`.
+/// A table with a header, whose columns may be in any order; required ones come first in `names`.
 pub(super) struct Table<const N: usize> {
     names: &'static [&'static str; N],
     required: usize,
-    /// Columns of which the header has to have one set, where there are such.
+    /// Alternative sets of columns; the header must contain one of them, if there are any.
     one_of: &'static [&'static [usize]],
     unknown: Unknown,
     header: Header,
@@ -18,16 +18,16 @@ pub(super) struct Table<const N: usize> {
 
 enum Header {
     Awaited,
-    /// Which of the names stands in each column; `None`: none, and it is passed over.
+    /// The name in each column; `None` for columns to ignore.
     Read(Vec<Option<usize>>),
-    /// Without a header nothing below it can be read.
+    /// The header was rejected, so nothing below it can be read.
     Refused,
 }
 
-/// What a line of a table is.
+/// The content of a line.
 pub(super) enum Row<'a, const N: usize> {
     Header,
-    /// Below a header that was refused.
+    /// It is below a rejected header.
     Ignored,
     Record(Fields<Cow<'a, str>, N>),
 }
@@ -43,18 +43,18 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// The same where the header has to have one of these sets of columns too.
+    /// The same, requiring one of these sets of columns.
     pub(super) fn with_one_of(self, one_of: &'static [&'static [usize]]) -> Self {
         Self { one_of, ..self }
     }
 
-    /// The same where this is done about unknown columns.
+    /// The same, with this treatment of unknown columns.
     pub(super) fn with_unknown(self, unknown: Unknown) -> Self {
         Self { unknown, ..self }
     }
 
     /// # Errors
-    /// A rejection of the header or of this record.
+    /// The header or this record is rejected.
     pub(super) fn row<'a>(&mut self, line: &'a str) -> Result<Row<'a, N>, Rejection> {
         match &self.header {
             Header::Awaited => {
@@ -67,7 +67,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// What is wrong where the body ends here.
+    /// The error if the body ends here.
     pub(super) fn end(&self) -> Option<Rejection> {
         matches!(self.header, Header::Awaited).then(|| {
             rejection(
@@ -178,7 +178,7 @@ fn record<'a, const N: usize>(
     Ok(Fields { names, values })
 }
 
-/// The cells of one line.
+/// The cells of a line.
 struct Cells<'a> {
     rest: Option<&'a str>,
 }
@@ -188,7 +188,7 @@ impl<'a> Cells<'a> {
         Self { rest: Some(line) }
     }
 
-    /// The cell whose opening quote is already taken off `rest`.
+    /// A quoted cell; `rest` begins after its opening quote.
     fn quoted(&mut self, rest: &'a str) -> Result<Cow<'a, str>, &'static str> {
         let mut cell = Cow::Borrowed("");
         let mut rest = rest;
@@ -196,7 +196,8 @@ impl<'a> Cells<'a> {
             let Some((inside, after)) = rest.split_once('"') else {
                 return Err("its quote is not closed on the same line");
             };
-            // Borrowed where there is no doubled quote: adding to an empty `Cow` copies nothing.
+            // Borrowed if there is no doubled quote, because adding to an empty `Cow` copies
+            // nothing.
             cell += inside;
             if let Some(after) = after.strip_prefix('"') {
                 cell += "\"";

@@ -1,46 +1,46 @@
-//! Bytes into records, pushed in chunks of any size: bounded memory, and the same records however
-//! the bytes are cut.
+//! Decodes bytes into records. Bytes may arrive in chunks of any size; memory is bounded, and the
+//! chunking does not affect the records.
 
 use super::lines::{Line, Lines, Position};
 use super::rejected::{WHOLE_RECORD, rejection};
 use crate::engine::verdict::Rejection;
 
-/// One record, or why it is none.
+/// A record, or its rejection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Item<T> {
     /// The line where it begins, from 1.
     pub line: u64,
-    /// Where decoding can go on after it.
+    /// Where decoding can continue after it.
     pub next: Position,
-    /// The record, or its rejection in the format's own field names.
+    /// The record, or its rejection with the format's field names.
     pub record: Result<T, Rejection>,
 }
 
 /// A decoder for one body or file.
 pub trait Decode<T>: Send {
-    /// Takes the next bytes and adds the records that they complete to `out`.
+    /// Processes more bytes and adds the completed records to `out`.
     fn push(&mut self, bytes: &[u8], out: &mut Vec<Item<T>>);
 
-    /// Adds what the end of the body completes to `out`; where the end is.
+    /// Ends the body, adds the completed records to `out`, and returns the end position.
     fn finish(&mut self, out: &mut Vec<Item<T>>) -> Position;
 
-    /// Goes on at `at`, the `next` of an earlier item: the next bytes are those from there on.
-    /// A header, where the format has one, has been pushed before.
+    /// Continues at `at`, which is `next` of an earlier item; the next bytes start there. If the
+    /// format has a header, it must have been pushed before.
     fn resume(&mut self, at: Position);
 }
 
-/// What a line-wise format does with a line.
+/// Processes the lines of a line-based format.
 pub(super) trait ReadLine<T>: Send {
     fn line(&mut self, line: &Line<'_>, out: &mut Vec<Item<T>>);
     fn end(&mut self, end: Position, out: &mut Vec<Item<T>>);
     fn resume(&mut self) {}
 }
 
-/// What a format of one UTF-8 record a line does with a line that is not blank.
+/// Processes the non-blank lines of a format with one UTF-8 record per line.
 pub(super) trait ReadText<T>: Send {
-    /// `None`: the line is no record (a header).
+    /// `None` if the line is not a record, such as a header.
     fn text(&mut self, text: &str) -> Option<Result<T, Rejection>>;
-    /// What is wrong with the body as a whole.
+    /// An error of the body as a whole.
     fn end(&mut self) -> Option<Rejection> {
         None
     }
@@ -80,7 +80,7 @@ impl<T, R: ReadLine<T>> Decode<T> for ByLine<R> {
     }
 }
 
-/// One record a line, in UTF-8; blank lines are skipped.
+/// One record per line, in UTF-8; blank lines are skipped.
 pub(super) struct Text<R>(pub(super) R);
 
 impl<T, R: ReadText<T>> ReadLine<T> for Text<R> {
@@ -120,7 +120,7 @@ impl<T, R: ReadText<T>> ReadLine<T> for Text<R> {
     }
 }
 
-/// Decodes a body that is one record.
+/// Decodes a body that is a single record.
 pub(super) struct Whole<R> {
     octets: Vec<u8>,
     most_octets: usize,
@@ -142,7 +142,7 @@ impl<R> Whole<R> {
 impl<T, R: Fn(&[u8]) -> Result<T, Rejection> + Send> Decode<T> for Whole<R> {
     fn push(&mut self, bytes: &[u8], _out: &mut Vec<Item<T>>) {
         self.end.offset += bytes.len() as u64;
-        // One octet over the bound is kept, to tell that there were more.
+        // One octet beyond the limit is kept, to detect that there were more.
         let room = (self.most_octets + 1).saturating_sub(self.octets.len());
         self.octets
             .extend_from_slice(&bytes[..bytes.len().min(room)]);

@@ -1,4 +1,4 @@
-//! Errors that stop the reading of records, as opposed to errors that reject one of them.
+//! Errors that abort reading, as opposed to rejections of single records.
 
 use std::error::Error;
 use std::io;
@@ -9,33 +9,32 @@ use crate::engine::{EngineError, IncidentError};
 /// Why a body or file was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// The body broke off. What its report calls accepted is durable and stays; observations of a
-    /// body that broke off never count.
+    /// The body was cut off. What the report counts as accepted is durable; observations of an
+    /// incomplete body do not count.
     #[error("the body broke off after line {}: {source}", .done.line)]
     Body {
-        /// How far it came.
+        /// The progress.
         done: Box<Done>,
-        /// What the transport says.
+        /// The transport's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The file is not what it was when its SHA-256 was taken.
+    /// The file has changed since its SHA-256 was computed.
     #[error("the file changed while it was read")]
     Changed,
-    /// The engine failed. What the report calls accepted is durable and stays.
+    /// The engine failed. What the report counts as accepted is durable.
     #[error("stopped after line {}: {source}", .done.line)]
     Engine {
-        /// How far it came.
+        /// The progress.
         done: Box<Done>,
-        /// What failed.
+        /// The engine's error.
         source: EngineError,
     },
-    /// The incident does not take certificates, or not any more. What the report calls accepted
-    /// is durable and stays.
+    /// The incident no longer accepts certificates. What the report counts as accepted is durable.
     #[error("{source}")]
     Incident {
-        /// How far it came.
+        /// The progress.
         done: Box<Done>,
-        /// Why.
+        /// The reason.
         source: IncidentError,
     },
     /// The file cannot be read.
@@ -43,22 +42,22 @@ pub enum IngestError {
     Read(#[from] io::Error),
 }
 
-/// How far a body or file came that was not read to its end.
+/// The progress of a body or file that was not read to its end.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Done {
-    /// The last line whose record was judged; 0 where none was.
+    /// The last line with a verdict; 0 if there was none.
     pub line: u64,
-    /// What became of the records up to there.
+    /// The results of the records up to there.
     pub report: Report,
 }
 
-/// A `Content-Type` that names no format.
+/// A `Content-Type` that is not supported.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the media type {given:?} is not taken here; it takes {taken}")]
 pub struct UnknownMediaType {
-    /// What was given.
+    /// The media type.
     pub given: String,
-    /// What would have been taken.
+    /// The supported types.
     pub taken: &'static str,
 }
 

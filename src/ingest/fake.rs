@@ -1,4 +1,4 @@
-//! A registry in memory that can crash before or after any of its durable steps.
+//! An in-memory registry that can crash before or after any of its durable steps.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -14,13 +14,13 @@ use crate::engine::EngineError;
 use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::ImportProgress;
 
-/// 2026-11-21T00:00:00Z: where the fake's clock starts.
+/// 2026-11-21T00:00:00Z, the start of the fake's clock.
 pub(super) const NOW: i64 = 1_795_219_200;
 
-/// Ten minutes: shorter lives are rejected.
+/// Ten minutes; shorter lifetimes are rejected.
 const LEAST_LIFE_SECONDS: i64 = 600;
 
-/// When a call to `register` fails: as a process that was killed there would see it.
+/// When a call to `register` fails, as seen by a process that was killed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Crash {
     /// After the n-th step became durable.
@@ -29,7 +29,7 @@ pub(super) enum Crash {
     Before(usize),
 }
 
-/// What is done with a step.
+/// How a step was processed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Did {
     Store,
@@ -42,9 +42,9 @@ pub(super) struct State {
     pub(super) progress: HashMap<[u8; 32], ImportProgress>,
     /// How often an expired certificate was counted.
     pub(super) expired: HashMap<CertId, u64>,
-    /// How many submissions each call brought.
+    /// The number of submissions in each call.
     pub(super) calls: Vec<usize>,
-    /// What was done with steps, in order.
+    /// How the steps were processed, in order.
     pub(super) done: Vec<Did>,
 }
 

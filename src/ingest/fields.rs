@@ -1,4 +1,4 @@
-//! The named fields of one record, whatever the format writes them in.
+//! The named fields of a record, independent of the format.
 
 use std::borrow::Cow;
 
@@ -6,27 +6,27 @@ use super::rejected::{beginning, quoted, rejection};
 use crate::domain::time::{TimeError, Timestamp};
 use crate::engine::verdict::Rejection;
 
-/// What is done about a column or key that no field has.
+/// The treatment of unknown columns or keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unknown {
-    /// It is passed over.
+    /// They are ignored.
     Ignored,
-    /// It is refused by name: a misspelt one would be missed without a word.
+    /// They are rejected by name, so that a misspelt one is noticed.
     Refused,
 }
 
-/// A field's value as the format holds it. Errors are reasons, to be put behind the field's name.
+/// A field's value in the format's representation. Errors are reasons that follow the field's name.
 pub(super) trait FieldValue {
-    /// Whether it stands for nothing.
+    /// Whether the value is missing.
     fn is_absent(&self) -> bool;
     fn text(&self) -> Result<&str, String>;
-    /// A whole number that is not negative.
+    /// The value as a non-negative integer.
     fn whole(&self) -> Result<u64, String>;
     fn number(&self) -> Result<f64, String>;
     fn time(&self) -> Result<Timestamp, String>;
 }
 
-/// The values of one record, in the order of the format's field names.
+/// The values of a record, in the order of the format's field names.
 pub(super) struct Fields<V, const N: usize> {
     pub(super) names: &'static [&'static str; N],
     pub(super) values: [Option<V>; N],
@@ -34,7 +34,7 @@ pub(super) struct Fields<V, const N: usize> {
 
 impl<V: FieldValue, const N: usize> Fields<V, N> {
     /// # Errors
-    /// A rejection of the field where it is missing or `read` refuses it.
+    /// The field is missing, or `read` rejects it.
     pub(super) fn required<T>(
         &self,
         index: usize,
@@ -45,7 +45,7 @@ impl<V: FieldValue, const N: usize> Fields<V, N> {
     }
 
     /// # Errors
-    /// A rejection of the field where it is there and `read` refuses it.
+    /// The field is present and `read` rejects it.
     pub(super) fn optional<T>(
         &self,
         index: usize,
@@ -59,7 +59,7 @@ impl<V: FieldValue, const N: usize> Fields<V, N> {
         }
     }
 
-    /// Whether the field is there. Formats that have no field of this number never have it.
+    /// Whether the field is present. Never true for a field that the format does not have.
     pub(super) fn has(&self, index: usize) -> bool {
         self.value(index).is_some()
     }

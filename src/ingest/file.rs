@@ -1,4 +1,4 @@
-//! Files, known by what is in them.
+//! Files identified by their content.
 
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -13,25 +13,25 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use super::format::{CertificateFormat, HEAD_OCTETS, contains};
 use super::pem;
 
-/// Bytes read at once: few system calls, little memory.
+/// Bytes read at once: few system calls and little memory.
 const READ_OCTETS: usize = 256 << 10;
 
-/// A file and the SHA-256 that it is known by.
+/// A file with the SHA-256 of its content.
 #[derive(Clone, Debug)]
 pub struct KnownFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// The SHA-256 of its content.
     pub sha256: [u8; 32],
-    /// How long it is.
+    /// Its length in octets.
     pub octets: u64,
-    /// How it begins: the first 64 KiB at most.
+    /// Its beginning, at most 64 KiB.
     head: Vec<u8>,
     modified: Option<SystemTime>,
 }
 
-/// Whether a file that begins so holds certificates in PEM or DER: what is taken of a directory,
-/// where keys and other files lie beside them.
+/// Whether a file with this beginning contains certificates in PEM or DER. Directories also contain
+/// keys and other files, which are skipped.
 #[must_use]
 pub fn pem_or_der(head: &[u8]) -> bool {
     pem::is_der(head)
@@ -40,10 +40,10 @@ pub fn pem_or_der(head: &[u8]) -> bool {
 }
 
 impl KnownFile {
-    /// Reads the file through once.
+    /// Reads through the file once.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// It cannot be read.
     pub async fn open(path: &Path) -> io::Result<Self> {
         let metadata = tokio::fs::metadata(path).await?;
         let mut hash = Sha256::new();
@@ -66,7 +66,7 @@ impl KnownFile {
         })
     }
 
-    /// The format of the certificates in it.
+    /// The format of its certificates.
     #[must_use]
     pub fn certificate_format(&self) -> Option<CertificateFormat> {
         CertificateFormat::of_file(&self.path, &self.head)
@@ -77,7 +77,7 @@ impl KnownFile {
         chunks(self.path.clone(), offset)
     }
 
-    /// Its beginning up to the end of the first line that is not blank: where a header stands.
+    /// Its beginning up to the end of the first non-blank line, where a header would be.
     pub(super) fn header(&self) -> &[u8] {
         let blank = self.head.len() - self.head.trim_ascii_start().len();
         match self.head[blank..].iter().position(|octet| *octet == b'\n') {
@@ -86,7 +86,7 @@ impl KnownFile {
         }
     }
 
-    /// Whether it still has the length and the date that it had when it was hashed.
+    /// Whether its length and date are the same as when it was hashed.
     pub(super) async fn is_unchanged(&self) -> io::Result<bool> {
         let metadata = tokio::fs::metadata(&self.path).await?;
         Ok(metadata.len() == self.octets && metadata.modified().ok() == self.modified)

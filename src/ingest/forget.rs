@@ -1,4 +1,4 @@
-//! A wrong import, taken back.
+//! Reverts an import.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -18,29 +18,29 @@ use crate::domain::certificate::{Certificate, Submission};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError};
 
-/// What was taken back with a file.
+/// What was reverted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Forgotten {
     /// Its certificates.
     Certificates {
         /// Certificates removed.
         removed: u64,
-        /// Certificates left: registered before the import, or with other dates than the file's.
+        /// Certificates kept: registered before the import, or with other dates than in the file.
         left: u64,
-        /// Certificates of the file that were not there: expired ones, mostly.
+        /// Certificates of the file that were not registered, mostly expired ones.
         absent: u64,
     },
-    /// Nothing: the file was never imported.
+    /// Nothing, because the file was never imported.
     Nothing,
     /// Its observations.
     Observations,
 }
 
-/// Takes back what `file` brought in, and only that: a certificate that was registered before the
-/// import, or whose dates are not the file's, stays. Broken off, it can be run again.
+/// Reverts what `file` added, and nothing else. A certificate that was registered before the
+/// import, or with other dates, is kept. If it is interrupted, it can be run again.
 ///
 /// # Errors
-/// [`IngestError`]; `format` is asked for where certificates were imported.
+/// [`IngestError`]; `format` is needed if certificates were imported.
 pub async fn forget(
     engine: &Engine,
     file: &KnownFile,
@@ -75,7 +75,7 @@ pub(super) async fn forget_in<R: Registry>(
     };
     let since = Kept::of(&progress).map_err(failed)?.started_at();
     let mut counts = Counts::default();
-    // However it was imported: only what it brought in is taken back.
+    // However it was imported, only what it added is reverted.
     let mut decoder = format.decoder_with(Unknown::Ignored);
     let mut items = Vec::new();
     let mut step = Step::default();
@@ -110,7 +110,7 @@ pub(super) async fn forget_in<R: Registry>(
     })
 }
 
-/// What a broken-off import did not reach, it did not bring in.
+/// An interrupted import added nothing after its last step.
 fn brought_in(
     items: &mut Vec<Item<Submission>>,
     offset: u64,
@@ -120,7 +120,7 @@ fn brought_in(
         .filter(move |item| item.next.offset <= offset)
 }
 
-/// Removes what was found of one step, and finds meanwhile what is to be removed of the next.
+/// Removes the certificates found in one step, while looking up those of the next.
 async fn remove_and_find<R: Registry>(
     registry: &R,
     found: &[CertId],
@@ -128,7 +128,7 @@ async fn remove_and_find<R: Registry>(
     since: Timestamp,
     counts: &mut Counts,
 ) -> Result<Vec<CertId>, IngestError> {
-    // All together: asked for one by one, the ways to the database take longer than all else.
+    // In one query; single queries would spend most of the time on round trips.
     let asked: Vec<CertId> = next.submissions.iter().map(|one| one.id.clone()).collect();
     let removing = async {
         if found.is_empty() {
@@ -139,7 +139,7 @@ async fn remove_and_find<R: Registry>(
     let (removed, rows) = join(removing, registry.certificates(&asked)).await;
     let removed = removed.map_err(failed)?;
     counts.removed += removed;
-    // Named twice, or removed by somebody else since.
+    // Listed twice, or removed by someone else since.
     counts.absent += (found.len() as u64).saturating_sub(removed);
     let rows = rows.map_err(failed)?.into_iter();
     let mut rows: HashMap<CertId, Certificate> = rows.map(|row| (row.id.clone(), row)).collect();

@@ -1,4 +1,4 @@
-//! Which decoder reads a body or a file.
+//! Chooses the decoder for a body or file.
 
 use std::path::Path;
 
@@ -10,52 +10,52 @@ use super::{certificate, observation};
 use crate::domain::certificate::Submission;
 use crate::domain::demand::observation::Observation;
 
-/// How certificates are written.
+/// The formats of certificates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CertificateFormat {
-    /// `cert_id`, or `issuer` and `serial`, with `not_before,not_after` and perhaps `issued_at`,
-    /// under a header.
+    /// With a header: `cert_id`, or `issuer` and `serial`, with `not_before,not_after` and
+    /// optionally `issued_at`.
     Csv,
     /// One certificate in DER.
     Der,
-    /// DER or PEM, told by content.
+    /// DER or PEM, detected by content.
     DerOrPem,
     /// One JSON object.
     Json,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// Every certificate of a PEM text that is not a CA's.
+    /// All certificates of a PEM text except those of CAs.
     Pem,
-    /// The first certificate of a PEM text (RFC 8555 section 9.1). One in DER is taken too: what it
-    /// is, is told by its content.
+    /// The first certificate of a PEM text (RFC 8555 section 9.1). DER is accepted too and detected
+    /// by content.
     PemChain,
 }
 
-/// How observations are written.
+/// The formats of observations.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ObservationFormat {
     /// With a header; names in `snake_case`.
     Csv,
     /// One JSON object.
     Json,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Ndjson,
 }
 
-/// How much of a file's beginning tells its format: several times the text that `openssl x509
-/// -text` writes before a certificate.
+/// The length of a file's beginning used to detect its format: several times the text that `openssl
+/// x509 -text` writes before a certificate.
 pub(super) const HEAD_OCTETS: usize = 64 << 10;
 
 impl CertificateFormat {
-    /// The media types taken, for people to read.
+    /// The supported media types, for error messages.
     pub const MEDIA_TYPES: &'static str = "application/x-ndjson, text/csv, \
         application/pem-certificate-chain, application/pkix-cert, application/x-pem-file, \
         application/json";
 
-    /// The format that a `Content-Type` names; parameters do not matter.
+    /// The format of a `Content-Type`; parameters are ignored.
     ///
     /// # Errors
-    /// [`UnknownMediaType`] where it is none of [`Self::MEDIA_TYPES`].
+    /// [`UnknownMediaType`] if it is none of [`Self::MEDIA_TYPES`].
     pub fn of_media_type(content_type: &str) -> Result<Self, UnknownMediaType> {
         match essence(content_type).as_str() {
             "application/json" => Ok(Self::Json),
@@ -67,7 +67,7 @@ impl CertificateFormat {
         }
     }
 
-    /// The format of a file, told by how it begins, and where that does not tell by its name.
+    /// The format of a file, detected by its beginning, otherwise by its name.
     #[must_use]
     pub fn of_file(path: &Path, head: &[u8]) -> Option<Self> {
         let text = head
@@ -99,7 +99,7 @@ impl CertificateFormat {
         }
     }
 
-    /// A decoder for one body; names that no field has are refused.
+    /// A decoder for one body that rejects unknown names.
     #[must_use]
     pub fn decoder(self) -> Box<dyn Decode<Submission>> {
         self.decoder_with(Unknown::Refused)
@@ -121,13 +121,13 @@ impl CertificateFormat {
 }
 
 impl ObservationFormat {
-    /// The media types taken, for people to read.
+    /// The supported media types, for error messages.
     pub const MEDIA_TYPES: &'static str = "application/x-ndjson, text/csv, application/json";
 
-    /// The format that a `Content-Type` names; parameters do not matter.
+    /// The format of a `Content-Type`; parameters are ignored.
     ///
     /// # Errors
-    /// [`UnknownMediaType`] where it is none of [`Self::MEDIA_TYPES`].
+    /// [`UnknownMediaType`] if it is none of [`Self::MEDIA_TYPES`].
     pub fn of_media_type(content_type: &str) -> Result<Self, UnknownMediaType> {
         match essence(content_type).as_str() {
             "application/json" => Ok(Self::Json),
@@ -137,7 +137,7 @@ impl ObservationFormat {
         }
     }
 
-    /// A decoder for one body; names that no field has are refused.
+    /// A decoder for one body that rejects unknown names.
     #[must_use]
     pub fn decoder(self) -> Box<dyn Decode<Observation>> {
         self.decoder_with(Unknown::Refused)

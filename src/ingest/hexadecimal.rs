@@ -4,26 +4,26 @@
 use super::rejected::quoted;
 use crate::domain::certificate::certid::{KeyIdentifier, Serial};
 
-/// A serial number, which is positive: with or without zeros in front, colons or `0x`.
+/// Parses a positive serial number; leading zeros, colons and `0x` are allowed.
 ///
 /// # Errors
-/// The reason, to be put behind the field's name.
+/// The reason, to follow the field's name.
 pub(super) fn serial(text: &str) -> Result<Serial, String> {
     let digits = digits(text)?;
     let digits = digits.trim_start_matches('0');
     let padded = format!("{}{digits}", if digits.len() % 2 == 1 { "0" } else { "" });
     let mut octets = octets(&padded);
-    // The shortest two's complement: what DER writes for a positive number, and for zero.
+    // The shortest two's complement, as in DER for zero and positive numbers.
     if octets.first().is_none_or(|first| *first >= 0x80) {
         octets.insert(0, 0);
     }
     Serial::new(&octets).map_err(|error| error.to_string())
 }
 
-/// A key identifier: octets, so that zeros in front count; with or without colons.
+/// Parses a key identifier. Its leading zeros count; colons are allowed.
 ///
 /// # Errors
-/// The reason, to be put behind the field's name.
+/// The reason, to follow the field's name.
 pub(super) fn key_identifier(text: &str) -> Result<KeyIdentifier, String> {
     let digits = digits(text)?;
     if digits.len() % 2 == 1 {
@@ -35,11 +35,12 @@ pub(super) fn key_identifier(text: &str) -> Result<KeyIdentifier, String> {
     KeyIdentifier::new(&octets(&digits)).map_err(|error| error.to_string())
 }
 
-/// The issuer's key identifier: in hexadecimal, or as in a CertID. One of the latter that has
-/// nothing but digits of hexadecimal has an odd number of characters at the usual lengths of 20 and 32 octets.
+/// Parses the issuer's key identifier, in hexadecimal or as in a CertID. The two cannot be
+/// confused: at the usual lengths of 20 and 32 octets, the form in a CertID has an odd number of
+/// characters.
 ///
 /// # Errors
-/// The reason, to be put behind the field's name.
+/// The reason, to follow the field's name.
 pub(super) fn issuer(text: &str) -> Result<KeyIdentifier, String> {
     key_identifier(text).or_else(|reason| {
         text.parse()

@@ -1,9 +1,9 @@
-//! A file of certificates into the registry, resumable: after a crash at any moment the next run
-//! goes on behind the last durable step, and its report covers the whole file.
+//! Imports a file of certificates. After a crash at any moment, the next run continues after the
+//! last durable step, and its report covers the whole file.
 //!
-//! A step stores its certificates and the file's progress in one transaction. What became of the
-//! step's records is known only after that, so the stored report ends before the step. A run that
-//! goes on judges the records of the last durable step again, without counting any of them twice.
+//! A step stores its certificates and the file's progress in one transaction. The results of its
+//! records are known only afterwards, so the stored report ends before the step. A run that
+//! continues judges the records of the last durable step again, without counting them twice.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -29,16 +29,16 @@ use crate::engine::verdict::{Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::ImportProgress;
 
-/// Records drawn before the step that is being stored gets a turn: some tenths of a millisecond,
-/// less than a statement of that step takes.
+/// Records drawn before the step being stored gets processor time again: some tenths of a
+/// millisecond, less than a statement of that step takes.
 const DRAWN_AT_ONCE: usize = 32;
 
-/// Imports the certificates of a file. A file that was imported to its end before brings in what
-/// has been taken out since, and changes nothing else. One of which nothing was taken is not known:
-/// the next import begins anew.
+/// Imports the certificates of a file. If it was imported completely before, this only adds
+/// certificates that have been removed since. A file of which nothing was accepted is not
+/// remembered, so the next import starts anew.
 ///
 /// # Errors
-/// [`IngestError`]; running it again goes on where this run ended.
+/// [`IngestError`]; another run continues where this one ended.
 pub async fn import(
     engine: &Engine,
     file: &KnownFile,
@@ -48,14 +48,14 @@ pub async fn import(
     import_in(engine, file, (format, unknown), watch).await
 }
 
-/// What is done with the records of the current step.
+/// How the records of the current step are processed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// The file is known to its end: what is missing is registered, nothing is counted.
+    /// The file was imported before: missing certificates are registered, nothing is counted.
     Again,
-    /// A crashed run's last durable step, up to this offset: it is judged, not counted.
+    /// The last durable step of a crashed run, up to this offset: judged, not counted.
     Judging(u64),
-    /// They are registered, with the file's progress.
+    /// Registered, together with the file's progress.
     Taking,
 }
 
@@ -66,13 +66,13 @@ struct Import<'a, R: Registry> {
     kept: Kept,
     phase: Phase,
     step: Step,
-    /// The current step as it is drawn while records come, where they are registered.
+    /// The current step's draws so far, if it is registered.
     drawn: Option<R::Drawn>,
     storing: Option<Storing<'a, R>>,
 }
 
-/// A step on its way to the store. Meanwhile the next one is read and drawn; it is stored only when
-/// this one is durable.
+/// A step being stored. Meanwhile the next one is read and drawn, but stored only after this one is
+/// durable.
 struct Storing<'a, R: Registry> {
     step: Step,
     at: Position,
@@ -103,7 +103,7 @@ pub(super) async fn import_in<R: Registry>(
         storing: None,
     };
     let read = import.read(format, unknown).await;
-    // What is on its way is told, whatever ended the reading.
+    // Whatever ended the reading, the step being stored is reported.
     import.settle().await?;
     import.end(read?).await?;
     Ok(import.kept.report)
@@ -126,7 +126,7 @@ async fn begin<R: Registry>(
 }
 
 impl<R: Registry> Import<'_, R> {
-    /// Takes every full step; where the file ends.
+    /// Processes all complete steps; returns where the file ends.
     async fn read(
         &mut self,
         format: CertificateFormat,
@@ -181,22 +181,22 @@ impl<R: Registry> Import<'_, R> {
         Ok(())
     }
 
-    /// Lets the step that is being stored go on.
+    /// Polls the step that is being stored.
     async fn drive(&mut self) {
         if let Some(storing) = &mut self.storing {
             let _ = poll!(&mut storing.work);
-            // Others' turn; and without it the runtime would hold every further poll back.
+            // Let other tasks run; without it the runtime would delay further polls.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Waits until the step that is being stored is durable, and tells its verdicts.
+    /// Waits until the step being stored is durable, and reports its verdicts.
     async fn durable(&mut self) -> Result<Option<R::Stored>, IngestError> {
         let Some(mut storing) = self.storing.take() else {
             return Ok(None);
         };
         (&mut storing.work).await;
-        // It has just come to its end, and nobody took it before.
+        // It has just finished, and its output was not taken before.
         let Some(stored) = Pin::new(&mut storing.work).take_output() else {
             return Ok(None);
         };
@@ -206,7 +206,7 @@ impl<R: Registry> Import<'_, R> {
         Ok(Some(stored))
     }
 
-    /// Takes a durable step into memory, while the next one is being stored.
+    /// Adds a durable step to memory, while the next one is being stored.
     async fn take_in(&mut self, stored: Option<R::Stored>) {
         let Some(stored) = stored else {
             return;
@@ -222,7 +222,7 @@ impl<R: Registry> Import<'_, R> {
         .await;
     }
 
-    /// Brings the step that is being stored to its end.
+    /// Finishes the step that is being stored.
     async fn settle(&mut self) -> Result<(), IngestError> {
         let stored = self.durable().await?;
         self.take_in(stored).await;
@@ -239,7 +239,7 @@ impl<R: Registry> Import<'_, R> {
         let from = self.kept.judged;
         self.over(end, Completeness::Whole).await?;
         if self.phase == Phase::Taking && from.offset > 0 && from != end {
-            // Says that the report was told: the next run begins anew.
+            // Records that the report was delivered, so that the next run starts anew.
             self.over(end, Completeness::Whole).await?;
         }
         Ok(())
@@ -270,7 +270,7 @@ impl<R: Registry> Import<'_, R> {
         Ok(())
     }
 
-    /// Tells what became of a step that ends at `at`.
+    /// Reports the results of a step that ends at `at`.
     fn tell(&mut self, step: Step, at: Position, judged: Vec<Verdict>) {
         warn_of_unclaimed(self.registry, &step, &judged, &mut self.kept.report);
         for (line, verdict) in step.verdicts(judged) {
@@ -281,7 +281,7 @@ impl<R: Registry> Import<'_, R> {
         self.watch.reached(at);
     }
 
-    /// What was drawn of the step so far.
+    /// The current step's draws so far.
     async fn drawn(&mut self) -> Result<R::Drawn, IngestError> {
         match self.drawn.take() {
             Some(drawn) => Ok(drawn),
@@ -293,7 +293,7 @@ impl<R: Registry> Import<'_, R> {
         }
     }
 
-    /// Begins to store the step, and with it how far the file has come.
+    /// Starts to store the step and the file's progress.
     async fn take(
         &mut self,
         step: Step,
@@ -312,8 +312,8 @@ impl<R: Registry> Import<'_, R> {
             complete: completeness == Completeness::Whole,
             report,
         };
-        // As long as all was rejected nothing is known of the file: the reason may be mended, and
-        // then it comes as if for the first time.
+        // While all records were rejected, nothing is remembered of the file, because the reason
+        // may be corrected. Then it is imported as if for the first time.
         let is_known = self.kept.report.took_something() || R::takes_something(&drawn);
         let work = async move {
             let progress = Some(&progress).filter(|_| is_known);
@@ -337,8 +337,8 @@ impl<R: Registry> Import<'_, R> {
         }
     }
 
-    /// The results of a durable step whose verdicts were lost: whatever was registered since the
-    /// step began is what it accepted.
+    /// The results of a durable step whose verdicts were lost: it accepted what has been registered
+    /// since the step began.
     async fn judge_again(&self, step: &Step) -> Result<Vec<Verdict>, EngineError> {
         let mut judged = self.without_counting(step, Verdict::Accepted).await?;
         let step_at = Timestamp::from_unix(self.kept.step_at);
@@ -350,7 +350,7 @@ impl<R: Registry> Import<'_, R> {
             .map(|row| row.id)
             .collect();
         for (submission, verdict) in step.submissions.iter().zip(&mut judged) {
-            // The first that names it counts.
+            // The first occurrence counts.
             if new.remove(&submission.id) && *verdict == Verdict::Unchanged {
                 *verdict = Verdict::Accepted;
             }
@@ -358,15 +358,15 @@ impl<R: Registry> Import<'_, R> {
         Ok(judged)
     }
 
-    /// Registers what can still be registered. The expired are observations, which were counted
-    /// with the file's progress and must not be again: they get the verdict `expired`. (That few of
-    /// them, of unknown issuers, were rejected is not known any more.)
+    /// Registers what can still be registered. Expired certificates are observations that were
+    /// already counted with the file's progress; they get the verdict `expired`. (That a few of
+    /// them, of unknown issuers, were rejected is no longer known.)
     async fn without_counting(
         &self,
         step: &Step,
         expired: Verdict,
     ) -> Result<Vec<Verdict>, EngineError> {
-        // A minute's margin, so that none expires on its way.
+        // A minute's margin, so that none expires in between.
         let soon = self.registry.now() + MINUTE;
         let is_live = |submission: &&Submission| submission.validity.not_after > soon;
         let live: Vec<Submission> = step.submissions.iter().filter(is_live).cloned().collect();

@@ -1,4 +1,4 @@
-//! Imports that are broken off at every moment there is, and taken back.
+//! Imports interrupted at every possible moment, and reverted.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use crate::domain::certificate::{Submission, Validity};
 use crate::domain::time::{DAY, Timestamp};
 use crate::engine::verdict::{Report, Verdict};
 
-/// Three steps of 10,000 records, the last one short.
+/// Three steps of 10,000 records; the last one is short.
 const LINES: u64 = 23_456;
 
 const CSV: (CertificateFormat, Unknown) = (CertificateFormat::Csv, Unknown::Refused);
@@ -34,7 +34,7 @@ impl Watch for Silent {
     fn resumed(&mut self, _at: Position) {}
 }
 
-/// Which lines were told to have been judged.
+/// The lines reported as judged.
 #[derive(Default)]
 struct Lines(Vec<u64>);
 
@@ -59,7 +59,7 @@ fn file(text: &str) -> NamedTempFile {
     file
 }
 
-/// Good, expired, short-lived and broken lines, and some that come twice, near and far.
+/// Valid, expired, short-lived and malformed lines, and some that are repeated, near and far.
 fn mixed() -> String {
     let mut text = "not_before,not_after,cert_id\n".to_owned();
     for number in 0..LINES {
@@ -113,7 +113,7 @@ async fn an_import_killed_at_any_step_counts_everything_once_and_reports_it_all(
             assert_eq!(state.expired, want.expired, "{crash:?}");
             assert_eq!(state.rows.len(), want.rows.len(), "{crash:?}");
             if crash == Crash::After(want.calls.len()) {
-                // The report was told in full; the second run is an import of a known file.
+                // The report was complete; the second run imports a known file.
                 assert_eq!((resumed.accepted, resumed.rejected), (0, report.rejected));
             } else {
                 assert_eq!(counts(&resumed), counts(&report), "{crash:?}");
@@ -134,7 +134,8 @@ async fn an_import_killed_again_and_again_comes_to_its_end() {
     let resumed = loop {
         runs += 1;
         let calls = registry.state.lock().unwrap().calls.len();
-        // The first call of a run that goes on judges what is durable; the second takes a step.
+        // A run that continues judges the durable step in its first call, and registers a step in
+        // the second.
         let crash = (runs <= 3).then_some(Crash::After(calls + runs.min(2)));
         *registry.crash.lock().unwrap() = crash;
         if let Ok(report) = import(&registry, &file).await {
@@ -160,8 +161,8 @@ async fn a_step_is_taken_into_memory_while_the_next_one_is_stored() {
     let (store, take_in) = (Did::Store, Did::TakeIn);
     assert_eq!(
         registry.state.into_inner().unwrap().done,
-        // Two full steps; where the file ends, all that is on its way is awaited; the last one, and
-        // the mark that the report was told.
+        // Two full steps. At the end of the file, everything in progress is awaited, then the last
+        // step, and the mark that the report was delivered.
         [
             store, store, take_in, take_in, store, take_in, store, take_in
         ]
@@ -194,7 +195,7 @@ async fn a_known_file_brings_back_what_was_deleted_and_counts_nothing_twice() {
     registry.remove(&[id(0), id(1)]).await.unwrap();
     let expired = registry.state.lock().unwrap().expired.clone();
     let again = import(&registry, &file).await.unwrap();
-    // Line 0 alone came once; number 1 stands in the file once too.
+    // Only line 0 occurred once; number 1 also occurs once in the file.
     assert_eq!(again.accepted, 2);
     assert_eq!(again.rejected, report.rejected);
     assert_eq!(again.unchanged, report.accepted + report.unchanged - 2);
@@ -290,7 +291,7 @@ async fn a_file_of_which_nothing_was_taken_may_come_again() {
     let (from, to) = (NOW - DAY, NOW + 89 * DAY);
     let mut text = "cert_id,not_before,not_after\n".to_owned();
     for number in 0..12_000 {
-        // Lives that the registry refuses, as it refuses issuers that no CA claims.
+        // Lifetimes that the registry rejects, like issuers that no CA claims.
         writeln!(text, "{},{to},{}", id(number), to + 1).unwrap();
         writeln!(text, "{},soon,{to}", id(number)).unwrap();
     }
@@ -305,7 +306,7 @@ async fn a_file_of_which_nothing_was_taken_may_come_again() {
     let forgotten = forget_in(&registry, &rejected, Some(CertificateFormat::Csv));
     assert_eq!(forgotten.await.unwrap(), Forgotten::Nothing);
 
-    // One that is taken, behind two steps of which nothing was: the file is known from there on.
+    // One that is accepted, after two steps without any: the file is remembered from there on.
     writeln!(text, "{},{from},{to}", id(20_000)).unwrap();
     let taken = file(&text);
     let taken = KnownFile::open(taken.path()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Certificates of a body or file into those that an incident concerns.
+//! Adds the certificates of a body or file to an incident.
 
 use std::error::Error;
 use std::pin::pin;
@@ -15,25 +15,25 @@ use crate::domain::certificate::certid::CertId;
 use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Added, Engine, IncidentError};
 
-/// Records in one durable step: 1 MB of CertIDs, and some tens of milliseconds. Each step counts
-/// the incident's certificates anew, which every replica hears of. More could write a page each, and
-/// so more than SQLite's log has room for (`store/sqlite/log.rs`).
+/// Records in a durable step: 1 MB of CertIDs, and some tens of milliseconds. Each step recounts
+/// the incident's certificates, which all replicas are told. With more records, a step could write
+/// more pages than SQLite's log has room for (`store/sqlite/log.rs`).
 const STEP_RECORDS: usize = 10_000;
-/// What became of the certificates that were named.
+/// The results for the listed certificates.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct NamedReport {
-    /// As of every bulk request.
+    /// As for every bulk request.
     #[serde(flatten)]
     pub report: Report,
-    /// How many of those that were taken are not registered. They are kept: once registered, they
-    /// are moved when the incident is opened, or opened once more.
+    /// How many of the accepted certificates are not registered. They are kept, and once registered
+    /// they are moved when the incident is opened, or opened again.
     pub unregistered: u64,
 }
 
-/// Adds the certificates of a body to those that an incident concerns, in durable steps.
+/// Adds the certificates of a body to an incident, in durable steps.
 ///
 /// # Errors
-/// [`IngestError`]; what was accepted until then stays.
+/// [`IngestError`]; what was accepted so far is kept.
 pub async fn name_certificates<S, E>(
     engine: &Engine,
     incident: i64,
@@ -87,7 +87,7 @@ where
 struct Naming<'a> {
     engine: &'a Engine,
     incident: i64,
-    /// The lines of this step, and why those are rejected that name nothing.
+    /// The lines of this step, and the rejections of those that name nothing.
     lines: Vec<(u64, Option<Rejection>)>,
     named: Vec<CertId>,
     done: Done,
@@ -121,7 +121,7 @@ impl Naming<'_> {
         let mut verdicts = added.verdicts.into_iter();
         for (line, refused) in self.lines.drain(..) {
             let verdict = refused.map(Verdict::Rejected).or_else(|| verdicts.next());
-            // A verdict each is the engine's promise.
+            // The engine returns a verdict for each.
             let unjudged = || Verdict::Rejected(rejection(WHOLE_RECORD, "it was not judged"));
             self.done.line = line;
             self.done.report.add(line, verdict.unwrap_or_else(unjudged));

@@ -1,4 +1,4 @@
-//! A JSON object of known keys.
+//! JSON objects with known keys.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,8 +14,8 @@ use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::domain::time::Timestamp;
 use crate::engine::verdict::Rejection;
 
-/// A value of a record. Of an object nothing is kept, nor of an array that is no list of texts: no field takes
-/// one, and a mebioctet of them would be a hundred in memory.
+/// A value of a record. Objects, and arrays other than lists of texts, are not stored, because no
+/// field accepts them and a mebioctet of them would take a hundred in memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Scalar<'a> {
     Array,
@@ -28,13 +28,13 @@ pub(super) enum Scalar<'a> {
     Texts(Vec<Cow<'a, str>>),
 }
 
-/// The most texts of a list that are kept: as many as the names that are read of a certificate.
+/// The most texts of a list that are kept: as many as names of a certificate.
 pub(super) const MOST_TEXTS: usize = 2_000;
 
 /// The object's values by name.
 ///
 /// # Errors
-/// A rejection where `text` is no JSON object, and of a key that is unknown or comes twice.
+/// `text` is not a JSON object, or has an unknown or repeated key.
 pub(super) fn object<'a, const N: usize>(
     text: &'a str,
     names: &'static [&'static str; N],
@@ -69,7 +69,7 @@ pub(super) fn object<'a, const N: usize>(
 struct Known<'a, const N: usize> {
     names: &'static [&'static str; N],
     unknown: Unknown,
-    /// Why a key was refused: serde's errors carry text alone.
+    /// Why a key was rejected, because serde's errors contain only text.
     refused: &'a mut Option<Rejection>,
 }
 
@@ -147,7 +147,7 @@ impl FieldValue for Scalar<'_> {
     }
 }
 
-/// As it is cited in a rejection.
+/// As quoted in a rejection.
 impl fmt::Display for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

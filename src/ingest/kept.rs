@@ -1,4 +1,4 @@
-//! The state of an import that is kept between two runs.
+//! The state of an import that is stored between runs.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ use crate::engine::EngineError;
 use crate::engine::verdict::Report;
 use crate::store::ImportProgress;
 
-/// What is kept as an import's report in [`ImportProgress`].
+/// The content of the report in [`ImportProgress`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Kept {
-    /// When the import began, in Unix seconds: what it registered is no older.
+    /// When the import began, in Unix seconds. What it registered is not older.
     pub(super) started_at: i64,
-    /// When the last durable step was taken, in Unix seconds.
+    /// The time of the last durable step, in Unix seconds.
     pub(super) step_at: i64,
-    /// Up to where the report goes.
+    /// The end of the report.
     pub(super) judged: Position,
     pub(super) report: Report,
 }
@@ -45,8 +45,8 @@ impl Kept {
         Timestamp::from_unix(self.started_at)
     }
 
-    /// Whether the run that took the last step also told its report. An import of a single step is
-    /// not marked so: there is nothing before it to be told.
+    /// Whether the run with the last step also delivered its report. An import of a single step has
+    /// no such mark, because nothing was reported before it.
     pub(super) const fn is_told(&self, progress: &ImportProgress) -> bool {
         progress.complete && (self.judged.offset == 0 || self.judged.offset == progress.offset)
     }

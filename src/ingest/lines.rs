@@ -1,8 +1,8 @@
-//! Bytes into lines, however they are cut.
+//! Splits bytes into lines, whatever the chunks.
 
 use serde::{Deserialize, Serialize};
 
-/// A place between two lines of a body or file.
+/// A position between two lines of a body or file.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Position {
     /// Bytes before it.
@@ -11,25 +11,25 @@ pub struct Position {
     pub line: u64,
 }
 
-/// A line, without its end.
+/// A line without its line break.
 pub(super) struct Line<'a> {
     /// Where it begins.
     pub(super) start: Position,
     /// Where the next one begins.
     pub(super) next: Position,
-    /// Its octets; `None` where there are more than `most_octets`.
+    /// Its octets; `None` if there are more than `most_octets`.
     pub(super) text: Option<&'a [u8]>,
-    /// The bound.
+    /// The limit.
     pub(super) most_octets: usize,
 }
 
-/// Splits at `\n` or `\r\n`, with and without one at the end; a byte order mark at the start of the
-/// body is dropped. Holds one line at most, and of a line over the bound nothing.
+/// Splits at `\n` or `\r\n`; the last line need not end with one. A byte order mark at the start of
+/// the body is dropped. At most one line is held in memory, and none beyond the limit.
 pub(super) struct Lines {
     most_octets: usize,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
-    /// Octets of that line so far, kept or not.
+    /// The octets of that line so far, stored or not.
     seen: u64,
     at: Position,
 }
@@ -59,7 +59,7 @@ impl Lines {
         }
     }
 
-    /// Passes on the last line if nothing ends it; called at the end of the body.
+    /// Called at the end of the body; passes on the last line if no line break ended it.
     pub(super) fn finish(&mut self, mut each: impl FnMut(&Line<'_>)) -> Position {
         if self.seen > 0 {
             self.complete(&[], 0, &mut each);
@@ -67,7 +67,7 @@ impl Lines {
         self.at
     }
 
-    /// The next bytes are those from `at` on.
+    /// The next bytes start at `at`.
     pub(super) fn resume(&mut self, at: Position) {
         self.partial.clear();
         self.seen = 0;

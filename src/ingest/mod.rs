@@ -1,9 +1,9 @@
-//! What comes in: bytes into records, and records into the engine, with a report of what became of
+//! Ingest: decodes bytes into records, passes records to the engine, and reports the result of
 //! each.
 //!
-//! `format` tells which decoder reads a body or file; `decode` and `lines` are its frame; `csv`,
-//! `json`, `pem` and `x509` the notations; `certificate` and `observation` the records. `register`,
-//! `observe` and `concern` take a stream, `import` and `forget` a file.
+//! `format` chooses the decoder for a body or file; `decode` and `lines` are its frame; `csv`,
+//! `json`, `pem` and `x509` are the notations; `certificate` and `observation` are the records.
+//! `register`, `observe` and `incident_members` take a stream, `import` and `forget` a file.
 
 #[cfg(test)]
 mod body_tests;

@@ -1,5 +1,4 @@
-//! Certificates that an incident concerns, as somebody names them: by CertID, or by a serial number
-//! and an issuer.
+//! Certificates listed for an incident: by CertID, or by serial number and issuer.
 
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text};
@@ -10,7 +9,7 @@ use super::{hexadecimal, json};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::engine::verdict::Rejection;
 
-/// A CertID has 130 characters at most, a serial in hexadecimal with colons 95.
+/// A CertID has at most 130 characters, a serial in hexadecimal with colons 95.
 const MOST_LINE_OCTETS: usize = 4 << 10;
 
 const CSV_NAMES: [&str; 3] = ["cert_id", "serial", "issuer"];
@@ -19,25 +18,25 @@ const CERT_ID: usize = 0;
 const SERIAL: usize = 1;
 const ISSUER: usize = 2;
 
-/// How the certificates are written.
+/// The formats of the list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NamedFormat {
-    /// `cert_id`, or `serial` and `issuer`, with a header.
+    /// With a header: `cert_id`, or `serial` and `issuer`.
     Csv,
-    /// A CertID or a serial in hexadecimal a line.
+    /// One CertID or serial in hexadecimal per line.
     Lines,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Ndjson,
 }
 
 impl NamedFormat {
-    /// The media types taken, for people to read.
+    /// The supported media types, for error messages.
     pub const MEDIA_TYPES: &'static str = "application/x-ndjson, text/csv, text/plain";
 
-    /// The format that a `Content-Type` names; parameters do not matter.
+    /// The format of a `Content-Type`; parameters are ignored.
     ///
     /// # Errors
-    /// [`UnknownMediaType`] where it is none of [`Self::MEDIA_TYPES`].
+    /// [`UnknownMediaType`] if it is none of [`Self::MEDIA_TYPES`].
     pub fn of_media_type(content_type: &str) -> Result<Self, UnknownMediaType> {
         match super::format::essence(content_type).as_str() {
             "application/x-ndjson" => Ok(Self::Ndjson),
@@ -47,7 +46,7 @@ impl NamedFormat {
         }
     }
 
-    /// The format of a text, told by how it begins.
+    /// The format of a text, detected by its beginning.
     #[must_use]
     pub fn of_text(head: &[u8]) -> Self {
         let text = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
@@ -63,7 +62,7 @@ impl NamedFormat {
         }
     }
 
-    /// A decoder for one body; `issuer` is whose serials those are that name none.
+    /// A decoder for one body; `issuer` applies to serials without one.
     #[must_use]
     pub fn decoder(self, issuer: Option<KeyIdentifier>) -> Box<dyn Decode<CertId>> {
         match self {
@@ -158,8 +157,8 @@ fn named<V: FieldValue>(
     }
 }
 
-/// The certificate with a serial in hexadecimal, as `openssl` and revocation lists print it: a
-/// positive number, with or without zeros in front, colons or `0x`.
+/// The certificate with a serial in hexadecimal, as printed by `openssl` and revocation lists: a
+/// positive number; leading zeros, colons and `0x` are allowed.
 fn of_serial(text: &str, issuer: Option<&KeyIdentifier>) -> Result<CertId, Rejection> {
     let Some(issuer) = issuer else {
         return Err(rejection(

@@ -1,11 +1,11 @@
-//! Certificates that come with their names, on their way in.
+//! Finds what new certificates replace by their names.
 
 use super::decode::Item;
 use super::register::Registry;
 use crate::domain::certificate::Submission;
 use crate::engine::EngineError;
 
-/// Has those that come with names say what they replace.
+/// Sets the predecessor of submissions that come with names.
 pub(super) async fn name_predecessors<R: Registry>(
     registry: &R,
     items: &mut [Item<Submission>],

@@ -1,4 +1,4 @@
-//! Observations handed in: counts of load, as NDJSON or CSV.
+//! Submitted observations: counts of load, as NDJSON or CSV.
 
 use super::csv::{Row, Table};
 use super::decode::{ByLine, Decode, ReadText, Text, Whole};
@@ -40,12 +40,13 @@ const JSON_NAMES: [&str; 12] = [
 const REQUIRED: usize = 3;
 
 const MOST_LINE_OCTETS: usize = 64 << 10;
-/// All certificates ever issued are some 10^10.
+/// All certificates ever issued are about 10^10.
 const MOST_COUNT: u64 = 1_000_000_000_000;
-/// A leap year: 366 · 86,400 s. Longer spans say nothing of days.
+/// A leap year: 366 · 86,400 s. Longer spans say nothing about days.
 const MOST_SECONDS: u64 = 366 * 86_400;
 const DEFAULT_SECONDS: u32 = 60;
-/// A label names an endpoint, a place or an error; ACME's longest error URN has 45 octets.
+/// The longest label. It names an endpoint, a place or an error; ACME's longest error URN has 45
+/// octets.
 const MOST_LABEL_OCTETS: usize = 200;
 
 type BoxDecode = Box<dyn Decode<Observation>>;
@@ -166,7 +167,7 @@ fn label<V: FieldValue>(value: &V) -> Result<String, String> {
 
 fn urn<V: FieldValue>(value: &V) -> Result<String, String> {
     let text = label(value)?;
-    // RFC 8141 section 2: the scheme is written in either case.
+    // RFC 8141 section 2: the scheme ignores case.
     let scheme = text.get(..4).unwrap_or_default();
     if scheme.eq_ignore_ascii_case("urn:") && text.len() > 4 {
         Ok(text)

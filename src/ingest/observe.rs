@@ -1,4 +1,4 @@
-//! Observations of a request or file into the store: all of them count once, or none.
+//! Stores the observations of a request or file: either all of them count once, or none.
 
 use std::error::Error;
 use std::pin::pin;
@@ -19,23 +19,23 @@ use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::{BatchKey, ClosedBatch, Closing};
 
-/// What became of the observations of one request or file.
+/// The result for the observations of a request or file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Observed {
     /// Counted now.
     Counted(Report),
-    /// The same key came with another body: nothing of it counts.
+    /// The same key was used with another body; nothing counts.
     KeyReused,
-    /// Counted before: the answer given then.
+    /// Counted before; this is the answer given then.
     Repeated(Report),
 }
 
-/// Counts the observations of a body that `teller` may hand in, under `key` where there is one: the same key with the same
-/// body counts once and is answered as before.
+/// Counts the observations of a body that `teller` is allowed to submit, with an optional `key`.
+/// The same key with the same body counts once and gets the same answer.
 ///
 /// # Errors
-/// [`IngestError::Body`] where the body breaks off, [`IngestError::Changed`] where it is not the
-/// file that its key names, [`IngestError::Engine`] where the engine fails: nothing counts then.
+/// [`IngestError::Body`] if the body is cut off, [`IngestError::Changed`] if it is not the file
+/// that its key identifies, [`IngestError::Engine`] if the engine fails. Nothing counts then.
 pub async fn observe<S, E>(
     engine: &Engine,
     teller: &Teller,
@@ -50,17 +50,17 @@ where
     observe_in(&Bound { engine, teller }, (format, unknown), body, key).await
 }
 
-/// The engine as somebody sees it who may not say everything.
+/// The engine, limited to what a caller may submit.
 struct Bound<'a> {
     engine: &'a Engine,
     teller: &'a Teller,
 }
 
-/// What counting observations needs of the engine.
+/// The functions of the engine needed to count observations.
 #[async_trait]
 pub(super) trait Counter: Sync {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection>;
-    /// What who hands them in is known by.
+    /// The identity of the submitter.
     fn told_by(&self) -> Option<&str>;
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError>;
     async fn open_batch(&self) -> Result<i64, EngineError>;
@@ -159,13 +159,13 @@ where
     }
 }
 
-/// Observations on their way into a batch.
+/// Observations being added to a batch.
 struct Counting {
     decoder: Box<dyn Decode<Observation>>,
     items: Vec<Item<Observation>>,
     good: Vec<Observation>,
     report: Report,
-    /// Opened once there is something to put in.
+    /// Opened for the first observation.
     batch: Option<i64>,
 }
 
@@ -231,8 +231,8 @@ impl Counting {
         self.decoder.finish(&mut self.items);
         self.judge(counter);
         if !self.report.took_something() {
-            // Nothing to count. It is not remembered either: whoever mends the reason, such as a
-            // wrong format or a CA that was not configured, sends the same again.
+            // Nothing to count. It is not remembered, because the sender may send the same again
+            // after correcting the reason, such as a wrong format or an unconfigured CA.
             return Ok(Observed::Counted(self.report));
         }
         let batch = self.append(counter).await?;
@@ -247,7 +247,7 @@ impl Counting {
     }
 }
 
-/// What a body with a known key is answered.
+/// The answer to a body with a known key.
 fn repeated(known: &ClosedBatch, sha256: [u8; 32]) -> Result<Observed, EngineError> {
     if known.sha256 != sha256 {
         return Ok(Observed::KeyReused);

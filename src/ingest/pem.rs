@@ -1,4 +1,4 @@
-//! PEM (RFC 7468) and DER: certificates still encoded.
+//! PEM (RFC 7468) and DER: finds encoded certificates.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,27 +9,27 @@ use super::lines::Position;
 use super::rejected::rejection;
 use crate::engine::verdict::Rejection;
 
-/// The longest certificate taken: a thousand names of 253 octets and a post-quantum signature fit
-/// several times.
+/// The longest certificate accepted: several times a thousand names of 253 octets with a
+/// post-quantum signature.
 pub(super) const MOST_OCTETS: usize = 1 << 20;
 
-/// A certificate's DER octets.
+/// A certificate in DER.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Encoded {
     pub(super) der: Vec<u8>,
     pub(super) company: PemContext,
 }
 
-/// What a certificate came with.
+/// The context of a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PemContext {
-    /// It was handed in by itself: it is what is meant.
+    /// It was submitted alone, so it is the one that is meant.
     Alone,
-    /// It is one of a file's, among which may be those of its issuers.
+    /// It is one of several in a file, which may include those of issuers.
     Others,
 }
 
-/// Which certificates of a PEM text are wanted.
+/// Which certificates of a PEM text to return.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wanted {
     Every,
@@ -38,7 +38,7 @@ pub(super) enum Wanted {
 
 type BoxDecode = Box<dyn Decode<Encoded>>;
 
-/// Every certificate of a PEM file, or the first.
+/// All certificates of a PEM file, or the first.
 pub(super) fn pem(wanted: Wanted) -> BoxDecode {
     let blocks = Blocks {
         wanted,
@@ -48,7 +48,7 @@ pub(super) fn pem(wanted: Wanted) -> BoxDecode {
     Box::new(ByLine::new(MOST_OCTETS, blocks))
 }
 
-/// The one certificate of a DER file.
+/// The certificate of a DER file.
 pub(super) fn der() -> BoxDecode {
     let read = |octets: &[u8]| {
         Ok(Encoded {
@@ -59,7 +59,7 @@ pub(super) fn der() -> BoxDecode {
     Box::new(Whole::new(MOST_OCTETS, read))
 }
 
-/// DER or PEM, told by the first two octets.
+/// DER or PEM, detected by the first two octets.
 pub(super) fn der_or_pem(wanted: Wanted) -> BoxDecode {
     Box::new(Either {
         wanted,
@@ -69,13 +69,14 @@ pub(super) fn der_or_pem(wanted: Wanted) -> BoxDecode {
 }
 
 /// Whether these octets begin a DER certificate: a SEQUENCE of 128 octets or more. No text begins
-/// so, since the second octet is no ASCII and the first is `0`; no signed certificate is shorter.
+/// like this, because the second octet is not ASCII, and every signed certificate is at least that
+/// long.
 pub(super) fn is_der(head: &[u8]) -> bool {
     matches!(head, [0x30, second, ..] if *second >= 0x80)
 }
 
 struct Either {
-    /// Of PEM.
+    /// Which certificates of a PEM text to return.
     wanted: Wanted,
     head: Vec<u8>,
     told: Option<BoxDecode>,
@@ -117,7 +118,7 @@ impl Decode<Encoded> for Either {
 struct Blocks {
     wanted: Wanted,
     block: Option<Block>,
-    /// Certificate blocks so far, broken ones too.
+    /// The number of certificate blocks so far, including malformed ones.
     found: u64,
 }
 
@@ -129,7 +130,7 @@ struct Block {
 }
 
 impl Blocks {
-    /// Adds a certificate block that is at its end.
+    /// Adds a completed certificate block.
     fn close(&mut self, block: &Block, next: Position, out: &mut Vec<Item<Encoded>>) {
         if !is_certificate(&block.label) {
             return;
@@ -221,9 +222,9 @@ impl Block {
         self
     }
 
-    /// Takes a line between the block's boundaries, `None` where it is overlong.
+    /// Adds a line inside the block; `None` if it is too long.
     fn add(&mut self, text: Option<&[u8]>) {
-        // Base64 writes 3 octets as 4.
+        // Base64 encodes 3 octets as 4.
         let room = (MOST_OCTETS / 3 * 4).saturating_sub(self.base64.len());
         match text {
             Some(text) if text.len() <= room => self.base64.extend_from_slice(text),
@@ -240,7 +241,7 @@ fn boundary<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a str> {
     std::str::from_utf8(label).ok()
 }
 
-/// RFC 7468 section 5.1: the label, and the one that some old software writes.
+/// RFC 7468 section 5.1: the label, and the one used by some old software.
 fn is_certificate(label: &str) -> bool {
     matches!(label, "CERTIFICATE" | "X509 CERTIFICATE")
 }

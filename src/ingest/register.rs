@@ -1,4 +1,4 @@
-//! Certificates of a request into the registry.
+//! Registers the certificates of a request.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -18,16 +18,17 @@ use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{self, Engine, EngineError};
 use crate::store::ImportProgress;
 
-/// Observations, or certificates taken back, in one durable step: some 2 MB of them, and some tens of milliseconds.
+/// Observations, or certificates to revert, in a durable step: about 2 MB and some tens of
+/// milliseconds.
 pub(super) const STEP_RECORDS: usize = 10_000;
-/// Bytes decoded at once, however large the chunks come: what they decode to stays small.
+/// Bytes decoded at once, even if chunks are larger, so that the decoded records stay small.
 pub(super) const PIECE_OCTETS: usize = 64 << 10;
 
 /// Registers the certificates of a body, in durable steps.
 ///
 /// # Errors
-/// [`IngestError::Body`] where the body breaks off and [`IngestError::Engine`] where the engine
-/// fails; both tell what was accepted until then, and stays.
+/// [`IngestError::Body`] if the body is cut off, and [`IngestError::Engine`] if the engine fails.
+/// Both report what was accepted so far, which is kept.
 pub async fn register<S, E>(
     engine: &Engine,
     format: CertificateFormat,
@@ -40,20 +41,20 @@ where
     register_in(engine, format, body).await
 }
 
-/// What taking certificates in needs of the engine.
+/// The functions of the engine needed to register certificates.
 #[async_trait]
 pub(super) trait Registry: Sync {
-    /// Records drawn, and not stored yet.
+    /// Records drawn but not stored yet.
     type Drawn: Send;
-    /// Records stored, and not in memory yet.
+    /// Records stored but not in memory yet.
     type Stored: Send;
 
     fn now(&self) -> Timestamp;
     async fn begin(&self) -> Result<Self::Drawn, EngineError>;
-    /// When it was begun: what it registers is registered at that time.
+    /// When it was begun, which is the registration time of its certificates.
     fn begun_at(drawn: &Self::Drawn) -> Timestamp;
     fn draw(&self, drawn: &mut Self::Drawn, submission: &Submission);
-    /// The same, with what they replace by their names. It keeps the names.
+    /// The same records with their predecessors, found by names. It keeps the names.
     async fn with_predecessors<'a>(
         &self,
         submissions: &'a [Submission],
@@ -62,14 +63,14 @@ pub(super) trait Registry: Sync {
     }
     /// Whether storing it would store anything.
     fn takes_something(drawn: &Self::Drawn) -> bool;
-    /// How many records the next step should hold.
+    /// How many records the next step should contain.
     fn step_records(&self) -> usize;
     async fn store(
         &self,
         drawn: Self::Drawn,
         progress: Option<&ImportProgress>,
     ) -> Result<Self::Stored, EngineError>;
-    /// What became of each record, in order; told once.
+    /// The result of each record, in order; call it once.
     fn verdicts(stored: &mut Self::Stored) -> Vec<Verdict>;
     async fn take_in(&self, stored: Self::Stored);
 
@@ -88,9 +89,9 @@ pub(super) trait Registry: Sync {
         Ok(verdicts)
     }
 
-    /// Whether an issuer's certificates fall into the CA `default` though others are configured.
+    /// Whether an issuer's certificates belong to the CA `default` although others are configured.
     fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool;
-    /// Is told that some did.
+    /// Called when certificates of such an issuer were registered.
     fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64);
     async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, EngineError>;
     async fn remove(&self, ids: &[CertId]) -> Result<u64, EngineError>;
@@ -170,7 +171,7 @@ impl Registry for Engine {
     }
 
     async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, EngineError> {
-        // The store's rows of exactly these CertIDs, not of their other spellings.
+        // The rows with exactly these CertIDs, not their other spellings.
         Ok(self.store().certificates(ids).await?)
     }
 
@@ -190,7 +191,7 @@ impl Registry for Engine {
     }
 }
 
-/// The records of one step, good and bad, in the order of their lines.
+/// The records of one step, valid and rejected, in the order of their lines.
 #[derive(Debug, Default)]
 pub(super) struct Step {
     lines: Vec<(u64, Option<Rejection>)>,
@@ -217,13 +218,13 @@ impl Step {
         self.lines.len()
     }
 
-    /// The verdict of each line, from those of the submissions.
+    /// The verdict of each line, from the verdicts of the submissions.
     pub(super) fn verdicts(self, judged: Vec<Verdict>) -> impl Iterator<Item = (u64, Verdict)> {
         let mut judged = judged.into_iter();
         self.lines.into_iter().map(move |(line, rejection)| {
             let verdict = match rejection {
                 Some(rejection) => Verdict::Rejected(rejection),
-                // A verdict each is the engine's promise; a record without one is not accepted.
+                // The engine returns a verdict for each; a record without one is not accepted.
                 None => judged.next().unwrap_or_else(|| {
                     Verdict::Rejected(Rejection::new(
                         super::rejected::WHOLE_RECORD,
@@ -305,14 +306,14 @@ async fn take_step<R: Registry>(
     Ok(())
 }
 
-/// Warns of the certificates that a step took for the CA `default`.
+/// Warns about the certificates that a step registered for the CA `default`.
 pub(super) fn warn_of_unclaimed<R: Registry>(
     registry: &R,
     step: &Step,
     judged: &[Verdict],
     report: &mut Report,
 ) {
-    // Certificates of one issuer mostly come together: it is looked up once.
+    // Certificates of an issuer usually come together, so it is looked up once.
     let mut issuer: Option<(&KeyIdentifier, bool)> = None;
     let mut unclaimed: Vec<(&KeyIdentifier, u64)> = Vec::new();
     for (submission, verdict) in step.submissions.iter().zip(judged) {
@@ -325,7 +326,7 @@ pub(super) fn warn_of_unclaimed<R: Registry>(
         if !is_unclaimed || matches!(verdict, Verdict::Rejected(_)) {
             continue;
         }
-        // As many as are told.
+        // The maximum number of warnings.
         let is_full = unclaimed.len() >= Report::MOST_WARNINGS;
         match unclaimed.iter_mut().find(|(known, _)| *known == own) {
             Some((_, certificates)) => *certificates += 1,

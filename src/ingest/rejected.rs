@@ -1,32 +1,32 @@
-//! Why a record is not taken, in texts that stay short however much of the input they cite.
+//! Rejections, with short texts however much of the input they quote.
 
 use std::fmt::{self, Display, Write as _};
 
 use crate::engine::verdict::Rejection;
 
-/// The name of the field at fault where it is no single one.
+/// The field name used if the error concerns no single field.
 pub(super) const WHOLE_RECORD: &str = "record";
 
-/// The most characters of a value that a rejection repeats: the longest CertID has 130.
+/// The most characters of a value that are quoted: the longest CertID has 130.
 const MOST_QUOTED: usize = 130;
 
 /// The most octets of a reason: a CertID and a sentence.
 pub(super) const MOST_DETAIL: usize = 300;
 
-/// A rejection whose texts are short, and take as little memory as they are long, however much of
-/// the input they cite: rejections are kept until their step is durable.
+/// A rejection with short texts that use no more memory than their length, because rejections are
+/// kept until their step is durable.
 pub(super) fn rejection(field: impl Display, detail: impl Display) -> Rejection {
-    // 64 octets name a column.
+    // 64 octets are enough for a column name.
     Rejection::new(cut(field, 64), cut(detail, MOST_DETAIL))
 }
 
-/// The beginning of a text; nothing behind it is written or kept.
+/// The beginning of a text; the rest is neither formatted nor stored.
 pub(super) fn cut(text: impl Display, most_octets: usize) -> String {
     let mut short = Short {
         text: String::new(),
         most_octets,
     };
-    // It ends with an error where the text is longer.
+    // Formatting stops with an error if the text is longer.
     let _ = write!(short, "{text}");
     short.text
 }
@@ -49,7 +49,7 @@ impl fmt::Write for Short {
     }
 }
 
-/// A value in quotes, or its beginning where it is long: the reason behind it is still read.
+/// A value in quotes, shortened if it is long, so that the reason after it remains readable.
 pub(super) fn quoted(text: &str) -> impl Display {
     fmt::from_fn(move |f| {
         let beginning = beginning(text);

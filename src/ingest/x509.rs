@@ -1,8 +1,8 @@
-//! X.509 certificates (RFC 5280): what ARI needs of them. The only file that names `x509-parser`.
+//! X.509 certificates (RFC 5280), as far as ARI needs them. The only file that uses `x509-parser`.
 //!
-//! The certificate is walked element by element with that crate's DER layer instead of its
-//! certificate type, which refuses certificates for names, keys and algorithms that do not matter
-//! here, and holds serials as unsigned numbers, which loses the octets that a CertID is made of.
+//! The certificate is walked element by element with that crate's DER layer. Its certificate type
+//! rejects certificates because of names, keys and algorithms that do not matter here, and it
+//! stores serials as unsigned numbers, which loses the octets needed for a CertID.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::time::ASN1Time;
@@ -20,37 +20,37 @@ pub mod signer;
 
 use der::{element, first_is_context, nothing_after, take};
 
-/// What a certificate says of itself. Its parts fail one by one: a root has no CertID and is still
-/// known as a CA's certificate.
+/// The facts in a certificate. Each part can fail on its own: a root has no CertID but is still
+/// recognised as a CA certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Facts {
-    /// The CertID: authorityKeyIdentifier and the serial's content octets exactly as encoded.
+    /// The CertID: authorityKeyIdentifier, and the serial's content octets exactly as encoded.
     pub id: Result<CertId, Rejection>,
     /// The dates.
     pub validity: Result<Validity, Rejection>,
-    /// Whether basicConstraints says that it is a CA's (RFC 5280 section 4.2.1.9).
+    /// Whether basicConstraints marks a CA (RFC 5280 section 4.2.1.9).
     pub is_ca: bool,
-    /// Whether it holds timestamps of Certificate Transparency logs (RFC 6962 section 3.3): its
-    /// precertificate is in those logs then.
+    /// Whether it contains timestamps of Certificate Transparency logs (RFC 6962 section 3.3),
+    /// which means that its precertificate is in those logs.
     pub has_timestamps: bool,
-    /// The DNS names and addresses of subjectAltName; none where it has none or cannot be read.
+    /// The DNS names and addresses of subjectAltName; empty if it is missing or cannot be read.
     pub names: Vec<String>,
 }
 
-/// What a CA's certificate says of the CA.
+/// The facts about a CA in its certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Authority {
-    /// subjectKeyIdentifier: what the certificates that it issues name as their issuer's.
+    /// subjectKeyIdentifier, by which issued certificates refer to their issuer.
     pub key_identifier: KeyIdentifier,
     /// The subject's name, as encoded.
     pub subject: Vec<u8>,
-    /// Its common name; else its organizational unit or organization.
+    /// Its common name, else its organizational unit or organization.
     pub name: Option<String>,
 }
 
 /// The content octets of 2.5.29.14, subjectKeyIdentifier.
 const SUBJECT_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x0e];
-/// Those of 2.5.4.3, .11 and .10: the names of a subject that people know it by, the best first.
+/// Those of 2.5.4.3, .11 and .10: the subject names that people use, in order of preference.
 const NAMES: [[u8; 3]; 3] = [[0x55, 0x04, 0x03], [0x55, 0x04, 0x0b], [0x55, 0x04, 0x0a]];
 /// The content octets of 2.5.29.35, authorityKeyIdentifier.
 const AUTHORITY_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x23];
@@ -60,16 +60,16 @@ const TIMESTAMPS: [u8; 10] = [0x2b, 0x06, 0x01, 0x04, 0x01, 0xd6, 0x79, 0x02, 0x
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 
 impl Facts {
-    /// Reads the one certificate that `der` is.
+    /// Reads the certificate in `der`.
     ///
     /// # Errors
-    /// A rejection where `der` is not exactly one certificate (RFC 5280 section 4.1), or where its
-    /// extensions do not tell whether it is a CA's.
+    /// `der` is not exactly one certificate (RFC 5280 section 4.1), or its extensions do not tell
+    /// whether it belongs to a CA.
     pub fn of(der: &[u8]) -> Result<Self, Rejection> {
         Ok(Self::told_by(&Tbs::of(der)?))
     }
 
-    /// Reads the `TBSCertificate` of a precertificate, as logs keep it.
+    /// Reads the `TBSCertificate` of a precertificate, as stored in logs.
     ///
     /// # Errors
     /// As [`Facts::of`].
@@ -92,10 +92,10 @@ impl Facts {
 }
 
 impl Authority {
-    /// Reads the one certificate that `der` is.
+    /// Reads the certificate in `der`.
     ///
     /// # Errors
-    /// A rejection where it is no CA's certificate, or does not say which key is the CA's.
+    /// It is not a CA certificate, or does not identify the CA's key.
     pub fn of(der: &[u8]) -> Result<Self, Rejection> {
         let tbs = Tbs::of(der)?;
         if !tbs.extensions.is_ca {
@@ -124,7 +124,7 @@ impl Authority {
     }
 }
 
-/// The parts of a certificate that are read.
+/// The parts of a certificate that are needed.
 struct Tbs<'a> {
     serial: &'a [u8],
     validity: &'a [u8],
@@ -174,10 +174,10 @@ impl<'a> Tbs<'a> {
     }
 }
 
-/// The dates of a certificate, refused where they are the wrong way round.
+/// The dates of a certificate.
 ///
 /// # Errors
-/// A rejection of `field`.
+/// A rejection of `field` if they are in the wrong order.
 pub(super) fn validity(
     not_before: Timestamp,
     not_after: Timestamp,
@@ -197,10 +197,10 @@ pub(super) fn validity(
 
 #[derive(Default)]
 struct Extensions<'a> {
-    /// Each of them, one after the other.
+    /// All extensions, one after the other.
     all: &'a [u8],
     authority_key_identifier: Option<&'a [u8]>,
-    /// All that there are: they matter of a CA's certificate only.
+    /// All occurrences; they matter only in a CA certificate.
     subject_key_identifiers: Vec<&'a [u8]>,
     subject_alternative_name: Option<&'a [u8]>,
     has_timestamps: bool,
@@ -208,7 +208,7 @@ struct Extensions<'a> {
 }
 
 impl<'a> Extensions<'a> {
-    /// Reads what follows the public key: unique identifiers, extensions.
+    /// Reads what follows the public key: unique identifiers and extensions.
     fn after_key(mut rest: &'a [u8]) -> Result<Self, Rejection> {
         let mut read = Self::default();
         while !rest.is_empty() {
@@ -260,7 +260,8 @@ impl<'a> Extensions<'a> {
             if value.tag() != Tag::OctetString {
                 return Err(rejection(name, "it is not wrapped in an OCTET STRING"));
             }
-            // RFC 5280 section 4.2: no more than one of a kind. Which to believe cannot be told.
+            // RFC 5280 section 4.2: at most one of a kind. There is no way to choose between
+            // several.
             if slot.replace(value.data).is_some() {
                 return Err(rejection(name, "the certificate has more than one"));
             }
@@ -346,7 +347,7 @@ fn known_name(mut subject: &[u8]) -> Result<Option<String>, Rejection> {
     Ok(found.into_iter().flatten().next())
 }
 
-/// What of a text can be read; one in the Basic Multilingual Plane has two octets a character.
+/// The readable part of a text; a BMPString has two octets a character.
 fn text(value: &Any<'_>) -> String {
     if value.tag() == Tag::BmpString {
         let units = value.data.chunks(2);

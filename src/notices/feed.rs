@@ -1,59 +1,59 @@
-//! Announcements of a status page, in the formats of Statuspage
-//! (`/api/v2/scheduled-maintenances.json` and `summary.json`) and of status.io
-//! (`/1.0/status/PAGE`).
+//! Maintenance announced on a status page, in the formats of Statuspage
+//! (`/api/v2/scheduled-maintenances.json` and `summary.json`) and status.io (`/1.0/status/PAGE`).
 
 use serde::Deserialize;
 
 use crate::domain::time::{DAY, Span, Timestamp};
 
-/// What is taken of one page: a CA announces a few.
+/// The most announcements used from a page; a CA has a few.
 const MOST_ANNOUNCED: usize = 50;
-/// One that is longer closes nothing: somebody means less than that the CA is away for all of it.
+/// A longer maintenance closes nothing, because the CA is probably not down for all of it.
 const LONGEST_SECONDS: i64 = DAY;
-/// Of a name; an incident's is a line.
+/// The longest name, in characters. An incident's name is one line.
 const LONGEST_NAME: usize = 100;
 
-/// A maintenance that is announced.
+/// An announced maintenance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Announced {
-    /// As the page knows it.
+    /// Its id on the page.
     pub(super) id: String,
-    /// As people call it.
+    /// Its name.
     pub(super) name: String,
-    /// When.
+    /// Its time.
     pub(super) span: Span,
 }
 
-/// What a page says of maintenance.
+/// The maintenance announced on a page.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Read {
-    /// What is announced and not over.
+    /// Announcements that are not over.
     pub(super) found: Vec<Announced>,
-    /// So many that have no end, or last for longer than a day.
+    /// The number of those without an end, or longer than a day.
     pub(super) passed_over: usize,
-    /// So many that are of other components alone.
+    /// The number of those that only concern other components.
     pub(super) elsewhere: usize,
-    /// Components that were asked for and that a page which lists its own does not have.
+    /// Requested components that the page does not list, if it lists any.
     pub(super) unknown: Vec<String>,
 }
 
-/// Of which components maintenance closes a CA.
+/// The components whose maintenance closes a CA.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
-    /// By name or id; empty: by what their names say.
+    /// By name or id; if empty, chosen by their names.
     pub(super) components: &'a [String],
     /// The environment of the CA.
     pub(super) environment: &'a str,
 }
 
 impl Wanted<'_> {
-    /// Whether one that names these components is meant. One that names none is of all.
+    /// Whether an announcement for these components applies. Without components it applies to all.
     fn takes(&self, components: &[Component]) -> bool {
         components.is_empty() || components.iter().any(|one| self.is(one))
     }
 
-    /// By default whatever issues by its name: a website, a forum or a log of certificates that is
-    /// maintained closes no hour of the CA. What is called staging is that of another environment.
+    /// By default, components whose name suggests issuance. Maintenance of a website, a forum or a
+    /// certificate log does not close the CA. A component called staging belongs to another
+    /// environment.
     fn is(&self, one: &Component) -> bool {
         let name = one.name.trim().to_lowercase();
         if self.components.is_empty() {
@@ -73,7 +73,7 @@ struct Document {
     result: Option<OfStatusIo>,
 }
 
-/// A part of what a page is about.
+/// A component of a page.
 #[derive(Debug, Deserialize)]
 struct Component {
     #[serde(rename = "_id", alias = "id", default)]
@@ -119,7 +119,7 @@ struct Planned {
     components_affected: Vec<Component>,
 }
 
-/// One of either form.
+/// An announcement in either format.
 struct One {
     id: String,
     name: String,
@@ -128,10 +128,10 @@ struct One {
     components: Vec<Component>,
 }
 
-/// Announced maintenance of these components that is not over.
+/// The announcements for these components that are not over.
 ///
 /// # Errors
-/// Where this is neither of both forms.
+/// The document is in neither format.
 pub(super) fn announced(
     json: &[u8],
     wanted: Wanted<'_>,
@@ -164,7 +164,7 @@ pub(super) fn announced(
     Ok(read)
 }
 
-/// What a page announces, and the components that it lists.
+/// The announcements and the listed components of a page.
 fn one_form(document: Document) -> Result<(Vec<One>, Vec<Component>), serde_json::Error> {
     match (document.scheduled_maintenances, document.result) {
         (Some(found), _) => {
@@ -202,7 +202,7 @@ fn one_form(document: Document) -> Result<(Vec<One>, Vec<Component>), serde_json
     }
 }
 
-/// Those of `wanted` that a page which lists its components does not have.
+/// Those of `wanted` that are missing, if the page lists components.
 fn unknown(wanted: &[String], listed: &[Component]) -> Vec<String> {
     if listed.is_empty() {
         return Vec::new();

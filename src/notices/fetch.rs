@@ -1,4 +1,4 @@
-//! Getting a notice: from a file that changes, or from a URL as HTTP's caching says (RFC 9111).
+//! Reads a notice from a file, or from a URL with HTTP caching (RFC 9111).
 
 use std::io;
 use std::path::Path;
@@ -11,13 +11,13 @@ use reqwest::header::{
 };
 use reqwest::{Client, StatusCode};
 
-/// The longest notice: of a revocation list, at some 40 octets an entry, three million.
+/// The largest notice: a revocation list with three million entries of about 40 octets.
 const MOST_OCTETS: usize = 128 << 20;
-/// The longest that a server may take for one.
+/// The longest time for a download.
 const LONGEST_FETCH: Duration = Duration::from_mins(2);
-/// However long a list calls itself good: a revocation is to be seen within the hour.
+/// The maximum time before a list is fetched again, so that a revocation is seen within the hour.
 const LONGEST_SECONDS: u64 = 3_600;
-/// However short: a server is asked once a minute at most.
+/// The minimum time, so that a server is asked at most once a minute.
 const SHORTEST_SECONDS: u64 = 60;
 
 static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
@@ -25,31 +25,31 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     built.map_err(|error| error.to_string())
 });
 
-/// What tells whether a list has changed since it was read.
+/// The data for detecting whether a list has changed since it was read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Known {
     headers: Vec<(HeaderName, HeaderValue)>,
     file: Option<(SystemTime, u64)>,
 }
 
-/// What came of looking.
+/// The result of a check.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// It is as before.
+    /// It has not changed.
     Unchanged {
-        /// And may be believed for so long.
+        /// How long that is valid.
         good_for: Duration,
     },
-    /// It is another, or the first.
+    /// It is new or has changed.
     New {
-        /// In DER or PEM.
+        /// Its octets, in DER or PEM.
         octets: Vec<u8>,
-        /// For how long it may be believed; `None`: it says itself.
+        /// How long it is valid; `None` if the list itself says so.
         good_for: Option<Duration>,
     },
 }
 
-/// A list that cannot be had.
+/// Why a list cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("it cannot be fetched: {0}")]
@@ -62,7 +62,7 @@ pub(super) enum FetchError {
     Long,
 }
 
-/// Reads a file where it has changed since.
+/// Reads a file if it has changed.
 ///
 /// # Errors
 /// [`FetchError`].
@@ -87,7 +87,7 @@ pub(super) async fn read(
     })
 }
 
-/// Asks for a URL, on condition that it has changed since.
+/// Fetches a URL if it has changed.
 ///
 /// # Errors
 /// [`FetchError`].
@@ -120,7 +120,7 @@ pub(super) async fn fetch(url: &str, known: &mut Known) -> Result<Fetched, Fetch
     Ok(Fetched::New { octets, good_for })
 }
 
-/// So many seconds, but neither too often nor too rarely.
+/// Clamps a time to the minimum and maximum.
 pub(super) fn within_bounds(seconds: u64) -> Duration {
     Duration::from_secs(seconds.clamp(SHORTEST_SECONDS, LONGEST_SECONDS))
 }

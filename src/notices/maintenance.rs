@@ -1,4 +1,4 @@
-//! Maintenance that a CA announces on its status page, as incidents that close its hours.
+//! Turns maintenance announced on a CA's status page into incidents that close the CA.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,17 @@ use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineError, IncidentError, Intent};
 use crate::store::{Lease, StoreError, Turn};
 
-/// How often it is looked whether a page is due.
+/// How often pages are checked for being due.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
-/// Maintenance is announced days ahead, and a page serves many readers.
+/// How often a page is fetched. Maintenance is announced days ahead, and a page serves many
+/// readers.
 const ASKED_EVERY: Duration = Duration::from_mins(10);
-/// How the names of these incidents begin: so they are told from those that somebody opened by hand.
+/// The prefix of the names of these incidents, which distinguishes them from manual ones.
 const NAME: &str = "announced: ";
-/// Why one was closed by itself.
+/// The note on an incident that was closed automatically.
 const GONE: &str = "no longer announced so";
 
-/// Why a page was not followed.
+/// Why a page could not be processed.
 #[derive(Debug, thiserror::Error)]
 enum PageError {
     #[error("what it says cannot be had: {0}")]
@@ -39,7 +40,7 @@ enum PageError {
     Store(#[from] StoreError),
 }
 
-/// Follows every `[[status_page]]` for ever.
+/// Follows every `[[status_page]]`; does not return.
 pub async fn follow(engine: Arc<Engine>) {
     let mut ticks = interval(LOOKED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,13 +51,13 @@ pub async fn follow(engine: Arc<Engine>) {
     }
 }
 
-/// When each page is asked again.
+/// When each page is fetched next.
 #[derive(Debug, Default)]
 pub struct Pages(HashMap<StatusPageConfig, Instant>);
 
 impl Pages {
-    /// Asks each page that is due. What fails is logged and tried again at its next turn; what was known
-    /// before stays in force meanwhile.
+    /// Fetches each page that is due. Failures are logged and tried again at its next turn; until
+    /// then existing incidents stay.
     pub async fn look(&mut self, engine: &Arc<Engine>) {
         let config = engine.config();
         self.0.retain(|page, _| config.status_pages.contains(page));
@@ -81,7 +82,7 @@ impl Pages {
 }
 
 async fn read(engine: &Arc<Engine>, page: &StatusPageConfig) -> Result<(), PageError> {
-    // Each answer is compared with the incidents, which somebody may have changed.
+    // Each answer is compared with the incidents, because someone may have changed them.
     let Fetched::New { octets, .. } = fetch(&page.url, &mut Known::default()).await? else {
         return Ok(());
     };
@@ -107,7 +108,7 @@ async fn read(engine: &Arc<Engine>, page: &StatusPageConfig) -> Result<(), PageE
     for component in unknown {
         tracing::warn!(event = "component_unknown", ca = %page.ca, component);
     }
-    // Of several processes that read the same page one changes incidents.
+    // Among several processes that read the same page, one changes incidents.
     let Some(_term) = engine
         .store()
         .take_lease(Lease::StatusPages, Turn::Now)
@@ -136,14 +137,15 @@ async fn read(engine: &Arc<Engine>, page: &StatusPageConfig) -> Result<(), PageE
         }
     }
     for one in &found {
-        // What we closed because it was gone is announced again; what somebody closed stays closed.
+        // An incident that we closed because it disappeared may be announced again; one closed by a
+        // person stays closed.
         let is_settled = |incident: &&&Incident| {
             let is_ours = incident.state == State::Closed && incident.note.as_deref() == Some(GONE);
             is_of(incident, one) && !is_ours
         };
         match ours.iter().find(is_settled) {
             None => open(engine, page, one, now).await?,
-            // Broken off between drafting and opening it.
+            // Interrupted between drafting and opening it.
             Some(draft) if draft.state == State::Draft => {
                 change(engine, draft.id, &Amendment::to_state(State::Open)).await?;
             }
@@ -157,8 +159,8 @@ fn name_of(one: &Announced) -> String {
     format!("{NAME}{} ({})", one.name, one.id)
 }
 
-/// Whether an incident is of this announcement as it stands: one that is opened keeps its time, so that one
-/// that is moved is another.
+/// Whether an incident matches this announcement as it stands. An open incident keeps its time, so
+/// a rescheduled announcement is a new one.
 fn is_of(incident: &Incident, one: &Announced) -> bool {
     let span = (Some(one.span.from), Some(one.span.to));
     incident.name.ends_with(&format!(" ({})", one.id)) && (incident.from, incident.to) == span

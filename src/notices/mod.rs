@@ -1,4 +1,4 @@
-//! Notices of a CA in other places: the certificates that it has revoked, and its maintenance.
+//! Notices that a CA publishes elsewhere: revoked certificates, and maintenance.
 
 mod feed;
 mod fetch;

@@ -17,16 +17,16 @@ use crate::ingest::x509::crl::{Listed, revoked};
 use crate::ingest::x509::signer::Signer;
 use crate::store::{Lease, StoreError, Turn};
 
-/// How often it is looked whether a list is due.
+/// How often lists are checked for being due.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
-/// A file is looked at as often as this; it is read where it has changed.
+/// How often a file's modification is checked.
 const FILE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
-/// A list that cannot be had is tried again soon: somebody's key may be in it.
+/// A list that cannot be read is tried again soon, because it may concern a compromised key.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// CertIDs made urgent in one step.
 const STEP: usize = 1_000;
 
-/// Why a list does not count.
+/// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum CrlError {
     #[error("the engine cannot judge it: {0}")]
@@ -49,7 +49,7 @@ enum CrlError {
     Store(#[from] StoreError),
 }
 
-/// Follows every `[[crl]]` for ever.
+/// Follows every `[[crl]]`; does not return.
 pub async fn follow(engine: Arc<Engine>) {
     let mut ticks = interval(LOOKED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -60,7 +60,7 @@ pub async fn follow(engine: Arc<Engine>) {
     }
 }
 
-/// What is known of each list.
+/// What is known about each list.
 #[derive(Debug, Default)]
 pub struct Lists(HashMap<CrlConfig, Followed>);
 
@@ -71,8 +71,9 @@ struct Followed {
 }
 
 impl Lists {
-    /// Reads each list that is due: when `Cache-Control`, its `nextUpdate`, or the change of its file says
-    /// so. What fails is logged and tried again. A configuration that is read again counts from then on.
+    /// Reads each list that is due by `Cache-Control`, its `nextUpdate`, or its file's
+    /// modification. Failures are logged and tried again. A reloaded configuration takes effect at
+    /// once.
     pub async fn look(&mut self, engine: &Arc<Engine>) {
         let config = engine.config();
         self.0.retain(|list, _| config.crls.contains(list));
@@ -90,7 +91,7 @@ impl Lists {
                     "read"
                 }
                 Err(error) => {
-                    // It is taken for unseen, so that the next look reads all of it.
+                    // Forgets the list, so that the next check reads all of it.
                     of.known = Known::default();
                     of.due = Instant::now() + TRIED_AGAIN_AFTER;
                     let at = list.at.to_string();
@@ -105,7 +106,7 @@ impl Lists {
     }
 }
 
-/// Looks at a list once; how long it is good for.
+/// Checks a list once; returns how long it is valid.
 async fn look(
     engine: &Arc<Engine>,
     list: &CrlConfig,
@@ -131,7 +132,7 @@ async fn look(
     }
 }
 
-/// Makes what the list names urgent, as far as it is registered and not urgent yet.
+/// Makes the windows of the listed certificates urgent, if they are registered and not urgent yet.
 async fn take(engine: &Arc<Engine>, list: &CrlConfig, octets: Vec<u8>) -> Result<Listed, CrlError> {
     let signer = match &list.issuer {
         None => None,
@@ -160,8 +161,8 @@ async fn take(engine: &Arc<Engine>, list: &CrlConfig, octets: Vec<u8>) -> Result
         return Err(CrlError::Issuer(issuer, ca));
     }
     if !new.is_empty() {
-        // Of several processes that read the same list one moves the windows at a time; whoever waits
-        // finds them moved.
+        // Among several processes that read the same list, one at a time moves windows; the others
+        // then find them moved.
         let _term = engine
             .store()
             .take_lease(Lease::Revocations, Turn::Wait)

@@ -1,4 +1,4 @@
-//! The credentials for an object store: what the environment variables say, and what is missing.
+//! The credentials for an object store, from environment variables.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig, parse_url_opts};
 use url::Url;
 
-/// Where the machine itself may say who it is, and most machines do not: asked three times, and not for
-/// minutes.
+/// Retries when asking the machine's metadata service for credentials. Most machines have none, so
+/// it should not take minutes.
 const RETRIES: usize = 2;
 const LONGEST_RETRYING: Duration = Duration::from_secs(20);
 
-/// Variables each of which says by whom S3 is asked, without a key.
+/// Variables that each provide credentials for S3 other than by a key.
 const OTHER_WAYS: [&str; 4] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -21,7 +21,7 @@ const OTHER_WAYS: [&str; 4] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
-/// A half of a key without the other.
+/// One half of a key is missing.
 #[derive(Debug, thiserror::Error)]
 #[error("{missing} is not set, and {given} is")]
 pub(super) struct HalfKey {
@@ -29,11 +29,11 @@ pub(super) struct HalfKey {
     given: &'static str,
 }
 
-/// What is said beside an error of a store of which no variable says by whom it is asked.
+/// The hint added to a store's errors if no variable provides credentials.
 pub(super) const NOBODY: &str = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set (files below ~/.aws are not \
      read), and a role of this machine may be missing or have no right to it";
 
-/// Whether no variable says by whom a place is asked: then the machine has to have a role.
+/// Whether no variable provides credentials, so that the machine must have a role.
 ///
 /// # Errors
 /// [`HalfKey`].
@@ -60,10 +60,10 @@ pub(super) fn is_nobody(url: &Url, variables: &[(String, String)]) -> Result<boo
     }
 }
 
-/// The store and the path in it.
+/// The store, and the path in it.
 ///
 /// # Errors
-/// Where something that it needs is missing.
+/// A required setting is missing.
 pub(super) fn store(
     url: &Url,
     variables: Vec<(String, String)>,

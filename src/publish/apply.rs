@@ -1,5 +1,5 @@
-//! Writes files so that a crash does no harm: a reader of the tree, at any moment or after a crash,
-//! finds each file whole, old or new, and nothing that points at a missing file.
+//! Writes files safely. At any moment, also after a crash, a reader finds each file complete, old
+//! or new, and no file that refers to a missing one.
 
 use std::collections::HashSet;
 use std::fs::{self, File as Handle};
@@ -12,7 +12,7 @@ use tempfile::{Builder, TempPath};
 use super::plan::File;
 use crate::domain::time::Timestamp;
 
-/// Temporary files begin with this; a crash may leave one behind.
+/// The prefix of temporary files; a crash may leave one behind.
 const TEMPORARY: &str = ".offpeak-tmp-";
 
 /// What was done.
@@ -20,13 +20,13 @@ const TEMPORARY: &str = ".offpeak-tmp-";
 pub struct Applied {
     /// Files written.
     pub written: usize,
-    /// Files that had the right bytes and were left alone.
+    /// Files that already had the right content.
     pub unchanged: usize,
-    /// Signatures of an earlier key that were removed, since nobody signs any more.
+    /// Signatures by a previous key that were removed, because files are no longer signed.
     pub unsigned: usize,
 }
 
-/// A file could not be written. Files before it are in place, it and those after it are as before.
+/// A file could not be written. Earlier files are in place; this and later ones are unchanged.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {}: {source}", path.display())]
 pub struct ApplyError {
@@ -35,13 +35,13 @@ pub struct ApplyError {
     source: io::Error,
 }
 
-/// Brings `root`, made where missing, to hold `files`. All are written aside first, then take their
-/// places in their order, so that what fails for want of room or rights changes nothing. Files that are
-/// there and not named stay: somebody may still read an older copy. Two that write the same tree
-/// at once wait for each other.
+/// Writes `files` into `root`, which is created if necessary. All are first written under temporary
+/// names and then renamed in order, so that a lack of space or permissions changes nothing. Other
+/// files stay, because someone may still be reading older copies. Two writers of the same tree wait
+/// for each other.
 ///
 /// # Errors
-/// [`ApplyError`], named after the file; but for one of a rename, all is as before.
+/// [`ApplyError`] names the file. Unless a rename failed, nothing has changed.
 pub fn apply(files: &[File], root: &Path) -> Result<Applied, ApplyError> {
     make_folder(root)?;
     let lock = Handle::open(root).map_err(failed("open", root))?;
@@ -77,10 +77,10 @@ pub fn apply(files: &[File], root: &Path) -> Result<Applied, ApplyError> {
     Ok(applied)
 }
 
-/// Removes these files, in their order; how many were there.
+/// Removes these files in order; returns how many existed.
 ///
 /// # Errors
-/// [`ApplyError`], named after the file.
+/// [`ApplyError`] names the file.
 pub fn remove(root: &Path, paths: &[String]) -> Result<usize, ApplyError> {
     let lock = Handle::open(root).map_err(failed("open", root))?;
     lock.lock().map_err(failed("lock", root))?;
@@ -99,11 +99,11 @@ pub fn remove(root: &Path, paths: &[String]) -> Result<usize, ApplyError> {
     Ok(removed)
 }
 
-/// Removes the files in the folders directly below `below` that `is_old` takes by their path below `root`
-/// and that were written before then, and folders that are empty afterwards; how many files.
+/// In the folders directly below `below`, removes the files that `is_old` selects by path and that
+/// were written before `before`, then empty folders. Returns the number of files.
 ///
 /// # Errors
-/// [`ApplyError`], named after the file.
+/// [`ApplyError`] names the file.
 pub fn forget(
     root: &Path,
     below: &Path,
@@ -139,7 +139,7 @@ fn before_then(written: SystemTime, then: Timestamp) -> bool {
     i64::try_from(seconds).is_ok_and(|seconds| Timestamp::from_unix(seconds) < then)
 }
 
-/// What is in a folder; nothing where there is none.
+/// The content of a folder; empty if it does not exist.
 fn names(folder: &Path) -> Result<Vec<PathBuf>, ApplyError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -152,8 +152,8 @@ fn names(folder: &Path) -> Result<Vec<PathBuf>, ApplyError> {
         .map_err(failed("list", folder))
 }
 
-/// A file that is whole and durable, but has another name. It is closed: a tree may have more files than
-/// a process may have open.
+/// A complete and durable file under a temporary name. It is closed, because a tree may have more
+/// files than a process may have open.
 fn write_aside(path: &Path, folder: &Path, bytes: &[u8]) -> Result<TempPath, ApplyError> {
     let mut temporary = create(folder).map_err(failed("make a temporary file in", folder))?;
     temporary
@@ -163,7 +163,7 @@ fn write_aside(path: &Path, folder: &Path, bytes: &[u8]) -> Result<TempPath, App
     Ok(temporary.into_temp_path())
 }
 
-/// Readable by the web server: what the process's umask leaves of 0666.
+/// Readable by the web server: 0666 minus the process's umask.
 #[cfg(unix)]
 fn create(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -178,7 +178,7 @@ fn create(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     Builder::new().prefix(TEMPORARY).tempfile_in(folder)
 }
 
-/// Makes a folder and those above it, each durable before the next.
+/// Creates a folder and its parents, making each durable before the next.
 fn make_folder(folder: &Path) -> Result<(), ApplyError> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
@@ -197,7 +197,7 @@ fn make_folder(folder: &Path) -> Result<(), ApplyError> {
     sync(above)
 }
 
-/// Safe under the lock: nobody else is writing here.
+/// Safe while holding the lock, because nobody else is writing.
 fn remove_leftovers(folder: &Path) -> Result<(), ApplyError> {
     let read = |e| failed("list", folder)(e);
     for entry in fs::read_dir(folder).map_err(read)? {
@@ -210,7 +210,7 @@ fn remove_leftovers(folder: &Path) -> Result<(), ApplyError> {
     Ok(())
 }
 
-/// A rename is durable once its folder is.
+/// A rename becomes durable when its folder is synced.
 fn sync(folder: &Path) -> Result<(), ApplyError> {
     Handle::open(folder)
         .and_then(|handle| handle.sync_all())

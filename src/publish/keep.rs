@@ -1,4 +1,4 @@
-//! Keeps the places that the configuration names up to date while the service runs.
+//! Keeps the configured places up to date while the service runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::config::PublishConfig;
 use crate::engine::Engine;
 use crate::store::{Lease, Publication, StoreError, Turn};
 
-/// How often it is looked for a newer publication: as often as a person looks who has just made one.
+/// How often it checks for a new publication: soon enough for a person who has just made one.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
-/// A place that does not take it is tried again: a store that is away is back in minutes.
+/// The pause before a failed place is tried again; an unavailable store is usually back in minutes.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(30);
-/// A tree of a hundred CAs with signatures is some 800 objects, at 50 ms each 40 s.
+/// The longest update: a hundred CAs with signatures are about 800 objects, 40 s at 50 ms each.
 const LONGEST_BRINGING: Duration = Duration::from_mins(5);
 
-/// Why a place does not hold the newest publication.
+/// Why a place does not have the newest publication.
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
     #[error("it takes longer than {} s", LONGEST_BRINGING.as_secs())]
@@ -36,15 +36,16 @@ enum KeepError {
     Store(#[from] StoreError),
 }
 
-/// What a place holds, and when it is tried again.
+/// The state of a place, and when it is tried again.
 #[derive(Debug, Default)]
 struct Kept {
     number: Option<i64>,
     again_at: Option<Instant>,
 }
 
-/// Brings each new publication to every place of `[[publish]]`, for ever. What fails is logged and tried
-/// again; the old tree stays whole meanwhile. A configuration that is read again counts from then on.
+/// Copies each new publication to every place of `[[publish]]`; does not return. Failures are
+/// logged and tried again, and the old tree stays intact meanwhile. A reloaded configuration takes
+/// effect at once.
 pub async fn keep(engine: Arc<Engine>) {
     let mut ticks = interval(LOOKED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +70,7 @@ pub async fn keep(engine: Arc<Engine>) {
                     known.again_at = None;
                     "brought"
                 }
-                // Another process is at it: whether it was done is seen then.
+                // Another process is doing it; the next check shows the result.
                 Ok(false) => {
                     known.again_at = Some(Instant::now() + TRIED_AGAIN_AFTER);
                     continue;
@@ -86,8 +87,8 @@ pub async fn keep(engine: Arc<Engine>) {
     }
 }
 
-/// Brings a publication to a place, and removes what is too old there; `false`: another process is at
-/// it. The same bytes are written once, whoever does it.
+/// Copies a publication to a place and removes old copies; `false` if another process is doing it.
+/// The result does not depend on which process does it.
 async fn bring(
     engine: &Engine,
     place: &PublishConfig,
@@ -95,7 +96,7 @@ async fn bring(
 ) -> Result<bool, KeepError> {
     let signer = place.sign_with.as_deref().map(Signer::read).transpose()?;
     let opened = Place::open(&place.to, std::env::vars())?.in_gzip(place.gzip);
-    // Of several processes one brings it into a bucket; each has a folder of its own.
+    // A bucket is written by one of several processes; folders belong to one process each.
     let _term = if opened.is_of_this_machine() {
         None
     } else {

@@ -1,5 +1,4 @@
-//! The static tree: which files a publication is, how they are to be cached, and how they are
-//! written.
+//! The static tree: the files of a publication, their cache policies, and writing them.
 
 mod access;
 pub mod apply;

@@ -1,4 +1,4 @@
-//! A place that holds the static tree: a folder, or a part of a bucket.
+//! A place for the static tree: a folder, or part of a bucket.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use super::remote::{Remote, RemoteError};
 use super::sign::{KeyError, SIGNATURE, SUMS, Signer, with_sums};
 use crate::domain::time::Timestamp;
 
-/// Where a tree is to be.
+/// A place for a tree.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// Below a folder of this machine.
+    /// A local folder.
     Folder(PathBuf),
-    /// In an object store.
+    /// An object store.
     Remote(Remote),
 }
 
-/// The tree could not be brought to its place.
+/// Why the tree could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// A file cannot be written.
@@ -27,14 +27,14 @@ pub enum PlaceError {
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// An object store does not take or give an object.
+    /// An object store failed to read or write an object.
     #[error(transparent)]
     Remote(#[from] RemoteError),
 }
 
 impl Place {
-    /// A folder, `file:FOLDER`, or a URL such as `s3://bucket/prefix`. How a store is reached, and by
-    /// whom, is said by variables, as its own programs read them ([`Remote::open`]).
+    /// A folder, `file:FOLDER`, or a URL such as `s3://bucket/prefix`. Environment variables
+    /// configure access to a store, as for its own programs ([`Remote::open`]).
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -48,7 +48,7 @@ impl Place {
         if to.contains("://") && !to.starts_with("file:") {
             return Err(RemoteError::unknown(to));
         }
-        // `file:///var/www` is `/var/www` too.
+        // `file:///var/www` means `/var/www` too.
         let folder = to.strip_prefix("file:").unwrap_or(to);
         let folder = match folder.strip_prefix("//") {
             Some(absolute) if to.starts_with("file:") => absolute,
@@ -57,8 +57,8 @@ impl Place {
         Ok(Self::Folder(folder.into()))
     }
 
-    /// The same; a store's objects in gzip where `gzip` says so ([`Remote::in_gzip`]). Files of a folder stay
-    /// as they are: what serves them compresses them.
+    /// The same, with a store's objects compressed if `gzip` is set ([`Remote::in_gzip`]). Local
+    /// files stay uncompressed, because their web server compresses them.
     #[must_use]
     pub fn in_gzip(self, gzip: bool) -> Self {
         match self {
@@ -67,18 +67,18 @@ impl Place {
         }
     }
 
-    /// Whether each process has its own: a folder, and not a bucket.
+    /// Whether it is a local folder, so that each process has its own.
     #[must_use]
     pub const fn is_of_this_machine(&self) -> bool {
         matches!(self, Self::Folder(_))
     }
 
-    /// Brings it to hold the files with their sums and, where there is a signer, a signature beside
-    /// each, in their order. Without one the signatures beside them go: they are of bytes that were there
-    /// before. Whatever else is there stays.
+    /// Writes the files and their checksums and, with a signer, a signature next to each, in order.
+    /// Without a signer, existing signatures are removed, because they are for earlier contents.
+    /// Other files stay.
     ///
     /// # Errors
-    /// [`PlaceError`]: what pointers show is as before.
+    /// [`PlaceError`]; the previous publication is still visible.
     pub async fn bring(
         &self,
         files: Vec<File>,
@@ -104,7 +104,8 @@ impl Place {
                 let there = |path: &str| signatures.get(path).cloned();
                 let files = with_sums(files, signer, made_at, &there)?;
                 let mut applied = remote.apply(&files).await?;
-                // That of the sums goes last: where it is gone, all are, and one request tells.
+                // The signature of the checksums is removed last: if it is missing, all are, and
+                // one request shows it.
                 let of_sums = format!("{SUMS}{SIGNATURE}");
                 if signer.is_none() && remote.read(&of_sums).await?.is_some() {
                     applied.unsigned = remote.remove(&signatures_of(&files)).await?;
@@ -114,8 +115,8 @@ impl Place {
         }
     }
 
-    /// Removes copies that never change, with their signatures, that were written before then and are
-    /// not among `files`; how many files. Nothing else is ever removed.
+    /// Removes immutable copies and their signatures that were written before `before` and are not
+    /// in `files`; returns the number of files. Nothing else is removed.
     ///
     /// # Errors
     /// [`PlaceError`].
@@ -129,21 +130,21 @@ impl Place {
     }
 }
 
-/// The folder of the copies.
+/// The folder of immutable copies.
 const COPIES: &str = "r";
 
-/// Whether this is the path of a copy that never changes, or of its signature.
+/// Whether this is the path of an immutable copy, or of its signature.
 fn is_copy(path: &str) -> bool {
     let document = path.strip_suffix(SIGNATURE).unwrap_or(path);
     serving(document).is_some_and(|serving| serving.cache == Cache::Immutable)
 }
 
-/// Whether the path is that of the file, or of its signature.
+/// Whether the path is the file's, or its signature's.
 fn belongs(path: &str, file: &File) -> bool {
     path.strip_suffix(SIGNATURE).unwrap_or(path) == file.path
 }
 
-/// The paths of the signatures beside these files, that of the sums last.
+/// The paths of these files' signatures, that of the checksums last.
 fn signatures_of(files: &[File]) -> Vec<String> {
     let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
     paths.sort_by_key(|path| *path == SUMS);
@@ -151,7 +152,7 @@ fn signatures_of(files: &[File]) -> Vec<String> {
     paths.iter().map(signature).collect()
 }
 
-/// The signatures that are there already: each signing makes another, of the same bytes too.
+/// The existing signatures, because signing the same bytes again gives a different one.
 async fn signatures(
     remote: &Remote,
     files: &[File],

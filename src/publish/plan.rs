@@ -1,4 +1,4 @@
-//! The files of a publication, with their bytes and cache policy. Pure.
+//! The files of a publication, with their contents and cache policies. No I/O.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use crate::domain::publication::page::INDEX;
 /// A file of the static tree.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct File {
-    /// Its path below the root, with `/` between its parts.
+    /// Its path relative to the root, separated by `/`.
     pub path: String,
-    /// Its bytes.
+    /// Its content.
     pub bytes: Arc<[u8]>,
-    /// How it is to be served.
+    /// How to serve it.
     pub serving: Serving,
 }
 
-/// How a document is to be served.
+/// How to serve a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Serving {
     /// Its `Content-Type`.
@@ -25,12 +25,12 @@ pub struct Serving {
     pub cache: Cache,
 }
 
-/// For how long a document may be kept.
+/// How long a document may be cached.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Cache {
-    /// Its path holds the hash of its bytes: they never change.
+    /// Forever: its path contains the hash of its content.
     Immutable,
-    /// The next publication may change it.
+    /// For a while: the next publication may change it.
     Pointer,
 }
 
@@ -41,8 +41,8 @@ impl Cache {
         match self {
             // A year: 365 × 86,400 s.
             Self::Immutable => "public, max-age=31536000, immutable",
-            // Five minutes in a browser, an hour in a shared cache; a day more while it fetches
-            // the next, and a week more while the origin is down.
+            // Five minutes in a browser and an hour in a shared cache; a day more while it fetches
+            // the new version, and a week more while the origin is down.
             Self::Pointer => {
                 "public, max-age=300, s-maxage=3600, stale-while-revalidate=86400, stale-if-error=604800"
             }
@@ -50,7 +50,7 @@ impl Cache {
     }
 }
 
-/// How the document at `path` is to be served; `None` where no publication has such a document.
+/// How to serve the document at `path`; `None` if no publication has such a document.
 #[must_use]
 pub fn serving(path: &str) -> Option<Serving> {
     let parts: Vec<&str> = path.split('/').collect();
@@ -63,7 +63,7 @@ pub fn serving(path: &str) -> Option<Serving> {
         _ if path == SCHEMA => ("application/schema+json", Cache::Pointer),
         _ => return None,
     };
-    // What could lead out of the tree is no document of ours.
+    // Paths that could lead out of the tree are not ours.
     let is_plain = |part: &&str| !part.is_empty() && *part != "." && *part != "..";
     parts.iter().all(is_plain).then_some(Serving {
         content_type,
@@ -71,8 +71,8 @@ pub fn serving(path: &str) -> Option<Serving> {
     })
 }
 
-/// The files of a publication in the order in which they are to be written: what never changes
-/// first, the pointer that most read last, so that nothing points at what is not there yet.
+/// The files of a publication in the order of writing: immutable copies first, the most-read
+/// pointer last, so that nothing refers to a missing file.
 #[must_use]
 pub fn plan(documents: &[(String, Arc<[u8]>)]) -> Vec<File> {
     let mut files: Vec<File> = documents

@@ -1,9 +1,9 @@
-//! The static tree in an object store: S3 and what speaks it, Google Cloud Storage, Azure.
+//! The static tree in an object store: S3 and compatible ones, Google Cloud Storage, Azure.
 //!
-//! Each object is written whole or not at all, in the order of the files: what never changes first,
-//! the pointer that most read last. A store knows no step over several objects. So where it does not take one,
-//! the pointers before it are put back as they were; a run that dies half-way leaves the old last pointer, and
-//! all that any pointer points at.
+//! Each object is written atomically, in the order of the files: immutable copies first, the
+//! most-read pointer last. Stores have no transactions over several objects. So if writing one
+//! fails, the pointers written before it are restored. A run that dies half-way leaves the last
+//! pointer as it was, and everything that pointers refer to exists.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -23,13 +23,14 @@ use super::plan::{Cache, File};
 use super::sign::{SIGNATURE, SUMS};
 use crate::domain::time::Timestamp;
 
-/// What the names of variables begin with that say how to reach a store, as its own programs do.
+/// Prefixes of the variables that configure access to a store, as for its own programs.
 const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
-/// Where URLs of object stores begin.
+/// The URL schemes of object stores.
 const SCHEMES: [&str; 3] = ["az://", "gs://", "s3://"];
 
-/// Copies removed in one go, a request each: some seconds. The rest goes with the next publication.
+/// Copies removed at a time, one request each: some seconds. The rest follows with the next
+/// publication.
 const MOST_REMOVED: usize = 200;
 
 /// A place in an object store.
@@ -38,27 +39,27 @@ pub struct Remote {
     store: Arc<dyn ObjectStore>,
     root: Path,
     gzip: bool,
-    /// What is said beside each error.
+    /// A hint added to each error.
     remark: Option<&'static str>,
 }
 
-/// What an object holds of a file.
+/// An object with the content of a file.
 struct Stored {
     bytes: Vec<u8>,
     encoding: Option<&'static str>,
 }
 
-/// An object that is there, and how it is served.
+/// An existing object, and how it is served.
 struct There {
     bytes: Vec<u8>,
     attributes: Attributes,
 }
 
-/// A pointer that was written, and what it was before; `None`: nothing.
+/// A pointer that was written, and its previous state; `None` if it did not exist.
 type Replaced = (Path, Option<There>);
 
-/// A store that cannot be reached, or does not take or give an object. All is as before, but for copies
-/// that never change.
+/// A store cannot be reached, or failed to read or write an object. Only immutable copies may have
+/// been added.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {place}: {source}{}", remark.map_or_else(String::new, |remark| format!(" ({remark})")))]
 pub struct RemoteError {
@@ -70,7 +71,7 @@ pub struct RemoteError {
 }
 
 impl RemoteError {
-    /// A URL of something else.
+    /// The URL is not supported.
     pub(super) fn unknown(url: &str) -> Self {
         let known = format!("it is no folder, and none of {}", SCHEMES.join(", "));
         Self {
@@ -83,18 +84,18 @@ impl RemoteError {
 }
 
 impl Remote {
-    /// Whether this text is the URL of an object store.
+    /// Whether this is the URL of an object store.
     #[must_use]
     pub fn is_url(text: &str) -> bool {
         SCHEMES.iter().any(|scheme| text.starts_with(scheme))
     }
 
-    /// A place such as `s3://bucket/prefix`. `variables` say how it is reached and by whom, as the
-    /// store's own programs read them: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `AZURE_STORAGE_ACCOUNT_NAME`,
+    /// A place such as `s3://bucket/prefix`. `variables` configure the access, as for the store's
+    /// own programs: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `AZURE_STORAGE_ACCOUNT_NAME`,
     /// `GOOGLE_SERVICE_ACCOUNT`, …
     ///
     /// # Errors
-    /// [`RemoteError`] where the URL is none, or something that the store needs is missing.
+    /// [`RemoteError`] if the URL is invalid or a required setting is missing.
     pub fn open(
         url: &str,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -113,7 +114,7 @@ impl Remote {
         })
     }
 
-    /// Below this path of a store.
+    /// A place below this path of a store.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>, root: Path) -> Self {
         Self {
@@ -124,14 +125,15 @@ impl Remote {
         }
     }
 
-    /// The same, with documents and pages stored in gzip and served so to everybody, as `Content-Encoding`
-    /// says. Sums and signatures stay as they are: programs that know no encodings read them.
+    /// The same, with documents and pages stored in gzip and served with `Content-Encoding` to all
+    /// clients. Checksums and signatures stay uncompressed for programs without support for
+    /// encodings.
     #[must_use]
     pub fn in_gzip(self, gzip: bool) -> Self {
         Self { gzip, ..self }
     }
 
-    /// The bytes of an object, where there is one.
+    /// The content of an object, if it exists.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -139,19 +141,18 @@ impl Remote {
         Ok(self.there(path).await?.map(|there| there.bytes))
     }
 
-    /// Brings the place to hold `files`, written in their order, each with its type and its cache
-    /// policy. Objects that are there and not named stay: somebody may still read an older copy. Where one
-    /// is not taken, all that it replaced is put back.
+    /// Writes `files` in order, each with its type and cache policy. Other objects stay, because
+    /// someone may still be reading older copies. If one fails, everything it replaced is restored.
     ///
     /// # Errors
-    /// [`RemoteError`], named after the object.
+    /// [`RemoteError`] names the object.
     pub async fn apply(&self, files: &[File]) -> Result<Applied, RemoteError> {
-        // All is read before anything is written: the time in which some pointers are new is short.
+        // Everything is read first, so that the time with only some new pointers is short.
         let mut changes = Vec::new();
         for file in files {
             match self.there(&file.path).await? {
                 Some(there) if there.bytes == self.stored(file).bytes => {}
-                // What never changes is not put back: nothing points at it.
+                // Immutable copies are not restored, because nothing refers to them.
                 _ if file.serving.cache == Cache::Immutable => changes.push((file, None)),
                 there => changes.push((file, Some(there))),
             }
@@ -163,7 +164,8 @@ impl Remote {
         };
         let mut replaced: Vec<Replaced> = Vec::new();
         for (file, pointer) in changes {
-            // Before it is written: one that failed may have been taken, and its answer lost.
+            // Recorded before writing, because a failed write may have taken effect without an
+            // answer.
             replaced.extend(pointer.map(|there| (self.place(&file.path), there)));
             if let Err(error) = self.write(file, self.stored(file)).await {
                 self.put_back(replaced).await;
@@ -173,8 +175,7 @@ impl Remote {
         Ok(applied)
     }
 
-    /// Puts pointers back as they were, the last first. Where the store does not take one, the others are
-    /// tried all the same.
+    /// Restores pointers, the last one first. If one fails, the others are still tried.
     async fn put_back(&self, replaced: Vec<Replaced>) {
         for (place, there) in replaced.into_iter().rev() {
             let outcome = match there {
@@ -212,8 +213,8 @@ impl Remote {
         }
     }
 
-    /// Removes the objects below `below` that `is_old` takes by their path below the root and that were
-    /// written before then; how many.
+    /// Removes the objects below `below` that `is_old` selects by path and that were written before
+    /// `before`; returns their number.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -244,7 +245,7 @@ impl Remote {
         Ok(old.len())
     }
 
-    /// Removes these objects, in their order; how many were there, as far as the store tells.
+    /// Removes these objects in order; returns how many existed, as far as the store reports it.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -261,7 +262,7 @@ impl Remote {
         Ok(removed)
     }
 
-    /// The path of an object below the root.
+    /// The path of an object relative to the root.
     fn name(&self, place: &Path) -> Option<String> {
         let parts: Vec<_> = place.prefix_match(&self.root)?.collect();
         let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
@@ -320,7 +321,7 @@ impl Remote {
     }
 }
 
-/// The same bytes for the same input: there is no time in its header.
+/// The same input gives the same bytes, because the header contains no time.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     // Writing into memory cannot fail.

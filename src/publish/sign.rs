@@ -1,5 +1,4 @@
-//! Sums and signatures beside the files of a static tree, as the stock `sha256sum -c` and `minisign
-//! -V` read them.
+//! Checksums and signatures of a static tree, for the standard `sha256sum -c` and `minisign -V`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,36 +14,36 @@ use sha2::{Digest as _, Sha256};
 use super::plan::{Cache, File, Serving};
 use crate::domain::time::Timestamp;
 
-/// The list of all files and their SHA-256.
+/// The list of all files with their SHA-256.
 pub const SUMS: &str = "SHA256SUMS";
-/// What a signature's name ends with.
+/// The extension of a signature.
 pub const SIGNATURE: &str = ".minisig";
 
-/// A secret key: three algorithms of 2 octets, a salt of 32, two limits of 8, a number of 8, the key of 64,
-/// and a checksum.
+/// The length of a secret key: three algorithms of 2 octets, a salt of 32, two limits of 8, a
+/// number of 8, the key of 64, and a checksum.
 const SECRET_OCTETS: usize = 3 * 2 + 32 + 2 * 8 + 8 + 64 + CHECKSUM_OCTETS;
 const CHECKSUM_OCTETS: usize = 32;
-/// How one without a password begins: Ed25519, no derivation of a key, `BLAKE2b`.
+/// The beginning of a key without a password: Ed25519, no key derivation, `BLAKE2b`.
 const WITHOUT_PASSWORD: &[u8] = b"Ed\0\0B2";
 
-/// A minisign key pair that signs.
+/// A minisign key pair for signing.
 pub struct Signer {
     secret: SecretKey,
     public: PublicKey,
 }
 
-/// A minisign key that verifies.
+/// A minisign public key for verifying.
 pub struct Verifier(PublicKey);
 
-/// A key that cannot be used.
+/// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file is no key.
+    /// The file does not contain a key.
     #[error("{}: {reason}", file.display())]
     Key {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The file cannot be read.
@@ -52,23 +51,23 @@ pub enum KeyError {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
     /// A signature could not be made.
     #[error("cannot sign {path}: {reason}")]
     Sign {
-        /// The file that was to be signed.
+        /// The file to be signed.
         path: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// The files with their sums and, where there is a signer, a signature beside each. What never
-/// changes comes first with its signature; then the sums; then each pointer behind its signature,
-/// the one that most read last. `there` is what is published already: a signature of the same bytes
-/// by the same key is kept, since each signing makes another.
+/// The files with their checksums and, with a signer, a signature next to each. Immutable copies
+/// come first with their signatures, then the checksums, then each pointer after its signature,
+/// with the most-read one last. `there` is what is already published: an existing signature of the
+/// same content by the same key is kept, because signing again gives a different one.
 ///
 /// # Errors
 /// [`KeyError::Sign`].
@@ -85,7 +84,7 @@ pub fn with_sums(
     listed.sort_by(|a, b| a.path.cmp(&b.path));
     let mut text = String::new();
     for file in listed {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{}  {}", hex(&Sha256::digest(&file.bytes)), file.path);
     }
     let sums = File {
@@ -108,8 +107,8 @@ pub fn with_sums(
 }
 
 impl Signer {
-    /// The secret key in a file that `minisign -G -W` wrote: without a password, since nobody is
-    /// there to type it.
+    /// Reads a secret key written by `minisign -G -W`, without a password, because nobody is there
+    /// to type it.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -129,7 +128,7 @@ impl Signer {
         Ok(Self { secret, public })
     }
 
-    /// The public key, as `minisign -P` takes it.
+    /// The public key in the form for `minisign -P`.
     #[must_use]
     pub fn public_key(&self) -> String {
         self.public.to_base64()
@@ -176,10 +175,10 @@ impl Signer {
 }
 
 impl Verifier {
-    /// A public key as minisign prints it, or the file that it writes.
+    /// A public key as printed by minisign, or the file it writes.
     ///
     /// # Errors
-    /// [`KeyError`] where it is neither.
+    /// [`KeyError`] if it is neither.
     pub fn of(text_or_file: &str) -> Result<Self, KeyError> {
         if let Ok(key) = PublicKey::from_base64(text_or_file) {
             return Ok(Self(key));
@@ -193,10 +192,10 @@ impl Verifier {
         boxed.into_public_key().map(Self).map_err(wrong)
     }
 
-    /// Whether a signature is of these bytes and this key.
+    /// Verifies a signature of these bytes by this key.
     ///
     /// # Errors
-    /// Why not.
+    /// Why it is not valid.
     pub fn verify(&self, bytes: &[u8], signature: &[u8]) -> Result<(), String> {
         let text = str::from_utf8(signature).map_err(|_| "its signature is no text".to_owned())?;
         let signature = SignatureBox::from_string(text)
@@ -225,8 +224,8 @@ fn text(file: &Path) -> Result<String, KeyError> {
     })
 }
 
-/// The octets of a key without a password that has no checksum: the stock program writes none with `-W`
-/// (seen of 0.11), and the library minds.
+/// The octets of a key without password and checksum: minisign writes no checksum with `-W` (seen
+/// in 0.11), and the library requires one.
 fn without_checksum(text: &str) -> Option<Vec<u8>> {
     let octets = STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
     let (key, checksum) = octets.split_at_checked(SECRET_OCTETS - CHECKSUM_OCTETS)?;
@@ -238,7 +237,7 @@ fn without_checksum(text: &str) -> Option<Vec<u8>> {
 
 pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |mut text, octet| {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{octet:02x}");
         text
     })

@@ -1,4 +1,4 @@
-//! Whether a published tree is whole: its sums, its signatures, its age.
+//! Verifies a published tree: its checksums, signatures and age.
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -7,23 +7,23 @@ use super::sign::{SIGNATURE, SUMS, Verifier, hex};
 use crate::domain::publication::documents::RANKING;
 use crate::domain::time::Timestamp;
 
-/// The longest file that is read: a ranking of five-minute slots has 300 kB.
+/// The largest file: a ranking of five-minute slots has 300 kB.
 pub const MOST_OCTETS: u64 = 4 << 20;
 /// The most files: a ranking and its copies for each of a thousand CAs.
 const MOST_FILES: usize = 10_000;
 
-/// Where a tree is read from.
+/// A tree to read from.
 pub trait Tree {
-    /// The bytes of a file, by its path below the root; at most [`MOST_OCTETS`].
+    /// The content of a file by its path relative to the root; at most [`MOST_OCTETS`].
     fn file(&self, path: &str) -> impl Future<Output = Result<Vec<u8>, String>> + Send;
 }
 
-/// What was found of one file.
+/// The result for a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
     /// The file.
     pub path: String,
-    /// What is wrong with it; `None`: nothing.
+    /// The error; `None` if there is none.
     pub fault: Option<String>,
 }
 
@@ -34,8 +34,8 @@ struct Dated {
     valid_until: Timestamp,
 }
 
-/// Looks at every file that the sums list, and at the sums themselves. Signatures are looked at where
-/// there is a key.
+/// Checks every file listed in the checksums, and the checksums themselves. Signatures are checked
+/// if there is a key.
 pub async fn verify(tree: &impl Tree, key: Option<&Verifier>, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
     let sums = match signed(tree, SUMS, key).await {
@@ -77,7 +77,7 @@ async fn signed(tree: &impl Tree, path: &str, key: Option<&Verifier>) -> Result<
     Ok(bytes)
 }
 
-/// The sums and paths of a list; a path that leads out of the tree is a fault.
+/// The checksums and paths in a list; a path that leads out of the tree is an error.
 fn listed(sums: &[u8]) -> Result<Vec<(&str, &str)>, String> {
     let text = str::from_utf8(sums).map_err(|_| "it is no text".to_owned())?;
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Rows of an export into counts: by the columns that the configuration names.
+//! Converts rows of an export to counts, using the configured columns.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,31 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::ingest::{Decode, Item, ObservationFormat, Unknown};
 
-/// Rows with something wrong that are passed over, of as many that are right: an export with more of them is not
-/// what the configuration says.
+/// The tolerated ratio of wrong rows to right ones. With more, the export does not match the
+/// configuration.
 const MOST_WRONG_SHARE: u64 = 2;
 
-/// Counts of one step that are held in memory: a year of minutes with two endpoints; some 200 MB.
+/// Counts of one step held in memory: a year of minutes with two endpoints, about 200 MB.
 const MOST_COUNTS: usize = 1_000_000;
 
-/// The rows of one export, being counted.
+/// Counts the rows of an export.
 pub(super) struct Rows<'a> {
     config: &'a ColumnsConfig,
     ca: CaName,
     vantage: String,
-    /// Rows outside are passed over.
+    /// Rows outside are ignored.
     span: Span,
     decoder: Box<dyn Decode<Observation>>,
     items: Vec<Item<Observation>>,
-    /// Of rows that are one event each: sums by the minute.
+    /// If each row is one event: the sums by minute.
     sums: BTreeMap<Key, u64>,
     counts: Vec<Observation>,
     right: u64,
     wrong: u64,
-    /// The first that was wrong.
+    /// The first error.
     reason: Option<String>,
-    /// From when on a minute without a row is one in which nothing happened: the first row's, or sooner.
+    /// From this time on, a minute without a row is one in which nothing happened: since the first
+    /// row, or earlier.
     known_from: Option<Timestamp>,
     /// A row that begins outside the span.
     astray: Option<Timestamp>,
@@ -69,18 +70,19 @@ impl<'a> Rows<'a> {
         rows
     }
 
-    /// The same of rows that are all there are in the span: minutes before the first are known too.
+    /// The same if the rows are complete for the span, so that minutes before the first one are
+    /// known too.
     pub(super) fn all_known(mut self) -> Self {
         self.known_from = Some(self.span.from);
         self
     }
 
-    /// A row that begins outside the span, where there was one.
+    /// A row that begins outside the span, if there was one.
     pub(super) const fn astray(&self) -> Option<Timestamp> {
         self.astray
     }
 
-    /// Takes a row: the values of the configured columns, in their order.
+    /// Adds a row: the values of the configured columns, in their order.
     pub(super) fn push<'v>(
         &mut self,
         values: impl Iterator<Item = &'v str>,
@@ -92,8 +94,8 @@ impl<'a> Rows<'a> {
         self.take()
     }
 
-    /// What was counted, in the order of time; where rows are one event each, minutes without any are
-    /// counted as 0 from the first row on.
+    /// The counts in chronological order. If each row is one event, minutes without any are counted
+    /// as 0 from the first row on.
     pub(super) fn finish(mut self) -> Result<Vec<Observation>, SourceError> {
         self.decoder.finish(&mut self.items);
         self.take()?;
@@ -138,7 +140,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// One line of CSV for the decoder: each value in quotes, so that it is what it is.
+    /// Writes a line of CSV for the decoder, with all values quoted.
     fn push_line<'v>(&mut self, values: impl Iterator<Item = &'v str>) {
         let mut line = String::new();
         for value in values {
@@ -146,7 +148,7 @@ impl<'a> Rows<'a> {
                 line.push(',');
             }
             line.push('"');
-            // A line is one record for the decoder.
+            // The decoder expects one record per line.
             line.push_str(&value.replace('"', "\"\"").replace(['\n', '\r'], " "));
             line.push('"');
         }
@@ -160,7 +162,7 @@ impl<'a> Rows<'a> {
                 Ok(observation) => self.count(observation),
                 Err(rejection) => {
                     self.wrong += 1;
-                    // The header of the decoder is the first line, as that of the file is.
+                    // The decoder's first line is the header, as in the file.
                     self.reason.get_or_insert_with(|| {
                         let (line, field) = (item.line, &rejection.field);
                         format!(
@@ -208,7 +210,7 @@ impl<'a> Rows<'a> {
         *self.sums.entry(key).or_default() += 1;
     }
 
-    /// Minutes without a row are minutes in which nothing happened.
+    /// Adds zeros for minutes without a row.
     fn fill(&mut self) {
         let Some(first) = self.known_from else {
             return;

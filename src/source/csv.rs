@@ -1,4 +1,4 @@
-//! `kind = "csv"`: a file that somebody exports load into, read again when it has changed.
+//! `kind = "csv"`: a file to which load is exported, read again when it has changed.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -16,25 +16,25 @@ use crate::domain::demand::observation::Observation;
 use crate::domain::time::{MINUTE, Span, Timestamp};
 use crate::engine::Engine;
 
-/// How often the file is looked at.
+/// How often the file is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// The longest file: ten million rows of 100 octets, read in some seconds.
+/// The largest file: ten million rows of 100 octets, read in some seconds.
 const MOST_OCTETS: u64 = 1 << 30;
 
-/// Counts that go into the database in one step.
+/// Counts written to the database in one step.
 const STEP: usize = 10_000;
 
-/// How far it was read.
+/// The position in the file.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Cursor {
-    /// Rows before this were counted, or came too late.
+    /// Rows before this have been counted, or came too late.
     through: Option<Timestamp>,
-    /// The file's length and date when it was read last, the latter in nanoseconds since 1970.
+    /// The file's length and date when it was last read, the date in nanoseconds since 1970.
     seen: Option<(u64, u64)>,
 }
 
-/// Follows a file for as long as it can be read.
+/// Follows a file until it cannot be read.
 pub(super) async fn read(
     mut progress: Progress,
     source: &SourceConfig,
@@ -46,10 +46,10 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what there is, and ends: for commands and tests.
+/// Reads the present content and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no CSV file.
+/// [`SourceError`], also if the source is not a CSV file.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Csv(config) = &source.kind else {
         let reason = format!("{} is no CSV file", source.name);
@@ -82,13 +82,13 @@ async fn look(
         );
         return Err(SourceError::Wrong(reason));
     }
-    // A row is whole once its span was over when the file was written.
+    // A row is complete if its span was over when the file was written.
     let written = i64::try_from(changed / 1_000_000_000).unwrap_or(i64::MAX);
     let over = Timestamp::from_unix(written)
         .min(progress.now())
         .slot(MINUTE)
         * MINUTE;
-    // An event has no span, and is summed with those of its minute.
+    // An event has no span, and is added to those of its minute.
     let (spans, step_seconds) = if config.columns.has("count") {
         (config.columns.row_seconds - 1, 1)
     } else {
@@ -106,13 +106,13 @@ async fn look(
     } else {
         Vec::new()
     };
-    // Another file, or more of it, came while it was read: the next look decides.
+    // The file was replaced or extended while it was read; the next check decides.
     if stamp(&config.path).await.map_err(file)? != (length, changed) {
         return Ok(());
     }
     let mut rest = counts.as_slice();
     while !rest.is_empty() {
-        // Steps end between two instants, since a cursor stands between two.
+        // Steps end between two instants, because the cursor is an instant.
         let most = rest.len().min(STEP);
         let last = rest[most - 1].at;
         let step = rest.partition_point(|one| one.at <= last);

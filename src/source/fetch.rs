@@ -1,4 +1,4 @@
-//! HTTP requests to others: polite, and never for more than is needed.
+//! HTTP requests to other servers, with rate limits and size limits.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,67 +10,67 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long an answer may take: a tile of 1 MB over a slow line.
+/// The longest time for an answer: a tile of 1 MB over a slow line.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made.
+/// The longest time to establish a connection.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
-/// The longest wait that an answer's `Retry-After` has: beyond a day somebody else's clock is wrong.
+/// The longest `Retry-After` accepted; a longer one indicates a wrong clock.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
-/// The wait after a 429 or 503 without one.
+/// The wait after a 429 or 503 without `Retry-After`.
 const USUAL_RETRY_AFTER: Duration = Duration::from_mins(1);
 
-/// Why there is no answer, or none of use.
+/// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// 429 or 503: later.
+    /// 429 or 503: try later.
     #[error("{url} says {status}: asked again in {} s", retry_after.as_secs())]
     Busy {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// What was answered.
+        /// The status.
         status: u16,
         /// How long to wait.
         retry_after: Duration,
     },
-    /// No client can be set up.
+    /// The HTTP client cannot be set up.
     #[error("no HTTP client can be set up: {0}")]
     Client(String),
-    /// A local file that stands for an answer.
+    /// A local file used in place of an answer cannot be read.
     #[error("{url}: {source}")]
     File {
         /// Its URL.
         url: String,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
-    /// Another status than 200.
+    /// The status is not 200.
     #[error("{url} says {status}")]
     Status {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// What was answered.
+        /// The status.
         status: u16,
     },
-    /// More octets than such an answer has.
+    /// The answer is too long.
     #[error("{url} is longer than {most} octets")]
     TooLong {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// The bound.
+        /// The limit.
         most: usize,
     },
-    /// It does not answer.
+    /// There is no answer.
     #[error("{url} does not answer: {reason}")]
     Unreachable {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// What went wrong, down to its cause.
+        /// The reason, with all causes.
         reason: String,
     },
 }
 
 impl FetchError {
-    /// The status of the answer, where there was one.
+    /// The status of the answer, if there was one.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
@@ -79,7 +79,7 @@ impl FetchError {
         }
     }
 
-    /// When to ask again, where the answer says so.
+    /// When to try again, if the answer says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -89,21 +89,21 @@ impl FetchError {
     }
 }
 
-/// An HTTP client that asks each host no more often than at its pace.
+/// An HTTP client that limits its rate for each host.
 #[derive(Debug)]
 pub struct Fetcher {
     client: reqwest::Client,
-    /// Between two requests to one operator.
+    /// The pause between two requests to one operator.
     pause: Duration,
-    /// When each may be asked next.
+    /// When each operator may be asked next.
     next: Mutex<HashMap<String, Instant>>,
-    /// Until when each has said 429 for.
+    /// Until when each operator has rejected requests with 429.
     held: Mutex<HashMap<String, Instant>>,
 }
 
 impl Fetcher {
-    /// A client that says who it is and whom to write to, and leaves a pause between two requests to
-    /// the same operator.
+    /// A client that identifies itself with a contact, and pauses between two requests to the same
+    /// operator.
     ///
     /// # Errors
     /// [`FetchError::Client`].
@@ -111,11 +111,11 @@ impl Fetcher {
         Self::around(builder(contact), pause)
     }
 
-    /// The same with a bearer token in each request, which is told to nobody else: it follows no
-    /// redirects.
+    /// The same with a bearer token in each request. It follows no redirects, so that nobody else
+    /// gets the token.
     ///
     /// # Errors
-    /// [`FetchError::Client`], also where no header can hold the token.
+    /// [`FetchError::Client`], also if the token is not valid in a header.
     pub fn with_token(contact: &str, token: &str, pause: Duration) -> Result<Self, FetchError> {
         let mut value = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| FetchError::Client("the token has characters that none has".to_owned()))?;
@@ -126,17 +126,17 @@ impl Fetcher {
         Self::around(client, pause)
     }
 
-    /// The same as [`Fetcher::new`], trusting these roots, in PEM, alone.
+    /// The same as [`Fetcher::new`], trusting only these PEM roots.
     ///
     /// # Errors
-    /// [`FetchError::Client`], also where they are none.
+    /// [`FetchError::Client`], also if they are invalid.
     pub fn trusting(contact: &str, roots: &[u8], pause: Duration) -> Result<Self, FetchError> {
         let roots = reqwest::Certificate::from_pem_bundle(roots);
         let roots = roots.map_err(|error| FetchError::Client(causes(&error)))?;
         Self::around(builder(contact).tls_certs_only(roots), pause)
     }
 
-    /// The client itself, for whoever asks as no one else does.
+    /// The underlying client, for requests that need more control.
     #[must_use]
     pub fn client(&self) -> reqwest::Client {
         self.client.clone()
@@ -152,10 +152,10 @@ impl Fetcher {
         })
     }
 
-    /// A URL with parameters behind it.
+    /// A URL with query parameters.
     ///
     /// # Errors
-    /// [`FetchError::Unreachable`] where it is none.
+    /// [`FetchError::Unreachable`] if it is invalid.
     pub fn url(base: &str, parameters: &[(&str, &str)]) -> Result<String, FetchError> {
         reqwest::Url::parse_with_params(base, parameters)
             .map(String::from)
@@ -165,7 +165,7 @@ impl Fetcher {
             })
     }
 
-    /// The octets of what the configuration names: of a `file:` URL those of a local file.
+    /// Fetches a configured URL. A `file:` URL reads a local file.
     ///
     /// # Errors
     /// [`FetchError`].
@@ -181,10 +181,10 @@ impl Fetcher {
         }
     }
 
-    /// The octets at a URL that somebody else may have named, once the operator's turn has come.
+    /// Fetches a URL that someone else may have named, when the operator may be asked next.
     ///
-    /// An operator that has said 429 is not asked before its `Retry-After` is over: that is an error at once, so
-    /// that whoever asks several of them goes on with the others. A 503 is of the one URL, and who gets it waits.
+    /// After a 429, requests to the operator fail at once until its `Retry-After` is over, so that
+    /// the caller can continue with others. A 503 concerns only one URL, and the caller waits.
     ///
     /// # Errors
     /// [`FetchError`].
@@ -212,7 +212,7 @@ impl Fetcher {
         answer
     }
 
-    /// The octets at a URL, asked for now, whatever was answered before: for whoever has a pace of its own.
+    /// Fetches a URL now, whatever was answered before, for callers with their own rate limit.
     ///
     /// # Errors
     /// [`FetchError`].
@@ -281,7 +281,7 @@ async fn read(path: &str, url: &str, most: usize) -> Result<Vec<u8>, FetchError>
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let bound = u64::try_from(most).unwrap_or(u64::MAX);
     let mut octets = Vec::new();
-    // A device has no length, and no end.
+    // A device has no length and no end.
     let mut bounded = file.take(bound.saturating_add(1));
     bounded.read_to_end(&mut octets).await.map_err(failed)?;
     if octets.len() > most {
@@ -293,7 +293,7 @@ async fn read(path: &str, url: &str, most: usize) -> Result<Vec<u8>, FetchError>
     Ok(octets)
 }
 
-/// Seconds, or a date, which is as far off as the answer's own date says (RFC 9110 section 10.2.3).
+/// Seconds, or a date, compared with the answer's own date (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Duration {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
@@ -308,7 +308,7 @@ fn retry_after(headers: &HeaderMap) -> Duration {
         .clamp(Duration::from_secs(1), LONGEST_RETRY_AFTER)
 }
 
-/// What went wrong, down to its cause.
+/// An error with all its causes.
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = Some(error);
     let mut told: Vec<String> = Vec::new();

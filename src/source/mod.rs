@@ -1,5 +1,5 @@
-//! Sources of load: a task for each `[[source]]`, which reads what is new, counts it, and stores
-//! the counts with its position in one step. A source that fails slows no other.
+//! Sources of load: a task for each `[[source]]` reads what is new, counts it, and stores the
+//! counts together with its position. A failing source does not delay others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,16 +27,16 @@ pub use progress::SourceError;
 
 use progress::Progress;
 
-/// How soon a change of the configuration is taken up, and a task that broke is begun again.
+/// How soon a configuration change takes effect, and a failed task is restarted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The first wait after a failure; each further one doubles it …
+/// The first wait after a failure; it doubles with each further one …
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// … up to this: an outage of a log is noticed within ten minutes of its end.
+/// … up to this, so that the end of a log's outage is noticed within ten minutes.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
-/// Reads the sources that are configured, each in a task of its own, and goes with the configuration.
-/// When this is dropped they end.
+/// Reads the configured sources, each in its own task, and follows configuration changes. The tasks
+/// end when this is dropped.
 pub async fn follow(engine: Arc<Engine>) {
     let mut running = Running::default();
     loop {
@@ -49,7 +49,7 @@ pub async fn follow(engine: Arc<Engine>) {
 struct Running(BTreeMap<String, (SourceConfig, JoinHandle<()>)>);
 
 impl Running {
-    /// Ends tasks that are not configured any more or broke, and begins those that are missing.
+    /// Ends tasks that are no longer configured or have failed, and starts missing ones.
     fn adapt(&mut self, engine: &Arc<Engine>) {
         let config = engine.config();
         self.0.retain(|name, (of, task)| {
@@ -77,7 +77,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads one source for as long as it is configured.
+/// Reads a source as long as it is configured.
 async fn read(engine: Arc<Engine>, source: SourceConfig) {
     engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
     let mut wait = FIRST_WAIT;
@@ -89,7 +89,7 @@ async fn read(engine: Arc<Engine>, source: SourceConfig) {
         } else {
             engine.source_failed(&source.name, &error.to_string());
         }
-        // What went well for a while has not failed again and again.
+        // A failure after a longer success starts again with the first wait.
         if begun.elapsed() > LONGEST_WAIT {
             wait = FIRST_WAIT;
         }

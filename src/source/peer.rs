@@ -1,7 +1,7 @@
 //! `kind = "peer"`: the counts of another offpeak, from its `GET /v1/export`.
 //!
-//! A peer's reports are limited by this side's configuration: other sources are left out, and all
-//! counts are stored under this source's name. They are not passed on.
+//! This side's configuration limits a peer's reports: other sources are left out, and all counts
+//! are stored under this source's name. They are not passed on.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -20,49 +20,49 @@ use crate::engine::Engine;
 use crate::ingest::{ObservationFormat, Unknown};
 use crate::store::PEER;
 
-/// How often it is asked: counts are by the minute.
+/// How often the peer is polled; counts are by minute.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// How long it is left alone between two answers of a back-fill.
+/// The pause between two requests while back-filling.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many counts are asked for at a time.
+/// Counts per request.
 const COUNTS: u64 = 2_000;
 
-/// The longest answer: 2,000 counts with three labels of 200 octets each, and as much for the rest of
-/// them, are 2.4 MB. Read, it takes up to twenty times as much for a moment.
+/// The largest answer: 2,000 counts with three labels of 200 octets, and as much for the rest, are
+/// 2.4 MB. Parsing takes up to twenty times as much for a moment.
 const MOST_OCTETS: usize = 4 << 20;
 
-/// The longest token file: a token has 43 octets.
+/// The largest token file; a token has 43 octets.
 const MOST_TOKEN_OCTETS: u64 = 4 << 10;
 
-/// Counts that are taken in a day: a CA with twelve endpoints, three kinds of count and a dozen types of
-/// errors has some 150 a minute at its worst, 220,000 a day; so a back-fill of two weeks takes two days then, and
-/// one who makes up what he likes fills 400 MB a day of the database and no more.
+/// Counts accepted per day. A CA with twelve endpoints, three kinds of count and a dozen error
+/// types has about 150 a minute in the worst case, 220,000 a day; a back-fill of two weeks then
+/// takes two days. A malicious peer fills at most 400 MB of the database a day.
 const MOST_COUNTS_A_DAY: u64 = 2_000_000;
 
-/// Answers that are asked for before the next pause of a minute, whatever the peer says there is more: as many as
-/// a day's counts have.
+/// Requests before the next pause of a minute, even if the peer has more: enough for a day's
+/// counts.
 const MOST_ANSWERS: u64 = MOST_COUNTS_A_DAY / COUNTS;
 
-/// Vantages of a peer's sources that are told apart: one more than the eight monitors of a large setup is
-/// taken for a mistake, since each takes memory by the day.
+/// The number of different vantages of a peer's sources. More than the eight monitors of a large
+/// setup count as a mistake, because each takes memory for each day.
 const MOST_VANTAGES: usize = 8;
 
-/// How far it was read.
+/// The position at the peer.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Cursor {
-    /// The peer's own place: it means something to him alone.
+    /// The peer's own cursor, which only it can interpret.
     after: Option<String>,
-    /// Counts before this are not taken: they are too old, or were taken from the database that the
-    /// peer had before.
+    /// Earlier counts are not accepted: they are too old, or were already read from the peer's
+    /// previous database.
     from: Option<Timestamp>,
-    /// The end of the last span that was taken.
+    /// The end of the last span that was read.
     through: Option<Timestamp>,
-    /// The day that the counts are of, and how many there were.
+    /// The day of the accepted counts, and their number.
     day: i64,
     taken: u64,
-    /// Of volume sources, those told apart so far.
+    /// The vantages of volume sources seen so far.
     vantages: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ struct Answer {
     observations: Vec<Value>,
 }
 
-/// Follows a peer for as long as it can be read.
+/// Follows a peer until it cannot be read.
 pub(super) async fn read(
     mut progress: Progress,
     source: &SourceConfig,
@@ -86,10 +86,10 @@ pub(super) async fn read(
     }
 }
 
-/// Takes what there is now, and ends: for commands and tests.
+/// Reads what is available now and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no peer.
+/// [`SourceError`], also if the source is not a peer.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Peer(config) = &source.kind else {
         let reason = format!("{} is no peer", source.name);
@@ -148,7 +148,8 @@ async fn catch_up(
             return Err(SourceError::Wrong(reason));
         }
         let answer = match ask(fetcher, config, cursor.after.as_deref()).await {
-            // Its database is another one now, and may tell again what was taken from the one before.
+            // The peer has a new database, which may return counts that were already read from the
+            // previous one.
             Err(SourceError::Fetch(FetchError::Status { status: 410, .. }))
                 if cursor.after.is_some() =>
             {
@@ -194,14 +195,14 @@ async fn ask(
     let wrong = |what: String| SourceError::Wrong(format!("{}: {what}", config.url));
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|error| wrong(format!("it does not answer as an offpeak does: {error}")))?;
-    // A cursor of ours has 60 characters; what another keeps here must not grow.
+    // A cursor of ours has 60 characters; another program's must not grow without limit.
     if answer.next.len() > 200 {
         return Err(wrong("next: it has more than 200 octets".to_owned()));
     }
     Ok(answer)
 }
 
-/// The counts, each as an observation that is handed in has to be.
+/// The counts, checked like submitted observations.
 fn decoded(answer: &Answer, config: &PeerConfig) -> Result<Vec<Observation>, SourceError> {
     let mut decoder = ObservationFormat::Ndjson.decoder_with(Unknown::Ignored);
     let mut items = Vec::new();
@@ -220,8 +221,7 @@ fn decoded(answer: &Answer, config: &PeerConfig) -> Result<Vec<Observation>, Sou
     records.collect()
 }
 
-/// Of these, what is believed: of the CA, of the sources that the configuration names, and under this
-/// source's name.
+/// The accepted observations: of the CA and the configured sources, under this source's name.
 fn believed(
     observations: Vec<Observation>,
     source: &SourceConfig,
@@ -238,7 +238,7 @@ fn believed(
         {
             continue;
         }
-        // However many vantages a peer tells of, it is one voice where outages are voted on.
+        // However many vantages a peer reports, it has one vote about outages.
         let apart = observation
             .vantage
             .as_ref()

@@ -1,4 +1,4 @@
-//! How far a source has come: its cursor and its counts go into the store in one step.
+//! The progress of a source: its cursor and its counts are stored in one step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,42 +16,42 @@ use crate::store::{SourceStep, StoreError};
 /// How long a process leaves a source alone that another process reads.
 const LEFT_TO_ANOTHER: Duration = Duration::from_mins(5);
 
-/// Certificates that are registered in one transaction: 4 MB of a log show some thousand.
+/// Certificates registered in one transaction: 4 MB of a log contain some thousand.
 const REGISTERED_AT_ONCE: usize = 1_000;
 
 /// Why a source cannot be read now.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Another process has moved the cursor: it reads the same source.
+    /// Another process has moved the cursor, so it reads the same source.
     #[error("another process reads it: give each process's sources names of their own")]
     Another,
-    /// What was kept of it cannot be read.
+    /// The stored cursor cannot be parsed.
     #[error("its cursor in the database cannot be read: {0}")]
     Cursor(serde_json::Error),
-    /// The engine.
+    /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// It does not answer as it should.
+    /// There is no usable answer.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// A file.
+    /// A file cannot be read.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// Its path.
         path: String,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What it says is not to be believed, or cannot be read.
+    /// The content is not credible or cannot be parsed.
     #[error("{0}")]
     Wrong(String),
 }
 
 impl SourceError {
-    /// When it may be asked again, where it says so.
+    /// When to try again, if the answer says so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -62,24 +62,24 @@ impl SourceError {
     }
 }
 
-/// A source's place in the store.
+/// A source's stored progress.
 pub(super) struct Progress {
     engine: Arc<Engine>,
     source: String,
-    /// As the store has it.
+    /// The cursor as stored.
     stored: Option<String>,
 }
 
 /// What was read since the last step.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// What was counted.
+    /// The counts.
     pub(super) observations: Vec<Observation>,
-    /// Keyed hashes of what was counted and may come again.
+    /// Keyed hashes of counted certificates that may be seen again.
     pub(super) counted: Vec<u64>,
-    /// Certificates to be registered first: registering one twice changes nothing.
+    /// Certificates to register first; registering one twice changes nothing.
     pub(super) certificates: Vec<Submission>,
-    /// How many records that is.
+    /// The number of records.
     pub(super) records: u64,
 }
 
@@ -104,7 +104,7 @@ impl Progress {
         self.engine.now()
     }
 
-    /// Where the source stands; as it begins where it has not begun.
+    /// The cursor of the source; the default if it has none yet.
     pub(super) fn cursor<C: DeserializeOwned + Default>(&self) -> Result<C, SourceError> {
         self.stored.as_deref().map_or_else(
             || Ok(C::default()),
@@ -112,13 +112,14 @@ impl Progress {
         )
     }
 
-    /// So many more records were read, and all before `through`; nothing of it is to be kept.
+    /// Records that more records were read, and everything before `through`, without storing
+    /// anything.
     pub(super) fn read(&self, records: u64, through: Option<Timestamp>) {
         self.engine.source_read(&self.source, records, through);
     }
 
-    /// Counts what was read and moves the cursor, all or nothing. What cannot be counted, being of a
-    /// time that is not kept any more or of a CA that is gone, is left out.
+    /// Stores the counts and the cursor in one step. Counts that cannot be stored, because they are
+    /// too old or their CA no longer exists, are left out.
     pub(super) async fn advance<C: Serialize + Sync>(
         &mut self,
         cursor: &C,

@@ -1,5 +1,5 @@
-//! `kind = "prometheus"`: a counter that a Prometheus keeps, by range queries: back-filled first, then
-//! followed.
+//! `kind = "prometheus"`: a counter in a Prometheus, read by range queries. It is back-filled first
+//! and then followed.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,30 +18,32 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 use crate::engine::Engine;
 
-/// How often it is asked: a minute's sample is there a minute later.
+/// How often it is polled; a minute's sample is available a minute later.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// So much is asked for at once: with what lies before it 390 samples a series, of the 11,000 that a Prometheus gives at most.
+/// The span of one query. With the time before it, 390 samples per series, of at most 11,000 in a
+/// Prometheus answer.
 const SPAN_SECONDS: i64 = 6 * HOUR;
 
-/// Samples are there, in all likelihood, so long after their time: two scrapes of the usual interval.
+/// After this time samples are almost certainly available: two scrapes at the usual interval.
 const LATE_SECONDS: i64 = 2 * MINUTE;
 
-/// So much before is asked for as well: whom a sum missed, and who was there and is not.
+/// The time before the span that is also queried, to find series that a sum missed, and series that
+/// have disappeared.
 const BEFORE_SECONDS: i64 = 2 * MOST_GAP_SECONDS;
 
-/// 390 samples of a thousand series are some 10 MB.
+/// 390 samples of a thousand series are about 10 MB.
 const MOST_OCTETS: usize = 32 << 20;
 
-/// How long it is left alone between two queries of a back-fill.
+/// The pause between two queries while back-filling.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How far it was read.
+/// The position in time.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Cursor {
     /// The end of a minute.
     through: Option<Timestamp>,
-    /// The part of an event that was not told yet: counters are spread over minutes.
+    /// The fraction of an event not counted yet, because counters are interpolated over minutes.
     #[serde(default)]
     carried: f64,
 }
@@ -69,7 +71,7 @@ struct Series {
 /// Samples, each with its time in Unix seconds, by the labels of their series.
 type Samples = BTreeMap<BTreeMap<String, String>, Vec<(i64, f64)>>;
 
-/// Follows a counter for as long as it can be read.
+/// Follows a counter until it cannot be read.
 pub(super) async fn read(
     mut progress: Progress,
     source: &SourceConfig,
@@ -83,10 +85,10 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what there is up to now, and ends: for commands and tests.
+/// Reads everything up to now and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no Prometheus.
+/// [`SourceError`], also if the source is not a Prometheus.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Prometheus(config) = &source.kind else {
         let reason = format!("{} is no Prometheus", source.name);
@@ -114,14 +116,14 @@ async fn catch_up(
         let to = (from + SPAN_SECONDS).min(end);
         let (series, taken) = ask(fetcher, config, from - BEFORE_SECONDS, to).await?;
         let grown = growth(&series, (from.unix(), to.unix()), taken);
-        // A series that is not there may come back: it is waited for.
+        // A missing series may come back, so wait for it.
         if grown.settled <= from.unix() {
             break;
         }
         let mut batch = Batch::default();
         for one in grown.spans {
             let events = cursor.carried + one.events.max(0.0);
-            // What is short of a whole event by a rounding is one.
+            // Rounding may leave a whole event slightly short.
             let count = whole((events + 1e-6).floor());
             cursor.carried = (events - real(count)).max(0.0);
             let count = count.unsigned_abs();
@@ -172,10 +174,10 @@ async fn ask(
     Ok((samples.into_values().map(at_steps).collect(), Taken::Before))
 }
 
-/// Samples with the instants at which they were taken.
+/// The samples with the instants at which they were taken.
 fn as_taken(samples: Samples, times: &Samples) -> Vec<Vec<(f64, f64)>> {
     let of_one = |(mut labels, samples): (BTreeMap<String, String>, Vec<(i64, f64)>)| {
-        // What a function gives has no name any more.
+        // The results of functions have no name.
         labels.remove("__name__");
         let times: BTreeMap<i64, f64> = times
             .get(&labels)
@@ -186,7 +188,7 @@ fn as_taken(samples: Samples, times: &Samples) -> Vec<Vec<(f64, f64)>> {
     samples.into_iter().map(of_one).collect()
 }
 
-/// The plain selector that a query is, or that it sums up.
+/// The plain selector in a query, which may be inside a sum.
 fn selector(query: &str) -> Option<&str> {
     let query = query.trim();
     if is_selector(query) {
@@ -204,7 +206,7 @@ fn selector(query: &str) -> Option<&str> {
     is_selector(summed).then_some(summed)
 }
 
-/// Whether a query is a name, labels in braces, or both, and nothing else.
+/// Whether a query is only a name, labels in braces, or both.
 fn is_selector(query: &str) -> bool {
     let is_of_name =
         |character: char| character.is_ascii_alphanumeric() || "_:".contains(character);

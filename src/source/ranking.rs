@@ -1,4 +1,4 @@
-//! `kind = "ranking"`: another server's `ranking.json`, until there is load of your own.
+//! `kind = "ranking"`: another server's `ranking.json`, used until there is own load.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::config::{RankingConfig, SourceConfig, SourceKind};
 use crate::domain::publication::prior::Prior;
 use crate::engine::Engine;
 
-/// How often it is asked for: it is made anew once a day, and whoever serves it lets caches keep it an hour.
+/// How often it is fetched. It changes once a day, and its server lets caches keep it for an hour.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
 
-/// The longest one: 288 slots and 2,016 of the week are some 250 kB.
+/// The largest ranking: 288 slots of the day and 2,016 of the week are about 250 kB.
 const MOST_OCTETS: usize = 2 << 20;
 
-/// Keeps a ranking as the prior for as long as it can be read.
+/// Follows a ranking as the prior until it cannot be read.
 pub(super) async fn read(
     engine: &Arc<Engine>,
     source: &SourceConfig,
@@ -26,7 +26,7 @@ pub(super) async fn read(
         if let Err(error) = take(engine, source, config).await {
             return Err(with_what_is_left(engine, source, error));
         }
-        // At the latest when it may not be used any more.
+        // At the latest when the present one expires.
         let left = engine.prior_valid_until(&source.name);
         let left = left.map_or(1, |until| (until - engine.now()).max(0) + 1);
         let left = Duration::from_secs(left.unsigned_abs());
@@ -34,10 +34,10 @@ pub(super) async fn read(
     }
 }
 
-/// Takes the ranking that there is now, and ends: for commands and tests.
+/// Fetches the present ranking and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no ranking.
+/// [`SourceError`], also if the source is not a ranking.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Ranking(config) = &source.kind else {
         let reason = format!("{} is no ranking", source.name);
@@ -49,10 +49,10 @@ pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<()
         .map_err(|error| with_what_is_left(engine, source, error))
 }
 
-/// Why it cannot be read, and what that means for the ranking that was read before.
+/// The error, and what it means for the ranking fetched before.
 fn with_what_is_left(engine: &Engine, source: &SourceConfig, error: SourceError) -> SourceError {
     let before = engine.prior_valid_until(&source.name);
-    // Who says when to ask again is asked then.
+    // If the answer says when to try again, that decides.
     let Some(until) = before.filter(|_| error.retry_after().is_none()) else {
         return error;
     };

@@ -1,4 +1,4 @@
-//! `kind = "sql"`: a query that another database answers: back-filled first, then followed.
+//! `kind = "sql"`: a query to another database. It is back-filled first and then followed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
 use crate::engine::Engine;
 use crate::store::outside;
 
-/// How often it is asked.
+/// How often the query runs.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// So much is asked for at once: at 300 rows a second, 1 million rows.
+/// The span of one query: 1 million rows at 300 rows a second.
 const SPAN_SECONDS: i64 = HOUR;
 
-/// Rows are there so long after their instant: a CA's transactions take seconds.
+/// After this time rows are available: a CA's transactions take seconds.
 const LATE_SECONDS: i64 = 2 * MINUTE;
 
 /// The most rows of an answer.
 const MOST_ROWS: usize = 2_000_000;
 
-/// How far it was read.
+/// The position in time.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Cursor {
-    /// Rows before this were counted.
+    /// Rows before this have been counted.
     through: Option<Timestamp>,
 }
 
-/// Follows a query for as long as it is answered.
+/// Follows a query until it fails.
 pub(super) async fn read(
     mut progress: Progress,
     source: &SourceConfig,
@@ -44,10 +44,10 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what there is up to now, and ends: for commands and tests.
+/// Reads everything up to now and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no query.
+/// [`SourceError`], also if the source is not a query.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Sql(config) = &source.kind else {
         let reason = format!("{} is no query", source.name);
@@ -64,7 +64,7 @@ async fn catch_up(
     config: &SqlConfig,
 ) -> Result<(), SourceError> {
     let row = config.columns.row_seconds;
-    // A row is whole once its span is over. Spans that are asked for begin where rows do.
+    // A row is complete once its span is over. Queried spans begin where rows begin.
     let whole = |at: Timestamp| Timestamp::from_unix(at.slot(row) * row);
     let end = whole(progress.now() - LATE_SECONDS);
     let cursor: Cursor = progress.cursor()?;

@@ -1,4 +1,4 @@
-//! Delivering one message: tried again for most of a day, by one process at a time.
+//! Delivers a message, with retries for most of a day, from one process at a time.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::domain::time::{DAY, MINUTE};
 use crate::engine::Engine;
 use crate::store::StoreError;
 
-/// How long is waited before each attempt, as Standard Webhooks proposes: 27 h altogether.
+/// The wait before each attempt, as proposed by Standard Webhooks: 27 h in total.
 const BEFORE_ATTEMPTS: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_secs(5),
@@ -29,17 +29,17 @@ const BEFORE_ATTEMPTS: [Duration; 8] = [
     Duration::from_hours(10),
     Duration::from_hours(10),
 ];
-/// How long an answer may take, as Standard Webhooks proposes.
+/// The longest time for an answer, as proposed by Standard Webhooks.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
-/// A claim holds for this much longer than is waited: the attempt itself, and a busy machine.
+/// How much longer than the wait a claim lasts: for the attempt itself, on a busy machine.
 const CLAIM_SECONDS: i64 = 2 * MINUTE;
-/// Where the store is away, who has the message is found out later.
+/// The pause before trying again to claim a message if the store is unavailable.
 const STORE_ASKED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// This process among those that share the store.
+/// Identifies this process among those that share the store.
 static HOLDER: LazyLock<i64> = LazyLock::new(rand::random);
 
-/// Redirects are not followed: a message goes where the configuration says.
+/// Does not follow redirects, so that a message only goes where the configuration says.
 static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     let client = Client::builder()
         .timeout(LONGEST_ANSWER)
@@ -49,7 +49,7 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     client.map_err(|error| error.to_string())
 });
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 enum AttemptError {
     #[error("{0}")]
@@ -62,7 +62,7 @@ enum AttemptError {
     Secret(#[from] SecretError),
 }
 
-/// Delivers a message to a webhook, where no other process does.
+/// Delivers a message to a webhook, unless another process does.
 pub(super) async fn deliver(engine: Arc<Engine>, hook: WebhookConfig, event: Event) {
     let key = key(&hook.url, &event.id);
     for wait in BEFORE_ATTEMPTS {
@@ -84,7 +84,7 @@ pub(super) async fn deliver(engine: Arc<Engine>, hook: WebhookConfig, event: Eve
                 tracing::info!(event = "webhook_delivered", message_id = event.id);
                 return end(&engine, &key).await;
             }
-            // It is there no longer, and says so.
+            // The receiver no longer exists, and says so.
             Err(AttemptError::Refused(StatusCode::GONE)) => {
                 tracing::error!(event = "webhook_gone", message_id = event.id);
                 return end(&engine, &key).await;
@@ -103,7 +103,7 @@ async fn attempt(engine: &Engine, hook: &WebhookConfig, event: &Event) -> Result
     let client = CLIENT.as_ref();
     let client = client.map_err(|error| AttemptError::Client(error.clone()))?;
     let (body, now) = (event.body(), engine.now().unix());
-    // Its URL may hold a secret of its own: errors are told without it.
+    // The URL may contain a secret, so errors are logged without it.
     let answer = client
         .post(&hook.url)
         .header(CONTENT_TYPE, "application/json")
@@ -121,7 +121,8 @@ async fn attempt(engine: &Engine, hook: &WebhookConfig, event: &Event) -> Result
     }
 }
 
-/// Whether this process is to deliver it, until some time after the wait.
+/// Claims the delivery for this process, until some time after the wait; returns whether that
+/// succeeded.
 async fn claimed(engine: &Engine, key: &str, wait: Duration) -> bool {
     loop {
         let wait = i64::try_from(wait.as_secs()).unwrap_or(DAY);
@@ -150,7 +151,7 @@ async fn end(engine: &Engine, key: &str) {
     }
 }
 
-/// Which message to whom; a URL may hold a secret.
+/// Identifies a message to a receiver; hashed, because a URL may contain a secret.
 fn key(url: &str, id: &str) -> String {
     format!("{} {id}", URL_SAFE_NO_PAD.encode(&Sha256::digest(url)[..8]))
 }

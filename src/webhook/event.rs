@@ -1,4 +1,4 @@
-//! Events, each with an id that every process computes in the same way.
+//! Events, with ids that are the same in every process.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::domain::status::{Standing, Status};
 use crate::domain::time::{HOUR, Timestamp};
 use crate::engine::Engine;
 
-/// What has changed longer ago is no news: it was told then, or there was no webhook.
+/// Older changes are not reported: they were reported at the time, or there was no webhook.
 const NEWS_FOR_SECONDS: i64 = HOUR;
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Event {
-    /// `webhook-id`: the same for the same event, so that a receiver can detect a repetition.
+    /// `webhook-id`: the same for the same event, so that a receiver can detect duplicates.
     pub(super) id: String,
     /// `type`.
     pub(super) kind: &'static str,
@@ -27,13 +27,13 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// The message's octets.
+    /// The body of the message.
     pub(super) fn body(&self) -> String {
         json!({ "type": self.kind, "timestamp": self.at, "data": self.data }).to_string()
     }
 }
 
-/// The failure rates above the webhook's threshold that last now.
+/// The present failure rates above the webhook's threshold.
 pub(super) fn breaches(engine: &Engine, hook: &WebhookConfig) -> Vec<Event> {
     let named = hook.ca.as_ref().map(CaName::as_str);
     let found = engine.breaches(named, hook.failure_rate).into_iter();
@@ -50,7 +50,7 @@ pub(super) fn breaches(engine: &Engine, hook: &WebhookConfig) -> Vec<Event> {
         .collect()
 }
 
-/// The incidents that subscribers are told of and that were changed of late.
+/// The published incidents that changed recently.
 pub(super) fn incidents(engine: &Engine, ca: Option<&CaName>) -> Vec<Event> {
     let now = engine.now();
     let told = engine.told_incidents(ca).into_iter();
@@ -64,7 +64,7 @@ pub(super) fn incidents(engine: &Engine, ca: Option<&CaName>) -> Vec<Event> {
         .collect()
 }
 
-/// The CAs that are down, and those that came back of late.
+/// The CAs that are down, and those that recently came back.
 #[derive(Debug, Default)]
 pub(super) struct Outages {
     down: HashMap<CaName, Event>,
@@ -72,7 +72,7 @@ pub(super) struct Outages {
 }
 
 impl Outages {
-    /// Looks how the CAs are.
+    /// Checks the status of the CAs.
     pub(super) fn look(&mut self, engine: &Engine) {
         let now = engine.now();
         self.back
@@ -88,7 +88,7 @@ impl Outages {
                 let down = || down(&ca, standing, now);
                 self.down.entry(ca.clone()).or_insert_with(down);
             }
-            // Nobody says that it is back.
+            // It is not known to be back.
             Status::Unknown => {}
             Status::Degraded | Status::Ok => {
                 if let Some(was) = self.down.remove(&ca) {
@@ -99,7 +99,7 @@ impl Outages {
         }
     }
 
-    /// Those of one CA or of all.
+    /// The events of one CA, or of all.
     pub(super) fn told(&self, ca: Option<&CaName>) -> Vec<Event> {
         let down = self.down.iter();
         let back = self.back.iter().map(|(of, event)| (of, event));
@@ -163,7 +163,7 @@ mod tests {
         let ca = CaName::default;
         outages.take(ca(), &standing(Status::Ok, 0), now);
         assert_eq!(ids(&outages), [""; 0]);
-        // It lasts, however its begin is seen later.
+        // The outage continues, although its start is computed later.
         outages.take(ca(), &standing(Status::Down, 900), now);
         outages.take(ca(), &standing(Status::Down, 905), now);
         outages.take(ca(), &standing(Status::Unknown, 950), now);

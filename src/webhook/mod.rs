@@ -1,5 +1,5 @@
-//! Sends messages about events by HTTP, as Standard Webhooks (<https://www.standardwebhooks.com>)
-//! has it: one for each breach, outage and change of an incident, whichever process sees it first.
+//! Sends messages about events by HTTP, by Standard Webhooks (<https://www.standardwebhooks.com>):
+//! one for each breach, outage and incident change, from the process that sees it first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,14 +20,14 @@ pub use sign::{Secret, SecretError};
 use deliver::deliver;
 use event::{Event, Outages, breaches, incidents};
 
-/// How often it is looked what happened: load is counted by the minute.
+/// How often events are checked; load is counted by minute.
 const LOOKED_EVERY: Duration = Duration::from_secs(5);
-/// Messages that are being delivered at once, of all webhooks; each waits for hours where nobody answers.
-/// What is more begins when there is room, if it still lasts then; the log says so.
+/// The most deliveries in progress, over all webhooks; without an answer each lasts for hours.
+/// Further ones begin when there is room, if the event still lasts; this is logged.
 const MOST_UNDER_WAY: usize = 1_000;
 
-/// Tells every `[[webhook]]` what it wants to know, for ever. A configuration that is read again counts
-/// from then on.
+/// Sends every `[[webhook]]` the events it asks for; does not return. A reloaded configuration
+/// takes effect at once.
 pub async fn notify(engine: Arc<Engine>) {
     let mut ticks = interval(LOOKED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,11 +38,11 @@ pub async fn notify(engine: Arc<Engine>) {
     }
 }
 
-/// What one process has seen, and is telling.
+/// What a process has seen, and is delivering.
 #[derive(Debug, Default)]
 pub struct Notifier {
     outages: Outages,
-    /// By the URL of the webhook, the ids of what it is being told or was.
+    /// By the webhook's URL, the ids of events delivered or in progress.
     taken: HashMap<String, HashSet<String>>,
     under_way: JoinSet<()>,
 }
@@ -81,7 +81,7 @@ impl Notifier {
     }
 }
 
-/// What lasts or was of late, as far as this webhook wants to know.
+/// Present and recent events that this webhook asks for.
 fn events(engine: &Engine, hook: &WebhookConfig, outages: &Outages) -> Vec<Event> {
     let mut found = Vec::new();
     for topic in &hook.on {

@@ -6,28 +6,28 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// What a secret begins with.
+/// The prefix of a secret.
 const PREFIX: &str = "whsec_";
-/// How long it is, in octets, as the specification has it.
+/// Its length in octets, by the specification.
 const OCTETS: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// What a webhook's messages are signed with.
+/// The secret for signing a webhook's messages.
 #[derive(Debug)]
 pub struct Secret(Key);
 
-/// A secret that cannot be used.
+/// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
     #[error("its secret cannot be read: {0}")]
     File(#[from] std::io::Error),
-    /// The text is none.
+    /// The text is not a valid secret.
     #[error("its secret is not \"{PREFIX}\" and the base64 of 24 to 64 octets")]
     Format,
 }
 
 impl Secret {
-    /// The secret in a file.
+    /// Reads the secret in a file.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -35,7 +35,7 @@ impl Secret {
         Self::parse(tokio::fs::read_to_string(file).await?.trim())
     }
 
-    /// The secret that a text is.
+    /// Parses a secret.
     ///
     /// # Errors
     /// [`SecretError::Format`].

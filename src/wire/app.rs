@@ -1,4 +1,4 @@
-//! The application of a listener: the router, and the fast path around it.
+//! The application of a listener: a router, and a fast path before it.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -17,18 +17,18 @@ use hyper_util::service::TowerToHyperService;
 use super::reply::Reply;
 use super::serve::neighbours::Neighbour;
 
-/// Who sent a request; `None`: somebody on a Unix socket.
+/// The sender of a request; `None` on a Unix socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Sender(pub(crate) Option<Neighbour>);
 
-/// What answers some requests before the router is asked.
+/// Answers some requests before the router is called.
 pub(crate) trait Shortcut: Debug + Send + Sync {
-    /// The answer to a request, whose headers it takes. `None`, and the request as it was: the router
-    /// answers.
+    /// The answer to a request; it takes the request's headers. `None`, with the request unchanged,
+    /// if the router should answer.
     fn answer(&self, request: &mut Request<Incoming>) -> Option<Answer>;
 }
 
-/// An answer, or a promise of one.
+/// An answer, or a future of one.
 pub(crate) enum Answer {
     Given(Response<Reply>),
     Awaited(BoxFuture<'static, Response<Reply>>),
@@ -40,20 +40,20 @@ impl From<Response<Reply>> for Answer {
     }
 }
 
-/// What answers all requests of a listener without a router: whose paths are not its own to know.
+/// Answers all requests of a listener without a router, because the paths are not known in advance.
 pub(crate) trait Responder: Debug + Send + Sync {
     /// The answer to a request.
     fn respond(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Response<Reply>>;
 }
 
-/// What a listener answers with.
+/// The application of a listener.
 #[derive(Clone, Debug)]
 pub struct App {
     shortcut: Option<Arc<dyn Shortcut>>,
     rest: Rest,
 }
 
-/// What answers where no shortcut does.
+/// Answers requests that no shortcut answers.
 #[derive(Clone, Debug)]
 enum Rest {
     Router(TowerToHyperService<Router>),
@@ -84,17 +84,17 @@ impl App {
         }
     }
 
-    /// Whether an answer may take so long that a client has to be told that it is still to come.
+    /// Whether an answer may take so long that interim answers are needed.
     pub(crate) const fn may_hold(&self) -> bool {
         matches!(self.rest, Rest::Responder(_))
     }
 
-    /// Answers a request; `from` is the address that it came from, if it came over a network. Handlers
-    /// find it among the request's extensions.
+    /// Answers a request. `from` is the sender's address, if it came over a network. Handlers find
+    /// it in the request's extensions.
     pub(crate) fn answer(&self, mut request: Request<Incoming>, from: Option<IpAddr>) -> Answer {
         if let Some(shortcut) = &self.shortcut {
             let answering = AssertUnwindSafe(|| shortcut.answer(&mut request));
-            // The panic has been logged where it happened; the router shall say 500.
+            // The panic has been logged where it happened; the router will answer 500.
             if let Some(answer) = catch_unwind(answering).unwrap_or(None) {
                 return answer;
             }

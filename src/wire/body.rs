@@ -1,4 +1,4 @@
-//! Request bodies: streamed, or small and read whole; never waited for without end.
+//! Request bodies, streamed or read as a whole, always with time limits.
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,11 +12,11 @@ use super::problem::{Excess, Problem};
 use super::unpack;
 use crate::engine::verdict::Report;
 
-/// The most bytes of a body that is read whole: the longest CertID and the longest order URL
-/// together take about 2 KiB.
+/// The largest body that is read as a whole. The longest CertID and the longest order URL together
+/// take about 2 KiB.
 pub(crate) const MOST_JSON_BYTES: u64 = 64 * 1_024;
 
-/// What the body says that it is; empty where it does not say.
+/// The body's media type; empty if it is not stated.
 pub(crate) fn content_type(headers: &HeaderMap) -> &str {
     headers
         .get(header::CONTENT_TYPE)
@@ -24,15 +24,15 @@ pub(crate) fn content_type(headers: &HeaderMap) -> &str {
         .unwrap_or_default()
 }
 
-/// The object that a JSON body is, `shape` in the words of its error; what is wrong is named by the
-/// path to it, such as `items[1].notAfter`.
+/// Parses a JSON object; `shape` describes it in the error message. Errors name the path of the
+/// wrong value, such as `items[1].notAfter`.
 pub(crate) fn object<'b, T: Deserialize<'b>>(body: &'b [u8], shape: &str) -> Result<T, Problem> {
-    // serde takes an array for an object as well, its values by their order.
+    // serde would also accept an array, with the values in order.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::malformed(format!("the body is not {shape}")));
     }
     serde_json::from_slice(body).map_err(|error| {
-        // Read once more, slower, by who keeps the path.
+        // Parse again, more slowly, with a parser that tracks the path.
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let told = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
             Err(error) if error.path().iter().next().is_some() => {
@@ -50,8 +50,8 @@ pub(crate) fn report(report: &Report) -> Result<impl IntoResponse + use<>, Probl
     Ok((status_of(report), content_type, written(report)?))
 }
 
-/// 422 where records came and every one was rejected: nothing was done. A body without any record
-/// is 200: nothing was wrong with it, such as an hour in which nothing happened.
+/// 422 if all records were rejected, so that nothing was done. A body without records is 200,
+/// because nothing was wrong with it.
 pub(crate) const fn status_of(report: &Report) -> StatusCode {
     if report.rejected > 0 && !report.took_something() {
         StatusCode::UNPROCESSABLE_ENTITY
@@ -68,7 +68,7 @@ pub(crate) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
     })
 }
 
-/// The whole of a body that is JSON and short.
+/// Reads a whole body that must be short JSON.
 pub(crate) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     json_within(
         headers,
@@ -79,7 +79,7 @@ pub(crate) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
     .await
 }
 
-/// The same, or nothing where there is no body: then nobody has to say what it is.
+/// The same, or nothing if there is no body; then the media type may be missing too.
 pub(crate) async fn json_if_any(headers: &HeaderMap, body: Body) -> Result<Option<Bytes>, Problem> {
     if body.size_hint().exact() == Some(0) {
         return Ok(None);
@@ -87,8 +87,8 @@ pub(crate) async fn json_if_any(headers: &HeaderMap, body: Body) -> Result<Optio
     json(headers, body).await.map(Some)
 }
 
-/// The whole of a body that is JSON and has no more than `most` bytes; `remedy` is what to do about
-/// a longer one.
+/// Reads a whole JSON body of at most `most` bytes; `remedy` tells the client what to do if it is
+/// longer.
 pub(crate) async fn json_within(
     headers: &HeaderMap,
     body: Body,

@@ -1,5 +1,5 @@
-//! Content codings (RFC 9110 sections 8.4 and 12.5.3): a representation compressed beforehand, and
-//! which of its forms a request gets.
+//! Content codings (RFC 9110 sections 8.4 and 12.5.3): precompressed representations, and which
+//! form of one a request gets.
 
 use std::io::{self, Write as _};
 
@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::conditional::strong_etag;
 
-/// brotli's quality. 11, the highest, takes thirty times as long for some 3 % less.
+/// brotli's quality. The maximum, 11, takes thirty times as long and saves about 3 % more.
 const BROTLI_QUALITY: u32 = 9;
-/// The logarithm of brotli's window: 4 MiB, more than anything here has.
+/// The logarithm of brotli's window: 4 MiB, more than any document here.
 const BROTLI_WINDOW: u32 = 22;
-/// zstd's level: the highest without its long windows.
+/// zstd's level: the highest without long windows.
 const ZSTD_LEVEL: i32 = 19;
 
 /// A content coding.
@@ -23,7 +23,7 @@ enum Coding {
     Zstd,
 }
 
-/// What is sent of a representation: its octets in one coding, with the tag of these octets.
+/// A representation in one coding, with its entity tag.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     coding: Option<Coding>,
@@ -35,14 +35,14 @@ pub(crate) struct Form {
 #[derive(Debug)]
 pub(crate) struct Forms {
     plain: Form,
-    /// Shorter than the plain one, the shortest first.
+    /// The forms that are shorter than the plain one, shortest first.
     compressed: Vec<Form>,
 }
 
 impl Coding {
     const ALL: [Self; 3] = [Self::Brotli, Self::Gzip, Self::Zstd];
 
-    /// As `Content-Encoding` names it.
+    /// The name used in `Content-Encoding`.
     const fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
@@ -55,7 +55,7 @@ impl Coding {
         match self {
             Self::Brotli => {
                 let mut compressed = Vec::new();
-                // The first number is the size of its buffer.
+                // The first number is the buffer size.
                 brotli::CompressorWriter::new(
                     &mut compressed,
                     4_096,
@@ -66,7 +66,7 @@ impl Coding {
                 Ok(compressed)
             }
             Self::Gzip => {
-                // Neither a name nor a time: the same bytes give the same bytes.
+                // Without name and time, so that the same input gives the same bytes.
                 let level = flate2::Compression::best();
                 let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
                 gzip.write_all(bytes)?;
@@ -86,7 +86,7 @@ impl Form {
         }
     }
 
-    /// The value of `Content-Encoding`; `None` for the plain one.
+    /// The value of `Content-Encoding`; `None` for the plain form.
     pub(crate) fn content_encoding(&self) -> Option<HeaderValue> {
         self.coding
             .map(|coding| HeaderValue::from_static(coding.name()))
@@ -94,7 +94,7 @@ impl Form {
 }
 
 impl Forms {
-    /// The plain form alone.
+    /// Only the plain form.
     pub(crate) fn plain(bytes: Bytes) -> Self {
         Self {
             plain: Form::new(None, bytes),
@@ -102,7 +102,7 @@ impl Forms {
         }
     }
 
-    /// All forms, but those that are no shorter. Some ten milliseconds for 100 KB.
+    /// All forms that are shorter than the plain one. Takes about ten milliseconds for 100 KB.
     pub(crate) fn compressed(bytes: Bytes) -> Self {
         let mut compressed: Vec<Form> = Coding::ALL
             .into_iter()
@@ -119,8 +119,8 @@ impl Forms {
         }
     }
 
-    /// The form that a request wants most; of several the shortest, and the plain one where it
-    /// wants none, or says nothing.
+    /// The form that a request prefers; of several the shortest. The plain form if the request
+    /// names none that is available, or has no preference.
     pub(crate) fn wanted(&self, request: &HeaderMap) -> &Form {
         if self.compressed.is_empty() || !request.contains_key(header::ACCEPT_ENCODING) {
             return &self.plain;
@@ -130,7 +130,8 @@ impl Forms {
         self.compressed
             .iter()
             .filter_map(|form| Some((form, wishes.of(form.coding?.name()))))
-            // What is wanted as much as the plain one is preferred to it, being shorter.
+            // A compressed form is preferred to the plain one at the same weight, because it is
+            // shorter.
             .chain([plain])
             .filter(|(_, weight)| *weight > 0)
             .reduce(|best, next| if next.1 > best.1 { next } else { best })
@@ -138,7 +139,7 @@ impl Forms {
     }
 }
 
-/// What `Accept-Encoding` says: weights of a thousandth, by name.
+/// The content of `Accept-Encoding`: weights in thousandths, by name.
 struct Wishes<'r>(Vec<(&'r str, u16)>);
 
 impl<'r> Wishes<'r> {
@@ -178,7 +179,8 @@ impl<'r> Wishes<'r> {
             .unwrap_or_default()
     }
 
-    /// The plain form is wanted unless it is ruled out, and least of all where it is not named.
+    /// The weight of the plain form. It is acceptable unless excluded, with the lowest weight if it
+    /// is not named.
     fn plain(&self) -> u16 {
         self.named("identity")
             .or_else(|| self.named("*").filter(|weight| *weight == 0))
@@ -186,7 +188,8 @@ impl<'r> Wishes<'r> {
     }
 }
 
-/// A weight of RFC 9110 section 12.4.2, `0` to `1` with up to three decimals, in thousandths.
+/// Parses a weight of RFC 9110 section 12.4.2, `0` to `1` with up to three decimals, into
+/// thousandths.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let fits = decimals.len() <= 3 && decimals.bytes().all(|digit| digit.is_ascii_digit());
@@ -270,12 +273,12 @@ mod tests {
             (&["gzip;q=0"], ""),
             (&["gzip;q=0.000, *;q=0.1, br;q=0"], "zstd"),
             (&["*;q=0, gzip"], "gzip"),
-            // The plain form where it is wanted more, or nothing is left.
+            // The plain form if it is preferred, or if nothing else is left.
             (&["identity, gzip;q=0.5"], ""),
             (&["identity;q=0.5, gzip;q=0.5"], "gzip"),
             (&["identity;q=0"], ""),
             (&["*;q=0"], ""),
-            // What is no weight says nothing.
+            // Invalid weights are ignored.
             (&["gzip;q=2"], ""),
             (&["gzip;q=0.1234"], ""),
             (&["gzip;q=-1"], ""),

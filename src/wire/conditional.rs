@@ -11,11 +11,11 @@ use crate::domain::time::Timestamp;
 /// RFC 9110 section 5.6.7.
 const IMF_FIXDATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
-/// A strong entity tag: the same for the same bytes on every replica and after every restart.
+/// A strong entity tag: the same bytes give the same tag on every replica and after every restart.
 pub(crate) fn strong_etag(bytes: &[u8]) -> HeaderValue {
     let mut tag = String::with_capacity(34);
     tag.push('"');
-    // 16 octets: 128 bits, so that no two bodies ever share a tag by accident.
+    // 16 octets are 128 bits, so two bodies never share a tag by accident.
     for octet in &Sha256::digest(bytes)[..16] {
         let _ = write!(tag, "{octet:02x}");
     }
@@ -30,8 +30,8 @@ pub(crate) fn http_date(at: Timestamp) -> HeaderValue {
         .unwrap_or_else(|| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
-/// Whether the client has it already: then the answer is 304. `If-None-Match` wins over
-/// `If-Modified-Since` (RFC 9110 section 13.2.2).
+/// Whether the client already has it, so that the answer is 304. `If-None-Match` takes precedence
+/// over `If-Modified-Since` (RFC 9110 section 13.2.2).
 pub(crate) fn is_unmodified(
     request: &HeaderMap,
     etag: &HeaderValue,
@@ -50,7 +50,7 @@ pub(crate) fn is_unmodified(
         .is_some_and(|since| modified.unix() <= since.and_utc().timestamp())
 }
 
-/// Whether one of the values of `If-None-Match` names an entity tag.
+/// Whether one of the values of `If-None-Match` contains an entity tag.
 pub(crate) fn any_names<'a>(
     lists: impl IntoIterator<Item = &'a HeaderValue>,
     etag: &HeaderValue,
@@ -59,8 +59,8 @@ pub(crate) fn any_names<'a>(
     lists.any(|list| names(list.as_bytes(), etag.as_bytes()))
 }
 
-/// Whether a list of entity tags names `etag`, by weak comparison (RFC 9110 section 8.8.3.2). Our
-/// tags hold no comma, so that a list may be split at each.
+/// Whether a list of entity tags contains `etag`, by weak comparison (RFC 9110 section 8.8.3.2).
+/// Our tags contain no comma, so a list may be split at each.
 fn names(list: &[u8], etag: &[u8]) -> bool {
     list.split(|octet| *octet == b',').any(|tag| {
         let tag = tag.trim_ascii();
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn dates_count_only_without_tags() {
-        // RFC 9110's own example date.
+        // The example date of RFC 9110.
         let same = ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT");
         let before = ("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT");
         assert!(unmodified(&[same]));
@@ -125,7 +125,7 @@ mod tests {
             http_date(Timestamp::from_unix(MADE)),
             "Sun, 06 Nov 1994 08:49:37 GMT"
         );
-        // SHA-256 of nothing, cut at 16 octets.
+        // SHA-256 of the empty string, truncated to 16 octets.
         assert_eq!(strong_etag(b""), "\"e3b0c44298fc1c149afbf4c8996fb924\"");
     }
 }

@@ -1,9 +1,9 @@
-//! Whom a request is for: `Host` (RFC 9112 section 3.2).
+//! The host that a request is for: `Host` (RFC 9112 section 3.2).
 
 use axum::http::{Request, Version, header};
 
-/// Whether a request says once whom it is for. In HTTP/1.1 it has to; in no version may it say two
-/// things, of which somebody in front may have read the other one.
+/// Whether a request names its host exactly once. HTTP/1.1 requires it. In no version may it name
+/// two, because a proxy may have used the other one.
 pub(crate) fn is_addressed<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {

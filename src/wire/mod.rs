@@ -1,5 +1,5 @@
-//! The basis of serving HTTP: sockets, TLS and connections; bodies, queries and problems; entity
-//! tags and content codings. It knows neither the answers nor the gateway.
+//! The basis for serving HTTP: sockets, TLS and connections; bodies, queries and problems; entity
+//! tags and content codings. It does not depend on handlers or on the gateway.
 
 mod app;
 pub(crate) mod body;

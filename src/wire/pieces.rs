@@ -1,4 +1,4 @@
-//! A body piece by piece; none is waited for without end.
+//! A body as a stream of pieces, with a time limit for each.
 
 use std::io;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-/// The longest wait for the next piece of a body. A client that is alive sends within seconds; one
-/// that is gone without a word must not hold a connection for ever.
+/// The longest wait for the next piece of a body. A live client sends within seconds; a dead one
+/// must not hold a connection forever.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// The body, piece by piece, as it comes.
+/// Streams the pieces of a body as they arrive.
 pub(crate) fn pieces(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
     let pieces = body.into_data_stream();
     Box::pin(futures_util::stream::unfold(pieces, |mut pieces| async {

@@ -1,5 +1,5 @@
-//! The one map from what went wrong to what the client reads: `application/problem+json`
-//! (RFC 9457), always.
+//! The only mapping from errors to what the client gets, which is always `application/problem+json`
+//! (RFC 9457).
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -20,7 +20,7 @@ use crate::engine::EngineError;
 use crate::ingest::{IngestError, UnknownMediaType};
 use crate::store::StoreError;
 
-/// An answer that says what went wrong. It is never cached.
+/// An error answer. It is never cached.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -28,47 +28,47 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     excess: Option<Excess>,
     remedy: Option<Box<Remedy>>,
-    /// `Accept-Encoding`: only where the content coding was the fault (RFC 9110 section 15.5.16).
+    /// `Accept-Encoding`, if the content coding was the problem (RFC 9110 section 15.5.16).
     codings: Option<&'static str>,
 }
 
-/// Which `type` the problem has.
+/// The kind of `type` that the problem has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Family {
-    /// The ACME error that goes with the status: what `/renewal-info` speaks.
+    /// The ACME error for the status, used by `/renewal-info`.
     Acme,
     /// RFC 9773 section 5.
     AlreadyReplaced,
-    /// The status says it all (RFC 9457 section 4.2.1).
+    /// `about:blank`: the status says it all (RFC 9457 section 4.2.1).
     Blank,
 }
 
-/// A limit and what went over it.
+/// A limit, and the value that exceeded it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Excess {
     /// What is limited, as the subject of a sentence: `the body`.
     pub(crate) what: &'static str,
-    /// The most that is taken.
+    /// The maximum.
     pub(crate) limit: u64,
-    /// What came, or as much of it as was read.
+    /// The actual value, or as much of it as was read.
     pub(crate) current: u64,
-    /// The unit of both, in the plural.
+    /// The unit of both, in plural.
     pub(crate) unit: &'static str,
-    /// What to do instead.
+    /// What to do about it.
     pub(crate) remedy: &'static str,
 }
 
-/// What would do where a deadline and a budget cannot both be kept.
+/// Alternatives, if a deadline and a budget cannot both be kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Remedy {
-    /// Certificates an hour, rounded up; `None` where no budget would do.
+    /// Certificates an hour, rounded up; `None` if no budget would work.
     smallest_budget_per_hour: Option<i64>,
-    /// `None` where no deadline within 90 days would do.
+    /// `None` if no deadline within 90 days would work.
     earliest_renew_by: Option<Timestamp>,
 }
 
-/// How many headers such an answer has in the end, on `/renewal-info`.
+/// The final number of headers of such an answer on `/renewal-info`.
 const USUAL_HEADERS: usize = 8;
 
 #[derive(Serialize)]
@@ -87,7 +87,7 @@ struct Wire<'a> {
 }
 
 impl Problem {
-    /// A problem whose status says what kind it is.
+    /// A problem with the type of its status.
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
@@ -99,7 +99,7 @@ impl Problem {
         }
     }
 
-    /// 415 because of the content coding; `codings` are those taken.
+    /// 415 because of the content coding; `codings` are the supported ones.
     pub(crate) fn unknown_coding(
         detail: impl Into<Cow<'static, str>>,
         codings: &'static str,
@@ -110,12 +110,12 @@ impl Problem {
         }
     }
 
-    /// 400: the request cannot be understood.
+    /// 400: the request is malformed.
     pub(crate) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: there is no such thing.
+    /// 404: the resource does not exist.
     pub(crate) fn missing(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
@@ -142,7 +142,7 @@ impl Problem {
         }
     }
 
-    /// 503: overload, or the store is away.
+    /// 503: overload, or the store is unavailable.
     pub(crate) fn busy() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -150,7 +150,7 @@ impl Problem {
         )
     }
 
-    /// 500: a defect or damage on our side. The cause is for the log.
+    /// 500: a defect or corruption on our side. The cause is only logged.
     pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -158,7 +158,7 @@ impl Problem {
         )
     }
 
-    /// `status` because a limit was passed: names the limit, what came and what to do.
+    /// `status` because a limit was exceeded: names the limit, the value and the remedy.
     pub(crate) fn over(status: StatusCode, excess: Excess) -> Self {
         let Excess {
             what,
@@ -176,8 +176,8 @@ impl Problem {
         }
     }
 
-    /// The body did not come whole. A body that stalled may come again; one that the transport cut
-    /// off has mostly nobody left to hear of it.
+    /// The body is incomplete. After a stall the client may try again; if the connection broke,
+    /// usually nobody receives this answer.
     pub(crate) fn broken_off(error: &(dyn Error + 'static)) -> Self {
         let error = error.downcast_ref::<io::Error>();
         let unpacking = error.and_then(|error| error.get_ref()?.downcast_ref::<UnpackError>());
@@ -198,7 +198,7 @@ impl Problem {
         }
     }
 
-    /// The same with the ACME error that goes with its status as its type.
+    /// The same with the ACME error type for its status.
     pub(crate) fn acme(self) -> Self {
         Self {
             family: Family::Acme,
@@ -220,7 +220,7 @@ impl Problem {
         }
     }
 
-    /// The answer, with room for the headers that are still to come.
+    /// The answer, with capacity for the headers to be added later.
     pub(crate) fn answer(&self) -> Response<Bytes> {
         let mut response = Response::new(self.body());
         *response.status_mut() = self.status;
@@ -267,7 +267,7 @@ impl IntoResponse for Problem {
 }
 
 impl From<EngineError> for Problem {
-    /// Logs the cause, once; the client learns only whether to come back.
+    /// Logs the cause once; the client learns only whether to try again.
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::NotSummed => {
@@ -284,7 +284,7 @@ impl From<EngineError> for Problem {
 }
 
 impl From<StoreError> for Problem {
-    /// Logs the cause, once; the client learns only whether to come back.
+    /// Logs the cause once; the client learns only whether to try again.
     fn from(error: StoreError) -> Self {
         if let StoreError::Unavailable { .. } = error {
             tracing::warn!(event = "store_unavailable", %error);
@@ -297,7 +297,7 @@ impl From<StoreError> for Problem {
 }
 
 impl From<IngestError> for Problem {
-    /// Logs the cause, once; says what is durable already.
+    /// Logs the cause once; tells the client what is already durable.
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Body { done, source } => {

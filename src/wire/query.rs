@@ -1,5 +1,5 @@
-//! Query strings of the admin listener and of `/v1/`. An unknown parameter is refused, so that a
-//! misspelt one is not silently ignored. (Other public routes ignore them.)
+//! Query strings of the admin listener and of `/v1/`. Unknown parameters are rejected, so that a
+//! misspelt one is noticed. (Other public routes ignore them.)
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 
 use super::problem::Problem;
 
-/// Nothing may stand in the query string.
+/// Requires an empty query string.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoParameters;
 
@@ -22,7 +22,7 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
-/// The parameter `ca` alone may stand in it.
+/// Allows only the parameter `ca`.
 #[derive(Clone, Debug)]
 pub(crate) struct OfCa(pub(crate) Option<String>);
 
@@ -43,14 +43,14 @@ impl<S: Sync> FromRequestParts<S> for OfCa {
     }
 }
 
-/// The parameters, decoded, in their order.
+/// The decoded parameters in order.
 pub(crate) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     Query::try_from_uri(uri)
         .map(|Query(pairs)| pairs)
         .map_err(|error| Problem::malformed(format!("the query string is not readable: {error}")))
 }
 
-/// What to say of a parameter that does not exist; `known` lists those that do.
+/// The error for an unknown parameter; `known` lists the valid ones.
 pub(crate) fn unknown(name: &str, known: &str) -> Problem {
     Problem::malformed(format!(
         "unknown query parameter {name:?}; known here: {known}"

@@ -1,8 +1,8 @@
-//! The kinds of bodies of an answer.
+//! The body types of answers.
 
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 
-/// The body of an answer: one piece that is there, or what a handler makes.
+/// The body of an answer: one piece already in memory, or a handler's stream.
 pub(crate) type Reply = Either<Full<Bytes>, Body>;

@@ -1,7 +1,7 @@
-//! The accept loop of both listeners: HTTP/1.1 and HTTP/2, by ALPN with TLS and by prior knowledge
-//! without it, every wait bounded.
+//! The accept loop of all listeners: HTTP/1.1 and HTTP/2, by ALPN with TLS and by prior knowledge
+//! without it. Every wait has a limit.
 //!
-//! `axum::serve` has no header timeout, no cap on connections and none on streams; a public server
+//! `axum::serve` has no header timeout and no limits on connections and streams; a public server
 //! needs all three.
 
 use std::future::{Future, poll_fn};
@@ -36,24 +36,24 @@ pub use listen::{InheritedSockets, Listener};
 pub use neighbours::{Neighbour, Neighbourhood};
 pub use tls::{Tls, TlsError};
 
-/// How long to wait after an `accept` that failed for want of something (descriptors, memory): long
-/// enough not to spin, short enough that nobody notices.
+/// The pause after an `accept` that failed for lack of a resource (descriptors, memory): long
+/// enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often another connection is asked to give way while one waits: who was asked politely may be
-/// a while.
+/// How often another connection is asked to close while a new one waits; connections that were
+/// asked to finish may take a moment.
 const BETWEEN_NUDGES: Duration = Duration::from_millis(250);
 
-/// How often is looked while the last connections end, so that the end is soon noticed.
+/// How often the remaining connections are checked while draining.
 const WHILE_DRAINING: Duration = Duration::from_millis(100);
 
 /// How the listener stops.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stop {
-    /// Requests under way end, and nothing else is waited for.
+    /// Requests in progress are finished, and nothing else.
     AtOnce,
-    /// No request is lost: for [`Limits::grace`] new connections are taken as before, each answer
-    /// says that it is the last of its connection, and kept connections are left to end so.
+    /// Without losing a request: for [`Limits::grace`] new connections are accepted as before, each
+    /// answer says that its connection will close, and kept connections are left to end this way.
     WithGrace,
 }
 
@@ -63,7 +63,7 @@ impl From<()> for Stop {
     }
 }
 
-/// Serves until `shutdown` says how to stop; then lets the requests under way end within
+/// Serves until `shutdown` says how to stop, then finishes the requests in progress within
 /// `limits.drain`, and returns.
 pub async fn serve(
     listener: impl Into<Listener>,
@@ -76,7 +76,7 @@ pub async fn serve(
     server.run(listener, shutdown).await;
 }
 
-/// A listener's connections.
+/// A listener and its connections.
 struct Server {
     tls: Option<Arc<Tls>>,
     app: App,
@@ -85,7 +85,7 @@ struct Server {
     attendance: Attendance,
     connections: JoinSet<()>,
     places: Places,
-    /// One that waits for another to give way.
+    /// A connection that waits for another to close.
     waiting: Option<Connected>,
 }
 
@@ -118,17 +118,17 @@ impl Server {
         self.drain(stop).await;
     }
 
-    /// Takes connections until `end` resolves.
+    /// Accepts connections until `end` resolves.
     async fn take_until<T>(&mut self, listener: &impl Accept, end: impl Future<Output = T>) -> T {
         let mut ticks = rounds(self.limits.between_rounds());
         let mut nudges = rounds(BETWEEN_NUDGES);
         let mut end = pin!(end);
-        // Kept over the rounds, so that none cuts its pause short.
+        // Kept across iterations, so that its pause is not cut short.
         let mut coming = pin!(next(listener));
         loop {
             tokio::select! {
                 end = &mut end => return end,
-                // One that panicked has been logged where it happened.
+                // A panic has been logged where it happened.
                 Some(_) = self.connections.join_next() => self.let_in(),
                 now = ticks.tick() => self.look_after(now),
                 now = nudges.tick(), if self.waiting.is_some() => self.attendance.give_way(now),
@@ -141,7 +141,7 @@ impl Server {
         }
     }
 
-    /// Takes what has come already and waits in the kernel's queue, which would be lost with it.
+    /// Accepts what is still in the kernel's queue, which would otherwise be lost with it.
     async fn take_rest(&mut self, listener: &impl Accept) {
         for _ in 0..MOST_QUEUED {
             if self.waiting.is_some() {
@@ -156,7 +156,7 @@ impl Server {
         }
     }
 
-    /// Takes a connection, where its neighbour has not too many.
+    /// Accepts a connection, unless its address has too many.
     fn take(&mut self, stream: Stream, address: Option<IpAddr>) {
         let limit = |address| self.neighbourhood.limit(address, self.limits.connections);
         let counted = address.and_then(limit);
@@ -179,7 +179,7 @@ impl Server {
         }
     }
 
-    /// Serves the connection that waits, where there is room.
+    /// Serves the waiting connection, if there is room.
     fn let_in(&mut self) {
         if self.connections.len() >= self.limits.connections {
             return;
@@ -198,7 +198,7 @@ impl Server {
         self.places.tidy();
     }
 
-    /// Lets the requests under way end, and those that wait or are on their way with them.
+    /// Finishes the requests in progress, including waiting connections and those about to arrive.
     async fn drain(&mut self, stop: Stop) {
         if stop == Stop::AtOnce {
             self.attendance.finish_all(Instant::now());
@@ -237,7 +237,7 @@ fn rounds(period: Duration) -> Interval {
     rounds
 }
 
-/// The next connection. Failures are waited out: what they lack comes back when others close.
+/// The next connection. After a failure it waits, because resources become free when others close.
 async fn next<A: Accept>(listener: &A) -> (Stream, Option<IpAddr>) {
     let mut warned = false;
     loop {
@@ -255,7 +255,7 @@ async fn next<A: Accept>(listener: &A) -> (Stream, Option<IpAddr>) {
     }
 }
 
-/// Whether the error is about the one connection, which left before it was accepted.
+/// Whether the error concerns one connection, which was closed before it was accepted.
 fn gone_already(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails as often as it has errors, then accepts.
+    /// Returns its errors one by one, then accepts.
     struct Failing {
         errors: Mutex<Vec<io::Error>>,
         listener: Listener,

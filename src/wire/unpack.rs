@@ -1,4 +1,4 @@
-//! Bulk bodies that come compressed (RFC 9110 section 8.4): unpacked as they come, in bounded memory.
+//! Decompresses bulk bodies (RFC 9110 section 8.4) as they arrive, in bounded memory.
 
 use std::io;
 use std::pin::Pin;
@@ -20,25 +20,25 @@ use error::{ALWAYS_OCTETS, MOST_RATIO, UnpackError};
 
 pub(crate) mod error;
 
-/// The codings taken, as `Accept-Encoding` names them.
+/// The supported codings, as in `Accept-Encoding`.
 pub(crate) const TAKEN: &str = "br, gzip, zstd";
 
-/// Unpacked octets handed on at once: what ingest decodes at once.
+/// Decompressed octets passed on at once, which is what ingest decodes at once.
 const PIECE_OCTETS: usize = 64 << 10;
 
-/// The logarithm of the most that zstd may have us remember: 8 MiB (RFC 9659).
+/// The logarithm of the largest window of zstd: 8 MiB (RFC 9659).
 const ZSTD_WINDOW: u32 = 23;
 
-/// The first octet of a brotli stream with a window over the standard's 16 MiB begins with these
-/// seven bits (RFC 7932 section 9.1: invalid), and the upper one is anything.
+/// A brotli stream with a window above the standard's 16 MiB begins with these seven bits, and any
+/// upper bit (RFC 7932 section 9.1: invalid).
 const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
 
 type Pieces = BoxStream<'static, io::Result<Bytes>>;
 
-/// The body without its content coding, piece by piece, as it comes.
+/// The body without its content coding, piece by piece as it arrives.
 ///
 /// # Errors
-/// A problem with status 415 where the coding is none that is taken, or there are several.
+/// A problem with status 415 if the coding is not supported, or there are several.
 pub(crate) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Pieces, Problem> {
     let pieces = pieces(body).boxed();
     Ok(match coding(headers)? {
@@ -47,7 +47,7 @@ pub(crate) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Pieces, Proble
     })
 }
 
-/// Refuses a body with a content coding, where it is short and none is taken.
+/// Rejects a content coding on a route whose bodies are short.
 ///
 /// # Errors
 /// A problem with status 415.
@@ -78,7 +78,7 @@ impl Coding {
     }
 }
 
-/// The codings that the headers name, outermost last; `identity` is none.
+/// The codings in the headers, outermost last, without `identity`.
 fn named(headers: &HeaderMap) -> impl Iterator<Item = String> {
     headers
         .get_all(header::CONTENT_ENCODING)
@@ -106,7 +106,7 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
     match first.as_deref() {
         None => Ok(None),
         Some("br") => Ok(Some(Coding::Brotli)),
-        // RFC 9110 section 8.4.1.3: the two are the same.
+        // RFC 9110 section 8.4.1.3: both mean the same.
         Some("gzip" | "x-gzip") => Ok(Some(Coding::Gzip)),
         Some("zstd") => Ok(Some(Coding::Zstd)),
         Some(other) => {
@@ -119,11 +119,11 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
     }
 }
 
-/// What has come of a body so far.
+/// What has arrived of a body so far.
 #[derive(Debug, Default)]
 struct Came {
     octets: AtomicU64,
-    /// Whether it ended with an error of its own, which is no fault of the coding.
+    /// Whether reading the body itself failed, which is not the fault of the coding.
     failed: AtomicBool,
 }
 
@@ -169,7 +169,7 @@ impl Unpacking {
     fn pieces(self) -> Pieces {
         stream::try_unfold(self, |mut unpacking| async move {
             let piece = unpacking.next().await?;
-            // Little may come and much of it be made: others get a turn in between.
+            // A little input may give much output, so let other tasks run in between.
             tokio::task::yield_now().await;
             Ok((!piece.is_empty()).then_some((piece, unpacking)))
         })
@@ -197,7 +197,7 @@ impl Unpacking {
         Ok(piece.into())
     }
 
-    /// Of gzip and zstd what follows is another member, and is read; of brotli there is one.
+    /// After gzip and zstd, another member may follow and is read; brotli has only one.
     async fn nothing_follows(&mut self) -> io::Result<()> {
         let Decoder::Brotli(decoder) = &mut *self.decoder else {
             return Ok(());
@@ -221,7 +221,7 @@ impl Unpacking {
     }
 }
 
-/// The pieces as they are, counted on their way.
+/// The pieces unchanged, counting their octets.
 fn counted(coding: Coding, pieces: Pieces, came: Arc<Came>) -> Pieces {
     pieces
         .map(move |piece| {

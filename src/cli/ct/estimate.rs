@@ -1,4 +1,4 @@
-//! `offpeak ct estimate`: what a log costs, and how sure the map will be.
+//! `offpeak ct estimate`: the cost of reading a log, and the precision of the result.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,7 +13,8 @@ use crate::config::octets_a_day;
 use crate::domain::math::number::{real, real_len};
 use crate::source::ct::{Logged, Sight, look};
 
-/// With fewer blocks a day one stands for more than three hours, which tells nothing of any of them.
+/// With fewer blocks a day, one represents more than three hours and says nothing about any of
+/// them.
 const LEAST_BLOCKS_A_DAY: f64 = 8.0;
 
 /// Say what each log costs to read, in octets a day, and how sure an hour's count will be
@@ -41,7 +42,7 @@ struct OfLog {
     entries: u64,
     entries_a_day: f64,
     octets_a_day: f64,
-    /// Every so many-th block is read.
+    /// Every n-th block is read.
     every: u64,
     octets_a_day_read: f64,
     issuers: Vec<OfIssuer>,
@@ -51,11 +52,11 @@ struct OfLog {
 #[serde(rename_all = "camelCase")]
 struct OfIssuer {
     issuer: String,
-    /// Of the entries of the newest block.
+    /// The share among the entries of the newest block.
     share: f64,
-    /// The median, in seconds.
+    /// The median backdating, in seconds.
     backdate: i64,
-    /// The standard error of an hour's count as a share of it.
+    /// The relative standard error of an hour's count.
     relative_error: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! The logs that a command reads.
+//! Opens the logs that a command reads.
 
 use clap::Args;
 
@@ -26,7 +26,7 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    /// A client for them, and the logs.
+    /// A client for the logs, and the logs.
     pub(super) async fn open(&self) -> anyhow::Result<(Fetcher, Vec<RemoteLog>)> {
         let fetcher = Fetcher::new(&self.contact, PAUSE)?;
         let config = CtConfig {

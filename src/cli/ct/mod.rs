@@ -1,4 +1,4 @@
-//! `offpeak ct`: what logs of Certificate Transparency cost and show.
+//! `offpeak ct`: the cost of reading Certificate Transparency logs, and their content.
 
 use clap::{Args, Subcommand};
 

@@ -1,4 +1,4 @@
-//! `offpeak ct tail`: what logs show, as it comes.
+//! `offpeak ct tail`: follows logs and prints new entries.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,15 +18,15 @@ use crate::source::SourceError;
 use crate::source::ct::{Logged, RemoteLog};
 use crate::source::fetch::Fetcher;
 
-/// The wait after a log has failed is twice this, and doubles …
+/// The wait after a log's failure is twice this, and doubles …
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// … so many times: up to ten minutes.
+/// … up to this many times: at most ten minutes.
 const MOST_DOUBLINGS: u32 = 10;
 
-/// How often each log is asked whether it has grown.
+/// How often each log is checked for growth.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// With `--blocks` a log that has failed so many times in a row is given up.
+/// With `--blocks`, a log is given up after this many consecutive failures.
 const MOST_FAILURES: u32 = 5;
 
 /// Follow logs: a line for each minute and issuer of each block of 256 entries
@@ -60,16 +60,16 @@ struct Line<'a> {
     log: &'a str,
 }
 
-/// A log that is followed.
+/// A followed log.
 struct Followed {
     remote: RemoteLog,
-    /// As it was shown last.
+    /// The last tree seen.
     tree: Option<SignedTree>,
-    /// The block to be printed next; `None`: the newest.
+    /// The next block to print; `None` for the newest.
     next: Option<u64>,
-    /// Blocks that are still wanted.
+    /// The number of blocks still wanted.
     left: u64,
-    /// Times that it has failed since it answered last.
+    /// Failures since the last answer.
     failures: u32,
     asked_from: Instant,
 }
@@ -109,7 +109,8 @@ impl TailArgs {
         }
     }
 
-    /// Prints what is new in a log: the inner error is the log's, the outer one that nobody reads any more.
+    /// Prints what is new in a log. The inner error is the log's; the outer one means that nobody
+    /// reads the output any more.
     async fn read(
         &self,
         log: &mut Followed,
@@ -171,11 +172,11 @@ impl TailArgs {
 }
 
 impl Followed {
-    /// The log's tree, which begins with the one that it showed before.
+    /// The log's tree, verified to begin with the previous one.
     async fn grow(&mut self, fetcher: &Fetcher) -> Result<SignedTree, SourceError> {
         let shown = self.remote.tree(fetcher).await?;
         let before = self.tree.as_ref();
-        // What a cache shows of before is no news.
+        // An older tree from a cache is not news.
         if let Some(before) = before.filter(|before| before.size > shown.size) {
             return Ok(before.clone());
         }
@@ -187,7 +188,7 @@ impl Followed {
         Ok(shown)
     }
 
-    /// How it went, and when it is asked next.
+    /// Records the result, and schedules the next request.
     fn note(&mut self, read: Result<(), SourceError>) {
         let log = &self.remote.log().description;
         let wait = match read {

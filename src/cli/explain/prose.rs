@@ -1,14 +1,14 @@
-//! An explanation in plain words.
+//! Explains a window in plain words.
 
 use serde_json::Value;
 
 use crate::domain::math::number::real;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// Letters a line: what fits a terminal.
+/// Characters per line, to fit a terminal.
 const WIDTH: usize = 90;
 
-/// One paragraph from the answer of [`crate::engine::Engine::explain`].
+/// A paragraph from the result of [`crate::engine::Engine::explain`].
 pub(super) fn paragraph(explanation: &Value) -> String {
     let sentences = [
         which(explanation),
@@ -19,7 +19,7 @@ pub(super) fn paragraph(explanation: &Value) -> String {
     wrapped(&sentences.join(" "))
 }
 
-/// Which window, and how it stands now.
+/// The window, and its present state.
 fn which(explanation: &Value) -> String {
     let window = &explanation["suggestedWindow"];
     let stands = if !explanation["replacedBy"].is_null() {
@@ -46,7 +46,7 @@ fn which(explanation: &Value) -> String {
     )
 }
 
-/// Why that day and hour: what the window was drawn from.
+/// The reason for the day and hour: the basis of the draw.
 fn why(explanation: &Value) -> String {
     let from = &explanation["drawnFrom"];
     match from["rule"].as_str() {
@@ -147,7 +147,7 @@ fn of_table(from: &Value, draw: &Value) -> String {
     )
 }
 
-/// What drew it.
+/// The event that drew it.
 fn by_whom(explanation: &Value) -> String {
     let cause = &explanation["cause"];
     match cause["event"].as_str() {
@@ -167,7 +167,7 @@ fn by_whom(explanation: &Value) -> String {
     }
 }
 
-/// Whether it comes out the same again.
+/// Whether repeating the draw gives the same window.
 fn again(explanation: &Value) -> String {
     match explanation["derivationMatches"].as_bool() {
         Some(true) => "Derived again from what is stored, it comes out the same.".to_owned(),

@@ -1,4 +1,4 @@
-//! `offpeak gateway check`: whether clients come back through the gateway.
+//! `offpeak gateway check`: checks whether clients come back through the gateway.
 
 use std::io::Write as _;
 use std::path::PathBuf;

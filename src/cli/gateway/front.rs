@@ -1,4 +1,4 @@
-//! The listener of a gateway, and what runs behind it.
+//! The listener of a gateway, and its tasks.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::gateway::{Gateway, Parts, directory_url, spool_folder};
 use crate::http;
 use crate::wire::{self, Limits, Listener, Neighbourhood, Stop, Tls};
 
-/// A gateway whose listener is bound.
+/// A gateway with a bound listener.
 pub(in crate::cli) struct Front {
     config: GatewayConfig,
     listener: Listener,
     tls: Option<Arc<Tls>>,
 }
 
-/// A gateway that serves.
+/// A running gateway.
 pub(in crate::cli) struct Serving {
-    /// Ends once its listener is drained.
+    /// Ends when its listener is drained.
     pub(in crate::cli) listener: JoinHandle<()>,
-    /// To be ended then.
+    /// Tasks to end then.
     pub(in crate::cli) beside: Vec<AbortHandle>,
-    /// What has to be told once its listener is drained.
+    /// The gateway, for its final write then.
     pub(in crate::cli) gateway: Arc<Gateway>,
-    /// What clients are to be told: the URL of the directory.
+    /// The directory URL for clients.
     pub(in crate::cli) directory: String,
 }
 
@@ -77,7 +77,7 @@ impl Front {
         let base_url = self.config.base_url.clone().unwrap_or(bound);
         let admitted = hold::limits(&self.config, &engine.config(), engine.now());
         let admission = {
-            // What lets held requests go runs where they are answered.
+            // Held requests are released on the threads that answer them.
             let _threads = runtimes.public().enter();
             Arc::new(Hold::start(engine.now(), admitted))
         };
@@ -101,7 +101,7 @@ impl Front {
         let directory = directory_url(&base_url, &self.config.upstream);
         let places = self.config.held;
         let gateway = Gateway::open(self.config, parts)?;
-        // Whoever is held keeps a connection, and takes none from others.
+        // Held requests keep their connections, and must not take them from others.
         let limits = Limits {
             connections: limits.connections.saturating_add(places),
             ..limits

@@ -17,7 +17,7 @@ use crate::store::Migrations;
 mod check;
 pub(super) mod front;
 
-/// Where it listens unless told otherwise.
+/// The default address.
 const LISTEN: &str = "127.0.0.1:8443";
 
 /// An ACME reverse proxy that gives the CA behind it ARI, `replaces`, and a place for its load
@@ -89,7 +89,7 @@ impl GatewayArgs {
             ..GatewayConfig::to(&upstream, global.listen.as_deref().unwrap_or(LISTEN))
         };
         let public_listen = self.public_listen;
-        // `--listen` and the base URL are the gateway's here.
+        // `--listen` and the base URL belong to the gateway here.
         let global = Global {
             listen: None,
             base_url: None,

@@ -1,4 +1,4 @@
-//! What the flags of the command line mean, and a refusal in their words.
+//! The meaning of command-line flags, and errors that name the flags.
 
 use crate::domain::time::Timestamp;
 use crate::engine::{IncidentError, Intent};
@@ -11,7 +11,7 @@ pub(super) const fn intent(dry_run: bool) -> Intent {
     }
 }
 
-/// What is refused, in the words of the command line rather than of the API.
+/// An error in terms of command-line flags instead of the API's fields.
 pub(super) fn by_flags(error: IncidentError) -> anyhow::Error {
     let IncidentError::Refused(refusal) = error else {
         return error.into();

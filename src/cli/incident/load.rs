@@ -81,7 +81,7 @@ fn tell(path: &Path, named: &ingest::NamedReport, output: &mut Output) -> io::Re
     Ok(())
 }
 
-/// As much as is there, and all that fits at the beginning, by which the format is told.
+/// Reads what is available; at the beginning, as much as is needed to detect the format.
 async fn piece(input: &mut File) -> io::Result<Bytes> {
     let mut buffer = Vec::with_capacity(READ_OCTETS);
     let most = u64::try_from(READ_OCTETS).unwrap_or(u64::MAX);
@@ -89,7 +89,7 @@ async fn piece(input: &mut File) -> io::Result<Bytes> {
     Ok(buffer.into())
 }
 
-/// The input, its beginning having been read.
+/// The input after its beginning has been read.
 fn pieces(head: Bytes, input: File) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold((head, input), |(next, mut input)| async move {
         if next.is_empty() {

@@ -185,7 +185,7 @@ async fn list(
 }
 
 impl Which {
-    /// How the incident stands, where it is of the CA that it has to be of.
+    /// The progress of the incident, if it belongs to the given CA.
     async fn progress(&self, engine: &Engine) -> anyhow::Result<Progress> {
         let progress = engine.incident(self.incident).await?;
         if let Some(ca) = &self.ca

@@ -1,4 +1,4 @@
-//! Incidents for people to read.
+//! Shows incidents as text.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use crate::domain::client::hearing::Heard;
 use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
 use crate::engine::{Foreseen, Intent, Progress};
 
-/// Two days, hour by hour: what fits a screen. A plan that goes on longer says so.
+/// Two days, hour by hour, fit on a screen. A longer plan is marked as such.
 const MOST_HOURS: usize = 48;
 
-/// An incident on a line.
+/// An incident on one line.
 pub(super) fn line(progress: &Progress) -> String {
     let Incident {
         id,
@@ -27,7 +27,7 @@ pub(super) fn line(progress: &Progress) -> String {
     )
 }
 
-/// An incident with all that is known of it.
+/// An incident with all details.
 pub(super) fn page(progress: &Progress) -> String {
     let incident = &progress.incident;
     let mut page = line(progress) + "\n";
@@ -63,7 +63,7 @@ pub(super) fn page(progress: &Progress) -> String {
     page
 }
 
-/// What moves and the load that it makes, by the hour; hours to which nothing moves are left out.
+/// The plan: what moves and the resulting load by hour, without hours to which nothing moves.
 pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
     let moves = match intent {
         Intent::DryRun => "would move",

@@ -1,7 +1,7 @@
 //! Which ACME client a user agent names.
 
-/// What an agent's text has in it, whatever the case, and the family that has it. Clients name the libraries that they
-/// are made with, so they stand before these.
+/// Text in a user agent, ignoring case, and the client family it indicates. Clients often also name
+/// their libraries, so the libraries come last.
 const FAMILIES: [(&str, &str); 22] = [
     ("certbot", "certbot"),
     ("cert-manager", "cert-manager"),
@@ -27,10 +27,10 @@ const FAMILIES: [(&str, &str); 22] = [
     ("golang", "go"),
 ];
 
-/// Of all others.
+/// The family of all other clients.
 pub(super) const OTHER: &str = "other";
 
-/// The family of a client, by its user agent.
+/// The family of a client, from its user agent.
 pub(super) fn family(agent: &str) -> &'static str {
     let agent = agent.to_ascii_lowercase();
     let named = FAMILIES.iter().find(|(part, _)| agent.contains(part));

@@ -1,5 +1,6 @@
-//! Boulder's lines: `TIME … COMMAND CHECKSUM METHOD ENDPOINT REQUESTER CODE LATENCY_MS REALIP JSON={…}` of
-//! its web front end, and `… Certificate request - successful JSON={…}` of its registration authority.
+//! Boulder's log lines: `TIME … COMMAND CHECKSUM METHOD ENDPOINT REQUESTER CODE LATENCY_MS REALIP
+//! JSON={…}` of its web front end, and `… Certificate request - successful JSON={…}` of its
+//! registration authority.
 
 use std::borrow::Cow;
 
@@ -9,7 +10,7 @@ use super::line::{Request, Step, Unreadable, is_success, step_of};
 use super::time as times;
 use crate::time::Timestamp;
 
-/// Where the object of a line begins.
+/// The start of a line's JSON object.
 const OBJECT: &str = " JSON=";
 
 #[derive(Deserialize)]
@@ -20,11 +21,11 @@ struct FrontEnd<'a> {
 
 pub(super) fn front_end(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     let Some((before, json)) = line.split_once(OBJECT) else {
-        // Not every line of it is of a request.
+        // Not every line describes a request.
         return Ok(None);
     };
     let mut words = before.rsplit(' ');
-    // From behind: the address, the latency, the status, who asked, the endpoint, the method.
+    // From the end: address, latency, status, requester, endpoint, method.
     let (_, latency, status) = (words.next(), words.next(), words.next());
     let (_, endpoint, method) = (words.next(), words.next(), words.next());
     let Some(step) = method.zip(endpoint).and_then(|(m, e)| step_of(m, e)) else {
@@ -50,7 +51,7 @@ pub(super) fn front_end(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     }))
 }
 
-/// Up to its first quote: what a client is called stands before any.
+/// The client's name up to its first quote, which no known name contains.
 fn agent(json: &str) -> Option<Cow<'_, str>> {
     let (_, behind) = json.split_once("\"ua\":\"")?;
     Some(Cow::Borrowed(behind.split_once('"')?.0))
@@ -88,12 +89,12 @@ pub(super) fn audit(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     }))
 }
 
-/// The first word that is a time: syslog and journald put theirs in front, or nothing.
+/// The first word that is a time; syslog and journald may prepend others.
 pub(super) fn time(line: &str) -> Option<Timestamp> {
     line.split(' ').take(3).find_map(times::any)
 }
 
-/// `400 :: malformed :: …` and `urn:ietf:params:acme:error:malformed :: …` name a type.
+/// The type in `400 :: malformed :: …` or `urn:ietf:params:acme:error:malformed :: …`.
 fn error_type<'a>(error: &str) -> Option<Cow<'a, str>> {
     const URN: &str = "urn:ietf:params:acme:error:";
     let mut parts = error.split(" :: ").map(str::trim);
@@ -101,7 +102,7 @@ fn error_type<'a>(error: &str) -> Option<Cow<'a, str>> {
         let name = word.strip_prefix(URN).unwrap_or(word);
         (1..=60).contains(&name.len()) && name.bytes().all(|octet| octet.is_ascii_alphabetic())
     };
-    // A message alone names none.
+    // A message alone names no type.
     parts.clone().nth(1)?;
     let word = parts.find(fits)?;
     let name = word.strip_prefix(URN).unwrap_or(word);

@@ -1,4 +1,4 @@
-//! Certificates in lines: encoded, or as a serial number and dates.
+//! Certificates in log lines: encoded, or as a serial number with dates.
 
 use std::borrow::Cow;
 
@@ -8,43 +8,43 @@ use super::json::{Scalar, from_text};
 use super::{boulder, time as times};
 use crate::time::Timestamp;
 
-/// A certificate, as a line shows it.
+/// A certificate in the form in which a line contains it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Certificate {
     /// DER in base64.
     Base64(String),
-    /// What a line says of one; not who issued it.
+    /// The serial number and dates, without the issuer.
     Dates {
         /// In hexadecimal.
         serial: String,
-        /// As the line has it.
+        /// In the line's notation.
         not_before: String,
-        /// As the line has it.
+        /// In the line's notation.
         not_after: String,
     },
     /// DER in hexadecimal.
     Hexadecimal(String),
-    /// PEM, with its ends of lines.
+    /// PEM, with line breaks.
     Pem(String),
 }
 
 /// A certificate, and when it was issued.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Shown {
-    /// Which.
+    /// The certificate.
     pub certificate: Certificate,
-    /// When it was issued, where the line is of its issuance.
+    /// When it was issued, if the line is about its issuance.
     pub issued_at: Option<Timestamp>,
 }
 
 impl Certificate {
-    /// A text that is PEM, in which ends of lines may be written as `\n`, or DER in hexadecimal or base64.
+    /// Recognises PEM, whose line breaks may be written as `\n`, or DER in hexadecimal or base64.
     pub(super) fn of_text(text: &str) -> Option<Self> {
         if text.contains("-----BEGIN CERTIFICATE-----") {
             return Some(Self::Pem(text.replace("\\n", "\n")));
         }
         let is_hexadecimal = text.bytes().all(|octet| octet.is_ascii_hexdigit());
-        // A hyphen stands for none.
+        // A hyphen means that there is none.
         match text.len() {
             0..=64 => None,
             _ if is_hexadecimal => Some(Self::Hexadecimal(text.to_owned())),
@@ -53,8 +53,8 @@ impl Certificate {
     }
 }
 
-/// Boulder's certificate authority, which logs what it has signed in hexadecimal, as a field or in an object,
-/// and its registration authority, which logs serial number and dates.
+/// Boulder's certificate authority logs signed certificates in hexadecimal, as a field or in an
+/// object. Its registration authority logs serial number and dates.
 pub(super) fn boulder(line: &str) -> Option<Shown> {
     if let Some((_, behind)) = line.split_once("Signing cert success") {
         let fields = [("certificate=[", ']'), ("\"Certificate\":\"", '"')];
@@ -92,8 +92,8 @@ struct Audit {
     response_time: Option<String>,
 }
 
-/// `response.data.certificate` of `OpenBao`'s audit log, and `http_raw_body`, in which ACME hands one out, where they
-/// are configured not to be hashed (`audit_non_hmac_response_keys`).
+/// `response.data.certificate` of `OpenBao`'s audit log, and `http_raw_body`, in which ACME returns
+/// certificates, if these are configured not to be hashed (`audit_non_hmac_response_keys`).
 pub(super) fn openbao(line: &str) -> Option<Shown> {
     let read: OpenBao<'_> = serde_json::from_str(line).ok()?;
     let data = read.response.data;
@@ -135,7 +135,8 @@ struct OpenBaoData<'a> {
     http_raw_body: Option<Cow<'a, str>>,
 }
 
-/// The field `certificate` of a request that step-ca answered with one: to issue it or, by ACME, to fetch it.
+/// The field `certificate` of a request that step-ca answered with a certificate, to issue it or
+/// (in ACME) to download it.
 pub(super) fn step_ca(line: &str) -> Option<Shown> {
     let in_text;
     let json = if line.starts_with('{') {
@@ -187,7 +188,7 @@ mod tests {
                 issued_at: at(),
             };
             assert_eq!(boulder(&line), Some(want), "{line}");
-            // Of a precertificate a certificate follows.
+            // A precertificate is followed by its certificate.
             assert_eq!(
                 boulder(&line.replace("cert success", "precert success")),
                 None
@@ -216,13 +217,13 @@ mod tests {
             openbao(&line.replace("update", "read")).unwrap().issued_at,
             None
         );
-        // What ACME hands out was issued before.
+        // A certificate downloaded by ACME was issued before.
         let fetched = openbao(&line.replace("\"certificate\"", "\"http_raw_body\"")).unwrap();
         assert_eq!(
             (fetched.certificate, fetched.issued_at),
             (shown.certificate, None)
         );
-        // As it is where nobody configured otherwise.
+        // The default, without configuration.
         let start = line.find("-----BEGIN").unwrap();
         let end = line.rfind("\"}}}").unwrap();
         let hashed = format!("{}hmac-sha256:00{}", &line[..start], &line[end..]);

@@ -1,5 +1,5 @@
-//! `combined`, of Apache and nginx: `ADDRESS - USER [TIME] "METHOD TARGET PROTOCOL" STATUS OCTETS
-//! "REFERER" "AGENT"`, and what a `log_format` puts behind it.
+//! The `combined` format of Apache and nginx: `ADDRESS - USER [TIME] "METHOD TARGET PROTOCOL"
+//! STATUS OCTETS "REFERER" "AGENT"`, followed by whatever a `log_format` adds.
 
 use std::borrow::Cow;
 
@@ -34,15 +34,15 @@ pub(super) fn time(line: &str) -> Option<Timestamp> {
     written_at(split_at_quote(line)?.0)
 }
 
-/// The time in brackets that ends what stands before the request. Not the first brackets: before them stands
-/// the user's name, in which anybody may write any.
+/// The time in the last brackets before the request. The first brackets may be part of the user
+/// name, which a client can choose freely.
 fn written_at(before: &str) -> Option<Timestamp> {
     let before = before.trim_end().strip_suffix(']')?;
     time::common(before.rsplit_once('[')?.1)
 }
 
-/// Splits at the first quote that is not escaped: nginx writes those that a client sends as `\x22`, Apache
-/// as `\"`, and both a backslash as two or as `\x5C`.
+/// Splits at the first quote that is not escaped. nginx writes a client's quote as `\x22` and
+/// Apache as `\"`; a backslash is doubled or written as `\x5C`.
 fn split_at_quote(text: &str) -> Option<(&str, &str)> {
     let octets = text.as_bytes();
     let mut at = 0;
@@ -55,7 +55,7 @@ fn split_at_quote(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// The second text in quotes behind the request.
+/// The second quoted text after the request.
 fn agent(rest: &str) -> Option<&str> {
     let (_, behind) = split_at_quote(rest)?;
     let (_, behind) = split_at_quote(behind)?;
@@ -63,8 +63,8 @@ fn agent(rest: &str) -> Option<&str> {
     Some(split_at_quote(behind)?.0)
 }
 
-/// A number behind the user agent: with a point it is nginx's `$request_time` in seconds, without one
-/// Apache's `%D` in microseconds.
+/// A number after the user agent: with a decimal point it is nginx's `$request_time` in seconds,
+/// otherwise Apache's `%D` in microseconds.
 fn latency_ms(rest: &str) -> Option<f64> {
     let (before, last) = rest.trim_end().rsplit_once(' ')?;
     if !before.ends_with('"') {
@@ -117,12 +117,12 @@ mod tests {
         let user = |name: &str| LINE.replace(" - - [", &format!(" - {name} ["));
         let nginx = |request: &str| LINE.replace("POST /acme/new-order HTTP/2.0", request);
         for line in [
-            // `curl -u '[:x'`, and worse: nginx writes the name as it was sent.
+            // `curl -u '[:x'`, and worse: nginx logs the name as it was sent.
             user("["),
             user("[28/Nov/2020:00:00:00 +0000]"),
             user("] [x] ]"),
             user(r"a\\x22 [x"),
-            // Apache escapes a quote by a backslash.
+            // Apache escapes a quote with a backslash.
             user(r#"a\" [x"#),
             nginx(r#"POST /acme/new-order?a\"b HTTP/1.1"#),
             nginx(r"POST /acme/new-order?a\\ HTTP/1.1"),

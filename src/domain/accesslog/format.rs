@@ -1,4 +1,4 @@
-//! The formats of lines.
+//! The supported log formats.
 
 use super::certificate::{self, Shown};
 use super::line::{Request, Unreadable};
@@ -7,7 +7,7 @@ use super::{boulder, combined, json, nginx};
 use crate::demand::observation::Kind;
 use crate::time::Timestamp;
 
-/// What a line is.
+/// A log format.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Format {
     /// Boulder's registration authority: its audit lines.
@@ -16,24 +16,23 @@ pub enum Format {
     BoulderWfe,
     /// Caddy's access log.
     Caddy,
-    /// Apache's and nginx's `combined`, with the request time behind it or not.
+    /// Apache's and nginx's `combined`, with or without the request time at its end.
     Combined,
     /// nginx with a JSON `log_format`.
     NginxJson,
     /// The audit log of `OpenBao`.
     OpenBao,
-    /// By a configured pattern.
+    /// A configured pattern.
     Pattern(Pattern),
-    /// step-ca's request log, in JSON or text.
+    /// step-ca's request log, as JSON or text.
     StepCa,
 }
 
 impl Format {
-    /// What a line says: nothing of demand, or a request; an error where it should say more and cannot
-    /// be read.
+    /// The request in a line, or `None` if the line is not about demand.
     ///
     /// # Errors
-    /// [`Unreadable`]: the line is about demand and is not of this format.
+    /// [`Unreadable`]: the line is about demand but not in this format.
     pub fn read<'a>(&self, line: &'a [u8]) -> Result<Option<Request<'a>>, Unreadable> {
         if !self.may_be_demand(line) {
             return Ok(None);
@@ -41,7 +40,7 @@ impl Format {
         if let Ok(line) = str::from_utf8(line) {
             return self.read_text(line);
         }
-        // A client may send any octets, and nginx writes them into JSON as they are.
+        // A client may send any octets, and nginx logs them in JSON unchanged.
         let line = String::from_utf8_lossy(line);
         Ok(self.read_text(&line)?.map(Request::into_owned))
     }
@@ -59,8 +58,8 @@ impl Format {
         }
     }
 
-    /// What its lines can show: a registration authority sees certificates and failures, and no
-    /// order without either.
+    /// What its lines can show. A registration authority logs certificates and failures, but no
+    /// orders by themselves.
     #[must_use]
     pub const fn kinds(&self) -> &'static [Kind] {
         match self {
@@ -69,7 +68,7 @@ impl Format {
         }
     }
 
-    /// The certificate that a line shows, whatever it is about.
+    /// The certificate in a line, whatever the line is about.
     #[must_use]
     pub fn certificate(&self, line: &[u8]) -> Option<Shown> {
         let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
@@ -90,7 +89,7 @@ impl Format {
         }
     }
 
-    /// When a line was written, whatever it is about.
+    /// The time of a line, whatever the line is about.
     #[must_use]
     pub fn time(&self, line: &[u8]) -> Option<Timestamp> {
         let line = &String::from_utf8_lossy(line);
@@ -103,8 +102,8 @@ impl Format {
         }
     }
 
-    /// Most lines of a busy front are about nonces, challenges and polls: a look at the octets is far
-    /// cheaper than reading them.
+    /// Most lines of a busy server are about nonces, challenges and polls. Searching their octets
+    /// is far cheaper than parsing them.
     fn may_be_demand(&self, line: &[u8]) -> bool {
         let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
         match self {

@@ -1,4 +1,4 @@
-//! Logs of JSON objects, a line each: Caddy, step-ca (in its text form too) and `OpenBao`.
+//! Logs with one JSON object per line: Caddy, step-ca (also in its text form) and `OpenBao`.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::time as times;
 use crate::math::number::whole;
 use crate::time::Timestamp;
 
-/// A number, or a text of one.
+/// A number, or a text that contains one.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Scalar<'a> {
@@ -29,7 +29,7 @@ impl Scalar<'_> {
 
     pub(super) fn time(&self) -> Option<Timestamp> {
         match self {
-            // Of a fraction the second that it is in.
+            // Fractions of a second are dropped.
             Self::Number(seconds) => times::any(&format!("{:.0}", seconds.floor())),
             Self::Text(text) => times::any(text),
         }
@@ -104,7 +104,7 @@ pub(super) fn step_ca(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     };
     let read: StepCa<'_> = match serde_json::from_str(json) {
         Ok(read) => read,
-        // step-ca logs more than requests, and an order may stand in its words.
+        // step-ca logs more than requests, and an ordinary message may mention an order.
         Err(_) if !json.contains("\"method\"") => return Ok(None),
         Err(_) => return Err(Unreadable),
     };
@@ -120,12 +120,12 @@ pub(super) fn step_ca(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
             .duration_ns
             .and_then(|ns| ns.number())
             .map(|ns| ns / 1e6),
-        // In text it was read from a copy.
+        // The text form was converted, so its texts cannot be borrowed.
         agent: read.agent.map(|agent| Cow::Owned(agent.into_owned())),
     }))
 }
 
-/// `key=value key="value with spaces"`, as JSON.
+/// Converts `key=value key="value with spaces"` to JSON.
 pub(super) fn from_text(line: &str) -> Option<String> {
     let mut fields = serde_json::Map::new();
     let mut rest = line.trim();
@@ -180,12 +180,12 @@ struct OpenBaoResponse<'a> {
     data: Option<OpenBaoData<'a>>,
 }
 
-/// What was answered; texts are hashed where the mount does not say otherwise.
+/// The response. Texts are hashed unless the mount is configured otherwise.
 #[derive(Deserialize)]
 struct OpenBaoData<'a> {
-    /// Why the request was refused.
+    /// Why the request was rejected.
     error: Option<IgnoredAny>,
-    /// Of ACME.
+    /// In ACME responses.
     #[serde(borrow)]
     http_status_code: Option<Scalar<'a>>,
     #[serde(borrow)]
@@ -198,7 +198,7 @@ impl OpenBaoData<'_> {
         self.error.is_some() || code.is_some_and(|code| !is_success(code))
     }
 
-    /// The type of the problem that ACME answered with.
+    /// The type of the ACME problem in the response.
     fn error_type(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Problem {
@@ -211,16 +211,16 @@ impl OpenBaoData<'_> {
 
 pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     let read: OpenBao<'_> = serde_json::from_str(line).map_err(|_| Unreadable)?;
-    // Each request has a line of its own before its response has one.
+    // Each request is logged once before its response is.
     if read.kind != "response" || !matches!(&*read.request.operation, "update" | "create") {
         return Ok(None);
     }
-    // Of other engines, such as those that sign for SSH, nothing is a certificate.
+    // Other engines, such as those that sign for SSH, issue no certificates.
     let mount_type = read.request.mount_type.as_deref();
     if mount_type.is_some_and(|of| of != "pki") {
         return Ok(None);
     }
-    // `MOUNT/issue/ROLE` and `MOUNT/issuer/ISSUER/issue/ROLE`, where a mount may have slashes of its own.
+    // `MOUNT/issue/ROLE` and `MOUNT/issuer/ISSUER/issue/ROLE`; a mount's name may contain slashes.
     let mut parts = read.request.path.split('/').skip(1);
     let step = if parts.any(|part| matches!(part, "issue" | "sign" | "sign-verbatim")) {
         Some(Step::Whole)
@@ -230,7 +230,8 @@ pub(super) fn openbao(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     let Some(step) = step else {
         return Ok(None);
     };
-    // What fails in OpenBao is an `error` beside the response; what a mount refuses is in it, as is all of ACME.
+    // Failures of OpenBao itself are in `error` next to the response. Refusals by a mount, and all
+    // ACME errors, are in the response.
     let data = read.response.and_then(|response| response.data);
     let refused = data.filter(OpenBaoData::refuses);
     let error_type = refused.as_ref().and_then(OpenBaoData::error_type);

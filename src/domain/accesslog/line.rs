@@ -1,39 +1,39 @@
-//! The content of a line, whatever its format.
+//! The content of a line, independent of the format.
 
 use std::borrow::Cow;
 
 use crate::time::Timestamp;
 
-/// A step of getting a certificate that is demand.
+/// A step towards a certificate that counts as demand.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Step {
-    /// The order is finalized: where that succeeds, a certificate is issued.
+    /// Finalizing an order; on success a certificate is issued.
     Finalize,
-    /// A certificate is asked for.
+    /// Requesting a certificate.
     NewOrder,
-    /// A certificate is asked for and issued in one request.
+    /// Requesting and issuing a certificate in one request.
     Whole,
 }
 
-/// What a line says of demand.
+/// A request found in a line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request<'a> {
     /// When.
     pub at: Timestamp,
-    /// Which step.
+    /// The step.
     pub step: Step,
     /// Whether it succeeded.
     pub succeeded: bool,
-    /// The ACME error type, such as `urn:ietf:params:acme:error:dns`, where the line says it.
+    /// The ACME error type, such as `urn:ietf:params:acme:error:dns`, if the line contains it.
     pub error_type: Option<Cow<'a, str>>,
     /// How long it took, in milliseconds.
     pub latency_ms: Option<f64>,
-    /// What the client calls itself.
+    /// The client's user agent.
     pub agent: Option<Cow<'a, str>>,
 }
 
 impl Request<'_> {
-    /// The same, with nothing of the line borrowed.
+    /// The same without borrowing from the line.
     pub(super) fn into_owned(self) -> Request<'static> {
         let Self {
             at,
@@ -54,12 +54,12 @@ impl Request<'_> {
     }
 }
 
-/// A line that is about demand, as it seems, and is not of the format.
+/// A line that seems to be about demand but is not in the expected format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the line is not of the format")]
 pub struct Unreadable;
 
-/// The step that a POST to this path is; queries are no part of it.
+/// The step for a request with this method and target. The query is ignored.
 pub(super) fn step_of(method: &str, target: &str) -> Option<Step> {
     if method != "POST" {
         return None;
@@ -78,7 +78,7 @@ pub(super) fn step_of(method: &str, target: &str) -> Option<Step> {
     }
 }
 
-/// Whether a status of HTTP is a success.
+/// Whether an HTTP status means success.
 pub(super) const fn is_success(status: u16) -> bool {
     status < 400
 }

@@ -1,7 +1,7 @@
-//! Lines of the logs of ACME servers and of what stands before them: what each says of demand.
+//! Log lines of ACME servers and of the proxies in front of them, and the demand they show.
 //!
-//! New orders and finalizations are demand; the directory, nonces, polls and renewal information are not,
-//! and their lines are left after a look at their path.
+//! New orders and finalizations are demand. The directory, nonces, polls and renewal information
+//! are not; such lines are dropped after a look at their path.
 
 mod agent;
 mod boulder;

@@ -1,10 +1,11 @@
-//! nginx with a JSON `log_format`, whose fields have the names of the variables that they hold, or usual
-//! others.
+//! nginx with a JSON `log_format`, whose fields are named after the nginx variables in them, or
+//! have other usual names.
 //!
-//! Many a `log_format` has the time, the path or the method more than once, so one of each is taken: of the
-//! times the first of `time_iso8601`, `time`, `timestamp`, `msec`, `ts` and `time_local` that is one; of the
-//! paths `request_uri`, as the client sent it, before `uri` and `path`, which nginx may have rewritten; of
-//! the methods `request_method` before `method`; and what `request` says where either is missing.
+//! A `log_format` may contain the time, path or method more than once, so the order of preference
+//! is: for the time, the first valid one of `time_iso8601`, `time`, `timestamp`, `msec`, `ts` and
+//! `time_local`; for the path, `request_uri` as sent by the client, then `uri` and `path`, which
+//! nginx may have rewritten; for the method, `request_method`, then `method`. `request` fills in
+//! what is missing.
 
 use std::borrow::Cow;
 
@@ -54,7 +55,7 @@ pub(super) fn read(line: &str) -> Result<Option<Request<'static>>, Unreadable> {
     let unescaped;
     let read: Line<'_> = match serde_json::from_str(line) {
         Ok(read) => read,
-        // Without `escape=json` nginx writes a quote that a client sent as `\x22`, which is no JSON.
+        // Without `escape=json` nginx writes a client's quote as `\x22`, which is invalid JSON.
         Err(_) if line.contains(r"\x") => {
             unescaped = line.replace(r"\x", r"\\x");
             serde_json::from_str(&unescaped).map_err(|_| Unreadable)?
@@ -99,7 +100,7 @@ impl Line<'_> {
         Some(Cow::Owned(agent.to_string()))
     }
 
-    /// The method and what was asked for.
+    /// The method and the request target.
     fn request(&self) -> Option<(&str, &str)> {
         let method = self.request_method.as_deref().or(self.method.as_deref());
         let paths = [&self.request_uri, &self.uri, &self.path];
@@ -156,7 +157,7 @@ mod tests {
             assert_eq!((read.at, read.step), (at(), Step::NewOrder), "{line}");
             assert_eq!(time(&line), Some(at()), "{line}");
         }
-        // Where one of the two is missing, as many formats log the path alone beside the request.
+        // Many formats log only the path in addition to the request.
         let line = r#"{"msec":1795869013,"request":"POST /acme/new-order HTTP/2.0","uri":"/x","status":201}"#;
         assert_eq!(read(line).unwrap().unwrap().step, Step::NewOrder);
     }

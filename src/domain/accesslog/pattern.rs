@@ -1,4 +1,4 @@
-//! Any other line, by a configured pattern: `{time} {method} {path} {status} {latency} {*}`.
+//! Any other log format, by a configured pattern: `{time} {method} {path} {status} {latency} {*}`.
 
 use std::borrow::Cow;
 
@@ -7,28 +7,28 @@ use super::line::{Request, Unreadable, is_success, step_of};
 use super::time as times;
 use crate::time::Timestamp;
 
-/// Fields in braces, and texts that stand between them as they are.
+/// Fields in braces, with literal texts between them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern {
-    /// A text, and the field behind it.
+    /// A literal text, and the field after it.
     parts: Vec<(String, Field)>,
-    /// The text behind the last field.
+    /// The literal text after the last field.
     end: String,
 }
 
-/// What is wrong with a pattern.
+/// Why a pattern is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PatternError {
-    /// Two fields touch: where one ends cannot be told.
+    /// Two fields without text between them, so that the end of the first is unknown.
     #[error("{{{0}}} follows another field at once: put a text between them")]
     Adjacent(String),
-    /// A field that has to be there is not.
+    /// A required field is missing.
     #[error("it has no {{{0}}}")]
     Missing(&'static str),
-    /// A brace that nothing closes.
+    /// A brace is not closed.
     #[error("a brace of it is not closed")]
     Open,
-    /// A field that there is not.
+    /// An unknown field.
     #[error(
         "{{{0}}} is no field: time, method, path, status, latency_s, latency_ms, error, certificate, \
          serial, not_before, not_after, user_agent, *"
@@ -54,7 +54,7 @@ enum Field {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     /// [`PatternError`].
@@ -148,8 +148,8 @@ impl Pattern {
         times::any(self.find(line, Field::Time)?)
     }
 
-    /// The value of a field, where the line is as the pattern says up to it. Each field ends where the
-    /// text behind it begins.
+    /// The value of a field, if the line matches the pattern up to it. A field ends where the
+    /// literal text after it begins.
     fn find<'a>(&self, line: &'a str, wanted: Field) -> Option<&'a str> {
         let mut rest = line;
         for (number, (before, field)) in self.parts.iter().enumerate() {

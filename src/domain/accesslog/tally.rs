@@ -1,4 +1,4 @@
-//! The counts of lines, minute by minute.
+//! Counts requests by minute.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,45 +10,45 @@ use crate::math::number::{length, real, signed};
 use crate::policy::ca::CaName;
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
-/// Error types told apart in a minute; further ones count as `other`.
+/// The number of different error types per minute; further ones count as `other`.
 const MOST_ERROR_TYPES: usize = 32;
 
-/// Latencies kept of each minute and step: the first so many, in which the median is off by a few per
-/// cent of a rank.
+/// The number of latencies stored for each minute and step. The first ones suffice to find the
+/// median within a few per cent of its rank.
 const MOST_LATENCIES: usize = 1_000;
 
-/// User agents of which the family is remembered: a CA's clients of an hour.
+/// The number of user agents whose family is cached: a CA's clients in an hour.
 const MOST_AGENTS: usize = 1_000;
 
-/// Zeros are told by five minutes, as short as a slot may be: a day of them is 864 lines.
+/// Zeros are reported for five minutes, the shortest slot: a day of them is 864 lines.
 const GRAIN: i64 = 5 * MINUTE;
 
-/// What lines said of demand.
+/// The counts from log lines.
 #[derive(Debug, Default)]
 pub struct Tally {
     minutes: BTreeMap<i64, Minute>,
-    /// The families of the user agents that came last, where clients are told apart.
+    /// Cached families of recent user agents, if clients are counted separately.
     families: Option<HashMap<String, &'static str>>,
-    /// Requests counted.
+    /// The number of requests counted.
     pub requests: u64,
-    /// Lines that seemed to be about demand and were not of the format.
+    /// The number of lines that seemed to be about demand but were not in the format.
     pub unreadable: u64,
 }
 
 #[derive(Debug, Default)]
 struct Minute {
     attempts: u64,
-    /// Of these, those in the first half minute of an hour.
+    /// Those of them in the first half minute of an hour.
     at_once: u64,
     issued: u64,
     failed: BTreeMap<String, u64>,
-    /// Requests of each family of clients, and those of them that failed.
+    /// Requests of each client family, and how many of them failed.
     clients: BTreeMap<&'static str, (u64, u64)>,
     latencies: BTreeMap<&'static str, Vec<f64>>,
 }
 
 impl Tally {
-    /// One that tells clients apart, by their user agents.
+    /// A tally that counts client families separately.
     #[must_use]
     pub fn by_client() -> Self {
         Self {
@@ -57,8 +57,8 @@ impl Tally {
         }
     }
 
-    /// Counts a request: a new order is an attempt, a finalization that succeeds a certificate, and
-    /// either a failure where it does not succeed.
+    /// Counts a request. A new order is an attempt, a successful finalization a certificate, and
+    /// either one a failure if it does not succeed.
     pub fn add(&mut self, request: &Request<'_>) {
         self.requests += 1;
         let client = self.client(request);
@@ -107,8 +107,8 @@ impl Tally {
         Some(family)
     }
 
-    /// The counts as observations of a source, and zeros, of the kinds that it can tell, over a span in which it
-    /// was alive.
+    /// The counts as observations of a source, plus zeros for a span in which it was alive, for the
+    /// kinds that it can show.
     #[must_use]
     pub fn observations(
         &self,
@@ -130,11 +130,11 @@ impl Tally {
         while let (Some(from), Some(span)) = (at, alive)
             && from < span.to
         {
-            // A longer line would say nothing of the shortest slots.
+            // A longer line could not be used for the shortest slots.
             let to = Timestamp::from_unix((from.slot(GRAIN) + 1) * GRAIN).min(span.to);
             let has_attempts = kinds.contains(&Kind::Attempt);
             if has_attempts && from.second_of_day() % HOUR == 0 && to - from >= MINUTE {
-                // That nothing else came in the first half minute.
+                // States that nothing else arrived in the first half minute.
                 rows.push(halves(&line(from, Kind::Attempt, 0), 0)[0].clone());
             }
             rows.extend(kinds.iter().map(|kind| Observation {
@@ -196,7 +196,7 @@ const fn endpoint(step: Step) -> &'static str {
     }
 }
 
-/// The value below which this share of them lies, by the nearest rank.
+/// The quantile for this share, by nearest rank.
 fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,8 +1,8 @@
-//! The times of logs that are not of RFC 3339.
+//! Time formats in logs other than RFC 3339.
 
 use crate::time::Timestamp;
 
-/// `28/Nov/2026:12:30:13 +0000`, of Apache's `%t` and nginx's `$time_local`.
+/// `28/Nov/2026:12:30:13 +0000`, as in Apache's `%t` and nginx's `$time_local`.
 pub(super) fn common(text: &str) -> Option<Timestamp> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

@@ -1,6 +1,6 @@
-//! What a request is about.
+//! The endpoint of a request.
 
-/// What a request is about (RFC 8555 section 7.1).
+/// The endpoint of a request (RFC 8555 section 7.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Endpoint {
     /// An account's own URL.
@@ -25,7 +25,7 @@ pub enum Endpoint {
     NewOrder,
     /// An order.
     Order,
-    /// None of these, or not known yet.
+    /// Another endpoint, or not known yet.
     Other,
     /// Revoking a certificate.
     RevokeCert,

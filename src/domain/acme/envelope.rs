@@ -1,5 +1,5 @@
 //! The signed envelope of an ACME request: a flattened JWS (RFC 7515 section 7.2.2, RFC 8555
-//! section 6.2). It is read here and verified elsewhere.
+//! section 6.2). It is parsed here and verified elsewhere.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-/// A request's body, taken apart. Nothing of it is believed before its signature is verified.
+/// The parsed body of a request. Nothing in it is trusted before the signature is verified.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Envelope {
-    /// What the signature covers: both texts of base64url with a dot between.
+    /// The signed octets: both base64url texts with a dot between them.
     pub signed: Vec<u8>,
     /// The signature's octets.
     pub signature: Vec<u8>,
-    /// The algorithm; `None`: one that is not known here.
+    /// The algorithm; `None` if it is not supported.
     pub algorithm: Option<Algorithm>,
-    /// Whose key it is signed with.
+    /// The key that signed it.
     pub signer: Signer,
     /// The nonce, as text.
     pub nonce: Option<String>,
-    /// The URL that the request was meant for.
+    /// The URL that the client signed.
     pub url: Option<String>,
     /// The payload; empty for a POST-as-GET (RFC 8555 section 6.3).
     pub payload: Vec<u8>,
@@ -41,21 +41,21 @@ pub enum Algorithm {
     Rs256,
 }
 
-/// Who signed, as the request says.
+/// The signer named in the request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Signer {
     /// The account at this URL.
     Account(String),
-    /// Whoever has the private half of this key; `None`: of a kind that is not known here.
+    /// The holder of this key; `None` if the key type is not supported.
     Key(Option<Jwk>),
 }
 
-/// A public key (RFC 7517), its numbers as octets.
+/// A public key (RFC 7517), with its numbers as octets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Jwk {
     /// Of an elliptic curve of RFC 7518 section 6.2.
     Ec {
-        /// The algorithm that goes with the curve.
+        /// The algorithm for the curve.
         algorithm: Algorithm,
         /// The uncompressed point: 4, x, y.
         point: Vec<u8>,
@@ -73,7 +73,7 @@ pub enum Jwk {
 
 #[derive(Deserialize)]
 struct Flattened<'a> {
-    // Owned where it is written with escapes, as JSON may be.
+    // Borrowed, except if the JSON text contains escapes.
     #[serde(borrow)]
     protected: Cow<'a, str>,
     #[serde(borrow)]
@@ -102,7 +102,7 @@ struct WireJwk {
 }
 
 impl Envelope {
-    /// Takes a body apart; `None` where it is no flattened JWS with a JSON header.
+    /// Parses a body; `None` if it is not a flattened JWS with a JSON header.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
         let Flattened {
@@ -114,7 +114,7 @@ impl Envelope {
         let signer = match (header.kid, header.jwk) {
             (Some(account), None) => Signer::Account(account),
             (None, Some(key)) => Signer::Key(key.read()),
-            // RFC 8555 section 6.2: one and not both.
+            // RFC 8555 section 6.2: exactly one of them.
             _ => return None,
         };
         Some(Self {
@@ -135,7 +135,7 @@ impl Envelope {
     }
 }
 
-/// What follows the authority of an absolute http or https URL, with its first slash.
+/// The part of an absolute http or https URL after the authority, including the first slash.
 pub(super) fn path_of(url: &str) -> Option<&str> {
     let rest = ["https://", "http://"]
         .iter()
@@ -157,7 +157,7 @@ impl Algorithm {
 }
 
 impl Jwk {
-    /// The key in octets, for a table: its kind and its numbers, each with its length in front.
+    /// The key as octets, for storage: its type and its numbers, each preceded by its length.
     #[must_use]
     pub fn to_octets(&self) -> Vec<u8> {
         let (kind, parts): (u8, [&[u8]; 2]) = match self {
@@ -174,14 +174,14 @@ impl Jwk {
         };
         let mut octets = vec![kind];
         for part in parts {
-            // Bodies are bounded far below 4 GiB.
+            // Bodies are limited to far less than 4 GiB.
             octets.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             octets.extend(part);
         }
         octets
     }
 
-    /// The key of these octets, as [`Jwk::to_octets`] wrote them.
+    /// The key from the octets of [`Jwk::to_octets`].
     #[must_use]
     pub fn from_octets(octets: &[u8]) -> Option<Self> {
         let (kind, rest) = octets.split_first()?;
@@ -220,7 +220,7 @@ impl WireJwk {
                     _ => return None,
                 };
                 let (x, y) = (number(self.x)?, number(self.y)?);
-                // RFC 7518 section 6.2.1.2: the full size of a coordinate, always.
+                // RFC 7518 section 6.2.1.2: a coordinate always has its full length.
                 if x.len() != length || y.len() != length {
                     return None;
                 }
@@ -297,7 +297,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a client sends is taken apart or not, and nothing breaks.
+        /// Whatever a client sends, parsing it never panics.
         #[test]
         fn nothing_that_comes_breaks_the_reader(
             octets in proptest::collection::vec(proptest::num::u8::ANY, 0..200),

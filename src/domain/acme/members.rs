@@ -1,4 +1,4 @@
-//! The members by which an answer's JSON is recognised, without the rest of it.
+//! Reads only those members of an answer's JSON that identify it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The members that tell what an object is; of one that comes twice the last, as most readers take it. Most
-/// answers are looked at for nothing else, so no more of them is kept.
+/// The members that identify an object. Of duplicates the last one counts, as in most parsers. Most
+/// answers are read for nothing else, so nothing else is kept.
 #[derive(Default)]
 pub(super) struct Members<'a> {
     pub(super) authorizations: Member<'a>,
@@ -25,9 +25,9 @@ pub(super) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Those of this JSON, where it is an object.
+    /// Reads them, if the JSON is an object.
     pub(super) fn of(json: &'a [u8]) -> Option<Self> {
-        // What is no UTF-8 is no JSON, in what is passed over too.
+        // Invalid UTF-8 is invalid JSON, also in members that are skipped.
         serde_json::from_str(std::str::from_utf8(json).ok()?).ok()
     }
 }
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for AllMembers {
     }
 }
 
-/// What a member is, as far as that matters.
+/// A member's value, as far as it is needed.
 #[derive(Default)]
 pub(super) enum Member<'a> {
     #[default]
@@ -125,7 +125,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
     }
 }
 
-/// Tells what a member is, whatever it is.
+/// Accepts a value of any type.
 struct AnyMember;
 
 impl<'de> Visitor<'de> for AnyMember {
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for AnyMember {
         Ok(Member::Text(Cow::Borrowed(text)))
     }
 
-    // It is written with escapes.
+    // The text contains escapes.
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Member::Text(Cow::Owned(text.to_owned())))
     }

@@ -13,6 +13,7 @@ pub use object::{Directory, Object, ObjectState, Order};
 pub use request::{Intent, NewOrderPayload};
 pub use splice::{with_member, with_text};
 
-/// The 503 in the words of Let's Encrypt: busy, which is nobody's fault and no limit of an account.
+/// A 503 in Let's Encrypt's words: the service is busy, which is nobody's fault and no account
+/// limit.
 pub const BUSY: &str =
     r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Service busy; retry later."}"#;

@@ -1,4 +1,4 @@
-//! What an answer's JSON is, by its structure (RFC 8555 section 7.1).
+//! Recognises an answer's JSON by its structure (RFC 8555 section 7.1).
 
 use serde_json::{Map, Value};
 
@@ -20,49 +20,50 @@ pub enum Object {
     Directory(Directory),
     /// An order.
     Order(Order),
-    /// An error's ACME type, such as `urn:ietf:params:acme:error:badNonce`.
+    /// A problem with an ACME error type, such as `urn:ietf:params:acme:error:badNonce`.
     Problem(String),
     /// None of these.
     Other,
 }
 
-/// How far an authorization, a challenge or an order has come, as far as it matters here.
+/// The state of an authorization, challenge or order, as far as it is needed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ObjectState {
-    /// It has failed for good: invalid, deactivated, expired or revoked.
+    /// It has failed permanently: invalid, deactivated, expired or revoked.
     Failed,
-    /// It is under way.
+    /// It is in progress.
     Open,
     /// It has succeeded.
     Valid,
 }
 
-/// What an order says of itself (RFC 8555 section 7.1.3).
+/// The fields of an order (RFC 8555 section 7.1.3).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Order {
-    /// How far it has come.
+    /// Its state.
     pub state: ObjectState,
-    /// When it expires, where it says so.
+    /// When it expires, if given.
     pub expires: Option<Timestamp>,
-    /// The URLs that belong to it alone: of its authorizations, to finalize it, of its certificate.
+    /// The URLs that belong to it alone: of its authorizations, its finalization and its
+    /// certificate.
     pub urls: Vec<String>,
     /// The URL of its certificate, once there is one.
     pub certificate: Option<String>,
     /// The type of the error that ended it.
     pub error_type: Option<String>,
-    /// What it replaces, where it says so (RFC 9773 section 5).
+    /// The certificate that it replaces, if given (RFC 9773 section 5).
     pub replaces: Option<String>,
 }
 
 /// The paths of a directory's endpoints.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Directory {
-    /// Each member that is an absolute URL: its name and the URL.
+    /// The name and URL of each member that is an absolute URL.
     pub urls: Vec<(String, String)>,
 }
 
 impl Directory {
-    /// The endpoints that ACME names, with the path and query of each.
+    /// The endpoints defined by ACME, with the path and query of each.
     pub fn endpoints(&self) -> impl Iterator<Item = (Endpoint, &str)> {
         self.urls.iter().filter_map(|(name, url)| {
             let endpoint = match name.as_str() {
@@ -79,7 +80,7 @@ impl Directory {
 }
 
 impl Object {
-    /// What this JSON is.
+    /// Recognises a JSON document.
     #[must_use]
     pub fn of(json: &[u8]) -> Self {
         let Some(members) = Members::of(json) else {
@@ -117,7 +118,7 @@ impl Object {
     }
 }
 
-/// All of an object.
+/// The whole object.
 fn whole(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }
@@ -200,7 +201,7 @@ mod tests {
             r#"{"status":"valid","status":"invalid","identifier":{},"challenges":[]}"#,
             |object| *object == Object::Authorization(ObjectState::Failed)
         ));
-        // Written with escapes, and with what nobody knows beside it.
+        // With escapes, and with unknown members.
         assert!(is(
             r#"{"x":{"status":[1]},"st\u0061tus":"p\u0065nding","identifier":null,"challenges":[{"a":1},2.5],"y":true}"#,
             |object| *object == Object::Authorization(ObjectState::Open)

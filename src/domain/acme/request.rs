@@ -1,20 +1,20 @@
-//! What a request asks for, by its payload (RFC 8555 sections 7.3 to 7.6).
+//! The purpose of a request, from its payload (RFC 8555 sections 7.3 to 7.6).
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::certificate::names::{Names, canonical_name};
 
-/// What a payload asks for.
+/// The purpose of a payload.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Intent {
-    /// To see a resource (POST-as-GET).
+    /// To fetch a resource (POST-as-GET).
     Get,
-    /// To issue: the payload holds a CSR.
+    /// To finalize an order: the payload contains a CSR.
     Finalize,
     /// A new order.
     NewOrder(Box<NewOrderPayload>),
-    /// To take another key: the payload is a signed envelope itself.
+    /// To change the account's key: the payload is itself a signed envelope.
     KeyChange,
     /// To revoke this certificate, in DER.
     Revoke(Vec<u8>),
@@ -22,7 +22,7 @@ pub enum Intent {
     Other,
 }
 
-/// What a new order says (RFC 8555 section 7.4, RFC 9773 section 5).
+/// The fields of a new order (RFC 8555 section 7.4, RFC 9773 section 5).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NewOrderPayload {
     /// Its names.
@@ -37,7 +37,7 @@ struct Identifier {
 }
 
 impl Intent {
-    /// What this payload asks for.
+    /// The purpose of this payload.
     #[must_use]
     pub fn of(payload: &[u8]) -> Self {
         if payload.is_empty() {

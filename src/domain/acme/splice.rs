@@ -1,23 +1,23 @@
-//! Inserting one member into a JSON object without changing any other byte.
+//! Inserts one member into a JSON object without changing any other byte.
 
 use serde_json::Value;
 
-/// The object with one more member at its end; `None` where this is no object, or has the member
-/// already.
+/// The object with a member added at its end; `None` if it is not an object, or already has the
+/// member.
 #[must_use]
 pub fn with_member(json: &[u8], name: &str, value: &str) -> Option<Vec<u8>> {
     let object: serde_json::Map<String, Value> = serde_json::from_slice(json).ok()?;
     if object.contains_key(name) {
         return None;
     }
-    // Behind the last brace nothing but white space can be.
+    // Only white space may follow the last brace.
     let end = json.iter().rposition(|octet| *octet == b'}')?;
     let comma = if object.is_empty() { "" } else { "," };
     let member = format!("{comma}{}:{}", Value::from(name), Value::from(value));
     Some([&json[..end], member.as_bytes(), &json[end..]].concat())
 }
 
-/// The object with this member's text in the place of the one that it has, or as one more.
+/// The object with this member replaced, or added if it is missing.
 #[must_use]
 pub fn with_text(json: &[u8], name: &str, value: &str) -> Option<Vec<u8>> {
     if let Some(longer) = with_member(json, name, value) {

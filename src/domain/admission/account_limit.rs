@@ -1,37 +1,38 @@
-//! How many new orders an account may place, if the operator limits that.
+//! A limit on new orders per account, if the operator sets one.
 
 use std::collections::HashMap;
 
 use super::moment::{Moment, SECOND};
 
-/// Accounts that are remembered, at 32 octets each: 32 MB at most. Those that have all of their limit
-/// left are forgotten first; beyond that an account is not limited until there is room.
+/// The number of accounts tracked, 32 octets each: at most 32 MB. Accounts that have used nothing
+/// of their limit are dropped first. When there is no room, a further account is not limited.
 const MOST_ACCOUNTS: usize = 1_000_000;
 
-/// So many new orders in so many seconds, refilled one by one.
+/// This many new orders in this many seconds, refilled one at a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AccountLimit {
-    /// New orders, 1 or more.
+    /// New orders, at least 1.
     pub orders: u32,
-    /// The seconds in which that many are refilled, 1 or more.
+    /// The seconds in which that many are refilled, at least 1.
     pub seconds: i64,
 }
 
-/// What each account has used of its limit: the generic cell rate algorithm, an instant an account.
+/// What each account has used of its limit, by the generic cell rate algorithm: one instant for
+/// each account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Used {
     even: HashMap<u64, Moment>,
 }
 
 impl Used {
-    /// Nanoseconds until an account may place a new order: 0 where it may now.
+    /// Nanoseconds until an account may place a new order; 0 if it may do so now.
     pub(super) fn wait_nanos(&self, account: u64, now: Moment, limit: AccountLimit) -> i64 {
         let allowed = limit.interval() * (i64::from(limit.orders) - 1);
         let even = self.even.get(&account).copied().unwrap_or_default();
         (even + -allowed - now).max(0)
     }
 
-    /// An account placed a new order.
+    /// Records a new order of an account.
     pub(super) fn take(&mut self, account: u64, now: Moment, limit: AccountLimit) {
         if self.even.len() >= MOST_ACCOUNTS {
             self.even.retain(|_, even| *even > now);

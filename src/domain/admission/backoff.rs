@@ -1,26 +1,26 @@
-//! When orders that failed repeatedly may come again.
+//! When orders that failed repeatedly may be tried again.
 
 use super::promises::{LATEST_SECONDS, SOONEST_SECONDS};
 use crate::certificate::hash::{mixed, upper_unit};
 use crate::math::number::{real, whole};
 
-/// So many failures one after the other, and an order is served last: two may be a mistake that is being
-/// mended.
+/// After this many consecutive failures an order is served last. Two may be a mistake that is being
+/// corrected.
 const AGAIN: u32 = 3;
 
-/// Whether an order with so many consecutive failures is one that failed again and again.
+/// Whether this many consecutive failures make an order one that keeps failing.
 pub(super) const fn is_failing(failures: u32) -> bool {
     failures >= AGAIN
 }
 
-/// In how many seconds at the soonest an order may come again: full jitter (Brooker, "Exponential Backoff
-/// And Jitter", AWS 2015), uniform up to a minute doubled at each failure, a day at most. `order` is a
-/// keyed hash, so that nobody can aim it.
+/// Seconds until an order may be tried again: full jitter (Brooker, "Exponential Backoff And
+/// Jitter", AWS 2015). Uniform up to a minute, doubled with each failure, at most a day. `order` is
+/// a keyed hash, so that clients cannot choose the result.
 pub(super) fn backoff_seconds(order: u64, failures: u32) -> i64 {
     if !is_failing(failures) {
         return SOONEST_SECONDS;
     }
-    // 2^11 minutes are more than a day.
+    // 2^11 minutes are longer than a day.
     let most = (SOONEST_SECONDS << failures.min(11)).min(LATEST_SECONDS);
     let unit = upper_unit(mixed(u128::from(order) << 64, i64::from(failures)));
     whole(unit * real(most)).max(SOONEST_SECONDS)

@@ -3,32 +3,32 @@
 use super::account_limit::AccountLimit;
 use crate::time::{Span, Timestamp};
 
-/// What is configured.
+/// The configuration of admission.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// New orders a second at most; `None`: what the upstream bears.
+    /// The most new orders a second; `None`: what the upstream can handle, as its answers show.
     pub new_orders_per_second: Option<f64>,
-    /// When the CA takes less than usual, or nothing.
+    /// When the CA has reduced capacity, or none.
     pub ceilings: Vec<Ceiling>,
-    /// Requests that are held at most.
+    /// The most requests to hold.
     pub held: usize,
-    /// Octets of the bodies that are held at most, in all.
+    /// The most octets of held bodies, in total.
     pub held_octets: usize,
-    /// New orders of each account; `None`: as many as it likes.
+    /// The limit of new orders per account; `None` for no limit.
     pub per_account: Option<AccountLimit>,
 }
 
-/// While `span`, so many new orders a second at most.
+/// A limit on new orders during a span.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ceiling {
-    /// When.
+    /// When it applies.
     pub span: Span,
-    /// New orders a second; 0: closed.
+    /// New orders a second; 0 if closed.
     pub per_second: f64,
 }
 
 impl Limits {
-    /// The least of what is configured, of the ceiling in a second, and of what was shown.
+    /// The lowest of the configured rate, the ceiling for a second, and the measured rate.
     pub(super) fn least(&self, second: i64, shown: Option<f64>) -> Option<f64> {
         let at = Timestamp::from_unix(second);
         let ceilings = self

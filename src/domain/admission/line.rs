@@ -1,25 +1,25 @@
-//! The queue of held requests: the order of service, and fairness between accounts.
+//! The queue of held requests: the order of service, and fairness among accounts.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::moment::Moment;
 use super::ranked::Ranked;
 
-/// The name of a held request: ascending in the order of arrival, never used twice.
+/// Identifies a held request: ascending in the order of arrival, never reused.
 pub type Ticket = u64;
 
-/// What a request stands in the queue with.
+/// What determines a request's place in the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Standing {
-    /// Less comes first, whatever else is: the class of service.
+    /// The class of service; lower classes are served first, whatever else is true.
     pub(super) class: u8,
-    /// Whose it is: accounts get equal shares of each class.
+    /// The account. Accounts get equal shares of each class.
     pub(super) party: u64,
-    /// For how many nanoseconds it may be held.
+    /// How long it may be held, in nanoseconds.
     pub(super) patience_nanos: i64,
 }
 
-/// The order of service: by class; in it by who has to be answered first; then by arrival.
+/// The order of service: by class, then by the end of the hold, then by arrival.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Place {
     class: u8,
@@ -30,18 +30,18 @@ struct Place {
 /// One account's requests of one class.
 type Lane = (u8, u64);
 
-/// Held requests.
+/// The held requests.
 ///
-/// In each class the first request of each account has a place; of those, who has to be answered first is
-/// served first (earliest deadline first, Liu and Layland 1973). The account's next request then gets a
-/// place as if it had just come: so accounts take turns, however many requests one of them has (round
-/// robin, Nagle, RFC 970).
+/// In each class the first request of each account has a place in the order of service. Among
+/// these, the one whose hold ends first is served first (earliest deadline first, Liu and Layland
+/// 1973). Then the account's next request gets a place as if it had just arrived. Accounts thus
+/// take turns, however many requests one of them has (round robin, Nagle, RFC 970).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     order: Ranked<Place>,
     held: HashMap<Ticket, Held>,
     lanes: HashMap<Lane, VecDeque<Ticket>>,
-    /// The class of each lane, how many requests it has, and whose it is.
+    /// The class of each lane, its number of requests, and its account.
     lengths: BTreeSet<(u8, usize, u64)>,
     by_end: BTreeSet<(Moment, Ticket)>,
     next_ticket: Ticket,
@@ -52,18 +52,19 @@ pub(super) struct Line {
 struct Held {
     standing: Standing,
     until: Moment,
-    /// `None`: others of its account are before it.
+    /// `None` if earlier requests of its account are waiting.
     place: Option<Place>,
 }
 
 impl Line {
-    /// How many requests are held.
+    /// The number of held requests.
     pub(super) fn len(&self) -> usize {
         self.held.len()
     }
 
-    /// How many would be served before a request that came now, at most: after its own account's each
-    /// account gets a turn, and nobody waits for more than there are.
+    /// An upper bound for how many requests would be served before one that arrives now: for each
+    /// of its own account's requests every account gets a turn, but there are no more than are
+    /// held.
     pub(super) fn ahead_of(&self, now: Moment, standing: Standing) -> usize {
         let rank = self.order.rank(&self.place(now, standing));
         let turns = self.own(standing);
@@ -71,7 +72,7 @@ impl Line {
             .min(self.held.len())
     }
 
-    /// Whether a request that came now would be served before the one that is last.
+    /// Whether a request that arrives now would be served before the last one.
     pub(super) fn is_before_last(&self, now: Moment, standing: Standing) -> bool {
         let Some(last) = self.last() else {
             return false;
@@ -107,21 +108,21 @@ impl Line {
         ticket
     }
 
-    /// Takes out whoever is next.
+    /// Removes the next request to serve.
     pub(super) fn pop(&mut self, now: Moment) -> Option<Ticket> {
         let place = self.order.first()?;
         self.remove(now, place.ticket);
         Some(place.ticket)
     }
 
-    /// Takes out whoever is last.
+    /// Removes the last request in the order of service.
     pub(super) fn pop_last(&mut self, now: Moment) -> Option<Ticket> {
         let last = self.last()?;
         self.remove(now, last);
         Some(last)
     }
 
-    /// Takes out one that may not be held any longer.
+    /// Removes a request whose hold has ended.
     pub(super) fn pop_ended(&mut self, now: Moment) -> Option<Ticket> {
         let (until, ticket) = *self.by_end.first()?;
         if until > now {
@@ -131,12 +132,12 @@ impl Line {
         Some(ticket)
     }
 
-    /// When the first may not be held any longer.
+    /// The first end of a hold.
     pub(super) fn first_end(&self) -> Option<Moment> {
         self.by_end.first().map(|(until, _)| *until)
     }
 
-    /// Takes one out; false where it is not held.
+    /// Removes a request; false if it is not held.
     pub(super) fn remove(&mut self, now: Moment, ticket: Ticket) -> bool {
         let Some(held) = self.held.remove(&ticket) else {
             return false;
@@ -156,7 +157,7 @@ impl Line {
         true
     }
 
-    /// The next of its account has a turn.
+    /// Gives the next request of the same account a place.
     fn give_place(&mut self, now: Moment, ticket: Ticket) {
         if let Some(held) = self.held.get_mut(&ticket) {
             let place = Place {
@@ -169,7 +170,8 @@ impl Line {
         }
     }
 
-    /// The last of the longest lane of the worst class; where each lane has one, who is last of all.
+    /// The last request of the longest lane of the lowest-priority class. If all lanes have one
+    /// request, the last of all.
     fn last(&self) -> Option<Ticket> {
         let (class, length, party) = *self.lengths.last()?;
         if length > 1 {
@@ -179,14 +181,14 @@ impl Line {
         }
     }
 
-    /// How many of the same account and class are held.
+    /// The number of held requests with the same account and class.
     fn own(&self, standing: Standing) -> usize {
         self.lanes
             .get(&(standing.class, standing.party))
             .map_or(0, VecDeque::len)
     }
 
-    /// Changes a lane, and keeps its length up to date.
+    /// Changes a lane and updates its recorded length.
     fn lane<T>(&mut self, of: Standing, change: impl FnOnce(&mut VecDeque<Ticket>) -> T) -> T {
         let (class, party) = (of.class, of.party);
         let lane = self.lanes.entry((class, party)).or_default();
@@ -284,7 +286,8 @@ mod tests {
     }
 
     proptest! {
-        /// One account asks for far more than its share; others ask for one at a time, again and again.
+        /// One account asks for far more than its share; others ask for one order at a time,
+        /// repeatedly.
         #[test]
         fn nobody_starves_and_nobody_gets_more_than_a_turn(others in 1_u32..20, greedy in 20..200_usize) {
             let mut line = Line::default();

@@ -1,9 +1,9 @@
-//! Admission: which new orders go on to the upstream, and when (`docs/admission.md`).
+//! Admission: which new orders are forwarded to the upstream, and when (`docs/admission.md`).
 //!
-//! Levelling at the scale of seconds. What is over waits in a queue for as long as its client waits; only
-//! what finds no place is turned away, and told a second of its own from those ahead that have room.
-//! [`Admission`] is a state machine: it is asked, and says what is to be done and when it wants to be
-//! asked again. It does nothing by itself.
+//! It levels load at the scale of seconds. Excess requests wait in a queue for as long as their
+//! clients wait. A request is rejected only if there is no place for it, and is then assigned a
+//! future second that has capacity. [`Admission`] is a state machine: calls ask it what to do, and
+//! it says when it needs to be called again. It does nothing by itself.
 
 use std::collections::HashMap;
 
@@ -36,14 +36,14 @@ use promises::{Arrival, Booking, Promises};
 
 use crate::math::number::{real, real_len, whole};
 
-/// While requests are held, what the upstream bears is looked at so often, in nanoseconds.
+/// While requests are held, the upstream's rate is re-evaluated this often, in nanoseconds.
 const LOOK_NANOS: i64 = SECOND;
 
-/// A request is held only where its turn comes before so much of its time is over: the rest is for turns
-/// that come later than they were reckoned.
+/// A request is held only if its turn is expected within this share of its hold time. The rest is a
+/// margin for turns that come later than estimated.
 const HELD_SHARE: f64 = 0.95;
 
-/// Decides which new orders pass, which wait, and when the others may come back.
+/// Decides which new orders pass, which wait, and when the others may return.
 #[derive(Clone, Debug)]
 pub struct Admission {
     limits: Limits,
@@ -55,12 +55,12 @@ pub struct Admission {
     displaced: Vec<(Ticket, Request)>,
     promises: Promises,
     used: Used,
-    /// From when on nobody is held: the process stops.
+    /// From this time nothing is held, because the process stops.
     closes: Option<Moment>,
 }
 
 impl Admission {
-    /// Nothing has come yet.
+    /// The initial state.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -77,19 +77,19 @@ impl Admission {
         }
     }
 
-    /// Takes a new configuration over; what is held stays.
+    /// Adopts a new configuration. Held requests stay.
     pub fn adopt(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// From `at` on nobody is held: who is held then is turned away, and so is who comes later and has no
-    /// place at once. Until then requests go on as before.
+    /// Stops holding from `at` on. Requests still held then are rejected, and so are later ones
+    /// that cannot be forwarded at once. Until then nothing changes.
     pub fn close(&mut self, at: Moment) {
         self.closes = Some(at);
     }
 
-    /// A new order is asked for. What continues an order does not ask: half an order wastes all that was
-    /// spent on it.
+    /// Decides about a new order. Requests that continue an order need no decision, because an
+    /// unfinished order would waste what was spent on it.
     pub fn ask(&mut self, now: Moment, request: &Request) -> Decision {
         self.promises.advance(now.second());
         if let Some(retry_after_seconds) = self.over_limit(now, request) {
@@ -115,7 +115,7 @@ impl Admission {
         }
     }
 
-    /// What becomes of a held request now; `None`: nothing before [`Admission::wakes_at`].
+    /// What to do with a held request now. `None`: nothing before [`Admission::wakes_at`].
     pub fn next(&mut self, now: Moment) -> Option<Event> {
         self.promises.advance(now.second());
         let ended = self.displaced.pop().or_else(|| {
@@ -147,7 +147,7 @@ impl Admission {
         Some(Event::Forward(ticket))
     }
 
-    /// When [`Admission::next`] is to be asked again; `None`: not before another request came.
+    /// When to call [`Admission::next`] again. `None`: not before another request arrives.
     pub fn wakes_at(&mut self, now: Moment) -> Option<Moment> {
         if !self.displaced.is_empty() {
             return Some(now);
@@ -162,7 +162,7 @@ impl Admission {
         Some(goes.map_or(ends, |goes| goes.min(ends)).clamp(now, look))
     }
 
-    /// The client of a held request went away. False where the request is not held any longer.
+    /// The client of a held request disconnected. False if the request is no longer held.
     pub fn leave(&mut self, now: Moment, ticket: Ticket) -> bool {
         let is_held = self.line.remove(now, ticket);
         self.displaced.retain(|(other, _)| *other != ticket);
@@ -170,7 +170,7 @@ impl Admission {
         is_held
     }
 
-    /// A request that was let go did not reach the upstream: its client went away first.
+    /// A forwarded request did not reach the upstream, because its client disconnected first.
     pub fn unused(&mut self, now: Moment) {
         if let Some(rate) = self.per_second(now) {
             self.pace.give_back(rate);
@@ -178,29 +178,31 @@ impl Admission {
         self.shown.abandoned();
     }
 
-    /// A new order that went on was left by its client before the upstream answered.
+    /// The client of a forwarded request disconnected before the upstream answered.
     pub fn abandoned(&mut self) {
         self.shown.abandoned();
     }
 
-    /// The upstream answered a new order that went on so many nanoseconds ago.
+    /// The upstream answered a forwarded request; `latency_nanos` after it was sent.
     pub fn answered(&mut self, now: Moment, latency_nanos: i64, outcome: Outcome) {
         self.shown.answered(now, latency_nanos, outcome);
     }
 
-    /// New orders a second that go on at most; `None`: no limit is configured or has shown.
+    /// The most new orders a second that are forwarded. `None` if no limit is configured and none
+    /// was measured.
     pub fn per_second(&mut self, now: Moment) -> Option<f64> {
         let shown = self.shown.per_second(now);
         self.limits.least(now.second(), shown)
     }
 
-    /// How many requests are held.
+    /// The number of held requests.
     #[must_use]
     pub fn held(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether more is asked for than the upstream bears: requests are held, or it has shown a limit.
+    /// Whether demand exceeds what the upstream can handle: requests are held, or a limit was
+    /// measured.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.line.len() > 0 || self.shown.per_second_when_well().is_some()
@@ -237,7 +239,7 @@ impl Admission {
         while self.line.len() >= self.limits.held
             || self.octets + request.octets > self.limits.held_octets
         {
-            // Whoever stands behind makes room.
+            // A request behind it gives up its place.
             if !self.line.is_before_last(now, standing) {
                 return None;
             }
@@ -252,7 +254,7 @@ impl Admission {
         Some(ticket)
     }
 
-    /// The class of a request: first those that come at the second they were told, then by the cost
+    /// The class of a request: first those that arrive in their assigned second, then by the cost
     /// of waiting.
     fn class(&self, now: Moment, request: &Request) -> u8 {
         let Party::Account(_) = request.party else {
@@ -273,7 +275,7 @@ impl Admission {
         }
     }
 
-    /// It has a place: the second that it was told is free again.
+    /// The request has a place, so its assigned second is released.
     fn settle(&mut self, now: Moment, request: &Request) {
         let is_verified = request.is_verified();
         self.promises
@@ -298,7 +300,8 @@ impl Admission {
 
     fn retry_after_seconds(&mut self, now: Moment, request: &Request) -> i64 {
         let now = now.second();
-        // Who comes before its second is told the same one: to ask often books nothing.
+        // A client that returns before its assigned second is told the same second again, so asking
+        // often reserves nothing more.
         if let Arrival::Early(second) = self.promises.arrival(request.order, now) {
             return second - now;
         }
@@ -318,7 +321,8 @@ impl Admission {
     }
 }
 
-/// How many requests a second takes at a rate: whole numbers whose mean is the rate.
+/// The number of requests for this second at a rate: an integer, whose mean over seconds is the
+/// rate.
 fn quota(per_second: f64, second: i64) -> u32 {
     let up_to = |second: i64| whole((per_second * real(second)).floor());
     u32::try_from(up_to(second + 1) - up_to(second)).unwrap_or(0)

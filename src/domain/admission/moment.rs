@@ -1,4 +1,4 @@
-//! Instants finer than a second: requests are paced by the millisecond.
+//! Instants in nanoseconds, because requests are paced by the millisecond.
 
 use std::ops::{Add, Sub};
 
@@ -7,12 +7,12 @@ use crate::math::number::{real, whole};
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;
 
-/// An instant: nanoseconds since 1970-01-01T00:00:00Z. An `i64` holds them up to the year 2262.
+/// An instant: nanoseconds since 1970-01-01T00:00:00Z. `i64` is enough until the year 2262.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Moment(i64);
 
 impl Moment {
-    /// After all others.
+    /// The last instant.
     pub const MAX: Self = Self(i64::MAX);
 
     /// From nanoseconds since 1970.
@@ -21,7 +21,7 @@ impl Moment {
         Self(nanos)
     }
 
-    /// The beginning of a second, by its number since 1970.
+    /// The start of a second, given by its number since 1970.
     #[must_use]
     pub const fn from_second(second: i64) -> Self {
         Self(second.saturating_mul(SECOND))
@@ -33,20 +33,20 @@ impl Moment {
         self.0
     }
 
-    /// The number since 1970 of the second that holds this instant.
+    /// The number since 1970 of the second that contains this instant.
     #[must_use]
     pub const fn second(self) -> i64 {
         self.0.div_euclid(SECOND)
     }
 }
 
-/// So many seconds in whole nanoseconds.
+/// Converts seconds to whole nanoseconds.
 #[must_use]
 pub fn nanos(seconds: f64) -> i64 {
     whole(seconds * real(SECOND))
 }
 
-/// So many nanoseconds in seconds.
+/// Converts nanoseconds to seconds.
 #[must_use]
 pub fn seconds(nanos: i64) -> f64 {
     real(nanos) / real(SECOND)
@@ -54,7 +54,7 @@ pub fn seconds(nanos: i64) -> f64 {
 
 impl Add<i64> for Moment {
     type Output = Self;
-    /// So many nanoseconds later.
+    /// The instant this many nanoseconds later.
     fn add(self, nanos: i64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
@@ -62,7 +62,7 @@ impl Add<i64> for Moment {
 
 impl Sub for Moment {
     type Output = i64;
-    /// The nanoseconds between both.
+    /// The nanoseconds from one instant to another.
     fn sub(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }

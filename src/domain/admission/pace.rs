@@ -1,46 +1,47 @@
-//! How closely new orders may follow each other: the generic cell rate algorithm (ITU-T I.371), a
-//! leaky bucket that stores a time instead of a level.
+//! The spacing of new orders, by the generic cell rate algorithm (ITU-T I.371): a leaky bucket that
+//! stores a time in place of a level.
 
 use super::moment::{Moment, SECOND};
 use crate::math::number::{real, whole};
 
-/// Lets new orders go at a rate. In any second, wherever it begins, at most c of them go (rounded up).
+/// Spaces new orders at a rate c. In any span of one second, at most c of them (rounded up) are
+/// forwarded.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
-    /// When the next would go if all went evenly.
+    /// When the next one would be due at an even pace.
     even: Moment,
 }
 
 impl Pace {
-    /// When the next may go; `None` while nothing may. `per_second` is the rate c.
+    /// When the next one may be forwarded; `None` if none may. `per_second` is the rate c.
     #[must_use]
     pub fn next(&self, per_second: f64) -> Option<Moment> {
         let interval = interval_nanos(per_second)?;
         (interval > 0).then(|| self.even + -EARLY_NANOS)
     }
 
-    /// One goes now.
+    /// Records that one is forwarded now.
     pub fn take(&mut self, now: Moment, per_second: f64) {
         let interval = interval_nanos(per_second).unwrap_or_default();
         self.even = self.even.max(now) + interval;
     }
 
-    /// One that was let go did not go after all.
+    /// Undoes one that was not forwarded after all.
     pub fn give_back(&mut self, per_second: f64) {
         let interval = interval_nanos(per_second).unwrap_or_default();
         self.even = self.even + -interval;
     }
 }
 
-/// How long before its even time one may go: timers ring up to some milliseconds late, and what that costs
-/// is caught up.
+/// How long before its even time one may be forwarded. Timers fire some milliseconds late, and this
+/// makes up for the loss.
 const EARLY_NANOS: i64 = SECOND / 100;
 
-/// The share of the rate that is used. In a second go fewer than 1 + (1 s + early) × used × c, which is
-/// 1 + 1.01 × 0.99 × c: so never more than c, rounded up.
+/// The used share of the rate. In a second, fewer than 1 + (1 s + early) × used × c are forwarded,
+/// which is 1 + 1.01 × 0.99 × c, and so never more than c, rounded up.
 const USED: f64 = 0.99;
 
-/// `None` at a rate of 0.
+/// `None` for a rate of 0.
 fn interval_nanos(per_second: f64) -> Option<i64> {
     (per_second > 0.0).then(|| whole((real(SECOND) / (USED * per_second)).ceil()))
 }
@@ -64,7 +65,7 @@ mod tests {
             for pause in pauses {
                 now = now + pause;
                 for _ in 0..=burst / 20 {
-                    // As early as it may go, over and over.
+                    // Each one as early as allowed.
                     now = now.max(pace.next(per_second).unwrap());
                     pace.take(now, per_second);
                     went.push(now);

@@ -1,39 +1,42 @@
 //! How long a client waits for an answer, judged by its `User-Agent`.
 //!
-//! The `User-Agent` is only a claim. It decides how long a place in the queue is kept, never who is
-//! served first.
+//! The `User-Agent` is only a claim. It decides how long a request may be held, but never the order
+//! of service.
 
-/// Seconds for clients that nothing is known of. Of those that are known, lego, Traefik (the same library)
-/// and Caddy give up first, after 30 s; what is held for 20 s leaves the upstream 10 s for its answer.
+/// Seconds for unknown clients. Of the known ones, lego, Traefik (the same library) and Caddy give
+/// up first, after 30 s. Holding for 20 s leaves the upstream 10 s for its answer.
 pub const USUAL_SECONDS: i64 = 20;
 
-/// certbot gives up after 45 s without an octet; its answer was held for 40 s with Pebble behind it, and it got
-/// its certificate.
+/// certbot gives up after 45 s without an octet. In a test with Pebble its answer was held for 40
+/// s, and it got its certificate.
 const CERTBOT_SECONDS: i64 = 40;
 
-/// Clients that set no time-out at all. Connections without traffic are cut by what stands on the way,
-/// where they are cut at all, after 240 s (Azure's load balancer) to 350 s (Amazon's); RFC 5382
-/// section 5 wants two hours of address translators.
+/// Clients without any time-out. Idle connections are cut by intermediaries, if at all, after 240 s
+/// (Azure's load balancer) to 350 s (Amazon's). RFC 5382 section 5 requires two hours of address
+/// translators.
 const UNLIMITED_SECONDS: i64 = 230;
 
-/// The same where the `curl` program waits: it shows each minute that its connection lives
-/// (`--keepalive-time`, 60 s without being asked), so nothing on the way cuts it. Ten minutes are as long
-/// as anybody would be told to wait.
+/// The same for clients that run the `curl` program. It sends keep-alive probes every minute
+/// (`--keepalive-time`, 60 s by default), so intermediaries do not cut the connection. Ten minutes
+/// are as long as any client would be told to wait.
 const CURL_SECONDS: i64 = 600;
 
-/// How often an interim answer (`100 Continue`, RFC 9110 section 15.2) tells that one is still to come: twice in the
-/// time after which certbot gives up, and far sooner than anything on the way cuts a silent connection.
+/// How often an interim answer (`100 Continue`, RFC 9110 section 15.2) is sent while a request is
+/// held: twice within certbot's time-out, and far sooner than any intermediary cuts an idle
+/// connection.
 pub const INTERIM_EVERY_SECONDS: i64 = 20;
 
-/// A quarter of an hour, each client being told all the while that its answer is coming: with ten minutes a third of
-/// certbot's cron lines at midnight found no place (docs/simulation.md). Their runs have no time-out of their own.
+/// A quarter of an hour, with interim answers all the while. With ten minutes, a third of certbot's
+/// cron jobs at midnight were rejected (docs/simulation.md). These jobs have no time-out of their
+/// own.
 const INTERIM_SECONDS: i64 = 900;
 
-/// The clients that skip interim answers and count their time-out anew from each: Python's `http.client`, which
-/// certbot (by requests) and acme-tiny (by urllib) stand on, and libcurl. Go's `ResponseHeaderTimeout` runs on.
+/// Clients that skip interim answers and restart their time-out at each: Python's `http.client`,
+/// which certbot (through requests) and acme-tiny (through urllib) use, and libcurl. Go's
+/// `ResponseHeaderTimeout` is not restarted.
 const SKIP_INTERIM: [&str; 3] = ["acme-tiny", "CertbotACMEClient/", "uacme/"];
 
-/// What a `User-Agent` begins with, and how long that client may be held, in seconds.
+/// The beginning of a `User-Agent`, and how long that client may be held, in seconds.
 const KNOWN: [(&str, i64); 5] = [
     // `acme.sh`, `_post`: curl without --max-time.
     ("acme.sh/", CURL_SECONDS),
@@ -47,8 +50,8 @@ const KNOWN: [(&str, i64); 5] = [
     ("uacme/", UNLIMITED_SECONDS),
 ];
 
-/// For how many seconds at most the answer to a client may be held. `usual` is what is configured for
-/// clients that nothing is known of; 0 there means that nobody is held.
+/// The longest time in seconds that a client's answer may be held. `usual` is the configured value
+/// for unknown clients; if it is 0, nothing is held.
 #[must_use]
 pub fn hold_seconds(user_agent: &str, usual: i64) -> i64 {
     if usual == 0 {
@@ -60,8 +63,8 @@ pub fn hold_seconds(user_agent: &str, usual: i64) -> i64 {
         .map_or(usual, |(_, seconds)| (*seconds).max(usual))
 }
 
-/// The same where interim answers reach the client, and need to go out while it is held; `None`: it does not wait
-/// longer for them.
+/// The same if interim answers reach the client and are sent while it is held. `None` if they do
+/// not make it wait longer.
 #[must_use]
 pub fn hold_seconds_with_interim(user_agent: &str, usual: i64) -> Option<i64> {
     let skips = SKIP_INTERIM

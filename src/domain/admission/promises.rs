@@ -1,79 +1,81 @@
-//! The seconds ahead: how many were told to come when, and who they are.
+//! The seconds ahead: how many requests are assigned to each, and which.
 //!
-//! Those who are turned away are booked into seconds by quota: a second takes as many as the upstream
-//! bears in it, and of the seconds within ten minutes the least filled is given, so that they fill
-//! evenly. Drawing seconds at random would bring some of them more than they bear, and one constant for
-//! all makes the next peak.
+//! Rejected requests are assigned to seconds by quota. A second takes as many as the upstream can
+//! handle in it. Within the next ten minutes the least filled second is chosen, so that all fill
+//! evenly. Drawing seconds at random would overfill some of them, and a constant for everyone would
+//! make the next peak.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::time::{DAY, HOUR};
 
-/// Nobody is told to come sooner. Clients that honour a `Retry-After` at all honour a minute.
+/// The shortest time until an assigned second. Clients that honour `Retry-After` at all honour a
+/// minute.
 pub(super) const SOONEST_SECONDS: i64 = 60;
-/// While there is room, nobody is told to come later: acme.sh gives up above 600 s, and few clients wait
-/// as long.
+/// While there is capacity, the longest time. acme.sh gives up above 600 s, and few clients wait as
+/// long.
 pub(super) const WILLING_SECONDS: i64 = 600;
-/// Nobody is told to come later than this.
+/// The longest time in any case.
 pub(super) const LATEST_SECONDS: i64 = DAY;
 
-/// Whoever comes a second before its second comes in it: the way back took less than a second.
+/// A request one second early counts as on time, because its way back took less than a second.
 const EARLY_SECONDS: i64 = 1;
-/// Clients sleep whole seconds and more, and then ask for a nonce: within a minute they are on time.
+/// Clients sleep a little longer than asked and then fetch a nonce first, so a minute late is on
+/// time.
 const LATE_SECONDS: i64 = 60;
 
-/// So many are remembered with their seconds, at 48 octets each: 50 MB at most. Whoever is turned away
-/// beyond that has a second, and comes as a newcomer.
+/// The number of assigned clients tracked, 48 octets each: at most 50 MB. Beyond that, a rejected
+/// client still gets a second but is treated as new when it returns.
 const MOST_TOLD: usize = 1_000_000;
 
-/// How a request stands to what it was told before.
+/// How a request relates to its assigned second.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Arrival {
-    /// It was told nothing, or comes long after its second.
+    /// It has none, or is far too late.
     New,
-    /// It was told this second, which is not yet.
+    /// It comes before this assigned second.
     Early(i64),
-    /// It comes at the second that it was told.
+    /// It comes in its assigned second.
     OnTime,
 }
 
-/// Bookings by the second, and the clients behind them.
+/// The number of requests assigned to each second, and their clients.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promises {
-    /// The number since 1970 of the second of the first of `booked`.
+    /// The second of the first entry of `booked`, counted from 1970.
     first: i64,
     booked: VecDeque<Booked>,
     told: HashMap<u64, i64>,
     by_second: BTreeMap<i64, Vec<u64>>,
-    /// Where the search for the least filled second begins: golden-section steps, so that neighbours in
-    /// time are told seconds far apart.
+    /// Where the search for the least filled second begins. Golden-section steps, so that
+    /// successive requests get seconds far apart.
     turn: i64,
-    /// Seconds before are full, as far as they lie beyond ten minutes.
+    /// All seconds before this one are full, as far as they are more than ten minutes away.
     full_before: i64,
 }
 
-/// What is booked into one second.
+/// The requests assigned to one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Booked {
-    /// Requests whose account was verified.
+    /// Requests with a verified account.
     verified: u32,
-    /// Requests of anybody: a flood of them takes no room from verified ones.
+    /// All requests. A flood of unverified ones takes no room from verified ones.
     anybody: u32,
 }
 
-/// What is to be booked.
+/// A request to be assigned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Booking {
     /// The keyed hash of the party and its names.
     pub(super) order: u64,
-    /// Whether the account was verified: others have no place before newcomers.
+    /// Whether the account was verified. Unverified requests get no priority over new ones.
     pub(super) is_verified: bool,
-    /// How many seconds from now at the soonest.
+    /// The earliest time, in seconds from now.
     pub(super) after_seconds: i64,
 }
 
 impl Promises {
-    /// Forgets what is over. `now` is a number of seconds since 1970, as all seconds here are.
+    /// Drops seconds in the past. `now`, as all seconds here, is counted from 1970.
     pub(super) fn advance(&mut self, now: i64) {
         let oldest = now - LATE_SECONDS;
         while self.first < oldest && !self.booked.is_empty() {
@@ -88,7 +90,7 @@ impl Promises {
                 break;
             }
             for order in entry.remove() {
-                // It may have been told another second since.
+                // It may have been assigned another second since.
                 if self.told.get(&order).is_some_and(|second| *second < oldest) {
                     self.told.remove(&order);
                 }
@@ -96,7 +98,7 @@ impl Promises {
         }
     }
 
-    /// How a request stands to what it was told.
+    /// How a request relates to its assigned second.
     pub(super) fn arrival(&self, order: u64, now: i64) -> Arrival {
         match self.told.get(&order) {
             Some(second) if *second - EARLY_SECONDS > now => Arrival::Early(*second),
@@ -105,7 +107,7 @@ impl Promises {
         }
     }
 
-    /// A request has a place now: it will not come at its second.
+    /// A request is served now, so its assigned second is released.
     pub(super) fn settle(&mut self, order: u64, now: i64, is_verified: bool) {
         if let Some(second) = self.told.remove(&order)
             && second > now
@@ -115,7 +117,7 @@ impl Promises {
         }
     }
 
-    /// Books a request into a second and says which. `quota` is how many requests a second takes.
+    /// Assigns a request to a second and returns it. `quota` is the capacity of a second.
     pub(super) fn book(&mut self, booking: Booking, now: i64, quota: impl Fn(i64) -> u32) -> i64 {
         let soonest = now
             + booking
@@ -140,14 +142,15 @@ impl Promises {
         second
     }
 
-    /// How many are booked into a second.
+    /// The number of requests assigned to a second.
     #[cfg(test)]
     pub(super) fn booked(&self, second: i64) -> u32 {
         let booked = self.get(second);
         booked.verified + booked.anybody
     }
 
-    /// The second of least booked over quota with room, from `from` to before `to`.
+    /// The second with capacity that has the lowest ratio of assignments to quota, from `from` to
+    /// before `to`.
     fn least_filled(
         &mut self,
         from: i64,
@@ -159,7 +162,7 @@ impl Promises {
         if seconds <= 0 {
             return None;
         }
-        // 0.618 of the seconds: successive ones are as far apart as can be.
+        // Steps of 0.618 of the range keep successive starting points as far apart as possible.
         self.turn = (self.turn + seconds * 618 / 1_000 + 1) % seconds;
         let mut least: Option<(i64, u32, u32)> = None;
         for n in 0..seconds {
@@ -168,7 +171,7 @@ impl Promises {
             if booked >= takes {
                 continue;
             }
-            // a / b < c / d as a d < c b.
+            // a / b < c / d is the same as a d < c b.
             let fewer = |(_, other, of): (i64, u32, u32)| {
                 u64::from(booked) * u64::from(of) < u64::from(other) * u64::from(takes)
             };
@@ -182,7 +185,8 @@ impl Promises {
         least.map(|(second, _, _)| second)
     }
 
-    /// The first second with room beyond those that many wait for: the sooner, the more still wait.
+    /// The first second with capacity beyond the time that most clients wait. The sooner it is, the
+    /// more still wait.
     fn first_with_room(
         &mut self,
         from: i64,
@@ -199,13 +203,13 @@ impl Promises {
         let found = (from..now + LATEST_SECONDS)
             .find(|second| self.get(*second).seen(is_verified) < quota(*second));
         if begins_at_willing && is_verified {
-            // Where none has room, only the seconds that time adds are looked at next.
+            // If none has capacity, next time only newly added seconds are searched.
             self.full_before = found.unwrap_or(now + LATEST_SECONDS);
         }
         found
     }
 
-    /// Where nothing has room for a day: the least booked second of the day's last hour.
+    /// If no second within a day has capacity, the least filled one of the day's last hour.
     fn least_booked(&self, from: i64) -> i64 {
         (from..from + HOUR)
             .min_by_key(|second| self.get(*second).seen(false))
@@ -228,7 +232,7 @@ impl Promises {
 }
 
 impl Booked {
-    /// What takes room from a request of this kind.
+    /// The assignments that take capacity from a request of this kind.
     const fn seen(self, is_verified: bool) -> u32 {
         if is_verified {
             self.verified

@@ -1,10 +1,10 @@
-//! An ordered set that knows the rank of each of its members: how many stand before it.
+//! An ordered set that can tell the rank of each member: how many are before it.
 
-/// How long a block grows before it is cut in two. With 20,000 members, the most that a queue has by
-/// default, there are 80 to 160 blocks: a rank is 160 additions and a binary search.
+/// The length at which a block is split. With 20,000 members, the default size of the queue, there
+/// are 80 to 160 blocks, so a rank takes 160 additions and a binary search.
 const LONGEST_BLOCK: usize = 256;
 
-/// Members in blocks, each sorted, one after the other.
+/// Members in consecutive blocks, each sorted.
 #[derive(Clone, Debug)]
 pub(super) struct Ranked<K> {
     blocks: Vec<Vec<K>>,
@@ -21,7 +21,7 @@ impl<K> Default for Ranked<K> {
 }
 
 impl<K: Copy + Ord> Ranked<K> {
-    /// How many members there are.
+    /// The number of members.
     pub(super) fn len(&self) -> usize {
         self.length
     }
@@ -36,7 +36,7 @@ impl<K: Copy + Ord> Ranked<K> {
         self.blocks.last()?.last().copied()
     }
 
-    /// How many members are less than `key`, which need not be a member.
+    /// The number of members less than `key`, which need not be a member.
     pub(super) fn rank(&self, key: &K) -> usize {
         let at = self.block_of(key);
         let before: usize = self.blocks[..at].iter().map(Vec::len).sum();
@@ -44,9 +44,9 @@ impl<K: Copy + Ord> Ranked<K> {
         before + within.map_or(0, |block| block.partition_point(|other| other < key))
     }
 
-    /// Adds a member. One that is there already stays once.
+    /// Adds a member, unless it is already there.
     pub(super) fn insert(&mut self, key: K) {
-        // What is greater than all goes into the last block.
+        // A key greater than all members goes into the last block.
         let at = self.block_of(&key).min(self.blocks.len().saturating_sub(1));
         let Some(block) = self.blocks.get_mut(at) else {
             self.blocks.push(vec![key]);
@@ -64,7 +64,7 @@ impl<K: Copy + Ord> Ranked<K> {
         }
     }
 
-    /// Takes a member out, and says whether it was there.
+    /// Removes a member; returns whether it was there.
     pub(super) fn remove(&mut self, key: &K) -> bool {
         let at = self.block_of(key);
         let Some(block) = self.blocks.get_mut(at) else {

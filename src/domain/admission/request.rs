@@ -1,80 +1,81 @@
-//! What is asked of admission, and what it answers.
+//! Requests to admission, and its decisions.
 
 use super::line::Ticket;
 
-/// Whose a request is.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Party {
     /// The keyed hash of an account whose key verified the request's signature.
     Account(u64),
-    /// The keyed hash of an address: nobody knows whose request it is. An account's URL and a CertID are
-    /// public, so they get nobody a place before others.
+    /// The keyed hash of an address, if the sender is not verified. An account's URL and a CertID
+    /// are public, so they give no priority.
     Address(u64),
 }
 
 /// Whether an order renews a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Renewal {
-    /// It replaces one whose window is open, past or urgent.
+    /// It replaces a certificate whose window is open, past or urgent.
     Due,
-    /// It replaces one whose window is still to come.
+    /// It replaces a certificate whose window has not opened yet.
     Early,
-    /// A first order.
+    /// It is a first order.
     No,
 }
 
 /// A request for a new order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Request {
-    /// Whose it is.
+    /// Its sender.
     pub party: Party,
-    /// The keyed hash of the party and the set of names: who comes again with it asks for the same.
+    /// The keyed hash of the party and the set of names. A request with the same hash is a
+    /// repetition.
     pub order: u64,
-    /// Whether it renews.
+    /// Whether it is a renewal.
     pub renewal: Renewal,
-    /// Consecutive failures of the same order.
+    /// Consecutive failures of this order.
     pub failures: u32,
-    /// For how many seconds it may be held: see [`super::hold_seconds`].
+    /// How long it may be held, in seconds; see [`super::hold_seconds`].
     pub hold_seconds: i64,
-    /// Octets of its body.
+    /// The length of its body, in octets.
     pub octets: usize,
 }
 
-/// What is to be done with a request.
+/// The decision about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// It goes on now.
+    /// Forward it now.
     Forward,
-    /// It is held until [`super::Admission::next`] says what becomes of it.
+    /// Hold it until [`super::Admission::next`] decides.
     Hold(Ticket),
-    /// Its account is over its own limit: 429.
+    /// Its account exceeds its own limit: 429.
     OverLimit {
-        /// Seconds until the limit has room again.
+        /// Seconds until the limit allows another.
         retry_after_seconds: i64,
     },
-    /// It finds no place: 503.
+    /// There is no place for it: 503.
     TurnAway {
-        /// Seconds until the second that it is told to come in.
+        /// Seconds until its assigned second.
         retry_after_seconds: i64,
     },
 }
 
-/// What becomes of a held request.
+/// The decision about a held request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Event {
-    /// It goes on now.
+    /// Forward it now.
     Forward(Ticket),
-    /// It was held for as long as its client waits, or had to make room: 503.
+    /// It was held for as long as its client waits, or had to give up its place: 503.
     TurnAway {
-        /// Which.
+        /// The request.
         ticket: Ticket,
-        /// Seconds until the second that it is told to come in.
+        /// Seconds until its assigned second.
         retry_after_seconds: i64,
     },
 }
 
 impl Request {
-    /// Whether the account is known to be whose the request says it is.
+    /// Whether the account is verified.
     pub(super) const fn is_verified(&self) -> bool {
         matches!(self.party, Party::Account(_))
     }

@@ -1,79 +1,81 @@
-//! How many new orders a second the upstream bears, as its answers show.
+//! Measures how many new orders a second the upstream can handle, from its answers.
 //!
-//! Additive increase, multiplicative decrease (Chiu and Jain 1989), with the slow start of TCP
-//! (RFC 5681 section 3.1), of a rate in place of a window. Congestion is told by failed answers and by
-//! the gradient of the latency: what it is now over what it is usually, with the tolerance of Netflix's
-//! `Gradient2Limit` (<https://github.com/Netflix/concurrency-limits>). As long as there was no
-//! congestion there is no limit.
+//! Additive increase, multiplicative decrease (Chiu and Jain 1989), with the slow start of TCP (RFC
+//! 5681 section 3.1), applied to a rate in place of a window. Signs of congestion are failed
+//! answers and the latency gradient: the present latency relative to the usual one, with a
+//! tolerance as in Netflix's `Gradient2Limit` (<https://github.com/Netflix/concurrency-limits>).
+//! Until there is congestion, there is no limit.
 
 use super::moment::{Moment, SECOND, seconds};
 use crate::math::number::real;
 
-/// How the upstream answered a new order.
+/// The outcome of a new order at the upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// With an order.
+    /// It created an order.
     Answered,
-    /// With a refusal that is an ACME problem: it does not fail, but how soon it refuses says nothing of how
-    /// long it takes to make an order. Anybody can be refused.
+    /// It refused, with an ACME problem. That is not a failure, but a quick refusal says nothing
+    /// about the time needed to create an order. Any client can cause refusals.
     Refused,
     /// 500, 502, 503, 504, an answer that is not ACME's, or none in time.
     Overloaded,
 }
 
-/// An interval is decided about when it has so many orders and failures …
+/// An interval is evaluated when it has this many orders and failures …
 const ENOUGH_ANSWERS: u32 = 10;
-/// … and so many seconds, or after so many seconds whatever it has. A silence of as many is congestion.
+/// … and has lasted this many seconds, or, with fewer orders, this many. Silence for as long is
+/// congestion.
 const SHORTEST_SECONDS: i64 = 1;
 const LONGEST_SECONDS: i64 = 10;
 
-/// So much larger a share of failed answers than usual is congestion: some orders that the upstream can
-/// never handle are not.
+/// The share of failed answers means congestion if it exceeds the usual share by this much. Some
+/// orders always fail at the upstream, so the usual share may not be 0.
 const FAILED_SHARE: f64 = 0.02;
-/// So few failures, or orders without an answer, are chance.
+/// Fewer failures or missing answers than this count as chance.
 const FEWEST_FAILED: u32 = 3;
 
-/// The latency is congestion above so many times the usual one (`Gradient2Limit` takes 1.5; orders are
-/// slower and vary more than the calls between services for which that was chosen) …
+/// The latency means congestion above this multiple of the usual one (`Gradient2Limit` uses 1.5;
+/// orders are slower and vary more than the internal calls it was chosen for) …
 const TOLERANCE: f64 = 2.0;
-/// … and above the usual one plus so many seconds: 5 ms after 2 ms is noise.
+/// … and above the usual one plus this many seconds: 5 ms instead of 2 ms is noise.
 const NOISE_SECONDS: f64 = 0.1;
 
-/// What is left of the rate after congestion: what was answered, less a tenth to work off what waits in
-/// the upstream. Netflix's `AIMDLimit` takes the same.
+/// The factor applied to the answered rate after congestion. The remaining tenth clears the
+/// upstream's backlog. Netflix's `AIMDLimit` uses the same.
 const DECREASE: f64 = 0.9;
-/// What is added in each interval without congestion that used the rate up: 2 % of the rate before the
-/// last congestion, so that it is tried again after five intervals.
+/// The increase for each interval without congestion that used up the rate: 2 % of the rate before
+/// the last congestion, so that it is reached again after five intervals.
 const INCREASE: f64 = 0.02;
-/// New orders a second that a dead upstream is tried with: enough to see within an interval that it is
-/// back, few enough that hardly a client fails by it.
+/// The rate for probing a dead upstream, in new orders a second: enough to notice within an
+/// interval that it is back, and so low that hardly any client fails because of it.
 const LEAST_PER_SECOND: f64 = 1.0;
 
-/// The share of each interval in the usual latency: the mean of about the last 20.
+/// The weight of each interval in the usual latency: the mean of about the last 20.
 const USUAL_SHARE: f64 = 0.05;
-/// The same while there is congestion. An upstream that has become slower for good is taken as it is
-/// after some minutes.
+/// The weight during congestion. If an upstream has become permanently slower, its latency is
+/// accepted as usual after some minutes.
 const CONGESTED_SHARE: f64 = 0.01;
 
-/// After so many seconds in which the rate was not used up and nothing failed, there is no limit again.
+/// After this many seconds in which the rate was not used up and nothing failed, the limit is
+/// removed.
 const FORGOTTEN_SECONDS: i64 = 600;
 
-/// What the upstream has shown so far.
+/// What has been measured so far.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
-    /// New orders a second; `None`: it has shown no limit.
+    /// New orders a second; `None` if there is no limit.
     per_second: Option<f64>,
-    /// Up to here the rate doubles; above it grows by steps.
+    /// The rate doubles up to this, and grows in steps above it.
     threshold: f64,
-    /// Answered new orders a second, lately.
+    /// Recently answered new orders a second.
     usual_per_second: f64,
     /// The usual latency in seconds.
     usual_latency: Option<f64>,
     /// The usual share of failed answers, 0 to 1.
     usual_failed: f64,
-    /// Answers to what was sent before say nothing of the present rate.
+    /// Answers to orders sent before this time say nothing about the present rate.
     decreased: Moment,
-    /// When the rate was last used up, or failed.
+    /// When the rate was last used up, or exceeded.
     needed: Moment,
     in_flight: u32,
     /// When the upstream last answered, or was last idle.
@@ -81,21 +83,21 @@ pub struct Shown {
     interval: Interval,
 }
 
-/// What was seen since the last decision.
+/// Measurements since the last evaluation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Interval {
     began: Option<Moment>,
-    /// Orders.
+    /// The number of orders.
     answered: u32,
     refused: u32,
     failed: u32,
-    /// Of all orders together.
+    /// The sum over all orders.
     latency_seconds: f64,
     used_up: bool,
 }
 
 impl Shown {
-    /// A new order is sent to the upstream.
+    /// A new order is forwarded.
     pub fn sent(&mut self, now: Moment) {
         if self.in_flight == 0 {
             self.heard = now;
@@ -103,12 +105,12 @@ impl Shown {
         self.in_flight += 1;
     }
 
-    /// A new order that was sent was not answered, and will not be: its client went away.
+    /// A forwarded order will get no answer, because its client disconnected.
     pub fn abandoned(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// The upstream answered a new order that was sent so many nanoseconds ago.
+    /// The upstream answered an order that was forwarded this many nanoseconds ago.
     pub fn answered(&mut self, now: Moment, latency_nanos: i64, outcome: Outcome) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.heard = now;
@@ -126,13 +128,13 @@ impl Shown {
         }
     }
 
-    /// Somebody waits for the rate.
+    /// A request has to wait for the rate.
     pub fn used_up(&mut self, now: Moment) {
         self.interval.used_up = true;
         self.needed = now;
     }
 
-    /// New orders a second that the upstream bears; `None` while it has shown no limit.
+    /// New orders a second that the upstream can handle; `None` if there is no limit.
     pub fn per_second(&mut self, now: Moment) -> Option<f64> {
         if let Some(began) = self.interval.began {
             let long = now - began;
@@ -150,8 +152,8 @@ impl Shown {
         self.per_second
     }
 
-    /// New orders a second that the upstream bore before it was last congested, or bears since, whichever
-    /// is more: what seconds ahead are booked by. A dead upstream is taken to be back by then.
+    /// The rate before the last congestion, or the present one if that is higher. Future seconds
+    /// are assigned by it, assuming that a dead upstream will be back by then.
     #[must_use]
     pub fn per_second_when_well(&self) -> Option<f64> {
         self.per_second.map(|rate| rate.max(self.threshold))
@@ -184,9 +186,9 @@ impl Shown {
         let before = self
             .per_second
             .unwrap_or_else(|| self.usual_per_second.max(answered_per_second));
-        // A dead upstream says nothing of what it bears when it is back.
+        // A dead upstream says nothing about its rate after recovery.
         if answered_per_second > 0.0 || self.per_second.is_none() {
-            // Failures of the last seconds before it is back say little; half as much is tried next.
+            // Failures in the last seconds before recovery say little, so try half the rate next.
             let half = self.threshold / 2.0;
             self.threshold = (DECREASE * before).max(half).max(LEAST_PER_SECOND);
         }
@@ -212,7 +214,7 @@ impl Shown {
         }
     }
 
-    /// What is usual: the latency and the share of failures.
+    /// Updates the usual latency and share of failures.
     fn learn(&mut self, interval: &Interval) {
         let Some(latency) = interval.mean_latency() else {
             return;

@@ -10,43 +10,43 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::octets::Octets;
 
-/// An authority key identifier's `keyIdentifier` octets, 1 to 64 of them: which issuer.
+/// The `keyIdentifier` octets of an authority key identifier (1 to 64), which identify the issuer.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyIdentifier(Octets<{ Self::MOST_OCTETS }>);
 
-/// A serial number's DER content octets, 1 to 32 of them, sign octet included.
+/// The DER content octets of a serial number (1 to 32), including the sign octet.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Serial(Octets<{ Self::MOST_OCTETS }>);
 
-/// `base64url(keyIdentifier) "." base64url(serial)`: one certificate's name in ARI.
+/// `base64url(keyIdentifier) "." base64url(serial)`: the identifier of a certificate in ARI.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CertId {
-    /// The issuer's half.
+    /// The issuer's part.
     pub key_identifier: KeyIdentifier,
-    /// The certificate's half.
+    /// The certificate's part.
     pub serial: Serial,
 }
 
-/// Why a text or a pair of octet strings is no CertID.
+/// Why a text or a pair of octet strings is not a CertID.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CertIdError {
-    /// Not exactly one dot.
+    /// There is not exactly one dot.
     #[error("a CertID is two base64url parts with one dot between them")]
     Dots,
-    /// A half that is not strict, unpadded base64url.
+    /// A part is not strict, unpadded base64url.
     #[error("the {0} is not base64url without padding and spare bits")]
     Encoding(Half),
-    /// A half of an impossible length.
+    /// A part is empty or too long.
     #[error("the {half} has {octets} octets; it takes 1 to {}", half.most_octets())]
     Length {
-        /// Which half.
+        /// Which part.
         half: Half,
-        /// How many octets it decodes to.
+        /// Its length after decoding, in octets.
         octets: usize,
     },
 }
 
-/// One half of a CertID.
+/// A part of a CertID.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Half {
     /// Before the dot.
@@ -74,7 +74,7 @@ impl fmt::Display for Half {
 }
 
 impl KeyIdentifier {
-    /// A SHA-512 of a public key is the longest in use.
+    /// The longest in use is a SHA-512 hash of a public key.
     pub const MOST_OCTETS: usize = 64;
 
     /// # Errors
@@ -91,7 +91,7 @@ impl KeyIdentifier {
 }
 
 impl Serial {
-    /// RFC 5280 allows 20, real certificates have had 21 and more; 32 leaves room.
+    /// RFC 5280 allows 20; real certificates have had 21 and more, and 32 leaves a margin.
     pub const MOST_OCTETS: usize = 32;
 
     /// # Errors
@@ -122,7 +122,7 @@ fn decoded<const N: usize>(text: &str, half: Half) -> Result<Octets<N>, CertIdEr
     {
         return Ok(octets);
     }
-    // What is wrong with it, and how long it would be, the library says.
+    // The library reports what is wrong with it, and how long it would be.
     let octets = URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| CertIdError::Encoding(half))?;
@@ -130,12 +130,12 @@ fn decoded<const N: usize>(text: &str, half: Half) -> Result<Octets<N>, CertIdEr
 }
 
 impl CertId {
-    /// The longest text: ⌈64 · 4/3⌉ + 1 + ⌈32 · 4/3⌉ characters.
+    /// The longest text, in characters: ⌈64 · 4/3⌉ + 1 + ⌈32 · 4/3⌉.
     pub const MOST_CHARACTERS: usize = 86 + 1 + 43;
 
-    /// The certificate that a client means which dropped the serial's sign octet (`mod_md`, `uacme`
-    /// with OpenSSL): the same CertID with one `00` in front of a serial whose first bit is set.
-    /// `None` where the serial cannot have lost one.
+    /// The CertID that a client meant if it dropped the serial's sign octet (`mod_md`, and `uacme`
+    /// with OpenSSL): the same one with a leading `00`. `None` if the serial's first bit is not
+    /// set, so that it cannot have lost one.
     #[must_use]
     pub fn with_sign_octet(&self) -> Option<Self> {
         let octets = self.serial.octets();
@@ -162,9 +162,9 @@ impl FromStr for KeyIdentifier {
 impl FromStr for CertId {
     type Err = CertIdError;
 
-    /// Strict: one dot, no padding, no spare bits, so that a CertID has one spelling.
+    /// Strict: one dot, no padding, no spare bits, so that a CertID has only one spelling.
     fn from_str(text: &str) -> Result<Self, CertIdError> {
-        // A search by characters takes as long as all the rest.
+        // Searching by characters would take as long as everything else here.
         let dot = text.bytes().position(|octet| octet == b'.');
         let (key_identifier, serial) = text.split_at(dot.ok_or(CertIdError::Dots)?);
         let serial = &serial[1..];

@@ -1,13 +1,13 @@
-//! The keyed hash that every draw comes from.
+//! The keyed hash behind every draw.
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher as _;
 
 use super::certid::{CertId, KeyIdentifier, Serial};
 
-/// The store's secret: without it nobody can aim a certificate at an instant. Made by the first
-/// migration and kept in the store, so that replicas and restarts share it; the index's file holds
-/// it too.
+/// The store's secret key. Without it, nobody can construct a certificate that gets a chosen time.
+/// The first migration creates it and the store keeps it, so that replicas and restarts share it.
+/// The index's file contains it too.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HashKey([u8; 16]);
 
@@ -17,24 +17,24 @@ impl std::fmt::Debug for HashKey {
     }
 }
 
-/// What a hash is for. Each purpose is a domain of its own: its draws are independent of the
-/// others'. A change of an algorithm takes a new purpose, so that old draws stay what they were.
+/// What a hash is used for. Different purposes give independent draws. A change to an algorithm
+/// needs a new purpose, so that earlier draws can still be repeated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
     /// Whether a certificate is in the control group.
     Cohort,
-    /// A certificate's place in the index.
+    /// A certificate's key in the index.
     Fingerprint,
     /// A window's slot and second, algorithm 1.
     Window1,
 }
 
-/// What a hash of a text is for: names and accounts are kept in no other form.
+/// What a hash of a text is used for. Names and accounts are stored only as hashes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TextPurpose {
     /// The URL of an ACME account.
     Account,
-    /// The network that a client's address belongs to.
+    /// The network of a client's address.
     Address,
     /// One name of a certificate.
     Name,
@@ -44,7 +44,7 @@ pub enum TextPurpose {
     OrderUrl,
 }
 
-/// A purpose, a length, a salt and the longest CertID.
+/// A purpose, a length, a salt and the longest CertID, in octets.
 const LONGEST_INPUT: usize = 1 + 1 + 8 + KeyIdentifier::MOST_OCTETS + Serial::MOST_OCTETS;
 
 impl HashKey {
@@ -54,23 +54,24 @@ impl HashKey {
         Self(octets)
     }
 
-    /// As the store has them, for the file of the index, which is of no use without them.
+    /// The octets as the store has them. The index's file contains them and is useless without
+    /// them.
     #[must_use]
     pub const fn octets(&self) -> [u8; 16] {
         self.0
     }
 
-    /// 128 bits of SipHash-2-4 over the purpose, the CertID and `salt`, lengths included, so that
-    /// no two inputs run together.
+    /// 128 bits of SipHash-2-4 over the purpose, the CertID and `salt`. Lengths are included, so
+    /// that different inputs cannot give the same octets.
     #[must_use]
     pub fn hash(&self, purpose: Purpose, id: &CertId, salt: i64) -> u128 {
         let issuer = id.key_identifier.octets();
         let serial = id.serial.octets();
-        // In one piece, which takes a third of what five take. The salt octet by octet, so that the
-        // hash is the same on every machine.
+        // Hashing one piece takes a third of the time of five. The salt is written octet by octet,
+        // so that the hash is the same on every machine.
         let mut input = [0; LONGEST_INPUT];
         input[0] = purpose.code();
-        // 64 octets at most.
+        // At most 64 octets.
         input[1] = u8::try_from(issuer.len()).unwrap_or(u8::MAX);
         input[2..10].copy_from_slice(&salt.to_le_bytes());
         let middle = 10 + issuer.len();
@@ -93,8 +94,8 @@ impl HashKey {
             TextPurpose::OrderUrl => 0x44,
         };
         let mut hasher = SipHasher24::new_with_key(&self.0);
-        // Octet by octet, so that the hash is the same on every machine; the codes are none of
-        // [`Purpose::code`].
+        // Octet by octet, so that the hash is the same on every machine. The codes differ from
+        // those of [`Purpose::code`].
         hasher.write(&[code]);
         hasher.write(text);
         hasher.finish128().as_u128()
@@ -104,7 +105,7 @@ impl HashKey {
 impl Purpose {
     const fn code(self) -> u8 {
         match self {
-            // 2 was the delay in `Retry-After`, which is mixed from the fingerprint now.
+            // 2 was once the delay in `Retry-After`, which is now derived from the fingerprint.
             Self::Fingerprint => 1,
             Self::Window1 => 3,
             Self::Cohort => 4,
@@ -112,12 +113,12 @@ impl Purpose {
     }
 }
 
-/// Another draw from a hash for each salt: both halves through the finalizer of `SplitMix64` (Steele,
-/// Lea, Flood 2014). It takes a tenth of a hash of its own, and is for draws that nobody gains by
-/// guessing.
+/// Derives another hash for each salt: both halves pass through the finalizer of `SplitMix64`
+/// (Steele, Lea, Flood 2014). This takes a tenth of the time of a new hash. Use it only for draws
+/// that nobody gains by guessing.
 #[must_use]
 pub fn mixed(hash: u128, salt: i64) -> u128 {
-    // The golden ratio's odd multiple spreads neighbouring salts over all bits.
+    // The odd multiple of the golden ratio spreads neighbouring salts over all bits.
     let step = salt.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let half = |bits: u128| finalized(u64::try_from(bits).unwrap_or(0).wrapping_add(step));
     u128::from(half(hash >> 64)) << 64 | u128::from(half(hash & u128::from(u64::MAX)))
@@ -129,32 +130,33 @@ const fn finalized(bits: u64) -> u64 {
     bits ^ bits >> 31
 }
 
-/// The hash's upper half as a number from 0 up to, not including, 1.
+/// The hash's upper half as a number from 0 to below 1.
 #[must_use]
 pub fn upper_unit(hash: u128) -> f64 {
     unit(u64::try_from(hash >> 64).unwrap_or(0))
 }
 
-/// The hash's lower half as a number from 0 up to, not including, 1.
+/// The hash's lower half as a number from 0 to below 1.
 #[must_use]
 pub fn lower_unit(hash: u128) -> f64 {
     unit(u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0))
 }
 
-/// 32 bits of the middle as a number from 0 up to, not including, 1: of all parts that a draw of an
-/// upper and a lower number looks at least.
+/// The middle 32 bits as a number from 0 to below 1. Of all parts of the hash, these overlap least
+/// with what draws from the upper and lower halves use.
 #[must_use]
 pub fn middle_unit(hash: u128) -> f64 {
     unit(u64::try_from((hash << 32) >> 64 & u128::from(u32::MAX) << 32).unwrap_or(0))
 }
 
-/// A number from 0 up to, not including, 1 by the upper 53 bits, as many as an `f64` holds exactly.
+/// A number from 0 to below 1 made from the upper 53 bits, which an `f64` holds exactly.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
 pub(crate) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// A positive number made from content alone, the same in every process: a name, not a secret.
+/// A positive number derived from content alone, the same in every process. Use it as a name, not
+/// as a secret.
 #[must_use]
 pub fn content_number(bytes: &[u8]) -> i64 {
     let mut hasher = SipHasher24::new_with_key(&[0; 16]);
@@ -167,7 +169,7 @@ pub fn content_number(bytes: &[u8]) -> i64 {
 mod tests {
     use super::*;
 
-    /// Windows that were drawn are in stores: the hash stays what it was, piece by piece.
+    /// Stored windows were drawn with this hash, so it must never change.
     #[test]
     fn the_hash_is_that_of_its_pieces() {
         let key = HashKey::new(*b"0123456789abcdef");
@@ -186,8 +188,8 @@ mod tests {
         }
     }
 
-    /// `SplitMix64` from the seed 1234567, as its authors' program prints it: each number is the
-    /// finalizer of the seed and so many steps.
+    /// `SplitMix64` with the seed 1234567, as printed by its authors' program. Each number is the
+    /// finalizer of the seed plus a number of steps.
     #[test]
     fn mixing_is_splitmix64() {
         let want = [

@@ -1,5 +1,5 @@
-//! A certificate: how it is named (RFC 9773 section 4.1), its dates, the row that the store keeps, and
-//! the keyed hashes that draws are made from.
+//! A certificate: its identifier (RFC 9773 section 4.1), its dates, its row in the store, and the
+//! keyed hashes used for draws.
 
 pub mod certid;
 pub mod hash;

@@ -1,12 +1,12 @@
-//! The names that an order or a certificate is for, in one spelling.
+//! The names of an order or a certificate, in normal form.
 
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use super::hash::{HashKey, TextPurpose};
 
-/// A set of names: DNS names in lower case without a dot at their end, IP addresses as they are
-/// written usually.
+/// A set of names: DNS names in lower case without a trailing dot, and IP addresses in their usual
+/// form.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Names(BTreeSet<String>);
 
@@ -22,7 +22,7 @@ impl FromIterator<String> for Names {
 }
 
 impl Names {
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -34,7 +34,7 @@ impl Names {
         let mut text = String::new();
         for name in &self.0 {
             text.push_str(name);
-            // It is in no name.
+            // A line feed occurs in no name.
             text.push('\n');
         }
         key.hash_text(TextPurpose::Names, text.as_bytes())
@@ -54,7 +54,7 @@ impl Names {
     }
 }
 
-/// A name in the one spelling.
+/// The normal form of a name.
 #[must_use]
 pub fn canonical_name(name: &str) -> String {
     match name.parse::<IpAddr>() {

@@ -1,10 +1,10 @@
-//! Short octet strings, held in place, and strict base64url: what a CertID is made of. To read one
-//! is a good part of the work of an answer, so it allocates nothing.
+//! Short octet strings without allocation, and strict base64url, as needed for CertIDs. Parsing
+//! them is a considerable part of the work of an answer.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-/// Up to `N` octets, 255 at most. Those that are not used are zero.
+/// Up to `N` octets, at most 255. Unused ones are zero.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Octets<const N: usize> {
     length: u8,
@@ -12,15 +12,15 @@ pub(super) struct Octets<const N: usize> {
 }
 
 impl<const N: usize> Octets<N> {
-    /// `None` where there are more than `N`.
+    /// `None` if there are more than `N`.
     pub(super) fn new(octets: &[u8]) -> Option<Self> {
         let mut held = [0; N];
         held.get_mut(..octets.len())?.copy_from_slice(octets);
         Self::held(held, octets.len())
     }
 
-    /// What a text of base64url (RFC 4648 section 5) holds. `None` where it is none, has padding or
-    /// spare bits that are set, or more than `N` octets.
+    /// Decodes base64url (RFC 4648 section 5). `None` if the text is not base64url, has padding or
+    /// non-zero spare bits, or holds more than `N` octets.
     pub(super) fn from_base64url(text: &[u8]) -> Option<Self> {
         let mut held = [0; N];
         let (groups, rest) = text.as_chunks::<4>();
@@ -35,7 +35,8 @@ impl<const N: usize> Octets<N> {
             return None;
         }
         let length = groups.len() * 3;
-        // One octet is 12 bits of two characters, two are 18 bits of three; what is left is spare.
+        // One octet takes 12 bits of two characters, two take 18 bits of three; the rest are spare
+        // bits.
         let (octets, spare_bits) = match rest {
             [] => return Self::held(held, length),
             [_, _] => (1, 4),
@@ -80,7 +81,7 @@ impl<const N: usize> PartialOrd for Octets<N> {
     }
 }
 
-/// The six bits of each of up to three characters, the first one's on top.
+/// The six bits of each of up to three characters, the first one's highest.
 fn bits(characters: &[u8]) -> Option<u32> {
     let (bits, all) = characters.iter().fold((0, 0), |(bits, all), character| {
         let six = SIX_BITS[usize::from(*character)];
@@ -89,7 +90,7 @@ fn bits(characters: &[u8]) -> Option<u32> {
     (all & NONE == 0).then_some(bits)
 }
 
-/// By character: its six bits, or [`NONE`].
+/// The six bits of each character, or [`NONE`].
 const SIX_BITS: [u8; 256] = {
     let mut table = [NONE; 256];
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -103,7 +104,7 @@ const SIX_BITS: [u8; 256] = {
     table
 };
 
-/// No character of the alphabet.
+/// Not a character of the alphabet.
 const NONE: u8 = 0x80;
 
 #[cfg(test)]
@@ -115,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// As the library reads it.
+    /// Decodes with the library, for comparison.
     fn by_library(text: &[u8]) -> Option<Vec<u8>> {
         let octets = URL_SAFE_NO_PAD.decode(text).ok()?;
         (octets.len() <= 8).then_some(octets)

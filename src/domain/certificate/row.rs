@@ -1,4 +1,4 @@
-//! A certificate as the registry knows it.
+//! A certificate as stored in the registry.
 
 use super::validity::Validity;
 use serde::{Deserialize, Serialize};
@@ -7,47 +7,48 @@ use super::certid::CertId;
 use super::names::Names;
 use crate::time::{Span, Timestamp};
 
-/// A certificate as somebody hands it in, not yet judged.
+/// A submitted certificate, not checked yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Submission {
     /// Its CertID.
     pub id: CertId,
     /// Its dates.
     pub validity: Validity,
-    /// When it was issued, where the source says so.
+    /// When it was issued, if the source says so.
     pub issued_at: Option<Timestamp>,
-    /// The certificate that it replaces, where the source says so.
+    /// The certificate that it replaces, if the source says so.
     pub replaces: Option<CertId>,
-    /// The names that it is for, where the source says so; empty otherwise. Only a keyed hash of them is kept.
+    /// Its names, if the source lists them; otherwise empty. Only a keyed hash of them is stored.
     pub names: Names,
 }
 
-/// What a window's start was drawn from.
+/// What the start of a window was drawn from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Basis {
-    /// Uniform over the starts in this span, whatever the load: the control group's plain window.
+    /// Uniform over the starts in this span, ignoring the load: the control group's plain window.
     Plain(Span),
-    /// Uniform over the starts in this span, no slots (short lives, and ends of bands).
+    /// Uniform over the starts in this span, without slots (for short lifetimes and the ends of
+    /// bands).
     Span(Span),
-    /// The table stored under this number.
+    /// The table stored with this number.
     Table(i64),
-    /// Uniform over the starts that make a client of cron's kind renew at this tick of its.
+    /// Uniform over the starts that make a cron-like client renew at this one of its ticks.
     Tick(Timestamp),
 }
 
-/// Why a certificate has this window: the event that drew it last.
+/// What drew a certificate's present window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
-    /// The incident of this number moved it.
+    /// An incident with this number moved it.
     Incident(i64),
-    /// The rebalance of this number moved it.
+    /// A rebalance with this number moved it.
     Rebalance(i64),
-    /// It is the one drawn at registration.
+    /// It was drawn at registration.
     Registration,
 }
 
 impl Cause {
-    /// What salts the hash of the draw, so that a moved certificate is drawn afresh.
+    /// The salt for the hash of the draw, so that a moved certificate gets a new draw.
     #[must_use]
     pub const fn salt(self) -> i64 {
         match self {
@@ -58,13 +59,13 @@ impl Cause {
     }
 }
 
-/// Who took a certificate's place.
+/// What replaced a certificate.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Successor {
     /// The replacement's CertID.
     By(CertId),
-    /// An order that is to bring the replacement.
+    /// An order that is expected to produce the replacement.
     Order(String),
 }
 
@@ -75,25 +76,27 @@ pub struct Certificate {
     pub id: CertId,
     /// Its dates.
     pub validity: Validity,
-    /// When it was issued: as the source said, or `notBefore` + the CA's backdating.
+    /// When it was issued: what the source said, or `notBefore` + the CA's backdating.
     pub issued_at: Timestamp,
-    /// Whether `issued_at` tells the hour. It does not where the source gave no time and
-    /// `notBefore` is exactly midnight: such a certificate informs the day alone.
+    /// Whether `issued_at` is exact to the hour. It is not if the source gave no time and
+    /// `notBefore` is exactly midnight; such a certificate counts only for the day.
     pub hour_known: bool,
-    /// Whether it was issued inside the window of the certificate it replaced: steered load.
+    /// Whether it was issued inside the window of the certificate it replaced, which makes it
+    /// steered load.
     pub steered: bool,
-    /// When the registry took it in.
+    /// When it was registered.
     pub registered_at: Timestamp,
-    /// The `suggestedWindow`, decided once.
+    /// Its `suggestedWindow`.
     pub window: Span,
     /// What the window was drawn from.
     pub basis: Basis,
     /// What drew it.
     pub cause: Cause,
-    /// f at registration: the chance that its client follows the window, 0 to 1 (`docs/allocation.md`).
-    /// What polls show later moves the forecast and not this. `None`: registered after its
-    /// band, most likely replaced already; it counts for nothing until it is polled.
+    /// f at registration: the probability that its client follows the window, 0 to 1
+    /// (`docs/allocation.md`). Later polls change the forecast, but not this. `None` if it was
+    /// registered after its band and is probably already replaced; then it does not count until it
+    /// is polled.
     pub follows: Option<f64>,
-    /// Its successor, once there is one.
+    /// What replaced it, if anything did.
     pub successor: Option<Successor>,
 }

@@ -1,13 +1,13 @@
 //! The outcome of a window.
 
-/// What became of a window.
+/// What happened after a certificate was given its window.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Fate {
-    /// Its client followed it.
+    /// The client renewed in its window.
     Kept,
-    /// Its client renewed at another time, or not at all.
+    /// The client renewed at another time, or not at all.
     Broken,
-    /// It cannot be said, not yet or never.
+    /// Not known yet, or impossible to know.
     #[default]
     NotYet,
 }

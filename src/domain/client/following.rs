@@ -1,55 +1,57 @@
-//! Whether clients follow: the outcomes of windows, and the chance f that the next one is kept
-//! (`docs/polls.md`).
+//! Whether clients follow their windows: judges past windows, and estimates f, the probability that
+//! the next one is followed (`docs/polls.md`).
 
 use super::fate::Fate;
 use super::schedule::Polls;
 use crate::math::number::real;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// The share of polled certificates that keep their windows, until it is measured.
+/// The share of polled certificates that are renewed in their windows, before any measurement.
 pub const POLLED_FOLLOWS: f64 = 0.98;
-/// The share of certificates never polled that renew in their windows all the same.
+/// The share of never-polled certificates that happen to be renewed in their windows.
 pub const SILENT_FOLLOWS: f64 = 0.005;
-/// Twice a day is the rarest schedule of clients that poll; a day, and two hours of leeway.
+/// A client that polls does so at least once a day. One day, plus two hours of leeway.
 pub const SILENT_AFTER_SECONDS: i64 = 26 * HOUR;
-/// One that was polled and is not any more is silent after this. Longer, because where several
-/// processes share the polls each hears some: of two a day one of three processes hears none in a
-/// week with a chance of (2/3)^14 = 0.3 %.
+/// A certificate that used to be polled counts as silent after this time. It is longer because
+/// several processes may share the polls, and each receives only some. With two polls a day and
+/// three processes, one process receives none in a week with probability (2/3)^14 = 0.3 %.
 const STOPPED_AFTER_SECONDS: i64 = 7 * DAY;
-/// A change of f by less than this is no news: the ledger need not be moved for it.
+/// A change of f smaller than this does not justify updating the ledger.
 const LEAST_NEWS: f64 = 0.01;
-/// What was measured fades to 1/e in this time.
+/// Measurements decay to 1/e in this time.
 const MEASURED_OVER_SECONDS: i64 = 7 * DAY;
-/// [`POLLED_FOLLOWS`] stands for this many certificates: one CA's first few tell little.
+/// [`POLLED_FOLLOWS`] weighs as much as this many certificates, because a CA's first few outcomes
+/// say little.
 const PRIOR_CERTIFICATES: f64 = 20.0;
 
-/// One certificate's case.
+/// A certificate's window and the evidence about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Its window.
+    /// The certificate's window.
     pub window: Span,
-    /// What its polls have shown.
+    /// The record of its polls.
     pub polls: Polls,
-    /// The longest time in seconds from poll to poll of its client.
+    /// The longest time between two polls of its client, in seconds.
     pub interval_seconds: i64,
-    /// When it was replaced.
+    /// When it was replaced, if it was.
     pub replaced_at: Option<Timestamp>,
-    /// Polls have been listened for since then.
+    /// Since when polls have been recorded.
     pub heard_from: Timestamp,
 }
 
-/// What is known of whether a certificate's client asks.
+/// Whether a certificate's client polls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Evidence {
-    /// It does.
+    /// It polls.
     Polled,
-    /// It does not, or not any more.
+    /// It never polled, or has stopped.
     Silent,
     /// Too early to say.
     Unknown,
 }
 
-/// What became of the windows of polled certificates of one CA, the past fading over a week.
+/// The outcomes of the windows of one CA's polled certificates. Older outcomes weigh less; the
+/// weight decays over a week.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {
     kept: f64,
@@ -58,14 +60,16 @@ pub struct Measured {
 }
 
 impl Case {
-    /// Followed is: replaced, or not asked for any more, within one poll interval of the window.
-    /// Counted from its end, since a draw may be as late as that; the interval before it opens
-    /// counts as well, for clients that renew where the draw is before their next run (RFC 9773
-    /// section 4.2, step 5).
+    /// The outcome at `now`. A window counts as followed if, within one poll interval of it, the
+    /// certificate was replaced or polls for it stopped. The interval is counted from the window's
+    /// end, because the client may draw a time as late as that. The interval before the window
+    /// opens also counts, because a client renews early if its drawn time is before its next run
+    /// (RFC 9773 section 4.2, step 5).
     ///
-    /// A poll alone proves nothing, in either direction: strangers ask about certificates that
-    /// were replaced long ago. So one that comes within a second interval may have been the last,
-    /// and silence counts after a third, when whoever else hears polls has told of them.
+    /// A single poll proves nothing either way, because strangers ask about certificates that were
+    /// replaced long ago. A poll within the second interval may therefore have been the last one.
+    /// Silence counts only after a third interval, when the other processes have reported their
+    /// polls.
     #[must_use]
     pub fn judge(&self, now: Timestamp) -> Fate {
         let interval = self.interval_seconds;
@@ -90,13 +94,14 @@ impl Case {
         if last >= opened - interval {
             Fate::Kept
         } else {
-            // It was given up before the window opened.
+            // The client stopped asking before the window opened.
             Fate::Broken
         }
     }
 }
 
-/// Whether a certificate is polled, by its record and the time since when somebody listened.
+/// Whether a certificate is polled, from its record and the time since which polls have been
+/// recorded.
 #[must_use]
 pub fn evidence(polls: Polls, heard_from: Timestamp, now: Timestamp) -> Evidence {
     match polls.last() {
@@ -107,9 +112,10 @@ pub fn evidence(polls: Polls, heard_from: Timestamp, now: Timestamp) -> Evidence
     }
 }
 
-/// f: the chance that a certificate's client keeps its window, where those that are polled do so
-/// with the chance `kept_share`. It was `at_registration` then, and stays so until there is
-/// evidence; `None`, after its band, until it is polled. What differs little from `before` is that.
+/// f: the probability that a certificate's client renews in its window. `kept_share` is that
+/// probability for polled certificates. `at_registration` is the estimate at registration, which
+/// holds until there is evidence. `None` after the band has passed, until the certificate is
+/// polled. A value close to `before` is replaced by `before`.
 #[must_use]
 pub fn follows(
     evidence: Evidence,
@@ -129,19 +135,19 @@ pub fn follows(
 }
 
 impl Measured {
-    /// Counts a judgement that was made at `at`; one that is none counts for nothing.
+    /// Counts one outcome judged at `at`. An unknown outcome is ignored.
     pub fn count(&mut self, fate: Fate, at: Timestamp) {
         self.count_many(fate, at, 1.0);
     }
 
-    /// Counts a judgement of so many certificates.
+    /// Counts the same outcome for several certificates.
     pub fn count_many(&mut self, fate: Fate, at: Timestamp, certificates: f64) {
         let kept = match fate {
             Fate::Kept => 1.0,
             Fate::Broken => 0.0,
             Fate::NotYet => return,
         };
-        // What is told late has faded by as much as what was counted then.
+        // A late report has decayed as much as if it had been counted in time.
         let told_late = certificates * fading(at, self.at);
         let fades = fading(self.at, at);
         self.kept = self.kept * fades + kept * told_late;
@@ -149,8 +155,8 @@ impl Measured {
         self.at = self.at.max(at);
     }
 
-    /// The share of polled certificates that kept their windows: 0.98 where nothing is known, and
-    /// less and less of that the more is.
+    /// The share of polled certificates that followed their windows. It starts at 0.98 and moves
+    /// towards the measured share as outcomes accumulate.
     #[must_use]
     pub fn kept_share(&self, now: Timestamp) -> f64 {
         let fades = fading(self.at, now);
@@ -159,7 +165,7 @@ impl Measured {
     }
 }
 
-/// What is left at `now` of what counted fully at `at`.
+/// The weight at `now` of something that had weight 1 at `at`.
 fn fading(at: Timestamp, now: Timestamp) -> f64 {
     (-real((now - at).max(0)) / real(MEASURED_OVER_SECONDS)).exp()
 }
@@ -172,8 +178,7 @@ mod tests {
     /// When the window opens.
     const OPENS: Timestamp = Timestamp::from_unix(1_795_219_200);
 
-    /// A case of a client that asks every six hours, with its last poll so many hours after the
-    /// window opened.
+    /// A client that polls every six hours and polled last this many hours after the window opened.
     fn case(last_poll_hours: i64) -> Case {
         let polls = (-20..)
             .map(|n| n * 6)
@@ -223,7 +228,7 @@ mod tests {
             (-6, Fate::Kept),
             (0, Fate::Kept),
             (5, Fate::Kept),
-            // A stranger, or a renewal that failed once.
+            // A stranger's poll, or a renewal that failed once.
             (11, Fate::Kept),
             (13, Fate::Broken),
             (30, Fate::Broken),
@@ -265,7 +270,7 @@ mod tests {
         for (polls, heard_from, now, want, chance) in [
             (never, OPENS, later(26 * HOUR), Evidence::Unknown, 0.3),
             (never, OPENS, later(26 * HOUR + 1), Evidence::Silent, 0.005),
-            // The process has just begun to listen.
+            // The process has only just started to record polls.
             (never, later(DAY), later(2 * DAY), Evidence::Unknown, 0.3),
             (polled, OPENS, later(6 * DAY), Evidence::Polled, 0.98),
             (polled, OPENS, later(8 * DAY), Evidence::Silent, 0.005),
@@ -289,10 +294,10 @@ mod tests {
             let follows = follows(got, measured.kept_share(now), Some(0.3), Some(0.3));
             assert!((follows.unwrap() - chance).abs() < 1e-12, "{follows:?}");
         }
-        // After its band: it counts for nothing until it is polled.
+        // After its band an unpolled certificate has no f.
         assert_eq!(follows(Evidence::Silent, 0.9, None, None), None);
         assert_eq!(follows(Evidence::Polled, 0.9, None, None), Some(0.9));
-        // No news.
+        // The change is too small.
         assert_eq!(
             follows(Evidence::Polled, 0.985, Some(0.3), Some(0.98)),
             Some(0.98)
@@ -310,11 +315,11 @@ mod tests {
         }
         let share = measured.kept_share(OPENS + 2_000);
         assert!((share - 0.5048).abs() < 1e-3, "{share}");
-        // After a week a third of it is left, after ten nothing.
+        // After a week a third of the weight is left, after ten weeks nothing.
         let faded = measured.kept_share(OPENS + 7 * DAY);
         assert!(faded > share && faded < 0.53, "{faded}");
         assert!(measured.kept_share(OPENS + 70 * DAY) > 0.97);
-        // The order in which judgements are told does not matter.
+        // The order in which outcomes arrive does not matter.
         let told = |order: [i64; 3]| {
             let mut measured = Measured::default();
             for day in order {

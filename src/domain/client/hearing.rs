@@ -1,49 +1,49 @@
-//! Which clients learn in time that something has changed: a client asks again when it was told to,
-//! or by its own schedule, and cannot be reached before.
+//! Which clients learn of a changed window in time. A client learns of it only when it polls: when
+//! its `Retry-After` ends, or on its own schedule.
 
 use super::following::{Evidence, evidence};
 use super::retry_after::{Pressing, in_time_seconds};
 use super::schedule::{Polls, Schedule};
 use crate::time::{Span, Timestamp};
 
-/// A certificate's client, and what it was told last.
+/// A certificate's client, and the last answer it received.
 #[derive(Clone, Copy, Debug)]
 pub struct Listener {
-    /// What its polls have shown.
+    /// The record of its polls.
     pub polls: Polls,
-    /// For how long it is sent away by the usual `Retry-After`, in seconds.
+    /// The usual `Retry-After`, in seconds.
     pub base_seconds: i64,
-    /// The window that it was told.
+    /// The window in the last answer.
     pub window: Span,
-    /// Polls have been listened for since then.
+    /// Since when polls have been recorded.
     pub heard_from: Timestamp,
 }
 
-/// Whether a client hears of a change.
+/// Whether a client learns of a change in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Hearing {
-    /// It asks again before its window closes.
+    /// It polls again before its window closes.
     InTime,
-    /// It has not asked so far, or does not any more: nobody can say.
+    /// It never polled, or has stopped, so nobody knows.
     Silent,
-    /// Its window closes before it asks again.
+    /// Its window closes before it polls again.
     TooLate,
 }
 
-/// How many clients hear of a change.
+/// How many clients do not learn of a change in time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Heard {
-    /// [`Hearing::TooLate`].
+    /// Number of [`Hearing::TooLate`] clients.
     pub too_late: u64,
-    /// [`Hearing::Silent`].
+    /// Number of [`Hearing::Silent`] clients.
     pub silent: u64,
 }
 
 impl Listener {
-    /// Whether the client hears at `now` or later of its window having become `to`, before the one
-    /// that it was told or the new one closes, whichever does first; of those that are over already
-    /// neither counts. One that is over from the beginning means at once, and is to be heard of by
-    /// `at_once_by`, where there is such a deadline.
+    /// Whether the client polls, at `now` or later, before its old window or the new window `to`
+    /// closes, whichever closes first. A window that is already over is ignored. If `to` is over
+    /// from the beginning, the client should renew at once, and the time limit is `at_once_by`, if
+    /// given.
     #[must_use]
     pub fn hears(&self, to: Span, at_once_by: Option<Timestamp>, now: Timestamp) -> Hearing {
         if evidence(self.polls, self.heard_from, now) == Evidence::Silent {
@@ -55,18 +55,19 @@ impl Listener {
         let ahead = |window: Span| Some(window.to).filter(|closes| *closes > now);
         let closes = [ahead(self.window), ahead(to).or(at_once_by)];
         match closes.into_iter().flatten().min() {
-            // One that is overdue asks at any moment.
+            // An overdue client may poll at any moment.
             Some(closes) if asks_by.max(now) > closes => Hearing::TooLate,
             _ => Hearing::InTime,
         }
     }
 
-    /// When the client asks again at the latest; `None` where it never asked.
+    /// The latest time at which the client polls again; `None` if it never polled.
     fn asks_by(&self) -> Option<Timestamp> {
         let last = self.polls.last()?;
         let usual = self.polls.interval_seconds(self.base_seconds);
-        // Whoever comes when it is told to, at once or at its next tick, was told to come before the
-        // middle of its window. One that wakes by its ticks alone has no longer interval than these.
+        // A client that honours `Retry-After`, exactly or at its next tick, was asked to poll
+        // before the middle of its window. A client that only follows its ticks has no longer
+        // interval.
         let schedule = self.polls.schedule();
         let tick = match schedule {
             Schedule::Steered => Some(0),
@@ -79,7 +80,7 @@ impl Listener {
 }
 
 impl Heard {
-    /// With one client more.
+    /// Counts one more client.
     pub fn count(&mut self, hearing: Hearing) {
         match hearing {
             Hearing::InTime => {}
@@ -88,7 +89,7 @@ impl Heard {
         }
     }
 
-    /// Both together.
+    /// The sum of two counts.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -113,7 +114,7 @@ mod tests {
         }
     }
 
-    /// Asked so long ago, after two days of asking every six hours.
+    /// A client that polled every six hours for two days, the last time `ago` seconds before now.
     fn six_hourly(ago: i64) -> Polls {
         (0..9).rev().fold(Polls::default(), |polls, n| {
             polls.seen(NOW - ago - n * (BASE + 60 * (n % 3)), BASE)
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_client_that_wakes_by_itself_is_not_brought_forward() {
-        // Twice a day at noon and midnight, whatever it is told.
+        // Twice a day at noon and midnight, whatever `Retry-After` says.
         let noon = NOW - NOW.second_of_day() + 12 * HOUR;
         let polls = (0..12).rev().fold(Polls::default(), |polls, n| {
             polls.seen(noon - DAY / 2 - n * DAY / 2, BASE)

@@ -1,5 +1,5 @@
-//! The behaviour of clients: when they wake, whether they follow their windows, when unsteered ones
-//! come back, and when they are told to ask again.
+//! Client behaviour: when clients wake, whether they follow their windows, when the unsteered ones
+//! return, and what `Retry-After` they get.
 
 pub mod fate;
 pub mod following;

@@ -4,22 +4,22 @@ use crate::math::number::{real, whole};
 use crate::time::timeline::GRAIN_SECONDS;
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// A coefficient from which on an hour counts as one of the busiest: the ranking's "very high".
+/// An hour with a coefficient of at least this counts as busy. The ranking calls it "very high".
 const BUSY: f64 = 1.6;
 
-/// What a client may be sent into.
+/// The times and loads that a `Retry-After` should avoid.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead<'a, L> {
-    /// When the CA is closed: merged, in order.
+    /// When the CA is closed: spans that do not overlap, in order.
     pub closed: &'a [Span],
-    /// The load at an instant, relative to the mean, the same for a whole grain.
+    /// The load at an instant, relative to the mean. It is constant within a grain.
     pub load: L,
 }
 
-/// `Retry-After` in seconds for a client that asks at `now`: `base_seconds` ± 20 %, drawn by two
-/// numbers from 0 to 1, and where that lies in one of the busiest hours (`load` at or above 1.6 ×
-/// the mean) or a closed one, moved out of it, sooner rather than later. Between a minute and a
-/// day.
+/// The `Retry-After` in seconds for a client that polls at `now`: `base_seconds` ± 20 %, drawn from
+/// two numbers between 0 and 1. If that falls into a busy hour (`load` of at least 1.6 × the mean)
+/// or a closed one, it is moved to a calm time, preferably an earlier one. The result is between a
+/// minute and a day.
 #[must_use]
 pub fn retry_after_seconds(
     base_seconds: i64,
@@ -32,8 +32,9 @@ pub fn retry_after_seconds(
     let delay = if ahead.is_calm(now + whole(delay)) {
         delay
     } else {
-        // All of the time before, far more than what is avoided: those who are moved to the last
-        // hour before it make that hour the next peak (2.5 × the mean of all polls, where this makes 1.8).
+        // Spread over all of the calm time before, which is much longer than the hours to avoid.
+        // Moving everyone to the last hour before them would make that hour the next peak (2.5 ×
+        // the mean of all polls; this way it is 1.8).
         let sooner = ahead.calm_stretches(now, base * 0.4, delay);
         let later = ahead.calm_stretches(now, delay, base * 1.2);
         [sooner, later]
@@ -44,20 +45,20 @@ pub fn retry_after_seconds(
     whole(delay).clamp(MINUTE, DAY)
 }
 
-/// Why the next poll of a certificate has to come in time.
+/// Why a certificate's next poll must come in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pressing {
-    /// An incident that is open moved its window.
+    /// An open incident moved its window.
     Incident,
-    /// It does not: the certificate is replaced.
+    /// No reason: the certificate has been replaced.
     Not,
-    /// For the sake of its window alone, until that is over.
+    /// Only because of its window, until the window is over.
     Window,
 }
 
-/// The longest `Retry-After` in seconds with which a client that asks at `now` comes in time for
-/// its window: the time left to the middle of it, a minute at least. `None`: it may come at any
-/// time. Clients keep to what they were told and do not ask before.
+/// The longest `Retry-After`, in seconds, with which a client that polls at `now` polls again in
+/// time for its window: the time until the window's middle, but at least a minute. `None` if any
+/// time will do. This assumes that clients honour `Retry-After`.
 #[must_use]
 pub fn in_time_seconds(pressing: Pressing, window: Span, now: Timestamp) -> Option<i64> {
     let middle = window.from + window.seconds() / 2;
@@ -74,7 +75,7 @@ impl<L: Fn(Timestamp) -> f64> Ahead<'_, L> {
         !self.closed.iter().any(|span| span.contains(at)) && (self.load)(at) < BUSY
     }
 
-    /// The calm parts of the delays from `from` to `to`.
+    /// The calm stretches among delays from `from` to `to`, in seconds.
     fn calm_stretches(&self, now: Timestamp, from: f64, to: f64) -> Vec<(f64, f64)> {
         let mut stretches = Vec::new();
         let mut start = from;
@@ -89,7 +90,7 @@ impl<L: Fn(Timestamp) -> f64> Ahead<'_, L> {
         stretches
     }
 
-    /// The next instant after `at` at which something may change.
+    /// The next instant after `at` at which the load or closed state may change.
     fn next_change(&self, at: Timestamp) -> Timestamp {
         let grain_end = Timestamp::from_unix((at.slot(GRAIN_SECONDS) + 1) * GRAIN_SECONDS);
         self.closed
@@ -100,7 +101,7 @@ impl<L: Fn(Timestamp) -> f64> Ahead<'_, L> {
     }
 }
 
-/// The point that a number from 0 to 1 draws from stretches, each second alike.
+/// Maps `draw`, between 0 and 1, to a point in the stretches, uniformly.
 fn drawn(stretches: &[(f64, f64)], draw: f64) -> Option<f64> {
     let total: f64 = stretches.iter().map(|(from, to)| to - from).sum();
     if total <= 0.0 {
@@ -125,7 +126,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Nothing closed.
+    /// A CA that is never closed.
     fn open<L: Fn(Timestamp) -> f64>(load: L) -> Ahead<'static, L> {
         Ahead { closed: &[], load }
     }
@@ -195,7 +196,7 @@ mod tests {
                 moved.push(target);
             }
         }
-        // Sooner, and spread over all of the time before.
+        // Moved earlier, and spread over all of the time before.
         assert!(moved.iter().all(|target| *target < closed[0].from));
         assert!(moved.iter().any(|target| *target > closed[0].from - 60));
     }

@@ -1,6 +1,5 @@
-//! K: how long after issuance those certificates come back that nobody steers (`docs/returns.md`),
-//! learned for each life class from when the load came. The mathematics and its sources are in
-//! `docs/returns.md`.
+//! K: how long after issuance unsteered certificates return, learned from the load for each life
+//! class. `docs/returns.md` has the mathematics and its sources.
 
 use std::collections::BTreeMap;
 
@@ -20,40 +19,40 @@ mod robust;
 pub(crate) use design::history_hours;
 pub use history::{ClassHistory, History};
 
-/// A class keeps this many lags at most: half of what clients do at all (own rule, a day later,
-/// the end of life, each on both sides of an hour's boundary).
+/// A class keeps at most this many lags. That is twice what known clients need: the own rule, a day
+/// later, and the end of life, each on both sides of an hour's boundary.
 pub const MOST_LAGS: usize = 16;
 
-/// A lag with less than this share of its class is counted to its neighbour.
+/// A lag with a smaller share of its class is merged into its neighbour.
 const SMALLEST_SHARE: f64 = 0.01;
 
-/// Rounding may take a sum of shares this far above 1.
+/// Rounding errors may take a sum of shares this far above 1.
 const ROUNDING: f64 = 1e-6;
 
-/// The layout of what [`Returns`] is stored as.
+/// The version of the stored form of [`Returns`].
 const VERSION: u32 = 1;
 
-/// When those come back that nobody steers, for each life class; by the rule of clients where
-/// nothing was learned.
+/// When unsteered certificates return, for each life class. Classes without learned lags use the
+/// clients' usual rule.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Returns {
     classes: BTreeMap<i64, Habit>,
 }
 
-/// What was learned of one life class.
+/// What was learned about one life class.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Habit {
-    /// The mean life in seconds of what it was learned from.
+    /// The mean lifetime, in seconds, of the certificates used for learning.
     life_seconds: i64,
-    /// How much of it is learned; the rest is the rule of clients.
+    /// The weight of the learned lags, 0 to 1; the usual rule has the rest.
     learned: f64,
     /// Seconds after the client's own rule, ascending, and the share that returns then.
     lags: Vec<(i64, f64)>,
 }
 
-/// What [`Returns`] is stored as.
+/// The stored form of [`Returns`].
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -64,7 +63,7 @@ struct Stored {
 /// Why stored returns cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ReturnsError {
-    /// Shares that are none, or more than all.
+    /// A share is not between 0 and 1, or the sum exceeds 1.
     #[error("the shares of life class {0} are not between 0 and 1, 1 in all")]
     Shares(i64),
     /// Written by another version.
@@ -73,8 +72,8 @@ pub enum ReturnsError {
 }
 
 impl Returns {
-    /// How many seconds after issuance what share of the unsteered certificates of a life comes
-    /// back, ascending. The shares sum to 1 at most: the rest never returns.
+    /// When the unsteered certificates of a lifetime return: seconds after issuance, ascending, and
+    /// the share. The shares sum to at most 1; the rest never returns.
     pub fn lags(&self, life_seconds: i64) -> impl Iterator<Item = (i64, f64)> + '_ {
         let own = own_rule_seconds(life_seconds);
         let habit = self.classes.get(&life_class(life_seconds));
@@ -89,20 +88,20 @@ impl Returns {
             .map(move |(after, share)| ((own + after).max(0), share))
     }
 
-    /// The life classes of which something was learned, ascending, and what.
+    /// The life classes with learned lags, ascending.
     pub fn learned(&self) -> impl Iterator<Item = (i64, &Habit)> {
         self.classes.iter().map(|(class, habit)| (*class, habit))
     }
 }
 
 impl Habit {
-    /// The mean life in seconds of the certificates that it was learned from.
+    /// The mean lifetime, in seconds, of the certificates used for learning.
     #[must_use]
     pub const fn life_seconds(&self) -> i64 {
         self.life_seconds
     }
 
-    /// How much of it is learned, 0 to 1; the rest is the rule of clients.
+    /// The weight of the learned lags, 0 to 1; the usual rule has the rest.
     #[must_use]
     pub const fn learned(&self) -> f64 {
         self.learned
@@ -114,7 +113,7 @@ impl Habit {
         self.lags.iter().map(|(_, share)| share).sum()
     }
 
-    /// How many seconds after their clients' own rule they return, in the mean.
+    /// The mean return, in seconds after the client's own rule.
     #[must_use]
     pub fn mean_delay_seconds(&self) -> f64 {
         let sum: f64 = self
@@ -134,15 +133,16 @@ impl Habit {
     }
 }
 
-/// Until it is learned: half of those that do not follow return by their own rule, half one day
-/// later, or halfway to the end of a life that is too short for that. Seconds after the own rule.
+/// The default before anything is learned. Half of the unsteered certificates return by their own
+/// rule. The other half return a day later, or halfway to the end of life if the life is too short
+/// for that. In seconds after the own rule.
 fn usual(life_seconds: i64) -> [(i64, f64); 2] {
     let later = DAY.min((life_seconds - own_rule_seconds(life_seconds)) / 2);
     [(0, 0.5), (later, 0.5)]
 }
 
-/// Few lags instead of many: the smallest are counted to their nearest neighbours. Held to a sum
-/// of 1.
+/// Reduces the number of lags by merging the smallest into their nearest neighbours, and scales the
+/// shares to sum to at most 1.
 fn compact(mut lags: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
     lags.sort_by_key(|(after, _)| *after);
     lags.dedup_by(|later, earlier| {
@@ -159,7 +159,7 @@ fn compact(mut lags: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
     let (mut kept, small): (Vec<_>, Vec<_>) = lags
         .into_iter()
         .partition(|(_, share)| *share >= floor.max(SMALLEST_SHARE * sum));
-    // Shares that are equal to the last digit.
+    // Only shares that are equal to the last digit are left.
     kept.truncate(MOST_LAGS);
     for (after, share) in small {
         if let Some(nearest) = kept.iter_mut().min_by_key(|(at, _)| (at - after).abs()) {

@@ -1,8 +1,8 @@
 //! Ticks that make the peak: minutes of the day at which many more clients come than in the minutes
-//! around them, and what it would gain if they came at another time.
+//! around them, and what would be gained if they came at another time.
 //!
-//! Load at the same minute, day after day, is a timer that somebody wrote down. Windows move the
-//! clients among them that ask; the others can only be moved by their owners.
+//! Load that occurs at the same minute every day comes from timers that someone configured. Windows
+//! can move those of the clients that use ARI; only their owners can move the others.
 
 use serde::Serialize;
 
@@ -13,52 +13,53 @@ use crate::math::waterfill;
 use crate::time::timeline::{GRAIN_SECONDS, GRAINS_IN_DAY, Timeline};
 use crate::time::{DAY, HOUR, Timestamp};
 
-/// So many grains on each side say what is usual around a moment: an hour.
+/// The usual load around a moment is taken from this many grains on each side: an hour.
 const AROUND: usize = 12;
-/// A moment stands out by so many standard deviations of what is usual there (Poisson): of 288 grains
-/// one does by chance in a million days.
+/// A moment stands out if it exceeds the usual load by this many standard deviations (Poisson). One
+/// of 288 grains does so by chance once in a million days.
 const BEYOND_CHANCE: f64 = 6.0;
-/// And by so large a part of all that comes in a day: less is not worth a letter.
+/// It must also exceed this share of a day's load; less is not worth a message.
 const LEAST_SHARE: f64 = 0.000_5;
-/// So many moments are told, the largest: one an hour.
+/// The largest number of moments reported, largest first: one an hour.
 const MOST_MOMENTS: usize = 24;
-/// Where less than a whole day is known there is no day to speak of.
+/// At least this many days of data are needed to have one whole day.
 const LEAST_DAYS: i64 = 2;
 
-/// What a CA could say to the owners of timers.
+/// What a CA could tell the owners of timers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advice {
-    /// Whole days, UTC, that it rests on: those of the last cycle, or as many as are registered.
+    /// The number of whole days (UTC) evaluated: those of the last cycle, or fewer if registration
+    /// began later.
     pub days: i64,
     /// Certificates a day.
     pub per_day: f64,
-    /// The busiest hour of the average day, as a multiple of its mean hour.
+    /// The busiest hour of the average day, relative to its mean hour.
     pub peak: f64,
-    /// The same if all that the moments tell of came when little else does.
+    /// The same if all load of these moments came in quiet hours instead.
     pub peak_if_all_moved: f64,
     /// The moments, the largest first.
     pub moments: Vec<Moment>,
 }
 
-/// Five minutes of the day at which many come.
+/// Five minutes of the day with many arrivals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Moment {
-    /// When the five minutes begin, UTC: `00:00`.
+    /// The start of the five minutes, UTC, such as `00:00`.
     pub at: String,
-    /// How many more come then in a day than in the minutes around it.
+    /// Arrivals a day beyond the usual number in the minutes around.
     pub per_day: f64,
-    /// The part of them that asks for its window and wakes then: windows can move these if they
-    /// have another tick.
+    /// How many of these use ARI and have this tick. Windows can move them if they have another
+    /// tick.
     pub asking_per_day: f64,
-    /// The busiest hour if those of this moment came when little else does, as [`Advice::peak`].
+    /// The busiest hour if only this moment's load were moved to quiet hours, as [`Advice::peak`].
     pub peak_if_moved: f64,
 }
 
 impl Ledger {
-    /// The ticks that make the peak, from the registrations until the day of `now`; `None` if these
-    /// are less than two days.
+    /// The ticks that make the peak, from the registrations up to the day of `now`; `None` if there
+    /// are less than two days of them.
     #[must_use]
     pub fn advice(&self, now: Timestamp) -> Option<Advice> {
         let cycle = self.usual_life_seconds().map_or(0, own_rule_seconds);
@@ -111,7 +112,7 @@ fn add(sums: &mut [f64; GRAINS_IN_DAY], more: &[f64; GRAINS_IN_DAY]) {
     }
 }
 
-/// The grains that stand out, each with what is beyond the usual, the largest first.
+/// The grains that stand out, with their excess over the usual load, largest first.
 fn moments(day: &[f64; GRAINS_IN_DAY], days: i64, per_day: f64) -> Vec<(usize, f64)> {
     let mut found: Vec<(usize, f64)> = (0..GRAINS_IN_DAY)
         .filter_map(|grain| {
@@ -126,7 +127,7 @@ fn moments(day: &[f64; GRAINS_IN_DAY], days: i64, per_day: f64) -> Vec<(usize, f
     found
 }
 
-/// The middle of what comes in each of the five minutes around some.
+/// The median of the grains around this one.
 fn usual_around(day: &[f64; GRAINS_IN_DAY], grain: usize) -> f64 {
     let mut around: Vec<f64> = (1..=AROUND)
         .flat_map(|n| [grain + n, grain + GRAINS_IN_DAY - n])
@@ -141,8 +142,8 @@ fn by_hour(day: &[f64; GRAINS_IN_DAY]) -> Vec<f64> {
     day.chunks(in_hour).map(|hour| hour.iter().sum()).collect()
 }
 
-/// The busiest hour as a multiple of the mean, if the excess of these grains were poured over the
-/// day.
+/// The busiest hour relative to the mean, if the excess of these grains were poured into the quiet
+/// hours of the day.
 fn peak_after(hours: &[f64], grains: &[(usize, f64)]) -> f64 {
     let in_hour = length(HOUR / GRAIN_SECONDS);
     let mean = hours.iter().sum::<f64>() / real_len(hours.len());
@@ -157,7 +158,7 @@ fn peak_after(hours: &[f64], grains: &[(usize, f64)]) -> f64 {
     after.fold(0.0, f64::max) / mean
 }
 
-/// The time of the day at which a grain begins.
+/// The time of day at which a grain begins.
 fn clock(grain: usize) -> String {
     let minutes = signed(grain) * GRAIN_SECONDS / 60;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
@@ -190,7 +191,8 @@ mod tests {
         });
     }
 
-    /// Ten in each five minutes of ten days, and at some minute of each so many more.
+    /// Ten arrivals in each five minutes of ten days, and `more` in addition at one minute of each
+    /// day.
     fn ledger(minute: i64, more: f64) -> Ledger {
         let mut ledger = Ledger::default();
         for grain in 0..signed(GRAINS_IN_DAY) * 11 {
@@ -215,7 +217,7 @@ mod tests {
         };
         assert_eq!(moment.at, "00:05");
         assert!((moment.per_day - 500.0).abs() < 1.0, "{moment:?}");
-        // 620 in an hour of 140.8 on the mean; then 140.8 in each.
+        // 620 in one hour with a mean of 140.8; then 140.8 in each.
         assert!((advice.peak - 620.0 / 140.83).abs() < 0.01, "{advice:?}");
         assert!((moment.peak_if_moved - 1.0).abs() < 0.01, "{moment:?}");
         assert!(moment.asking_per_day.abs() < 1e-9);
@@ -242,13 +244,13 @@ mod tests {
         let advice = ledger.advice(midnight() + HOUR).unwrap();
         let moment = &advice.moments[0];
         assert_eq!(moment.at, "00:00");
-        // On ten days of the sixty since the first of them was issued.
+        // On ten of the sixty days since the first of them was issued.
         assert!((moment.asking_per_day - 20.0).abs() < 1.0, "{moment:?}");
     }
 
     #[test]
     fn chance_is_no_moment_and_a_day_is_too_little() {
-        // The mean of ten days of ten has a standard deviation of one.
+        // The mean of ten days with ten arrivals each has a standard deviation of one.
         let advice = ledger(7, 5.0).advice(midnight()).unwrap();
         assert!(advice.moments.is_empty(), "{advice:?}");
         assert!((advice.peak - 1.0).abs() < 0.1);

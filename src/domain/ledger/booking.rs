@@ -1,4 +1,4 @@
-//! What the ledger holds about a certificate, or about several with the same facts.
+//! The facts that the ledger counts about a certificate, or about several with the same facts.
 
 use crate::certificate::{Basis, own_rule_seconds};
 use crate::client::schedule::{Response, Schedule, Tick};
@@ -6,32 +6,32 @@ use crate::math::number::real;
 use crate::time::timeline::{GRAIN_SECONDS, Timeline};
 use crate::time::{Span, Timestamp};
 
-/// What the ledger holds of one live certificate.
+/// The facts about one live certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Booking {
     /// Its window.
     pub window: Span,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// Its life in seconds.
+    /// Its lifetime in seconds.
     pub life_seconds: i64,
-    /// What is expected of its client.
+    /// The expected behaviour of its client.
     pub expected: Expected,
 }
 
-/// What is expected of a certificate's client, as far as it is known now. Evidence changes this and
-/// the forecast, never a window.
+/// The expected behaviour of a certificate's client, as currently known. Evidence changes this and
+/// the forecast, but never a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Expected {
-    /// f: the chance that it follows the window. `None`: registered after its band, most likely
-    /// replaced already; it counts for nothing until it is polled.
+    /// f: the probability that it follows the window. `None` if it was registered after its band
+    /// and is probably already replaced; then it does not count until it is polled.
     pub follows: Option<f64>,
-    /// How it renews if it does.
+    /// How it renews if it follows.
     pub response: Response,
 }
 
 impl Expected {
-    /// What is expected as long as only f at registration and the source of the window are known.
+    /// The expectation when only f at registration and the basis of the window are known.
     #[must_use]
     pub fn first(follows: Option<f64>, basis: Basis) -> Self {
         Self {
@@ -41,28 +41,28 @@ impl Expected {
     }
 }
 
-/// What the ledger holds about certificates that were issued together and have the same facts.
+/// The facts about certificates that were issued together and have the same facts.
 #[derive(Clone, Copy, Debug)]
 pub struct Cohort<'a> {
     /// Their windows.
     pub windows: Windows<'a>,
     /// When they were issued.
     pub issued_at: Timestamp,
-    /// Their life in seconds.
+    /// Their lifetime in seconds.
     pub life_seconds: i64,
     /// f, as in [`Expected`].
     pub follows: Option<f64>,
-    /// How many they are.
+    /// The number of certificates.
     pub certificates: f64,
 }
 
-/// Where the windows of a cohort lie, and when those come that follow.
+/// Where the windows of a cohort lie, and when the clients that follow arrive.
 #[derive(Clone, Copy, Debug)]
 pub enum Windows<'a> {
-    /// All here, and how their clients renew.
+    /// All have this window, and their clients renew by this response.
     One(Span, Response),
-    /// The share that lies in each grain from an instant on, and comes then if it follows; the
-    /// shares sum to 1. How their clients wake is in it.
+    /// The share of windows in each grain, starting at an instant. The shares sum to 1. Clients
+    /// that follow arrive in the same grains, because the response is already included.
     Grains(Timestamp, &'a [f64], Response),
 }
 
@@ -73,7 +73,7 @@ impl Windows<'_> {
         }
     }
 
-    /// Adds the amount where the windows lie.
+    /// Adds the amount over the windows.
     pub(super) fn enter(self, line: &mut Timeline, amount: f64) {
         match self {
             Self::One(window, _) => line.spread(window, amount),
@@ -81,7 +81,7 @@ impl Windows<'_> {
         }
     }
 
-    /// Adds when clients come that follow.
+    /// Adds the arrivals of clients that follow.
     pub(super) fn enter_arrivals(self, line: &mut Timeline, amount: f64) {
         match self {
             Self::One(window, response) => {
@@ -95,8 +95,8 @@ impl Windows<'_> {
 }
 
 impl Cohort<'_> {
-    /// How long before their clients' own rule the windows lie, in the mean; those after it count as
-    /// none.
+    /// The mean of how long the windows lie before the clients' own rule, in seconds. Windows after
+    /// it count as 0.
     pub(super) fn early_seconds(&self) -> f64 {
         let own_rule_at = self.issued_at + own_rule_seconds(self.life_seconds);
         let early = |at: Timestamp| real((own_rule_at - at).max(0));
@@ -123,8 +123,8 @@ impl Cohort<'_> {
     }
 }
 
-/// How a client with a window from such a basis is expected to renew, as long as its polls say
-/// nothing else: at the chosen tick, whatever lies between two ticks.
+/// How a client with a window of this basis is expected to renew before its polls show more. If a
+/// tick was chosen, it renews at that tick.
 #[must_use]
 pub fn usual_response(basis: Basis) -> Response {
     match basis {

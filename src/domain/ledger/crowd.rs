@@ -1,5 +1,5 @@
-//! The certificates that are being issued now, and so how many of them will follow: those that
-//! windows sent, those that return unsteered, and new ones (f in `docs/allocation.md`).
+//! The certificates being issued now, and how many of them will follow: those brought by windows,
+//! unsteered returns, and new ones (f in `docs/allocation.md`).
 
 use super::promised::Ledger;
 use super::scheduled::{grain_at, grains_in};
@@ -8,31 +8,31 @@ use crate::client::following::SILENT_AFTER_SECONDS;
 use crate::time::timeline::GRAIN_SECONDS;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// φ is measured over as many days at most: a week has every weekday once.
+/// φ is measured over at most this many days: a week contains each weekday once.
 const MEASURED_DAYS: i64 = 7;
-/// So many certificates tell φ to a hundredth (1/√10,000): older days are not asked, since a crowd
-/// changes within days when its first windows open.
+/// This many certificates determine φ to a hundredth (1/√10,000). Older days are not used then,
+/// because the mix changes within days when its first windows open.
 const TELLING: f64 = 10_000.0;
-/// So many certificates tell the share of a crowd that follows to a fourteenth (1/√200).
+/// This many certificates determine the share that follows to a fourteenth (1/√200).
 const CROWD: f64 = 200.0;
-/// The prior of φ counts as much as so many certificates.
+/// The prior of φ weighs as much as this many certificates.
 const PRIOR_CERTIFICATES: f64 = 50.0;
 
-/// Certificates issued in a span, by what was known of that span before.
+/// The certificates issued in a span, divided by what was expected of that span.
 #[derive(Clone, Copy, Debug)]
 struct Crowd {
-    /// Those of them that are taken to follow their new windows as their predecessors did.
+    /// Those assumed to follow their new windows because their predecessors did.
     following: f64,
     /// Those that nothing announced.
     new: f64,
 }
 
-/// Who is expected in the present grain, in certificates.
+/// The certificates expected in the present grain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coming {
     kept: f64,
     returning: f64,
-    /// The part of `returning` that will follow the next time.
+    /// Those of `returning` that will follow the next time.
     wavering: f64,
     new: f64,
 }
@@ -44,9 +44,9 @@ impl Coming {
 }
 
 impl Ledger {
-    /// The certificates expected in the minutes of `now`: those that windows promise to these
-    /// minutes, unsteered returns, and as many new ones as lately. `None` if so few came lately
-    /// that they carry no information.
+    /// The certificates expected in the minutes around `now`: those that windows promise to these
+    /// minutes, unsteered returns, and as many new ones as recently. `None` if recent arrivals are
+    /// too few to tell.
     pub(super) fn coming(&self, now: Timestamp) -> Option<Coming> {
         let grain = grain_at(now);
         let before = |grains: i64| Span {
@@ -66,10 +66,10 @@ impl Ledger {
         })
     }
 
-    /// f of a certificate issued at `now`, if nothing else is known about it and φ is `measured_follow`.
-    /// Of the certificates of these minutes, as many follow as the windows given promise to them;
-    /// unsteered returns behave as the last time; in addition there are as many new ones as lately,
-    /// and φ of them follow.
+    /// f of a certificate issued at `now` about which nothing else is known, if φ is
+    /// `measured_follow`. As many of these minutes' certificates follow as the assigned windows
+    /// promise. Unsteered returns behave as they did last time. There are as many new ones as
+    /// recently, of which the share φ follows.
     #[must_use]
     pub fn first_follows(&self, now: Timestamp, measured_follow: f64) -> f64 {
         let Some(coming) = self.coming(now).filter(|coming| coming.all() > 0.0) else {
@@ -79,9 +79,9 @@ impl Ledger {
         (following / coming.all()).clamp(0.0, 1.0)
     }
 
-    /// How the clients wake that come at `now` and get ordinary windows. Newcomers wake as in
-    /// `generic`, clients sent by windows as those that windows brought; a client that came at a
-    /// tick is placed by it. φ is `measured_follow`.
+    /// How clients wake that arrive at `now` and get ordinary windows. New clients wake as in
+    /// `generic`; clients brought by windows wake as those before them; clients that arrive at a
+    /// tick get a window for that tick. φ is `measured_follow`.
     #[must_use]
     pub fn waking_now(
         &self,
@@ -102,9 +102,9 @@ impl Ledger {
         schedule_mix
     }
 
-    /// φ: the share of new certificates that follow their windows, as polls have shown for those
-    /// issued in the last days with evidence. It covers as many days as carry information, a week
-    /// at most, and is shrunk to the prior.
+    /// φ: the share of new certificates that follow their windows, measured by polls for
+    /// certificates issued in the last days with evidence. It uses as many days as are needed, at
+    /// most a week, and is shrunk towards the prior.
     #[must_use]
     pub fn measured_follow(&self, now: Timestamp, prior: f64) -> f64 {
         let (mut new, mut following) = (0.0, 0.0);
@@ -130,11 +130,11 @@ impl Ledger {
         ((prior * weight + following) / (weight + new)).clamp(0.0, 1.0)
     }
 
-    /// Divides the certificates issued in a span by what windows had promised to it and which
-    /// unsteered returns were expected.
+    /// Divides the certificates issued in a span into those promised by windows, the expected
+    /// unsteered returns, and the rest.
     fn crowd(&self, span: Span) -> Crowd {
         let issued = self.of_lives(|life| life.issued.sum(span)).max(0.0);
-        // Whoever came was replaced, and has left the lines of what is still to come.
+        // Renewed certificates are retired, and no longer in the lines of future load.
         let kept = self.promised_ever.sum(span).clamp(0.0, issued);
         let (returning, wavering) = self.unsteered_and_wavering(span);
         let returned = returning.min(issued - kept);
@@ -144,7 +144,7 @@ impl Ledger {
         }
     }
 
-    /// The unsteered returns in a span, and the part of them that will follow the next time.
+    /// The unsteered returns in a span, and those of them that will follow the next time.
     fn unsteered_and_wavering(&self, span: Span) -> (f64, f64) {
         let returning = self.returning(span, |life| &life.unsteered_ever);
         let wavering = self.returning(span, |life| &life.wavering_ever);

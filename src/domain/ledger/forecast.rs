@@ -1,8 +1,8 @@
-//! The forecast: the load of each slot ahead, and how much of it is steered.
+//! The forecast: the load of each future slot, and how much of it is steered.
 //!
-//! It is the sum that tables are made from (U + G in `docs/allocation.md`), for people. Beyond the
-//! shortest life's next renewal it also counts certificates that have not been issued yet, at the
-//! rate of the last week.
+//! It is the sum that tables are made from (U + G in `docs/allocation.md`), for people to read.
+//! Beyond the next renewal of the shortest lifetime, it also counts certificates that have not been
+//! issued yet, at the rate of the last week.
 
 use super::promised::Ledger;
 use super::unsteered::View;
@@ -13,68 +13,68 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{SlotCapacity, over_slots};
 use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
-/// Hours of a forecast by default: a week.
+/// The default length of a forecast, in hours: a week.
 pub const USUAL_HOURS: i64 = 168;
 
-/// The most hours of a forecast: 60 days, the cycle of a life of 90. For most certificates no
-/// window lies further ahead, and a week of learning says little about such times.
+/// The longest forecast, in hours: 60 days, the renewal cycle of 90-day certificates. Most windows
+/// lie no further ahead, and a week of learning says little about later times.
 const MOST_HOURS: i64 = 1_440;
 
-/// The most slots that are told: a week of the shortest ones, 200 KB of JSON.
+/// The most slots in a forecast: a week of the shortest ones, 200 KB of JSON.
 const MOST_SLOTS: i64 = 2_016;
 
-/// The life of most certificates in public use, where the ledger holds none.
+/// The lifetime assumed if the ledger is empty: that of most public certificates.
 const USUAL_LIFE_SECONDS: i64 = 90 * DAY;
 
-/// The load of the slots ahead, of one CA.
+/// The load of one CA's future slots.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
     /// When it was made.
     pub generated_at: Timestamp,
     /// Seconds in a slot.
     pub slot_seconds: i64,
-    /// The mean load of late, in certificates a slot: registered or observed, whichever is more.
-    /// `None` where nothing is known.
+    /// The recent mean load, in certificates a slot: the larger of registered and observed
+    /// issuance. `None` if unknown.
     pub mean: Option<f64>,
-    /// The slots, from the one that holds now.
+    /// The slots, starting with the one that contains the present.
     pub slots: Vec<SlotOutlook>,
-    /// By slot: whether the CA fails in it day by day.
+    /// For each slot, whether the CA fails in it day by day.
     pub failing: Vec<bool>,
 }
 
-/// One slot ahead.
+/// One future slot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotOutlook {
-    /// When it is.
+    /// Its time.
     pub span: Span,
-    /// What comes.
+    /// The expected load.
     pub load: Load,
-    /// What the CA can take.
+    /// The CA's capacity.
     pub capacity: SlotCapacity,
 }
 
-/// Load by its kind, in certificates.
+/// Load by kind, in certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {
-    /// Renewals in windows that we gave, or will have given by then.
+    /// Renewals in windows that have been or will have been assigned by then.
     pub steered: f64,
-    /// All else: returns, first issuance, planned events, failures that come again.
+    /// Everything else: unsteered returns, first issuance, planned events, retries.
     pub unsteered: f64,
 }
 
-/// From where the slots ahead are looked at.
+/// What a forecast is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon<'a> {
-    /// The CA.
+    /// The CA's policy.
     pub policy: &'a CaPolicy,
-    /// What is known of the week.
+    /// The demand profile.
     pub profile: &'a Profile,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl Outlook {
-    /// The most hours ahead that are told of slots of `slot_seconds`.
+    /// The longest forecast, in hours, with slots of `slot_seconds`.
     #[must_use]
     pub const fn most_hours(slot_seconds: i64) -> i64 {
         let hours = MOST_SLOTS * slot_seconds / HOUR;
@@ -94,7 +94,7 @@ impl Outlook {
 }
 
 impl Load {
-    /// All of it.
+    /// The whole forecast.
     #[must_use]
     pub const fn expected(&self) -> f64 {
         self.steered + self.unsteered
@@ -102,8 +102,8 @@ impl Load {
 }
 
 impl SlotOutlook {
-    /// The share of the slot's ceiling that is left: a load of 900 under a ceiling of 1,000 leaves
-    /// 0.1; below 0 there is too much. 0 in a closed slot; `None` where there is no ceiling.
+    /// The share of the slot's ceiling that is left. A load of 900 under a ceiling of 1,000 leaves
+    /// 0.1; a negative number means overload. 0 in a closed slot; `None` if there is no ceiling.
     #[must_use]
     pub fn headroom(&self) -> Option<f64> {
         if self.capacity.share <= 0.0 {
@@ -115,8 +115,8 @@ impl SlotOutlook {
 }
 
 impl Horizon<'_> {
-    /// The slots ahead for `hours` hours, with their capacity and without their load, from the one
-    /// that holds now.
+    /// The slots for the next `hours` hours with their capacity, without load. The first contains
+    /// the present.
     #[must_use]
     pub fn slots(&self, hours: i64) -> Vec<SlotOutlook> {
         let seconds = self.policy.slot_seconds;
@@ -137,14 +137,14 @@ impl Horizon<'_> {
             .collect()
     }
 
-    /// The load of a span.
+    /// The load in a span.
     #[must_use]
     pub fn load(&self, ledger: &Ledger, span: Span) -> Load {
         let prior = self.policy.follow_prior;
         let view = View {
             now: self.now,
-            // What is not registered is not steered. (An allocation takes it to follow like the
-            // others, because it is registered from its next renewal on.)
+            // Unregistered load is not steered. (An allocation assumes that it will follow like the
+            // rest, because it is registered from its next renewal on.)
             prior: 0.0,
             profile: self.profile,
             life_seconds: ledger.usual_life_seconds().unwrap_or(USUAL_LIFE_SECONDS),
@@ -156,14 +156,14 @@ impl Horizon<'_> {
         }
     }
 
-    /// The mean load of late, in certificates a slot; `None` where nothing is known.
+    /// The recent mean load, in certificates a slot; `None` if unknown.
     #[must_use]
     pub fn mean(&self, ledger: &Ledger) -> Option<f64> {
         let registered = ledger.begins().map_or(0.0, |begins| {
             let seconds = (self.now - begins).clamp(DAY, WEEK);
             let span = Span {
                 from: self.now - seconds,
-                // What was issued in this very grain is booked at its beginning.
+                // Certificates issued in the present grain are recorded at the grain's start.
                 to: self.now + 1,
             };
             ledger.issued(span) * real(HOUR) / real(seconds)
@@ -172,7 +172,7 @@ impl Horizon<'_> {
         (per_hour > 0.0).then(|| per_hour * real(self.policy.slot_seconds) / real(HOUR))
     }
 
-    /// The load of the slots ahead for `hours` hours.
+    /// The load of the slots for the next `hours` hours.
     #[must_use]
     pub fn outlook(&self, ledger: &Ledger, hours: i64) -> Outlook {
         let mut slots = self.slots(hours);
@@ -188,7 +188,7 @@ impl Horizon<'_> {
         }
     }
 
-    /// By slot: whether the CA fails in it day by day.
+    /// For each slot, whether the CA fails in it day by day.
     #[must_use]
     pub fn failing(&self, slots: &[SlotOutlook]) -> Vec<bool> {
         let of_day = self.profile.failing();

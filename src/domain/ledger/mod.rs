@@ -1,4 +1,4 @@
-//! The load to come: what the windows given will bring, and what comes unsteered.
+//! The expected load: what assigned windows will bring, and unsteered load.
 
 pub mod advice;
 mod booking;

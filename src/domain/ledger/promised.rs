@@ -1,4 +1,4 @@
-//! The load to come: what the windows given will bring, and what comes unsteered (G, U, f and K in
+//! The expected load: what assigned windows will bring, and unsteered load (G, U, f and K in
 //! `docs/allocation.md`).
 
 use std::collections::BTreeMap;
@@ -12,42 +12,42 @@ use crate::time::{Span, Timestamp};
 use super::booking::{Booking, Cohort};
 use super::ticking::Ticking;
 
-/// One CA's ledger: sums over its live certificates, never a list of them.
+/// One CA's ledger. It holds sums over its live certificates, not a list of them.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// When those come back that nobody steers.
+    /// When unsteered certificates return.
     pub returns: Returns,
-    /// Σ f · when the client comes that was given the window.
+    /// Arrivals by windows: Σ f · the response to the window.
     pub(super) promised: Timeline,
-    /// The same, with those that are retired.
+    /// The same, including retired certificates.
     pub(super) promised_ever: Timeline,
-    /// The part of that of clients that wake at ticks.
+    /// The part of it from clients that wake at ticks.
     pub(super) ticking: Ticking,
     /// Σ window.
     pub(super) windows: Timeline,
-    /// By life class.
+    /// By class of lifetimes.
     pub(super) lives: BTreeMap<i64, Life>,
-    /// How many count, and the sum of their f.
+    /// The number of certificates that count, and the sum of their f.
     pub(super) live: f64,
     pub(super) following: f64,
 }
 
-/// What was issued of one life class, by the instant of issuance.
+/// Certificates of one class of lifetimes, by time of issuance.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
-    /// All.
+    /// All of them.
     pub(super) issued: Timeline,
-    /// Σ (1 − f) over those that live and count in the forecast.
+    /// Σ (1 − f) over those that are live and count in the forecast.
     pub(super) unsteered: Timeline,
-    /// Those that count, and those that did before they were retired.
+    /// Those that count, including retired ones.
     pub(super) counted_ever: Timeline,
-    /// Σ (1 − f) over those.
+    /// Σ (1 − f) over the same.
     pub(super) unsteered_ever: Timeline,
-    /// Σ (1 − f) f over those: of the ones that do not follow this time, who will the next.
+    /// Σ (1 − f) f over the same: certificates that do not follow this time but will the next.
     pub(super) wavering_ever: Timeline,
-    /// Σ f · how many seconds before the client's own rule the window lies.
+    /// Σ f · how many seconds the window lies before the client's own rule.
     pub(super) early_ever: Timeline,
-    /// How many there are, and the sum of their lives in seconds: whole numbers, exact below 2^53.
+    /// Their number, and the sum of their lifetimes in seconds: integers, exact below 2^53.
     pub(super) count: f64,
     pub(super) lives_seconds: f64,
 }
@@ -59,49 +59,49 @@ impl Life {
         self.lives_seconds += sign * real(life_seconds);
     }
 
-    /// The mean life. Not the middle of the class: that is up to 2.5 % off, and 2.5 % of the way
-    /// to a renewal is longer than its band.
+    /// The mean lifetime. The middle of the class can be 2.5 % off, and 2.5 % of the time to a
+    /// renewal is longer than its band.
     pub(super) fn life_seconds(&self) -> i64 {
         whole((self.lives_seconds / self.count.max(1.0)).round())
     }
 }
 
 impl Ledger {
-    /// Books a certificate.
+    /// Adds a certificate.
     pub fn book(&mut self, booking: &Booking) {
         self.book_cohort(&Cohort::one(booking));
     }
 
-    /// Books certificates that share all that is known of them.
+    /// Adds certificates with the same facts.
     pub fn book_cohort(&mut self, cohort: &Cohort<'_>) {
         self.enter(cohort, 1.0);
         self.issue(cohort, 1.0);
     }
 
-    /// Takes a certificate out as if it had never been.
+    /// Removes a certificate as if it had never been added.
     pub fn unbook(&mut self, booking: &Booking) {
         let cohort = Cohort::one(booking);
         self.enter(&cohort, -1.0);
         self.issue(&cohort, -1.0);
     }
 
-    /// Takes a certificate out that was replaced or has expired: it will not return, but it was
-    /// issued.
+    /// Removes a certificate that was replaced or has expired. It will not return, but still counts
+    /// as issued.
     pub fn retire(&mut self, booking: &Booking) {
         self.enter(&Cohort::one(booking), -1.0);
     }
 
-    /// Puts a retired certificate back.
+    /// Adds a retired certificate back.
     pub fn reinstate(&mut self, booking: &Booking) {
         self.enter(&Cohort::one(booking), 1.0);
     }
 
-    /// Changes what is known of a certificate that is booked.
+    /// Replaces the facts about a certificate.
     pub fn learn(&mut self, before: &Booking, after: &Booking) {
         self.learn_cohort(&Cohort::one(before), &Cohort::one(after));
     }
 
-    /// Changes what is known of a cohort that is booked.
+    /// Replaces the facts about a cohort.
     pub fn learn_cohort(&mut self, before: &Cohort<'_>, after: &Cohort<'_>) {
         for (cohort, sign) in [(before, -1.0), (after, 1.0)] {
             self.enter(cohort, sign);
@@ -140,7 +140,7 @@ impl Ledger {
             .or_default()
     }
 
-    /// Forgets what was issued and promised before `before`.
+    /// Drops everything issued or promised before `before`.
     pub fn trim(&mut self, before: Timestamp) {
         for line in [
             &mut self.promised,
@@ -164,7 +164,7 @@ impl Ledger {
         }
     }
 
-    /// The share of live certificates taken to follow; the prior where there are none.
+    /// The expected share of live certificates that follow; the prior if there are none.
     #[must_use]
     pub fn mean_follow(&self, prior: f64) -> f64 {
         if self.live < 0.5 {
@@ -173,13 +173,13 @@ impl Ledger {
         (self.following / self.live).clamp(0.0, 1.0)
     }
 
-    /// G: the load that the windows given bring in a span, in certificates.
+    /// G: the load that assigned windows bring in a span, in certificates.
     #[must_use]
     pub fn promised(&self, span: Span) -> f64 {
         self.promised.sum(span).max(0.0)
     }
 
-    /// The returns in a span of the certificates in one line of each life.
+    /// The returns in a span of the certificates in one line of each class.
     pub(super) fn returning(&self, span: Span, line: impl Fn(&Life) -> &Timeline) -> f64 {
         self.of_lives(|life| {
             let lags = self.returns.lags(life.life_seconds());
@@ -193,7 +193,7 @@ impl Ledger {
         self.lives.values().map(amount).sum()
     }
 
-    /// The windows that lie in a span, whoever follows them, in certificates.
+    /// The number of windows in a span, whether or not they are followed.
     #[must_use]
     pub fn windows(&self, span: Span) -> f64 {
         self.windows.sum(span)
@@ -205,8 +205,8 @@ impl Ledger {
         self.of_lives(|life| life.issued.sum(span))
     }
 
-    /// Of the lives like `life_seconds` that were issued in a span: how many, and how many seconds
-    /// before their clients' own rule all their windows lie together, as far as they are followed.
+    /// For certificates issued in a span with a lifetime like `life_seconds`: their number, and the
+    /// sum over their followed windows of the seconds before the clients' own rule.
     pub(crate) fn early_of_life(&self, life_seconds: i64, span: Span) -> (f64, f64) {
         self.lives
             .get(&life_class(life_seconds))
@@ -253,7 +253,7 @@ mod tests {
         let (first, second) = (booking(6 * HOUR, 1.0), booking(2 * HOUR, 0.5));
         ledger.book(&first);
         ledger.book(&second);
-        // What lies after the client's own rule is not early.
+        // A window after the client's own rule is not early.
         ledger.book(&booking(-3 * HOUR, 1.0));
         let of = |ledger: &Ledger, from: Timestamp| {
             let span = Span {
@@ -269,7 +269,7 @@ mod tests {
             "{early}"
         );
         assert_eq!(of(&ledger, midnight + DAY), (0.0, 0.0));
-        // Evidence moves f, and who is replaced was early all the same.
+        // Evidence changes f, and a replaced certificate was early all the same.
         ledger.learn(&second, &booking(2 * HOUR, 1.0));
         ledger.retire(&first);
         assert!((of(&ledger, midnight).1 - real(8 * HOUR)).abs() < 1e-6);

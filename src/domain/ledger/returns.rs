@@ -1,4 +1,4 @@
-//! The ledger's memory of arrivals, from which the times of return are learned.
+//! The ledger's history of arrivals, from which the times of return are learned.
 
 use super::booking::Cohort;
 use super::promised::{Ledger, Life};
@@ -7,13 +7,13 @@ use crate::math::number::real_len;
 use crate::time::timeline::Timeline;
 use crate::time::{HOUR, Span, Timestamp};
 
-/// Where so many are issued in the mean hour, an hour of none was not counted: by chance there is
-/// one such hour in e^20 (Poisson), half a billion.
+/// If the mean hour has at least this many certificates, an hour without any was not counted: by
+/// chance there is one such hour in e^20 (Poisson), half a billion.
 const NEVER_NONE: f64 = 20.0;
 
 impl Ledger {
-    /// Learns when those return that nobody steers. What lies in `excluded` teaches nothing, such
-    /// as an incident. Meant to be called once an hour or once a day.
+    /// Learns when unsteered certificates return. The spans `excluded`, such as incidents, are
+    /// ignored. Call it once an hour to once a day.
     pub fn learn_returns(&mut self, now: Timestamp, excluded: &[Span]) {
         self.returns = Returns::learn(&self.history(now, excluded), &self.returns);
     }
@@ -67,7 +67,7 @@ impl Ledger {
         }
     }
 
-    /// Keeps what a cohort was expected to do, for as long as it can be asked.
+    /// Records the expected behaviour of a cohort, for as long as it is needed.
     pub(super) fn remember(&mut self, cohort: &Cohort<'_>, sign: f64) {
         let Some(follows) = cohort.follows else {
             return;

@@ -1,5 +1,5 @@
-//! Arrivals at ticks: most certificates issued at midnight may belong to clients that wake at
-//! midnight, and so come again at noon or at midnight.
+//! Arrivals at ticks. Most certificates issued at midnight, for example, may belong to clients that
+//! wake at midnight, and that therefore return at noon or at midnight.
 
 use super::booking::Cohort;
 use super::promised::Ledger;
@@ -10,18 +10,19 @@ use crate::math::number::{length, real, signed};
 use crate::time::timeline::{GRAIN_SECONDS, Timeline};
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// After so long clients have shown how they wake: three polls, once a day, and the evidence.
+/// After this time clients have shown how they wake: three daily polls, and processing.
 const SHOWN_SECONDS: i64 = 4 * DAY;
 
-/// With this many expected renewals a share is known to a twentieth (1/√400); fewer say nothing …
+/// With this many expected renewals a share is known to a twentieth (1/√400). With fewer nothing is
+/// assumed …
 const TELLING: f64 = 400.0;
-/// … and with so many the shares of single ticks, of which a day has 288 at most, are half believed: two
-/// in five of one are chance then (1/√(2,000 / 288)).
+/// … and with this many, the shares of single ticks (a day has at most 288) have half the weight:
+/// their error is two fifths (1/√(2,000 / 288)).
 const HALF_BELIEVED: f64 = 2_000.0;
 
 impl Ledger {
-    /// Which of the clients that come at `now` wake at ticks, as far as the windows given have
-    /// promised to these minutes.
+    /// Which of the clients that arrive at `now` wake at ticks, from what the assigned windows
+    /// promise to these minutes.
     #[must_use]
     pub fn tick_shares(&self, now: Timestamp) -> TickShares {
         let grain = grain_at(now);
@@ -37,8 +38,8 @@ impl Ledger {
         )
     }
 
-    /// How clients wake, from the certificates issued in the last cycle without its latest days,
-    /// which have shown nothing yet.
+    /// How clients wake, from the certificates issued in the last cycle without its most recent
+    /// days, which have shown nothing yet.
     #[must_use]
     pub fn schedule_mix(&self, now: Timestamp) -> ScheduleMix {
         let Some(life_seconds) = self.usual_life_seconds() else {
@@ -80,7 +81,8 @@ impl Ledger {
         schedule_mix.scaled(all / (all + HALF_BELIEVED))
     }
 
-    /// How many clients that wake at the ticks of a schedule renew in a day, by the day up to `now`.
+    /// The number of clients a day that renew at each tick of a schedule, from the day before
+    /// `now`.
     #[must_use]
     pub fn load_at_same_tick(&self, schedule: Schedule, now: Timestamp) -> f64 {
         let (Some(line), Some(tick), Some(period)) = (
@@ -95,7 +97,7 @@ impl Ledger {
         ticks.map(|span| line.sum(span).max(0.0)).sum()
     }
 
-    /// The share of timers with a random delay among those that the windows given bring in the
+    /// The share of timers with a random delay among the clients that assigned windows bring in the
     /// minutes of `now`.
     pub(super) fn random_share(&self, now: Timestamp) -> f64 {
         let grain = grain_at(now);
@@ -103,7 +105,7 @@ impl Ledger {
         (self.ticking.random.sum(grain) / kept).clamp(0.0, 1.0)
     }
 
-    /// The load of a span that comes at ticks, or by timers, of clients known for it.
+    /// The load in a span from clients known to wake at ticks or by random timers.
     pub(crate) fn scheduled_load(&self, span: Span) -> f64 {
         let lines = self.ticking.ticks.iter().chain([&self.ticking.random]);
         lines.map(|line| line.sum(span).max(0.0)).sum()
@@ -117,7 +119,7 @@ impl Ledger {
     }
 }
 
-/// The five minutes in which an instant lies.
+/// The grain that contains an instant.
 pub(super) fn grain_at(now: Timestamp) -> Span {
     let from = Timestamp::from_unix(now.slot(GRAIN_SECONDS) * GRAIN_SECONDS);
     Span {
@@ -126,7 +128,7 @@ pub(super) fn grain_at(now: Timestamp) -> Span {
     }
 }
 
-/// Parts of a grain.
+/// The length of a span in grains.
 pub(super) fn grains_in(span: Span) -> f64 {
     real(span.seconds()) / real(GRAIN_SECONDS)
 }
@@ -144,7 +146,7 @@ mod tests {
         "2027-01-15T09:30:00Z".parse().unwrap()
     }
 
-    /// Books clients of a schedule for `days` days ahead, a window in the hour before noon.
+    /// Adds clients of a schedule for `days` days ahead, with a window in the hour before noon.
     fn book(ledger: &mut Ledger, schedule: Schedule, days: i64, certificates: f64) {
         let noon = now() - now().second_of_day() + (days * DAY + 12 * HOUR);
         let window = Span {
@@ -202,7 +204,7 @@ mod tests {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
         book(&mut ledger, twice(), 20, 390.0);
-        // Nobody has seen yet how these wake.
+        // How these clients wake is not known yet.
         book(&mut ledger, twice(), 58, 390.0);
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
         book(&mut ledger, twice(), 21, 390.0);
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn clients_alike_are_those_at_all_ticks_of_a_day() {
         let mut ledger = Ledger::default();
-        // Their windows before noon bring them at noon: of yesterday, and of the day before.
+        // Their windows before noon bring them at noon, yesterday and the day before.
         book(&mut ledger, twice(), -1, 300.0);
         book(&mut ledger, twice(), -2, 50.0);
         let load_at_same_tick = ledger.load_at_same_tick(twice(), now());

@@ -1,49 +1,49 @@
-//! Which clients wake at ticks, by the time at which they come: most certificates issued at
-//! midnight may belong to clients that wake at midnight, and so come again at noon or at midnight.
+//! Which clients wake at ticks, judged by when they arrive. Most certificates issued at midnight
+//! may belong to clients that wake at midnight, and that therefore return at noon or at midnight.
 
 use crate::client::schedule::{Schedule, Tick};
 use crate::time::Timestamp;
 use crate::time::timeline::Timeline;
 
-/// Σ f · when clients come that wake once, twice and four times a day, and timers with a random
-/// delay. Those that wake every hour can be placed in any.
+/// Σ f · the arrivals of clients that wake once, twice and four times a day, and of timers with a
+/// random delay. Clients that wake every hour can be placed in any hour and are not listed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ticking {
     pub(super) ticks: [Timeline; 3],
     pub(super) random: Timeline,
 }
 
-/// How those wake of which nothing is known, by those before them.
+/// How clients without evidence are assumed to wake, judged by earlier clients.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleMix {
-    /// Those that wake several times a day.
+    /// Clients that wake several times a day.
     pub ticks: Vec<Ticks>,
-    /// The share of clients with one tick a day, which come at it whatever their window.
+    /// The share of clients with one tick a day, which arrive at it whatever their window is.
     pub daily: f64,
     /// The share of timers with a random delay.
     pub random: f64,
 }
 
-/// Clients that wake at the same ticks.
+/// Clients with the same ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ticks {
     /// From one tick to the next, in seconds.
     pub period_seconds: i64,
-    /// The first of the day, in seconds after midnight.
+    /// The first tick of the day, in seconds after midnight.
     pub second_of_day: i64,
-    /// Their share of all.
+    /// Their share of all clients.
     pub share: f64,
 }
 
 impl ScheduleMix {
-    /// The share that comes elsewhere than in its window.
+    /// The share that arrives outside of its window.
     #[must_use]
     pub fn elsewhere(&self) -> f64 {
         let ticks: f64 = self.ticks.iter().map(|ticks| ticks.share).sum();
         ticks + self.daily + self.random
     }
 
-    /// The same clients where they are a part of all.
+    /// The same mix, scaled to be this part of all clients.
     #[must_use]
     pub fn scaled(mut self, part: f64) -> Self {
         for ticks in &mut self.ticks {
@@ -55,8 +55,8 @@ impl ScheduleMix {
     }
 }
 
-/// Of the clients that come now, the shares that wake once, twice and four times a day, at this
-/// time of the day.
+/// Of the clients that arrive now, the shares that wake once, twice and four times a day at this
+/// time of day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickShares(pub(super) [f64; 3]);
 
@@ -90,7 +90,7 @@ impl Ticking {
 }
 
 impl TickShares {
-    /// The schedules of clients that come at `now` because they wake then, each with its share.
+    /// The schedules of clients that arrive at `now` because they wake then, each with its share.
     pub fn schedules(self, now: Timestamp) -> impl Iterator<Item = (Schedule, f64)> {
         let tick = Tick::at(now.second_of_day() / 30);
         let schedules = [
@@ -101,7 +101,7 @@ impl TickShares {
         schedules.into_iter().zip(self.0)
     }
 
-    /// The schedule that a number from 0 to 1 draws for a client that comes at `now`.
+    /// Draws a schedule for a client that arrives at `now`, by a number from 0 to 1.
     #[must_use]
     pub fn draw(self, now: Timestamp, unit: f64) -> Schedule {
         let mut left = unit;

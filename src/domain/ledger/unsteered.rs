@@ -1,5 +1,5 @@
-//! The load that nobody steers (U in `docs/allocation.md`), including certificates that are not
-//! issued yet.
+//! Unsteered load (U in `docs/allocation.md`), including certificates that have not been issued
+//! yet.
 
 use super::promised::{Ledger, Life};
 use crate::certificate::own_rule_seconds;
@@ -7,17 +7,17 @@ use crate::demand::profile::Profile;
 use crate::math::number::real;
 use crate::time::{HOUR, Span, Timestamp, WEEK};
 
-/// Of a handful of firsts of a month some part stands out by chance: below this it changes nothing
-/// of what is known of the returns of that day.
+/// With only a handful of firsts of a month, one exceeds the others by chance. Below this ratio the
+/// returns of that day are not changed.
 const LEAST_OVERLAY: f64 = 1.1;
 
 impl Ledger {
-    /// U: the load that nobody steers in the span of one slot, in certificates: those that return
-    /// by themselves, and by the profile where the registry is blind.
+    /// U: the unsteered load in one slot, in certificates. It is the known returns, plus the
+    /// profile's load where the registry has no data.
     #[must_use]
     pub fn unsteered(&self, slot: Span, view: &View<'_>) -> f64 {
-        // Who comes on the first of a month by a rule of its own is no return that was booked
-        // for another day.
+        // Clients that come on the first of a month by their own rule are not returns that were
+        // expected on another day.
         let first_of_month = view.profile.overlay_at(slot.from);
         let overlay = if first_of_month < LEAST_OVERLAY {
             1.0
@@ -28,8 +28,9 @@ impl Ledger {
         known + self.blind(slot, known, view)
     }
 
-    /// Who will return in a slot and has not been issued yet, because its life is so short that the
-    /// next generation comes first: in certificates, at the rate of the last week.
+    /// Future returns in a slot of certificates that have not been issued yet, because their
+    /// lifetime is so short that another generation comes first. In certificates, at the rate of
+    /// the last week.
     #[must_use]
     pub fn unborn(&self, slot: Span, view: &View<'_>) -> f64 {
         self.lives
@@ -39,7 +40,7 @@ impl Ledger {
             .sum()
     }
 
-    /// The mean life in the class of lives that most certificates have.
+    /// The mean lifetime in the largest class.
     #[must_use]
     pub fn usual_life_seconds(&self) -> Option<i64> {
         self.lives
@@ -49,7 +50,7 @@ impl Ledger {
             .map(Life::life_seconds)
     }
 
-    /// What the registry cannot see of a slot's unsteered load.
+    /// The part of a slot's unsteered load that the registry cannot know.
     fn blind(&self, slot: Span, known: f64, view: &View<'_>) -> f64 {
         let slots_in_hour = real(HOUR) / real(slot.seconds());
         let coefficient = view.profile.coefficient_at(slot.from);
@@ -58,8 +59,8 @@ impl Ledger {
         let unborn = self.unborn(slot, view);
         let begins = self.begins();
         let before = begins.map_or(1.0, |begins| self.share_before(begins, slot, view));
-        // Issued before the registry was there: taken to follow like the others, once they are
-        // registered. Of what is known, the others come first.
+        // Certificates issued before registration began are assumed to follow like the others, once
+        // they are registered. The known load is attributed to the other certificates first.
         let usual = (1.0 - view.prior) * mean;
         let others = known / coefficient.max(0.05) - (1.0 - before) * usual;
         let missing = (before * usual - others.max(0.0)).max(0.0);
@@ -72,7 +73,7 @@ impl Ledger {
         coefficient * (unregistered + (1.0 - follows) * unborn)
     }
 
-    /// The share of a slot's unsteered returns that was issued before the registry began, 0 to 1.
+    /// The share of a slot's unsteered returns that was issued before registration began, 0 to 1.
     fn share_before(&self, begins: Timestamp, slot: Span, view: &View<'_>) -> f64 {
         let (mut all, mut before) = (0.0, 0.0);
         for (lag, share) in self.returns.lags(view.life_seconds) {
@@ -83,7 +84,7 @@ impl Ledger {
         if all > 0.0 { before / all } else { 0.0 }
     }
 
-    /// What is issued and the registry does not hold: nobody steers it. In certificates a slot.
+    /// The unregistered load, in certificates a slot. It is never steered.
     fn unregistered(
         &self,
         begins: Option<Timestamp>,
@@ -91,7 +92,7 @@ impl Ledger {
         slot: Span,
         view: &View<'_>,
     ) -> f64 {
-        // By the days of which the profile tells the volume.
+        // Averaged over the days for which the profile knows the volume.
         let from = Profile::volume_from(view.now);
         let lately = Span {
             from: begins.map_or(from, |begins| from.max(begins)),
@@ -100,21 +101,21 @@ impl Ledger {
         let registered =
             self.issued(lately) / real(lately.seconds().max(HOUR)) * real(slot.seconds());
         let rest = mean - registered;
-        // A week's mean says no more than that: below a twentieth it is noise.
+        // Below a twentieth, the difference of weekly means is noise.
         if rest > 0.05 * mean { rest } else { 0.0 }
     }
 }
 
-/// From where the ledger is looked at.
+/// What unsteered load is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
     /// φ.
     pub prior: f64,
-    /// What is known of the week.
+    /// The demand profile.
     pub profile: &'a Profile,
-    /// The life whose bands are looked at, in seconds.
+    /// The lifetime in question, in seconds.
     pub life_seconds: i64,
 }
 

@@ -1,5 +1,5 @@
-//! Numbers and the mathematics that know nothing of certificates: careful conversions,
-//! water-filling, least squares.
+//! Mathematics that does not depend on certificates: number conversions, water-filling, least
+//! squares.
 
 pub mod least_squares;
 pub mod number;

@@ -1,4 +1,4 @@
-//! Whole numbers as reals and back.
+//! Conversions between integers and real numbers.
 
 /// `n` as a real number, exact below 2^53.
 #[expect(
@@ -17,7 +17,7 @@ pub const fn real_len(n: usize) -> f64 {
     n as f64
 }
 
-/// The whole part of `x`, held to what an `i64` can say; 0 for no number.
+/// The integer part of `x`, clamped to the range of `i64`; 0 for NaN.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "`as` saturates, which is what is asked for"
@@ -33,13 +33,13 @@ pub fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// `n` as a length; 0 where it is negative.
+/// `n` as a length; 0 if it is negative.
 #[must_use]
 pub fn length(n: i64) -> usize {
     usize::try_from(n).unwrap_or(0)
 }
 
-/// Rounded to three decimals; a zero of either sign becomes a plain one.
+/// Rounds to three decimals; negative zero becomes zero.
 #[must_use]
 pub fn thousandths(x: f64) -> f64 {
     (x * 1_000.0).round() / 1_000.0 + 0.0

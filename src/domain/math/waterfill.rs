@@ -1,15 +1,15 @@
-//! Water-filling: pour an amount into slots so that their contents become level.
+//! Water-filling: pours an amount into slots so that their contents become level.
 
-/// How much to add to each slot so that `base + added` is level, never more than `limit[i]` in
-/// slot `i`, and `amount` in all, or as much as fits. Exact but for rounding. Slots without a
-/// finite base, and limits that are not above 0, get nothing. The three are in one unit.
+/// How much to add to each slot so that `base + added` is level. Slot `i` gets at most `limit[i]`,
+/// and all slots together get `amount`, or as much as fits. Exact except for rounding. Slots with
+/// an infinite base, or a limit not above 0, get nothing. All three are in the same unit.
 #[must_use]
 pub fn fill(base: &[f64], limit: &[f64], amount: f64) -> Vec<f64> {
     fill_shares(base, limit, &vec![1.0; base.len()], amount)
 }
 
-/// As [`fill`], but towards `share[i] × level` in slot `i`: a slot that takes half of normal is
-/// filled half as high.
+/// As [`fill`], but towards `share[i] × level` in slot `i`: a slot with half of the normal capacity
+/// is filled half as high.
 #[must_use]
 pub fn fill_shares(base: &[f64], limit: &[f64], share: &[f64], amount: f64) -> Vec<f64> {
     let level = level(base, limit, share, amount);
@@ -18,13 +18,13 @@ pub fn fill_shares(base: &[f64], limit: &[f64], share: &[f64], amount: f64) -> V
         .collect()
 }
 
-/// The level λ at which Σ min(limit, max(0, share × λ − base)) is `amount`. Where no level takes
-/// that much: the lowest that takes all that fits. Where nothing is poured: the lowest at which
-/// the first drop would land. 0 without any slot that is open.
+/// The level λ at which Σ min(limit, max(0, share × λ − base)) is `amount`. If `amount` does not
+/// fit, the lowest level that takes all that fits. If `amount` is 0, the level at which filling
+/// would begin. 0 if no slot is open.
 #[must_use]
 pub fn level(base: &[f64], limit: &[f64], share: &[f64], amount: f64) -> f64 {
-    // Between two edges the volume poured is a straight line: each slot begins to rise at one
-    // edge and is full at the other.
+    // Between two edges the poured volume is linear: each slot begins to fill at one edge and is
+    // full at the other.
     let mut edges: Vec<(f64, f64)> = slots(base, limit, share)
         .flatten()
         .flat_map(|slot| {
@@ -59,7 +59,7 @@ pub fn level(base: &[f64], limit: &[f64], share: &[f64], amount: f64) -> f64 {
             open -= 1;
         }
         if open == 0 {
-            // Sums of shares leave a remainder of rounding where there is none in truth.
+            // Where the true sum of shares is 0, rounding errors remain.
             width = 0.0;
         }
     }
@@ -83,7 +83,7 @@ impl Slot {
     }
 }
 
-/// `None` where a slot takes nothing.
+/// `None` for a slot that takes nothing.
 fn slots(base: &[f64], limit: &[f64], share: &[f64]) -> impl Iterator<Item = Option<Slot>> {
     base.iter()
         .zip(limit)
@@ -154,7 +154,7 @@ mod tests {
                 .fold(0.0, f64::max);
             for i in 0..base.len() {
                 prop_assert!(added[i] >= 0.0 && added[i] <= limit[i]);
-                // Whoever stands below the water is full.
+                // A slot below the highest level must be full.
                 if (base[i] + added[i]) / share[i] < highest * (1.0 - 1e-9) - 1e-6 {
                     prop_assert!(added[i] >= limit[i] * (1.0 - 1e-9));
                 }

@@ -3,39 +3,39 @@
 use super::incident::{Incident, State};
 use crate::time::Timestamp;
 
-/// What is to be changed; `None` leaves a field as it is, `Some(None)` empties it.
+/// The requested changes. `None` leaves a field as it is; `Some(None)` clears it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Amendment {
-    /// What people call it.
+    /// The name.
     pub name: Option<String>,
-    /// When the CA is or was closed, from …
+    /// The start of the closed time …
     pub from: Option<Option<Timestamp>>,
-    /// … to.
+    /// … and its end.
     pub to: Option<Option<Timestamp>>,
-    /// When a recurring closure begins.
+    /// The cron pattern of a recurring closure.
     pub cron: Option<Option<String>>,
-    /// The time zone of that.
+    /// The time zone of `cron`.
     pub time_zone: Option<Option<String>>,
     /// The deadline.
     pub renew_by: Option<Option<Timestamp>>,
-    /// What subscribers should read.
+    /// A page for subscribers.
     pub explanation_url: Option<Option<String>>,
-    /// Everybody at once.
+    /// Whether to move all clients at once.
     pub urgent: Option<bool>,
-    /// Certificates an hour at most.
+    /// At most this many certificates an hour.
     pub budget_per_hour: Option<Option<f64>>,
-    /// Whether the deadline counts for more than the budget.
+    /// Whether the deadline takes priority over the budget.
     pub over_budget: Option<bool>,
-    /// What its keeper wants to say.
+    /// The operator's note.
     pub note: Option<Option<String>>,
-    /// When its end is expected.
+    /// The expected end.
     pub estimated_end: Option<Option<Timestamp>>,
-    /// How far it is to come.
+    /// The new state.
     pub state: Option<State>,
 }
 
 impl Amendment {
-    /// Nothing but another state.
+    /// Whether only the state changes.
     #[must_use]
     pub fn to_state(state: State) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Amendment {
         }
     }
 
-    /// The incident with everything changed but its state, which has rules of its own.
+    /// The incident with these changes, except for the state, which has rules of its own.
     #[must_use]
     pub fn applied_to(&self, incident: &Incident) -> Incident {
         let mut changed = incident.clone();

@@ -1,4 +1,4 @@
-//! Windows that move after they were given, for a cause that has a name: incidents and rebalances.
+//! Moves of windows after they were assigned, for a stated reason: incidents and rebalances.
 
 pub mod amendment;
 pub mod incident;

@@ -1,51 +1,52 @@
-//! Advice for a worker: how fast, how many at a time, and whether to begin at all.
+//! Advice for a worker: how fast to go, how many orders to run in parallel, and whether to start
+//! now.
 
 use super::planner::Plan;
 use super::terms::Terms;
 use crate::math::number::{real, real_len, signed, whole};
 use crate::time::MINUTE;
 
-/// Where that many of the limit wait, no more are begun: what is under way may still add to them.
-/// A provider that watched a limit of 300 stopped at 250.
+/// No more orders are started when this fraction of the limit is pending, because running orders
+/// may still add to them. A provider with a limit of 300 stopped at 250.
 const PENDING_SHARE: (u32, u32) = (5, 6);
 
-/// What to do now.
+/// The advice for now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advice {
-    /// Orders to begin a minute until the slot ends: times what is left of it, that is what the
-    /// plan has in it.
+    /// Orders to start per minute until the end of the slot. Multiplied by the rest of the slot, it
+    /// gives the number planned in it.
     pub per_minute: f64,
-    /// Orders under way at the same time that this pace needs, never more than were allowed; 0
-    /// where nothing is to begin now.
+    /// The number of parallel orders that this pace needs, within the allowed maximum; 0 if nothing
+    /// should start now.
     pub max_concurrent: u32,
-    /// `None`: begin one now; else why not.
+    /// `None` to start one now; otherwise the reason to wait.
     pub wait: Option<Waiting>,
 }
 
-/// Why nothing is to begin now.
+/// Why nothing should start now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Waiting {
-    /// As many are under way as the pace needs.
+    /// As many orders are running as the pace needs.
     UnderWay(u32),
     /// Nothing is planned in this slot.
     NothingPlanned,
-    /// As many wait as may, of so many that the CA lets wait.
+    /// The pending orders or authorizations have reached the CA's limit, given here.
     Pending(u32),
 }
 
 impl Plan {
-    /// What to do now where `in_flight` orders are under way.
+    /// The advice when `in_flight` orders are running.
     #[must_use]
     pub fn advice(&self, terms: &Terms<'_>, in_flight: u32) -> Advice {
         let seconds = self.current.seconds;
         let per_minute = if seconds > 0 {
             let pace = real_len(self.current.count) * real(MINUTE) / real(seconds);
-            // Rounded down: the pace for as long as it holds is no more than the plan has.
+            // Rounded down, so that the pace does not exceed the plan.
             (pace * 1_000.0).floor() / 1_000.0
         } else {
             0.0
         };
-        // Little's law: as many are under way as begin while one is.
+        // Little's law: the number of running orders is the rate times the duration of one.
         let needed = (per_minute * real(terms.order_seconds) / real(MINUTE)).ceil();
         let needed = u32::try_from(whole(needed)).unwrap_or(u32::MAX);
         let most = terms.max_concurrent.unwrap_or(u32::MAX);
@@ -71,7 +72,7 @@ impl Plan {
         }
     }
 
-    /// How many there are.
+    /// The number of them.
     #[must_use]
     pub fn count(&self) -> i64 {
         signed(self.times.len())

@@ -3,21 +3,21 @@
 use super::terms::{MOST_CERTIFICATES, MOST_SECONDS_AHEAD, USUAL_ORDER_SECONDS};
 use crate::time::{DAY, Timestamp};
 
-/// The slowest rate: one a day. Slower than that no fleet is done within the year.
+/// The slowest rate: one a day. A slower one would not finish a fleet within a year.
 const LEAST_PER_MINUTE: f64 = 1.0 / 1_440.0;
 
-/// Bounds of a plan as they are given.
+/// The bounds of a plan, as requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bounds {
-    /// Before this.
+    /// When everything must be done.
     pub deadline: Option<Timestamp>,
-    /// Orders a minute at most.
+    /// The most orders started per minute.
     pub max_per_minute: Option<f64>,
-    /// Orders under way at the same time at most.
+    /// The most parallel orders.
     pub max_concurrent: Option<u32>,
     /// How long an order takes, in seconds; default [`USUAL_ORDER_SECONDS`].
     pub order_seconds: Option<i64>,
-    /// How many certificates.
+    /// The number of certificates.
     pub count: usize,
 }
 
@@ -29,7 +29,7 @@ impl Bounds {
     }
 
     /// # Errors
-    /// The field that cannot be, as the API calls it, and why.
+    /// The invalid field, by its name in the API, and the reason.
     pub fn check(&self, now: Timestamp) -> Result<(), (&'static str, String)> {
         if self.count == 0 {
             return Err(("items", "there is no certificate to plan for".to_owned()));

@@ -1,30 +1,30 @@
-//! Token buckets and a sliding window, with an interface in whole seconds and an exact state.
+//! Token buckets and a sliding window, with exact state and an interface in whole seconds.
 
 use std::collections::VecDeque;
 
 use crate::math::number::{real, real_len};
 use crate::time::Timestamp;
 
-/// A second in the unit that buckets count in: 1,000 a second have to fit.
+/// Buckets count in microseconds, to allow up to 1,000 a second.
 const MICROS: i64 = 1_000_000;
 
-/// How a token bucket is filled.
+/// The refill rule of a token bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Rule {
     burst: i64,
     refill_micros: i64,
 }
 
-/// A token bucket that was full before its first token was taken, by the generic cell rate
-/// algorithm (ITU-T I.371): exact in integers, one number a bucket.
+/// A token bucket that starts full, by the generic cell rate algorithm (ITU-T I.371). Exact in
+/// integers, with one number as its state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     rule: Rule,
-    /// When it would be full again, in microseconds.
+    /// When it will be full again, in microseconds.
     full_at: i64,
 }
 
-/// At most so many in any span of so many seconds.
+/// At most this many in any span of this many seconds.
 #[derive(Clone, Debug)]
 pub(super) struct Sliding {
     most: usize,
@@ -33,7 +33,7 @@ pub(super) struct Sliding {
 }
 
 impl Rule {
-    /// `burst` at once, and one back each `seconds`.
+    /// A burst of `burst`, and one token back every `seconds`.
     pub(super) fn each_seconds(burst: u32, seconds: i64) -> Self {
         Self {
             burst: i64::from(burst),
@@ -41,7 +41,7 @@ impl Rule {
         }
     }
 
-    /// `burst` at once, and so many back in a second.
+    /// A burst of `burst`, and `count` tokens back in a second.
     pub(super) fn per_second(count: u32, burst: u32) -> Self {
         let count = i64::from(count.max(1));
         Self {
@@ -50,7 +50,7 @@ impl Rule {
         }
     }
 
-    /// Most that come within so many seconds, the burst aside.
+    /// The most tokens refilled in this many seconds, without the burst.
     pub(super) fn within(self, seconds: i64) -> i64 {
         seconds.saturating_mul(MICROS) / self.refill_micros
     }
@@ -64,9 +64,9 @@ impl Bucket {
         }
     }
 
-    /// The first instant from `at` on that has a token.
+    /// The first instant from `at` on with a token.
     pub(super) fn next(&self, at: Timestamp) -> Timestamp {
-        // `burst - 1` may be owed when a token is taken.
+        // `burst - 1` tokens may be missing when one is taken.
         let owed = (self.rule.burst - 1).saturating_mul(self.rule.refill_micros);
         let earliest = self.full_at.saturating_sub(owed);
         at.max(Timestamp::from_unix(
@@ -74,7 +74,7 @@ impl Bucket {
         ))
     }
 
-    /// Takes a token. There is one from [`Bucket::next`] on.
+    /// Takes a token. `at` must not be before [`Bucket::next`].
     pub(super) fn take(&mut self, at: Timestamp) {
         let now = at.unix().saturating_mul(MICROS);
         self.full_at = self.full_at.max(now) + self.rule.refill_micros;
@@ -90,7 +90,7 @@ impl Sliding {
         }
     }
 
-    /// The first instant from `at` on at which another may begin.
+    /// The first instant from `at` on at which another may start.
     pub(super) fn next(&self, at: Timestamp) -> Timestamp {
         if self.recent.len() < self.most {
             return at;
@@ -100,7 +100,7 @@ impl Sliding {
             .map_or(at, |first| at.max(*first + self.seconds))
     }
 
-    /// How many a second, in the long run.
+    /// The long-term rate per second.
     pub(super) fn per_second(&self) -> f64 {
         real_len(self.most) / real(self.seconds.max(1))
     }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Against a bucket that is filled drop by drop.
+        /// Compares with a bucket that is refilled step by step.
         #[test]
         fn a_bucket_gives_a_token_at_the_first_second_that_has_one(
             burst in 1_u32..6,

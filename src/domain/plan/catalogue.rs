@@ -1,115 +1,114 @@
-//! The limits of a CA as data: a file with its date and its source, shipped or given.
+//! A CA's limits as data: a file with its date and source, built in or supplied.
 
 use serde::{Deserialize, Serialize};
 
 use super::bucket::Rule;
 
-/// Let's Encrypt's limits. Where the page names a refill that is rounded ("one each 202 minutes"),
-/// the rounded one is kept: it is the slower.
+/// Let's Encrypt's limits. Where its page rounds a refill time ("one each 202 minutes"), the
+/// rounded one is used, because it is slower.
 const LETS_ENCRYPT: &str = include_str!("letsencrypt.json");
 
-/// The most limits of one catalogue: each is looked at for every certificate.
+/// The most limits in a catalogue; each is checked for every certificate.
 const MOST_LIMITS: usize = 32;
 
-/// The limits of one CA on one day.
+/// The limits of one CA on one date.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Catalogue {
-    /// How it is called.
+    /// Its name.
     pub name: String,
-    /// The day it was written down, `YYYY-MM-DD`.
+    /// The date of the data, `YYYY-MM-DD`.
     pub as_of: String,
-    /// Where it stands.
+    /// The source of the data.
     pub source: String,
-    /// Whether orders that name the certificate they replace (RFC 9773 section 5) are free of all
-    /// `limits`. Those of `requests` hold for everybody.
+    /// Whether orders that name the certificate they replace (RFC 9773 section 5) are exempt from
+    /// all `limits`. `requests` applies to all orders.
     #[serde(default)]
     pub ari_renewals_are_exempt: bool,
-    /// Limits on what is issued.
+    /// Limits on issuance.
     #[serde(default)]
     pub limits: Vec<Limit>,
-    /// Limits on requests, for each address.
+    /// Limits on requests, per address.
     #[serde(default)]
     pub requests: Vec<Requests>,
 }
 
-/// So many of something, refilled one by one.
+/// A count that is refilled one at a time.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Limit {
-    /// As people call it.
+    /// Its name for people.
     pub name: String,
-    /// Of what there is one limit each.
+    /// What the limit is counted for.
     pub scope: Scope,
-    /// The most at once.
+    /// The highest number at once.
     pub count: u32,
-    /// The span that the CA names, in seconds.
+    /// The span that the CA states, in seconds.
     #[serde(default)]
     pub per_seconds: Option<i64>,
-    /// One comes back after so many seconds; default: `perSeconds / count`, rounded up.
+    /// Seconds to refill one. Default: `perSeconds / count`, rounded up.
     #[serde(default)]
     pub refill_seconds: Option<i64>,
 }
 
-/// Requests to one endpoint in a second.
+/// A limit on requests per second to one endpoint.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Requests {
-    /// The endpoint, as RFC 8555 section 7.1.1 and RFC 9773 call it, in kebab case.
+    /// The endpoint's name in RFC 8555 section 7.1.1 or RFC 9773, in kebab case.
     pub name: String,
-    /// How many a second.
+    /// Requests per second.
     pub per_second: u32,
-    /// How many at once.
+    /// The highest number at once.
     pub burst: u32,
 }
 
-/// Of what there is one limit each.
+/// What a limit is counted for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
-    /// An account: each order counts.
+    /// An account; each order counts.
     Account,
-    /// An address: each new account counts. A plan makes none.
+    /// An address; each new account counts. A plan creates none.
     AccountsOfAddress,
-    /// An identifier and account: failures in a row. A plan cannot know them.
+    /// An identifier and account; consecutive failures count. A plan cannot know them.
     ConsecutiveFailures,
     /// A set of names.
     ExactSet,
-    /// An identifier and account. It counts failures, and a plan takes each order for one that may
-    /// fail.
+    /// An identifier and account. It counts failures; a plan assumes that every order may fail.
     Identifier,
-    /// An account: authorizations or orders that wait at the same time. Older catalogues had one.
+    /// An account; pending authorizations or orders count. Only older catalogues have it.
     Pending,
-    /// A domain below a public suffix.
+    /// A domain directly below a public suffix.
     RegisteredDomain,
 }
 
-/// A text that is no catalogue.
+/// The text is not a valid catalogue.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// It is no JSON of this form.
+    /// It is not JSON of this form.
     #[error("it is no catalogue of limits: {0}")]
     Json(#[from] serde_json::Error),
-    /// A number that cannot be.
+    /// A number is invalid.
     #[error("limits[{at}] ({name}): {reason}")]
     Limit {
-        /// Which, from 0.
+        /// The index of the limit.
         at: usize,
         /// Its name.
         name: String,
-        /// What is wrong.
+        /// The reason.
         reason: &'static str,
     },
-    /// Too many.
+    /// There are too many limits.
     #[error("it has {0} limits, {MOST_LIMITS} are the most")]
     Many(usize),
-    /// No catalogue of this name is shipped.
+    /// There is no built-in catalogue with this name.
     #[error("{0:?} is neither \"letsencrypt\" nor \"none\"")]
     Name(String),
 }
 
 impl Catalogue {
-    /// One that is shipped: `letsencrypt`, or `none`, which limits nothing.
+    /// A built-in catalogue: `letsencrypt`, or `none`, which limits nothing.
     ///
     /// # Errors
     /// [`CatalogueError::Name`].
@@ -128,15 +127,15 @@ impl Catalogue {
         }
     }
 
-    /// From the JSON of one.
+    /// Parses the JSON of a catalogue.
     ///
     /// # Errors
-    /// [`CatalogueError`] where it is none, or a limit of it can never be kept.
+    /// [`CatalogueError`] if it is invalid, or one of its limits can never be kept.
     pub fn parse(json: &[u8]) -> Result<Self, CatalogueError> {
         serde_json::from_slice::<Self>(json)?.checked()
     }
 
-    /// The same, where its numbers can be.
+    /// Checks the numbers of the catalogue.
     ///
     /// # Errors
     /// [`CatalogueError::Limit`] and [`CatalogueError::Many`].
@@ -176,7 +175,7 @@ impl Catalogue {
         Ok(self)
     }
 
-    /// The bucket of each limit that a plan keeps, with its place in `limits`.
+    /// The bucket of each limit that a plan observes, with its index in `limits`.
     pub(super) fn buckets(&self) -> impl Iterator<Item = (usize, Scope, Rule)> {
         let planned = |limit: &&Limit| limit.scope.is_planned();
         let all = self.limits.iter().enumerate();
@@ -184,13 +183,13 @@ impl Catalogue {
             .map(|(at, limit)| (at, limit.scope, limit.rule()))
     }
 
-    /// The bucket that holds for every new order of an address.
+    /// The bucket for all new orders of an address.
     pub(super) fn new_orders(&self) -> Option<Rule> {
         let requests = self.requests.iter().find(|r| r.name == "new-order")?;
         Some(Rule::per_second(requests.per_second, requests.burst))
     }
 
-    /// How many may wait at the same time, where that is limited.
+    /// The limit of pending orders or authorizations, if there is one.
     pub(super) fn pending(&self) -> Option<u32> {
         let pending = |limit: &&Limit| limit.scope == Scope::Pending;
         let most = self.limits.iter().filter(pending);
@@ -237,7 +236,8 @@ mod tests {
             .iter()
             .map(|l| (l.scope, l.count, l.per_seconds, l.refill_seconds))
             .collect();
-        // The refill of the exact set is 7 d / 5, those of failures and accounts 1 h / 5 and 3 h / 10.
+        // The refill time of the exact set is 7 d / 5; those of failures and accounts are 1 h / 5
+        // and 3 h / 10.
         assert_eq!(
             limits,
             [
@@ -249,7 +249,7 @@ mod tests {
                 (Scope::AccountsOfAddress, 10, Some(3 * hours), Some(18 * 60)),
             ]
         );
-        // It is no longer listed.
+        // This limit is no longer in the catalogue.
         assert_eq!(known.pending(), None);
         let requests: Vec<_> = known
             .requests

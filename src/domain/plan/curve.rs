@@ -1,24 +1,27 @@
-//! How many are to be done by when: the levelest curve between what can be done and what has to be.
+//! How many certificates should be done by when: the most level curve between the earliest possible
+//! and the latest allowed one.
 //!
-//! Over an axis that counts room (the shares of the pieces) instead of time, a plan is a curve of
-//! certificates done. It has to stay above what is due and below what is released. Among all such
-//! curves the taut string has the lowest level everywhere at once: its slope is the water level,
-//! and it changes only where a deadline or a release holds it. (Barlow, Bartholomew, Bremner, Brunk
-//! 1972; with jobs and deadlines it is the schedule of Yao, Demers, Shenker 1995 where windows do
-//! not lie inside each other.)
+//! If the axis counts room (the shares of the pieces) in place of time, a plan is a curve of
+//! certificates done. It must stay above what is due and below what is released. Among all such
+//! curves the taut string has the lowest level everywhere at once. Its slope is the water level,
+//! which changes only at a deadline or a release. (Barlow, Bartholomew, Bremner, Brunk 1972. For
+//! jobs with deadlines it is the schedule of Yao, Demers, Shenker 1995, if no window lies inside
+//! another.)
 
 use super::demand::Piece;
 use crate::math::number::{length, real_len, whole};
 
-/// Pieces that cannot take their part are held at what they can, and the rest is levelled anew;
-/// each round fixes some of them. Where rounds end before all are held, the dispatcher holds them.
+/// Pieces that cannot take their share are limited to their capacity, and the rest is levelled
+/// again. Each round fixes some of them. If any are left after the last round, the dispatcher
+/// enforces their limits.
 const MOST_ROUNDS: usize = 40;
 
-/// The pieces, by number, in which a certificate may be done: the first and the last.
+/// The first and last piece, by index, in which a certificate may be done.
 pub(super) type Range = (usize, usize);
 
-/// How many are to be done at the end of each piece. `ranges` are of all certificates; `most` is
-/// what each piece takes; `more` are to be done at the end of a piece beyond those that are due.
+/// How many should be done at the end of each piece. `ranges` has one entry for each certificate;
+/// `most` is the capacity of each piece; `more` must be done by the end of a piece in addition to
+/// those that are due.
 pub(super) fn targets(
     pieces: &[Piece],
     most: &[f64],
@@ -51,7 +54,7 @@ pub(super) fn targets(
     taut(&shares, &due, &released)
 }
 
-/// Due and released by the end of each piece.
+/// The numbers due and released by the end of each piece.
 fn counted(pieces: usize, ranges: &[Range]) -> (Vec<f64>, Vec<f64>) {
     let mut due = vec![0_u32; pieces];
     let mut released = vec![0_u32; pieces];
@@ -69,10 +72,10 @@ fn counted(pieces: usize, ranges: &[Range]) -> (Vec<f64>, Vec<f64>) {
     (summed(due), summed(released))
 }
 
-/// The shortest line from nothing to all that stays between `low` and `high` at the end of each
+/// The shortest line from zero to the total that stays between `low` and `high` at the end of each
 /// piece.
 fn taut(shares: &[f64], low: &[f64], high: &[f64]) -> Vec<f64> {
-    // A piece without any room left would make a slope without end.
+    // A piece without room would have an infinite slope.
     let least = shares.iter().sum::<f64>() * 1e-12;
     let ends: Vec<f64> = shares
         .iter()
@@ -95,7 +98,7 @@ fn taut(shares: &[f64], low: &[f64], high: &[f64]) -> Vec<f64> {
     line
 }
 
-/// Where the line from a point has to bend next: the piece at whose end, and the height there.
+/// Where the line from a point must bend next: the end of which piece, and at which height.
 fn bend(ends: &[f64], low: &[f64], high: &[f64], from: usize, (x, y): (f64, f64)) -> (usize, f64) {
     let mut steepest_low = (f64::NEG_INFINITY, from);
     let mut flattest_high = (f64::INFINITY, from);
@@ -119,12 +122,12 @@ fn bend(ends: &[f64], low: &[f64], high: &[f64], from: usize, (x, y): (f64, f64)
     (last, high[last].max(low[last]))
 }
 
-/// The number nearest to a target.
+/// The integer nearest to a target.
 pub(super) fn rounded(target: f64) -> usize {
     length(whole((target + 1e-6).round()))
 }
 
-/// The highest level that the parts reach: certificates for each part of room.
+/// The highest level of the pieces: certificates per unit of room.
 pub(super) fn level(pieces: &[Piece], counts: &[usize]) -> f64 {
     let levels = pieces
         .iter()
@@ -218,7 +221,7 @@ mod tests {
                 highest = highest.max((done - before) / share);
                 before = *done;
             }
-            // Any curve has to climb from what is released before a span to what is due in it.
+            // Any curve must rise from what was released before a span to what is due in it.
             let mut floor = 0.0_f64;
             for from in 0..shares.len() {
                 for to in from..shares.len() {

@@ -1,10 +1,10 @@
-//! Deadlines that a refusal proposes do, when they are taken up.
+//! The deadlines that a refusal proposes work when they are used.
 
 use super::tests::{NOW, none, terms};
 use super::*;
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// Ten a minute.
+/// A limit of ten a minute.
 fn slow<'a>(demand: &'a Demand, limits: &'a Catalogue, within: i64) -> Terms<'a> {
     Terms {
         max_per_minute: Some(10.0),
@@ -12,7 +12,7 @@ fn slow<'a>(demand: &'a Demand, limits: &'a Catalogue, within: i64) -> Terms<'a>
     }
 }
 
-/// The fleet as it is read with this deadline for the plan, some minutes later.
+/// The fleet as read with this deadline for the plan, some minutes later.
 fn again(terms: &Terms<'_>, fleet: &[Renewal], deadline: Timestamp) -> Result<Plan, Box<Refusal>> {
     let later = Terms {
         now: terms.now + 10 * MINUTE,
@@ -32,8 +32,9 @@ fn again(terms: &Terms<'_>, fleet: &[Renewal], deadline: Timestamp) -> Result<Pl
 #[test]
 fn one_for_a_plan_in_bands_is_one_under_which_everybody_fits() {
     let (demand, limits) = (Demand::even(), none());
-    // 1,500 within the next hour, which takes two and a half, and 6,000 in a day of next week: with the
-    // deadline that does for the first alone, the others would have to come at once, too.
+    // 1,500 are due within the next hour, which takes two and a half hours, and 6,000 on one day of
+    // next week. With a deadline that suffices for the first group alone, the others would have to
+    // come at once too.
     let band = |from: Timestamp, seconds: i64| Renewal {
         window: Some(Span {
             from,
@@ -50,7 +51,7 @@ fn one_for_a_plan_in_bands_is_one_under_which_everybody_fits() {
         panic!("{:?}", refusal.changes);
     };
     assert!(again(&terms, &fleet, *deadline).is_ok(), "{deadline}");
-    // All of them take twelve hours and a half.
+    // All of them together take twelve and a half hours.
     assert!(*deadline >= NOW + 12 * HOUR, "{deadline}");
 }
 
@@ -81,7 +82,7 @@ fn where_their_own_deadlines_bind_those_are_proposed_and_not_the_plan_s() {
         fleet[*place] = own(*deadline);
     }
     let times = plan(&terms, &fleet).unwrap().times;
-    // Who has an earlier one keeps it.
+    // A certificate with an earlier deadline keeps it.
     let kept = times
         .iter()
         .zip(&fleet)
@@ -98,6 +99,6 @@ fn a_time_of_its_own_that_is_earlier_holds_and_a_later_one_does_not() {
     let to = |until: i64| renewal(until).window_by(NOW + DAY, NOW).to;
     assert_eq!(to(HOUR), NOW + HOUR);
     assert_eq!(to(2 * DAY), NOW + DAY);
-    // One that has passed cannot be kept.
+    // A past deadline cannot be kept.
     assert_eq!(to(-HOUR), NOW + DAY);
 }

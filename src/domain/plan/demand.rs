@@ -1,4 +1,4 @@
-//! The room that each slot ahead has for a fleet: what its load is poured into.
+//! The room for a fleet in each future slot, given the expected load.
 
 use chrono_tz::Tz;
 
@@ -8,30 +8,30 @@ use crate::math::waterfill;
 use crate::publication::best_time::{ClockSpan, Ranking, open_within};
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
-/// A fleet is poured at least this deep, as a share of the CA's mean load: a small one would else
-/// lie in the quietest hour alone, and so would the next. It is the share that the ranking is made
-/// for as well.
+/// A fleet is poured as if it had at least this share of the CA's mean load. Otherwise a small
+/// fleet would go into the quietest hour alone, and so would the next one. The ranking uses the
+/// same share.
 const LEAST_SHARE: f64 = 0.5;
 
-/// An hour that stands above the water is busy, not closed: whoever has no other comes in it. As the
-/// ranking does, it gets a tenth of the mean.
+/// An hour above the water level is busy, not closed. A certificate without another choice may use
+/// it, so it gets a tenth of the mean, as in the ranking.
 const LEAST_OF_MEAN: f64 = 0.1;
 
-/// The most pieces of time that are looked at: a year of hours, or a week of minutes. The curve of
-/// a plan takes their square at worst, 0.1 s.
+/// The most pieces of time: a year of hours, or a week of minutes. Computing a curve takes time
+/// proportional to its square at worst, 0.1 s.
 const MOST_PIECES: i64 = 10_080;
 
-/// The lengths that pieces may have, in seconds: whole fractions of each other.
+/// The possible lengths of pieces, in seconds; each divides the longer ones.
 const PIECE_SECONDS: [i64; 5] = [HOUR, 30 * MINUTE, 15 * MINUTE, 5 * MINUTE, MINUTE];
 
-/// How much of a fleet each slot ahead is to take, in proportion, and how much it can take.
+/// The share of a fleet that each future slot should take, and its capacity.
 #[derive(Clone, Debug)]
 pub struct Demand {
     slot_seconds: i64,
     /// The number of the first slot, counted from 1970.
     first: i64,
     slots: Vec<Room>,
-    /// So many of the last slots come again and again behind the last.
+    /// This many of the last slots repeat after the end.
     repeated: usize,
     closed: Vec<Span>,
     allow: Vec<ClockSpan>,
@@ -41,24 +41,25 @@ pub struct Demand {
 /// The room in a slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Room {
-    /// Its share, relative to the others.
+    /// Its share, relative to the other slots.
     share: f64,
-    /// Certificates at most; infinite where nobody says.
+    /// The most certificates; infinite if unknown.
     most: f64,
 }
 
-/// A span in which times may lie, within one slot.
+/// A span within one slot in which times may lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Piece {
     pub(super) span: Span,
-    /// Its share, relative to the others.
+    /// Its share, relative to the other pieces.
     pub(super) share: f64,
-    /// Certificates at most.
+    /// The most certificates.
     pub(super) most: f64,
 }
 
 impl Demand {
-    /// By the weights of a published ranking, day after day; what it says to avoid is closed.
+    /// From the weights of a published ranking, repeated daily. The spans it says to avoid are
+    /// closed.
     #[must_use]
     pub fn of_ranking(ranking: &Ranking) -> Self {
         let room = |weight: f64| Room {
@@ -76,7 +77,7 @@ impl Demand {
         }
     }
 
-    /// Nothing is known: all hours alike.
+    /// Unknown demand: all hours are equal.
     #[must_use]
     pub fn even() -> Self {
         Self {
@@ -96,9 +97,9 @@ impl Demand {
         }
     }
 
-    /// By a CA's own forecast: `certificates` are poured over what is expected, below its ceilings.
-    /// `mean` is its mean load in certificates a slot. Behind the forecast its last week, or what
-    /// there is of one, comes again.
+    /// From a CA's own forecast: `certificates` are poured over the expected load, below the
+    /// ceilings. `mean` is the mean load in certificates a slot. After the end of the forecast its
+    /// last week repeats, or all of it if it is shorter.
     #[must_use]
     pub fn of_forecast(slots: &[SlotOutlook], mean: Option<f64>, certificates: usize) -> Self {
         let Some(first) = slots.first() else {
@@ -142,7 +143,7 @@ impl Demand {
         }
     }
 
-    /// The same without slots in which the CA fails day by day, by their order, while there are others.
+    /// The same without slots in which the CA fails day by day, as long as others remain.
     #[must_use]
     pub fn avoiding(mut self, failing: &[bool]) -> Self {
         let fails = |number: usize| failing.get(number).copied().unwrap_or(false);
@@ -157,7 +158,7 @@ impl Demand {
         self
     }
 
-    /// The same in these hours of the day alone, by the clock of `zone`; none: all.
+    /// The same, limited to these hours of the local day in `zone`; if there are none, all hours.
     #[must_use]
     pub fn allowing(self, allow: Vec<ClockSpan>, zone: Tz) -> Self {
         Self {
@@ -167,7 +168,7 @@ impl Demand {
         }
     }
 
-    /// The same at all hours.
+    /// The same without a limit to certain hours.
     pub(super) fn at_all_hours(&self) -> Self {
         Self {
             allow: Vec::new(),
@@ -175,18 +176,18 @@ impl Demand {
         }
     }
 
-    /// Whether only some hours of the day may be used.
+    /// Whether only some hours of the day are allowed.
     pub(super) const fn has_hours(&self) -> bool {
         !self.allow.is_empty()
     }
 
-    /// Seconds in a slot.
+    /// The length of a slot, in seconds.
     pub(super) const fn slot_seconds(&self) -> i64 {
         self.slot_seconds
     }
 
-    /// What is open within `range`, in pieces so short that a window of `shortest_seconds` holds
-    /// some of them, where their number stays bounded.
+    /// The open parts of `range`, in pieces so short that a window of `shortest_seconds` contains
+    /// some of them, as far as the limit on their number allows.
     pub(super) fn pieces(&self, range: Span, shortest_seconds: i64) -> Vec<Piece> {
         let piece_seconds = self.piece_seconds(range, shortest_seconds);
         let mut pieces = Vec::new();
@@ -218,7 +219,7 @@ impl Demand {
             self.slot_seconds % **seconds == 0 && range.seconds() / **seconds < MOST_PIECES
         };
         let usable: Vec<i64> = PIECE_SECONDS.iter().filter(fits).copied().collect();
-        // Four, so that two whole ones lie inside wherever the window begins.
+        // Four, so that at least two lie entirely inside, wherever the window begins.
         let fine = usable
             .iter()
             .find(|seconds| **seconds * 4 <= shortest_seconds);
@@ -239,7 +240,7 @@ impl Demand {
     }
 }
 
-/// Certificates that a slot still takes.
+/// How many more certificates a slot can take.
 fn most_of(slot: &SlotOutlook) -> f64 {
     if slot.capacity.share <= 0.0 {
         return 0.0;
@@ -256,7 +257,7 @@ mod tests {
     use crate::publication::best_time::clock_spans;
     use crate::time::DAY;
 
-    /// Saturday, midnight.
+    /// A Saturday, midnight.
     const START: Timestamp = Timestamp::from_unix(1_795_219_200 - 1_795_219_200 % DAY);
 
     fn outlook(loads: &[f64], ceiling: Option<f64>) -> Vec<SlotOutlook> {
@@ -311,7 +312,7 @@ mod tests {
             },
             DAY,
         );
-        // 200 are poured: the level is (100 + 50 + 60 + 200) / 3.
+        // 200 are poured, so the level is (100 + 50 + 60 + 200) / 3.
         let shares: Vec<f64> = pieces
             .iter()
             .map(|piece| (piece.share * 10.0).round())
@@ -331,7 +332,7 @@ mod tests {
             DAY,
         );
         assert!((pieces[0].most - 20.0).abs() < 1e-9);
-        // Half an hour of 70.
+        // Half an hour of a capacity of 70.
         assert!((pieces[1].most - 35.0).abs() < 1e-9);
     }
 

@@ -1,4 +1,4 @@
-//! Second by second: who begins when, along a curve and under all limits.
+//! Decides second by second which certificate starts when, along a curve and within all limits.
 
 use super::bucket::{Bucket, Sliding};
 use super::curve::rounded;
@@ -10,48 +10,48 @@ use crate::certificate::hash::unit;
 use crate::math::number::{length, real, real_len, whole};
 use crate::time::{MINUTE, Timestamp};
 
-/// How a fleet goes along.
+/// How a fleet is paced.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pace<'a> {
-    /// Each as soon as it can: what cannot be done so cannot be done.
+    /// As early as possible. What cannot be done this way cannot be done at all.
     AtOnce,
-    /// So many done at the end of each piece.
+    /// This many done at the end of each piece.
     Curve(&'a [f64]),
 }
 
-/// What holds for all together, whatever the catalogue says.
+/// The limits for all certificates together, apart from the catalogue.
 #[derive(Clone, Debug)]
 struct Gates {
-    /// Orders a minute, orders under way, and requests to the endpoint.
+    /// Orders per minute, parallel orders, and requests to the endpoint.
     rate: Option<Sliding>,
     under_way: Option<Sliding>,
     new_orders: Option<Bucket>,
 }
 
-/// Why somebody was not taken.
+/// Why a certificate was not scheduled.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Hindrance {
-    /// No hour of its window is open.
+    /// Its window contains no open hour.
     Hours,
-    /// Slots have no more room below their ceilings.
+    /// The slots are full up to their ceilings.
     Ceiling,
     /// `maxRate`.
     Rate,
     /// `maxConcurrent`.
     UnderWay,
-    /// The requests of an address.
+    /// The limit of requests per address.
     NewOrders,
     /// A limit of the catalogue.
     Limit(usize),
 }
 
-/// The result.
+/// The result of dispatching.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) times: Vec<Option<Timestamp>>,
-    /// How many in each piece.
+    /// The number in each piece.
     pub(super) counts: Vec<usize>,
-    /// Who was not taken, and why.
+    /// The certificates that were not scheduled, and why.
     pub(super) missed: Vec<(usize, Hindrance)>,
 }
 
@@ -119,7 +119,7 @@ pub(super) fn dispatch(
     }
 }
 
-/// How many each piece takes at most: its own room, and what rate and orders under way leave.
+/// The capacity of each piece: its own, limited by the rate and the parallel orders.
 pub(super) fn most(terms: &Terms<'_>, pieces: &[Piece]) -> Vec<f64> {
     let gates = Gates::new(terms);
     let spans = [&gates.rate, &gates.under_way];
@@ -134,8 +134,8 @@ pub(super) fn most(terms: &Terms<'_>, pieces: &[Piece]) -> Vec<f64> {
     pieces.iter().map(of_piece).collect()
 }
 
-/// The `number`th of so many instants in a piece: one in each equal part of it, where in the part by
-/// draw, so that no second of the hour is special.
+/// The `number`th of so many instants in a piece. Each equal part of the piece gets one, at a
+/// random point, so that no second of the hour is preferred.
 fn instant(seed: u128, at: usize, piece: &Piece, number: usize, of: usize) -> Timestamp {
     let salt = draw(seed, at.wrapping_mul(1 << 20).wrapping_add(number), 2);
     let place = (real_len(number) + unit(salt)) / real_len(of.max(1));
@@ -147,7 +147,7 @@ impl Gates {
     fn new(terms: &Terms<'_>) -> Self {
         Self {
             rate: terms.max_per_minute.map(|rate| {
-                // One in so many seconds, where that is less than one a minute.
+                // One in this many seconds, if the rate is below one a minute.
                 if rate >= 1.0 {
                     Sliding::new(u32::try_from(whole(rate)).unwrap_or(u32::MAX), MINUTE)
                 } else {
@@ -161,7 +161,7 @@ impl Gates {
         }
     }
 
-    /// The first instant from `now` on at which all are open, and which was not open before.
+    /// The first instant from `now` on that all limits allow, and the limit that was reached last.
     fn next(&self, now: Timestamp) -> (Timestamp, Option<Hindrance>) {
         let of = |sliding: &Option<Sliding>| sliding.as_ref().map_or(now, |gate| gate.next(now));
         let gates = [

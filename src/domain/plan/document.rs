@@ -1,4 +1,4 @@
-//! A plan as a document: the answer of `POST /v1/plan` and of `offpeak plan --json`.
+//! A plan as JSON: the answer of `POST /v1/plan` and of `offpeak plan --json`.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -11,30 +11,30 @@ use super::terms::Terms;
 use crate::certificate::certid::CertId;
 use crate::time::Timestamp;
 
-/// The most certificates that miss that are named; all are counted.
+/// At most this many unscheduled certificates are named; all are counted.
 const MOST_NAMED: usize = 100;
 
-/// Where the room of the hours came from.
+/// The source of the demand data.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// The CA; `None`: several together.
+    /// The CA; `None` for several CAs combined.
     pub ca: Option<String>,
-    /// The model's version.
+    /// The version of the model.
     pub model_version: String,
-    /// Until when what is known of the hours holds; `None` of a forecast, which is of this minute.
+    /// Until when the data is valid; `None` for a forecast, which is current.
     pub valid_until: Option<Timestamp>,
 }
 
-/// Who a time is for.
+/// The certificate that a time is for.
 #[derive(Clone, Debug, Default)]
 pub struct Addressee<'a> {
-    /// As its owner calls it.
+    /// The owner's name for it.
     pub id: Option<&'a str>,
     /// Its CertID.
     pub cert_id: Option<&'a CertId>,
-    /// The account that orders.
+    /// The account that places the order.
     pub account: Option<&'a str>,
-    /// The deadline of its own, or the end of its certificate, that has passed.
+    /// A deadline of its own, or the end of its validity, that has already passed.
     pub missed: Option<Timestamp>,
 }
 
@@ -49,7 +49,7 @@ struct Document<'a> {
     count: usize,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
-    /// Orders a minute.
+    /// Orders per minute.
     pace: f64,
     max_concurrent: u32,
     admit: bool,
@@ -91,14 +91,14 @@ struct Item<'a> {
     missed: Option<Timestamp>,
 }
 
-/// A refusal as it is told, beside its sentence.
+/// A refusal in JSON, next to its sentence.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Told {
     limit: String,
     reason: String,
     misses: usize,
-    /// The first of them, by what their owner calls them, or by their place from 0.
+    /// The first of them, by their owner's names or their indexes.
     missing: Vec<String>,
     changes: Vec<Proposal>,
 }
@@ -111,8 +111,8 @@ struct Proposal {
 }
 
 impl Plan {
-    /// The document, in one line with a line feed behind it. `addressee` tells who each time is for,
-    /// by place in the fleet.
+    /// The document on one line, ending in a line feed. `addressee` gives the certificate for each
+    /// index in the fleet.
     #[must_use]
     pub fn document<'a>(
         &self,
@@ -161,7 +161,7 @@ impl Plan {
                 .collect(),
             items: self.times.iter().enumerate().map(item).collect(),
         };
-        // Numbers are finite, keys are text: there is nothing that cannot be written.
+        // Numbers are finite and keys are text, so this cannot fail.
         let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
         bytes.push(b'\n');
         bytes
@@ -179,7 +179,7 @@ impl<'a> Limits<'a> {
 }
 
 impl Refusal {
-    /// As it is told; `label` is what the owner calls a certificate, by place in the fleet.
+    /// The refusal in JSON; `label` gives the owner's name for each index in the fleet.
     #[must_use]
     pub fn told(&self, label: impl Fn(usize) -> String) -> Told {
         let named = |place: &usize| match label(*place) {
@@ -211,11 +211,11 @@ impl Proposal {
     }
 }
 
-/// The bits of a seed: the same fleet with the same seed is planned alike everywhere.
+/// The bits of a seed. The same fleet with the same seed gives the same plan everywhere.
 #[must_use]
 pub fn seed<'a>(texts: impl IntoIterator<Item = &'a str>) -> u128 {
     let mut hasher = Sha256::new();
-    // Another version of the plan takes another word here.
+    // A new version of the plan must use another word here.
     hasher.update(b"plan 1\0");
     for text in texts {
         hasher.update(text);

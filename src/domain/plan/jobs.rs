@@ -1,4 +1,4 @@
-//! A fleet as the dispatcher sees it: windows, and which buckets each certificate draws from.
+//! A fleet as the dispatcher needs it: windows, and the buckets that each certificate draws from.
 
 use core::net::IpAddr;
 use std::collections::HashMap;
@@ -13,32 +13,32 @@ use crate::time::{Span, Timestamp};
 pub(super) struct Job {
     /// When it may be renewed.
     pub(super) window: Span,
-    /// Where it stands among those with the same deadline.
+    /// Its order among certificates with the same deadline.
     pub(super) order: u64,
-    /// In which of the lines it waits.
+    /// The line in which it waits.
     pub(super) line: usize,
-    /// Buckets that it draws from, those of its account aside.
+    /// The buckets it draws from, except those of its account.
     pub(super) buckets: Vec<usize>,
 }
 
-/// A whole fleet.
+/// The whole fleet.
 #[derive(Clone, Debug)]
 pub(super) struct Jobs {
     pub(super) members: Vec<Job>,
-    /// The buckets of each account, by number.
+    /// The buckets of each account, by index.
     pub(super) accounts: Vec<Vec<usize>>,
     /// The account of each line.
     pub(super) lines: Vec<usize>,
-    /// All buckets, and which limit of the catalogue each is of.
+    /// All buckets, with the index of their limit in the catalogue.
     pub(super) buckets: Vec<(usize, Bucket)>,
 }
 
-/// Of what there is one bucket: a limit and what it counts.
+/// Identifies a bucket: a limit, and what it is counted for.
 type Key = (usize, String);
 
 impl Jobs {
-    /// Of a fleet. `usual` is the window of who has none; `accounts` that each account is split
-    /// into, 1 as it is.
+    /// Prepares a fleet. `usual` is the window of certificates without their own; each account is
+    /// split into `accounts`, 1 for no split.
     pub(super) fn new(
         fleet: &[Renewal],
         catalogue: &Catalogue,
@@ -58,7 +58,7 @@ impl Jobs {
                 *counts.entry(key).or_default() += 1;
             }
         }
-        // A bucket that holds enough for all who draw from it never says no.
+        // A bucket with enough tokens for all that draw from it never limits.
         let rules: HashMap<usize, _> = catalogue
             .buckets()
             .map(|(at, _, rule)| (at, rule))
@@ -95,7 +95,8 @@ impl Jobs {
                 made.accounts.push(of_account);
                 made.accounts.len() - 1
             });
-            // Whoever draws from one bucket stands in one line: it wakes one of them, not all.
+            // Certificates that draw from the same bucket wait in the same line, so that the bucket
+            // wakes one of them and not all.
             let line = *line_numbers
                 .entry((account, own.first().copied()))
                 .or_insert_with(|| {
@@ -112,7 +113,7 @@ impl Jobs {
         made
     }
 
-    /// The shortest window, in seconds.
+    /// The length of the shortest window, in seconds.
     pub(super) fn shortest_seconds(&self) -> i64 {
         let windows = self.members.iter().map(|job| job.window.seconds());
         windows.min().unwrap_or(i64::MAX)
@@ -122,7 +123,7 @@ impl Jobs {
     pub(super) fn ahead(&self, terms: &Terms<'_>) -> Span {
         let reach = self.reach(terms.now);
         let slot = terms.demand.slot_seconds();
-        // The slot that holds now is looked at from now on, so that it says how much of it is left.
+        // The present slot is cut at the present, so that it shows how much of it is left.
         let slot_end = Timestamp::from_unix((terms.now.slot(slot) + 1) * slot);
         let from = if reach.from < slot_end {
             terms.now + 1
@@ -144,7 +145,7 @@ impl Jobs {
     }
 }
 
-/// What a renewal draws from, those buckets first that many share.
+/// The buckets of a renewal, those shared by the most certificates first.
 fn keys(renewal: &Renewal, account: &str, catalogue: &Catalogue) -> Vec<Key> {
     if renewal.by_ari && catalogue.ari_renewals_are_exempt {
         return Vec::new();
@@ -176,13 +177,13 @@ fn keys(renewal: &Renewal, account: &str, catalogue: &Catalogue) -> Vec<Key> {
     found
 }
 
-/// As identifiers are compared.
+/// The form in which identifiers are compared.
 fn normal(name: &str) -> String {
     name.trim().trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The domain below the public suffix (publicsuffix.org) that a name belongs to. An IPv4 address is
-/// one by itself, of IPv6 the /64: so does Let's Encrypt count.
+/// The domain directly below the public suffix (publicsuffix.org) of a name. An IPv4 address counts
+/// by itself, an IPv6 address by its /64, as at Let's Encrypt.
 fn registered(name: &str) -> String {
     match name.parse() {
         Ok(IpAddr::V4(address)) => address.to_string(),

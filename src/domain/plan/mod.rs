@@ -1,12 +1,12 @@
-//! A time for each certificate of a fleet: level over the room that the hours ahead have, within
-//! deadlines and under the limits of a CA (`docs/plan.md`).
+//! Plans a renewal time for each certificate of a fleet, level over the expected load, within
+//! deadlines and a CA's limits (`docs/plan.md`).
 //!
-//! The room of each slot comes from a published ranking or a CA's own forecast ([`Demand`]). Over
-//! it a curve of certificates done is drawn whose highest slope is the lowest there is (`curve`).
-//! Along the curve each second takes whoever has the earliest deadline among those whose token
-//! buckets have a token (`dispatch`, `queue`, `bucket`). Where buckets hold somebody back beyond a
-//! deadline, the curve is raised before it, in the end everything comes as early as can be; what
-//! cannot be done even so is refused, with what stands in the way (`refusal`).
+//! The room in each slot comes from a published ranking or a CA's own forecast ([`Demand`]). Over
+//! it, `curve` draws the curve of certificates done whose highest slope is minimal. Along the
+//! curve, each second takes the certificate with the earliest deadline whose token buckets have a
+//! token (`dispatch`, `queue`, `bucket`). If buckets delay a certificate beyond its deadline, the
+//! curve is raised before it; in the end everything comes as early as possible. What still cannot
+//! be done is refused, with the limit that prevents it (`refusal`).
 
 mod advice;
 mod bounds;

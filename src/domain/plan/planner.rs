@@ -1,5 +1,5 @@
-//! Planning a fleet: the curve, the dispatcher along it, and the repair if some miss their
-//! deadline.
+//! Plans a fleet: the curve, the dispatcher along it, and the repair if some certificates miss
+//! their deadline.
 
 use super::curve::{self, Range};
 use super::demand::Piece;
@@ -10,47 +10,47 @@ use super::terms::{Renewal, Terms};
 use crate::math::number::real_len;
 use crate::time::{Span, Timestamp};
 
-/// The curve knows how many are due, not who: where windows lie inside others, or buckets hold
-/// somebody back, some miss. In each of these rounds it is raised by as many as missed in the round
-/// before, so many pieces before they were due.
+/// The curve knows how many are due, but not which. If windows lie inside others, or buckets cause
+/// delays, some certificates miss. In each of these rounds the curve is raised by the number of
+/// misses of the previous round, this many pieces before they were due.
 const ROUNDS: [usize; 8] = [0, 0, 0, 1, 1, 3, 8, 24];
 
-/// A time for each.
+/// A time for each certificate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// In the order of the fleet.
+    /// The times, in the order of the fleet.
     pub times: Vec<Timestamp>,
-    /// The slots in which something is planned, in order.
+    /// The slots with planned certificates, in order.
     pub slots: Vec<PlannedSlot>,
-    /// Whether limits leave no choice: then all come as early as these allow, and not level.
+    /// Whether limits leave no choice. Then everything comes as early as they allow, and not level.
     pub as_early_as_limits_allow: bool,
-    /// What the slot that holds now takes of it.
+    /// The part of the plan in the present slot.
     pub(crate) current: Current,
 }
 
-/// What is planned in a slot.
+/// The plan for one slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlannedSlot {
     /// When it begins.
     pub start: Timestamp,
-    /// How many.
+    /// The number of certificates.
     pub count: usize,
-    /// How high it stands: `count` over its room, relative to the highest slot.
+    /// Its level: `count` divided by its room, relative to the highest slot.
     pub level: f64,
 }
 
-/// What is planned from now to the end of the slot.
+/// The plan from now to the end of the slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Current {
     pub(crate) count: usize,
-    /// Open seconds that are left of it.
+    /// The open seconds left in it.
     pub(crate) seconds: i64,
 }
 
 /// Plans a fleet.
 ///
 /// # Errors
-/// [`Refusal`] where it cannot be done, with the limit that stands in the way.
+/// [`Refusal`] if it is impossible, with the limit that prevents it.
 pub fn plan(terms: &Terms<'_>, fleet: &[Renewal]) -> Result<Plan, Box<Refusal>> {
     let jobs = Jobs::new(fleet, terms.limits, terms.usual_window(), terms.seed, 1);
     let pieces = terms
@@ -69,7 +69,7 @@ pub fn plan(terms: &Terms<'_>, fleet: &[Renewal]) -> Result<Plan, Box<Refusal>> 
     Err(Box::new(refuse(terms, fleet, outcome.missed)))
 }
 
-/// Along the levelest curve on which nobody misses; `None` where none is found.
+/// Follows the most level curve without misses; `None` if none is found.
 fn levelled(terms: &Terms<'_>, jobs: &Jobs, pieces: &[Piece], ranges: &[Range]) -> Option<Outcome> {
     let most = most(terms, pieces);
     let mut more = vec![0; pieces.len()];
@@ -87,8 +87,8 @@ fn levelled(terms: &Terms<'_>, jobs: &Jobs, pieces: &[Piece], ranges: &[Range]) 
     None
 }
 
-/// The pieces that lie whole in each window, the first and the last; where there is none, those
-/// that touch it. `None`: nothing of it is open.
+/// The first and last piece entirely inside each window. If there is none, those that touch it.
+/// `None` if the window has no open piece.
 fn ranges(pieces: &[Piece], jobs: &Jobs) -> Vec<Option<Range>> {
     let range = |window: Span| {
         let first = pieces.partition_point(|piece| piece.span.from < window.from);

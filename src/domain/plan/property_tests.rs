@@ -55,7 +55,7 @@ fn case() -> impl Strategy<Value = Case> {
         })
 }
 
-/// Small buckets, so that they bind.
+/// Buckets so small that they limit.
 fn tight() -> Catalogue {
     Catalogue::parse(
         br#"{"name":"tight","asOf":"2026-01-01","source":"-","ariRenewalsAreExempt":true,"limits":[
@@ -98,7 +98,7 @@ proptest! {
             let usual = Span { from: NOW + 1, to: NOW + case.within };
             prop_assert!(renewal.window.unwrap_or(usual).contains(*at));
             if let Some((from, length)) = case.allow {
-                // November in Prague is an hour ahead.
+                // In November, Prague is an hour ahead of UTC.
                 let hour = (*at + HOUR).second_of_day() / HOUR;
                 prop_assert!((hour - from).rem_euclid(24) < length, "{at}");
             }
@@ -124,7 +124,7 @@ proptest! {
         }
     }
 
-    /// Where nothing binds but deadlines, no slot stands above the lowest level there is.
+    /// If only deadlines limit, no slot exceeds the lowest possible level.
     #[test]
     fn no_slot_stands_above_the_water(
         deadlines in prop::collection::vec(1_i64..5, 1..300),
@@ -141,7 +141,8 @@ proptest! {
             .collect();
         let terms = Terms { seed, ..terms(&demand, &limits, WEEK) };
         let found = plan(&terms, &fleet).unwrap();
-        // A day's room is 1. Each deadline needs what is due by then, over the days until then.
+        // A day has a room of 1. Each deadline needs what is due by then, spread over the days
+        // until then.
         let lowest = (1..5)
             .map(|days| real_len(deadlines.iter().filter(|due| **due <= days).count()) / real(days))
             .fold(0.0, f64::max);

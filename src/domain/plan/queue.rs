@@ -1,9 +1,11 @@
-//! Who is next: of those released, the one with the earliest deadline whose buckets have a token.
+//! Chooses the next certificate: among those released, the one with the earliest deadline whose
+//! buckets have a token.
 //!
-//! Whoever waits for a token waits in a line, and of a line only the first is looked at; a line
-//! that waits sleeps until its bucket has one, and so does an account. Whoever its line's bucket would
-//! let go and another holds waits for that other one, which lets one go for each token. So a token
-//! costs the logarithm of the lines, not all who want it.
+//! Certificates that wait for a token stand in lines, and only the first of a line is considered. A
+//! waiting line sleeps until its bucket has a token, and so does an account. A certificate that is
+//! held back by a bucket other than its line's waits for that bucket, which releases one
+//! certificate for each token. Thus a token costs the logarithm of the number of lines, and does
+//! not depend on how many want it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,7 +14,7 @@ use super::bucket::Bucket;
 use super::jobs::{Job, Jobs};
 use crate::time::Timestamp;
 
-/// Deadline, then by draw, then by number.
+/// Deadline, then a random order, then index.
 type Key = (Timestamp, u64, usize);
 type Queue<T> = BinaryHeap<Reverse<(Key, T)>>;
 
@@ -28,15 +30,15 @@ pub(super) struct Queues<'a> {
     buckets: Vec<(usize, Bucket)>,
     accounts: Vec<Account<'a>>,
     lines: Vec<Line>,
-    /// Who waits for a token of each bucket that is not its line's own. While anybody does, the bucket
-    /// is asleep.
+    /// Certificates waiting for each bucket that is not their line's own. While there are any, the
+    /// bucket sleeps.
     parked: Vec<Queue<()>>,
-    /// Accounts by who is first in them. An entry that is no longer true is passed over.
+    /// Accounts by their first certificate. Outdated entries are skipped.
     awake: Queue<usize>,
     asleep: BinaryHeap<Reverse<(Timestamp, Sleeper)>>,
-    /// Jobs by when they are released, the last first.
+    /// Jobs by release time, last first.
     unreleased: Vec<usize>,
-    /// Which limit held each back last.
+    /// The limit that last held each certificate back.
     held_by: Vec<Option<usize>>,
     missed: Vec<usize>,
 }
@@ -85,7 +87,7 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// Releases and wakes who is due by `now`.
+    /// Releases and wakes everything due by `now`.
     pub(super) fn advance(&mut self, now: Timestamp) {
         while let Some(job) = self
             .unreleased
@@ -105,7 +107,7 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// When somebody is released or wakes next.
+    /// The next time at which something is released or wakes.
     pub(super) fn next_change(&self) -> Option<Timestamp> {
         let released = self
             .unreleased
@@ -115,13 +117,14 @@ impl<'a> Queues<'a> {
         released.into_iter().chain(wakes).min()
     }
 
-    /// Takes whoever is next at `now`, and a token from each bucket. `None`: nobody can be.
+    /// Takes the next certificate at `now`, and a token from each of its buckets. `None` if there
+    /// is none.
     pub(super) fn take(&mut self, now: Timestamp) -> Option<usize> {
         while let Some(Reverse((key, account))) = self.awake.pop() {
             let Some((first, line)) = self.first_of(account, now) else {
                 continue;
             };
-            // Whenever another comes first an entry of its own is made.
+            // When another certificate becomes the first, an entry is made for it.
             if key != first {
                 continue;
             }
@@ -154,7 +157,8 @@ impl<'a> Queues<'a> {
         None
     }
 
-    /// Who was not taken, with the limit that held each back last, or those before it.
+    /// The certificates that were not taken, with the limit that last held back each, or those
+    /// before it.
     pub(super) fn left(mut self) -> Vec<(usize, Option<usize>)> {
         let held = |line: &Line| line.held_by.or(self.accounts[line.account].held_by);
         let held_lines: Vec<Option<usize>> = self.lines.iter().map(held).collect();
@@ -183,14 +187,14 @@ impl<'a> Queues<'a> {
         self.announce(line, now);
     }
 
-    /// The first of a line leaves it.
+    /// Removes the first of a line.
     fn leave(&mut self, line: usize, now: Timestamp) {
         self.lines[line].waiting.pop();
         self.announce(line, now);
     }
 
-    /// A job whose bucket is empty until then waits: with its line where the line's own bucket is
-    /// empty, else with all who want that bucket.
+    /// Sets aside a job whose bucket is empty until then: with its line if that is the line's own
+    /// bucket, otherwise with all others that wait for the bucket.
     fn put_aside(
         &mut self,
         (job, line): (usize, usize),
@@ -214,8 +218,8 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// Returns the first that waits for a bucket to its line, one for each token. If another limit
-    /// holds that one, the next may try a second later.
+    /// Returns the first certificate waiting for a bucket to its line, one for each token. If
+    /// another limit holds that one back, the next may try a second later.
     fn release(&mut self, bucket: usize, now: Timestamp) {
         let at = self.buckets[bucket].1.next(now);
         if at > now {
@@ -253,7 +257,7 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// Who is first in an account that is awake, and the line.
+    /// The first certificate of an account that is awake, and its line.
     fn first_of(&mut self, account: usize, now: Timestamp) -> Option<(Key, usize)> {
         let Account { wakes, lines, .. } = &mut self.accounts[account];
         if *wakes > now {
@@ -272,7 +276,7 @@ impl<'a> Queues<'a> {
         None
     }
 
-    /// The bucket that has no token now and is the last to have one, and when all have one.
+    /// Among buckets without a token now, the one that gets its token last, and when all have one.
     fn held(&self, buckets: &[usize], now: Timestamp) -> Option<(usize, Timestamp)> {
         let held = buckets
             .iter()

@@ -1,4 +1,5 @@
-//! Why a fleet cannot be done, who misses, and the smallest change that would do.
+//! Why a fleet cannot be planned, which certificates miss, and the smallest changes that would
+//! help.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,49 +11,50 @@ use super::terms::{MOST_SECONDS_AHEAD, Renewal, Terms};
 use crate::math::number::{length, real, signed, whole};
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// The most accounts that are proposed: more of them is no small change.
+/// The most accounts proposed; more would not be a small change.
 const MOST_ACCOUNTS: i64 = 1_024;
-/// The most orders a minute, or at the same time, that are proposed.
+/// The highest rate, or number of parallel orders, that is proposed.
 const MOST_RATE: i64 = 1_000_000;
 
-/// Deadlines are proposed by the quarter of an hour, with this much to spare: whoever takes one up asks
-/// some minutes later, when each limit begins anew.
+/// Deadlines are proposed in quarter hours, with this margin, because the owner uses them some
+/// minutes later, when each limit starts anew.
 const SPARE_SECONDS: i64 = HOUR / 4;
 
-/// A fleet that cannot be done.
+/// A fleet that cannot be planned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// What stands in the way of most of those who miss: the name of a limit of the catalogue,
+    /// The limit that affects most of the missing certificates: the name of one in the catalogue,
     /// `allow`, `capacity`, `maxConcurrent`, `maxRate`, or `new-order requests`.
     pub limit: String,
     /// The same as a sentence.
     pub reason: String,
-    /// Who misses, by place in the fleet, in order.
+    /// The missing certificates, by index in the fleet, in order.
     pub missing: Vec<usize>,
-    /// Each of these alone would do; none where nothing simple does.
+    /// Changes of which each alone would be enough; empty if no simple one is.
     pub changes: Vec<Change>,
 }
 
-/// A change that would do, as small as can be.
+/// A change that would be enough, as small as possible.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
-    /// All hours.
+    /// To allow all hours.
     AllHours,
-    /// The fleet evenly on so many accounts for each that it has.
+    /// To spread the fleet evenly over this many accounts in place of each one.
     Accounts(i64),
-    /// The deadline of the plan, which those with an earlier time of their own keep too.
+    /// A later deadline of the plan. Certificates with an earlier deadline of their own keep that.
     Deadline(Timestamp),
-    /// Orders under way at the same time.
+    /// The number of parallel orders.
     MaxConcurrent(i64),
-    /// Orders a minute.
+    /// Orders per minute.
     MaxRate(i64),
-    /// A deadline of their own for each of those who miss, and for the plan where it has an earlier one.
+    /// A deadline of their own for each missing certificate, and for the plan if its deadline is
+    /// earlier.
     OwnDeadlines(Timestamp),
-    /// Orders that say which certificate they replace.
+    /// To name the replaced certificate in orders.
     Replaces,
 }
 
-/// Says what is in the way.
+/// Explains what prevents the plan.
 pub(super) fn refuse(
     terms: &Terms<'_>,
     fleet: &[Renewal],
@@ -151,8 +153,9 @@ impl Trial<'_> {
         at_once(terms, &jobs).missed.is_empty()
     }
 
-    /// A later deadline of the plan, as it would be read; where none does, since some who miss have an earlier
-    /// time of their own, one for each of those.
+    /// A later deadline of the plan, in the form in which it would be read. If no such deadline
+    /// helps, because some missing certificates have earlier ones of their own, a deadline for each
+    /// of those.
     fn later(&self, missed: &[(usize, Hindrance)]) -> Option<Change> {
         let now = self.terms.now;
         let last = self.last_if_unbounded(missed)?;
@@ -175,9 +178,10 @@ impl Trial<'_> {
         if ahead < 0 {
             return None;
         }
-        // From `first` on, which is number 1.
+        // Counted from `first`, which is number 1.
         let does = |number: i64| whole(first + number - 1);
-        // Where the furthest does not, none does: one trial of a great fleet tells it.
+        // If the furthest deadline does not help, none does. One trial with a large fleet shows
+        // this.
         let found = does(ahead + 1).then(|| smallest(1, ahead + 1, does));
         if let Some(number) = found.flatten() {
             return Some(Change::Deadline(at(first + number - 1)));
@@ -200,7 +204,7 @@ impl Trial<'_> {
         trial.fits(self.terms, 1)
     }
 
-    /// When the last of those who miss would be done if they had all the time in the world.
+    /// When the last missing certificate would be done if there were no deadline.
     fn last_if_unbounded(&self, missed: &[(usize, Hindrance)]) -> Option<Timestamp> {
         let terms = self.terms;
         let usual = terms.usual_window();
@@ -226,7 +230,8 @@ fn at_once(terms: &Terms<'_>, jobs: &Jobs) -> Outcome {
     dispatch(terms, jobs, &pieces, Pace::AtOnce)
 }
 
-/// The smallest number from `from` to `to` that does, where more always does as well.
+/// The smallest number from `from` to `to` for which `does` is true, if it stays true for larger
+/// ones.
 fn smallest(from: i64, to: i64, does: impl Fn(i64) -> bool) -> Option<i64> {
     let mut high = from.max(1);
     while !does(high) {
@@ -247,7 +252,7 @@ fn smallest(from: i64, to: i64, does: impl Fn(i64) -> bool) -> Option<i64> {
     Some(high)
 }
 
-/// A span as the pages of limits say it.
+/// A span in words, as on the pages that list limits.
 fn spoken(seconds: i64) -> String {
     match seconds {
         days if days % DAY == 0 => format!("{} d", days / DAY),
@@ -257,7 +262,7 @@ fn spoken(seconds: i64) -> String {
 }
 
 impl Hindrance {
-    /// Of several that hold the same number back, the one to name.
+    /// Which to name if several limits hold back the same number.
     const fn rank(self) -> usize {
         match self {
             Self::Hours => 0,

@@ -6,35 +6,35 @@ use crate::certificate::hash::mixed;
 use crate::math::number::signed;
 use crate::time::{DAY, Span, Timestamp};
 
-/// The most certificates of one plan: ten times the fleet that is planned in a second.
+/// The most certificates in one plan: ten times the fleet that is planned within a second.
 pub const MOST_CERTIFICATES: usize = 1_000_000;
-/// Deadlines lie at most this far ahead: a year, the longest life of a public certificate and more.
+/// The furthest deadline: a year, more than the longest lifetime of a public certificate.
 pub const MOST_SECONDS_AHEAD: i64 = 366 * DAY;
-/// How long an order takes where nobody says: the time-out that most clients have.
+/// The default duration of an order: the time-out of most clients.
 pub const USUAL_ORDER_SECONDS: i64 = 60;
-/// Within this, where there are neither dates nor a deadline: every hour of the day once.
+/// The default span without dates and deadline: every hour of the day once.
 pub const USUAL_WITHIN_SECONDS: i64 = DAY;
 
-/// One certificate that is to be renewed or issued.
+/// A certificate to renew or issue.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Renewal {
-    /// Its own window; `None`: that of the plan.
+    /// Its own window; `None` to use the plan's.
     pub window: Option<Span>,
-    /// No earlier, whatever the deadline of the plan.
+    /// The earliest time, whatever the plan's deadline.
     pub earliest: Option<Timestamp>,
-    /// Before this, however late the deadline of the plan: a deadline of its own, or its end.
+    /// The latest time, however late the plan's deadline: its own deadline, or its end of validity.
     pub until: Option<Timestamp>,
-    /// The account that orders it.
+    /// The account that places the order.
     pub account: String,
-    /// Its names, or none where they are not known: then only the account is counted.
+    /// Its names. Empty if unknown; then only the account's limits count.
     pub names: Vec<String>,
-    /// Whether the order says which certificate it replaces (RFC 9773 section 5).
+    /// Whether the order names the replaced certificate (RFC 9773 section 5).
     pub by_ari: bool,
 }
 
 impl Renewal {
-    /// Its window where the plan has a deadline: until then, or until its own time where that is earlier and
-    /// still ahead. Of a time that has passed nothing can be kept.
+    /// Its window when the plan has a deadline: until then, or until its own deadline if that is
+    /// earlier and not past. A past deadline cannot be kept.
     #[must_use]
     pub fn window_by(&self, deadline: Timestamp, now: Timestamp) -> Span {
         let from = self.earliest.unwrap_or(now + 1).max(now + 1);
@@ -46,29 +46,29 @@ impl Renewal {
     }
 }
 
-/// What a plan has to keep.
+/// The conditions of a plan.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
-    /// Now: nothing is planned before the next second.
+    /// The present. The earliest planned time is the next second.
     pub now: Timestamp,
-    /// The room of the hours ahead.
+    /// The room in future hours.
     pub demand: &'a Demand,
-    /// What the CA limits.
+    /// The CA's limits.
     pub limits: &'a Catalogue,
-    /// Until when whoever has no window of its own is to be done.
+    /// The deadline for certificates without a window of their own.
     pub deadline: Timestamp,
-    /// Orders a minute at most.
+    /// The most orders started per minute.
     pub max_per_minute: Option<f64>,
-    /// Orders under way at the same time at most.
+    /// The most parallel orders.
     pub max_concurrent: Option<u32>,
     /// How long an order takes, in seconds.
     pub order_seconds: i64,
-    /// The same bits and the same fleet make the same plan.
+    /// The same seed and the same fleet give the same plan.
     pub seed: u128,
 }
 
 impl Terms<'_> {
-    /// The window of who has none of its own.
+    /// The window of certificates without their own.
     pub(super) fn usual_window(&self) -> Span {
         Span {
             from: self.now + 1,
@@ -77,7 +77,7 @@ impl Terms<'_> {
     }
 }
 
-/// 64 bits for a member of a fleet and a purpose.
+/// 64 random bits for a member of a fleet and a purpose.
 pub(super) fn draw(seed: u128, member: usize, purpose: i64) -> u64 {
     let salt = signed(member).wrapping_mul(4).wrapping_add(purpose);
     u64::try_from(mixed(seed, salt) >> 64).unwrap_or(0)

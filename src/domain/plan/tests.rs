@@ -13,7 +13,7 @@ use crate::time::{DAY, HOUR, Span, Timestamp};
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_795_861_230);
 
 pub(super) fn ranking() -> Ranking {
-    // The weights of a day whose night is quiet and whose 01:00 is the peak.
+    // The weights of a day with a quiet night and a peak at 01:00.
     let weights: Vec<f64> = (0..24)
         .map(|hour| match hour {
             0..=2 => 0.01,
@@ -84,7 +84,7 @@ fn a_hundred_thousand_stand_level_over_the_room_of_the_hours() {
     for (slot, count) in counts(&plan.times, HOUR) {
         let hour = usize::try_from(slot.rem_euclid(24)).unwrap();
         let level = real_len(count) / ranking().slots[hour].weight;
-        // One certificate more or less is what rounding makes.
+        // Rounding changes the number by at most one certificate.
         assert!(level <= highest + 1.01 / 0.01, "{hour}: {count}");
     }
     let seconds = counts(&plan.times, 1);
@@ -100,7 +100,7 @@ fn a_hundred_thousand_stand_level_over_the_room_of_the_hours() {
 fn each_certificate_s_own_band_is_kept_and_a_busy_day_is_levelled_around() {
     let demand = Demand::even();
     let limits = none();
-    // A thousand whose bands are a day long and begin over ten days, and 500 of one hour.
+    // A thousand with bands of a day that begin over ten days, and 500 with bands of an hour.
     let mut fleet: Vec<Renewal> = (0..1_000)
         .map(|n| {
             let from = NOW + n * 864;
@@ -127,7 +127,7 @@ fn each_certificate_s_own_band_is_kept_and_a_busy_day_is_levelled_around() {
         assert!(renewal.window.unwrap().contains(*at));
     }
     let highest = counts(&plan.times, HOUR).into_values().max().unwrap();
-    // 500 in twelve hours are 42 an hour, beside 4 an hour of the others.
+    // 500 in twelve hours are 42 an hour, plus 4 an hour of the others.
     assert!(highest <= 46, "{highest}");
     assert!(!plan.as_early_as_limits_allow);
 }
@@ -138,13 +138,13 @@ fn an_account_s_orders_keep_to_its_bucket_and_another_account_is_independent() {
     let limits = lets_encrypt();
     let mut fleet = hosts(2_000, "d{n}.example");
     let plan_of = |fleet: &[Renewal], within| plan(&terms(&demand, &limits, within), fleet);
-    // 300 at once and one each 36 s are 2,700 in a day.
+    // 300 at once and one each 36 s allow 2,700 in a day.
     let found = plan_of(&fleet, DAY).unwrap();
     assert_bucket(&found.times, 300, 36);
-    // In 12 h there are 1,500: each account has as many.
+    // In 12 h 1,500 are possible, for each account.
     let refusal = plan_of(&fleet, 12 * HOUR).unwrap_err();
     assert_eq!(refusal.limit, "new orders per account");
-    // The first second is the next one: 300 and 1,199 of the refill.
+    // The first second is the next one: 300, and 1,199 refilled.
     assert_eq!(refusal.missing.len(), 501);
     assert!(
         refusal.changes.contains(&Change::Accounts(2)),
@@ -156,7 +156,7 @@ fn an_account_s_orders_keep_to_its_bucket_and_another_account_is_independent() {
         Change::Deadline(at) => Some(*at - NOW),
         _ => None,
     });
-    // 1,700 come from the refill: 17 h, and a quarter of an hour or two to spare.
+    // 1,700 come from the refill: 17 h, with a margin of one or two quarter hours.
     let spare = deadline.unwrap() - (1_700 * 36 + 2);
     assert!((900..1_800).contains(&spare), "{spare}");
     assert!(plan_of(&fleet, 1_700 * 36 + 2).is_ok());
@@ -205,7 +205,7 @@ fn a_registered_domain_and_a_host_have_buckets_of_their_own() {
         3,
         "50 and seven of the refill fit into a day"
     );
-    // Attempts for one host: five, then one in twelve minutes; without the exact set's limit.
+    // Attempts for one host: five, then one in twelve minutes. Without the limit of the exact set.
     let mut limits = limits;
     limits
         .limits
@@ -308,7 +308,7 @@ fn a_worker_is_told_pace_and_whether_to_begin() {
     };
     let found = plan(&terms_with(&limits), &fleet).unwrap();
     let advice = found.advice(&terms_with(&limits), 0);
-    // 39 min 29 s are left of the hour.
+    // 39 min 29 s of the hour are left.
     let left = real(HOUR - 20 * 60 - 31) / 60.0;
     assert!(advice.per_minute * left <= real_len(found.current.count) + 1e-9);
     assert!((1.5..1.8).contains(&advice.per_minute), "{advice:?}");
@@ -317,7 +317,7 @@ fn a_worker_is_told_pace_and_whether_to_begin() {
         found.advice(&terms_with(&limits), 2).wait,
         Some(Waiting::UnderWay(2))
     );
-    // The limit of older catalogues: 250 of 300.
+    // The limit in older catalogues: 250 of 300.
     limits.limits.push(Limit {
         name: "pending authorizations".to_owned(),
         scope: Scope::Pending,
@@ -333,7 +333,7 @@ fn a_worker_is_told_pace_and_whether_to_begin() {
     let found = plan(&wide, &fleet).unwrap();
     assert_eq!(found.advice(&wide, 249).wait, None);
     assert_eq!(found.advice(&wide, 250).wait, Some(Waiting::Pending(300)));
-    // Nothing is planned at this hour.
+    // Nothing is planned in this hour.
     let night = Demand::even().allowing(clock_spans("02:00-05:00").unwrap(), Prague);
     let at_night = terms(&night, &limits, DAY);
     let found = plan(&at_night, &fleet).unwrap();
@@ -348,7 +348,7 @@ fn a_worker_is_told_pace_and_whether_to_begin() {
     );
 }
 
-/// Replayed in order of time: the bucket has a whole token whenever one is taken.
+/// Replays the times in order: the bucket must have a whole token whenever one is taken.
 pub(super) fn assert_bucket(times: &[Timestamp], burst: i64, refill: i64) {
     let mut times: Vec<i64> = times.iter().map(|at| at.unix()).collect();
     times.sort_unstable();

@@ -16,16 +16,16 @@ use crate::time::{DAY, HOUR, Span, Timestamp};
 #[serde(into = "String", try_from = "String")]
 pub struct CaName(Box<str>);
 
-/// A text that names no CA.
+/// The text is not a valid CA name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is no CA name: 1 to 63 of a-z, 0-9 and -")]
 pub struct CaNameError(pub String);
 
 impl CaName {
-    /// The CA of issuers that no configured CA claims.
+    /// The CA for issuers that no configured CA claims.
     pub const DEFAULT: &'static str = "default";
 
-    /// Whether it is the CA of issuers that no configured CA claims.
+    /// Whether it is the CA for issuers that no configured CA claims.
     #[must_use]
     pub fn is_default(&self) -> bool {
         &*self.0 == Self::DEFAULT
@@ -84,79 +84,80 @@ impl fmt::Debug for CaName {
     }
 }
 
-/// What is configured for one CA.
+/// The configuration of one CA.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaPolicy {
     /// Its name.
     pub name: CaName,
-    /// Such as `production` or `staging`.
+    /// For example `production` or `staging`.
     pub environment: String,
-    /// The issuers it claims.
+    /// The issuers that belong to it.
     pub issuers: Vec<KeyIdentifier>,
     /// Seconds from `notBefore` to issuance.
     pub backdate_seconds: i64,
     /// Seconds in a slot: 3600, 1800, 900 or 300.
     pub slot_seconds: i64,
-    /// φ: the share of certificates taken to follow their window before there is evidence, 0 to 1.
+    /// φ: the assumed share of certificates that follow their windows before there is evidence, 0
+    /// to 1.
     pub follow_prior: f64,
-    /// What renewing early may add to the issuance of lives of which a day is a large part, as a
-    /// share of it, 0 to 1.
+    /// How much early renewal may increase the issuance of lifetimes of which a day is a large
+    /// part, as a fraction, 0 to 1.
     pub max_extra: f64,
-    /// The share of the mean load that readers of the ranking are taken to move, 0 to 1.
+    /// The assumed share of the mean load that readers of the ranking can move, 0 to 1.
     pub steerable_share: f64,
-    /// The share of attempts that are to succeed in each slot, 0 to 1; `None`: nobody says.
+    /// The target share of successful attempts in each slot, 0 to 1; `None` if there is no target.
     pub objective: Option<f64>,
-    /// Nothing after this instant is learned: the model stays as it was then. `None`: all is learned.
+    /// The model learns nothing from after this instant and stays as it was then. `None`: no limit.
     pub learn_until: Option<Timestamp>,
-    /// The longest base of `Retry-After` in seconds; short lives get less.
+    /// The longest base of `Retry-After`, in seconds. Short lifetimes get less.
     pub retry_after_seconds: i64,
-    /// The bands, longest lives first; the first that fits a life is used.
+    /// The bands, longest lifetimes first; the first one that fits a lifetime is used.
     pub bands: Vec<BandRule>,
-    /// When the CA takes less than usual, or nothing.
+    /// When the CA has reduced capacity, or none.
     pub capacity: Vec<CapacityRule>,
-    /// The outages among these spans, which are reported as such.
+    /// Those of the closed spans that are outages and are reported as such.
     pub outages: Vec<Span>,
-    /// Bulk events that are announced ahead.
+    /// Bulk events announced in advance.
     pub planned: Vec<Planned>,
-    /// The share of certificates that stay on the plain window as a control group, 0 to 0.5.
+    /// The share of certificates in the control group, which keep the plain window; 0 to 0.5.
     pub control_share: f64,
-    /// Who starts a rebalance.
+    /// What starts a rebalance.
     pub rebalance: Rebalancing,
-    /// What its operator has to say.
+    /// Notes by its operator.
     pub notes: Vec<Note>,
-    /// Another policy, computed beside this one and never served.
+    /// Another policy, evaluated alongside this one but never used for answers.
     pub shadow: Option<Box<Self>>,
 }
 
-/// Who starts a rebalance.
+/// What starts a rebalance.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Rebalancing {
-    /// The service, where the forecast has drifted.
+    /// The service, if the forecast has drifted.
     Auto,
-    /// People.
+    /// An operator.
     #[default]
     Manual,
 }
 
-/// Where in a life of at least `min_life_seconds` the renewal may be asked for.
+/// When in a lifetime of at least `min_life_seconds` the renewal may take place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BandRule {
-    /// The shortest life this rule fits, in seconds.
+    /// The shortest lifetime that this rule fits, in seconds.
     pub min_life_seconds: i64,
-    /// The band ends at this fraction of the life …
+    /// The band ends at this fraction of the lifetime …
     pub end_fraction: f64,
     /// … plus this many seconds (mostly negative).
     pub end_offset_seconds: i64,
     /// The band's length is at most this many seconds …
     pub length_seconds: i64,
-    /// … and at most this fraction of the life.
+    /// … and at most this fraction of the lifetime.
     pub length_fraction: f64,
-    /// Where the load needs it, the band widens up to this fraction of the life.
+    /// If the load requires it, the band widens up to this fraction of the lifetime.
     pub max_length_fraction: f64,
 }
 
 impl CaPolicy {
-    /// The policy of a CA that configures nothing but its name.
+    /// The policy of a CA with nothing configured but its name.
     #[must_use]
     pub fn named(name: CaName) -> Self {
         Self {
@@ -184,8 +185,8 @@ impl CaPolicy {
 }
 
 impl BandRule {
-    /// The bands of `docs/allocation.md`: just before clients renew by their own rule, which is 2/3 of
-    /// a life of ten days and more, and 1/2 of a shorter one.
+    /// The bands of `docs/allocation.md`: just before clients renew by their own rule, which is 2/3
+    /// of a lifetime of ten days and more, and 1/2 of a shorter one.
     pub const DEFAULTS: [Self; 2] = [
         Self {
             min_life_seconds: 10 * DAY,

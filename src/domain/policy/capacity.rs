@@ -1,4 +1,4 @@
-//! When a CA takes less than usual, or nothing.
+//! When a CA has reduced capacity, or none.
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use chrono_tz::Tz;
@@ -8,36 +8,36 @@ use croner::parser::{CronParser, Seconds, Year};
 use crate::math::number::real;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// A recurring rule holds for a month at most: to list its spans, matches as far back as it is long
-/// are walked, and a pattern can match every minute (31 · 1,440 = 44,640 of them).
+/// A recurring rule lasts at most a month. To list its spans, matches are searched as far back as
+/// its duration, and a pattern can match every minute (31 · 1,440 = 44,640 matches).
 pub const MOST_RECURRING_SECONDS: i64 = 31 * DAY;
 
-/// The most that a clock is put forward or back at once: two hours at Troll station, one almost
-/// everywhere; a third leaves room.
+/// The largest change of a clock at once. It is two hours at Troll station and one almost
+/// everywhere else; three leave a margin.
 const LONGEST_SHIFT_SECONDS: i64 = 3 * HOUR;
 
 /// One rule of a CA's capacity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CapacityRule {
-    /// When it holds.
+    /// When it applies.
     pub when: When,
-    /// The share of normal that the CA takes then: 1 normal, 0 closed.
+    /// The share of normal capacity during that time: 1 is normal, 0 is closed.
     pub share: f64,
-    /// Certificates per hour that it takes at most then.
+    /// The most certificates per hour during that time.
     pub ceiling_per_hour: Option<f64>,
-    /// The scarce resource, such as a budget of an upstream: `dns`, `hsm`. Reported when this rule
-    /// limits.
+    /// The scarce resource, such as an upstream's budget: `dns`, `hsm`. Reported when this rule is
+    /// the limit.
     pub name: Option<String>,
 }
 
-/// When a rule holds.
+/// When a rule applies.
 #[derive(Clone, Debug, PartialEq)]
 pub enum When {
     /// Once.
     Once(Span),
-    /// From each time that a cron pattern matches in a time zone, for a while: for as long as it
-    /// says at least, and at least until the clock on the wall has gone on by as much. A beginning
-    /// that the clock shows twice counts twice; one that it skips counts where it goes on.
+    /// From each time that a cron pattern matches in a time zone. It lasts at least
+    /// `duration_seconds`, and at least until the local clock has advanced by as much. A start in a
+    /// repeated local hour counts twice; one in a skipped hour counts where the clock continues.
     Recurring {
         /// The pattern: minute, hour, day of month, month, day of week.
         cron: Box<Cron>,
@@ -48,15 +48,15 @@ pub enum When {
     },
 }
 
-/// What a CA takes in one slot.
+/// A CA's capacity in one slot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotCapacity {
-    /// The share of normal over the whole slot, 0 to 1: the mean over its seconds.
+    /// The share of normal capacity, 0 to 1: the mean over the slot's seconds.
     pub share: f64,
-    /// Certificates in this slot at most: the lowest ceiling, for as long as the slot is open.
+    /// The most certificates in this slot: the lowest ceiling, for the time that the slot is open.
     pub ceiling: Option<f64>,
-    /// The name of the rule that binds: of those with the lowest ceiling, or with the lowest share
-    /// where none has a ceiling. `None` where nothing binds, or what does has no name.
+    /// The name of the limiting rule: among those with the lowest ceiling, or the lowest share if
+    /// none has a ceiling. `None` if no rule limits, or the limiting one has no name.
     pub bound_by: Option<String>,
 }
 
@@ -81,7 +81,8 @@ impl CapacityRule {
     }
 }
 
-/// A pattern of minute, hour, day of month, month, day of week, that matches at some time in `zone`.
+/// Parses a pattern of minute, hour, day of month, month and day of week, which must match at some
+/// time in `zone`.
 ///
 /// # Errors
 /// What is wrong with it, in words.
@@ -111,8 +112,8 @@ fn parsed(text: &str) -> Result<Cron, String> {
         .map_err(|error| error.to_string().trim_end_matches('.').to_owned())
 }
 
-/// Which field of a pattern that cannot be parsed is wrong, and why: the first that is no pattern
-/// with every other field at `*`. `None`: each is one by itself.
+/// The wrong field of a pattern that cannot be parsed, and why: the first field that is invalid
+/// when all others are `*`. `None` if each is valid by itself.
 fn field_at_fault(text: &str) -> Option<String> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != CRON_FIELDS.len() {
@@ -133,9 +134,9 @@ fn field_at_fault(text: &str) -> Option<String> {
     })
 }
 
-/// Seconds between two matches, where two more begin before the first is over: `* 3 * * *` for an
-/// hour is sixty overlapping hours, and was meant to be one. One more is no mistake: a day of 23
-/// hours ends before 24 have passed.
+/// Seconds between two matches, if two more matches begin before the first one is over: `* 3 * * *`
+/// with a duration of an hour makes sixty overlapping hours, where one was meant. A single overlap
+/// is allowed, because a day of 23 hours ends before 24 hours have passed.
 #[must_use]
 pub fn overlapping(cron: &Cron, zone: Tz, duration_seconds: i64) -> Option<i64> {
     let epoch = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
@@ -155,8 +156,8 @@ fn recurrences(cron: &Cron, zone: Tz, duration_seconds: i64, range: Span) -> Vec
     let Some(first) = DateTime::<Utc>::from_timestamp((range.from - reach).unix(), 0) else {
         return Vec::new();
     };
-    // `iter_after` excludes its start: one second earlier, so that a span that begins there is
-    // found.
+    // `iter_after` excludes its start, so begin one second earlier to find a span that begins
+    // there.
     let start = (first - Duration::seconds(1)).with_timezone(&zone);
     let mut spans: Vec<Span> = cron
         .iter_after(start)
@@ -164,14 +165,14 @@ fn recurrences(cron: &Cron, zone: Tz, duration_seconds: i64, range: Span) -> Vec
         .flat_map(|begin| occurrences(&begin, duration_seconds))
         .filter(|span| span.overlap_seconds(range) > 0)
         .collect();
-    // A pattern with a wildcard names both halves of an hour that comes twice by itself.
+    // A pattern with a wildcard matches both occurrences of a repeated hour by itself.
     spans.sort_by_key(|span| (span.from, span.to));
     spans.dedup();
     spans
 }
 
-/// The spans of one match. A pattern of fixed times matches the first half of an hour that comes
-/// twice, alone; whoever wrote `0 2 * * *` for an hour means the second as well.
+/// The spans of one match. A pattern with fixed times matches only the first occurrence of a
+/// repeated hour, but whoever wrote `0 2 * * *` means the second as well.
 fn occurrences(begin: &DateTime<Tz>, duration_seconds: i64) -> Vec<Span> {
     let zone = begin.timezone();
     let on_the_wall = begin.naive_local();
@@ -186,7 +187,7 @@ fn occurrences(begin: &DateTime<Tz>, duration_seconds: i64) -> Vec<Span> {
     let lasting = |from: i64| span(from, from + duration_seconds);
     let latest_end = ends.and_then(|ends| ends.latest().map(|end| (end, ends.earliest())));
     let Some((end, first_end)) = latest_end else {
-        // The clock skips the end.
+        // The end lies in a skipped hour.
         return vec![lasting(begin.timestamp())];
     };
     match (begins.earliest(), begins.latest()) {
@@ -200,7 +201,7 @@ fn occurrences(begin: &DateTime<Tz>, duration_seconds: i64) -> Vec<Span> {
     }
 }
 
-/// The closed spans (share 0) of all rules that touch `range`, merged, in order.
+/// The closed spans (share 0) of all rules that touch `range`: merged, in order.
 #[must_use]
 pub fn closed_within(rules: &[CapacityRule], range: Span) -> Vec<Span> {
     let spans = rules
@@ -211,7 +212,7 @@ pub fn closed_within(rules: &[CapacityRule], range: Span) -> Vec<Span> {
     merged(spans)
 }
 
-/// The same instants in spans that do not touch, in order.
+/// Merges overlapping and adjacent spans, and sorts them.
 #[must_use]
 pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|span| span.seconds() > 0);
@@ -226,8 +227,8 @@ pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// The capacity of `count` slots of `slot_seconds`, the first beginning at `from`. Where rules
-/// overlap, the lowest share and the lowest ceiling hold.
+/// The capacity of `count` slots of `slot_seconds`, starting at `from`. Where rules overlap, the
+/// lowest share and the lowest ceiling apply.
 #[must_use]
 pub fn over_slots(
     rules: &[CapacityRule],
@@ -251,9 +252,9 @@ pub fn over_slots(
     slots.map(|slot| one_slot(&in_force, slot)).collect()
 }
 
-/// The mean share over the pieces between the edges of the spans that touch the slot. Starts are
-/// uniform over a slot's open seconds, so its lowest ceiling holds throughout where it holds at
-/// all, and only for the seconds in which the slot is open.
+/// The mean share over the pieces between the edges of the spans that touch the slot. Window starts
+/// are uniform over a slot's open seconds, so the lowest ceiling applies to the whole slot, but
+/// only for the seconds in which it is open.
 fn one_slot(in_force: &[(&CapacityRule, Vec<Span>)], slot: Span) -> SlotCapacity {
     let mut edges = vec![slot.from, slot.to];
     for span in in_force.iter().flat_map(|(_, spans)| spans) {

@@ -1,30 +1,31 @@
-//! An operator's words on a span of time, shown on the page and in the ranking.
+//! An operator's note on a span of time, shown on the page and in the ranking.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Span, Timestamp};
 
-/// An operator's words on a span of time, about one CA.
+/// An operator's note on a span of time, for one CA.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Note {
-    /// The time that they are about. They are published as soon as they are configured, until its end.
+    /// The span that the note is about. It is published as soon as it is configured, until the span
+    /// ends.
     pub span: Span,
-    /// The words: one line of plain text.
+    /// One line of plain text.
     pub text: String,
 }
 
-/// A note as documents have it.
+/// A note in the form used in documents.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct PublishedNote {
-    /// When the time begins that it is about.
+    /// The start of the span.
     pub from: Timestamp,
-    /// When that time ends.
+    /// The end of the span.
     pub to: Timestamp,
-    /// The words.
+    /// The text.
     pub text: String,
 }
 
-/// The notes that are not over at `now`, in order of time; one that several CAs have is told once.
+/// The notes that are not over at `now`, in chronological order, without duplicates among CAs.
 #[must_use]
 pub fn current<'a>(notes: impl Iterator<Item = &'a Note>, now: Timestamp) -> Vec<PublishedNote> {
     let mut current: Vec<PublishedNote> = notes

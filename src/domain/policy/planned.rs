@@ -1,12 +1,12 @@
-//! Load that somebody has announced: a migration, a new customer, a rotation of keys.
+//! Announced load: a migration, a new customer, a key rotation.
 
 use crate::time::Span;
 
-/// A bulk event, known ahead.
+/// A bulk event that is known in advance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Planned {
-    /// When it is to happen.
+    /// When it will happen.
     pub span: Span,
-    /// How many certificates it asks for, evenly over the span.
+    /// How many certificates it will request, spread evenly over the span.
     pub certificates: f64,
 }

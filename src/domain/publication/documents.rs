@@ -9,7 +9,7 @@ use super::ranking::{Times, rank_after, rank_together_after};
 use crate::demand::profile::Profile;
 use crate::policy::ca::{CaName, CaPolicy};
 
-/// The path of the document of the only CA, or of all production CAs together.
+/// The path of the document of the only CA, or of all production CAs combined.
 pub const RANKING: &str = "ranking.json";
 /// The path of the documents' JSON Schema.
 pub const SCHEMA: &str = "schema/ranking-1.json";
@@ -23,15 +23,16 @@ pub const PRODUCTION: &str = "production";
 /// All documents of a publication, by path: [`RANKING`], `ca/<ca>/ranking.json` for each CA, an
 /// immutable copy of each of these at `r/<sha256>/ranking.json`, and [`SCHEMA`].
 ///
-/// [`RANKING`] is the only CA's document; where there are several, that of the production CAs
-/// together (of all, where none is one). The CA `default`, which takes the issuers that nobody
-/// claims, is not counted where it knows nothing and others are configured.
+/// [`RANKING`] is the document of the only CA. If there are several CAs, it combines the production
+/// CAs, or all of them if none is a production CA. The CA `default`, which takes the issuers that
+/// no other CA claims, is left out if it has no data and others are configured.
 #[must_use]
 pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, Arc<[u8]>)> {
     documents_after(&[], cas, times)
 }
 
-/// The same after the documents `before` them, from which no weight moves far ([`rank_after`]).
+/// The documents that follow the publication `before`, limiting how far weights move
+/// ([`rank_after`]).
 #[must_use]
 pub fn documents_after(
     before: &[(String, Arc<[u8]>)],

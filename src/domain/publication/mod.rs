@@ -1,6 +1,6 @@
-//! What is published: the ranking of the slots, their weights, the documents, and the best time that is
-//! drawn from them; and what is made of a ranking for people: the page, the map in a terminal, the report
-//! of a week.
+//! What is published: the ranking of the slots, their weights, the documents, and the best time
+//! drawn from them. Also what people see of a ranking: the page, the map in a terminal, and the
+//! weekly report.
 
 pub mod best_time;
 pub mod documents;

@@ -1,30 +1,33 @@
-//! The colours of the map: one hue, evenly spaced in the lightness that people perceive.
+//! The colours of the map: one hue, with evenly spaced perceived lightness.
 //!
 //! They are computed in `OKLCH` (Björn Ottosson, <https://bottosson.github.io/posts/oklab/>), whose
-//! lightness is perceptually uniform, and written in sRGB, which every browser and printer knows.
+//! lightness is perceptually uniform, and written in sRGB, which every browser and printer
+//! supports.
 
 use std::fmt::Write as _;
 
-/// Steps of the map's colours: a load of 0, 0.1, … up to 2.0 and more, relative to the mean.
+/// The number of colours: for a load of 0, 0.1, … up to 2.0 and more, relative to the mean.
 pub(super) const STEPS: usize = 21;
 
-/// The hue of the map in degrees, a blue: it stays apart from the red of failures for those who see
-/// no red or no green.
+/// The map's hue in degrees, a blue. People with red-green colour blindness can tell it from the
+/// red of failures.
 const HUE_DEGREES: f64 = 255.0;
-/// Lightness of the quietest and the busiest step on white paper, 0 to 1: quiet is near the paper.
+/// Lightness of the quietest and the busiest step on a light background, 0 to 1: quiet is close to
+/// the background.
 const ON_LIGHT: [f64; 2] = [0.97, 0.34];
-/// The same on dark paper.
+/// The same on a dark background.
 const ON_DARK: [f64; 2] = [0.22, 0.82];
-/// Chroma in the middle of the scale and at its ends; less where sRGB holds less.
+/// Chroma in the middle of the scale and at its ends; lower where sRGB allows less.
 const CHROMA: [f64; 2] = [0.14, 0.05];
-/// Halvings that bring a chroma into sRGB: 0.14 / 2^12 is less than a 255th in any channel.
+/// Halvings when searching the largest chroma in sRGB: 0.14 / 2^12 is less than 1/255 in any
+/// channel.
 const HALVINGS: u32 = 12;
 
-/// A colour of sRGB.
+/// An sRGB colour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Srgb([u8; 3]);
 
-/// The paper that a colour stands on.
+/// The background of the map.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Paper {
     Dark,
@@ -34,7 +37,7 @@ pub(super) enum Paper {
 const BLACK: Srgb = Srgb([0; 3]);
 const WHITE: Srgb = Srgb([255; 3]);
 
-/// The step of a load relative to the mean.
+/// The step for a load relative to the mean.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -54,14 +57,14 @@ pub(super) fn colour(step: usize, paper: Paper) -> Srgb {
     let of = |number: usize| f64::from(u32::try_from(number).unwrap_or(0));
     let place = of(step) / of(STEPS - 1);
     let [middle, end] = CHROMA;
-    // A parabola: full in the middle, where sRGB holds the most.
+    // A parabola: highest in the middle, where sRGB allows the most chroma.
     let chroma = (4.0 * place * (1.0 - place)).mul_add(middle - end, end);
     oklch(place.mul_add(busy - quiet, quiet), chroma, HUE_DEGREES)
 }
 
 impl Srgb {
-    /// Black or white, whichever is easier to read on it: at least 4.58, because the product of the
-    /// two contrasts is 21 and the square root of that is 4.58.
+    /// Black or white, whichever has more contrast with this colour. The contrast is at least 4.58,
+    /// because the product of the two contrasts is 21, whose square root is 4.58.
     pub(super) fn ink(self) -> Self {
         if self.contrast(BLACK) >= self.contrast(WHITE) {
             BLACK
@@ -70,7 +73,7 @@ impl Srgb {
         }
     }
 
-    /// The contrast of two colours, 1 to 21 (WCAG 2.2, "contrast ratio").
+    /// The contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio").
     pub(super) fn contrast(self, other: Self) -> f64 {
         let (a, b) = (self.luminance(), other.luminance());
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
@@ -88,7 +91,7 @@ impl Srgb {
         0.2126f64.mul_add(red, 0.7152f64.mul_add(green, 0.0722 * blue))
     }
 
-    /// Its red, green and blue.
+    /// The red, green and blue channels.
     pub(super) const fn channels(self) -> [u8; 3] {
         self.0
     }
@@ -99,8 +102,8 @@ impl Srgb {
     }
 }
 
-/// The rules of all steps, on light and on dark paper: class `l0` to `l20`. Browsers that do not know
-/// `light-dark()` take the first two declarations.
+/// The CSS rules of all steps, for light and dark backgrounds: classes `l0` to `l20`. Browsers
+/// without `light-dark()` use the first two declarations.
 pub(super) fn rules() -> String {
     (0..STEPS).fold(String::new(), |mut css, step| {
         let [light, dark] = [Paper::Light, Paper::Dark].map(|paper| colour(step, paper));
@@ -116,7 +119,7 @@ pub(super) fn rules() -> String {
     })
 }
 
-/// From lightness, chroma and hue, with as much of the chroma as sRGB holds.
+/// From lightness, chroma and hue, reducing the chroma to what sRGB allows.
 fn oklch(lightness: f64, chroma: f64, hue_degrees: f64) -> Srgb {
     let (sine, cosine) = hue_degrees.to_radians().sin_cos();
     let at = |chroma: f64| linear(lightness, chroma * cosine, chroma * sine);

@@ -1,5 +1,5 @@
-//! Another server's ranking, for a CA without load of its own yet: better than nothing, and
-//! labelled so.
+//! Another server's ranking, used as a prior for a CA that has no load data of its own yet. It is
+//! labelled as such.
 
 use serde::Deserialize;
 
@@ -7,33 +7,33 @@ use super::best_time::Ranking;
 use crate::demand::profile::{Evidence, Lent, Profile};
 use crate::time::Timestamp;
 
-/// How far another CA's coefficient may be from ours, each way. An assumption: so wide that an hour called
-/// moderate may as well be a very low or a very high one.
+/// How far another CA's coefficient may be from ours, as a factor in each direction. An assumption,
+/// so wide that an hour called moderate may be very low or very high.
 const SPREAD: f64 = 2.0;
 
-/// The coefficients of another's `ranking.json`.
+/// The coefficients of another server's `ranking.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prior {
-    /// Whose they are; `None`: several CAs' together.
+    /// The CA they describe; `None` for several CAs combined.
     pub ca: Option<String>,
-    /// The model that they came from.
+    /// The version of the model behind them.
     pub model_version: String,
-    /// Until when they are to be used, by whoever published them.
+    /// Until when their publisher says they are valid.
     pub valid_until: Timestamp,
-    /// By five minutes of the day, 288 of them, with the mean 1.
+    /// One for each five minutes of the day, 288 in all, with mean 1.
     grains: Vec<f64>,
 }
 
 /// Five-minute parts of a day, the shortest slots: 86,400 / 300.
 const GRAINS: usize = 288;
 
-/// Why a ranking is of no use as a prior.
+/// Why a ranking cannot be used as a prior.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unusable {
-    /// It is none.
+    /// It is not a ranking.
     #[error("{0}")]
     Unreadable(String),
-    /// It tells nothing of half of the day or more.
+    /// It has no data for half of the day or more.
     #[error("it knows the demand of fewer than half of its slots")]
     Unknown,
 }
@@ -49,7 +49,7 @@ struct Slot {
 }
 
 impl Prior {
-    /// From the bytes of a `ranking.json`.
+    /// Reads the bytes of a `ranking.json`.
     ///
     /// # Errors
     /// [`Unusable`].
@@ -78,8 +78,8 @@ impl Prior {
         })
     }
 
-    /// A profile with these coefficients where it knows none, so with intervals that say how little that is;
-    /// one that knows anything stays as it is.
+    /// Fills a profile that has no data with these coefficients, with wide intervals that show how
+    /// uncertain they are. A profile with any data is returned unchanged.
     #[must_use]
     pub fn under(&self, profile: &Profile) -> Option<Profile> {
         if profile.knows_anything() {
@@ -119,14 +119,14 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Until when what a profile says may be used: not longer than another's ranking that it is.
+/// Until when a profile may be used: no longer than the foreign ranking that it was filled from.
 #[must_use]
 pub fn held(profile: &Profile, until: Timestamp) -> Timestamp {
     let lent = profile.prior.as_ref();
     lent.map_or(until, |lent| until.min(lent.until))
 }
 
-/// What a reader is told of a profile that is another's.
+/// The note for readers that a profile was filled from another server's ranking.
 #[must_use]
 pub fn label(profile: &Profile) -> Option<String> {
     let of = &profile.prior.as_ref()?.by;
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::demand::series::Series;
 
-    /// A ranking with one busy hour; the slots from `unknown` on are not known.
+    /// A ranking with one busy hour; slots from `unknown` on are unknown.
     fn ranking(unknown: usize) -> Vec<u8> {
         let slots: Vec<serde_json::Value> = (0..24)
             .map(|hour| {

@@ -1,5 +1,5 @@
-//! A published ranking, as people want to see it: the page and the terminal draw from this alone, so
-//! that what they show is what `ranking.json` says.
+//! A published ranking as shown to people. The page and the terminal use nothing else, so what they
+//! show is what `ranking.json` says.
 
 use serde::Deserialize;
 
@@ -9,45 +9,45 @@ use crate::time::{DAY, MINUTE, Timestamp};
 /// Days in a week.
 const DAYS: usize = 7;
 
-/// What a `ranking.json` of schema version 1 says. Coefficients are relative to the mean load; what is
-/// unknown is `None`.
+/// The content of a `ranking.json` of schema version 1. Coefficients are relative to the mean load;
+/// unknown values are `None`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     /// The version of the format, such as `1.0`.
     pub schema_version: String,
-    /// The model that it came from.
+    /// The version of the model behind it.
     pub model_version: String,
-    /// The CA that it is about; `None`: several together.
+    /// The CA it describes; `None` for several CAs combined.
     pub ca: Option<String>,
-    /// Such as `production`.
+    /// For example `production`.
     pub environment: String,
     /// When it was made.
     pub generated_at: Timestamp,
-    /// The last instant at which a source was alive.
+    /// The last instant for which a source was alive.
     pub data_through: Option<Timestamp>,
     /// When the next one is due.
     pub next_update: Timestamp,
-    /// Until when it may be used.
+    /// Until when it is valid.
     pub valid_until: Timestamp,
     /// Minutes in a slot.
     pub slot_minutes: i64,
     /// The busiest slot of the day.
     pub peak: Option<Peak>,
-    /// The starts of the three quietest slots that are open, the quietest first, `HH:MM` in UTC.
+    /// The starts of the three quietest open slots, quietest first, `HH:MM` in UTC.
     pub quietest: Vec<String>,
     /// The slots of the day, in order of time.
     pub slots: Vec<Slot>,
     /// The slots of the week from Monday 00:00 UTC on, in order of time.
     pub week: Vec<WeekSlot>,
-    /// The minutes of the hour relative to their mean, from :00.
+    /// The load of each minute of the hour relative to their mean, from :00.
     #[serde(default)]
     pub minutes: Option<Vec<f64>>,
-    /// Spans in which nobody should come.
+    /// Spans in which clients should not come.
     pub avoid: Vec<Avoid>,
-    /// What to do with it, in words.
+    /// Advice for readers, in words.
     pub advice: String,
-    /// What the operator has to say; since version 1.1.
+    /// The operator's notes; since version 1.1.
     #[serde(default)]
     pub notes: Vec<PublishedNote>,
 }
@@ -71,17 +71,17 @@ pub struct Slot {
     pub end: String,
     /// Load relative to the mean.
     pub coefficient: Option<f64>,
-    /// The chance with which it should be drawn, 0 to 1.
+    /// The probability with which it should be drawn, 0 to 1.
     pub weight: f64,
-    /// 1 is the quietest.
+    /// Its rank; 1 is the quietest.
     pub rank: Option<u32>,
     /// The coefficient in words.
     pub index: Option<String>,
     /// The share of attempts that fail, 0 to 1.
     pub failure_rate: Option<f64>,
-    /// The share of its minutes in which a source was alive, 0 to 1.
+    /// The share of minutes in which a source was alive, 0 to 1.
     pub coverage: f64,
-    /// Days on which one was.
+    /// The number of days on which a source was alive.
     pub samples: u32,
     /// The lower end of the coefficient's 95 % interval.
     pub low: Option<f64>,
@@ -96,28 +96,28 @@ pub struct WeekSlot {
     pub coefficient: Option<f64>,
 }
 
-/// A span in which nobody should come.
+/// A span in which clients should not come.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Avoid {
     /// Its first second.
     pub from: Timestamp,
     /// The first second after it.
     pub to: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// A text that is no ranking, with the reason.
+/// The text is not a ranking; with the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("this is no ranking.json of schema version 1: {0}")]
 pub struct Unreadable(String);
 
 impl Published {
-    /// From the bytes of a `ranking.json`.
+    /// Reads the bytes of a `ranking.json`.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is none, of another major version, or its slots are not those of a day
-    /// and of a week.
+    /// [`Unreadable`] if it is not a ranking, has another major version, or its slots do not make
+    /// up a day and a week.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let read: Self =
             serde_json::from_slice(bytes).map_err(|error| Unreadable(error.to_string()))?;
@@ -131,8 +131,8 @@ impl Published {
         self.slots.len()
     }
 
-    /// The week by the hour, 7 × 24 from Monday 00:00 UTC on: the mean of the slots of each hour that
-    /// are known, `None` where none is.
+    /// The week by the hour, 7 × 24 values from Monday 00:00 UTC: the mean of each hour's known
+    /// slots, or `None` if none is known.
     #[must_use]
     pub fn week_by_hour(&self) -> Vec<Option<f64>> {
         let per_hour = (self.slots_per_day() / 24).max(1);
@@ -146,7 +146,7 @@ impl Published {
             .collect()
     }
 
-    /// Whether any slot of the day has been observed enough.
+    /// Whether any slot of the day has enough observations.
     #[must_use]
     pub fn knows_anything(&self) -> bool {
         self.slots.iter().any(|slot| slot.coefficient.is_some())

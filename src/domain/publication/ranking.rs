@@ -17,16 +17,16 @@ use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry, clock, decimals}
 use figures::Figures;
 pub use limit::MOST_MOVE;
 
-/// How far ahead closed spans are told.
+/// Closed spans are published this far ahead.
 const AVOID_SECONDS: i64 = 30 * DAY;
-/// The most closed spans that are told: one each night fits three times over, one each hour
-/// reaches four days ahead.
+/// At most this many closed spans are published. That is enough for one each night over three
+/// months, or for one each hour over four days.
 const MOST_AVOIDED: usize = 100;
 
-/// Capacity is told for parts of the day as long as the shortest slot, so that it is the same for
-/// slots of any length.
+/// Capacity is published for parts of the day as long as the shortest slot, so that it does not
+/// depend on the slot length.
 const PART_SECONDS: i64 = 5 * MINUTE;
-/// 86,400 / 300 of them.
+/// The number of parts: 86,400 / 300.
 const PARTS: usize = 288;
 
 const DAYS: [&str; 7] = [
@@ -39,20 +39,20 @@ const DAYS: [&str; 7] = [
     "sunday",
 ];
 
-/// When a document is made, and how long it holds.
+/// When a document is made, and how long it is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Times {
     /// When it is made.
     pub generated_at: Timestamp,
     /// When the next one is due.
     pub next_update: Timestamp,
-    /// Until when it may be used.
+    /// Until when it is valid.
     pub valid_until: Timestamp,
 }
 
 impl Times {
-    /// Made at `now`, followed by the next after `interval_seconds`, and good for one interval
-    /// more, so that one publication may fail.
+    /// Made at `now`, to be replaced after `interval_seconds`, and valid for one more interval, so
+    /// that one publication may fail.
     #[must_use]
     pub fn new(now: Timestamp, interval_seconds: i64) -> Self {
         Self {
@@ -63,13 +63,13 @@ impl Times {
     }
 }
 
-/// One CA's document, the first.
+/// The first document of a CA.
 #[must_use]
 pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
     rank_after(None, profile, policy, times)
 }
 
-/// One CA's document after the one `before` it, from which no weight moves by more than [`MOST_MOVE`].
+/// The document of a CA after the publication `before`. No weight moves by more than [`MOST_MOVE`].
 #[must_use]
 pub fn rank_after(
     before: Option<&[u8]>,
@@ -91,15 +91,15 @@ pub fn rank_after(
     .document(before, times)
 }
 
-/// Several CAs' document, with `"ca": null`, for readers who do not know or say which: profiles as
-/// [`Profile::combine`] has them, capacity and steerable share weighed by volume as well, and
-/// every span to be avoided in which any of them is closed.
+/// The combined document of several CAs, with `"ca": null`, for readers who do not know or say
+/// which CA they use. Profiles are combined by [`Profile::combine`]; capacity and steerable share
+/// are also weighted by volume. A span is to be avoided if any of the CAs is closed in it.
 #[must_use]
 pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &Times) -> Vec<u8> {
     rank_together_after(None, cas, environment, times)
 }
 
-/// The same after the one `before` it, as [`rank_after`].
+/// The combined document after the publication `before`, as [`rank_after`].
 #[must_use]
 pub fn rank_together_after(
     before: Option<&[u8]>,
@@ -183,15 +183,15 @@ impl Subject<'_> {
             peak_history: told::peak_history(&self.profile.peaks),
             advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
         };
-        // Numbers are finite, keys are text: there is nothing that cannot be written.
+        // Numbers are finite and keys are text, so this cannot fail.
         let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
 
-    /// The known slots by number, the quietest first. By the coefficients as published, so that a
-    /// reader can repeat it; the earlier of two that are equal; those that are closed for good at
-    /// the end, because nobody should be sent there.
+    /// The known slots by index, quietest first. Ordered by the published coefficients, so that a
+    /// reader can repeat it; ties go to the earlier slot. Slots that are closed every day come
+    /// last, because no client should be sent there.
     fn order(&self) -> Vec<usize> {
         let closed = &self.figures.closed;
         let mut order = self.known();
@@ -256,7 +256,7 @@ impl Subject<'_> {
                     failure_rate: slot.failures.map(|rate| decimals(rate.share)),
                     coverage: decimals(slot.coverage),
                     samples: slot.samples,
-                    // What is shared out may be a thousandth off: the interval holds it.
+                    // Rounding may shift a coefficient out of its interval by a thousandth.
                     low: known(decimals(slot.low).min(coefficient)),
                     high: known(decimals(slot.high).max(coefficient)),
                     retry_share: slot.retry_share.map(decimals),
@@ -304,7 +304,7 @@ impl Subject<'_> {
     }
 }
 
-/// When any of these CAs is closed, in order, and why.
+/// When any of these CAs is closed, and why; in order.
 fn avoided(policies: &[&CaPolicy], ahead: Span) -> Vec<Avoid> {
     let rules: Vec<CapacityRule> = policies
         .iter()
@@ -335,7 +335,7 @@ fn avoided(policies: &[&CaPolicy], ahead: Span) -> Vec<Avoid> {
     avoid
 }
 
-/// What recurs day by day, in [`PARTS`] of the day: the mean over the seven days from `from`.
+/// The capacity that recurs daily, in [`PARTS`] of the day: the mean over the week from `from`.
 fn daily_capacity(rules: &[CapacityRule], from: Timestamp) -> Vec<f64> {
     let recurring: Vec<CapacityRule> = rules
         .iter()
@@ -351,7 +351,7 @@ fn daily_capacity(rules: &[CapacityRule], from: Timestamp) -> Vec<f64> {
         .collect()
 }
 
-/// The operators' notes, and that a ranking is another's where it is.
+/// The operators' notes, plus a note if a ranking was filled from another server's.
 fn notes<'a>(
     cas: impl Iterator<Item = (&'a CaPolicy, &'a Profile)> + Clone,
     times: &Times,

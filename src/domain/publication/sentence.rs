@@ -1,33 +1,32 @@
-//! The first sentence of the page: when it is quiet and what to avoid, day by day, in UTC.
+//! The first sentence of the page: the quiet hours and the hours to avoid on every day, in UTC.
 
 use super::published::{Published, Slot};
 
-/// Below this load, relative to the mean, an hour is quiet: `low` and `very low` in the ranking.
+/// An hour below this load, relative to the mean, is quiet: `low` or `very low` in the ranking.
 const QUIET: f64 = 0.8;
-/// From this load on an hour is busy: `high` and `very high` in the ranking.
+/// An hour with at least this load is busy: `high` or `very high` in the ranking.
 const BUSY: f64 = 1.2;
-/// The most spans that a sentence holds.
+/// The largest number of spans in a sentence.
 const MOST_SPANS: usize = 3;
 
-/// A span of each day in minutes from 00:00 UTC; it runs over midnight where `to` is not after
-/// `from`.
+/// A daily span in minutes from 00:00 UTC. It crosses midnight if `to` is not after `from`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Clock {
     pub(super) from: usize,
     pub(super) to: usize,
 }
 
-/// What the day looks like.
+/// The quiet and busy spans of a day.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Day {
-    /// When to come, in order of time.
+    /// When to come, in chronological order.
     pub(super) quiet: Vec<Clock>,
-    /// What to avoid, in order of time.
+    /// What to avoid, in chronological order.
     pub(super) busy: Vec<Clock>,
 }
 
 impl Day {
-    /// Of the slots of a day.
+    /// Summarises the slots of a day.
     pub(super) fn of(ranking: &Published) -> Self {
         let slots = &ranking.slots;
         let open = |slot: &Slot| slot.weight > 0.0;
@@ -80,7 +79,7 @@ pub(super) fn clock(minutes: usize) -> String {
     format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
 }
 
-/// Of these words: one, two or three of them.
+/// Joins one, two or three spans in words.
 fn listed(spans: &[Clock]) -> String {
     let words: Vec<String> = spans.iter().map(|span| span.words()).collect();
     match &words[..] {
@@ -89,13 +88,13 @@ fn listed(spans: &[Clock]) -> String {
     }
 }
 
-/// The runs of marked slots around the clock: those whose best slot is worth the most, in order of
-/// time.
+/// The runs of marked slots around the clock, in chronological order. If there are too many, those
+/// whose best slot is worth the most.
 fn spans(marked: &[bool], worth: impl Fn(usize) -> f64) -> Vec<Clock> {
     let count = marked.len();
     let minutes = 1_440 / count.max(1);
     if marked.iter().all(|marked| *marked) {
-        // A day that is all alike has no span.
+        // A day of equal slots has no span.
         return Vec::new();
     }
     let begins = |at: &usize| marked[*at] && !marked[(at + count - 1) % count];

@@ -10,19 +10,19 @@ use crate::time::Timestamp;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const HOURS: usize = 24;
 
-/// The colours that a terminal has.
+/// The colours that a terminal supports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Colours {
-    /// Black on white or the other way.
+    /// No colours.
     None,
-    /// The 6 × 6 × 6 cube of 256 colours.
+    /// 256 colours with a 6 × 6 × 6 cube.
     Cube,
-    /// 24 bits.
+    /// 24-bit colour.
     Full,
 }
 
-/// The map with the sentence above it and what it is about below, for a reader at `now`. With colours
-/// it is 76 columns wide, without 100.
+/// The map for a reader at `now`, with the sentence above it and a caption below. It is 76 columns
+/// wide with colours, and 100 without.
 #[must_use]
 pub fn drawn(ranking: &Published, colours: Colours, now: Timestamp) -> String {
     let whose = ranking.ca.as_ref().map_or_else(
@@ -103,7 +103,7 @@ fn coloured(text: &str, load: Option<f64>, colours: Colours) -> String {
     format!("\x1b[48;{a};38;{b}m{text}\x1b[0m")
 }
 
-/// The nearest of the cube, whose steps lie at 0, 95, 135, … 255: colours 16 to 231.
+/// The nearest colour of the cube (16 to 231), whose steps are at 0, 95, 135, … 255.
 fn cube(channels: [u8; 3]) -> u32 {
     let [red, green, blue] = channels.map(|channel| match channel {
         0..=47 => 0,

@@ -1,4 +1,4 @@
-//! The report of a week, for people and for programs.
+//! The weekly report, for people and for programs.
 
 use askama::Template;
 use serde::Serialize;
@@ -19,18 +19,18 @@ const DAYS: [(&str, &str); 7] = [
 ];
 const HOURS: usize = 24;
 
-/// A week of one CA.
+/// One CA's week.
 #[derive(Clone, Debug)]
 pub struct CaWeek {
     /// Its name.
     pub ca: String,
-    /// Such as `production`.
+    /// For example `production`.
     pub environment: String,
-    /// What it was like.
+    /// The figures of the week.
     pub weekly: Weekly,
 }
 
-/// A week of each CA, with when it was looked at.
+/// The report of one week for all CAs.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Which week.
@@ -101,7 +101,7 @@ struct Page<'a> {
 }
 
 impl Report {
-    /// As JSON. Relative numbers alone: a CA's volume is its own business.
+    /// As JSON. Contains only relative numbers, because a CA's volume is its own business.
     #[must_use]
     pub fn json(&self) -> Vec<u8> {
         let span = self.week.span();
@@ -113,13 +113,13 @@ impl Report {
             is_over: span.to <= self.made_at,
             cas: self.cas.iter().map(CaWeek::document).collect(),
         };
-        // Numbers are finite, keys are text: there is nothing that cannot be written.
+        // Numbers are finite and keys are text, so this cannot fail.
         let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
 
-    /// As a page without a script.
+    /// As a page without scripts.
     #[must_use]
     pub fn html(&self) -> String {
         let span = self.week.span();
@@ -137,7 +137,7 @@ impl Report {
 }
 
 impl Report {
-    /// The incidents of a CA, as they were when the report was made.
+    /// The incidents of a CA as of the time of the report.
     fn told<'r>(&self, of: &'r CaWeek) -> Vec<ToldAt<'r>> {
         let incidents = of.weekly.incidents.iter();
         incidents.map(|told| told.at(self.made_at)).collect()
@@ -184,7 +184,7 @@ impl CaWeek {
         found.map_or(0, |(_, seconds)| *seconds)
     }
 
-    /// What the week was like: a line each.
+    /// A summary of the week, one line per fact.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let weekly = &self.weekly;
@@ -224,8 +224,8 @@ impl CaWeek {
         lines
     }
 
-    /// Whether it is unknown how the CA was for an hour and more of which something was heard: counts by the
-    /// hour do not tell how it was within them.
+    /// Whether the state of the CA is unknown for at least an hour in which something was observed.
+    /// Hourly counts do not show the state within the hour.
     fn is_coarse(&self) -> bool {
         let all = [Status::Ok, Status::Unknown, Status::Degraded, Status::Down];
         let judged: i64 = all.into_iter().map(|status| self.seconds(status)).sum();
@@ -233,7 +233,8 @@ impl CaWeek {
         real(self.seconds(Status::Unknown)) > unheard + real(HOUR)
     }
 
-    /// The cells of the week: a day's name, and the class and the text of each of its hours.
+    /// The cells of the week's map: for each day its name, and for each hour a CSS class and a
+    /// text.
     fn map(&self) -> Vec<(&'static str, Vec<(String, String)>)> {
         let cell = |load: Option<f64>| match load {
             Some(load) => (format!("l{}", palette::step(load)), format!("{load:.2}")),

@@ -1,44 +1,46 @@
-//! The weights of the public file: how readers should spread over the slots of the day so that
-//! what they bring makes the day level.
+//! The weights in the public file: how readers should spread over the slots of the day so that
+//! their load makes the day level.
 
 use crate::math::waterfill::fill_shares;
 
 /// Weights are whole millionths, so that they sum to exactly 1.
 pub const MILLION: u32 = 1_000_000;
 
-/// The least weight of an open slot, in n-ths: nobody's measurement is so good that nobody should
-/// go there.
+/// The least weight of an open slot, as a multiple of 1/n. No measurement is so reliable that a
+/// slot should get nothing.
 const FLOOR: f64 = 0.1;
-/// The greatest weight of a slot, in n-ths: never a single best hour.
+/// The greatest weight of a slot, as a multiple of 1/n, so that there is never a single best hour.
 const CEILING: f64 = 3.0;
 
-/// Readers who move nothing still ask where to go; they are taken to be one in a hundred.
+/// The least steerable share. Even if readers can move nothing, they ask for times; they count as
+/// one in a hundred.
 const LEAST_SHARE: f64 = 0.01;
 
-/// What is known of the load of the slots of the day.
+/// The known load of the slots of the day.
 #[derive(Clone, Copy, Debug)]
 pub enum Load<'a> {
     /// Relative to the mean, which is 1.
     Relative(&'a [f64]),
-    /// Nothing, of so many slots: those that are open have the same, as far as each is open for it.
+    /// Unknown, for this many slots. Open slots get equal weights, in proportion to their capacity.
     Unknown(usize),
 }
 
-/// Weights in millionths, one a slot of the day: water-filling of the load that readers bring
-/// (`steerable_share` of the mean, 0 to 1) over the `load`, towards a level
-/// proportional to each slot's `capacity` (1 normal, 0 closed; as many to a slot as there are, in
-/// time order, so that what is closed for a part of a slot is known by its part). With n slots each
-/// open one gets 0.1/n to 3/n, the latter times the part of it that is open; where fewer than a
-/// third are open, these share alike. A closed slot gets 0, unless all are closed: then none counts
-/// as closed. Millionths are rounded by largest remainder.
+/// Weights in millionths, one for each slot of the day. Water-filling of the load that readers
+/// bring (`steerable_share` of the mean, 0 to 1) over `load`, towards a level proportional to each
+/// slot's `capacity`. A capacity of 1 is normal and 0 is closed; `capacity` has the same number of
+/// parts for every slot, in time order, so that a slot may be closed in part.
+///
+/// With n slots, each open one gets 0.1/n to 3/n, the latter scaled by its open part. If fewer than
+/// a third are open, these share evenly. A closed slot gets 0, unless all are closed: then none
+/// counts as closed. Millionths are rounded by largest remainder.
 #[must_use]
 pub fn weights(load: Load<'_>, capacity: &[f64], steerable_share: f64) -> Vec<u32> {
     let brought = brought(load, steerable_share);
     pour(&slots(load, capacity), MILLION, brought)
 }
 
-/// As [`weights`], shared out over the parts of longer slots whose weights are `whole`: the parts of
-/// each add up to its weight exactly, and come level among themselves as far as it goes.
+/// As [`weights`], divided among the parts of longer slots with the weights `whole`. The parts of a
+/// slot sum exactly to its weight, and are as level among themselves as possible.
 #[must_use]
 pub fn weights_within(
     whole: &[u32],
@@ -55,7 +57,8 @@ pub fn weights_within(
         .collect()
 }
 
-/// Which of `slots` slots of the day are closed for good, all parts of them: none, where all are.
+/// Which of `slots` slots of the day are closed in all their parts. If all are, none counts as
+/// closed.
 #[must_use]
 pub fn closed(capacity: &[f64], slots: usize) -> Vec<bool> {
     let all = capacity.iter().all(|share| *share <= 0.0);
@@ -65,8 +68,8 @@ pub fn closed(capacity: &[f64], slots: usize) -> Vec<bool> {
         .collect()
 }
 
-/// Whole numbers that sum to `total`, as near to `exact` as they can be: each is rounded down, and
-/// those with the largest remainders get one more, none below its `least` or above its `most`.
+/// Whole numbers that sum to `total`, as close to `exact` as possible. Each is rounded down, and
+/// those with the largest remainders get one more. None is below its `least` or above its `most`.
 #[must_use]
 pub fn largest_remainder(exact: &[f64], least: &[u32], most: &[u32], total: u32) -> Vec<u32> {
     let mut rounded: Vec<u32> = exact
@@ -111,9 +114,9 @@ struct Slot {
     coefficient: f64,
     /// Its capacity, the mean of its parts.
     share: f64,
-    /// The least weight; 0 where it is closed.
+    /// The least weight; 0 if it is closed.
     floor: f64,
-    /// The greatest weight; 0 where it is closed.
+    /// The greatest weight; 0 if it is closed.
     ceiling: f64,
 }
 
@@ -131,7 +134,7 @@ fn slots(load: Load<'_>, capacity: &[f64]) -> Vec<Slot> {
     let all_closed = capacity.iter().all(|share| *share <= 0.0);
     let is_open = |share: &&f64| **share > 0.0 || all_closed;
     let open = capacity.iter().filter(is_open).count();
-    // Of a part of a slot, so that shorter slots can hold what a longer one was given.
+    // Scaled by the open parts, so that shorter slots can hold the weight of a longer one.
     let ceiling = (CEILING / count(capacity.len())).max(1.0 / count(open));
     capacity
         .chunks((capacity.len() / n.max(1)).max(1))
@@ -159,7 +162,7 @@ fn brought(load: Load<'_>, steerable_share: f64) -> f64 {
     steerable_share.max(LEAST_SHARE) * count(load.slots())
 }
 
-/// `total` millionths over some slots.
+/// Divides `total` millionths among some slots.
 fn pour(slots: &[Slot], total: u32, brought: f64) -> Vec<u32> {
     let of = |f: &dyn Fn(&Slot) -> f64| slots.iter().map(f).collect::<Vec<f64>>();
     let floors: f64 = slots.iter().map(|slot| slot.floor).sum();
@@ -183,8 +186,8 @@ fn pour(slots: &[Slot], total: u32, brought: f64) -> Vec<u32> {
             .unzip::<u32, u32, Vec<u32>, Vec<u32>>()
     };
     let (mut least, mut most) = bounds(f64::ceil, f64::floor);
-    // Bounds that are no whole number of millionths may leave no room for the sum: then the next
-    // millionths outside of them do.
+    // If rounding the bounds to millionths leaves no solution, widen each bound to the next
+    // millionth.
     if least.iter().sum::<u32>() > total || most.iter().sum::<u32>() < total {
         (least, most) = bounds(f64::floor, f64::ceil);
     }

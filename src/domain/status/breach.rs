@@ -1,31 +1,31 @@
-//! Whether the failure rate calls for a message, and since when.
+//! Whether the failure rate exceeds its threshold, and since when.
 
 use super::standing::{Evidence, JUDGED_GRAINS, start_of};
 use crate::demand::series::grains::{GRAIN_SECONDS, Grain};
 use crate::time::{DAY, Timestamp};
 
-/// Fewer attempts than this in a quarter of an hour say nothing of a share.
+/// With fewer attempts in a quarter of an hour, a share means nothing.
 const FEWEST: f64 = 20.0;
-/// A breach is over where the share falls below this part of the threshold: one that swings around the
-/// threshold is one breach, not twenty.
+/// A breach ends when the share falls below this fraction of the threshold, so that a share that
+/// oscillates around the threshold is one breach and not twenty.
 const OVER_BELOW: f64 = 0.5;
-/// How far back a begin is looked for: one that lasts for longer is told again once a day.
+/// How far back the start is searched. A longer breach is reported again once a day.
 const LOOK_BACK_SECONDS: i64 = DAY;
 
-/// A failure rate above a threshold, for as long as it lasts.
+/// A failure rate above its threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Breach {
-    /// When it began: the same for every process that has counted the same.
+    /// When it began. Processes with the same counts get the same time.
     pub since: Timestamp,
-    /// The share of attempts that failed in the last quarter of an hour.
+    /// The share of failed attempts in the last quarter of an hour.
     pub share: f64,
-    /// How many were tried in it.
+    /// The number of attempts in that time.
     pub attempts: f64,
 }
 
 impl Evidence<'_> {
-    /// The breach of this share of failures that lasts now. It began where the share reached the
-    /// threshold, and lasts until it is below half of that, or too little is tried to tell.
+    /// The present breach of this threshold. It began when the share reached the threshold, and
+    /// lasts until it falls below half of that, or until there are too few attempts.
     #[must_use]
     pub fn breach(&self, threshold: f64) -> Option<Breach> {
         let last = self.now.slot(GRAIN_SECONDS);
@@ -49,7 +49,7 @@ impl Evidence<'_> {
         })
     }
 
-    /// What was tried in the quarter of an hour that ends with this grain.
+    /// The attempts in the quarter of an hour that ends with this grain.
     fn judged(&self, number: i64) -> Grain {
         let grains = (number + 1 - JUDGED_GRAINS..=number).map(|number| self.series.grain(number));
         grains.fold(Grain::default(), Grain::plus)
@@ -65,7 +65,7 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_unix(1_753_120_800);
 
-    /// So many attempts a minute for three hours, of which as many fail as `failed` says.
+    /// This many attempts a minute for three hours, of which `failed` fail.
     fn series(attempts: u64, failed: impl Fn(i64) -> u64) -> Series {
         let mut series = Series::default();
         for minute in 0..180 {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_breach_has_one_begin_however_often_and_late_it_is_looked_at() {
-        // Above the threshold from minute 30, around it from 60, below half of it from 90.
+        // Above the threshold from minute 30, around it from 60, and below half of it from 90.
         let series = series(10, |minute| match minute {
             30..60 => 9,
             60..90 => 4,

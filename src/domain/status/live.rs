@@ -1,4 +1,4 @@
-//! The last minutes, as reported: by source, endpoint and vantage.
+//! The last minutes as reported, by source, endpoint and vantage.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +6,28 @@ use crate::demand::observation::{Kind, Observation, Source};
 use crate::math::number::real;
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
-/// Minutes that are told.
+/// The number of minutes shown.
 pub const LIVE_MINUTES: i64 = 60;
-/// Minutes that are kept: those that are told and as many more, since counts come late; 2^7.
+/// The number of minutes stored: those shown, and about as many more because counts arrive late;
+/// 2^7.
 const KEPT: i64 = 128;
-/// Sources, endpoints and vantages that are kept apart: nine vantages with seven endpoints each are
-/// 63. Each takes 128 × 64 octets, all half a megabyte.
+/// The number of combinations of source, endpoint and vantage: nine vantages with seven endpoints
+/// are 63. Each takes 128 × 64 octets, all together half a megabyte.
 const MOST_SERIES: usize = 64;
-/// A line of an hour still tells of its minutes; a longer one does not.
+/// Lines that cover up to an hour are spread over their minutes; longer ones are ignored.
 const LONGEST_SECONDS: i64 = HOUR;
 
 /// The last minutes of one CA.
 #[derive(Clone, Debug, Default)]
 pub struct Live(BTreeMap<Key, Vec<Minute>>);
 
-/// The source, the endpoint, the vantage, and the reporter.
+/// The source, endpoint, vantage and reporter.
 type Key = (Source, Option<String>, Option<String>, Option<String>);
 
-/// The reports of one minute.
+/// The reports for one minute.
 #[derive(Clone, Copy, Debug, Default)]
 struct Minute {
-    /// Its number, counted from 1970.
+    /// The minute's number, counted from 1970.
     number: i64,
     attempts: f64,
     failed: f64,
@@ -35,18 +36,18 @@ struct Minute {
     latency_weight: f64,
 }
 
-/// The minutes that one source told of one endpoint from one vantage.
+/// The minutes that one source reported for one endpoint from one vantage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveSeries {
     /// The source.
     pub source: Source,
-    /// The ACME endpoint; `None`: all.
+    /// The ACME endpoint; `None` for all.
     pub endpoint: Option<String>,
-    /// From where; `None`: it was not said.
+    /// The vantage; `None` if it was not stated.
     pub vantage: Option<String>,
-    /// The reporter, if that is known and the series is only theirs.
+    /// The reporter, if it is known and the series contains only its reports.
     pub told_by: Option<String>,
-    /// The minutes in order; `None` where nothing was told of one.
+    /// The minutes in order; `None` for a minute without a report.
     pub points: Vec<Option<LivePoint>>,
 }
 
@@ -55,15 +56,15 @@ pub struct LiveSeries {
 pub struct LivePoint {
     /// Attempts, relative to the mean of the reported minutes; 0 if no minute had any.
     pub load: f64,
-    /// The share of it that failed; `None` where nothing was tried.
+    /// The share of failed attempts; `None` if there were none.
     pub failure_rate: Option<f64>,
-    /// Median latency in milliseconds; `None` where it was not told.
+    /// Median latency in milliseconds; `None` if it was not reported.
     pub latency_ms: Option<f64>,
 }
 
 impl Live {
-    /// Takes a line in, spread evenly over its minutes. Of a new source, endpoint or vantage beyond
-    /// the bound nothing is kept until another has fallen silent.
+    /// Adds a line, spread evenly over its minutes. If there are too many series, a new one is
+    /// dropped until another has fallen silent.
     pub fn add(&mut self, line: &Observation) {
         let seconds = i64::from(line.seconds.max(1));
         if seconds > LONGEST_SECONDS || line.dimension.is_some() {
@@ -109,7 +110,7 @@ impl Live {
         }
     }
 
-    /// The [`LIVE_MINUTES`] before the minute that holds `now`, of each that told of any.
+    /// The [`LIVE_MINUTES`] before the minute of `now`, of each series with a report.
     #[must_use]
     pub fn told(&self, now: Timestamp) -> Vec<LiveSeries> {
         let mut together: BTreeMap<Key, Vec<Minute>> = BTreeMap::new();
@@ -126,7 +127,7 @@ impl Live {
         Self(together).told_apart(now)
     }
 
-    /// The same, with what different ones tell of the same vantage apart.
+    /// The same, with one series for each reporter of a vantage.
     #[must_use]
     pub fn told_apart(&self, now: Timestamp) -> Vec<LiveSeries> {
         let first = now.slot(MINUTE) - LIVE_MINUTES;
@@ -145,7 +146,8 @@ impl Live {
             .collect()
     }
 
-    /// Forgets what has told nothing of the time that is kept before `at`; whether there was any.
+    /// Removes series without a report in the stored time before `at`; returns whether there was
+    /// one.
     fn make_room(&mut self, at: Timestamp) -> bool {
         let oldest = at.slot(MINUTE) - KEPT;
         let before = self.0.len();
@@ -154,8 +156,8 @@ impl Live {
         self.0.len() < before
     }
 
-    /// Forgets a series of who has the most of them, where that is more than this one has: nobody silences another by
-    /// making up names. Whether there was one.
+    /// Removes a series of the reporter with the most series, if it has more than `told_by`, so
+    /// that nobody can displace others by inventing names. Returns whether there was one.
     fn make_room_for(&mut self, told_by: Option<&str>) -> bool {
         let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
         for (.., of) in self.0.keys() {
@@ -173,7 +175,7 @@ impl Live {
 }
 
 impl Minute {
-    /// Adds another reporter's minutes; of two reports of a minute the later is kept.
+    /// Adds another reporter's minutes. Of two reports for a minute the later one is kept.
     fn join(&mut self, other: &Self) {
         if other.number > self.number {
             *self = *other;
@@ -281,7 +283,7 @@ mod tests {
         live.add(&line(61, "directory", Kind::Attempt, 9));
         live.add(&line(3, "directory", Kind::Attempt, 1));
         live.add(&line(1, "directory", Kind::Attempt, 0));
-        // The minute that has begun is not over.
+        // The present minute is not over yet.
         live.add(&line(0, "directory", Kind::Attempt, 5));
         let points = &live.told(NOW)[0].points;
         let known: Vec<usize> = (0..60).filter(|at| points[*at].is_some()).collect();
@@ -307,7 +309,7 @@ mod tests {
         assert_eq!(apart.len(), MOST_SERIES);
         let oslo = |one: &&LiveSeries| one.told_by.as_deref() == Some("token:oslo");
         assert_eq!(apart.iter().filter(oslo).count(), 1);
-        // To everybody else a vantage is one, whoever tells of it.
+        // In the combined view a vantage is one series, whoever reports it.
         live.add(&Observation {
             kind: Kind::Failed,
             ..told("oslo", 0)

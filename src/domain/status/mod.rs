@@ -1,5 +1,5 @@
-//! Whether a CA is well, from recent attempts and failures and from its incidents; the last hour;
-//! the week.
+//! The status of a CA, from recent attempts, failures and incidents. Also its last hour, and its
+//! week.
 
 mod breach;
 mod live;

@@ -1,35 +1,38 @@
-//! Whether a CA is away, as several observers see it: not by one of them alone, and not by one bad minute.
+//! Whether a CA is down according to several observers. Neither one observer nor one bad minute is
+//! enough.
 
 use std::collections::BTreeMap;
 
 use super::live::LiveSeries;
 use crate::demand::observation::Source;
 
-/// A vantage sees a minute as failing where at least this share of what it tried on any endpoint failed.
+/// A minute counts as failing at a vantage if at least this share of attempts on any endpoint
+/// failed.
 const FAILING_SHARE: f64 = 0.5;
 
-/// Minutes in a row, the one that is now included, after which a vantage sees an outage, or its end: an
-/// observer that tries every half minute has failed three times by then.
+/// A vantage sees an outage, or its end, after this many consecutive minutes including the present
+/// one. An observer that tries every half minute has failed three times by then.
 const MINUTES: usize = 2;
 
-/// A vantage that has told nothing of the last minutes has no say.
+/// A vantage without a report in this many minutes has no vote.
 const SILENT_MINUTES: usize = 3;
 
-/// What observers say of a CA.
+/// The observers' verdict on a CA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// It is away: of at least so many vantages as asked for, and most of those that speak.
+    /// It is down, according to at least the required number of vantages and the majority of those
+    /// that report.
     Away,
-    /// It is there: so most of the vantages that speak see it.
+    /// It is up, according to the majority of the vantages that report.
     There,
-    /// Neither: what was the case goes on being so.
+    /// Neither; the previous verdict continues.
     Unclear,
 }
 
 /// The reporter of a vantage, if known, and the vantage.
 type Vantage<'a> = (Option<&'a str>, &'a str);
 
-/// How many vantages, or voices, say what.
+/// The number of vantages, or votes, for each verdict.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     away: usize,
@@ -37,9 +40,9 @@ struct Count {
     speaking: usize,
 }
 
-/// The verdict of the observers among these series, of which at least `quorum` have to see an
-/// outage. The minutes of a series are in order, the last one is now. All vantages of one reporter
-/// are one vote, which follows most of them, so inventing vantages gains nothing.
+/// The verdict from these series; at least `quorum` vantages must see an outage. The minutes of a
+/// series are in order and end now. All vantages of one reporter have one vote, by their majority,
+/// so inventing vantages gains nothing.
 #[must_use]
 pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
     let mut failing: BTreeMap<Vantage<'_>, Vec<Option<bool>>> = BTreeMap::new();
@@ -52,7 +55,8 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
         for (minute, point) in of.iter_mut().zip(&one.points) {
             let rate = point.and_then(|point| point.failure_rate);
             if let Some(rate) = rate {
-                // The worst of its endpoints: new orders may fail while the directory answers.
+                // The worst of its endpoints counts: new orders may fail while the directory
+                // answers.
                 *minute = Some(minute.unwrap_or(false) || rate >= FAILING_SHARE);
             }
         }
@@ -98,7 +102,7 @@ mod tests {
     use super::super::live::LivePoint;
     use super::*;
 
-    /// Minutes of a vantage: `x` failed, `.` went well, ` ` was not told.
+    /// The minutes of a vantage: `x` failed, `.` succeeded, ` ` was not reported.
     fn series(vantage: &str, endpoint: &str, minutes: &str) -> LiveSeries {
         let point = |letter: char| {
             (letter != ' ').then_some(LivePoint {
@@ -134,7 +138,7 @@ mod tests {
             (&["xxx", "...", "..."], Verdict::There),
             (&["xxx"], Verdict::Unclear),
             (&[".xx", ".xx", "...", "..."], Verdict::Unclear),
-            // Who is silent has no say; what failed before the silence does not go on.
+            // A silent vantage has no vote, and its earlier failures do not continue.
             (&[".xx", ".xx", "   ", "   "], Verdict::Away),
             (&["xx ", "xx ", "xx "], Verdict::Unclear),
             (&["xx.", "xx.", "xxx"], Verdict::Unclear),
@@ -150,7 +154,7 @@ mod tests {
             told_by: Some(format!("token:{by}")),
             ..series(vantage, "new-order", minutes)
         };
-        // However many vantages he names: neither an outage, nor the end of one.
+        // However many vantages it names, it causes neither an outage nor the end of one.
         let mut alone = vec![told("oslo", "oslo", "...")];
         alone.extend((0..9).map(|made_up| told("liar", &made_up.to_string(), ".xx")));
         assert_eq!(verdict(&alone, 2), Verdict::Unclear);
@@ -158,13 +162,13 @@ mod tests {
         let mut back = vec![told("oslo", "oslo", "xxx"), told("rome", "rome", "xxx")];
         back.extend((0..9).map(|made_up| told("liar", &made_up.to_string(), "...")));
         assert_eq!(verdict(&back, 2), Verdict::Away);
-        // Nor does he speak for another by naming his vantage.
+        // Nor can it vote for another reporter by naming its vantage.
         let others = told("liar", "oslo", ".xx");
         assert_eq!(
             verdict(&[told("oslo", "oslo", "..."), others.clone()], 2),
             Verdict::Unclear
         );
-        // Two that see it are two, each by most of what it looks from.
+        // Two reporters that see it are two votes, each by the majority of its vantages.
         let rome = [told("rome", "a", ".xx"), told("rome", "b", "...")];
         let two = [told("oslo", "oslo", ".xx"), others];
         assert_eq!(verdict(&two, 2), Verdict::Away);

@@ -1,5 +1,4 @@
-//! Whether a CA is well, from recent attempts and failures and from its incidents. It is computed,
-//! not set by people.
+//! The status of a CA, computed from recent attempts, failures and incidents. People do not set it.
 
 use std::fmt;
 
@@ -14,63 +13,64 @@ use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 pub use crate::demand::series::grains::Heard;
 
-/// What is judged: the grain that lasts and the two before it, 10 to 15 minutes.
+/// The evaluated time: the present grain and the two before it, 10 to 15 minutes.
 pub(super) const JUDGED_GRAINS: i64 = 3;
-/// From this share of failures on a CA is degraded: at one in ten a client that tries once a day
+/// From this share of failures a CA is degraded. At one in ten, a client that tries once a day
 /// fails on three days of a month.
 const DEGRADED_SHARE: f64 = 0.1;
-/// Fewer attempts than this say nothing of a tenth: 20 hold two failures where one in ten fails.
+/// With fewer attempts, a share of a tenth means nothing: 20 attempts with one in ten failing have
+/// two failures.
 const FEWEST_DEGRADED: f64 = 20.0;
-/// From this share on it is down: what still gets through is luck.
+/// From this share a CA is down: what still succeeds is luck.
 const DOWN_SHARE: f64 = 0.9;
-/// Three attempts that all fail in a quarter of an hour are no coincidence where nine in ten should
-/// succeed: one in a thousand.
+/// Three failed attempts out of three in a quarter of an hour are not chance if nine in ten should
+/// succeed: the probability is one in a thousand.
 const FEWEST_DOWN: f64 = 3.0;
-/// How far back the begin of a status is looked for.
+/// How far back the start of a status is searched.
 const LOOK_BACK_SECONDS: i64 = 7 * DAY;
 
-/// How a CA is.
+/// The status of a CA.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It answers.
+    /// It works.
     Ok,
-    /// Nothing was reported lately.
+    /// Nothing was reported recently.
     Unknown,
-    /// Much fails, or a part of it is away.
+    /// Many attempts fail, or a part of it is down.
     Degraded,
-    /// Nothing or next to nothing gets through.
+    /// Nothing or almost nothing succeeds.
     Down,
 }
 
-/// How a CA is, and why that is said.
+/// The status of a CA, and the reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
-    /// How it is.
+    /// The status.
     pub status: Status,
-    /// Since when; `None`: for longer than a week, or than anything is known.
+    /// Since when; `None` if for more than a week, or longer than there is data.
     pub since: Option<Timestamp>,
     /// Why, in words.
     pub reason: String,
-    /// The end of the last five minutes that anything was heard of, at most `now`; `None`: for a week
-    /// nothing was.
+    /// The end of the last five minutes with a report, at most `now`; `None` if there was none
+    /// within a week.
     pub data_through: Option<Timestamp>,
 }
 
-/// What is known of a CA, for judging how it is.
+/// The data that the status of a CA is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// What was counted.
+    /// The counts.
     pub series: &'a Series,
-    /// Its incidents, drafts and closed ones among them.
+    /// Its incidents, including drafts and closed ones.
     pub incidents: &'a [Incident],
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl Evidence<'_> {
-    /// How it is. `before` is what was said last, and when: where that was within the time that is
-    /// judged and is the same, its begin is too.
+    /// The status. `before` is the previous result and its time. If it lies within the evaluated
+    /// time and has the same status, its start is kept.
     #[must_use]
     pub fn standing(&self, before: Option<(Timestamp, &Standing)>) -> Standing {
         let away = self.away(Span {
@@ -88,7 +88,8 @@ impl Evidence<'_> {
         let heard = (first..=last)
             .rev()
             .find(|number| self.series.grain(*number).heard);
-        // To the minute, as its sources are told. Registrations say nothing of how the CA is.
+        // Exact to the minute, because sources report by the minute. Registrations say nothing
+        // about the status.
         let sources = self.series.sources(self.now).into_iter();
         let told = sources.filter(|of| of.source != Source::Registrations);
         let through = told.map(|of| of.through).max();
@@ -100,13 +101,13 @@ impl Evidence<'_> {
         }
     }
 
-    /// When this status began: the end of the last grain that had another.
+    /// When this status began: the end of the last grain with another status.
     fn since(&self, status: Status, first: i64, last: i64, away: &[Away]) -> Option<Timestamp> {
         let other = (first..last)
             .rev()
             .find(|number| self.at(*number, away).0 != status)?;
         let begun = start_of(other + 1);
-        // An incident begins at its second.
+        // An incident begins at an exact second.
         let covering = away.iter().filter(|away| away.status == status);
         let exact = covering
             .map(|away| away.span.from)
@@ -114,7 +115,7 @@ impl Evidence<'_> {
         Some(exact.max().unwrap_or(begun).min(self.now))
     }
 
-    /// How it was in the grain with this number.
+    /// The status in the grain with this number.
     pub(super) fn at(&self, number: i64, away: &[Away]) -> (Status, String) {
         let end = start_of(number + 1).min(self.now + 1);
         let incident = away
@@ -130,7 +131,7 @@ impl Evidence<'_> {
         judge(grains.fold(Grain::default(), Grain::plus))
     }
 
-    /// The spans within `range` in which incidents have the CA away.
+    /// The spans within `range` in which incidents determine the status.
     pub(super) fn away(&self, range: Span) -> Vec<Away> {
         self.incidents
             .iter()
@@ -140,7 +141,7 @@ impl Evidence<'_> {
     }
 }
 
-/// A span in which an incident says how the CA is.
+/// A span in which an incident determines the status.
 #[derive(Debug)]
 pub(super) struct Away {
     span: Span,

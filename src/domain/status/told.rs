@@ -7,15 +7,15 @@ use serde::Serialize;
 use crate::moves::incident::{Incident, Kind, State};
 use crate::time::{DAY, HOUR, Timestamp};
 
-/// An open incident that has said nothing for so long owes its readers an update: the hour that
-/// operators of status pages promise each other.
+/// An open incident without news for this long is due for an update: the hour that operators of
+/// status pages commonly promise.
 pub const UPDATE_WITHIN_SECONDS: i64 = HOUR;
-/// For so long a closed incident is still told.
+/// How long a closed incident is still shown.
 const TOLD_AFTER_SECONDS: i64 = 7 * DAY;
-/// The most incidents that are told.
+/// The most incidents shown.
 const MOST_TOLD: usize = 20;
 
-/// An incident as subscribers see it.
+/// An incident as published.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Told {
@@ -23,35 +23,35 @@ pub struct Told {
     pub id: i64,
     /// The CA that it is about.
     pub ca: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
     /// `revocation`, `outage`, `maintenance` or `drill`.
     pub kind: Kind,
     /// `open`, `partial` or `closed`.
     pub state: State,
-    /// When the CA is or was closed: from then …
+    /// The start of the closed time …
     pub from: Option<Timestamp>,
-    /// … until before then.
+    /// … and its end.
     pub to: Option<Timestamp>,
-    /// By when affected certificates have to be replaced.
+    /// The deadline for replacing affected certificates.
     pub renew_by: Option<Timestamp>,
     /// When it was opened.
     pub opened_at: Option<Timestamp>,
-    /// When anything of it changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
-    /// When its end is expected.
+    /// The expected end.
     pub estimated_end: Option<Timestamp>,
-    /// From then on, readers are owed an update; `None` where it is over or not begun.
+    /// When readers should get an update; `None` if it is over or has not begun.
     pub update_due: Option<Timestamp>,
-    /// What its keeper says.
+    /// The operator's note.
     pub note: Option<String>,
-    /// What subscribers should read.
+    /// A page for subscribers.
     #[serde(rename = "explanationURL")]
     pub explanation_url: Option<String>,
 }
 
 impl Told {
-    /// An incident that is in force, or was until lately; `None` for any other.
+    /// An incident that is in force, or was until recently; `None` for any other.
     #[must_use]
     pub fn of(incident: &Incident, now: Timestamp) -> Option<Self> {
         let lately = incident
@@ -63,7 +63,7 @@ impl Told {
         Some(Self::from(incident))
     }
 
-    /// Those that are told, the latest change first.
+    /// The published incidents, latest change first.
     pub fn all<'a>(incidents: impl IntoIterator<Item = &'a Incident>, now: Timestamp) -> Vec<Self> {
         let mut told: Vec<Self> = incidents
             .into_iter()
@@ -86,13 +86,13 @@ impl Told {
         matches!(self.state, State::Open | State::Partial)
     }
 
-    /// As it is told at this moment.
+    /// The incident as of this moment.
     #[must_use]
     pub const fn at(&self, now: Timestamp) -> ToldAt<'_> {
         ToldAt { told: self, now }
     }
 
-    /// What kind it is, in words for subscribers.
+    /// Its kind, in words for subscribers.
     #[must_use]
     pub const fn kind_words(&self) -> &'static str {
         match self.kind {
@@ -104,7 +104,7 @@ impl Told {
     }
 }
 
-/// An incident at a moment: one that closes the CA later is announced.
+/// An incident at a moment. One that closes the CA later is announced.
 #[derive(Clone, Copy, Debug)]
 pub struct ToldAt<'a> {
     told: &'a Told,
@@ -112,14 +112,14 @@ pub struct ToldAt<'a> {
 }
 
 impl ToldAt<'_> {
-    /// When the CA will be closed, where it is not yet.
+    /// When the CA will be closed, if that is in the future.
     #[must_use]
     pub fn announced_for(&self) -> Option<Timestamp> {
         let closes = matches!(self.kind, Kind::Maintenance | Kind::Outage) && self.is_open();
         self.from.filter(|from| closes && *from > self.now)
     }
 
-    /// What a page's style knows it by: `open`, `announced`, or nothing where it is over.
+    /// The CSS class: `open`, `announced`, or empty if it is over.
     #[must_use]
     pub fn class(&self) -> &'static str {
         match (self.is_open(), self.announced_for()) {
@@ -129,7 +129,7 @@ impl ToldAt<'_> {
         }
     }
 
-    /// How far it is, in words for subscribers.
+    /// Its state, in words for subscribers.
     #[must_use]
     pub fn state_words(&self) -> &'static str {
         match self.state {
@@ -171,8 +171,8 @@ impl From<&Incident> for Told {
     }
 }
 
-/// Of an outage an hour after its last change or its begin, or at the end that was announced for it,
-/// whichever comes first. Of the others when they should have been over; one that recurs owes nothing.
+/// For an outage: an hour after its last change or its start, or at its announced end, whichever
+/// comes first. For other kinds: when they should have been over. A recurring one needs no update.
 fn update_due(incident: &Incident) -> Option<Timestamp> {
     if !incident.is_active() || incident.cron.is_some() {
         return None;
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(update_due(&open), Some(NOW + HOUR));
         open.estimated_end = Some(NOW + 600);
         assert_eq!(update_due(&open), Some(NOW + 600));
-        // Announced for later: nothing is owed before it has begun.
+        // Announced for later: no update is due before it has begun.
         open.estimated_end = None;
         open.from = Some(NOW + 3 * DAY);
         assert_eq!(update_due(&open), Some(NOW + 3 * DAY + HOUR));
@@ -236,7 +236,7 @@ mod tests {
             (told.at(NOW).state_words(), told.at(NOW).class()),
             ("over", "")
         );
-        // A revocation has begun when it is opened.
+        // A revocation begins when it is opened.
         incident.state = State::Open;
         incident.kind = Kind::Revocation;
         assert_eq!(Told::from(&incident).at(NOW).state_words(), "open");

@@ -14,13 +14,13 @@ use crate::time::{HOUR, Span, Timestamp, WEEK};
 
 const HOURS: usize = 168;
 
-/// Five minutes in an hour.
+/// Grains in an hour.
 const GRAINS: i64 = HOUR / GRAIN_SECONDS;
 
-/// Of an hour of which less than this share was heard nothing is said: what is missing may be most of it.
+/// Nothing is stated for an hour with less data than this share, because most of it may be missing.
 const LEAST_HEARD: f64 = 0.5;
 
-/// A week of ISO 8601: from Monday 00:00 UTC; the first of a year is the one that holds its first
+/// A week of ISO 8601, starting on Monday 00:00 UTC. The first week of a year contains its first
 /// Thursday.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct IsoWeek {
@@ -28,7 +28,7 @@ pub struct IsoWeek {
     week: u32,
 }
 
-/// A text that is no week.
+/// The text is not a week.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is no week: write one of ISO 8601, such as 2026-W48")]
 pub struct NoWeek(pub String);
@@ -36,20 +36,20 @@ pub struct NoWeek(pub String);
 /// A week of one CA.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weekly {
-    /// Which.
+    /// The week.
     pub week: IsoWeek,
-    /// The hours from Monday 00:00 UTC on.
+    /// The hours from Monday 00:00 UTC.
     pub hours: Vec<WeeklyHour>,
-    /// The busiest hour of which half or more was heard: its number from 0, and its load.
+    /// The busiest hour with data for at least half of it: its index, and its load.
     pub peak: Option<(usize, f64)>,
-    /// The share of the week until now of which anything was heard, 0 to 1.
+    /// The share of the week until now with data, 0 to 1.
     pub coverage: f64,
-    /// The share of attempts that failed; `None` where nothing was tried.
+    /// The share of failed attempts; `None` if there were none.
     pub failure_rate: Option<f64>,
-    /// What was tried relative to the week before, hours heard in both alone; `None` where there are
+    /// Attempts relative to the week before, over the hours with data in both; `None` if there are
     /// none.
     pub change: Option<f64>,
-    /// Seconds for which the CA was in each state, until now.
+    /// Seconds in each status, until now.
     pub seconds: [(Status, i64); 4],
     /// Incidents that were open in the week.
     pub incidents: Vec<Told>,
@@ -60,15 +60,15 @@ pub struct Weekly {
 /// An hour of a week.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeeklyHour {
-    /// What was tried, relative to the mean of the hours heard, each as if it had been heard whole; `None`:
-    /// less than half of it was heard.
+    /// Attempts, relative to the mean of the hours with data, extrapolated to whole hours; `None`
+    /// if less than half of the hour has data.
     pub load: Option<f64>,
-    /// The share of it that failed; `None`: nothing was tried.
+    /// The share of failed attempts; `None` if there were none.
     pub failure_rate: Option<f64>,
 }
 
 impl IsoWeek {
-    /// The week that holds an instant.
+    /// The week that contains an instant.
     #[must_use]
     pub fn of(at: Timestamp) -> Self {
         let date = chrono::DateTime::from_timestamp(at.unix(), 0).unwrap_or_default();
@@ -128,7 +128,7 @@ impl fmt::Display for IsoWeek {
 }
 
 impl Evidence<'_> {
-    /// What a week was like, as far as it has passed.
+    /// The report of a week, as far as it has passed.
     #[must_use]
     pub fn weekly(&self, week: IsoWeek) -> Weekly {
         let span = week.span();
@@ -177,7 +177,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// What was heard of each hour from `from` on; `None` of which nothing was, and of those from `until` on.
+    /// The data of each hour from `from` on; `None` for hours without data, and from `until` on.
     fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<HeardHour>> {
         let first = from.slot(HOUR);
         (first..first + signed(HOURS))
@@ -186,7 +186,8 @@ impl Evidence<'_> {
                 let covered = (number * GRAINS..(number + 1) * GRAINS)
                     .filter(|at| self.series.grain(*at).covered)
                     .count();
-                // Of an hour that is told as a whole, or by registrations alone, no part is known to be missing.
+                // In an hour with only hourly counts, or only registrations, no part is known to be
+                // missing.
                 let share = match covered {
                     0 => 1.0,
                     some => real_len(some) / real(GRAINS),
@@ -197,7 +198,7 @@ impl Evidence<'_> {
             .collect()
     }
 
-    /// The share of five minutes that were heard, each of an hour that is told as a whole.
+    /// The share of five-minute grains with data. An hour with hourly counts counts as a whole.
     fn coverage(&self, from: Timestamp, until: Timestamp) -> f64 {
         let all = from.slot(GRAIN_SECONDS)..until.slot(GRAIN_SECONDS);
         let mut heard = 0.0;
@@ -230,7 +231,7 @@ impl Evidence<'_> {
     }
 }
 
-/// What was heard of an hour, and of how much of it.
+/// The data of an hour, and the share of the hour that it covers.
 #[derive(Clone, Copy, Debug)]
 struct HeardHour {
     counted: Grain,
@@ -239,7 +240,7 @@ struct HeardHour {
 }
 
 impl HeardHour {
-    /// Attempts in all of the hour, extrapolated from the observed part; `None` if too little was
+    /// Attempts in the whole hour, extrapolated from the observed part; `None` if too little was
     /// observed.
     fn whole(&self) -> Option<f64> {
         (self.share >= LEAST_HEARD).then(|| self.counted.tried / self.share)
@@ -257,7 +258,7 @@ fn weekly_hour(hour: Option<HeardHour>, mean: f64) -> WeeklyHour {
     }
 }
 
-/// The ratio of what was tried in the hours of which enough was heard in both weeks.
+/// The ratio of attempts, over the hours with enough data in both weeks.
 fn change(now: &[Option<HeardHour>], before: &[Option<HeardHour>]) -> Option<f64> {
     let whole = |hour: &Option<HeardHour>| hour.as_ref().and_then(HeardHour::whole);
     let both = now.iter().zip(before);

@@ -16,23 +16,23 @@ pub const DAY: i64 = 86_400;
 /// Seconds in a week.
 pub const WEEK: i64 = 604_800;
 
-/// An instant: whole seconds since 1970-01-01T00:00:00Z, between the years 0 and 9999, the span
-/// that RFC 3339 and X.509 can write.
+/// An instant: whole seconds since 1970-01-01T00:00:00Z, limited to the years 0 to 9999, the range
+/// of RFC 3339 and X.509.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(i64);
 
 /// 0000-01-01T00:00:00Z.
 const FIRST: i64 = -62_167_219_200;
-/// 9999-12-31T23:59:59Z, what RFC 5280 section 4.1.2.5 gives a certificate without an end.
+/// 9999-12-31T23:59:59Z, which RFC 5280 section 4.1.2.5 assigns to certificates without an end.
 const LAST: i64 = 253_402_300_799;
 
 impl Timestamp {
-    /// The first instant that can be written.
+    /// The first representable instant.
     pub const MIN: Self = Self(FIRST);
-    /// The last instant that can be written.
+    /// The last representable instant.
     pub const MAX: Self = Self(LAST);
 
-    /// From Unix seconds, held between [`Timestamp::MIN`] and [`Timestamp::MAX`].
+    /// From Unix seconds, clamped to [`Timestamp::MIN`] and [`Timestamp::MAX`].
     #[must_use]
     pub const fn from_unix(seconds: i64) -> Self {
         if seconds < FIRST {
@@ -50,11 +50,11 @@ impl Timestamp {
         self.0
     }
 
-    /// The octets of [`Timestamp::text`].
+    /// The length of [`Timestamp::text`], in octets.
     pub const TEXT_OCTETS: usize = 20;
 
-    /// `YYYY-MM-DDTHH:MM:SSZ` in ASCII. By hand, since an answer holds two of them: this takes a
-    /// tenth of what chrono takes, which allocates.
+    /// `YYYY-MM-DDTHH:MM:SSZ` in ASCII. An answer contains two of these, and this takes a tenth of
+    /// the time of chrono, which allocates.
     #[must_use]
     pub fn text(self) -> [u8; Self::TEXT_OCTETS] {
         let mut text = *b"YYYY-MM-DDTHH:MM:SSZ";
@@ -73,7 +73,7 @@ impl Timestamp {
         text
     }
 
-    /// The number of the slot of `seconds` that holds this instant, counted from 1970.
+    /// The number of the slot of `seconds` that contains this instant, counted from 1970.
     #[must_use]
     pub const fn slot(self, seconds: i64) -> i64 {
         self.0.div_euclid(seconds)
@@ -121,11 +121,10 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Year, month and day of the day with this number, counted from 1970 in the proleptic Gregorian
-/// calendar: Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>). It counts in eras of 400 years, 146,097
-/// days each, here from -0400-03-01, so that no number is negative and a leap day is the last of
-/// its year.
+/// Year, month and day of a day number, counted from 1970 in the proleptic Gregorian calendar, by
+/// Howard Hinnant's `civil_from_days` (<https://howardhinnant.github.io/date_algorithms.html>). It
+/// counts in eras of 400 years, 146,097 days each, here from -0400-03-01, so that no number is
+/// negative and a leap day is the last of its year.
 fn civil(day_number: i64) -> (u32, u32, u32) {
     let day_number = u32::try_from(day_number + 719_468 + 146_097).unwrap_or(0);
     let era = day_number / 146_097;
@@ -147,13 +146,13 @@ fn civil(day_number: i64) -> (u32, u32, u32) {
     )
 }
 
-/// A number from 0 to 99 in two digits.
+/// A number from 0 to 99 as two digits.
 fn two_digits(number: u32) -> [u8; 2] {
     let digit = |number: u32| b'0' + u8::try_from(number % 10).unwrap_or(0);
     [digit(number / 10), digit(number)]
 }
 
-/// A text that is no time: neither RFC 3339 with `Z` or an offset, nor integer Unix seconds.
+/// The text is neither RFC 3339 with `Z` or an offset, nor integer Unix seconds.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is no time: RFC 3339 with Z or an offset, or integer Unix seconds, years 0 to 9999")]
 pub struct TimeError(pub String);
@@ -161,7 +160,7 @@ pub struct TimeError(pub String);
 impl FromStr for Timestamp {
     type Err = TimeError;
 
-    /// RFC 3339 with `Z` or an offset (a fraction of a second is dropped), or integer Unix seconds.
+    /// RFC 3339 with `Z` or an offset (fractions of a second are dropped), or integer Unix seconds.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let seconds = match text.parse::<i64>() {
             Ok(seconds) => seconds,
@@ -199,7 +198,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// The instants from `from` up to, not including, `to`.
+/// The instants from `from` to before `to`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Span {
     /// The first instant inside.
@@ -209,19 +208,19 @@ pub struct Span {
 }
 
 impl Span {
-    /// Seconds; 0 where `to` is not after `from`.
+    /// The length in seconds; 0 if `to` is not after `from`.
     #[must_use]
     pub fn seconds(self) -> i64 {
         (self.to - self.from).max(0)
     }
 
-    /// Whether `at` lies inside.
+    /// Whether `at` lies in the span.
     #[must_use]
     pub fn contains(self, at: Timestamp) -> bool {
         self.from <= at && at < self.to
     }
 
-    /// The same span so many seconds before.
+    /// The same span, shifted back by some seconds.
     #[must_use]
     pub fn earlier(self, seconds: i64) -> Self {
         Self {
@@ -230,7 +229,7 @@ impl Span {
         }
     }
 
-    /// Seconds that both spans hold.
+    /// The length of the overlap, in seconds.
     #[must_use]
     pub fn overlap_seconds(self, other: Self) -> i64 {
         Self {
@@ -240,7 +239,7 @@ impl Span {
         .seconds()
     }
 
-    /// The parts of it that lie in none of `others`, which do not overlap and are in order.
+    /// The parts of it outside of `others`, which must be in order and not overlap.
     #[must_use]
     pub fn outside(self, others: &[Self]) -> Vec<Self> {
         let mut left = Vec::new();
@@ -268,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    /// As chrono writes it.
+    /// Formats with chrono, for comparison.
     fn by_chrono(at: Timestamp) -> String {
         let time = DateTime::from_timestamp(at.unix(), 0).unwrap();
         time.to_rfc3339_opts(SecondsFormat::Secs, true)

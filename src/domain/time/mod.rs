@@ -1,4 +1,4 @@
-//! Instants and spans, in whole seconds of UTC, and what is counted along them.
+//! Instants and spans in whole seconds of UTC, and amounts over time.
 
 mod instant;
 pub mod timeline;

@@ -1,5 +1,5 @@
-//! Amounts over absolute time, in grains of five minutes, the greatest span that divides every
-//! slot length.
+//! Amounts over absolute time, in grains of five minutes, the largest unit that divides every slot
+//! length.
 
 use std::ops::Range;
 
@@ -12,18 +12,18 @@ pub const GRAIN_SECONDS: i64 = 5 * MINUTE;
 /// Grains in a day.
 pub const GRAINS_IN_DAY: usize = 288;
 
-/// How much of something falls when. Sparse by day: windows of certificates that live a century
-/// cost two days, not a century.
+/// An amount over time. Stored sparsely by day, so that the window of a certificate that is valid
+/// for a century costs two days and not a century.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    /// By their numbers, ascending. A sum is asked for far more often than a day is put between two.
+    /// By day number, ascending. Sums are requested far more often than a day is inserted.
     days: Vec<(i64, Day)>,
 }
 
 /// One UTC day.
 #[derive(Clone, Debug)]
 struct Day {
-    /// The sum of the grains: a table asks for weeks and months, many times over.
+    /// The sum of the grains, cached because a table sums weeks and months many times over.
     total: f64,
     grains: Box<[f64; GRAINS_IN_DAY]>,
 }
@@ -38,14 +38,14 @@ impl Day {
 }
 
 impl Timeline {
-    /// Adds `amount` (or takes it away, where negative) at one instant.
+    /// Adds `amount` at one instant; a negative amount subtracts.
     pub fn add(&mut self, at: Timestamp, amount: f64) {
         let day = self.day(at.slot(DAY));
         day.total += amount;
         day.grains[length(at.second_of_day() / GRAIN_SECONDS)] += amount;
     }
 
-    /// Adds shares of `amount` to the grains from the one of `from` on.
+    /// Adds shares of `amount` to consecutive grains, beginning with that of `from`.
     pub fn add_grains(&mut self, from: Timestamp, shares: &[f64], amount: f64) {
         let mut day = from.slot(DAY);
         let mut first = length(from.second_of_day() / GRAIN_SECONDS);
@@ -61,7 +61,7 @@ impl Timeline {
         }
     }
 
-    /// Adds `amount` evenly over a span, each grain its share.
+    /// Adds `amount` evenly over a span, in proportion to each grain's overlap.
     pub fn spread(&mut self, span: Span, amount: f64) {
         let seconds = span.seconds();
         if seconds == 0 {
@@ -76,7 +76,7 @@ impl Timeline {
         }
     }
 
-    /// The sum over a span whose ends lie between grains; a grain cut in two counts in part.
+    /// The sum over a span. A grain that lies partly inside counts in proportion.
     #[must_use]
     pub fn sum(&self, span: Span) -> f64 {
         if span.seconds() == 0 {
@@ -102,7 +102,7 @@ impl Timeline {
             .sum()
     }
 
-    /// The sums of whole days, by the grain of the day.
+    /// The sums over whole days, by grain of the day.
     #[must_use]
     pub fn by_grain_of_day(&self, days: Range<i64>) -> [f64; GRAINS_IN_DAY] {
         let mut sums = [0.0; GRAINS_IN_DAY];
@@ -117,7 +117,7 @@ impl Timeline {
         sums
     }
 
-    /// Where the first grain with anything begins.
+    /// The start of the first grain with an amount.
     #[must_use]
     pub fn begins(&self) -> Option<Timestamp> {
         self.days.iter().find_map(|(number, day)| {
@@ -128,7 +128,7 @@ impl Timeline {
         })
     }
 
-    /// Forgets the days that end before `before`.
+    /// Drops the days that end before `before`.
     pub fn trim(&mut self, before: Timestamp) {
         self.days.drain(..self.place(before.slot(DAY)));
     }
@@ -145,12 +145,12 @@ impl Timeline {
         &mut self.days[place].1
     }
 
-    /// Where the first day stands with this number or a higher one.
+    /// The index of the first day with this or a higher number.
     fn place(&self, number: i64) -> usize {
         let Some((first, _)) = self.days.first() else {
             return 0;
         };
-        // Where no day is missing before it.
+        // The right place if no day before it is missing.
         let guess = usize::try_from(number.saturating_sub(*first)).unwrap_or(0);
         match self.days.get(guess) {
             Some((found, _)) if *found == number => guess,
@@ -159,7 +159,7 @@ impl Timeline {
     }
 }
 
-/// The sum of the grains from second `from` to second `to` of a day.
+/// The sum over seconds `from` to `to` of a day.
 fn sum_of_day(grains: &[f64; GRAINS_IN_DAY], from: i64, to: i64) -> f64 {
     let (first, last) = (from / GRAIN_SECONDS, (to - 1) / GRAIN_SECONDS);
     let whole: f64 = grains[length(first)..=length(last)].iter().sum();
@@ -195,7 +195,7 @@ mod tests {
         assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T01:00:00Z") - 5.0).abs() < 1e-9);
         assert!((sum("2026-11-21T00:00:00Z", "2026-11-21T00:02:30Z") - 1.0).abs() < 1e-9);
         assert!((sum("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z") - 6.0).abs() < 1e-9);
-        // By grains over midnight, the same.
+        // The same grain by grain, over midnight.
         let mut grains = Timeline::default();
         grains.add_grains(at("2026-11-20T23:55:00Z"), &[1.0, 2.0, 2.0, 1.0], 1.0);
         for hour in [at("2026-11-20T23:00:00Z"), at("2026-11-21T00:00:00Z")] {

@@ -6,38 +6,38 @@ use sha2::{Digest as _, Sha256};
 
 use super::merkle::Hash;
 
-/// A log's signed word on its tree: a checkpoint of the Static CT API, or a signed tree head of RFC
-/// 6962. Believed once its signature is verified over [`SignedTree::signed`].
+/// A log's signed statement about its tree: a checkpoint of the Static CT API, or a signed tree
+/// head of RFC 6962. Trust it only after its signature over [`SignedTree::signed`] is verified.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignedTree {
-    /// Leaves.
+    /// The number of leaves.
     pub size: u64,
-    /// The root over them.
+    /// The root hash.
     pub root: Hash,
     /// When it was signed, in milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// Hash and signature algorithm as RFC 5246 section 7.4.1.4.1 numbers them, such as 4 and 3 for
-    /// ECDSA with SHA-256.
+    /// Hash and signature algorithm, numbered as in RFC 5246 section 7.4.1.4.1: for example 4 and 3
+    /// for ECDSA with SHA-256.
     pub algorithm: [u8; 2],
-    /// The signature alone.
+    /// The signature itself.
     pub signature: Vec<u8>,
 }
 
-/// What is wrong with a checkpoint or tree head.
+/// Why a checkpoint or tree head is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CheckpointError {
-    /// It is not written as it should be.
+    /// A part of it is malformed.
     #[error("the checkpoint's {0} is not as it should be")]
     Malformed(&'static str),
-    /// It is another log's.
+    /// It belongs to another log.
     #[error("the checkpoint is of {found:?}, not of {expected:?}")]
     OtherLog {
         /// The log that it names.
         found: String,
-        /// The log that was asked.
+        /// The expected log.
         expected: String,
     },
-    /// None of its signatures is by the log's key.
+    /// None of its signatures was made by the log's key.
     #[error("the checkpoint has no signature by the log's key")]
     Unsigned,
 }
@@ -49,8 +49,8 @@ pub fn log_id(key: &[u8]) -> [u8; 32] {
 }
 
 impl SignedTree {
-    /// Reads a checkpoint, a signed note as <https://c2sp.org/static-ct-api> has it, of the log with
-    /// this origin (its submission URL without scheme and trailing slash) and id.
+    /// Parses a checkpoint, which is a signed note as in <https://c2sp.org/static-ct-api>, of the
+    /// log with this origin (its submission URL without scheme and trailing slash) and id.
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -75,7 +75,7 @@ impl SignedTree {
             .and_then(|line| STANDARD.decode(line).ok())
             .and_then(|root| root.try_into().ok())
             .ok_or(CheckpointError::Malformed("root"))?;
-        // The signature's type is 5: that of a tree head of RFC 6962.
+        // The signature type is 5, for a tree head of RFC 6962.
         let key: [u8; 32] = Sha256::new()
             .chain_update(origin)
             .chain_update([b'\n', 5])
@@ -96,7 +96,7 @@ impl SignedTree {
             .ok_or(CheckpointError::Malformed("signature"))
     }
 
-    /// A tree head of RFC 6962 section 4.3, whose signature is as TLS writes one.
+    /// Parses a tree head of RFC 6962 section 4.3, whose signature is encoded as in TLS.
     #[must_use]
     pub fn with(size: u64, root: Hash, timestamp_ms: u64, signature: &[u8]) -> Option<Self> {
         let (algorithm, rest) = signature.split_first_chunk()?;
@@ -111,10 +111,10 @@ impl SignedTree {
         })
     }
 
-    /// What is signed: the `TreeHeadSignature` of RFC 6962 section 3.5.
+    /// The signed octets: the `TreeHeadSignature` of RFC 6962 section 3.5.
     #[must_use]
     pub fn signed(&self) -> Vec<u8> {
-        // Version 1 is 0, and a tree's hash is of type 1.
+        // Version 1 is encoded as 0, and a tree's hash has type 1.
         let mut octets = vec![0, 1];
         octets.extend(self.timestamp_ms.to_be_bytes());
         octets.extend(self.size.to_be_bytes());
@@ -123,7 +123,7 @@ impl SignedTree {
     }
 }
 
-/// Without sign and leading zeros: one spelling a number.
+/// A number without sign or leading zeros, so that each has one spelling.
 fn decimal(line: &str) -> Option<u64> {
     let plain = line.bytes().all(|byte| byte.is_ascii_digit());
     (plain && (line == "0" || !line.starts_with('0')))

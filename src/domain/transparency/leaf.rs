@@ -1,32 +1,32 @@
-//! Leaves: certificates, and precertificates, with the instant at which the log took them.
+//! Leaves: certificates and precertificates, with the time at which the log accepted them.
 
 use super::merkle::{Hash, leaf_hash};
 
 /// A leaf of a log (RFC 6962 section 3.4).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Leaf<'a> {
-    /// When the log took it, in milliseconds since 1970.
+    /// When the log accepted it, in milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// What it took.
+    /// What it accepted.
     pub entry: Entry<'a>,
-    /// The `TimestampedEntry`, which the leaf's hash is of.
+    /// The `TimestampedEntry`, from which the leaf hash is computed.
     octets: &'a [u8],
 }
 
-/// What a log took.
+/// A log entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Entry<'a> {
     /// A certificate in DER.
     Certificate(&'a [u8]),
-    /// The `TBSCertificate` of a certificate about to be issued, in DER, without the poison.
+    /// The `TBSCertificate` of a precertificate, in DER, without the poison extension.
     Precertificate(&'a [u8]),
 }
 
-/// Why octets are no leaf, or no tile of leaves.
+/// Octets that are not a leaf, or not a tile of leaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the entry {number} of the tile is not as it should be")]
 pub struct LeafError {
-    /// The place in the tile, from 0.
+    /// The index in the tile.
     pub number: usize,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Leaf<'a> {
     /// The leaves of a data tile, in order.
     ///
     /// # Errors
-    /// [`LeafError`] at the first that is none.
+    /// [`LeafError`] at the first invalid one.
     pub fn of_tile(tile: &'a [u8]) -> Result<Vec<Self>, LeafError> {
         let mut rest = tile;
         let mut leaves = Vec::new();
@@ -46,22 +46,22 @@ impl<'a> Leaf<'a> {
         Ok(leaves)
     }
 
-    /// The leaf that a log of RFC 6962 gives as `leaf_input`; `None` where it is none.
+    /// Parses the `leaf_input` of an RFC 6962 log; `None` if it is invalid.
     #[must_use]
     pub fn of_leaf_input(octets: &'a [u8]) -> Option<Self> {
-        // Version 1 is 0, and so is the only type of leaf.
+        // Version 1 is encoded as 0, and so is the only type of leaf.
         let mut rest = octets.strip_prefix(&[0, 0])?;
         let leaf = timestamped(&mut rest)?;
         rest.is_empty().then_some(leaf)
     }
 
-    /// The hash of the leaf.
+    /// The leaf hash.
     #[must_use]
     pub fn hash(&self) -> Hash {
         leaf_hash(&self.leaf_input())
     }
 
-    /// The `MerkleTreeLeaf` that get-entries of RFC 6962 section 4.6 gives.
+    /// The `MerkleTreeLeaf` as returned by get-entries of RFC 6962 section 4.6.
     #[must_use]
     pub fn leaf_input(&self) -> Vec<u8> {
         let mut leaf = Vec::with_capacity(2 + self.octets.len());
@@ -71,11 +71,11 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// The `TileLeaf` at the beginning of `rest`.
+/// Parses the `TileLeaf` at the beginning of `rest`.
 fn in_tile<'a>(rest: &mut &'a [u8]) -> Option<Leaf<'a>> {
     let leaf = timestamped(rest)?;
     if matches!(leaf.entry, Entry::Precertificate(_)) {
-        // The precertificate itself, poison and all.
+        // The precertificate itself, with the poison extension.
         sized::<3>(rest)?;
     }
     let fingerprints = sized::<2>(rest)?;
@@ -94,7 +94,7 @@ fn timestamped<'a>(rest: &mut &'a [u8]) -> Option<Leaf<'a>> {
         }
         _ => return None,
     };
-    // Extensions: the place in the log is one, where it has any.
+    // Extensions, such as the index in the log.
     sized::<2>(rest)?;
     Some(Leaf {
         timestamp_ms,
@@ -109,7 +109,7 @@ fn taken<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     Some(taken)
 }
 
-/// Octets with their number in front, itself `N` octets long.
+/// Octets preceded by their length, which takes `N` octets.
 fn sized<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = taken::<N>(rest)?
         .iter()

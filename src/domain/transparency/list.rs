@@ -10,40 +10,40 @@ use crate::time::Timestamp;
 /// A log that can be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Log {
-    /// As the list describes it, such as `Let's Encrypt 'Sycamore2026h2'`.
+    /// Its description in the list, such as `Let's Encrypt 'Sycamore2026h2'`.
     pub description: String,
-    /// Who operates it.
+    /// Its operator.
     pub operator: String,
     /// Its public key: a `SubjectPublicKeyInfo` in DER.
     pub key: Vec<u8>,
-    /// Where it is read, without a slash at the end.
+    /// The URL for reading, without a trailing slash.
     pub url: String,
-    /// How it is read.
+    /// The protocol for reading.
     pub protocol: Protocol,
 }
 
-/// How a log is read.
+/// The protocol for reading a log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Protocol {
     /// RFC 6962: get-sth, get-entries.
     Rfc6962,
-    /// The Static CT API; checkpoints name the log by this.
+    /// The Static CT API, whose checkpoints contain this origin.
     Static {
         /// Its submission URL without scheme and trailing slash.
         origin: String,
     },
 }
 
-/// What is wrong with a list.
+/// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// It is no such list.
+    /// It is not a list of logs.
     #[error("it is no list of logs: {0}")]
     Json(#[from] serde_json::Error),
-    /// A key is no base64, or is not the one that the log's id is made of.
+    /// A key is not base64, or does not match the log's id.
     #[error("the log {0:?} has a key that its id is not made of")]
     Key(String),
-    /// None of its logs is asked for.
+    /// None of its logs matches.
     #[error("it has no usable log that is asked for")]
     Empty,
 }
@@ -83,8 +83,8 @@ struct Interval {
     end_exclusive: Timestamp,
 }
 
-/// The logs of a list that take certificates that live at `now`, are in use, and have any of these texts
-/// in their description, whatever the case; all where there are none.
+/// The logs of a list that accept certificates valid at `now`, are in use, and have one of the
+/// texts `wanted` in their description, ignoring case. All of them if `wanted` is empty.
 ///
 /// # Errors
 /// [`ListError`].
@@ -118,7 +118,7 @@ impl Entry {
             .temporal_interval
             .as_ref()
             .is_some_and(|interval| interval.end_exclusive <= now);
-        // Logs for trials, such as those of staging environments, are read where they are named.
+        // Logs for testing, such as those of staging environments, are read only if they are named.
         !gone && !over && self.log_type.as_deref() != Some("monitoring_only")
     }
 

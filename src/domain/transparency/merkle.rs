@@ -1,4 +1,4 @@
-//! Merkle trees as logs of Certificate Transparency grow them (RFC 9162 section 2.1).
+//! The Merkle trees of Certificate Transparency logs (RFC 9162 section 2.1).
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use sha2::{Digest as _, Sha256};
 /// A node's hash.
 pub type Hash = [u8; 32];
 
-/// A complete subtree: the node `index` of those `2^level` leaves wide.
+/// The root of a complete subtree: number `index` among those with `2^level` leaves.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Node {
-    /// The logarithm of its leaves' number.
+    /// The binary logarithm of its number of leaves.
     pub level: u8,
-    /// Its place among the nodes of its level.
+    /// Its index among the nodes of its level.
     pub index: u64,
 }
 
@@ -24,7 +24,7 @@ impl Node {
     }
 }
 
-/// Of a leaf (RFC 9162 section 2.1.1).
+/// The hash of a leaf (RFC 9162 section 2.1.1).
 #[must_use]
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
     Sha256::new()
@@ -34,7 +34,7 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash {
         .into()
 }
 
-/// Of the node above two others.
+/// The hash of the parent of two nodes.
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::new()
@@ -45,7 +45,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
         .into()
 }
 
-/// Of the complete subtree above these hashes; `None` unless there are a power of two of them.
+/// The hash of a complete subtree from its leaves' hashes; `None` unless their number is a power of
+/// two.
 #[must_use]
 pub fn subtree_hash(hashes: &[Hash]) -> Option<Hash> {
     if !hashes.len().is_power_of_two() {
@@ -62,8 +63,8 @@ pub fn subtree_hash(hashes: &[Hash]) -> Option<Hash> {
     row.first().copied()
 }
 
-/// Complete subtrees that together are the tree of the first `size` leaves. None of them lies on both
-/// sides of any of `borders`, each a number of leaves.
+/// Complete subtrees that together make up the tree of the first `size` leaves. None of them
+/// crosses any of `borders`, which are numbers of leaves.
 #[must_use]
 pub fn nodes(size: u64, borders: &[u64]) -> Vec<Node> {
     let mut found = Vec::new();
@@ -74,8 +75,8 @@ pub fn nodes(size: u64, borders: &[u64]) -> Vec<Node> {
     found
 }
 
-/// The root of the tree of the first `size` leaves, from the hashes of its [`nodes`]; `None` where one
-/// is missing. The empty tree's is the hash of nothing.
+/// The root of the tree of the first `size` leaves, from the hashes of its [`nodes`]; `None` if one
+/// is missing. The root of the empty tree is the hash of nothing.
 #[must_use]
 pub fn root(size: u64, borders: &[u64], hashes: &BTreeMap<Node, Hash>) -> Option<Hash> {
     if size == 0 {
@@ -84,8 +85,8 @@ pub fn root(size: u64, borders: &[u64], hashes: &BTreeMap<Node, Hash>) -> Option
     walk(0, size, borders, &mut |node| hashes.get(&node).copied())
 }
 
-/// Whether the tree of `new_size` leaves begins with that of `old_size`, by a proof of RFC 9162 section
-/// 2.1.4.1, verified as its section 2.1.4.2 says.
+/// Whether the tree of `new_size` leaves begins with the one of `old_size`: verifies a proof of RFC
+/// 9162 section 2.1.4.1 by its section 2.1.4.2.
 #[must_use]
 pub fn is_consistent(
     (old_size, old_root): (u64, &Hash),
@@ -133,8 +134,8 @@ pub fn is_consistent(
     last == 0 && of_old == *old_root && of_new == *new_root
 }
 
-/// The hash of the leaves from `from` up to, but without, `to`: of `read` where they are a complete
-/// subtree within all borders, else of both halves, split as RFC 9162 section 2.1.1 splits them.
+/// The hash of the leaves from `from` to before `to`. Taken from `read` if they are a complete
+/// subtree between borders, else computed from both halves, split as in RFC 9162 section 2.1.1.
 fn walk(
     from: u64,
     to: u64,
@@ -168,7 +169,7 @@ mod tests {
         (0..count).map(|n| leaf_hash(&n.to_be_bytes())).collect()
     }
 
-    /// As the RFC defines it, in the words of the RFC.
+    /// The hash by the definition in the RFC.
     fn defined(leaves: &[Hash]) -> Hash {
         match leaves {
             [] => Sha256::digest([]).into(),
@@ -201,7 +202,7 @@ mod tests {
                 };
                 let hashes = hashes(&leaves, &nodes);
                 assert_eq!(root(size, &[border], &hashes), Some(defined(&leaves)));
-                // What lies before the border is enough for the tree that ended there.
+                // The nodes before the border suffice for the tree that ended there.
                 assert_eq!(
                     root(border, &[], &hashes),
                     Some(defined(&leaves[..usize::try_from(border).unwrap()])),

@@ -1,5 +1,5 @@
-//! Logs of Certificate Transparency: signed trees, tiles and leaves (RFC 6962 and the Static CT API,
-//! <https://c2sp.org/static-ct-api>), and what a sample of a log says.
+//! Certificate Transparency logs: signed trees, tiles and leaves (RFC 6962 and the Static CT API,
+//! <https://c2sp.org/static-ct-api>), and estimates from a sample of a log.
 
 pub mod checkpoint;
 pub mod leaf;

@@ -1,31 +1,31 @@
-//! Estimates from every n-th tile of a log: counts with a standard error, and which n a budget
+//! Estimates from every n-th tile of a log: counts with a standard error, and the n that a budget
 //! allows.
 
 use super::tile::WIDTH;
 use crate::math::number::real;
 
-/// A count that was estimated from a sample.
+/// A count estimated from a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
-    /// How many there are, as far as the sample tells.
+    /// The estimated count.
     pub count: f64,
-    /// Its standard error: two times that, more or less, is a 95 % interval.
+    /// Its standard error. The count ± twice this is about a 95 % interval.
     pub standard_error: f64,
 }
 
 impl Estimate {
-    /// The standard error as a share of the count; `None` of nothing.
+    /// The standard error relative to the count; `None` if the count is 0.
     #[must_use]
     pub fn relative_error(self) -> Option<f64> {
         (self.count > 0.0).then(|| self.standard_error / self.count)
     }
 }
 
-/// How many of a kind a log took, where of each of these tiles, every n-th of the log, it is known how
-/// many it holds. A tile is a cluster: the entries of one instant come together, so the error is that of
-/// the tiles' counts and not of single entries (W. G. Cochran, Sampling Techniques, 3rd edition 1977,
-/// section 9A.4, equation 9.13 with equal clusters). Every n-th tile is taken for tiles at random:
-/// where neighbours are alike the true error is smaller.
+/// Estimates how many entries of a kind a log accepted, from the counts in every n-th tile. A tile
+/// is a cluster, because similar entries arrive together, so the error is computed from the tiles'
+/// counts and not from single entries (W. G. Cochran, Sampling Techniques, 3rd edition 1977,
+/// section 9A.4, equation 9.13 with equal clusters). Every n-th tile is treated as a random sample;
+/// if neighbours are similar, the true error is smaller.
 #[must_use]
 pub fn estimate(counts: &[u64], every: u64) -> Estimate {
     let sampled = real(i64::try_from(counts.len()).unwrap_or(i64::MAX));
@@ -36,7 +36,7 @@ pub fn estimate(counts: &[u64], every: u64) -> Estimate {
     let number = |count: &u64| real(i64::try_from(*count).unwrap_or(i64::MAX));
     let sum: f64 = counts.iter().map(number).sum();
     let mean = sum / sampled;
-    // Of a single tile nothing is known of the spread: as if its entries were independent.
+    // A single tile says nothing about the spread. Assume that its entries are independent.
     let variance = if counts.len() == 1 {
         mean
     } else {
@@ -53,18 +53,18 @@ pub fn estimate(counts: &[u64], every: u64) -> Estimate {
     }
 }
 
-/// How a log grows, as far as two of its tiles tell.
+/// The growth of a log, estimated from two of its tiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
     /// Full tiles a day.
     pub tiles_per_day: f64,
-    /// Octets that a tile takes on its way, with the tree and the hashes that it is verified by: as if the log
-    /// were asked for its tree once a tile.
+    /// Octets transferred for a tile, including the tree and the hashes that verify it, as if the
+    /// tree were fetched for every tile.
     pub octets_per_tile: f64,
 }
 
 impl Growth {
-    /// Of so many leaves in so many seconds, where a tile took so many octets.
+    /// From the number of leaves in a number of seconds, and the octets of a tile.
     #[must_use]
     pub fn of(leaves: u64, seconds: f64, octets_per_tile: f64) -> Self {
         let leaves = real(i64::try_from(leaves).unwrap_or(i64::MAX));
@@ -75,27 +75,27 @@ impl Growth {
         }
     }
 
-    /// Octets that all of it takes in a day, at most.
+    /// Octets a day for reading all of it, at most.
     #[must_use]
     pub fn octets_per_day(self) -> f64 {
         self.tiles_per_day * self.octets_per_tile
     }
 
-    /// The least n so that every n-th tile stays within so many octets a day.
+    /// The smallest n with which reading every n-th tile stays within this many octets a day.
     #[must_use]
     pub fn every_within(self, octets_per_day: f64) -> u64 {
         let whole = self.octets_per_day() / octets_per_day.max(1.0);
-        // 10^6: a tile of the largest log each hour or so.
+        // 10^6: one tile of the largest log in about an hour.
         let mut every = 1;
         while real(every) < whole && every < 1_000_000 {
-            // Coarse steps far out: an eighth more each.
+            // For large n, in steps of an eighth.
             every += (every / 8).max(1);
         }
         every.cast_unsigned()
     }
 
-    /// The relative standard error of the count of one hour in which a share of the entries is the
-    /// CA's, as if entries were independent: the least that it can be.
+    /// The relative standard error of the count of one hour, if this share of the entries belongs
+    /// to the CA and entries are independent. The real error is at least this.
     #[must_use]
     pub fn hourly_error(self, every: u64, share: f64) -> Option<f64> {
         let every = real(i64::try_from(every.max(1)).unwrap_or(i64::MAX));
@@ -115,13 +115,13 @@ mod tests {
         assert_eq!(estimate(&[], 10), Estimate::default());
     }
 
-    /// Tiles whose counts differ by a known rule: of all samples of every tenth tile, some two thirds
-    /// lie within one standard error of the truth, and nearly all within two.
+    /// With counts by a known rule: of all samples of every tenth tile, about two thirds are within
+    /// one standard error of the truth, and nearly all within two.
     #[test]
     fn the_error_says_how_far_a_sample_is_off() {
         let mut state = 1_u64;
         let mut random = || {
-            // Of Knuth's MMIX; its upper bits are random enough.
+            // The generator of Knuth's MMIX, whose upper bits are random enough.
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
@@ -149,7 +149,7 @@ mod tests {
         let every = growth.every_within(200e6);
         assert!((24..=27).contains(&every), "{every}");
         assert_eq!(growth.every_within(5e9), 1);
-        // Half of them: 5,000 entries an hour, and one in 72.
+        // With half of them: 5,000 entries an hour, and one in 72.
         let error = growth.hourly_error(every, 0.5).unwrap();
         assert!((0.013..0.016).contains(&error), "{error}");
         assert_eq!(growth.hourly_error(every, 0.0), None);

@@ -2,25 +2,25 @@
 
 use super::merkle::{Hash, Node, subtree_hash};
 
-/// Nodes of a full tile.
+/// Nodes in a full tile.
 pub const WIDTH: u64 = 256;
 
-/// The logarithm of [`WIDTH`].
+/// The binary logarithm of [`WIDTH`].
 const LEVELS: u8 = 8;
 
 /// A tile of hashes.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct HashTile {
-    /// Its level: its hashes are nodes of level 8 times this.
+    /// Its level: its hashes are nodes of level 8 × this.
     pub level: u8,
-    /// Its place among the tiles of its level.
+    /// Its index among the tiles of its level.
     pub index: u64,
-    /// Its hashes: 256 where it is full.
+    /// The number of hashes: 256 if it is full.
     pub width: u64,
 }
 
 impl HashTile {
-    /// The tile from which the hash of a node follows, in a tree of so many leaves.
+    /// The tile that contains or determines the hash of a node, in a tree with this many leaves.
     #[must_use]
     pub fn with(node: Node, tree_size: u64) -> Self {
         let level = node.level / LEVELS;
@@ -34,7 +34,7 @@ impl HashTile {
         }
     }
 
-    /// Its path below the log's monitoring URL.
+    /// Its path relative to the log's monitoring URL.
     #[must_use]
     pub fn path(self) -> String {
         let partial = match self.width {
@@ -44,13 +44,13 @@ impl HashTile {
         format!("tile/{}/{}{partial}", self.level, index(self.index))
     }
 
-    /// How many octets it has.
+    /// Its length in octets.
     #[must_use]
     pub const fn octets(self) -> u64 {
         self.width * 32
     }
 
-    /// The hash of a node that lies in it, or below; `None` where its octets do not hold it.
+    /// The hash of a node in it or above; `None` if its octets do not determine it.
     #[must_use]
     pub fn hash(self, octets: &[u8], node: Node) -> Option<Hash> {
         let (hashes, rest) = octets.as_chunks::<32>();
@@ -63,7 +63,7 @@ impl HashTile {
     }
 }
 
-/// The path of a full data tile below the log's monitoring URL.
+/// The path of a full data tile relative to the log's monitoring URL.
 #[must_use]
 pub fn data_path(tile: u64) -> String {
     format!("tile/data/{}", index(tile))
@@ -78,7 +78,7 @@ pub const fn node_above(tile: u64) -> Node {
     }
 }
 
-/// Groups of three digits, all but the last with an `x` in front: `x001/x234/067`.
+/// The number in groups of three digits, all but the last prefixed with `x`: `x001/x234/067`.
 fn index(number: u64) -> String {
     let mut path = format!("{:03}", number % 1_000);
     let mut rest = number / 1_000;

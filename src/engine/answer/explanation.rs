@@ -1,4 +1,4 @@
-//! Why a certificate has its window: derived again from what is stored.
+//! Explains a certificate's window, by repeating the draw from stored data.
 
 use serde_json::{Value, json};
 
@@ -12,22 +12,23 @@ use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
 
-/// A window derived again.
+/// A repeated draw.
 struct Derivation {
-    /// What it was drawn from, as JSON.
+    /// The basis of the draw, as JSON.
     drawn_from: Value,
-    /// The profile that stood behind it.
+    /// The model version behind it.
     model_version: Value,
-    /// `None`: drawn by an algorithm that this version does not know.
+    /// `None` if the draw used an algorithm that this version does not know.
     window: Option<Span>,
 }
 
 impl Engine {
-    /// Why a certificate has its window: the source of the draw, and the window derived again from
-    /// it; the JSON object of `GET /v1/certificates/{certid}`. `None`: no such certificate.
+    /// Explains a certificate's window: the basis of the draw, and the window it gives when
+    /// repeated. It is the JSON object of `GET /v1/certificates/{certid}`. `None` if there is no
+    /// such certificate.
     ///
     /// # Errors
-    /// [`EngineError::Store`]; [`EngineError::Corrupt`] if the stored table cannot be read.
+    /// [`EngineError::Store`]; [`EngineError::Corrupt`] if the stored table cannot be parsed.
     pub async fn explain(&self, id: &CertId) -> Result<Option<Value>, EngineError> {
         let Some(certificate) = self.certificate(id).await? else {
             return Ok(None);
@@ -75,7 +76,7 @@ impl Engine {
         hash: u128,
     ) -> Result<Derivation, EngineError> {
         let not_after = certificate.validity.not_after;
-        // The length follows from the life; what was drawn is the start.
+        // The length follows from the lifetime; only the start was drawn.
         let window_seconds = certificate.window.seconds();
         let (drawn_from, window) = match certificate.basis {
             Basis::Plain(starts) => (
@@ -147,15 +148,15 @@ fn corrupt(detail: &dyn ToString) -> EngineError {
     }
 }
 
-/// From 24 hours before the window's start until it is replaced or expired: most clients wake once
-/// or twice a day and may come that early.
+/// Whether the renewal is due: from 24 hours before the window's start until it is replaced or
+/// expired. Most clients wake once or twice a day and may renew that early.
 fn renewal_due(certificate: &Certificate, now: Timestamp) -> bool {
     certificate.successor.is_none()
         && now >= certificate.window.from - DAY
         && now <= certificate.validity.not_after
 }
 
-/// The reason for the draw.
+/// What caused the draw.
 fn cause(memory: &Memory, cause: Cause) -> Value {
     match cause {
         Cause::Registration => json!({ "event": "registration" }),

@@ -1,4 +1,4 @@
-//! The forecast: made at most once for each CA and minute, told to whoever asks, and measured.
+//! The forecast, computed at most once for each CA and minute, and its metrics.
 
 use std::sync::{Arc, PoisonError};
 
@@ -13,13 +13,13 @@ use crate::engine::state::ca::Ca;
 use crate::engine::state::memory::Memory;
 use crate::engine::state::outlook::Kept;
 
-/// The ledger is held for so many slots at a time, about a millisecond, so that whoever registers
-/// gets in between.
+/// The ledger is locked for this many slots at a time, about a millisecond, so that registrations
+/// can proceed in between.
 const SLOTS_AT_A_TIME: usize = 24;
 
 impl Engine {
-    /// The CA that a request without a name means: the only one. The CA `default` does not count if
-    /// it knows nothing and others are configured.
+    /// The CA for a request without a name: the only one. The CA `default` does not count if it has
+    /// no data and others are configured.
     ///
     /// # Errors
     /// The names of the possible CAs: several, or none.
@@ -44,8 +44,7 @@ impl Engine {
         }
     }
 
-    /// The load that is to come at a CA, as far ahead as it is told; of this minute, and of all that
-    /// was learned until now. `None`: there is no such CA.
+    /// The forecast of a CA for the longest horizon, of this minute. `None` if there is no such CA.
     ///
     /// # Errors
     /// [`EngineError::Aside`].
@@ -59,7 +58,7 @@ impl Engine {
         let in_force = Arc::clone(&memory.in_force());
         let ca = Arc::clone(&memory.cas[at]);
         let profile = ca.profile.load_full();
-        // Others wait here for the one who makes it.
+        // Other callers wait here for the one who computes it.
         let mut kept = ca.outlook.lock().await;
         if let Some(kept) = kept.as_ref()
             && kept.made_at == minute
@@ -84,7 +83,7 @@ impl Engine {
         Ok(Some(outlook))
     }
 
-    /// Shows in the metrics what is to come, and whether failures feed on themselves.
+    /// Updates the metrics of the forecast, and of retries that reinforce themselves.
     pub fn measure_forecast(&self) {
         let memory = self.memory();
         let now = self.now();
@@ -94,7 +93,7 @@ impl Engine {
     }
 }
 
-/// The next hours of every CA, by its name.
+/// The next hours of every CA, by name.
 pub(in crate::engine) fn outlooks(
     memory: &Memory,
     now: Timestamp,
@@ -112,7 +111,7 @@ pub(in crate::engine) fn outlooks(
         .collect()
 }
 
-/// Of a CA under the policy in force, with what incidents close.
+/// For a CA under its current policy, including what incidents close.
 fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
     let profile = ca.profile.load();
     let at_level = profile.at_level();
@@ -128,7 +127,7 @@ fn outlook(policy: &CaPolicy, ca: &Ca, now: Timestamp, hours: i64) -> Outlook {
             slot.load = horizon.load(&allocator.ledger, slot.span);
         }
     }
-    // Relative to the mean of two weeks, as before: a level that rises shows.
+    // Relative to the mean of the last two weeks, so that a rising level is visible.
     let usual = Horizon {
         profile: &profile,
         ..horizon
@@ -155,7 +154,7 @@ fn measure(policy: &CaPolicy, ca: &Ca, outlook: &Outlook) {
         }
     }
     let ca_alone = [("ca", policy.name.to_string())];
-    // No ceiling is all of it left.
+    // Without a ceiling everything is left.
     let open = |slot: &&SlotOutlook| slot.capacity.share > 0.0;
     let headroom = outlook.slots.iter().filter(open);
     let headroom = headroom.filter_map(SlotOutlook::headroom);

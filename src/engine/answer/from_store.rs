@@ -1,4 +1,4 @@
-//! A certificate that the index does not know is asked for in the store, with all that wait.
+//! Looks up certificates that the index does not have, several at a time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,15 +14,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// From one statement to the next: what is asked for meanwhile goes together.
+/// The pause between two statements; requests in between are combined.
 const PACE: Duration = Duration::from_millis(10);
 
-/// How long a store that did not answer is left alone.
+/// The pause after the store did not answer.
 const LEFT_ALONE: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Asks the store for a certificate that the index may not have yet, because another process
-    /// registered it, and puts it into the index.
+    /// Looks up a certificate that another process may have registered, and adds it to the index.
     ///
     /// # Errors
     /// [`Miss::Busy`] if too many wait, or the store does not answer.
@@ -43,8 +42,8 @@ impl Engine {
             });
             asked.by.push(teller);
             if queue.asking.as_ref().is_none_or(JoinHandle::is_finished) {
-                // What is found goes into the index and the ledger, whose locks those hold who work:
-                // no thread that answers may wait for them.
+                // Results are added to the index and the ledger, which background work may have
+                // locked. Threads that answer must not wait for these locks.
                 let looking = Arc::clone(self).look_all_up();
                 queue.asking = Some(self.background().spawn(looking));
             }
@@ -52,7 +51,7 @@ impl Engine {
         told.await.map_err(|_| Miss::Busy)
     }
 
-    /// Asks for what waits until nothing does.
+    /// Looks up waiting certificates until there are none.
     async fn look_all_up(self: Arc<Self>) {
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// Asks for these, under either of their two spellings; whether the store answered.
+    /// Looks up these, under either of their two spellings; returns whether the store answered.
     async fn look_batch_up(&self, batch: HashMap<Fingerprint, Asked>) -> bool {
         let spellings = |id: &CertId| [Some(id.clone()), id.with_sign_octet()];
         let ids: Vec<CertId> = batch
@@ -92,7 +91,7 @@ impl Engine {
                 self.look_ups.absent.insert(fingerprint, ());
             }
             for teller in by {
-                // Who has gone meanwhile needs no answer.
+                // A caller that has left needs no answer.
                 let _ = teller.send(());
             }
         }

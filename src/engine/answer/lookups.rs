@@ -1,5 +1,6 @@
-//! Misses that fall through to a shared store: asked for together, one statement at a time,
-//! remembered for a second, and not too many, so that a flood of random CertIDs cannot hurt.
+//! Look-ups of unknown certificates in a shared store. They are combined, with one statement at a
+//! time; results are remembered for a second; and their number is limited, so that a flood of
+//! random CertIDs does no harm.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,21 +13,22 @@ use tokio::task::JoinHandle;
 use crate::domain::certificate::certid::CertId;
 use crate::engine::index::Fingerprint;
 
-/// "Not found" is believed for this long.
+/// How long "not found" is remembered.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// CertIDs remembered as not found: each costs about 100 bytes.
+/// CertIDs remembered as not found, about 100 bytes each.
 const MOST_REMEMBERED: u64 = 100_000;
 
-/// CertIDs that wait for a look-up. With the pace below that is 6,400 a second, more than a hundred
-/// million certificates poll. Few CertIDs wait because others registered them a moment ago; a flood
-/// beyond this number is turned away from memory, so that it does not use up the database.
+/// CertIDs that may wait for a look-up. At the pace below this is 6,400 a second, more than a
+/// hundred million certificates poll. Few wait because another process has just registered them.
+/// Further requests are answered from memory, so that a flood does not exhaust the database.
 pub(in crate::engine) const MOST_WAITING: usize = 64;
 
-/// Documents looked up at once: the pool has ten connections, and registrations need some of them.
+/// Documents looked up at the same time. The pool has ten connections, and registrations need some
+/// of them.
 const MOST_DOCUMENTS_AT_ONCE: usize = 4;
 
-/// Asks the store for what the index does not know.
+/// The pending look-ups and their recent results.
 #[derive(Debug)]
 pub(in crate::engine) struct LookUps {
     pub(in crate::engine) absent: Cache<Fingerprint, ()>,
@@ -38,12 +40,12 @@ pub(in crate::engine) struct LookUps {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Queue {
     pub(in crate::engine) asked: HashMap<Fingerprint, Asked>,
-    /// Who asks the store, while somebody does.
+    /// The task that queries the store, if there is one.
     pub(in crate::engine) asking: Option<JoinHandle<()>>,
 }
 
-/// A CertID that is asked for. Whoever asks looks into the index again once the store has
-/// answered; if he is forgotten instead, it has not.
+/// A CertID being looked up. Its callers check the index again when the store has answered. If they
+/// are dropped instead, it has not.
 #[derive(Debug)]
 pub(in crate::engine) struct Asked {
     pub(in crate::engine) id: CertId,
@@ -62,17 +64,17 @@ impl LookUps {
         }
     }
 
-    /// A place among the documents that are looked up; `None` where all are taken.
+    /// A permit to look up a document; `None` if all are in use.
     pub(in crate::engine) fn document(&self) -> Option<SemaphorePermit<'_>> {
         self.documents.try_acquire().ok()
     }
 
-    /// Whether the store said a moment ago that it does not hold this certificate.
+    /// Whether the store recently did not have this certificate.
     pub(in crate::engine) fn is_absent(&self, fingerprint: Fingerprint) -> bool {
         self.absent.contains_key(&fingerprint)
     }
 
-    /// Whether as many wait as may.
+    /// Whether the limit of waiting CertIDs is reached.
     pub(in crate::engine) fn are_full(&self) -> bool {
         self.queue().asked.len() >= MOST_WAITING
     }
@@ -81,7 +83,7 @@ impl LookUps {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What waits; with nothing there nobody is asking any more.
+    /// What is waiting; if nothing is, the querying task ends.
     pub(in crate::engine) fn take(&self) -> Option<HashMap<Fingerprint, Asked>> {
         let mut queue = self.queue();
         if queue.asked.is_empty() {

@@ -1,4 +1,4 @@
-//! Answers about a certificate, about a CA, and about the load to come.
+//! Answers about a certificate, about a CA, and about the expected load.
 
 pub(super) mod explanation;
 pub(super) mod forecast;

@@ -19,31 +19,31 @@ use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
 use crate::store::Sharing;
 
-/// A certificate's answer to a `renewalInfo` request.
+/// The answer to a `renewalInfo` request about a certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RenewalInfo {
     /// The `suggestedWindow`.
     pub window: Span,
-    /// For incidents alone.
+    /// Present only for incidents.
     pub explanation_url: Option<Arc<str>>,
     /// Seconds until the client should ask again.
     pub retry_after_seconds: i64,
-    /// Whether an incident that touches the CA is active: answers must not be cached.
+    /// Whether an incident that affects the CA is active, so that the answer must not be cached.
     pub incident: bool,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Miss {
-    /// The store is away or too many look-ups are under way: ask again later (503).
+    /// The store is unavailable, or too many look-ups are in progress: try again later (503).
     Busy,
-    /// The issuer is not one of ours (404).
+    /// The issuer is unknown (404).
     UnknownIssuer,
-    /// The issuer is known, the serial is not (404).
+    /// The issuer is known, but the serial is not (404).
     UnknownSerial,
 }
 
-/// What an answer needs of an entry.
+/// The fields of an entry needed for an answer.
 #[derive(Clone, Copy)]
 struct Found {
     fingerprint: Fingerprint,
@@ -54,8 +54,8 @@ struct Found {
     replaced: bool,
 }
 
-/// A requested certificate. Its data are being loaded into the processor's caches, which takes as
-/// long as a thousand instructions: there is time for something else.
+/// A requested certificate whose entry is being loaded into the processor's cache. That takes as
+/// long as a thousand instructions, so other work can be done in between.
 #[derive(Debug)]
 pub struct Sought<'a> {
     memory: Guard<Arc<Memory>>,
@@ -64,8 +64,8 @@ pub struct Sought<'a> {
 }
 
 impl Engine {
-    /// The answer to a `renewalInfo` request: from memory, no SQL where the certificate is
-    /// indexed.
+    /// The answer to a `renewalInfo` request: from memory, without SQL if the certificate is in the
+    /// index.
     ///
     /// # Errors
     /// [`Miss`].
@@ -82,7 +82,7 @@ impl Engine {
         sought.answer(self.now()).ok_or_else(|| sought.miss())
     }
 
-    /// Begins to look for a certificate.
+    /// Starts to look for a certificate.
     #[must_use]
     pub fn seek<'a>(&self, id: &'a CertId) -> Sought<'a> {
         let memory = self.memory.load();
@@ -95,8 +95,8 @@ impl Engine {
         }
     }
 
-    /// The answer to a `renewalInfo` request, if memory decides it; `None` if the store has to be
-    /// asked.
+    /// The answer to a `renewalInfo` request if memory is sufficient; `None` if the store must be
+    /// queried.
     #[must_use]
     pub fn renewal_info_in_memory(&self, sought: &Sought<'_>) -> Option<Result<RenewalInfo, Miss>> {
         if let Some(info) = sought.answer(self.now()) {
@@ -111,23 +111,22 @@ impl Engine {
         }
     }
 
-    /// Whether the store may hold a certificate that is not in memory.
+    /// Whether the store may have a certificate that is not in memory.
     fn may_be_stored(&self, sought: &Sought<'_>) -> bool {
         let is_complete = self.store().sharing() == Sharing::IndexIsComplete && self.is_summed();
         let config = &sought.memory.config;
         !is_complete && config.ca_of(&sought.id.key_identifier).is_some()
     }
 
-    /// When to ask again about a CertID that is not known, in seconds: six hours, as for one that
-    /// is, and a fifth either way. What is not registered within the hour of its issuance rarely
-    /// ever is.
+    /// When to ask again about an unknown CertID, in seconds: six hours ± 20 %, as for a known one.
+    /// What is not registered within an hour of issuance rarely ever is.
     #[must_use]
     pub fn retry_after_unknown_seconds(&self) -> i64 {
         rand::random_range(17_280..=25_920)
     }
 
-    /// When to ask a busy service again, in seconds: one to three minutes, so that clients that
-    /// were turned away do not come back together.
+    /// `Retry-After` of a busy service, in seconds: one to three minutes, so that rejected clients
+    /// do not return together.
     #[must_use]
     pub fn retry_after_busy_seconds(&self) -> i64 {
         rand::random_range(MINUTE..=3 * MINUTE)
@@ -171,7 +170,7 @@ fn answer(memory: &Memory, found: Found, now: Timestamp) -> RenewalInfo {
     }
 }
 
-/// The load at an instant, relative to the mean: the profile's, plus what is expected on top of it.
+/// The load at an instant relative to the mean: the profile's, plus what is expected in addition.
 fn expected_at(policy: &CaPolicy, profile: &Profile, at: Timestamp) -> f64 {
     let mean = profile.mean_per_hour();
     let from = Timestamp::from_unix(at.slot(GRAIN_SECONDS) * GRAIN_SECONDS);

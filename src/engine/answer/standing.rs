@@ -1,4 +1,4 @@
-//! The state of each CA, and the reports of the last hour.
+//! The status of each CA, and the reports of the last hour.
 
 use std::sync::{Arc, PoisonError};
 
@@ -15,25 +15,25 @@ use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
 use crate::engine::state::memory::Memory;
 
-/// Reports of one minute that are kept: one takes 20 KB with ten CAs.
+/// Reports cached for a minute: one takes 20 KB with ten CAs.
 const MOST_REPORTS: usize = 16;
 
-/// How a CA is.
+/// The status of a CA.
 #[derive(Clone, Debug)]
 pub struct CaStanding {
     /// The CA.
     pub ca: CaName,
-    /// Such as `production`.
+    /// For example `production`.
     pub environment: String,
-    /// How it is.
+    /// Its status.
     pub standing: Standing,
     /// The sources that report its load.
     pub sources: Vec<Heard>,
-    /// How far those that ought to tell the same are apart.
+    /// How far comparable sources differ.
     pub disagreements: Vec<Disagreement>,
 }
 
-/// Those that most are meant by: the production CAs, or where there are none, all.
+/// The CAs that most readers mean: the production CAs, or all if there are none.
 #[must_use]
 pub fn meant(standings: &[CaStanding]) -> Vec<&CaStanding> {
     let production = |one: &&CaStanding| one.environment == PRODUCTION;
@@ -45,8 +45,8 @@ pub fn meant(standings: &[CaStanding]) -> Vec<&CaStanding> {
 }
 
 impl Engine {
-    /// The state of the CA with this name or, without a name, of all CAs. The CA `default` is left
-    /// out if nothing is known of it and others are configured. Empty: there is no such CA.
+    /// The status of the CA with this name or, without a name, of all CAs. The CA `default` is left
+    /// out if it has no data and others are configured. Empty if there is no such CA.
     #[must_use]
     pub fn how_cas_are(&self, named: Option<&str>) -> Vec<CaStanding> {
         let memory = self.memory();
@@ -72,7 +72,7 @@ impl Engine {
             .collect()
     }
 
-    /// The failure rates above this threshold that last now, of all CAs that count or of one.
+    /// The present failure rates above this threshold, of one CA or of all that count.
     #[must_use]
     pub fn breaches(&self, named: Option<&str>, threshold: f64) -> Vec<(CaName, Breach)> {
         let memory = self.memory();
@@ -91,7 +91,7 @@ impl Engine {
             .collect()
     }
 
-    /// The incidents that subscribers are told of, the latest change first, of one CA or of all.
+    /// The published incidents, latest change first, of one CA or of all.
     #[must_use]
     pub fn told_incidents(&self, ca: Option<&CaName>) -> Vec<Told> {
         let memory = self.memory();
@@ -100,7 +100,7 @@ impl Engine {
         Told::all(incidents.values().filter(concerns), self.now())
     }
 
-    /// The last hour of a CA by the minute, by source, endpoint and vantage; `None`: there is no such
+    /// The last hour of a CA by minute, source, endpoint and vantage; `None` if there is no such
     /// CA.
     #[must_use]
     pub fn live(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
@@ -108,8 +108,8 @@ impl Engine {
         self.of_live(ca, |live| live.told(now))
     }
 
-    /// The same with the present minute as the last one, as far as it has come, and with separate
-    /// series if different reporters use the same vantage.
+    /// The same including the present, incomplete minute, and with separate series if different
+    /// reporters use the same vantage.
     #[must_use]
     pub fn live_with_this_minute(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
         let at = self.now() + MINUTE;
@@ -124,8 +124,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// What a week was like at each CA that counts, or at the one that is named; made at most once a
-    /// minute. `None`: it has not begun, lies before all that is kept, or there is no such CA.
+    /// The weekly report of each CA that counts, or of the named one; computed at most once a
+    /// minute. `None` if the week has not begun or is no longer stored, or there is no such CA.
     ///
     /// # Errors
     /// [`EngineError::Aside`].
@@ -141,7 +141,7 @@ impl Engine {
         }
         let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
         let asked = (week, named.map(str::to_owned));
-        // Others wait here for the one who makes it.
+        // Other callers wait here for the one who computes it.
         let mut reports = self.reports.lock().await;
         reports.retain(|(_, report)| report.made_at == minute);
         if let Some((_, report)) = reports.iter().find(|(of, _)| *of == asked) {
@@ -160,7 +160,7 @@ impl Engine {
         Ok(Some(report))
     }
 
-    /// The CAs that are meant: the named one, or all that count.
+    /// The named CA, or all that count.
     fn counted(&self, named: Option<&str>) -> Vec<CaName> {
         match (named, self.unnamed_ca()) {
             (Some(name), _) => name.parse().into_iter().collect(),

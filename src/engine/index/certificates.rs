@@ -1,4 +1,4 @@
-//! The certificates in memory, read without a lock and written to part by part.
+//! The certificates in memory. Readers take no lock, and each part is written separately.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -25,18 +25,18 @@ pub struct Index {
     pub(super) shared_fields: SharedFields,
     pub(super) overflow: Overflow,
     pub(super) issuers: Issuers,
-    /// Whatever expired before this has been dropped.
+    /// Everything that expired before this has been dropped.
     pub(super) over_before: AtomicI64,
 }
 
-/// An entry, and where in its row it is; wide ones are elsewhere.
+/// An entry, and its position in its row; oversized entries are stored elsewhere.
 struct Held {
     entry: Entry,
     found: Option<Found>,
 }
 
 impl Index {
-    /// Parts that are written each by itself.
+    /// The number of parts that are written separately.
     pub(in crate::engine) const PARTS: usize = SHARDS;
 
     pub(crate) fn new(key: HashKey) -> Self {
@@ -54,12 +54,12 @@ impl Index {
         Fingerprint::of(self.key.hash(Purpose::Fingerprint, id, 0))
     }
 
-    /// The fingerprint that the store tells as a number.
+    /// The fingerprint for its number in the store.
     pub(in crate::engine) const fn told_fingerprint(number: u128) -> Fingerprint {
         Fingerprint::of(number)
     }
 
-    /// Has the memory fetched that an entry is read from, which takes longer than to read it.
+    /// Prefetches the memory of an entry, because waiting for it takes longer than reading it.
     pub(crate) fn prefetch(&self, fingerprint: Fingerprint) {
         self.table.prefetch(fingerprint.key());
     }
@@ -73,7 +73,7 @@ impl Index {
         self.entry(fingerprint).map(|(entry, _)| read(&entry))
     }
 
-    /// An entry, and what it was read from in the table; wide ones are not there.
+    /// An entry, and where it was read in the table; oversized entries are not in the table.
     fn entry(&self, fingerprint: Fingerprint) -> Option<(Entry, Option<Seen>)> {
         let narrow = || {
             let seen = self.table.read(fingerprint.key())?;
@@ -83,18 +83,18 @@ impl Index {
         if entry.is_some() || self.overflow.len() == 0 {
             return entry;
         }
-        // It may go from the one to the other meanwhile.
+        // It may move from one to the other in the meantime.
         let overflow = self.overflow.get(fingerprint);
         overflow.map(|entry| (entry, None)).or_else(narrow)
     }
 
-    /// Reads an entry for a client that asks at `now`, and records the poll. `base_of` is the base
-    /// of the time after which such a client is to ask again, in seconds.
+    /// Reads an entry for a client that polls at `now`, and records the poll. `base_of` gives the
+    /// base of its `Retry-After`, in seconds.
     ///
-    /// If somebody writes to the same part of the index at this moment, the poll is not recorded: a
-    /// request does not wait, and one poll in thousands decides nothing. If the poll says nothing
-    /// new, nothing is written, because a cache line dirtied by a flood would cost more than the
-    /// polls.
+    /// If another thread is writing to the same part of the index, the poll is not recorded: a
+    /// request does not wait, and one poll in thousands does not matter. If the poll adds no
+    /// information, nothing is written, because cache lines dirtied by a flood would cost more than
+    /// the polls.
     pub(crate) fn poll<R>(
         &self,
         fingerprint: Fingerprint,
@@ -107,7 +107,7 @@ impl Index {
         if entry.see(now, base_seconds) {
             match (seen, polls_word(&entry)) {
                 (Some(seen), Some(polls)) => self.table.set_polls(fingerprint.key(), &seen, polls),
-                // It is a wide one, or will be.
+                // It is oversized, or will be.
                 _ => self.remember_poll(fingerprint, now, base_seconds),
             }
         }
@@ -123,8 +123,7 @@ impl Index {
         }
     }
 
-    /// Changes what polls have shown of an entry and what is expected of it, but no value that it
-    /// shares with others.
+    /// Changes an entry's poll record and expectation, but none of its shared fields.
     pub(in crate::engine) fn teach(
         &self,
         fingerprint: Fingerprint,
@@ -142,8 +141,7 @@ impl Index {
         entry.validity.not_after.unix() < self.over_before.load(Ordering::Relaxed)
     }
 
-    /// Puts an entry in, or changes the one that is there. `change` sees the old one and says
-    /// which stays.
+    /// Inserts or replaces an entry. `change` gets the old one and decides which stays.
     pub(in crate::engine) fn put(
         &self,
         issuer: &KeyIdentifier,
@@ -168,7 +166,7 @@ impl Index {
         }
     }
 
-    /// The entry that there is, for who writes to its shard.
+    /// The present entry, for the writer of its shard.
     fn held(&self, writer: &Writer<'_>, fingerprint: Fingerprint) -> Option<Held> {
         if let Some(found) = writer.find(fingerprint.key()) {
             return Some(Held {
@@ -180,8 +178,8 @@ impl Index {
         Some(Held { entry, found: None })
     }
 
-    /// Puts an entry where the old one was found, or where there was none: into the table if it
-    /// fits. A concurrent reader finds the old one or the new one.
+    /// Stores an entry in place of the old one, or adds it; in the table if it fits. A concurrent
+    /// reader finds the old or the new one.
     fn hold(
         &self,
         writer: &Writer<'_>,
@@ -204,7 +202,7 @@ impl Index {
         }
     }
 
-    /// Takes over what another index knows of polls.
+    /// Copies the poll records of another index.
     pub(crate) fn remember_polls(&self, other: &Self) {
         let remember = |fingerprint, entry: &mut Entry| {
             other.get(fingerprint, |known| {
@@ -217,7 +215,7 @@ impl Index {
         self.change_each(remember);
     }
 
-    /// Takes an entry out.
+    /// Removes an entry.
     pub(crate) fn remove(&self, id: &CertId) -> Option<Entry> {
         let fingerprint = self.fingerprint(id);
         let writer = self.table.write(fingerprint.key().shard());
@@ -232,24 +230,25 @@ impl Index {
         Some(entry)
     }
 
-    /// Whether a certificate of this issuer was ever seen since start.
+    /// Whether a certificate of this issuer has been seen since the start.
     pub(crate) fn knows_issuer(&self, issuer: &KeyIdentifier) -> bool {
         self.issuers.contains(issuer)
     }
 
-    /// How many certificates there are.
+    /// The number of certificates.
     pub(crate) fn len(&self) -> usize {
         self.table.len() + self.overflow.len()
     }
 
-    /// Shows all entries.
+    /// Calls `see` for every entry.
     pub(crate) fn each(&self, mut see: impl FnMut(&Entry)) {
         for part in 0..Self::PARTS {
             self.each_of(part, &mut see, || {});
         }
     }
 
-    /// Shows the entries of one part, and does `then` before anybody writes to it again.
+    /// Calls `see` for the entries of a part, then `then`, before anything else is written to the
+    /// part.
     pub(in crate::engine) fn each_of(
         &self,
         part: usize,
@@ -269,8 +268,8 @@ impl Index {
         drop(writer);
     }
 
-    /// Goes through all entries, a shard at a time, and lets `change` modify what polls have shown
-    /// of each and what is expected of it. Entries for which `change` says no are dropped.
+    /// Goes through all entries, a shard at a time, and lets `change` modify each one's poll record
+    /// and expectation. Entries for which `change` returns false are removed.
     fn change_each(&self, mut change: impl FnMut(Fingerprint, &mut Entry) -> bool) {
         for shard in 0..SHARDS {
             let writer = self.table.write(shard);
@@ -298,9 +297,9 @@ impl Index {
             .change(|overflow| overflow.retain(|fingerprint, entry| change(*fingerprint, entry)));
     }
 
-    /// Goes through all entries, a shard at a time: drops those that `tell` calls expired, after it
-    /// has seen them, and updates the others to the present evidence. `look` sees each of those
-    /// first.
+    /// Goes through all entries, a shard at a time. Those that `tell` calls expired are removed
+    /// after it has seen them; the others are updated to the present evidence, after `look` has
+    /// seen them.
     pub(crate) fn sweep(
         &self,
         since: Timestamp,

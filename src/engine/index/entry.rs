@@ -1,4 +1,4 @@
-//! What is held of one certificate, unpacked.
+//! The unpacked entry of a certificate.
 
 use super::quantized;
 use super::quantized::{hundredths, minute, share};
@@ -10,8 +10,8 @@ use crate::domain::ledger::{Booking, Expected};
 use crate::domain::time::{HOUR, Span, Timestamp};
 use crate::engine::index::group::{Group, Renewal};
 
-/// One certificate. Its dates other than the window, and f, are as coarse as the index keeps them
-/// ([`super::packing`]). Its bookings are computed from this and nothing else.
+/// A certificate in the index. Its dates other than the window, and f, are rounded to the index's
+/// resolution ([`super::packing`]). What the ledger counts is computed from this alone.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -19,12 +19,12 @@ use crate::engine::index::group::{Group, Renewal};
 )]
 pub(crate) struct Entry {
     pub(crate) ca: u16,
-    /// The life to the minute, `notAfter` up to an hour later.
+    /// The lifetime to the minute; `notAfter` up to an hour later.
     pub(crate) validity: Validity,
-    /// To the minute.
+    /// Rounded to the minute.
     pub(crate) issued_at: Timestamp,
-    /// Rounded up by at most a quarter of an hour; by an hour if it is more than a day after the
-    /// issuance, by 13 hours if it is more than five months.
+    /// Rounded up by at most a quarter of an hour; by up to an hour if it is more than a day after
+    /// issuance, and by up to 13 hours if more than five months.
     pub(crate) registered_at: Timestamp,
     pub(crate) window: Span,
     pub(crate) hour_known: bool,
@@ -32,41 +32,41 @@ pub(crate) struct Entry {
     pub(crate) replaced: bool,
     /// Whether it is in the control group.
     pub(crate) group: Group,
-    /// When it was renewed, as far as that is known.
+    /// When it was renewed, relative to its window, if known.
     pub(crate) renewal: Renewal,
-    /// The incident that moved its window last; 0: none did.
+    /// The incident that last moved its window; 0 if none did.
     pub(crate) moved_by: u32,
-    /// Whether it was asked for since an incident moved its window, as far as was seen here.
+    /// Whether this process has seen a poll since an incident moved its window.
     pub(crate) told: bool,
-    /// f at registration, to the hundredth.
+    /// f at registration, rounded to a hundredth.
     pub(crate) follows: Option<f64>,
-    /// The expectation in the ledger, from what polls had shown at the last sweep.
+    /// What the ledger expects, from the polls up to the last sweep.
     pub(crate) expected: Expected,
-    /// How it came here.
+    /// How it was added.
     pub(in crate::engine) came: Came,
-    /// What its polls have shown.
+    /// The record of its polls.
     pub(super) polls: Polls,
-    /// Whether polls have shown something that is to be stored, whatever it is.
+    /// Whether the poll record has something to store, for whatever reason.
     pub(in crate::engine) news: bool,
-    /// Whether the store was told that it was polled.
+    /// Whether the store knows that it was polled.
     pub(super) known: bool,
 }
 
-/// As what a certificate came here.
+/// The state in which a certificate was added.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Came {
-    /// Not replaced: if it is now, then since a moment ago.
+    /// Not replaced. If it is now, that happened recently.
     Live,
-    /// Replaced, nobody here knows when.
+    /// Replaced at an unknown time.
     Replaced,
 }
 
-/// The one of two entries that stays.
+/// Which of two entries stays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Kept {
-    /// The one put in.
+    /// The inserted one.
     New,
-    /// The one that was there.
+    /// The existing one.
     Old,
 }
 
@@ -117,17 +117,17 @@ impl Entry {
         }
     }
 
-    /// What its polls have shown.
+    /// The record of its polls.
     pub(crate) const fn polls(&self) -> Polls {
         self.polls
     }
 
-    /// Puts another record of polls in place of the one there is.
+    /// Replaces the poll record.
     pub(in crate::engine) const fn set_polls(&mut self, polls: Polls) {
         self.polls = polls;
     }
 
-    /// Takes a poll in.
+    /// Records a poll.
     pub(super) fn see(&mut self, now: Timestamp, base_seconds: i64) -> bool {
         let before = (self.polls, self.told);
         self.polls = self.polls.seen(now, base_seconds);
@@ -135,15 +135,15 @@ impl Entry {
         before != (self.polls, self.told)
     }
 
-    /// Takes in what others know of its polls.
+    /// Merges another process's poll record.
     pub(in crate::engine) fn learn_polls(&mut self, told: Polls) {
         self.polls = self.polls.merged(told);
         self.news = self.polls.meaning().differs(told.meaning());
         self.known = self.polls.is_polled();
     }
 
-    /// What polls have shown, copied from an older entry of the same certificate by
-    /// [`Entry::put_in_place_of`] and by a new sum, whatever the row says now.
+    /// Copies the poll data of an older entry of the same certificate, in
+    /// [`Entry::put_in_place_of`] and when everything is rebuilt, whatever the row says now.
     pub(super) fn remember(&mut self, old: &Self) {
         self.polls = old.polls;
         self.news = old.news;
@@ -151,19 +151,19 @@ impl Entry {
         self.came = old.came;
     }
 
-    /// Copies what polls have shown from the entry that this one replaces.
+    /// Copies the poll data of the entry that this one replaces.
     pub(super) fn put_in_place_of(&mut self, old: &Self) {
         self.remember(old);
         if old.window != self.window && old.polls.fate() != Polls::default().fate() {
-            // Nothing has become of the new window yet.
+            // The new window has no outcome yet.
             self.polls = old.polls.judged(Polls::default().fate());
             self.news = true;
         }
         self.told = old.told && (old.window, old.moved_by) == (self.window, self.moved_by);
     }
 
-    /// Keeps the old expectation: what polls have shown of the client stays true, wherever its
-    /// window moves.
+    /// Keeps the old expectation, because what is known about the client stays true when its window
+    /// moves.
     pub(in crate::engine) fn expect_as(&mut self, old: &Self) {
         self.expected.follows = old.expected.follows;
         if quantized::response(old.polls.schedule(), Response::default()) != Response::default() {
@@ -171,41 +171,41 @@ impl Entry {
         }
     }
 
-    /// Whether the store is to be told what polls have shown: that there were any, the kind of
-    /// schedule, its tick by more than five minutes, or a judgement.
+    /// Whether the poll record should be stored: that there were polls, the kind of schedule, its
+    /// tick if it differs by more than five minutes, or an outcome.
     pub(in crate::engine) fn has_news(&self) -> bool {
         let is_new = self.polls.is_polled() && !self.known;
         self.news || is_new || self.response() != self.expected.response
     }
 
-    /// The store is told, or will be if there is `news` left.
+    /// Records that the poll data is stored, or will be if `news` is set.
     pub(in crate::engine) const fn note(&mut self, news: bool) {
         self.news = news;
         self.known = self.polls.is_polled();
     }
 
-    /// How its client is expected to renew, by what is known now.
+    /// How its client is expected to renew, by present knowledge.
     pub(in crate::engine) fn response(&self) -> Response {
         quantized::response(self.polls.schedule(), self.expected.response)
     }
 
-    /// Since when this process, which listens since `since`, has listened for its polls.
+    /// Since when polls for it have been recorded, in a process that records since `since`.
     pub(in crate::engine) fn heard_from(&self, since: Timestamp) -> Timestamp {
         self.registered_at.max(since)
     }
 
-    /// What the evidence says now, for a process that has listened since `since`, if polled
-    /// certificates keep their windows with the chance `kept_share`.
+    /// The expectation from present evidence, in a process that has recorded polls since `since`.
+    /// `kept_share` is the probability that polled certificates follow their windows.
     ///
-    /// It is used only once never-polled certificates can be told apart. Before that, the clients
-    /// that poll at once would make the rest of their hour look as if more of them followed than
+    /// It is used only once never-polled certificates can be distinguished. Before that, clients
+    /// that poll at once would make it look as if more of the others from their hour followed than
     /// do.
     pub(super) fn expects(&self, since: Timestamp, now: Timestamp, kept_share: f64) -> Expected {
         let polls = self.polls();
         let evidence = if now - self.registered_at < SILENT_AFTER_SECONDS {
             Evidence::Unknown
         } else {
-            // Whoever listened before this process stored the first poll of each.
+            // An earlier process stored the first poll of each.
             let heard_from = if polls.is_polled() {
                 self.heard_from(since)
             } else {
@@ -224,7 +224,7 @@ impl Entry {
     }
 }
 
-/// `notAfter` not before it is over, and the life to the minute.
+/// `notAfter` rounded up, and the lifetime to the minute.
 fn coarse_validity(validity: Validity, issued_at: Timestamp) -> Validity {
     let lag_hours = (issued_at - validity.not_before).div_euclid(HOUR);
     let not_before = issued_at - lag_hours * HOUR;
@@ -234,15 +234,15 @@ fn coarse_validity(validity: Validity, issued_at: Timestamp) -> Validity {
     }
 }
 
-/// A drawn certificate as the ledger holds it: as the index will, so that it comes out again as it
-/// went in.
+/// A drawn certificate as the ledger counts it, with the index's rounding, so that it can be
+/// removed exactly as it was added.
 pub(in crate::engine) fn booking(certificate: &Certificate) -> Booking {
-    // Whose it is is no part of a booking.
+    // The CA is not part of the booking.
     Entry::new(0, certificate).booking()
 }
 
-/// An incident's number as the index holds it; 0 is none. Four milliards are enough: at one an
-/// hour, half a million years.
+/// An incident's number in the index; 0 means none. Four billion are enough for half a million
+/// years at one an hour.
 pub(in crate::engine) fn mark(incident: i64) -> u32 {
     u32::try_from(incident).unwrap_or(0)
 }

@@ -1,6 +1,5 @@
-//! What the index's file holds besides the index: everything that answers are made of, so that a
-//! process that cannot reach its store answers, and data for which the store then need not be
-//! searched.
+//! What the index's file contains besides the index: everything needed to answer without the store,
+//! and data that would otherwise have to be searched in the store.
 
 use std::io::{self, Read, Write};
 
@@ -11,12 +10,12 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::Publication;
 
-/// Everything but certificates that is kept.
+/// Everything in the file except certificates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::engine) struct SnapshotExtras {
-    /// Those that are known.
+    /// The known incidents.
     pub(in crate::engine) incidents: Vec<Incident>,
-    /// The one in force.
+    /// The current publication.
     pub(in crate::engine) publication: Option<Publication>,
     /// Successors that are not in the index yet, with their predecessors.
     pub(in crate::engine) awaited: Vec<(Fingerprint, Fingerprint)>,

@@ -1,12 +1,12 @@
-//! By what a certificate is found.
+//! The key by which a certificate is found.
 
 use super::key::Key;
 
-/// What a hash has more than a key: 128 − 96.
+/// The bits of a hash beyond a key: 128 − 96.
 const SPARE_BITS: u32 = 32;
 
-/// A certificate's keyed hash, 96 bits of it with 32 zeros below: two of 10^9 certificates share
-/// one with a chance of 10^18 / 2^97, which is 10^-11.
+/// 96 bits of a certificate's keyed hash, followed by 32 zeros. The probability that two of 10^9
+/// certificates share one is 10^18 / 2^97, which is 10^-11.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Fingerprint(u128);
 
@@ -19,7 +19,7 @@ impl Fingerprint {
         Self(key.number() << SPARE_BITS)
     }
 
-    /// The part of the index that it belongs to, of [`super::certificates::Index::PARTS`].
+    /// The part of the index that it belongs to, below [`super::certificates::Index::PARTS`].
     pub(in crate::engine) fn part(self) -> usize {
         self.key().shard()
     }
@@ -28,7 +28,7 @@ impl Fingerprint {
         Key::new(self.0 >> SPARE_BITS)
     }
 
-    /// As the store keeps it.
+    /// The number used in the store.
     pub(in crate::engine) const fn number(self) -> u128 {
         self.0
     }

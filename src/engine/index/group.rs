@@ -1,27 +1,27 @@
-//! Which cohort a certificate is of, and how it was renewed.
+//! A certificate's group in the experiment, and when it was renewed relative to its window.
 
 use crate::domain::certificate::Basis;
 use crate::domain::time::{Span, Timestamp};
 
-/// On which window a certificate is.
+/// The kind of window that a certificate has.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Group {
-    /// The plain one.
+    /// The plain window.
     Control,
-    /// The one drawn for it.
+    /// A drawn window.
     Steered,
 }
 
-/// When a certificate was renewed, held against its window.
+/// When a certificate was renewed, relative to its window.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Renewal {
-    /// After it.
+    /// After the window.
     After,
-    /// Before it.
+    /// Before the window.
     Before,
-    /// In it.
+    /// In the window.
     InWindow,
-    /// It was not, or nobody knows when.
+    /// Not renewed, or at an unknown time.
     #[default]
     Untold,
 }

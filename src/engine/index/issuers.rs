@@ -1,11 +1,11 @@
-//! How many certificates of each issuer were put in and not taken out by name.
+//! The number of certificates added and not removed, by issuer.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::domain::certificate::certid::KeyIdentifier;
 
-/// The issuers; those whose certificates have all expired are among them.
+/// The issuers, including those whose certificates have all expired.
 #[derive(Debug, Default)]
 pub(super) struct Issuers(RwLock<HashMap<KeyIdentifier, u64>>);
 
@@ -35,7 +35,7 @@ impl Issuers {
         }
     }
 
-    /// All of them.
+    /// All counts.
     pub(super) fn counts(&self) -> Vec<(KeyIdentifier, u64)> {
         let counts = self.0.read().unwrap_or_else(PoisonError::into_inner);
         counts.iter().map(|(key, n)| (key.clone(), *n)).collect()

@@ -1,5 +1,5 @@
-//! Every live certificate in memory: what a `renewalInfo` answer needs, and what is needed to take
-//! the certificate out of the ledger again.
+//! The index: every live certificate in memory, with what a `renewalInfo` answer needs, and what is
+//! needed to remove the certificate from the ledger again.
 
 mod certificates;
 mod entry;

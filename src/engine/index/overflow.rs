@@ -1,4 +1,5 @@
-//! Entries that do not fit into the table: lives of years, some two hundred octets each.
+//! Entries that do not fit into the table, such as lifetimes of years: about two hundred octets
+//! each.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +9,7 @@ use super::entry::Entry;
 use super::fingerprint::Fingerprint;
 use super::key::Key;
 
-/// The entries, in the order of shards. Where there are none nobody waits for a lock.
+/// The entries by shard. If there are none, no lock is taken.
 #[derive(Debug, Default)]
 pub(super) struct Overflow {
     entries: RwLock<BTreeMap<Fingerprint, Entry>>,
@@ -24,7 +25,7 @@ impl Overflow {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those of one shard.
+    /// The entries of one shard.
     pub(super) fn of(&self, shard: usize) -> Vec<(Fingerprint, Entry)> {
         if self.len() == 0 {
             return Vec::new();

@@ -30,7 +30,7 @@ use crate::domain::ledger::Expected;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::engine::index::group::Renewal;
 
-/// Bits of a word.
+/// A bit field of a word.
 #[derive(Clone, Copy)]
 struct Field {
     shift: u32,
@@ -51,7 +51,7 @@ const TOLD: Field = POLLS.next(1);
 const KNOWN: Field = TOLD.next(1);
 const FOLLOWS: Field = KNOWN.next(FOLLOWS_BITS);
 
-/// A window may be moved to before the issuance as it is told, by backdating and clocks.
+/// A window may be moved to before the stated issuance, because of backdating and clocks.
 const BEFORE_SECONDS: i64 = 2 * DAY;
 
 impl Field {
@@ -67,7 +67,7 @@ impl Field {
         word >> self.shift & ((1 << self.bits) - 1)
     }
 
-    /// A value in its place; `None` where it is too large.
+    /// The value in its field; `None` if it is too large.
     const fn put(self, value: u64) -> Option<u64> {
         if value >> self.bits == 0 {
             Some(value << self.shift)
@@ -77,12 +77,12 @@ impl Field {
     }
 }
 
-/// From when the polls of a certificate are counted.
+/// The start from which a certificate's polls are counted.
 fn polls_from(issued_at: Timestamp) -> Timestamp {
     issued_at - BEFORE_SECONDS
 }
 
-/// An entry as a record; `None` where it does not fit.
+/// An entry as a record; `None` if it does not fit.
 pub(super) fn pack(entry: &Entry, shared_fields: &SharedFields) -> Option<Record> {
     let lag = entry.issued_at - entry.validity.not_before;
     let kind = Kind {
@@ -96,7 +96,7 @@ pub(super) fn pack(entry: &Entry, shared_fields: &SharedFields) -> Option<Record
         hour_known: entry.hour_known,
         steered: entry.steered,
     };
-    // Only where all else fits is there a use for the kind.
+    // A kind is allocated only if everything else fits.
     let record = repack(entry, 0)?;
     Some(Record {
         facts: record.facts | KIND.put(u64::from(shared_fields.number(kind)?))?,
@@ -104,8 +104,7 @@ pub(super) fn pack(entry: &Entry, shared_fields: &SharedFields) -> Option<Record
     })
 }
 
-/// An entry as a record with the kind of the facts that it had: where nothing changed that many
-/// have in common.
+/// An entry as a record with the same kind as before, if no shared field has changed.
 pub(super) fn repack(entry: &Entry, facts_before: u64) -> Option<Record> {
     let start = entry.window.from.unix();
     let ahead = start.div_euclid(MINUTE) - (entry.issued_at.unix() - BEFORE_SECONDS) / MINUTE;
@@ -142,7 +141,7 @@ pub(super) fn polls_word(entry: &Entry) -> Option<u64> {
     )
 }
 
-/// The entry of a record; `None` for one of no kind that is known.
+/// The entry of a record; `None` if its kind is unknown.
 pub(super) fn unpack(record: Record, shared_fields: &SharedFields) -> Option<Entry> {
     let Record {
         polls,

@@ -1,4 +1,4 @@
-//! Entries through records and back, and through the index.
+//! Entries converted to records and back, and stored in the index.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ use crate::domain::client::schedule::Polls;
 use crate::domain::ledger::Ledger;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// Around a Saturday.
+/// An instant within this time of a Saturday.
 fn instant(around_seconds: i64) -> impl Strategy<Value = i64> {
     (-around_seconds..around_seconds).prop_map(|seconds| 1_795_219_200 + seconds)
 }
@@ -66,7 +66,7 @@ prop_compose! {
     }
 }
 
-/// What happens to an entry between its registration and its end.
+/// Events between an entry's registration and its end.
 fn lived(entry: &mut Entry, polls: &[i64], share: f64) {
     let registered_at = entry.registered_at;
     for (n, hours) in (1..).zip(polls) {
@@ -132,7 +132,7 @@ proptest! {
             ledger.learn(&before, &entry.booking());
             index.put(&certificate.id.key_identifier, fingerprint, entry, |_, _| Kept::New);
         }
-        // What comes out of the index is to the last bit what went into the ledger.
+        // What comes out of the index is exactly what was added to the ledger.
         for id in &ids {
             ledger.unbook(&index.remove(id).unwrap().booking());
         }
@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// A certificate of the usual kind.
+/// An ordinary certificate.
 pub(super) fn plain(n: u16) -> Certificate {
     let not_before = Timestamp::from_unix(1_795_219_200) + i64::from(n) * 700;
     let start = not_before + 59 * DAY;
@@ -167,7 +167,7 @@ pub(super) fn plain(n: u16) -> Certificate {
     }
 }
 
-/// A certificate of a life so long that no record holds it.
+/// A certificate with a lifetime that no record can hold.
 pub(super) fn overflow() -> Certificate {
     let not_before = Timestamp::from_unix(1_795_219_200);
     let start = not_before + 2_000 * DAY;
@@ -210,7 +210,7 @@ fn a_life_of_ten_years_is_held_beside_the_table_and_may_come_back_into_it() {
     assert_eq!((index.len(), index.table.len()), (1, 0));
     let window = |entry: &Entry| entry.window;
     assert_eq!(index.get(fingerprint, window), Some(certificate.window));
-    // It is asked for, and then moved near: what was seen of it goes along.
+    // It is polled, and then moved closer: the poll record is kept.
     let asked_at = certificate.issued_at + DAY;
     index.poll(fingerprint, asked_at, |_| 6 * HOUR, |_| ());
     let near = Certificate {

@@ -1,5 +1,5 @@
-//! Groups of sixteen slots, in arrays that never move: who reads one that was given away meanwhile
-//! reads a number that means nothing, never memory that is not there.
+//! Groups of sixteen slots, in arrays that never move. A reader of a group that was freed in the
+//! meantime reads meaningless numbers, but never invalid memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,34 +11,34 @@ use super::slab::Slab;
 /// Slots in a group.
 pub(super) const SLOTS: usize = 16;
 
-/// A group is columns, so that a search reads one cache line of tags and then one slot: 16 tags of
-/// 16 bits, 16 × three words of 64, 16 starts of 32 bits.
+/// A group is stored in columns, so that a search reads one cache line of tags and then one slot:
+/// 16 tags of 16 bits, 16 × three words of 64, 16 starts of 32 bits.
 const TAGS: usize = 0;
 const LOWS: usize = TAGS + SLOTS / 4;
 const POLLS: usize = LOWS + SLOTS;
 const FACTS: usize = POLLS + SLOTS;
 const STARTS: usize = FACTS + SLOTS;
-/// Words of eight octets in a group: 60, so 480 octets, 30 a slot.
+/// Eight-octet words in a group: 60, so 480 octets, 30 per slot.
 const WORDS: usize = STARTS + SLOTS / 2;
 
-/// Words in a cache line. Groups begin at the start of one or in its middle.
+/// Words in a cache line. Groups begin at its start or in its middle.
 const LINE_WORDS: usize = 8;
 
-/// Groups in a slab: 31,457,280 octets, fifteen huge pages. Of the last slab those take memory that
-/// groups are in.
+/// Groups in a slab: 31,457,280 octets, fifteen huge pages. In the last slab, only used groups take
+/// memory.
 const SLAB_GROUPS: usize = 1 << 16;
-/// Slabs at most: 2^26 groups, 10^9 certificates.
+/// The maximum number of slabs: 2^26 groups, 10^9 certificates.
 const MOST_SLABS: usize = 1 << 10;
 
 /// The content of a slot.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Slot {
-    /// The key's part by which a group is searched.
+    /// The part of the key by which a group is searched.
     pub(super) tag: u16,
-    /// The rest of it, but for two bits.
+    /// The rest of the key except for two bits.
     pub(super) low: u64,
     pub(super) polls: u64,
-    /// Those two on top, 62 bits of the record below them.
+    /// These two bits, followed by 62 bits of the record.
     pub(super) facts: u64,
     pub(super) start: u32,
 }
@@ -56,13 +56,13 @@ pub(super) struct Pages {
 
 #[derive(Debug, Default)]
 struct Free {
-    /// Groups that were given back.
+    /// Groups that were freed.
     returned: Vec<u32>,
-    /// Groups from here on were never used.
+    /// Groups from this number on have never been used.
     fresh: u32,
 }
 
-/// One group's words.
+/// The words of a group.
 #[derive(Clone, Copy)]
 pub(super) struct Group<'a>(&'a [AtomicU64]);
 
@@ -74,7 +74,7 @@ impl Pages {
         }
     }
 
-    /// A group for new slots; `None` where all are taken, or no memory is left.
+    /// Allocates a group; `None` if all are used, or there is no memory.
     pub(super) fn take(&self) -> Option<GroupNumber> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = free.returned.pop() {
@@ -83,20 +83,20 @@ impl Pages {
         let number = free.fresh;
         let slab = self.slabs.get(number as usize / SLAB_GROUPS)?;
         if slab.get().is_none() {
-            // Nobody else does it: `free` is locked.
+            // Nobody else does so, because `free` is locked.
             let _ = slab.set(Slab::new(SLAB_GROUPS * WORDS).ok()?);
         }
         free.fresh += 1;
         Some(GroupNumber(number))
     }
 
-    /// Takes a group back that nobody's row names any more.
+    /// Frees a group that no row refers to any more.
     pub(super) fn give_back(&self, number: GroupNumber) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.returned.push(number.0);
     }
 
-    /// A group; `None` for a number that was never taken, as a torn read may bring.
+    /// A group; `None` for a number that was never allocated, which a torn read may produce.
     pub(super) fn group(&self, number: GroupNumber) -> Option<Group<'_>> {
         let number = number.0 as usize;
         let slab = self.slabs.get(number / SLAB_GROUPS)?.get()?;
@@ -106,7 +106,7 @@ impl Pages {
 }
 
 impl Group<'_> {
-    /// Has all of it brought into the processor's caches, without waiting for it.
+    /// Prefetches all of it into the processor's cache, without waiting.
     pub(super) fn prefetch(self) {
         for at in (0..WORDS).step_by(LINE_WORDS) {
             prefetch_index(self.0, at);
@@ -121,7 +121,7 @@ impl Group<'_> {
         self.0[at].store(word, Ordering::Relaxed);
     }
 
-    /// A part of `bits` bits, of which a word holds several.
+    /// A field of `bits` bits, several of which share a word.
     fn part(self, column: usize, slot: usize, bits: usize) -> u64 {
         let of_word = 64 / bits;
         self.word(column + slot / of_word) >> (slot % of_word * bits) & ((1 << bits) - 1)
@@ -138,7 +138,7 @@ impl Group<'_> {
         low16(self.part(TAGS, slot, 16))
     }
 
-    /// Of a key that agrees with the tag, the rest: its two bits on top, and 64.
+    /// The rest of a key with the same tag: its upper two bits, and 64 bits.
     pub(super) fn rest(self, slot: usize) -> (u64, u64) {
         (self.word(FACTS + slot) >> 62, self.word(LOWS + slot))
     }

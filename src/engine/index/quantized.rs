@@ -1,38 +1,38 @@
-//! The values that an entry keeps coarsely, to save space. Each value is rounded once, when the
-//! entry is made, and the rounded value goes into the sums, so that it can be taken out exactly as
-//! it was put in.
+//! Values that an entry stores with reduced precision, to save space. Each value is rounded once,
+//! when the entry is created, and the rounded value is added to the sums, so that exactly the same
+//! value can be removed.
 
 use crate::domain::client::following::SILENT_FOLLOWS;
 use crate::domain::client::schedule::{Response, Schedule, Tick};
 use crate::domain::math::number::whole;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// Half-minutes in the ledger's grain, five minutes: where in it a tick lies makes no difference.
+/// Half-minutes in the ledger's grain of five minutes. Where in it a tick lies makes no difference.
 const GRAIN: i64 = 10;
-/// A tick that lies nearer than this to the one booked, in half-minutes, is the same: it moves by
-/// a minute with each poll, and five are the ledger's grain.
+/// A tick within this many half-minutes of the recorded one counts as the same. It moves by up to a
+/// minute with each poll, and five minutes are the ledger's grain.
 const SAME_TICK: i64 = 10;
 
-/// The schedules with ticks: their period and how far apart ticks are told, in half-minutes, and the
-/// number of their first code. Codes 0 to 2 are the schedules without ticks.
+/// The schedules with ticks: their period and resolution in half-minutes, and their first code.
+/// Codes 0 to 2 are the schedules without ticks.
 const TICKING: [(i64, i64, u16); 5] = [
     (20, GRAIN, 3),
     (120, GRAIN, 5),
-    // So that all codes are below 512: few clients wake four times a day.
+    // A coarser resolution keeps all codes below 512; few clients wake four times a day.
     (720, 2 * GRAIN, 17),
     (1_440, GRAIN, 53),
     (2_880, GRAIN, 197),
 ];
-/// Bits of a rhythm's code: the last is 484.
+/// The bits of a schedule's code; the last one is 484.
 pub(super) const RHYTHM_BITS: u32 = 9;
 
-/// The minute of an instant: sums of the ledger and the series tell no less apart.
+/// The minute of an instant. The ledger and the series have no finer resolution.
 pub(super) const fn minute(at: Timestamp) -> Timestamp {
     Timestamp::from_unix(at.unix().div_euclid(MINUTE) * MINUTE)
 }
 
-/// A life in seconds, to the minute where it is a day or longer: of one of a day that is a
-/// thousandth.
+/// A lifetime in seconds, rounded to the minute if it is a day or longer, where a minute is less
+/// than a thousandth.
 pub(super) fn life_seconds(seconds: i64) -> i64 {
     if seconds < DAY {
         seconds
@@ -41,7 +41,7 @@ pub(super) fn life_seconds(seconds: i64) -> i64 {
     }
 }
 
-/// f at registration, to the hundredth: evidence moves it by no less.
+/// f at registration, rounded to a hundredth. Smaller changes are ignored anyway.
 pub(in crate::engine) fn hundredths(follows: Option<f64>) -> Option<f64> {
     follows.map(|follows| of_hundredths(to_hundredths(follows)))
 }
@@ -54,7 +54,7 @@ pub(super) fn of_hundredths(hundredths: u8) -> f64 {
     f64::from(hundredths) / 100.0
 }
 
-/// Bits of an f's code.
+/// The bits of the code for f.
 pub(super) const FOLLOWS_BITS: u32 = 6;
 /// Codes: as at registration, silent, and then shares: from 0 in steps of 5 hundredths, and from a
 /// half on, where measured shares lie, in steps of one.
@@ -63,7 +63,7 @@ const SILENT: u8 = 1;
 const FIRST_SHARE: u8 = 2;
 const STEPS_BELOW_HALF: u8 = 10;
 
-/// The code of an f that is expected now, of a certificate with `registered` at registration.
+/// The code of the present f, for a certificate with `registered` at registration.
 pub(super) fn follows_code(follows: Option<f64>, registered: Option<f64>) -> u8 {
     match follows {
         None => AS_REGISTERED,
@@ -120,7 +120,7 @@ pub(super) fn schedule_code(schedule: Schedule) -> u16 {
     }
 }
 
-/// The inverse of [`schedule_code`]: the tick in the middle.
+/// The inverse of [`schedule_code`], with the tick in the middle of its range.
 pub(super) fn rhythm_of(code: u16) -> Schedule {
     let at = TICKING.iter().rposition(|(_, _, first)| code >= *first);
     let Some(at) = at else {
@@ -141,12 +141,12 @@ pub(super) fn rhythm_of(code: u16) -> Schedule {
     }
 }
 
-/// How a client whose polls show `schedule` is expected to renew, if `before` was expected: as
-/// before, unless the kind of schedule has changed or its tick has moved.
+/// How a client whose polls show `schedule` is expected to renew, if `before` was expected so far.
+/// It stays the same unless the kind of schedule has changed or its tick has moved.
 pub(super) fn response(schedule: Schedule, before: Response) -> Response {
     let known = before.schedule();
     if schedule == Schedule::Unknown {
-        // What was told by the polls before, or by the window, is more than nothing.
+        // Earlier polls, or the window, say more than nothing.
         return before;
     }
     if known.code() == schedule.code()
@@ -162,23 +162,23 @@ pub(super) fn response(schedule: Schedule, before: Response) -> Response {
     Response::of(rhythm_of(schedule_code(schedule)))
 }
 
-/// The response that the code of its schedule tells.
+/// The response for the code of its schedule.
 pub(super) fn coarse_response(response: Response) -> Response {
     Response::of(rhythm_of(schedule_code(response.schedule())))
 }
 
-/// Bits of the code of the time from issuance to registration.
+/// The bits of the code for the time from issuance to registration.
 pub(super) const DELAY_BITS: u32 = 12;
-/// For each range of delays: where it begins, its step, and its first code. Steps are quarters of
-/// an hour; after a day, hours; after five months, thirteen hours; up to a year. For a certificate
-/// that is registered that late, a coarse time makes no difference.
+/// For each range of delays: its start, its step, and its first code. Steps are quarters of an
+/// hour; after a day, hours; after five months, thirteen hours; up to a year. For a certificate
+/// registered that late, a coarse time makes no difference.
 const DELAYS: [(i64, i64, i64); 3] = [
     (0, 15 * MINUTE, 0),
     (DAY, HOUR, 96),
     (151 * DAY, 13 * HOUR, 3_696),
 ];
 
-/// The code of the time from issuance to registration, rounded up; `None` where it is too long.
+/// The code of the time from issuance to registration, rounded up; `None` if it is too long.
 pub(super) fn delay_code(seconds: i64) -> Option<u64> {
     let seconds = seconds.max(0);
     let (from, step, first) = DELAYS
@@ -197,7 +197,7 @@ pub(super) fn delay_of(code: u64) -> i64 {
     from + (code - first) * step
 }
 
-/// An f that was measured, as it can be kept.
+/// A measured f, rounded to what can be stored.
 pub(super) fn share(follows: Option<f64>, registered: Option<f64>) -> Option<f64> {
     follows_of(follows_code(follows, registered), registered)
 }

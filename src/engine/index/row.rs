@@ -1,5 +1,5 @@
-//! One row of the table: slots in the order of keys, in groups. Nothing here locks or notifies. The
-//! table makes sure that only one thread writes at a time, and that concurrent readers read again.
+//! A row of the table: slots in groups, in the order of keys. This module takes no locks. The table
+//! makes sure that only one thread writes at a time, and that disturbed readers read again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,15 +8,15 @@ use prefetch_index::prefetch_index;
 use super::key::{Key, Record, TAG_BITS};
 use super::pages::{Group, GroupNumber, Pages, SLOTS, Slot};
 
-/// A free slot is looked for in so many groups to either side: rows are 97 % full with it.
+/// A free slot is searched in this many groups on each side; rows are then 97 % full.
 const REACH: usize = 12;
-/// A cell is a group's number and, below it, how many of its slots are taken.
+/// A cell contains a group's number and, below it, the number of its used slots.
 const COUNT_BITS: u32 = 5;
-/// Where in its row a record is: group and slot.
+/// The position of a record in its row: group and slot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Place(usize, usize);
 
-/// A record, and where it was found.
+/// A record with its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
@@ -24,7 +24,7 @@ pub(super) struct Found {
     pub(super) spot: Spot,
 }
 
-/// The memory that a record is in, for as long as nobody writes to its shard.
+/// The memory of a record, valid while nobody writes to its shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     pub(super) group: GroupNumber,
@@ -43,7 +43,7 @@ impl<'a> Row<'a> {
         Self { cells, pages }
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     fn groups(self) -> usize {
         let groups = self.cells[0].load(Ordering::Relaxed) as usize;
         groups.min(self.cells.len() - 1)
@@ -62,7 +62,7 @@ impl<'a> Row<'a> {
         self.cells[at + 1].store(cell, Ordering::Relaxed);
     }
 
-    /// The group at a place, and how many of its slots are taken.
+    /// A group and the number of its used slots.
     fn group(self, at: usize) -> Option<(Group<'a>, usize)> {
         let group = self.pages.group(self.number(at))?;
         Some((group, self.count(at).min(SLOTS)))
@@ -97,13 +97,13 @@ impl<'a> Row<'a> {
         self.groups() * SLOTS
     }
 
-    /// Whether one more group fits in.
+    /// Whether another group fits.
     pub(super) fn has_room(self) -> bool {
         self.groups() + 1 < self.cells.len()
     }
 
-    /// Where a key is or would be: the group, the first slot that is not below it, and whether that
-    /// slot is the key's own. `None` in an empty row, and if a writer interfered.
+    /// The position of a key: the group, the first slot that is not below it, and whether that slot
+    /// has the key. `None` in an empty row, and if a writer interfered.
     fn locate(self, key: Key) -> Option<(usize, usize, bool)> {
         let groups = self.groups();
         if groups == 0 {
@@ -114,7 +114,7 @@ impl<'a> Row<'a> {
         while place.0 == 0 && !place.1 && at > 0 {
             let left = self.within(at - 1, key)?;
             if left.0 == self.count(at - 1) {
-                // Between the two: at the end of the left one.
+                // Between two groups: at the end of the left one.
                 return Some((at - 1, left.0, false));
             }
             (at, place) = (at - 1, left);
@@ -129,7 +129,7 @@ impl<'a> Row<'a> {
         Some((at, place.0, place.1))
     }
 
-    /// The first slot of a group that is not below a key, and whether it is its own.
+    /// The first slot of a group that is not below a key, and whether it has the key.
     fn within(self, at: usize, key: Key) -> Option<(usize, bool)> {
         let (group, count) = self.group(at)?;
         let tag = key.tag();
@@ -144,14 +144,14 @@ impl<'a> Row<'a> {
         Some((slot, false))
     }
 
-    /// The group that holds a key, if it is where all keys of the row being spread evenly puts it.
+    /// The group of a key if keys were distributed evenly over the row.
     fn likely(key: Key, groups: usize) -> usize {
         (usize::from(key.tag()) * groups) >> TAG_BITS
     }
 
-    /// Has the memory fetched in which a key probably is.
+    /// Prefetches the memory in which a key probably is.
     pub(super) fn prefetch(self, key: Key) {
-        // How many groups there are need not be known for that: most of the cells are in use.
+        // The number of groups need not be known, because most of the cells are used.
         prefetch_index(self.cells, Self::likely(key, self.cells.len()));
         let groups = self.groups();
         if groups > 0
@@ -184,7 +184,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Puts a record in whose key is not there; whether there was a slot for it.
+    /// Inserts a record whose key is not present; returns whether there was a slot for it.
     pub(super) fn insert(self, key: Key, record: Record) -> bool {
         let new = key.slot(record);
         let Some((mut at, mut slot, _)) = self.locate(key) else {
@@ -228,7 +228,7 @@ impl<'a> Row<'a> {
         true
     }
 
-    /// Puts a record in behind all others; whether there was a slot for it.
+    /// Appends a record after all others; returns whether there was a slot for it.
     pub(super) fn append(self, key: Key, record: Record) -> bool {
         let groups = self.groups();
         if (groups == 0 || self.count(groups - 1) == SLOTS) && self.add_group(groups).is_none() {
@@ -239,7 +239,7 @@ impl<'a> Row<'a> {
         true
     }
 
-    /// Puts a slot in before the one at `slot`, in a group with room.
+    /// Inserts a slot before the one at `slot`, in a group with room.
     fn put(self, at: usize, slot: usize, new: Slot) {
         let Some((group, count)) = self.group(at) else {
             return;
@@ -251,7 +251,7 @@ impl<'a> Row<'a> {
         self.set_count(at, count + 1);
     }
 
-    /// Takes a slot out of a group.
+    /// Removes a slot from a group.
     fn pull(self, at: usize, slot: usize) -> Slot {
         let Some((group, count)) = self.group(at) else {
             return Slot::default();
@@ -264,8 +264,8 @@ impl<'a> Row<'a> {
         pulled
     }
 
-    /// Frees a slot in the group at `from` by moving one record on from each group up to `to`,
-    /// which has a free slot.
+    /// Frees a slot in the group at `from` by moving one record from each group to the next, up to
+    /// `to`, which has a free slot.
     fn carry_right(self, from: usize, to: usize) {
         for at in (from + 1..=to).rev() {
             let last = self.pull(at - 1, self.count(at - 1) - 1);
@@ -280,7 +280,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Moves the upper half of a full group to a new one behind it.
+    /// Moves the upper half of a full group to a new group after it.
     fn split(self, at: usize) -> Option<()> {
         self.add_group(at + 1)?;
         let ((from, _), (to, _)) = (self.group(at)?, self.group(at + 1)?);
@@ -292,7 +292,7 @@ impl<'a> Row<'a> {
         Some(())
     }
 
-    /// An empty group at a place; the ones from there on are one further.
+    /// Inserts an empty group; the following ones move by one.
     fn add_group(self, at: usize) -> Option<()> {
         let number = self.pages.take()?;
         let groups = self.groups();
@@ -321,14 +321,14 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether a fifth of the slots and more than a group's are empty.
+    /// Whether more than a fifth of the slots, and more than a group of them, are empty.
     pub(super) fn is_loose(self) -> bool {
         let groups = self.groups();
         let taken: usize = (0..groups).map(|at| self.count(at)).sum();
         taken * 5 < groups * SLOTS * 4 && taken + SLOTS < groups * SLOTS
     }
 
-    /// Moves everything to the left, and gives back what is empty then.
+    /// Moves everything to the left, and frees empty groups.
     pub(super) fn tighten(self) {
         let slots: Vec<Slot> = (0..self.groups())
             .filter_map(|at| self.group(at))

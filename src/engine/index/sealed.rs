@@ -1,4 +1,4 @@
-//! A stream with its length and a checksum at its end: what was cut off or changed is noticed.
+//! A stream that ends in its length and a checksum, so that truncation and changes are detected.
 
 use std::hash::Hasher as _;
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ const PIECE: usize = 1 << 16;
 /// The length and the checksum.
 pub(super) const SEAL_OCTETS: u64 = 8 + 16;
 
-/// Writes pieces and hashes them.
+/// A writer that computes a checksum.
 pub(super) struct ChecksumWriter<W> {
     inner: W,
     piece: Vec<u8>,
@@ -40,7 +40,7 @@ impl<W: Write> ChecksumWriter<W> {
         self.put(&number.to_le_bytes())
     }
 
-    /// Octets with their number in front.
+    /// Octets preceded by their number.
     pub(super) fn counted(&mut self, octets: &[u8]) -> io::Result<()> {
         self.put(&(octets.len() as u64).to_le_bytes())?;
         self.put(octets)
@@ -54,7 +54,7 @@ impl<W: Write> ChecksumWriter<W> {
         Ok(())
     }
 
-    /// Writes what is left, and the seal.
+    /// Writes the rest, and the seal.
     pub(super) fn seal(mut self) -> io::Result<W> {
         self.flush()?;
         self.inner.write_all(&self.length.to_le_bytes())?;
@@ -65,20 +65,20 @@ impl<W: Write> ChecksumWriter<W> {
     }
 }
 
-/// Reads a sealed stream. Its content can be trusted only once the seal has been checked at the
-/// end.
+/// A reader that verifies a checksum. The content can be trusted only after the seal has been
+/// checked at the end.
 pub(super) struct ChecksumReader<R> {
     inner: R,
     piece: Vec<u8>,
     at: usize,
     hasher: SipHasher13,
-    /// Octets before the seal that were not read yet.
+    /// Octets before the seal that have not been read.
     left: u64,
     length: u64,
 }
 
 impl<R: Read> ChecksumReader<R> {
-    /// Of a stream of so many octets, the seal among them.
+    /// For a stream of this length, including the seal.
     pub(super) fn new(inner: R, octets: u64) -> Self {
         let length = octets.saturating_sub(SEAL_OCTETS);
         Self {
@@ -115,7 +115,8 @@ impl<R: Read> ChecksumReader<R> {
         self.take().map(i64::from_le_bytes)
     }
 
-    /// What [`ChecksumWriter::counted`] wrote. Never more than there is: the number may be damaged.
+    /// Reads what [`ChecksumWriter::counted`] wrote. Limited to what is left, because the number
+    /// may be corrupt.
     pub(super) fn counted(&mut self) -> io::Result<Vec<u8>> {
         let count = u64::from_le_bytes(self.take()?);
         let there = self.left + (self.piece.len() - self.at) as u64;
@@ -140,7 +141,7 @@ impl<R: Read> ChecksumReader<R> {
         Ok(())
     }
 
-    /// Ends the reading: whether everything was read, and is what was sealed.
+    /// Ends reading; returns whether everything was read and matches the seal.
     pub(super) fn finish(mut self) -> io::Result<bool> {
         let mut length = [0; 8];
         let mut checksum = [0; 16];

@@ -1,14 +1,15 @@
-//! What many certificates have in common, once each: a slot keeps a number of 17 bits for it.
+//! Combinations of values that many certificates share, stored once. A slot refers to one by a
+//! number of 17 bits.
 
 use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use crate::engine::index::group::Group;
 
-/// Kinds at most: 2^17. A CA of one life, with a hundred values of f and the few lengths of its
-/// windows, makes a thousand; so does each incident that moves all of them.
+/// The maximum number of kinds: 2^17. A CA with one lifetime, a hundred values of f and a few
+/// window lengths has a thousand; an incident that moves all of them adds as many.
 const MOST: usize = 1 << KIND_BITS;
-/// Bits of a kind's number.
+/// The bits of a kind's number.
 pub(super) const KIND_BITS: u32 = 17;
 /// Kinds allocated at once: 28 KB.
 const CHUNK: usize = 1_024;
@@ -29,7 +30,7 @@ pub(super) struct Kind {
     pub(super) steered: bool,
 }
 
-/// All kinds there ever were; those that nobody has any more go with the next start.
+/// All kinds so far; unused ones are dropped at the next start.
 #[derive(Debug)]
 pub(super) struct SharedFields {
     known: Box<[OnceLock<Chunk>]>,
@@ -46,14 +47,14 @@ impl SharedFields {
         }
     }
 
-    /// The kind of a number, read without locks.
+    /// The kind with this number, read without locks.
     pub(super) fn of(&self, number: u32) -> Option<Kind> {
         let number = number as usize;
         let chunk = self.known.get(number / CHUNK)?.get()?;
         chunk.get(number % CHUNK)?.get().copied()
     }
 
-    /// The number of a kind; `None` where there are too many.
+    /// The number of a kind; `None` if there are too many.
     pub(super) fn number(&self, kind: Kind) -> Option<u32> {
         let known = self.numbers.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = known.get(&kind) {
@@ -73,14 +74,14 @@ impl SharedFields {
         Some(number)
     }
 
-    /// All of them, by number.
+    /// All kinds, by number.
     pub(super) fn all(&self) -> Vec<Kind> {
         let numbers = self.numbers.read().unwrap_or_else(PoisonError::into_inner);
         let count = u32::try_from(numbers.len()).unwrap_or(0);
         (0..count).map_while(|number| self.of(number)).collect()
     }
 
-    /// How many there are.
+    /// The number of kinds.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.numbers

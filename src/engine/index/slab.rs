@@ -1,8 +1,8 @@
-//! Words in huge pages, if the system has them: without them a search in hundreds of megabytes
-//! spends a third of its time on address translation.
+//! Arrays of words in huge pages, if the system has them. Without them a search in hundreds of
+//! megabytes spends a third of its time on address translation.
 //!
 //! The allocator cannot be asked for huge pages, and `unsafe` is forbidden here. So three crates
-//! are used that keep its rules: `memmap2` for the memory, `zerocopy` for words in it, `self_cell`
+//! are used that take care of it: `memmap2` for the memory, `zerocopy` for words in it, `self_cell`
 //! to hold both.
 
 use std::sync::atomic::AtomicU64;
@@ -23,15 +23,15 @@ self_cell!(
     }
 );
 
-/// Words that never move. They are zero at first, and take memory when they are written to.
+/// Words that never move. They start as zeros, and take memory only when written to.
 pub(super) struct Slab(Mapped);
 
 impl Slab {
     /// # Errors
-    /// What the system says: mostly that there is no memory.
+    /// The system's error, usually lack of memory.
     pub(super) fn new(words: usize) -> io::Result<Self> {
         let memory = MmapMut::map_anon(words.saturating_mul(size_of::<AtomicU64>()))?;
-        // A system without huge pages has small ones.
+        // Without huge pages the system uses small ones.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
         Mapped::try_new(MutBorrow::new(memory), |memory| {
@@ -70,8 +70,8 @@ mod tests {
         }
     }
 
-    /// By the flags of its mapping (proc(5)): whether there are huge pages to be had at this moment
-    /// is the system's affair.
+    /// Checks the flags of its mapping (proc(5)); whether huge pages are available at the moment
+    /// depends on the system.
     #[test]
     #[cfg(target_os = "linux")]
     fn huge_pages_are_asked_for() {

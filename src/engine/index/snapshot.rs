@@ -1,10 +1,10 @@
 //! The index in a file, so that a restart need not read every certificate from the store.
 //!
-//! The file has a header with the key and the data needed besides the index; shard by shard the
-//! records in the order of keys, 30 octets each as in memory, and the wide entries; the issuers and
-//! the kinds; a length and a checksum at the end. It is written while everything else goes on.
-//! Changes meanwhile come from the change feed, read from the position in the header; applying a
-//! change twice changes nothing.
+//! The file begins with a header with the key and the data besides the index. Then, shard by shard,
+//! follow the records in the order of keys, 30 octets each as in memory, and the oversized entries;
+//! then the issuers and the kinds; then a length and a checksum. It is written while everything
+//! else continues. Changes in the meantime come from the change feed, read from the position in the
+//! header; applying a change twice has no effect.
 
 use std::io::{self, Read, Write};
 
@@ -25,21 +25,21 @@ use crate::domain::ledger::Expected;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::index::group::{Group, Renewal};
 
-/// The first octets of such a file; the last of them are the version of the format.
+/// The first octets of the file; the last of them are the format version.
 const MAGIC: [u8; 8] = *b"offpix\x00\x03";
 
-/// What an index in a file belongs to, and how old it is.
+/// What an index file belongs to, and its age.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) struct Header {
-    /// A number for the assignment of issuers to CAs.
+    /// Identifies the assignment of issuers to CAs.
     pub(in crate::engine) claims: i64,
-    /// Everything up to here is in it.
+    /// It contains all changes up to this position.
     pub(in crate::engine) position: i64,
     /// When it was written.
     pub(in crate::engine) written_at: Timestamp,
 }
 
-/// All that such a file holds.
+/// The content of an index file.
 #[derive(Debug)]
 pub(in crate::engine) struct Snapshot {
     pub(in crate::engine) header: Header,
@@ -49,8 +49,8 @@ pub(in crate::engine) struct Snapshot {
 }
 
 impl Index {
-    /// Writes all of it; how many certificates that are. Each shard is locked for as long as it
-    /// takes to copy its records.
+    /// Writes everything; returns the number of certificates. Each shard is locked only while its
+    /// records are copied.
     pub(in crate::engine) fn write_to(
         &self,
         out: impl Write,
@@ -66,7 +66,7 @@ impl Index {
         extras.write_to(&mut out)?;
         let mut written = 0;
         for shard in 0..SHARDS {
-            // What becomes narrow or wide does so while its shard is written to.
+            // Entries move between the table and the overflow only while their shard is locked.
             let (records, overflow) = {
                 let writer = self.table.write(shard);
                 let records = writer.records().map(|(key, found)| (key, found.record));
@@ -86,7 +86,7 @@ impl Index {
                 }
             }
         }
-        // Last: whatever kind a record names is there by now, and whatever issuer.
+        // Last, so that every kind and issuer that a record refers to exists by now.
         self.write_issuers(&mut out)?;
         let shared_fields = self.shared_fields.all();
         out.number(i64::try_from(shared_fields.len()).unwrap_or(0))?;
@@ -98,7 +98,7 @@ impl Index {
     }
 
     /// Reads what [`Index::write_to`] wrote: a stream of this many octets. `of` is the key of the
-    /// store to which it has to belong, if that is known.
+    /// expected store, if known.
     pub(in crate::engine) fn read_from(
         input: impl Read,
         octets: u64,
@@ -206,7 +206,7 @@ impl Index {
     }
 }
 
-/// The octets of a record, with the bits of its key that its shard's number does not have.
+/// The octets of a record, with the bits of its key that the shard's number does not contain.
 fn octets(key: Key, record: Record) -> [u8; 30] {
     let mut octets = [0; 30];
     let slot = key.slot(record);
@@ -271,7 +271,7 @@ fn read_kind(input: &mut ChecksumReader<impl Read>) -> Result<Kind, Unusable> {
     Ok(kind)
 }
 
-/// Numbers that tell a wide entry.
+/// The numbers that describe an oversized entry.
 const WIDE_NUMBERS: usize = 13;
 
 fn numbers(entry: &Entry) -> [i64; WIDE_NUMBERS] {

@@ -1,4 +1,4 @@
-//! An index through a file and back, and files that are none.
+//! An index written to a file and read back, and invalid files.
 
 use super::SnapshotExtras;
 use super::certificates::Index;
@@ -21,7 +21,7 @@ const HEADER: Header = Header {
     written_at: Timestamp::from_unix(1_795_219_200),
 };
 
-/// Two thousand certificates of several kinds, some polled, and one of ten years.
+/// Two thousand certificates of several kinds, some polled, and one valid for ten years.
 fn filled() -> Index {
     let index = Index::new(KEY);
     let certificates = (0..2_000).map(|n| Certificate {
@@ -46,7 +46,7 @@ fn filled() -> Index {
     index
 }
 
-/// An incident and a publication of two documents, one of them longer than what is read at once.
+/// An incident, and a publication of two documents, one longer than the read buffer.
 fn extras() -> SnapshotExtras {
     let now = HEADER.written_at;
     let mut incident = Incident::draft(Kind::Drill, CaName::default(), "one".to_owned(), now);
@@ -99,7 +99,7 @@ fn an_index_is_read_back_from_its_file() {
     assert!(entries(&again).iter().all(|(_, entry)| entry.is_some()));
     let issuer = &overflow().id.key_identifier;
     assert!(again.knows_issuer(issuer));
-    // It goes on as the other would have.
+    // It continues as the other would have.
     for n in 0..2_000 {
         assert!(again.remove(&plain(n).id).is_some(), "{n}");
     }

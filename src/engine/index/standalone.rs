@@ -1,4 +1,4 @@
-//! An index on its own, without a store: what its memory and its speed are measured with.
+//! An index without a store, for measuring memory and speed.
 
 use super::certificates::Index;
 use super::entry::{Entry, Kept};
@@ -8,13 +8,13 @@ use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::{Span, Timestamp};
 
 impl Index {
-    /// An index that is empty and belongs to no engine.
+    /// An empty index that belongs to no engine.
     #[must_use]
     pub fn standalone(key: HashKey) -> Self {
         Self::new(key)
     }
 
-    /// Puts a certificate of the first CA in, in the place of any with its CertID.
+    /// Inserts a certificate of the first CA, replacing any with the same CertID.
     pub fn insert(&self, certificate: &Certificate) {
         let entry = Entry::new(0, certificate);
         let fingerprint = self.fingerprint(&certificate.id);
@@ -22,8 +22,8 @@ impl Index {
         self.put(issuer, fingerprint, entry, |_, _| Kept::New);
     }
 
-    /// The window of a certificate, as a client that asks for it at `now` is told; that it asked,
-    /// as one that is sent away for `base_seconds`, is remembered.
+    /// The window of a certificate, for a client that polls at `now` and whose `Retry-After` has
+    /// this base. The poll is recorded.
     #[must_use]
     pub fn asked(&self, id: &CertId, now: Timestamp, base_seconds: i64) -> Option<Span> {
         let fingerprint = self.fingerprint(id);
@@ -36,13 +36,13 @@ impl Index {
         self.get(self.fingerprint(id), |entry| entry.window)
     }
 
-    /// Drops what expired before an instant.
+    /// Removes what expired before an instant.
     pub fn drop_expired(&self, before: Timestamp) {
         let (silent, kept_share) = (|_: &Entry, _| {}, |_: &Entry| 0.0);
         self.sweep(before, before, before, |_, _| {}, kept_share, silent);
     }
 
-    /// How many certificates there are.
+    /// The number of certificates.
     #[must_use]
     pub fn certificates(&self) -> usize {
         self.len()

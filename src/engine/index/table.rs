@@ -34,10 +34,10 @@ use super::row::{Found, Row, Spot};
 
 pub(super) use super::key::{Key, Record};
 
-/// Shards: 600 records each of ten million. Their locks and versions are 200 kB.
+/// The number of shards: 600 records each for ten million. Their locks and versions take 200 kB.
 pub(super) const SHARDS: usize = 1 << SHARD_BITS;
-/// Reads that met a writer before the reader waits for it: each try is some tens of nanoseconds, a
-/// write some hundreds.
+/// Failed read attempts before a reader waits for the writer. Each takes some tens of nanoseconds,
+/// a write some hundreds.
 const TRIES: u32 = 64;
 
 /// The records, by key.
@@ -45,7 +45,7 @@ const TRIES: u32 = 64;
 pub(super) struct Table {
     shards: Box<[Shard]>,
     directory: ArcSwap<Directory>,
-    /// Writers read-lock it; who makes the directory's rows longer write-locks it.
+    /// Writers hold a read lock; making the directory's rows longer takes the write lock.
     growing: RwLock<()>,
     pages: Pages,
     len: AtomicUsize,
@@ -65,7 +65,7 @@ impl Shard {
         let before = self.version.load(Ordering::Relaxed);
         self.version
             .store(before.wrapping_add(1), Ordering::Relaxed);
-        // What is written is seen after the odd version, and before the even one.
+        // Writes become visible after the odd version and before the even one.
         fence(Ordering::Release);
         let outcome = change();
         self.version
@@ -74,7 +74,7 @@ impl Shard {
     }
 }
 
-/// A record that was read, and where.
+/// A record with its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) record: Record,
@@ -104,7 +104,7 @@ impl Directory {
     }
 }
 
-/// A shard that is being written.
+/// A shard locked for writing.
 pub(super) struct Writer<'a> {
     table: &'a Table,
     directory: Guard<Arc<Directory>>,
@@ -124,12 +124,12 @@ impl Table {
         }
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// How many records there is room for in the groups of all rows.
+    /// The number of slots in the groups of all rows.
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
         (0..SHARDS)
@@ -137,7 +137,7 @@ impl Table {
             .sum()
     }
 
-    /// Has the memory fetched that [`Table::read`] reads: it comes while others work.
+    /// Prefetches the memory that [`Table::read`] will read.
     pub(super) fn prefetch(&self, key: Key) {
         prefetch_index(&self.shards, key.shard());
         let directory = self.directory.load();
@@ -169,13 +169,12 @@ impl Table {
         writer.find(key).map(|found| seen(found, version))
     }
 
-    /// Replaces the polls of a key by others, if they are still those that were `seen`. Does
-    /// nothing if somebody writes to the shard at this moment, or has done so since: this never
-    /// waits and never searches again.
+    /// Replaces the polls of a key if they are still those `seen`. Does nothing if another thread
+    /// is writing to the shard or has done so since, so that it never waits and never searches
+    /// again.
     pub(super) fn set_polls(&self, key: Key, seen: &Seen, polls: u64) {
         let shard = &self.shards[key.shard()];
-        // Rows may be getting longer at this moment. They are not looked at, and slots stay where
-        // they are.
+        // Rows may be made longer at this moment. That is no problem, because slots do not move.
         if let Ok(_alone) = shard.writer.try_lock()
             && shard.version.load(Ordering::Relaxed) == seen.version
             && let Some(group) = self.pages.group(seen.spot.group)
@@ -184,7 +183,7 @@ impl Table {
         }
     }
 
-    /// Writes to a shard: waits for whoever does so.
+    /// Locks a shard for writing.
     pub(super) fn write(&self, shard: usize) -> Writer<'_> {
         loop {
             let growing = self.growing.read().unwrap_or_else(PoisonError::into_inner);
@@ -206,7 +205,7 @@ impl Table {
         }
     }
 
-    /// Writes to a shard, unless somebody does.
+    /// Locks a shard for writing, unless it is locked.
     pub(super) fn try_write(&self, shard: usize) -> Option<Writer<'_>> {
         let growing = self.growing.try_read().ok()?;
         let alone = self.shards[shard].writer.try_lock().ok()?;
@@ -219,9 +218,9 @@ impl Table {
         })
     }
 
-    /// Makes the rows longer than `stride`: some milliseconds' copying, some thirty times on the
-    /// way to a hundred million. Readers of the old ones see what they would have seen: from then
-    /// on writes are to the new ones, and change a version.
+    /// Makes the rows longer than `stride`. This copies for some milliseconds, and happens about
+    /// thirty times on the way to a hundred million. Readers of the old rows still see correct
+    /// data; later writes go to the new rows and change a version.
     fn lengthen(&self, stride: usize) {
         let _alone = self.growing.write().unwrap_or_else(PoisonError::into_inner);
         let old = self.directory.load();
@@ -251,12 +250,13 @@ impl Writer<'_> {
         self.row().find(key)
     }
 
-    /// Puts another record in the place of one that was found, with nothing done in between.
+    /// Replaces a record at its position; nothing may have been written since it was found.
     pub(super) fn set(&self, found: Found, record: Record) {
         self.changing(|row| row.set(found.place, record));
     }
 
-    /// Puts a record in whose key is not there; whether there was room among the 10^9 slots.
+    /// Inserts a record whose key is not present; returns whether there was room among the 10^9
+    /// slots.
     pub(super) fn insert(&self, key: Key, record: Record) -> bool {
         let done = self.changing(|row| row.insert(key, record));
         self.table
@@ -265,7 +265,7 @@ impl Writer<'_> {
         done
     }
 
-    /// Puts a record in whose key is above all others of the shard; whether there was room.
+    /// Appends a record whose key is above all others of the shard; returns whether there was room.
     pub(super) fn append(&self, key: Key, record: Record) -> bool {
         let done = self.changing(|row| row.append(key, record));
         self.table
@@ -274,7 +274,7 @@ impl Writer<'_> {
         done
     }
 
-    /// Takes a record out.
+    /// Removes a record.
     pub(super) fn remove(&self, key: Key) -> Option<Record> {
         let found = self.find(key)?;
         self.changing(|row| row.remove(found.place));
@@ -287,7 +287,7 @@ impl Writer<'_> {
         self.row().records(self.number)
     }
 
-    /// Gives groups back where many slots are empty.
+    /// Frees groups if many slots are empty.
     pub(super) fn tighten(&self) {
         if self.row().is_loose() {
             self.changing(|row| {

@@ -1,4 +1,4 @@
-//! The table beside a map that cannot be wrong, and under readers that never wait.
+//! Compares the table with a map, and tests it with concurrent readers that never wait.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::table::{Key, Record, SHARDS, Table};
 
-/// What happens to one of a shard's keys.
+/// An operation on one of a shard's keys.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Put,
@@ -25,14 +25,15 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A key of one of two shards. Few tags, so that many keys share one, and few of what follows.
+/// A key of one of two shards, with few different tags and few different remainders, so that many
+/// keys are similar.
 fn key() -> impl Strategy<Value = Key> {
     (0_u128..2, 0_u128..40, 0_u128..4, 0_u128..9).prop_map(|(shard, tag, bit, low)| {
         Key::new((shard * 77) << 82 | (tag * 1_600) << 66 | bit << 64 | low)
     })
 }
 
-/// What belongs to a key and a number: so that a torn record shows.
+/// A record derived from a key and a number, so that a torn record is detected.
 fn record(key: Key, n: u64) -> Record {
     let mixed = (u64::try_from(key.number() & u128::from(u64::MAX)).unwrap() ^ n)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -52,7 +53,7 @@ fn mixed_key(n: u64) -> Key {
     Key::new(spread(n) << 64 | spread(!n))
 }
 
-/// All records, as a map holds them.
+/// All records in a map.
 fn everything(table: &Table) -> BTreeMap<Key, Record> {
     (0..SHARDS)
         .flat_map(|shard| {
@@ -110,7 +111,7 @@ proptest! {
 #[test]
 fn a_row_grows_by_the_group_and_shrinks_again() {
     let table = Table::new();
-    // 20,000 of one shard, in no order.
+    // 20,000 of one shard, in random order.
     let keys: Vec<Key> = (0..20_000_u64)
         .map(|n| Key::new(mixed_key(n).number() & ((1 << 82) - 1)))
         .collect();
@@ -143,7 +144,7 @@ fn a_row_grows_by_the_group_and_shrinks_again() {
     );
     let slots = table.slots();
     assert!(5_000 * 100 > slots * 99, "{slots} slots for 5,000 records");
-    // What was given back is what is taken next.
+    // Freed groups are reused first.
     for key in &keys[..15_000] {
         assert!(
             table
@@ -162,7 +163,7 @@ fn a_row_grows_by_the_group_and_shrinks_again() {
 #[test]
 fn who_reads_meanwhile_reads_nothing_torn() {
     let table = Table::new();
-    // Eight shards' worth: rows that are split, carried over, tightened, and lengthened.
+    // Eight shards' worth, so that rows are split, shifted, tightened and lengthened.
     let keys: Vec<Key> = (0..6_000_u64)
         .map(|n| Key::new(mixed_key(n).number() & ((1 << 85) - 1)))
         .collect();
@@ -180,11 +181,11 @@ fn who_reads_meanwhile_reads_nothing_torn() {
                 if let Some(found) = table.read(*key) {
                     let known = [1, 2].map(|n| record(*key, n));
                     assert!(known.contains(&found.record), "{found:?}");
-                    // Anywhere else, and a moment too late, this would tear a record.
+                    // At another position, or a moment too late, this would tear a record.
                     table.set_polls(*key, &found, found.record.polls);
                     seen += 1;
                 }
-                // What nobody takes out is there all the time.
+                // What nobody removes is always present.
                 let key = lasting[n % lasting.len()];
                 assert_eq!(read(&table, key), Some(record(key, 7)));
             }
@@ -206,7 +207,7 @@ fn who_reads_meanwhile_reads_nothing_torn() {
                 }
             }
         }
-        // The last round took everything out.
+        // The last round removed everything.
         for key in &keys[..100] {
             assert!(table.write(key.shard()).insert(*key, record(*key, 1)));
         }
@@ -241,7 +242,7 @@ fn a_reader_that_meets_a_writer_who_sleeps_waits_for_it() {
     let writer = table.write(key.shard());
     assert!(table.try_write(key.shard()).is_none());
     assert!(writer.insert(key, record(key, 1)));
-    // Between two writes of a writer nobody waits.
+    // Between two writes nobody waits.
     assert_eq!(read(&table, key), Some(record(key, 1)));
     drop(writer);
     assert!(table.try_write(key.shard()).is_some());
@@ -262,13 +263,13 @@ fn polls_are_for_what_was_seen_and_nothing_else() {
     table.set_polls(second, &seen(second), 5);
     assert_eq!(read(&table, second), Some(polled(second, 5)));
 
-    // Somebody writes.
+    // Another thread is writing.
     let writer = table.write(0);
     table.set_polls(second, &seen(second), 6);
     drop(writer);
     assert_eq!(read(&table, second), Some(polled(second, 5)));
 
-    // The second has moved to where the first was seen.
+    // The second record has moved to where the first was seen.
     let before = seen(first);
     table.write(0).remove(first);
     table.set_polls(first, &before, 7);

@@ -1,14 +1,14 @@
-//! Why an index in a file is not taken.
+//! Why an index file is rejected.
 
 use std::io;
 
-/// Why an index in a file is not taken.
+/// Why an index file is rejected.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::engine) enum Unusable {
-    /// Not what was written: cut off, or changed.
+    /// It is truncated or has changed.
     #[error("it is damaged")]
     Damaged,
-    /// Written under another hash key, so of another database.
+    /// It was written with another hash key, and so for another database.
     #[error("it belongs to another database")]
     OtherKey,
     /// Written by another version.
@@ -19,7 +19,7 @@ pub(in crate::engine) enum Unusable {
     Unreadable(#[from] io::Error),
 }
 
-/// An end that comes too early is damage; that a disk fails is not.
+/// A premature end means damage; other disk errors do not.
 pub(super) fn torn(error: io::Error) -> Unusable {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         Unusable::Damaged

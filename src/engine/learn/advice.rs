@@ -1,4 +1,4 @@
-//! Whose ticks make a CA's peak.
+//! Advice about the timers that make a CA's peak.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::service::Engine;
 
-/// What [`Engine::advice`] says of a CA.
+/// The result of [`Engine::advice`] for a CA.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdviceReport {
@@ -15,12 +15,13 @@ pub struct AdviceReport {
     pub ca: CaName,
     /// When it was made.
     pub generated_at: Timestamp,
-    /// `None`: less than two days are registered.
+    /// `None` if there are less than two days of registrations.
     pub advice: Option<Advice>,
 }
 
 impl Engine {
-    /// The ticks that make the peak of a CA, from registrations and polls; `None`: no such CA.
+    /// The ticks that make a CA's peak, from registrations and polls; `None` if there is no such
+    /// CA.
     #[must_use]
     pub fn advice(&self, ca: &CaName) -> Option<AdviceReport> {
         let memory = self.memory();

@@ -1,4 +1,4 @@
-//! What sources of this process say of themselves.
+//! The states that the sources of this process report.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,21 +7,21 @@ use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 
-/// How a source is.
+/// The state of a source.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SourceState {
     /// Another process reads it.
     Elsewhere,
-    /// It was asked last without an answer, or with one that is of no use.
+    /// The last request got no usable answer.
     Failing,
-    /// It is read.
+    /// It is being read.
     Reading,
-    /// It was not asked yet.
+    /// It has not been read yet.
     Starting,
 }
 
 impl SourceState {
-    /// Its name on the wire.
+    /// Its name in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,50 +33,50 @@ impl SourceState {
     }
 }
 
-/// What is known of a source.
+/// What is known about a source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceReport {
-    /// As configured.
+    /// The configured name.
     pub name: String,
-    /// Such as `ct`.
+    /// For example `ct`.
     pub kind: &'static str,
-    /// The CA whose load it shows; `None`: several CAs'.
+    /// The CA whose load it reports; `None` for several.
     pub ca: Option<CaName>,
-    /// How it is.
+    /// Its state.
     pub state: SourceState,
-    /// Since when it is so.
+    /// Since when it has this state.
     pub since: Timestamp,
-    /// Why it fails, for operators: it may name hosts and files.
+    /// Why it fails. It may name hosts and files, so only operators see it.
     pub reason: Option<String>,
-    /// Everything before was read; `None`: nothing yet.
+    /// Everything before this was read; `None` if nothing was.
     pub data_through: Option<Timestamp>,
     /// Records counted by this process.
     pub records: u64,
-    /// Records that this process passed over because they cannot be read.
+    /// Unreadable records skipped by this process.
     pub skipped: u64,
-    /// Its logs that are left alone for a while because they fail, of those that it has several of.
+    /// The number of its logs that fail and are left alone for a while, if it has several.
     pub logs_failing: u64,
-    /// The standard error of an hour's count, as a share of it, if only a sample is read.
+    /// The relative standard error of an hour's count, if only a sample is read.
     pub relative_error: Option<f64>,
 }
 
-/// A source that is configured and has said nothing yet.
+/// A configured source that has reported nothing yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SilentSource {
-    /// As configured.
+    /// The configured name.
     pub name: String,
-    /// Such as `ct`.
+    /// For example `ct`.
     pub kind: &'static str,
-    /// The CA whose load it is to show; `None`: several CAs'.
+    /// The CA whose load it will report; `None` for several.
     pub ca: Option<CaName>,
 }
 
-/// What sources of this process say of themselves, by name.
+/// The states of this process's sources, by name.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Board(Mutex<BTreeMap<String, SourceReport>>);
 
 impl Board {
-    /// All that are known, to be read or changed.
+    /// Gives access to all states.
     pub(in crate::engine) fn with<T>(
         &self,
         what: impl FnOnce(&mut BTreeMap<String, SourceReport>) -> T,
@@ -86,7 +86,7 @@ impl Board {
     }
 }
 
-/// Shows a source's state in the metrics.
+/// Updates the metrics of a source's state.
 pub(in crate::engine) fn show(report: &SourceReport) {
     let is = |state| f64::from(u8::from(report.state == state));
     let elsewhere = is(SourceState::Elsewhere);

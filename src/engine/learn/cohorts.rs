@@ -1,4 +1,5 @@
-//! The control group beside the steered: when their windows are, and how they were renewed.
+//! Compares the control group with steered certificates: when their windows are, and how they were
+//! renewed.
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::index::{Entry, Group, Renewal};
 use crate::engine::service::Engine;
 
-/// Both cohorts of a CA.
+/// Both groups of a CA.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CohortsReport {
@@ -16,17 +17,17 @@ pub struct CohortsReport {
     pub ca: CaName,
     /// When it was made.
     pub generated_at: Timestamp,
-    /// The share that is configured for the control group.
+    /// The configured share of the control group.
     pub control_share: f64,
     /// Seconds in a slot.
     pub slot_seconds: i64,
-    /// Those on the plain window.
+    /// Certificates with the plain window.
     pub control: CohortReport,
     /// All others.
     pub steered: CohortReport,
 }
 
-/// One cohort: the certificates in memory, replaced or not.
+/// One group: the certificates in memory, replaced or not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CohortReport {
@@ -37,21 +38,21 @@ pub struct CohortReport {
     pub renewals: Renewals,
 }
 
-/// What became of certificates; each counts once.
+/// The number of certificates by outcome; each counts once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Renewals {
     /// The successor was issued in the window.
     pub in_window: u64,
-    /// It was issued before the window.
+    /// The successor was issued before the window.
     pub before: u64,
-    /// It was issued after the window.
+    /// The successor was issued after the window.
     pub after: u64,
-    /// There is a successor, or an order for one, and nobody knows when it was issued.
+    /// There is a successor, or an order for one, but the time of issuance is unknown.
     pub untold: u64,
-    /// Not replaced, the window ahead or open.
+    /// Not replaced, and the window has not passed.
     pub ahead: u64,
-    /// Not replaced, as far as anybody told, and the window is over.
+    /// Not known to be replaced, although the window has passed.
     pub overdue: u64,
 }
 
@@ -62,8 +63,8 @@ struct Cohort {
 }
 
 impl Engine {
-    /// Both cohorts of a CA, by one pass over the index, a second for ten million certificates;
-    /// `None`: no such CA.
+    /// Both groups of a CA, from one pass over the index, which takes a second for ten million
+    /// certificates; `None` if there is no such CA.
     #[must_use]
     pub fn cohorts(&self, ca: &CaName) -> Option<CohortsReport> {
         let memory = self.memory();

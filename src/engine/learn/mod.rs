@@ -1,4 +1,4 @@
-//! Learning about load and clients, and reporting it.
+//! Learns about load and clients, and reports it.
 
 pub mod advice;
 pub(super) mod board;

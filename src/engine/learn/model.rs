@@ -10,25 +10,26 @@ use crate::domain::status::Heard;
 use crate::domain::time::Timestamp;
 use crate::engine::service::Engine;
 
-/// The answer of [`Engine::model`].
+/// The result of [`Engine::model`].
 #[derive(Clone, Debug)]
 pub struct Model {
     /// When it was made.
     pub generated_at: Timestamp,
-    /// What was learned until then, or until the instant that pins it.
+    /// The profile learned by then, or by the configured `learn_until`.
     pub profile: Profile,
-    /// Until when it learns; `None`: it goes on.
+    /// Until when it learns; `None` for no limit.
     pub learn_until: Option<Timestamp>,
     /// The sources of the load.
     pub sources: Vec<Heard>,
-    /// How far those that ought to tell the same are apart.
+    /// How far comparable sources differ.
     pub disagreements: Vec<Disagreement>,
-    /// How good its forecasts of the last weeks would have been.
+    /// How good its forecasts for the last weeks would have been.
     pub backtest: BackTest,
 }
 
 impl Engine {
-    /// The model of a CA, learned now, with the back-test of its last `weeks` weeks; `None`: no such CA.
+    /// The model of a CA, learned now, with the back-test of its last `weeks` weeks; `None` if
+    /// there is no such CA.
     #[must_use]
     pub fn model(&self, ca: &CaName, weeks: i64) -> Option<Model> {
         let memory = self.memory();

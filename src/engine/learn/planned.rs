@@ -1,4 +1,4 @@
-//! Bulk events that somebody announced: stored, and expected by every process within seconds.
+//! Announced bulk events: stored, and included in the forecast of every process within seconds.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::engine::state::in_force::InForce;
 use crate::engine::state::memory::Memory;
 use crate::store::StoredPlanned;
 
-/// An event that is over is told for a month, and then forgotten with the next that is announced.
+/// A past event is listed for a month, and removed when the next one is announced.
 const TOLD_SECONDS: i64 = 30 * DAY;
 
 impl Engine {
-    /// Announces an event; as it is stored. `None`: there are as many as may be.
+    /// Announces an event; returns it as stored. `None` if there are too many.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -41,7 +41,7 @@ impl Engine {
         Ok(Some(stored))
     }
 
-    /// All events, the first to begin first.
+    /// All events, in the order of their start.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -49,7 +49,7 @@ impl Engine {
         Ok(self.store().planned().await?)
     }
 
-    /// Takes an event back; whether it was there.
+    /// Withdraws an event; returns whether it existed.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -59,7 +59,7 @@ impl Engine {
         Ok(was_there)
     }
 
-    /// Has the forecast expect what is stored.
+    /// Updates the forecast to the stored events.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -71,8 +71,8 @@ impl Engine {
 }
 
 impl Memory {
-    /// Expects exactly these events and the configured ones. If they are the same as before nothing
-    /// changes, and tables and outlooks are kept.
+    /// Uses exactly these events and the configured ones. If they have not changed, tables and
+    /// outlooks are kept.
     pub(in crate::engine) fn adopt_planned(&self, planned: Vec<StoredPlanned>) {
         let incidents = self.incidents();
         if *self.planned.load_full() == planned {

@@ -1,5 +1,5 @@
-//! Learning from polls: recorded when a certificate is answered, judged by the sweep, and stored
-//! when they say something new.
+//! Learns from polls. They are recorded when a certificate is answered, judged by the sweep, and
+//! stored when they contain something new.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -19,9 +19,9 @@ use crate::engine::state::memory::Memory;
 use crate::engine::state::sweep::{SweepResult, Tally};
 use crate::store::StoreError;
 
-/// Records that go to the store in one step.
+/// Records stored in one step.
 const BATCH: usize = 1_000;
-/// Records are kept for this long after they were last written: the longest public life, and two
+/// How long records are kept after they were last written: the longest public lifetime, plus two
 /// days.
 pub(in crate::engine) const RECORDS_KEPT_SECONDS: i64 = 400 * DAY;
 
@@ -30,29 +30,29 @@ impl Ca {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts the outcome of an entry's window, for polls that were judged elsewhere or before.
+    /// Counts the outcome of an entry's window, if it was judged elsewhere or earlier.
     pub(in crate::engine) fn count_fate(&self, entry: &Entry) {
         let polls = entry.polls();
         if let Some(last) = polls.last() {
-            // About when it was judged.
+            // Approximately when it was judged.
             self.measured().count(polls.fate(), last);
         }
     }
 
-    /// How often polled certificates keep their windows.
+    /// The share of polled certificates that follow their windows.
     pub(in crate::engine) fn kept_share(&self, now: Timestamp) -> f64 {
         self.measured().kept_share(now)
     }
 }
 
 impl Memory {
-    /// How long the client of an entry is sent away, in seconds.
+    /// The base of the `Retry-After` for an entry's client, in seconds.
     pub(in crate::engine) fn base_seconds(&self, entry: &Entry) -> i64 {
         let policy = self.config.cas.get(usize::from(entry.ca));
         policy.map_or(DAY, |policy| base_seconds(policy, entry))
     }
 
-    /// Takes in what another process, or this one before it was restarted, knew of polls.
+    /// Merges a poll record of another process, or of this one before a restart.
     pub(in crate::engine) fn learn_polls(&self, fingerprint: u128, record: u64) {
         let told = Polls::from_packed(record);
         let fingerprint = Index::told_fingerprint(fingerprint);
@@ -63,7 +63,7 @@ impl Memory {
                 entry.expected.response = entry.response();
                 return;
             }
-            // Booked at once: else the next sweep would take it for news to the store.
+            // At once, because otherwise the next sweep would store it as news.
             self.expect(
                 entry,
                 Expected {
@@ -79,8 +79,8 @@ impl Memory {
         });
     }
 
-    /// A certificate that nothing is known of takes over the schedule of the one that it replaces:
-    /// it is the same client.
+    /// A certificate without data inherits the schedule of the one that it replaces, because it has
+    /// the same client.
     pub(in crate::engine) fn hand_on_rhythm(&self, predecessor: &CertId, successor: &Successor) {
         let Successor::By(successor) = successor else {
             return;
@@ -97,7 +97,7 @@ impl Memory {
         });
     }
 
-    /// Goes over one entry: judges what became of its window, and reports what is new.
+    /// Processes an entry: judges the outcome of its window, and reports news.
     pub(in crate::engine) fn look_at(
         &self,
         fingerprint: Fingerprint,
@@ -115,7 +115,7 @@ impl Memory {
                 window: entry.window,
                 polls,
                 interval_seconds: polls.interval_seconds(base_seconds(policy, entry)),
-                // A sweep comes soon enough after it.
+                // A sweep follows soon enough after it.
                 replaced_at: (entry.replaced && entry.came == Came::Live).then_some(now),
                 heard_from: entry.heard_from(since),
             };
@@ -130,8 +130,8 @@ impl Memory {
 }
 
 impl Engine {
-    /// Goes through all certificates: brings what polls have shown into the forecast and the
-    /// metrics, and drops from memory what expired before `over_before`.
+    /// Goes through all certificates: updates the forecast and the metrics from poll records, and
+    /// drops from memory what expired before `over_before`.
     pub(in crate::engine) fn look_through(&self, over_before: Timestamp) {
         let memory = self.memory();
         let now = self.now();
@@ -151,10 +151,10 @@ impl Engine {
         }
     }
 
-    /// Stores the records of polls that said something new when they were last looked through.
+    /// Stores the poll records that had news when they were last processed.
     ///
     /// # Errors
-    /// [`StoreError`]: what is not stored waits for the next time.
+    /// [`StoreError`]; what is not stored waits for the next time.
     pub async fn note_polls(&self) -> Result<(), StoreError> {
         let now = self.now();
         loop {

@@ -1,4 +1,4 @@
-//! Rankings of others, for CAs of which nothing is known.
+//! Rankings of other servers, for CAs without data.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use crate::domain::publication::prior::Prior;
 use crate::domain::time::Timestamp;
 use crate::engine::state::memory::Memory;
 
-/// Rankings that sources brought, by the source's name, each with its CA.
+/// Rankings by the source's name, each with its CA.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Priors(Mutex<BTreeMap<String, (CaName, Arc<Prior>)>>);
 
@@ -22,13 +22,13 @@ impl Priors {
         self.lock().remove(source);
     }
 
-    /// Until when what a source brought may be used.
+    /// Until when a source's ranking is valid.
     pub(in crate::engine) fn valid_until(&self, source: &str) -> Option<Timestamp> {
         let priors = self.lock();
         priors.get(source).map(|(_, prior)| prior.valid_until)
     }
 
-    /// Puts rankings of others in the place of profiles that know nothing, as long as they may be used.
+    /// Replaces the profiles of CAs without data by rankings that are valid.
     pub(in crate::engine) fn adopt_into(&self, memory: &Memory, now: Timestamp) {
         let priors = self.lock();
         for (name, prior) in priors

@@ -1,4 +1,4 @@
-//! When those come back that nobody steers: learned once an hour, and kept across restarts.
+//! When unsteered certificates return: learned once an hour, and kept across restarts.
 
 use crate::domain::client::returns::Returns;
 use crate::domain::policy::ca::CaName;
@@ -7,11 +7,11 @@ use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
 use crate::store::Learned;
 
-/// The name under which it is kept.
+/// The name under which it is stored.
 const NAME: &str = "returns";
 
 impl Engine {
-    /// When those of a CA come back that nobody steers.
+    /// When unsteered certificates of a CA return.
     #[must_use]
     pub fn returns(&self, ca: &CaName) -> Option<Returns> {
         let memory = self.memory();
@@ -20,15 +20,15 @@ impl Engine {
             .map(|ca| ca.allocator().ledger.returns.clone())
     }
 
-    /// Learns when those come back that nobody steers, in every CA: some hundredths of a second of
-    /// arithmetic for each. What changed, to be kept.
+    /// Learns when unsteered certificates return, for every CA: some hundredths of a second of
+    /// computation each. Returns what changed, for storing it.
     #[must_use]
     pub fn learn_returns(&self) -> Vec<Learned> {
         let now = self.now();
         let memory = self.memory();
         let cas = memory.cas.iter().zip(&memory.config.cas);
         cas.filter_map(|(ca, policy)| {
-            // Who registers waits for the books, but not while it is learned.
+            // Registrations wait while the ledger is copied, but not while it is learned.
             let (history, known) = {
                 let allocator = ca.allocator();
                 let history = allocator
@@ -47,7 +47,7 @@ impl Engine {
         .collect()
     }
 
-    /// Keeps what was learned for the next start.
+    /// Stores what was learned for the next start.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -59,7 +59,7 @@ impl Engine {
     }
 }
 
-/// Takes over what was learned before the start.
+/// Restores what was learned before the start.
 pub(in crate::engine) fn recall(memory: &Memory, lessons: &[Learned]) {
     for lesson in lessons.iter().filter(|lesson| lesson.name == NAME) {
         let Some(ca) = memory.ca(&lesson.ca) else {
@@ -79,7 +79,7 @@ pub(in crate::engine) fn recall(memory: &Memory, lessons: &[Learned]) {
 }
 
 fn lesson(ca: &CaName, returns: &Returns) -> Option<Learned> {
-    // Numbers alone: it cannot fail, and learning does not stand or fall with keeping it.
+    // Only numbers, so it cannot fail; and learning does not depend on storing it.
     let body = serde_json::to_string(returns).ok()?;
     Some(Learned {
         ca: ca.clone(),
@@ -88,7 +88,7 @@ fn lesson(ca: &CaName, returns: &Returns) -> Option<Learned> {
     })
 }
 
-/// Shows in the metrics how the clients of each life class differ from the rule.
+/// Updates the metrics of how the clients of each class differ from the rule.
 fn show(ca: &CaName, returns: &Returns) {
     for (class, habit) in returns.learned() {
         let set = |name: &'static str, value: f64| {

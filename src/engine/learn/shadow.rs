@@ -1,5 +1,5 @@
-//! The shadows of CAs that have one: they see every registration of this process and nothing of
-//! theirs is stored or served.
+//! Shadow policies of CAs that configure one. They see every registration of this process, but
+//! nothing of theirs is stored or served.
 
 use crate::domain::allocation::experiment::shadow::{Shadow, ShadowReport};
 use crate::domain::certificate::Certificate;
@@ -13,18 +13,18 @@ use crate::engine::service::Engine;
 use crate::engine::state::ca::Ca;
 use crate::engine::state::memory::Memory;
 
-/// Whether a CA has a shadow.
+/// The shadow report of a CA.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shadowed {
-    /// It has none.
+    /// It has no shadow.
     No,
-    /// It has, and this is the difference.
+    /// It has one, with this difference.
     Yes(Box<ShadowReport>),
 }
 
 impl Memory {
-    /// Starts the configured shadows, each with the present promises; one whose policy is the same
-    /// continues.
+    /// Starts the configured shadows, each with the present promises. A shadow whose policy has not
+    /// changed continues.
     pub(in crate::engine) fn begin_shadows(&self, now: Timestamp) {
         for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
             let mut shadow = ca.shadow();
@@ -36,7 +36,7 @@ impl Memory {
         }
     }
 
-    /// Shows a certificate to its CA's shadow, once it is stored.
+    /// Passes a stored certificate to its CA's shadow.
     pub(in crate::engine) fn show_shadow(&self, certificate: &Certificate, at: usize) {
         let in_force = self.in_force();
         let Some(policy) = in_force.policies[at].shadow.as_deref() else {
@@ -51,7 +51,7 @@ impl Memory {
         }
     }
 
-    /// Forgets what lies before `before` in every shadow.
+    /// Drops what is before `before` in every shadow.
     pub(in crate::engine) fn trim_shadows(&self, before: Timestamp) {
         for ca in &self.cas {
             if let Some(shadow) = ca.shadow().as_mut() {
@@ -66,7 +66,8 @@ fn promised(ca: &Ca) -> Ledger {
 }
 
 impl Engine {
-    /// What a CA's shadow would have done since this process began; `None`: no such CA.
+    /// What a CA's shadow would have done since this process started; `None` if there is no such
+    /// CA.
     #[must_use]
     pub fn shadow(&self, ca: &CaName) -> Option<Shadowed> {
         let memory = self.memory();
@@ -79,7 +80,7 @@ impl Engine {
         Some(report.map_or(Shadowed::No, |report| Shadowed::Yes(Box::new(report))))
     }
 
-    /// Shows every shadow's difference in the metrics.
+    /// Updates the metrics of every shadow.
     pub(in crate::engine) fn show_shadows(&self) {
         for policy in &self.config().cas {
             let Some(Shadowed::Yes(report)) = self.shadow(&policy.name) else {

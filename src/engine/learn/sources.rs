@@ -1,4 +1,4 @@
-//! How each configured source is: what its task says of itself, for `/v1/status` and the metrics.
+//! The state of each configured source, as reported by its task, for `/v1/status` and the metrics.
 
 use super::board::{SilentSource, SourceReport, SourceState, show};
 use crate::config::SourceKind;
@@ -9,14 +9,14 @@ use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 
 impl Engine {
-    /// What is known of each source that this process reads, by name.
+    /// The state of each source that this process reads, by name.
     #[must_use]
     pub fn source_reports(&self) -> Vec<SourceReport> {
         self.sources.with(|board| board.values().cloned().collect())
     }
 
-    /// The configured sources that have stored nothing yet, whichever process reads them, of one CA
-    /// or of all. Folders and rankings store nothing of their own, so they are never among them.
+    /// The configured sources of one CA or of all that have stored nothing yet, in any process.
+    /// Folders and rankings never store anything of their own, so they are never among them.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -43,7 +43,7 @@ impl Engine {
         Ok(silent)
     }
 
-    /// A source begins.
+    /// A source is started.
     pub fn begin_source(&self, name: &str, kind: &'static str, ca: Option<&CaName>) {
         let report = SourceReport {
             name: name.to_owned(),
@@ -63,7 +63,7 @@ impl Engine {
             .with(|board| board.insert(name.to_owned(), report));
     }
 
-    /// A source was read: so many more records, and all before `through`.
+    /// A source was read: this many records, and everything before `through`.
     pub fn source_read(&self, name: &str, records: u64, through: Option<Timestamp>) {
         let now = self.now();
         metrics::counter!("offpeak_source_records_total", "source" => name.to_owned())
@@ -97,7 +97,7 @@ impl Engine {
         });
     }
 
-    /// Another process reads this source: it is left to that one.
+    /// Another process reads this source.
     pub fn source_elsewhere(&self, name: &str) {
         let now = self.now();
         self.tell(name, |report| {
@@ -110,7 +110,7 @@ impl Engine {
         });
     }
 
-    /// So many records of a source could not be read and were passed over; `what` names them.
+    /// This many records of a source were unreadable and skipped; `what` describes them.
     pub fn source_skipped(&self, name: &str, records: u64, what: &str) {
         metrics::counter!("offpeak_source_skipped_total", "source" => name.to_owned())
             .increment(records);
@@ -120,30 +120,30 @@ impl Engine {
         });
     }
 
-    /// So many of a source's logs fail now, while others of it are read.
+    /// This many of a source's logs fail now, while others are read.
     pub fn source_logs_failing(&self, name: &str, logs: u64) {
         self.tell(name, |report| report.logs_failing = logs);
     }
 
-    /// How sure an hour's count of a source is of which only a sample is read.
+    /// The precision of hourly counts, for a source of which only a sample is read.
     pub fn source_sampled(&self, name: &str, relative_error: Option<f64>) {
         self.tell(name, |report| report.relative_error = relative_error);
     }
 
-    /// A source is not configured any more.
+    /// A source is no longer configured.
     pub fn end_source(&self, name: &str) {
         self.sources.with(|board| board.remove(name));
         self.priors.remove(name);
         metrics::gauge!("offpeak_source_up", "source" => name.to_owned()).set(0.0);
     }
 
-    /// Uses a ranking as the expectation for a CA until something is known of the CA itself.
+    /// Uses a ranking as the expectation for a CA until the CA has data of its own.
     pub fn set_prior(&self, source: &str, ca: &CaName, prior: Prior) {
         self.priors.insert(source, ca, prior);
         self.priors.adopt_into(&self.memory(), self.now());
     }
 
-    /// Until when the ranking that a source brought may be used; `None`: it has brought none.
+    /// Until when a source's ranking is valid; `None` if it has none.
     #[must_use]
     pub fn prior_valid_until(&self, source: &str) -> Option<Timestamp> {
         self.priors.valid_until(source)

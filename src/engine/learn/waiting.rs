@@ -1,9 +1,9 @@
-//! Records of polls on their way to the store.
+//! Poll records on their way to the store.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Records that wait to be stored, at most; the next sweep finds those for which there is no room.
-/// 32 octets each are 3.2 MB, and 100,000 each five minutes are 29 million a day.
+/// The most records that wait; further ones are found by the next sweep. 32 octets each are 3.2 MB,
+/// and 100,000 every five minutes are 29 million a day.
 pub(in crate::engine) const MOST_WAITING: usize = 100_000;
 
 /// Records on their way to the store.
@@ -11,20 +11,20 @@ pub(in crate::engine) const MOST_WAITING: usize = 100_000;
 pub(in crate::engine) struct Waiting(Mutex<Vec<(u128, u64)>>);
 
 impl Default for Waiting {
-    /// With its full capacity, which costs nothing until it is used. Growing it on different
-    /// threads would leave unused room in the allocator's arena of each.
+    /// Allocated with its full capacity, which costs nothing until it is used. Growing it on
+    /// different threads would leave unused memory in each thread's arena.
     fn default() -> Self {
         Self(Mutex::new(Vec::with_capacity(MOST_WAITING)))
     }
 }
 
 impl Waiting {
-    /// Takes all that waits, and the room for it.
+    /// Takes all records that wait, together with their buffer.
     pub(in crate::engine) fn take(&self) -> Vec<(u128, u64)> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// Puts records to those that wait, in the greater room of the two.
+    /// Adds records to those that wait, keeping the larger of the two buffers.
     pub(in crate::engine) fn put(&self, mut records: Vec<(u128, u64)>) {
         let mut waiting = self.lock();
         if waiting.capacity() < records.capacity() {
@@ -47,7 +47,7 @@ mod tests {
         let waiting = Waiting::default();
         waiting.put(vec![(1, 1)]);
         let mut swept = waiting.take();
-        // The store did not take these.
+        // The store did not accept these.
         waiting.put(vec![(2, 2)]);
         swept.push((3, 3));
         waiting.put(swept);

@@ -1,4 +1,4 @@
-//! What moves windows that were promised, and the walk through all certificates that it takes.
+//! Moves assigned windows, and reads all certificates for that.
 
 pub(super) mod incidents;
 pub(super) mod rebalance;

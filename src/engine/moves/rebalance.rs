@@ -1,4 +1,4 @@
-//! Rebalancing a CA: two passes over its windows ahead, a page at a time; the first counts, the
+//! Rebalances a CA in two passes over its future windows, a page at a time. The first counts, the
 //! second draws and moves.
 
 use std::collections::{BTreeMap, HashSet};
@@ -22,11 +22,11 @@ use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
 use crate::store::{Lease, Move, StoredRebalance, Turn};
 
-/// Certificates a page: some 400 octets each, and one durable step.
+/// Certificates per page: about 400 octets each, and one durable step.
 const PAGE: u32 = 2_000;
-/// A window that a rebalance moved rests for a day: most clients have seen it by then.
+/// A moved window is not moved again for a day; by then most clients have seen it.
 const REST_SECONDS: i64 = DAY;
-/// Of several processes one rebalances by itself, and not again within this.
+/// An automatic rebalance runs in one of several processes, and at most once in this time.
 const AUTO_EVERY_SECONDS: i64 = HOUR;
 /// Rebalances listed: three months of daily ones.
 const MOST_LISTED: u32 = 100;
@@ -34,42 +34,42 @@ const MOST_LISTED: u32 = 100;
 /// Whether a rebalance moves anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rebalance {
-    /// It does.
+    /// Yes.
     Apply,
-    /// It does unless one was begun within the hour.
+    /// Yes, unless another was begun within the last hour.
     Auto,
-    /// It says what it would move.
+    /// No, it only reports what would move.
     DryRun,
 }
 
 /// The input of both passes.
 struct Work {
     memory: Arc<Memory>,
-    /// The CA's place.
+    /// The index of the CA.
     at: usize,
-    /// Its policy, with what incidents close.
+    /// Its policy, including what incidents close.
     policy: Arc<CaPolicy>,
     now: Timestamp,
     resting_from: Option<i64>,
     outlook: Outlook,
 }
 
-/// How far the forecast of a CA has drifted.
+/// The drift of a CA's forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Drift {
-    /// How far the highest slot stands above the level.
+    /// How far the highest slot exceeds the level.
     above: f64,
-    /// What was promised in spans that are closed now.
+    /// The load promised in spans that are closed now.
     in_closed: f64,
 }
 
 impl Engine {
-    /// Rebalances a CA. `None`: no such CA, or (by itself) another did within the hour. A report
-    /// that moves nothing is not kept, and has no number.
+    /// Rebalances a CA. `None` if there is no such CA, or (automatically) another process did so
+    /// within the last hour. A report without moves is not stored and has no number.
     ///
     /// # Errors
-    /// [`EngineError::Store`]: what was moved until then stays moved. [`EngineError::NotSummed`],
-    /// [`EngineError::Aside`]: nothing was.
+    /// [`EngineError::Store`]: what was moved so far stays moved. [`EngineError::NotSummed`],
+    /// [`EngineError::Aside`]: nothing was moved.
     pub async fn rebalance(
         &self,
         ca: &CaName,
@@ -125,7 +125,7 @@ impl Engine {
             }
         };
         report.number = number;
-        // A dry run draws as the next rebalance will.
+        // A dry run draws like the next rebalance.
         let next = before.first().map_or(1, |one| one.number + 1);
         let cause = Cause::Rebalance(number.unwrap_or(next));
         report.dry_run = mode == Rebalance::DryRun;
@@ -145,8 +145,8 @@ impl Engine {
         Ok(Some(report))
     }
 
-    /// The second pass: draws for every certificate whether and where it moves, and moves it if the
-    /// report has a number.
+    /// The second pass: draws for every certificate whether and where it moves. If the report has a
+    /// number, it moves them.
     async fn draw(
         &self,
         work: &Work,
@@ -198,7 +198,7 @@ impl Engine {
         Ok(moves)
     }
 
-    /// Certificates with windows ahead, those of other CAs among them.
+    /// Certificates with future windows, including those of other CAs.
     async fn scan_ahead(&self, work: &Work) -> Result<Scan, EngineError> {
         let Work { now, outlook, .. } = work;
         let span = Span {
@@ -209,8 +209,8 @@ impl Engine {
         Ok(self.scan(ranges, Question::WithWindows { span, now: *now }, PAGE))
     }
 
-    /// The plan as tables, and what found no room: a second of arithmetic, not on a thread that
-    /// answers.
+    /// The plan's tables, and what did not fit. A second of computation, so it does not run on a
+    /// thread that answers.
     async fn move_tables(
         &self,
         work: &Work,
@@ -228,7 +228,7 @@ impl Engine {
         .await
     }
 
-    /// Rebalances kept, the newest first.
+    /// The stored rebalances, newest first.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -236,8 +236,7 @@ impl Engine {
         Ok(self.store().rebalances(MOST_LISTED).await?)
     }
 
-    /// Measures how far every CA's forecast has drifted, and rebalances where a CA has that done
-    /// by itself.
+    /// Measures the drift of every CA's forecast, and rebalances CAs for which that is automatic.
     ///
     /// # Errors
     /// [`EngineError::Store`], [`EngineError::Aside`].
@@ -289,11 +288,11 @@ impl Work {
         self.memory.config.ca_of(issuer) == Some(self.at)
     }
 
-    /// The group of a certificate, and the chance that its client follows.
+    /// The group of a certificate, and the probability that its client follows.
     fn group(&self, certificate: &Certificate) -> Result<(Group, f64), Kept> {
         let (follows, ticks) = self.expected(certificate);
         if ticks {
-            // It comes at its tick, wherever in the hour before that its window is.
+            // Its client renews at its tick, wherever in the hour before the window is.
             return Err(Kept::Settled);
         }
         let eligible = Eligible {
@@ -305,8 +304,8 @@ impl Work {
         Ok((group_of(&eligible, certificate, follows)?, follows))
     }
 
-    /// f as it is known now, 0 for certificates that have most likely been replaced; and whether
-    /// the client wakes at ticks.
+    /// The present f, or 0 for certificates that are probably replaced already; and whether the
+    /// client wakes at ticks.
     fn expected(&self, certificate: &Certificate) -> (f64, bool) {
         let index = &self.memory.index;
         let fingerprint = index.fingerprint(&certificate.id);
@@ -317,7 +316,7 @@ impl Work {
     }
 }
 
-/// The outlook of a CA, as far as its windows reach, for the mean of its lives.
+/// The outlook of a CA, up to its last window, for its mean lifetime.
 fn look(policy: &CaPolicy, memory: &Memory, at: usize, now: Timestamp) -> Outlook {
     let mut count: f64 = 0.0;
     let mut lives = 0.0;
@@ -330,7 +329,7 @@ fn look(policy: &CaPolicy, memory: &Memory, at: usize, now: Timestamp) -> Outloo
         }
     });
     let ca = &memory.cas[at];
-    // A copy, some milliseconds' work: whoever registers waits for the books.
+    // A copy takes some milliseconds, during which registrations wait.
     let ledger = ca.allocator().ledger.clone();
     outlook(
         &Forecast {
@@ -344,7 +343,7 @@ fn look(policy: &CaPolicy, memory: &Memory, at: usize, now: Timestamp) -> Outloo
                 90 * DAY
             },
         },
-        // A day more: what moves may move later.
+        // A day more, because windows may move to a later time.
         until + DAY,
     )
 }

@@ -1,5 +1,5 @@
-//! Walks through all certificates: several ranges of CertIDs are read in parallel, and each resumes
-//! where it stopped if its database was away for a moment.
+//! Reads all certificates in pages. Several ranges of CertIDs are read in parallel, and each
+//! resumes where it stopped if the database was unavailable for a moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,41 +12,42 @@ use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::store::{IdRange, Store, StoreError};
 
-/// Ranges read at once: of the four connections that a process has at least, one is held by a duty.
+/// Ranges read in parallel: a process has at least four connections, and a lease holds one.
 const AT_ONCE: usize = 3;
-/// Certificates in a range, about: with fewer than twice as many, there is one range. A dozen pages.
+/// The approximate number of certificates in a range, a dozen pages. With fewer than twice as many,
+/// there is one range.
 const RANGE_ROWS: usize = 25_000;
-/// Ranges of an issuer at most: more than are read at once by far, so that one that is longer than the
-/// others is not waited for by itself.
+/// The most ranges of an issuer: far more than are read in parallel, so that a longer range does
+/// not delay the end.
 const MOST_PARTS: u32 = 256;
-/// How often a page is tried …
+/// How often reading a page is tried …
 const TRIES: u32 = 5;
-/// … and the pause before the next try: four of them are 4 s, in which a database can restart.
+/// … and the pause between tries: 4 s in total, in which a database can restart.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The certificates to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Question {
-    /// Those that an incident of this number concerns by name.
+    /// Those named for the incident with this number.
     OfIncident(i64),
-    /// Those not replaced that live beyond `now` and have a window that lies in `span` in part.
+    /// Those not replaced, valid beyond `now`, and with a window that overlaps `span`.
     WithWindows { span: Span, now: Timestamp },
 }
 
-/// A walk, page by page. Within a range pages come in order, and no certificate comes twice.
+/// Reads pages. Pages of a range come in order, and no certificate comes twice.
 #[derive(Debug)]
 pub(in crate::engine) struct Scan {
     store: Arc<dyn Store>,
     question: Question,
     page_rows: u32,
-    /// Ranges that were not begun.
+    /// Ranges that have not been started.
     waiting: std::vec::IntoIter<IdRange>,
-    /// One page of each range that was.
+    /// One page of each started range.
     reading: JoinSet<Result<(IdRange, Vec<Certificate>), StoreError>>,
 }
 
 impl Engine {
-    /// The ranges in which all certificates are walked through.
+    /// The ranges that contain all certificates.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -59,7 +60,7 @@ impl Engine {
         Ok(IdRange::between(self.store.cuts(parts).await?))
     }
 
-    /// Begins a walk through these ranges.
+    /// Starts to read these ranges.
     pub(in crate::engine) fn scan(
         &self,
         ranges: Vec<IdRange>,
@@ -86,7 +87,7 @@ impl Scan {
         }
     }
 
-    /// The next page that is there, of whichever range; `None` after the last.
+    /// The next available page of any range; `None` after the last.
     ///
     /// # Errors
     /// [`EngineError::Store`], [`EngineError::Aside`].

@@ -1,4 +1,4 @@
-//! What a publication was compared with last.
+//! The last comparison of a publication with the model.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,8 +6,8 @@ use crate::domain::demand::knowledge::News;
 use crate::domain::demand::profile::Profile;
 use crate::store::Publication;
 
-/// A publication and the profiles that it was last compared with, and the result: nothing is
-/// compared again until either changes.
+/// A publication, the profiles it was last compared with, and the result. Nothing is compared again
+/// until either changes.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Compared(pub(in crate::engine) Mutex<Option<Comparison>>);
 

@@ -1,5 +1,4 @@
-//! The export for peers: the counts of the store, and the registry's certificates counted by the
-//! minute.
+//! The export for peers: the store's counts, and the registry's certificates counted by minute.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,36 +10,36 @@ use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::store::ExportPlace;
 
-/// The registry's minutes are exported this long after their end: certificates are registered
-/// within a minute of their issuance, and other replicas know them within another. A certificate
-/// that is registered later is missing for peers that already have its minute.
+/// How long after their end the registry's minutes are exported. Certificates are registered within
+/// a minute of issuance, and other replicas know them within another. A certificate registered
+/// later is missing for peers that already have its minute.
 const SETTLED_SECONDS: i64 = 5 * MINUTE;
 
-/// Where a peer stands. To him it is a text.
+/// A peer's position. The peer treats it as opaque text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ExportCursor {
     place: ExportPlace,
-    /// The registry's minutes before this one were told, counted from 1970.
+    /// The registry's minutes before this one have been exported, counted from 1970.
     minute: i64,
 }
 
-/// Some counts for a peer, and what comes after them.
+/// Some counts for a peer, and where to continue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Export {
     /// The counts.
     pub observations: Vec<Observation>,
-    /// Where the next page begins.
+    /// Where to continue.
     pub next: ExportCursor,
-    /// Whether there is more now.
+    /// Whether more is available now.
     pub more: bool,
 }
 
 impl Engine {
-    /// About `limit` counts after a cursor, or from the beginning; `None` if the cursor is one of
+    /// About `limit` counts after a cursor, or from the beginning; `None` if the cursor belongs to
     /// another database.
     ///
     /// # Errors
-    /// [`EngineError`] if the store fails, or the registry is not summed yet.
+    /// [`EngineError`] if the store fails, or the registry has not been summed yet.
     pub async fn export(
         &self,
         after: Option<&ExportCursor>,
@@ -59,14 +58,14 @@ impl Engine {
             },
             more: page.more,
         };
-        // The registry's turn comes once the store's counts are told.
+        // The registry follows after all of the store's counts.
         if !export.more {
             self.add_registry(&mut export, limit);
         }
         Ok(Some(export))
     }
 
-    /// Adds minutes of the registry of all CAs, as many as fit. A day without any is passed over.
+    /// Adds minutes of the registry of all CAs, as many as fit. Days without any are skipped.
     fn add_registry(&self, export: &mut Export, limit: u32) {
         let memory = self.memory();
         let settled = (self.now() - SETTLED_SECONDS).slot(MINUTE);
@@ -77,7 +76,7 @@ impl Engine {
             if room == 0 {
                 break;
             }
-            // Each CA tells a count a minute at most.
+            // Each CA has at most one count a minute.
             let minutes = i64::try_from(room / memory.cas.len().max(1)).unwrap_or(i64::MAX);
             let to = (from + minutes.clamp(1, DAY / MINUTE)).min(settled);
             let span = Span {

@@ -1,4 +1,4 @@
-//! What is published and handed to peers, and when it is worth doing anew.
+//! What is published and exported to peers, and when a new publication is worthwhile.
 
 pub(super) mod compared;
 pub(super) mod exporting;

@@ -1,4 +1,4 @@
-//! Whether what was learned is worth a publication before its time.
+//! Whether news justifies a publication before its time.
 
 use std::sync::{Arc, PoisonError};
 
@@ -12,12 +12,12 @@ use crate::engine::service::Engine;
 use crate::store::Publication;
 
 impl Engine {
-    /// What a publication lacks: what was learned since, for the CA with the most of it; an
-    /// incident that has changed since; or a page at all.
+    /// What a publication lacks: what was learned since, for the CA with the most news; a changed
+    /// incident; or a page.
     pub(in crate::engine) fn news_to(&self, publication: &Arc<Publication>) -> News {
         let incidents = Told::all(self.memory().incidents().values(), self.now());
         let newer = |told: &Told| told.updated_at > publication.made_at;
-        // One that a version made which knew no page is followed by one that has it.
+        // A publication made by a version without pages is replaced by one with a page.
         let has_page = publication.documents.iter().any(|(path, _)| path == INDEX);
         let of_page = if !has_page || incidents.iter().any(newer) {
             News::Slot

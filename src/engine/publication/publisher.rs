@@ -1,4 +1,4 @@
-//! The current documents: making them, storing them, telling whether they are fit to serve.
+//! The current documents: making them, storing them, and checking that they can be served.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,46 +17,47 @@ use crate::engine::service::Engine;
 use crate::engine::start::stage::Stage;
 use crate::store::{Lease, Publication, Turn};
 
-/// A feed not read to its end for this long makes the service degraded: it is read twice a second.
+/// The service is degraded if the feed has not been read to its end for this long; it is read twice
+/// a second.
 const FEED_LATE_SECONDS: i64 = 15;
 
-/// Whether the service is fit to serve.
+/// Whether the service can do its work.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Readiness {
-    /// Whether it is.
+    /// Whether it can.
     pub ready: bool,
-    /// What is degraded, in words; empty if nothing is.
+    /// What is degraded, in words.
     pub degraded: Vec<String>,
 }
 
-/// A publication that is to be made.
+/// A publication to be made.
 #[derive(Clone, Copy, Debug)]
 struct Due {
     why: Why,
-    /// One made then or later makes this one needless.
+    /// Not needed if there is one from this time or later.
     unless_since: Timestamp,
 }
 
 /// Why a publication is to be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Why {
-    /// The newest publication lacks something that the model knows.
+    /// The newest publication lacks something that the model has learned.
     News,
-    /// The newest is too old.
+    /// The newest publication is too old.
     Time,
 }
 
 impl Engine {
-    /// The publication in force.
+    /// The current publication.
     #[must_use]
     pub fn publication(&self) -> Option<Arc<Publication>> {
         self.publication.load_full()
     }
 
-    /// The bytes of a document that an earlier publication brought, such as an immutable copy.
+    /// A document of an earlier publication, such as an immutable copy.
     ///
     /// # Errors
-    /// [`Miss::Busy`] where the store is away or too many look-ups are under way.
+    /// [`Miss::Busy`] if the store is unavailable or too many look-ups are in progress.
     pub async fn earlier_document(&self, path: &str) -> Result<Option<Arc<[u8]>>, Miss> {
         let Some(_place) = self.look_ups.document() else {
             return Err(Miss::Busy);
@@ -67,12 +68,12 @@ impl Engine {
         })
     }
 
-    /// From now on it is not ready: whoever shares requests out is to send them elsewhere.
+    /// From now on it is not ready, so that load balancers send requests elsewhere.
     pub fn stop_soon(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Makes a publication now, of all that was acknowledged until now, and stores it.
+    /// Makes a publication now, including everything acknowledged so far, and stores it.
     ///
     /// # Errors
     /// [`EngineError::Store`]; [`EngineError::NotSummed`].
@@ -95,7 +96,7 @@ impl Engine {
         if self.take_newer().await? || !self.is_summed() || self.due().is_none() {
             return Ok(());
         }
-        // Where there is none at all, nothing can be served before there is.
+        // If there is none at all, nothing can be served before there is.
         let turn = match self.publication() {
             Some(_) => Turn::Now,
             None => Turn::Wait,
@@ -103,7 +104,7 @@ impl Engine {
         let Some(_term) = self.store().take_lease(Lease::Publication, turn).await? else {
             return Ok(());
         };
-        // Whoever had the duty may have made one meanwhile.
+        // The previous holder of the lease may have made one in the meantime.
         if self.take_newer().await? {
             return Ok(());
         }
@@ -116,13 +117,13 @@ impl Engine {
         let made = self.make();
         match self.store().publish(&made, Some(due.unless_since)).await? {
             Some(number) => drop(self.take(made, number)),
-            // One that lost its duty unnoticed, or needs none, was faster.
+            // A process that lost its lease unnoticed, or needs none, was faster.
             None => drop(self.take_newer().await?),
         }
         Ok(())
     }
 
-    /// Takes what another process has published since; whether there was anything.
+    /// Adopts a newer publication of another process; returns whether there was one.
     async fn take_newer(&self) -> Result<bool, EngineError> {
         let number = self
             .publication()
@@ -197,8 +198,8 @@ impl Engine {
         }
     }
 
-    /// Whether the service is fit to serve: it has documents that can be read, and its index
-    /// follows the store.
+    /// Whether the service can do its work: it has readable documents, and its index follows the
+    /// store.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let problem = self.publication().map_or_else(
@@ -243,7 +244,7 @@ impl Engine {
     }
 }
 
-/// The first document that cannot be read: that is not JSON, or a page without its end.
+/// The first unreadable document: invalid JSON, or a page without its end.
 fn damaged(publication: &Publication) -> Option<&str> {
     publication
         .documents

@@ -1,4 +1,4 @@
-//! Certificates on their way in: judged, drawn, stored, and only then in memory.
+//! Registration: certificates are checked, drawn, stored, and only then added to memory.
 
 pub(super) mod namesakes;
 pub(super) mod preview;

@@ -1,5 +1,5 @@
 //! Finds the predecessor of a certificate that does not name one: a certificate for the same names
-//! whose window has come.
+//! whose window has begun.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use crate::engine::error::EngineError;
 use crate::engine::service::Engine;
 use crate::store::Named;
 
-/// A certificate that may have been replaced.
+/// A possible predecessor.
 struct Candidate {
     id: CertId,
     ca: usize,
@@ -21,13 +21,14 @@ struct Candidate {
 }
 
 impl Engine {
-    /// The same submissions. Each that has names and no predecessor gets one: the certificate of
-    /// the same CA for exactly these names that is due, which means not replaced, and its window
-    /// had begun when the new one was issued. Of several it is the one that expires first, and each
-    /// is used for one successor only. Keeps the names, as a keyed hash of the set.
+    /// Returns the submissions with predecessors. Each that has names but no predecessor gets one:
+    /// the certificate of the same CA for exactly these names that is due, which means that it is
+    /// not replaced and its window had begun when the new one was issued. Of several, the one that
+    /// expires first is taken, and each is used only once. It also stores the names, as a keyed
+    /// hash of the set.
     ///
-    /// Certificates of the same call are not found: a renewal comes after the certificate that it
-    /// replaces.
+    /// Certificates of the same call are not considered, because a renewal comes after the
+    /// certificate that it replaces.
     ///
     /// # Errors
     /// [`EngineError::Store`] and [`EngineError::NotSummed`].
@@ -87,7 +88,7 @@ impl Engine {
         Ok(Cow::Owned(submissions))
     }
 
-    /// Those that are registered and not replaced, by their names, the first to end first.
+    /// Those that are registered and not replaced, by their names, in the order of expiry.
     fn candidates(&self, found: Vec<Named>) -> HashMap<u128, Vec<Candidate>> {
         let memory = self.memory();
         let mut candidates: HashMap<u128, Vec<Candidate>> = HashMap::new();

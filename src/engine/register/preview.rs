@@ -1,4 +1,4 @@
-//! What would be answered of a certificate that the store does not have yet.
+//! The answer about a certificate that the store does not have yet.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use crate::domain::time::MINUTE;
 use crate::engine::answer::renewal_info::RenewalInfo;
 use crate::engine::service::Engine;
 
-/// When to ask again of a certificate whose window is not stored: soon, for the one that will be.
+/// `Retry-After` while the window is not stored: short, because the stored one may differ.
 const RETRY_AFTER_SECONDS: i64 = 10 * MINUTE;
 
 impl Engine {
-    /// The answer to a `renewalInfo` request about a certificate that waits for the store: the window
-    /// that would be drawn for it now. Nothing is stored or booked, so the one drawn at its
-    /// registration may be another. `None`: none can be drawn.
+    /// The answer to a `renewalInfo` request about a certificate that waits for the store: the
+    /// window that would be drawn now. Nothing is stored or counted, so the window drawn at
+    /// registration may differ. `None` if none can be drawn.
     pub async fn preview(self: &Arc<Self>, submission: &Submission) -> Option<RenewalInfo> {
         let mut step = self.begin_step().await.ok()?;
         self.draw_next(&mut step, submission);
-        // What was drawn leaves the ledger as the step is dropped.
+        // Dropping the step removes the draw from the ledger.
         let window = step.certificates.first()?.window;
         Some(RenewalInfo {
             window,
@@ -27,7 +27,7 @@ impl Engine {
         })
     }
 
-    /// The key of the keyed hashes.
+    /// The key of keyed hashes.
     #[must_use]
     pub fn hash_key(&self) -> crate::domain::certificate::hash::HashKey {
         self.memory().hash_key()

@@ -1,4 +1,4 @@
-//! Registering certificates: judge, draw, store, and only then answer.
+//! Registers certificates: checks, draws, stores, and only then answers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ use crate::engine::state::memory::Memory;
 use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::{ImportProgress, Registered, Registration};
 
-/// Certificates drawn or taken into memory before others get a turn of this thread: some tenths of a
+/// Certificates drawn or added to memory before the thread runs other tasks: some tenths of a
 /// millisecond.
 const AT_ONCE: usize = 64;
 /// A source's clock may run ahead of ours by this much.
 const MOST_AHEAD_SECONDS: i64 = DAY;
 
-/// What became of a submission before the store is asked.
+/// A submission before it is stored.
 enum Judged {
     /// To be stored.
     Drawn(Box<Certificate>, usize),
-    /// It has expired: it tells of issuance, no more.
+    /// It has expired, and counts only as an observation of issuance.
     Expired(Box<Observation>),
-    /// It was not taken.
+    /// It was rejected.
     Rejected(Rejection),
 }
 
 impl Engine {
-    /// Registers certificates in one durable step; a verdict each, in order. Where `progress` is
-    /// given it is stored in the same step.
+    /// Registers certificates in one durable step; returns the verdict on each, in order.
+    /// `progress`, if given, is stored in the same step.
     ///
     /// # Errors
     /// [`EngineError::Store`] and [`EngineError::NotSummed`]: nothing of this call is stored.
@@ -62,10 +62,10 @@ impl Engine {
         Ok(verdicts)
     }
 
-    /// Begins a step without certificates, as soon as everything is summed.
+    /// Begins an empty step, as soon as everything is summed.
     ///
     /// # Errors
-    /// [`EngineError::NotSummed`] where that takes more than some seconds.
+    /// [`EngineError::NotSummed`] if that takes more than some seconds.
     pub async fn begin_step(&self) -> Result<Step, EngineError> {
         self.wait_until_ready().await?;
         Ok(Step {
@@ -82,8 +82,8 @@ impl Engine {
         })
     }
 
-    /// Judges a submission and draws its window, as the next of a step. The store is not asked: a
-    /// step may be drawn while another is being stored.
+    /// Checks a submission and draws its window, as the next of a step. This does not use the
+    /// store, so a step can be drawn while another is being stored.
     pub fn draw_next(&self, step: &mut Step, submission: &Submission) {
         let memory = Arc::clone(&step.memory);
         let judged = match judge(&memory, submission, step.now, step) {
@@ -101,7 +101,7 @@ impl Engine {
         step.judged.push(judged);
     }
 
-    /// Stores a step, with `progress` where it is given.
+    /// Stores a step, with `progress` if given.
     ///
     /// # Errors
     /// [`EngineError::Store`]: nothing of the step is stored.
@@ -131,7 +131,7 @@ impl Engine {
         Ok(Stored { step, outcomes })
     }
 
-    /// Takes the certificates of a durable step into memory.
+    /// Adds the certificates of a durable step to memory.
     pub async fn take_in(&self, stored: Stored) {
         let Stored { mut step, outcomes } = stored;
         let memory = Arc::clone(&step.memory);
@@ -155,7 +155,7 @@ impl Engine {
         for (predecessor, successor) in &step.successions {
             memory.hand_on_rhythm(predecessor, successor);
         }
-        // All may have been summed anew meanwhile, from a snapshot without these.
+        // The state may have been rebuilt meanwhile, from a snapshot without these.
         let current = self.memory();
         if !Arc::ptr_eq(&current.index, &memory.index) {
             for certificate in step.inserted(&outcomes) {
@@ -167,8 +167,8 @@ impl Engine {
     }
 }
 
-/// Draws a window for a submission, or says why there is none; a drawn window is in the ledger, so
-/// that the next of the same batch sees it.
+/// Draws a window for a submission, or says why there is none. The draw is added to the ledger, so
+/// that the next of the same batch takes it into account.
 fn judge(memory: &Memory, submission: &Submission, now: Timestamp, step: &mut Step) -> Judged {
     let reject = |field: &str, detail: String| Judged::Rejected(Rejection::new(field, detail));
     let Submission {
@@ -259,8 +259,8 @@ fn judge(memory: &Memory, submission: &Submission, now: Timestamp, step: &mut St
     Judged::Drawn(Box::new(certificate), ca)
 }
 
-/// The CertID under which a certificate is registered that somebody names: clients that drop a
-/// serial's sign octet from URLs drop it from `replaces` as well.
+/// The CertID under which a named certificate is registered. Clients that drop a serial's sign
+/// octet from URLs also drop it from `replaces`.
 pub(in crate::engine) fn as_registered(memory: &Memory, named: &CertId) -> CertId {
     let is_there = |id: &CertId| {
         let fingerprint = memory.index.fingerprint(id);
@@ -272,7 +272,7 @@ pub(in crate::engine) fn as_registered(memory: &Memory, named: &CertId) -> CertI
     }
 }
 
-/// When a certificate was issued, as far as its source knows; now where what it says cannot be.
+/// When a certificate was issued, as far as its source knows; now if the stated time is impossible.
 pub(super) fn issued_at(submission: &Submission, policy: &CaPolicy, now: Timestamp) -> Timestamp {
     Issuance::of(submission, policy, now).map_or(now, |issuance| issuance.at)
 }
@@ -284,9 +284,9 @@ struct Issuance {
 }
 
 impl Issuance {
-    /// As the source says; else `notBefore` + the CA's backdating. The hour means nothing if
-    /// `notBefore` is exactly midnight. Never later than now: a time ahead of our clock comes from
-    /// another clock.
+    /// As stated by the source, else `notBefore` + the CA's backdating. The hour is unknown if
+    /// `notBefore` is exactly midnight. Never later than now, because a later time comes from a
+    /// wrong clock.
     fn of(submission: &Submission, policy: &CaPolicy, now: Timestamp) -> Result<Self, Rejection> {
         match submission.issued_at {
             Some(at) if at > now + MOST_AHEAD_SECONDS => Err(Rejection::new(

@@ -1,4 +1,4 @@
-//! Certificates on their way into the store and into memory, many at a time.
+//! Batches of certificates being stored and added to memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::engine::state::memory::Memory;
 use crate::engine::verdict::{Rejection, Verdict};
 use crate::store::Registered;
 
-/// Certificates on their way to the store in one durable step: drawn, and in the ledger. Dropped
-/// before it is stored it leaves the ledger again.
+/// Certificates to be stored in one durable step, already drawn and in the ledger. If it is dropped
+/// before it is stored, they are removed from the ledger.
 #[derive(Debug)]
 pub struct Step {
     pub(in crate::engine) memory: Arc<Memory>,
     pub(in crate::engine) now: Timestamp,
-    /// For each submission, the place of its certificate; none where it has expired.
+    /// For each submission, the index of its certificate; none if it has expired.
     pub(in crate::engine) judged: Vec<Result<Option<usize>, Rejection>>,
     pub(in crate::engine) tables: Vec<StoredTable>,
     pub(in crate::engine) numbers: HashSet<i64>,
@@ -33,7 +33,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// When it was begun: its certificates are registered at that time.
+    /// When it was begun, which is the registration time of its certificates.
     #[must_use]
     pub const fn begun_at(&self) -> Timestamp {
         self.now
@@ -58,16 +58,16 @@ impl Step {
     }
 }
 
-/// A step that is durable, and not in memory yet.
+/// A durable step that is not in memory yet.
 #[derive(Debug)]
 pub struct Stored {
     pub(in crate::engine) step: Step,
-    /// For each certificate.
+    /// The outcome for each certificate.
     pub(in crate::engine) outcomes: Vec<Registered>,
 }
 
 impl Stored {
-    /// A verdict for each submission, in order; told once.
+    /// The verdict on each submission, in order; call it once.
     pub fn verdicts(&mut self) -> Vec<Verdict> {
         let judged = std::mem::take(&mut self.step.judged);
         judged
@@ -82,8 +82,8 @@ impl Stored {
 }
 
 impl Drop for Step {
-    /// Takes unfinished draws out of the ledger again, after the store has failed or the caller was
-    /// dropped. If they were stored all the same, the feed brings them back.
+    /// Removes unfinished draws from the ledger, after the store has failed or the caller was
+    /// dropped. If they were stored after all, the feed adds them again.
     fn drop(&mut self) {
         let drawn = self.certificates.iter().zip(&self.cas);
         for (certificate, ca) in drawn.skip(self.settled) {

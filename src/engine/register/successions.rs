@@ -1,4 +1,4 @@
-//! Which certificate or order takes a certificate's place.
+//! The certificate or order that replaces a certificate.
 
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
@@ -8,7 +8,7 @@ use crate::engine::state::change::RowOrigin;
 use crate::store::Succession;
 
 impl Engine {
-    /// Names a certificate's successor.
+    /// Sets a certificate's successor.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -33,7 +33,7 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Takes a successor back; `None`: no such certificate.
+    /// Removes a successor; `None` if there is no such certificate.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -53,8 +53,7 @@ impl Engine {
     }
 
     /// Replaces a certificate's successor by `to` if it is `from`, so that only one of two
-    /// concurrent requests succeeds; returns whether it did. The CertID is the one that is
-    /// registered.
+    /// concurrent requests succeeds; returns whether it did. The CertID must be the registered one.
     ///
     /// # Errors
     /// [`EngineError::Store`].

@@ -1,4 +1,4 @@
-//! Issuers of which the log has said that no CA claims them, and when.
+//! Unclaimed issuers that have been logged, and when.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

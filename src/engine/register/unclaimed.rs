@@ -1,4 +1,4 @@
-//! Issuers that no configured CA claims, told to the log now and then.
+//! Issuers that no configured CA claims, logged from time to time.
 
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::policy::ca::CaPolicy;
@@ -6,8 +6,8 @@ use crate::engine::service::Engine;
 use crate::engine::verdict;
 
 impl Engine {
-    /// Whether certificates of this issuer fall into the CA `default` though another CA is
-    /// configured: probably one of its issuers was forgotten.
+    /// Whether certificates of this issuer belong to the CA `default` although another CA is
+    /// configured. Probably one of that CA's issuers is missing.
     #[must_use]
     pub fn is_unclaimed(&self, issuer: &KeyIdentifier) -> bool {
         let config = &self.memory.load().config;
@@ -17,8 +17,8 @@ impl Engine {
             && !config.cas.iter().any(is_claimed)
     }
 
-    /// Logs, once an hour, that certificates of an issuer that no CA claims were taken for the CA
-    /// `default`.
+    /// Logs, at most once an hour, that certificates of an unclaimed issuer were registered for the
+    /// CA `default`.
     pub fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64) {
         if self.told_issuers.is_due(issuer, self.now()) {
             let verdict::Unclaimed {

@@ -21,38 +21,37 @@ use crate::engine::state::pending_successors::PendingSuccessors;
 use crate::engine::tasks::tried;
 use crate::store::{FeedPosition, Sharing, Store, StoreError};
 
-/// A store that has not answered after this long, or that somebody else migrates, is not waited for
-/// where there is something to answer with.
+/// How long to wait for a store that does not answer, or that is being migrated, if there is
+/// something to answer with.
 const FOUND_WITHIN: Duration = Duration::from_secs(5);
-/// A store from which all was loaded by then needs no other way to answer: some 300,000
-/// certificates.
+/// A store that loads within this time needs no other way to answer: about 300,000 certificates.
 const LOADED_WITHIN: Duration = Duration::from_secs(3);
-/// The feed's position before everything.
+/// The feed's position before all changes.
 const NOTHING_READ: FeedPosition = FeedPosition(0);
-/// Between two tries to reach it.
+/// The pause between two attempts to reach it.
 const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// What is known of a store at the start.
+/// The state of a store at the start.
 enum StoreProbe {
     /// It cannot be reached.
     Absent(StoreError),
     /// It has not answered yet.
     Silent,
-    /// It is there and has this key.
+    /// It is reachable and has this key.
     There(HashKey),
 }
 
 impl Engine {
-    /// As [`Engine::open`], but answers before everything is summed: from the file that such an
-    /// engine wrote at `snapshot`, or without a file by asking the store for each certificate.
-    /// [`Engine::run`] computes the sums, and registrations and publications wait for them. The
-    /// file is written anew from time to time, and by [`Engine::keep_snapshot`].
+    /// As [`Engine::open`], but answers before everything is summed: from the file at `snapshot`,
+    /// or without a file by looking up each certificate in the store. [`Engine::run`] computes the
+    /// sums; registrations and publications wait for them. The file is rewritten from time to time,
+    /// and by [`Engine::keep_snapshot`].
     ///
-    /// A shared store that cannot be reached is not needed if the file can be used: [`Engine::run`]
-    /// joins it when it can.
+    /// If the file can be used, a shared store need not be reachable: [`Engine::run`] joins it
+    /// later.
     ///
     /// # Errors
-    /// [`EngineError::Store`] where the store cannot be read, or refuses us.
+    /// [`EngineError::Store`] if the store cannot be read, or rejects this process.
     pub async fn resume(
         store: Arc<dyn Store>,
         config: Config,
@@ -90,7 +89,7 @@ impl Engine {
         Ok(Arc::new(engine))
     }
 
-    /// Loads everything from the store, as [`Engine::open`]; where that takes long, as
+    /// Loads everything from the store, as [`Engine::open`]; if that takes long, as
     /// [`Engine::resume_empty`].
     async fn resume_without(
         store: Arc<dyn Store>,
@@ -98,7 +97,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         snapshot: PathBuf,
     ) -> Result<Arc<Self>, EngineError> {
-        // However long it takes to answer at all: without it there is nothing to answer with.
+        // However long it takes to answer, because without it there is nothing to answer with.
         store.admit().await?;
         let resuming = Resuming::at(snapshot.clone(), clock.now(), Stage::Ready);
         let (to, by) = (Arc::clone(&store), Arc::clone(&clock));
@@ -109,8 +108,7 @@ impl Engine {
         Self::resume_empty(store, config, clock, snapshot).await
     }
 
-    /// Leaves it to [`Engine::run`] to load everything: what is asked for meanwhile is looked up in
-    /// the store.
+    /// Leaves loading to [`Engine::run`]; until then, certificates are looked up in the store.
     async fn resume_empty(
         store: Arc<dyn Store>,
         config: Config,
@@ -131,7 +129,7 @@ impl Engine {
         Ok(Arc::new(engine))
     }
 
-    /// The content of the index's file, as it was written.
+    /// The content of the index's file.
     fn around(
         kept: Snapshot,
         store: Arc<dyn Store>,
@@ -158,9 +156,8 @@ impl Engine {
         engine
     }
 
-    /// Joins the store, unless that was done at the start: checks that it is in order and the one
-    /// to which the index's file belongs, and reads the changes since. A file of another store is
-    /// dropped.
+    /// Joins the store, unless that was done at the start: checks that it is in order and belongs
+    /// to the index's file, and reads the changes since. A file of another store is dropped.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -174,7 +171,7 @@ impl Engine {
         let mut position = self.feed.lock().await;
         let memory = self.memory();
         if memory.key == key {
-            // With the index alone, it does not matter what else it would change.
+            // Only the index exists, so other effects of the changes do not matter.
             let outcome = self.read_feed(&memory, &mut position).await?;
             let written_at = Timestamp::from_unix(self.fed_at.load(Ordering::Relaxed));
             if outcome != Applied::PlaceLost && !is_old(written_at, self.now()) {
@@ -192,8 +189,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Joins the store as soon as it is there. One that does not let us in yet may be on its way to
-    /// doing so; what a start refuses otherwise is refused now.
+    /// Joins the store as soon as it is available. A store that rejects us for now may accept us
+    /// later; other rejections are final, as at a start.
     pub(in crate::engine) async fn join_at_last(&self) -> Result<(), EngineError> {
         if self.resuming.stage() != Stage::Offline {
             return Ok(());
@@ -230,8 +227,8 @@ async fn find(store: &dyn Store) -> Result<StoreProbe, StoreError> {
 }
 
 /// Whether a start may continue after this error. It may if the store can be asked later for what
-/// the file lacks. It may not with a complete index, where a certificate missing in the file would
-/// count as unknown.
+/// the file lacks. It may not with a complete index, because a certificate missing in the file
+/// would count as unknown.
 fn may_do_without(store: &dyn Store, error: &StoreError) -> bool {
     store.sharing() == Sharing::AskOnMiss && error.is_absence()
 }

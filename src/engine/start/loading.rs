@@ -1,4 +1,4 @@
-//! A state that is summed from the store.
+//! Loads a state from the store.
 
 use crate::config::Config;
 use crate::domain::certificate::hash::HashKey;
@@ -8,7 +8,7 @@ use crate::engine::learn::returning;
 use crate::engine::state::memory::Memory;
 use crate::store::{FeedPosition, Load, Store};
 
-/// Sums a world from the store's rows.
+/// Sums a state from the store's rows.
 pub(in crate::engine) async fn load(
     store: &dyn Store,
     config: Config,

@@ -1,4 +1,5 @@
-//! How a process starts: from the store, from a file, or from the file alone until the store is there.
+//! Starts a process: from the store, from a file, or from the file alone until the store is
+//! available.
 
 pub(super) mod joining;
 pub(super) mod loading;

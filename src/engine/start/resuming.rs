@@ -1,5 +1,5 @@
-//! Restarts: the index from its file answers at once, while its certificates are summed; the file,
-//! and who waits for the sums.
+//! Restarts: the index from its file answers at once, while its certificates are summed. This
+//! module handles the file, and waiting for the sums.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -17,17 +17,17 @@ use crate::engine::index::{Header, Index, Snapshot, SnapshotExtras, Unusable};
 use crate::engine::service::Engine;
 use crate::store::Publication;
 
-/// How often the index is written. A crash loses what polls showed since, except what the store was
-/// told. 300 MB of ten million certificates in this time are a third of a megabyte a second.
+/// How often the index is written. A crash loses the polls since then, except those already stored.
+/// 300 MB for ten million certificates are a third of a megabyte a second.
 const EVERY_SECONDS: i64 = 15 * MINUTE;
-/// The feed holds removals for a day: a file older than this may contain removed certificates.
+/// The feed keeps removals for a day, so an older file may contain removed certificates.
 const MOST_AGE_SECONDS: i64 = 20 * HOUR;
-/// How long requests that need the sums wait: as long as for a database that has stopped. A small
-/// registry is summed by then, unnoticed; for a large one they are told to come again.
+/// How long requests wait for the sums: as long as for an unresponsive database. A small registry
+/// is summed by then; for a large one clients must try again.
 const SUMMED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Reads the index's file; `None` if it is of no use, with a line in the log if there is one. `of`
-/// is the store's key. If the key is unknown the store is away, and an old file is better than
+/// Reads the index's file. `None` if it cannot be used; if it exists, the reason is logged. `of` is
+/// the store's key. If the key is unknown, the store is unavailable, and an old file is better than
 /// none: certificates removed since are found when everything is summed.
 pub(in crate::engine) async fn read(
     path: &Path,
@@ -64,12 +64,12 @@ pub(in crate::engine) async fn read(
     None
 }
 
-/// Whether removals since then may be missing in the feed.
+/// Whether the feed may lack removals since then.
 pub(in crate::engine) fn is_old(written_at: Timestamp, now: Timestamp) -> bool {
     !(0..=MOST_AGE_SECONDS).contains(&(now - written_at))
 }
 
-/// The assignment of issuers to CAs as one number, because entries refer to CAs by position.
+/// The assignment of issuers to CAs as one number, because entries refer to CAs by index.
 fn claims(config: &Config) -> i64 {
     let mut octets = vec![u8::from(config.strict_issuers)];
     for ca in &config.cas {
@@ -85,13 +85,13 @@ fn claims(config: &Config) -> i64 {
 }
 
 impl Engine {
-    /// Whether the ledger and all other sums are there.
+    /// Whether the ledger and all other sums exist.
     #[must_use]
     pub fn is_summed(&self) -> bool {
         self.resuming.stage() == Stage::Ready
     }
 
-    /// Waits a little until they are; not at all where nobody knows when they will be.
+    /// Waits a little until they exist; not at all if it is unknown when they will.
     pub(in crate::engine) async fn wait_until_ready(&self) -> Result<(), EngineError> {
         let mut stage = self.resuming.stage.subscribe();
         if *stage.borrow() == Stage::Offline {
@@ -105,13 +105,13 @@ impl Engine {
         }
     }
 
-    /// Sums everything, where that was not done at the start.
+    /// Sums everything, unless that was done at the start.
     ///
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn sum_up(&self) -> Result<(), EngineError> {
         let mut position = self.feed.lock().await;
-        // Where that fails or does not do, all is read from the store.
+        // If that fails or is not sufficient, everything is read from the store.
         if !self.is_summed() && self.resuming.follows.swap(false, Ordering::Relaxed) {
             self.sum_index(&mut position).await?;
         }
@@ -122,7 +122,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes the index's file where that is due.
+    /// Writes the index's file if that is due.
     pub(in crate::engine) async fn keep_snapshot_if_due(&self) -> io::Result<()> {
         let age_seconds = self.now().unix() - self.resuming.written_at.load(Ordering::Relaxed);
         if age_seconds < EVERY_SECONDS {
@@ -131,15 +131,15 @@ impl Engine {
         self.keep_snapshot().await
     }
 
-    /// Writes the index's file, where one is kept and there is something to be kept.
+    /// Writes the index's file, if there is one and there is something to write.
     ///
     /// # Errors
-    /// Those of the file: the one before stays.
+    /// The file's; the previous one stays.
     pub async fn keep_snapshot(&self) -> io::Result<()> {
         let Some(path) = self.resuming.path.clone().filter(|_| self.is_summed()) else {
             return Ok(());
         };
-        // The world and the position that belongs to it.
+        // The state, and the feed position that belongs to it.
         let position = self.feed.lock().await;
         let memory = self.memory();
         let header = Header {
@@ -166,8 +166,8 @@ impl Engine {
     }
 }
 
-/// Whoever reads the file, at any moment or after a crash, finds the old one or the new one. It
-/// holds the key of the store, so nobody but its owner may read it.
+/// A reader finds the old file or the new one, at any moment and after a crash. It contains the
+/// store's key, so only its owner may read it.
 fn write(path: &Path, index: &Index, header: Header, extras: &SnapshotExtras) -> io::Result<u64> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

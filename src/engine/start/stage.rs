@@ -1,4 +1,4 @@
-//! How far a process has come that began with the index's file.
+//! The stages of a process that started with the index's file.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -7,31 +7,31 @@ use tokio::sync::watch;
 
 use crate::domain::time::Timestamp;
 
-/// How far a process has come that began with the index's file.
+/// The stages of a process that started with the index's file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Stage {
-    /// The store was not reached yet: what the file holds is answered, nothing is taken.
+    /// The store has not been reached: the file's content is answered, nothing is accepted.
     Offline,
-    /// The index follows the store; the ledger and all other sums are not there yet.
+    /// The index follows the store; the ledger and other sums do not exist yet.
     Following,
-    /// They are.
+    /// Everything is available.
     Ready,
 }
 
-/// The index's file, and how far a process has come that began with it.
+/// The index's file, and the stage of a process that started with it.
 #[derive(Debug)]
 pub(in crate::engine) struct Resuming {
-    /// `None`: no file is kept.
+    /// `None` if no file is kept.
     pub(in crate::engine) path: Option<PathBuf>,
     pub(in crate::engine) written_at: AtomicI64,
     pub(in crate::engine) stage: watch::Sender<Stage>,
-    /// Whether the index came from a file and has followed the store since: then it holds what the
-    /// store does, and need not be summed from there.
+    /// Whether the index came from a file and has followed the store since. Then it is complete,
+    /// and need not be summed from the store.
     pub(in crate::engine) follows: AtomicBool,
 }
 
 impl Resuming {
-    /// Everything is summed, and no file kept.
+    /// Everything is summed, and no file is kept.
     pub(in crate::engine) fn complete() -> Self {
         Self {
             path: None,
@@ -59,12 +59,12 @@ impl Resuming {
         self.stage.send_replace(stage);
     }
 
-    /// Notes that the index came from a file and has followed the store since.
+    /// Records that the index came from a file and has followed the store since.
     pub(in crate::engine) fn follow(&self) {
         self.follows.store(true, Ordering::Relaxed);
     }
 
-    /// Says that the file is of no use.
+    /// Logs that the file cannot be used.
     pub(in crate::engine) fn ignore(&self, reason: &str) {
         if let Some(path) = &self.path {
             ignore(path, reason);

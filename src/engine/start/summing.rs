@@ -1,4 +1,4 @@
-//! Everything that is summed: from the store's rows, or from the index where that came from a file.
+//! Computes the sums: from the store's rows, or from an index that came from a file.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::engine::state::change::Applied;
 use crate::store::{FeedPosition, Load};
 
 impl Engine {
-    /// Sums a new state from the store and puts it in force, and moves `position` along. What polls
-    /// have shown is carried over, and changes written meanwhile are read before this returns.
+    /// Sums a new state from the store and makes it current, and moves `position` along. Poll
+    /// records are copied, and changes written meanwhile are read before this returns.
     pub(in crate::engine) async fn rebuild(
         &self,
         config: Config,
@@ -23,7 +23,7 @@ impl Engine {
         let (memory, loaded) = loop {
             let key = self.memory().key;
             let (memory, mut loaded) = load(self.store(), config.clone(), key, now).await?;
-            // What was taken back meanwhile may have been summed: once more.
+            // Something removed in the meantime may have been included, so repeat.
             if self.read_feed(&memory, &mut loaded).await? == Applied::Done {
                 break (memory, loaded);
             }
@@ -34,15 +34,16 @@ impl Engine {
         memory.remember_polls(&self.memory(), self.started_at, now);
         memory.begin_shadows(now);
         memory.learn(now);
-        // Together, with nothing to wait for in between.
+        // Together, without awaiting anything in between.
         self.memory.store(Arc::new(memory));
         *position = loaded;
         self.resuming.reach(Stage::Ready);
         Ok(())
     }
 
-    /// Sums the certificates of an index that came from a file, and all else from the store;
-    /// whether nothing was taken back meanwhile. Who reads the feed waits, nobody else does.
+    /// Sums the certificates of an index that came from a file, and everything else from the store;
+    /// not [`Applied::Done`] if something was removed in the meantime. Only reading the feed is
+    /// blocked.
     pub(in crate::engine) async fn sum_index(
         &self,
         position: &mut FeedPosition,

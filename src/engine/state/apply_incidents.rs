@@ -1,4 +1,4 @@
-//! What the incidents that are known change in memory.
+//! Applies incidents to the state in memory.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -11,8 +11,8 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::{Span, Timestamp};
 
 impl Memory {
-    /// Applies an incident, unless something newer is known of it. If it closes or opens a CA, the
-    /// next draw sees another policy and makes a new table.
+    /// Applies an incident, unless a newer version of it is known. If it closes or opens a CA, the
+    /// next draw uses another policy and makes a new table.
     pub(in crate::engine) fn apply_incident(&self, incident: Incident) {
         let mut incidents = self.incidents();
         let known = incidents.get(&incident.id);
@@ -24,7 +24,7 @@ impl Memory {
         self.in_force.store(Arc::new(in_force));
     }
 
-    /// The incidents that are known.
+    /// The known incidents.
     pub(in crate::engine) fn incidents(&self) -> MutexGuard<'_, Incidents> {
         self.incidents
             .lock()
@@ -36,19 +36,19 @@ impl Memory {
         self.in_force.load()
     }
 
-    /// Learns when each CA is closed from now on.
+    /// Updates when each CA is closed, from now on.
     pub(in crate::engine) fn close(&self, now: Timestamp) {
         for (ca, policy) in self.cas.iter().zip(&self.in_force().policies) {
             ca.close(policy, now);
         }
     }
 
-    /// The hours of a CA's incidents that teach nothing.
+    /// The hours of a CA's incidents that are excluded from learning.
     pub(in crate::engine) fn untaught(&self, ca: &CaName) -> Vec<Span> {
         untaught(&self.incidents(), ca)
     }
 
-    /// Learns every CA's profile anew, and when it is closed.
+    /// Updates every CA's profile, and when it is closed.
     pub(in crate::engine) fn learn(&self, now: Timestamp) {
         self.close(now);
         for (ca, policy) in self.cas.iter().zip(&self.config.cas) {
@@ -58,7 +58,7 @@ impl Memory {
     }
 }
 
-/// The hours of a CA's incidents that teach nothing.
+/// The hours of a CA's incidents that are excluded from learning.
 fn untaught(incidents: &Incidents, ca: &CaName) -> Vec<Span> {
     let of_ca: Vec<Incident> = incidents
         .values()

@@ -1,25 +1,26 @@
-//! Which batches of observations were counted.
+//! Which batches of observations have been counted.
 
 use std::collections::HashSet;
 
-/// The batches that were counted and may come again. A batch that does not come in one pass of the
-/// feed comes in no later one, so only the last pass's are remembered.
+/// Counted batches that the feed may return again. A batch that is missing in one pass of the feed
+/// does not come in a later one, so only those of the last pass are remembered.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Batches {
-    /// Counted before this pass.
+    /// Batches counted before this pass.
     counted: HashSet<i64>,
-    /// Those of them that came again in this pass.
+    /// Those of them that were returned again in this pass.
     again: HashSet<i64>,
-    /// Those that came in this pass for the first time.
+    /// Batches that were new in this pass.
     new: HashSet<i64>,
 }
 
-/// Whether sums can be trusted.
+/// Whether the sums can be trusted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Trust {
-    /// The pass before broke off amid a batch: nobody knows how much of it was counted.
+    /// The previous pass ended in the middle of a batch, so it is unknown how much of it was
+    /// counted.
     Broken,
-    /// Each batch was counted whole.
+    /// Each batch was counted completely.
     Whole,
 }
 
@@ -34,7 +35,7 @@ impl Batches {
         }
     }
 
-    /// Whether an observation of this batch is to be counted.
+    /// Whether an observation of this batch should be counted.
     pub(in crate::engine) fn counts(&mut self, batch: i64) -> bool {
         if self.counted.contains(&batch) {
             self.again.insert(batch);
@@ -50,7 +51,7 @@ impl Batches {
         self.counted.extend(self.again.drain());
     }
 
-    /// How many are remembered.
+    /// The number of batches remembered.
     #[cfg(test)]
     fn remembered(&self) -> usize {
         self.counted.len()
@@ -66,9 +67,9 @@ mod tests {
         let mut batches = Batches::default();
         assert_eq!(batches.open_pass(), Trust::Whole);
         assert!(batches.counts(1));
-        // The store failed, or whoever read the feed is gone.
+        // The store failed, or the reader of the feed was dropped.
         assert_eq!(batches.open_pass(), Trust::Broken);
-        // Told again, a batch that was counted whole puts nothing in doubt.
+        // Returning a completely counted batch does no harm.
         let mut batches = Batches::default();
         assert!(batches.counts(1));
         batches.close_pass();

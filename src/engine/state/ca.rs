@@ -1,4 +1,4 @@
-//! One CA's sums, and how they take in what happens to a certificate.
+//! The sums of a CA, and how they follow changes of certificates.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -19,27 +19,27 @@ use crate::domain::status::{Live, Standing};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 use crate::engine::index::{Entry, Kept};
 
-/// Closed spans are looked up this far ahead: `Retry-After` is a day at most, and they are looked
-/// up anew every minute.
+/// How far ahead closed spans are looked up. `Retry-After` is at most a day, and the spans are
+/// updated every minute.
 const CLOSED_AHEAD_SECONDS: i64 = DAY + HOUR;
 
-/// One CA's state. Each process sums its own from the store's rows.
+/// The state of a CA. Each process sums its own from the store's rows.
 #[derive(Debug)]
 pub(in crate::engine) struct Ca {
     pub(in crate::engine) allocator: Mutex<Allocator>,
     pub(in crate::engine) series: RwLock<Series>,
     pub(in crate::engine) profile: ArcSwap<Profile>,
-    /// When the CA is closed next: merged, in order.
+    /// The next times at which the CA is closed: merged, in order.
     pub(in crate::engine) closed: ArcSwap<Vec<Span>>,
-    /// How often windows are kept.
+    /// How often windows are followed.
     pub(in crate::engine) measured: Mutex<Measured>,
-    /// The forecast that was told last.
+    /// The last computed forecast.
     pub(in crate::engine) outlook: tokio::sync::Mutex<Option<outlook::Kept>>,
     /// What another policy would have done, if one is configured for comparison.
     shadow: Mutex<Option<Shadow>>,
     /// The last minutes as reported.
     pub(in crate::engine) live: Mutex<Live>,
-    /// How it was said to be last, and when.
+    /// The last computed status, and when.
     pub(in crate::engine) standing: Mutex<Option<(Timestamp, Standing)>>,
 }
 
@@ -75,15 +75,15 @@ impl Ca {
         self.shadow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns when the CA is closed.
+    /// Updates when the CA is closed.
     pub(in crate::engine) fn close(&self, policy: &CaPolicy, now: Timestamp) {
         self.closed.store(Arc::new(closed_from(policy, now)));
     }
 
-    /// Learns the profile anew, from all but the hours in `excluded`.
+    /// Updates the profile, without the hours in `excluded`.
     pub(in crate::engine) fn learn(&self, policy: &CaPolicy, now: Timestamp, excluded: &[Span]) {
-        // Of a copy, some milliseconds' work: learning takes a hundred times as long, and who
-        // registers waits for the series with a part of the index locked.
+        // From a copy, which takes some milliseconds. Learning takes a hundred times as long, and
+        // registrations would wait for the series while holding a lock on a part of the index.
         let series = self.series.read();
         let series = series.unwrap_or_else(PoisonError::into_inner).clone();
         let until = policy.learn_until.map_or(now, |until| now.min(until));
@@ -95,7 +95,7 @@ impl Ca {
         teach(&mut self.series.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether an observation's vantage is one of those kept apart, or may become one.
+    /// Whether an observation's vantage is already distinguished, or may still be.
     pub(in crate::engine) fn takes(&self, observation: &Observation) -> bool {
         let series = self.series.read();
         series
@@ -114,7 +114,7 @@ impl Ca {
         live.add(observation);
     }
 
-    /// Takes in a certificate that was not there.
+    /// Adds a new certificate.
     pub(in crate::engine) fn begin(&self, new: &Entry, origin: RowOrigin) {
         let mut allocator = self.allocator();
         if origin == RowOrigin::Drawn {
@@ -128,7 +128,7 @@ impl Ca {
         });
     }
 
-    /// Applies a change of a certificate that is there, and may not be in any sum yet.
+    /// Applies a change of an existing certificate, which may not be in the sums yet.
     pub(in crate::engine) fn change(
         &self,
         old: &Entry,
@@ -143,7 +143,7 @@ impl Ca {
             allocator.ledger.unbook(&new.booking());
         }
         if origin == RowOrigin::Read || (origin == RowOrigin::Drawn && same) {
-            // The feed was faster, and may have told of a successor since.
+            // The feed was faster, and may have reported a successor since.
             return Kept::Old;
         }
         if old.registered_at == new.registered_at {
@@ -168,7 +168,7 @@ impl Ca {
     }
 }
 
-/// Puts into the ledger what an entry brings.
+/// Adds an entry to the ledger.
 fn enter(ledger: &mut Ledger, entry: &Entry) {
     ledger.book(&entry.booking());
     if entry.replaced {
@@ -176,7 +176,7 @@ fn enter(ledger: &mut Ledger, entry: &Entry) {
     }
 }
 
-/// Takes out of the ledger what [`enter`] put in.
+/// Removes what [`enter`] added to the ledger.
 pub(in crate::engine) fn erase(ledger: &mut Ledger, entry: &Entry) {
     if entry.replaced {
         ledger.reinstate(&entry.booking());
@@ -184,7 +184,7 @@ pub(in crate::engine) fn erase(ledger: &mut Ledger, entry: &Entry) {
     ledger.unbook(&entry.booking());
 }
 
-/// When a CA is closed from now on.
+/// When a CA is closed, from now on.
 fn closed_from(policy: &CaPolicy, now: Timestamp) -> Vec<Span> {
     let ahead = Span {
         from: now,

@@ -1,23 +1,23 @@
-//! Where a change of a certificate came from, and its result.
+//! The origin of a certificate's change, and its result.
 
-/// How a certificate's row came here.
+/// Where a certificate's row came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum RowOrigin {
-    /// It was drawn here, and has been in the ledger since then.
+    /// It was drawn here, and has been in the ledger since.
     Drawn,
-    /// Nothing newer is known: the feed told it, or it was changed here.
+    /// It is the newest version: the feed returned it, or it was changed here.
     Newest,
-    /// It was read a moment ago: what is known already may be newer.
+    /// It was read a moment ago; a newer version may be known already.
     Read,
 }
 
-/// Whether a change could be taken in; of several the last of these counts.
+/// Whether a change could be applied. Of several results, the last of these counts.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(in crate::engine) enum Applied {
-    /// It is in.
+    /// It was applied.
     Done,
-    /// Sums have to be made anew from the store.
+    /// The sums must be rebuilt from the store.
     SumAnew,
-    /// The feed does not go on from where it was read: the index has to be loaded anew as well.
+    /// The feed does not continue from where it was read, so the index must be rebuilt as well.
     PlaceLost,
 }

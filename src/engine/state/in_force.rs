@@ -1,4 +1,4 @@
-//! What incidents change of the configuration: capacity, caching, explanations, learning.
+//! How incidents change the configuration: capacity, caching, explanations, learning.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::domain::time::Span;
 use crate::engine::index::mark;
 use crate::store::StoredPlanned;
 
-/// The incidents that are known, by number.
+/// The known incidents, by number.
 pub(in crate::engine) type Incidents = BTreeMap<i64, Incident>;
 
-/// The policies as incidents have them.
+/// The policies, including the effect of incidents.
 #[derive(Debug)]
 pub(in crate::engine) struct InForce {
-    /// In the order of the configuration: each CA's policy, with what its active incidents close and
-    /// the events that were announced.
+    /// The policy of each CA, in the order of the configuration, including what its active
+    /// incidents close and announced events.
     pub(in crate::engine) policies: Vec<CaPolicy>,
-    /// In the same order: whether an incident that touches the CA is active.
+    /// In the same order: whether an incident that affects the CA is active.
     active: Vec<bool>,
-    /// The marks of the incidents that are active.
+    /// The marks of the active incidents.
     touching: HashSet<u32>,
-    /// What certificates that an active incident moved are to say.
+    /// The explanations for certificates that an active incident moved.
     explanations: HashMap<u32, Arc<str>>,
 }
 
@@ -63,7 +63,7 @@ impl InForce {
         }
     }
 
-    /// Whether an incident that touches a CA is active.
+    /// Whether an incident that affects a CA is active.
     pub(in crate::engine) fn is_active(&self, ca: usize) -> bool {
         self.active.get(ca).copied().unwrap_or(false)
     }
@@ -79,8 +79,8 @@ impl InForce {
     }
 }
 
-/// A CA's policy, and its shadow's, with the closings of those of its active incidents that
-/// `counts` names.
+/// A CA's policy, and its shadow's, including what its active incidents close, as far as `counts`
+/// selects them.
 pub(in crate::engine) fn with_incidents(
     policy: &CaPolicy,
     incidents: &Incidents,

@@ -1,4 +1,4 @@
-//! What is in force: one configuration and the state that belongs to it.
+//! A configuration, and the state that belongs to it.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::index::{Entry, Fingerprint, Index, Kept};
 use crate::store::{Change, StoredPlanned};
 
-/// A configuration and what was summed under it.
+/// A configuration, and the sums made under it.
 #[derive(Debug)]
 pub(in crate::engine) struct Memory {
     pub(in crate::engine) config: Arc<Config>,
@@ -32,17 +32,18 @@ pub(in crate::engine) struct Memory {
     pub(in crate::engine) key: HashKey,
     /// In the order of `config.cas`.
     pub(in crate::engine) cas: Vec<Arc<Ca>>,
-    /// The parts of the index that are in the sums, from the first: all, but for one from a file
-    /// that is not summed yet. Changed while nobody writes to the part.
+    /// The number of parts of the index that are in the sums. All of them, except while an index
+    /// from a file is being summed. Changed only while nobody writes to the part.
     counted: Arc<AtomicUsize>,
     batches: Arc<Mutex<Batches>>,
     pub(in crate::engine) incidents: Arc<Mutex<Incidents>>,
-    /// Events that were announced beside the configured ones. Changed under the lock of `incidents`.
+    /// Announced events, in addition to the configured ones. Changed only under the lock of
+    /// `incidents`.
     pub(in crate::engine) planned: Arc<ArcSwap<Vec<StoredPlanned>>>,
     pub(in crate::engine) in_force: ArcSwap<InForce>,
     /// Successors that are not in the index yet.
     pub(in crate::engine) awaited: Arc<PendingSuccessors>,
-    /// What was taken back, by number, and is taken into account.
+    /// Removals that have been applied, by number.
     forgotten: Arc<Mutex<HashSet<i64>>>,
 }
 
@@ -59,7 +60,7 @@ impl Memory {
         memory
     }
 
-    /// With certificates that are in no sum until [`Memory::count_all`].
+    /// With certificates that are not in any sum until [`Memory::count_all`].
     pub(in crate::engine) fn around(
         index: Index,
         awaited: PendingSuccessors,
@@ -87,8 +88,8 @@ impl Memory {
         }
     }
 
-    /// The same certificates under another configuration that gives every issuer to the same CA;
-    /// `None` where it does not, and all has to be summed anew.
+    /// The same certificates under another configuration, if that assigns every issuer to the same
+    /// CA; `None` if it does not, so that everything must be rebuilt.
     pub(in crate::engine) fn reconfigured(&self, config: Config) -> Option<Self> {
         let claims = |config: &Config| -> Vec<_> {
             let cas = config.cas.iter();
@@ -137,7 +138,7 @@ impl Memory {
         self.cas.get(at).map(AsRef::as_ref)
     }
 
-    /// Takes one change in; telling it again changes nothing.
+    /// Applies a change; applying it again has no effect.
     pub(in crate::engine) fn apply(&self, change: Change) -> Applied {
         match change {
             Change::Certificate(certificate) => self.put(&certificate, RowOrigin::Newest),
@@ -162,8 +163,8 @@ impl Memory {
         Applied::Done
     }
 
-    /// Sums all certificates of an index that came from a file: a microsecond for each. Meanwhile it
-    /// may be written to.
+    /// Sums all certificates of an index that came from a file: a microsecond each. It may be
+    /// written to meanwhile.
     pub(in crate::engine) fn count_all(&self) {
         for part in self.counted.load(Ordering::Relaxed)..Index::PARTS {
             let see = |entry: &Entry| {
@@ -177,13 +178,13 @@ impl Memory {
         }
     }
 
-    /// Whether an entry is in the sums, or is to be.
+    /// Whether an entry is in the sums, or will be.
     pub(in crate::engine) fn counts(&self, fingerprint: Fingerprint) -> bool {
         fingerprint.part() < self.counted.load(Ordering::Relaxed)
     }
 
     fn observe(&self, batch: i64, counted_at: Option<Timestamp>, observation: &Observation) {
-        // What is not summed yet reads all of them then.
+        // While it is not summed, all are read later anyway.
         let is_summed = self.counted.load(Ordering::Relaxed) == Index::PARTS;
         if is_summed
             && self.batches().counts(batch)
@@ -199,12 +200,12 @@ impl Memory {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The batches that were counted.
+    /// The batches that have been counted.
     pub(in crate::engine) fn batches(&self) -> MutexGuard<'_, Batches> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a certificate as stored into the index, the ledger and the series.
+    /// Adds a stored certificate to the index, the ledger and the series.
     pub(in crate::engine) fn put(&self, certificate: &Certificate, origin: RowOrigin) {
         let Some(at) = self.config.ca_of(&certificate.id.key_identifier) else {
             return;
@@ -213,7 +214,7 @@ impl Memory {
         let mut entry = Entry::new(u16::try_from(at).unwrap_or(u16::MAX), certificate);
         entry.renewal = self.renewal(at, certificate);
         if self.index.is_over(&entry) {
-            // It was counted when it was live. The store keeps it a little longer.
+            // It was counted while it was live. The store keeps it a little longer.
             if origin == RowOrigin::Drawn {
                 ca.allocator().ledger.unbook(&entry.booking());
             }
@@ -239,7 +240,7 @@ impl Memory {
         let Some(entry) = self.index.remove(id) else {
             return;
         };
-        // Nobody sums at this moment: that has the feed to itself.
+        // Nothing is being summed now, because that blocks the feed.
         if self.counts(self.index.fingerprint(id))
             && let Some(ca) = self.cas.get(usize::from(entry.ca))
         {
@@ -250,7 +251,7 @@ impl Memory {
         }
     }
 
-    /// Takes over how often windows were kept from the world before.
+    /// Copies how often windows were followed from the previous state.
     pub(in crate::engine) fn remember_measured(&self, before: &Self) {
         for (ca, before) in self.cas.iter().zip(&before.cas) {
             let measured = before.measured.lock();
@@ -259,7 +260,7 @@ impl Memory {
         }
     }
 
-    /// Takes over what polls have shown since `since` from the world before.
+    /// Copies the poll records since `since` from the previous state.
     pub(in crate::engine) fn remember_polls(
         &self,
         before: &Self,
@@ -267,11 +268,11 @@ impl Memory {
         now: Timestamp,
     ) {
         self.index.remember_polls(&before.index);
-        // Nothing is dropped or stored: the first sweep does that.
+        // Nothing is dropped or stored; the first sweep does that.
         self.sweep(since, now, Timestamp::MIN, &mut SweepResult::default());
     }
 
-    /// Forgets what lies before `before`, in every CA.
+    /// Drops what is before `before`, for every CA.
     pub(in crate::engine) fn trim(&self, before: Timestamp) {
         for ca in &self.cas {
             ca.allocator().ledger.trim(before);
@@ -279,7 +280,7 @@ impl Memory {
         }
     }
 
-    /// Moves certificates in the ledger to what the evidence says, and drops those that expired
+    /// Updates certificates in the ledger to the present evidence, and drops those that expired
     /// before `over_before`.
     pub(in crate::engine) fn sweep(
         &self,
@@ -306,7 +307,7 @@ impl Memory {
             .sweep(since, now, over_before, look, kept_share, tell);
     }
 
-    /// Expects something else of the client of an entry that counts.
+    /// Changes the expectation for an entry that counts.
     pub(in crate::engine) fn expect(&self, entry: &mut Entry, expected: Expected) {
         if expected != entry.expected {
             self.rebook(entry, expected);
@@ -332,7 +333,7 @@ impl Memory {
 }
 
 /// `<crate version>+<8 hex digits of the policy>`: semantic versioning's build metadata, so that
-/// every answer shows which policy made it.
+/// every answer shows the policy behind it.
 fn version(config: &Config) -> Arc<str> {
     let policy = config.policy_digest();
     format!("{}+{:08x}", env!("CARGO_PKG_VERSION"), policy >> 32).into()

@@ -1,4 +1,4 @@
-//! The ledger is the sum of what the index holds, whatever happens in whatever order.
+//! The ledger is the sum of the index's entries, whatever happens in whatever order.
 
 use proptest::prelude::*;
 
@@ -17,25 +17,25 @@ use crate::store::Change;
 /// A Saturday.
 const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);
 
-/// One thing that happens to one of a few certificates.
+/// An event for one of a few certificates.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// It is drawn, stored and put, unless it is there; the feed is faster or not.
+    /// It is drawn, stored and added, unless it exists; the feed may be faster.
     Register {
         feed_first: bool,
     },
-    /// The registration breaks off after the draw.
+    /// The registration fails after the draw.
     BreakOff,
-    /// The feed tells the row again.
+    /// The feed returns the row again.
     Retell,
     /// A look-up reads the row.
     LookUp,
-    /// A client asks.
+    /// A client polls.
     Poll,
     Succeed,
     Unsucceed,
     Remove,
-    /// Time goes on.
+    /// Time passes.
     Wait,
     Sweep,
 }
@@ -62,7 +62,7 @@ fn id(n: u8) -> CertId {
     }
 }
 
-/// The row of certificate `n` registered at `now`: long or short lives, some with their band over.
+/// The row of certificate `n` registered at `now`: long or short lifetimes, some past their band.
 fn row(n: u8, now: Timestamp) -> Certificate {
     let life_seconds = [90 * DAY, 6 * DAY, 4 * DAY][usize::from(n % 3)];
     let age = if n.is_multiple_of(2) {
@@ -101,7 +101,7 @@ fn booking(certificate: &Certificate, expected: Option<Expected>) -> Booking {
     }
 }
 
-/// A world, and what the store would hold.
+/// A state, and what the store would contain.
 struct Model {
     memory: Memory,
     now: Timestamp,
@@ -177,7 +177,7 @@ impl Model {
         }
     }
 
-    /// What the ledger should be: summed anew from the rows and the entries.
+    /// The expected ledger, summed from the rows and the entries.
     fn summed(&self) -> Ledger {
         let mut ledger = Ledger::default();
         for row in self.rows.values() {
@@ -194,7 +194,7 @@ impl Model {
     }
 }
 
-/// How two ledgers differ, in certificates.
+/// The difference of two ledgers, in certificates.
 fn difference(a: &Ledger, b: &Ledger) -> f64 {
     let mut most = (a.mean_follow(0.3) - b.mean_follow(0.3)).abs();
     for day in -100..200 {
@@ -254,7 +254,7 @@ fn a_stale_row_does_not_undo_what_the_feed_told() {
         successor: Some(Successor::By(id(2))),
         ..drawn.clone()
     };
-    // The feed is faster than the answer to the registration, and knows a successor.
+    // The feed is faster than the answer to the registration, and reports a successor.
     memory.put(&replaced, RowOrigin::Newest);
     memory.put(&drawn, RowOrigin::Drawn);
     memory.put(&drawn, RowOrigin::Read);

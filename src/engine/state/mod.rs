@@ -1,5 +1,5 @@
-//! The state of a process: the certificates, the sums of each CA, the incidents, and what is in
-//! force.
+//! The state of a process: the certificates, the sums of each CA, the incidents, and the current
+//! policies.
 
 pub(super) mod apply_incidents;
 pub(super) mod batches;

@@ -1,4 +1,4 @@
-//! An outlook that is kept for who asks next.
+//! A cached forecast.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::domain::demand::profile::Profile;
 use crate::domain::ledger::forecast::Outlook;
 use crate::domain::time::Timestamp;
 
-/// An outlook, for whom it holds and how long.
+/// A cached forecast, and what it was computed from.
 #[derive(Debug)]
 pub(in crate::engine) struct Kept {
-    /// The minute that it was made for.
+    /// The minute it was computed for.
     pub(in crate::engine) made_at: Timestamp,
-    /// The policies that it was made under.
+    /// The policies it was computed with.
     pub(in crate::engine) in_force: Arc<InForce>,
-    /// What was known of the week.
+    /// The profile it was computed with.
     pub(in crate::engine) profile: Arc<Profile>,
     pub(in crate::engine) outlook: Arc<Outlook>,
 }

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::index::Fingerprint;
 
-/// Certificates whose successor is known by name and not in the index yet, while all is loaded in
-/// any order: 32 octets each, 64 MB at most. Past that a renewal's time stays unknown.
+/// Certificates whose successor is named but not in the index yet, while everything is loaded in
+/// any order: 32 octets each, at most 64 MB. Beyond that a renewal's time stays unknown.
 pub(in crate::engine) const MOST_PENDING: usize = 2_000_000;
 
 /// Predecessors by their successors.
@@ -14,12 +14,12 @@ pub(in crate::engine) const MOST_PENDING: usize = 2_000_000;
 pub(in crate::engine) struct PendingSuccessors(Mutex<HashMap<Fingerprint, Fingerprint>>);
 
 impl PendingSuccessors {
-    /// As they were kept.
+    /// From the stored form.
     pub(in crate::engine) fn of(kept: Vec<(Fingerprint, Fingerprint)>) -> Self {
         Self(Mutex::new(kept.into_iter().collect()))
     }
 
-    /// To be kept.
+    /// The form to store.
     pub(in crate::engine) fn all(&self) -> Vec<(Fingerprint, Fingerprint)> {
         self.lock().iter().map(|(to, from)| (*to, *from)).collect()
     }

@@ -1,4 +1,4 @@
-//! When certificates were renewed, as their successors tell.
+//! When certificates were renewed, as known from their successors.
 
 use super::memory::Memory;
 use super::pending_successors::MOST_PENDING;
@@ -7,8 +7,8 @@ use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::index::{Fingerprint, Renewal};
 
 impl Memory {
-    /// When a certificate was renewed. If its successor is not in the index yet, that certificate
-    /// will report it. Only if there is a control group to compare.
+    /// When a certificate was renewed. If its successor is not in the index yet, it is updated when
+    /// the successor arrives. Only done if there is a control group to compare with.
     pub(in crate::engine) fn renewal(&self, ca: usize, certificate: &Certificate) -> Renewal {
         let Some(Successor::By(by)) = &certificate.successor else {
             return Renewal::Untold;
@@ -18,7 +18,7 @@ impl Memory {
         }
         let successor = self.index.fingerprint(by);
         if let Some(minute) = self.index.get(successor, |entry| entry.issued_at) {
-            // In the middle of the minute that the index knows: as often too late as too early.
+            // The middle of the minute stored in the index, so that errors cancel out.
             return Renewal::of(certificate.window, minute + MINUTE / 2);
         }
         let mut awaited = self.awaited.lock();
@@ -28,7 +28,7 @@ impl Memory {
         Renewal::Untold
     }
 
-    /// Tells the certificate that waits for this successor, if one does, when that was issued.
+    /// Records when a successor was issued for the certificate that waits for it, if any.
     pub(in crate::engine) fn renewed_by(
         &self,
         ca: usize,

@@ -1,4 +1,4 @@
-//! What a pass through all certificates finds.
+//! The findings of a pass through all certificates.
 
 use crate::domain::client::schedule::Schedule;
 use crate::domain::math::number::real;
@@ -7,12 +7,12 @@ use crate::domain::time::Timestamp;
 use crate::engine::index::{Entry, Fingerprint};
 use crate::engine::learn::waiting::MOST_WAITING;
 
-/// The certificates of one CA that are live and not replaced.
+/// The live, unreplaced certificates of a CA.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine) struct Tally {
     certificates: i64,
     polled: i64,
-    /// By [`Schedule::code`], of those polled.
+    /// The polled ones, by [`Schedule::code`].
     schedules: [i64; Schedule::NAMES.len()],
 }
 
@@ -21,14 +21,14 @@ pub(in crate::engine) struct Tally {
 pub(in crate::engine) struct SweepResult {
     /// By CA.
     pub(in crate::engine) tallies: Vec<Tally>,
-    /// Records that say something new.
+    /// Records with news.
     pub(in crate::engine) news: Vec<(u128, u64)>,
-    /// How many of them there is room for.
+    /// How many more of them fit.
     room: usize,
 }
 
 impl SweepResult {
-    /// Adds its findings to those that are `waiting`.
+    /// Adds its findings to those already `waiting`.
     pub(in crate::engine) fn added_to(waiting: Vec<(u128, u64)>) -> Self {
         Self {
             news: waiting,

@@ -1,4 +1,4 @@
-//! The gateway's admission: what `domain::admission` decides, at the proxy's seam.
+//! Connects `domain::admission` to the proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,27 +14,28 @@ use crate::domain::math::number::{real, real_len};
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 use crate::engine::Engine;
 
-/// An answer that did not come, told sooner than this, was not waited for: no client that is known gives
-/// up sooner, so its client went for another reason.
+/// A missing answer is ignored if it is reported sooner than this. No known client gives up sooner,
+/// so the client left for another reason.
 const WAITED: Duration = Duration::from_secs(10);
 
-/// How often the number of held requests is told; the CA's capacity is followed by the minute.
+/// How often the number of held requests is reported; the CA's capacity is updated every minute.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
-/// A request for a new order with a hundred names and an RSA signature has 8 kB; the bound on all bodies
-/// is as if each had that many octets.
+/// The size assumed for a request, 8 kB: a new order with a hundred names and an RSA signature. It
+/// determines the limit on the total size of held bodies.
 const USUAL_OCTETS: usize = 8 * 1024;
 
-/// Holds orders above the upstream's limit, and turns away those that find no place.
+/// Holds orders above the upstream's limit, and rejects those without a place.
 #[derive(Debug)]
 pub struct Hold {
     queue: Arc<Queue>,
 }
 
 impl Hold {
-    /// Nothing is held yet. `now` is the time of the clock.
+    /// An empty queue. `now` is the present time.
     ///
     /// # Panics
+    ///
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(now: Timestamp, limits: Limits) -> Self {
@@ -43,18 +44,18 @@ impl Hold {
         }
     }
 
-    /// Takes a new configuration over; what is held stays.
+    /// Adopts a new configuration. Held requests stay.
     pub fn adopt(&self, limits: Limits) {
         self.queue.adopt(limits);
     }
 
-    /// The process stops: until so much later requests go on as they did, and then whoever is still held is
-    /// answered 503 with a second of its own, since its connection would be cut.
+    /// The process stops. After this time, requests that are still held get 503 with an assigned
+    /// second, because their connections will be cut. Until then nothing changes.
     pub fn close(&self, after: Duration) {
         self.queue.close(after);
     }
 
-    /// Follows the CA's capacity and tells how many requests are held, for ever.
+    /// Follows the CA's capacity and reports the number of held requests; does not return.
     pub async fn follow(self: Arc<Self>, engine: Arc<Engine>, config: GatewayConfig) {
         let held = metrics::gauge!("offpeak_gateway_held", "gateway" => config.name.clone());
         let mut ticks = interval(LOOKS_EVERY);
@@ -73,7 +74,7 @@ impl Hold {
     }
 }
 
-/// What is configured of admission: the gateway's own keys, and its CA's capacity in the day ahead.
+/// The configuration of admission: the gateway's own keys, and its CA's capacity for the next day.
 #[must_use]
 pub fn limits(gateway: &GatewayConfig, config: &Config, now: Timestamp) -> Limits {
     let day = Span {
@@ -83,7 +84,7 @@ pub fn limits(gateway: &GatewayConfig, config: &Config, now: Timestamp) -> Limit
     let policy = config.cas.iter().find(|policy| policy.name == gateway.ca);
     let rules = policy.map_or(&[][..], |policy| &policy.capacity);
     let ceilings = rules.iter().flat_map(|rule| {
-        // A share is of what is normal, which is known only where it is configured.
+        // A share is relative to the normal rate, which is known only if it is configured.
         let share = match gateway.new_orders_per_second {
             _ if rule.share <= 0.0 => Some(0.0),
             Some(normal) if rule.share < 1.0 => Some(rule.share * normal),
@@ -146,8 +147,8 @@ impl Admission for Hold {
     }
 }
 
-/// What the core is told of an order. Of one that was not verified nothing is believed: it takes turns by
-/// its address, and is a first order.
+/// The order in the form for `domain::admission`. An unverified order counts as a first order of
+/// its address.
 fn request(order: &NewOrder) -> Request {
     let party = match order.account {
         Some(account) if order.verified => Party::Account(half(account)),
@@ -168,7 +169,7 @@ fn request(order: &NewOrder) -> Request {
     }
 }
 
-/// Half of a keyed hash: 64 bits are enough to tell a million orders apart.
+/// Half of a keyed hash: 64 bits suffice to distinguish a million orders.
 fn half(hash: u128) -> u64 {
     u64::try_from(hash & u128::from(u64::MAX)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Where a new order asks for admission, and where its result is reported.
+//! The interface through which new orders ask for admission and report their results.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -10,87 +10,87 @@ use crate::domain::acme::Endpoint;
 pub mod hold;
 mod queue;
 
-/// What is known of a request for a new order before the upstream has seen it.
+/// The facts about a new order before the upstream has seen it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewOrder {
-    /// The keyed hash of the account's URL; `None` where the request names no account.
+    /// The keyed hash of the account's URL; `None` if the request names no account.
     pub account: Option<u128>,
     /// Whether the request's signature was verified with that account's key. An account's URL is
-    /// public: without this nobody is to have a place before others for it.
+    /// public, so without this it gives no priority.
     pub verified: bool,
     /// The keyed hash of the set of names.
     pub names: u128,
     /// Whether it renews a certificate, and whether that is due.
     pub renewal: Renewal,
-    /// How often an order of this account for these names has failed, one after the other.
+    /// The number of consecutive failures of this account for these names.
     pub failures: u32,
-    /// The keyed hash of the address that it comes from: whose turn it is where it was not verified.
+    /// The keyed hash of the sender's address, which takes turns if the request is not verified.
     pub address: u128,
-    /// For how many seconds its client waits for an answer.
+    /// How long its client waits for an answer, in seconds.
     pub hold_seconds: i64,
-    /// Octets of its body.
+    /// The size of its body, in octets.
     pub octets: usize,
 }
 
-/// Whether an order renews a certificate. Neither is believed of a request that is not verified.
+/// Whether an order renews a certificate. It is a first order if the request is not verified.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Renewal {
     /// A first order.
     No,
-    /// It replaces a living certificate whose window is still to come.
+    /// It replaces a valid certificate whose window has not opened yet.
     Early,
     /// It replaces a certificate whose window is open, past or urgent: by `replaces` (RFC 9773
-    /// section 5) or, where that is missing, by account and names.
+    /// section 5) or, without it, by account and names.
     Due,
 }
 
-/// What is to be done with a request for a new order.
+/// The decision about a new order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// It passes. The number is given back with the result.
+    /// It may be forwarded. The ticket is returned with the result.
     Forward(u64),
-    /// Its account is over a limit of its own: 429, and it may come again after so many seconds.
+    /// Its account is over its own limit: 429, and when to come back.
     OverLimit {
         /// 1 to 86,400.
         retry_after_seconds: u32,
     },
-    /// It is answered 503 and may come again after so many seconds.
+    /// It is answered 503, and when to come back.
     TurnAway {
         /// 1 to 86,400.
         retry_after_seconds: u32,
     },
 }
 
-/// What came of a request that went on to the upstream.
+/// The result of a request that was forwarded to the upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Outcome {
-    /// What was asked for.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// The number of its admission; `None` for all but new orders.
+    /// Its ticket; `None` for all but new orders.
     pub ticket: Option<u64>,
-    /// The upstream's status; `None` where no whole answer came, or the client left before it did.
+    /// The upstream's status; `None` if no complete answer came, or the client left first.
     pub status: Option<u16>,
-    /// From sending the request until the answer's head was there.
+    /// From sending the request until the answer's headers arrived.
     pub latency: Duration,
 }
 
-/// Who decides which new orders go on, and when. Only new orders ask: what continues an order is
-/// never held and never turned away.
+/// Decides which new orders are forwarded, and when. Requests that continue an order are never held
+/// or rejected.
 #[async_trait]
 pub trait Admission: Debug + Send + Sync {
-    /// Waits for a place while the request is held. The future is dropped when the client goes: a
-    /// held request then gives up its place at once.
+    /// Waits while the request is held. Dropping the future, because the client left, gives up its
+    /// place at once.
     async fn admit(&self, request: &NewOrder) -> Decision;
 
-    /// The result of a request, new order or not, which shows how much the upstream can take.
-    /// Reported once for each request that was passed on, even if its client has left meanwhile.
+    /// Reports the result of a forwarded request of any kind, which shows how much the upstream can
+    /// handle. Called once for each, even if its client has left.
     fn told(&self, outcome: &Outcome);
 
-    /// Whether more is asked than the upstream bears: then no 500 of it is handed on.
+    /// Whether demand exceeds what the upstream can handle; then its 500s are not passed on.
     fn is_loaded(&self) -> bool;
 }
 
-/// Lets everything through.
+/// Admits everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open;
 

@@ -1,4 +1,4 @@
-//! Held requests as futures: a task releases them one by one, as `domain::admission` decides.
+//! Held requests as futures. A task releases them one by one, as `domain::admission` decides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,29 +10,29 @@ use tokio::time::{Instant, sleep_until};
 use crate::domain::admission::{self as domain, Event, Limits, Moment, Request, Ticket};
 use crate::domain::time::Timestamp;
 
-/// What became of a request for a new order.
+/// The decision about a new order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// It goes on.
+    /// It may be forwarded.
     Forward,
     /// Its account is over its own limit.
     OverLimit {
-        /// Seconds until there is room.
+        /// Seconds until the limit allows another.
         retry_after_seconds: i64,
     },
     /// There is no place for it.
     TurnAway {
-        /// Seconds until the second that it is told.
+        /// Seconds until its assigned second.
         retry_after_seconds: i64,
     },
 }
 
-/// Requests that wait for admission. A held one is a channel of one message and an entry in the state,
-/// some 300 octets, beside what its connection takes.
+/// Requests that wait for admission. A held one is a one-shot channel and an entry in the state,
+/// about 300 octets in addition to its connection.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Something came, left or changed: the task has to look when it is needed next.
+    /// Something arrived, left or changed, so the task must check when it is needed next.
     changed: Arc<Notify>,
     began: Instant,
     began_at: Moment,
@@ -45,10 +45,11 @@ struct State {
 }
 
 impl Queue {
-    /// An empty queue, and the task that lets requests go; the task ends with the queue. `now` is the time
-    /// of the clock: from then on it is counted by a clock that never jumps.
+    /// An empty queue, and the task that releases requests; the task ends with the queue. `now` is
+    /// the present time; from then on a monotonic clock is used.
     ///
     /// # Panics
+    ///
     /// Outside of a tokio runtime.
     pub(super) fn start(now: Timestamp, limits: Limits) -> Arc<Self> {
         let queue = Arc::new(Self {
@@ -65,13 +66,13 @@ impl Queue {
         queue
     }
 
-    /// Takes a new configuration over; what is held stays.
+    /// Adopts a new configuration. Held requests stay.
     pub(super) fn adopt(&self, limits: Limits) {
         self.state().admission.adopt(limits);
         self.changed.notify_one();
     }
 
-    /// From so much later on nobody is held.
+    /// After this time nothing is held.
     pub(super) fn close(&self, after: Duration) {
         let nanos = i64::try_from(after.as_nanos()).unwrap_or(i64::MAX);
         let at = self.now() + nanos;
@@ -79,8 +80,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for what becomes of a request. Where the future is dropped first, the request gives up its
-    /// place at once.
+    /// Waits for the decision about a request. Dropping the future gives up its place at once.
     pub(super) async fn admit(&self, request: &Request) -> Verdict {
         let Some(mut held) = self.ask(request) else {
             return Verdict::Forward;
@@ -91,24 +91,24 @@ impl Queue {
         }
     }
 
-    /// What came of a new order that went on.
+    /// Reports the outcome of a forwarded order.
     pub(super) fn answered(&self, latency: Duration, outcome: domain::Outcome) {
         let nanos = i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX);
         let now = self.now();
         self.state().admission.answered(now, nanos, outcome);
     }
 
-    /// A new order that went on was left by its client before it was answered.
+    /// The client of a forwarded order left before the answer.
     pub(super) fn abandoned(&self) {
         self.state().admission.abandoned();
     }
 
-    /// Whether more is asked for than the upstream bears.
+    /// Whether demand exceeds what the upstream can handle.
     pub(super) fn is_loaded(&self) -> bool {
         self.state().admission.is_loaded()
     }
 
-    /// How many requests are held.
+    /// The number of held requests.
     pub(super) fn held(&self) -> usize {
         self.state().admission.held()
     }
@@ -143,7 +143,7 @@ impl Queue {
         }))
     }
 
-    /// All that is to be done now, and when there is more to do.
+    /// Does everything that is due now; returns when there is more to do.
     fn turn(&self) -> Option<Instant> {
         let now = self.now();
         let mut state = self.state();
@@ -163,7 +163,7 @@ impl Queue {
             let Some(sender) = state.held.remove(&ticket) else {
                 continue;
             };
-            // Its client went in this instant: the next one goes instead.
+            // Its client left at this instant, so the next one is forwarded.
             if sender.send(verdict) == Err(Verdict::Forward) {
                 state.admission.unused(now);
             }
@@ -192,7 +192,7 @@ impl Queue {
         self.began_at + nanos
     }
 
-    /// Each change leaves the state whole, so a thread that panicked left nothing half done.
+    /// Every change leaves the state consistent, so a panicked thread does no harm.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -204,13 +204,13 @@ impl Drop for Queue {
     }
 }
 
-/// What the queue said to a request.
+/// The queue's response to a request.
 enum Asked<'q> {
     Answered(Verdict),
     Held(Held<'q>),
 }
 
-/// A held request. Dropped before its verdict was taken, it gives up its place.
+/// A held request. If dropped before its decision is read, it gives up its place.
 struct Held<'q> {
     queue: &'q Queue,
     ticket: Ticket,
@@ -225,7 +225,7 @@ impl Held<'_> {
         let Some(receiver) = self.receiver.as_mut() else {
             return busy;
         };
-        // The sender is dropped without a word only where the queue is.
+        // The sender is dropped without a message only when the queue is dropped.
         let verdict = receiver.await.unwrap_or(busy);
         self.receiver = None;
         verdict
@@ -244,7 +244,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Lets requests go, each at its time, until the queue is no more.
+/// Releases requests, each at its time, until the queue is dropped.
 async fn let_go(queue: Weak<Queue>, changed: Arc<Notify>) {
     loop {
         let Some(wakes) = queue.upgrade().map(|queue| queue.turn()) else {
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// Asks as many times, and says how many seconds each took and what came of it.
+    /// Makes this many requests, and returns the seconds that each took and its decision.
     async fn all(queue: &Arc<Queue>, count: u64) -> Vec<(f64, Verdict)> {
         let began = Instant::now();
         let tasks = (0..count).map(|n| {
@@ -362,7 +362,7 @@ mod tests {
         };
         advance(Duration::from_millis(1_005)).await;
         queue.turn();
-        // Its verdict is on the way while it goes.
+        // The decision is already sent when it leaves.
         drop(goes);
         queue.turn();
         let verdict = timeout(Duration::from_millis(1), next.verdict()).await;

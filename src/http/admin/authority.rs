@@ -1,4 +1,5 @@
-//! Who may use the admin listener: bearer tokens (RFC 6750), known by their SHA-256 alone.
+//! Authorization for the admin listener: bearer tokens (RFC 6750), of which only the SHA-256 is
+//! stored.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -45,8 +46,8 @@ pub(in crate::http) async fn admit(
     }
 }
 
-/// Has a handler run on the threads that work, so that none holds up the admin listener's own. As
-/// anywhere, one whose client has gone is dropped, and a panic goes on to who waits.
+/// Runs a handler on the worker threads, so that it cannot delay the admin listener's own threads.
+/// As elsewhere, it is dropped if its client leaves, and a panic is passed on.
 async fn on(
     threads: &Handle,
     handling: impl Future<Output = Response> + Send + 'static,
@@ -61,16 +62,16 @@ async fn on(
     }
 }
 
-/// Why somebody is not let in.
+/// Why a request is not authorized.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Refusal {
-    /// The token may say that it is this or that, and nobody who tells of certificates.
+    /// The token is limited to certain sources, and certificates do not belong to them.
     Bound { token: String },
-    /// The token opens other things.
+    /// The token lacks the required scope.
     Lacking { token: String, scope: Scope },
-    /// No token came.
+    /// There is no token.
     Missing,
-    /// There is no such token.
+    /// The token is unknown.
     Unknown,
 }
 
@@ -100,12 +101,12 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// What begins the paths of certificates.
+/// The prefix of the paths of certificates.
 const CERTIFICATES: &str = "/v1/certificates";
 
-/// Who has the token of a request and what he may say that he is, where it opens the scope and path that are asked for. A
-/// certificate that is registered is a count of the source `registrations`, and one that is replaced leaves the
-/// forecast: who is bound to other sources has no say in that.
+/// The owner of a request's token and the sources it may report as, if it has the scope for the
+/// path. Registering a certificate counts for the source `registrations`, and replacing one removes
+/// it from the forecast, so a token limited to other sources may do neither.
 fn judge(
     request: &HeaderMap,
     (scope, path): (Scope, &str),
@@ -128,7 +129,7 @@ fn judge(
     Err(Refusal::Lacking { token, scope })
 }
 
-/// The token of the request. The scheme's name has no case (RFC 9110 section 11.1).
+/// The token of the request. The scheme's name ignores case (RFC 9110 section 11.1).
 fn bearer(request: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = request
         .get(header::AUTHORIZATION)?
@@ -140,7 +141,7 @@ fn bearer(request: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// The configured token that was presented. Every hash is compared to its end, so that the time
-/// taken says nothing; it would say nothing useful anyway, being about a hash.
+/// reveals nothing; since only hashes are compared, it would not help an attacker anyway.
 fn known<'a>(tokens: &'a [Token], presented: &[u8]) -> Option<&'a Token> {
     let presented = Sha256::digest(presented);
     tokens.iter().fold(None, |found, token| {

@@ -25,13 +25,13 @@ use crate::wire::query;
 use crate::wire::query::NoParameters;
 use crate::wire::unpack::unpacked;
 
-/// The most certificates of one listing: at some 250 bytes a line, 2.5 MB.
+/// The most certificates in a listing: 2.5 MB at about 250 bytes a line.
 const MOST_LISTED: u32 = 10_000;
 
-/// What a listing holds where the client does not say.
+/// The default number of certificates in a listing.
 const USUALLY_LISTED: u32 = 1_000;
 
-/// Rows that a listing holds in memory at a time.
+/// Rows held in memory at a time while listing.
 const PAGE_ROWS: u32 = 500;
 
 /// `POST /v1/certificates`, in any of the formats.
@@ -70,7 +70,7 @@ pub(in crate::http) async fn remove(
     _: NoParameters,
     Subject(id): Subject,
 ) -> Result<StatusCode, Problem> {
-    // Under either of its spellings, as everywhere.
+    // In either of its spellings, as everywhere.
     let stored = admin.engine.certificate(&id).await?;
     let stored = stored.ok_or_else(|| unregistered(&id))?;
     match admin.engine.remove(&[stored.id]).await? {
@@ -84,7 +84,8 @@ pub(in crate::http) async fn list(
     State(admin): State<Admin>,
     listing: Listing,
 ) -> Result<impl IntoResponse, Problem> {
-    // The first page comes before the status, so that a store that is away is a 503.
+    // The first page is fetched before the status is sent, so that an unavailable store gives a
+    // 503.
     let first = page(&admin.engine, listing).await?;
     let lines = stream::try_unfold(Some(first), move |page| {
         let engine = Arc::clone(&admin.engine);
@@ -99,7 +100,7 @@ pub(in crate::http) async fn list(
     ))
 }
 
-/// Which part of the registry to list.
+/// The part of the registry to list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::http) struct Listing {
     range: IdRange,
@@ -155,7 +156,7 @@ fn limit(value: &str) -> Result<u32, Problem> {
     }
 }
 
-/// Some lines, and what to list after them.
+/// Some lines, and where to continue.
 struct Page {
     lines: Bytes,
     rest: Option<Listing>,
@@ -187,8 +188,8 @@ async fn page(engine: &Engine, listing: Listing) -> Result<Page, Problem> {
     })
 }
 
-/// This page's lines, and the next page. An error here cuts the answer off, so that nobody takes a
-/// part for the whole; it has been logged.
+/// The lines of this page, and the next page. An error here aborts the answer, so that a client
+/// does not take a part for the whole. It has been logged.
 async fn following(
     engine: &Engine,
     page: Option<Page>,

@@ -16,7 +16,7 @@ use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query;
 
-/// The CA that the query string names; the only one where it names none.
+/// The CA named in the query string, or the only CA.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct OneCa(pub(in crate::http) CaName);
 
@@ -42,7 +42,8 @@ pub(in crate::http) async fn cohorts(
 ) -> Result<impl IntoResponse, Problem> {
     let engine = Arc::clone(&admin.engine);
     let name = ca.clone();
-    // Ten million entries take a second: not on a thread that answers.
+    // Evaluating ten million entries takes a second, so it does not run on a thread that answers
+    // requests.
     let report = tokio::task::spawn_blocking(move || engine.cohorts(&name)).await;
     match report {
         Ok(Some(report)) => answer(&report),
@@ -66,7 +67,7 @@ pub(in crate::http) async fn shadow(
     }
 }
 
-/// The CA of this name; where there is no name the one that is meant ([`Engine::unnamed_ca`]).
+/// The CA with this name; without a name, the one that [`Engine::unnamed_ca`] chooses.
 pub(in crate::http) fn one_ca(engine: &Engine, named: Option<&str>) -> Result<CaName, Problem> {
     let Some(name) = named else {
         return engine.unnamed_ca().map_err(|cas| ambiguous(&cas));
@@ -81,7 +82,7 @@ pub(in crate::http) fn no_ca(name: &str) -> Problem {
     Problem::missing(format!("no CA is named {shown:?}"))
 }
 
-/// What is true now and not later.
+/// An answer that must not be cached.
 pub(in crate::http) fn answer<T: Serialize>(
     value: &T,
 ) -> Result<impl IntoResponse + use<T>, Problem> {

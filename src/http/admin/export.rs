@@ -1,4 +1,4 @@
-//! `/v1/export`: counts by the minute, for peers.
+//! `/v1/export`: counts by minute, for peers.
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
@@ -15,10 +15,10 @@ use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query;
 
-/// The most counts of one answer: at some 200 octets each, 2 MB.
+/// The most counts in an answer: 2 MB at about 200 octets each.
 const MOST_COUNTS: u32 = 10_000;
 
-/// What an answer holds where the client does not say.
+/// The default number of counts in an answer.
 const USUAL_COUNTS: u32 = 1_000;
 
 /// The part to return.
@@ -96,7 +96,7 @@ struct Document<'a> {
     observations: Vec<Line<'a>>,
 }
 
-/// A count as `POST /v1/observations` takes it.
+/// A count in the form that `POST /v1/observations` accepts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {

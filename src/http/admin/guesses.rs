@@ -1,4 +1,5 @@
-//! Guesses of tokens: after some wrong ones from one address, further ones are refused for a while.
+//! Limits guessing of tokens: after several wrong ones from an address, further ones are rejected
+//! for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,18 +9,18 @@ use moka::sync::Cache;
 
 use crate::wire::Sender;
 
-/// Wrong tokens within [`COUNTED`] from one place. Whoever mistypes one does so less often; a guess at
-/// 256 bits needs rather more.
+/// The number of wrong tokens within [`COUNTED`] from one address. Typing errors are rarer, and
+/// guessing 256 bits needs far more.
 const MOST: u32 = 10;
-/// How long wrong tokens are counted together, and how long those are turned away who had too many.
+/// How long wrong tokens are counted, and how long an address with too many is rejected.
 const COUNTED: Duration = Duration::from_mins(1);
 /// The same in `Retry-After`.
 pub(in crate::http) const RETRY_AFTER: &str = "60";
-/// Places remembered, at some 200 octets each 2 MB. The kernel has finished a handshake with each, so
-/// an attacker has to have the addresses.
+/// The number of addresses tracked, about 200 octets each: 2 MB. The kernel has completed a
+/// handshake with each, so an attacker must really have that many.
 const MOST_PLACES: u64 = 10_000;
 
-/// Wrong tokens, by where they came from.
+/// The number of wrong tokens by address.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Guesses(Cache<Sender, Arc<AtomicU32>>);
 
@@ -30,12 +31,12 @@ impl Default for Guesses {
     }
 }
 
-/// What a wrong token is answered with.
+/// The answer to a wrong token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::http) enum Verdict {
-    /// That it is wrong.
+    /// It is wrong.
     Wrong,
-    /// That there were too many, which says nothing of this one.
+    /// There were too many wrong tokens; this one was not checked.
     TooMany,
 }
 
@@ -46,7 +47,7 @@ impl Guesses {
         match counted.fetch_add(1, Ordering::Relaxed) + 1 {
             ..MOST => Verdict::Wrong,
             MOST => {
-                // The minute of being turned away begins.
+                // The time of rejection begins.
                 self.0.insert(sender, counted);
                 Verdict::Wrong
             }

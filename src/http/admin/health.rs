@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, `/metrics`: for machines that watch machines.
+//! `/healthz`, `/readyz` and `/metrics`, for monitoring.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -8,7 +8,7 @@ use crate::engine::Readiness;
 use crate::http::state::Admin;
 use crate::telemetry::Metrics;
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: the process responds.
 pub(in crate::http) async fn alive() -> impl IntoResponse {
     (
         [
@@ -19,7 +19,7 @@ pub(in crate::http) async fn alive() -> impl IntoResponse {
     )
 }
 
-/// `GET /readyz`: 200 where the service is fit to serve, else 503; what is degraded in either case.
+/// `GET /readyz`: 200 if the service can do its work, else 503, with a list of what is degraded.
 pub(in crate::http) async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
     let Readiness { ready, degraded } = admin.engine.readiness();
     let status = if ready {
@@ -37,7 +37,7 @@ pub(in crate::http) async fn ready(State(admin): State<Admin>) -> impl IntoRespo
     )
 }
 
-/// `GET /metrics`: Prometheus's text format.
+/// `GET /metrics`: Prometheus text format.
 pub(in crate::http) async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     (
         [

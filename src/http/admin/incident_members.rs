@@ -1,4 +1,5 @@
-//! The members of a request about an incident: each is read by name, so that an error names it.
+//! Reads the members of a request about an incident one by one, so that an error can name the
+//! member.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -10,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::Intent;
 use crate::wire::problem::Problem;
 
-/// An incident to be drafted, or only looked at.
+/// An incident to draft, or only to preview.
 pub(in crate::http) fn draft(body: &[u8], now: Timestamp) -> Result<(Incident, Intent), Problem> {
     let mut members = Members::read(body)?;
     let kind: Kind = members.required("kind")?;
@@ -26,7 +27,7 @@ pub(in crate::http) fn draft(body: &[u8], now: Timestamp) -> Result<(Incident, I
     Ok((incident, intent))
 }
 
-/// What is to change of an incident, or only to be looked at.
+/// A change of an incident, or only a preview of it.
 pub(in crate::http) fn amendment(body: &[u8]) -> Result<(Amendment, Intent), Problem> {
     let mut members = Members::read(body)?;
     let name = members.value("name")?;
@@ -41,7 +42,7 @@ pub(in crate::http) fn amendment(body: &[u8]) -> Result<(Amendment, Intent), Pro
     Ok((amendment, intent))
 }
 
-/// The members that are still to be read, and the names of those that were asked for.
+/// The members not read yet, and the names of those that were requested.
 struct Members {
     left: Map<String, Value>,
     known: Vec<&'static str>,
@@ -59,7 +60,7 @@ impl Members {
         }
     }
 
-    /// What both kinds of request may say.
+    /// The members that both kinds of request have.
     fn rest(&mut self) -> Result<Amendment, Problem> {
         Ok(Amendment {
             from: self.optional("from")?,
@@ -89,7 +90,7 @@ impl Members {
             .ok_or_else(|| Problem::malformed(format!("`{name}` is missing")))
     }
 
-    /// A member that may be absent, and is not null.
+    /// An optional member that must not be null.
     fn value<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
         match self.optional(name)? {
             Some(None) => Err(Problem::malformed(format!("`{name}` is null"))),
@@ -98,7 +99,7 @@ impl Members {
         }
     }
 
-    /// A member that may be absent; where `T` is an option, also null, to be emptied.
+    /// An optional member; if `T` is an option, null clears it.
     fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
         self.known.push(name);
         let Some(value) = self.left.remove(name) else {

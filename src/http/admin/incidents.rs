@@ -1,4 +1,4 @@
-//! `/v1/incidents`: what moves windows for a reason that has a name.
+//! `/v1/incidents`: events that move windows for a stated reason.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 use crate::wire::unpack::unpacked;
 
-/// `POST /v1/incidents`: 201 and the draft; from a dry run 200 and what it would move.
+/// `POST /v1/incidents`: 201 and the draft; for a dry run, 200 and the plan.
 pub(in crate::http) async fn create(
     State(admin): State<Admin>,
     _: NoParameters,
@@ -57,7 +57,7 @@ pub(in crate::http) async fn show(
     written(&Answer::of(&admin.engine.incident(id).await?))
 }
 
-/// `PATCH /v1/incidents/{id}`: answers when everything is moved.
+/// `PATCH /v1/incidents/{id}`: answers after all windows have moved.
 pub(in crate::http) async fn amend(
     State(admin): State<Admin>,
     _: NoParameters,
@@ -66,7 +66,7 @@ pub(in crate::http) async fn amend(
     body: Body,
 ) -> Result<Response, Problem> {
     let (amendment, intent) = amendment(&body::json(&headers, body).await?)?;
-    // A client that hangs up does not stop half-way what it has begun.
+    // The change continues even if the client disconnects.
     let engine = Arc::clone(&admin.engine);
     let amending = tokio::spawn(async move { engine.amend_incident(id, &amendment, intent).await });
     let amended = amending.await.map_err(|error| {
@@ -92,11 +92,11 @@ pub(in crate::http) async fn load(
     Ok(answer)
 }
 
-/// An incident as this route tells it, with the plan where there is one: what the command line
-/// prints with `--json`.
+/// The JSON of an incident, with its plan if there is one. The command line prints the same with
+/// `--json`.
 ///
 /// # Errors
-/// Where it cannot be written as JSON, which is a defect.
+/// It cannot be written as JSON, which would be a defect.
 pub fn incident_document(
     progress: &Progress,
     foreseen: Option<&Foreseen>,
@@ -117,7 +117,7 @@ impl<S: Sync> FromRequestParts<S> for Number {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // The route has matched: `/v1/incidents/`, then the number.
+        // The route has matched, so this is the number after `/v1/incidents/`.
         let text = parts.uri.path().split('/').nth(3).unwrap_or_default();
         text.parse().map(Self).map_err(|_| {
             let shown: String = text.chars().take(40).collect();
@@ -179,7 +179,7 @@ impl Plan {
     }
 }
 
-/// To a tenth of a certificate: more is noise.
+/// Rounded to a tenth of a certificate; more digits would be noise.
 fn rounded(load: f64) -> f64 {
     (load * 10.0).round() / 10.0
 }

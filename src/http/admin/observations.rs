@@ -1,4 +1,4 @@
-//! `/v1/observations`: load in.
+//! `/v1/observations`: receives load.
 
 use axum::Extension;
 use axum::body::Body;
@@ -15,7 +15,8 @@ use crate::wire::problem::{Excess, Problem};
 use crate::wire::query::NoParameters;
 use crate::wire::unpack::unpacked;
 
-/// The most characters of an `Idempotency-Key`: seven times a UUID, and little to keep for 7 days.
+/// The longest `Idempotency-Key`, in characters: seven times a UUID, and small enough to store for
+/// 7 days.
 const MOST_KEY_CHARACTERS: usize = 255;
 
 /// `POST`.

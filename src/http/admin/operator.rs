@@ -1,4 +1,4 @@
-//! `/admin`: the operator's page, and `/v1/overview`, from which it is made. Both only read.
+//! `/admin`: the operator's page, and `/v1/overview`, its data. Both are read-only.
 
 use std::sync::LazyLock;
 
@@ -32,7 +32,8 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
         .replace("{{script}}", SCRIPT)
 });
 
-/// It runs its own script, asks its own listener, and stands in nobody's frame.
+/// The page may run its own script and send requests to its own listener; nothing may embed it in a
+/// frame.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     format!(
@@ -58,7 +59,7 @@ struct Overview {
     /// Whether several processes can share the store.
     shared_store: bool,
     replicas: Vec<OfReplica>,
-    /// Those of `[[source]]` that this process reads.
+    /// The `[[source]]` entries that this process reads.
     configured_sources: Vec<OfConfigured>,
     cas: Vec<OfCa>,
 }
@@ -76,11 +77,11 @@ struct OfReplica {
     name: String,
     address: String,
     software: String,
-    /// The process that answers.
+    /// Whether it is the process that answers.
     this_one: bool,
     started_at: Timestamp,
     heard_at: Timestamp,
-    /// When it was heard of: how long before it had read the feed to its end.
+    /// How long ago it had read the change feed to its end.
     feed_behind_seconds: i64,
 }
 
@@ -93,7 +94,7 @@ struct OfConfigured {
     state: &'static str,
     since: Timestamp,
     data_through: Option<Timestamp>,
-    /// Why it fails: it may name hosts and files, so nobody else is told.
+    /// Why it fails. It may name hosts and files, so only operators see it.
     reason: Option<String>,
 }
 
@@ -117,11 +118,11 @@ struct OfSource {
     vantage: Option<String>,
     data_through: Timestamp,
     quarantined_until: Option<Timestamp>,
-    /// How far it is from the median of those that ought to tell the same; above 0.25 they disagree.
+    /// The distance from the median of comparable sources; above 0.25 they disagree.
     disagreement: Option<f64>,
 }
 
-/// `GET /admin`: without a token, since it says nothing; what it shows it asks for with one.
+/// `GET /admin`: needs no token, because the page is empty until its script requests data with one.
 pub(in crate::http) async fn page(_: NoParameters) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),

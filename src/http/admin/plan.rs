@@ -1,4 +1,4 @@
-//! `/v1/plan`: a time for each certificate of a fleet, over this CA's own forecast.
+//! `/v1/plan`: a time for each certificate of a fleet, planned on this CA's own forecast.
 
 use std::fmt;
 use std::iter;
@@ -29,10 +29,11 @@ use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
-/// A hundred thousand certificates with their CertIDs and names take 30 MB.
+/// The largest request: a hundred thousand certificates with CertIDs and names take 30 MB.
 const MOST_OCTETS: u64 = 64 << 20;
 
-/// Plans made at once: each takes a thread for a second and some hundred bytes a certificate.
+/// Plans made at the same time. Each uses a thread for a second, and some hundred bytes for each
+/// certificate.
 pub(in crate::http) const AT_ONCE: usize = 2;
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,14 +55,14 @@ struct Request {
     tz: Option<String>,
 }
 
-/// A catalogue by its name, or given.
+/// A catalogue: a built-in one by name, or one in the request.
 #[derive(Debug)]
 enum Limits {
     Name(String),
     Given(Catalogue),
 }
 
-/// Not untagged: of that it could not be said what is wrong with a catalogue.
+/// Not an untagged enum, because its errors would not say what is wrong with a catalogue.
 impl<'de> Deserialize<'de> for Limits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NameOrCatalogue;
@@ -84,10 +85,10 @@ impl<'de> Deserialize<'de> for Limits {
     }
 }
 
-/// A request that can be planned.
+/// A checked request.
 struct Asked {
     members: Vec<Member>,
-    /// What this server answers to `renewalInfo` of each that says no time.
+    /// For each certificate without a time, what this server answers to its `renewalInfo`.
     registered: Vec<Option<Span>>,
     bounds: Bounds,
     in_flight: u32,
@@ -140,8 +141,8 @@ pub(in crate::http) async fn make(
     })?
 }
 
-/// What this server answers to `renewalInfo` is the window of a certificate that says neither dates
-/// nor deadline, where the plan has no deadline.
+/// The window that this server answers to `renewalInfo`. It is used for certificates with neither
+/// dates nor deadline, if the plan has no deadline.
 fn registered(engine: &Engine, asked: &Asked) -> Vec<Option<Span>> {
     let window = |member: &Member| {
         let told = [asked.bounds.deadline, member.deadline, member.not_after];

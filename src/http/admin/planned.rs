@@ -1,4 +1,4 @@
-//! `/v1/planned`: bulk events that the forecast is to expect.
+//! `/v1/planned`: bulk events for the forecast.
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
@@ -17,11 +17,12 @@ use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
-/// As of `[[ca.planned]]`: a thousand times what all CAs together have ever issued in a year.
+/// The same limit as in `[[ca.planned]]`: a thousand times what all CAs together have ever issued
+/// in a year.
 const MOST_CERTIFICATES: f64 = 1e12;
-/// An event begins within this, as an incident does; the forecast reaches 60 days.
+/// The furthest start of an event, as for incidents; the forecast covers 60 days.
 const MOST_SECONDS_AHEAD: i64 = 400 * DAY;
-/// A name is a line of a page.
+/// The longest name, in characters: one line of a page.
 const LONGEST_NAME: usize = 200;
 
 #[derive(Debug, Deserialize)]
@@ -99,7 +100,7 @@ impl<S: Sync> FromRequestParts<S> for Number {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // The route has matched: `/v1/planned/`, then the number.
+        // The route has matched, so this is the number after `/v1/planned/`.
         let text = parts.uri.path().split('/').nth(3).unwrap_or_default();
         text.parse().map(Self).map_err(|_| {
             let shown: String = text.chars().take(40).collect();

@@ -1,4 +1,4 @@
-//! `/v1/publish`: a new publication, now.
+//! `/v1/publish`: publishes now.
 
 use axum::extract::State;
 use axum::http::header;

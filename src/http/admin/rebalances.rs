@@ -1,4 +1,4 @@
-//! `/v1/rebalance` and `/v1/rebalances`: levelling a forecast that has drifted.
+//! `/v1/rebalance` and `/v1/rebalances`: moves windows when the forecast has drifted.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
-/// What is asked for.
+/// The request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Request {
@@ -76,7 +76,7 @@ pub(in crate::http) async fn show(
     _: NoParameters,
     uri: Uri,
 ) -> Result<impl IntoResponse, Problem> {
-    // The route has matched: `/v1/rebalances/`, then the number.
+    // The route has matched, so this is the number after `/v1/rebalances/`.
     let text = uri.path().split('/').nth(3).unwrap_or_default();
     let number: i64 = text.parse().map_err(|_| {
         let shown: String = text.chars().take(20).collect();
@@ -89,7 +89,7 @@ pub(in crate::http) async fn show(
     }
 }
 
-/// The report as kept; where there is none, what is known of a rebalance that is under way or was
+/// The stored report. If there is none, what is known about a rebalance that is running or was
 /// stopped.
 fn report(one: &StoredRebalance) -> Value {
     one.body

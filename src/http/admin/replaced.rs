@@ -1,4 +1,5 @@
-//! `/v1/certificates/{certid}/replaced`: which certificate or order replaces another.
+//! `/v1/certificates/{certid}/replaced`: the certificate or order that replaces another
+//! certificate.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +15,7 @@ use crate::wire::body;
 use crate::wire::problem::{Excess, Problem};
 use crate::wire::query::NoParameters;
 
-/// The most characters of an order's name. It is a URL, and 2,000 is what URLs keep to.
+/// The longest name of an order, in characters. It is a URL, and URLs are usually limited to 2,000.
 const MOST_ORDER_CHARACTERS: usize = 2_000;
 
 /// `POST`.
@@ -84,7 +85,7 @@ fn successor(id: &CertId, body: &[u8]) -> Result<Successor, Problem> {
     }
 }
 
-/// The word `replaces` is what lego and others look for (RFC 9773 section 5).
+/// lego and others look for the word `replaces` (RFC 9773 section 5).
 fn taken(id: &CertId, other: &Successor) -> Problem {
     let other = match other {
         Successor::By(by) => format!("the certificate {by}"),

@@ -1,4 +1,4 @@
-//! `/v1/certificates/{certid}/revoked`: the CA has revoked it, so its window is now.
+//! `/v1/certificates/{certid}/revoked`: the CA has revoked it, so its window is in the present.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
-/// What may be said of a revocation.
+/// The optional details of a revocation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Revocation {

@@ -1,4 +1,4 @@
-//! The certificate that an admin path is about.
+//! The certificate named in an admin path.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -6,7 +6,8 @@ use axum::http::request::Parts;
 use crate::domain::certificate::certid::CertId;
 use crate::wire::problem::Problem;
 
-/// The CertID of `/v1/certificates/{certid}…`, read as it came, without undoing percent escapes.
+/// The CertID in `/v1/certificates/{certid}…`, taken from the raw path, without decoding percent
+/// escapes.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Subject(pub(in crate::http) CertId);
 
@@ -14,10 +15,10 @@ impl<S: Sync> FromRequestParts<S> for Subject {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // The route has matched: `/v1/certificates/`, then the CertID.
+        // The route has matched, so this is the CertID after `/v1/certificates/`.
         let text = parts.uri.path().split('/').nth(3).unwrap_or_default();
         text.parse().map(Self).map_err(|error| {
-            // A path may be long; what a problem repeats of it need not be.
+            // A path may be long, so the error repeats only a part of it.
             let shown: String = text.chars().take(CertId::MOST_CHARACTERS).collect();
             Problem::malformed(format!("{shown:?} is no CertID: {error}"))
         })

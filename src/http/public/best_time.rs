@@ -1,4 +1,4 @@
-//! `/v1/best-time`: when to come, drawn anew for each who asks.
+//! `/v1/best-time`: a time to come, drawn for each request.
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
@@ -25,10 +25,10 @@ pub(super) const PATH: &str = "/v1/best-time";
 
 const PARAMETERS: &str = "allow, ca, format, lifetime, seed, slot, tz, within";
 
-/// Says `unknown` where too little is known of the hour, in formats too that have no room for it.
+/// `unknown` if too little is known about the hour, also for formats that cannot say it themselves.
 const HOUR: HeaderName = HeaderName::from_static("offpeak-hour");
 
-/// What is asked for.
+/// The request.
 #[derive(Debug)]
 pub(in crate::http) struct Asked {
     ca: Option<String>,
@@ -48,7 +48,7 @@ pub(in crate::http) async fn show(
 }
 
 impl Asked {
-    /// What a request asks for.
+    /// Parses a request.
     pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
         let pairs = parameters(uri)?;
         for (place, (name, _)) in pairs.iter().enumerate() {
@@ -73,8 +73,8 @@ impl Asked {
         })
     }
 
-    /// A time from a publication. No cache may keep it: two readers of one answer would come at the same
-    /// second.
+    /// A time drawn from a publication. It must not be cached, because two readers of one answer
+    /// would come in the same second.
     pub(super) fn answer(
         &self,
         served: &Served,
@@ -140,7 +140,7 @@ fn question<'q>(given: &impl Fn(&str) -> Option<&'q str>) -> Result<Question, Pr
     })
 }
 
-/// The value of a parameter, where it is given; what is wrong with it is told by its name.
+/// Parses a parameter if it is given; errors name the parameter.
 fn read<'q, T>(
     given: &impl Fn(&str) -> Option<&'q str>,
     name: &str,

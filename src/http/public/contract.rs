@@ -1,4 +1,4 @@
-//! The contract at `/openapi.yaml`, a file that the binary carries.
+//! The API description at `/openapi.yaml`, which is embedded in the binary.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::wire::coding::Forms;
 use crate::wire::conditional::is_unmodified;
 
-/// A file of the binary.
+/// An embedded file.
 struct Asset {
     content_type: HeaderValue,
     forms: Forms,
@@ -24,7 +24,7 @@ impl Asset {
     }
 }
 
-/// RFC 9512.
+/// The media type is from RFC 9512.
 static OPENAPI: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("application/yaml", include_str!("../../../openapi.yaml")));
 
@@ -38,7 +38,7 @@ pub(in crate::http) async fn openapi(request: HeaderMap) -> Response {
     response
 }
 
-/// It changes with the binary, so a cache asks each time; mostly it is told that nothing changed.
+/// It changes only with the binary. Caches revalidate each time and usually get a 304.
 fn answer(asset: &Asset, request: &HeaderMap) -> Response {
     let form = asset.forms.wanted(request);
     let caching = [

@@ -1,4 +1,4 @@
-//! `/directory`: what a CA merges into its own ACME directory (RFC 9773 section 3).
+//! `/directory`: the member that a CA adds to its ACME directory (RFC 9773 section 3).
 
 use axum::extract::State;
 use axum::http::header;
@@ -13,7 +13,7 @@ pub(in crate::http) async fn show(State(public): State<Public>) -> impl IntoResp
         [
             (header::CONTENT_TYPE, "application/json"),
             (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-            // Changes with the configuration alone; five minutes let it change.
+            // It changes only with the configuration; five minutes are soon enough for that.
             (header::CACHE_CONTROL, "public, max-age=300"),
         ],
         body.to_string(),
@@ -21,7 +21,7 @@ pub(in crate::http) async fn show(State(public): State<Public>) -> impl IntoResp
 }
 
 impl Public {
-    /// As configured, never as the `Host` header says.
+    /// From the configuration, never from the `Host` header.
     fn base_url(&self) -> String {
         self.engine
             .config()

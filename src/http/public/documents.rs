@@ -10,7 +10,7 @@ use crate::domain::policy::ca::{CaName, CaNameError};
 use crate::http::state::Public;
 use crate::wire::problem::Problem;
 
-/// `GET` of any document: its path is its name in the publication, of a page the folder's.
+/// `GET` of a document. Its path is its name in the publication; a page has the path of its folder.
 pub(in crate::http) async fn show(
     State(public): State<Public>,
     uri: Uri,
@@ -31,7 +31,7 @@ pub(in crate::http) async fn show(
     }
 }
 
-/// `GET` of a CA's page without the slash at its end: its links are relative to the folder.
+/// `GET` of a CA's page without the trailing slash, which its relative links need.
 pub(in crate::http) async fn to_folder(uri: Uri) -> Result<impl IntoResponse, Problem> {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     let ca: CaName = name
@@ -41,7 +41,7 @@ pub(in crate::http) async fn to_folder(uri: Uri) -> Result<impl IntoResponse, Pr
     Ok((StatusCode::PERMANENT_REDIRECT, folder))
 }
 
-/// What is said before the first publication.
+/// The answer before the first publication.
 pub(in crate::http) fn nothing_yet() -> Problem {
     Problem::missing(
         "nothing has been published yet; the first publication follows soon after the start",

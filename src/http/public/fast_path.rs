@@ -1,5 +1,5 @@
-//! `GET` and `HEAD` of what is in memory, and of certificates that the store may know, without the
-//! router: byte for byte what the router answers, for a quarter of the instructions.
+//! Answers `GET` and `HEAD` of what is in memory, and of certificates that may be in the store,
+//! without the router. The bytes are the same as the router's, at a quarter of the instructions.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(in crate::http) struct FastPath {
     best_times: Tallies,
 }
 
-/// What is kept of a request while the store is asked.
+/// What is kept of a request while the store is queried.
 struct Asked {
     verb: Verb,
     uri: Uri,
@@ -47,7 +47,7 @@ impl Shortcut for Arc<FastPath> {
 }
 
 impl FastPath {
-    /// Answers for this engine. The process's metrics have to be recorded from before.
+    /// The fast path of this engine. The metrics recorder must be installed before.
     pub(in crate::http) fn new(engine: Arc<Engine>, documents: Arc<Documents>) -> Self {
         Self {
             engine,
@@ -58,8 +58,8 @@ impl FastPath {
         }
     }
 
-    /// The answer to a request, whose headers it takes. `None`, and the request as it was, where
-    /// anything about it is unusual: then the router answers.
+    /// The answer to a request; it takes the request's headers. `None`, with the request unchanged,
+    /// if anything about it is unusual: then the router answers.
     pub(in crate::http) fn answer<B: Body>(
         self: &Arc<Self>,
         request: &mut Request<B>,
@@ -73,7 +73,7 @@ impl FastPath {
         if let Some(id) = path.strip_prefix(renewal_info::PREFIX) {
             let id = id.parse().ok()?;
             let sought = self.engine.seek(&id);
-            // While what memory holds of it is on its way.
+            // Meanwhile the processor fetches the entry that was sought.
             let draft = ResponseBuilder::of(std::mem::take(request.headers_mut()));
             let Some(known) = self.engine.renewal_info_in_memory(&sought) else {
                 let asked = Asked {
@@ -92,7 +92,7 @@ impl FastPath {
         }
         let served = self.documents.at_hand(&self.engine)?;
         if path == best_time::PATH {
-            // What is wrong with a question the router says.
+            // The router reports errors in a question.
             let asked = best_time::Asked::of(request.uri()).ok()?;
             let answer = asked.answer(&served, self.engine.now()).ok()?;
             let response = self.signed(whole(answer), &self.engine.version());
@@ -107,7 +107,7 @@ impl FastPath {
         Some(finish(uri, verb, response, &document.tallies, begun).into())
     }
 
-    /// The answer about a certificate that the store may know.
+    /// The answer about a certificate that may be in the store.
     async fn look_up(self: Arc<Self>, asked: Asked, id: CertId) -> Response<Reply> {
         let looking = AssertUnwindSafe(self.engine.renewal_info(&id)).catch_unwind();
         let response = match looking.await {
@@ -119,7 +119,7 @@ impl FastPath {
         finish(&asked.uri, asked.verb, response, &self.windows, asked.begun)
     }
 
-    /// What is said of a certificate.
+    /// The answer about a certificate.
     fn told(
         &self,
         outcome: Result<RenewalInfo, Miss>,
@@ -147,7 +147,7 @@ impl FastPath {
     }
 }
 
-/// What all answers have in common.
+/// Adds what all answers have in common.
 fn finish(
     uri: &Uri,
     verb: Verb,
@@ -169,7 +169,7 @@ fn whole(response: Response<Bytes>) -> Response<Reply> {
     response.map(|body| Either::Left(Full::new(body)))
 }
 
-/// Leaves the length of a body and not the body, as the router does for `HEAD`.
+/// Removes the body but keeps its length, as the router does for `HEAD`.
 fn strip(response: &mut Response<Reply>) {
     if let Some(length) = response.body().size_hint().exact() {
         let length = HeaderValue::from(length);
@@ -251,7 +251,7 @@ mod tests {
             (Method::GET, "/renewal-info/AQ.A%51", ""),
             (Method::GET, "/renewal-info", ""),
             (Method::GET, "/directory", ""),
-            // Nothing is published.
+            // Nothing is published yet.
             (Method::GET, "/ranking.json", ""),
         ] {
             let mut request = request(method, path, body);

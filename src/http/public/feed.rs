@@ -1,4 +1,4 @@
-//! `/feed.atom`: incidents and the reports of the last weeks, as Atom (RFC 4287).
+//! `/feed.atom`: incidents and recent weekly reports, as Atom (RFC 4287).
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,10 @@ use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
-/// Weeks of which the report is told: whoever reads the feed once a month misses none.
+/// The number of weekly reports in the feed, so that a monthly reader misses none.
 const WEEKS: usize = 4;
 
-/// Readers of feeds ask each quarter of an hour or less often.
+/// Feed readers poll every quarter of an hour or less often.
 const CACHING: &str = "public, max-age=60";
 
 /// `GET`.
@@ -38,7 +38,7 @@ pub(in crate::http) async fn show(
     ))
 }
 
-/// The feed. Its ids are of the service's address: the same on every replica.
+/// The feed. Its ids contain the service's address, so they are the same on every replica.
 fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
     let base = escaped(base);
     let mut weeks = vec![IsoWeek::of(now).before()];
@@ -118,7 +118,7 @@ fn words(told: &Told, now: Timestamp) -> String {
     words
 }
 
-/// As text or in an attribute; what XML 1.0 cannot hold at all is left out.
+/// Escapes text for XML; characters that XML 1.0 does not allow are dropped.
 fn escaped(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))

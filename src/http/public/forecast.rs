@@ -1,4 +1,4 @@
-//! `/v1/forecast`: the load that is to come, relative to the mean.
+//! `/v1/forecast`: the expected load, relative to the mean.
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderMap;
@@ -14,14 +14,14 @@ use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::{parameters, unknown};
 
-/// It is made anew each minute; no copy of it is to be older than two.
+/// It is recomputed each minute, and no copy should be older than two.
 const CACHING: &str = "public, max-age=60";
 
 /// How forecasts are revised.
 const REVISION: &str = "Made anew each minute from all that is known by then; what was told of a slot may \
                         change until it has begun, and no earlier answer is kept.";
 
-/// What is asked for.
+/// The request.
 #[derive(Clone, Debug, Default)]
 pub(in crate::http) struct Asked {
     ca: Option<String>,
@@ -34,9 +34,9 @@ struct Document<'a> {
     ca: &'a CaName,
     generated_at: Timestamp,
     slot_minutes: i64,
-    /// How far ahead it may be asked for.
+    /// How far ahead clients may ask.
     horizon_hours: i64,
-    /// How often it is made anew.
+    /// How often it is recomputed.
     revised_every_seconds: i64,
     revision: &'static str,
     slots: Vec<Slot>,
@@ -50,7 +50,7 @@ struct Slot {
     steered: Option<f64>,
     capacity: f64,
     headroom: Option<f64>,
-    /// The rule of capacity that binds, by its name.
+    /// The name of the limiting capacity rule.
     #[serde(rename = "boundBy")]
     bound_by: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(in crate::http) async fn show(
     Ok(answer(body, "application/json", CACHING, &request))
 }
 
-/// The document, to the byte. Relative numbers alone: a CA's volume is its own business.
+/// The JSON document. Contains only relative numbers, because a CA's volume is its own business.
 fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
     let slot = |slot: &SlotOutlook| {
         let relative = |load: f64| outlook.mean.map(|mean| decimals(load / mean));
@@ -98,7 +98,7 @@ fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
     json(&document)
 }
 
-/// How many hours are asked for.
+/// The number of hours in the request.
 fn hours(asked: Option<&str>, slot_seconds: i64) -> Result<i64, Problem> {
     let most = Outlook::most_hours(slot_seconds);
     let Some(text) = asked else {
@@ -118,7 +118,8 @@ pub(in crate::http) fn nobody(name: &str) -> Problem {
     Problem::missing(format!("ca: no CA is named {name:?}"))
 }
 
-/// Names the CAs, as many as a line holds: their names are public, each has a ranking.
+/// An error that names the CAs, as many as fit on a line. Their names are public, because each has
+/// a ranking.
 pub(in crate::http) fn ambiguous(cas: &[CaName]) -> Problem {
     const MOST_NAMED: usize = 20;
     let named: Vec<&str> = cas.iter().take(MOST_NAMED).map(CaName::as_str).collect();
@@ -148,7 +149,7 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     }
 }
 
-/// Three decimals, and no zero with a sign.
+/// Rounds to three decimals; negative zero becomes zero.
 fn decimals(number: f64) -> f64 {
     (number * 1_000.0).round() / 1_000.0 + 0.0
 }

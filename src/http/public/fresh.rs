@@ -1,11 +1,11 @@
-//! Answers that are made anew for each request and may be kept for a short while.
+//! Answers that are made for each request and may be cached for a short time.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::wire::conditional::{is_unmodified, strong_etag};
 
-/// The answer with this body; 304 where the client has it already. Anybody may read it from a page.
+/// An answer with this body, or 304 if the client has it. Scripts of any origin may read it.
 pub(in crate::http) fn answer(
     body: Vec<u8>,
     content_type: &'static str,
@@ -28,9 +28,9 @@ pub(in crate::http) fn answer(
     (headers, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-/// JSON with a line feed behind it.
+/// JSON, ending in a line feed.
 pub(in crate::http) fn json(document: &impl serde::Serialize) -> Vec<u8> {
-    // Numbers are finite, keys are text: there is nothing that cannot be written.
+    // Numbers are finite and keys are text, so this cannot fail.
     let mut bytes = serde_json::to_vec(document).unwrap_or_default();
     bytes.push(b'\n');
     bytes

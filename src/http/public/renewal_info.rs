@@ -18,10 +18,10 @@ pub(in crate::http) use answer::ResponseBuilder;
 
 use answer::CORS;
 
-/// The route, as it is written in documents and metrics.
+/// The route as named in documents and metrics.
 pub(in crate::http) const PATH: &str = "/renewal-info/{certid}";
 
-/// What stands before the CertID.
+/// The prefix before the CertID.
 pub(in crate::http) const PREFIX: &str = "/renewal-info/";
 
 /// `GET` and `HEAD`.
@@ -33,7 +33,7 @@ pub(in crate::http) async fn show(
 ) -> Result<Response, Problem> {
     let id = cert_id(uri.path()).map_err(Problem::acme)?;
     let info = match waiting {
-        // Of a certificate that the store does not have yet: whoever knows of it put it there.
+        // A certificate that is not in the store yet; the caller attached its answer.
         Some(Extension(info)) => info,
         None => public
             .engine
@@ -44,7 +44,7 @@ pub(in crate::http) async fn show(
     Ok(ResponseBuilder::of(request).answer(&info).map(Body::from))
 }
 
-/// `OPTIONS`: a CORS preflight gets leave, whatever the CertID, so that scripts can read errors.
+/// `OPTIONS`: allows every CORS preflight, whatever the CertID, so that scripts can read errors.
 pub(in crate::http) async fn options() -> impl IntoResponse {
     (
         StatusCode::NO_CONTENT,
@@ -52,19 +52,20 @@ pub(in crate::http) async fn options() -> impl IntoResponse {
             (header::ALLOW, "GET, HEAD, OPTIONS"),
             (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
-            // A day: the permission is the same for everybody and never changes.
+            // A day: the permission is the same for all clients and never changes.
             (header::ACCESS_CONTROL_MAX_AGE, "86400"),
             (header::CACHE_CONTROL, "no-store"),
         ],
     )
 }
 
-/// Whether the path is spoken for here, in ACME's terms, even where it names nothing.
+/// Whether a path belongs to this module, which then answers in ACME's terms even if the path names
+/// nothing.
 pub(in crate::http) fn owns(path: &str) -> bool {
     path.starts_with(PREFIX) || path == PREFIX.trim_end_matches('/')
 }
 
-/// Why nothing can be at a path that this module owns and no route took.
+/// The error for a path that belongs to this module but matches no route.
 pub(in crate::http) fn astray(path: &str) -> Problem {
     match cert_id(path) {
         Err(problem) => problem.acme(),
@@ -72,8 +73,8 @@ pub(in crate::http) fn astray(path: &str) -> Problem {
     }
 }
 
-/// Gives an answer the headers that every answer here has: `Retry-After` where it has none yet, and
-/// leave for scripts of any origin to read it.
+/// Adds the headers that all answers here have: `Retry-After` if it is missing, and permission for
+/// scripts of any origin.
 pub(in crate::http) fn add_headers(
     headers: &mut HeaderMap,
     retry_after_seconds: impl FnOnce() -> i64,
@@ -86,8 +87,7 @@ pub(in crate::http) fn add_headers(
     }
 }
 
-/// The CertID in a path, which is read as it came: percent escapes are not undone, so that a
-/// certificate has no further URLs.
+/// The CertID in a path. Percent escapes are not decoded, so that a certificate has only one URL.
 fn cert_id(path: &str) -> Result<CertId, Problem> {
     let Some(text) = path.strip_prefix(PREFIX) else {
         return Err(Problem::missing(
@@ -141,7 +141,8 @@ pub(in crate::http) fn missed(miss: Miss, id: &CertId) -> Problem {
     }
 }
 
-/// Octets as hexadecimal digits. A flood of unknown CertIDs has two of them in each answer.
+/// Octets as hexadecimal digits. Fast, because a flood of unknown CertIDs needs two of them in each
+/// answer.
 struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {

@@ -1,4 +1,4 @@
-//! `/report/{week}/`: the report of a week, as a page and as JSON.
+//! `/report/{week}/`: the weekly report as a page and as JSON.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::OfCa;
 
-/// Of a week that is over too: counts may come late.
+/// Also for past weeks, because counts may arrive late.
 const CACHING: &str = "public, max-age=300";
 
 /// `GET /report/{week}/`.
@@ -38,7 +38,7 @@ pub(in crate::http) async fn page(
     Ok(response)
 }
 
-/// `GET` of a week without the slash at its end: its links are relative to the folder.
+/// `GET` of a week without the trailing slash, which its relative links need.
 pub(in crate::http) async fn to_folder(uri: Uri) -> Result<impl IntoResponse, Problem> {
     let week = week_of(&uri)?;
     let query = uri
@@ -59,7 +59,7 @@ pub(in crate::http) async fn document(
     Ok(answer(report.json(), "application/json", CACHING, &request))
 }
 
-/// The report of the week in the path, which is read as it stands: a week has nothing to be decoded.
+/// The report of the week in the path. A week has nothing that would need decoding.
 async fn found(public: &Public, uri: &Uri, OfCa(ca): OfCa) -> Result<Arc<Report>, Problem> {
     let week = week_of(uri)?;
     let report = public.engine.weekly(week, ca.as_deref()).await?;

@@ -1,4 +1,4 @@
-//! The publication in force, ready to be sent: compressed, with its headers.
+//! The current publication in the form in which it is sent: compressed, with its headers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::wire::coding::Forms;
 use crate::wire::conditional::{http_date, is_unmodified};
 use crate::wire::problem::Problem;
 
-/// An immutable copy stays good for a year, whatever was published since. Few ask for old ones,
-/// which are read from the store each time: they are sent plain.
+/// An immutable copy, which is valid for a year whatever has been published since. Old ones are
+/// rarely requested, so they are read from the store each time and sent uncompressed.
 pub(in crate::http) async fn earlier(
     engine: &Engine,
     name: &str,
@@ -42,7 +42,7 @@ pub(in crate::http) async fn earlier(
     }))
 }
 
-/// What is sent of a document. The request's own headers are taken for the answer's.
+/// The answer with a document. The request's header map is reused for the answer.
 pub(in crate::http) fn answer(document: &Document, request: HeaderMap) -> Response<Bytes> {
     let form = document.forms.wanted(&request);
     let made_at = document.modified.as_ref().map(|(made_at, _)| *made_at);
@@ -82,37 +82,37 @@ pub(in crate::http) fn answer(document: &Document, request: HeaderMap) -> Respon
     response
 }
 
-/// The publication being served, with what is made once for each.
+/// The publication being served, with what is prepared once for it.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Documents {
     served: ArcSwapOption<Served>,
     making: Mutex<()>,
 }
 
-/// A publication, ready to be sent.
+/// A prepared publication.
 #[derive(Debug)]
 pub(in crate::http) struct Served {
     publication: Arc<Publication>,
     pub(in crate::http) by_name: HashMap<String, Document>,
-    /// The rankings among them that are not copies, read for who draws from them.
+    /// Its rankings, without the copies, parsed for drawing times.
     rankings: HashMap<String, Ranking>,
 }
 
-/// A document, ready to be sent.
+/// A prepared document.
 #[derive(Debug)]
 pub(in crate::http) struct Document {
     forms: Forms,
     serving: Serving,
-    /// When it was made, and the same as an HTTP date.
+    /// When it was made, also as an HTTP date.
     modified: Option<(Timestamp, HeaderValue)>,
-    /// The Content Security Policy of a page: its own, since replicas of another version may have
-    /// made it, and what only a header can say.
+    /// The Content Security Policy of a page: its own, because a replica of another version may
+    /// have made it, plus what only a header can express.
     policy: Option<HeaderValue>,
     pub(in crate::http) tallies: Tallies,
 }
 
 impl Documents {
-    /// The engine's publication in force, where it is ready already.
+    /// The engine's current publication, if it has been prepared.
     pub(in crate::http) fn at_hand(&self, engine: &Engine) -> Option<Arc<Served>> {
         let publication = engine.publication()?;
         self.served
@@ -120,8 +120,8 @@ impl Documents {
             .filter(|served| Arc::ptr_eq(&served.publication, &publication))
     }
 
-    /// The engine's publication in force. The first to ask makes it ready, beside the threads that
-    /// answer, which takes some ten milliseconds; who else asks meanwhile waits for it.
+    /// The engine's current publication. The first caller prepares it on another thread, which
+    /// takes about ten milliseconds; other callers wait for it.
     pub(in crate::http) async fn current(
         &self,
         engine: &Engine,
@@ -138,7 +138,7 @@ impl Documents {
         };
         let making = move || Arc::new(Served::new(publication));
         let made = engine.background().spawn_blocking(making).await;
-        // A panic has been logged where it happened.
+        // The panic has been logged where it happened.
         let served = made.map_err(|_| Problem::internal())?;
         self.served.store(Some(Arc::clone(&served)));
         Ok(Some(served))
@@ -152,7 +152,7 @@ impl Served {
             .documents
             .iter()
             .filter(|(path, _)| path.ends_with(RANKING) && !path.starts_with("r/"))
-            // Our own documents can be read; one that cannot is told by `/readyz`.
+            // Our own documents can be parsed; if one cannot, `/readyz` reports it.
             .filter_map(|(path, bytes)| Some((path.clone(), Ranking::parse(bytes).ok()?)))
             .collect();
         let by_name = plan(&publication.documents)
@@ -194,7 +194,7 @@ fn policy(of_page: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{of_page}; frame-ancestors 'none'")).ok()
 }
 
-/// The route that leads to a document, as metrics name it.
+/// The route of a document as named in metrics.
 fn route(name: &str) -> &'static str {
     if name == INDEX {
         "/"

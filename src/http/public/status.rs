@@ -1,4 +1,4 @@
-//! `/v1/status` and `/v1/live`: whether the CA is well, and the reports of the last hour.
+//! `/v1/status` and `/v1/live`: the status of the CA, and the reports of the last hour.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -16,8 +16,8 @@ use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::OfCa;
 
-/// Whoever asks whether the CA is well wants to know it now; a page with a thousand readers behind one
-/// cache asks four times a minute.
+/// The status should be current. A page with a thousand readers behind one cache asks four times a
+/// minute.
 pub(in crate::http) const CACHING: &str = "public, max-age=15";
 
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ struct Document {
     generated_at: Timestamp,
     #[serde(flatten)]
     standing: Standing,
-    /// The one that is meant; `null`: several.
+    /// The CA; `null` for several.
     ca: Option<String>,
     cas: Vec<OfOne>,
     incidents: Vec<Told>,
@@ -40,11 +40,11 @@ struct OfOne {
     environment: String,
     #[serde(flatten)]
     standing: Standing,
-    /// Whether sources that ought to tell the same do not.
+    /// Whether comparable sources disagree.
     sources_disagree: bool,
 }
 
-/// Where load is seen. Why one fails is for operators, in the log.
+/// The sources of load. Why one fails is for operators, in the log.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OfSource {
@@ -78,7 +78,7 @@ struct LiveDocument {
     series: Vec<Series>,
 }
 
-/// What one source told of one endpoint from one vantage, by the minute.
+/// The reports of one source for one endpoint from one vantage, by minute.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct Series {

@@ -1,4 +1,4 @@
-//! `/api/v2/summary.json`: the status in the shape of Statuspage's API, for what reads that already.
+//! `/api/v2/summary.json`: the status in the format of Statuspage's API, for programs that read it.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -15,7 +15,7 @@ use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::OfCa;
 
-/// `GET`. Each CA is a component; `?ca=` names one.
+/// `GET`. Each CA is a component; `?ca=` selects one.
 pub(in crate::http) async fn show(
     State(public): State<Public>,
     OfCa(named): OfCa,
@@ -67,7 +67,7 @@ fn summary(standings: &[CaStanding], told: &[&Told], url: &str, now: Timestamp) 
         }
         Some(Status::Down) => ("critical", "Major Service Outage"),
         Some(Status::Degraded) => ("minor", "Partially Degraded Service"),
-        // Statuspage knows no "unknown": whoever needs it asks `/v1/status`.
+        // Statuspage has no "unknown"; clients that need it use `/v1/status`.
         Some(Status::Unknown) => ("none", "No recent observations"),
         Some(Status::Ok) | None => ("none", "All Systems Operational"),
     };

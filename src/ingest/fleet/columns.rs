@@ -1,8 +1,8 @@
-//! The columns of a list that are read, and those of its owner that look like one of them.
+//! The known columns of a list, and unknown ones that look like a misspelt known one.
 
 use strsim::levenshtein;
 
-/// Columns that are read; any other is kept and printed again.
+/// The known columns; others are kept and written out again.
 pub(super) const COLUMNS: [&str; 9] = [
     "id",
     "cert_id",
@@ -15,12 +15,12 @@ pub(super) const COLUMNS: [&str; 9] = [
     "ari",
 ];
 
-/// A shorter name is a word of its own when a letter of it is another: `arn` is no `ari`.
+/// A name shorter than this with another letter is a word of its own: `arn` is not `ari`.
 const LENGTH_OF_A_SLIP: usize = 5;
 
-/// Columns that are kept and not read, each with the one that it was perhaps meant to be: the same
-/// letters written otherwise (`dead_line`, `Not After`), or one letter more, less or another (`name`).
-/// Where that one is there too, it is a column of its owner's.
+/// Unknown columns, each with the known one that was perhaps meant: a different notation
+/// (`dead_line`, `Not After`), or one letter more, less or different (`name`). If the known one is
+/// present too, the other is the owner's own.
 #[must_use]
 pub fn look_alikes(header: &[String]) -> Vec<(&str, &'static str)> {
     let is_there = |name: &&str| header.iter().any(|cell| bare(cell) == *name);
@@ -42,7 +42,7 @@ pub fn look_alikes(header: &[String]) -> Vec<(&str, &'static str)> {
         .collect()
 }
 
-/// A cell of the header as it is compared.
+/// A header cell in the form used for comparison.
 pub(super) fn bare(cell: &str) -> String {
     cell.trim().trim_matches('"').to_ascii_lowercase()
 }
@@ -66,9 +66,9 @@ mod tests {
                 vec![("notAfter", "not_after"), ("deadlines", "deadline")],
             ),
             ("cert_id,name", vec![("name", "names")]),
-            // There is the one that it might have been.
+            // The known one is present too.
             ("name,names", vec![]),
-            // Words of their own.
+            // Other words.
             ("names,customer,notes,ip,arn,date,DEADLINE", vec![]),
         ] {
             let cells: Vec<String> = header.split(',').map(str::to_owned).collect();

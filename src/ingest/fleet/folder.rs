@@ -1,5 +1,4 @@
-//! Folders of certificates: PEM files, certbot's `live/`, and those of Caddy, lego and acme.sh, as
-//! they are.
+//! Folders of certificates: PEM files, certbot's `live/`, and those of Caddy, lego and acme.sh.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,10 +13,10 @@ use crate::ingest::certificate;
 use crate::ingest::decode::{Decode, Item};
 use crate::ingest::x509::Facts;
 
-/// The most octets of a file: a chain of a hundred certificates fits many times.
+/// The largest file, in octets: several times a chain of a hundred certificates.
 const MOST_FILE_OCTETS: u64 = 16 << 20;
 
-/// The ACME client that keeps a file so.
+/// The ACME client with this file layout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Layout {
     AcmeSh,
@@ -27,9 +26,9 @@ enum Layout {
     Plain,
 }
 
-/// The certificates in these files, CAs' own left out; what could not be read, with the reason. A
-/// file that is one of several with the same certificate counts once, and of several for the same
-/// names in one folder the newest does.
+/// The certificates in these files except those of CAs, and the files that could not be read, with
+/// the reasons. If several files contain the same certificate, it counts once. If a folder contains
+/// several certificates for the same names, the newest counts.
 #[must_use]
 pub fn certificates(files: &[PathBuf]) -> (Vec<Member>, Vec<String>) {
     let mut members = Vec::new();
@@ -37,7 +36,7 @@ pub fn certificates(files: &[PathBuf]) -> (Vec<Member>, Vec<String>) {
     let mut accounts = HashMap::new();
     let live = files.iter().any(|file| is_live(file));
     for file in files {
-        // certbot keeps all earlier certificates beside those in use.
+        // certbot keeps all earlier certificates next to the current ones.
         if live && is_in(file, "archive") {
             continue;
         }
@@ -59,7 +58,7 @@ pub fn certificates(files: &[PathBuf]) -> (Vec<Member>, Vec<String>) {
     (once_each(members), unread)
 }
 
-/// A certificate that stands in several files, or whose successor stands beside it, is planned once.
+/// Plans once a certificate that is in several files, or that has its successor next to it.
 fn once_each(members: Vec<(String, Member)>) -> Vec<Member> {
     let mut kept: Vec<Member> = Vec::with_capacity(members.len());
     let mut by_id: HashMap<CertId, usize> = HashMap::new();
@@ -119,14 +118,14 @@ fn member(
         account: (layout == Layout::Certbot)
             .then(|| account(linked.as_deref().unwrap_or(folder), accounts))
             .flatten(),
-        // certbot asks for windows and never says what it replaces: it is not exempt.
+        // certbot requests windows but does not state what it replaces, so it is not exempt.
         ari: (layout == Layout::Certbot).then_some(false),
         ..Member::default()
     };
     (folder.display().to_string(), member)
 }
 
-/// The account in certbot's `renewal/NAME.conf` beside `live/NAME` and `archive/NAME`.
+/// The account in certbot's `renewal/NAME.conf`, next to `live/NAME` and `archive/NAME`.
 fn account(live: &Path, known: &mut HashMap<PathBuf, Option<String>>) -> Option<String> {
     let name = live.file_name()?.to_str()?;
     let conf = live
@@ -148,13 +147,13 @@ fn account(live: &Path, known: &mut HashMap<PathBuf, Option<String>>) -> Option<
         .clone()
 }
 
-/// Whether it is one of certbot's files in use: below a folder `live`, or, where that has another name, a link
-/// into an `archive`.
+/// Whether it is one of certbot's current files: in a folder `live`, or, if that has another name,
+/// a link into an `archive`.
 fn is_live(file: &Path) -> bool {
     is_in(file, "live") || linked_archive(file).is_some()
 }
 
-/// The folder `archive/NAME` that a link of certbot's leads into.
+/// The folder `archive/NAME` that one of certbot's links points into.
 fn linked_archive(file: &Path) -> Option<PathBuf> {
     if !file.is_symlink() {
         return None;
@@ -198,7 +197,7 @@ impl Layout {
         }
     }
 
-    /// As the client calls the certificate.
+    /// The client's name for the certificate.
     fn name(self, file: &Path) -> Option<String> {
         let folder = || file.parent()?.file_name()?.to_str();
         let stem = || file.file_stem()?.to_str();

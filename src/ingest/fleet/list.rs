@@ -1,4 +1,4 @@
-//! Lists: CSV with columns of its owner's, JSON objects a line or in an array, or plain names.
+//! Lists: CSV with any columns, JSON objects in lines or in an array, or plain names.
 
 use serde_json::Deserializer;
 
@@ -8,28 +8,28 @@ use crate::domain::plan::MOST_CERTIFICATES;
 use crate::domain::time::Timestamp;
 use crate::ingest::rejected::{MOST_DETAIL, cut};
 
-/// The longest list that is read: a million lines of 250 octets.
+/// The longest list, in octets: a million lines of 250.
 pub const MOST_LIST_OCTETS: u64 = 256 << 20;
 
-/// What may stand between the cells of a table.
+/// The possible separators of a table's cells.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// The column that a plan's times stand in.
+/// The column with the planned times.
 pub const PLANNED: &str = "renew_at";
 
-/// A fleet, and the table that it came in.
+/// A fleet, and the table it came from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {
     /// Its certificates, in order.
     pub members: Vec<Member>,
-    /// Where it was CSV.
+    /// The table, if it was CSV.
     pub table: Option<Table>,
 }
 
-/// CSV as it was, for the same with a column more.
+/// The original CSV, for writing it with another column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// What stands between its cells: a comma, a semicolon or a tab.
+    /// Its separator: a comma, a semicolon or a tab.
     pub delimiter: u8,
     /// The header's cells.
     pub header: Vec<String>,
@@ -38,7 +38,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Where the times of an earlier plan stand, which those of the next take the place of.
+    /// The column with the times of an earlier plan, which new times replace.
     #[must_use]
     pub fn planned_column(&self) -> Option<usize> {
         self.header.iter().position(|cell| bare(cell) == PLANNED)
@@ -51,30 +51,31 @@ pub enum FleetError {
     /// The header has none of the columns that name a certificate.
     #[error("the header has none of the columns cert_id, names and not_after: {0:?}")]
     Header(Vec<String>),
-    /// A line.
+    /// A line is invalid.
     #[error("line {line}: {field}: {reason}")]
     Line {
-        /// From 1.
+        /// Its number, from 1.
         line: u64,
-        /// The column or key; `record` for the whole.
+        /// The column or key; `record` for the whole line.
         field: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// There are too many.
+    /// There are too many certificates.
     #[error("there are more than {MOST_CERTIFICATES} certificates")]
     Many,
-    /// It is no text.
+    /// It is not text.
     #[error("it is no UTF-8 text")]
     Text,
 }
 
 impl Fleet {
-    /// Of a list, told by how it begins: `{` or `[` for JSON; a first line with a known column for
-    /// CSV; else a line each, with names in between blanks or commas, or a CertID.
+    /// Parses a list, whose format is detected by its beginning: `{` or `[` means JSON; a first
+    /// line with a known column means CSV; otherwise each line contains names separated by blanks
+    /// or commas, or a CertID.
     ///
     /// # Errors
-    /// [`FleetError`]; nothing is planned of a list of which a part is wrong.
+    /// [`FleetError`]; nothing is planned if any part of the list is wrong.
     pub fn parse(octets: &[u8]) -> Result<Self, FleetError> {
         let text = str::from_utf8(octets).map_err(|_| FleetError::Text)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -151,9 +152,9 @@ fn number(line: usize) -> u64 {
     u64::try_from(line).unwrap_or(u64::MAX)
 }
 
-/// A first line with a known column; or with several cells of which none has a dot, as names and
-/// CertIDs have, before lines that do: else its words would be planned as names, and so would be
-/// whatever stands in the other columns.
+/// Whether the first line is a header: it has a known column, or it has several cells, none with a
+/// dot as in names and CertIDs, before lines with dots. Otherwise its words and the content of
+/// other columns would be planned as names.
 fn has_header(text: &str) -> bool {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
@@ -165,15 +166,15 @@ fn has_header(text: &str) -> bool {
             && lines.any(|line| line.contains('.')))
 }
 
-/// The separator of the first line's cells: a comma, or, if that makes known columns of it, another
-/// one that spreadsheets use.
+/// The separator of the first line: a comma, or another one used by spreadsheets if that yields
+/// known columns.
 fn delimiter(text: &str) -> u8 {
     let first = text.lines().next().unwrap_or_default();
     let known = |delimiter: &u8| has_known(first, char::from(*delimiter));
     let there = |delimiter: &u8| first.contains(char::from(*delimiter));
     let several = |delimiter: &u8| known(delimiter) && there(delimiter);
     let found = DELIMITERS.into_iter().find(several);
-    // A header of none of our columns is a header all the same.
+    // A header may contain none of our columns.
     let any = || DELIMITERS.into_iter().find(there);
     found.or_else(any).unwrap_or(b',')
 }
@@ -283,7 +284,7 @@ fn lines(text: &str) -> Result<Vec<Member>, FleetError> {
     let numbered = (1..).zip(text.lines().map(str::trim));
     let told = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     told.map(|(number, line)| {
-        // No public name has an upper-case half of 27 characters before a single dot.
+        // No public name has 27 characters with upper case before a single dot.
         let cert_id = line
             .parse()
             .ok()

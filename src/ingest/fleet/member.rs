@@ -1,4 +1,4 @@
-//! One certificate of a fleet, as its owner tells of it.
+//! One certificate of a fleet, as described by its owner.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,61 +10,62 @@ use crate::domain::policy::ca::CaPolicy;
 use crate::domain::time::{Span, Timestamp};
 use crate::ingest::rejected::quoted;
 
-/// The most names of one certificate: as many as are read of one.
+/// The most names of a certificate: as many as are read from one.
 const MOST_NAMES: usize = 2_000;
 
 /// One certificate of a fleet.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Member {
-    /// As its owner calls it; default: its first name, else its CertID.
+    /// The owner's name for it. Default: its first name, else its CertID.
     #[serde(default)]
     pub id: Option<String>,
-    /// The certificate that is there already.
+    /// The existing certificate.
     #[serde(default)]
     pub cert_id: Option<CertId>,
     /// Its DNS names and addresses.
     #[serde(default)]
     pub names: Vec<String>,
-    /// From when on it is valid.
+    /// The start of its validity.
     #[serde(default)]
     pub not_before: Option<Timestamp>,
-    /// Until when it is valid.
+    /// The end of its validity.
     #[serde(default)]
     pub not_after: Option<Timestamp>,
-    /// No earlier.
+    /// The earliest renewal time.
     #[serde(default)]
     pub earliest: Option<Timestamp>,
-    /// Before this, and before the deadline of the plan.
+    /// Its own deadline, which applies in addition to the plan's.
     #[serde(default)]
     pub deadline: Option<Timestamp>,
-    /// The account that orders it; default: that of the plan.
+    /// The account that places the order. Default: that of the plan.
     #[serde(default)]
     pub account: Option<String>,
-    /// Whether the order will say which certificate it replaces; default: where `certId` is known.
+    /// Whether the order names the replaced certificate. Default: if `certId` is known.
     #[serde(default)]
     pub ari: Option<bool>,
 }
 
-/// What holds for all of a fleet that do not say otherwise.
+/// The defaults for a fleet.
 #[derive(Clone, Debug)]
 pub struct Usual<'a> {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// Before this; `None`: each in its own band, and who has no dates within a day.
+    /// The plan's deadline. `None`: each certificate in its own band, or within a day if it has no
+    /// dates.
     pub deadline: Option<Timestamp>,
-    /// The account that orders.
+    /// The account that places the orders.
     pub account: &'a str,
-    /// Whether clients never say which certificate they replace.
+    /// Whether clients never name the replaced certificate.
     pub without_ari: bool,
-    /// The CA, for its bands.
+    /// The CA's policy, for its bands.
     pub policy: &'a CaPolicy,
-    /// A window instead of a band: one that a server has given.
+    /// A window given by a server, in place of the band.
     pub given: Option<Span>,
 }
 
 impl Usual<'_> {
-    /// The same for a certificate that a server has given this window.
+    /// The same for a certificate with this window from a server.
     #[must_use]
     pub fn within(&self, given: Option<Span>) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Usual<'_> {
 }
 
 impl Member {
-    /// A short text that its owner knows it by; empty where there is none.
+    /// A short name that the owner will recognise; empty if there is none.
     #[must_use]
     pub fn label(&self) -> String {
         let name = self.id.clone().or_else(|| self.names.first().cloned());
@@ -83,7 +84,8 @@ impl Member {
             .unwrap_or_default()
     }
 
-    /// The deadline of its own that has passed, or its end: it is planned within the next day.
+    /// Its own deadline, or the end of its validity, if that has passed. It is then planned within
+    /// the next day.
     #[must_use]
     pub fn missed(&self, now: Timestamp) -> Option<Timestamp> {
         [self.deadline, self.not_after]
@@ -92,7 +94,7 @@ impl Member {
             .find(|at| *at <= now)
     }
 
-    /// As it is planned.
+    /// The certificate in the form used for planning.
     #[must_use]
     pub fn renewal(&self, usual: &Usual<'_>) -> Renewal {
         Renewal {
@@ -108,7 +110,7 @@ impl Member {
         }
     }
 
-    /// What is wrong with it under the deadline of the plan, by field.
+    /// Checks it under the plan's deadline.
     ///
     /// # Errors
     /// The field and the reason.
@@ -124,14 +126,15 @@ impl Member {
         Ok(())
     }
 
-    /// Whether its time begins further ahead than is planned: a private CA's certificate of ten years.
+    /// Whether its time begins further ahead than plans reach, such as for a private CA's
+    /// certificate of ten years.
     #[must_use]
     pub fn is_due_later(&self, usual: &Usual<'_>) -> bool {
         let window = self.window(usual);
         window.is_some_and(|window| window.from > usual.now + MOST_SECONDS_AHEAD)
     }
 
-    /// What is wrong with it, by field.
+    /// Checks its fields.
     ///
     /// # Errors
     /// The field and the reason.
@@ -171,9 +174,9 @@ impl Member {
         Ok(())
     }
 
-    /// Its own window: from `earliest` or now to the earlier of its deadline and the plan's, or its band. One
-    /// that is over begins now and is a day long: such a certificate is late, and there is no better time than
-    /// soon.
+    /// Its own window: from `earliest` or now to the earlier of its deadline and the plan's, or its
+    /// band. If that is over, the window begins now and is a day long, because the certificate is
+    /// late and should be renewed soon.
     fn window(&self, usual: &Usual<'_>) -> Option<Span> {
         let next = usual.now + 1;
         let from = self.earliest.unwrap_or(next).max(next);
@@ -203,7 +206,7 @@ impl Member {
         })
     }
 
-    /// Before this, whatever the plan says: its own deadline, else its end.
+    /// The latest time, whatever the plan: its own deadline, else its end of validity.
     fn until(&self) -> Option<Timestamp> {
         self.deadline.or(self.not_after)
     }

@@ -1,5 +1,5 @@
-//! Fleets: the certificates that somebody runs, as their own lists, files and ACME clients keep
-//! them.
+//! Fleets: the certificates that someone operates, read from lists, files and folders of ACME
+//! clients.
 
 mod columns;
 mod folder;

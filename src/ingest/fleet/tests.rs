@@ -45,7 +45,7 @@ fn a_header_of_none_of_our_columns_is_no_list_of_names() {
         error,
         FleetError::Header(vec!["name".to_owned(), "team".to_owned()])
     );
-    // Names without a dot are names: where nothing but such stands there.
+    // Names without a dot are accepted if the list contains only such names.
     assert_eq!(parsed("intranet,www\nwiki\n").members.len(), 2);
 }
 
@@ -117,14 +117,14 @@ fn a_window_is_the_member_s_own_or_its_band() {
             ..Member::default()
         }
     };
-    // The day before 60 days less two hours.
+    // A day, ending two hours before day 60.
     let band = dated("2026-11-01T00:00:00Z")
         .renewal(&usual)
         .window
         .unwrap();
     assert_eq!(band.to, at("2026-11-01T00:00:00Z") + 60 * DAY - 2 * HOUR);
     assert_eq!(band.seconds(), DAY);
-    // Expired: soon.
+    // Expired, so soon.
     let late = dated("2026-01-01T00:00:00Z")
         .renewal(&usual)
         .window
@@ -148,7 +148,7 @@ fn a_window_is_the_member_s_own_or_its_band() {
             to: now + 3 * DAY
         }
     );
-    // No later than its end.
+    // Not later than the end of its validity.
     let ends = Member {
         not_after: Some(now + DAY),
         ..Member::default()
@@ -163,7 +163,7 @@ fn a_window_is_the_member_s_own_or_its_band() {
     assert!(renewal.by_ari);
 }
 
-/// A line of a megabyte is told by its beginning.
+/// A line of a megabyte is quoted only in part.
 #[test]
 fn a_long_value_is_told_short() {
     let long = "9".repeat(1 << 20);

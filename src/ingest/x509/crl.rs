@@ -1,4 +1,4 @@
-//! Certificate revocation lists (RFC 5280 section 5): which CertIDs stand in one.
+//! Certificate revocation lists (RFC 5280 section 5): the CertIDs in them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,30 +18,30 @@ use crate::engine::verdict::Rejection;
 const NAME: &str = "crl";
 /// The content octets of 2.5.29.21, reasonCode.
 const REASON_CODE: [u8; 3] = [0x55, 0x1d, 0x15];
-/// Those of 2.5.29.29, certificateIssuer: this entry and those after it are another issuer's.
+/// Those of 2.5.29.29, certificateIssuer: this entry and the following belong to another issuer.
 const CERTIFICATE_ISSUER: [u8; 3] = [0x55, 0x1d, 0x1d];
-/// `removeFromCRL` as an ENUMERATED: it is good again.
+/// `removeFromCRL` as an ENUMERATED: the certificate is valid again.
 const REMOVED: [u8; 3] = [0x0a, 0x01, 0x08];
 
-/// What a list says of itself.
+/// The facts about a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listed {
-    /// Whose certificates it lists: the authorityKeyIdentifier.
+    /// The issuer of the listed certificates: the authorityKeyIdentifier.
     pub key_identifier: KeyIdentifier,
-    /// When it was made.
+    /// When it was issued.
     pub this_update: Timestamp,
-    /// By when the next one is there; it need not say.
+    /// When the next one is due, if stated.
     pub next_update: Option<Timestamp>,
-    /// Entries that were passed over: of another issuer, or whose serial no CertID can have.
+    /// Entries skipped: of another issuer, or with a serial that no CertID can have.
     pub passed_over: usize,
 }
 
-/// Reads the one list that these octets are, in DER or PEM, and hands on each CertID in it. Without a signer
-/// its signature is not looked at: whoever names the list says that it is the CA's.
+/// Reads the list in these octets, in DER or PEM, and passes on each CertID. Without a signer the
+/// signature is not checked, and whoever configured the list vouches for it.
 ///
 /// # Errors
-/// A rejection where this is no list, does not say by authorityKeyIdentifier whose it is, or was not signed
-/// by the signer, before anything was handed on; where an entry cannot be read, those before it were.
+/// Before any CertID is passed on: it is not a list, has no authorityKeyIdentifier, or was not
+/// signed by the signer. If an entry cannot be read, the entries before it have been passed on.
 pub fn revoked(
     octets: &[u8],
     signer: Option<&Signer>,
@@ -85,7 +85,7 @@ pub fn revoked(
     Ok(listed)
 }
 
-/// The parts of a list that are read.
+/// The parts of a list that are needed.
 struct List<'a> {
     this_update: Timestamp,
     next_update: Option<Timestamp>,
@@ -257,7 +257,7 @@ mod tests {
                 "2026-11-27T00:00:00Z"
             );
             assert_eq!(listed.passed_over, 0);
-            // 1234, and 80 with its sign octet, as a CertID has it; 7 is good again.
+            // 1234, and 80 with its sign octet, as in a CertID; 7 is valid again.
             assert_eq!(found, ["EjQ", "AIA"]);
         }
         assert_eq!(read(&list(&[]).0).1, [""; 0]);

@@ -1,11 +1,11 @@
-//! DER, element by element, with words for what is missing.
+//! Reads DER element by element, with errors that name what is missing.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 
 use crate::engine::verdict::Rejection;
 use crate::ingest::rejected::rejection;
 
-/// The content of the next element, which has to be of the universal type `tag`.
+/// The content of the next element, which must have the universal type `tag`.
 pub(super) fn take<'a>(rest: &mut &'a [u8], name: &str, tag: Tag) -> Result<&'a [u8], Rejection> {
     let any = element(rest, name)?;
     if any.class() == Class::Universal && any.tag() == tag {
@@ -46,7 +46,7 @@ pub(super) fn nothing_after(rest: &[u8], name: &str) -> Result<(), Rejection> {
     }
 }
 
-/// What is wrapped in the OCTET STRING of the first extension with this identifier.
+/// The content of the OCTET STRING in the first extension with this identifier.
 pub(super) fn extension(mut list: &[u8], wanted: [u8; 3]) -> Result<Option<&[u8]>, Rejection> {
     const NAME: &str = "extensions";
     while !list.is_empty() {

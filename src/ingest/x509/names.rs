@@ -1,4 +1,4 @@
-//! The names that a certificate is for (RFC 5280 section 4.2.1.6).
+//! The names of a certificate (RFC 5280 section 4.2.1.6).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,11 +7,11 @@ use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 /// The content octets of 2.5.29.17, subjectAltName.
 pub(super) const SUBJECT_ALTERNATIVE_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 
-/// The most names that are read: Let's Encrypt takes 100, others some hundred more.
+/// The most names read: Let's Encrypt allows 100, others some hundreds.
 const MOST_NAMES: usize = 2_000;
 
-/// `GeneralNames ::= SEQUENCE OF CHOICE { …, dNSName [2] IA5String, …, iPAddress [7] OCTET STRING }`.
-/// Other kinds are passed over; behind what cannot be read nothing is.
+/// `GeneralNames ::= SEQUENCE OF CHOICE { …, dNSName [2] IA5String, …, iPAddress [7] OCTET STRING
+/// }`. Other kinds are skipped; reading stops at the first malformed element.
 pub(super) fn of(extension: Option<&[u8]>) -> Vec<String> {
     let list = extension.and_then(|octets| Any::from_der(octets).ok());
     let Some((_, list)) = list.filter(|(_, list)| list.tag() == Tag::Sequence) else {

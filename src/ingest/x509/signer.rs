@@ -1,4 +1,4 @@
-//! Who signed a revocation list: the certificate of its issuer, and whether the signature is of its key.
+//! The signer of a revocation list: its issuer's certificate, and the check of the signature.
 
 use x509_parser::asn1_rs::{BitString, FromDer, Tag};
 use x509_parser::error::X509Error;
@@ -13,9 +13,9 @@ use super::{Authority, Tbs, take};
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::engine::verdict::Rejection;
 
-/// Where a certificate says what its key may be used for: the content octets of 2.5.29.15, keyUsage.
+/// The content octets of 2.5.29.15, keyUsage, which limits the use of a key.
 const KEY_USAGE: [u8; 3] = [0x55, 0x1d, 0x0f];
-/// `cRLSign` is the seventh bit of it, the first being the highest of its octet.
+/// `cRLSign` is the seventh bit, counted from the highest one.
 const CRL_SIGN: u8 = 0b0000_0010;
 
 /// The issuer of revocation lists.
@@ -26,24 +26,24 @@ pub struct Signer {
     key: Vec<u8>,
 }
 
-/// The parts of a list that its signature is about, each in DER.
+/// The parts of a list needed to verify its signature, each in DER.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed<'a> {
-    /// What is signed.
+    /// The signed part.
     pub(super) tbs: &'a [u8],
-    /// By which algorithm, as what is signed says it: the content of a SEQUENCE.
+    /// The algorithm named in the signed part: the content of a SEQUENCE.
     pub(super) inner_algorithm: &'a [u8],
-    /// And as it stands beside the signature.
+    /// The algorithm named next to the signature.
     pub(super) algorithm: &'a [u8],
     /// The content octets of a BIT STRING.
     pub(super) signature: &'a [u8],
 }
 
 impl Signer {
-    /// Reads the first certificate of these octets, in DER or PEM.
+    /// Reads the first certificate in these octets, in DER or PEM.
     ///
     /// # Errors
-    /// A rejection where there is none, or it is no CA's, has no subjectKeyIdentifier, or is not for signing
+    /// There is none, or it is not a CA certificate, has no subjectKeyIdentifier, or may not sign
     /// revocation lists (RFC 5280 section 4.2.1.3).
     pub fn read(octets: &[u8]) -> Result<Self, Rejection> {
         let mut decoder = der_or_pem(Wanted::First);
@@ -68,10 +68,10 @@ impl Signer {
         })
     }
 
-    /// Whether a list that says to be of the issuer with this key identifier was signed by this one.
+    /// Verifies that a list of the issuer with this key identifier was signed by this signer.
     ///
     /// # Errors
-    /// A rejection where it was not.
+    /// It was not.
     pub(super) fn verify(&self, of: &KeyIdentifier, signed: Signed<'_>) -> Result<(), Rejection> {
         if *of != self.key_identifier {
             let detail = format_args!(
@@ -120,7 +120,7 @@ impl Signer {
     }
 }
 
-/// Whether a keyUsage, a BIT STRING in DER, has `cRLSign`.
+/// Whether a keyUsage, a BIT STRING in DER, contains `cRLSign`.
 fn may_sign_lists(mut usage: &[u8]) -> bool {
     take(&mut usage, "keyUsage", Tag::BitString)
         .is_ok_and(|bits| bits.get(1).is_some_and(|octet| octet & CRL_SIGN != 0))
@@ -141,7 +141,7 @@ mod tests {
     use super::super::crl::revoked;
     use super::*;
 
-    /// The certificate of an issuer of lists in PEM, and a list that it signed.
+    /// The PEM certificate of a list issuer, and a list that it signed.
     fn issuer(algorithm: &'static SignatureAlgorithm, seed: u8) -> (String, Vec<u8>) {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let mut params = CertificateParams::default();
@@ -166,7 +166,7 @@ mod tests {
         (certificate, list.der().to_vec())
     }
 
-    /// How many entries were handed on, or what was wrong.
+    /// The number of entries passed on, or the error.
     fn read(list: &[u8], certificate: &str) -> Result<usize, String> {
         let told = |rejection: Rejection| format!("{}: {}", rejection.field, rejection.detail);
         let signer = Signer::read(certificate.as_bytes()).map_err(told)?;
@@ -206,7 +206,7 @@ mod tests {
             refused.starts_with("authorityKeyIdentifier: the list is of the issuer AgICAg"),
             "{refused}"
         );
-        // The serial 7 becomes 8, and nothing else.
+        // The serial 7 becomes 8, and nothing else changes.
         let entry = [0x02, 0x01, 0x07, 0x17];
         let at = list.windows(4).position(|four| four == entry).unwrap();
         let mut changed = list;

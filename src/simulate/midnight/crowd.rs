@@ -1,4 +1,4 @@
-//! Who orders in which second of the day.
+//! When each kind of client orders, by second of the day.
 
 use super::manners::{Manner, parts};
 use crate::domain::math::number::{length, real};
@@ -8,31 +8,31 @@ use crate::scenario::{Client, ClientKind, Scenario, Ticks};
 /// A kind of client.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Kind {
-    /// What it is called.
+    /// Its name.
     pub(super) name: String,
-    /// What it does with an answer that is late or no order.
+    /// How it reacts to a late answer or an error.
     pub(super) manner: Manner,
     /// Whether its orders succeed.
     pub(super) succeeds: bool,
     /// New orders a day.
     per_day: f64,
-    /// When they come.
+    /// When its orders come.
     when: When,
-    /// From a run that failed to the next one, in seconds.
+    /// Seconds from a failed run to the next one.
     pub(super) next_run_seconds: i64,
 }
 
 /// When orders come.
 #[derive(Clone, Debug, PartialEq)]
 enum When {
-    /// As the hours of the day are busy; mean 1.
+    /// In proportion to these loads of the hours of the day; mean 1.
     Hours([f64; 24]),
-    /// At moments that clients share, as shares of a period's orders by second of the period; each run
+    /// At moments that clients share: shares of a period's orders by second of the period. Each run
     /// begins up to `delay` seconds late.
     Moments {
         every: i64,
         at: Vec<(i64, f64)>,
-        /// What is left, at each whole multiple of `grain` seconds.
+        /// The remaining share, at each whole multiple of `grain` seconds.
         rest: f64,
         grain: i64,
         delay: i64,
@@ -41,7 +41,7 @@ enum When {
     Drawn { every: i64, up_to: i64 },
 }
 
-/// The kinds of a scenario's clients.
+/// The client kinds of a scenario.
 pub(super) fn kinds(scenario: &Scenario) -> Vec<Kind> {
     let clients = scenario.clients.iter();
     clients
@@ -49,13 +49,13 @@ pub(super) fn kinds(scenario: &Scenario) -> Vec<Kind> {
         .collect()
 }
 
-/// All new orders of a day.
+/// The new orders of all kinds in a day.
 pub(super) fn per_day(kinds: &[Kind]) -> f64 {
     kinds.iter().map(|kind| kind.per_day).sum()
 }
 
-/// So many clients at least fail of those that come in the second of midnight, in the mean: each gives up
-/// after a known time, and before that the CA bears only so many.
+/// A lower bound for the mean number of clients that fail among those arriving in the second of
+/// midnight: each gives up after a known time, and until then the CA can handle only so many.
 pub(super) fn fewest_that_fail(kinds: &[Kind], bears: f64) -> f64 {
     let longest = kinds.iter().filter_map(|kind| kind.manner.gives_up_seconds);
     let bounds = longest.map(|longest| {
@@ -76,7 +76,8 @@ pub(super) fn fewest_that_fail(kinds: &[Kind], bears: f64) -> f64 {
 fn of_client(scenario: &Scenario, client: &Client) -> Vec<Kind> {
     let succeeds = client.kind != ClientKind::NeverSucceeds;
     let renewals = client.share * scenario.certificates_per_hour * real(DAY / HOUR);
-    // One certificate a cycle is one order a cycle; who never succeeds orders at each tick.
+    // One certificate a cycle means one order a cycle; a client that never succeeds orders at each
+    // tick.
     let per_day = if succeeds {
         renewals
     } else {
@@ -95,7 +96,7 @@ fn of_client(scenario: &Scenario, client: &Client) -> Vec<Kind> {
     kinds.collect()
 }
 
-/// A daemon that gives up looks again a day later.
+/// The period of a client. A daemon that gives up tries again a day later.
 fn period(client: &Client) -> i64 {
     match client.ticks {
         Some(Ticks::Fixed { every_seconds, .. } | Ticks::Random { every_seconds, .. })
@@ -109,7 +110,7 @@ fn period(client: &Client) -> i64 {
 
 fn when(scenario: &Scenario, client: &Client) -> When {
     match &client.ticks {
-        // So short a period leaves the hour as it is.
+        // Such a short period does not change the shape of an hour.
         Some(Ticks::Fixed { every_seconds, .. }) if *every_seconds < HOUR => {
             When::Hours(scenario.hours)
         }
@@ -137,7 +138,7 @@ fn when(scenario: &Scenario, client: &Client) -> When {
 }
 
 impl Kind {
-    /// The mean of its orders in a second of the day.
+    /// The mean number of its orders in a second of the day.
     pub(super) fn in_second(&self, second_of_day: i64) -> f64 {
         match &self.when {
             When::Hours(hours) => {
@@ -159,7 +160,8 @@ impl Kind {
                 let within = |from: i64| (second - from).rem_euclid(*every) < *delay;
                 let moments = at.iter().filter(|(from, _)| within(*from));
                 let shared: f64 = moments.map(|(_, share)| share / real(*delay)).sum();
-                // How many of the whole multiples of the grain began within the delay before this second.
+                // The number of multiples of the grain that began within the delay before this
+                // second.
                 let begun = real(second.div_euclid(*grain) - (second - delay).div_euclid(*grain));
                 let others = rest * real(*grain) / real(*every) * begun / real(*delay);
                 self.per_day * real(*every) / real(DAY) * (shared + others)
@@ -197,7 +199,7 @@ mod tests {
         let all = |second: i64| kinds.iter().map(|kind| kind.in_second(second)).sum::<f64>();
         let busiest = (0..DAY).max_by(|a, b| all(*a).total_cmp(&all(*b))).unwrap();
         assert_eq!(busiest, 0, "midnight");
-        // docs/simulation.md: 6,259 under `none`, with the chance of a draw.
+        // docs/simulation.md: 6,259 under `none`, with random variation.
         assert!(
             (5_900.0..6_500.0).contains(&(all(busiest) / mean)),
             "{}",

@@ -1,4 +1,4 @@
-//! How each rule treats a new order at the CA's door.
+//! How each rule handles a new order at the CA.
 
 use super::outcome::Rule;
 use crate::domain::admission::{Admission, Decision, Event, Limits, Moment, Outcome, Party};
@@ -8,16 +8,16 @@ use crate::domain::admission::{
 use crate::domain::certificate::hash::mixed;
 use crate::domain::math::number::{real, whole};
 
-/// What `fixed` and `hold` tell those who are turned away: an hour, as examples of configuration have it.
+/// The `Retry-After` of `fixed` and `hold`: an hour, as in examples of configurations.
 const CONSTANT_SECONDS: i64 = 3_600;
 
-/// Those that never succeed have failed each day for long.
+/// Consecutive failures of orders that never succeed and have failed daily for long.
 const FAILURES: u32 = 30;
 
-/// Held requests at most: twice what a gateway has by default, as a CA is to configure that bears as much.
+/// The most held requests: twice a gateway's default, as suitable for a CA of this capacity.
 const HELD: usize = 40_000;
 
-/// One post of one client.
+/// A new order from a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Post {
     /// The client.
@@ -28,30 +28,30 @@ pub(super) struct Post {
     pub(super) user_agent: &'static str,
 }
 
-/// What the client sees at once.
+/// The immediate answer to a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     /// An order; it reached the CA.
     Order,
     /// A failure that reached the CA.
     Failed,
-    /// 503 with so many seconds; it did not reach the CA.
+    /// 503 with this many seconds; it did not reach the CA.
     Busy(i64),
-    /// Nothing yet.
+    /// None yet: the request is held.
     Held(Ticket),
 }
 
-/// A rule at work.
+/// The state of a rule.
 #[derive(Debug)]
 pub(super) enum Door {
-    /// So many in each second of the clock get orders.
+    /// This many orders succeed in each second of the clock.
     Counter {
         bears: f64,
         second: i64,
         served: i64,
         busy: Answer,
     },
-    /// Admission; whether it tells those it turns away a second of their own.
+    /// Admission, and whether rejected clients are assigned individual seconds.
     Gateway {
         admission: Box<Admission>,
         tells: bool,
@@ -84,7 +84,7 @@ impl Door {
         }
     }
 
-    /// A client posts.
+    /// Handles a new order.
     pub(super) fn posts(&mut self, now: Moment, post: Post) -> Answer {
         match self {
             Self::Counter {
@@ -127,7 +127,7 @@ impl Door {
         }
     }
 
-    /// What becomes of one that is held.
+    /// The next decision about a held request.
     pub(super) fn next(&mut self, now: Moment) -> Option<(Ticket, Answer)> {
         let Self::Gateway { admission, tells } = self else {
             return None;
@@ -151,7 +151,7 @@ impl Door {
         })
     }
 
-    /// When to ask for what becomes of those that are held.
+    /// When to call [`Door::next`] again.
     pub(super) fn wakes_at(&mut self, now: Moment) -> Option<Moment> {
         match self {
             Self::Counter { .. } => None,
@@ -160,7 +160,8 @@ impl Door {
     }
 }
 
-/// What the gateway knows of a post. `hold` is the queue alone: it knows nothing.
+/// The request as the gateway sees it. `hold` uses only the queue, without knowledge about the
+/// client.
 fn request(post: Post, knows: bool) -> Request {
     let hash = u64::try_from(mixed(u128::from(post.client) << 64, 0) >> 64).unwrap_or_default();
     let (renewal, failures) = match (knows, post.succeeds) {

@@ -1,4 +1,4 @@
-//! From what was seen to the figures of a rule.
+//! Computes the figures of a rule from what was recorded.
 
 use super::crowd::Kind;
 use super::outcome::{Rule, RuleOutcome};

@@ -1,43 +1,44 @@
-//! What clients do with an answer to newOrder that is late, or no order: read from their sources, autumn
-//! 2026 (the table in `docs/admission.md`).
+//! How clients react to a late or failed newOrder, read from their source code in autumn 2026 (the
+//! table in `docs/admission.md`).
 
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
-/// What a client does.
+/// The behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Manner {
-    /// Its `User-Agent`, as far as it says how long the client waits.
+    /// Its `User-Agent`, as far as it determines how long the client waits.
     pub(super) user_agent: &'static str,
-    /// After how many seconds without an answer it gives up; `None`: never, or nobody knows.
+    /// The seconds without an answer after which it gives up; `None` if never or unknown.
     pub(super) gives_up_seconds: Option<i64>,
-    /// What it does with a 500 or 503.
+    /// How it reacts to a 500 or 503.
     pub(super) again: Again,
 }
 
-/// When a client posts again in the same run.
+/// When a client tries again in the same run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Again {
-    /// Not at all: the run has failed.
+    /// Never: the run has failed.
     Never,
-    /// After `Retry-After`; without one it has failed, or posts after a second, doubling to ten.
+    /// After `Retry-After`. Without one the run has failed, or it tries again after a second,
+    /// doubling to ten.
     AsTold {
-        /// Posts in a run at most.
+        /// The most tries in a run.
         posts: u32,
-        /// A longer `Retry-After` ends the run, in seconds.
+        /// A longer `Retry-After`, in seconds, ends the run.
         most_seconds: i64,
-        /// Whether it posts again without being told when.
+        /// Whether it tries again without `Retry-After`.
         untold: bool,
     },
-    /// By a plan of its own, whatever it is told.
+    /// On its own schedule, ignoring `Retry-After`.
     Own {
-        /// The waits in seconds, one after the other; the last one again and again.
+        /// The waits in seconds, in order; the last one repeats.
         waits: &'static [f64],
-        /// Each wait is drawn so much shorter or longer, 0 to 1.
+        /// Each wait varies at random by up to this fraction, 0 to 1.
         spread: f64,
     },
 }
 
-/// certmagic's `retryIntervals`, behind three posts of acmez within half a second.
+/// certmagic's `retryIntervals`, after three tries of acmez within half a second.
 const CADDY: &[f64] = &[
     0.25, 0.25, 60.0, 0.25, 0.25, 120.0, 0.25, 0.25, 120.0, 0.25, 0.25, 300.0, 0.25, 0.25, 600.0,
 ];
@@ -57,14 +58,13 @@ const X_CRYPTO: Again = Again::AsTold {
     untold: true,
 };
 
-/// certbot gives up after 45 s without an octet: an interim answer is some.
+/// certbot gives up after 45 s without an octet, and an interim answer counts.
 const CERTBOT: Manner = manner("CertbotACMEClient/", FAILS);
 
-/// A name, a share of the client, and what it does.
+/// A name, a share of the client, and its behaviour.
 type Part = (&'static str, f64, Manner);
 
-/// The clients of `realistic` by their names there; each with the parts that it is made of here, and
-/// their shares of it.
+/// The clients of `realistic` by name, each with its variants and their shares.
 const KNOWN: &[(&str, &[Part])] = &[
     (
         "cron without ARI",
@@ -172,7 +172,7 @@ const KNOWN: &[(&str, &[Part])] = &[
     ),
 ];
 
-/// Who is not known fails, and comes at its next run.
+/// An unknown client fails, and tries again at its next run.
 const UNKNOWN: Manner = manner("", FAILS);
 
 const fn manner(user_agent: &'static str, again: Again) -> Manner {
@@ -183,7 +183,7 @@ const fn manner(user_agent: &'static str, again: Again) -> Manner {
     }
 }
 
-/// One that fails at once where it is told no, and after so many seconds where it is told nothing.
+/// A client that fails immediately on an error, and after this many seconds without an answer.
 const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
     Manner {
         gives_up_seconds: Some(seconds),
@@ -191,7 +191,7 @@ const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
     }
 }
 
-/// What a client of a scenario is made of: name, share of it, what it does.
+/// The variants of a scenario's client: name, share, behaviour.
 pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
     let known = KNOWN.iter().find(|(name, _)| *name == client);
     match known {
@@ -204,8 +204,8 @@ pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
 }
 
 impl Manner {
-    /// In how many seconds a client posts again that has posted `posts` times and was told
-    /// `retry_after`; `None`: its run has failed. `draw` is uniform from 0 to 1.
+    /// The seconds until a client tries again that has tried `posts` times and received
+    /// `retry_after`; `None` if its run has failed. `draw` is uniform from 0 to 1.
     pub(super) fn again_seconds(
         &self,
         posts: u32,
@@ -221,7 +221,8 @@ impl Manner {
             } => match retry_after {
                 _ if posts >= most => None,
                 Some(seconds) if seconds > most_seconds => None,
-                // Up to a second more: clients sleep whole seconds, and then ask for a nonce.
+                // Up to a second more, because clients sleep whole seconds and then request a
+                // nonce.
                 Some(seconds) => Some(crate::domain::math::number::real(seconds) + draw),
                 None if untold => Some(f64::from(1_u32 << posts.min(4)).min(10.0)),
                 None => None,

@@ -1,10 +1,10 @@
 //! The seconds around midnight (`docs/simulation.md`, "Midnight"): the clients of the scenario
-//! `realistic`, each by itself, in front of a CA that bears three times its mean load, under four rules
-//! for what is over.
+//! `realistic`, simulated individually, in front of a CA that can handle three times its mean load,
+//! under four rules for the excess.
 //!
-//! `crowd` says who comes when, `manners` what each does with an answer that it does not like, `door` what
-//! each rule does with a request; `run` goes through the seconds. The rules `hold` and `offpeak` are
-//! `domain::admission`, which the gateway has too.
+//! `crowd` says when clients arrive, `manners` how they react to errors, `door` how each rule
+//! handles a request; `run` goes through the seconds. The rules `hold` and `offpeak` use
+//! `domain::admission`, as the gateway does.
 
 mod crowd;
 mod door;
@@ -19,11 +19,11 @@ pub use outcome::{DESCRIPTION, NAME, Outcome, Rule, RuleOutcome};
 use super::scenario::Scenario;
 use crate::domain::math::number::real_len;
 
-/// How many times the mean load the CA bears.
+/// The CA's capacity as a multiple of the mean load.
 const BEARS: f64 = 3.0;
 
-/// Runs it for the clients and the volume of a scenario under all rules. `progress` is told how far it has
-/// come, from 0 to 1.
+/// Simulates the clients and volume of a scenario under all rules. `progress` is called with the
+/// progress from 0 to 1.
 #[must_use]
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let kinds = crowd::kinds(scenario);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::outcome::{DESCRIPTION, NAME, Outcome, RuleOutcome};
 use crate::report::{grouped, table::aligned};
 
-/// What `offpeak simulate midnight` prints.
+/// The output of `offpeak simulate midnight`.
 #[must_use]
 pub fn to_table(outcome: &Outcome) -> String {
     let mut text = format!(
@@ -44,7 +44,7 @@ pub fn to_table(outcome: &Outcome) -> String {
     text
 }
 
-/// The JSON of `offpeak simulate midnight --json`; `docs/simulation.md` has its keys.
+/// The output of `offpeak simulate midnight --json`; `docs/simulation.md` lists its keys.
 #[must_use]
 pub fn to_json(outcome: &Outcome) -> Value {
     let rules = outcome.rules.iter();
@@ -121,11 +121,11 @@ fn failed_by_kind(rule: &RuleOutcome) -> String {
 }
 
 fn push(text: &mut String, line: &str) {
-    // A String takes whatever is written to it.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{line}");
 }
 
-/// Four decimals at most, as in the other scenarios.
+/// Rounds to four decimals, as in the other scenarios.
 fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

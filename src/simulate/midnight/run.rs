@@ -1,4 +1,4 @@
-//! Through the night, post by post.
+//! Simulates the night, order by order.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,39 +14,40 @@ use crate::domain::admission::{Moment, Ticket, nanos, seconds};
 use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
-/// 2026-11-28T00:00:00Z, the midnight.
+/// 2026-11-28T00:00:00Z, the simulated midnight.
 pub(super) const MIDNIGHT: i64 = 1_795_824_000;
-/// The first second, counted from midnight.
+/// The first second, relative to midnight.
 const FROM: i64 = -10 * MINUTE;
-/// Clients that come first before this second, counted from midnight, are those that are asked after.
+/// Clients that first arrive before this second, relative to midnight, are counted.
 const ASKED_AFTER: i64 = 30 * MINUTE;
-/// The run ends at 04:00: whoever is told to come within ten minutes has come long ago.
+/// The run ends at 04:00, long after clients with a `Retry-After` of ten minutes have returned.
 const TO: i64 = 4 * HOUR;
 
-/// What was seen.
+/// What was recorded.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// New orders that reached the CA, by second from the first one on.
     pub(super) reached: Vec<u32>,
-    /// Attempts that were answered 500 or 503.
+    /// Attempts answered with 500 or 503.
     pub(super) in_vain: u32,
-    /// Clients that are asked after.
+    /// The number of counted clients.
     pub(super) clients: u32,
     /// Those of them whose run failed, by kind.
     pub(super) failed: Vec<u32>,
-    /// Those of them that still try at the end.
+    /// Those of them that are still trying at the end.
     pub(super) waiting: u32,
-    /// New orders that failed runs bring in the night after, by kind and second counted from midnight.
+    /// New orders in the following night caused by failed runs, by kind and second relative to
+    /// midnight.
     pub(super) tomorrow: HashMap<i64, u32>,
-    /// When the last client was served that came in the minute after midnight.
+    /// When the last client was served that arrived in the minute after midnight.
     pub(super) last_served: Moment,
-    /// The most that were held at once.
+    /// The most requests held at the same time.
     pub(super) most_held: usize,
-    /// The longest that one was held, in nanoseconds.
+    /// The longest hold, in nanoseconds.
     pub(super) longest_held: i64,
 }
 
-/// A client in its run.
+/// A client during its run.
 #[derive(Clone, Copy, Debug)]
 struct Client {
     kind: usize,
@@ -60,13 +61,13 @@ struct Night<'k> {
     now: Moment,
     dice: StdRng,
     clients: Vec<Client>,
-    /// Who posts when.
+    /// Which client orders when.
     agenda: BinaryHeap<Reverse<(Moment, u32)>>,
     held: HashMap<Ticket, (Moment, u32)>,
     seen: Seen,
 }
 
-/// Runs it under one rule. The same seed brings the same clients under each.
+/// Simulates one rule. The same seed gives the same clients for each rule.
 pub(super) fn run(
     kinds: &[Kind],
     rule: Rule,
@@ -133,7 +134,7 @@ impl<'k> Night<'k> {
         self.agenda.push(Reverse((at, number)));
     }
 
-    /// All that happens before an instant.
+    /// Processes everything before an instant.
     fn until(&mut self, end: Moment) {
         loop {
             let comes = self.agenda.peek().map(|Reverse((at, _))| *at);
@@ -144,7 +145,7 @@ impl<'k> Night<'k> {
                 return;
             };
             self.now = next;
-            // The door first: whoever is held came before.
+            // Held requests first, because they arrived earlier.
             if wakes == Some(next) {
                 while let Some((ticket, answer)) = self.door.next(next) {
                     self.told(next, ticket, answer);
@@ -213,7 +214,7 @@ impl<'k> Night<'k> {
         if asked_after {
             self.seen.failed[client.kind] += 1;
         }
-        // Its next run is at the same moment of the next period, and so is the one after it.
+        // Its next run is at the same moment of the next period, and so is the one after that.
         if kind.succeeds && DAY % kind.next_run_seconds == 0 && kind.next_run_seconds == DAY {
             *self.seen.tomorrow.entry(client.first_second).or_default() += 1;
         }
@@ -239,12 +240,12 @@ impl<'k> Night<'k> {
 }
 
 impl Seen {
-    /// Seconds from midnight until the last client was served that came in the minute after it.
+    /// Seconds from midnight until the last client was served that arrived in the minute after it.
     pub(super) fn last_served_seconds(&self) -> i64 {
         whole(seconds(self.last_served - moment(0)).ceil())
     }
 
-    /// The first second of `reached` that is a full minute lies at 0, so minutes are whole chunks.
+    /// The first second of `reached` is at a full minute, so minutes are whole chunks.
     pub(super) fn worst_minute(&self) -> u32 {
         let minutes = self.reached.chunks(length(MINUTE));
         minutes
@@ -253,7 +254,7 @@ impl Seen {
             .unwrap_or_default()
     }
 
-    /// All seconds of the night, counted from midnight.
+    /// All seconds of the night, relative to midnight.
     pub(super) fn seconds(&self) -> std::ops::Range<i64> {
         FROM..FROM + signed(self.reached.len())
     }

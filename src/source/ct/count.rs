@@ -1,4 +1,4 @@
-//! Counts from the leaves of a log: how many certificates of which CA were issued when.
+//! Counts from the leaves of a log: certificates issued, by CA and time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use crate::domain::time::{MINUTE, Timestamp};
 use crate::domain::transparency::leaf::{Entry, Leaf};
 use crate::ingest::x509::Facts;
 
-/// A certificate that a log shows for the first time.
+/// A certificate seen in a log for the first time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Logged {
     /// Its CertID.
     pub id: CertId,
     /// Its dates.
     pub validity: Validity,
-    /// When the log took it.
+    /// When the log accepted it.
     pub at: Timestamp,
 }
 
 impl Logged {
-    /// What a leaf says. `None`: a certificate whose precertificate is in a log already, one without a
-    /// CertID, or a CA's own.
+    /// The certificate in a leaf. `None` for a certificate whose precertificate is already in a
+    /// log, one without a CertID, or one of a CA.
     #[must_use]
     pub fn of(leaf: &Leaf<'_>) -> Option<Self> {
         let facts = match leaf.entry {
@@ -49,7 +49,7 @@ impl Logged {
         self.at - self.validity.not_before
     }
 
-    /// As it is registered.
+    /// The submission for registering it.
     #[must_use]
     pub fn submission(&self) -> Submission {
         Submission {
@@ -62,7 +62,7 @@ impl Logged {
     }
 }
 
-/// Which CAs are counted, and by which issuers they are known.
+/// The CAs to count, and their issuers.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
     names: Vec<CaName>,
@@ -70,19 +70,19 @@ pub(super) struct Counter {
     key: HashKey,
 }
 
-/// What a block's leaves were counted as.
+/// The counts of a block's leaves.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    /// Certificates of each CA in each minute.
+    /// Certificates by CA and minute.
     pub(super) minutes: BTreeMap<(Timestamp, usize), u64>,
     /// Certificates of all counted CAs, with their keyed hashes.
     pub(super) certificates: Vec<(u64, usize, Logged)>,
-    /// The last instant of any leaf, in whole seconds.
+    /// The latest instant of any leaf, in whole seconds.
     pub(super) last: Option<Timestamp>,
 }
 
 impl Counter {
-    /// Of one CA, or of all that have issuers.
+    /// For one CA, or for all that have issuers.
     pub(super) fn new(config: &Config, ca: Option<&CaName>, key: HashKey) -> Self {
         let meant: Vec<_> = config
             .cas
@@ -108,12 +108,12 @@ impl Counter {
         }
     }
 
-    /// The CAs that are counted; places in [`Counted`] are places in this.
+    /// The counted CAs; [`Counted`] refers to them by index.
     pub(super) fn names(&self) -> &[CaName] {
         &self.names
     }
 
-    /// Counts leaves; of those that are shown twice the first.
+    /// Counts leaves. If one occurs twice, the first counts.
     pub(super) fn count(&self, leaves: &[Leaf<'_>]) -> Counted {
         let mut counted = Counted::default();
         let mut hashes = BTreeSet::new();
@@ -135,8 +135,8 @@ impl Counter {
         counted
     }
 
-    /// 64 bits of the keyed hash that the index knows a certificate by: with ten million a day and two
-    /// days of them kept, two are taken for one once in 250 years.
+    /// 64 bits of the keyed hash used by the index. With ten million a day, kept for two days, two
+    /// certificates are confused once in 250 years.
     fn hash(&self, id: &CertId) -> u64 {
         let hash = self.key.hash(Purpose::Fingerprint, id, 0);
         u64::try_from(hash >> 64).unwrap_or_default()
@@ -144,14 +144,14 @@ impl Counter {
 }
 
 impl Counted {
-    /// Leaves out those whose hashes, ascending, were counted before.
+    /// Removes those whose hashes are in the ascending list `before`.
     pub(super) fn without(&mut self, before: &[u64]) {
         self.certificates
             .retain(|(hash, _, _)| before.binary_search(hash).is_err());
         self.sum();
     }
 
-    /// How many of each CA.
+    /// The number for each CA.
     pub(super) fn of_each(&self, cas: usize) -> Vec<u64> {
         let mut sums = vec![0; cas];
         for (_, ca, _) in &self.certificates {

@@ -1,4 +1,4 @@
-//! How far each log has been read.
+//! The position in each log.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +9,33 @@ use serde::{Deserialize, Serialize};
 use crate::domain::time::Timestamp;
 use crate::domain::transparency::merkle::Hash;
 
-/// The places of a source's logs, by their ids in base64.
+/// The positions of a source's logs, by their ids in base64.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Cursor {
     pub(super) logs: BTreeMap<String, Place>,
 }
 
-/// How far a log has been read.
+/// The position in a log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Place {
-    /// Leaves of the newest tree that was shown, …
+    /// The size of the newest tree seen …
     pub(super) size: u64,
     /// … and its root, in base64.
     root: String,
-    /// Blocks before this one were read, or left out of the sample.
+    /// Blocks before this one were read or skipped by the sample.
     pub(super) next: u64,
     /// The newest instant that was read.
     pub(super) until: Timestamp,
-    /// Every so many-th block is read.
+    /// Every n-th block is read.
     pub(super) every: u64,
-    /// The same of what lies more than a day back.
+    /// The same for blocks more than a day old.
     #[serde(default)]
     pub(super) every_behind: Option<u64>,
 }
 
 impl Place {
-    /// At the beginning of a log: the block to be read next, and until when those before it reach.
+    /// The start position: the next block to read, and the time up to which earlier blocks reach.
     pub(super) fn new((size, root): (u64, &Hash), (next, until): (u64, Timestamp)) -> Self {
         Self {
             size,
@@ -47,7 +47,7 @@ impl Place {
         }
     }
 
-    /// The newest tree that was shown.
+    /// The newest tree seen.
     pub(super) fn tree(&self) -> Option<(u64, Hash)> {
         let root = STANDARD.decode(&self.root).ok()?.try_into().ok()?;
         Some((self.size, root))

@@ -1,4 +1,4 @@
-//! A log that is followed, and when it is asked next.
+//! A followed log, and when to ask it next.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use crate::domain::transparency::checkpoint::SignedTree;
 use crate::domain::transparency::list::Log;
 use crate::domain::transparency::tile::WIDTH;
 
-/// The wait after a log has failed: doubled up to an hour.
+/// The wait after a log's failure; it doubles up to an hour.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-/// A log that is followed.
+/// A followed log.
 pub(super) struct Followed {
     pub(super) remote: RemoteLog,
-    /// As it was shown last.
+    /// The last tree seen.
     pub(super) tree: Option<SignedTree>,
-    /// Not asked before then, and so long after the next failure.
+    /// The wait after its next failure.
     wait: Duration,
     asked_from: Instant,
-    /// Not asked for its tree before then: it will have no block sooner that is to be read.
+    /// Its tree is not requested before this time, because it cannot have another block to read
+    /// sooner.
     looked_from: Instant,
-    /// When it was shown last that it had grown, and to which size.
+    /// When it was last seen to have grown, and to which size.
     grown: Option<(Instant, u64)>,
 }
 
@@ -40,17 +41,17 @@ impl Followed {
         }
     }
 
-    /// Whether it may be asked now; else it is left alone, having failed.
+    /// Whether it may be asked now; it is left alone after a failure.
     pub(super) fn is_asked(&self) -> bool {
         self.asked_from <= Instant::now()
     }
 
-    /// Whether it may be asked now and has something to say, as far as can be told.
+    /// Whether it may be asked now and probably has something new.
     pub(super) fn is_to_be_looked_at(&self) -> bool {
         self.is_asked() && self.looked_from <= Instant::now()
     }
 
-    /// Says that this block is to be read next: it is asked for its tree when that is due.
+    /// Schedules the next request for its tree, when this block should be available.
     pub(super) fn pace(&mut self, block: u64) {
         let Some(tree) = &self.tree else {
             return;
@@ -64,12 +65,12 @@ impl Followed {
         }
     }
 
-    /// It has given a block.
+    /// A block was read.
     pub(super) const fn went_well(&mut self) {
         self.wait = FIRST_WAIT;
     }
 
-    /// It has failed, and may have said when it may be asked again.
+    /// It failed, and may have said when to try again.
     pub(super) fn failed(&mut self, retry_after: Option<Duration>) {
         self.asked_from = Instant::now() + retry_after.unwrap_or(self.wait);
         if retry_after.is_none() {

@@ -1,8 +1,8 @@
-//! `kind = "ct"`: what logs of Certificate Transparency show of issuance.
+//! `kind = "ct"`: issuance as seen in Certificate Transparency logs.
 //!
-//! Logs are read in blocks of 256 leaves, which are data tiles of static logs: every block, or every n-th
-//! where a budget says so. Of a block that is read each certificate counts in the minute of the log's own
-//! timestamp; of a sample each stands for n, evenly over the time since the block before.
+//! Logs are read in blocks of 256 leaves, which are the data tiles of static logs: every block, or
+//! every n-th if a budget requires it. Each certificate counts in the minute of the log's
+//! timestamp. In a sample each stands for n, spread evenly over the time since the previous block.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,17 +37,18 @@ use cursor::Cursor;
 use followed::Followed;
 use precision::Precision;
 
-/// Between two requests to one operator: the published limits of the large ones begin at some 20 a
-/// second for an address.
+/// The pause between two requests to one operator. The published limits of large operators begin at
+/// about 20 a second per address.
 pub const PAUSE: Duration = Duration::from_millis(200);
 
-/// How often the list of logs is read again: a new shard is in it weeks before it takes certificates.
+/// How often the list of logs is fetched again. A new shard is listed weeks before it accepts
+/// certificates.
 const LIST_EVERY: Duration = Duration::from_hours(24);
 
-/// A list of all logs has some 100 kB.
+/// The largest list; a list of all logs has about 100 kB.
 const MOST_LIST_OCTETS: usize = 4 << 20;
 
-/// The logs that a configuration names, from its list.
+/// The configured logs, from their list.
 ///
 /// # Errors
 /// [`SourceError`].
@@ -68,7 +69,7 @@ pub async fn logs(
         .await?;
     let found = list::logs(&octets, &config.logs, now)
         .map_err(|error| SourceError::Wrong(format!("{place}: {error}")))?;
-    // A list of our own may name a folder of tiles; what others say names none of our files.
+    // A local list may name a folder of tiles; a remote list must not name our files.
     match found.iter().find(|log| !is_ours && !is_http(&log.url)) {
         Some(log) => Err(SourceError::Wrong(format!(
             "{place}: the log {:?} is at {}, which is no http(s) URL",
@@ -82,7 +83,7 @@ fn is_http(place: &str) -> bool {
     place.starts_with("http://") || place.starts_with("https://")
 }
 
-/// Follows logs for as long as any of them can be read.
+/// Follows logs as long as any of them can be read.
 pub(super) async fn read(
     progress: Progress,
     ca: Option<&CaName>,
@@ -98,7 +99,7 @@ pub(super) async fn read(
             let now = following.progress.now();
             match self::logs(&fetcher, config, now).await {
                 Ok(logs) => following.take_up(logs),
-                // The old one is good for another day.
+                // The present list is good for another day.
                 Err(error) => tracing::warn!(event = "ct_log_list_failing", %error),
             }
         }
@@ -108,10 +109,10 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what a source's logs have up to now, and ends: for commands and tests.
+/// Reads everything that a source's logs have now and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no CT source.
+/// [`SourceError`], also if the source is not a CT source.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Ct(config) = &source.kind else {
         return Err(SourceError::Wrong(format!(
@@ -136,7 +137,7 @@ struct Following {
     config: CtConfig,
     logs: Vec<Followed>,
     precision: Precision,
-    /// Whether logs were read before this process began.
+    /// Whether logs were read before this process started.
     resumed: bool,
 }
 
@@ -168,7 +169,7 @@ impl Following {
         })
     }
 
-    /// Takes up logs that are new in the list, and leaves alone those that are not in it any more.
+    /// Adds logs that are new in the list, and drops those no longer listed.
     fn take_up(&mut self, logs: Vec<Log>) {
         let mut known = std::mem::take(&mut self.logs);
         for log in logs {
@@ -176,12 +177,12 @@ impl Following {
             let followed = place.map_or_else(|| Followed::new(log), |at| known.swap_remove(at));
             self.logs.push(followed);
         }
-        // Its numbers are those of the logs as they were.
+        // Its indexes are those of the previous logs.
         self.precision = Precision::default();
     }
 
-    /// Asks every log for its tree. A log that fails is left alone for a while; where all do, so does
-    /// the source.
+    /// Requests the tree of every log. A log that fails is left alone for a while; if all fail, so
+    /// does the source.
     async fn look(&mut self, fetcher: &Fetcher) -> Result<(), SourceError> {
         let mut failure = None;
         let mut well = false;
@@ -211,7 +212,7 @@ impl Following {
         let shown = remote.tree(fetcher).await?;
         let id = remote.id();
         let known = self.cursor.logs.get(&id).map(cursor::Place::tree);
-        // What a cache shows of before is no news, and no contradiction.
+        // An older tree from a cache is neither news nor a contradiction.
         if known.flatten().is_some_and(|(size, _)| shown.size < size) {
             return Ok(());
         }
@@ -233,12 +234,13 @@ impl Following {
             remote.check_growth(fetcher, (0, &[0; 32]), &shown).await?;
             let mut config = self.config.clone();
             if self.resumed {
-                // What a new shard shows of before was counted in others, and is known for two days.
+                // Earlier certificates in a new shard were counted in other logs, and are known for
+                // two days.
                 config.backfill_seconds = config.backfill_seconds.min(DAY);
             }
             let place = start::place(remote, fetcher, &shown, &config, logs, now);
             let Some(place) = place.await? else {
-                // Not a block yet: nothing is lost by beginning later.
+                // There is no block yet, so nothing is lost by starting later.
                 return Ok(());
             };
             self.cursor.logs.insert(id, place);
@@ -251,7 +253,8 @@ impl Following {
         progress.advance(cursor, Batch::default(), through).await
     }
 
-    /// With a budget, looks count as well: says when the log will have the block that is to be read next.
+    /// With a budget, requests for the tree count too. Schedules the next one when the log should
+    /// have the next block to read.
     fn pace(&mut self, number: usize) {
         let log = &mut self.logs[number];
         let place = self.cursor.logs.get(&log.remote.id());
@@ -260,8 +263,8 @@ impl Following {
         }
     }
 
-    /// Reads one block: of the logs that have one, from the log that is furthest behind, so that all go
-    /// through the same hours together. Whether there was one.
+    /// Reads a block from the log that is furthest behind, so that all logs advance together.
+    /// Returns whether there was one.
     async fn read_next(&mut self, fetcher: &Fetcher) -> Result<bool, SourceError> {
         let furthest_behind = (0..self.logs.len())
             .filter(|number| self.logs[*number].is_asked())
@@ -279,7 +282,7 @@ impl Following {
         Ok(true)
     }
 
-    /// How far a log has been read, where it has a block that is to be read.
+    /// The time up to which a log has been read, if it has another block to read.
     fn due(&self, number: usize) -> Option<Timestamp> {
         let log = &self.logs[number];
         let place = self.cursor.logs.get(&log.remote.id())?;
@@ -298,7 +301,7 @@ impl Following {
         let block = remote.block(fetcher, block_number, tree).await?;
         let mut counted = self.counter.count(&block.leaves());
         let weight = block_number + 1 - place.next;
-        // Of a sample hardly any comes twice, and what is left out cannot be known to.
+        // In a sample hardly any certificate occurs twice, and skipped ones cannot be known.
         let exact = weight == 1 && place.every == 1;
         let mut batch = Batch::default();
         if exact && self.logs.len() > 1 {
@@ -345,20 +348,21 @@ impl Following {
         Ok(())
     }
 
-    /// All logs have been read up to here.
+    /// The time up to which all logs have been read.
     fn through(&self) -> Option<Timestamp> {
         let until = |log: &Followed| Some(self.cursor.logs.get(&log.remote.id())?.until);
         self.logs.iter().filter_map(until).min()
     }
 
-    /// Says how many of the logs are left alone now.
+    /// Reports how many of the logs are left alone now.
     fn tell_failing(&self) {
         let failing = self.logs.iter().filter(|log| !log.is_asked()).count();
         let engine = self.progress.engine();
         engine.source_logs_failing(self.progress.source(), failing as u64);
     }
 
-    /// Leaves a log alone that failed. What is not the log's fault is handed on at once.
+    /// Leaves a failed log alone for a while. Errors that are not the log's fault are returned at
+    /// once.
     fn hold(&mut self, number: usize, error: SourceError) -> Result<SourceError, SourceError> {
         if !matches!(error, SourceError::Fetch(_) | SourceError::Wrong(_)) {
             return Err(error);

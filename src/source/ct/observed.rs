@@ -1,4 +1,4 @@
-//! What a block's counts are as observations.
+//! Converts a block's counts to observations.
 
 use super::count::Counted;
 use crate::domain::demand::observation::{Kind, Observation, Source};
@@ -6,14 +6,14 @@ use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
 
-/// Zeros are told by five minutes, as short as a slot may be.
+/// Zeros are reported for five minutes, the shortest slot.
 const GRAIN: i64 = 5 * MINUTE;
 
-/// Of a block that was read after all before it (`weight` is `None`): a count for each minute, and for
-/// each CA zeros over the time between, since nothing is knowledge too. Of a sample: for each CA what the
-/// blocks since the last one hold, as far as this one tells, evenly over the time since then. In a quiet hour
-/// blocks come more rarely than once an hour: then it is told by the hour all the same, as a line that is longer
-/// tells nothing of hours; unless it is so long that it knows nothing of them.
+/// If all earlier blocks were read (`weight` is `None`): a count for each minute, and for each CA
+/// zeros for the time in between. In a sample: for each CA the estimate for the blocks since the
+/// last one that was read, spread evenly over that time. In quiet hours, blocks are more than an
+/// hour apart. The estimate is then still reported by hour, because longer lines say nothing about
+/// hours, unless the time is so long that the hours are unknown.
 pub(super) fn observations(
     counted: &Counted,
     names: &[CaName],
@@ -45,7 +45,7 @@ pub(super) fn observations(
     for ((minute, ca), count) in &counted.minutes {
         rows.push(line(&names[*ca], *minute, MINUTE, *count));
     }
-    // A longer line would say nothing of the shortest slots.
+    // A longer line could not be used for the shortest slots.
     let mut at = from;
     while at < until {
         let end = Timestamp::from_unix((at.slot(GRAIN) + 1) * GRAIN).min(until);
@@ -57,11 +57,11 @@ pub(super) fn observations(
     rows
 }
 
-/// The longest time between two blocks of a sample that is told by the hour: a block an hour at the mean pace are
-/// three hours at a third of it.
+/// The longest time between two sampled blocks that is reported by hour. A block an hour on average
+/// means three hours at a third of the mean rate.
 const LONGEST_SECONDS: i64 = 3 * HOUR;
 
-/// The parts of a span in each hour, in seconds; the whole of a long one.
+/// The parts of a span in each hour, in seconds; a long span is kept whole.
 fn pieces(from: Timestamp, until: Timestamp) -> Vec<(Timestamp, i64)> {
     if until - from > LONGEST_SECONDS || until <= from {
         return vec![(from, (until - from).max(1))];
@@ -76,7 +76,7 @@ fn pieces(from: Timestamp, until: Timestamp) -> Vec<(Timestamp, i64)> {
     found
 }
 
-/// A count by the lengths of pieces, to the last one whole.
+/// Divides a count by the lengths of pieces, without losing any to rounding.
 fn parts(
     pieces: &[(Timestamp, i64)],
     count: u64,

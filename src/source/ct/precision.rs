@@ -1,11 +1,11 @@
-//! How precise an hour's count is if only a sample is read.
+//! The precision of hourly counts if only a sample is read.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::time::{HOUR, Timestamp};
 use crate::domain::transparency::sample::{Estimate, estimate};
 
-/// Blocks that are remembered: of a hundred logs ten each say enough.
+/// Blocks remembered: ten of each of a hundred logs are enough.
 const MOST_BLOCKS: usize = 1_000;
 
 /// The blocks of the last hour that was read.
@@ -16,14 +16,14 @@ pub(super) struct Precision(VecDeque<Block>);
 struct Block {
     log: usize,
     at: Timestamp,
-    /// It stands for so many blocks.
+    /// The number of blocks it stands for.
     weight: u64,
-    /// Certificates of the counted CAs in it.
+    /// The certificates of the counted CAs in it.
     count: u64,
 }
 
 impl Precision {
-    /// A block was read of this log, up to this instant.
+    /// Adds a block of this log, read up to this instant.
     pub(super) fn add(&mut self, log: usize, at: Timestamp, weight: u64, count: u64) {
         self.0.push_back(Block {
             log,
@@ -37,8 +37,8 @@ impl Precision {
         }
     }
 
-    /// The standard error of an hour's count as a share of it; `None` where every block is read, or
-    /// nothing was counted.
+    /// The relative standard error of an hour's count; `None` if every block is read, or nothing
+    /// was counted.
     pub(super) fn relative_error(&self) -> Option<f64> {
         let mut of_log: BTreeMap<usize, (u64, Vec<u64>)> = BTreeMap::new();
         for block in &self.0 {
@@ -74,7 +74,7 @@ mod tests {
         for minute in 0..600 {
             sample.add(0, at(minute), 10, 90 + (minute.unsigned_abs() % 2) * 20);
         }
-        // 61 blocks of 100 ± 10, of which nine in ten are left out: 10 / 100 / √61 · √0.9.
+        // 61 blocks of 100 ± 10, with nine in ten left out: 10 / 100 / √61 · √0.9.
         let error = sample.relative_error().unwrap();
         assert!((error - 0.0122).abs() < 0.0005, "{error}");
     }

@@ -1,4 +1,4 @@
-//! A log as it is reached: its signed tree, and blocks of 256 leaves that are verified against it.
+//! Access to a log: its signed tree, and blocks of 256 leaves that are verified against it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,25 +16,25 @@ use crate::domain::transparency::list::{Log, Protocol};
 use crate::domain::transparency::merkle::{self, Hash, Node};
 use crate::domain::transparency::tile::{self, HashTile};
 
-/// A checkpoint is some hundred octets, each witness's signature a hundred more.
+/// A checkpoint has some hundred octets, and about a hundred for each witness's signature.
 const MOST_CHECKPOINT_OCTETS: usize = 64 << 10;
-/// A certificate has 2^24 octets at most, and 256 real ones with their precertificates 0.4 MB; RFC
-/// 6962's answers hold whole chains in base64, some eight times that.
+/// A certificate has at most 2^24 octets, and 256 real ones with their precertificates have 0.4 MB.
+/// Answers of RFC 6962 contain whole chains in base64, about eight times that.
 const MOST_BLOCK_OCTETS: usize = 32 << 20;
-/// Full tiles of hashes that are kept: of each of the four levels of a log of 10^9 leaves those that are
-/// asked for again and again. 64 of 8 kB are 512 kB a log.
+/// Full hash tiles cached: those that are needed repeatedly on each of the four levels of a log
+/// with 10^9 leaves. 64 of 8 kB are 512 kB per log.
 const MOST_TILES: usize = 64;
 
-/// A log, and the hashes of it that are known.
+/// A log, and its known hashes.
 #[derive(Debug)]
 pub struct RemoteLog {
     log: Log,
     tiles: BTreeMap<HashTile, Vec<u8>>,
-    /// Octets that were taken since its tree was asked for last.
+    /// Octets received since its tree was last requested.
     taken: AtomicU64,
 }
 
-/// Leaves of a log, verified.
+/// Verified leaves of a log.
 #[derive(Debug)]
 pub struct Block(Form);
 
@@ -42,7 +42,7 @@ pub struct Block(Form);
 enum Form {
     /// A data tile.
     Tile(Vec<u8>),
-    /// `leaf_input` of get-entries.
+    /// The `leaf_input` values of get-entries.
     Inputs(Vec<Vec<u8>>),
 }
 
@@ -84,7 +84,7 @@ struct GivenEntry {
 }
 
 impl RemoteLog {
-    /// A log of a list.
+    /// Access to a log of a list.
     #[must_use]
     pub const fn new(log: Log) -> Self {
         Self {
@@ -94,26 +94,26 @@ impl RemoteLog {
         }
     }
 
-    /// Octets, unpacked, that were taken since its tree was asked for last: what a look costs, with the
-    /// blocks that were read after it.
+    /// Octets received (decompressed) since its tree was last requested: the cost of the request
+    /// and of the blocks read after it.
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// As the list has it.
+    /// The log's entry in the list.
     #[must_use]
     pub const fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Its id, in base64: what its place is kept under.
+    /// Its id in base64, the key of its position.
     #[must_use]
     pub fn id(&self) -> String {
         STANDARD.encode(log_id(&self.log.key))
     }
 
-    /// The tree that it shows now, with a signature that was verified.
+    /// The log's present tree, with a verified signature.
     ///
     /// # Errors
     /// [`SourceError`].
@@ -149,8 +149,8 @@ impl RemoteLog {
         }
     }
 
-    /// Sees that a tree begins with the one that was shown before, and with static logs that its root
-    /// is that of its hashes.
+    /// Verifies that a tree begins with the previous one and, for static logs, that its root
+    /// matches its hashes.
     ///
     /// # Errors
     /// [`SourceError`].
@@ -202,8 +202,8 @@ impl RemoteLog {
         Ok(())
     }
 
-    /// The 256 leaves of a block, the `number`-th from 0, which lies in the tree as a whole. Those of a
-    /// static log are verified against its root.
+    /// The 256 leaves of block `number`, counted from 0, which must be complete in the tree. Leaves
+    /// of a static log are verified against its root.
     ///
     /// # Errors
     /// [`SourceError`].
@@ -235,7 +235,7 @@ impl RemoteLog {
         Ok(Block(Form::Tile(octets)))
     }
 
-    /// 256 entries of a log of RFC 6962, which gives as many at once as it likes.
+    /// 256 entries of an RFC 6962 log, which may return fewer at once.
     async fn entries(&self, fetcher: &Fetcher, first: u64) -> Result<Block, SourceError> {
         let mut inputs = Vec::new();
         while (inputs.len() as u64) < tile::WIDTH {
@@ -293,7 +293,7 @@ impl RemoteLog {
         Ok(hashes)
     }
 
-    /// Keeps a tile. Partial ones are of one tree alone: they go first.
+    /// Caches a tile. Partial tiles belong to one tree only, so they are dropped first.
     fn keep(&mut self, tile: HashTile, octets: Vec<u8>) {
         if self.tiles.len() >= MOST_TILES {
             self.tiles

@@ -1,4 +1,4 @@
-//! Where a log is begun, and how much of it is read.
+//! Where reading a log begins, and how much of it is read.
 
 use std::time::Duration;
 
@@ -14,33 +14,33 @@ use crate::domain::transparency::checkpoint::SignedTree;
 use crate::domain::transparency::sample::Growth;
 use crate::domain::transparency::tile::WIDTH;
 
-/// Blocks that are looked at to find an instant in a log: bisection of 2^40 leaves takes 32 steps, and
-/// guessing by the log's growth every other time far fewer.
+/// The most blocks read to find an instant in a log. Bisection of 2^40 leaves takes 32 steps;
+/// alternating it with interpolation takes far fewer.
 const MOST_LOOKS: u32 = 40;
 
-/// How often a log is asked whether it has grown. A full tile of a busy log takes a second, of a quiet
-/// one an hour; and an hour is what the map tells apart.
+/// How often a log is checked for growth. A tile of a busy log fills in a second, of a quiet one in
+/// an hour, and an hour is the resolution of the map.
 pub(super) const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// A log is asked for its tree once an hour at least: an hour is what the map tells apart.
+/// A log's tree is requested at least once an hour, the resolution of the map.
 const MOST_BETWEEN_LOOKS: Duration = Duration::from_hours(1);
 
-/// A beginning this near to what was asked for is near enough.
+/// A start within this time of the requested one is close enough.
 const NEAR_SECONDS: i64 = HOUR;
 
-/// What a log shows of itself in a few blocks.
+/// What a few blocks show about a log.
 #[derive(Debug)]
 pub struct Sight {
-    /// How it grows.
+    /// Its growth.
     pub growth: Growth,
     /// Its newest block.
     pub newest: Vec<Logged>,
 }
 
-/// Looks at a log: its newest block, and one of about a day before.
+/// Examines a log: its newest block, and one of about a day before.
 ///
 /// # Errors
-/// [`SourceError`]; and where it has not a block.
+/// [`SourceError`], also if it has no complete block.
 pub async fn look(
     remote: &mut RemoteLog,
     fetcher: &Fetcher,
@@ -59,8 +59,8 @@ pub async fn look(
     })
 }
 
-/// The place at which a new source begins to read a log: as far back as configured, and every block or a
-/// sample of them. `None`: the log has no block yet.
+/// The position at which a new source begins to read a log: as far back as configured, and every
+/// block or a sample. `None` if the log has no block yet.
 pub(super) async fn place(
     remote: &mut RemoteLog,
     fetcher: &Fetcher,
@@ -73,7 +73,7 @@ pub(super) async fn place(
         return Ok(None);
     };
     let newest = remote.block(fetcher, last, tree).await?;
-    // With the look: the tree, and the hashes that prove it and the block.
+    // Including the tree, and the hashes that prove it and the block.
     let cost = remote.taken();
     let Some((_, end)) = times(&newest) else {
         return Ok(None);
@@ -102,21 +102,21 @@ pub(super) async fn place(
     Ok(Some(place))
 }
 
-/// How what lies more than a day back is read.
+/// How blocks more than a day old are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Backfill {
-    /// Every so many-th block: the coarsest that leaves one for each hour, which is what the map tells apart.
+    /// Every n-th block: the largest n that leaves a block in each hour, the resolution of the map.
     every: u64,
-    /// The newest share of the time that was asked for: what fits into the budget of one day so.
+    /// The most recent share of the requested time that fits into one day's budget.
     share: f64,
 }
 
 impl Backfill {
-    /// Of so many octets that a day's reading of the log may take.
+    /// From the octets that a day's reading of the log may take.
     fn within(budget: f64, growth: Growth, seconds: i64) -> Self {
         let every = growth.every_within(budget);
         let days = real(seconds.max(1)) / real(DAY);
-        // So that all of it fits, and so that each hour has a block.
+        // So that all of it fits, and each hour has a block.
         let fitting = real(every.cast_signed()) * days.max(1.0);
         let hourly = (growth.tiles_per_day / 24.0).max(real(every.cast_signed()));
         if fitting <= hourly {
@@ -134,11 +134,11 @@ fn truncated(number: f64) -> u64 {
     u64::try_from(whole(number.floor())).unwrap_or(0)
 }
 
-/// The block that is to be read next: the last of the next `every` ones, and of fewer of those that lie more than
-/// a day back.
+/// The next block to read: the last of the next `every` ones, or of a smaller number for blocks
+/// more than a day old.
 pub(super) fn to_be_read(place: &Place, config: &CtConfig, now: Timestamp) -> u64 {
     let is_behind = config.budget_octets_per_day.is_some() && now - place.until > DAY;
-    // As an earlier version began it: all that lies behind within one day's budget.
+    // As started by an earlier version: the whole past within one day's budget.
     let days = u64::try_from(config.backfill_seconds / DAY).unwrap_or(1);
     let fitting = place.every.saturating_mul(days.max(1));
     let every = if is_behind {
@@ -149,9 +149,9 @@ pub(super) fn to_be_read(place: &Place, config: &CtConfig, now: Timestamp) -> u6
     place.next + every.max(1) - 1
 }
 
-/// How long a log need not be asked for its tree, which lacks so many leaves of the block that is to be read
-/// next and has grown by so many in the time since: as long as it takes at that pace, or as long as it has
-/// been quiet; between a minute and an hour.
+/// How long the log's tree need not be requested, if it lacks this many leaves of the next block to
+/// read, and has grown by `grown` in the time `since`. That is the time needed at this rate, or as
+/// long as it has been quiet; between a minute and an hour.
 pub(super) fn next_look(missing: u64, grown: u64, since: Duration) -> Duration {
     let wait = if missing == 0 {
         Duration::ZERO
@@ -164,14 +164,14 @@ pub(super) fn next_look(missing: u64, grown: u64, since: Duration) -> Duration {
     wait.clamp(LOOK_EVERY, MOST_BETWEEN_LOOKS)
 }
 
-/// The block that follows an instant, and what lies before it in time.
+/// The first block after an instant, and the time up to which earlier blocks reach.
 #[derive(Clone, Copy, Debug)]
 struct Begin {
     next: u64,
     until: Timestamp,
 }
 
-/// The first block that ends after an instant, as near as need be; behind the newest one where all end
+/// The first block that ends after an instant, approximately; the one after the newest if all end
 /// before.
 async fn at(
     remote: &mut RemoteLog,
@@ -203,7 +203,7 @@ async fn at(
         }
         let between = high.0 - low.0;
         let middle = if guess {
-            // As if it had grown evenly between the two.
+            // Assuming even growth between the two.
             let ahead = u64::try_from(wanted - low.1).unwrap_or(0);
             let whole = u64::try_from(high.1 - low.1).unwrap_or(1).max(1);
             let guessed = u128::from(between) * u128::from(ahead) / u128::from(whole);
@@ -233,7 +233,7 @@ fn growth(begin: Begin, (last, end): (u64, Timestamp), octets_per_tile: u64) -> 
     Growth::of(leaves, real((end - begin.until).max(1)), octets)
 }
 
-/// The first and the last instant of a block's leaves, in whole seconds.
+/// The first and last instant of a block's leaves, in whole seconds.
 fn times(block: &Block) -> Option<(Timestamp, Timestamp)> {
     let leaves = block.leaves();
     let seconds = |ms: u64| Some(Timestamp::from_unix(i64::try_from(ms / 1_000).ok()?));
@@ -251,15 +251,15 @@ mod tests {
             tiles_per_day,
             octets_per_tile: 400_000.0,
         };
-        // 240 tiles a day, of which 100 fit: one in three, and a block an hour is every tenth. Of 14 days
-        // with a 42nd each would fit, of the last 3.3 days those with a tenth do.
+        // 240 tiles a day, of which 100 fit: one in three. A block an hour is every tenth. Of 14
+        // days, every 42nd would fit; of the last 3.3 days, every tenth fits.
         let told = Backfill::within(40e6, growth(240.0), 14 * DAY);
         assert_eq!(told.every, 10);
         assert!((told.share - 10.0 / 42.0).abs() < 0.01, "{told:?}");
-        // Of one day as much as of what is followed.
+        // For one day, the same as for new blocks.
         let told = Backfill::within(40e6, growth(240.0), DAY);
         assert_eq!((told.every, told.share), (3, 1.0));
-        // A budget that has not a block an hour: as much as is followed, of a day.
+        // A budget below a block an hour: the same as for new blocks, for a day.
         let told = Backfill::within(4e6, growth(240.0), 14 * DAY);
         assert_eq!(told.every, growth(240.0).every_within(4e6));
         assert!((told.share - 1.0 / 14.0).abs() < 0.001, "{told:?}");
@@ -275,7 +275,7 @@ mod tests {
             (1_000, 500, 5, 10),
             (50, 500, 5, 1),
             (1_000_000, 1, 5, 60),
-            // Quiet: as long again.
+            // Quiet: wait as long again.
             (1_000, 0, 7, 7),
             (1_000, 0, 0, 1),
             (1_000, 0, 1_000, 60),

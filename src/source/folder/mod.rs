@@ -1,4 +1,4 @@
-//! `kind = "folder"`: certificates that somebody puts into a folder are registered.
+//! `kind = "folder"`: certificates placed in a folder are registered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -20,46 +20,47 @@ use watch::Watch;
 #[cfg_attr(not(target_os = "linux"), path = "unwatched.rs")]
 mod watch;
 
-/// How often the folder is looked through, whether the kernel tells of a change or not: a certificate has its
-/// window before its client wakes again.
+/// How often the folder is checked, even without notifications. A certificate gets its window
+/// before its client wakes again.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// So long after a change the folder is looked through: who writes one file often writes another.
+/// The delay after a change, because whoever writes one file often writes another.
 const GATHERED_WITHIN: Duration = Duration::from_millis(200);
 
-/// After a change it is waited for so many times as long as the last look took, so that a folder of a million
-/// files that changes all the time takes a fifth of a core.
+/// After a change, the pause is this many times the duration of the last check, so that a folder of
+/// a million files that changes constantly takes a fifth of a core.
 const REST: u32 = 4;
 
-/// Files that are looked at: a CA's archive of a year and more is a matter for `import certificates`.
+/// The most files; for a CA's archive of a year, use `import certificates`.
 const MOST_FILES: usize = 1_000_000;
 
-/// The longest file: ten thousand certificates. A longer one is a matter for `import certificates` too.
+/// The largest file: ten thousand certificates. For a larger one, use `import certificates`.
 const MOST_OCTETS: u64 = 64 << 20;
 
-/// A file's size and date.
+/// A file's size and modification time.
 type Stamp = (u64, SystemTime);
 
-/// What is known of a folder.
+/// What is known about a folder.
 #[derive(Debug, Default)]
 struct Seen {
-    /// The files that were read: registering one again changes nothing, so after a restart all are read again.
+    /// The files already read. Registering a certificate again changes nothing, so after a restart
+    /// all are read again.
     files: BTreeMap<PathBuf, Stamp>,
-    /// The files and folders that cannot be read, and of which that was said.
+    /// The unreadable files and folders already reported.
     unreadable: BTreeSet<PathBuf>,
     /// The source of notifications; `None` without one.
     watch: Option<Arc<Watch>>,
 }
 
-/// What a look found.
+/// The result of a check.
 #[derive(Debug, Default)]
 struct Found {
     files: BTreeMap<PathBuf, Stamp>,
-    /// Folders in the folder that cannot be read.
+    /// Subfolders that cannot be read.
     unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-/// Follows a folder for as long as it can be read.
+/// Follows a folder until it cannot be read.
 pub(super) async fn read(
     engine: &Arc<Engine>,
     source: &SourceConfig,
@@ -68,10 +69,10 @@ pub(super) async fn read(
     follow(engine, source, config, LOOK_EVERY).await
 }
 
-/// Follows a folder, looking through it when the kernel tells of a change, and `every` so often: for tests.
+/// Follows a folder, checking it on notifications and regularly, for tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no folder.
+/// [`SourceError`], also if the source is not a folder.
 pub async fn read_every(
     engine: &Arc<Engine>,
     source: &SourceConfig,
@@ -82,10 +83,10 @@ pub async fn read_every(
     follow(engine, source, config, every).await
 }
 
-/// Reads what is in the folder now, and ends: for commands and tests.
+/// Reads what is in the folder now and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no folder.
+/// [`SourceError`], also if the source is not a folder.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let config = folder(source)?;
     engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
@@ -156,13 +157,14 @@ async fn look_through(
             Ok(opened) => opened,
             // It was there a moment ago.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            // A key beside its certificate is its owner's alone: the others are read all the same.
+            // A key next to its certificate may be readable only by its owner; continue with the
+            // other files.
             Err(error) => {
                 found.unreadable.push((path.clone(), error));
                 continue;
             }
         };
-        // Keys and other files lie beside certificates.
+        // Keys and other files may lie next to certificates.
         if let Some(format) = opened.certificate_format() {
             let report = register(engine, format, opened.bytes_from(0)).await;
             let report = report.map_err(|error| SourceError::Wrong(error.to_string()))?;
@@ -183,14 +185,15 @@ async fn look_through(
     Ok(())
 }
 
-/// The files in a folder and the folders in it, with their sizes and dates, each folder watched from before it is
-/// read. Linked files count, linked folders do not, so that there are no circles.
+/// The files in a folder and its subfolders, with their sizes and dates. Each folder is watched
+/// before it is read. Links to files are followed, links to folders are not, so that there are no
+/// cycles.
 fn find(folder: &Path, watch: Option<&Watch>) -> io::Result<Found> {
     let mut found = Found::default();
     let mut folders = vec![folder.to_owned()];
     while let Some(inner) = folders.pop() {
         if let Some(watch) = watch {
-            // One that cannot be watched is looked through by the clock.
+            // If it cannot be watched, it is still checked regularly.
             let _ = watch.add(&inner);
         }
         match list(&inner, &mut folders, &mut found.files) {

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io;
 use std::path::Path;
 
-/// Nothing that watches folders: they are looked through by the clock.
+/// A watch that never notifies.
 #[derive(Debug)]
 pub(super) struct Watch;
 

@@ -14,20 +14,21 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Room for some hundred of what the kernel tells at a time: 16 octets and a name each.
+/// The buffer holds about a hundred notifications of 16 octets and a name each.
 const TOLD_OCTETS: usize = 4 << 10;
 
-/// A file was written and closed, came under a name, or a folder was made. Our own reading is none of it.
+/// A file was written and closed, or renamed into the folder, or a folder was created. Reading
+/// files does not trigger it.
 const WATCHED: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::CREATE)
     .union(WatchFlags::MOVED_TO);
 
-/// What watches folders.
+/// Watches folders.
 #[derive(Debug)]
 pub(super) struct Watch(AsyncFd<OwnedFd>);
 
 impl Watch {
-    /// Begins to watch nothing.
+    /// Starts without watching anything.
     pub(super) fn begin() -> io::Result<Self> {
         let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         #[expect(
@@ -39,13 +40,13 @@ impl Watch {
         Ok(Self(watched?))
     }
 
-    /// Watches a folder, not those in it; one that is watched already stays so.
+    /// Watches a folder without its subfolders. Calling it again has no effect.
     pub(super) fn add(&self, folder: &Path) -> io::Result<()> {
         add_watch(self.0.get_ref(), folder, WATCHED)?;
         Ok(())
     }
 
-    /// Until something has changed since this was asked last.
+    /// Waits until something has changed since the last call.
     pub(super) async fn changed(&self) {
         loop {
             let Ok(mut told) = self.0.readable().await else {
@@ -61,7 +62,7 @@ impl Watch {
     }
 }
 
-/// Takes all that was told; an error of the kind `WouldBlock` where it was nothing.
+/// Reads all notifications; returns `WouldBlock` if there were none.
 fn read_all(inotify: &OwnedFd) -> io::Result<()> {
     let mut told = [0; TOLD_OCTETS];
     let mut any = false;

@@ -1,4 +1,4 @@
-//! Certificates that lines show, as they are registered.
+//! Converts certificates in log lines to submissions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,8 +8,8 @@ use crate::domain::certificate::Submission;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::ingest::CertificateFormat;
 
-/// What a line shows, where it is a certificate that can be registered: a CA's own is none. One of which the line
-/// has the dates alone is of this issuer.
+/// The submission for a certificate in a line, if it can be registered; CA certificates cannot.
+/// `issuer` is used if the line contains only dates.
 pub(super) fn submission(shown: &Shown, issuer: Option<&KeyIdentifier>) -> Option<Submission> {
     let (format, octets) = match &shown.certificate {
         Certificate::Base64(text) => (CertificateFormat::Der, STANDARD.decode(text).ok()?),

@@ -1,4 +1,4 @@
-//! Reading a file of a log on from where it was left, some lines at a time.
+//! Reads a log file from the stored position on, some lines at a time.
 
 use std::fs;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
@@ -14,65 +14,65 @@ use crate::domain::accesslog::tally::Tally;
 use crate::domain::accesslog::{Format, Shown};
 use crate::domain::time::Timestamp;
 
-/// A file is known by so many octets of its beginning: some lines, with their times.
+/// A file is identified by this many octets of its beginning: some lines with their times.
 const HEAD_OCTETS: usize = 512;
 
-/// As few make a file known wherever it is: a line with its time and address is longer.
+/// At least this many octets identify a file wherever it is; a line with time and address is
+/// longer.
 const CERTAIN_OCTETS: usize = 32;
 
-/// Lines without a time that can be read, one after the other, among which one with a time is looked for: a
-/// program's own lines stand between those of requests.
+/// The most consecutive lines without a readable time before giving up on finding one, because a
+/// program's own messages may be between those of requests.
 const MOST_TIMELESS: usize = 1_000;
 
-/// The logarithm of the most that Zstandard may have us remember: 128 MiB, what its own program takes without being
-/// asked.
+/// The logarithm of the largest Zstandard window: 128 MiB, the default limit of the zstd program.
 const MOST_WINDOW_LOG: u32 = 27;
 
-/// What is read at once: some ten thousand lines.
+/// The size of a read: some ten thousand lines.
 const CHUNK_OCTETS: usize = 4 << 20;
 
-/// A file open to be read.
+/// An open file.
 pub(super) struct Reader {
     from: Box<dyn Read + Send>,
     place: Place,
-    /// What was read behind the last line's end.
+    /// What was read after the end of the last line.
     rest: Vec<u8>,
-    /// Whether the file was read before, and goes on where it was left.
+    /// Whether the file was read before and is continued.
     known: bool,
 }
 
-/// How lines are read and counted.
+/// How lines are parsed and counted.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     pub(super) format: Format,
-    /// Whether clients are told apart.
+    /// Whether client families are counted separately.
     pub(super) by_client: bool,
 }
 
-/// What was counted of some lines.
+/// The counts of some lines.
 pub(super) struct Counted {
     pub(super) tally: Tally,
-    /// Certificates that they show.
+    /// Certificates in them.
     pub(super) shown: Vec<Shown>,
-    /// When the first of them was written, and the last, of those whose time can be read.
+    /// The times of the first and last line whose time is readable.
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
 }
 
 impl Counted {
-    /// Whether a line about demand is of the format.
+    /// Whether a line about demand is in the configured format.
     pub(super) const fn fits(&self) -> bool {
         self.tally.requests > 0
     }
 }
 
 impl Reader {
-    /// Opens a file where it was left, under whatever name that was; at its beginning where it is not
-    /// known, or was truncated. `None`: a copy of one that is known, of which so much was not read yet: it may be
-    /// whole the next time, and holds nothing that is new before.
+    /// Opens a file at its stored position, whatever its name was then. If it is unknown or was
+    /// truncated, it is read from the beginning. `None` for an incomplete copy of a known file,
+    /// which may be complete the next time and contains nothing new.
     pub(super) fn open(file: &File, cursor: &mut Cursor) -> io::Result<Option<Self>> {
-        // The path may name another file than when the folder was looked through: what is told of it here, its
-        // beginning and what is read are of one.
+        // The path may refer to another file than when the folder was listed. Everything recorded
+        // here comes from the opened file.
         let mut opened = fs::File::open(&file.path)?;
         let metadata = opened.metadata()?;
         let (device, inode, octets) = (metadata.dev(), metadata.ino(), metadata.len());
@@ -80,7 +80,7 @@ impl Reader {
         opened.rewind()?;
         let of = |octets: usize| head.get(..octets).map(hash);
         let known = cursor.files.iter().rposition(|place| {
-            // A very short beginning may be another file's as well.
+            // Another file may have the same very short beginning.
             let certain = place.head_octets >= CERTAIN_OCTETS || place.inode == inode;
             place.head_octets > 0 && certain && of(place.head_octets).as_ref() == Some(&place.head)
         });
@@ -92,7 +92,7 @@ impl Reader {
         if is_copy {
             return Ok(None);
         }
-        // It comes back under the beginning that it has now.
+        // It is stored again with its present beginning.
         let known = known.map(|number| cursor.files.remove(number));
         let (mut offset, fits, newest) = known.map_or((0, false, false), |place| {
             (place.offset, place.fits, place.newest)
@@ -129,7 +129,8 @@ impl Reader {
         }))
     }
 
-    /// Whether what is read now follows what was read of the log before: it was its newest file then.
+    /// Whether this file follows what was read of the log before, because it was its newest file
+    /// then.
     pub(super) const fn continues(&self) -> bool {
         self.known && self.place.newest
     }
@@ -139,20 +140,20 @@ impl Reader {
         self.known
     }
 
-    /// A line about demand is of the format.
+    /// Records that a line about demand is in the format.
     pub(super) const fn note_that_it_fits(&mut self) {
         self.place.fits = true;
     }
 
-    /// Where it stands: at the end of the last line that was counted.
+    /// The position: the end of the last counted line.
     pub(super) const fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Counts the next lines that are whole; `None` where there are none.
+    /// Counts the next complete lines; `None` if there are none.
     pub(super) fn next(&mut self, reading: &Reading) -> io::Result<Option<Counted>> {
         if self.place.head_octets == 0 {
-            // It was empty when it was opened: nothing to know it by yet.
+            // It was empty when it was opened, so nothing identifies it yet.
             return Ok(None);
         }
         let mut octets = std::mem::take(&mut self.rest);
@@ -161,7 +162,7 @@ impl Reader {
         let from = (&mut self.from).take(wanted - before as u64);
         to_its_end(from, &mut octets)?;
         let Some(end) = memchr::memrchr(b'\n', &octets) else {
-            // A line of more than that is none: it is passed over as if it ended here.
+            // A longer line is not valid; it is skipped as if it ended here.
             if octets.len() >= CHUNK_OCTETS {
                 self.place.offset += octets.len() as u64;
                 return Ok(Some(Counted {
@@ -216,7 +217,7 @@ fn lines_from_behind(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
     octets.rsplit(|octet| *octet == b'\n')
 }
 
-/// The beginning of a file, unpacked.
+/// The decompressed beginning of a file.
 fn head(file: &fs::File, packed: Option<Packing>) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let most = HEAD_OCTETS as u64;
@@ -228,7 +229,7 @@ fn head(file: &fs::File, packed: Option<Packing>) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// What a packed file holds, all of its members or frames.
+/// The content of a compressed file, of all its members or frames.
 fn unpacked(file: fs::File, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
     Ok(match packing {
         Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(file))),
@@ -240,8 +241,8 @@ fn unpacked(file: fs::File, packing: Packing) -> io::Result<Box<dyn Read + Send>
     })
 }
 
-/// Reads to the end. An archive that is still being written ends amid its contents: what is there is
-/// read, and the rest when it has changed.
+/// Reads to the end. An archive still being written ends in the middle: what is there is read now,
+/// and the rest when it has changed.
 fn to_its_end(mut from: impl Read, octets: &mut Vec<u8>) -> io::Result<()> {
     match from.read_to_end(octets) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
@@ -264,7 +265,7 @@ mod tests {
     use super::super::files::found;
     use super::*;
 
-    /// Rotated after the folder was looked through, and before it is read.
+    /// Rotated after the folder was listed, and before the file is read.
     #[test]
     fn a_file_that_took_another_s_place_is_told_from_it() {
         let folder = tempfile::tempdir().unwrap();

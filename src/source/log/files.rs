@@ -1,4 +1,4 @@
-//! The files of a log: the one that is being written, and the rotated ones beside it.
+//! The files of a log: the one being written, and the rotated ones next to it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What a file is packed with.
+/// The compression of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Packing {
     /// gzip, `.gz`.
@@ -15,7 +15,7 @@ pub(super) enum Packing {
     Zstd,
 }
 
-/// A file of a log, as it stood when it was looked at.
+/// A log file and its attributes when it was listed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct File {
     pub(super) path: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Whether both are one file, whatever is in it.
+    /// Whether both are the same file, whatever its content.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -38,12 +38,12 @@ impl File {
 pub(super) struct Files(Vec<File>);
 
 impl Files {
-    /// Whether a file was read to its end and is as it was then.
+    /// Whether a file was read to its end and has not changed since.
     pub(super) fn is_unchanged(&self, file: &File) -> bool {
         self.0.contains(file)
     }
 
-    /// These were read to their end, as they stood before.
+    /// Records that these files were read to their end.
     pub(super) fn note(&mut self, files: Vec<File>) {
         for file in files {
             self.0.retain(|known| known.path != file.path);
@@ -53,8 +53,9 @@ impl Files {
     }
 }
 
-/// The file at a path, and those beside it whose names go on behind a dot or a hyphen, such as `x.1`,
-/// `x.2.gz`, `x.3.zst` and `x-20261128`: the one that was written to longest ago first, the one at the path last.
+/// The file at a path, and those whose names continue after a dot or a hyphen, such as `x.1`,
+/// `x.2.gz`, `x.3.zst` and `x-20261128`. The one written longest ago comes first, the one at the
+/// path last.
 pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "it names no file");
     let name = path
@@ -75,7 +76,7 @@ pub(super) fn found(path: &Path) -> io::Result<Vec<File>> {
         if !(rest.is_empty() || rest.starts_with(['.', '-'])) || is_packed_otherwise(rest) {
             continue;
         }
-        // One that is gone by now was rotated: its next name is found the next time.
+        // A missing file was rotated; it is found under its new name the next time.
         let Ok(metadata) = std::fs::metadata(entry.path()) else {
             continue;
         };
@@ -108,7 +109,7 @@ fn packing(path: &Path) -> Option<Packing> {
     }
 }
 
-/// What no unpacker is here for: read as text, it would only be found unreadable.
+/// Other compressions are not supported; as text the file would only be unreadable.
 fn is_packed_otherwise(rest: &str) -> bool {
     [".xz", ".bz2", ".lz4", ".tmp", ".swp"]
         .iter()

@@ -1,7 +1,7 @@
-//! `kind = "log"`: a log file that grows, and its rotated ones.
+//! `kind = "log"`: a growing log file, and its rotated files.
 //!
-//! Each file is known by its beginning, so that a rotated one goes on where it was left under its old
-//! name. The place in each, at the end of a line, is stored with the counts of the lines before it.
+//! Each file is identified by its beginning, so that a rotated one continues at its position. The
+//! position in each, at the end of a line, is stored with the counts of the lines before it.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -26,15 +26,15 @@ use chunk::Reading;
 use files::Files;
 use place::{Cursor, Place};
 
-/// How often the files are looked at: what is new is counted within ten seconds, and a busy log makes
+/// How often the files are checked. New lines are counted within ten seconds, and a busy log causes
 /// nine thousand commits a day.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// A log that has said nothing for longer is perhaps written elsewhere: a silence that is taken for quiet draws
-/// everybody into hours that may be busy. With its next line it is known to have been quiet.
+/// After a longer silence the log may be written elsewhere. Taking silence for low load would draw
+/// clients into hours that may be busy. The next line shows that it was in fact quiet.
 const LONGEST_SILENCE_SECONDS: i64 = DAY;
 
-/// Follows a log for as long as it can be read.
+/// Follows a log until it cannot be read.
 pub(super) async fn read(
     progress: Progress,
     source: &SourceConfig,
@@ -47,10 +47,10 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what a source's files have up to now, and ends: for commands and tests.
+/// Reads everything that a source's files have now and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no log.
+/// [`SourceError`], also if the source is not a log.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Log(config) = &source.kind else {
         let reason = format!("{} is no log source", source.name);
@@ -66,13 +66,13 @@ struct Following {
     cursor: Cursor,
     reading: Reading,
     ca: CaName,
-    /// Whose counts these are: with those of others of one vantage they add up.
+    /// The vantage of the counts. Counts of several processes with the same vantage are added.
     vantage: String,
     path: PathBuf,
     files: Files,
-    /// The log's newest file, as it stood when it was read to its end.
+    /// The log's newest file, as it was when read to its end.
     newest: Option<files::File>,
-    /// Whether its lines after the known ones are lost.
+    /// Whether lines after the known ones are lost.
     lost: bool,
 }
 
@@ -84,7 +84,7 @@ impl Following {
     ) -> Result<Self, SourceError> {
         let mut cursor: Cursor = progress.cursor()?;
         cursor.adopt();
-        // Lines that were passed over under another format said something, and nobody read it.
+        // Lines skipped under another format may have contained demand that nobody counted.
         let now = format!("{:?}", config.format);
         let lost = cursor.doubtful.as_ref().is_some_and(|then| *then != now);
         Ok(Self {
@@ -106,7 +106,7 @@ impl Following {
         })
     }
 
-    /// Reads everything that is new, the oldest file first.
+    /// Reads everything that is new, oldest file first.
     async fn catch_up(&mut self) -> Result<(), SourceError> {
         let path = self.path.clone();
         let failed = |source| SourceError::File {
@@ -116,7 +116,7 @@ impl Following {
         let found = files::found(&self.path).map_err(failed)?;
         let newest = found.last().cloned();
         let mut open = Vec::new();
-        // With the first start there is nothing that could be missing before the oldest file.
+        // On the first start nothing can be missing before the oldest file.
         let mut continues = self.cursor.alive.is_none();
         for file in found {
             let last = self.newest.as_ref();
@@ -124,11 +124,11 @@ impl Following {
                 continues |= last == Some(&file);
                 continue;
             }
-            // One that was empty then is known by nothing else.
+            // A file that was empty then cannot be identified otherwise.
             continues |= last.is_some_and(|last| last.octets == 0 && last.is_same_as(&file));
             let is_newest = newest.as_ref() == Some(&file);
             match self.read_file(&file, is_newest, &mut continues).await {
-                // A rotated one that nobody can read, or that was packed onto a full disk, is lost.
+                // A rotated file that is unreadable, or was compressed onto a full disk, is lost.
                 Err(error @ SourceError::File { .. }) if !is_newest => {
                     let source = self.progress.source();
                     tracing::warn!(event = "log_file_passed_over", source, %error);
@@ -143,8 +143,8 @@ impl Following {
         self.know_the_quiet(continues).await
     }
 
-    /// Reads a file to its end. `continues` is whether it follows what is known of the log: after its
-    /// first new line what comes next does.
+    /// Reads a file to its end. `continues` says whether it follows what is known of the log. After
+    /// its first new line the next file does.
     async fn read_file(
         &mut self,
         file: &files::File,
@@ -164,11 +164,12 @@ impl Following {
         if is_newest && reader.place().head_octets > 0 {
             self.cursor.set_newest(reader.place());
         }
-        // Lines about demand that are not of the format, before the first one that is.
+        // Lines about demand that are not in the format, before the first one that is.
         let mut unreadable = 0;
         loop {
             let reading = self.reading.clone();
-            // Counting is arithmetic and reading waits for the disk: neither on a thread that answers.
+            // Counting is computation and reading waits for the disk, so neither runs on a thread
+            // that answers.
             let read = tokio::task::spawn_blocking(move || {
                 let counted = reader.next(&reading);
                 counted.map(|counted| (reader, counted))
@@ -185,8 +186,9 @@ impl Following {
                 reader.note_that_it_fits();
             }
             unreadable += counted.tally.unreadable;
-            // A format is told wrong by the whole file: any client may write lines that fit none. Until one
-            // fits there is nothing to count, so nothing is lost by going on.
+            // Whether the format is wrong is judged by the whole file, because clients can cause
+            // unreadable lines. Until a line is readable there is nothing to count, so nothing is
+            // lost by continuing.
             if !reader.place().fits && unreadable > 0 {
                 continue;
             }
@@ -223,14 +225,14 @@ impl Following {
 
     async fn count(&mut self, counted: &chunk::Counted, place: &Place) -> Result<(), SourceError> {
         let tally = &counted.tally;
-        // Where lines cannot be read and none can, it is not known whether anything was asked for, until
-        // one of the same format can.
+        // If lines are unreadable and none is readable, it is unknown whether there was demand,
+        // until a line in the format appears.
         if counted.fits() {
             self.cursor.doubtful = None;
         } else if tally.unreadable > 0 {
             self.cursor.doubtful = Some(format!("{:?}", self.reading.format));
         }
-        // A line of a clock that is ahead of ours tells nothing of what is to come.
+        // The time of a clock that is ahead of ours says nothing about the future.
         let last = counted.last.map(|last| last.min(self.progress.now()));
         let alive = if self.cursor.doubtful.is_some() {
             None
@@ -260,8 +262,7 @@ impl Following {
         tally.observations(&self.ca, &self.vantage, told)
     }
 
-    /// The CA's issuer, where it has one alone: of a certificate of which a line has the dates it can be no
-    /// other.
+    /// The CA's issuer, if it has only one, for lines that contain only a certificate's dates.
     fn issuer(&self) -> Option<KeyIdentifier> {
         let config = self.progress.engine().config();
         let policy = config.cas.iter().find(|policy| policy.name == self.ca)?;
@@ -271,8 +272,8 @@ impl Following {
         }
     }
 
-    /// A log that was read to its end and says nothing is alive, and nothing was asked: up to the minute
-    /// before this one. Unless what it said before is lost, and its newest file is empty.
+    /// If a log was read to its end and has no new lines, it is alive and there was no demand, up
+    /// to the minute before this one. Not if earlier lines are lost and its newest file is empty.
     async fn know_the_quiet(&mut self, continues: bool) -> Result<(), SourceError> {
         let now = self.progress.now();
         let this_minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);

@@ -1,50 +1,52 @@
-//! How far each file of a log has been read.
+//! The position in each file of a log.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::time::{MINUTE, Span, Timestamp};
 
-/// Files that are remembered: a year of daily rotation and more. The one that was read longest ago is
-/// forgotten first.
+/// The most files remembered: more than a year of daily rotation. The one read longest ago is
+/// dropped first.
 const MOST_FILES: usize = 1_000;
 
-/// The places of a source's files, and until when the log is known to have been alive.
+/// The positions in a source's files, and until when the log is known to have been alive.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Cursor {
     pub(super) files: Vec<Place>,
     /// The end of a minute.
     pub(super) alive: Option<Timestamp>,
-    /// When the last line was written.
+    /// The time of the last line.
     #[serde(default)]
     pub(super) spoken: Option<Timestamp>,
-    /// Behind that there are lines that are not of this format, and none since that is.
+    /// After that time there are lines that are not in this format, and none that is.
     #[serde(default)]
     pub(super) doubtful: Option<String>,
 }
 
-/// How far a file has been read.
+/// The position in a file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Place {
-    /// The device and inode that it was seen on last.
+    /// The device and inode on which it was last seen.
     pub(super) device: u64,
     pub(super) inode: u64,
-    /// So many octets of its beginning …
+    /// This many octets of its beginning …
     pub(super) head_octets: usize,
-    /// … have this SHA-256, in hexadecimal: what it is known by.
+    /// … have this SHA-256, in hexadecimal, which identifies it.
     pub(super) head: String,
-    /// So many octets, unpacked, were read: up to the end of a line.
+    /// The decompressed octets read so far, up to the end of a line.
     pub(super) offset: u64,
-    /// Whether a line about demand was of the format, so that one that is not is the line's fault.
+    /// Whether a line about demand was in the format, so that another one that is not is just a bad
+    /// line.
     #[serde(default)]
     pub(super) fits: bool,
-    /// Whether it was the log's newest file when it was read last: what comes later follows its end.
+    /// Whether it was the log's newest file when it was last read, so that later lines follow its
+    /// end.
     #[serde(default)]
     pub(super) newest: bool,
 }
 
 impl Cursor {
-    /// Puts a place in that of the same file, or behind all others.
+    /// Replaces the position of the same file, or adds it.
     pub(super) fn set(&mut self, place: &Place) {
         self.files.retain(|known| known.head != place.head);
         self.files.push(place.clone());
@@ -53,15 +55,15 @@ impl Cursor {
         }
     }
 
-    /// This file is the newest that the log has.
+    /// Marks this file as the newest.
     pub(super) fn set_newest(&mut self, place: &Place) {
         for known in &mut self.files {
             known.newest = known.head == place.head;
         }
     }
 
-    /// As an earlier version stored it: it did not note which file was the newest, which is the one that it
-    /// read last, nor which ones fitted.
+    /// Completes a position stored by an earlier version, which recorded neither the newest file
+    /// (it is the one read last) nor which files had readable lines.
     pub(super) fn adopt(&mut self) {
         if self.files.iter().any(|known| known.newest) {
             return;
@@ -74,14 +76,14 @@ impl Cursor {
         }
     }
 
-    /// What the log said between what is known of it and this line is lost: that is unknown, not nothing.
+    /// Lines between the known part and this one are lost, so that time is unknown and not quiet.
     pub(super) fn resume_at(&mut self, first: Timestamp) {
         let first = Timestamp::from_unix(first.slot(MINUTE) * MINUTE);
         self.alive = self.alive.map(|alive| alive.max(first));
     }
 
-    /// Takes note that the log was alive until the end of the minute before `last`, and, where nothing
-    /// was known of it, from `first` on; the span that is new with that.
+    /// Records that the log was alive until the end of the minute before `last` and, if nothing was
+    /// known, from `first` on. Returns the newly covered span.
     pub(super) fn alive_until(
         &mut self,
         first: Option<Timestamp>,

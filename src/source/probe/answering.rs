@@ -1,4 +1,4 @@
-//! Answering http-01 challenges (RFC 8555 section 8.3) while an order is being validated, and nothing else.
+//! Answers http-01 challenges (RFC 8555 section 8.3) while an order is validated, and nothing else.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,16 +11,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How long one may ask and be answered: a validator on the other side of the world.
+/// The longest time for a request, enough for a validator on the other side of the world.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Validators ask from some five places, and whoever finds the port asks too.
+/// Parallel connections. Validators use about five addresses; anyone who finds the port may connect
+/// too.
 const AT_ONCE: usize = 16;
-/// The longest head of a request that is looked at.
+/// The longest request head.
 const MOST_OCTETS: usize = 8 << 10;
 
 type Answers = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// A listener that answers challenges until it is dropped.
+/// Answers challenges until it is dropped.
 pub(super) struct Answering {
     answers: Answers,
     _accepting: JoinSet<()>,
@@ -57,12 +58,13 @@ async fn accept(listener: TcpListener, answers: Answers) {
             Ok((connection, _)) => {
                 let answers = Arc::clone(&answers);
                 connections.spawn(async move {
-                    // Who goes away or dawdles is not answered; the CA asks again or says why not.
+                    // A slow or disconnected client gets no answer; the CA retries or reports why
+                    // not.
                     let _ = tokio::time::timeout(LONGEST, serve(connection, &answers)).await;
                     drop(place);
                 });
             }
-            // No descriptor is free, or the peer is gone already.
+            // No descriptor is free, or the peer has disconnected.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }

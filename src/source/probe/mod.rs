@@ -1,6 +1,6 @@
-//! `kind = "probe"`: asking a CA from outside for what every client asks for first, its directory and a
-//! nonce, from time to time for a whole order where that is wanted, and telling how it answered as an
-//! observer.
+//! `kind = "probe"`: observes a CA from outside. It requests what every client requests first, the
+//! directory and a nonce, and optionally a whole order from time to time, and reports the results
+//! as an observer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ pub use outage::watch;
 
 use order::Measured;
 
-/// A directory is some hundred octets; a gateway's or a CDN's error page some thousand.
+/// The largest answer. A directory has some hundred octets, an error page of a gateway or CDN some
+/// thousand.
 const MOST_OCTETS: usize = 256 << 10;
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -37,14 +38,14 @@ struct Cursor {
     ordered: Option<Timestamp>,
 }
 
-/// What a directory has to say (RFC 8555 section 7.1.1).
+/// The required members of a directory (RFC 8555 section 7.1.1).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Directory {
     new_nonce: String,
 }
 
-/// Asks for as long as it is configured. A CA that does not answer is what is to be known: no failure of
+/// Probes as long as it is configured. A CA that does not answer is a result and not a failure of
 /// the source.
 pub(super) async fn read(
     progress: Progress,
@@ -61,10 +62,10 @@ pub(super) async fn read(
     }
 }
 
-/// Asks once, and ends: for commands and tests.
+/// Probes once and returns, for commands and tests.
 ///
 /// # Errors
-/// [`SourceError`]; and where the source is no probe.
+/// [`SourceError`], also if the source is not a probe.
 pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
     let SourceKind::Probe(config) = &source.kind else {
         let reason = format!("{} is no probe", source.name);
@@ -84,10 +85,10 @@ pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<()
     Ok(())
 }
 
-/// What asks, trusting whom the configuration says.
+/// The HTTP client, with the configured roots.
 ///
 /// # Errors
-/// [`SourceError`] where the roots cannot be read.
+/// [`SourceError`] if the roots cannot be read.
 pub fn fetcher(config: &ProbeConfig) -> Result<Fetcher, SourceError> {
     let Some(roots) = &config.roots else {
         return Ok(Fetcher::new(&config.contact, Duration::ZERO)?);
@@ -105,7 +106,7 @@ struct Probe {
     ca: CaName,
     vantage: String,
     config: ProbeConfig,
-    /// The order that is under way: one at a time, beside the rounds.
+    /// The order in progress: at most one, in parallel with the rounds.
     ordering: JoinSet<Measured>,
 }
 
@@ -128,7 +129,7 @@ impl Probe {
         })
     }
 
-    /// Asks for the directory and a nonce, tells how that went, and sees whether it is an outage.
+    /// Requests the directory and a nonce, reports the results, and checks for an outage.
     async fn round(&mut self) -> Result<(), SourceError> {
         let mut batch = Batch::default();
         let (directory, took) = self.ask(&self.config.url).await;
@@ -142,7 +143,7 @@ impl Probe {
         self.tell(&mut batch, "directory", directory.is_ok(), took);
         if let Ok(directory) = directory {
             let (nonce, took) = self.ask(&directory.new_nonce).await;
-            // A nonce comes with 204 where it is asked for by GET, with 200 in the head alone.
+            // A nonce comes with status 204 for GET, and with 200 for HEAD.
             let well = match nonce {
                 Ok(_) => true,
                 Err(FetchError::Status { status, .. }) => status < 300,
@@ -164,8 +165,8 @@ impl Probe {
         Ok(())
     }
 
-    /// Begins an order where one is due; when the last was begun. That goes into the database with the
-    /// round, so that a restart makes none more.
+    /// Begins an order if one is due; returns when the last one began. That is stored with the
+    /// round, so that a restart causes no additional order.
     fn order_if_due(&mut self) -> Result<Option<Timestamp>, SourceError> {
         let Cursor { ordered, .. } = self.progress.cursor()?;
         let Some(config) = &self.config.order else {
@@ -182,7 +183,7 @@ impl Probe {
         Ok(Some(now))
     }
 
-    /// Tells how an order went. One that broke off here and not at the CA is said in the log.
+    /// Reports the result of an order. An order that failed on this side is only logged.
     fn tell_order(&self, batch: &mut Batch, ended: Result<Measured, JoinError>) {
         let source = self.progress.source();
         let Ok(measured) = ended else {
@@ -198,8 +199,8 @@ impl Probe {
 
     async fn ask(&self, url: &str) -> (Result<Vec<u8>, FetchError>, Duration) {
         let begun = Instant::now();
-        // In an outage as well, and whatever `Retry-After` it comes with: the budget of a probe is what it
-        // asks anyway, two requests a round, and when the CA is back is what is to be known.
+        // Also during an outage, and despite `Retry-After`: a probe makes only two requests a
+        // round, and it must notice when the CA is back.
         let answer = self.fetcher.ask(url, MOST_OCTETS).await;
         (answer, begun.elapsed())
     }

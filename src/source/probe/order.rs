@@ -1,5 +1,6 @@
-//! A whole order, as any client makes one: account, order, authorisation, finalisation, certificate, each
-//! request timed. By instant-acme, which does what deployed clients do.
+//! A whole order, as any client makes it: account, order, authorization, finalization and
+//! certificate, with the time of each request. Uses instant-acme, which behaves like deployed
+//! clients.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -25,32 +26,32 @@ use super::answering::Answering;
 use crate::config::OrderConfig;
 use crate::domain::acme::Endpoint;
 
-/// How long all of it may take: validation takes seconds.
+/// The longest time for everything; validation takes seconds.
 const LONGEST: Duration = Duration::from_mins(2);
-/// How long an order or a challenge is asked after.
+/// How long an order or a challenge is polled.
 const POLLED_FOR: Duration = Duration::from_secs(40);
-/// Requests of one order at most: one of each kind, six polls for the order and six for the certificate, and
-/// a nonce where one was refused. Beyond them it is given up.
+/// The most requests for one order: one of each kind, six polls for the order and six for the
+/// certificate, and repeated ones after a rejected nonce.
 pub const MOST_REQUESTS: usize = 30;
-/// The longest answer: a chain of four certificates of 4 kB each, and as much again.
+/// The longest answer: twice a chain of four certificates of 4 kB each.
 const MOST_OCTETS: usize = 64 << 10;
 
-/// One request, as it was answered.
+/// A request and its answer.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What was asked for.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// What was answered; `None`: nothing.
+    /// The status; `None` without an answer.
     pub status: Option<u16>,
     /// The ACME error type of the answer.
     pub error_type: Option<String>,
-    /// How long the answer took, to its last octet.
+    /// The time until the last octet of the answer.
     pub took: Duration,
 }
 
 impl Step {
-    /// Whether it went well. That a nonce is refused and another given is part of the protocol (RFC 8555
-    /// section 6.5).
+    /// Whether it succeeded. A rejected nonce followed by a new one is part of the protocol (RFC
+    /// 8555 section 6.5).
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.status.is_some_and(|status| status < 400)
@@ -58,16 +59,16 @@ impl Step {
     }
 }
 
-/// How an order went.
+/// The result of an order.
 #[derive(Debug)]
 pub struct Measured {
-    /// The requests, in their order.
+    /// The requests in order.
     pub steps: Vec<Step>,
-    /// Where it ended before there was a certificate: why.
+    /// Why it ended before there was a certificate, if it did.
     pub failed: Option<String>,
 }
 
-/// Makes an order for a CA's directory, and sees how each of its requests is answered.
+/// Places an order with a CA's directory, and records the answer to each request.
 pub async fn order(
     client: reqwest::Client,
     directory: &str,
@@ -117,7 +118,7 @@ async fn run(
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
-        // One that is valid still has nothing to pass.
+        // An authorization that is still valid needs no challenge.
         if authorization.status != AuthorizationStatus::Pending {
             continue;
         }
@@ -143,12 +144,13 @@ async fn run(
     }
     seen.ask(Endpoint::Finalize);
     order.finalize().await?;
-    // The order is asked after until it has one.
+    // The order is polled until it has a certificate.
     seen.ask(Endpoint::Certificate);
     order.poll_certificate(&policy).await.map(drop)
 }
 
-/// The account that the configuration names, made with the first order; without a file one for this order alone.
+/// The configured account, created with the first order; without a file, a new account for this
+/// order.
 async fn account(
     seen: &Arc<Seen>,
     directory: &str,
@@ -182,7 +184,7 @@ fn read(path: &Path) -> Result<Option<AccountCredentials>, Error> {
     }
 }
 
-/// The account's key is nobody else's business.
+/// Writes the account's key so that only its owner can read it.
 fn write(path: &Path, credentials: &AccountCredentials) -> Result<(), Error> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -204,19 +206,19 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
 }
 
-/// Down to its cause: "error sending request" helps nobody.
+/// With all causes, because "error sending request" helps nobody.
 fn broken(error: reqwest::Error) -> Error {
     other(io::Error::other(causes(&error.without_url())))
 }
 
-/// What is seen of the requests of one order.
+/// Records the requests of an order.
 struct Seen {
     client: reqwest::Client,
-    /// What is asked for now, as far as neither the method nor the URL tell.
+    /// The kind of request, as far as neither method nor URL show it.
     asking: Mutex<Endpoint>,
-    /// The order's own URL, once it has one.
+    /// The order's URL, once it has one.
     order: Mutex<String>,
-    /// The URLs of its authorisations: they are asked for again for the names in the request that finalizes.
+    /// The URLs of its authorizations, which are fetched again for the names in the finalization.
     authorizations: Mutex<BTreeSet<String>>,
     steps: Mutex<Vec<Step>>,
 }
@@ -234,7 +236,7 @@ impl Seen {
         *self.order.lock().unwrap_or_else(PoisonError::into_inner) == url
     }
 
-    /// What is asked for by a POST to this URL.
+    /// The endpoint of a POST to this URL.
     fn endpoint(&self, url: String) -> Endpoint {
         let asking = *self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let authorizations = self.authorizations.lock();
@@ -251,7 +253,7 @@ impl Seen {
         }
     }
 
-    /// Hands a request on, and notes how it was answered.
+    /// Sends a request and records its answer.
     async fn hand_on(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
         let endpoint = match *request.method() {
             Method::GET => Endpoint::Directory,
@@ -283,7 +285,7 @@ impl Seen {
         steps.push(Step {
             endpoint,
             status,
-            // A label of an observation has 200 octets.
+            // An observation's label has at most 200 octets.
             error_type: error_type.filter(|urn| urn.starts_with("urn:") && urn.len() <= 200),
             took: begun.elapsed(),
         });
@@ -292,7 +294,7 @@ impl Seen {
 
     async fn answer(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let mut request: reqwest::Request = request.try_into().map_err(other)?;
-        // The client's own has the contact in it.
+        // The client's own header contains the contact.
         request.headers_mut().remove(USER_AGENT);
         let mut answer = self.client.execute(request).await.map_err(broken)?;
         let mut octets = BytesMut::new();

@@ -1,4 +1,4 @@
-//! Opens an `outage` incident when enough observers see a CA away, and closes it when they see it
+//! Opens an `outage` incident when enough observers see a CA down, and closes it when they see it
 //! back.
 
 use super::super::progress::SourceError;
@@ -9,14 +9,14 @@ use crate::domain::status::quorum::{Verdict, verdict};
 use crate::domain::time::MINUTE;
 use crate::engine::{Engine, IncidentError, Intent};
 
-/// What the incident is called; there is one of it at a time.
+/// The name of the incident; there is at most one at a time.
 const NAME: &str = "outage seen by observers";
 
-/// Sees whether at least `quorum` observers say that a CA is away, opens an outage then, and closes it
-/// once most of them say that it is back.
+/// Opens an outage if at least `quorum` observers see the CA down, and closes it when most of them
+/// see it back.
 ///
 /// # Errors
-/// [`SourceError`]: it is tried again with the next round.
+/// [`SourceError`]; the next round tries again.
 pub async fn watch(engine: &Engine, ca: &CaName, quorum: usize) -> Result<(), SourceError> {
     engine.catch_up().await?;
     let Some(live) = engine.live_with_this_minute(ca) else {
@@ -55,7 +55,7 @@ pub async fn watch(engine: &Engine, ca: &CaName, quorum: usize) -> Result<(), So
         _ => Ok(()),
     };
     match done {
-        // Another process has opened or closed it before.
+        // Another process has opened or closed it.
         Ok(()) | Err(IncidentError::Unfit(_) | IncidentError::Unknown(_)) => Ok(()),
         Err(error) => Err(SourceError::Wrong(error.to_string())),
     }

@@ -1,5 +1,5 @@
-//! Looking after connections: one task for all of a listener, now and then. A timer for each
-//! connection would have to be reset at every request.
+//! Supervises the connections of a listener with one periodic task. A timer for each connection
+//! would have to be reset at every request.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::limits::Limits;
 
-/// How long a connection that was told to finish may do so while others wait for its place: an
-/// answer that a client reads at all is sent in well under a second.
+/// How long a connection that was asked to finish may take while others wait for its place. An
+/// answer that the client reads is sent in well under a second.
 const GIVEN_TO_FINISH: Duration = Duration::from_secs(1);
 
-/// A request that was sent has come after this long, over whatever network.
+/// After this time a request that was sent has arrived, over any network.
 const NOTHING_ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// The state of a connection, and the order it was given.
@@ -24,16 +24,16 @@ pub(super) struct ConnectionState(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Requests begun. Written by the connection's own task alone.
+    /// The number of requests begun. Only the connection's own task writes it.
     begun: AtomicU64,
     under_way: AtomicUsize,
-    /// Whether octets have come since the last request began.
+    /// Whether octets have arrived since the last request began.
     half_a_head: AtomicBool,
-    /// HTTP/2, where octets come that are no head.
+    /// Whether it is HTTP/2, where such octets need not be a head.
     multiplexed: AtomicBool,
-    /// Whether an interim answer is to go out. Written by the connection's own task alone.
+    /// Whether an interim answer is to be sent. Only the connection's own task writes it.
     interim: AtomicBool,
-    /// [`Directive`].
+    /// The current [`Directive`].
     told: AtomicU8,
     waker: AtomicWaker,
 }
@@ -41,18 +41,18 @@ struct State {
 /// An order to a connection.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Directive {
-    /// Nothing: to go on.
+    /// Continue.
     GoOn,
-    /// To say with its next answer that it is the last.
+    /// Announce with the next answer that the connection will close.
     LastAnswer,
-    /// To take no more requests.
+    /// Accept no more requests.
     Finish,
-    /// To end at once.
+    /// Close at once.
     End,
 }
 
 impl ConnectionState {
-    /// Notes that a request begins.
+    /// Records that a request begins.
     pub(super) fn begin(&self, version: Version) {
         let begun = self.0.begun.load(Ordering::Relaxed);
         self.0.begun.store(begun.wrapping_add(1), Ordering::Relaxed);
@@ -62,18 +62,18 @@ impl ConnectionState {
         }
     }
 
-    /// Notes that octets have come.
+    /// Records that octets have arrived.
     pub(super) fn heard(&self) {
         self.0.half_a_head.store(true, Ordering::Relaxed);
     }
 
-    /// A request under way, until it is dropped.
+    /// Marks a request as in progress until the result is dropped.
     pub(super) fn under_way(&self) -> UnderWay {
         self.0.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.clone())
     }
 
-    /// What it is told, once it is; until then `context` is woken when it is.
+    /// The current order. `context` is woken when it changes.
     pub(super) fn told(&self, context: &std::task::Context<'_>) -> Directive {
         self.0.waker.register(context.waker());
         match self.0.told.load(Ordering::Acquire) {
@@ -84,17 +84,17 @@ impl ConnectionState {
         }
     }
 
-    /// Whether it is to take requests as before.
+    /// Whether it continues as before.
     pub(super) fn goes_on(&self) -> bool {
         self.0.told.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether it speaks HTTP/2, as far as is known.
+    /// Whether it is known to use HTTP/2.
     pub(super) fn is_multiplexed(&self) -> bool {
         self.0.multiplexed.load(Ordering::Relaxed)
     }
 
-    /// Notes whether an interim answer is to go out; whether one was.
+    /// Sets whether an interim answer is to be sent; returns the previous value.
     pub(super) fn wants_interim(&self, wanted: bool) -> bool {
         let before = self.0.interim.load(Ordering::Relaxed);
         if before != wanted {
@@ -120,7 +120,7 @@ impl Directive {
     }
 }
 
-/// One request under way, until it is dropped.
+/// A request in progress, until it is dropped.
 #[derive(Debug)]
 pub(super) struct UnderWay(ConnectionState);
 
@@ -135,20 +135,21 @@ impl Drop for UnderWay {
 pub(super) struct Attendance {
     limits: Limits,
     kept: Vec<Kept>,
-    /// Those that give way next, the first at the end, and how many requests each had begun.
+    /// The next candidates to close, the first one last, with the number of requests each had
+    /// begun.
     giving_way: Vec<(Weak<State>, u64)>,
-    /// Whether those that come say at once that their answer is the last.
+    /// Whether new connections should announce at once that they will close.
     closing: bool,
 }
 
-/// What is known of one connection.
+/// What is known about a connection.
 #[derive(Debug)]
 struct Kept {
     attended: ConnectionState,
     begun: u64,
-    /// Since when no request has begun and none was under way, as far as was seen.
+    /// Since when no request has begun or been in progress, as far as was observed.
     still_since: Instant,
-    /// Since when it takes no more requests.
+    /// Since when it accepts no more requests.
     finishing_since: Option<Instant>,
 }
 
@@ -162,7 +163,7 @@ impl Attendance {
         }
     }
 
-    /// Looks after one more connection.
+    /// Adds a connection.
     pub(super) fn add(&mut self, attended: &ConnectionState, now: Instant) {
         if self.closing {
             attended.tell(Directive::LastAnswer);
@@ -175,7 +176,7 @@ impl Attendance {
         });
     }
 
-    /// Looks after all: forgets those that have ended, and tells others to.
+    /// Checks all connections: removes closed ones and gives orders to others.
     pub(super) fn look_after(&mut self, now: Instant) {
         let limits = self.limits;
         self.kept.retain_mut(|kept| {
@@ -186,10 +187,10 @@ impl Attendance {
         });
     }
 
-    /// Has the connection give way that has been without a request for longest. One with half a head,
-    /// or none at all, and one of HTTP/2, whose client may hold up its end for as long as it likes,
-    /// ends at once; one of HTTP/1.1 that is kept, or is still sending an answer, takes no more
-    /// requests. Where all have been told that before, those end that have had time for it.
+    /// Asks the connection that has been idle longest to close. A connection with an incomplete
+    /// head or no request at all is closed at once, and so is one of HTTP/2, whose client could
+    /// keep it open as long as it likes. One of HTTP/1.1 that is idle or sending an answer accepts
+    /// no more requests. If all have been asked already, those that had enough time are closed.
     pub(super) fn give_way(&mut self, now: Instant) {
         if self.giving_way.is_empty() {
             self.giving_way = self.longest_still(now);
@@ -220,8 +221,8 @@ impl Attendance {
         }
     }
 
-    /// Some of those that have been without a request for longest. To look for them takes as long as
-    /// there are connections, some 100 µs for 8,192, so it is done for many at a time.
+    /// Some of the connections that have been idle longest. Finding them takes time proportional to
+    /// the number of connections, about 100 µs for 8,192, so several are found at a time.
     fn longest_still(&mut self, now: Instant) -> Vec<(Weak<State>, u64)> {
         let many = (self.limits.connections / 128).max(1);
         let mut still: Vec<&mut Kept> = self
@@ -248,8 +249,8 @@ impl Attendance {
             .collect()
     }
 
-    /// Has each connection say with its next answer that it is the last, those too that are still to
-    /// come. Nothing is closed: a request may be on its way.
+    /// Asks each present and future connection to announce with its next answer that it will close.
+    /// Nothing is closed, because a request may be on its way.
     pub(super) fn close_with_answers(&mut self) {
         self.closing = true;
         for kept in &self.kept {
@@ -257,8 +258,8 @@ impl Attendance {
         }
     }
 
-    /// Tells those to take no more requests that have been without one for long enough: nothing is on
-    /// its way to them.
+    /// Asks connections that have been idle for long enough to accept no more requests. Nothing can
+    /// still be on its way to them.
     pub(super) fn finish_still(&mut self, now: Instant) {
         for kept in &mut self.kept {
             kept.notice(now);
@@ -268,7 +269,7 @@ impl Attendance {
         }
     }
 
-    /// Tells all to take no more requests.
+    /// Asks all connections to accept no more requests.
     pub(super) fn finish_all(&mut self, now: Instant) {
         for kept in &mut self.kept {
             kept.finish(now);
@@ -277,17 +278,17 @@ impl Attendance {
 }
 
 impl Kept {
-    /// Whether the connection has not ended.
+    /// Whether the connection is still open.
     fn is_there(&self) -> bool {
         Arc::strong_count(&self.attended.0) > 1
     }
 
-    /// Whether no request is under way.
+    /// Whether no request is in progress.
     fn is_still(&self) -> bool {
         self.attended.0.under_way.load(Ordering::Relaxed) == 0
     }
 
-    /// Notices requests that have begun since; whether it has been still.
+    /// Checks for new requests; returns whether there were none.
     fn notice(&mut self, now: Instant) -> bool {
         let begun = self.attended.0.begun.load(Ordering::Relaxed);
         let still = begun == self.begun && self.is_still();

@@ -1,4 +1,4 @@
-//! One connection: driving hyper, and making it keep the limits.
+//! Drives one connection with hyper, and enforces the limits.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -25,11 +25,11 @@ use super::tls::Tls;
 use crate::wire::app::{Answer, App};
 use crate::wire::reply::Reply;
 
-/// The most bytes of a request's head that are read (HTTP/1.1). hyper answers a longer one itself,
-/// with 431, so this is far above what the URLs here need.
+/// The longest head of an HTTP/1.1 request, in bytes. hyper itself answers a longer one with 431,
+/// so this is far more than our URLs need.
 const MOST_HEAD_BYTES: usize = 64 * 1_024;
 
-/// The same for HTTP/2, per request, so per stream: 100 × 16 KiB is 1.6 MB a connection.
+/// The same for HTTP/2, for each stream: 100 × 16 KiB is 1.6 MB a connection.
 const MOST_HEADER_LIST_BYTES: u32 = 16 * 1_024;
 
 /// Serves one connection to its end.
@@ -40,7 +40,7 @@ pub(super) async fn drive(
     attended: ConnectionState,
     limits: Limits,
 ) {
-    // The place is taken until the end of this.
+    // The place is occupied until the end of this function.
     let Connected {
         stream,
         from,
@@ -79,7 +79,7 @@ pub(super) async fn drive(
     }
 }
 
-/// TLS's handshake, unless it takes too long or the connection is told to finish.
+/// The TLS handshake, unless it takes too long or the connection is asked to finish.
 async fn shake_hands(
     tls: &Tls,
     stream: Stream,
@@ -98,8 +98,8 @@ async fn shake_hands(
 
 fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // No timers of hyper's: it would make one for each request. And head and body in one buffer:
-    // to copy short ones takes less than to keep a list of them.
+    // Without hyper's timers, because it would create one for each request. Head and body share a
+    // buffer, because copying short ones is cheaper than a list of buffers.
     builder.http1().max_buf_size(MOST_HEAD_BYTES).writev(false);
     builder
         .http2()
@@ -110,7 +110,7 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
 
 type Connection = auto::Connection<'static, TokioIo<Heard>, Requests, TokioExecutor>;
 
-/// A connection that does as it is told.
+/// A connection that follows its orders.
 struct Driven {
     connection: Pin<Box<Connection>>,
     attended: ConnectionState,
@@ -128,8 +128,8 @@ impl Future for Driven {
             match told {
                 Directive::End => return Poll::Ready(Ok(())),
                 Directive::Finish => this.connection.as_mut().graceful_shutdown(),
-                // HTTP/2 says so by itself, and loses nothing that is on its way. HTTP/1.1 would
-                // close a connection on which a request may be.
+                // HTTP/2 announces it by itself without losing requests. HTTP/1.1 would close a
+                // connection on which a request may be arriving.
                 Directive::LastAnswer if this.attended.is_multiplexed() => {
                     this.connection.as_mut().graceful_shutdown();
                 }
@@ -171,14 +171,14 @@ impl Service<Request<Incoming>> for Requests {
     }
 }
 
-/// An answer, given already or awaited.
+/// An answer that is ready or pending.
 enum Answering {
     Given(Option<Response<Reply>>),
     Awaited(
         BoxFuture<'static, Response<Reply>>,
         #[expect(dead_code, reason = "it counts by being there")] UnderWay,
     ),
-    /// The last of its connection, which says so.
+    /// The last answer of its connection, which says so.
     Last(Pin<Box<Self>>),
 }
 
@@ -187,7 +187,7 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            // hyper polls no answer again that was given.
+            // hyper does not poll an answer again after it was given.
             Self::Given(response) => response
                 .take()
                 .map_or(Poll::Pending, |given| Poll::Ready(Ok(given))),
@@ -201,7 +201,7 @@ impl Future for Answering {
     }
 }
 
-/// A stream, that something was heard of it, and what is told on it meanwhile.
+/// A stream that records incoming octets and sends interim answers.
 struct Heard {
     stream: Stream,
     attended: ConnectionState,

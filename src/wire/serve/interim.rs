@@ -1,5 +1,5 @@
-//! Interim answers: a client that gives up where it hears nothing for a while is told that its answer is still
-//! to come (RFC 9110 section 15.2).
+//! Interim answers for clients that give up after a time of silence: they announce that the answer
+//! is still to come (RFC 9110 section 15.2).
 
 use std::future::Future;
 use std::io;
@@ -12,10 +12,10 @@ use tokio::time::{Instant, interval_at};
 
 use super::attend::ConnectionState;
 
-/// What is sent: of the interim answers the one that HTTP/1.1 clients skip, whether they know others or not.
+/// The interim answer that HTTP/1.1 clients skip, whether or not they know others.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Has interim answers sent on the connection of HTTP/1.1 that a request came on.
+/// Requests interim answers on the HTTP/1.1 connection of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Interim(ConnectionState);
 
@@ -24,8 +24,9 @@ impl Interim {
         Self(connection.clone())
     }
 
-    /// Waits for what an answer waits for; as long as it is not there, an interim answer goes out every so
-    /// often. Has to be awaited by the request's own answer: it is sent when the connection is looked at next.
+    /// Waits for a future, and sends interim answers at regular intervals until it is ready. Await
+    /// it in the request's own answer, because interim answers are sent when the connection is
+    /// polled.
     pub(crate) async fn while_awaited<T>(
         &self,
         every: Duration,
@@ -45,13 +46,13 @@ impl Interim {
     }
 }
 
-/// What of an interim answer is still to be sent.
+/// The part of an interim answer that is not sent yet.
 #[derive(Debug, Default)]
 pub(super) struct Rest(&'static [u8]);
 
 impl Rest {
-    /// Sends one where one is wanted. Nothing else is on its way then: hyper has sent all that it has before it
-    /// flushes, and an answer that is awaited has no octets.
+    /// Sends an interim answer if one is wanted. Nothing else is in the way: hyper has sent
+    /// everything before it flushes, and a pending answer has no octets.
     pub(super) fn poll_send(
         &mut self,
         connection: &ConnectionState,
@@ -64,7 +65,8 @@ impl Rest {
         self.poll_rest(stream, context)
     }
 
-    /// Before an answer: one that is half sent is ended, one that is not begun is not sent any more.
+    /// Called before an answer: completes a partly sent interim answer, and drops one that has not
+    /// begun.
     pub(super) fn poll_end(
         &mut self,
         connection: &ConnectionState,
@@ -98,7 +100,7 @@ impl Rest {
 mod tests {
     use super::*;
 
-    /// Takes so many octets, and then none until there is room again.
+    /// Accepts this many octets, and then none until there is room again.
     #[derive(Default)]
     struct Narrow {
         room: usize,
@@ -143,7 +145,8 @@ mod tests {
         assert!(sent.is_pending());
         assert_eq!(stream.sent, b"HTTP/1.1 ");
 
-        // The answer comes meanwhile: what was begun is ended first, and another is not begun.
+        // The answer comes in between: the partly sent interim answer is completed, and no other
+        // begins.
         connection.wants_interim(true);
         stream.room = 99;
         let ended = rest.poll_end(&connection, Pin::new(&mut stream), &mut context);
@@ -155,7 +158,7 @@ mod tests {
         );
         assert_eq!(stream.sent, CONTINUE);
 
-        // One that was wanted and not begun is not sent before the answer.
+        // An interim answer that has not begun is not sent before the answer.
         stream.room = 0;
         connection.wants_interim(true);
         assert!(

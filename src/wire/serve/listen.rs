@@ -1,4 +1,4 @@
-//! Where connections come from: an address, a Unix socket, a socket that systemd opened.
+//! The sources of connections: an address, a Unix socket, or a socket opened by systemd.
 
 use std::future::Future;
 use std::io;
@@ -16,13 +16,13 @@ use super::stream::Stream;
 use super::tls::Tls;
 use crate::config::UNIX_PREFIX;
 
-/// As many connections may wait in the kernel's queue until they are taken: what it allows at most where nobody
-/// changed that (`net.core.somaxconn`), a second of as many handshakes of TLS as a core does. A queue of 128, as
-/// tokio asks for, overflows when some hundred clients come at one second: their connections are dropped, and
-/// they try again after one second, three, seven.
+/// The length of the kernel's accept queue: its default maximum (`net.core.somaxconn`), and a
+/// second of TLS handshakes of one core. tokio's default of 128 overflows if some hundred clients
+/// arrive in the same second; their connections are dropped, and they retry after one, three and
+/// seven seconds.
 pub(super) const MOST_QUEUED: u32 = 4_096;
 
-/// A bound socket, and whether it speaks TLS.
+/// A bound socket, with or without TLS.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -33,20 +33,20 @@ pub struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    /// With the file that goes with the listener, where it was made here.
+    /// With the socket's file, if it was created here.
     Unix(
         UnixListener,
         #[expect(dead_code, reason = "it is removed when it is dropped")] Option<SocketFile>,
     ),
 }
 
-/// The file of a Unix socket, until it is dropped.
+/// The file of a Unix socket, removed on drop.
 #[derive(Debug)]
 struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Whoever binds next removes what could not be removed here.
+        // If this fails, the next process that binds removes it.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -68,11 +68,11 @@ impl From<Socket> for Listener {
 }
 
 impl Listener {
-    /// Binds to `ADDRESS:PORT` or `unix:/PATH`. The file of a Unix socket that nobody listens on
-    /// any more is replaced; it goes when the listener does.
+    /// Binds to `ADDRESS:PORT` or `unix:/PATH`. An abandoned Unix socket file is replaced; the new
+    /// one is removed with the listener.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub async fn bind(address: &str) -> io::Result<Self> {
         let socket = match address.strip_prefix(UNIX_PREFIX) {
             Some(path) => {
@@ -97,7 +97,7 @@ impl Listener {
         }
     }
 
-    /// The same, with limits for each neighbour.
+    /// The same, with limits for each client address.
     #[must_use]
     pub fn among(self, neighbourhood: Arc<Neighbourhood>) -> Self {
         Self {
@@ -106,10 +106,10 @@ impl Listener {
         }
     }
 
-    /// How it is reached: `http://ADDRESS:PORT`, `https://ADDRESS:PORT` with TLS, or `unix:/PATH`.
+    /// The listener's URL: `http://ADDRESS:PORT`, `https://ADDRESS:PORT` with TLS, or `unix:/PATH`.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn url(&self) -> io::Result<String> {
         match &self.socket {
             Socket::Tcp(listener) => {
@@ -124,11 +124,11 @@ impl Listener {
         }
     }
 
-    /// The base URL of what it serves, where none is configured: [`Listener::url`], and on a Unix
-    /// socket, where only what stands in front knows it, `http://localhost`.
+    /// The base URL if none is configured: [`Listener::url`], or `http://localhost` on a Unix
+    /// socket, whose public URL only the proxy in front knows.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn base_url(&self) -> io::Result<String> {
         match &self.socket {
             Socket::Tcp(_) => self.url(),
@@ -148,8 +148,8 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
-                // Answers are written whole; waiting to fill a segment only delays them. Where the
-                // option is refused the connection still works.
+                // Answers are written as a whole, so waiting to fill a segment only delays them.
+                // The connection also works if the option is refused.
                 let _ = stream.set_nodelay(true);
                 Ok((Stream::Tcp(stream), Some(from.ip())))
             }
@@ -158,7 +158,7 @@ impl Listener {
     }
 }
 
-/// Listens on the first of the addresses that this stands for which can be bound.
+/// Listens on the first of the resolved addresses that can be bound.
 async fn bind_tcp(address: &str) -> io::Result<TcpListener> {
     let mut failed = io::ErrorKind::AddrNotAvailable.into();
     for address in lookup_host(address).await? {
@@ -167,7 +167,8 @@ async fn bind_tcp(address: &str) -> io::Result<TcpListener> {
         } else {
             TcpSocket::new_v6()?
         };
-        // Connections of the process before, which are closed and not forgotten yet, are in nobody's way.
+        // Closed connections of a previous process, which the kernel still remembers, must not
+        // prevent binding.
         socket.set_reuseaddr(true)?;
         match socket
             .bind(address)
@@ -180,7 +181,7 @@ async fn bind_tcp(address: &str) -> io::Result<TcpListener> {
     Err(failed)
 }
 
-/// Removes a socket's file that nobody listens on: a process that was killed leaves it.
+/// Removes a socket file that nobody listens on, left by a process that was killed.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     let refused = || {
@@ -193,15 +194,16 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The sockets that systemd opened for this process (`LISTEN_FDS`, `LISTEN_PID`), not taken yet.
+/// The sockets that systemd opened for this process (`LISTEN_FDS`, `LISTEN_PID`) and that are not
+/// taken yet.
 pub struct InheritedSockets {
     sockets: ListenFd,
-    /// Of `LISTEN_FDNAMES`, in the order of the sockets.
+    /// The names in `LISTEN_FDNAMES`, in the order of the sockets.
     names: Vec<String>,
 }
 
 impl InheritedSockets {
-    /// Those of this process.
+    /// The inherited sockets of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -211,11 +213,11 @@ impl InheritedSockets {
         }
     }
 
-    /// Takes the socket with a name; where no socket has one of `names`, the socket in the place
-    /// that its name has there.
+    /// Takes the socket with a name. If no socket has one of `names`, takes the one at the name's
+    /// position in that list.
     ///
     /// # Errors
-    /// That what was passed is no listening socket.
+    /// What was passed is not a listening socket.
     pub fn take(&mut self, name: &str, names: &[&str]) -> io::Result<Option<Listener>> {
         let any_known = self
             .names
@@ -248,7 +250,7 @@ impl fmt::Debug for InheritedSockets {
     }
 }
 
-/// What gives connections, and the address that each comes from: a listener, or a test.
+/// A source of connections with their addresses: a listener, or a test.
 pub(super) trait Accept: Send + Sync {
     fn accept(&self) -> impl Future<Output = io::Result<(Stream, Option<IpAddr>)>> + Send;
 }
@@ -276,7 +278,7 @@ mod tests {
         let listener = Listener::bind("127.0.0.1:0").await.unwrap();
         let url = listener.url().unwrap();
         let address = url.strip_prefix("http://").unwrap().parse().unwrap();
-        // Nobody takes one: the kernel drops whoever finds the queue full.
+        // Nobody accepts them, so the kernel drops connections once the queue is full.
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(2));
         let waiting: io::Result<Vec<TcpStream>> = (0..300).map(connect).collect();
         assert_eq!(waiting.unwrap().len(), 300);

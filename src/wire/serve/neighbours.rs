@@ -1,4 +1,4 @@
-//! The address of a connection, as limits see it, and how many places each address has taken.
+//! Limits the number of connections for each client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
-/// Connections that come from one place: an address, or the /64 that one host of IPv6 has to itself.
+/// The clients that count as one: an address, or an IPv6 /64, which one host usually has to itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Neighbour(IpAddr);
 
 impl Neighbour {
-    /// The neighbour at an address.
+    /// The neighbour of an address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -22,8 +22,8 @@ impl Neighbour {
     }
 }
 
-/// How many connections one neighbour may have, and whom that does not concern. It may change while
-/// connections are open.
+/// The limit of connections for each neighbour, and its exceptions. It may change while connections
+/// are open.
 #[derive(Debug)]
 pub struct Neighbourhood(ArcSwap<Rule>);
 
@@ -34,14 +34,14 @@ struct Rule {
 }
 
 impl Default for Neighbourhood {
-    /// Nobody is limited.
+    /// No limit.
     fn default() -> Self {
         Self::new(u32::MAX, Vec::new())
     }
 }
 
 impl Neighbourhood {
-    /// So many connections each, but for these.
+    /// This limit, except for these addresses.
     #[must_use]
     pub fn new(per_address: u32, trusted_proxies: Vec<IpNet>) -> Self {
         Self(ArcSwap::from_pointee(Rule {
@@ -50,7 +50,7 @@ impl Neighbourhood {
         }))
     }
 
-    /// Puts another rule in force, for connections that come from now on.
+    /// Replaces the limit for new connections.
     pub fn renew(&self, per_address: u32, trusted_proxies: Vec<IpNet>) {
         self.0.store(Arc::new(Rule {
             per_address,
@@ -58,10 +58,9 @@ impl Neighbourhood {
         }));
     }
 
-    /// The neighbour that a connection from this address counts for, and how many it may have on a
-    /// listener with room for `connections`: half of them at most, so that nobody takes all. `None`:
-    /// it counts for nobody. What comes from this machine has been let onto it, and through a proxy
-    /// come many.
+    /// The neighbour that a connection from this address counts for, and its limit on a listener
+    /// for `connections`: at most half of them, so that nobody takes all. `None` if it is not
+    /// limited. Local addresses and trusted proxies are not, because a proxy carries many clients.
     #[must_use]
     pub fn limit(&self, address: IpAddr, connections: usize) -> Option<(Neighbour, usize)> {
         let address = address.to_canonical();
@@ -76,28 +75,28 @@ impl Neighbourhood {
     }
 }
 
-/// A place that a connection has taken, until it is dropped.
+/// A connection's place, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place(#[expect(dead_code, reason = "it counts by being there")] Arc<()>);
 
-/// The places that are taken.
+/// The places in use.
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<Neighbour, Arc<()>>);
 
 impl Places {
-    /// A place for a neighbour that may have so many; `None` where it has them.
+    /// Takes a place for a neighbour with this limit; `None` if the limit is reached.
     pub(super) fn take(&mut self, neighbour: Neighbour, most: usize) -> Option<Place> {
         let counted = self.0.entry(neighbour).or_default();
-        // One of them is our own.
+        // One of the references is our own.
         (Arc::strong_count(counted) <= most).then(|| Place(Arc::clone(counted)))
     }
 
-    /// Forgets who has none any more.
+    /// Removes neighbours without a place.
     pub(super) fn tidy(&mut self) {
         self.0.retain(|_, counted| Arc::strong_count(counted) > 1);
     }
 
-    /// Neighbours that are remembered.
+    /// The number of neighbours tracked.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -151,7 +150,7 @@ mod tests {
                 "{address}"
             );
         }
-        // Nobody takes more than half of a small listener.
+        // No neighbour takes more than half of a small listener.
         assert_eq!(neighbourhood.limit(ip("192.0.2.8"), 4).unwrap().1, 2);
         assert_eq!(neighbourhood.limit(ip("192.0.2.8"), 1).unwrap().1, 1);
         neighbourhood.renew(1, Vec::new());

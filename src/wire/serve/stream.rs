@@ -1,4 +1,4 @@
-//! A connection, whatever it goes over.
+//! A connection over any transport.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,14 +11,14 @@ use tokio_rustls::server::TlsStream;
 
 use super::neighbours::Place;
 
-/// A connection that was taken.
+/// An accepted connection.
 pub(super) struct Connected {
     pub(super) stream: Stream,
     pub(super) from: Option<IpAddr>,
     pub(super) place: Option<Place>,
 }
 
-/// A connection.
+/// A stream of a connection.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -26,7 +26,7 @@ pub(super) enum Stream {
     Unix(UnixStream),
 }
 
-/// The same call, whatever the stream is.
+/// Makes the same call on any variant.
 macro_rules! on_each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream.get_mut() {

@@ -1,5 +1,5 @@
-//! TLS: rustls with aws-lc-rs, HTTP/2 and HTTP/1.1 by ALPN, a certificate that can be renewed
-//! while connections are open.
+//! TLS with rustls and aws-lc-rs: HTTP/2 and HTTP/1.1 by ALPN, and a certificate that can be
+//! renewed while connections are open.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,52 +18,52 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::stream::Stream;
 
-/// How often the files are looked at: a renewed certificate is in use within ten seconds, and the
-/// old one is good for days.
+/// How often the files are checked. A renewed certificate is used within ten seconds, while the old
+/// one is valid for days.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
 
-/// Why a certificate is not taken.
+/// Why a certificate is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file holds no certificate in PEM, or cannot be read.
+    /// The file contains no PEM certificate, or cannot be read.
     #[error("{} holds no certificate chain: {source}", file.display())]
     Certificate {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// The reason.
         source: pem::Error,
     },
-    /// The file holds no private key in PEM, or cannot be read.
+    /// The file contains no PEM private key, or cannot be read.
     #[error("{} holds no private key: {source}", file.display())]
     Key {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// The reason.
         source: pem::Error,
     },
-    /// Both can be read and do not go together, or cannot be used.
+    /// Both can be read but do not match, or cannot be used.
     #[error("{} does not go with {}: {source}", key.display(), certificate.display())]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What is wrong.
+        /// The reason.
         source: rustls::Error,
     },
-    /// The library has no version of TLS to offer.
+    /// The library supports no TLS version.
     #[error("TLS cannot be offered: {0}")]
     Library(rustls::Error),
 }
 
-/// What a listener needs to speak TLS.
+/// The TLS settings of a listener.
 #[derive(Debug)]
 pub struct Tls {
     config: Arc<ServerConfig>,
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
     files: ArcSwap<Files>,
-    /// The files that were last tried, as they were then.
+    /// The state of the files when they were last tried.
     seen: ArcSwapOption<[Option<Seen>; 2]>,
 }
 
@@ -73,10 +73,10 @@ struct Files {
     key: PathBuf,
 }
 
-/// When a file was written and how long it is.
+/// A file's modification time and length.
 type Seen = (SystemTime, u64);
 
-/// The certificate that is shown.
+/// The certificate in use.
 #[derive(Debug)]
 struct Current(ArcSwap<CertifiedKey>);
 
@@ -87,7 +87,7 @@ impl ResolvesServerCert for Current {
 }
 
 impl Tls {
-    /// With the certificate chain and the private key in these files, both PEM.
+    /// With the certificate chain and the private key in these PEM files.
     ///
     /// # Errors
     /// [`TlsError`].
@@ -114,10 +114,10 @@ impl Tls {
         })
     }
 
-    /// Shows the certificate in these files from the next handshake on.
+    /// Uses the certificate in these files from the next handshake on.
     ///
     /// # Errors
-    /// [`TlsError`]: the one in use stays, and these files are looked at from now on.
+    /// [`TlsError`]: the present certificate stays in use, and these files are watched from now on.
     pub fn renew(&self, certificate: &Path, key: &Path) -> Result<(), TlsError> {
         let files = Files {
             certificate: certificate.to_owned(),
@@ -130,8 +130,8 @@ impl Tls {
         Ok(())
     }
 
-    /// Renews the certificate whenever its files change, for ever. One that cannot be used is
-    /// logged, and the one in use stays.
+    /// Renews the certificate whenever its files change; does not return. If a new one cannot be
+    /// used, that is logged, and the present one stays in use.
     pub async fn follow(&self) {
         loop {
             sleep(LOOKED_AT_EVERY).await;
@@ -151,7 +151,7 @@ impl Tls {
         }
     }
 
-    /// The handshake.
+    /// Performs the handshake.
     pub(super) async fn accept(&self, stream: Stream) -> io::Result<Stream> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let stream = acceptor.accept(stream).await?;

@@ -1,26 +1,26 @@
 //! Why a compressed body is not read to its end.
 
-/// A body may always unpack to this much: a hundred thousand certificates and more in a second of
-/// work, however well they pack.
+/// A body may always decompress to this many octets: more than a hundred thousand certificates, and
+/// a second of work.
 pub(super) const ALWAYS_OCTETS: u64 = 64 << 20;
 
-/// Beyond that a body may unpack to so many times what came of it. Lists of certificates pack to a
-/// half or a third, since serials are random; observations of one source to a thirtieth. Who sends a
-/// bomb sends a hundredth of what we have to read.
+/// Beyond that, the maximum ratio of decompressed to received octets. Lists of certificates shrink
+/// to a half or a third, because serials are random, and observations of one source to a thirtieth.
+/// An attacker with a decompression bomb must send at least a hundredth of what we process.
 pub(super) const MOST_RATIO: u64 = 100;
 
 /// Why a compressed body was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnpackError {
-    /// It is none, is cut off, or something follows it.
+    /// It is invalid, truncated, or followed by more.
     #[error("the body is not whole {coding} as its Content-Encoding says: {reason}")]
     Broken {
         /// The coding.
         coding: &'static str,
-        /// What the decoder says.
+        /// The decoder's message.
         reason: String,
     },
-    /// It unpacks to more than it may.
+    /// It decompresses to more than allowed.
     #[error(
         "the body unpacks to more than {MOST_RATIO} times what came of it and more than \
          {ALWAYS_OCTETS} octets: send it in parts, or without Content-Encoding"

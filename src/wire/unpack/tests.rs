@@ -1,4 +1,4 @@
-//! Bodies packed well, badly and beyond all measure.
+//! Bodies that compress well, badly, and extremely.
 
 use std::io::Write as _;
 
@@ -22,7 +22,7 @@ fn zstd_of(text: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(text, 3).unwrap()
 }
 
-/// What comes of a body that is cut into pieces of some octets.
+/// The result for a body that arrives in pieces of this many octets.
 async fn unpack(coding: &str, packed: &[u8], octets: usize) -> Result<Vec<u8>, String> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_ENCODING, coding.parse().unwrap());
@@ -41,7 +41,7 @@ async fn unpack(coding: &str, packed: &[u8], octets: usize) -> Result<Vec<u8>, S
     Ok(whole)
 }
 
-/// Two hundred thousand octets that do not pack away to nothing.
+/// Two hundred thousand octets that compress only moderately.
 fn text() -> Vec<u8> {
     (0..20_000u32)
         .flat_map(|n| format!("{:08x}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
@@ -63,7 +63,7 @@ async fn a_body_is_unpacked_however_it_is_cut() {
             assert!(got == text, "{name} in pieces of {octets}");
         }
     }
-    // RFC 1952 section 2.2 and RFC 8878 section 3: members follow each other.
+    // RFC 1952 section 2.2 and RFC 8878 section 3: several members may follow each other.
     for (name, packed) in [("gzip", gzip(&text)), ("zstd", zstd_of(&text))] {
         let twice = [packed.clone(), packed].concat();
         let got = unpack(name, &twice, 1_000).await.unwrap();

@@ -57,7 +57,7 @@ fn of_tenfold_overload_for_a_minute_everybody_is_served_level_and_most_at_their_
 #[test]
 fn who_comes_at_its_second_is_served_before_newcomers() {
     let mut run = Run::new(limits(4.0));
-    // Twice what the upstream bears, for ten minutes.
+    // Twice the upstream's capacity, for ten minutes.
     for n in 0..4_800_u32 {
         run.comes(at(f64::from(n) / 8.0), first(n.into()));
     }
@@ -148,7 +148,7 @@ fn who_is_held_when_it_closes_is_told_a_second_and_until_then_all_goes_on() {
         "each is told a second of its own"
     );
     assert!(told.iter().all(|(when, _)| *when == at(5.0)));
-    // From then on nobody is held, and who has a place at once goes on.
+    // From then on nothing is held, and a request that can be forwarded at once is.
     assert_eq!(admission.ask(at(6.0), &first(100)), Decision::Forward);
     let late = admission.ask(at(6.0), &first(101));
     assert!(matches!(late, Decision::TurnAway { .. }), "{late:?}");

@@ -1,4 +1,4 @@
-//! The whole of it under load, on a virtual clock.
+//! Admission as a whole, under load, on a virtual clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ fn limits(per_second: f64) -> Limits {
     }
 }
 
-/// A first order of an account of its own.
+/// A first order with an account of its own.
 fn first(n: u64) -> Request {
     Request {
         party: Party::Account(n),
@@ -37,7 +37,7 @@ fn at(seconds: f64) -> Moment {
     Moment::from_second(START) + nanos(seconds)
 }
 
-/// What became of requests, and when.
+/// What happened to requests, and when.
 #[derive(Debug, Default)]
 struct Seen {
     forwarded: Vec<(Moment, Request)>,
@@ -46,13 +46,13 @@ struct Seen {
     most_held: usize,
 }
 
-/// Requests by the instant at which they come, to an admission.
+/// Requests by arrival time, and the admission they go to.
 struct Run {
     admission: Admission,
     agenda: BTreeMap<(Moment, u64), Request>,
     held: BTreeMap<Ticket, (Moment, Request)>,
     seen: Seen,
-    /// Whether those turned away come again when they were told.
+    /// Whether rejected clients return when they were told to.
     honours: bool,
 }
 
@@ -73,7 +73,7 @@ impl Run {
             .insert((at, number << 32 | request.order & 0xffff_ffff), request);
     }
 
-    /// Until nobody is to come and nobody is held.
+    /// Runs until nothing is left to arrive and nothing is held.
     fn until_the_end(mut self) -> Seen {
         let mut now = at(0.0);
         loop {
@@ -151,7 +151,7 @@ impl Run {
 }
 
 impl Seen {
-    /// The most that went on within any second, wherever it begins.
+    /// The highest number forwarded in any span of a second.
     fn most_in_a_second(&self) -> f64 {
         let went = &self.forwarded;
         let counts = went
@@ -161,7 +161,7 @@ impl Seen {
         real_len(counts.max().unwrap_or_default())
     }
 
-    /// The most of those turned away that are told to come in one second.
+    /// The highest number of rejected requests assigned to one second.
     fn most_returns(&self) -> f64 {
         let mut seconds: BTreeMap<i64, usize> = BTreeMap::new();
         for (now, _, after) in &self.turned_away {

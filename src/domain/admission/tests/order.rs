@@ -1,4 +1,4 @@
-//! Who is served before whom, and who makes room.
+//! The order of service, and which request gives up its place.
 
 use super::*;
 

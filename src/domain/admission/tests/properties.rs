@@ -1,4 +1,4 @@
-//! What holds whatever comes.
+//! Invariants under arbitrary load.
 
 use proptest::prelude::*;
 
@@ -34,7 +34,8 @@ proptest! {
         prop_assert!(seen.most_in_a_second() <= rate.ceil());
     }
 
-    /// Clients leave while they are held: their places are free at once, and nobody else loses one.
+    /// Clients disconnect while they are held: their places are free at once, and no other request
+    /// loses one.
     #[test]
     fn whoever_leaves_costs_nobody_anything(
         leaves in prop::collection::vec(any::<bool>(), 1..150),

@@ -3,13 +3,13 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::admission::moment::nanos;
 
-/// An upstream that answers `capacity` orders a second after 50 ms; what is over fails, or waits.
+/// An upstream that answers `capacity` orders a second after 50 ms. Further orders fail or wait.
 struct Simulated {
     capacity: f64,
     fails: bool,
     waiting: f64,
     now: Moment,
-    /// When the answer to which comes: sent when, with what outcome.
+    /// The arrival time of each answer, with the time it was sent and its outcome.
     answers: BTreeMap<(Moment, u64), (Moment, Outcome)>,
     sent: u64,
     failed: u64,
@@ -29,8 +29,8 @@ impl Simulated {
         }
     }
 
-    /// Ten steps a second, with `demand` orders a second. Says how many orders a second were sent in
-    /// the last second and how many of them failed.
+    /// Runs ten steps a second with `demand` orders a second. Returns the orders sent and the
+    /// failures, in the last second.
     fn run(&mut self, shown: &mut Shown, demand: f64, seconds: u32) -> (f64, u32) {
         let (mut sent, mut failed, mut due) = (0.0, 0, 0.0);
         for step in 0..seconds * 10 {
@@ -89,7 +89,7 @@ fn a_capacity_that_shows_by_failures_is_found_and_kept() {
     let mut upstream = Simulated::new(50.0, true);
     upstream.run(&mut shown, 30.0, 60);
     upstream.run(&mut shown, 500.0, 60);
-    // What it took to notice is behind.
+    // Ignore what happened before the congestion was noticed.
     (upstream.failed, upstream.sent) = (0, 0);
     for _ in 0..60 {
         let (sent, _) = upstream.run(&mut shown, 500.0, 10);
@@ -159,7 +159,7 @@ fn one_order_that_always_fails_is_no_congestion() {
     }
 }
 
-/// Refusals come at once, and anybody can have them.
+/// Refusals are immediate, and any client can cause them.
 #[test]
 fn refusals_say_nothing_of_how_long_an_order_takes() {
     let mut shown = Shown::default();

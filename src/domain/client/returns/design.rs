@@ -1,72 +1,73 @@
-//! Which hours are used, and which certificates may have come back in them.
+//! Chooses the hours to use, and the certificates that may have returned in them.
 
 use super::history::{History, bursts, mean, nearest_hours, whole_hours};
 use crate::certificate::own_rule_seconds;
 use crate::math::number::{length, real, real_len, signed};
 use crate::time::HOUR;
 
-/// Eight weeks are looked at: each hour of the week eight times, and no older habits.
+/// The last eight weeks are used: eight samples of each hour of the week, and no older habits.
 const LOOKED_AT_HOURS: usize = 8 * 168;
-/// With fewer hours nothing is learned: a daily peak has been there at least once, and what comes
-/// before and after it.
+/// With fewer hours nothing is learned: a daily peak must have occurred once, with the hours before
+/// and after it.
 const LEAST_HOURS: usize = 36;
-/// With less than a week looked at, days cannot be told from each other, for the load's level and
-/// growth say the same: only moves by hours are tried then.
+/// With less than a week of hours, one day cannot be told from another, because the free terms
+/// (level and growth of the load) fit equally well. Only moves by up to half a day are tried then.
 const DAYS_APART_HOURS: usize = 168;
-/// Moves by up to half a day are by hours.
+/// The largest move, in hours, that does not need a week of data.
 const HALF_A_DAY_HOURS: i64 = 12;
-/// Lags up to this long before the own rule are tried …
+/// Lags are tried from this long before the own rule …
 const BEFORE_HOURS: i64 = 36;
-/// … and up to this long after it: a client that runs once a day and fails twice.
+/// … to this long after it: a client that runs once a day and fails twice.
 const AFTER_HOURS: i64 = 72;
-/// To each side of the end of life: who renews only when it is over.
+/// Lags are tried this long before and after the end of life, for clients that renew only then.
 const AROUND_END_HOURS: i64 = 24;
-/// An hour is looked at when those who come back this long after their own rule were issued where
-/// the registry was there: as long as is assumed, in the classes that make this part of issuance.
+/// An hour is used only if certificates that return this long after their own rule were issued
+/// after the registry began. This applies to the classes that make up [`COVERED`] of issuance, and
+/// is the longest lag that is assumed by default.
 const COVERED_AFTER_HOURS: i64 = 24;
-/// See [`COVERED_AFTER_HOURS`].
+/// The share of issuance whose classes must be covered; see [`COVERED_AFTER_HOURS`].
 const COVERED: f64 = 0.8;
-/// The first hours of a class stand for those before the registry began: four weeks of them.
+/// The first four weeks of a class stand in for the time before the registry began.
 const STAND_IN_HOURS: usize = 4 * 168;
 
-/// What may have come back: those of a class, so many hours after their issuance.
+/// Certificates that may have returned: those of one class, a fixed number of hours after issuance.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Candidate {
-    /// The number of the class in the history.
+    /// The index of the class in the history.
     pub(super) class: usize,
-    /// The lag.
+    /// Hours from issuance to return.
     pub(super) lag_hours: usize,
 }
 
-/// Hours to be explained, and what may explain them.
+/// The hours to explain, and the columns that may explain them.
 #[derive(Debug)]
 pub(super) struct Design {
-    /// What came and was not promised.
+    /// The arrivals that were not promised.
     pub(super) observed: Vec<f64>,
-    /// What came.
+    /// All arrivals.
     pub(super) total: Vec<f64>,
-    /// Which hours count.
+    /// Which hours are used.
     pub(super) counts: Vec<bool>,
-    /// The load that nobody explains, and how it grows.
+    /// The free columns: load with no explanation, and its growth.
     pub(super) free: [Vec<f64>; 2],
-    /// Around the own rules first, then around the ends of life.
+    /// Candidates around the own rules come first, then those around the ends of life.
     pub(super) candidates: Vec<Candidate>,
-    /// How many of them are around the own rules.
+    /// The number of candidates around the own rules.
     pub(super) first: usize,
-    /// By class: what was issued, with what stands in before the first hour.
+    /// Issuance by class, with the stand-in before the first hour.
     issued: Vec<Issued>,
-    /// Which hour of the history is the first one looked at.
+    /// The index in the history of the first hour used.
     start: usize,
 }
 
-/// What was issued of one class, from so many hours before the history on.
+/// Issuance of one class, starting some hours before the history.
 #[derive(Debug)]
 struct Issued {
     before: usize,
     amounts: Vec<f64>,
 }
 
-/// The lags that are tried for a class, in hours, both ends included.
+/// The lags to try for a class, in hours, both ends included.
 #[derive(Clone, Copy, Debug)]
 struct Range {
     from: i64,
@@ -74,7 +75,7 @@ struct Range {
 }
 
 impl Design {
-    /// What a history allows to be asked; `None` where it is too short.
+    /// The design for a history; `None` if the history is too short.
     pub(super) fn new(history: &History) -> Option<Self> {
         let hours = history.hours();
         let begins = history.begins()?;
@@ -107,7 +108,7 @@ impl Design {
             .iter()
             .map(|candidate| candidate.lag_hours)
             .max()?;
-        // Two lags of the rule of clients lie between hours, and one hour is cut off by rounding.
+        // Two of the default lags lie between hours, and rounding cuts off one hour.
         let issued = history
             .classes
             .iter()
@@ -116,8 +117,8 @@ impl Design {
         let looked_at = hours - start;
         let grows = (0..looked_at).map(|hour| real_len(hour) / real_len(looked_at));
         let total = (start..hours).map(|hour| history.issued[hour].unwrap_or(0.0));
-        // Whoever comes back with a life so long that the registry does not know the certificate
-        // before it had no window: that load is known.
+        // A certificate whose life is so long that the registry does not know its predecessor had
+        // no window when it returned, so this load is known.
         let blind = |hour: usize| -> f64 {
             let classes = history.classes.iter().zip(&covered_from);
             let blind = classes.filter(|(_, from)| **from > start);
@@ -140,12 +141,12 @@ impl Design {
         enough.then_some(design)
     }
 
-    /// Whether enough was seen to tell a day from the next.
+    /// Whether there is enough data to tell one day from the next.
     pub(super) fn tells_days_apart(&self) -> bool {
         self.observed.len() >= DAYS_APART_HOURS
     }
 
-    /// By how many hours the rule of a life may be moved.
+    /// The moves, in hours, to try for the rule of a lifetime.
     pub(super) fn moves(&self, life_seconds: i64) -> impl Iterator<Item = i64> {
         let own = nearest_hours(own_rule_seconds(life_seconds));
         let days = self.tells_days_apart();
@@ -155,14 +156,14 @@ impl Design {
         moves.filter(move |hours| days || hours.abs() <= HALF_A_DAY_HOURS)
     }
 
-    /// What was issued of a class so many hours before each hour looked at.
+    /// Issuance of a class, shifted by the candidate's lag, for each hour used.
     pub(super) fn column(&self, candidate: Candidate) -> &[f64] {
         let issued = &self.issued[candidate.class];
         let from = self.start + issued.before - candidate.lag_hours;
         &issued.amounts[from..from + self.observed.len()]
     }
 
-    /// What returns in each hour looked at, of a class that comes back by these lags, in seconds.
+    /// The returns in each hour used, if a class returns with these lags (in seconds).
     pub(super) fn returning(
         &self,
         class: usize,
@@ -186,8 +187,8 @@ impl Design {
         sum
     }
 
-    /// Hours that were counted, in which there was no burst and to which none may have returned: a
-    /// few hours of a burst would outweigh all others.
+    /// The hours that were counted, had no burst, and had no returns of a burst. Otherwise a few
+    /// hours of a burst would outweigh all others.
     fn which_count(&self, history: &History) -> Vec<bool> {
         let usual_load = history.usual_load();
         let issued = &history.issued[self.start..];
@@ -233,14 +234,13 @@ impl Range {
     }
 }
 
-/// How many hours back a history has to go: those looked at, and the longest lag before them.
+/// The hours of history needed: those used, and the longest lag before them.
 pub(crate) fn history_hours(life_seconds: i64) -> i64 {
-    // One hour is cut off by rounding.
+    // Rounding cuts off one hour.
     signed(LOOKED_AT_HOURS) + around_end(life_seconds).to + 1
 }
 
-/// Hours after the registry began from which on the returns of most certificates are of
-/// certificates that it knows.
+/// Hours after the registry began from which most returning certificates are known to it.
 fn covered_after_hours(history: &History) -> i64 {
     let mut classes: Vec<(f64, i64)> = history
         .classes
@@ -263,13 +263,14 @@ fn covered_after_hours(history: &History) -> i64 {
     longest
 }
 
-/// The longest lag in hours that is usual for a life.
+/// The longest lag, in hours, that is usual for a lifetime.
 fn covered_lag(life_seconds: i64) -> i64 {
     let own = own_rule_seconds(life_seconds);
     nearest_hours(own) + COVERED_AFTER_HOURS.min(nearest_hours(life_seconds - own))
 }
 
-/// Around the own rule, for short lives a third of it before and all that is left after.
+/// Lags around the own rule. For short lives: from a third of the life before it to the end of
+/// life.
 fn around_own_rule(life_seconds: i64) -> Range {
     let own = own_rule_seconds(life_seconds);
     let hours = nearest_hours(own);
@@ -279,8 +280,8 @@ fn around_own_rule(life_seconds: i64) -> Range {
     }
 }
 
-/// Around the end of life, for short lives a sixth of it to each side; what lies around the own
-/// rule is not repeated.
+/// Lags around the end of life. For short lives: a sixth of the life to each side. Lags already
+/// tried around the own rule are left out.
 fn around_end(life_seconds: i64) -> Range {
     let end = nearest_hours(life_seconds);
     let aside = AROUND_END_HOURS.min(end / 6);

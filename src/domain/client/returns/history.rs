@@ -1,42 +1,43 @@
-//! The history of arrivals, as far as a server can see it.
+//! The history of arrivals, as a server can observe it.
 
 use crate::math::number::{real_len, whole};
 use crate::time::{HOUR, Timestamp};
 
-/// What K is learned from, hour by hour (UTC). All lists have one length.
+/// The data K is learned from, hour by hour (UTC). All lists have the same length.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// When the first hour begins, a full hour: the first that the registry knows.
+    /// The start of the first hour: the first full hour that the registry knows.
     pub from: Timestamp,
-    /// Certificates issued in each hour, all lives together; `None` where nothing was there to
-    /// count them, and for hours that shall teach nothing, such as an incident's.
+    /// Certificates issued in each hour, of all lifetimes. `None` if nothing counted them, or if
+    /// the hour is to be ignored, such as during an incident.
     pub issued: Vec<Option<f64>>,
-    /// How many of them the windows given had promised, in expectation.
+    /// The expected number of them that the assigned windows had promised.
     pub promised: Vec<f64>,
-    /// One for each life class.
+    /// One entry for each life class.
     pub classes: Vec<ClassHistory>,
 }
 
-/// What was issued of one life class.
+/// Issuance of one life class.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClassHistory {
-    /// The mean life in seconds.
+    /// The mean lifetime in seconds.
     pub life_seconds: i64,
-    /// What was issued in each hour, steered or not, in certificates.
+    /// Certificates issued in each hour, steered or not.
     pub issued: Vec<f64>,
-    /// What of it is not steered: Σ (1 − f), in certificates.
+    /// The expected number of them that are unsteered: Σ (1 − f).
     pub unsteered: Vec<f64>,
 }
 
-/// Days around an hour that tell what is usual at that hour of the day, to each side.
+/// The usual load of an hour of the day is taken from this many days on each side.
 const USUAL_DAYS: usize = 3;
-/// So many times what is usual is a burst: weekends differ by two, holidays by three.
+/// A burst is at least this many times the usual load. Weekends differ by a factor of two, holidays
+/// by three.
 const BURST: f64 = 4.0;
-/// A burst below this part of the whole load does not matter.
+/// A burst below this fraction of the median load is ignored.
 const BURST_MATTERS: f64 = 0.5;
 
 impl History {
-    /// Hours in it; 0 where the lists do not fit together.
+    /// The number of hours; 0 if the lists differ in length.
     pub(super) fn hours(&self) -> usize {
         let hours = self.issued.len();
         let fits = self.promised.len() == hours
@@ -52,13 +53,13 @@ impl History {
         (0..self.hours()).find(|&hour| self.classes.iter().any(|class| class.unsteered[hour] > 0.0))
     }
 
-    /// The load that is usual: the median hour's.
+    /// The median hour's load.
     pub(super) fn usual_load(&self) -> f64 {
         median(self.issued.iter().copied().flatten().collect())
     }
 }
 
-/// The hours in which far more came than at the same hour of the days around it.
+/// The hours with far more arrivals than the same hour on the days around.
 pub(super) fn bursts(amounts: &[Option<f64>], usual_load: f64) -> Vec<usize> {
     (0..amounts.len())
         .filter(|&hour| {
@@ -77,7 +78,7 @@ pub(super) fn bursts(amounts: &[Option<f64>], usual_load: f64) -> Vec<usize> {
         .collect()
 }
 
-/// The middle of so many numbers; 0 where there is none.
+/// The median; 0 of an empty list.
 pub(super) fn median(mut numbers: Vec<f64>) -> f64 {
     let middle = numbers.len() / 2;
     if numbers.is_empty() {
@@ -86,17 +87,17 @@ pub(super) fn median(mut numbers: Vec<f64>) -> f64 {
     *numbers.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Seconds as hours, to the nearest.
+/// Seconds in hours, rounded to the nearest.
 pub(super) fn nearest_hours(seconds: i64) -> i64 {
     (seconds + HOUR / 2).div_euclid(HOUR)
 }
 
-/// The greatest whole number of hours that is not above `hours`, as an index.
+/// Hours rounded down, as an index.
 pub(super) fn whole_hours(hours: f64) -> usize {
     usize::try_from(whole(hours.floor())).unwrap_or(0)
 }
 
-/// The mean; 0 of nothing.
+/// The mean; 0 of an empty list.
 pub(super) fn mean(numbers: &[f64]) -> f64 {
     numbers.iter().sum::<f64>() / real_len(numbers.len().max(1))
 }

@@ -1,5 +1,5 @@
-//! From the history of arrivals to the times of return. Old knowledge is replaced only if the
-//! evidence is clear.
+//! Learns the times of return from the history of arrivals. Earlier knowledge is replaced only on
+//! clear evidence.
 
 use super::design::Design;
 use super::history::{ClassHistory, History};
@@ -11,22 +11,22 @@ use crate::certificate::own_rule_seconds;
 use crate::math::number::{real_len, signed};
 use crate::time::HOUR;
 
-/// Each lag that is new has to raise the double of the log-likelihood by this many times what the
-/// Bayesian information criterion asks (Schwarz 1978), the logarithm of the hours: hours are not
-/// as independent as it takes them to be.
+/// Each new lag must raise twice the log-likelihood by this many times the penalty of the Bayesian
+/// information criterion (Schwarz 1978), the logarithm of the number of hours. The criterion
+/// assumes that hours are independent, which they are not quite.
 const CLEAR: f64 = 3.0;
-/// … and all of them together by this part of what is left unexplained in each hour.
+/// … and all new lags together must explain this fraction of the remaining variation in each hour.
 const MATTERS: f64 = 0.02;
-/// Shares that move by less than this in all are left as they are.
+/// If the shares change by less than this in total, they are left as they are.
 const SAME: f64 = 0.02;
-/// What was known before counts as much as so many hours looked at.
+/// Earlier knowledge weighs as much as this many hours of data.
 const KNOWN_HOURS: f64 = 24.0;
 
 impl Returns {
-    /// What a history teaches, where it clearly differs from what was known before. Classes that it
-    /// says nothing clear of stay as they were: once the load is level, nothing is forgotten.
+    /// Learns from a history what clearly differs from `before`. Classes without clear evidence are
+    /// left as they were, so a flat load does not erase what was learned.
     ///
-    /// Meant to be called once an hour or less often. A call goes the further the more hours it saw.
+    /// Call it at most once an hour. The more hours a call uses, the more it changes.
     #[must_use]
     pub fn learn(history: &History, prior: &Self) -> Self {
         let mut returns = prior.clone();
@@ -58,7 +58,7 @@ impl Returns {
             .collect()
     }
 
-    /// Goes a part of the way from what was known before to what was found.
+    /// Moves part of the way from the earlier knowledge to the new fit.
     fn move_towards(
         &mut self,
         class: &ClassHistory,
@@ -79,18 +79,18 @@ impl Returns {
     }
 }
 
-/// For each class the clients' rule, shifted, if that is enough; else the free fit, if it is
-/// clearly better than what was known.
+/// For each class: the clients' rule, shifted, if that is enough; otherwise the free fit, if it is
+/// clearly better than the earlier knowledge.
 fn explain(history: &History, design: &Design, fit: &Fit<'_>, before: &[Lags]) -> Vec<Lags> {
     let hours = real_len(fit.hours());
-    // By how many lags more it is explained.
+    // The evidence required for this many additional lags.
     let clear = |lags: usize| (CLEAR * real_len(lags) * hours.ln()).max(MATTERS * hours);
     let returning = |class: usize, lags: &Lags| {
         let own = own_rule_seconds(history.classes[class].life_seconds);
         let lags = lags.iter().map(|(after, share)| (own + after, *share));
         design.returning(class, lags)
     };
-    // A rule moved has two numbers: by how much, and what share returns.
+    // A moved rule has two parameters: the shift, and the share that returns.
     let moved = move_rules(fit, design, &history.classes, before, clear(2), hours.ln());
     let mut all = vec![0.0; design.observed.len()];
     for (class, lags) in moved.iter().enumerate() {
@@ -126,7 +126,7 @@ fn add(to: &mut [f64], amounts: &[f64]) {
     }
 }
 
-/// By how much shares differ in all.
+/// The total difference between two sets of shares.
 fn distance(a: &[(i64, f64)], b: &[(i64, f64)]) -> f64 {
     let share = |lags: &[(i64, f64)], at: i64| -> f64 {
         let found = lags.iter().filter(|(other, _)| *other == at);

@@ -1,4 +1,4 @@
-//! The simplest explanation: clients keep their rule, each class moved by whole hours.
+//! The simplest explanation: clients use their usual rule, shifted by whole hours for each class.
 
 use super::design::Design;
 use super::history::ClassHistory;
@@ -7,28 +7,28 @@ use super::usual;
 use crate::certificate::own_rule_seconds;
 use crate::time::HOUR;
 
-/// More than all of a class may seem to return where too many are taken to follow: half as many
-/// again, no more, or one class is taken for another.
+/// More than all of a class may appear to return if f is overestimated. Allow half as many again;
+/// with more, one class would be taken for another.
 const MOST_SHARE: f64 = 1.5;
 
-/// Where all that may return of a class adds no more than this to the sum of squares, in units of the
-/// variance, it says nothing of when it returns.
+/// A class says nothing about when it returns if all its possible returns add less than this to the
+/// sum of squares, in units of the variance.
 const SAYS_NOTHING: f64 = 1.0;
 
-/// Lags in seconds after the own rule, and shares.
+/// Lags in seconds after the own rule, and their shares.
 pub(super) type Lags = Vec<(i64, f64)>;
 
-/// The rule of clients moved by so many hours, and what returns by it.
+/// The clients' rule shifted by some hours, and the returns it produces.
 struct Moved {
     by_hours: i64,
     lags: [(i64, f64); 2],
-    /// The returns of each hour, without the part that the free columns explain.
+    /// The returns in each hour, without the part that the free columns explain.
     returning: Vec<f64>,
-    /// Its weighted square.
+    /// The weighted sum of its squares.
     norm: f64,
 }
 
-/// One class's rules and where it stands.
+/// The shifted rules of one class, and the current choice.
 struct Class {
     rules: Vec<Moved>,
     lags: Lags,
@@ -43,10 +43,11 @@ struct Step {
     returning: Vec<f64>,
 }
 
-/// From what was known on: all classes together, if that gains, for the same clients ask for all
-/// lives; then class by class, always the one that gains most: its rule, moved and
-/// scaled. Until none gains `clear`; of rules that gain as much but for `alike`, the one moved
-/// least, for days are hard to tell apart while only a few have been seen, and hours are not.
+/// Starts from the earlier knowledge. First moves all classes together, if that helps, because the
+/// same clients request all lifetimes. Then repeatedly takes the best single step of any class
+/// (shift and scale its rule), until no step gains `clear`. Among rules whose gains differ by less
+/// than `alike`, it takes the smallest shift: while only a few days have been seen, days are hard
+/// to tell apart, but hours are not.
 pub(super) fn move_rules(
     fit: &Fit<'_>,
     design: &Design,
@@ -99,7 +100,7 @@ pub(super) fn move_rules(
     state.into_iter().map(|class| class.lags).collect()
 }
 
-/// The best step of one class.
+/// The best step for one class.
 fn step(
     fit: &Fit<'_>,
     observed: &[f64],
@@ -127,7 +128,7 @@ fn step(
     })
 }
 
-/// Moves the rules of all classes by the same hours and to the same share, if that gains enough.
+/// Shifts the rules of all classes by the same hours, with one share, if that gains enough.
 fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, alike: f64) {
     let mut left = observed.to_vec();
     for class in &*state {
@@ -169,14 +170,14 @@ fn share(fit: &Fit<'_>, rest: &[f64], returning: &[f64], norm: f64) -> f64 {
     (fit.product(rest, returning) / norm).clamp(0.0, MOST_SHARE)
 }
 
-/// What is gained where a share of `returning` explains `rest`, of which `left` is left now.
+/// The gain if a share of `returning` explains `rest`, when `left` is unexplained now.
 fn gain(fit: &Fit<'_>, left: &[f64], rest: &[f64], returning: &[f64], share: f64) -> f64 {
     let after = rest.iter().zip(returning);
     fit.gain(left, after.map(|(rest, amount)| rest - share * amount))
 }
 
-/// Of options with a share and a gain each, the one moved least that gains as much as the best but
-/// for `alike`.
+/// Of options with a share and a gain each, the one with the smallest shift whose gain is within
+/// `alike` of the best.
 fn least_moved<T>(
     options: impl Iterator<Item = (T, f64, f64)>,
     by_hours: impl Fn(&T) -> i64,
@@ -193,7 +194,7 @@ fn least_moved<T>(
 }
 
 impl Class {
-    /// The rule moved by so many hours; for lives too short for that, as far as they go.
+    /// The rule shifted by this many hours, or as far as a short life allows.
     fn moved(&self, by_hours: i64) -> Option<&Moved> {
         self.rules
             .iter()

@@ -1,36 +1,37 @@
-//! Fitting counts: reweighted least squares, because the variance of a count is its mean, and
-//! because single wild hours should count little.
+//! Fits counts by reweighted least squares, because the variance of a count is its mean, and so
+//! that single outlying hours have little influence.
 
 use super::design::{Candidate, Design};
 use super::history::{mean, median};
 use crate::math::least_squares::{Problem, Solution};
 
-/// Weights settle after the second round; the third is for good measure.
+/// Weights settle after the second round; the third is a safety margin.
 const ROUNDS: usize = 3;
-/// Residuals beyond so many standard deviations count linearly, not by their squares (Huber 1964).
+/// Residuals beyond this many standard deviations count linearly, not squared (Huber 1964).
 const WILD: f64 = 3.0;
 /// The median of the square of a standard normal number.
 const MEDIAN_OF_CHI_SQUARED: f64 = 0.4549;
-/// An hour's variance is that of a quarter of the mean hour at least: the model is not that good.
+/// An hour's variance is at least that of a quarter of the mean hour, because the model is not
+/// exact.
 const LEAST_VARIANCE: f64 = 0.25;
 
-/// The best explanation of a design, and how much each hour counted for it.
+/// The best fit of a design, and the weight of each hour in it.
 #[derive(Debug)]
 pub(super) struct Fit<'a> {
     design: &'a Design,
-    /// What came back when, and its share.
+    /// The lags found, and the share that returns at each.
     pub(super) lags: Vec<(Candidate, f64)>,
     fitted: Vec<f64>,
-    /// One over the variance; 0 for hours left out.
+    /// One over the variance; 0 for hours that are not used.
     precision: Vec<f64>,
-    /// The same, less for wild hours.
+    /// The same, with lower weight for outliers.
     weights: Vec<f64>,
-    /// What the free columns say, at right angles and of length 1.
+    /// An orthonormal basis of the free columns.
     basis: Vec<Vec<f64>>,
 }
 
 impl<'a> Fit<'a> {
-    /// Fits.
+    /// Fits the design.
     pub(super) fn new(design: &'a Design) -> Self {
         let columns: Vec<&[f64]> = design
             .candidates
@@ -69,7 +70,7 @@ impl<'a> Fit<'a> {
             weights,
             basis: Vec::new(),
         };
-        // Gram and Schmidt.
+        // The Gram–Schmidt process.
         for free in &design.free {
             let mut one = fit.beside_free(free);
             let size = fit.product(&one, &one).sqrt().max(f64::MIN_POSITIVE);
@@ -89,7 +90,7 @@ impl<'a> Fit<'a> {
             .map(|(candidate, share)| (candidate.lag_hours, *share))
     }
 
-    /// What the lags found for all classes but one return.
+    /// The returns in each hour from the lags found for all other classes.
     pub(super) fn others(&self, class: usize) -> Vec<f64> {
         let mut sum = vec![0.0; self.fitted.len()];
         for (candidate, share) in &self.lags {
@@ -102,16 +103,16 @@ impl<'a> Fit<'a> {
         sum
     }
 
-    /// How much worse it is to take `returning` instead of all that was found, in units of a
-    /// log-likelihood's double, by all days but the one that says so most.
+    /// How much worse the fit gets with `returning` in place of all lags found, as twice the
+    /// log-likelihood. The day with the largest difference is left out.
     pub(super) fn loss_with(&self, returning: &[f64]) -> f64 {
         let other = problem(self.design, &self.weights, &[]).around(returning);
         let losses = self.losses(&other).zip(self.losses(&self.fitted));
         by_all_days_but_one(losses.map(|(other, own)| other - own))
     }
 
-    /// How much better it is to be left with `after` than with `before`, in the same units, by all
-    /// days but the one that says so most.
+    /// How much better the residuals `after` are than `before`, in the same units. The day with the
+    /// largest difference is left out.
     pub(super) fn gain(&self, before: &[f64], after: impl Iterator<Item = f64>) -> f64 {
         let squares = before.iter().zip(after).zip(&self.weights);
         by_all_days_but_one(
@@ -119,7 +120,7 @@ impl<'a> Fit<'a> {
         )
     }
 
-    /// What is left of amounts when the free columns have said what they can.
+    /// The amounts that the free columns do not explain.
     pub(super) fn beside_free(&self, amounts: &[f64]) -> Vec<f64> {
         let mut rest = amounts.to_vec();
         for one in &self.basis {
@@ -131,13 +132,13 @@ impl<'a> Fit<'a> {
         rest
     }
 
-    /// The weighted product of two lists of amounts.
+    /// The weighted inner product of two lists.
     pub(super) fn product(&self, a: &[f64], b: &[f64]) -> f64 {
         let products = a.iter().zip(b).zip(&self.weights);
         products.map(|((a, b), weight)| weight * a * b).sum()
     }
 
-    /// Hours that count.
+    /// The number of hours used.
     pub(super) fn hours(&self) -> usize {
         self.precision.iter().filter(|one| **one > 0.0).count()
     }
@@ -157,8 +158,8 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// A sum over hours without the day in which it is greatest: no single day decides, for one wild
-/// hour can be explained by many wrong lags, and outweighs weeks.
+/// The sum over hours without the day that contributes most. One outlying hour can be explained by
+/// many wrong lags and can outweigh weeks, so no single day may decide.
 fn by_all_days_but_one(hours: impl Iterator<Item = f64>) -> f64 {
     let (mut all, mut most, mut day) = (0.0, 0.0, 0.0);
     for (hour, amount) in hours.enumerate() {
@@ -192,8 +193,8 @@ fn residuals<'r>(design: &'r Design, fitted: &'r [f64]) -> impl Iterator<Item = 
         .map(|(observed, fitted)| observed - fitted)
 }
 
-/// One over the variance of each hour that counts: its expected count, times how much wilder than
-/// Poisson's the counts are (by their median, which wild hours do not move).
+/// One over the variance of each hour used. The variance is the expected count, times the
+/// overdispersion of the counts, which is estimated by the median because outliers do not move it.
 fn precisions(design: &Design, fitted: &[f64], mean_load: f64) -> Vec<f64> {
     let variances: Vec<f64> = residuals(design, fitted)
         .zip(&design.total)

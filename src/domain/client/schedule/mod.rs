@@ -1,7 +1,8 @@
-//! When clients wake, and so when they will renew (`docs/polls.md`).
+//! When clients wake, and therefore when they will renew (`docs/polls.md`).
 //!
-//! Polls show a client's ticks ([`Polls`]), they show how its renewal falls around a window
-//! ([`Response`]), and which instants of a band are its own to choose from ([`Schedule::choices`]).
+//! Polls reveal a client's ticks ([`Polls`]). From these follow how its renewals are distributed
+//! around a window ([`Response`]), and which instants of a band it can renew at
+//! ([`Schedule::choices`]).
 
 mod record;
 mod relative;

@@ -22,28 +22,28 @@ use crate::time::{DAY, MINUTE, Timestamp};
 pub(super) const EPOCH: i64 = 1_577_836_800;
 /// Half-minutes in a day.
 const UNITS_IN_DAY: i64 = DAY / HALF_MINUTE;
-/// Polls closer than this are one visit: clients with several names, retries, a flood. Under the
-/// ten minutes of the fastest tick; within it nothing is written.
+/// Polls closer together than this count as one visit: clients with several names, retries, floods.
+/// It is shorter than the fastest tick, ten minutes. Nothing is written within it.
 const ONE_VISIT_UNITS: i64 = 8 * MINUTE / HALF_MINUTE;
-/// The periods looked for and how far off a tick may be, in half-minutes: eight minutes for those
-/// of hours (lego sleeps as long), three for the hour, half a minute for the daemon's ten. By
-/// chance a poll agrees with them once in 87, 44, 22, 9 and 7.
+/// The periods to detect, and the tolerance of a tick, in half-minutes: eight minutes for a day,
+/// half a day and six hours (lego sleeps up to that long), three for the hour, half a minute for
+/// the daemon's ten minutes. A random poll agrees with them once in 87, 44, 22, 9 and 7 times.
 const PERIODS: [(i64, i64); 5] = [(2_880, 16), (1_440, 16), (720, 16), (120, 6), (20, 1)];
-/// So many polls make a period the client's.
+/// A period counts as the client's after this many polls.
 const SETTLED: i64 = 3;
-/// The anchor follows its polls by at most a minute each, to the middle of their scatter.
+/// Each poll moves the anchor by at most a minute towards the middle of their scatter.
 const NUDGE_UNITS: i64 = 2;
-/// From this share of the base of `Retry-After` on a poll may be an answer to it: targets are
-/// moved forward to 0.4 × the base at most.
+/// A poll may be an answer to `Retry-After` if it comes after at least this fraction of the base:
+/// targets are moved forward to 0.4 × the base at most.
 const SOONEST: f64 = 0.4;
-/// Up to 1.2 × the base, and until the ten-minute tick that follows, two minutes for the rest.
+/// … and after at most 1.2 × the base plus the ten-minute tick that follows, plus two minutes.
 const LATEST: f64 = 1.2;
 const LATE_SECONDS: i64 = 12 * MINUTE;
 
-/// Ticks are told apart by this much where it matters to others.
+/// Ticks that differ by less than this are treated as the same outside this module.
 const MEANT_SECONDS: i64 = 15 * MINUTE;
 
-/// Bits of the last poll.
+/// The bit fields of the record, lowest first.
 pub(super) const LAST_BITS: u32 = 26;
 const LAST: Field = Field::new(0, LAST_BITS);
 const ANCHOR: Field = Field::new(26, 12);
@@ -51,29 +51,30 @@ const COUNTS_SHIFT: u32 = 38;
 const COUNT_BITS: u32 = 3;
 const STEERED: Field = Field::new(56, 4);
 const FATE: Field = Field::new(60, 2);
-/// All counts.
+/// The bits of all counts.
 const COUNTED: u64 = 0o777_777 << COUNTS_SHIFT;
-/// One in each count.
+/// One in each of the counts.
 const ONES: u64 = 0o111_111 << COUNTS_SHIFT;
-/// What comes back as asked so often honours `Retry-After`: by chance it does so once in six.
+/// A client is taken to honour `Retry-After` after this many such polls. A random poll looks like
+/// one once in six times.
 const HONOURS: i64 = 4;
 
 /// The record of one certificate's polls.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Polls(u64);
 
-/// What a record says, roughly.
+/// What a record says, in rounded form.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Meaning(u16);
 
-/// How a poll came after the one before.
+/// How a poll relates to the previous `Retry-After`.
 #[derive(Clone, Copy)]
 enum Answer {
     AsAsked,
     Other,
 }
 
-/// Some bits of a record.
+/// A bit field of a record.
 #[derive(Clone, Copy)]
 struct Field {
     shift: u32,
@@ -92,42 +93,42 @@ impl Field {
         (record >> self.shift) & self.mask
     }
 
-    /// `record` with this field set; a value that is too large is cut.
+    /// `record` with this field set; a value that does not fit is truncated.
     const fn set(self, record: u64, value: u64) -> u64 {
         (record & !(self.mask << self.shift)) | ((value & self.mask) << self.shift)
     }
 
-    /// As [`Field::set`]: the numbers here are never negative.
+    /// As [`Field::set`], for numbers that are never negative.
     const fn put(self, record: u64, value: i64) -> u64 {
         self.set(record, value.unsigned_abs())
     }
 
-    /// A field is 26 bits at most.
+    /// The field's value; fields have at most 26 bits.
     const fn number(self, record: u64) -> i64 {
         self.of(record).cast_signed()
     }
 }
 
 impl Polls {
-    /// From what [`Polls::packed`] gave.
+    /// The record from its packed form ([`Polls::packed`]).
     #[must_use]
     pub const fn from_packed(record: u64) -> Self {
         Self(record)
     }
 
-    /// As one number, below 2^62.
+    /// The record as one number, below 2^62.
     #[must_use]
     pub const fn packed(self) -> u64 {
         self.0
     }
 
-    /// Whether the certificate was polled at all.
+    /// Whether the certificate was ever polled.
     #[must_use]
     pub const fn is_polled(self) -> bool {
         LAST.of(self.0) != 0
     }
 
-    /// The last poll, to the half-minute.
+    /// The time of the last poll, to the half-minute.
     #[must_use]
     pub const fn last(self) -> Option<Timestamp> {
         match LAST.number(self.0) {
@@ -136,8 +137,8 @@ impl Polls {
         }
     }
 
-    /// The record after a poll at `at` by a client that was last sent away for `base_seconds` or
-    /// a fifth more or less. The same record where that tells nothing new.
+    /// The record after a poll at `at`, when the client's previous `Retry-After` was `base_seconds`
+    /// ± 20 %. Returns the same record if the poll adds no information.
     #[must_use]
     pub fn seen(self, at: Timestamp, base_seconds: i64) -> Self {
         let now = ((at.unix() - EPOCH) / HALF_MINUTE).clamp(1, LAST.mask.cast_signed());
@@ -181,9 +182,9 @@ impl Polls {
         record.steered(answers(lapse * HALF_MINUTE, base_seconds))
     }
 
-    /// Whether the anchor is in the wrong place, by a poll that agrees with a longer period from
-    /// the poll before than from the anchor. Either nothing is settled yet; or the client keeps
-    /// its period and has taken another tick, as a changed crontab does.
+    /// Whether the anchor is in the wrong place: the poll agrees with a longer period counted from
+    /// the previous poll than counted from the anchor. Either nothing is settled yet, or the client
+    /// kept its period and changed its tick, as after an edit of its crontab.
     fn has_moved(self, to_anchor: usize, to_last: usize) -> bool {
         let is_settled = |period| self.count(period) >= SETTLED;
         if (0..PERIODS.len()).any(is_settled) {
@@ -193,7 +194,7 @@ impl Polls {
         }
     }
 
-    /// Counts a poll that agrees with the period of this number.
+    /// Counts a poll that agrees with the period of this index.
     fn counted(self, period: usize) -> Self {
         let count = count_field(period);
         if count.of(self.0) < count.mask {
@@ -203,7 +204,7 @@ impl Polls {
         Self(self.0 - ((others | others >> 1 | others >> 2) & ONES))
     }
 
-    /// Counts whether a poll came as `Retry-After` asked: one that did not weighs twice.
+    /// Counts whether a poll came when `Retry-After` asked; one that did not weighs twice.
     const fn steered(self, answer: Answer) -> Self {
         let steered = STEERED.number(self.0);
         let counted = match answer {
@@ -219,17 +220,17 @@ impl Polls {
         count_field(period).number(self.0)
     }
 
-    /// Whether more polls agree with the anchor than not.
+    /// Whether more polls agree with the anchor than do not.
     fn is_anchored(self) -> bool {
         (0..5).map(|period| self.count(period)).sum::<i64>() > self.count(PERIODS.len())
     }
 
-    /// Whether its client comes back when `Retry-After` asks it to.
+    /// Whether the client returns when `Retry-After` asks it to.
     const fn honours(self) -> bool {
         STEERED.number(self.0) >= HONOURS
     }
 
-    /// What the polls look like.
+    /// The schedule that the polls suggest.
     #[must_use]
     pub fn schedule(self) -> Schedule {
         let [daily, half, quarter, hourly, ticking, none] =
@@ -237,16 +238,17 @@ impl Polls {
         let strays = ticking + none;
         let anchor = ANCHOR.number(self.0);
         let tick = |period: usize| Tick::at(anchor % PERIODS[period].0);
-        // A shorter period's polls speak against a longer one with three times the weight of a
-        // stray one: a client of the longer period makes none, strangers make strays.
+        // Polls that fit only a shorter period speak against a longer one, with three times the
+        // weight of a stray poll. A client with the longer period makes none of them; strangers
+        // make strays.
         let fits = |needed, agree: i64, shorter: i64, strays: i64| {
             agree >= needed && shorter * 3 <= agree && strays <= agree
         };
         let twice = daily + half;
         let four_times = twice + quarter;
         let by_the_hour = four_times + hourly;
-        // How many polls have to agree before it is believed: what happens by chance once in 87
-        // is believed soon enough, what happens once in nine has to happen six times.
+        // How many polls must agree before a period is believed. A period that a random poll
+        // matches once in 87 needs one; one that is matched once in nine needs six.
         if fits(1, daily, half + quarter + hourly, strays) {
             Schedule::Daily { tick: tick(0) }
         } else if fits(2, twice, quarter + hourly, strays * 2) {
@@ -266,15 +268,16 @@ impl Polls {
         }
     }
 
-    /// The longest time in seconds until such a client asks again, where it is sent away for
-    /// `base_seconds` and a fifth at most.
+    /// The longest time in seconds until such a client polls again, with a `Retry-After` of
+    /// `base_seconds` + 20 % at most.
     #[must_use]
     pub fn interval_seconds(self, base_seconds: i64) -> i64 {
         let steered = whole(real(base_seconds) * LATEST) + LATE_SECONDS;
         let schedule = self.schedule();
         match schedule {
             Schedule::Steered => steered,
-            // A client with a short tick that honours Retry-After asks at the first tick after it.
+            // A client with a short tick that honours `Retry-After` polls at the first tick after
+            // it.
             Schedule::Hourly { .. } | Schedule::TenMinutely { .. } if self.honours() => {
                 steered + schedule.period_seconds().unwrap_or(0)
             }
@@ -282,7 +285,7 @@ impl Polls {
         }
     }
 
-    /// What became of the window, as judged before.
+    /// The outcome of the window, as judged earlier.
     #[must_use]
     pub const fn fate(self) -> Fate {
         match FATE.of(self.0) {
@@ -292,7 +295,7 @@ impl Polls {
         }
     }
 
-    /// The record with this judgement in it.
+    /// The record with this outcome in it.
     #[must_use]
     pub const fn judged(self, fate: Fate) -> Self {
         let code = match fate {
@@ -303,15 +306,15 @@ impl Polls {
         Self(FATE.set(self.0, code))
     }
 
-    /// What a certificate takes over from the one it replaces: the schedule of the client, and
-    /// neither a poll nor a judgement.
+    /// What a renewed certificate inherits from its predecessor: the client's schedule, but no poll
+    /// and no outcome.
     #[must_use]
     pub const fn inherited(self) -> Self {
         Self(LAST.set(self.judged(Fate::NotYet).0, 0))
     }
 
-    /// Two processes' records of the same certificate in one: the newer, with the judgement of
-    /// either; one that was polled before one that was not.
+    /// Merges two processes' records of the same certificate: the newer one, with the outcome of
+    /// either. A record with polls wins over one without.
     #[must_use]
     pub fn merged(self, other: Self) -> Self {
         let (older, newer) = if LAST.of(other.0) >= LAST.of(self.0) {
@@ -324,7 +327,7 @@ impl Polls {
             (Fate::Kept, _) | (_, Fate::Kept) => Fate::Kept,
             (Fate::NotYet, Fate::NotYet) => Fate::NotYet,
         };
-        // A process that has just begun to listen knows the last poll and no schedule.
+        // A process that has just started to record knows the last poll but no schedule.
         let newer =
             if older.schedule() != Schedule::Unknown && newer.schedule() == Schedule::Unknown {
                 Self(LAST.set(older.0, LAST.of(newer.0)))
@@ -334,7 +337,7 @@ impl Polls {
         newer.judged(fate)
     }
 
-    /// What others have to know of it: where that is the same, a record need not be stored again.
+    /// The part of a record that others need; if it is unchanged, the record need not be stored.
     #[must_use]
     pub fn meaning(self) -> Meaning {
         let schedule = self.schedule();
@@ -348,8 +351,8 @@ impl Polls {
 }
 
 impl Meaning {
-    /// Whether this says something else than `other` said: whether it was polled, the kind of
-    /// schedule, its tick by more than a quarter of an hour, or the judgement.
+    /// Whether this differs from `other` in whether it was polled, the kind of schedule, the tick
+    /// (by more than a quarter of an hour), or the outcome.
     #[must_use]
     pub fn differs(self, other: Self) -> bool {
         let apart = i64::from(self.0 >> 6) - i64::from(other.0 >> 6);
@@ -368,7 +371,8 @@ const fn count_field(period: usize) -> Field {
     Field::new(shift, COUNT_BITS)
 }
 
-/// The longest period of which `units` is a whole number, give or take what its ticks may be off.
+/// The index of the longest period of which `units` is a multiple, within the tolerance of its
+/// ticks.
 fn period_of(units: i64) -> usize {
     PERIODS
         .iter()
@@ -376,13 +380,13 @@ fn period_of(units: i64) -> usize {
         .unwrap_or(PERIODS.len())
 }
 
-/// What is left of `units` when whole periods are taken off, from −½ to ½ a period.
+/// `units` modulo `period`, from −½ to ½ a period.
 const fn centred(units: i64, period: i64) -> i64 {
     (units + period / 2).rem_euclid(period) - period / 2
 }
 
-/// Whether a client that was sent away for `base_seconds` and came back after `lapse_seconds`
-/// may have done as it was asked.
+/// Whether a client with a `Retry-After` of `base_seconds` that returned after `lapse_seconds` may
+/// have honoured it.
 fn answers(lapse_seconds: i64, base_seconds: i64) -> Answer {
     let base = real(base_seconds);
     let latest = whole(base * LATEST) + LATE_SECONDS;

@@ -1,4 +1,4 @@
-//! A record of polls, stored relative to the dates of its certificate: that saves six bits.
+//! A record of polls stored relative to the dates of its certificate, which saves six bits.
 
 use super::record::{EPOCH, LAST_BITS, Polls};
 use super::ticks::HALF_MINUTE;
@@ -8,11 +8,11 @@ use crate::time::Timestamp;
 const LAST_RELATIVE_BITS: u32 = 20;
 
 impl Polls {
-    /// What [`Polls::relative_to`] gives has so many bits: 56.
+    /// The number of bits in [`Polls::relative_to`]'s result: 56.
     pub const RELATIVE_BITS: u32 = LAST_RELATIVE_BITS + 62 - LAST_BITS;
 
-    /// The record with its last poll counted from `from`; `None` where that was before it, or more
-    /// than 364 days after.
+    /// The record with its last poll counted from `from`. `None` if the poll was earlier, or more
+    /// than 364 days later.
     #[must_use]
     pub fn relative_to(self, from: Timestamp) -> Option<u64> {
         let packed = self.packed();
@@ -25,7 +25,7 @@ impl Polls {
         fits.then_some(rest << LAST_RELATIVE_BITS | relative)
     }
 
-    /// From what [`Polls::relative_to`] gave, with the same `from`.
+    /// The record from the result of [`Polls::relative_to`] with the same `from`.
     #[must_use]
     pub fn from_relative(relative: u64, from: Timestamp) -> Self {
         let rest = relative >> LAST_RELATIVE_BITS;

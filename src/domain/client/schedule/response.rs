@@ -1,32 +1,32 @@
-//! How renewals of clients with one schedule are distributed around their window: the ledger books
-//! this instead of the window.
+//! How the renewals of clients with one schedule are distributed around their window. The ledger
+//! records this distribution in place of the window.
 
 use super::ticks::{HALF_MINUTE, Schedule};
 use crate::math::number::{real, signed};
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
-/// A response has at most this many pieces: a window of a day and a half has 36 hourly ticks, and
-/// a client that draws anew at each of them has renewed by the 32nd with a chance of 1 − 10⁻⁶.
+/// A response has at most this many pieces. A window of a day and a half has 36 hourly ticks; a
+/// client that draws again at each of them has renewed by the 32nd with probability 1 − 10⁻⁶.
 pub const MOST_PIECES: usize = 32;
 
-/// What happens at a tick happens in the minute from there on.
+/// A renewal at a tick happens in the minute after it.
 const AT_TICK_SECONDS: i64 = MINUTE;
 
-/// A daemon that ticks is due this long before what it drew, so as not to come after it.
+/// A daemon that ticks renews up to this long before its drawn time, so as not to be late.
 const AHEAD_SECONDS: i64 = 10 * MINUTE;
 
-/// The commonest timer with a random delay: 00:00 and 12:00, and up to twelve hours.
+/// The most common timer with a random delay: 00:00 and 12:00, with a delay of up to twelve hours.
 const HALF_DAY: i64 = 12 * HOUR;
 
-/// How clients of one schedule renew.
+/// The renewals of clients with one schedule.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Response(Schedule);
 
-/// Parts of the renewals, and when they come.
+/// Shares of the renewals, and the spans in which they arrive.
 struct Pieces {
     buffer: [(Span, f64); MOST_PIECES],
     count: usize,
-    /// What has not come yet.
+    /// The share not placed yet.
     left: f64,
 }
 
@@ -38,7 +38,7 @@ struct Due {
 }
 
 impl Response {
-    /// That of clients with this schedule.
+    /// The response of clients with this schedule.
     #[must_use]
     pub const fn of(schedule: Schedule) -> Self {
         Self(schedule)
@@ -50,15 +50,15 @@ impl Response {
         self.0
     }
 
-    /// When the renewals of clients come that were given `window`: spans, the renewals evenly
-    /// spread over each, and shares that sum to 1; [`MOST_PIECES`] at most, in order, some of them
-    /// overlapping none. `own_rule_at` is when the client renews by itself, whatever the window.
+    /// When the renewals of clients with this `window` arrive: spans, over each of which the
+    /// renewals are spread evenly, with shares that sum to 1. At most [`MOST_PIECES`], in order;
+    /// some may overlap the next. `own_rule_at` is when the client renews regardless of its window.
     ///
-    /// A daemon renews in the window, wherever it drew. A client that ticks draws anew at each
-    /// tick and renews where its draw is past: certainly at the first tick at or after the
-    /// window's end, before it as likely as so much of the window is over. One with a random
-    /// delay does the same at each run, and runs once in each half of the day, at any second of
-    /// it. Of one that is not known yet the window itself is expected.
+    /// A daemon renews in the window at its drawn time. A client that ticks draws again at each
+    /// tick, and renews if the drawn time is past: certainly at the first tick at or after the
+    /// window's end, and earlier with a probability equal to the part of the window that is over. A
+    /// client with a random delay does the same at each run, and runs once in each half of the day,
+    /// at any second. If the schedule is unknown, the response is the window itself.
     pub fn arrivals(
         self,
         window: Span,
@@ -88,7 +88,7 @@ impl Response {
         pieces.buffer.into_iter().take(pieces.count)
     }
 
-    /// Draws anew at each tick.
+    /// Draws again at each tick.
     fn at_ticks(self, due: Due, pieces: &mut Pieces) {
         let period = self.0.period_seconds().unwrap_or(HOUR);
         let mut tick = self.first_tick(due.first());
@@ -98,12 +98,13 @@ impl Response {
         }
     }
 
-    /// One draw, kept: the first tick that is not more than [`AHEAD_SECONDS`] before it.
+    /// Draws once and keeps it: the first tick that is at most [`AHEAD_SECONDS`] before the drawn
+    /// time.
     fn at_fine_ticks(self, due: Due, pieces: &mut Pieces) {
         let period = self.0.period_seconds().unwrap_or(AHEAD_SECONDS);
         let window = due.window;
         let ticks = window.seconds() / period + 2;
-        // Of a long window several ticks go together.
+        // In a long window several ticks are merged.
         let together = ticks / (signed(MOST_PIECES) - 2) + 1;
         let mut tick = self.first_tick(due.first().min(window.from - AHEAD_SECONDS + 1));
         while !pieces.are_complete() {
@@ -135,7 +136,7 @@ impl Response {
     }
 }
 
-/// Wherever it drew, at the second.
+/// At the drawn second in the window.
 fn in_window(due: Due, pieces: &mut Pieces) {
     let Due {
         window,
@@ -155,10 +156,10 @@ fn in_window(due: Due, pieces: &mut Pieces) {
     pieces.add(at_tick(own_rule_at), pieces.left);
 }
 
-/// One run in each half of the day, at any second of it; draws anew at each.
+/// Draws again at each run; one run in each half of the day, at any second.
 fn at_random(due: Due, pieces: &mut Pieces) {
-    // The chance rises through the window: the longer that is, the more of the renewals lie in it.
-    // Three days in cuts of four and a half hours are 28 pieces.
+    // The probability rises through the window. The longer the window, the more of the renewals lie
+    // inside it. Three days in cuts of four and a half hours give 28 pieces.
     let cuts = if due.window.seconds() <= HOUR { 4 } else { 16 };
     let cut_seconds = (due.window.seconds() / cuts).clamp(HALF_MINUTE, HALF_DAY);
     let mut half = due.first() - due.first().second_of_day() % HALF_DAY;
@@ -185,12 +186,12 @@ const fn at_tick(tick: Timestamp) -> Span {
 }
 
 impl Due {
-    /// Before this nobody renews.
+    /// The earliest possible renewal.
     fn first(self) -> Timestamp {
         self.window.from.min(self.own_rule_at)
     }
 
-    /// The chance that a client that runs at `at` renews.
+    /// The probability that a client that runs at `at` renews.
     fn chance_at(self, at: Timestamp) -> f64 {
         if at >= self.own_rule_at {
             return 1.0;
@@ -198,7 +199,8 @@ impl Due {
         (real(at - self.window.from) / real(self.window.seconds())).clamp(0.0, 1.0)
     }
 
-    /// The next instant after `at` from which the chance runs differently, the window in cuts.
+    /// The next instant after `at` at which the probability changes its formula, or the next cut of
+    /// the window.
     fn next_change(self, at: Timestamp, cut_seconds: i64) -> Timestamp {
         let Span { from, to } = self.window;
         let cut = from + ((at - from) / cut_seconds + 1) * cut_seconds;
@@ -212,8 +214,8 @@ impl Due {
 }
 
 impl Pieces {
-    /// Adds what comes in `span`. The last piece that there is room for takes all that is left, as
-    /// does one that leaves less than a thousandth of a millionth.
+    /// Adds a share that arrives in `span`. If this is the last free piece, or if less than 10⁻⁹
+    /// would be left, it takes everything left.
     fn add(&mut self, span: Span, share: f64) {
         let last = self.count + 1 == MOST_PIECES || self.left - share < 1e-9;
         let share = if last { self.left } else { share };

@@ -1,4 +1,4 @@
-//! When clients wake: ticks of the day, and which instants of a span are a client's own to choose from.
+//! When clients wake: their ticks of the day, and which instants of a span they can renew at.
 //!
 //! A client that runs from a timer cannot be moved to the second: it renews at a tick.
 
@@ -11,19 +11,19 @@ mod record_tests;
 #[cfg(test)]
 mod response_tests;
 
-/// Ticks are told to the half-minute.
+/// Ticks have a resolution of half a minute.
 pub(super) const HALF_MINUTE: i64 = 30;
 
-/// A time of the day, to the half-minute: that of one tick of a client, UTC.
+/// The time of day (UTC) of one tick of a client, to the half-minute.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Tick(u16);
 
-/// How a client wakes.
+/// When a client wakes.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Schedule {
     /// Once a day.
     Daily {
-        /// Then.
+        /// The time of its tick.
         tick: Tick,
     },
     /// Every hour (cron).
@@ -31,7 +31,7 @@ pub enum Schedule {
         /// One of its ticks.
         tick: Tick,
     },
-    /// At no time in particular, some hours apart: a timer with a random delay.
+    /// At no fixed time, some hours apart: a timer with a random delay.
     Random,
     /// Four times a day, six hours apart.
     SixHourly {
@@ -40,7 +40,7 @@ pub enum Schedule {
     },
     /// When `Retry-After` asks it to: a daemon that can renew at any second.
     Steered,
-    /// Every ten minutes: a daemon that ticks.
+    /// Every ten minutes: a daemon with a timer.
     TenMinutely {
         /// One of its ticks.
         tick: Tick,
@@ -50,19 +50,19 @@ pub enum Schedule {
         /// One of its two ticks.
         tick: Tick,
     },
-    /// Too few polls to tell.
+    /// Unknown: too few polls.
     #[default]
     Unknown,
 }
 
 impl Tick {
-    /// The tick at this half-minute of the day; whole days are taken off.
+    /// The tick at this half-minute, modulo a day.
     #[must_use]
     pub fn at(half_minutes: i64) -> Self {
         Self(u16::try_from(half_minutes.rem_euclid(DAY / HALF_MINUTE)).unwrap_or(0))
     }
 
-    /// The time of the day of an instant.
+    /// The time of day of an instant.
     #[must_use]
     pub fn of(at: Timestamp) -> Self {
         Self::at(at.second_of_day() / HALF_MINUTE)
@@ -76,13 +76,13 @@ impl Tick {
 }
 
 impl Schedule {
-    /// What it is called in metrics.
+    /// The name used in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         Self::NAMES[self.code() as usize]
     }
 
-    /// The names, by [`Schedule::code`].
+    /// The names, indexed by [`Schedule::code`].
     pub const NAMES: [&'static str; 8] = [
         "unknown",
         "daily",
@@ -94,7 +94,7 @@ impl Schedule {
         "random",
     ];
 
-    /// A number below 8.
+    /// A code below 8.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -109,7 +109,7 @@ impl Schedule {
         }
     }
 
-    /// The tick, of a client that has one.
+    /// The tick, if the client has one.
     #[must_use]
     pub const fn tick(self) -> Option<Tick> {
         match self {
@@ -122,7 +122,7 @@ impl Schedule {
         }
     }
 
-    /// Seconds from tick to tick, of a client that has ticks.
+    /// Seconds between two ticks, if the client has ticks.
     #[must_use]
     pub const fn period_seconds(self) -> Option<i64> {
         match self {
@@ -143,8 +143,8 @@ impl Schedule {
         Some(at + to_tick)
     }
 
-    /// The ticks inside a band at which a client of cron's kind can be made to renew; none for
-    /// one that any second will do for, or none in particular.
+    /// The ticks inside a band at which a cron-like client can be made to renew. Empty for a client
+    /// that can renew at any second, or that has no fixed ticks.
     #[must_use]
     pub fn choices(self, band: Span) -> Vec<Timestamp> {
         let Some(period) = self.period_seconds().filter(|period| *period >= HOUR) else {
@@ -156,8 +156,7 @@ impl Schedule {
             .collect()
     }
 
-    /// Whether the client can be made to renew at some instants of a day only: at ticks more than an
-    /// hour apart.
+    /// Whether the client can renew only at certain times of day: at ticks more than an hour apart.
     #[must_use]
     pub fn choices_are_few(self) -> bool {
         self.period_seconds().is_some_and(|period| period > HOUR)

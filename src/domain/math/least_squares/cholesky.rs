@@ -1,10 +1,10 @@
 //! Symmetric systems of linear equations.
 
-/// Rows that are linear in those before to this degree are told apart by rounding only.
+/// Rows that are linearly dependent on earlier ones up to this tolerance differ only by rounding.
 const RIDGE: f64 = 1e-11;
 
-/// Solves a symmetric system, given by its lower half, by Cholesky's decomposition. A row that is
-/// linear in those before it gets 0.
+/// Solves a symmetric system, given by its lower half, by Cholesky decomposition. A row that is
+/// linearly dependent on earlier ones gets 0.
 pub(super) fn solve(mut gram: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let size = right.len();
     for row in 0..size {

@@ -1,5 +1,5 @@
-//! Least squares with constraints: the equations, their solution, and the solution without negative
-//! parts. The method and its source are in `docs/returns.md`.
+//! Constrained least squares: the equations, their solution, and the non-negative solution.
+//! `docs/returns.md` has the method and its source.
 
 mod cholesky;
 mod nonnegative;

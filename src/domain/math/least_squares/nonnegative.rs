@@ -1,22 +1,22 @@
-//! Least squares with coefficients that cannot be negative: the active sets of Lawson and Hanson
-//! (Solving Least Squares Problems, 1974, chapter 23), on normal equations (Bro and de Jong, 1997),
-//! stopped early where a further column explains no more than chance would.
+//! Non-negative least squares: the active-set method of Lawson and Hanson (Solving Least Squares
+//! Problems, 1974, chapter 23), on normal equations (Bro and de Jong, 1997). It stops early, when a
+//! further column explains no more than chance would.
 
 use std::ops::Range;
 
 use super::normal::Normal;
 use super::problem::{Problem, Solution};
 
-/// A column has to lower the sum of squares, in units of the variance, by this: of a thousand
-/// columns of mere noise the best lowers it by 2 ln 1000 = 13.8.
+/// A column must lower the sum of squares by this, in units of the variance. The best of a thousand
+/// columns of noise lowers it by 2 ln 1000 = 13.8.
 const WORTH: f64 = 20.0;
-/// A column with less of its square left than this, once its mean is taken out, says nothing.
+/// A column with less variation around its mean than this carries no information.
 const LEAST_VARIATION: f64 = 1e-9;
-/// Columns taken up in one solution; a class of lives keeps 16 of them.
+/// The most columns added in one solution; a class of lifetimes keeps 16 of them.
 const MOST_STEPS: usize = 96;
 
 impl Problem<'_> {
-    /// The solution, from no columns on.
+    /// Solves, starting without columns.
     pub(crate) fn solve(&self) -> Solution {
         let mut normal = Normal::new(self);
         let mut barred: Vec<bool> = (0..self.columns.len())
@@ -47,7 +47,7 @@ impl Problem<'_> {
             chosen.columns.push(next);
             chosen.coefficients.push(0.0);
             chosen.fit(&mut normal);
-            // Taken up and dropped at once: rounding says that it helps, and would say so again.
+            // Added and dropped at once: only rounding made it look useful, and would again.
             barred[next] = !chosen.columns.contains(&next);
         }
         chosen.thin_out(&mut normal);
@@ -61,7 +61,8 @@ impl Problem<'_> {
         }
     }
 
-    /// The column that gains most, if that is worth it: of the first ones, else of all.
+    /// The column with the largest gain, if that is large enough: from the first ones, else from
+    /// all.
     fn best(&self, slopes: &[f64], gain: impl Fn(usize) -> f64) -> Option<usize> {
         let best = |range: Range<usize>| {
             range
@@ -74,7 +75,7 @@ impl Problem<'_> {
         next.map(|(at, _)| at)
     }
 
-    /// What the free columns alone make of what `fixed` leaves; `fixed` included.
+    /// The fit of the free columns to what `fixed` does not explain, plus `fixed`.
     pub(crate) fn around(&self, fixed: &[f64]) -> Vec<f64> {
         let observed: Vec<f64> = zip(self.observed, fixed).map(|(o, f)| o - f).collect();
         let rest = Problem {
@@ -94,12 +95,12 @@ impl Problem<'_> {
 struct Chosen {
     columns: Vec<usize>,
     coefficients: Vec<f64>,
-    /// Those of the free columns, and then these.
+    /// The coefficients of the free columns, followed by these.
     all: Vec<f64>,
 }
 
 impl Chosen {
-    /// Sets the coefficients to the best that are not negative, dropping columns on the way.
+    /// Sets the coefficients to the best non-negative ones, dropping columns on the way.
     fn fit(&mut self, normal: &mut Normal<'_>) {
         loop {
             let all = normal.least_squares(&self.columns);
@@ -113,7 +114,7 @@ impl Chosen {
         }
     }
 
-    /// Drops columns that are no longer worth it beside those that came after them.
+    /// Drops columns that are no longer useful next to those added later.
     fn thin_out(&mut self, normal: &mut Normal<'_>) {
         loop {
             let explained = normal.explained(&self.columns, &self.all);
@@ -136,12 +137,12 @@ impl Chosen {
         }
     }
 
-    /// Goes as far towards `best` as no coefficient falls below 0, and drops those that reach it.
+    /// Moves towards `best` until a coefficient reaches 0, and drops the columns that reach it.
     fn step_towards(&mut self, best: &[f64]) {
         let falls = |(now, best): (&f64, &f64)| (*best <= 0.0).then(|| now / (now - best));
         let part = zip(&self.coefficients, best)
             .filter_map(falls)
-            // The one just taken up stands at 0, and falls where rounding alone took it up.
+            // A column just added starts at 0; it falls only if rounding alone had added it.
             .map(|part| if part.is_finite() { part } else { 0.0 })
             .fold(1.0, f64::min);
         let moved: Vec<f64> = zip(&self.coefficients, best)
@@ -200,7 +201,7 @@ mod tests {
         ];
         let mut observed = mixed(&parts, 200);
         let mut weights = vec![1e6; 200];
-        // Left out: it would pull everything.
+        // Excluded: it would dominate the fit.
         (observed[17], weights[17]) = (1e9, 0.0);
         let problem = Problem {
             observed: &observed,
@@ -238,7 +239,7 @@ mod tests {
             let solution = problem.solve();
             assert!(!solution.coefficients.is_empty());
             assert!(solution.coefficients.iter().all(|(_, c)| *c > 0.0));
-            // The conditions of Kuhn and Tucker, but for what a column has to be worth.
+            // The Karush–Kuhn–Tucker conditions, except for the minimum gain of a column.
             let pull: Vec<f64> = zip(&observed, &solution.fitted)
                 .map(|(observed, fitted)| 4e4 * (observed - fitted))
                 .collect();

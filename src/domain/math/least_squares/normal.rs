@@ -1,21 +1,22 @@
-//! Normal equations. Only requested rows are computed: of the hundreds of columns that might
-//! explain something about a dozen do.
+//! Normal equations. Rows are computed only on request: of hundreds of candidate columns, about a
+//! dozen are used.
 
 use super::cholesky::solve;
 use super::problem::Problem;
 
-/// The products of columns with each other and with what is observed, weighted.
+/// Weighted inner products of the columns with each other and with the observations.
 pub(super) struct Normal<'a> {
     problem: &'a Problem<'a>,
-    /// The products with what is observed: the free columns', then the others'.
+    /// The products with the observations: the free columns' first, then the others'.
     right: Vec<f64>,
-    /// The square of each column, and what is left of it without the mean.
+    /// The square of each column, and its variation around the mean.
     squares: Vec<(f64, f64)>,
-    /// The products of a column with all, where they were needed: the free ones', then the others'.
+    /// The products of a column with all others, where needed: the free columns' first, then the
+    /// others'.
     rows: Vec<Option<Vec<f64>>>,
 }
 
-/// What columns say that others do not.
+/// The part of columns that others do not explain.
 pub(super) struct Beside<'n> {
     normal: &'n Normal<'n>,
     numbers: Vec<usize>,
@@ -48,12 +49,12 @@ impl<'a> Normal<'a> {
         self.squares[column].0
     }
 
-    /// What is left of it without the mean.
+    /// Its variation around the mean.
     pub(super) fn variation(&self, column: usize) -> f64 {
         self.squares[column].1
     }
 
-    /// The coefficients that explain best: the free columns', then those of the chosen ones.
+    /// The least-squares coefficients: the free columns' first, then those of the chosen ones.
     pub(super) fn least_squares(&mut self, chosen: &[usize]) -> Vec<f64> {
         let numbers = self.numbers(chosen);
         for number in &numbers {
@@ -63,7 +64,7 @@ impl<'a> Normal<'a> {
         solve(self.gram(&numbers), right)
     }
 
-    /// How fast the sum of squares falls as a column enters beside chosen ones.
+    /// How fast the sum of squares falls if a column is added to the chosen ones.
     pub(super) fn slope(&self, column: usize, chosen: &[usize], coefficients: &[f64]) -> f64 {
         let at = self.problem.free.len() + column;
         let numbers = self.numbers(chosen);
@@ -75,7 +76,7 @@ impl<'a> Normal<'a> {
         self.right[at] - said
     }
 
-    /// By how much columns with the best coefficients lower the sum of squares.
+    /// How much columns with their best coefficients lower the sum of squares.
     pub(super) fn explained(&self, chosen: &[usize], coefficients: &[f64]) -> f64 {
         let numbers = self.numbers(chosen);
         let parts = numbers.iter().zip(coefficients);
@@ -84,7 +85,7 @@ impl<'a> Normal<'a> {
             .sum()
     }
 
-    /// What the free columns and chosen ones make of each observation.
+    /// The fitted value for each observation, from the free and the chosen columns.
     pub(super) fn sum(&self, chosen: &[usize], coefficients: &[f64]) -> Vec<f64> {
         let mut sum = vec![0.0; self.problem.observed.len()];
         for (number, coefficient) in self.numbers(chosen).into_iter().zip(coefficients) {
@@ -95,7 +96,7 @@ impl<'a> Normal<'a> {
         sum
     }
 
-    /// What columns say beside chosen ones.
+    /// What columns explain beyond the chosen ones.
     pub(super) fn beside(&self, chosen: &[usize]) -> Beside<'_> {
         let numbers = self.numbers(chosen);
         Beside {
@@ -130,12 +131,12 @@ impl<'a> Normal<'a> {
             .collect()
     }
 
-    /// The product of a column that was needed with any.
+    /// The inner product of a column whose row was computed with any other.
     fn product(&self, needed: usize, number: usize) -> f64 {
         self.rows[needed].as_ref().map_or(0.0, |row| row[number])
     }
 
-    /// The lower half.
+    /// The lower half of the Gram matrix.
     fn gram(&self, numbers: &[usize]) -> Vec<Vec<f64>> {
         let row = |row: usize| {
             let columns = numbers[..=row].iter();
@@ -148,7 +149,7 @@ impl<'a> Normal<'a> {
 }
 
 impl Beside<'_> {
-    /// What is left of a column's square when the others have said what they can.
+    /// The square of the part of a column that the others do not explain.
     pub(super) fn rest(&self, column: usize) -> f64 {
         let at = self.normal.problem.free.len() + column;
         let products: Vec<f64> = self
@@ -166,8 +167,8 @@ fn weighted(weights: &[f64], amounts: &[f64]) -> Vec<f64> {
     products.map(|(weight, amount)| weight * amount).collect()
 }
 
-/// The sum of products. In four lanes, which a processor adds at once; in one, each addition waits
-/// for the one before it.
+/// The inner product, in four lanes that a processor can add in parallel. With one, each addition
+/// would wait for the previous one.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a, a_rest) = a.as_chunks::<4>();
     let (b, b_rest) = b.as_chunks::<4>();

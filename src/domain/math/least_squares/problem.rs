@@ -1,25 +1,25 @@
 //! The problem and its solution.
 
-/// What is to be explained by what. All columns are as long as `observed`.
+/// Observations and the columns that may explain them. All have the same length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Problem<'a> {
-    /// What was observed.
+    /// The observations.
     pub(crate) observed: &'a [f64],
-    /// One over the variance of each; 0: leave it out.
+    /// One over the variance of each; 0 excludes it.
     pub(crate) weights: &'a [f64],
-    /// What may explain it with either sign, and always takes part.
+    /// Columns with coefficients of either sign, which are always used.
     pub(crate) free: &'a [Vec<f64>],
-    /// What may explain it with coefficients that are not negative.
+    /// Columns with non-negative coefficients.
     pub(crate) columns: &'a [&'a [f64]],
-    /// How many of the columns are tried first; the others explain only what these cannot.
+    /// The number of columns to try first; the rest explain only what these cannot.
     pub(crate) first: usize,
 }
 
-/// What explains best.
+/// The best fit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Solution {
-    /// Columns and their coefficients, above 0.
+    /// Columns and their positive coefficients.
     pub(crate) coefficients: Vec<(usize, f64)>,
-    /// What they and the free columns make of each observation.
+    /// The fitted value for each observation.
     pub(crate) fitted: Vec<f64>,
 }

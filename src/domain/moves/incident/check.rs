@@ -1,4 +1,4 @@
-//! Whether an incident makes sense, in words that name the field as the contract writes it.
+//! Validation of an incident. Errors name the field as in the API.
 
 use chrono_tz::Tz;
 
@@ -6,24 +6,24 @@ use super::record::{Incident, Kind};
 use crate::policy::capacity::{MOST_RECURRING_SECONDS, When, cron_pattern, overlapping};
 use crate::time::{DAY, Span, Timestamp};
 
-/// A deadline lies at most this far ahead: a revocation has days (CA/Browser Forum Baseline
-/// Requirements section 4.9.1.1: five at most), a drill may take a quarter of a year.
+/// The furthest deadline. A revocation takes days (CA/Browser Forum Baseline Requirements section
+/// 4.9.1.1: five at most); a drill may take three months.
 pub(super) const FURTHEST_DEADLINE_SECONDS: i64 = 90 * DAY;
 
-/// Names are headings.
+/// The longest name, in characters. Names are headings.
 const LONGEST_NAME: usize = 200;
 
-/// Notes are paragraphs.
+/// The longest note, in characters. Notes are paragraphs.
 const LONGEST_NOTE: usize = 10_000;
 
-/// As long as the shortest limit that is common among browsers and proxies.
+/// The longest URL, in characters: the shortest limit that is common among browsers and proxies.
 const LONGEST_URL: usize = 2_000;
 
-/// A field that cannot be.
+/// An invalid field.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Invalid {
-    /// The field, as the contract writes it.
+    /// The field's name in the API.
     pub field: &'static str,
     /// What is wrong with it.
     pub reason: String,
@@ -39,10 +39,10 @@ impl Invalid {
 }
 
 impl Incident {
-    /// Whether it makes sense, at `now`, to draft or open this.
+    /// Whether this may be drafted or opened at `now`.
     ///
     /// # Errors
-    /// The first field that does not.
+    /// The first invalid field.
     pub fn validate(&self, now: Timestamp) -> Result<(), Invalid> {
         let length = self.name.chars().count();
         if self.name.trim().is_empty() || length > LONGEST_NAME {
@@ -68,10 +68,10 @@ impl Incident {
         }
     }
 
-    /// When a maintenance holds; `None` for another kind.
+    /// When a maintenance closes the CA; `None` for other kinds.
     ///
     /// # Errors
-    /// The field that keeps that from being told.
+    /// The field that makes this impossible to say.
     pub(super) fn hours(&self) -> Result<Option<When>, Invalid> {
         if self.kind != Kind::Maintenance {
             return Ok(None);
@@ -182,7 +182,7 @@ impl Incident {
         Ok(())
     }
 
-    /// Fields that would be ignored are refused: whoever set one meant something by it.
+    /// Rejects fields that would be ignored, because whoever set one expected an effect.
     fn without(&self, what: &str, fields: &[&'static str]) -> Result<(), Invalid> {
         let given = |field: &str| match field {
             "budgetPerHour" => self.budget_per_hour.is_some(),
@@ -214,8 +214,8 @@ fn time_zone(name: &str) -> Result<Tz, Invalid> {
     })
 }
 
-/// An absolute http(s) URL in RFC 3986's characters: nginx-acme refuses the whole object for one
-/// that is no URI.
+/// An absolute http(s) URL in RFC 3986's characters. nginx-acme rejects the whole object if this is
+/// not a URI.
 fn explanation_url(url: &str) -> Result<(), Invalid> {
     let bad = |reason: &str| fault("explanationURL", format!("{url:?} {reason}"));
     if url.len() > LONGEST_URL {

@@ -1,25 +1,25 @@
-//! When an incident keeps the CA closed, and which hours it spoils for learning.
+//! When an incident closes the CA, and which hours must not be used for learning.
 
 use super::record::{Incident, Kind};
 use crate::policy::capacity::{CapacityRule, When, merged};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// How far ahead an outage of unknown end is taken to last: the usual `Retry-After` of six hours
-/// and a fifth. What opens sooner cannot be told to every client in time; all that opens later can
-/// be, when it comes that near.
+/// How long an outage of unknown end is assumed to last: the usual `Retry-After` of six hours, plus
+/// 20 %. An opening sooner than that cannot be announced to every client in time; a later one can,
+/// once it comes this close.
 pub(super) const LOOK_AHEAD_SECONDS: i64 = 7 * HOUR + 12 * MINUTE;
 
-/// Clients that failed come back within this after an outage: daemons and cron jobs that retry
-/// every hour are the slowest that do not wait for their next window.
+/// Clients that failed in an outage return within this time. The slowest that do not wait for their
+/// next window are daemons and cron jobs that retry hourly.
 pub(super) const RETURN_SECONDS: i64 = HOUR;
 
-/// Hours longer ago teach nothing anyway: the half-life is 14 days, and 400 is what is kept.
+/// Older hours have no influence on learning: the half-life is 14 days, and 400 days are kept.
 const LONGEST_MEMORY_SECONDS: i64 = 400 * DAY;
 
 impl Incident {
-    /// When an outage is taken to be over, as seen at `now`: when it was, where that is known; else
-    /// the estimate, as long as it is ahead; else as long again as it has lasted, and
-    /// 7 h 12 min at least. `None` for other kinds.
+    /// When an outage ends, as assumed at `now`. If the end is known, that. Otherwise the estimate
+    /// while it lies ahead; after that, as long again as it has lasted, and at least 7 h 12 min.
+    /// `None` for other kinds.
     #[must_use]
     pub fn assumed_end(&self, now: Timestamp) -> Option<Timestamp> {
         if self.kind != Kind::Outage {
@@ -31,9 +31,9 @@ impl Incident {
         Some(self.to.or(estimate).unwrap_or(guess))
     }
 
-    /// When an open outage that was planned at `planned_at` is to be planned again: when its
-    /// assumed end is 7 h 12 min away, so that later openings can still be announced to every
-    /// client, and an hour later at the soonest. `None` if the end is known.
+    /// When an open outage that was planned at `planned_at` must be planned again: 7 h 12 min
+    /// before its assumed end, so that a later opening can still be announced to every client, but
+    /// at the earliest an hour later. `None` if the end is known.
     #[must_use]
     pub fn plan_again_at(&self, planned_at: Timestamp) -> Option<Timestamp> {
         let unknown = self.kind == Kind::Outage && self.is_active() && self.to.is_none();
@@ -41,8 +41,8 @@ impl Incident {
         unknown.then(|| (end - LOOK_AHEAD_SECONDS).max(planned_at + HOUR))
     }
 
-    /// The capacity that it takes while it is in force: none at all during a maintenance, and
-    /// during an outage until it is over, or is taken to be as of when anything of it changed last.
+    /// The capacity rule of an incident in force: closed during a maintenance, and during an outage
+    /// until its end, or its assumed end as of the incident's last change.
     #[must_use]
     pub fn closes(&self) -> Vec<CapacityRule> {
         if self.is_active() {
@@ -52,8 +52,8 @@ impl Incident {
         }
     }
 
-    /// The same whether it is in force or not; `None` where it closes nothing, or where its fields
-    /// do not say when.
+    /// The same rule whether or not the incident is in force. `None` if it closes nothing, or if
+    /// its fields do not say when.
     pub(super) fn closing_rule(&self, now: Timestamp) -> Option<CapacityRule> {
         let when = match self.kind {
             Kind::Drill | Kind::Revocation => return None,
@@ -71,13 +71,13 @@ impl Incident {
         })
     }
 
-    /// The hours in which load says something about this incident and nothing about the week.
+    /// The hours whose load is caused by this incident and says nothing about the usual week.
     fn spoilt(&self) -> Vec<Span> {
         let Some(opened_at) = self.opened_at else {
             return Vec::new();
         };
         match self.kind {
-            // Its windows stay where they are when it closes.
+            // Its windows stay where they are when it is closed.
             Kind::Drill | Kind::Revocation => {
                 let to = self.renew_by.unwrap_or(opened_at);
                 vec![Span {
@@ -95,7 +95,7 @@ impl Incident {
                     .map(|rule| rule.spans_within(range))
                     .unwrap_or_default()
             }
-            // Those who come back make the hour after as odd as the hours in it.
+            // Returning clients distort the hour after the outage as well.
             Kind::Outage => {
                 let over = self.to.or(self.closed_at);
                 let to = over.map_or(Timestamp::MAX, |to| to + RETURN_SECONDS);
@@ -108,10 +108,10 @@ impl Incident {
     }
 }
 
-/// The spans of which the profile is to learn nothing
-/// ([`Profile::learn`](crate::demand::profile::Profile::learn)): outages and the hour in which those
-/// that failed come back, maintenance, and revocations and drills from their opening to `renewBy`;
-/// merged, in order. Drafts spoil nothing.
+/// The spans that the profile must not learn from
+/// ([`Profile::learn`](crate::demand::profile::Profile::learn)): outages and the hour after them,
+/// in which failed clients return; maintenance; revocations and drills from opening to `renewBy`.
+/// Merged, in order. Drafts exclude nothing.
 #[must_use]
 pub fn learning_excluded(incidents: &[Incident]) -> Vec<Span> {
     merged(incidents.iter().flat_map(Incident::spoilt).collect())

@@ -1,4 +1,4 @@
-//! The context of a plan: what is known around an incident, and which certificates are affected.
+//! The context of a plan: the facts around an incident, and the affected certificates.
 
 use std::collections::BTreeMap;
 
@@ -6,29 +6,30 @@ use super::record::Incident;
 use crate::policy::ca::CaPolicy;
 use crate::time::{Span, Timestamp};
 
-/// What is known around an incident when its windows are planned.
+/// The facts around an incident when its windows are planned.
 #[derive(Clone, Copy)]
 pub struct PlanningContext<'a> {
     /// The incident, open or still a draft.
     pub incident: &'a Incident,
-    /// Its CA.
+    /// The CA's policy.
     pub policy: &'a CaPolicy,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// The version of the profile behind `expected`.
+    /// The model version of the profile behind `expected`.
     pub model_version: &'a str,
-    /// By slot of the day, however long these are: whether the CA fails in it day by day. Empty: in none.
+    /// For each slot of the day, of any length, whether the CA fails in it day by day. Empty if it
+    /// fails in none.
     pub failing: &'a [bool],
-    /// The load expected in a span, in certificates, steered and not, without the windows that this
-    /// incident moves.
+    /// The load expected in a span, in certificates, steered and unsteered, without the windows
+    /// that this incident moves.
     pub expected: &'a dyn Fn(Span) -> f64,
 }
 
-/// Certificates of a group.
+/// The number of certificates in a group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     pub(super) count: u64,
-    /// When the last of them ends.
+    /// When the last of them expires.
     pub(super) last: Timestamp,
 }
 

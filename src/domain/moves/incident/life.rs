@@ -1,36 +1,36 @@
-//! The life of an incident: draft → open ⇄ partial → closed, each step recorded.
+//! The life cycle of an incident: draft → open ⇄ partial → closed. Each step is recorded.
 
 use super::check::Invalid;
 use super::record::{Incident, Kind, State, Step};
 use crate::time::Timestamp;
 
-/// An incident that is edited every minute for half a day has this many steps; older ones go.
+/// The number of steps kept: one a minute for more than half a day. Older ones are dropped.
 const MOST_STEPS: usize = 1_000;
 
-/// A step that an incident cannot take.
+/// A step that the incident's state does not allow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotAllowed {
-    /// Closed is the end.
+    /// A closed incident stays closed.
     #[error(
         "state: the incident is closed and stays so, its windows keep their place: draft another"
     )]
     Closed,
-    /// Windows have moved for it.
+    /// It has already moved windows.
     #[error("state: the incident was opened and has moved windows: close it, it is no draft again")]
     DraftAgain,
-    /// Only what is open can be partly back.
+    /// Only an open incident can become partial.
     #[error("state: the incident is not open yet, so nothing of it can be back")]
     NotOpen,
-    /// Only an outage can be partly over.
+    /// Only an outage can be partial.
     #[error("state: only an outage can be partial")]
     NotPartial,
 }
 
 impl Incident {
-    /// Takes the incident to `next` at `at` and records the step: a draft opens, or is closed
-    /// without ever having been in force; an open outage may be partly back, and down again; what
-    /// is open or partial closes. An outage that closes without an end known ends at `at`. The
-    /// state it has already is no step.
+    /// Takes the incident to the state `next` at `at`, and records the step. A draft may open, or
+    /// close without having been in force. An open outage may become partial, and open again. An
+    /// open or partial incident may close; an outage that closes without a known end ends at `at`.
+    /// The current state is not a step and changes nothing.
     ///
     /// # Errors
     /// [`NotAllowed`]; nothing is changed then.
@@ -74,10 +74,9 @@ impl Incident {
         self.steps.drain(..surplus);
     }
 
-    /// Whether `edited` may take this one's place: whose it is and what it is about never change;
-    /// what windows have been moved by does not change once it was opened; and of a closed one
-    /// nothing but the note. When an outage began and ended, and what people read, can be put right
-    /// as long as it is not closed.
+    /// Whether `edited` may replace this one. The CA and the kind never change. Once it was opened,
+    /// the fields that moved windows do not change. Once it is closed, only the note changes. The
+    /// start and end of an outage, and texts for people, may be corrected until it is closed.
     ///
     /// # Errors
     /// The first field that may not change.
@@ -124,7 +123,7 @@ impl Incident {
     }
 }
 
-/// The first field that was not kept, as an error.
+/// An error for the first field that was changed.
 fn kept(fields: &[(&'static str, bool)], reason: &str) -> Result<(), Invalid> {
     match fields.iter().find(|(_, same)| !same) {
         Some((field, _)) => Err(Invalid::new(field, reason)),

@@ -1,8 +1,9 @@
-//! Incidents (`docs/incidents.md`): what is known of one, its life from draft to closed, and the plan
-//! of the windows that it moves. `docs/incidents.md` has the rules and the mathematics.
+//! Incidents: the record, the life cycle from draft to closed, and the plan for the windows that
+//! move. `docs/incidents.md` has the rules and the mathematics.
 //!
-//! [`Planner`] counts the affected certificates in a first pass (`rule` says where each may go),
-//! `spread` fills them over the `slots`, and [`Plan`] gives each its window in a second pass.
+//! [`Planner`] counts the affected certificates in a first pass (`rule` decides where each may go),
+//! `spread` distributes the counts over the `slots`, and [`Plan`] assigns each its window in a
+//! second pass.
 
 mod check;
 mod closing;

@@ -1,4 +1,4 @@
-//! The second pass: a window for each affected certificate, and their sums.
+//! The second pass: a window for each affected certificate, and the resulting load.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::certificate::{Basis, Validity};
 use crate::math::number::{length, real, real_len, signed, thousandths, whole};
 use crate::time::{HOUR, Span, Timestamp};
 
-/// A weight's parts: a table's weights sum to about this, 2^32.
+/// The weights of a table sum to about this, 2^32.
 const PARTS: f64 = 4_294_967_296.0;
 
-/// A spread of counts, ready to be made into tables.
+/// A distribution of counts, from which tables are made.
 #[derive(Clone, Debug)]
 pub(super) struct Filled {
     pub(super) groups: Groups,
@@ -26,42 +26,42 @@ pub(super) struct Filled {
     pub(super) placed: Placed,
 }
 
-/// The load of one hour of a plan, in certificates.
+/// One hour of a plan, in certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HourLoad {
     /// When the hour begins.
     pub from: Timestamp,
-    /// What is expected in it beside the windows that the incident moves.
+    /// The expected load without the windows that the incident moves.
     pub normal: f64,
-    /// What comes back to it after an outage by itself.
+    /// Clients that return by themselves after an outage.
     pub returning: f64,
-    /// What the moved windows bring.
+    /// The load of the moved windows.
     pub moved: f64,
-    /// The share of normal that windows may fill: 0 where they would run into closed hours.
+    /// The share of normal capacity that windows may use; 0 where they would run into closed hours.
     pub capacity: f64,
-    /// What it is to hold at most, where there is a budget.
+    /// The upper limit, if there is a budget.
     pub budget: Option<f64>,
 }
 
-/// Where the windows of an incident move.
+/// The result of planning an incident.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How many of the counted certificates move.
     pub to_move: u64,
-    /// How many of the counted keep the window they have.
+    /// How many of the counted certificates keep their window.
     pub stays: u64,
     rule: Rule,
     drawers: BTreeMap<(i64, i64), Drawer>,
     hours: Vec<HourLoad>,
 }
 
-/// A group's table, ready to be drawn from millions of times.
+/// A group's table, prepared for millions of draws.
 #[derive(Clone, Debug)]
 struct Drawer {
     stored: StoredTable,
     first: i64,
-    /// The weights of the slots up to and with each.
+    /// Cumulative weights of the slots.
     up_to: Vec<u64>,
 }
 
@@ -101,7 +101,8 @@ impl Plan {
         }
     }
 
-    /// Everybody at once: they come when they next look, at any time within their poll interval.
+    /// Everyone at once: clients renew when they next poll, which is at any time within their poll
+    /// interval.
     pub(super) fn urgent(
         rule: Rule,
         context: &PlanningContext<'_>,
@@ -126,9 +127,9 @@ impl Plan {
         }
     }
 
-    /// The new window of an affected certificate and what it was drawn from, by the hash of its
-    /// CertID salted with the incident. `None`: it keeps the window it has; so does one that was
-    /// not counted where nobody counted may draw from slots like its.
+    /// The new window of an affected certificate and the table it was drawn from, by the hash of
+    /// its CertID salted with the incident. `None` if the certificate keeps its window, or if it
+    /// was not counted and no counted certificate has the same slots.
     #[must_use]
     pub fn window(&self, hash: u128, validity: Validity, window: Span) -> Option<(Span, Basis)> {
         let key = match self.rule.verdict(validity, window) {
@@ -161,8 +162,8 @@ impl Plan {
         Some((window, Basis::Table(drawer.stored.number)))
     }
 
-    /// The tables from which the windows are drawn, to be stored with them, so that each draw can
-    /// be repeated.
+    /// The tables from which the windows are drawn. They are stored so that each draw can be
+    /// repeated.
     #[must_use]
     pub fn tables(&self) -> Vec<StoredTable> {
         self.drawers
@@ -171,7 +172,7 @@ impl Plan {
             .collect()
     }
 
-    /// The load of each hour that it touches, in order.
+    /// The load of each affected hour, in order.
     #[must_use]
     pub fn hours(&self) -> &[HourLoad] {
         &self.hours
@@ -197,7 +198,7 @@ impl Drawer {
         }
     }
 
-    /// The slot that [`Table::draw`] draws, by a search instead of a sum.
+    /// The same slot as [`Table::draw`], found by binary search.
     fn slot(&self, hash: u128) -> i64 {
         let total = self.up_to.last().copied().unwrap_or(0);
         let ticket = ((hash >> 64) * u128::from(total)) >> 64;
@@ -208,7 +209,7 @@ impl Drawer {
     }
 }
 
-/// A slot of a group's table.
+/// One slot of a group's table.
 struct Row {
     extra: f64,
     others: f64,
@@ -258,7 +259,7 @@ fn table(rule: &Rule, context: &PlanningContext<'_>, at: (i64, f64), slots: Vec<
     }
 }
 
-/// What all groups place into each slot.
+/// The total that all groups place into each slot.
 fn totals(filled: &Filled) -> Vec<f64> {
     let mut totals = vec![0.0; filled.slots.base.len()];
     for (range, placed) in filled.groups.keys().zip(&filled.placed) {
@@ -279,13 +280,14 @@ fn highest(slots: &Slots, totals: &[f64]) -> f64 {
     filled.map(|(base, total)| base + total).fold(0.0, f64::max)
 }
 
-/// What is placed, by the hour in which it comes.
+/// The placed certificates, by the hour in which they arrive.
 #[derive(Default)]
 struct Hours(BTreeMap<i64, f64>);
 
 impl Hours {
-    /// Starts are uniform over the slot, and clients come at any point of their windows, so those
-    /// of w seconds drawn from a slot of S ≥ w come in the next with a chance of w / 2S.
+    /// Window starts are uniform over the slot, and clients renew at any point of their window. Of
+    /// windows of w seconds drawn from a slot of S ≥ w, the share w / 2S therefore arrives in the
+    /// next slot.
     fn add_slot(&mut self, slot: i64, count: f64) {
         let spill = count * real(WINDOW_SECONDS) / real(2 * SLOT_SECONDS);
         *self.0.entry(begin(slot).slot(HOUR)).or_default() += count - spill;

@@ -1,4 +1,4 @@
-//! The first pass: counting the affected certificates, and making a plan from the counts.
+//! The first pass: counts the affected certificates, and makes a plan from the counts.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,20 @@ use crate::certificate::Validity;
 use crate::math::number::{length, real};
 use crate::time::{Span, Timestamp};
 
-/// What becomes of a certificate that was counted.
+/// What happens to a counted certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Counted {
-    /// It gets another window.
+    /// It gets a new window.
     Moves,
-    /// It keeps the one it has.
+    /// It keeps its window.
     Stays,
 }
 
-/// Counts the affected certificates: how many may draw from which slots, never a list.
+/// Counts the affected certificates by the slots they may draw from, without listing them.
 ///
-/// Memory: a group is 64 bytes. Lives of six days and more share one poll interval, and so 90 days
-/// ahead there are at most 2 × 8,640 groups of them; shorter lives have up to 29 earlier firsts.
+/// Memory: a group takes 64 bytes. Lifetimes of six days or more share one poll interval, so there
+/// are at most 2 × 8,640 such groups within 90 days. Shorter lifetimes have up to 29 earlier first
+/// slots.
 #[derive(Clone, Debug, Default)]
 pub struct Planner {
     rule: Option<Rule>,
@@ -39,14 +40,14 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// Nothing counted yet.
+    /// A planner with no counts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts an affected certificate, each of them once, with the window it has. The scene is the
-    /// same in every call.
+    /// Counts an affected certificate with its present window. Call it once for each, with the same
+    /// context in every call.
     pub fn count(
         &mut self,
         context: &PlanningContext<'_>,
@@ -56,7 +57,7 @@ impl Planner {
         self.count_many(context, validity, window, 1)
     }
 
-    /// Counts so many affected certificates of the same dates and window.
+    /// Counts several affected certificates with the same dates and window.
     pub fn count_many(
         &mut self,
         context: &PlanningContext<'_>,
@@ -84,7 +85,8 @@ impl Planner {
             }
             Verdict::Urgent(_) => {
                 let base = retry_after_base(context.policy, validity.life_seconds());
-                // To the next slot: how soon they come is known no better.
+                // Rounded up to a slot, because the time of the next poll is not known more
+                // precisely.
                 let polls = (base + SLOT_SECONDS - 1) / SLOT_SECONDS;
                 *self.urgent.entry(polls).or_default() += certificates;
                 Counted::Moves
@@ -92,10 +94,10 @@ impl Planner {
         }
     }
 
-    /// The plan for what was counted.
+    /// The plan for the counted certificates.
     ///
     /// # Errors
-    /// [`Refusal`] where budget and deadline of a revocation or drill cannot both be kept.
+    /// [`Refusal`] if the budget and the deadline of a revocation or drill cannot both be kept.
     pub fn plan(self, context: &PlanningContext<'_>) -> Result<Plan, Refusal> {
         let rule = self.rule.clone().unwrap_or_else(|| Rule::new(context));
         if let Order::Urgent(_) = rule.order {
@@ -151,8 +153,8 @@ impl Planner {
         }
     }
 
-    /// The groups that move for a deadline whose slots end at `end`, and how many certificates find
-    /// no slot before it at all.
+    /// The groups that move for a deadline whose slots end at `end`, and how many certificates have
+    /// no slot before it.
     fn groups_before(&self, end: i64) -> (Groups, u64) {
         let mut groups = Groups::new();
         let mut left_out = 0;
@@ -171,8 +173,8 @@ impl Planner {
         (groups, left_out)
     }
 
-    /// The earliest deadline for which a level suffices: with a later one fewer move, and they have
-    /// more slots.
+    /// The earliest deadline that a level suffices for. With a later deadline fewer certificates
+    /// move, and they have more slots.
     fn earliest_renew_by(
         &self,
         rule: &Rule,
@@ -209,12 +211,12 @@ impl Planner {
     }
 }
 
-/// The highest level that the budget allows, in certificates a slot. A hair above it, so that the
-/// budget that a refusal names suffices however it is rounded on the way.
+/// The highest level that the budget allows, in certificates a slot. Slightly raised, so that the
+/// budget named in a refusal suffices despite rounding.
 fn allowed_level(incident: &Incident) -> f64 {
     match incident.budget_per_hour {
         Some(budget) if !incident.over_budget => budget / slots_per_hour() * (1.0 + 1e-9),
-        // Finite, so that a slot of any share takes no end.
+        // Finite, so that multiplying it by a share of 0 gives 0.
         _ => f64::MAX,
     }
 }

@@ -1,103 +1,103 @@
-//! What is known of an incident.
+//! The record of an incident.
 
 use serde::{Deserialize, Serialize};
 
 use crate::policy::ca::CaName;
 use crate::time::Timestamp;
 
-/// What an incident is about.
+/// The kind of an incident.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A revocation that revokes nothing: it moves windows all the same.
+    /// A rehearsal of a revocation: nothing is revoked, but windows move.
     Drill,
-    /// The CA is closed for a while, once or again and again.
+    /// The CA is closed for a time, once or regularly.
     Maintenance,
-    /// The CA was away unasked.
+    /// The CA was down, unplanned.
     Outage,
-    /// Certificates have to be replaced before a deadline.
+    /// Certificates must be replaced before a deadline.
     Revocation,
 }
 
-/// How far an incident has come.
+/// The state of an incident.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Being put together: it moves nothing.
+    /// In preparation; it moves nothing.
     Draft,
     /// In force.
     Open,
-    /// In force, and part of the service is back (an outage).
+    /// In force, with part of the service back (outages only).
     Partial,
-    /// Over. Windows that it moved stay.
+    /// Over. Windows that it moved stay where they are.
     Closed,
 }
 
-/// Something that moves windows for a reason that has a name.
+/// An event that moves windows, for a stated reason.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
-    /// Its number, from 1 on; 0 until it is stored.
+    /// Its number, from 1; 0 until it is stored.
     pub id: i64,
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
-    /// Whose.
+    /// Its CA.
     pub ca: CaName,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// When the CA is or was closed: from then …
+    /// The start of the closed time …
     pub from: Option<Timestamp>,
-    /// … until before then; unknown while an outage lasts.
+    /// … and its end; unknown while an outage lasts.
     pub to: Option<Timestamp>,
-    /// Closed from each time that this cron pattern matches (maintenance), for as long as `from`
+    /// A maintenance recurs at each time that this cron pattern matches, for the length of `from`
     /// to `to`.
     pub cron: Option<String>,
     /// The IANA time zone of `cron`.
     pub time_zone: Option<String>,
-    /// Every affected certificate is to be replaced before then.
+    /// The deadline by which every affected certificate should be replaced.
     pub renew_by: Option<Timestamp>,
-    /// What subscribers should read (RFC 9773 section 4.2).
+    /// A page for subscribers (RFC 9773 section 4.2).
     #[serde(rename = "explanationURL")]
     pub explanation_url: Option<String>,
-    /// Everybody at once.
+    /// Whether to move all clients at once.
     pub urgent: bool,
-    /// Certificates an hour at most, the usual load among them.
+    /// At most this many certificates an hour, including the usual load.
     pub budget_per_hour: Option<f64>,
-    /// Whether the deadline counts for more than the budget.
+    /// Whether the deadline takes priority over the budget.
     pub over_budget: bool,
-    /// How far it has come.
+    /// Its state.
     pub state: State,
-    /// What its keeper wants to say.
+    /// The operator's note.
     pub note: Option<String>,
-    /// When its end is expected.
+    /// The expected end.
     pub estimated_end: Option<Timestamp>,
     /// When it was drafted.
     pub created_at: Timestamp,
-    /// When it was opened first.
+    /// When it was first opened.
     pub opened_at: Option<Timestamp>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
-    /// When anything of it changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
-    /// How many certificates it concerns.
+    /// How many certificates it affects.
     pub affected: u64,
-    /// How many windows it has moved; one that it moved twice counts once.
+    /// How many windows it has moved; one that was moved twice counts once.
     pub moved: u64,
-    /// What was done, in order.
+    /// The steps taken, in order.
     pub steps: Vec<Step>,
 }
 
-/// One step of an incident's life.
+/// One step of an incident's life cycle.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Step {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What, in words.
+    /// The step, in words.
     pub what: String,
 }
 
 impl Incident {
-    /// A draft that says nothing yet but what it is about.
+    /// A draft with only a kind.
     #[must_use]
     pub const fn draft(kind: Kind, ca: CaName, name: String, now: Timestamp) -> Self {
         Self {
@@ -127,15 +127,15 @@ impl Incident {
         }
     }
 
-    /// Whether it is in force: answers that it touches are not to be cached.
+    /// Whether it is in force. Answers that it affects must not be cached then.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.state, State::Open | State::Partial)
     }
 
-    /// Marks it as changed at `now`, or a second after its last change where that was not before
-    /// `now`: no two states of it have the same `updated_at`. When it was changed last until then,
-    /// for the store to compare.
+    /// Marks it as changed at `now`, or a second after its last change if that was not before
+    /// `now`, so that no two versions have the same `updated_at`. Returns the previous
+    /// `updated_at`, for the store to compare.
     #[must_use]
     pub fn touch(&mut self, now: Timestamp) -> Timestamp {
         let seen_at = self.updated_at;
@@ -160,7 +160,7 @@ mod tests {
         for (now, seen_at, updated_at) in [
             (160, 100, 160),
             (160, 160, 161),
-            // Faster than the clock, and with a clock set back.
+            // Changes faster than the clock, and a clock that was set back.
             (160, 161, 162),
             (90, 162, 163),
             (165, 163, 165),

@@ -8,12 +8,12 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("{}", Words(self))]
 pub struct Refusal {
-    /// The smallest budget, in certificates an hour with the usual load among them, that would do
-    /// for this deadline. Infinite where none would: some clients do not look again in time, or the
-    /// CA is closed until then.
+    /// The smallest budget, in certificates an hour including the usual load, that would work for
+    /// this deadline. Infinite if none would: some clients do not poll in time, or the CA is closed
+    /// until then.
     pub smallest_budget_per_hour: f64,
-    /// The earliest deadline that would do for this budget. [`Timestamp::MAX`] where none within
-    /// 90 days would: the usual load alone leaves too little of it.
+    /// The earliest deadline that would work for this budget. [`Timestamp::MAX`] if none within 90
+    /// days would, because the usual load leaves too little of the budget.
     pub earliest_renew_by: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! Which windows an incident moves, and from which slots each may draw its new one.
+//! Which windows an incident moves, and the slots that each may draw its new window from.
 
 use super::check::FURTHEST_DEADLINE_SECONDS;
 use super::closing::RETURN_SECONDS;
@@ -12,84 +12,84 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{CapacityRule, closed_within};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// Incidents place windows to the quarter of an hour: fine enough for a deadline or the edge of a
-/// closed span to cost next to nothing, coarse enough for 90 days to be 8,640 slots.
+/// Incidents place windows by the quarter hour. That is fine enough to lose almost nothing at a
+/// deadline or at the edge of a closed span, and coarse enough that 90 days are 8,640 slots.
 pub(super) const SLOT_SECONDS: i64 = 15 * MINUTE;
 
-/// The length of a window drawn from such a slot: a quarter of it, and ten minutes at least.
+/// The length of a window drawn from such a slot: a quarter of the slot, but at least ten minutes.
 pub(super) const WINDOW_SECONDS: i64 = 10 * MINUTE;
 
-/// Lives are 398 days at most, and so no window lies further ahead.
+/// Lifetimes are at most 398 days, so no window lies further ahead.
 const FURTHEST_WINDOW_SECONDS: i64 = 400 * DAY;
 
-/// What an outage missed is spread over at most this, so that it is over within the second week.
+/// Renewals missed in an outage are spread over at most this time, so that it is over within the
+/// second week.
 const LONGEST_CATCH_UP_SECONDS: i64 = 10 * DAY;
 
-/// What a closed span pushes out is spread over eight times its length, which adds an eighth to
-/// the load beside it: two hours at least, so that ten minutes do not make a peak of an hour, and
-/// two days at most.
+/// Renewals pushed out of a closed span are spread over eight times its length, which adds an
+/// eighth to the load next to it. At least two hours, so that ten minutes do not make a peak, and
+/// at most two days.
 const BESIDE: i64 = 8;
 const LEAST_BESIDE_SECONDS: i64 = 2 * HOUR;
 const MOST_BESIDE_SECONDS: i64 = 2 * DAY;
 
-/// The shortest slots of a day.
+/// The length of the shortest slots of a day.
 const SHORTEST_SECONDS: i64 = 5 * MINUTE;
 
-/// A window opens a minute after `notBefore` at the soonest: cert-manager refuses one that does
-/// not.
+/// A window opens at least a minute after `notBefore`, because cert-manager rejects earlier ones.
 const AFTER_BIRTH_SECONDS: i64 = MINUTE;
 
-/// A window that is urgent opens an hour before the incident otherwise, and is half an hour long.
+/// An urgent window otherwise opens an hour before the incident, and is half an hour long.
 const URGENT_AGO_SECONDS: i64 = HOUR;
 const URGENT_WINDOW_SECONDS: i64 = 30 * MINUTE;
 
-/// Slots from which certificates draw, and until which deadline they have to.
+/// The slots that certificates may draw from, and the deadlines for which they must move.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Key {
-    /// The number of the first slot.
+    /// The first slot.
     pub(super) first: i64,
-    /// The slot after the last that it may draw, whatever the deadline.
+    /// The slot after the last one allowed by other limits than the deadline.
     pub(super) end: i64,
-    /// It moves where the slots of the deadline end before this; later, it lies before the
-    /// deadline as it is.
+    /// The certificate moves if the deadline's slots end before this slot. With a later deadline
+    /// its window is already early enough.
     pub(super) moves_until: i64,
 }
 
-/// What becomes of a window.
+/// What happens to a window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// It is drawn anew from these slots.
+    /// It is redrawn from these slots.
     Slots(Key),
     /// It stays.
     Stays,
-    /// It is this.
+    /// It becomes this window.
     Urgent(Span),
 }
 
-/// What decides, for one plan.
+/// The rules of one plan.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) order: Order,
     pub(super) now: Timestamp,
     policy: CaPolicy,
-    /// When this incident keeps the CA closed: merged, in order.
+    /// When this incident closes the CA: merged, in order.
     own: Vec<Span>,
-    /// When anything does: merged, in order.
+    /// When anything closes it: merged, in order.
     closed: Vec<Span>,
-    /// By slot of the day, however long these are: whether the CA fails in it day by day.
+    /// For each slot of the day, of any length, whether the CA fails in it day by day.
     failing: Vec<bool>,
 }
 
-/// What an incident asks for.
+/// What an incident requires of windows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Order {
-    /// Out of the hours in which the CA is closed.
+    /// To leave the hours in which the CA is closed.
     Away,
-    /// Before an instant.
+    /// To end before an instant.
     Deadline(Timestamp),
-    /// After an outage, as far as it is known.
+    /// To move out of an outage, as far as its extent is known.
     Outage(Span),
-    /// At once, since an instant.
+    /// To open at once, from an instant on.
     Urgent(Timestamp),
 }
 
@@ -119,7 +119,7 @@ impl Rule {
         }
     }
 
-    /// Whether a window drawn from the slot of this number runs into an hour that fails day by day.
+    /// Whether a window drawn from this slot may touch an hour that fails day by day.
     pub(super) fn fails(&self, slot: i64) -> bool {
         if self.failing.is_empty() {
             return false;
@@ -129,12 +129,12 @@ impl Rule {
             let slots = signed(self.failing.len());
             self.failing[length(at.second_of_day() * slots / DAY)]
         };
-        // Slots of the day are five minutes long at least.
+        // Slots of the day are at least five minutes long.
         (0..windows.seconds() / SHORTEST_SECONDS)
             .any(|part| of_day(windows.from + part * SHORTEST_SECONDS))
     }
 
-    /// Whether a window drawn from the slot of this number lies in open hours to its end.
+    /// Whether a window drawn from this slot lies entirely in open hours.
     pub(super) fn is_open(&self, slot: i64) -> bool {
         touching(&self.closed, windows_of(slot)).is_none()
     }
@@ -150,7 +150,8 @@ impl Rule {
 
     fn before(&self, renew_by: Timestamp, validity: Validity, window: Span) -> Verdict {
         let earliest = self.earliest(validity);
-        // Not every client would see it move in time, or it is open: whoever follows it comes.
+        // Either not every client would see it move in time, or it is already open and clients that
+        // follow it are renewing.
         if window.from <= self.now || window.from < earliest {
             return Verdict::Stays;
         }
@@ -159,8 +160,8 @@ impl Rule {
         let alive = last_end(validity.not_after).min(self.furthest());
         let in_time = window.to <= renew_by;
         if touching(&self.closed, window).is_some() {
-            // Out of a closed span it may go anywhere before the deadline; where nothing is open,
-            // it is as well off where it is.
+            // From a closed span it may go anywhere before the deadline. If nothing there is open,
+            // moving it would not help.
             return if in_time && !self.any_open(first, alive.min(last)) {
                 Verdict::Stays
             } else {
@@ -174,7 +175,7 @@ impl Rule {
         if in_time {
             return Verdict::Stays;
         }
-        // Earlier, never later: the slot is over when the window would have opened.
+        // Only earlier: its slots end where the window would have opened.
         let end = window.from.slot(SLOT_SECONDS).min(alive);
         if end <= first {
             return Verdict::Stays;
@@ -196,8 +197,8 @@ impl Rule {
         let begin = over + RETURN_SECONDS;
         let limit = validity.not_after - reserve_seconds(validity.life_seconds());
         let left = (limit - begin).max(0);
-        // A tenth of what is left of its life, so that the short-lived come first; after a long
-        // outage more, so that four times its length take what it missed: a quarter more load.
+        // A tenth of the remaining lifetime, so that short-lived certificates come first. After a
+        // long outage more: four times its length, which is a quarter more load.
         let patience = (left / 10)
             .max((outage.seconds() * 4).min(left / 2))
             .min(LONGEST_CATCH_UP_SECONDS);
@@ -212,7 +213,7 @@ impl Rule {
     }
 
     fn away(&self, validity: Validity, window: Span) -> Verdict {
-        // An incident may move any window that is not yet open.
+        // An incident may move any window that is not open yet.
         let shut = touching(&self.own, window).filter(|_| window.from > self.now);
         let Some(shut) = shut.and_then(|own| touching(&self.closed, own)) else {
             return Verdict::Stays;
@@ -236,8 +237,8 @@ impl Rule {
         seen.max(validity.not_before + AFTER_BIRTH_SECONDS)
     }
 
-    /// The hours in which no window may lie: those of an outage, and while it lasts also those in
-    /// which the clients that it failed come back.
+    /// The span in which no window may lie: the outage, and while it lasts also the time in which
+    /// failed clients return.
     pub(super) fn kept_free(&self, outage: Span) -> Span {
         let back = if outage.to > self.now {
             RETURN_SECONDS
@@ -250,12 +251,12 @@ impl Rule {
         }
     }
 
-    /// The slots end here: nothing is looked for beyond.
+    /// Slots end here; nothing is searched beyond.
     pub(super) fn furthest(&self) -> i64 {
         (self.now + FURTHEST_DEADLINE_SECONDS).slot(SLOT_SECONDS)
     }
 
-    /// The first of the ranges with an open slot.
+    /// The first range that contains an open slot.
     fn first_open(&self, ranges: &[(i64, i64)]) -> Verdict {
         ranges
             .iter()
@@ -287,7 +288,7 @@ impl Order {
             Kind::Drill | Kind::Revocation if incident.urgent => {
                 Self::Urgent(incident.opened_at.unwrap_or(now))
             }
-            // An incident that was validated has its fields; one that was not moves nothing.
+            // A validated incident has its fields; one that was not validated moves nothing.
             Kind::Drill | Kind::Revocation => {
                 Self::Deadline(incident.renew_by.unwrap_or(Timestamp::MAX))
             }
@@ -301,7 +302,7 @@ impl Order {
     }
 }
 
-/// [max(notBefore + 60 s, t − 1 h), start + 30 min], unless it closes sooner as it is.
+/// [max(notBefore + 60 s, t − 1 h), start + 30 min], unless the present window closes sooner.
 fn urgent(at: Timestamp, validity: Validity, window: Span) -> Verdict {
     let from = (validity.not_before + AFTER_BIRTH_SECONDS).max(at - URGENT_AGO_SECONDS);
     let to = (from + URGENT_WINDOW_SECONDS).min(validity.not_after);
@@ -311,22 +312,22 @@ fn urgent(at: Timestamp, validity: Validity, window: Span) -> Verdict {
     Verdict::Urgent(Span { from, to })
 }
 
-/// The number of the first slot that begins at `at` or later.
+/// The first slot that begins at `at` or later.
 pub(super) fn slot_from(at: Timestamp) -> i64 {
     (at + (SLOT_SECONDS - 1)).slot(SLOT_SECONDS)
 }
 
-/// The slot after the last whose windows all end by `deadline`.
+/// The slot after the last one whose windows all end by `deadline`.
 pub(super) fn last_end(deadline: Timestamp) -> i64 {
     (deadline - WINDOW_SECONDS).slot(SLOT_SECONDS)
 }
 
-/// When the slot of this number begins.
+/// When this slot begins.
 pub(super) fn begin(slot: i64) -> Timestamp {
     Timestamp::from_unix(slot * SLOT_SECONDS)
 }
 
-/// From the first to the last second of the windows that are drawn from a slot.
+/// The span that windows drawn from a slot can cover.
 fn windows_of(slot: i64) -> Span {
     Span {
         from: begin(slot),
@@ -334,14 +335,14 @@ fn windows_of(slot: i64) -> Span {
     }
 }
 
-/// The first of the closed spans (merged, in order) that touches a span.
+/// The first closed span that touches `span`. `closed` is merged and in order.
 fn touching(closed: &[Span], span: Span) -> Option<Span> {
     let at = closed.partition_point(|shut| shut.to <= span.from);
     closed.get(at).copied().filter(|shut| shut.from < span.to)
 }
 
-/// A number of slots, at least 1, held to two significant binary digits: 1, 2, 3, 4, 6, 8, 12, …,
-/// so that lives of all lengths make few groups.
+/// A number of slots, at least 1, rounded down to two significant binary digits (1, 2, 3, 4, 6, 8,
+/// 12, …), so that different lifetimes make few groups.
 fn few_lengths(slots: i64) -> i64 {
     let slots = slots.max(1);
     let half = 1 << slots.ilog2().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The slots that an incident fills: their present load and their capacity.
+//! The slots that an incident fills: their expected load and capacity.
 
 use super::closing::RETURN_SECONDS;
 use super::context::PlanningContext;
@@ -7,23 +7,22 @@ use crate::math::number::{length, real, real_len, signed};
 use crate::policy::capacity::{CapacityRule, SlotCapacity, over_slots};
 use crate::time::{HOUR, Span};
 
-/// Slots one after the other.
+/// Consecutive slots.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
-    /// The number of the first.
+    /// The first slot.
     pub(super) first: i64,
-    /// Certificates that are expected in a slot, or in the next where those are more: a window may
-    /// run into that one, and what is placed so fits into both. Infinite where the slot is closed, or fails day by
-    /// day.
+    /// The load expected in the slot, or in the next one if that is higher, because a window may
+    /// run into it. In certificates. Infinite if the slot is closed, or fails day by day.
     pub(super) base: Vec<f64>,
-    /// The share of normal that the CA takes.
+    /// The share of normal capacity.
     pub(super) share: Vec<f64>,
-    /// Certificates that it takes at most, what is expected among them.
+    /// The most certificates it may hold, including the expected load.
     pub(super) ceiling: Vec<f64>,
 }
 
 impl Slots {
-    /// The slots from `first` up to `end`; what is expected is asked for those in `ranges` alone.
+    /// The slots from `first` to `end`. The expected load is computed only for those in `ranges`.
     pub(super) fn new(rule: &Rule, context: &PlanningContext<'_>, ranges: &[(i64, i64)]) -> Self {
         let first = ranges.iter().map(|range| range.0).min().unwrap_or(0);
         let end = ranges.iter().map(|range| range.1).max().unwrap_or(first);
@@ -71,8 +70,9 @@ impl Slots {
     }
 }
 
-/// Which slots are used: those that are open and do not fail day by day. Where a range has none of these, those of
-/// it that are open: whoever has to come by then comes in an hour that fails.
+/// Which slots are used: those that are open and do not fail day by day. If a range has none of
+/// these, its open slots are used, because certificates with a deadline must renew even in a
+/// failing hour.
 fn used(rule: &Rule, ranges: &[(i64, i64)], first: i64, count: usize) -> Vec<bool> {
     let numbers = || (0..count).map(|n| first + signed(n));
     let open: Vec<bool> = numbers().map(|slot| rule.is_open(slot)).collect();
@@ -92,8 +92,8 @@ fn used(rule: &Rule, ranges: &[(i64, i64)], first: i64, count: usize) -> Vec<boo
     used
 }
 
-/// Clients that an outage failed and that come back by themselves when it is over: the load that
-/// was expected in it, beside the windows that are moved, spread over the hour after.
+/// Clients that failed in an outage and return by themselves when it is over: the load expected
+/// during the outage, apart from the moved windows, spread over the hour after it.
 pub(super) struct Returning {
     after: Span,
     certificates: f64,
@@ -122,8 +122,8 @@ impl Returning {
     }
 }
 
-/// The capacity where the CA takes less than usual. Where it takes nothing is [`Rule::is_open`]'s:
-/// a slot that is closed in part is not used at all.
+/// Where the CA has reduced capacity. Closed slots are handled by [`Rule::is_open`], because a
+/// partly closed slot is not used at all.
 pub(super) fn reduced(
     context: &PlanningContext<'_>,
     first: i64,
@@ -139,7 +139,7 @@ pub(super) fn reduced(
     over_slots(&rules, begin(first), SLOT_SECONDS, count)
 }
 
-/// Slots in an hour, between what a slot holds and what an hour does.
+/// Slots in an hour, to convert between the two.
 pub(super) fn slots_per_hour() -> f64 {
     real(HOUR) / real(SLOT_SECONDS)
 }
@@ -151,7 +151,7 @@ pub(super) fn span(slot: i64) -> Span {
     }
 }
 
-/// The mean of the slots that are open.
+/// The mean over the open slots.
 pub(super) fn mean(values: &[f64]) -> f64 {
     let known: Vec<f64> = values
         .iter()

@@ -1,11 +1,11 @@
-//! Filling groups of certificates, each with slots of its own, so that what stands in all slots is
-//! as level as it can be.
+//! Distributes groups of certificates, each with its own range of slots, so that the total load is
+//! as level as possible.
 //!
-//! Whether a level suffices is told by serving, slot by slot, whoever has to be done first (earliest
-//! deadline first finds a way wherever there is one). The lowest level that suffices is found by
-//! halving, and what was found is then levelled group by group: each is taken out and filled in
-//! again over all the others, until nothing moves. The sum of the squares falls with each step and
-//! is convex, so that ends at the flattest; and no step raises the highest slot of its group.
+//! Whether a level suffices is decided by serving the slots in order, earliest deadline first,
+//! which finds a solution if there is one. The lowest sufficient level is found by bisection. The
+//! result is then levelled group by group: each is taken out and filled in again over the load of
+//! all others, until nothing moves. The sum of squares is convex and falls with each step, so this
+//! ends at the flattest distribution, and no step raises the highest slot of its group.
 
 use std::ops::Range;
 
@@ -13,35 +13,35 @@ use super::slots::{Slots, mean};
 use crate::math::number::real_len;
 use crate::math::waterfill::fill_shares;
 
-/// Levelling ends after so many rounds at the latest, …
+/// Levelling stops after this many rounds, …
 const MOST_ROUNDS: usize = 50;
 
-/// … or when a round moves less than this share of all.
+/// … or when a round moves less than this share of the total.
 const SETTLED: f64 = 1e-6;
 
-/// Halvings from the first level that suffices: 2^-40 of it is far below one certificate.
+/// Bisection steps: 2^-40 of the first sufficient level is far below one certificate.
 const HALVINGS: usize = 40;
 
-/// Doublings until a level is held to be one that no budget reaches: 10^18 times the load.
+/// Doublings before a level counts as out of reach: 10^18 times the load.
 const DOUBLINGS: usize = 60;
 
-/// Room that rounding may take away, relative to what is filled in.
+/// Tolerance for rounding, relative to the amount filled in.
 const ROUNDING: f64 = 1e-9;
 
-/// So many certificates that draw from the same slots.
+/// Certificates that may draw from the same slots.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
-    /// Which of the slots.
+    /// The range of slots.
     pub(super) range: Range<usize>,
-    /// How many.
+    /// The number of certificates.
     pub(super) count: f64,
 }
 
 /// How many certificates of each group are placed into each slot of its range.
 pub(super) type Placed = Vec<Vec<f64>>;
 
-/// The lowest level, in certificates a slot of normal capacity, at which all groups find room, held
-/// to ceilings; `None` where none suffices.
+/// The lowest level, in certificates for a slot of normal capacity, at which all groups fit below
+/// it and below the ceilings; `None` if none suffices.
 pub(super) fn lowest_level(slots: &Slots, groups: &[Group]) -> Option<f64> {
     let count: f64 = groups.iter().map(|group| group.count).sum();
     let suffices = |level: f64| place_first(slots, groups, level).is_some();
@@ -68,8 +68,7 @@ pub(super) fn lowest_level(slots: &Slots, groups: &[Group]) -> Option<f64> {
     Some(high)
 }
 
-/// Places everybody below `level`, whoever has to be done first before the others; `None` where
-/// there is no room for all.
+/// Places all certificates below `level`, earliest deadline first; `None` if they do not fit.
 pub(super) fn place_first(slots: &Slots, groups: &[Group], level: f64) -> Option<Placed> {
     let mut order: Vec<usize> = (0..groups.len()).collect();
     order.sort_by_key(|group| groups[*group].range.end);
@@ -91,19 +90,19 @@ pub(super) fn place_first(slots: &Slots, groups: &[Group], level: f64) -> Option
     left.iter().zip(groups).all(done).then_some(placed)
 }
 
-/// As level as it can be, from a way to place everybody below `level` and the ceilings.
+/// Levels a placement that keeps below the ceilings.
 pub(super) fn levelled(slots: &Slots, groups: &[Group], placed: Placed, level: f64) -> Placed {
     let top = |slot: usize| top(slots, slot, level) * (1.0 + ROUNDING);
     settle(slots, groups, placed, &top)
 }
 
-/// As level as it can be, without a deadline. Ceilings are kept where there is room below them.
+/// A level placement without a deadline. Ceilings are kept if there is enough room below them.
 pub(super) fn level(slots: &Slots, groups: &[Group]) -> Placed {
     let top = |slot: usize| slots.ceiling[slot];
     settle(slots, groups, nothing(groups), &top)
 }
 
-/// Takes out one group after the other and fills it in again, until nothing moves.
+/// Takes out one group after another and fills it in again, until nothing moves.
 fn settle(
     slots: &Slots,
     groups: &[Group],
@@ -135,7 +134,7 @@ fn settle(
     placed
 }
 
-/// A group filled in over `load`; what finds no room below the top goes above it, level again.
+/// Fills a group in over `load`. What does not fit below the top goes above it, also levelled.
 fn poured(slots: &Slots, group: &Group, load: &[f64], top: &dyn Fn(usize) -> f64) -> Vec<f64> {
     let base = &load[group.range.clone()];
     let share = &slots.share[group.range.clone()];

@@ -1,4 +1,4 @@
-//! From a plan's amounts to tables from which certificates draw.
+//! Turns a plan's amounts into tables from which certificates draw.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::math::number::{thousandths, whole};
 use crate::policy::ca::{CaName, CaPolicy};
 use crate::time::{HOUR, Span, Timestamp};
 
-/// A weight's parts: a table's weights sum to about this.
+/// The weights of a table sum to about this, 2^32.
 const PARTS: f64 = 4_294_967_296.0;
 
-/// What the certificates of one group draw from.
+/// The table of one group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MoveTable {
-    /// The table as stored.
+    /// The table in its stored form.
     pub stored: StoredTable,
     table: Table,
     stays: Option<i64>,
 }
 
 impl MoveTable {
-    /// Where the certificate with this hash moves to, and what that was drawn from; `None`: it
+    /// Where the certificate with this hash moves to, and the slot it was drawn from; `None` if it
     /// stays.
     #[must_use]
     pub fn draw(&self, hash: u128, validity: Validity) -> Option<(Span, Basis)> {
@@ -39,8 +39,8 @@ impl MoveTable {
     }
 }
 
-/// A table for each group of which something moves: each slot it moves to has the share of the
-/// group's load that moves there, its own slot the rest.
+/// A table for each group that moves at least in part. Each target slot has the share of the
+/// group's load that moves there; the group's own slot has the rest.
 #[must_use]
 pub fn move_tables(
     policy: &CaPolicy,

@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-/// Less than this is rounding.
+/// Smaller amounts count as rounding errors.
 const NOTHING: f64 = 1e-9;
 
-/// A network that grows while water stands in it.
+/// A flow network to which edges can be added while it carries flow.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    /// For each node, its edges, in the order in which they are tried.
+    /// For each node, its edges in the order in which they are tried.
     leaving: Vec<Vec<usize>>,
-    /// Edge `n ^ 1` is the way back of edge `n`.
+    /// Edge `n ^ 1` is the reverse of edge `n`.
     edges: Vec<Edge>,
 }
 
@@ -26,7 +26,7 @@ impl Network {
         self.leaving.len() - 1
     }
 
-    /// An edge that takes this much; its number.
+    /// Adds an edge with this capacity and returns its index.
     pub(super) fn edge(&mut self, from: usize, to: usize, takes: f64) -> usize {
         let number = self.edges.len();
         self.edges.push(Edge { to, left: takes });
@@ -39,18 +39,18 @@ impl Network {
         number
     }
 
-    /// Lets an edge take more.
+    /// Raises the capacity of an edge.
     pub(super) fn widen(&mut self, edge: usize, by: f64) {
         self.edges[edge].left += by;
     }
 
-    /// What flows through an edge.
+    /// The flow through an edge.
     pub(super) fn flow(&self, edge: usize) -> f64 {
         self.edges[edge ^ 1].left
     }
 
-    /// Sends all that still fits from `source` to `sink`; how much that was. Where several ways
-    /// are equally short, the edges added first are tried first.
+    /// Adds the maximum flow from `source` to `sink` and returns the amount added. Among paths of
+    /// equal length, edges added first are tried first.
     pub(super) fn fill(&mut self, source: usize, sink: usize) -> f64 {
         let mut sent = 0.0;
         while let Some(depths) = self.depths(source, sink) {
@@ -59,7 +59,7 @@ impl Network {
         sent
     }
 
-    /// How far each node is from `source`; `None` where `sink` is out of reach.
+    /// The distance of each node from `source`; `None` if `sink` cannot be reached.
     fn depths(&self, source: usize, sink: usize) -> Option<Vec<usize>> {
         let mut depths = vec![usize::MAX; self.leaving.len()];
         depths[source] = 0;
@@ -76,7 +76,7 @@ impl Network {
         (depths[sink] < usize::MAX).then_some(depths)
     }
 
-    /// Fills every shortest way.
+    /// Fills every shortest path.
     fn fill_shortest(&mut self, source: usize, sink: usize, depths: &[usize]) -> f64 {
         let mut tried = vec![0; self.leaving.len()];
         let mut way: Vec<usize> = Vec::new();
@@ -105,7 +105,7 @@ impl Network {
                 way.push(edge);
                 node = self.edges[edge].to;
             } else if let Some(edge) = way.pop() {
-                // A dead end: never again by this edge.
+                // A dead end: this edge is not tried again.
                 node = self.edges[edge ^ 1].to;
                 tried[node] += 1;
             } else {
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_makes_way_for_more() {
-        // 0 → 2, 3; 2 → 4, 5; 3 → 4 alone; 4, 5 → 1. Tried in order, 2 takes 4 first.
+        // 0 → 2, 3; 2 → 4, 5; 3 → 4 only; 4, 5 → 1. In order of insertion, 2 fills 4 first.
         let mut network = Network::default();
         for _ in 0..6 {
             network.node();

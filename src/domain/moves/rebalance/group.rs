@@ -1,4 +1,4 @@
-//! Which certificates may move, and the groups of those that move in the same way.
+//! Which certificates may move, and the groups that may move in the same way.
 
 use crate::allocation::band::{Place, place, retry_after_base};
 use crate::certificate::{Basis, Cause, Certificate};
@@ -6,70 +6,73 @@ use crate::math::number::{real, signed, whole};
 use crate::policy::ca::CaPolicy;
 use crate::time::{DAY, Span, Timestamp};
 
-/// Every client has polled by then: its delay and a fifth more.
+/// Every client has polled after its `Retry-After` plus 20 %.
 const POLL_MARGIN: f64 = 1.2;
-/// A window that starts sooner than this many polls from now stays: its client may have planned.
+/// A window that starts within this many polls stays, because its client may have scheduled the
+/// renewal.
 const POLLS_AHEAD: f64 = 2.0;
-/// Fifty moved windows of clients that follow one time in fifty move one renewal: they stay.
+/// Below this f a window stays: moving 50 windows that are followed once in 50 times moves one
+/// renewal.
 const LEAST_FOLLOWS: f64 = 0.05;
 
-/// What certificates share that move alike. Slots are told by their numbers.
+/// What certificates that may move in the same way have in common. Slots are given by number.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Group {
     /// Whether the window touches a closed span.
     pub must_leave: bool,
     /// The slot in which the window starts.
     pub from: i64,
-    /// The first slot that it may move to.
+    /// The first slot it may move to.
     pub first: i64,
-    /// The slot after the last.
+    /// The slot after the last one it may move to.
     pub end: i64,
-    /// The first that the band may widen to.
+    /// The first slot if the band is widened to the maximum.
     pub widest_first: i64,
-    /// The slot after the last that it may move to where nothing before is open.
+    /// The slot after the last one it may move to if nothing earlier is open.
     pub latest_end: i64,
     /// f in tenths.
     pub follows: u8,
 }
 
-/// How many certificates a group has.
+/// The size of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Certificates.
     pub certificates: i64,
-    /// Σ f.
+    /// The expected number of renewals, Σ f.
     pub load: f64,
-    /// No table of theirs is needed after this, in Unix seconds.
+    /// Its table is not needed after this time, in Unix seconds.
     pub needed_until: i64,
 }
 
 /// Why a window stays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kept {
-    /// An incident moved it, or a rebalance a short while ago.
+    /// It was moved by an incident, or recently by a rebalance.
     Moved,
-    /// It is in the control group.
+    /// The certificate is in the control group.
     Control,
     /// It is open, or starts within two poll intervals.
     Near,
-    /// Nothing is won by it: it is hardly followed, or its client wakes at ticks, or its life has no slots, or its band is over.
+    /// Moving it would gain nothing: it is hardly followed, its client wakes at ticks, its lifetime
+    /// has no slots, or its band is over.
     Settled,
 }
 
-/// What decides whether certificates may move.
+/// The rules for which certificates may move.
 #[derive(Clone, Copy, Debug)]
 pub struct Eligible<'a> {
-    /// The policy in force.
+    /// The CA's policy.
     pub policy: &'a CaPolicy,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// Closed spans over the horizon: merged, in order.
+    /// Closed spans within the horizon: merged, in order.
     pub closed: &'a [Span],
-    /// Windows that a rebalance of this number or a later one moved rest.
+    /// Windows moved by a rebalance with this or a later number stay.
     pub resting_from: Option<i64>,
 }
 
-/// The group of a certificate that follows with the chance `follows`, or why its window stays.
+/// The group of a certificate with the probability `follows`, or why its window stays.
 ///
 /// # Errors
 /// [`Kept`].
@@ -84,7 +87,7 @@ pub fn group_of(
     } = *certificate;
     match certificate.basis {
         Basis::Plain(_) => return Err(Kept::Control),
-        // It was drawn for a tick of its client's.
+        // It was drawn for one of its client's ticks.
         Basis::Tick(_) => return Err(Kept::Settled),
         Basis::Span(_) | Basis::Table(_) => {}
     }
@@ -93,7 +96,8 @@ pub fn group_of(
     if window.from < earliest {
         return Err(Kept::Near);
     }
-    // Sorted and apart: the first that ends after the window begins is the only one to look at.
+    // The spans are in order and do not overlap, so only the first one that ends after the window's
+    // start matters.
     let next = eligible
         .closed
         .partition_point(|span| span.to <= window.from);
@@ -139,7 +143,7 @@ pub fn group_of(
 }
 
 impl Group {
-    /// Where the range begins that has grown by half so many times, towards earlier days.
+    /// The first slot after the band has grown by half, this many times, towards earlier days.
     pub(super) fn widened(&self, times: u32) -> i64 {
         let slots = real(self.end - self.first) * 1.5_f64.powi(i32::try_from(times).unwrap_or(0));
         (self.end - whole(slots))
@@ -149,7 +153,7 @@ impl Group {
 }
 
 impl Tally {
-    /// Counts a certificate.
+    /// Adds a certificate.
     pub fn add(&mut self, certificate: &Certificate, follows: f64) {
         self.certificates += 1;
         self.load += follows;
@@ -159,14 +163,14 @@ impl Tally {
     }
 }
 
-/// `n` as Unix seconds of a slot's start.
+/// When slot `n` starts, in Unix seconds.
 pub(super) fn slot_start(number: usize, first: i64, slot_seconds: i64) -> Timestamp {
     Timestamp::from_unix((first + signed(number)) * slot_seconds)
 }
 
 impl Tally {
-    /// The weight of a group that has to move entirely. Certificates that never follow weigh a
-    /// little, since otherwise they would go nowhere.
+    /// The weight of a group that must move entirely. Certificates that never follow get a small
+    /// weight, because otherwise they would not be moved at all.
     pub(super) fn weight(&self) -> f64 {
         self.load.max(0.02 * real(self.certificates))
     }

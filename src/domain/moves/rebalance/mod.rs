@@ -1,4 +1,4 @@
-//! Rebalancing: the fewest windows that have to move so that the forecast is level again.
+//! Rebalancing: moves the fewest windows that make the forecast level again.
 
 mod draft;
 mod flow;

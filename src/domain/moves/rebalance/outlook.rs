@@ -1,4 +1,4 @@
-//! The forecast that a rebalance works on: the load of every slot ahead, and the level.
+//! The forecast used by a rebalance: the load of each slot ahead, and the level.
 
 use super::group::slot_start;
 use crate::allocation::level::{level, slot_span};
@@ -12,23 +12,23 @@ use crate::math::number::{length, real, real_len, signed};
 use crate::policy::capacity::closed_within;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// Windows are looked at this far ahead: 400 days and a day of widening, 9,624 hours.
+/// How far ahead windows are considered: 400 days, and a day for widening; 9,624 hours.
 const AHEAD_SECONDS: i64 = 401 * DAY;
 
-/// Chance explains this many standard deviations of a Poisson count: of 1,440 slots of a
-/// cycle one in twenty is beyond that.
+/// Excess of up to this many standard deviations of a Poisson count is taken for chance. Of the
+/// 1,440 slots of a cycle, one exceeds it in one of twenty cases.
 pub(super) const CHANCE_ABOVE: f64 = 4.0;
 
 /// The forecast of one slot, in certificates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlotOutlook {
-    /// U.
+    /// U, the unsteered load.
     pub unsteered: f64,
-    /// G.
+    /// G, the load promised by windows.
     pub promised: f64,
-    /// What the slot may take: its share of the level, at most its ceiling.
+    /// The target: the slot's share of the level, at most its ceiling.
     pub top: f64,
-    /// The share of normal that the CA takes in it; 0 where no window can start.
+    /// The share of normal capacity; 0 if no window can start in it.
     pub share: f64,
 }
 
@@ -41,14 +41,14 @@ pub struct Outlook {
     pub first: i64,
     /// The slots.
     pub slots: Vec<SlotOutlook>,
-    /// v: steered arrivals a slot over the last cycle.
+    /// v: steered arrivals a slot, over the last cycle.
     pub steered_per_slot: f64,
-    /// The closed spans that touch them: merged, in order.
+    /// Closed spans that touch the slots: merged, in order.
     pub closed: Vec<Span>,
 }
 
 impl SlotOutlook {
-    /// How far the slot stands above what it may take, what chance explains aside.
+    /// How far the slot exceeds its target, minus what chance explains.
     #[must_use]
     pub fn excess(&self) -> f64 {
         self.unsteered + self.promised - self.top - CHANCE_ABOVE * self.top.max(1.0).sqrt()
@@ -56,14 +56,14 @@ impl SlotOutlook {
 }
 
 impl Outlook {
-    /// The place of a slot in `slots`, by its number.
+    /// The index in `slots` of a slot number.
     #[must_use]
     pub fn index(&self, number: i64) -> Option<usize> {
         let at = number - self.first;
         (at >= 0 && length(at) < self.slots.len()).then(|| length(at))
     }
 
-    /// The number of a slot, by its place.
+    /// The slot number of an index in `slots`.
     #[must_use]
     pub fn number(&self, at: usize) -> i64 {
         self.first + signed(at)
@@ -76,8 +76,8 @@ impl Outlook {
     }
 }
 
-/// The outlook from now until `until`. The level of a day is that of `docs/experiments.md`: what comes
-/// unsteered that day, filled up with what is steered in a day of the last cycle.
+/// The outlook from now until `until`. The level of a day is defined in `docs/experiments.md`: the
+/// day's unsteered load, filled up with the steered load of a mean day of the last cycle.
 #[must_use]
 pub fn outlook(forecast: &Forecast<'_>, until: Timestamp) -> Outlook {
     let slot_seconds = forecast.policy.slot_seconds;
@@ -135,8 +135,8 @@ pub fn outlook(forecast: &Forecast<'_>, until: Timestamp) -> Outlook {
     }
 }
 
-/// How far the highest slot stands above the level, relative to the mean level; what chance
-/// explains aside. A slot that is closed has no level: whatever was promised in it counts.
+/// How far the highest slot exceeds the level, relative to the mean level, minus what chance
+/// explains. A closed slot has no level, so everything promised in it counts.
 #[must_use]
 pub fn drift(outlook: &Outlook) -> f64 {
     let open = outlook.slots.iter().filter(|slot| slot.top > 0.0);
@@ -156,15 +156,15 @@ pub fn drift(outlook: &Outlook) -> f64 {
     if mean > 0.0 { highest / mean } else { 0.0 }
 }
 
-/// What was promised in closed spans, in certificates: they were closed after that.
+/// The load promised in spans that were closed later, in certificates.
 #[must_use]
 pub fn in_closed(outlook: &Outlook, ledger: &Ledger) -> f64 {
     let closed = outlook.closed.iter();
     closed.map(|span| ledger.promised(*span)).sum()
 }
 
-/// v: the mean f times the larger of registered and observed issuance, as much as there is of the
-/// last cycle, and a day of it at least.
+/// v: the mean f times the larger of registered and observed issuance, over as much of the last
+/// cycle as there is data for, at least a day.
 fn steered(forecast: &Forecast<'_>) -> f64 {
     let Forecast {
         policy,

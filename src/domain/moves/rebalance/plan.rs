@@ -1,13 +1,13 @@
-//! Rebalancing: the fewest windows that have to move so that the forecast is level again
+//! Rebalancing: moves the fewest windows that make the forecast level again
 //! (`docs/experiments.md`).
 //!
-//! Certificates are counted in groups that share a slot, a range of slots they may move to and a
-//! chance to follow ([`Group`]). What stands above the level in a slot, and all that is in a
-//! closed span, is sent to room elsewhere as a flow through a network (`flow`): straight from a
-//! slot above the level to one below, likely followers first, to near slots first, beyond the
-//! usual band only with what is left. So no slot that is below the level gives any window away,
-//! and no certificate moves twice. A group's share of the flow becomes a table from which each of
-//! its certificates draws whether and where it moves.
+//! Certificates are counted in groups with the same slot, the same range of target slots, and the
+//! same probability to follow ([`Group`]). The load above the level, and everything in a closed
+//! span, is sent to free slots as a flow through a network (`flow`): directly from a slot above the
+//! level to one below, likely followers first, nearest slots first, and beyond the usual band only
+//! for the rest. Thus a slot below the level gives no window away, and no certificate moves twice.
+//! A group's share of the flow becomes a table from which each of its certificates draws whether
+//! and where it moves.
 
 use super::group::{Group, Tally};
 use super::outlook::{Outlook, SlotOutlook};
@@ -15,27 +15,28 @@ use std::collections::BTreeMap;
 
 use super::flow::Network;
 
-/// A slot is above the level where it stands higher than this over it, chance aside ([`SlotOutlook::excess`](super::SlotOutlook::excess)).
+/// A slot counts as above the level if its excess is larger than this share
+/// ([`SlotOutlook::excess`](super::SlotOutlook::excess)).
 const ABOVE: f64 = 0.05;
-/// Room below the level counts from this many standard deviations on: less is chance, and would
-/// be filled anew with every rebalance.
+/// Free capacity counts from this many standard deviations below the level. Less may be chance, and
+/// would be filled again at every rebalance.
 const CHANCE_BELOW: f64 = 2.0;
-/// The service rebalances by itself where the drift is more than this.
+/// The service rebalances automatically if the drift exceeds this.
 pub const AUTO_ABOVE_DRIFT: f64 = 0.1;
 /// The highest slots are lowered first, in this many steps.
 const STEPS: u32 = 4;
-/// Ranges widen by half this many times: 1.5^8 = 25 days, more than a fifth of 90 days.
+/// Ranges widen by half, this many times: 1.5^8 = 25 days, more than a fifth of 90 days.
 const WIDENINGS: u32 = 8;
-/// What is left over below this share of the surplus is not worth an earlier renewal.
+/// A remaining surplus below this share is not worth an earlier renewal.
 const LEFT_OVER: f64 = 0.01;
 
-/// The moves of load between slots.
+/// The planned moves of load between slots.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// For each group, the load that is to move to each slot, by the slots' numbers. A slot of its
-    /// own: a new place in the open part of it.
+    /// For each group, the load that moves to each slot, by slot number. A group's own slot means a
+    /// new time in its open part.
     pub moves: BTreeMap<Group, BTreeMap<i64, f64>>,
-    /// The surplus that found no room.
+    /// The surplus that did not fit anywhere.
     pub left_over: f64,
 }
 
@@ -48,20 +49,20 @@ pub fn plan(outlook: &Outlook, groups: &BTreeMap<Group, Tally>) -> Plan {
     works.plan()
 }
 
-/// The network, and what its nodes and edges stand for.
+/// The flow network, and the meaning of its nodes and edges.
 struct FlowPlan<'a> {
     outlook: &'a Outlook,
     groups: &'a BTreeMap<Group, Tally>,
     network: Network,
     source: usize,
     sink: usize,
-    /// A node for each slot, where windows arrive.
+    /// The node at which windows arrive, for each slot.
     arrivals: Vec<usize>,
-    /// Each slot's load without what has to leave it.
+    /// The load of each slot without what must leave it.
     base: Vec<f64>,
-    /// For each group that has edges, its node, and its edges by slot.
+    /// For each group with edges, its node, and its edges by slot.
     ways: BTreeMap<Group, (usize, BTreeMap<i64, usize>)>,
-    /// What moves without room for it.
+    /// Load that must move although it fits nowhere.
     overflow: BTreeMap<Group, BTreeMap<i64, f64>>,
     left_over: f64,
 }
@@ -107,7 +108,7 @@ impl<'a> FlowPlan<'a> {
         }
     }
 
-    /// Opens the way from a group to slots, in the order in which they are to be tried.
+    /// Adds edges from a group to slots, in the order in which they should be tried.
     fn open(&mut self, group: Group, slots: impl Iterator<Item = i64>) {
         let Some((node, edges)) = self.ways.get_mut(&group) else {
             return;
@@ -125,8 +126,8 @@ impl<'a> FlowPlan<'a> {
         }
     }
 
-    /// Moves everything out of closed spans: sooner where there is room, else later, else sooner
-    /// than the usual band, else spread evenly over what is open.
+    /// Moves everything out of closed spans: earlier if there is room, else later, else earlier
+    /// than the usual band, else spread evenly over the open slots.
     fn evacuate(&mut self) {
         let leaving: Vec<(Group, f64)> = self
             .groups
@@ -155,12 +156,12 @@ impl<'a> FlowPlan<'a> {
             if rest > LEFT_OVER * load {
                 self.spread(*group, rest);
             }
-            // Nothing more may come this way.
+            // No more may flow this way.
             self.network.widen(edge, -rest);
         }
     }
 
-    /// Spreads over the open slots of the band, or over those before it, or after it.
+    /// Spreads evenly over the open slots of the band, or before it, or after it.
     fn spread(&mut self, group: Group, load: f64) {
         let outlook = self.outlook;
         let share = |slot: i64| {
@@ -187,7 +188,7 @@ impl<'a> FlowPlan<'a> {
         }
     }
 
-    /// Lowers the slots that stand above the level, the highest first.
+    /// Lowers the slots above the level, the highest first.
     fn level(&mut self) {
         let mut there: BTreeMap<i64, f64> = BTreeMap::new();
         for (group, tally) in self.groups.iter().filter(|(group, _)| !group.must_leave) {
@@ -226,7 +227,7 @@ impl<'a> FlowPlan<'a> {
             .filter(|(group, _)| !group.must_leave && gates.contains_key(&group.from))
             .map(|(group, tally)| (*group, tally.load))
             .collect();
-        // One that follows for sure moves as much load as ten that follow one time in ten.
+        // One certain follower moves as much load as ten that follow one time in ten.
         movable.sort_by_key(|(group, _)| (group.from, std::cmp::Reverse(group.follows)));
         for (group, load) in &movable {
             let node = self.network.node();
@@ -281,7 +282,7 @@ impl<'a> FlowPlan<'a> {
     }
 }
 
-/// The slots of a group's band but its own, by their distance from that.
+/// The other slots of a group's band, nearest first.
 fn nearest_first(group: Group) -> impl Iterator<Item = i64> {
     let reach = (group.from - group.first).max(group.end - 1 - group.from);
     (1..=reach)

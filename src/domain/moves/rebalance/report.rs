@@ -1,4 +1,4 @@
-//! What a rebalance did, and why.
+//! The report of a rebalance.
 
 use crate::math::number::thousandths;
 use std::collections::BTreeMap;
@@ -14,80 +14,80 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebalanceReport {
-    /// Its number, from 1 on; none where nothing was moved: such a report is not kept.
+    /// Its number, from 1; none if nothing was moved, and then it is not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<i64>,
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
     /// When it was made.
     pub made_at: Timestamp,
-    /// Whether nothing was moved in truth.
+    /// Whether it was only planned.
     pub dry_run: bool,
-    /// Whether it came to its end.
+    /// Whether it ran to its end.
     pub complete: bool,
     /// Seconds in a slot.
     pub slot_seconds: i64,
-    /// How far the highest slot stood above the level, relative to that.
+    /// How far the highest slot exceeded the level, as a share of it.
     pub drift_before: f64,
-    /// The same with the windows moved.
+    /// The same after the moves.
     pub drift_after: f64,
-    /// Windows ahead that were looked at.
+    /// The number of future windows considered.
     pub considered: u64,
     /// Windows moved.
     pub moved: u64,
-    /// Windows that had another window meanwhile, and were left alone.
+    /// Windows that changed in the meantime, and were left alone.
     pub overtaken: u64,
-    /// Windows that stay, and why.
+    /// Windows that stay, by reason.
     pub kept: KeptCounts,
-    /// What stands above the level still, in certificates: no room was in reach.
+    /// The load still above the level, in certificates, because nothing free was in reach.
     pub left_over: f64,
-    /// The slots that anything left or came to, in order.
+    /// The slots with moves, in order.
     pub slots: Vec<SlotReport>,
 }
 
-/// How many windows stay for which reason.
+/// How many windows stay, by reason.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptCounts {
-    /// An incident moved them, or a rebalance within a day.
+    /// Moved by an incident, or by a rebalance within the last day.
     pub moved_before: u64,
-    /// The control group.
+    /// In the control group.
     pub control: u64,
-    /// They are open, or start within two poll intervals.
+    /// Open, or starting within two poll intervals.
     pub near: u64,
-    /// Hardly followed, or of lives without slots, or their band is over.
+    /// Hardly followed, without slots for their lifetime, or past their band.
     pub settled: u64,
 }
 
-/// One slot.
+/// One slot of a report.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotReport {
     /// When it begins.
     pub start: Timestamp,
-    /// What it may take: its share of the level, at most its ceiling.
+    /// The target: the slot's share of the level, at most its ceiling.
     pub level: f64,
     /// Its forecast before: certificates, unsteered and steered.
     pub before: f64,
     /// Its forecast after.
     pub after: f64,
-    /// Windows that left it.
+    /// Windows that moved out.
     pub moved_out: u64,
-    /// Windows that came to it.
+    /// Windows that moved in.
     pub moved_in: u64,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
-/// Why a slot was touched.
+/// Why windows moved from or to a slot.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Why {
-    /// It stood above the level.
+    /// It was above the level.
     AboveLevel,
-    /// Windows in it touched a closed span.
+    /// Its windows touched a closed span.
     Closed,
-    /// It had room.
+    /// It had free capacity.
     Room,
 }
 
@@ -100,7 +100,7 @@ struct Traffic {
     closed: bool,
 }
 
-/// Sums moves up as they are drawn.
+/// Sums the moves as they are drawn.
 #[derive(Clone, Debug, Default)]
 pub struct Moves {
     traffic: BTreeMap<i64, Traffic>,
@@ -108,7 +108,7 @@ pub struct Moves {
 }
 
 impl Moves {
-    /// A window of a client that follows with the chance `follows` moves from a slot to another.
+    /// Adds the move of a window that is followed with the probability `follows`.
     pub fn add(&mut self, group: &super::group::Group, to: i64, follows: f64) {
         let out = self.traffic.entry(group.from).or_default();
         out.out += 1;
@@ -120,13 +120,13 @@ impl Moves {
         self.moved += 1;
     }
 
-    /// How many windows move.
+    /// The number of windows that move.
     #[must_use]
     pub const fn moved(&self) -> u64 {
         self.moved
     }
 
-    /// The outlook with the windows moved.
+    /// The outlook after the moves.
     #[must_use]
     pub fn applied(&self, outlook: &Outlook) -> Outlook {
         let mut outlook = outlook.clone();
@@ -139,7 +139,7 @@ impl Moves {
         outlook
     }
 
-    /// The slots touched.
+    /// The slots with moves.
     #[must_use]
     pub fn slots(&self, outlook: &Outlook) -> Vec<SlotReport> {
         self.traffic

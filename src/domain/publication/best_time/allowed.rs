@@ -1,4 +1,4 @@
-//! The hours that suit the caller, in local time.
+//! The hours that the caller allows, in local time.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use chrono_tz::Tz;
 use crate::policy::capacity::merged;
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// The most spans that may be given: one for each hour.
+/// The largest number of spans: one for each hour.
 const MOST_SPANS: usize = 24;
 
-/// A span of the day by the clock on the wall; one that ends before it begins runs over midnight.
+/// A span of the local day. If it ends before it begins, it crosses midnight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClockSpan {
     from_minute: i64,
@@ -19,7 +19,7 @@ pub struct ClockSpan {
 }
 
 impl fmt::Display for ClockSpan {
-    /// As [`clock_spans`] reads it.
+    /// In the format that [`clock_spans`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clock = |minute: i64| (minute / 60, minute % 60);
         let ((from, past), (to, until)) = (clock(self.from_minute), clock(self.to_minute));
@@ -27,7 +27,7 @@ impl fmt::Display for ClockSpan {
     }
 }
 
-/// Spans such as `22:00-06:00` or `22-06`, one at least, with commas between them.
+/// Parses one or more spans such as `22:00-06:00` or `22-06`, separated by commas.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -54,7 +54,7 @@ fn clock_span(text: &str) -> Result<ClockSpan, String> {
     })
 }
 
-/// `HH:MM` or `HH`, up to `24:00`.
+/// Parses `HH:MM` or `HH`, up to `24:00`.
 fn minute(text: &str) -> Result<i64, String> {
     let text = text.trim();
     let (hour, minute) = text.split_once(':').unwrap_or((text, "00"));
@@ -69,7 +69,7 @@ fn minute(text: &str) -> Result<i64, String> {
         .ok_or_else(|| format!("{text:?} is no time of the day, 00:00 to 24:00"))
 }
 
-/// What of `range` is allowed and not to be avoided, in order.
+/// The parts of `range` that are allowed and not to be avoided, in order.
 pub(crate) fn open_within(range: Span, allow: &[ClockSpan], zone: Tz, avoid: &[Span]) -> Vec<Span> {
     let allowed = if allow.is_empty() {
         vec![range]
@@ -83,12 +83,12 @@ pub(crate) fn open_within(range: Span, allow: &[ClockSpan], zone: Tz, avoid: &[S
         .collect()
 }
 
-/// While the zone's distance from UTC stays the same, a clock span is the same seconds of each day.
-/// An hour that the clock shows twice is allowed twice; one that it skips never comes.
+/// While the zone's offset from UTC stays the same, a local span covers the same seconds of each
+/// UTC day. A repeated local hour is allowed twice; a skipped one does not occur.
 fn allowed_within(range: Span, allow: &[ClockSpan], zone: Tz) -> Vec<Span> {
     let mut found = Vec::new();
     for (steady, offset) in steady_offsets(range, zone) {
-        // The local day before may reach into the range, over midnight.
+        // A span of the previous local day may reach into the range over midnight.
         let first = (steady.from.unix() + offset).div_euclid(DAY) - 1;
         let last = (steady.to.unix() + offset).div_euclid(DAY);
         for day in first..=last {
@@ -110,8 +110,8 @@ fn allowed_within(range: Span, allow: &[ClockSpan], zone: Tz) -> Vec<Span> {
     found
 }
 
-/// The range in pieces in which the zone's offset from UTC, in seconds, does not change. No zone has
-/// changed it twice within an hour.
+/// The range cut into pieces with a constant offset of the zone from UTC, in seconds. No zone has
+/// changed its offset twice within an hour.
 fn steady_offsets(range: Span, zone: Tz) -> Vec<(Span, i64)> {
     let offset = |at: Timestamp| {
         zone.timestamp_opt(at.unix(), 0)

@@ -1,4 +1,4 @@
-//! The forms of a drawn time: one line, a crontab line, a calendar expression, JSON.
+//! The formats of a drawn time: one line, a crontab line, a calendar expression, JSON.
 
 use std::str::FromStr;
 
@@ -9,29 +9,30 @@ use super::draw::{BestTime, Question};
 use super::read::Ranking;
 use crate::time::Timestamp;
 
-/// What the crontab line runs: what most crontabs run. Who runs something else writes that. Without the
-/// option certbot waits for up to eight minutes before it begins, and its second is another.
+/// The command in the crontab line, which is what most crontabs run; users of other clients replace
+/// it. Without the option, certbot sleeps for up to eight minutes first and so misses the drawn
+/// second.
 const COMMAND: &str = "certbot renew --quiet --no-random-sleep-on-renew";
 
-/// What is said of an hour of which too little is known.
+/// The warning for an hour with too few observations.
 const UNKNOWN: &str = "too little has been observed to say how busy this hour is";
 
-/// How a time is written.
+/// The format of a time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Format {
-    /// A line for a crontab whose machine has the question's zone.
+    /// A crontab line for a machine in the question's time zone.
     Cron,
-    /// Everything, as JSON.
+    /// All fields, as JSON.
     #[default]
     Json,
     /// A calendar expression of systemd (`systemd.time(7)`), for `OnCalendar=`.
     Systemd,
-    /// The instant, RFC 3339.
+    /// The instant as RFC 3339.
     Text,
 }
 
 impl Format {
-    /// All, by their names.
+    /// All formats by name.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("cron", Self::Cron),
         ("json", Self::Json),
@@ -39,7 +40,7 @@ impl Format {
         ("text", Self::Text),
     ];
 
-    /// The media type of what is written.
+    /// The media type of the output.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -64,7 +65,8 @@ impl FromStr for Format {
     }
 }
 
-/// The best time's fields stand here once more: flattened, serde would collect them first.
+/// The fields of the best time are repeated here, because serde would collect them in memory first
+/// if they were flattened.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
@@ -91,14 +93,15 @@ struct Time {
 }
 
 impl BestTime {
-    /// Whether too little is known of the hour to say that it is quiet.
+    /// Whether too little is known about the hour to call it quiet.
     #[must_use]
     pub fn is_unknown(&self, ranking: &Ranking) -> bool {
         ranking.slot_at(self.at).insufficient_data
     }
 
-    /// One line, or a JSON document in one, with a line feed behind it. A crontab takes comments: there a line
-    /// before it says where the hour is unknown. An instant and a calendar expression have no room for it.
+    /// One line, or a one-line JSON document, ending in a line feed. In a crontab, a comment line
+    /// before it says if the hour is unknown. The instant and the calendar expression have no place
+    /// for a comment.
     #[must_use]
     pub fn written(&self, format: Format, question: &Question, ranking: &Ranking) -> String {
         let zone = question.zone;
@@ -135,7 +138,7 @@ impl BestTime {
             time_zone: zone.name(),
             alternatives: self.alternatives.iter().map(|at| time(*at)).collect(),
         };
-        // Its keys are text: there is nothing that cannot be written.
+        // The keys are text, so this cannot fail.
         serde_json::to_string(&document).unwrap_or_default()
     }
 }

@@ -1,7 +1,7 @@
-//! A time to come, drawn by the weights of a published ranking, for callers that do not speak ARI.
+//! Draws a time by the weights of a published ranking, for callers without ARI.
 //!
-//! A draw needs only the ranking, neither a registry nor a key. So a server, a replica and a
-//! machine without network give the same answer to the same seed.
+//! A draw needs only the ranking, no registry and no key. Therefore a server, a replica and a
+//! machine without network give the same answer for the same seed.
 
 use std::mem;
 
@@ -22,74 +22,76 @@ use preferred::preferred;
 mod pieces;
 mod preferred;
 
-/// How far ahead a time may lie where nothing is asked for: every hour of the day once.
+/// The default for how far ahead a time may lie: each hour of the day once.
 pub const USUAL_SECONDS: i64 = DAY;
-/// The longest that may be asked for: two months, the wait of a 90-day certificate.
+/// The maximum: two months, after which a 90-day certificate is renewed.
 const MOST_SECONDS: i64 = 60 * DAY;
-/// How many other times are given: as many as the ranking's `quietest` has.
+/// The number of alternatives: as many as the ranking's `quietest` has.
 const ALTERNATIVES: i64 = 3;
-/// The lengths of slots that a ranking may have, in minutes.
+/// The allowed slot lengths of a ranking, in minutes.
 pub const SLOT_MINUTES: [i64; 4] = [5, 15, 30, 60];
-/// A shorter life is none that an ACME CA gives: 15 % of it are nine minutes.
+/// The shortest certificate lifetime accepted. ACME CAs issue no shorter ones; 15 % of an hour are
+/// nine minutes.
 const LEAST_LIFE_SECONDS: i64 = HOUR;
-/// A host's name has 253 characters at most.
+/// Longest seed, in octets. A host name has at most 253 characters.
 const LONGEST_SEED: usize = 256;
-/// The share of a certificate's life that a short-lived one may be early by, in hundredths: the band
-/// of a life under ten days.
+/// How much of its lifetime a short-lived certificate may be renewed early, in hundredths. This is
+/// the band for lifetimes under ten days.
 const EARLY_HUNDREDTHS: i64 = 15;
 
-/// What is asked for.
+/// The parameters of a draw.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// How far ahead the time may lie.
     pub within_seconds: i64,
-    /// The hours of the day that suit the asker, by the clock of `zone`; empty: all.
+    /// The allowed hours of the day, in local time of `zone`. If empty, all are allowed.
     pub allow: Vec<ClockSpan>,
-    /// The zone of `allow`, of the crontab line and of the calendar expression.
+    /// The time zone of `allow`, the crontab line and the calendar expression.
     pub zone: Tz,
-    /// The length of the slots in which alternatives are told apart; a whole fraction of the day.
+    /// The slot length by which alternatives are distinguished; it divides the day evenly.
     pub slot_seconds: i64,
 }
 
-/// Where a draw comes from.
+/// The source of randomness of a draw.
 #[derive(Clone, Copy, Debug)]
 pub enum Chance {
-    /// 128 random bits: another time with each call.
+    /// 128 random bits: each call gives another time.
     Fresh(u128),
-    /// From [`Chance::seeded`]: the same time with each call until it has come, as long as the ranking
-    /// and the question stay the same; the same time of each day where a day or more is asked for.
+    /// From [`Chance::seeded`]. Each call gives the same time until that time has come, as long as
+    /// ranking and question stay the same. If a day or more is allowed, it is the same time every
+    /// day.
     Seeded(u128),
 }
 
-/// A time to come, and others.
+/// A drawn time, and alternatives.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BestTime {
-    /// When to come.
+    /// The drawn time.
     pub at: Timestamp,
-    /// Other times, each in a slot of its own.
+    /// Other times, each in a different slot.
     pub alternatives: Vec<Timestamp>,
 }
 
-/// Nothing is left to be drawn.
+/// No time is left to draw.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NoTime {
-    /// The ranking says to avoid all that is asked for.
+    /// The CA is closed for the whole range.
     #[error("within: the CA is closed until {until}; {}", wider(*.hours, "nothing of the time that may be asked for is open and allowed"))]
     Closed {
         /// When it opens.
         until: Timestamp,
-        /// The whole hours of `within` that would do; `None` where none would.
+        /// The number of hours for `within` that would work; `None` if none would.
         hours: Option<i64>,
     },
-    /// No second of an hour that is open is allowed.
+    /// The allowed hours contain no second of an open hour.
     #[error("allow, within: leave no second of an hour with a weight; {}", wider(*.hours, "allow has to be wider"))]
     NotAllowed {
-        /// The whole hours of `within` that would do; `None` where none would.
+        /// The number of hours for `within` that would work; `None` if none would.
         hours: Option<i64>,
     },
 }
 
-/// What to ask for instead.
+/// Suggests what to ask for instead.
 fn wider(hours: Option<i64>, none: &str) -> String {
     hours.map_or_else(
         || none.to_owned(),
@@ -109,10 +111,11 @@ impl Default for Question {
 }
 
 impl Question {
-    /// How far ahead to look for a certificate of this life: a day, less where the life is short.
+    /// How far ahead to look for a certificate with this lifetime: a day, or less for short
+    /// lifetimes.
     ///
     /// # Errors
-    /// The reason, for a life under an hour.
+    /// The reason, for a lifetime under an hour.
     pub fn within_for_life(life_seconds: i64) -> Result<i64, String> {
         if life_seconds < LEAST_LIFE_SECONDS {
             return Err("takes a life of 1h or more".to_owned());
@@ -120,7 +123,7 @@ impl Question {
         Ok((life_seconds.saturating_mul(EARLY_HUNDREDTHS) / 100).min(USUAL_SECONDS))
     }
 
-    /// How far ahead somebody may ask for.
+    /// Checks how far ahead a caller wants to look, in seconds.
     ///
     /// # Errors
     /// The reason, for less than a second or more than 60 days.
@@ -130,19 +133,19 @@ impl Question {
         fits.then_some(seconds).ok_or_else(wrong)
     }
 
-    /// The length of a slot of so many minutes, where that is one of the lengths that a ranking may
-    /// have.
+    /// The slot length in seconds for a number of minutes; `None` if rankings do not have that
+    /// length.
     #[must_use]
     pub fn slot_of_minutes(text: &str) -> Option<i64> {
         let minutes: i64 = text.parse().ok()?;
         SLOT_MINUTES.contains(&minutes).then_some(minutes * MINUTE)
     }
 
-    /// Draws a slot by weight among what is allowed, then a second in it. Spans that the ranking
+    /// Draws a slot by weight among the allowed ones, then a second in it. Spans that the ranking
     /// says to avoid are left out.
     ///
     /// # Errors
-    /// [`NoTime`] where nothing is left.
+    /// [`NoTime`] if nothing is left.
     pub fn draw(
         &self,
         ranking: &Ranking,
@@ -170,9 +173,9 @@ impl Question {
         Ok(BestTime { at, alternatives })
     }
 
-    /// The next time of a seed. It is drawn in whole days that begin where everybody's begin, not at
-    /// `now`: so it stays the same from call to call. `None` where none of these times lies ahead: what
-    /// is to be avoided may differ from day to day.
+    /// The next time of a seed. It is drawn in whole UTC days rather than from `now`, so that it
+    /// stays the same from call to call. `None` if none of these times lies ahead, because the
+    /// spans to avoid may differ from day to day.
     fn steady(&self, ranking: &Ranking, ahead: Span, hash: u128) -> Option<Timestamp> {
         let cycle = self.within_seconds / DAY * DAY;
         let begin = Timestamp::from_unix(ahead.from.unix().div_euclid(cycle) * cycle);
@@ -189,7 +192,7 @@ impl Question {
     fn alternatives(&self, mut pieces: Vec<Piece>, at: Timestamp, hash: u128) -> Vec<Timestamp> {
         let mut taken = at;
         let mut found = Vec::new();
-        // A cut may leave two pieces of one.
+        // Cutting a slot out may leave two pieces of one.
         let mut rest = Vec::with_capacity(pieces.len() + 1);
         for salt in 1..=ALTERNATIVES {
             let slot = self.slot_of(taken);
@@ -206,8 +209,8 @@ impl Question {
         found
     }
 
-    /// Why nothing is left ahead, and what would do: an hour more than there has to be, so that those who
-    /// take it up do not all come in the first seconds.
+    /// Why nothing is left, and what would work. The suggestion is an hour longer than necessary,
+    /// so that callers who accept it do not all come in the first seconds.
     fn closed(&self, ranking: &Ranking, ahead: Span) -> NoTime {
         let furthest = Span {
             to: ahead.from + MOST_SECONDS,
@@ -229,12 +232,12 @@ impl Question {
         }
     }
 
-    /// The slot of the day that an instant lies in.
+    /// The slot of the day that contains an instant.
     fn slot_of(&self, at: Timestamp) -> i64 {
         at.second_of_day() / self.slot_seconds
     }
 
-    /// What may be drawn within `range`, in order, none across two slots of the ranking.
+    /// The drawable pieces of `range`, in order. No piece crosses a slot boundary of the ranking.
     fn pieces(&self, ranking: &Ranking, range: Span) -> Vec<Piece> {
         let slot_seconds = ranking.slot_seconds();
         let mut pieces = Vec::new();
@@ -258,18 +261,18 @@ impl Question {
 }
 
 impl Chance {
-    /// From a seed. It needs no secret: who picks a seed to come at a certain time could as well come
-    /// at that time.
+    /// From a seed. The seed need not be secret: a caller who picks a seed to get a certain time
+    /// could simply come at that time.
     ///
     /// # Errors
-    /// The reason, for a seed without or with more than 256 octets: all who fail to name themselves would
-    /// be given the same second.
+    /// The reason, for an empty seed or one of more than 256 octets. With empty seeds, all callers
+    /// who forgot to set one would get the same second.
     pub fn seeded(seed: &str) -> Result<Self, String> {
         if seed.is_empty() || seed.len() > LONGEST_SEED {
             return Err(format!("takes 1 to {LONGEST_SEED} octets"));
         }
         let mut hasher = Sha256::new();
-        // Another version of the draw takes another word here.
+        // A new version of the draw must use another word here.
         hasher.update(b"best-time 1\0");
         hasher.update(seed);
         let mut octets = [0; 16];
@@ -279,8 +282,8 @@ impl Chance {
 }
 
 impl BestTime {
-    /// The five fields of a crontab line that comes at this time of the day, by the clock of `zone`;
-    /// cron knows no seconds.
+    /// The five fields of a crontab line for this time of day in local time of `zone`. Cron has no
+    /// seconds.
     #[must_use]
     pub fn cron(at: Timestamp, zone: Tz) -> String {
         let (hour, minute, _) = clock(at, zone);
@@ -294,7 +297,8 @@ impl BestTime {
         format!("*-*-* {hour:02}:{minute:02}:{second:02} {}", zone.name())
     }
 
-    /// A line for a crontab, to the second: cron starts it on the minute, and it waits the rest.
+    /// A crontab line that is exact to the second: cron starts it on the minute, and it sleeps for
+    /// the rest.
     #[must_use]
     pub fn crontab_line(at: Timestamp, zone: Tz, command: &str) -> String {
         let (_, _, second) = clock(at, zone);
@@ -302,9 +306,9 @@ impl BestTime {
     }
 }
 
-/// Hour, minute and second on the wall.
+/// Local hour, minute and second.
 fn clock(at: Timestamp, zone: Tz) -> (u32, u32, u32) {
-    // Every instant has exactly one time on the wall.
+    // Every instant has exactly one local time.
     let local = zone.timestamp_opt(at.unix(), 0).single();
     local.map_or((0, 0, 0), |local| {
         (local.hour(), local.minute(), local.second())

@@ -1,4 +1,4 @@
-//! A time to come, drawn by the weights of a published ranking, for callers that do not speak ARI.
+//! Draws a time by the weights of a published ranking, for callers without ARI.
 
 mod allowed;
 mod answer;

@@ -1,22 +1,22 @@
-//! A published ranking, as somebody else reads it.
+//! Reads a published ranking.
 
 use serde::Deserialize;
 
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// What a draw needs of a `ranking.json` of schema version 1.
+/// The fields of a `ranking.json` of schema version 1 that a draw needs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Document")]
 pub struct Ranking {
-    /// The CA that it is about; `None`: several together.
+    /// The CA it describes; `None` for several CAs combined.
     pub ca: Option<String>,
-    /// The model that it came from.
+    /// The version of the model behind it.
     pub model_version: String,
-    /// Until when it may be used.
+    /// Until when it is valid.
     pub valid_until: Timestamp,
-    /// The slots of the day in order of time, which divide the day.
+    /// The slots of the day in chronological order.
     pub slots: Vec<Slot>,
-    /// Spans in which nobody should come.
+    /// Spans in which clients should not come.
     pub avoid: Vec<Span>,
 }
 
@@ -24,19 +24,19 @@ pub struct Ranking {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slot {
-    /// The chance with which it should be drawn, 0 to 1.
+    /// The probability with which it should be drawn, 0 to 1.
     pub weight: f64,
-    /// Whether too little is known of it.
+    /// Whether too little is known about it.
     #[serde(default)]
     pub insufficient_data: bool,
 }
 
-/// A text that is no ranking, with the reason.
+/// The text is not a ranking; with the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("this is no ranking.json of schema version 1: {0}")]
 pub struct Unreadable(#[from] serde_json::Error);
 
-/// As it is written.
+/// The JSON form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -56,22 +56,22 @@ struct Avoid {
 }
 
 impl Ranking {
-    /// From the bytes of a `ranking.json`.
+    /// Reads the bytes of a `ranking.json`.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is none, or of another major version.
+    /// [`Unreadable`] if it is not a ranking, or has another major version.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         Ok(serde_json::from_slice(bytes)?)
     }
 
-    /// The length of a slot.
+    /// The length of a slot, in seconds.
     #[must_use]
     pub fn slot_seconds(&self) -> i64 {
-        // There is a slot for each five minutes of the day at most, and one at least.
+        // There are 1 to 288 slots.
         DAY / i64::try_from(self.slots.len()).unwrap_or(DAY)
     }
 
-    /// The slot that an instant lies in.
+    /// The slot that contains an instant.
     #[must_use]
     pub fn slot_at(&self, at: Timestamp) -> Slot {
         let number = usize::try_from(at.second_of_day() / self.slot_seconds()).unwrap_or(0);

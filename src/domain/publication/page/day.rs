@@ -1,15 +1,15 @@
-//! The ranking of the day and its failures, as the template writes them.
+//! The day's ranking and failures, prepared for the template.
 
 use crate::publication::published::{Published, Slot};
 
-/// The width of the drawing of an interval, in its own units.
+/// The width of an interval's drawing, in its own units.
 const WIDTH: f64 = 180.0;
-/// The room at each end for half of the dot.
+/// The margin at each end, for half of the dot.
 const MARGIN: f64 = 4.0;
-/// The height of the bars of failures, in their own units.
+/// The height of the failure bars, in their own units.
 const BAR_HEIGHT: f64 = 80.0;
 
-/// The most rows that stand open: a day of half hours.
+/// A table with more rows than this is folded: a day of half hours.
 const MOST_OPEN: usize = 48;
 
 /// A row of the ranking.
@@ -26,7 +26,7 @@ pub(super) struct Row {
     pub(super) coverage: String,
 }
 
-/// How sure a load is.
+/// How certain a load is.
 pub(super) struct Interval {
     pub(super) low: f64,
     pub(super) high: f64,
@@ -36,10 +36,10 @@ pub(super) struct Interval {
     pub(super) dot: String,
 }
 
-/// The failures of a slot of the day.
+/// The failures in one slot of the day.
 pub(super) struct Bar {
     pub(super) start: String,
-    /// `None`: no source tells.
+    /// `None` if no source reports failures.
     pub(super) share: Option<String>,
     pub(super) left: String,
     pub(super) top: String,
@@ -50,24 +50,24 @@ pub(super) struct Bar {
 pub(super) struct Failures {
     pub(super) bars: Vec<Bar>,
     pub(super) bar_width: String,
-    /// The share that the full height stands for.
+    /// The share that the full height represents.
     pub(super) full: String,
-    /// What they show, in words.
+    /// A description in words.
     pub(super) words: String,
 }
 
-/// The rows of the ranking, the quietest first and the unknown ones last.
+/// The rows of the ranking, quietest first and unknown ones last.
 pub(super) fn rows(ranking: &Published) -> Vec<Row> {
     let widest = ranking.slots.iter().filter_map(|slot| slot.high);
-    // The mean is always in the picture.
+    // The mean is always inside the drawing.
     let full = widest.fold(1.2, f64::max);
     let mut slots: Vec<&Slot> = ranking.slots.iter().collect();
     slots.sort_by_key(|slot| slot.rank.unwrap_or(u32::MAX));
     slots.into_iter().map(|slot| row(slot, full)).collect()
 }
 
-/// The words on the fold that the table of the day is closed in: where nothing in it is known, or it is
-/// longer than anybody reads. `unknown`: the slots of which nothing is known.
+/// The label of the fold around the day's table. The table is folded if nothing in it is known, or
+/// if it is too long to read. `unknown` is the number of unknown slots.
 pub(super) fn fold(ranking: &Published, unknown: usize) -> Option<String> {
     let count = ranking.slots.len();
     if unknown == count {
@@ -86,7 +86,7 @@ pub(super) fn mean_at(ranking: &Published) -> String {
     place(1.0, widest.fold(1.2, f64::max))
 }
 
-/// The failures by slot of the day; `None` where no source tells of any.
+/// The failures by slot of the day; `None` if no source reports any.
 pub(super) fn failures(ranking: &Published) -> Option<Failures> {
     let slots = &ranking.slots;
     let known = || {
@@ -97,7 +97,7 @@ pub(super) fn failures(ranking: &Published) -> Option<Failures> {
     let (worst, most) = known().reduce(|a, b| if b.1 > a.1 { b } else { a })?;
     let (_, least) = known().reduce(|a, b| if b.1 < a.1 { b } else { a })?;
     let unknown = slots.len() - known().count();
-    // Below one in a hundred a picture would make much of little.
+    // The scale starts at 1 %, so that tiny shares do not look large.
     let full = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
     let full = full.into_iter().find(|full| most <= *full).unwrap_or(1.0);
     let count = f64::from(u32::try_from(slots.len()).unwrap_or(u32::MAX));

@@ -1,10 +1,11 @@
-//! A ranking by whole hours: what a person plans by, whatever the slots are.
+//! A ranking reduced to whole hours, which people plan by, whatever the slot length.
 
 use crate::publication::published::{Published, Slot};
 use crate::time::{HOUR, MINUTE};
 
-/// The same day with slots of an hour: the load of an hour is the mean of those of its slots that are
-/// known; an hour is open where all of it is. Nothing else of its slots is told, nor is the week.
+/// The same day with slots of an hour. The load of an hour is the mean of its known slots, and an
+/// hour is open only if all of its slots are. Other details of the slots, and the week, are left
+/// out.
 pub(super) fn whole(ranking: &Published) -> Published {
     let per_hour = usize::try_from(HOUR / (ranking.slot_minutes.max(1) * MINUTE)).unwrap_or(1);
     let hour_of = |start: &str| format!("{}:00", start.split(':').next().unwrap_or_default());
@@ -53,7 +54,7 @@ fn hour(slots: &[Slot]) -> Slot {
 mod tests {
     use super::*;
 
-    /// A day of slots of five minutes with these loads and this chance each.
+    /// A day of five-minute slots with these loads and weights.
     fn day(load: impl Fn(usize) -> Option<f64>, weight: impl Fn(usize) -> f64) -> Published {
         let slot = |number: usize| {
             let clock = |number: usize| {
@@ -78,7 +79,8 @@ mod tests {
 
     #[test]
     fn an_hour_has_the_mean_of_what_is_known_of_its_slots() {
-        // In the hour from 03:00 on, every other slot is unknown; the rest are 0.5 and 0.7 in turn.
+        // In the hour from 03:00, every other slot is unknown; the rest alternate between 0.5 and
+        // 0.7.
         let load = |number: usize| match number {
             36..48 if number % 2 == 1 => None,
             36..48 => Some(if number.is_multiple_of(4) { 0.5 } else { 0.7 }),
@@ -103,7 +105,7 @@ mod tests {
         );
         assert_eq!(whole.slots[4].coefficient, None);
         assert_eq!(whole.slots[23].end, "00:00");
-        // One slot that is closed closes its hour.
+        // One closed slot closes its hour.
         let closed: Vec<bool> = whole.slots.iter().map(|slot| slot.weight <= 0.0).collect();
         assert_eq!(closed.iter().position(|closed| *closed), Some(0));
         assert_eq!(closed.iter().filter(|closed| **closed).count(), 1);

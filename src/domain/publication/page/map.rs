@@ -1,4 +1,4 @@
-//! The map of the week: 7 × 24 cells, as the template writes them.
+//! The map of the week, 7 × 24 cells, prepared for the template.
 
 use crate::publication::published::Published;
 
@@ -22,12 +22,12 @@ pub(super) struct Row {
 
 /// An hour of the map.
 pub(super) struct Cell {
-    /// Its load relative to the mean, three decimals; `None`: unknown.
+    /// The load relative to the mean, with three decimals; `None` if unknown.
     pub(super) load: Option<f64>,
     pub(super) mark: Option<Mark>,
 }
 
-/// What stands out.
+/// Why a cell is marked.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Mark {
     Peak,
@@ -35,7 +35,7 @@ pub(super) enum Mark {
 }
 
 impl Cell {
-    /// The classes of its cell.
+    /// The CSS classes of the cell.
     pub(super) fn class(&self) -> String {
         let colour = self
             .load
@@ -47,14 +47,14 @@ impl Cell {
         }
     }
 
-    /// Its number as it is shown.
+    /// The number shown in it.
     pub(super) fn shown(&self) -> String {
         self.load
             .map_or_else(|| "?".to_owned(), |load| format!("{load:.2}"))
     }
 }
 
-/// Loads whose colours are explained beside the map, with their words.
+/// The loads in the legend beside the map, with their words.
 const LEGEND: [(f64, &str); 7] = [
     (0.0, "0"),
     (0.4, "0.4"),
@@ -64,18 +64,19 @@ const LEGEND: [(f64, &str); 7] = [
     (1.5, "1.5"),
     (2.0, "2+"),
 ];
-/// Where loads stand among the colours, as (load, step of the palette): most hours of most CAs are
-/// between 0.6 and 1.2 of the mean, which have half of its 20 steps, nearly two for a tenth. On white
-/// paper the numbers are black up to step 12 and white from 13 on: on hours that are busy, from 1.2 on.
+/// Points of the colour scale, as (load, step of the palette). Most hours of most CAs are between
+/// 0.6 and 1.2 of the mean, so these get half of the 20 steps, nearly two for each tenth. On a
+/// light background the numbers are black up to step 12, and white from step 13 on, which means on
+/// busy hours, from 1.2 on.
 const SCALE: [(f64, f64); 4] = [(0.0, 0.0), (0.6, 2.0), (1.2, 12.5), (2.0, 20.0)];
 
-/// The colours of the legend with their words.
+/// The colours of the legend and their words.
 pub(super) fn legend() -> Vec<(usize, &'static str)> {
     let of = |&(load, words): &(f64, &'static str)| (shade(load), words);
     LEGEND.iter().map(of).collect()
 }
 
-/// The step of the palette for a load relative to the mean: the higher the load the higher the step.
+/// The step of the palette for a load relative to the mean; it rises with the load.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -94,8 +95,8 @@ fn shade(load: f64) -> usize {
     step.round() as usize
 }
 
-/// The rows of the map. The busiest and the quietest hour of the week are marked, the first of each
-/// where several are alike, and none where all are.
+/// The rows of the map. The busiest and the quietest hour of the week are marked: the first of
+/// equals, and none if all hours are equal.
 pub(super) fn rows(ranking: &Published) -> Vec<Row> {
     let decimals = |load: f64| (load * 1_000.0).round() / 1_000.0;
     let loads: Vec<Option<f64>> = ranking
@@ -148,11 +149,12 @@ mod tests {
         let shades: Vec<usize> = loads().map(shade).collect();
         assert!(shades.is_sorted(), "{shades:?}");
         assert_eq!((shades[0], shades[200], shades[300]), (0, 20, 20));
-        // All colours are used, and none is skipped.
+        // All colours are used and none is skipped.
         let mut used = shades.clone();
         used.dedup();
         assert_eq!(used, (0..STEPS).collect::<Vec<_>>());
-        // 0.7 to 1.1 had four of the twenty steps where a load had the step of its tenth.
+        // With one step for each tenth of load, 0.7 to 1.1 would have only four of the twenty
+        // steps.
         assert_eq!((shades[70], shades[110]), (4, 11));
         for paper in [Paper::Light, Paper::Dark] {
             let inks: Vec<_> = shades

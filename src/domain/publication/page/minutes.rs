@@ -1,24 +1,24 @@
-//! The minutes of the hour, as bars: where slots are finer than an hour, it is for their sake.
+//! The minutes of the hour as bars, shown if slots are shorter than an hour.
 
 use crate::publication::published::Published;
 
 const MINUTES_OF_HOUR: i64 = 60;
-/// A picture as high as that of failures.
+/// The same height as the picture of failures.
 const BAR_HEIGHT: f64 = 80.0;
 const BAR_STEP: f64 = 12.0;
 
-/// The picture.
+/// The bars and their labels.
 pub(super) struct Minutes {
     pub(super) bars: Vec<Bar>,
-    /// Where the mean stands.
+    /// The position of the mean.
     pub(super) mean_at: String,
     /// The load at the upper end.
     pub(super) full: String,
-    /// The same in words.
+    /// A description in words.
     pub(super) words: String,
 }
 
-/// A minute.
+/// One minute.
 pub(super) struct Bar {
     pub(super) left: String,
     pub(super) top: String,
@@ -26,7 +26,7 @@ pub(super) struct Bar {
     pub(super) words: String,
 }
 
-/// `None` where slots are whole hours, or nothing is known of their minutes.
+/// `None` if slots are whole hours, or nothing is known about their minutes.
 pub(super) fn minutes(ranking: &Published) -> Option<Minutes> {
     let loads = ranking.minutes.as_ref()?;
     if ranking.slot_minutes >= MINUTES_OF_HOUR {

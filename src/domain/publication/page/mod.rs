@@ -1,11 +1,10 @@
-//! The page: one HTML file a ranking, made with it from its own numbers, and complete in itself.
+//! The page: one self-contained HTML file for each ranking, made together with it from its numbers.
 //!
-//! Its bytes hold what is the same for everybody and can be read without a script: the sentence in
-//! UTC, incidents as published, the map, the ranking with its intervals, failures, notes, and commands
-//! that draw a time on the reader's own machine. What depends on the reader or on the moment is added
-//! by the script in it (`static/page/`), from the data in it, or from the server that its
-//! `connect-src` names. A time that is drawn never stands in the bytes: two readers of it would come
-//! in the same second.
+//! The file contains what is the same for everyone, readable without scripts: the sentence in UTC,
+//! published incidents, the map, the ranking with its intervals, failures, notes, and commands that
+//! draw a time on the reader's machine. The script in it (`static/page/`) adds what depends on the
+//! reader or on the moment, from the embedded data or from the server in its `connect-src`. The
+//! file never contains a drawn time, because all its readers would then come in the same second.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
@@ -30,27 +29,27 @@ mod hours;
 mod map;
 mod minutes;
 
-/// The name of a page in its folder.
+/// The file name of a page in its folder.
 pub const INDEX: &str = "index.html";
 
-/// What the page says of more than its ranking.
+/// What a page shows apart from its ranking.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    /// Where a server answers: absolute, without a trailing slash. `None`: where the page is.
+    /// The URL of a server, absolute and without a trailing slash. `None`: the page's own origin.
     pub base_url: Option<&'a str>,
-    /// Incidents that are told, of all CAs, the latest first.
+    /// Published incidents of all CAs, latest first.
     pub incidents: &'a [Told],
-    /// The next hours, by the name of the CA.
+    /// The forecast of the next hours, by name of the CA.
     pub outlooks: &'a [(String, Arc<Outlook>)],
 }
 
-/// Hours of the forecast that a page holds: the next 48 as shown, and the day until the next page.
+/// Hours of forecast in a page: the 48 shown, and a day until the next page.
 pub const OUTLOOK_HOURS: i64 = 72;
 
 static STYLE: LazyLock<String> = LazyLock::new(|| {
     include_str!("../../../../static/page/page.css").to_owned() + &palette::rules()
 });
-/// One script: files in the order in which they need each other.
+/// The script: files concatenated in order of dependency.
 static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     [
         include_str!("../../../../static/page/base.js"),
@@ -63,18 +62,18 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     ]
     .concat()
 });
-/// Before anything is drawn: with a script the page has other parts than without, and is shown when they are
-/// in their places, or after half a second whatever happens.
+/// Runs before anything is drawn. With scripts, the page has other parts than without. It is shown
+/// when they are in place, or after half a second in any case.
 const FIRST_SCRIPT: &str = "document.documentElement.className='js wait';setTimeout(()=>document.documentElement.classList.remove('wait'),500)";
 
-/// The pages of a publication, by path: `index.html` beside each `ranking.json` among `documents`
-/// that is no copy.
+/// The pages of a publication, by path: an `index.html` next to each `ranking.json` in `documents`,
+/// except for the immutable copies.
 #[must_use]
 pub fn pages(documents: &[(String, Arc<[u8]>)], facts: &Facts<'_>) -> Vec<(String, Arc<[u8]>)> {
     let rankings: Vec<(&str, &Arc<[u8]>, Published)> = documents
         .iter()
         .filter(|(path, _)| path.ends_with(RANKING) && !path.starts_with("r/"))
-        // They are our own: there is none that cannot be read.
+        // These are our own documents, so reading them cannot fail.
         .filter_map(|(path, bytes)| Some((path.as_str(), bytes, Published::parse(bytes).ok()?)))
         .collect();
     let cas = choice(&rankings);
@@ -88,22 +87,22 @@ pub fn pages(documents: &[(String, Arc<[u8]>)], facts: &Facts<'_>) -> Vec<(Strin
         .collect()
 }
 
-/// The Content Security Policy that a page holds.
+/// The Content Security Policy in a page.
 #[must_use]
 pub fn policy_of(page: &[u8]) -> Option<&str> {
-    // It stands near the beginning, behind a fixed text.
+    // It is near the beginning, after a fixed text.
     let head = page.get(..2_048).unwrap_or(page);
     let end = head.utf8_chunks().next()?.valid();
     let rest = end.split_once(POLICY_BEGIN)?.1;
     Some(rest.split_once('"')?.0)
 }
 
-/// The style of all pages.
+/// The style sheet of all pages.
 pub(super) fn style() -> &'static str {
     &STYLE
 }
 
-/// The policy of a page without scripts: nothing but that style.
+/// The policy of a page without scripts: it allows only the style sheet.
 pub(super) fn policy_of_style() -> String {
     format!(
         "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
@@ -111,7 +110,7 @@ pub(super) fn policy_of_style() -> String {
     )
 }
 
-/// How a page names its policy.
+/// How the policy begins in a page.
 const POLICY_BEGIN: &str = "http-equiv=\"Content-Security-Policy\" content=\"";
 
 #[derive(Template)]
@@ -123,25 +122,25 @@ struct Page<'a> {
     script: &'a str,
     data: &'a str,
     ranking: &'a Published,
-    /// The way from the page to the root of the tree: empty or `../../`.
+    /// The relative path to the root of the tree: empty or `../../`.
     root: &'a str,
-    /// The address in the commands.
+    /// The server's URL, as used in the commands.
     address: &'a str,
-    /// The way to what only a service has, which a folder of files has not.
+    /// The path to resources that a server has and a folder of files has not.
     service: String,
-    /// Whether it is known that a service answers.
+    /// Whether the page is known to come from a server.
     served: bool,
-    /// The week that the page was made in, of which there is a report.
+    /// The week in which the page was made, for the link to its report.
     week: IsoWeek,
     cas: &'a [Ca],
     /// HTML.
     sentence: String,
-    /// The closed time that the page was made in.
+    /// The closed span at the time the page was made.
     closed: Option<&'a Avoid>,
-    /// Those that had not begun by then.
+    /// Closed spans in the future at that time.
     ahead: Vec<&'a Avoid>,
     unknown: usize,
-    /// Why the table of the day is closed at first, and what is in it; `None`: it is open.
+    /// Why the day's table is folded, and what it contains; `None` if it is open.
     fold: Option<String>,
     incidents: Vec<ToldAt<'a>>,
     legend: Vec<(usize, &'static str)>,
@@ -149,19 +148,19 @@ struct Page<'a> {
     day: Vec<day::Row>,
     mean_at: String,
     failures: Option<day::Failures>,
-    /// Where slots are finer than an hour, and the minutes are known.
+    /// Present if slots are shorter than an hour and the minutes are known.
     minutes: Option<minutes::Minutes>,
     notes: &'a [PublishedNote],
 }
 
-/// A CA to choose.
+/// A CA that readers may choose.
 #[derive(Clone, Debug)]
 struct Ca {
     name: String,
     environment: String,
 }
 
-/// What the script reads, beside the ranking.
+/// The data for the script, besides the ranking.
 #[derive(Serialize)]
 struct Data<'a> {
     base: Option<&'a str>,
@@ -172,7 +171,7 @@ struct Data<'a> {
     forecast: Option<Forecast>,
 }
 
-/// The outlook as it was when the page was made, relative to the mean, slot by slot.
+/// The forecast at the time the page was made, relative to the mean, slot by slot.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Forecast {
@@ -240,11 +239,11 @@ fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Fac
         minutes: minutes::minutes(ranking),
         notes: &ranking.notes,
     };
-    // Numbers and texts: there is nothing that cannot be written.
+    // Only numbers and texts, so this cannot fail.
     page.render().unwrap_or_default()
 }
 
-/// The sentence as HTML in which no line breaks within a span of time.
+/// The sentence as HTML, without line breaks inside a time span.
 fn together(sentence: &str) -> String {
     let words: Vec<&str> = sentence.split(' ').collect();
     let mut html = String::new();
@@ -254,7 +253,7 @@ fn together(sentence: &str) -> String {
             html.push(' ');
         }
         match words.get(at + 1..at + 3) {
-            // It is our own sentence: there is nothing to be escaped in it.
+            // Our own sentence contains nothing to escape.
             Some(["to", end]) if word.contains(':') => {
                 // Writing to a `String` cannot fail.
                 let _ = write!(html, "<span class=\"span\">{word} to {end}</span>");
@@ -269,7 +268,7 @@ fn together(sentence: &str) -> String {
     html
 }
 
-/// The CAs to choose from, where there are several. The CA `default` counts where it knows anything.
+/// The CAs to choose from, if there are several. The CA `default` counts if it has data.
 fn choice(rankings: &[(&str, &Arc<[u8]>, Published)]) -> Vec<Ca> {
     let mut cas: Vec<Ca> = rankings
         .iter()
@@ -289,8 +288,8 @@ fn choice(rankings: &[(&str, &Arc<[u8]>, Published)]) -> Vec<Ca> {
     cas
 }
 
-/// Nothing from elsewhere, nothing inline but what has these hashes; requests go to the page's own
-/// host and to the server that it names.
+/// Allows nothing from other origins, and inline only content with these hashes. Requests may go to
+/// the page's own host and the server that it names.
 fn policy(base_url: Option<&str>) -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     let mut policy = format!(
@@ -311,12 +310,12 @@ fn policy(base_url: Option<&str>) -> String {
 fn origin(url: &str) -> Option<&str> {
     let host = url.find("://")? + 3;
     let end = url[host..].find('/').map_or(url.len(), |path| host + path);
-    // What could end the directive or the attribute names no host.
+    // Characters that could end the directive or the attribute are not part of a host name.
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:[]/".contains(&octet);
     url[..end].bytes().all(plain).then_some(&url[..end])
 }
 
-/// The outlook of the ranking's CA: of a ranking of several there is none.
+/// The forecast of the ranking's CA. A combined ranking has none.
 fn forecast(ranking: &Published, facts: &Facts<'_>) -> Option<Forecast> {
     let ca = ranking.ca.as_deref()?;
     let (_, outlook) = facts.outlooks.iter().find(|(name, _)| name == ca)?;
@@ -337,8 +336,8 @@ fn forecast(ranking: &Published, facts: &Facts<'_>) -> Option<Forecast> {
     })
 }
 
-/// JSON that may stand in a `script` element: no `<` begins a tag in it. In JSON one stands in texts
-/// alone, where it may be written like this.
+/// JSON that is safe inside a `script` element: `<` is escaped so that no tag can begin. In JSON,
+/// `<` occurs only in strings, where the escape is allowed.
 fn embedded(ranking: &[u8], data: &Data<'_>) -> String {
     let rest = serde_json::to_string(data).unwrap_or_default();
     let ranking = String::from_utf8_lossy(ranking);

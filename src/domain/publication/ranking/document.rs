@@ -1,4 +1,4 @@
-//! How the ranking document is written.
+//! The JSON form of the ranking document.
 
 use serde::Serialize;
 
@@ -105,13 +105,13 @@ pub(super) struct Avoid {
     pub(super) reason: &'static str,
 }
 
-/// A second of the day, `HH:MM`.
+/// A second of the day as `HH:MM`.
 pub(super) fn clock(second: i64) -> String {
     let minutes = second / MINUTE;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Three decimals.
+/// Rounds to three decimals.
 pub(super) fn decimals(number: f64) -> f64 {
     (number * 1_000.0).round() / 1_000.0
 }

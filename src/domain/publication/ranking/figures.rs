@@ -1,12 +1,12 @@
-//! The numbers of a ranking that add up: those of shorter slots to those of longer ones, exactly as
-//! they are written.
+//! The numbers of a ranking that add up exactly: those of shorter slots to those of longer ones,
+//! after rounding.
 
 use super::limit::limited;
 use crate::demand::profile::Profile;
 use crate::publication::weights::{Load, closed, largest_remainder, weights, weights_within};
 use crate::time::Timestamp;
 
-/// Coefficients and weights as whole numbers of their last decimal.
+/// Coefficients and weights as integers, in units of their last decimal.
 pub(super) struct Figures {
     /// The coefficients of the slots of the day, in thousandths.
     day: Vec<u32>,
@@ -14,16 +14,17 @@ pub(super) struct Figures {
     week: Vec<u32>,
     /// The weights of the slots of the day, in millionths.
     pub(super) weights: Vec<u32>,
-    /// Which slots of the day nobody is to be sent into: closed for good, or failing day by day.
+    /// The slots of the day that no client should be sent to: closed every day, or failing day by
+    /// day.
     pub(super) closed: Vec<bool>,
-    /// Which of them fail, and are not closed by anybody.
+    /// Those of them that fail but are not closed.
     pub(super) failing: Vec<bool>,
 }
 
 impl Figures {
-    /// Those of `profile` under a `capacity` by slot of the day or by parts of it, where readers can
-    /// move `steerable_share` of the mean load. The weights of the parts of a longer slot sum to its
-    /// weight, and the mean of their coefficients is its coefficient where something is known of it.
+    /// The figures of `profile` with a `capacity` for each slot of the day, or each part of one, if
+    /// readers can move `steerable_share` of the mean load. The weights of a slot's parts sum to
+    /// its weight, and the mean of their coefficients is its coefficient if any is known.
     pub(super) fn of(profile: &Profile, capacity: &[f64], steerable_share: f64) -> Self {
         let shut = closed(capacity, profile.day.len());
         let (capacity, failing) = without_failing(profile, capacity, &shut);
@@ -66,25 +67,26 @@ impl Figures {
         }
     }
 
-    /// Holds the weights near to those of the publication `before`.
+    /// Limits how far the weights move from the publication `before`.
     pub(super) fn limit(&mut self, before: Option<&[u8]>, now: Timestamp) {
         let weights = std::mem::take(&mut self.weights);
         self.weights = limited(weights, &self.failing, before, now);
     }
 
-    /// The coefficient of a slot of the day, with three decimals.
+    /// The coefficient of a slot of the day, to three decimals.
     pub(super) fn of_day(&self, slot: usize) -> f64 {
         f64::from(self.day[slot]) / 1_000.0
     }
 
-    /// The coefficient of a slot of the week, with three decimals.
+    /// The coefficient of a slot of the week, to three decimals.
     pub(super) fn of_week(&self, slot: usize) -> f64 {
         f64::from(self.week[slot]) / 1_000.0
     }
 }
 
-/// The capacity by part of the day, with none in slots that fail; and which those are. Where nothing else is
-/// open, it is left as it is: an hour that fails is better than one that is closed.
+/// The capacity by part of the day, set to 0 in slots that fail, and which slots those are. If
+/// nothing else is open, the capacity stays as it is, because a failing hour is better than a
+/// closed one.
 fn without_failing(profile: &Profile, capacity: &[f64], shut: &[bool]) -> (Vec<f64>, Vec<bool>) {
     let slots = shut.len();
     let failing: Vec<bool> = (0..slots)
@@ -107,7 +109,7 @@ fn without_failing(profile: &Profile, capacity: &[f64], shut: &[bool]) -> (Vec<f
     }
 }
 
-/// Coefficients of parts, whose mean is that of each whole that is `known`; in thousandths.
+/// Coefficients of parts, in thousandths. Their mean is that of each whole that is `known`.
 fn shared_out(whole: &[u32], parts: &[f64], known: impl Fn(usize) -> bool) -> Vec<u32> {
     let times = (parts.len() / whole.len().max(1)).max(1);
     parts

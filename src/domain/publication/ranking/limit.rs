@@ -1,5 +1,5 @@
-//! How far weights may move from one publication to the next: a day of wrong data, by mistake or
-//! malice, moves nobody far before somebody notices.
+//! Limits how far weights move from one publication to the next, so that a day of wrong data, by
+//! mistake or malice, does little harm before someone notices.
 
 use serde::Deserialize;
 
@@ -7,11 +7,11 @@ use crate::math::number::real_len;
 use crate::publication::weights::{MILLION, largest_remainder};
 use crate::time::Timestamp;
 
-/// A weight moves by half of the mean weight at most: from the floor, a tenth of it, to a busy slot's
-/// ceiling, three times the mean, it takes six publications.
+/// A weight moves by at most half of the mean weight. From the floor (a tenth of the mean) to the
+/// ceiling (three times the mean) it takes six publications.
 pub const MOST_MOVE: f64 = 0.5;
 
-/// What is read of the publication before.
+/// The fields needed of the previous publication.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Before {
@@ -29,12 +29,12 @@ struct Slot {
     failing: bool,
 }
 
-/// Weights in millionths, as near to `weights` as the publication `before` allows. All move by the
-/// same part of their way, so that they sum to one.
+/// Weights in millionths, as close to `weights` as the publication `before` allows. All move by the
+/// same fraction of their way, so that they still sum to one.
 ///
-/// There is no limit without an earlier publication, or if it has expired, if it knew too little of
-/// a slot, or if a slot was closed or opened since. Only the operator closes slots: one that is
-/// `failing` because of sources' reports does not count as closed.
+/// There is no limit if there is no earlier publication, if it has expired, if it knew too little
+/// about a slot, or if a slot was closed or opened since. Only the operator closes slots: a slot
+/// that is `failing` because of sources' reports does not count as closed.
 pub(super) fn limited(
     weights: Vec<u32>,
     failing: &[bool],
@@ -129,7 +129,7 @@ mod tests {
             let got = limited(new.clone(), &[false; 24], Some(&published(&old, NOW)), NOW);
             prop_assert_eq!(got.iter().sum::<u32>(), MILLION);
             for ((got, old), new) in got.iter().zip(&old).zip(&new) {
-                // 0.5 / 24 in millionths.
+                // 0.5 / 24, in millionths.
                 prop_assert!(got.abs_diff(*old) <= 20_833, "{got} {old}");
                 prop_assert!(*got >= *old.min(new) && *got <= *old.max(new));
             }

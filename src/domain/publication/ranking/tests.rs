@@ -6,7 +6,7 @@ use crate::demand::observation::{Kind, Observation, Source};
 use crate::demand::series::Series;
 use crate::time::HOUR;
 
-/// Minutes of the slots that there are, each a part of the one before.
+/// The slot lengths in minutes; each divides the one before.
 const LENGTHS: [i64; 4] = [60, 30, 15, 5];
 /// A Monday.
 const NOW: Timestamp = Timestamp::from_unix(1_795_392_000);
@@ -17,12 +17,12 @@ const FIVES_IN_DAY: usize = 288;
 struct Scene {
     /// Events in each five minutes of the day.
     load: Vec<u64>,
-    /// The five minutes of the day that no source ever told of.
+    /// The five-minute parts of the day that no source reported.
     untold: Vec<usize>,
-    /// From which minute of the day on it is closed, and for how many minutes.
+    /// The minute of the day from which it is closed, and for how many minutes.
     closed: Option<(u32, i64)>,
     steerable_share: f64,
-    /// How many times as much there is on a Saturday.
+    /// The factor by which Saturdays are busier.
     saturday: u64,
 }
 
@@ -46,7 +46,7 @@ impl Scene {
         policy
     }
 
-    /// Two weeks and a day of it, learned in slots of each length.
+    /// Profiles learned from 15 days of this load, one for each slot length.
     fn profiles(&self) -> [Profile; 4] {
         let mut series = Series::default();
         for day in -15..0 {
@@ -88,7 +88,7 @@ fn scene() -> impl Strategy<Value = Scene> {
     )
 }
 
-/// The numbers of a document under one key, as whole numbers of their last decimal; `None` where
+/// The numbers under one key of a document, as integers in units of their last decimal; `None` if
 /// unknown.
 fn whole(document: &Value, list: &str, key: &str, one: f64) -> Vec<Option<i64>> {
     let entries = document[list].as_array().unwrap();
@@ -102,8 +102,8 @@ fn whole(document: &Value, list: &str, key: &str, one: f64) -> Vec<Option<i64>> 
     entries.iter().map(number).collect()
 }
 
-/// How many slots of the coarser document the finer one adds up to exactly; a failure where it does
-/// not.
+/// The number of slots of the coarser document that equal the sum of the finer one's exactly. Fails
+/// if one does not.
 fn adds_up(coarser: &Value, finer: &Value, list: &str, key: &str, one: f64) -> usize {
     let wholes = whole(coarser, list, key, one);
     let parts = whole(finer, list, key, one);
@@ -115,7 +115,8 @@ fn adds_up(coarser: &Value, finer: &Value, list: &str, key: &str, one: f64) -> u
             continue;
         };
         let Some(whole) = whole else { continue };
-        // Weights are shares of one; coefficients are relative to a mean slot of their own length.
+        // Weights are fractions of one; coefficients are relative to the mean slot of their own
+        // length.
         let times = if key == "weight" { 1 } else { times };
         assert_eq!(
             sum,
@@ -161,7 +162,7 @@ proptest! {
                 rank_together(&cas, "production", &times)
             })
             .collect();
-        // 24 + 48 + 96 slots of the day were compared where all is known; many of them always.
+        // 24 + 48 + 96 slots of the day are compared if all are known; many of them in any case.
         prop_assert!(check(&alone) > 60);
         prop_assert!(check(&together) > 60);
     }

@@ -7,16 +7,16 @@ use super::document::{Dimension, PeakMove, clock, decimals};
 use crate::demand::breakdown::Slots;
 use crate::demand::profile::{Basis, PeakChange, Rate};
 
-/// Whether as many attempts succeed as the objective asks for; `None` without an objective or
-/// without reports of failures. Chance alone is no breach: there is one only if the whole 95 %
-/// interval of the failure rate lies above the allowed rate.
+/// Whether the share of successful attempts meets the objective; `None` without an objective or
+/// without reports of failures. The objective counts as missed only if the whole 95 % interval of
+/// the failure rate is above the allowed rate, so that chance alone does not count.
 pub(super) fn objective_met(objective: Option<f64>, failures: Option<Rate>) -> Option<bool> {
     let may_fail = 1.0 - objective?;
     // 1 − 0.99 is a little above 0.01.
     Some(failures?.low <= may_fail + 1e-9)
 }
 
-/// What was told of a slot by dimension, in the order of their names.
+/// The figures of a slot by dimension, in the order of their names.
 pub(super) fn dimensions(told: &BTreeMap<String, Slots>, slot: usize) -> Vec<Dimension> {
     told.iter()
         .map(|(name, slots)| Dimension {
@@ -39,7 +39,7 @@ pub(super) fn peak_history(changes: &[PeakChange]) -> Vec<PeakMove> {
         .collect()
 }
 
-/// What the load is made of, in a word.
+/// The basis of the load, as a word.
 pub(super) const fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Demand => "demand",
@@ -48,7 +48,7 @@ pub(super) const fn basis(basis: Basis) -> &'static str {
     }
 }
 
-/// The highest of several objectives.
+/// The strictest of several objectives.
 pub(super) fn strictest(objectives: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     objectives.flatten().reduce(f64::max)
 }

@@ -3,10 +3,10 @@ use crate::demand::observation::{Kind as Counted, Observation, Source};
 use crate::policy::ca::CaName;
 use crate::time::HOUR;
 
-/// 2025-07-21T18:35:00Z: when Let's Encrypt's API went away for eight hours.
+/// 2025-07-21T18:35:00Z: when Let's Encrypt's API went down for eight hours.
 const AWAY: Timestamp = Timestamp::from_unix(1_753_122_900);
 
-/// Sixty attempts a minute from an hour before `AWAY` until `until`, of which as many fail as `failed` says.
+/// Sixty attempts a minute from an hour before `AWAY` until `until`, of which `failed` fail.
 fn series(until: Timestamp, failed: impl Fn(Timestamp) -> u64) -> Series {
     let mut series = Series::default();
     let mut at = AWAY - HOUR;
@@ -26,7 +26,7 @@ fn standing(series: &Series, incidents: &[Incident], now: Timestamp) -> Standing
         now,
     };
     let standing = evidence.standing(None);
-    // With what was said a minute before, no other begin is found.
+    // The result of a minute before gives the same start.
     let before = Evidence {
         now: now - MINUTE,
         ..evidence
@@ -51,11 +51,11 @@ fn failures_make_it_degraded_then_down_and_silence_unknown() {
         let standing = standing(&whole, &[], now);
         (standing.status, standing.since)
     };
-    // Before it began nothing had been heard for a quarter of an hour and more.
+    // Before it began there had been no data for more than a quarter of an hour.
     assert_eq!(at(AWAY - 60), (Status::Ok, Some(AWAY - HOUR)));
     let degraded = at(AWAY + 1_500);
     assert_eq!(degraded.0, Status::Degraded);
-    // Half of the quarter of an hour had to fail so first.
+    // Half of the attempts in the quarter of an hour must fail first.
     assert!(
         (AWAY..=AWAY + 900).contains(&degraded.1.unwrap()),
         "{degraded:?}"

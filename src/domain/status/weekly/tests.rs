@@ -34,7 +34,7 @@ fn a_week_has_its_peak_its_gaps_and_its_change() {
     let mut series = Series::default();
     for hour in -168..168 {
         let at = from + hour * HOUR;
-        // Nothing was heard of Tuesday.
+        // There is no data for Tuesday.
         if at.slot(DAY) == (from + DAY).slot(DAY) {
             continue;
         }
@@ -76,7 +76,7 @@ fn a_week_has_its_peak_its_gaps_and_its_change() {
         24
     );
     assert!(weekly.hours[24].load.is_none() && weekly.hours[48].load.is_some());
-    // 143 hours of 1,200 and one of 3,600, against 144 of 600.
+    // 143 hours with 1,200 and one with 3,600, compared with 144 with 600.
     let change = weekly.change.unwrap();
     assert!(
         (change - (143.0 * 2.0 + 6.0) / 144.0).abs() < 1e-9,
@@ -91,7 +91,7 @@ fn a_week_has_its_peak_its_gaps_and_its_change() {
             .unwrap()
             .1
     };
-    // A silence is unknown once a quarter of an hour is judged by it alone.
+    // Silence makes the status unknown only when the whole evaluated time is silent.
     assert_eq!(of(Status::Unknown), DAY - 10 * MINUTE);
     assert_eq!(
         weekly
@@ -115,7 +115,7 @@ fn a_week_that_is_counted_by_the_hour_is_no_silence() {
     let from = week.span().from;
     let mut series = Series::default();
     for hour in 0..168 {
-        // Nothing was heard of Tuesday.
+        // There is no data for Tuesday.
         if hour / 24 == 1 {
             continue;
         }
@@ -167,7 +167,8 @@ fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
             .map(|hour| hour.load)
             .collect::<Vec<_>>()
     };
-    // Of an hour 45 minutes were heard, of the next 10, of all others all: each had as many a minute.
+    // One hour has 45 minutes of data, the next 10, all others 60, with the same number in each
+    // minute.
     let minutes = |hour| match hour {
         50 => 45,
         51 => 10,
@@ -179,7 +180,7 @@ fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
         near(loads[0]) && loads[1].is_none() && near(loads[2]),
         "{loads:?}"
     );
-    // A registry says nothing of when it was silent: what it holds of an hour is all.
+    // A registry does not report silence: what it has of an hour counts as everything.
     let loads = tell(minutes, Source::Registrations);
     assert!(loads[1].is_some_and(|load| load < 0.2), "{loads:?}");
 }

@@ -1,29 +1,29 @@
-//! Why an incident is not what somebody wanted.
+//! The errors of incident operations.
 
 use crate::domain::moves::incident::{Invalid, NotAllowed, Refusal};
 use crate::domain::policy::ca::CaName;
 use crate::engine::error::EngineError;
 use crate::store::StoreError;
 
-/// Why an incident is not what somebody wanted.
+/// Why an incident operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum IncidentError {
-    /// Others changed it again and again meanwhile.
+    /// Others kept changing it at the same time.
     #[error("the incident is being changed by others; look at it and try again")]
     Contended,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A field cannot be so.
+    /// A field is invalid.
     #[error("`{}` {}", .0.field, .0.reason)]
     Invalid(Invalid),
     /// Deadline and budget cannot both be kept.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// As it stands, this cannot be done with it.
+    /// Its state does not allow this.
     #[error("{0}")]
     Unfit(String),
-    /// There is none with this number.
+    /// There is no incident with this number.
     #[error("there is no incident {0}")]
     Unknown(i64),
 }

@@ -1,4 +1,4 @@
-//! Which certificates an incident concerns, as somebody names them.
+//! The certificates that are named for an incident.
 
 use super::error::IncidentError;
 use super::walk::names_certificates;
@@ -11,18 +11,19 @@ use crate::engine::verdict::{Rejection, Verdict};
 /// The result of naming certificates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Added {
-    /// A verdict each, in order.
+    /// The verdict on each, in order.
     pub verdicts: Vec<Verdict>,
-    /// How many of those that were taken are not registered: they are kept, and concerned once
-    /// they are.
+    /// How many of the accepted ones are not registered. They are kept, and affected once they are
+    /// registered.
     pub unregistered: u64,
 }
 
 impl Engine {
-    /// Whether certificates can be added to an incident: it has to name them, and not be over.
+    /// Checks that certificates can be named for an incident: it is of a kind that lists them, and
+    /// is not closed.
     ///
     /// # Errors
-    /// [`IncidentError::Unknown`]; [`IncidentError::Unfit`] where it cannot.
+    /// [`IncidentError::Unknown`]; [`IncidentError::Unfit`] if it cannot.
     pub async fn takes_certificates(&self, id: i64) -> Result<(), IncidentError> {
         let incident = self.incident_stored(id).await?;
         let detail = if !names_certificates(incident.kind) {
@@ -35,11 +36,11 @@ impl Engine {
         Err(IncidentError::Unfit(detail.to_owned()))
     }
 
-    /// Adds certificates, registered or not, to those that an incident concerns, in one durable
-    /// step. Nothing moves until it is opened, or opened once more.
+    /// Adds certificates, registered or not, to an incident in one durable step. Nothing moves
+    /// until it is opened, or opened again.
     ///
     /// # Errors
-    /// [`IncidentError`]: nothing of this call is stored, or all but the count of it.
+    /// [`IncidentError`]: nothing of this call is stored, or everything except the count.
     pub async fn add_incident_certificates(
         &self,
         id: i64,
@@ -79,7 +80,8 @@ impl Engine {
     }
 }
 
-/// The store says how many were known, not which: as many of the last ones are called unchanged.
+/// The store reports how many were known, but not which, so the last ones are reported as
+/// unchanged.
 fn unchanged(verdicts: &mut [Verdict], mut known: u64) {
     for verdict in verdicts.iter_mut().rev() {
         if known == 0 {

@@ -22,39 +22,39 @@ pub use progress::Progress;
 use survey::Survey;
 use walk::names_certificates;
 
-/// How often a change is tried again that another change came before: each try reads the incident
-/// anew, and changes are rare.
+/// How often a change is tried again after a conflict with another change. Each try reads the
+/// incident again, and changes are rare.
 const MOST_TRIES: usize = 8;
 
-/// Whether a change is made or only looked at.
+/// Whether a change is made or only previewed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Intent {
-    /// Nothing is stored or moved: the answer says what would be.
+    /// Nothing is stored or moved; the answer shows what would be.
     DryRun,
-    /// It is made.
+    /// The change is made.
     InEarnest,
 }
 
-/// How far a change of an incident reaches.
+/// What a change of an incident affects.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reach {
-    /// Windows are to be looked at again.
+    /// Windows must be planned again.
     Windows,
-    /// Only its texts change.
+    /// Only its texts.
     Words,
 }
 
-/// What moves, or would, and the load that it makes.
+/// What a change moves, or would move, and the resulting load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foreseen {
     /// Windows to be moved.
     pub to_move: u64,
-    /// Windows that are where they may stay.
+    /// Windows that may stay where they are.
     pub stays: u64,
-    /// Of the clients of all that it concerns and has not moved before: how many cannot hear of it
+    /// Among the affected clients whose windows were not moved before: how many do not learn of it
     /// in time.
     pub heard: Heard,
-    /// The load by the hour.
+    /// The load by hour.
     pub hours: Vec<HourLoad>,
 }
 
@@ -63,13 +63,13 @@ pub struct Foreseen {
 pub struct Amended {
     /// The incident as it is now, or would be.
     pub incident: Incident,
-    /// What moves, if the change moves anything.
+    /// What moves, if anything does.
     pub foreseen: Option<Foreseen>,
 }
 
 impl Engine {
-    /// Drafts an incident: it is stored and moves nothing. A dry run says what opening it would
-    /// move, and stores nothing.
+    /// Drafts an incident: it is stored and moves nothing. A dry run stores nothing, and reports
+    /// what opening it would move.
     ///
     /// # Errors
     /// [`IncidentError::Invalid`] names the field; [`IncidentError::Refused`] from a dry run.
@@ -114,7 +114,7 @@ impl Engine {
     /// Opening an open incident resumes an interrupted opening.
     ///
     /// # Errors
-    /// [`IncidentError`]. Refused or invalid: nothing has changed.
+    /// [`IncidentError`]. If it was refused or is invalid, nothing has changed.
     pub async fn amend_incident(
         &self,
         id: i64,
@@ -129,7 +129,7 @@ impl Engine {
         self.change(id, intent, next).await
     }
 
-    /// Changes an incident to the result of `next`, and moves the windows that follow from that.
+    /// Changes an incident to the result of `next`, and moves windows accordingly.
     async fn change(
         &self,
         id: i64,
@@ -166,7 +166,7 @@ impl Engine {
             if !self.store().update_incident(&after, seen_at).await? {
                 continue;
             }
-            // From now on new windows keep out of what it closes.
+            // From now on new windows avoid what it closes.
             self.catch_up().await?;
             announce(&before, &after);
             let mut foreseen = None;
@@ -191,7 +191,7 @@ impl Engine {
         Err(IncidentError::Contended)
     }
 
-    /// Changes an incident whatever others change of it meanwhile.
+    /// Changes an incident, repeating the change if others change it at the same time.
     async fn revise(
         &self,
         id: i64,
@@ -228,8 +228,8 @@ impl Survey {
         }
     }
 
-    /// How many certificates an incident concerns: those that were named, or have windows in it,
-    /// beside those that had and were moved out.
+    /// The number of affected certificates: those named or with windows in it, plus those that had
+    /// such windows and were moved out.
     fn affected(&self, incident: &Incident) -> u64 {
         if names_certificates(incident.kind) {
             incident.affected
@@ -239,7 +239,7 @@ impl Survey {
     }
 }
 
-/// The incident as somebody wants it.
+/// The incident after the requested change.
 fn amended(
     before: &Incident,
     amendment: &Amendment,
@@ -251,7 +251,7 @@ fn amended(
         .map_err(|fault| IncidentError::Unfit(format!("`{}` {}", fault.field, fault.reason)))?;
     let edited = after != *before;
     let opens = amendment.state == Some(State::Open);
-    // A deadline that is over is no fault of an incident that was opened before it.
+    // A past deadline does not invalidate an incident that was opened before it.
     let judged_at = before.opened_at.filter(|_| !opens).unwrap_or(now);
     after.validate(judged_at)?;
     match amendment.state {
@@ -263,8 +263,8 @@ fn amended(
     Ok(after)
 }
 
-/// Opening moves windows, and so does opening once more, editing what an incident in force closes
-/// or asks for, and closing an outage, whose end is then known.
+/// What a change affects. Windows move when it is opened or opened again, when a change in force
+/// affects what it closes or requires, and when an outage is closed, because its end is then known.
 fn reach(before: &Incident, after: &Incident, amendment: &Amendment) -> Reach {
     let opens = amendment.state == Some(State::Open);
     let edits = after.is_active() && moves_otherwise(before, after);

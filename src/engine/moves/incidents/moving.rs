@@ -1,4 +1,4 @@
-//! Windows moved as planned, a page at a time.
+//! Moves windows by a plan, a page at a time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use crate::engine::blocking::run_blocking;
 use crate::engine::service::Engine;
 use crate::store::Move;
 
-/// How many windows are moved between two notes of how many they are: each note is a change that
-/// every replica reads.
+/// How many windows are moved between updates of the incident's count. Each update is a change that
+/// all replicas read.
 const NOTED_EVERY: u64 = 50_000;
 
-/// What was moved.
+/// The result of moving.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moved {
     pub(super) windows: u64,
-    /// How many clients cannot learn of it in time, of those that were not moved before.
+    /// How many clients do not learn of it in time, among those not moved before.
     pub(super) heard: Heard,
 }
 
 impl Engine {
-    /// Moves the windows that a survey found, each certificate once. A window that has changed
-    /// meanwhile stays.
+    /// Moves the windows that a survey found, each certificate once. A window that has changed in
+    /// the meantime stays.
     ///
     /// # Errors
-    /// [`IncidentError::Engine`]: windows moved until then stay moved, and opening the incident
-    ///   again continues.
+    /// [`IncidentError::Engine`]: windows moved so far stay moved, and opening the incident again
+    /// continues.
     pub(super) async fn move_all(
         &self,
         subject: &Subject,
@@ -56,7 +56,7 @@ impl Engine {
                 continue;
             }
             done += self.store().move_windows(&tables, &moves).await?;
-            // Told by the feed like everybody, so that what else happened to them is in.
+            // Applied from the feed as in every process, so that other changes are included.
             self.catch_up().await?;
             if done - noted >= NOTED_EVERY {
                 self.note_moved(id, already + done).await?;
@@ -64,7 +64,7 @@ impl Engine {
             }
         }
         if done > 0 {
-            // Others may have moved some of them: what counts is how many there are.
+            // Other processes may have moved some of them, so the total is counted.
             let moved = self.moved_by(id).await?;
             self.note_moved(id, moved).await?;
         }
@@ -95,7 +95,7 @@ impl Engine {
     }
 }
 
-/// The moves of a page, and the tables that they name.
+/// The moves of a page, and the tables that they refer to.
 fn draw(
     subject: &Subject,
     plan: &Plan,
@@ -130,7 +130,7 @@ fn draw(
     (moves, tables)
 }
 
-/// Who of a page hears of the plan in time.
+/// Counts the clients of a page that do not learn of the plan in time.
 fn hearing(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Heard {
     let mut heard = Heard::default();
     for certificate in to_look_at(subject, page) {
@@ -147,7 +147,7 @@ fn hearing(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Heard {
     heard
 }
 
-/// The certificates of a page that an incident concerns and has not moved.
+/// The certificates of a page that an incident affects and has not moved.
 fn to_look_at<'p>(
     subject: &Subject,
     page: &'p [Certificate],

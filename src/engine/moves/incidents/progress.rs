@@ -1,4 +1,4 @@
-//! How incidents stand.
+//! The progress of incidents.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use crate::engine::index::mark;
 use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
 
-/// An incident, and how far those have come whose windows it moved.
+/// An incident, and the progress of the certificates whose windows it moved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
     /// The incident.
     pub incident: Incident,
-    /// How many of those that it moved were asked for since, as far as this process has seen.
+    /// How many of the moved certificates have been polled since, as seen by this process.
     pub polled_since: u64,
-    /// How many of those that it moved are replaced.
+    /// How many of the moved certificates are replaced.
     pub replaced: u64,
 }
 
-/// The certificates that an incident moved last.
+/// The certificates that an incident was the last to move.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     moved: u64,
-    /// Those of them that were polled since.
+    /// How many of them have been polled since.
     polled: u64,
-    /// Of these: replaced.
+    /// How many of them are replaced.
     replaced: u64,
 }
 
 type Counts = HashMap<u32, Count>;
 
 impl Engine {
-    /// All incidents, the newest first.
+    /// All incidents, newest first.
     ///
     /// # Errors
     /// [`IncidentError::Engine`].
@@ -52,7 +52,7 @@ impl Engine {
         self.progress(incident).await
     }
 
-    /// How an incident stands.
+    /// The progress of an incident.
     ///
     /// # Errors
     /// [`IncidentError::Engine`].
@@ -65,8 +65,7 @@ impl Engine {
             .ok_or(IncidentError::Unknown(id))
     }
 
-    /// How many certificates have the window that an incident gave them, whichever process moved
-    /// them.
+    /// The number of certificates that have the window given by an incident, moved by any process.
     pub(super) async fn moved_by(&self, id: i64) -> Result<u64, IncidentError> {
         let memory = self.memory();
         let counts = run_blocking(move || counts(&memory)).await?;
@@ -74,8 +73,8 @@ impl Engine {
     }
 
     async fn standings(&self, incidents: Vec<Incident>) -> Result<Vec<Progress>, IncidentError> {
-        // Ten million entries are some tenths of a second: not without need, nor on a thread that
-        // answers.
+        // Ten million entries take some tenths of a second, so this is done only if necessary, and
+        // not on a thread that answers.
         let counts = if incidents.iter().any(|incident| incident.moved > 0) {
             let memory = self.memory();
             run_blocking(move || counts(&memory)).await?

@@ -1,4 +1,4 @@
-//! Outages that last.
+//! Plans long outages again.
 
 use super::error::IncidentError;
 use super::{Intent, Reach};
@@ -7,9 +7,8 @@ use crate::domain::time::Timestamp;
 use crate::engine::service::Engine;
 
 impl Engine {
-    /// Plans outages again whose end is still unknown and was assumed to be near: windows that
-    /// would open while they last are moved once more. Of several processes one does it; the others
-    /// find it done.
+    /// Plans again the outages whose end is still unknown and was assumed to be near: windows that
+    /// would open before it are moved again. One of several processes does it.
     ///
     /// # Errors
     /// [`IncidentError`].

@@ -1,4 +1,4 @@
-//! Certificates that the CA has revoked: their windows are now.
+//! Certificates that the CA has revoked get windows in the present.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,20 +14,20 @@ use crate::engine::index::mark;
 use crate::engine::register::registration::as_registered;
 use crate::engine::service::Engine;
 
-/// The name of the incidents that hold revoked certificates. There is one a day, so their number in
-/// a year is bounded, however many certificates are revoked.
+/// The name of the incidents for revoked certificates. There is one a day, so their number is
+/// bounded, however many certificates are revoked.
 const NAME: &str = "revoked by the CA";
 
-/// The incident's deadline, which has no effect because the incident is urgent. It is longer than
-/// the day for which the incident is opened again and again.
+/// The incident's deadline. It has no effect, because the incident is urgent. It is longer than the
+/// day during which the incident is opened repeatedly.
 const RENEW_BY_SECONDS: i64 = 7 * DAY;
 
 impl Engine {
-    /// Makes the windows of certificates urgent that the CA has revoked, registered here or not; those
-    /// that are not yet are urgent once they are. What is urgent already stays as it is.
+    /// Makes the windows of revoked certificates urgent. Unregistered ones become urgent once they
+    /// are registered; those already urgent are left alone.
     ///
     /// # Errors
-    /// [`IncidentError`]: a part may have been done; doing it again does the rest.
+    /// [`IncidentError`]: a part may have been done, and another call does the rest.
     pub async fn revoked(
         &self,
         ids: &[CertId],
@@ -59,8 +59,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells of a certificate whether [`Self::revoked`] would change anything: whether it is registered,
-    /// not expired, and no revocation has made it urgent yet. Of memory alone, as it is now.
+    /// Whether [`Self::revoked`] would change anything for a certificate: it is registered, not
+    /// expired, and not urgent because of a revocation yet. From memory alone.
     pub fn would_be_urgent(&self) -> impl Fn(&CertId) -> bool + Send + use<> {
         let memory = self.memory();
         let now = self.now();
@@ -79,7 +79,7 @@ impl Engine {
         }
     }
 
-    /// The incident like this one that is not closed, or else this one, stored.
+    /// The open incident like this one, or else this one after storing it.
     async fn incident_of_day(&self, draft: Incident) -> Result<i64, IncidentError> {
         let known = self.store().incidents().await.map_err(EngineError::from)?;
         let same = |known: &&Incident| {

@@ -1,4 +1,4 @@
-//! Finds what an incident would move, and where to: every certificate that it concerns is counted.
+//! Counts the certificates that an incident affects, and plans where they move.
 
 use std::sync::Arc;
 
@@ -18,27 +18,27 @@ use crate::engine::service::Engine;
 use crate::engine::state::in_force::with_incidents;
 use crate::engine::state::memory::Memory;
 
-/// An incident, and what it is looked at with.
+/// An incident and the data for planning it.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
     pub(super) memory: Arc<Memory>,
     pub(super) incident: Arc<Incident>,
     /// The index of its CA.
     pub(super) ca: usize,
-    /// The CA's policy, with what its other incidents close.
+    /// The CA's policy, including what its other incidents close.
     pub(super) policy: Arc<CaPolicy>,
     pub(super) now: Timestamp,
-    /// Polls have been listened for since then.
+    /// Since when polls have been recorded.
     listening_since: Timestamp,
 }
 
-/// The windows to move, and where to.
+/// The plan for the affected windows.
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) plan: Arc<Plan>,
-    /// How many certificates it concerns: registered, alive and not replaced.
+    /// The number of affected certificates: registered, valid and not replaced.
     pub(super) concerned: u64,
-    /// How many of those it has moved before.
+    /// How many of those it has already moved.
     pub(super) already: u64,
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Survey {
 #[derive(Debug)]
 struct Count {
     planner: Planner,
-    /// What the ledger holds about the certificates that are to move.
+    /// The ledger of the certificates that will move.
     affected: Ledger,
-    /// How many these are, and the sum of their lives.
+    /// The number of these, and the sum of their lifetimes.
     to_move: i64,
     lives_seconds: i64,
     concerned: u64,
@@ -73,7 +73,7 @@ impl Subject {
             && self.memory.config.ca_of(&certificate.id.key_identifier) == Some(self.ca)
     }
 
-    /// Whether this incident has moved a certificate before, to where it may still stay.
+    /// Whether this incident has already moved a certificate, to a time that is still allowed.
     pub(super) fn has_moved(&self, certificate: &Certificate) -> bool {
         let Incident {
             id, ref renew_by, ..
@@ -83,8 +83,8 @@ impl Subject {
             && renew_by.is_none_or(|renew_by| certificate.window.to <= renew_by)
     }
 
-    /// Whether a certificate's client hears of its window having become `to` in time; `None`: it is
-    /// not in memory, or replaced.
+    /// Whether a certificate's client learns in time that its window has become `to`; `None` if it
+    /// is not in memory, or is replaced.
     pub(super) fn hears(&self, certificate: &Certificate, to: Span) -> Option<Hearing> {
         let fingerprint = self.memory.index.fingerprint(&certificate.id);
         let listener = |entry: &Entry| {
@@ -99,8 +99,8 @@ impl Subject {
         Some(listener.hears(to, self.incident.renew_by, self.now))
     }
 
-    /// Does something with the scene that the planner looks at. `affected` is what the ledger
-    /// holds of the certificates that are to be moved, `life_seconds` how long they live.
+    /// Calls `act` with the planning context. `affected` is the ledger of the certificates that
+    /// will move, `life_seconds` their mean lifetime.
     fn in_scene<R>(
         &self,
         affected: &Ledger,
@@ -115,7 +115,7 @@ impl Subject {
             profile: &profile,
             life_seconds,
         };
-        // Those of the affected that follow no window come by themselves as they would have.
+        // Affected clients that follow no window return by themselves as usual.
         let expected = |span: Span| {
             let allocator = ca.allocator();
             let promised = allocator.ledger.promised(span) - affected.promised(span);
@@ -168,7 +168,7 @@ impl Count {
             self.lives_seconds += certificate.validity.life_seconds();
             to_count.push(certificate);
         }
-        // Counting asks for no load.
+        // Counting needs no load.
         subject.in_scene(&Ledger::default(), 90 * DAY, |scene| {
             for certificate in to_count {
                 let Certificate {
@@ -208,7 +208,7 @@ impl Count {
 }
 
 impl Engine {
-    /// What an incident is looked at with.
+    /// The data for planning an incident.
     pub(super) fn subject(&self, incident: &Incident) -> Result<Subject, IncidentError> {
         let memory = self.memory();
         let ca = memory
@@ -227,11 +227,11 @@ impl Engine {
         })
     }
 
-    /// Counts the certificates that an incident concerns, and plans where they go.
+    /// Counts the certificates that an incident affects, and plans where they move.
     ///
     /// # Errors
     /// [`IncidentError::Refused`] if deadline and budget cannot both be kept;
-    ///   [`IncidentError::Engine`].
+    /// [`IncidentError::Engine`].
     pub(super) async fn survey(&self, subject: &Subject) -> Result<Survey, IncidentError> {
         let mut walk = self.walk(&subject.incident, subject.now).await?;
         let mut count = Count::new();

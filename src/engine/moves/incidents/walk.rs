@@ -1,5 +1,5 @@
-//! Every certificate that an incident concerns, a page at a time, from the store: several ranges are read
-//! side by side.
+//! Reads the certificates that an incident affects from the store, a page at a time, several ranges
+//! in parallel.
 
 use crate::domain::certificate::Certificate;
 use crate::domain::moves::incident::{Incident, Kind};
@@ -10,37 +10,38 @@ use crate::engine::moves::scan::{Question, Scan};
 use crate::engine::service::Engine;
 use crate::store::IdRange;
 
-/// Certificates in memory at a time: some 400 octets each, and some milliseconds of arithmetic.
+/// Certificates in memory at a time: about 400 octets each, and some milliseconds of computation.
 pub(super) const PAGE_ROWS: u32 = 2_000;
 
-/// Windows lie this far ahead at most: two thirds of the 825 days that public certificates once
-/// had, and what private ones have now.
+/// How far ahead windows can lie: two thirds of 825 days, the former limit for public certificates
+/// and a common lifetime of private ones.
 const AHEAD_SECONDS: i64 = 600 * DAY;
 
-/// So many closed spans are looked at one by one, each with a query of a millisecond; more of them
-/// lie so close together that reading everything between the first and the last costs less.
+/// The most closed spans that are queried one by one, a millisecond each. More of them are so close
+/// together that reading everything from the first to the last is cheaper.
 const MOST_SPANS: usize = 1_000;
 
-/// Where a reading of an incident's certificates stands.
+/// The state of reading an incident's certificates.
 #[derive(Debug)]
 pub(super) enum Walk {
-    /// They were named one by one.
+    /// Certificates named for it.
     Named(Scan),
-    /// Those with windows in closed spans.
+    /// Certificates with windows in closed spans.
     Windows {
-        /// The spans: merged, in order.
+        /// The closed spans: merged, in order.
         closed: Vec<Span>,
-        /// What is read: the spans, or one that holds them all; those that were not begun.
+        /// The spans to read that have not been started: the closed spans, or one that covers them
+        /// all.
         spans: std::vec::IntoIter<Span>,
         /// The ranges in which each is read.
         ranges: Vec<IdRange>,
-        /// The one that is read, and how far.
+        /// The span being read, and its progress.
         reading: Option<(Span, Scan)>,
     },
 }
 
 impl Engine {
-    /// Begins to read what an incident concerns.
+    /// Starts to read the certificates that an incident affects.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -73,8 +74,7 @@ impl Engine {
 }
 
 impl Walk {
-    /// The next page, empty where nothing on it counts; `None` at the end. A certificate comes
-    /// once.
+    /// The next page, which may be empty; `None` at the end. Each certificate comes once.
     pub(super) async fn next(
         &mut self,
         engine: &Engine,
@@ -104,7 +104,7 @@ impl Walk {
                 *reading = None;
                 continue;
             };
-            // A window that lies in two spans came with the first of them.
+            // A window in two spans was returned with the first of them.
             page.retain(|certificate| {
                 let first = first_touched(closed, certificate.window);
                 first.is_some_and(|first| first.from >= span.from)
@@ -114,8 +114,7 @@ impl Walk {
     }
 }
 
-/// Whether an incident concerns certificates that somebody named; else those with windows in its
-/// time.
+/// Whether an incident affects named certificates; otherwise those with windows in its time.
 pub(super) const fn names_certificates(kind: Kind) -> bool {
     match kind {
         Kind::Drill | Kind::Revocation => true,
@@ -123,10 +122,10 @@ pub(super) const fn names_certificates(kind: Kind) -> bool {
     }
 }
 
-/// When an incident keeps its CA closed, or kept it: merged, in order.
+/// When an incident closes its CA, or did: merged, in order.
 fn closed_spans(incident: &Incident, now: Timestamp) -> Vec<Span> {
     if let Some((from, to)) = incident.from.zip(incident.assumed_end(now)) {
-        // Until it is over, windows in the hour in which those come back that it failed move as well.
+        // Until it is over, windows in the hour in which failed clients return also move.
         return vec![Span {
             from,
             to: to + HOUR,
@@ -139,7 +138,7 @@ fn closed_spans(incident: &Incident, now: Timestamp) -> Vec<Span> {
     closed_within(&incident.closes(), ahead)
 }
 
-/// The first of the spans, which are in order, that a window touches.
+/// The first of the spans, in order, that a window touches.
 fn first_touched(closed: &[Span], window: Span) -> Option<Span> {
     let at = closed.partition_point(|span| span.to <= window.from);
     closed.get(at).copied().filter(|span| span.from < window.to)

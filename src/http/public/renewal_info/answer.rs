@@ -1,5 +1,5 @@
-//! The answer about a certificate that is known, written by hand: for a million certificates it is
-//! given a million times, and only the window differs.
+//! The answer about a known certificate. It is written by hand, because it is sent millions of
+//! times and only the window differs.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use crate::domain::time::Span;
 use crate::engine::RenewalInfo;
 use crate::wire::conditional::{any_names, strong_etag};
 
-/// Leave for scripts of any origin to read what every answer here says.
+/// Permission for scripts of any origin to read the answer and its headers.
 pub(super) const CORS: [(HeaderName, HeaderValue); 2] = [
     (
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -20,20 +20,22 @@ pub(super) const CORS: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// The longest that an answer may be cached, in seconds: what an emergency loses at most.
+/// The longest that an answer may be cached, in seconds. In an emergency it delays clients by at
+/// most this time.
 const MOST_AGE_SECONDS: i64 = 300;
 
-/// [`MOST_AGE_SECONDS`], as nearly every answer has it: `Retry-After` is mostly hours.
+/// [`MOST_AGE_SECONDS`] as a header, which fits nearly every answer, because `Retry-After` is
+/// usually hours.
 const MOST_AGE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A plain body of 81 octets, a tag of 15 for windows of up to 18 h in this century, and the five
-/// digits of `Retry-After`, a day at most.
+/// A plain body has 81 octets, a tag 15 for windows of up to 18 h in this century, and
+/// `Retry-After` five digits for at most a day.
 const OCTETS: usize = 81 + 15 + 5;
 
-/// An answer but for what it says of a certificate.
+/// An answer without the data of a certificate.
 pub(in crate::http) struct ResponseBuilder {
     /// The request's `If-None-Match`.
     known: Vec<HeaderValue>,
@@ -41,8 +43,7 @@ pub(in crate::http) struct ResponseBuilder {
 }
 
 impl ResponseBuilder {
-    /// The request's own headers are taken for the answer's: hyper reuses the room that they have,
-    /// so that none is allocated.
+    /// The request's header map is reused for the answer, so that none is allocated.
     pub(in crate::http) fn of(request: HeaderMap) -> Self {
         let known = request.get_all(header::IF_NONE_MATCH);
         let known = known.into_iter().cloned().collect();
@@ -55,7 +56,7 @@ impl ResponseBuilder {
         Self { known, headers }
     }
 
-    /// What is said of a certificate.
+    /// Adds the data of a certificate.
     pub(in crate::http) fn answer(self, info: &RenewalInfo) -> Response<Bytes> {
         let mut octets = Vec::with_capacity(OCTETS);
         write_body(&mut octets, info);
@@ -104,8 +105,8 @@ fn write_body(octets: &mut Vec<u8>, info: &RenewalInfo) {
     octets.push(b'}');
 }
 
-/// A strong entity tag: the window itself, of which a body without an explanation is made and of
-/// nothing else. It is no SHA-256 as others are, which would take longer than all the rest.
+/// A strong entity tag: the window, which alone determines a body without an explanation. It is not
+/// a SHA-256 as for other documents, which would take longer than everything else.
 fn write_tag(octets: &mut Vec<u8>, window: Span) {
     octets.push(b'"');
     write_number::<16>(octets, window.from.unix());
@@ -114,9 +115,9 @@ fn write_tag(octets: &mut Vec<u8>, window: Span) {
     octets.push(b'"');
 }
 
-/// A number in a base, 10 or 16; what is negative as two's complement.
+/// Writes a number in base 10 or 16; negative numbers in two's complement.
 fn write_number<const BASE: u64>(octets: &mut Vec<u8>, number: i64) {
-    // 20 digits hold 64 bits.
+    // 64 bits need at most 20 digits.
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     let mut left = number.cast_unsigned();
@@ -128,13 +129,13 @@ fn write_number<const BASE: u64>(octets: &mut Vec<u8>, number: i64) {
     octets.extend_from_slice(&digits[at..]);
 }
 
-/// Octets that were written here, all of them visible ASCII.
+/// Octets written here are visible ASCII.
 fn value(octets: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(octets).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// For how long nobody needs to ask again, where that is not [`MOST_AGE`]: one policy with
-/// `Retry-After`, so that a cache never keeps an answer longer than an emergency may be delayed.
+/// How long an answer may be cached, if not for [`MOST_AGE`]. Derived from `Retry-After`, so that a
+/// cache never keeps an answer longer than an emergency may be delayed.
 fn unusual_cache_control(info: &RenewalInfo) -> Option<HeaderValue> {
     if info.incident {
         return Some(NO_CACHE);

@@ -1,11 +1,11 @@
-//! How soon and how surely each client of the field is recognised by its polls.
+//! How soon and how reliably known clients are recognised by their polls.
 
 use super::{Schedule, Tick};
 use crate::client::schedule::record::Polls;
 use crate::math::number::{real, whole};
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// Chance that is the same each time (splitmix64).
+/// A deterministic random generator (splitmix64).
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -21,7 +21,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to below `most`.
+    /// A number from 0 to below `most`.
     pub(super) fn below(&mut self, most: i64) -> i64 {
         i64::try_from(self.next() % most.unsigned_abs()).unwrap()
     }
@@ -31,25 +31,25 @@ impl Dice {
     }
 }
 
-/// What a poll is answered to come back after, by default.
+/// The default `Retry-After`, in seconds.
 const BASE: i64 = 6 * HOUR;
 /// 2026-11-21T00:00:00Z.
 const MIDNIGHT: Timestamp = Timestamp::from_unix(1_795_219_200);
 
-/// How a client wakes.
+/// When a client wakes.
 #[derive(Clone, Copy, Debug)]
 enum Wakes {
-    /// At ticks so far apart, up to so much later.
+    /// At ticks every `period` seconds, after a sleep of up to `sleep`.
     Ticks { period: i64, sleep: i64 },
-    /// In each span of so long, once, at any second of its first so many.
+    /// Once in every `period` seconds, at a random second of the first `first`.
     Within { period: i64, first: i64 },
-    /// So long after it woke last, half of that more or less.
+    /// This long after its last run, ± 50 %.
     About(i64),
-    /// At the second that it was asked to.
+    /// At the second that `Retry-After` named.
     Asked,
 }
 
-/// Whether a client does as `Retry-After` asks.
+/// Whether a client honours `Retry-After`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum RetryAfter {
     Honoured,
@@ -61,9 +61,9 @@ struct Client {
     wakes: Wakes,
     retry_after: RetryAfter,
     want: Schedule,
-    /// The least share in per cent that is recognised after 2, 7 and 30 days.
+    /// The minimum percentage recognised after 2, 7 and 30 days.
     recognised: [i64; 3],
-    /// The largest share in per cent that is taken for something else.
+    /// The maximum percentage taken for something else.
     mistaken: [i64; 3],
 }
 
@@ -83,7 +83,7 @@ const fn cron(name: &'static str, period: i64, sleep: i64, retry_after: RetryAft
         retry_after,
         want,
         recognised: [50, 85, 95],
-        // After two days one that honours Retry-After has asked some seven times.
+        // A client that honours `Retry-After` has polled about seven times after two days.
         mistaken: [30, 12, 5],
     }
 }
@@ -137,9 +137,9 @@ fn clients() -> Vec<Client> {
     ]
 }
 
-/// All polls of one certificate over 30 days: its client's, with one by hand when it was issued,
-/// one run of 30 missed and a reboot every 20 days, one run in 20 done twice, and a stranger's
-/// every week.
+/// All polls for one certificate over 30 days: those of its client, plus one by hand after
+/// issuance, with one run in 30 missed, a reboot every 20 days, one run in 20 doubled, and a poll
+/// by a stranger every week.
 fn polls(client: &Client, dice: &mut Dice) -> Vec<Timestamp> {
     let issued = MIDNIGHT + dice.below(DAY);
     let end = issued + 30 * DAY;
@@ -154,7 +154,7 @@ fn polls(client: &Client, dice: &mut Dice) -> Vec<Timestamp> {
             RetryAfter::Ignored => woken + 1,
         };
         if dice.below(20 * DAY) < woken - asked_at.min(woken - BASE) {
-            // A reboot: a daemon ticks from then on, and asks at once.
+            // A reboot: a daemon's ticks count from then, and it polls at once.
             if matches!(
                 client.wakes,
                 Wakes::Ticks { period: 600, .. } | Wakes::Asked
@@ -183,7 +183,7 @@ fn polls(client: &Client, dice: &mut Dice) -> Vec<Timestamp> {
     polls
 }
 
-/// When a client next wakes and may ask, after `woken`.
+/// When a client that woke at `woken` next wakes and may poll.
 fn wakes(
     how: Wakes,
     woken: Timestamp,
@@ -193,7 +193,7 @@ fn wakes(
 ) -> Timestamp {
     match how {
         Wakes::Ticks { period, sleep } => {
-            // A run's sleep is shorter than a period, and the next run is the next tick's.
+            // A run's sleep is shorter than a period; the next run belongs to the next tick.
             let after = ask_from.max(woken + period.min(10 * MINUTE) / 2);
             let to_tick = (phase - (after.second_of_day())).rem_euclid(period);
             after + to_tick + dice.below(sleep + 1)
@@ -213,8 +213,8 @@ fn wakes(
     }
 }
 
-/// Per cent of clients recognised and mistaken after 2, 7 and 30 days, and how often in 30 days
-/// what there is to store of one changed.
+/// The percentages of clients recognised and mistaken after 2, 7 and 30 days, and how often the
+/// stored part of a record changed in 30 days.
 fn told(client: &Client) -> ([i64; 3], [i64; 3], f64) {
     const MANY: i64 = 400;
     let mut dice = Dice::new(42);

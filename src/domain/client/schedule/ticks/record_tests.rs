@@ -1,4 +1,4 @@
-//! Records of polls: what they keep, follow and forget.
+//! Records of polls: what they store and what they forget.
 
 use super::{Schedule, Tick};
 use crate::client::fate::Fate;
@@ -8,7 +8,7 @@ use crate::time::{DAY, HOUR, Timestamp};
 /// A Saturday.
 const NOW: Timestamp = Timestamp::from_unix(1_795_219_200);
 
-/// Polls this many seconds after [`NOW`].
+/// The record after polls this many seconds after [`NOW`].
 fn polled(at: impl IntoIterator<Item = i64>) -> Polls {
     at.into_iter().fold(Polls::default(), |polls, seconds| {
         polls.seen(NOW + seconds, 6 * HOUR)
@@ -37,7 +37,7 @@ fn it_stays_below_two_to_the_62_and_is_read_back() {
         assert_eq!(judged.fate(), Fate::Broken);
         assert_eq!(judged.judged(Fate::NotYet), polls);
     }
-    // A clock that runs before 2020 or after 2083 is no reason to fail.
+    // A clock before 2020 or after 2083 must not cause a failure.
     assert!(Polls::default().seen(Timestamp::MIN, 60).is_polled());
     assert!(Polls::default().seen(Timestamp::MAX, 60).packed() < 1 << 62);
 }
@@ -60,7 +60,7 @@ fn a_stranger_does_not_change_a_rhythm() {
     let daily = polls.meaning();
     assert!(matches!(polls.schedule(), Schedule::Daily { .. }));
     for day in 10..40 {
-        // Somebody else looks at any hour, every third day.
+        // Someone else polls at a random hour every third day.
         if day % 3 == 0 {
             polls = polls.seen(NOW + day * DAY - 20_000 - day * 997, 6 * HOUR);
         }
@@ -91,7 +91,7 @@ fn of_two_records_the_newer_counts_and_no_judgement_is_lost() {
         assert_eq!(merged.last(), new.last());
         assert_eq!(merged.fate(), Fate::Kept);
     }
-    // A process that has heard one poll knows no better than one that has heard many.
+    // A process with one poll must not win over one with many.
     let one = polled([20 * DAY + 99]);
     for merged in [old.merged(one), one.merged(old)] {
         assert_eq!(merged.schedule(), old.schedule());
@@ -113,7 +113,7 @@ fn a_meaning_changes_with_what_is_known_and_not_with_every_poll() {
     };
     let mut polls = Polls::default();
     for day in 0..60 {
-        // About an edge of what is told apart.
+        // Around the boundary where two ticks count as different.
         polls = polls.seen(NOW + day * DAY + 1_700 + day * 83 % 200, 6 * HOUR);
         note(polls);
     }

@@ -1,4 +1,4 @@
-//! Responses against clients that run, one by one.
+//! Compares responses with simulated clients.
 
 use super::clients_tests::Dice;
 use super::{Schedule, Tick};
@@ -12,8 +12,8 @@ use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 const MIDNIGHT: Timestamp = Timestamp::from_unix(1_795_219_200);
 const CLIENTS: usize = 20_000;
 
-/// A client that draws anew at each run: renews at the first run at which its draw is past, or its
-/// own rule says so.
+/// A client that draws again at each run: it renews at the first run after its drawn time, or by
+/// its own rule.
 fn redraws(
     window: Span,
     own: Option<Timestamp>,
@@ -29,7 +29,7 @@ fn redraws(
     panic!("runs end")
 }
 
-/// One client's renewal.
+/// The time of one client's renewal.
 fn renews(schedule: Schedule, window: Span, own: Option<Timestamp>, dice: &mut Dice) -> Timestamp {
     let long_before = window.from.min(own.unwrap_or(window.from)) - 3 * DAY;
     let start = long_before - long_before.second_of_day();
@@ -60,10 +60,10 @@ fn renews(schedule: Schedule, window: Span, own: Option<Timestamp>, dice: &mut D
     }
 }
 
-/// How much of the renewals the response has in other bins than the clients, 0 to 1.
+/// The share of renewals that the response puts into other bins than the clients do, 0 to 1.
 fn difference(schedule: Schedule, window: Span, own: Option<Timestamp>) -> f64 {
     let from = window.from.min(own.unwrap_or(window.from)) - DAY;
-    // As fine as chance allows.
+    // As fine as sampling noise allows.
     let bin_seconds = if window.seconds() < DAY && schedule != Schedule::Random {
         5 * MINUTE
     } else {
@@ -112,7 +112,7 @@ fn span(from: i64, seconds: i64) -> Span {
 
 #[test]
 fn a_response_is_what_clients_do() {
-    // Before a tick, over one, over several, over midnight, in the last minutes of a half-day.
+    // Before a tick, over one, over several, over midnight, and in the last minutes of a half-day.
     let windows = [
         span(2 * HOUR, 900),
         span(3 * HOUR + 10 * MINUTE, 900),
@@ -131,7 +131,7 @@ fn a_response_is_what_clients_do() {
                 Some(window.from - 2 * HOUR),
             ] {
                 let off = difference(schedule, window, own);
-                // By chance 20,000 clients in 30 bins are 1.5 % off.
+                // Sampling noise for 20,000 clients in 30 bins is 1.5 %.
                 assert!(off < 0.03, "{schedule:?} {window:?} {own:?}: {off:.4}");
             }
         }
@@ -162,7 +162,7 @@ fn shares_sum_to_one_in_few_pieces_however_long_the_window() {
 
 #[test]
 fn a_long_window_is_told_to_the_hour() {
-    // Three days, as an incident may give: pieces are merged, and stay within a few per cent.
+    // Three days, as in an incident: pieces are merged, and stay within a few per cent.
     for schedule in schedules() {
         let off = difference(schedule, span(5_000, 3 * DAY), None);
         assert!(off < 0.06, "{schedule:?}: {off:.4}");
@@ -189,8 +189,8 @@ fn a_window_for_a_tick_brings_the_client_at_that_tick() {
 
 #[test]
 fn other_timers_with_a_random_delay_come_in_about_the_same_hours() {
-    // mod_md asks every 6 to 18 hours, and draws from half a window before the start to half a
-    // window before the end.
+    // mod_md polls every 6 to 18 hours, and draws a time from half a window before the start to
+    // half a window before the end.
     let window = span(5 * HOUR, 900);
     let mut dice = Dice::new(11);
     let mut hours = [0.0; 48];
@@ -216,6 +216,7 @@ fn other_timers_with_a_random_delay_come_in_about_the_same_hours() {
         }
     }
     let off = hours.iter().map(|off: &f64| off.abs()).sum::<f64>() / 2.0;
-    // Booked as the window, all but the first quarter of an hour of it would be elsewhere: 0.97.
+    // If it were recorded as the window, all but the first quarter of an hour would be misplaced:
+    // 0.97.
     assert!(off < 0.25, "{off:.3}");
 }

@@ -1,4 +1,4 @@
-//! Small cases, where every possible plan can be tried.
+//! Small cases in which every possible plan can be tried.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::super::outlook::{CHANCE_ABOVE, drift};
 use super::*;
 use crate::math::number::{length, real};
 
-/// Slots from number 0 on, with the same level, all open.
+/// Open slots from number 0 on, all with the same level.
 fn outlook_of(loads: &[f64], top: f64) -> Outlook {
     Outlook {
         slot_seconds: 3_600,
@@ -45,7 +45,7 @@ fn tally(certificates: i64, follows: u8) -> Tally {
     }
 }
 
-/// How many windows a plan moves.
+/// The number of windows a plan moves.
 fn moves(plan: &Plan, groups: &BTreeMap<Group, Tally>) -> f64 {
     plan.moves
         .iter()
@@ -69,7 +69,7 @@ fn after(outlook: &Outlook, plan: &Plan) -> Vec<f64> {
 
 #[test]
 fn a_small_drift_moves_nothing() {
-    // 4 % above, and 4 σ of 10,000 above: neither is enough.
+    // 4 % above, and 4 σ of 10,000 above: neither exceeds its threshold.
     let outlook = outlook_of(&[10_400.0, 9_000.0, 10_000.0], 10_000.0);
     let groups = BTreeMap::from([(group(0, 0..3, 10), tally(10_400, 10))]);
     assert!(plan(&outlook, &groups).moves.is_empty());
@@ -85,8 +85,7 @@ fn likely_followers_move_first_and_to_the_nearest_room() {
     ]);
     let plan = plan(&outlook, &groups);
     let sure = &plan.moves[&group(2, 0..5, 9)];
-    // 2,000 go to either neighbour, and the 5,000 that are missing to the first slot; 1,000 have
-    // no room.
+    // 2,000 go to each neighbour, and the missing 5,000 to the first slot; 1,000 do not fit.
     assert!((sure.values().sum::<f64>() - 9_000.0).abs() < 1e-6);
     assert!(!plan.moves.contains_key(&group(2, 0..5, 3)));
     assert!((plan.left_over - 1_000.0).abs() < 1e-6);
@@ -133,7 +132,7 @@ fn a_closed_slot_is_left_wholly_and_sooner_where_there_is_room() {
     let to = &plan.moves[&closed];
     assert!((to[&0] - 1_000.0).abs() < 1e-6 && (to[&3] - 5_000.0).abs() < 1e-6);
     assert!((to.values().sum::<f64>() - 6_000.0).abs() < 1e-6);
-    // Nothing anywhere: over the open slots all the same.
+    // Nothing has room: spread over the open slots anyway.
     let full = Outlook {
         slots: outlook
             .slots
@@ -150,9 +149,8 @@ fn a_closed_slot_is_left_wholly_and_sooner_where_there_is_room() {
     assert!(!plan.moves[&closed].contains_key(&2));
 }
 
-/// The most that can leave slots above the level for room in reach, by trying every cut: what
-/// flows is at most what any choice of full slots and of full targets lets through (the theorem of
-/// Ford and Fulkerson).
+/// The maximum that can leave slots above the level for free slots in reach, by trying every cut: a
+/// flow is at most the capacity of any cut (max-flow min-cut theorem, Ford and Fulkerson).
 fn most(loads: &[f64], top: f64, groups: &BTreeMap<Group, Tally>) -> f64 {
     let count = loads.len();
     let chance = top.sqrt();
@@ -179,8 +177,8 @@ fn most(loads: &[f64], top: f64, groups: &BTreeMap<Group, Tally>) -> f64 {
     };
     let mut least = f64::INFINITY;
     for full in 0..1_u32 << count {
-        // Targets in `full` are cut behind; then each slot is cut in front or at its groups that
-        // reach a target that is not cut.
+        // Targets in `full` are cut behind the target. Each source slot is then cut in front, or at
+        // its groups that reach an uncut target.
         let targets: f64 = (0..count).filter(|s| full >> s & 1 == 1).map(room).sum();
         let sources: f64 = (0..count)
             .map(|slot| {
@@ -209,7 +207,7 @@ proptest! {
     }
 }
 
-/// A case that the test above found once.
+/// A regression found by the test above.
 #[test]
 fn many_groups_of_one_slot_move_what_can_and_no_more() {
     let of_six = [3_289, 1_507, 6_105].map(|certificates| (6, 0, 1, certificates));
@@ -223,7 +221,8 @@ fn many_groups_of_one_slot_move_what_can_and_no_more() {
     moves_what_can_and_no_more(parts).unwrap();
 }
 
-/// Each part: its slot, how many before it are open to it, how many slots are, and certificates.
+/// Each part: its slot, the slots before it that it may move to, the number of slots, and
+/// certificates.
 fn moves_what_can_and_no_more(parts: Vec<(i64, i64, i64, i64)>) -> Result<(), TestCaseError> {
     let top = 10_000.0;
     let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
@@ -238,7 +237,7 @@ fn moves_what_can_and_no_more(parts: Vec<(i64, i64, i64, i64)>) -> Result<(), Te
     }
     let outlook = outlook_of(&loads, top);
     let plan = plan(&outlook, &groups);
-    // Every window that moves takes one certificate of surplus away: none less would do.
+    // Every moved window removes one certificate of surplus, so fewer would not do.
     let want = most(&loads, top, &groups);
     let got = moves(&plan, &groups);
     prop_assert!((got - want).abs() < 1e-3, "{got} moved, {want} had to");
@@ -253,7 +252,7 @@ fn moves_what_can_and_no_more(parts: Vec<(i64, i64, i64, i64)>) -> Result<(), Te
         prop_assert!(moves.keys().all(|slot| (key.first..key.end).contains(slot)));
         prop_assert!(moves.values().sum::<f64>() <= groups[key].load + 1e-3);
     }
-    // Once more, with those that stayed: nothing is left to do.
+    // Planned again with those that stayed, nothing is left to move.
     let mut stayed = groups;
     for (key, moves) in &plan.moves {
         stayed.get_mut(key).unwrap().load -= moves.values().sum::<f64>();

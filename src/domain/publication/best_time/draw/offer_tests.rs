@@ -1,4 +1,4 @@
-//! What a refusal offers does.
+//! The suggestion in an error works when it is followed.
 
 use super::tests::{at, bits, question, six};
 use super::*;
@@ -7,7 +7,7 @@ use super::*;
 fn what_a_refusal_offers_does_when_it_is_asked_for() {
     let now = at("2026-11-28T10:20:30Z");
     let mut ranking = six();
-    // Closed until the night has passed in which the asker may come.
+    // Closed until after the night that the caller allows.
     ranking.avoid = vec![Span {
         from: now - HOUR,
         to: now + 30 * HOUR,
@@ -34,7 +34,7 @@ fn what_a_refusal_offers_does_when_it_is_asked_for() {
             );
         }
     }
-    // For good, as far as may be asked for.
+    // Closed for longer than anyone may ask for.
     ranking.avoid[0].to = now + 70 * DAY;
     let never = question("", Tz::UTC).draw(&ranking, now, Chance::Fresh(1));
     let until = now + 70 * DAY;

@@ -1,8 +1,8 @@
-//! The times that may be drawn, in pieces of equal probability.
+//! The drawable times, in pieces of uniform probability.
 
 use crate::time::{Span, Timestamp};
 
-/// Seconds that are drawn with the same chance.
+/// Seconds with the same probability.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub(super) span: Span,
@@ -14,7 +14,7 @@ impl Piece {
         self.per_second * seconds(self.span)
     }
 
-    /// What of it lies in other slots of the day than this one. No piece is longer than a day.
+    /// The parts of it outside this slot of the day. A piece is at most a day long.
     pub(super) fn without(self, slot: i64, slot_seconds: i64) -> impl Iterator<Item = Self> {
         let day = self.span.from - self.span.from.second_of_day();
         let cut = Span {
@@ -36,7 +36,7 @@ impl Piece {
     }
 }
 
-/// The second that `bits` draw among the pieces.
+/// Maps `bits` to a second in the pieces.
 pub(super) fn drawn(pieces: &[Piece], bits: u128) -> Option<Timestamp> {
     let all: f64 = pieces.iter().map(Piece::mass).sum();
     let last = pieces.last()?;
@@ -48,11 +48,11 @@ pub(super) fn drawn(pieces: &[Piece], bits: u128) -> Option<Timestamp> {
         }
         left -= mass;
     }
-    // Rounding may leave a hair over.
+    // Rounding may leave a tiny remainder.
     Some(last.span.to - 1)
 }
 
-/// From 0 to below 1, by the upper 53 bits: what an `f64` holds exactly.
+/// A number from 0 to below 1, made from the upper 53 bits, which an `f64` holds exactly.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
 pub(super) fn unit(bits: u128) -> f64 {
     let upper = u64::try_from(bits >> 75).unwrap_or(0);

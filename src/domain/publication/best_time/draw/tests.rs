@@ -8,7 +8,7 @@ use super::super::allowed::clock_spans;
 use super::*;
 use crate::time::HOUR;
 
-/// A ranking of these weights, in thousandths.
+/// A ranking with these weights, in thousandths.
 fn ranking(thousandths: &[u32]) -> Ranking {
     let slots: Vec<_> = thousandths
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Bits that are evenly spread, one for each number.
+/// Uniform bits, different for each number.
 pub(super) fn bits(number: u32) -> u128 {
     mixed(u128::from(number) << 64 | 7, i64::from(number))
 }
@@ -85,7 +85,7 @@ fn a_million_draws_match_the_weights() {
             .sum()
     };
     assert_eq!(counts[1], 0);
-    // One in a million of fair draws is above 35 with four degrees of freedom, and above 133 with 59.
+    // A fair draw exceeds 35 (four degrees of freedom) or 133 (59) once in a million times.
     assert!(
         chi(&counts, &|slot| [0.1, 0.0, 0.15, 0.2, 0.25, 0.3][slot]) < 35.0,
         "{counts:?}"
@@ -128,8 +128,8 @@ fn a_seed_gives_the_same_time_whenever_it_asks() {
     assert!(times.len() > 190, "{} times for 200 members", times.len());
 }
 
-/// Asked every seven seconds for six hours ahead, a member changes its time only when that has come, or
-/// for one that could not be had before.
+/// A seed that asks every seven seconds for six hours ahead changes its time only when that time
+/// has come, or for one that was out of range before.
 #[test]
 fn a_seed_keeps_its_time_within_less_than_a_day_until_it_has_come() {
     let ranking = six();
@@ -157,7 +157,7 @@ fn a_seed_keeps_its_time_within_less_than_a_day_until_it_has_come() {
             known = at;
         }
     }
-    // Each has one time in six hours on average, and may see one that it prefers.
+    // Each seed has one time in six hours on average, and may switch to a preferred one.
     assert!((10..120).contains(&changes), "{changes} changes");
 }
 
@@ -174,7 +174,8 @@ fn seeds_within_less_than_a_day_follow_the_weights() {
         let drawn = question.draw(&six(), now, chance).unwrap();
         counts[usize::try_from(drawn.at.second_of_day() / 14_400).unwrap()] += 1.0;
     }
-    // 0.2, 0.25 and 0.3 of 0.75; one in a million of fair draws is above 28 with two degrees of freedom.
+    // 0.2, 0.25 and 0.3 of 0.75; a fair draw exceeds 28 (two degrees of freedom) once in a million
+    // times.
     let chi: f64 = [0.2, 0.25, 0.3]
         .iter()
         .zip(&counts[3..])
@@ -221,13 +222,13 @@ fn days_of_23_and_25_hours_have_their_hours() {
     assert_eq!(length("2026-03-28T00:30:00Z"), Some(6));
     assert_eq!(length("2026-03-29T00:30:00Z"), Some(5));
     assert_eq!(length("2026-10-25T00:30:00Z"), Some(7));
-    // The hour that is skipped never comes.
+    // The skipped hour does not occur.
     let skipped = Question {
         within_seconds: 12 * HOUR,
         ..question("02:00-03:00", Prague)
     };
     let none = skipped.draw(&six(), at("2026-03-28T20:00:00Z"), Chance::Fresh(bits(1)));
-    // On the next day there is one.
+    // The next day has one.
     assert_eq!(none, Err(NoTime::NotAllowed { hours: Some(29) }));
 }
 
