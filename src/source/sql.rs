@@ -1,16 +1,14 @@
 //! `kind = "sql"`: a query that another database answers: back-filled first, then followed.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::columns::Rows;
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{SourceConfig, SourceKind, SqlConfig};
+use crate::config::{SourceConfig, SqlConfig};
 use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
-use crate::engine::Engine;
 use crate::store::outside;
 
 /// How often it is asked.
@@ -44,21 +42,8 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what there is up to now, and ends: for commands and tests.
-///
-/// # Errors
-/// [`SourceError`]; and where the source is no query.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Sql(config) = &source.kind else {
-        let reason = format!("{} is no query", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let mut progress = Progress::open(engine, &source.name).await?;
-    catch_up(&mut progress, source, config).await
-}
-
-async fn catch_up(
+/// Reads what there is up to now.
+pub(super) async fn catch_up(
     progress: &mut Progress,
     source: &SourceConfig,
     config: &SqlConfig,

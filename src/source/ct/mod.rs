@@ -5,19 +5,17 @@
 //! timestamp; of a sample each stands for n, evenly over the time since the block before.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::fetch::Fetcher;
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{CtConfig, SourceConfig, SourceKind};
+use crate::config::CtConfig;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{DAY, Timestamp};
 use crate::domain::transparency::list::{self, Log};
 use crate::domain::transparency::tile::WIDTH;
-use crate::engine::Engine;
 
 mod count;
 mod cursor;
@@ -108,22 +106,15 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what a source's logs have up to now, and ends: for commands and tests.
-///
-/// # Errors
-/// [`SourceError`]; and where the source is no CT source.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Ct(config) = &source.kind else {
-        return Err(SourceError::Wrong(format!(
-            "{} is no CT source",
-            source.name
-        )));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+/// Reads what the logs have up to now.
+pub(super) async fn read_once(
+    progress: Progress,
+    ca: Option<&CaName>,
+    config: &CtConfig,
+) -> Result<(), SourceError> {
     let fetcher = Fetcher::new(&config.contact, PAUSE)?;
-    let progress = Progress::open(engine, &source.name).await?;
     let logs = logs(&fetcher, config, progress.now()).await?;
-    let mut following = Following::new(progress, source.ca.as_ref(), config, logs).await?;
+    let mut following = Following::new(progress, ca, config, logs).await?;
     following.look(&fetcher).await?;
     while following.read_next(&fetcher).await? {}
     Ok(())
