@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::csv::{Row, Table};
-use super::decode::{ByLine, Decode, Item, ReadText, Text, Whole};
+use super::csv::{Rows, Table};
+use super::decode::{ByLine, Decode, Item, Text, Whole, in_utf8};
 use super::fields::{FieldValue, Fields, Unknown, parsed_time};
 use super::json::{MOST_TEXTS, Scalar};
 use super::lines::Position;
 use super::pem::{self, Encoded, PemContext};
-use super::rejected::{WHOLE_RECORD, quoted, rejection};
+use super::rejected::{quoted, rejection};
 use super::x509::{self, Authority, Facts};
 use super::{hexadecimal, json};
 use crate::domain::certificate::Submission;
@@ -61,19 +61,20 @@ pub(super) fn csv(unknown: Unknown) -> BoxDecode {
     let table = Table::new(&CSV_NAMES, REQUIRED)
         .with_one_of(&[&[CERT_ID], &[ISSUER, SERIAL]])
         .with_unknown(unknown);
-    Box::new(ByLine::new(MOST_CSV_LINE_OCTETS, Text(table)))
+    Box::new(ByLine::new(
+        MOST_CSV_LINE_OCTETS,
+        Text(Rows::new(table, from_row)),
+    ))
 }
 
 pub(super) fn ndjson(unknown: Unknown) -> BoxDecode {
-    Box::new(ByLine::new(MOST_JSON_OCTETS, Text(Ndjson { unknown })))
+    let read = move |text: &str| from_json(text, unknown);
+    Box::new(ByLine::new(MOST_JSON_OCTETS, Text(read)))
 }
 
 pub(super) fn json(unknown: Unknown) -> BoxDecode {
-    Box::new(Whole::new(MOST_JSON_OCTETS, move |octets: &[u8]| {
-        let text =
-            std::str::from_utf8(octets).map_err(|_| rejection(WHOLE_RECORD, "it is no UTF-8"))?;
-        from_json(text, unknown)
-    }))
+    let read = move |text: &str| from_json(text, unknown);
+    Box::new(Whole::new(MOST_JSON_OCTETS, in_utf8(read)))
 }
 
 /// Decodes encoded certificates.
@@ -123,30 +124,6 @@ pub fn authorities() -> Box<dyn Decode<Authority>> {
         found: Vec::new(),
         read: |encoded| Authority::of(&encoded.der).map(Some),
     })
-}
-
-impl ReadText<Submission> for Table<6> {
-    fn text(&mut self, text: &str) -> Option<Result<Submission, Rejection>> {
-        match self.row(text) {
-            Ok(Row::Header | Row::Ignored) => None,
-            Ok(Row::Record(fields)) => Some(from_row(&fields)),
-            Err(rejection) => Some(Err(rejection)),
-        }
-    }
-
-    fn end(&mut self) -> Option<Rejection> {
-        Self::end(self)
-    }
-}
-
-struct Ndjson {
-    unknown: Unknown,
-}
-
-impl ReadText<Submission> for Ndjson {
-    fn text(&mut self, text: &str) -> Option<Result<Submission, Rejection>> {
-        Some(from_json(text, self.unknown))
-    }
 }
 
 fn from_json(text: &str, unknown: Unknown) -> Result<Submission, Rejection> {

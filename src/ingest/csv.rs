@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::decode::ReadText;
 use super::fields::{Fields, Unknown};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
 use crate::engine::verdict::Rejection;
@@ -24,12 +25,33 @@ enum Header {
     Refused,
 }
 
-/// The content of a line.
-pub(super) enum Row<'a, const N: usize> {
-    Header,
-    /// It is below a rejected header.
-    Ignored,
-    Record(Fields<Cow<'a, str>, N>),
+/// A table, and the reader of its rows.
+pub(super) struct Rows<const N: usize, F> {
+    table: Table<N>,
+    read: F,
+}
+
+impl<const N: usize, F> Rows<N, F> {
+    pub(super) fn new<T>(table: Table<N>, read: F) -> Self
+    where
+        F: Fn(&Fields<Cow<'_, str>, N>) -> Result<T, Rejection> + Send,
+    {
+        Self { table, read }
+    }
+}
+
+impl<T, const N: usize, F> ReadText<T> for Rows<N, F>
+where
+    F: Fn(&Fields<Cow<'_, str>, N>) -> Result<T, Rejection> + Send,
+{
+    fn text(&mut self, text: &str) -> Option<Result<T, Rejection>> {
+        let row = self.table.row(text).transpose()?;
+        Some(row.and_then(|fields| (self.read)(&fields)))
+    }
+
+    fn end(&mut self) -> Option<Rejection> {
+        self.table.end()
+    }
 }
 
 impl<const N: usize> Table<N> {
@@ -53,22 +75,24 @@ impl<const N: usize> Table<N> {
         Self { unknown, ..self }
     }
 
+    /// The fields of a line; `None` for the header, and below a rejected one.
+    ///
     /// # Errors
     /// The header or this record is rejected.
-    pub(super) fn row<'a>(&mut self, line: &'a str) -> Result<Row<'a, N>, Rejection> {
+    fn row<'a>(&mut self, line: &'a str) -> Result<Option<Fields<Cow<'a, str>, N>>, Rejection> {
         match &self.header {
             Header::Awaited => {
                 self.header = Header::Refused;
                 self.header = Header::Read(self.columns(line)?);
-                Ok(Row::Header)
+                Ok(None)
             }
-            Header::Read(columns) => record(self.names, columns, line).map(Row::Record),
-            Header::Refused => Ok(Row::Ignored),
+            Header::Read(columns) => record(self.names, columns, line).map(Some),
+            Header::Refused => Ok(None),
         }
     }
 
     /// The error if the body ends here.
-    pub(super) fn end(&self) -> Option<Rejection> {
+    fn end(&self) -> Option<Rejection> {
         matches!(self.header, Header::Awaited).then(|| {
             rejection(
                 self.names[0],

@@ -46,6 +46,12 @@ pub(super) trait ReadText<T>: Send {
     }
 }
 
+impl<T, F: FnMut(&str) -> Result<T, Rejection> + Send> ReadText<T> for F {
+    fn text(&mut self, text: &str) -> Option<Result<T, Rejection>> {
+        Some(self(text))
+    }
+}
+
 /// Decodes line by line.
 pub(super) struct ByLine<R> {
     lines: Lines,
@@ -117,6 +123,16 @@ impl<T, R: ReadText<T>> ReadLine<T> for Text<R> {
                 record: Err(rejection),
             });
         }
+    }
+}
+
+/// Reads octets as UTF-8.
+pub(super) fn in_utf8<T>(
+    read: impl Fn(&str) -> Result<T, Rejection>,
+) -> impl Fn(&[u8]) -> Result<T, Rejection> {
+    move |octets| {
+        let text = std::str::from_utf8(octets);
+        read(text.map_err(|_| rejection(WHOLE_RECORD, "it is no UTF-8"))?)
     }
 }
 

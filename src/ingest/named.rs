@@ -1,7 +1,7 @@
 //! Certificates listed for an incident: by CertID, or by serial number and issuer.
 
-use super::csv::{Row, Table};
-use super::decode::{ByLine, Decode, ReadText, Text};
+use super::csv::{Rows, Table};
+use super::decode::{ByLine, Decode, Text};
 use super::error::UnknownMediaType;
 use super::fields::{FieldValue, Fields, Unknown};
 use super::rejected::{WHOLE_RECORD, quoted, rejection};
@@ -68,64 +68,35 @@ impl NamedFormat {
         match self {
             Self::Csv => {
                 let table = Table::new(&CSV_NAMES, 0);
-                let csv = Csv { table, issuer };
-                Box::new(ByLine::new(MOST_LINE_OCTETS, Text(csv)))
+                let rows = Rows::new(table, move |fields| named(fields, issuer.as_ref()));
+                Box::new(ByLine::new(MOST_LINE_OCTETS, Text(rows)))
             }
-            Self::Lines => Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Plain { issuer }))),
-            Self::Ndjson => Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Ndjson { issuer }))),
+            Self::Lines => {
+                let read = move |text: &str| plain(text, issuer.as_ref());
+                Box::new(ByLine::new(MOST_LINE_OCTETS, Text(read)))
+            }
+            Self::Ndjson => {
+                let read = move |text: &str| {
+                    let fields = json::object(text, &JSON_NAMES, Unknown::Refused)?;
+                    named(&fields, issuer.as_ref())
+                };
+                Box::new(ByLine::new(MOST_LINE_OCTETS, Text(read)))
+            }
         }
     }
 }
 
-struct Csv {
-    table: Table<3>,
-    issuer: Option<KeyIdentifier>,
-}
-
-impl ReadText<CertId> for Csv {
-    fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
-        match self.table.row(text) {
-            Ok(Row::Header | Row::Ignored) => None,
-            Ok(Row::Record(fields)) => Some(named(&fields, self.issuer.as_ref())),
-            Err(rejection) => Some(Err(rejection)),
-        }
-    }
-
-    fn end(&mut self) -> Option<Rejection> {
-        self.table.end()
-    }
-}
-
-struct Plain {
-    issuer: Option<KeyIdentifier>,
-}
-
-impl ReadText<CertId> for Plain {
-    fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
-        let text = text.trim_ascii();
-        Some(if text.contains('.') {
-            text.parse().map_err(|error| {
-                rejection(
-                    "certId",
-                    format_args!("{} is no CertID: {error}", quoted(text)),
-                )
-            })
-        } else {
-            of_serial(text, self.issuer.as_ref())
+fn plain(text: &str, issuer: Option<&KeyIdentifier>) -> Result<CertId, Rejection> {
+    let text = text.trim_ascii();
+    if text.contains('.') {
+        text.parse().map_err(|error| {
+            rejection(
+                "certId",
+                format_args!("{} is no CertID: {error}", quoted(text)),
+            )
         })
-    }
-}
-
-struct Ndjson {
-    issuer: Option<KeyIdentifier>,
-}
-
-impl ReadText<CertId> for Ndjson {
-    fn text(&mut self, text: &str) -> Option<Result<CertId, Rejection>> {
-        Some(
-            json::object(text, &JSON_NAMES, Unknown::Refused)
-                .and_then(|fields| named(&fields, self.issuer.as_ref())),
-        )
+    } else {
+        of_serial(text, issuer)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Submitted observations: counts of load, as NDJSON or CSV.
 
-use super::csv::{Row, Table};
-use super::decode::{ByLine, Decode, ReadText, Text, Whole};
+use super::csv::{Rows, Table};
+use super::decode::{ByLine, Decode, Text, Whole, in_utf8};
 use super::fields::{FieldValue, Fields, Unknown};
 use super::json;
-use super::rejected::{WHOLE_RECORD, quoted, rejection};
+use super::rejected::quoted;
 use crate::domain::demand::observation::{Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::engine::verdict::Rejection;
@@ -53,43 +53,18 @@ type BoxDecode = Box<dyn Decode<Observation>>;
 
 pub(super) fn csv(unknown: Unknown) -> BoxDecode {
     let table = Table::new(&CSV_NAMES, REQUIRED).with_unknown(unknown);
-    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(table)))
+    let rows = Rows::new(table, |fields| observation(fields));
+    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(rows)))
 }
 
 pub(super) fn ndjson(unknown: Unknown) -> BoxDecode {
-    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(Ndjson { unknown })))
+    let read = move |text: &str| from_json(text, unknown);
+    Box::new(ByLine::new(MOST_LINE_OCTETS, Text(read)))
 }
 
 pub(super) fn json(unknown: Unknown) -> BoxDecode {
-    Box::new(Whole::new(MOST_LINE_OCTETS, move |octets: &[u8]| {
-        let text =
-            std::str::from_utf8(octets).map_err(|_| rejection(WHOLE_RECORD, "it is no UTF-8"))?;
-        from_json(text, unknown)
-    }))
-}
-
-impl ReadText<Observation> for Table<12> {
-    fn text(&mut self, text: &str) -> Option<Result<Observation, Rejection>> {
-        match self.row(text) {
-            Ok(Row::Header | Row::Ignored) => None,
-            Ok(Row::Record(fields)) => Some(observation(&fields)),
-            Err(rejection) => Some(Err(rejection)),
-        }
-    }
-
-    fn end(&mut self) -> Option<Rejection> {
-        Self::end(self)
-    }
-}
-
-struct Ndjson {
-    unknown: Unknown,
-}
-
-impl ReadText<Observation> for Ndjson {
-    fn text(&mut self, text: &str) -> Option<Result<Observation, Rejection>> {
-        Some(from_json(text, self.unknown))
-    }
+    let read = move |text: &str| from_json(text, unknown);
+    Box::new(Whole::new(MOST_LINE_OCTETS, in_utf8(read)))
 }
 
 fn from_json(text: &str, unknown: Unknown) -> Result<Observation, Rejection> {

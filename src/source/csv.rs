@@ -4,17 +4,15 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::columns::Rows;
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{CsvConfig, SourceConfig, SourceKind};
+use crate::config::{CsvConfig, SourceConfig};
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::{MINUTE, Span, Timestamp};
-use crate::engine::Engine;
 
 /// How often the file is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -46,21 +44,8 @@ pub(super) async fn read(
     }
 }
 
-/// Reads the present content and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a CSV file.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Csv(config) = &source.kind else {
-        let reason = format!("{} is no CSV file", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let mut progress = Progress::open(engine, &source.name).await?;
-    look(&mut progress, source, config).await
-}
-
-async fn look(
+/// Reads the present content.
+pub(super) async fn look(
     progress: &mut Progress,
     source: &SourceConfig,
     config: &CsvConfig,

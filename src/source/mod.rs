@@ -45,6 +45,26 @@ pub async fn follow(engine: Arc<Engine>) {
     }
 }
 
+/// Reads what a source has up to now, and ends: for tests.
+///
+/// # Errors
+/// [`SourceError`].
+pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
+    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+    let mut progress = Progress::open(engine, &source.name).await?;
+    match &source.kind {
+        SourceKind::Csv(config) => csv::look(&mut progress, source, config).await,
+        SourceKind::Ct(config) => ct::read_once(progress, source.ca.as_ref(), config).await,
+        SourceKind::Folder(config) => folder::read_once(engine, source, config).await,
+        SourceKind::Log(config) => log::read_once(progress, source, config).await,
+        SourceKind::Peer(config) => peer::read_once(progress, source, config).await,
+        SourceKind::Probe(config) => probe::read_once(progress, source, config).await,
+        SourceKind::Prometheus(config) => prometheus::read_once(progress, source, config).await,
+        SourceKind::Ranking(config) => ranking::read_once(engine, source, config).await,
+        SourceKind::Sql(config) => sql::catch_up(&mut progress, source, config).await,
+    }
+}
+
 #[derive(Default)]
 struct Running(BTreeMap<String, (SourceConfig, JoinHandle<()>)>);
 

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,10 +12,9 @@ use serde_json::Value;
 
 use super::fetch::{FetchError, Fetcher};
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{PeerConfig, SourceConfig, SourceKind};
+use crate::config::{PeerConfig, SourceConfig};
 use crate::domain::demand::observation::{Observation, Source};
 use crate::domain::time::{DAY, Timestamp};
-use crate::engine::Engine;
 use crate::ingest::{ObservationFormat, Unknown};
 use crate::store::PEER;
 
@@ -86,17 +84,12 @@ pub(super) async fn read(
     }
 }
 
-/// Reads what is available now and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a peer.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Peer(config) = &source.kind else {
-        let reason = format!("{} is no peer", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let mut progress = Progress::open(engine, &source.name).await?;
+/// Reads what is available now.
+pub(super) async fn read_once(
+    mut progress: Progress,
+    source: &SourceConfig,
+    config: &PeerConfig,
+) -> Result<(), SourceError> {
     let fetcher = fetcher(config).await?;
     catch_up(&mut progress, &fetcher, source, config).await
 }

@@ -3,20 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::fetch::Fetcher;
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{PrometheusConfig, SourceConfig, SourceKind};
+use crate::config::{PrometheusConfig, SourceConfig};
 use crate::domain::demand::counter::{MOST_GAP_SECONDS, Taken, growth};
 use crate::domain::demand::observation::{Observation, Source};
 use crate::domain::math::number::{real, whole};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{HOUR, MINUTE, Timestamp};
-use crate::engine::Engine;
 
 /// How often it is polled; a minute's sample is available a minute later.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -85,17 +83,12 @@ pub(super) async fn read(
     }
 }
 
-/// Reads everything up to now and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a Prometheus.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Prometheus(config) = &source.kind else {
-        let reason = format!("{} is no Prometheus", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let mut progress = Progress::open(engine, &source.name).await?;
+/// Reads everything up to now.
+pub(super) async fn read_once(
+    mut progress: Progress,
+    source: &SourceConfig,
+    config: &PrometheusConfig,
+) -> Result<(), SourceError> {
     let fetcher = Fetcher::new("https://prometheus.io", PAUSE)?;
     let ca = source.ca.clone().unwrap_or_default();
     catch_up(&mut progress, &fetcher, &ca, config).await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fetch::Fetcher;
 use super::progress::SourceError;
-use crate::config::{RankingConfig, SourceConfig, SourceKind};
+use crate::config::{RankingConfig, SourceConfig};
 use crate::domain::publication::prior::Prior;
 use crate::engine::Engine;
 
@@ -34,16 +34,12 @@ pub(super) async fn read(
     }
 }
 
-/// Fetches the present ranking and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a ranking.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Ranking(config) = &source.kind else {
-        let reason = format!("{} is no ranking", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+/// Fetches the present ranking.
+pub(super) async fn read_once(
+    engine: &Arc<Engine>,
+    source: &SourceConfig,
+    config: &RankingConfig,
+) -> Result<(), SourceError> {
     take(engine, source, config)
         .await
         .map_err(|error| with_what_is_left(engine, source, error))

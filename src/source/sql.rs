@@ -1,16 +1,14 @@
 //! `kind = "sql"`: a query to another database. It is back-filled first and then followed.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::columns::Rows;
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{SourceConfig, SourceKind, SqlConfig};
+use crate::config::{SourceConfig, SqlConfig};
 use crate::domain::time::{HOUR, MINUTE, Span, Timestamp};
-use crate::engine::Engine;
 use crate::store::outside;
 
 /// How often the query runs.
@@ -44,21 +42,8 @@ pub(super) async fn read(
     }
 }
 
-/// Reads everything up to now and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a query.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Sql(config) = &source.kind else {
-        let reason = format!("{} is no query", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let mut progress = Progress::open(engine, &source.name).await?;
-    catch_up(&mut progress, source, config).await
-}
-
-async fn catch_up(
+/// Reads everything up to now.
+pub(super) async fn catch_up(
     progress: &mut Progress,
     source: &SourceConfig,
     config: &SqlConfig,

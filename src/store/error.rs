@@ -99,6 +99,14 @@ impl StoreError {
         matches!(self, Self::Unavailable { .. }) && !self.code().is_some_and(refused)
     }
 
+    /// A row that others take away and put back, or a number that they take, faster than it can be read.
+    pub(super) const fn contested(query: &'static str) -> Self {
+        Self::Unavailable {
+            query,
+            source: sqlx::Error::RowNotFound,
+        }
+    }
+
     /// The driver's error, sorted by what a caller can do about it.
     pub(super) fn from_driver(query: &'static str, source: sqlx::Error) -> Self {
         match source {

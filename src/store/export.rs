@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
+use super::both::for_both_stores;
 use super::error::StoreError;
+use super::row::StoredObservation;
 use crate::domain::demand::observation::Observation;
 
 /// The prefix of the vantages of counts from a peer. These are not passed on, because two servers
@@ -48,24 +50,78 @@ pub trait ExportStore {
     ) -> Result<Option<ExportPage>, StoreError>;
 }
 
+for_both_stores! {
+    #[async_trait]
+    impl ExportStore for ThisStore {
+        async fn export(
+            &self,
+            after: Option<&ExportPlace>,
+            limit: u32,
+        ) -> Result<Option<ExportPage>, StoreError> {
+            let waiting = sqlx::query_as::<_, (i64,)>(
+                "SELECT number FROM batches
+                 WHERE closed AND NOT silent AND exported IS NULL LIMIT 1",
+            );
+            let waiting = match self.row("export_waiting", waiting).await? {
+                Some(_) => self.place_batches().await?,
+                None => false,
+            };
+            let mut snapshot = self.read().await?;
+            let of = sqlx::query_as("SELECT database, last FROM exports LIMIT 1");
+            let of = self.row_in(&mut snapshot, "export_position", of).await?;
+            let of: (String, i64) = of.ok_or_else(|| {
+                StoreError::from_driver("export_position", sqlx::Error::RowNotFound)
+            })?;
+            let Some(from) = begin(after, &of) else {
+                self.end(snapshot).await?;
+                return Ok(None);
+            };
+            let batches = sqlx::query_as::<_, (i64,)>(
+                "SELECT exported FROM batches WHERE exported >= $1 ORDER BY exported LIMIT $2",
+            )
+            .bind(from.batch)
+            .bind(batches_from(&from));
+            let batches = self.rows_in(&mut snapshot, "export_batches", batches).await?;
+            let batches: Vec<i64> = batches.into_iter().map(|(place,)| place).collect();
+            let rows = sqlx::query_as::<_, StoredObservation>(Self::EXPORTED_ROWS)
+                .bind(from.batch)
+                .bind(batches.last().copied())
+                .bind(i64::from(limit))
+                .bind(from.rows);
+            let rows = self.rows_in(&mut snapshot, "export_rows", rows).await?;
+            self.end(snapshot).await?;
+            let rows = rows.into_iter().map(|row| (row.batch, row.observation));
+            let read = Read {
+                of,
+                from,
+                batches,
+                rows: rows.collect(),
+                limit,
+                waiting,
+            };
+            Ok(Some(read.page()))
+        }
+    }
+}
+
 /// What a page was made of.
-pub(super) struct Read {
+struct Read {
     /// The database, and the place given last in it.
-    pub(super) of: (String, i64),
+    of: (String, i64),
     /// Where the page begins.
-    pub(super) from: ExportPlace,
+    from: ExportPlace,
     /// The places of the batches that were looked at, ascending.
-    pub(super) batches: Vec<i64>,
+    batches: Vec<i64>,
     /// Rows with the place of their batch, in the order of places.
-    pub(super) rows: Vec<(i64, Observation)>,
+    rows: Vec<(i64, Observation)>,
     /// How many rows were asked for.
-    pub(super) limit: u32,
+    limit: u32,
     /// Whether batches have no place yet.
-    pub(super) waiting: bool,
+    waiting: bool,
 }
 
 /// Where to begin; `None` if the place is of another database.
-pub(super) fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<ExportPlace> {
+fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<ExportPlace> {
     let (database, last) = of;
     match after {
         None => Some(ExportPlace {
@@ -82,13 +138,13 @@ pub(super) fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<E
 
 /// How many batches to look at from here: one that was read in part is read alone, since its rows may
 /// have become fewer and those of the next must not be passed over in their stead.
-pub(super) const fn batches_from(place: &ExportPlace) -> i64 {
+const fn batches_from(place: &ExportPlace) -> i64 {
     if place.rows > 0 { 1 } else { BATCHES }
 }
 
 impl Read {
     /// The page.
-    pub(super) fn page(self) -> ExportPage {
+    fn page(self) -> ExportPage {
         let full = self.rows.len() >= self.limit as usize;
         let in_part = self.rows.last().filter(|_| full).map(|(place, _)| *place);
         let next = match in_part {

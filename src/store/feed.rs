@@ -1,5 +1,8 @@
 //! The content of the change feed, and the positions of its readers.
 
+use async_trait::async_trait;
+
+use super::error::StoreError;
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::demand::observation::Observation;
@@ -50,4 +53,23 @@ pub enum Load {
     BesideCertificates,
     /// Everything.
     Everything,
+}
+
+/// The change feed.
+#[async_trait]
+pub trait FeedStore {
+    /// Loads everything, certificates in any order, and the position of the feed.
+    async fn load(
+        &self,
+        what: Load,
+        observed_from: Timestamp,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError>;
+
+    /// Reads what changed after `since`, and the feed's new position. Cheap if nothing changed.
+    async fn changes(
+        &self,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError>;
 }

@@ -3,9 +3,10 @@
 
 use async_trait::async_trait;
 
+use super::both::for_both_stores;
 use super::error::StoreError;
-use super::row::misfit;
-use crate::domain::certificate::Successor;
+use super::failures::{Failures, failures};
+use super::row::{CertIdRow, cert_id, hash, misfit};
 use crate::domain::certificate::certid::{CertId, CertIdError};
 use crate::domain::time::Timestamp;
 
@@ -45,34 +46,6 @@ pub struct Claim {
     pub predecessor: CertId,
     /// Until when the order may still succeed; `None`: it has.
     pub expires_at: Option<Timestamp>,
-}
-
-/// Orders of an account for the same names that failed one after the other.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Failures {
-    /// The account, as a keyed hash.
-    pub account: u128,
-    /// All names together, as a keyed hash.
-    pub names: u128,
-    /// How many; at least 1.
-    pub count: u32,
-    /// When the last one failed.
-    pub at: Timestamp,
-}
-
-/// The results of orders of an account for the same names since the last report.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FailuresChange {
-    /// The account, as a keyed hash.
-    pub account: u128,
-    /// All names together, as a keyed hash.
-    pub names: u128,
-    /// Whether one has succeeded: nothing counts that was kept before.
-    pub succeeded: bool,
-    /// How many have failed since, one after the other.
-    pub failed: u32,
-    /// When the last one failed or succeeded.
-    pub at: Timestamp,
 }
 
 /// What gateways keep. As with [`super::durable::Store`], every method is one durable step or one consistent
@@ -123,27 +96,6 @@ pub trait GatewayStore {
     /// Up to `limit` claims of orders that can no longer succeed at `now`, each once.
     async fn expired_claims(&self, now: Timestamp, limit: u32) -> Result<Vec<Claim>, StoreError>;
 
-    /// Puts `to` in the place of a certificate's successor where that is `from`; whether it was.
-    async fn resucceed(
-        &self,
-        id: &CertId,
-        from: &Successor,
-        to: Option<&Successor>,
-    ) -> Result<bool, StoreError>;
-
-    /// Adds the reports of several gateways. A success drops the failures that were kept for an
-    /// account and names; failures are added to those that are kept. Drops all entries whose last
-    /// failure was before `since` and that get no new one. Each account and names may be given
-    /// once. Returns what is kept now for those that failed.
-    ///
-    /// If it is repeated after an error, successes are not counted twice; failures that were stored
-    /// in spite of the error are.
-    async fn keep_failures(
-        &self,
-        changes: &[FailuresChange],
-        since: Timestamp,
-    ) -> Result<Vec<Failures>, StoreError>;
-
     /// Failures whose last one was at `since` or later: the newest `limit`, newest first.
     async fn failures_since(
         &self,
@@ -156,27 +108,193 @@ pub trait GatewayStore {
     async fn sweep_gateway(&self, before: Timestamp) -> Result<(), StoreError>;
 }
 
-/// Failures: account, names, how many, when last.
-pub(super) type FailuresRow = (Vec<u8>, Vec<u8>, i64, i64);
+for_both_stores! {
+    #[async_trait]
+    impl GatewayStore for ThisStore {
+        async fn account_key(&self, account: u128) -> Result<Option<Vec<u8>>, StoreError> {
+            let select = sqlx::query_as::<_, (Vec<u8>,)>(
+                "SELECT jwk FROM gateway_accounts WHERE account = $1",
+            )
+            .bind(account.to_be_bytes().to_vec());
+            let row = self.row("gateway_account_select", select).await?;
+            Ok(row.map(|(jwk,)| jwk))
+        }
 
-pub(super) fn failures(row: &FailuresRow) -> Result<Failures, StoreError> {
-    const QUERY: &str = "gateway_failures_select";
-    let (account, names, count, at) = row;
-    Ok(Failures {
-        account: hash(QUERY, account)?,
-        names: hash(QUERY, names)?,
-        count: u32::try_from(*count).unwrap_or(u32::MAX),
-        at: Timestamp::from_unix(*at),
-    })
+        async fn set_account_key(
+            &self,
+            account: u128,
+            jwk: &[u8],
+            now: Timestamp,
+        ) -> Result<(), StoreError> {
+            let upsert = sqlx::query(
+                "INSERT INTO gateway_accounts (account, jwk, seen_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (account)
+                 DO UPDATE SET jwk = excluded.jwk, seen_at = excluded.seen_at",
+            )
+            .bind(account.to_be_bytes().to_vec())
+            .bind(jwk)
+            .bind(now.unix());
+            self.write_alone("gateway_account_upsert", upsert).await
+        }
+
+        async fn issued_for(&self, id: &CertId) -> Result<Option<IssuedFor>, StoreError> {
+            let select = sqlx::query_as(
+                "SELECT account, names, each_name, not_after FROM gateway_certificates
+                 WHERE key_identifier = $1 AND serial = $2",
+            )
+            .bind(id.key_identifier.octets())
+            .bind(id.serial.octets());
+            let row = self.row("gateway_issued_select", select).await?;
+            row.map(|row| issued(id, row)).transpose()
+        }
+
+        async fn issued_last(
+            &self,
+            account: u128,
+            names: u128,
+            now: Timestamp,
+        ) -> Result<Option<CertId>, StoreError> {
+            const QUERY: &str = "gateway_issued_last";
+            let select = sqlx::query_as::<_, CertIdRow>(
+                "SELECT key_identifier, serial FROM gateway_certificates
+                 WHERE account = $1 AND names = $2 AND not_after > $3
+                 ORDER BY not_after DESC LIMIT 1",
+            )
+            .bind(account.to_be_bytes().to_vec())
+            .bind(names.to_be_bytes().to_vec())
+            .bind(now.unix());
+            let row = self.row(QUERY, select).await?;
+            row.map(|row| cert_id(QUERY, row)).transpose()
+        }
+
+        async fn note_issued(&self, issued: &IssuedFor) -> Result<(), StoreError> {
+            let each_name = issued.each_name.iter().flat_map(|name| name.to_be_bytes());
+            let insert = sqlx::query(
+                "INSERT INTO gateway_certificates
+                     (key_identifier, serial, account, names, each_name, not_after)
+                 VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (key_identifier, serial) DO NOTHING",
+            )
+            .bind(issued.id.key_identifier.octets())
+            .bind(issued.id.serial.octets())
+            .bind(issued.account.to_be_bytes().to_vec())
+            .bind(issued.names.to_be_bytes().to_vec())
+            .bind(each_name.collect::<Vec<u8>>())
+            .bind(issued.not_after.unix());
+            self.write_alone("gateway_issued_insert", insert).await
+        }
+
+        async fn claim(
+            &self,
+            claim: &Claim,
+            urls: &[u128],
+            now: Timestamp,
+        ) -> Result<(), StoreError> {
+            let mut transaction = self.write().await?;
+            for url in urls {
+                let insert = sqlx::query(
+                    "INSERT INTO gateway_claims
+                         (url, order_url, replaces, predecessor, expires_at, made_at)
+                     VALUES ($1, $2, $3, $4, $5, $6)
+                     ON CONFLICT (url) DO NOTHING",
+                )
+                .bind(url.to_be_bytes().to_vec())
+                .bind(claim.order.to_be_bytes().to_vec())
+                .bind(&claim.replaces)
+                .bind(claim.predecessor.to_string())
+                .bind(claim.expires_at.map(Timestamp::unix))
+                .bind(now.unix());
+                self.run_in(&mut transaction, "gateway_claim_insert", insert).await?;
+            }
+            self.commit(transaction).await
+        }
+
+        async fn claim_at(&self, url: u128) -> Result<Option<Claim>, StoreError> {
+            const QUERY: &str = "gateway_claim_select";
+            let select = sqlx::query_as(
+                "SELECT order_url, replaces, predecessor, expires_at FROM gateway_claims
+                 WHERE url = $1",
+            )
+            .bind(url.to_be_bytes().to_vec());
+            let row = self.row(QUERY, select).await?;
+            row.map(|row| claim(QUERY, row)).transpose()
+        }
+
+        async fn claim_on(&self, predecessor: &CertId) -> Result<Option<Claim>, StoreError> {
+            const QUERY: &str = "gateway_claim_on";
+            let select = sqlx::query_as(
+                "SELECT order_url, replaces, predecessor, expires_at FROM gateway_claims
+                 WHERE predecessor = $1 AND url = order_url ORDER BY made_at DESC LIMIT 1",
+            )
+            .bind(predecessor.to_string());
+            let row = self.row(QUERY, select).await?;
+            row.map(|row| claim(QUERY, row)).transpose()
+        }
+
+        async fn settle_claim(&self, order: u128) -> Result<(), StoreError> {
+            let update =
+                sqlx::query("UPDATE gateway_claims SET expires_at = NULL WHERE order_url = $1")
+                    .bind(order.to_be_bytes().to_vec());
+            self.write_alone("gateway_claim_settle", update).await
+        }
+
+        async fn drop_claim(&self, order: u128) -> Result<(), StoreError> {
+            let delete = sqlx::query("DELETE FROM gateway_claims WHERE order_url = $1")
+                .bind(order.to_be_bytes().to_vec());
+            self.write_alone("gateway_claim_delete", delete).await
+        }
+
+        async fn expired_claims(
+            &self,
+            now: Timestamp,
+            limit: u32,
+        ) -> Result<Vec<Claim>, StoreError> {
+            const QUERY: &str = "gateway_claims_expired";
+            let select = sqlx::query_as(
+                "SELECT order_url, replaces, predecessor, expires_at FROM gateway_claims
+                 WHERE expires_at < $1 AND url = order_url ORDER BY expires_at LIMIT $2",
+            )
+            .bind(now.unix())
+            .bind(i64::from(limit));
+            let rows = self.rows(QUERY, select).await?;
+            rows.into_iter().map(|row| claim(QUERY, row)).collect()
+        }
+
+        async fn failures_since(
+            &self,
+            since: Timestamp,
+            limit: u32,
+        ) -> Result<Vec<Failures>, StoreError> {
+            let select = sqlx::query_as(
+                "SELECT account, names, failures, failed_at FROM gateway_failures
+                 WHERE failed_at >= $1 ORDER BY failed_at DESC LIMIT $2",
+            )
+            .bind(since.unix())
+            .bind(i64::from(limit));
+            let rows = self.rows("gateway_failures_select", select).await?;
+            rows.iter().map(failures).collect()
+        }
+
+        async fn sweep_gateway(&self, before: Timestamp) -> Result<(), StoreError> {
+            let before = before.unix();
+            let old = sqlx::query("DELETE FROM gateway_accounts WHERE seen_at < $1").bind(before);
+            self.sweep("sweep_gateway_accounts", old).await?;
+            let old =
+                sqlx::query("DELETE FROM gateway_certificates WHERE not_after < $1").bind(before);
+            self.sweep("sweep_gateway_certificates", old).await?;
+            let old = sqlx::query("DELETE FROM gateway_claims WHERE made_at < $1").bind(before);
+            self.sweep("sweep_gateway_claims", old).await
+        }
+    }
 }
 
 /// A claim: order, as written, as registered, when it expires.
-pub(super) type ClaimRow = (Vec<u8>, String, String, Option<i64>);
+type ClaimRow = (Vec<u8>, String, String, Option<i64>);
 
 /// For whom: account, names, each name, the last second of life.
-pub(super) type IssuedRow = (Vec<u8>, Vec<u8>, Vec<u8>, i64);
+type IssuedRow = (Vec<u8>, Vec<u8>, Vec<u8>, i64);
 
-pub(super) fn issued(id: &CertId, row: IssuedRow) -> Result<IssuedFor, StoreError> {
+fn issued(id: &CertId, row: IssuedRow) -> Result<IssuedFor, StoreError> {
     let (account, names, each_name, not_after) = row;
     let (each_name, _) = each_name.as_chunks();
     Ok(IssuedFor {
@@ -188,7 +306,7 @@ pub(super) fn issued(id: &CertId, row: IssuedRow) -> Result<IssuedFor, StoreErro
     })
 }
 
-pub(super) fn claim(query: &'static str, row: ClaimRow) -> Result<Claim, StoreError> {
+fn claim(query: &'static str, row: ClaimRow) -> Result<Claim, StoreError> {
     let (order, replaces, predecessor, expires_at) = row;
     let predecessor = predecessor.parse().map_err(|error: CertIdError| {
         StoreError::from_driver(query, misfit("predecessor", error))
@@ -199,11 +317,4 @@ pub(super) fn claim(query: &'static str, row: ClaimRow) -> Result<Claim, StoreEr
         predecessor,
         expires_at: expires_at.map(Timestamp::from_unix),
     })
-}
-
-fn hash(query: &'static str, octets: &[u8]) -> Result<u128, StoreError> {
-    let octets = <[u8; 16]>::try_from(octets);
-    octets
-        .map(u128::from_be_bytes)
-        .map_err(|error| StoreError::from_driver(query, misfit("hash", error)))
 }

@@ -1,6 +1,9 @@
 //! Work that one of several processes does for all.
 
+use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};
+
+use super::error::StoreError;
 
 /// Work that only one of the processes sharing a store needs to do; the others would repeat it in
 /// vain. A lease only saves work. Where correctness depends on it the rows protect it, so a process
@@ -32,6 +35,13 @@ pub enum Turn {
     Now,
     /// Wait until that one is done, or gone.
     Wait,
+}
+
+/// Leases.
+#[async_trait]
+pub trait LeaseStore {
+    /// Takes a duty on; `None` where another process is at it.
+    async fn take_lease(&self, duty: Lease, turn: Turn) -> Result<Option<LeaseGuard>, StoreError>;
 }
 
 /// A duty as long as it is held: until it is dropped, and no longer than the process and its

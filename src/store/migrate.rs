@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Connection as _, PgConnection, SqlSafeStr as _, SqliteConnection};
 
 use super::error::StoreError;
@@ -143,17 +143,7 @@ pub(super) async fn sqlite_pending(
     .fetch_one(&mut *connection)
     .await
     .map_err(driver)?;
-    let mut applied = Vec::new();
-    if known {
-        applied = connection
-            .list_applied_migrations(APPLIED)
-            .await
-            .map_err(failed)?
-            .iter()
-            .map(|migration| migration.version)
-            .collect();
-    }
-    unapplied(&SQLITE, &applied)
+    unapplied(&SQLITE, &applied(known, connection).await?)
 }
 
 /// Migrates a PostgreSQL database, or refuses to. Whether anything is to be done is known within
@@ -215,17 +205,7 @@ pub(super) async fn postgres_pending(
         .fetch_one(&mut *connection)
         .await
         .map_err(driver)?;
-    let mut applied = Vec::new();
-    if known {
-        applied = connection
-            .list_applied_migrations(APPLIED)
-            .await
-            .map_err(failed)?
-            .iter()
-            .map(|migration| migration.version)
-            .collect();
-    }
-    unapplied(&POSTGRES, &applied)
+    unapplied(&POSTGRES, &applied(known, connection).await?)
 }
 
 fn migrator(statements: impl Fn(&File) -> &'static str) -> Migrator {
@@ -257,6 +237,19 @@ async fn postgres_is_empty(connection: &mut PgConnection) -> Result<bool, StoreE
     .fetch_one(connection)
     .await
     .map_err(driver)
+}
+
+/// The versions that a database has seen; it may know of no migrations at all.
+async fn applied(known: bool, connection: &mut impl Migrate) -> Result<Vec<i64>, StoreError> {
+    if !known {
+        return Ok(Vec::new());
+    }
+    let migrations = connection.list_applied_migrations(APPLIED).await;
+    let migrations = migrations.map_err(failed)?;
+    Ok(migrations
+        .iter()
+        .map(|migration| migration.version)
+        .collect())
 }
 
 fn unapplied(migrator: &Migrator, applied: &[i64]) -> Result<Vec<String>, StoreError> {

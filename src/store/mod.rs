@@ -2,45 +2,63 @@
 //! PostgreSQL.
 
 mod batch;
+mod both;
+mod certificates;
 mod condition;
 mod connect;
 mod delivery;
 mod durable;
 mod error;
 mod export;
+mod failures;
 mod feed;
 mod gateway;
+mod incidents;
+mod learned;
 mod lease;
 mod migrate;
+mod moves;
 mod names;
 mod outcome;
 pub mod outside;
 mod planned;
+mod polls;
 mod postgres;
+mod publications;
 mod query;
 mod range;
 mod rebalances;
 mod replica;
 mod row;
+mod secrets;
 mod source;
 mod sqlite;
+mod successors;
+mod tables;
 
-pub use batch::{BatchKey, ClosedBatch, Closing, ImportProgress};
+pub use batch::{BatchKey, BatchStore, ClosedBatch, Closing, ImportProgress, ObservationStore};
+pub use certificates::{CertificateStore, CutStore, RegisterStore, Registered, Registration};
 pub use connect::{connect, distribute, finish, pending, prepare};
 pub use delivery::{DELIVERIES_KEPT_SECONDS, DeliveryStore};
-pub use durable::{
-    ANSWERS_WITHIN, Learned, Move, Publication, Registered, Registration, Sharing, Store,
-    Succession,
-};
+pub use durable::{ANSWERS_WITHIN, Sharing, Store};
 pub use error::StoreError;
 pub use export::{ExportPage, ExportPlace, ExportStore, PEER};
-pub use feed::{Change, FeedPosition, Load};
-pub use gateway::{Claim, Failures, FailuresChange, GatewayStore, IssuedFor};
-pub use lease::{Lease, LeaseGuard, Turn};
+pub use failures::{FailureStore, Failures, FailuresChange};
+pub use feed::{Change, FeedPosition, FeedStore, Load};
+pub use gateway::{Claim, GatewayStore, IssuedFor};
+pub use incidents::IncidentStore;
+pub use learned::{Learned, LearnedStore};
+pub use lease::{Lease, LeaseGuard, LeaseStore, Turn};
 pub use migrate::Migrations;
+pub use moves::{Move, MoveStore};
 pub use names::{MOST_NAMESAKES, NameStore, Named};
 pub use planned::{MOST_PLANNED, PlannedStore, StoredPlanned};
+pub use polls::PollStore;
+pub use publications::{Publication, PublicationStore};
 pub use range::IdRange;
-pub use rebalances::StoredRebalance;
+pub use rebalances::{RebalanceStore, StoredRebalance};
 pub use replica::{REPLICAS_KEPT_SECONDS, Replica, ReplicaStore};
+pub use secrets::SecretStore;
 pub use source::{SourceStep, SourceStore};
+pub use successors::{Succession, SuccessorStore};
+pub use tables::TableStore;

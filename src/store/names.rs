@@ -1,12 +1,10 @@
 //! Certificates by the names that they were issued for.
 
-use std::fmt::Debug;
-
 use async_trait::async_trait;
 
 use super::error::StoreError;
-use super::row::misfit;
-use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use super::row::{cert_id, hash};
+use crate::domain::certificate::certid::CertId;
 use crate::domain::time::Timestamp;
 
 /// Certificates of one set of names that are told at once: twice as many as servers share a certificate's
@@ -26,7 +24,7 @@ pub struct Named {
 
 /// Who was issued for the same names.
 #[async_trait]
-pub trait NameStore: Debug + Send + Sync {
+pub trait NameStore {
     /// Keeps the names of certificates, registered or not yet; one that is kept already stays. Of each set of
     /// names among them, the [`MOST_NAMESAKES`] certificates that live longest and beyond `now`, those
     /// given here perhaps among them.
@@ -41,16 +39,9 @@ pub(super) type NamedRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>);
 
 pub(super) fn named(query: &'static str, row: NamedRow) -> Result<Named, StoreError> {
     let (names, not_after, key_identifier, serial) = row;
-    let fits = |error| StoreError::from_driver(query, misfit("serial", error));
-    let names = names
-        .try_into()
-        .map_err(|_| StoreError::from_driver(query, misfit("names", "not sixteen octets")))?;
     Ok(Named {
-        id: CertId {
-            key_identifier: KeyIdentifier::new(&key_identifier).map_err(fits)?,
-            serial: Serial::new(&serial).map_err(fits)?,
-        },
-        names: u128::from_be_bytes(names),
+        id: cert_id(query, (key_identifier, serial))?,
+        names: hash(query, &names)?,
         not_after: Timestamp::from_unix(not_after),
     })
 }

@@ -2,32 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::durable::{Learned, Move, Publication, Registered};
+use super::certificates::Registered;
 use super::error::StoreError;
+use super::moves::Move;
 use super::row::misfit;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::demand::observation::{Kind, Observation, Source};
-use crate::domain::policy::ca::{CaName, CaNameError};
+use crate::domain::policy::ca::CaName;
 use crate::domain::time::{DAY, MINUTE, Timestamp};
 
-/// Publications kept: three months of daily ones, for whoever asks what was said then.
-pub(super) const KEPT_PUBLICATIONS: i64 = 100;
-
-/// A document with its publication's number and time in front; no path and no bytes where the
-/// publication has none.
-pub(super) type DocumentRow = (i64, i64, Option<String>, Option<Vec<u8>>);
-
-/// A lesson: CA, name and body.
-pub(super) type LearnedRow = (String, String, String);
-
-/// The lesson in a row.
-pub(super) fn learned((ca, name, body): LearnedRow) -> Result<Learned, StoreError> {
-    let ca = ca.parse().map_err(|error: CaNameError| {
-        StoreError::from_driver("learned_select", misfit("ca", error))
-    })?;
-    Ok(Learned { ca, name, body })
-}
+/// How often a step is tried that another process got in the way of.
+pub(super) const TRIES: usize = 8;
 
 /// Whether a registration brings this successor: one that was there before it has had its say.
 pub(super) fn is_brought(successor: &Successor, stored: &HashMap<CertId, Certificate>) -> bool {
@@ -113,74 +99,36 @@ pub(super) fn latest_records(given: &[(u128, u64)]) -> Vec<(u128, u64)> {
     latest.into_iter().collect()
 }
 
-/// What is kept of a certificate that was purged.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) struct Trace {
-    /// When it was issued, in Unix seconds.
-    pub(super) issued_at: i64,
-    /// Whether that tells the hour.
-    pub(super) hour_known: bool,
-    /// Whether it was steered.
-    pub(super) steered: bool,
-}
-
-impl Trace {
-    /// From the columns `key_identifier`, `issued_at`, `hour_known`, `steered`.
-    pub(super) fn from_columns(
-        (key_identifier, issued_at, hour_known, steered): (Vec<u8>, i64, bool, bool),
-    ) -> sqlx::Result<(KeyIdentifier, Self)> {
-        let key_identifier =
-            KeyIdentifier::new(&key_identifier).map_err(|error| misfit("key_identifier", error))?;
-        Ok((
-            key_identifier,
-            Self {
-                issued_at,
-                hour_known,
-                steered,
-            },
-        ))
-    }
-}
+/// What is kept of a certificate that was purged: when it was issued, in Unix seconds, whether that tells
+/// the hour, and whether it was steered.
+type Trace = (i64, bool, bool);
 
 /// Sums purged certificates up as observations of the source `registrations`: by minute, or by day
-/// where the hour is not known.
+/// where the hour is not known. Rows have the columns `key_identifier`, `issued_at`, `hour_known` and
+/// `steered`.
 pub(super) fn summed(
-    purged: impl Iterator<Item = (KeyIdentifier, Trace)>,
+    purged: Vec<(Vec<u8>, i64, bool, bool)>,
     ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
-) -> Vec<Observation> {
+) -> Result<Vec<Observation>, StoreError> {
     let mut sums: BTreeMap<(CaName, Trace), u64> = BTreeMap::new();
-    for (key_identifier, trace) in purged {
-        let unit = if trace.hour_known { MINUTE } else { DAY };
-        let issued_at = trace.issued_at - trace.issued_at.rem_euclid(unit);
-        let sum = sums
-            .entry((ca_of(&key_identifier), Trace { issued_at, ..trace }))
-            .or_default();
-        *sum += 1;
+    for (key_identifier, issued_at, hour_known, steered) in purged {
+        let key_identifier = KeyIdentifier::new(&key_identifier).map_err(|error| {
+            StoreError::from_driver("certificate_purge", misfit("key_identifier", error))
+        })?;
+        let unit = if hour_known { MINUTE } else { DAY };
+        let issued_at = issued_at - issued_at.rem_euclid(unit);
+        let trace = (issued_at, hour_known, steered);
+        *sums.entry((ca_of(&key_identifier), trace)).or_default() += 1;
     }
-    sums.into_iter()
-        .map(|((ca, trace), count)| {
-            let at = Timestamp::from_unix(trace.issued_at);
-            Observation {
-                seconds: if trace.hour_known { 60 } else { 86_400 },
-                ca,
-                steered: trace.steered,
-                told_by: None,
-                stands_for: 1.0,
-                ..Observation::plain(at, Source::Registrations, Kind::Issued, count)
-            }
-        })
-        .collect()
-}
-
-/// The publication that these rows are of, in the order of its documents.
-pub(super) fn publication(rows: Vec<DocumentRow>) -> Option<Publication> {
-    let &(number, made_at, ..) = rows.first()?;
-    Some(Publication {
-        number,
-        made_at: Timestamp::from_unix(made_at),
-        documents: rows
-            .into_iter()
-            .filter_map(|(_, _, path, bytes)| Some((path?, bytes?.into())))
-            .collect(),
-    })
+    let sums = sums.into_iter();
+    let observations = sums.map(|((ca, (issued_at, hour_known, steered)), count)| {
+        let at = Timestamp::from_unix(issued_at);
+        Observation {
+            seconds: if hour_known { 60 } else { 86_400 },
+            ca,
+            steered,
+            ..Observation::plain(at, Source::Registrations, Kind::Issued, count)
+        }
+    });
+    Ok(observations.collect())
 }

@@ -1,10 +1,9 @@
 //! Bulk events that somebody announced, as stored.
 
-use std::fmt::Debug;
-
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
+use super::both::for_both_stores;
 use super::error::StoreError;
 use super::row::parsed;
 use crate::domain::policy::ca::CaName;
@@ -31,7 +30,7 @@ pub struct StoredPlanned {
 
 /// Bulk events.
 #[async_trait]
-pub trait PlannedStore: Debug + Send + Sync {
+pub trait PlannedStore {
     /// Stores a new event, and removes those that were over before `over_before`. Its number;
     /// `None` where there are [`MOST_PLANNED`].
     async fn announce(
@@ -45,6 +44,53 @@ pub trait PlannedStore: Debug + Send + Sync {
 
     /// Takes an event back; whether it was there.
     async fn withdraw(&self, id: i64) -> Result<bool, StoreError>;
+}
+
+for_both_stores! {
+    #[async_trait]
+    impl PlannedStore for ThisStore {
+        async fn announce(
+            &self,
+            event: &StoredPlanned,
+            over_before: Timestamp,
+        ) -> Result<Option<i64>, StoreError> {
+            let clean =
+                sqlx::query("DELETE FROM planned WHERE to_at < $1").bind(over_before.unix());
+            self.write_alone("planned_clean", clean).await?;
+            let insert = sqlx::query_as::<_, (i64,)>(
+                "INSERT INTO planned (ca, name, from_at, to_at, certificates, made_at)
+                 SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint),
+                        CAST($4 AS bigint), CAST($5 AS double precision), CAST($6 AS bigint)
+                 WHERE (SELECT count(*) FROM planned) < CAST($7 AS bigint)
+                 RETURNING id",
+            )
+            .bind(event.ca.as_str())
+            .bind(&event.name)
+            .bind(event.event.span.from.unix())
+            .bind(event.event.span.to.unix())
+            .bind(event.event.certificates)
+            .bind(event.made_at.unix())
+            .bind(MOST_PLANNED);
+            let row = self.written_row("planned_insert", insert).await?;
+            Ok(row.map(|(id,)| id))
+        }
+
+        async fn planned(&self) -> Result<Vec<StoredPlanned>, StoreError> {
+            let select = sqlx::query_as(
+                "SELECT id, ca, name, from_at, to_at, certificates, made_at FROM planned
+                 ORDER BY from_at, id LIMIT $1",
+            )
+            .bind(MOST_PLANNED);
+            self.rows("planned_select", select).await
+        }
+
+        async fn withdraw(&self, id: i64) -> Result<bool, StoreError> {
+            let delete =
+                sqlx::query_as::<_, (i64,)>("DELETE FROM planned WHERE id = $1 RETURNING id")
+                    .bind(id);
+            Ok(self.written_row("planned_delete", delete).await?.is_some())
+        }
+    }
 }
 
 impl<'r, R> FromRow<'r, R> for StoredPlanned

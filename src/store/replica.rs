@@ -1,8 +1,6 @@
 //! The processes that share a database, for operators. Nothing depends on it; the rows prevent that
 //! something happens twice.
 
-use std::fmt::Debug;
-
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -39,7 +37,7 @@ pub struct Replica {
 
 /// The list of replicas. A store that has one process keeps none.
 #[async_trait]
-pub trait ReplicaStore: Debug + Send + Sync {
+pub trait ReplicaStore {
     /// Notes how a replica is, and forgets those whose place it takes and those not heard of for
     /// [`REPLICAS_KEPT_SECONDS`].
     async fn note_replica(&self, replica: &Replica) -> Result<(), StoreError>;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sqlx::error::BoxDynError;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
+use super::error::StoreError;
 use super::{BatchKey, Change};
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity};
@@ -40,8 +41,39 @@ macro_rules! told_columns {
 }
 pub(super) use told_columns;
 
+/// Binds a certificate's columns, in their order.
+macro_rules! bind_certificate {
+    ($query:expr, $certificate:expr) => {{
+        let one: &$crate::domain::certificate::Certificate = $certificate;
+        let (table, start, end, plain) = $crate::store::row::basis_columns(one.basis);
+        let (incident, rebalance) = $crate::store::row::cause_columns(one.cause);
+        let (id, order) = $crate::store::row::successor_columns(one.successor.as_ref());
+        $query
+            .bind(one.id.key_identifier.octets())
+            .bind(one.id.serial.octets())
+            .bind(one.validity.not_before.unix())
+            .bind(one.validity.not_after.unix())
+            .bind(one.issued_at.unix())
+            .bind(one.hour_known)
+            .bind(one.steered)
+            .bind(one.registered_at.unix())
+            .bind(one.window.from.unix())
+            .bind(one.window.to.unix())
+            .bind(table)
+            .bind(start)
+            .bind(end)
+            .bind(plain)
+            .bind(incident)
+            .bind(rebalance)
+            .bind(one.follows)
+            .bind(id)
+            .bind(order)
+    }};
+}
+pub(super) use bind_certificate;
+
 /// How many columns [`certificate_columns`] has.
-const CERTIFICATE_COLUMNS: usize = 19;
+pub(super) const CERTIFICATE_COLUMNS: usize = 19;
 
 /// A certificate as a row holds it.
 pub(super) struct StoredCertificate(pub(super) Certificate);
@@ -149,6 +181,29 @@ pub(super) fn hexadecimal(octets: &[u8]) -> String {
         .flat_map(|octet| [octet >> 4, octet & 15])
         .map(|digit| char::from(DIGITS[usize::from(digit)]))
         .collect()
+}
+
+/// The columns `key_identifier` and `serial`.
+pub(super) type CertIdRow = (Vec<u8>, Vec<u8>);
+
+/// The CertID in them.
+pub(super) fn cert_id(
+    query: &'static str,
+    (key_identifier, serial): CertIdRow,
+) -> Result<CertId, StoreError> {
+    let misfits = |error| StoreError::from_driver(query, misfit("serial", error));
+    Ok(CertId {
+        key_identifier: KeyIdentifier::new(&key_identifier).map_err(misfits)?,
+        serial: Serial::new(&serial).map_err(misfits)?,
+    })
+}
+
+/// A keyed hash of 16 octets out of a column.
+pub(super) fn hash(query: &'static str, octets: &[u8]) -> Result<u128, StoreError> {
+    let octets = <[u8; 16]>::try_from(octets);
+    octets
+        .map(u128::from_be_bytes)
+        .map_err(|error| StoreError::from_driver(query, misfit("hash", error)))
 }
 
 /// A SHA-256 out of a column.

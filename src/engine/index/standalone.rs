@@ -36,12 +36,6 @@ impl Index {
         self.get(self.fingerprint(id), |entry| entry.window)
     }
 
-    /// Removes what expired before an instant.
-    pub fn drop_expired(&self, before: Timestamp) {
-        let (silent, kept_share) = (|_: &Entry, _| {}, |_: &Entry| 0.0);
-        self.sweep(before, before, before, |_, _| {}, kept_share, silent);
-    }
-
     /// The number of certificates.
     #[must_use]
     pub fn certificates(&self) -> usize {

@@ -60,116 +60,55 @@ const X_CRYPTO: Again = Again::AsTold {
 
 /// certbot gives up after 45 s without an octet, and an interim answer counts.
 const CERTBOT: Manner = manner("CertbotACMEClient/", FAILS);
+const LEGO: Manner = fails_after("xenolf-acme/", 30);
 
-/// A name, a share of the client, and its behaviour.
-type Part = (&'static str, f64, Manner);
-
-/// The clients of `realistic` by name, each with its variants and their shares.
-const KNOWN: &[(&str, &[Part])] = &[
+/// The clients of `realistic` by name, each with a variant and that variant's share.
+const KNOWN: &[(&str, &str, f64, Manner)] = &[
     (
         "cron without ARI",
-        &[
-            ("dehydrated", 0.4, manner("dehydrated/", FAILS)),
-            ("acme-tiny", 0.2, manner("acme-tiny", FAILS)),
-            ("certbot before ARI", 0.3, CERTBOT),
-            ("lego before ARI", 0.1, fails_after("xenolf-acme/", 30)),
-        ],
+        "dehydrated",
+        0.4,
+        manner("dehydrated/", FAILS),
     ),
+    (
+        "cron without ARI",
+        "acme-tiny",
+        0.2,
+        manner("acme-tiny", FAILS),
+    ),
+    ("cron without ARI", "certbot before ARI", 0.3, CERTBOT),
+    ("cron without ARI", "lego before ARI", 0.1, LEGO),
     (
         "traefik",
-        &[("traefik", 1.0, fails_after("containous-traefik/", 30))],
+        "traefik",
+        1.0,
+        fails_after("containous-traefik/", 30),
     ),
-    ("certbot, packaged", &[("certbot, packaged", 1.0, CERTBOT)]),
-    ("certbot, cron", &[("certbot, cron", 1.0, CERTBOT)]),
-    ("lego", &[("lego", 1.0, fails_after("xenolf-acme/", 30))]),
-    (
-        "caddy",
-        &[(
-            "caddy",
-            1.0,
-            manner(
-                "Caddy/",
-                Again::Own {
-                    waits: CADDY,
-                    spread: 0.0,
-                },
-            ),
-        )],
-    ),
+    ("certbot, packaged", "certbot, packaged", 1.0, CERTBOT),
+    ("certbot, cron", "certbot, cron", 1.0, CERTBOT),
+    ("lego", "lego", 1.0, LEGO),
+    ("caddy", "caddy", 1.0, manner("Caddy/", own(CADDY, 0.0))),
     (
         "cert-manager",
-        &[(
-            "cert-manager",
-            1.0,
-            manner(
-                "cert-manager",
-                Again::Own {
-                    waits: CERT_MANAGER,
-                    spread: 0.0,
-                },
-            ),
-        )],
+        "cert-manager",
+        1.0,
+        manner("cert-manager", own(CERT_MANAGER, 0.0)),
     ),
     (
         "nginx-acme",
-        &[(
-            "nginx-acme",
-            1.0,
-            manner(
-                "nginx-acme",
-                Again::AsTold {
-                    posts: 3,
-                    most_seconds: DAY,
-                    untold: false,
-                },
-            ),
-        )],
+        "nginx-acme",
+        1.0,
+        manner("nginx-acme", as_told(3, DAY)),
     ),
     (
         "acme.sh",
-        &[(
-            "acme.sh",
-            1.0,
-            manner(
-                "acme.sh/",
-                Again::AsTold {
-                    posts: 20,
-                    most_seconds: 10 * MINUTE,
-                    untold: false,
-                },
-            ),
-        )],
+        "acme.sh",
+        1.0,
+        manner("acme.sh/", as_told(20, 10 * MINUTE)),
     ),
-    (
-        "uacme",
-        &[(
-            "uacme",
-            1.0,
-            manner(
-                "uacme/",
-                Again::AsTold {
-                    posts: 3,
-                    most_seconds: HOUR,
-                    untold: false,
-                },
-            ),
-        )],
-    ),
-    ("RFC step 5", &[("RFC step 5", 1.0, manner("", X_CRYPTO))]),
-    (
-        "mod_md",
-        &[(
-            "mod_md",
-            1.0,
-            manner(
-                "",
-                Again::Own {
-                    waits: MOD_MD,
-                    spread: 0.5,
-                },
-            ),
-        )],
-    ),
+    ("uacme", "uacme", 1.0, manner("uacme/", as_told(3, HOUR))),
+    ("RFC step 5", "RFC step 5", 1.0, manner("", X_CRYPTO)),
+    ("mod_md", "mod_md", 1.0, manner("", own(MOD_MD, 0.5))),
 ];
 
 /// An unknown client fails, and tries again at its next run.
@@ -183,6 +122,18 @@ const fn manner(user_agent: &'static str, again: Again) -> Manner {
     }
 }
 
+const fn own(waits: &'static [f64], spread: f64) -> Again {
+    Again::Own { waits, spread }
+}
+
+const fn as_told(posts: u32, most_seconds: i64) -> Again {
+    Again::AsTold {
+        posts,
+        most_seconds,
+        untold: false,
+    }
+}
+
 /// A client that fails immediately on an error, and after this many seconds without an answer.
 const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
     Manner {
@@ -193,14 +144,14 @@ const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
 
 /// The variants of a scenario's client: name, share, behaviour.
 pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
-    let known = KNOWN.iter().find(|(name, _)| *name == client);
-    match known {
-        None => vec![(client.to_owned(), 1.0, UNKNOWN)],
-        Some((_, parts)) => parts
-            .iter()
-            .map(|(name, share, manner)| ((*name).to_owned(), *share, *manner))
-            .collect(),
+    let known = KNOWN.iter().filter(|(of, ..)| *of == client);
+    let mut parts: Vec<_> = known
+        .map(|&(_, name, share, manner)| (name.to_owned(), share, manner))
+        .collect();
+    if parts.is_empty() {
+        parts.push((client.to_owned(), 1.0, UNKNOWN));
     }
+    parts
 }
 
 impl Manner {
@@ -266,8 +217,8 @@ mod tests {
 
     #[test]
     fn parts_are_all_of_a_client() {
-        for (name, parts) in KNOWN {
-            let sum: f64 = parts.iter().map(|(_, share, _)| share).sum();
+        for (name, ..) in KNOWN {
+            let sum: f64 = parts(name).iter().map(|(_, share, _)| share).sum();
             assert!((sum - 1.0).abs() < 1e-9, "{name}");
         }
         assert_eq!(hold_seconds(of("cron without ARI", 0).user_agent, 20), 600);

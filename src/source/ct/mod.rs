@@ -5,19 +5,17 @@
 //! timestamp. In a sample each stands for n, spread evenly over the time since the previous block.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::fetch::Fetcher;
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{CtConfig, SourceConfig, SourceKind};
+use crate::config::CtConfig;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{DAY, Timestamp};
 use crate::domain::transparency::list::{self, Log};
 use crate::domain::transparency::tile::WIDTH;
-use crate::engine::Engine;
 
 mod count;
 mod cursor;
@@ -109,22 +107,15 @@ pub(super) async fn read(
     }
 }
 
-/// Reads everything that a source's logs have now and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a CT source.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Ct(config) = &source.kind else {
-        return Err(SourceError::Wrong(format!(
-            "{} is no CT source",
-            source.name
-        )));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+/// Reads everything that the logs have now.
+pub(super) async fn read_once(
+    progress: Progress,
+    ca: Option<&CaName>,
+    config: &CtConfig,
+) -> Result<(), SourceError> {
     let fetcher = Fetcher::new(&config.contact, PAUSE)?;
-    let progress = Progress::open(engine, &source.name).await?;
     let logs = logs(&fetcher, config, progress.now()).await?;
-    let mut following = Following::new(progress, source.ca.as_ref(), config, logs).await?;
+    let mut following = Following::new(progress, ca, config, logs).await?;
     following.look(&fetcher).await?;
     while following.read_next(&fetcher).await? {}
     Ok(())

@@ -83,13 +83,12 @@ pub async fn read_every(
     follow(engine, source, config, every).await
 }
 
-/// Reads what is in the folder now and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a folder.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let config = folder(source)?;
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
+/// Reads what is in the folder now.
+pub(super) async fn read_once(
+    engine: &Arc<Engine>,
+    source: &SourceConfig,
+    config: &FolderConfig,
+) -> Result<(), SourceError> {
     look_through(engine, &source.name, &config.path, &mut Seen::default()).await
 }
 

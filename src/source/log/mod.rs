@@ -5,17 +5,15 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{LogConfig, SourceConfig, SourceKind};
+use crate::config::{LogConfig, SourceConfig};
 use crate::domain::accesslog::tally::Tally;
 use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::demand::observation::Observation;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
-use crate::engine::Engine;
 
 mod certificates;
 mod chunk;
@@ -47,17 +45,12 @@ pub(super) async fn read(
     }
 }
 
-/// Reads everything that a source's files have now and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a log.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Log(config) = &source.kind else {
-        let reason = format!("{} is no log source", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let progress = Progress::open(engine, &source.name).await?;
+/// Reads everything that the files have now.
+pub(super) async fn read_once(
+    progress: Progress,
+    source: &SourceConfig,
+    config: &LogConfig,
+) -> Result<(), SourceError> {
     Following::new(progress, source, config)?.catch_up().await
 }
 

@@ -3,7 +3,6 @@
 //! as an observer.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,11 +11,10 @@ use tokio::time::Instant;
 
 use super::fetch::{FetchError, Fetcher};
 use super::progress::{Batch, Progress, SourceError};
-use crate::config::{ProbeConfig, SourceConfig, SourceKind};
+use crate::config::{ProbeConfig, SourceConfig};
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};
-use crate::engine::Engine;
 
 mod answering;
 pub mod order;
@@ -62,17 +60,12 @@ pub(super) async fn read(
     }
 }
 
-/// Probes once and returns, for commands and tests.
-///
-/// # Errors
-/// [`SourceError`], also if the source is not a probe.
-pub async fn read_once(engine: &Arc<Engine>, source: &SourceConfig) -> Result<(), SourceError> {
-    let SourceKind::Probe(config) = &source.kind else {
-        let reason = format!("{} is no probe", source.name);
-        return Err(SourceError::Wrong(reason));
-    };
-    engine.begin_source(&source.name, source.kind.name(), source.ca.as_ref());
-    let progress = Progress::open(engine, &source.name).await?;
+/// Probes once.
+pub(super) async fn read_once(
+    progress: Progress,
+    source: &SourceConfig,
+    config: &ProbeConfig,
+) -> Result<(), SourceError> {
     let mut probe = Probe::new(progress, source, config)?;
     probe.round().await?;
     if let Some(ended) = probe.ordering.join_next().await {

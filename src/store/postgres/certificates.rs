@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
+use async_trait::async_trait;
 use sqlx::PgExecutor;
 
 use super::PostgresStore;
+use super::again::tried_again;
 use super::columns::{ROWS, column};
 use super::copy::Copied;
 use super::observations::Telling;
@@ -14,26 +16,22 @@ use super::pool::hurried_step;
 use super::session::Transaction;
 use super::tables::Durable;
 use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
+use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
-use crate::store::outcome::{Distinct, Trace, distinct_ids, is_brought, summed};
+use crate::store::outcome::{Distinct, TRIES, distinct_ids, is_brought, summed};
 use crate::store::row::{
-    basis_columns, cause_columns, certificate_columns, misfit, successor_columns,
+    CertIdRow, basis_columns, bind_certificate, cause_columns, cert_id, certificate_columns,
+    successor_columns,
 };
-use crate::store::{Registered, Registration, StoreError};
+use crate::store::{CertificateStore, RegisterStore, Registered, Registration, StoreError};
 
 /// Fewer rows than this are inserted as fast as they are copied, which takes two more statements.
 const COPIED_FROM: usize = 100;
-/// How often a step is tried that another process got in the way of. Each try waits for that
-/// process to finish, so more than two are rare.
-pub(super) const TRIES: usize = 8;
-/// The SQLSTATEs of a transaction that may succeed when tried again: serialization failure and
-/// deadlock.
-const TRY_AGAIN: [&str; 2] = ["40001", "40P01"];
 
-impl PostgresStore {
-    pub(super) async fn write_registration(
+#[async_trait]
+impl RegisterStore for PostgresStore {
+    async fn register(
         &self,
         registration: Registration<'_>,
     ) -> Result<Vec<Registered>, StoreError> {
@@ -43,23 +41,67 @@ impl PostgresStore {
             && registration.observations.is_empty()
             && registration.progress.is_none();
         let _place = self.servers.place()?;
-        let mut tries = 0;
-        let stored = loop {
-            let attempt = if alone {
+        let register = || async {
+            if alone {
                 let work = self.register_one(registration, &distinct);
                 hurried_step("certificate_insert", work).await
             } else {
                 self.register_many(registration, &distinct).await
-            };
-            tries += 1;
-            match attempt {
-                Err(error) if tries < TRIES && may_pass(&error) => {}
-                attempt => break attempt?,
             }
         };
+        let stored = tried_again(register).await?;
         Ok(distinct.outcomes(&stored))
     }
 
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError> {
+        let ids = distinct_ids(ids);
+        tried_again(|| self.try_delete(&ids)).await
+    }
+
+    async fn purge_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_by_key().await?;
+        let select = sqlx::query_as::<_, CertIdRow>(
+            "SELECT key_identifier, serial FROM certificates
+             WHERE not_after < $1 ORDER BY not_after LIMIT $2",
+        )
+        .bind(before.unix())
+        .bind(i64::from(limit));
+        let expired = self
+            .rows_in(&mut transaction, "certificate_expired", select)
+            .await?;
+        let expired = expired.into_iter().map(|row| cert_id("cert_id", row));
+        let mut expired = expired.collect::<Result<Vec<_>, _>>()?;
+        expired.sort();
+        // What another process has purged meanwhile does not come back, and is not counted twice.
+        let delete = sqlx::query_as::<_, (Vec<u8>, i64, bool, bool)>(
+            "DELETE FROM certificates USING unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number)
+             WHERE key_identifier = issuer AND serial = number AND not_after < $3
+             RETURNING key_identifier, issued_at, hour_known, steered",
+        )
+        .bind(column(&expired, |id| id.key_identifier.octets()))
+        .bind(column(&expired, |id| id.serial.octets()))
+        .bind(before.unix());
+        let rows = self
+            .rows_in(&mut transaction, "certificate_purge", delete)
+            .await?;
+        let purged = rows.len() as u64;
+        let observations = summed(rows, ca_of)?;
+        if !observations.is_empty() {
+            let telling = Telling::ByLoadsAlone;
+            self.insert_counted(&mut transaction, telling, None, (&observations, None))
+                .await?;
+        }
+        self.commit(transaction).await?;
+        Ok(purged)
+    }
+}
+
+impl PostgresStore {
     /// The common case, without a transaction around it: a table that no certificate names harms
     /// nobody, one statement is a transaction, and both are synced at once.
     async fn register_one(
@@ -75,15 +117,16 @@ impl PostgresStore {
         };
         for _ in 0..TRIES {
             if self.insert_row(certificate).await? {
+                self.hint();
                 return Ok(stored);
             }
             // It was there a moment ago, and may have been removed since.
-            if let Some(row) = self.read_certificate(&certificate.id).await? {
+            if let Some(row) = self.certificate(&certificate.id).await? {
                 stored.insert(row.id.clone(), row);
                 return Ok(stored);
             }
         }
-        Err(contested())
+        Err(StoreError::contested("certificate_insert"))
     }
 
     async fn register_many(
@@ -131,8 +174,7 @@ impl PostgresStore {
         if let Some(progress) = registration.progress {
             self.upsert_progress(&mut transaction, progress).await?;
         }
-        self.append(&mut transaction, &outbox).await?;
-        self.commit(transaction).await?;
+        self.commit_told(transaction, &outbox).await?;
         Ok(stored)
     }
 
@@ -168,40 +210,18 @@ impl PostgresStore {
                 return Ok(());
             }
         }
-        Err(contested())
+        Err(StoreError::contested("certificate_insert"))
     }
 
     /// Inserts one and tells it, in one statement, if it is not there; whether it was not.
     async fn insert_row(&self, one: &Certificate) -> Result<bool, StoreError> {
         let body = body::of_certificates(&[one])
             .map_err(|error| StoreError::from_driver("certificate_insert", error))?;
-        let (table, span_start, span_end, plain) = basis_columns(one.basis);
-        let (incident, rebalance) = cause_columns(one.cause);
-        let (successor_id, successor_order) = successor_columns(one.successor.as_ref());
         let insert = sqlx::query_scalar(
             "SELECT register_certificate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                                          $14, $15, $16, $17, $18, $19, $20)",
-        )
-        .bind(one.id.key_identifier.octets())
-        .bind(one.id.serial.octets())
-        .bind(one.validity.not_before.unix())
-        .bind(one.validity.not_after.unix())
-        .bind(one.issued_at.unix())
-        .bind(one.hour_known)
-        .bind(one.steered)
-        .bind(one.registered_at.unix())
-        .bind(one.window.from.unix())
-        .bind(one.window.to.unix())
-        .bind(table)
-        .bind(span_start)
-        .bind(span_end)
-        .bind(plain)
-        .bind(incident)
-        .bind(rebalance)
-        .bind(one.follows)
-        .bind(successor_id)
-        .bind(successor_order)
-        .bind(body);
+        );
+        let insert = bind_certificate!(insert, one).bind(body);
         self.queries
             .named("certificate_insert", insert.fetch_one(&self.pool))
             .await
@@ -252,20 +272,9 @@ impl PostgresStore {
             .queries
             .named("certificate_insert", insert.fetch_all(executor))
             .await?;
-        rows.into_iter().map(cert_id).collect()
-    }
-
-    pub(super) async fn delete_certificates(&self, ids: &[CertId]) -> Result<u64, StoreError> {
-        let ids = distinct_ids(ids);
-        let mut tries = 0;
-        loop {
-            let attempt = self.try_delete(&ids).await;
-            tries += 1;
-            match attempt {
-                Err(error) if tries < TRIES && may_pass(&error) => {}
-                attempt => return attempt,
-            }
-        }
+        rows.into_iter()
+            .map(|row| cert_id("cert_id", row))
+            .collect()
     }
 
     async fn try_delete(&self, ids: &[&CertId]) -> Result<u64, StoreError> {
@@ -284,91 +293,13 @@ impl PostgresStore {
             .bind(column(chunk, |id| id.key_identifier.octets()))
             .bind(column(chunk, |id| id.serial.octets()));
             let gone = self
-                .queries
-                .named("certificate_delete", delete.fetch_all(&mut transaction))
+                .rows_in(&mut transaction, "certificate_delete", delete)
                 .await?;
             removed += gone.len() as u64;
-            let gone = gone.into_iter().map(cert_id);
+            let gone = gone.into_iter().map(|row| cert_id("cert_id", row));
             outbox.removed(&gone.collect::<Result<Vec<_>, _>>()?);
         }
-        self.append(&mut transaction, &outbox).await?;
-        self.commit(transaction).await?;
+        self.commit_told(transaction, &outbox).await?;
         Ok(removed)
     }
-
-    pub(super) async fn delete_expired(
-        &self,
-        before: Timestamp,
-        limit: u32,
-        ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),
-    ) -> Result<u64, StoreError> {
-        let mut transaction = self.begin_by_key().await?;
-        let select = sqlx::query_as::<_, CertIdRow>(
-            "SELECT key_identifier, serial FROM certificates
-             WHERE not_after < $1 ORDER BY not_after LIMIT $2",
-        )
-        .bind(before.unix())
-        .bind(i64::from(limit));
-        let expired = self
-            .queries
-            .named("certificate_expired", select.fetch_all(&mut transaction))
-            .await?;
-        let expired = expired.into_iter().map(cert_id);
-        let mut expired = expired.collect::<Result<Vec<_>, _>>()?;
-        expired.sort();
-        // What another process has purged meanwhile does not come back, and is not counted twice.
-        let delete = sqlx::query_as::<_, (Vec<u8>, i64, bool, bool)>(
-            "DELETE FROM certificates USING unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number)
-             WHERE key_identifier = issuer AND serial = number AND not_after < $3
-             RETURNING key_identifier, issued_at, hour_known, steered",
-        )
-        .bind(column(&expired, |id| id.key_identifier.octets()))
-        .bind(column(&expired, |id| id.serial.octets()))
-        .bind(before.unix());
-        let rows = self
-            .queries
-            .named("certificate_purge", delete.fetch_all(&mut transaction))
-            .await?;
-        let purged = rows.len() as u64;
-        let traces = rows
-            .into_iter()
-            .map(Trace::from_columns)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| StoreError::from_driver("certificate_purge", error))?;
-        let observations = summed(traces.into_iter(), ca_of);
-        if !observations.is_empty() {
-            let telling = Telling::ByLoadsAlone;
-            self.insert_counted(&mut transaction, telling, None, (&observations, None))
-                .await?;
-        }
-        self.commit(transaction).await?;
-        Ok(purged)
-    }
-}
-
-/// Whether the same again may succeed: another process was in the way.
-pub(super) fn may_pass(error: &StoreError) -> bool {
-    error
-        .code()
-        .is_some_and(|code| TRY_AGAIN.contains(&code.as_str()))
-}
-
-/// A row that others take away and put back faster than it can be read.
-pub(super) fn contested() -> StoreError {
-    StoreError::Unavailable {
-        query: "certificate_insert",
-        source: sqlx::Error::RowNotFound,
-    }
-}
-
-/// The columns `key_identifier` and `serial`.
-pub(super) type CertIdRow = (Vec<u8>, Vec<u8>);
-
-/// The CertID in them.
-pub(super) fn cert_id((key_identifier, serial): CertIdRow) -> Result<CertId, StoreError> {
-    let misfits = |error| StoreError::from_driver("cert_id", misfit("serial", error));
-    Ok(CertId {
-        key_identifier: KeyIdentifier::new(&key_identifier).map_err(misfits)?,
-        serial: Serial::new(&serial).map_err(misfits)?,
-    })
 }

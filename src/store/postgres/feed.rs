@@ -1,26 +1,17 @@
 //! All that there is, and the place in the feed that belongs to it.
 
+use async_trait::async_trait;
+
 use super::PostgresStore;
+use super::outbox::reading::follows;
 use super::session::Transaction;
-use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
-use crate::store::row::{StoredObservation, misfit, told_columns};
-use crate::store::{Change, FeedPosition, Load, StoreError};
+use crate::store::row::{StoredObservation, told_columns};
+use crate::store::{Change, FeedPosition, FeedStore, Load, StoreError};
 
-impl PostgresStore {
-    pub(super) async fn read_hash_key(&self) -> Result<HashKey, StoreError> {
-        let select = sqlx::query_scalar::<_, Vec<u8>>("SELECT hash_key FROM secrets");
-        let key = self
-            .queries
-            .named("hash_key", select.fetch_one(&self.pool))
-            .await?;
-        let key = key.try_into().map_err(|_| {
-            StoreError::from_driver("hash_key", misfit("hash_key", "not 16 octets"))
-        })?;
-        Ok(HashKey::new(key))
-    }
-
-    pub(super) async fn tell_all(
+#[async_trait]
+impl FeedStore for PostgresStore {
+    async fn load(
         &self,
         what: Load,
         observed_from: Timestamp,
@@ -28,7 +19,7 @@ impl PostgresStore {
     ) -> Result<FeedPosition, StoreError> {
         // What waits for its place would be told again after the load.
         self.last_place().await?;
-        let mut snapshot = self.snapshot().await?;
+        let mut snapshot = self.read().await?;
         // What has a place in this snapshot is in it; what has none yet is told again, if it is.
         let position = self.position(&mut snapshot).await?;
         self.tell_incidents(&mut snapshot, tell).await?;
@@ -65,6 +56,31 @@ impl PostgresStore {
         Ok(position)
     }
 
+    async fn changes(
+        &self,
+        since: FeedPosition,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<FeedPosition, StoreError> {
+        let last = self.last_place().await?;
+        let mut place = since.0;
+        while place < last {
+            let page = self.page(place, last).await?;
+            // The place after it may have been dropped, or given by another server.
+            if page.is_empty() || !follows(place, &page) {
+                tell(Change::Lost);
+                return Ok(FeedPosition(last));
+            }
+            place += i64::try_from(page.len()).unwrap_or(i64::MAX);
+            self.tell_page(page, tell).await?;
+        }
+        if place > last {
+            tell(Change::Lost);
+        }
+        Ok(FeedPosition(last))
+    }
+}
+
+impl PostgresStore {
     async fn position(&self, connection: &mut Transaction) -> Result<FeedPosition, StoreError> {
         // Where several servers commit one after the other, a load may see less than what was told
         // then: it begins an hour earlier, and is told that again.

@@ -2,20 +2,19 @@
 //! work behind a pooler that hands out connections by transaction; and when the process dies, or
 //! its connection, the server undoes the transaction and the next one has the duty at once.
 
+use async_trait::async_trait;
+
 use super::PostgresStore;
-use crate::store::{Lease, LeaseGuard, StoreError, Turn};
+use crate::store::{Lease, LeaseGuard, LeaseStore, StoreError, Turn};
 
 /// The first half of the locks' keys, `offp` in ASCII: others may use advisory locks in the same
 /// database. The driver's own, for migrations, has a key of one half.
 const KEYS: i32 = 0x6f66_6670;
 
-impl PostgresStore {
-    pub(super) async fn lock_lease(
-        &self,
-        duty: Lease,
-        turn: Turn,
-    ) -> Result<Option<LeaseGuard>, StoreError> {
-        let mut transaction = self.begin().await?;
+#[async_trait]
+impl LeaseStore for PostgresStore {
+    async fn take_lease(&self, duty: Lease, turn: Turn) -> Result<Option<LeaseGuard>, StoreError> {
+        let mut transaction = self.write().await?;
         let taken = match turn {
             Turn::Now => {
                 let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, $2)")
@@ -29,9 +28,7 @@ impl PostgresStore {
                 let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
                     .bind(KEYS)
                     .bind(key(duty));
-                self.queries
-                    .named("duty_wait", lock.execute(&mut transaction))
-                    .await?;
+                self.run_in(&mut transaction, "duty_wait", lock).await?;
                 true
             }
         };

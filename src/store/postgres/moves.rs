@@ -1,7 +1,9 @@
 //! Windows that take others' places.
 
+use async_trait::async_trait;
+
 use super::PostgresStore;
-use super::certificates::{TRIES, may_pass};
+use super::again::tried_again;
 use super::columns::{ROWS, column};
 use super::outbox::Outbox;
 use super::tables::Durable;
@@ -12,30 +14,46 @@ use crate::store::outcome::distinct_moves;
 use crate::store::row::{
     MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
 };
-use crate::store::{IdRange, Move, StoreError};
+use crate::store::{IdRange, Move, MoveStore, StoreError};
 
 /// The fewest and the most certificates that one step of a search passes: the way to the database
 /// is paid for many, and some 200 octets each make 2 MB.
 const SLICE: (u32, u32) = (1_000, 10_000);
 
-impl PostgresStore {
-    pub(super) async fn write_windows(
+#[async_trait]
+impl MoveStore for PostgresStore {
+    async fn certificates_with_windows_in(
+        &self,
+        span: Span,
+        now: Timestamp,
+        range: &IdRange,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let mut left = range.clone();
+        while found.len() < wanted {
+            let slice = self.window_slice(span, now, &left, limit).await?;
+            let Some(last) = slice.last() else { break };
+            left.after = Some(last.certificate.id.clone());
+            let with = slice.into_iter().filter(|row| row.ours);
+            found.extend(with.map(|row| row.certificate));
+        }
+        found.truncate(wanted);
+        Ok(found)
+    }
+
+    async fn move_windows(
         &self,
         tables: &[StoredTable],
         moves: &[Move],
     ) -> Result<u64, StoreError> {
         let moves = distinct_moves(moves);
-        let mut tries = 0;
-        loop {
-            let attempt = self.try_write_windows(tables, &moves).await;
-            tries += 1;
-            match attempt {
-                Err(error) if tries < TRIES && may_pass(&error) => {}
-                attempt => return attempt,
-            }
-        }
+        tried_again(|| self.try_write_windows(tables, &moves)).await
     }
+}
 
+impl PostgresStore {
     async fn try_write_windows(
         &self,
         tables: &[StoredTable],
@@ -80,36 +98,13 @@ impl PostgresStore {
             .bind(column(chunk, |one| cause_columns(one.cause).0))
             .bind(column(chunk, |one| cause_columns(one.cause).1));
             let rows = self
-                .queries
-                .named("window_move", update.fetch_all(&mut transaction))
+                .rows_in(&mut transaction, "window_move", update)
                 .await?;
             taken += rows.len() as u64;
             outbox.certificates(&rows.iter().map(|row| &row.0).collect::<Vec<_>>())?;
         }
-        self.append(&mut transaction, &outbox).await?;
-        self.commit(transaction).await?;
+        self.commit_told(transaction, &outbox).await?;
         Ok(taken)
-    }
-
-    pub(super) async fn read_certificates_with_windows_in(
-        &self,
-        span: Span,
-        now: Timestamp,
-        range: &IdRange,
-        limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut found = Vec::new();
-        let mut left = range.clone();
-        while found.len() < wanted {
-            let slice = self.window_slice(span, now, &left, limit).await?;
-            let Some(last) = slice.last() else { break };
-            left.after = Some(last.certificate.id.clone());
-            let with = slice.into_iter().filter(|row| row.ours);
-            found.extend(with.map(|row| row.certificate));
-        }
-        found.truncate(wanted);
-        Ok(found)
     }
 
     /// The wanted certificates among the next ones, marked, and the last of all certificates that
@@ -163,8 +158,6 @@ impl PostgresStore {
         .bind(i64::from(limit.clamp(fewest, most)))
         .bind(to_issuer)
         .bind(to);
-        self.queries
-            .named("window_page", select.fetch_all(&self.pool))
-            .await
+        self.rows("window_page", select).await
     }
 }

@@ -37,20 +37,14 @@ impl NameStore for PostgresStore {
         .bind(octets(given, |one| one.id.serial.octets()))
         .bind(now.unix())
         .bind(MOST_NAMESAKES);
-        let rows = self
-            .queries
-            .named(QUERY, note.fetch_all(&self.pool))
-            .await?;
+        let rows = self.rows(QUERY, note).await?;
         rows.into_iter().map(|row| named(QUERY, row)).collect()
     }
 
     async fn sweep_names(&self, before: Timestamp) -> Result<(), StoreError> {
         let delete =
             sqlx::query("DELETE FROM certificate_names WHERE not_after < $1").bind(before.unix());
-        self.queries
-            .at_leisure("sweep_names", delete.execute(&self.pool))
-            .await
-            .map(drop)
+        self.sweep("sweep_names", delete).await
     }
 }
 

@@ -1,17 +1,15 @@
 //! Observations, the batches that make them count, and how far files have come.
 
-use sqlx::PgExecutor;
+use async_trait::async_trait;
 
 use super::PostgresStore;
 use super::outbox::{Kind, Outbox};
 use super::session::Transaction;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
-use crate::store::row::{file_column, key_column, observation_columns, sampled, sha256};
-use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
+use crate::store::row::{observation_columns, sampled};
+use crate::store::{ObservationStore, StoreError};
 
-/// The SQLSTATE of a key that is taken.
-const UNIQUE_VIOLATION: &str = "23505";
 /// Rows sent in one statement: 1 MB or so.
 const ROWS: usize = 10_000;
 
@@ -24,23 +22,10 @@ pub(super) enum Telling {
     ByLoadsAlone,
 }
 
-impl PostgresStore {
-    pub(super) async fn insert_open_batch(&self, now: Timestamp) -> Result<i64, StoreError> {
-        let insert = sqlx::query_scalar(
-            "INSERT INTO batches (opened_at, closed) VALUES ($1, false) RETURNING number",
-        )
-        .bind(now.unix());
-        self.queries
-            .named("batch_open", insert.fetch_one(&self.pool))
-            .await
-    }
-
-    pub(super) async fn insert_into_batch(
-        &self,
-        batch: i64,
-        rows: &[Observation],
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
+#[async_trait]
+impl ObservationStore for PostgresStore {
+    async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
         // The lock keeps a sweep away until the rows are in.
         let select = sqlx::query_scalar::<_, i64>(
             "SELECT number FROM batches WHERE number = $1 AND NOT closed FOR SHARE",
@@ -56,6 +41,92 @@ impl PostgresStore {
         self.insert_observations(&mut transaction, batch, rows)
             .await?;
         self.commit(transaction).await
+    }
+
+    async fn forget_file(&self, file: &[u8; 32]) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let progress = sqlx::query("DELETE FROM imports WHERE sha256 = $1").bind(&file[..]);
+        let imports = self
+            .run_in(&mut transaction, "import_delete", progress)
+            .await?;
+        let rows = sqlx::query(
+            "DELETE FROM observations WHERE batch IN (SELECT number FROM batches WHERE file = $1)",
+        )
+        .bind(&file[..]);
+        self.queries
+            .at_leisure("observation_forget", rows.execute(&mut transaction))
+            .await?;
+        let batches = sqlx::query("DELETE FROM batches WHERE file = $1").bind(&file[..]);
+        let batches = self
+            .run_in(&mut transaction, "batch_forget", batches)
+            .await?;
+        let mut outbox = Outbox::default();
+        if batches > 0 {
+            outbox.forgotten();
+        }
+        self.commit_told(transaction, &outbox).await?;
+        Ok(imports + batches > 0)
+    }
+
+    async fn sweep_observations(
+        &self,
+        observed_before: Timestamp,
+        opened_before: Timestamp,
+        keys_before: Timestamp,
+    ) -> Result<(), StoreError> {
+        // The batch first: one that is being closed meanwhile keeps its rows.
+        let left_open = sqlx::query(
+            "WITH stale AS (
+                 DELETE FROM batches WHERE NOT closed AND opened_at < $1 RETURNING number
+             )
+             DELETE FROM observations USING stale WHERE batch = number",
+        )
+        .bind(opened_before.unix());
+        self.sweep("sweep_left_open", left_open).await?;
+        let old = sqlx::query("DELETE FROM observations WHERE ended_at <= $1")
+            .bind(observed_before.unix());
+        self.sweep("sweep_observations", old).await?;
+        let keys = sqlx::query(
+            "UPDATE batches SET key = NULL
+             WHERE closed AND key IS NOT NULL AND file IS NULL AND closed_at < $1",
+        )
+        .bind(keys_before.unix());
+        self.sweep("sweep_keys", keys).await?;
+        let batches = sqlx::query(
+            "DELETE FROM batches WHERE closed AND (key IS NULL OR file IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM observations WHERE batch = number)",
+        );
+        self.sweep("sweep_batches", batches).await?;
+        self.trim_outbox().await
+    }
+}
+
+impl PostgresStore {
+    /// Deletes a batch that is open still, and commits.
+    pub(in crate::store) async fn delete_open_batch(
+        &self,
+        mut transaction: Transaction,
+        batch: i64,
+    ) -> Result<(), StoreError> {
+        let delete = sqlx::query(
+            "WITH open AS (DELETE FROM batches WHERE number = $1 AND NOT closed RETURNING number)
+             DELETE FROM observations USING open WHERE batch = number",
+        )
+        .bind(batch);
+        self.run_in(&mut transaction, "batch_delete", delete)
+            .await?;
+        self.commit(transaction).await
+    }
+
+    /// Tells that a batch is closed, and commits.
+    pub(in crate::store) async fn commit_closed(
+        &self,
+        transaction: Transaction,
+        batch: i64,
+    ) -> Result<(), StoreError> {
+        let mut outbox = Outbox::default();
+        outbox.refer(Kind::Batch, batch);
+        self.commit_told(transaction, &outbox).await
     }
 
     /// Stores observations that count at once; the number of their batch. `now` where it matters since when their
@@ -113,233 +184,10 @@ impl PostgresStore {
             .bind(column(chunk, |one| one.dimension.as_deref()))
             .bind(column(chunk, |one| one.told_by.as_deref()))
             .bind(column(chunk, sampled));
-            self.queries
-                .named("observation_insert", insert.execute(&mut *connection))
+            self.run_in(connection, "observation_insert", insert)
                 .await?;
         }
         Ok(())
-    }
-
-    pub(super) async fn read_closed_batch(
-        &self,
-        key: &BatchKey,
-    ) -> Result<Option<ClosedBatch>, StoreError> {
-        let found = self.batch_under(&self.pool, key).await?;
-        Ok(found.map(|(_, closed)| closed))
-    }
-
-    /// The number and the answer of the batch that was closed under this key.
-    async fn batch_under(
-        &self,
-        executor: impl PgExecutor<'_>,
-        key: &BatchKey,
-    ) -> Result<Option<(i64, ClosedBatch)>, StoreError> {
-        let select = sqlx::query_as::<_, (i64, Vec<u8>, String)>(
-            "SELECT number, sha256, report FROM batches WHERE key = $1 AND closed",
-        )
-        .bind(key_column(key));
-        let row = self
-            .queries
-            .named("batch_select", select.fetch_optional(executor))
-            .await?;
-        row.map(|(number, octets, report)| {
-            let sha256 = sha256(&octets)?;
-            Ok((number, ClosedBatch { sha256, report }))
-        })
-        .transpose()
-        .map_err(|error| StoreError::from_driver("batch_select", error))
-    }
-
-    pub(super) async fn update_batch_closed(
-        &self,
-        batch: i64,
-        key: Option<&BatchKey>,
-        closed: &ClosedBatch,
-        now: Timestamp,
-    ) -> Result<Closing, StoreError> {
-        // Twice: the key may be taken between the look and the update. Then the second look finds
-        // it.
-        match self.try_close(batch, key, closed, now).await {
-            Err(error) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
-                self.try_close(batch, key, closed, now).await
-            }
-            closing => closing,
-        }
-    }
-
-    async fn try_close(
-        &self,
-        batch: i64,
-        key: Option<&BatchKey>,
-        closed: &ClosedBatch,
-        now: Timestamp,
-    ) -> Result<Closing, StoreError> {
-        let mut transaction = self.begin().await?;
-        let earlier = match key {
-            Some(key) => self.batch_under(&mut transaction, key).await?,
-            None => None,
-        };
-        if let Some((number, earlier)) = earlier {
-            // Asked again, because the first answer was lost: this very batch counts.
-            if number == batch {
-                return Ok(Closing::Counted);
-            }
-            self.delete_open_batch(&mut transaction, batch).await?;
-            self.commit(transaction).await?;
-            return Ok(Closing::Repeated(earlier));
-        }
-        let update = sqlx::query(
-            "UPDATE batches SET closed = true, closed_at = $2, key = $3, file = $4, sha256 = $5,
-                                report = $6
-             WHERE number = $1 AND NOT closed",
-        )
-        .bind(batch)
-        .bind(now.unix())
-        .bind(key.map(key_column))
-        .bind(file_column(key))
-        .bind(&closed.sha256[..])
-        .bind(&closed.report);
-        let updated = self
-            .queries
-            .named("batch_close", update.execute(&mut transaction))
-            .await?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotOpen(batch));
-        }
-        let mut outbox = Outbox::default();
-        outbox.refer(Kind::Batch, batch);
-        self.append(&mut transaction, &outbox).await?;
-        self.commit(transaction).await?;
-        Ok(Closing::Counted)
-    }
-
-    async fn delete_open_batch(
-        &self,
-        connection: &mut Transaction,
-        batch: i64,
-    ) -> Result<(), StoreError> {
-        let delete = sqlx::query(
-            "WITH open AS (DELETE FROM batches WHERE number = $1 AND NOT closed RETURNING number)
-             DELETE FROM observations USING open WHERE batch = number",
-        )
-        .bind(batch);
-        self.queries
-            .named("batch_delete", delete.execute(connection))
-            .await
-            .map(drop)
-    }
-
-    pub(super) async fn delete_stale(
-        &self,
-        observed_before: Timestamp,
-        opened_before: Timestamp,
-        keys_before: Timestamp,
-    ) -> Result<(), StoreError> {
-        // The batch first: one that is being closed meanwhile keeps its rows.
-        let left_open = sqlx::query(
-            "WITH stale AS (
-                 DELETE FROM batches WHERE NOT closed AND opened_at < $1 RETURNING number
-             )
-             DELETE FROM observations USING stale WHERE batch = number",
-        )
-        .bind(opened_before.unix());
-        self.queries
-            .at_leisure("sweep_left_open", left_open.execute(&self.pool))
-            .await?;
-        let old = sqlx::query("DELETE FROM observations WHERE ended_at <= $1")
-            .bind(observed_before.unix());
-        self.queries
-            .at_leisure("sweep_observations", old.execute(&self.pool))
-            .await?;
-        let keys = sqlx::query(
-            "UPDATE batches SET key = NULL
-             WHERE closed AND key IS NOT NULL AND file IS NULL AND closed_at < $1",
-        )
-        .bind(keys_before.unix());
-        self.queries
-            .at_leisure("sweep_keys", keys.execute(&self.pool))
-            .await?;
-        let batches = sqlx::query(
-            "DELETE FROM batches WHERE closed AND (key IS NULL OR file IS NOT NULL)
-             AND NOT EXISTS (SELECT 1 FROM observations WHERE batch = number)",
-        );
-        self.queries
-            .at_leisure("sweep_batches", batches.execute(&self.pool))
-            .await?;
-        self.trim_outbox().await
-    }
-
-    pub(super) async fn read_import_progress(
-        &self,
-        file: &[u8; 32],
-    ) -> Result<Option<ImportProgress>, StoreError> {
-        let select = sqlx::query_as::<_, (i64, i64, bool, String)>(
-            "SELECT byte_offset, line, complete, report FROM imports WHERE sha256 = $1",
-        )
-        .bind(&file[..]);
-        let row = self
-            .queries
-            .named("import_select", select.fetch_optional(&self.pool))
-            .await?;
-        Ok(row.map(|(offset, line, complete, report)| ImportProgress {
-            sha256: *file,
-            offset: offset.cast_unsigned(),
-            line: line.cast_unsigned(),
-            complete,
-            report,
-        }))
-    }
-
-    pub(super) async fn upsert_progress(
-        &self,
-        connection: &mut Transaction,
-        progress: &ImportProgress,
-    ) -> Result<(), StoreError> {
-        let upsert = sqlx::query(
-            "INSERT INTO imports (sha256, byte_offset, line, complete, report)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (sha256) DO UPDATE SET byte_offset = excluded.byte_offset,
-                 line = excluded.line, complete = excluded.complete, report = excluded.report",
-        )
-        .bind(&progress.sha256[..])
-        .bind(progress.offset.cast_signed())
-        .bind(progress.line.cast_signed())
-        .bind(progress.complete)
-        .bind(&progress.report);
-        self.queries
-            .named("import_upsert", upsert.execute(connection))
-            .await
-            .map(drop)
-    }
-
-    pub(super) async fn delete_file(&self, file: &[u8; 32]) -> Result<bool, StoreError> {
-        let mut transaction = self.begin().await?;
-        let progress = sqlx::query("DELETE FROM imports WHERE sha256 = $1").bind(&file[..]);
-        let imports = self
-            .queries
-            .named("import_delete", progress.execute(&mut transaction))
-            .await?
-            .rows_affected();
-        let rows = sqlx::query(
-            "DELETE FROM observations WHERE batch IN (SELECT number FROM batches WHERE file = $1)",
-        )
-        .bind(&file[..]);
-        self.queries
-            .at_leisure("observation_forget", rows.execute(&mut transaction))
-            .await?;
-        let batches = sqlx::query("DELETE FROM batches WHERE file = $1").bind(&file[..]);
-        let batches = self
-            .queries
-            .named("batch_forget", batches.execute(&mut transaction))
-            .await?
-            .rows_affected();
-        if batches > 0 {
-            let mut outbox = Outbox::default();
-            outbox.forgotten();
-            self.append(&mut transaction, &outbox).await?;
-        }
-        self.commit(transaction).await?;
-        Ok(imports + batches > 0)
     }
 }
 

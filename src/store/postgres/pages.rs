@@ -9,13 +9,10 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use super::PostgresStore;
 use super::session::{Sessions, Transaction};
 use crate::domain::certificate::Certificate;
-use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
-use crate::store::range::{BEFORE, BEYOND, cuts, leading_of};
-use crate::store::row::{StoredCertificate, certificate_columns, misfit};
-use crate::store::{Change, IdRange, StoreError};
+use crate::store::range::{BEFORE, BEYOND, leading_of};
+use crate::store::row::{StoredCertificate, certificate_columns};
+use crate::store::{Change, CutStore, IdRange, StoreError};
 
-/// Issuers that are cut: a CA has tens. What comes after is one range.
-const MOST_ISSUERS: usize = 1_000;
 /// Ranges of each issuer in a load: with ten issuers and ten million certificates 16,000 in each.
 const LOAD_PARTS: u32 = 64;
 /// How often a load uses its snapshot while other connections read: well within the ten minutes
@@ -41,26 +38,6 @@ struct Wanted {
 }
 
 impl PostgresStore {
-    pub(super) async fn read_cuts(&self, parts: u32) -> Result<Vec<CertId>, StoreError> {
-        let mut all = Vec::new();
-        let mut issuer = BEFORE.to_vec();
-        for _ in 0..MOST_ISSUERS {
-            let Some((next, first)) = self.first_after(&issuer).await? else {
-                break;
-            };
-            // It may have gone meanwhile: then there is nothing to cut.
-            let last = self.last_of(&next).await?.unwrap_or_else(|| first.clone());
-            let misfits =
-                |error| StoreError::from_driver("certificate_issuer", misfit("serial", error));
-            let key_identifier = KeyIdentifier::new(&next).map_err(misfits)?;
-            let first = Serial::new(&first).map_err(misfits)?;
-            let last = Serial::new(&last).map_err(misfits)?;
-            all.extend(cuts(&key_identifier, &first, &last, parts));
-            issuer = next;
-        }
-        Ok(all)
-    }
-
     /// Reads all certificates, several ranges at a time. A page whose connection is lost is read
     /// again.
     pub(super) async fn tell_ranges(
@@ -69,7 +46,7 @@ impl PostgresStore {
         at_once: usize,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        let ranges = IdRange::between(self.read_cuts(LOAD_PARTS).await?);
+        let ranges = IdRange::between(self.cuts(LOAD_PARTS).await?);
         let walks = ranges.into_iter().map(|range| self.walk(range).boxed());
         let mut pages = stream::iter(walks).flatten_unordered(at_once);
         let mut told = 0_usize;
@@ -186,30 +163,6 @@ impl PostgresStore {
     async fn issuer_after(&self, issuer: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
         let next = self.first_after(issuer).await?;
         Ok(next.map(|(issuer, _)| (issuer, BEFORE.to_vec())))
-    }
-
-    /// The first issuer after this one that has certificates, and the first of them.
-    async fn first_after(&self, issuer: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
-        let select = sqlx::query_as(
-            "SELECT key_identifier, serial FROM certificates WHERE key_identifier > $1
-             ORDER BY key_identifier, serial LIMIT 1",
-        )
-        .bind(issuer);
-        self.queries
-            .named("certificate_issuer", select.fetch_optional(&self.pool))
-            .await
-    }
-
-    /// The last serial of an issuer.
-    async fn last_of(&self, issuer: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let select = sqlx::query_scalar(
-            "SELECT serial FROM certificates WHERE key_identifier = $1
-             ORDER BY serial DESC LIMIT 1",
-        )
-        .bind(issuer);
-        self.queries
-            .named("certificate_issuer", select.fetch_optional(&self.pool))
-            .await
     }
 }
 

@@ -2,44 +2,44 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+
 use super::PostgresStore;
-use super::certificates::{TRIES, may_pass};
+use super::again::tried_again;
 use super::columns::{ROWS, column};
 use super::outbox::Outbox;
 use super::session::Transaction;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::latest_records;
 use crate::store::row::polls;
-use crate::store::{Change, StoreError};
-use futures_util::StreamExt as _;
+use crate::store::{Change, PollStore, StoreError};
 
-impl PostgresStore {
-    pub(super) async fn upsert_polls(
-        &self,
-        records: &[(u128, u64)],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+#[async_trait]
+impl PollStore for PostgresStore {
+    async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());
         }
         let records = latest_records(records);
-        let mut tries = 0;
-        loop {
-            let attempt = self.try_upsert_polls(&records, now).await;
-            tries += 1;
-            match attempt {
-                Err(error) if tries < TRIES && may_pass(&error) => {}
-                attempt => return attempt,
-            }
-        }
+        tried_again(|| self.try_upsert_polls(&records, now)).await
     }
 
+    async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
+        // One that somebody writes at this moment is looked at again when he has; where the two wait for
+        // each other, the sweep is the one that can try again.
+        let delete = || sqlx::query("DELETE FROM polls WHERE written_at < $1").bind(before.unix());
+        tried_again(|| self.sweep("sweep_polls", delete())).await
+    }
+}
+
+impl PostgresStore {
     async fn try_upsert_polls(
         &self,
         records: &[(u128, u64)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.write().await?;
         let mut outbox = Outbox::default();
         for chunk in records.chunks(ROWS) {
             let upsert = sqlx::query_scalar::<_, Vec<u8>>(
@@ -86,28 +86,9 @@ impl PostgresStore {
         )
         .bind(column(records, |one| one.0.to_be_bytes()))
         .bind(now.unix());
-        self.queries
-            .named("polls_keep", update.execute(connection))
+        self.run_in(connection, "polls_keep", update)
             .await
             .map(drop)
-    }
-
-    pub(super) async fn delete_polls(&self, before: Timestamp) -> Result<(), StoreError> {
-        // One that somebody writes at this moment is looked at again when he has; where the two wait for
-        // each other, the sweep is the one that can try again.
-        let mut tries = 0;
-        loop {
-            let delete = sqlx::query("DELETE FROM polls WHERE written_at < $1").bind(before.unix());
-            let attempt = self
-                .queries
-                .at_leisure("sweep_polls", delete.execute(&self.pool))
-                .await;
-            tries += 1;
-            match attempt {
-                Err(error) if tries < TRIES && may_pass(&error) => {}
-                attempt => return attempt.map(drop),
-            }
-        }
     }
 
     /// Tells all records.

@@ -1,5 +1,6 @@
 //! Certificates, read.
 
+use async_trait::async_trait;
 use sqlx::PgExecutor;
 
 use super::PostgresStore;
@@ -7,25 +8,20 @@ use super::columns::column;
 use super::pool::{hurried, hurried_step};
 use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
+use crate::store::certificates::CERTIFICATE;
 use crate::store::row::{StoredCertificate, certificate_columns};
-use crate::store::{IdRange, StoreError};
+use crate::store::{CertificateStore, IdRange, StoreError};
 
 /// For so many keys at once the planner may rather read the whole table: 0.3 s for 10,000 of 200,000, where
 /// their keys take 0.06 s.
 const MANY: usize = 1_000;
 
-impl PostgresStore {
-    pub(super) async fn read_certificate(
-        &self,
-        id: &CertId,
-    ) -> Result<Option<Certificate>, StoreError> {
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE key_identifier = $1 AND serial = $2"
-        ))
-        .bind(id.key_identifier.octets())
-        .bind(id.serial.octets());
+#[async_trait]
+impl CertificateStore for PostgresStore {
+    async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError> {
+        let select = sqlx::query_as::<_, StoredCertificate>(CERTIFICATE)
+            .bind(id.key_identifier.octets())
+            .bind(id.serial.octets());
         let row = self
             .queries
             .named(
@@ -36,10 +32,7 @@ impl PostgresStore {
         Ok(row.map(|row| row.0))
     }
 
-    pub(super) async fn read_certificates(
-        &self,
-        ids: &[CertId],
-    ) -> Result<Vec<Certificate>, StoreError> {
+    async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, StoreError> {
         let ids: Vec<&CertId> = ids.iter().collect();
         let find = async {
             if ids.len() < MANY {
@@ -51,6 +44,59 @@ impl PostgresStore {
             Ok(found)
         };
         hurried_step("certificate_look_up", find).await
+    }
+    async fn certificates_in(
+        &self,
+        range: &IdRange,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        if self.servers.are_several() {
+            return self.read_ranges(None, range, limit).await;
+        }
+        self.first_in(range, limit).await
+    }
+}
+
+impl PostgresStore {
+    /// The first issuer after this one that has certificates, and the first of them.
+    pub(super) async fn first_after(
+        &self,
+        issuer: &[u8],
+    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let select = sqlx::query_as(
+            "SELECT key_identifier, serial FROM certificates WHERE key_identifier > $1
+             ORDER BY key_identifier, serial LIMIT 1",
+        )
+        .bind(issuer);
+        self.row("certificate_issuer", select).await
+    }
+
+    /// The first issuer after this one that has certificates, and the first and last of their serials.
+    pub(in crate::store) async fn serials_after(
+        &self,
+        issuer: &[u8],
+    ) -> Result<Option<(Vec<u8>, Vec<u8>, Vec<u8>)>, StoreError> {
+        let Some((issuer, first)) = self.first_after(issuer).await? else {
+            return Ok(None);
+        };
+        // It may have gone meanwhile: then there is nothing to cut.
+        let last = self
+            .last_of(&issuer)
+            .await?
+            .unwrap_or_else(|| first.clone());
+        Ok(Some((issuer, first, last)))
+    }
+
+    /// The last serial of an issuer.
+    async fn last_of(&self, issuer: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let select = sqlx::query_scalar(
+            "SELECT serial FROM certificates WHERE key_identifier = $1
+             ORDER BY serial DESC LIMIT 1",
+        )
+        .bind(issuer);
+        self.queries
+            .named("certificate_issuer", select.fetch_optional(&self.pool))
+            .await
     }
 
     /// Those of these certificates that are there.
@@ -70,34 +116,6 @@ impl PostgresStore {
         let rows = self
             .queries
             .named("certificate_look_up", select.fetch_all(executor))
-            .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
-    }
-
-    pub(super) async fn read_certificates_in(
-        &self,
-        range: &IdRange,
-        limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        if self.servers.are_several() {
-            return self.read_ranges(None, range, limit).await;
-        }
-        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE (key_identifier, serial) > ($1, $2)
-                 AND (key_identifier, serial) <= ($3, $4)
-             ORDER BY key_identifier, serial LIMIT $5"
-        ))
-        .bind(from_issuer)
-        .bind(from)
-        .bind(to_issuer)
-        .bind(to)
-        .bind(i64::from(limit));
-        let rows = self
-            .queries
-            .named("certificate_page", select.fetch_all(&self.pool))
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }

@@ -18,9 +18,7 @@ impl ReplicaStore for PostgresStore {
         .bind(&replica.address)
         .bind(replica.id)
         .bind((replica.heard_at - SUCCEEDED_AFTER_SECONDS).unix());
-        self.queries
-            .named("replica_clean", clean.execute(&self.pool))
-            .await?;
+        self.write_alone("replica_clean", clean).await?;
         let note = sqlx::query(
             "INSERT INTO replicas (id, name, address, software, started_at, heard_at, fed_at)
              VALUES ($1::bigint, $2::text, $3::text, $4::text, $5::bigint, $6::bigint, $7::bigint)
@@ -33,17 +31,13 @@ impl ReplicaStore for PostgresStore {
         .bind(replica.started_at.unix())
         .bind(replica.heard_at.unix())
         .bind(replica.fed_at.unix());
-        self.queries
-            .named("replica_note", note.execute(&self.pool))
-            .await?;
+        self.write_alone("replica_note", note).await?;
         Ok(())
     }
 
     async fn end_replica(&self, id: i64) -> Result<(), StoreError> {
         let delete = sqlx::query("DELETE FROM replicas WHERE id = $1::bigint").bind(id);
-        self.queries
-            .named("replica_end", delete.execute(&self.pool))
-            .await?;
+        self.write_alone("replica_end", delete).await?;
         Ok(())
     }
 
@@ -53,8 +47,6 @@ impl ReplicaStore for PostgresStore {
              ORDER BY name, address, started_at LIMIT $1::bigint",
         )
         .bind(MOST_REPLICAS);
-        self.queries
-            .named("replica_select", select.fetch_all(&self.pool))
-            .await
+        self.rows("replica_select", select).await
     }
 }

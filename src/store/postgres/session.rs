@@ -36,14 +36,14 @@ pub(super) enum Pooling {
 
 /// The pool of a store.
 #[derive(Clone, Debug)]
-pub(super) struct Sessions {
+pub(in crate::store) struct Sessions {
     pub(super) pool: PgPool,
     pub(super) pooling: Pooling,
 }
 
 /// A transaction of this session; rolled back if it is dropped.
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(in crate::store) struct Transaction {
     inner: sqlx::Transaction<'static, Postgres>,
     pooling: Pooling,
 }
@@ -73,7 +73,7 @@ impl Transaction {
         self.inner.commit().await
     }
 
-    pub(super) async fn rollback(self) -> sqlx::Result<()> {
+    pub(in crate::store) async fn rollback(self) -> sqlx::Result<()> {
         self.inner.rollback().await
     }
 

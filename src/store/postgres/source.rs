@@ -25,7 +25,7 @@ impl SourceStore for PostgresStore {
         step: SourceStep<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.write().await?;
         // Two that begin the same source at once: one inserts, the other waits for it and then finds
         // the row, whose body is not the one that it knows.
         let advance = match step.from {
@@ -53,9 +53,7 @@ impl SourceStore for PostgresStore {
             )
             .await?;
         if moved.is_none() {
-            self.queries
-                .named("rollback", transaction.rollback())
-                .await?;
+            self.rollback(transaction).await?;
             return Ok(false);
         }
         if !step.counted.is_empty() {
@@ -67,10 +65,10 @@ impl SourceStore for PostgresStore {
             .bind(step.source)
             .bind(signed(step.counted))
             .bind(now.unix());
-            self.queries
-                .named("source_counted_insert", insert.execute(&mut transaction))
+            self.run_in(&mut transaction, "source_counted_insert", insert)
                 .await?;
         }
+        let mut outbox = Outbox::default();
         if !step.observations.is_empty() {
             let batch = self
                 .insert_counted(
@@ -80,12 +78,10 @@ impl SourceStore for PostgresStore {
                     (step.observations, Some(now)),
                 )
                 .await?;
-            let mut outbox = Outbox::default();
             outbox.refer(Kind::Batch, batch);
-            self.append(&mut transaction, &outbox).await?;
         }
-        self.commit(transaction).await?;
-        self.told(Ok(true))
+        self.commit_told(transaction, &outbox).await?;
+        Ok(true)
     }
 
     async fn counted_by_source(
@@ -108,14 +104,12 @@ impl SourceStore for PostgresStore {
     }
 
     async fn forget_source(&self, source: &str, vantage: &str) -> Result<Option<u64>, StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.write().await?;
         // The cursor first: whoever counts for it at the moment is done before, or finds that it moved.
         let cursor = sqlx::query("DELETE FROM source_cursors WHERE source = $1").bind(source);
         let known = self
-            .queries
-            .named("source_cursor_forget", cursor.execute(&mut transaction))
-            .await?
-            .rows_affected();
+            .run_in(&mut transaction, "source_cursor_forget", cursor)
+            .await?;
         let hashes = sqlx::query("DELETE FROM source_counted WHERE source = $1").bind(source);
         self.queries
             .at_leisure("source_counted_forget", hashes.execute(&mut transaction))
@@ -131,25 +125,19 @@ impl SourceStore for PostgresStore {
             .await?
             .rows_affected();
         if known + rows == 0 {
-            self.queries
-                .named("rollback", transaction.rollback())
-                .await?;
+            self.rollback(transaction).await?;
             return Ok(None);
         }
         let mut outbox = Outbox::default();
         outbox.forgotten();
-        self.append(&mut transaction, &outbox).await?;
-        self.commit(transaction).await?;
+        self.commit_told(transaction, &outbox).await?;
         Ok(Some(rows))
     }
 
     async fn sweep_sources(&self, before: Timestamp) -> Result<(), StoreError> {
         let delete =
             sqlx::query("DELETE FROM source_counted WHERE counted_at < $1").bind(before.unix());
-        self.queries
-            .at_leisure("sweep_source_counted", delete.execute(&self.pool))
-            .await
-            .map(drop)
+        self.sweep("sweep_source_counted", delete).await
     }
 }
 

@@ -1,23 +1,22 @@
 //! The successors of certificates.
 
+use async_trait::async_trait;
+
 use super::PostgresStore;
-use super::certificates::{TRIES, contested};
 use super::columns::column;
 use super::outbox::Outbox;
 use super::session::Transaction;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
+use crate::store::outcome::TRIES;
 use crate::store::row::{StoredCertificate, certificate_columns, successor_columns};
-use crate::store::{StoreError, Succession};
+use crate::store::{CertificateStore, StoreError, Succession, SuccessorStore};
 
-impl PostgresStore {
-    pub(super) async fn write_successor(
-        &self,
-        id: &CertId,
-        successor: &Successor,
-    ) -> Result<Succession, StoreError> {
+#[async_trait]
+impl SuccessorStore for PostgresStore {
+    async fn succeed(&self, id: &CertId, successor: &Successor) -> Result<Succession, StoreError> {
         for _ in 0..TRIES {
-            let mut transaction = self.begin().await?;
+            let mut transaction = self.write().await?;
             let one = [(id, successor)];
             let set = self.set_successors(&mut transaction, &one).await?;
             if let Some(row) = set.first() {
@@ -25,7 +24,7 @@ impl PostgresStore {
                 return Ok(Succession::Set);
             }
             drop(transaction);
-            match self.read_certificate(id).await? {
+            match self.certificate(id).await? {
                 None => return Ok(Succession::Unknown),
                 Some(row) => match row.successor {
                     Some(present) if present == *successor => return Ok(Succession::Same),
@@ -35,11 +34,11 @@ impl PostgresStore {
                 },
             }
         }
-        Err(contested())
+        Err(StoreError::contested("successor_set"))
     }
 
-    pub(super) async fn clear_successor(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
-        let mut transaction = self.begin().await?;
+    async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
+        let mut transaction = self.write().await?;
         let update = sqlx::query_as::<_, StoredCertificate>(concat!(
             "UPDATE certificates SET successor_id = NULL, successor_order = NULL
              WHERE key_identifier = $1 AND serial = $2
@@ -50,19 +49,17 @@ impl PostgresStore {
         .bind(id.key_identifier.octets())
         .bind(id.serial.octets());
         let cleared = self
-            .queries
-            .named("successor_clear", update.fetch_optional(&mut transaction))
+            .row_in(&mut transaction, "successor_clear", update)
             .await?;
         if let Some(row) = cleared {
             self.commit_changed(transaction, &row.0).await?;
             return Ok(Some(true));
         }
         drop(transaction);
-        Ok(self.read_certificate(id).await?.map(|_| false))
+        Ok(self.certificate(id).await?.map(|_| false))
     }
 
-    /// Puts `to` in the place of a successor where that is `from`; whether it was.
-    pub(super) async fn swap_successor(
+    async fn resucceed(
         &self,
         id: &CertId,
         from: &Successor,
@@ -70,7 +67,7 @@ impl PostgresStore {
     ) -> Result<bool, StoreError> {
         let (from_id, from_order) = successor_columns(Some(from));
         let (to_id, to_order) = successor_columns(to);
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.write().await?;
         let update = sqlx::query_as::<_, StoredCertificate>(concat!(
             "UPDATE certificates SET successor_id = $5, successor_order = $6
              WHERE key_identifier = $1 AND serial = $2
@@ -86,8 +83,7 @@ impl PostgresStore {
         .bind(to_id)
         .bind(to_order);
         let swapped = self
-            .queries
-            .named("successor_swap", update.fetch_optional(&mut transaction))
+            .row_in(&mut transaction, "successor_swap", update)
             .await?;
         let Some(row) = swapped else {
             return Ok(false);
@@ -95,7 +91,9 @@ impl PostgresStore {
         self.commit_changed(transaction, &row.0).await?;
         Ok(true)
     }
+}
 
+impl PostgresStore {
     /// Sets the successors of certificates that have none, each CertID once; returns the rows of
     /// those that had none. It uses one statement, however long the way to the database is, because
     /// other writers of these rows wait until all are set and committed. The rows are locked in the
@@ -122,22 +120,18 @@ impl PostgresStore {
         .bind(column(successions, |(id, _)| id.serial.octets()))
         .bind(ids)
         .bind(orders);
-        let rows = self
-            .queries
-            .named("successor_set", update.fetch_all(connection))
-            .await?;
+        let rows = self.rows_in(connection, "successor_set", update).await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     /// Tells a certificate that the transaction has changed, and commits.
     async fn commit_changed(
         &self,
-        mut transaction: Transaction,
+        transaction: Transaction,
         row: &Certificate,
     ) -> Result<(), StoreError> {
         let mut outbox = Outbox::default();
         outbox.certificates(&[row])?;
-        self.append(&mut transaction, &outbox).await?;
-        self.commit(transaction).await
+        self.commit_told(transaction, &outbox).await
     }
 }

@@ -1,14 +1,11 @@
 //! The tables that windows were drawn from.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use sqlx::PgExecutor;
+use std::collections::BTreeMap;
 
 use super::PostgresStore;
 use super::columns::column;
 use crate::domain::allocation::table::StoredTable;
-use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
 /// When what is inserted has to be on disk.
@@ -56,27 +53,6 @@ impl PostgresStore {
         .bind(durable == Durable::AtCommit);
         self.queries
             .named("table_insert", insert.execute(executor))
-            .await
-            .map(drop)
-    }
-
-    pub(super) async fn read_table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let select = sqlx::query_scalar::<_, Vec<u8>>(
-            "SELECT bytes FROM allocation_tables WHERE number = $1",
-        )
-        .bind(number);
-        let bytes = self
-            .queries
-            .named("table_select", select.fetch_optional(&self.pool))
-            .await?;
-        Ok(bytes.map(Into::into))
-    }
-
-    pub(super) async fn delete_tables(&self, now: Timestamp) -> Result<(), StoreError> {
-        let delete =
-            sqlx::query("DELETE FROM allocation_tables WHERE needed_until < $1").bind(now.unix());
-        self.queries
-            .at_leisure("sweep_tables", delete.execute(&self.pool))
             .await
             .map(drop)
     }

@@ -1,12 +1,28 @@
 //! Transactions: how they begin, and end; and whether they are taken again.
 
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Postgres};
+
 use super::PostgresStore;
+use super::outbox::Outbox;
 use super::pool::hurried;
-use super::session::{BEGIN, Transaction, settings};
+use super::session::{BEGIN, Sessions, Transaction, settings};
 use crate::store::StoreError;
+use crate::store::both::{Select, Speaks, Statement};
+
+impl Speaks for PostgresStore {
+    type Database = Postgres;
+    type Connection = Transaction;
+    type Transaction = Transaction;
+}
 
 impl PostgresStore {
-    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
+    /// Where a statement runs that is part of no transaction.
+    pub(in crate::store) fn readers(&self) -> &Sessions {
+        &self.pool
+    }
+
+    pub(in crate::store) async fn write(&self) -> Result<Transaction, StoreError> {
         self.begun("begin", BEGIN).await
     }
 
@@ -23,7 +39,7 @@ impl PostgresStore {
     }
 
     /// A read transaction: one snapshot for all its queries.
-    pub(super) async fn snapshot(&self) -> Result<Transaction, StoreError> {
+    pub(in crate::store) async fn read(&self) -> Result<Transaction, StoreError> {
         // It rests while others read by it: a load of ten million takes a minute.
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL idle_in_transaction_session_timeout = '10min'";
@@ -48,8 +64,65 @@ impl PostgresStore {
     }
 
     /// Makes a transaction durable.
-    pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+    pub(in crate::store) async fn commit(
+        &self,
+        transaction: Transaction,
+    ) -> Result<(), StoreError> {
         self.queries.named("commit", transaction.commit()).await
+    }
+
+    /// Ends a read transaction.
+    pub(in crate::store) async fn end(&self, snapshot: Transaction) -> Result<(), StoreError> {
+        self.commit(snapshot).await
+    }
+
+    /// Appends to the outbox what the transaction has changed, makes it durable, and hints at it.
+    pub(super) async fn commit_told(
+        &self,
+        mut transaction: Transaction,
+        outbox: &Outbox,
+    ) -> Result<(), StoreError> {
+        self.append(&mut transaction, outbox).await?;
+        self.commit(transaction).await?;
+        self.hint();
+        Ok(())
+    }
+
+    /// Tells other processes that something was written.
+    pub(in crate::store) fn hint(&self) {
+        self.hints.say();
+    }
+
+    /// Runs one statement, which is a transaction.
+    pub(in crate::store) async fn write_alone(
+        &self,
+        name: &'static str,
+        statement: Statement<'_, Self>,
+    ) -> Result<(), StoreError> {
+        let written = statement.execute(&self.pool);
+        self.queries.named(name, written).await.map(drop)
+    }
+
+    /// The same with one that returns a row, or none.
+    pub(in crate::store) async fn written_row<T>(
+        &self,
+        name: &'static str,
+        statement: Select<'_, Self, T>,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        self.row(name, statement).await
+    }
+
+    /// Runs one statement that may take minutes.
+    pub(in crate::store) async fn sweep(
+        &self,
+        name: &'static str,
+        statement: Statement<'_, Self>,
+    ) -> Result<(), StoreError> {
+        let swept = statement.execute(&self.pool);
+        self.queries.at_leisure(name, swept).await.map(drop)
     }
 
     /// After writes have failed, tries whether they succeed again: with a row of 128 KiB that
@@ -59,18 +132,14 @@ impl PostgresStore {
         if condition.trouble().is_none() {
             return Ok(());
         }
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.write().await?;
         let insert = sqlx::query(
             "INSERT INTO learned (ca, name, body, learned_at)
              SELECT '', 'write again', string_agg(gen_random_uuid()::text, ''), 0
              FROM generate_series(1, 3640)",
         );
-        self.queries
-            .named("write_again", insert.execute(&mut transaction))
-            .await?;
-        self.queries
-            .named("rollback", transaction.rollback())
-            .await?;
+        self.run_in(&mut transaction, "write_again", insert).await?;
+        self.rollback(transaction).await?;
         condition.recovered();
         tracing::info!(event = "database_writable");
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
@@ -10,12 +11,11 @@ use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::{CertId, KeyIdentifier};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
-use crate::store::outcome::{Distinct, Trace, is_brought, summed};
+use crate::store::outcome::{Distinct, is_brought, summed};
 use crate::store::row::{
-    MarkedCertificate, StoredCertificate, basis_columns, cause_columns, certificate_columns,
-    hexadecimal, successor_columns,
+    CERTIFICATE_COLUMNS, MarkedCertificate, bind_certificate, certificate_columns, hexadecimal,
 };
-use crate::store::{IdRange, Registered, Registration, StoreError};
+use crate::store::{RegisterStore, Registered, Registration, StoreError};
 
 /// Four times the same text with commas between.
 macro_rules! four {
@@ -41,7 +41,7 @@ const FEW: usize = 16;
 /// in each on a page of its own at worst: 10,000 pages.
 const REMOVED: usize = 2_000;
 /// CertIDs in one JSON text: some 100 octets each make 1 MB.
-const IDS: usize = 10_000;
+pub(super) const IDS: usize = 10_000;
 
 /// A statement has one length; unused parts of it are NULL. No parameter is numbered: the driver
 /// numbers the others itself.
@@ -72,8 +72,9 @@ const INSERT_FEW: &str = insert_certificates!(four!(four!(certificate_row!())));
 const INSERT_MANY: &str =
     insert_certificates!(four!(four!(four!(four!(two!(certificate_row!()))))));
 
-impl SqliteStore {
-    pub(super) async fn write_registration(
+#[async_trait]
+impl RegisterStore for SqliteStore {
+    async fn register(
         &self,
         registration: Registration<'_>,
     ) -> Result<Vec<Registered>, StoreError> {
@@ -130,152 +131,7 @@ impl SqliteStore {
         Ok(distinct.outcomes(&stored))
     }
 
-    /// Inserts those that are not there; the rows of the others.
-    async fn insert_certificates(
-        &self,
-        connection: &mut SqliteConnection,
-        stamp: i64,
-        certificates: &[&Certificate],
-    ) -> Result<HashMap<CertId, Certificate>, StoreError> {
-        let mut contested: Vec<&CertId> = Vec::new();
-        for chunk in certificates.chunks(ROWS) {
-            let (text, rows) = match chunk.len() {
-                1 => (INSERT_ONE, 1),
-                2..=FEW => (INSERT_FEW, FEW),
-                _ => (INSERT_MANY, ROWS),
-            };
-            let mut insert = sqlx::query(text).bind(stamp);
-            for row in 0..rows {
-                let certificate = chunk.get(row);
-                let (table, start, end, plain) = certificate
-                    .map(|certificate| basis_columns(certificate.basis))
-                    .unwrap_or_default();
-                let (incident, rebalance) = certificate
-                    .map(|certificate| cause_columns(certificate.cause))
-                    .unwrap_or_default();
-                let (successor_id, successor_order) =
-                    successor_columns(certificate.and_then(|one| one.successor.as_ref()));
-                insert = insert
-                    .bind(certificate.map(|one| one.id.key_identifier.octets()))
-                    .bind(certificate.map(|one| one.id.serial.octets()))
-                    .bind(certificate.map(|one| one.validity.not_before.unix()))
-                    .bind(certificate.map(|one| one.validity.not_after.unix()))
-                    .bind(certificate.map(|one| one.issued_at.unix()))
-                    .bind(certificate.map(|one| one.hour_known))
-                    .bind(certificate.map(|one| one.steered))
-                    .bind(certificate.map(|one| one.registered_at.unix()))
-                    .bind(certificate.map(|one| one.window.from.unix()))
-                    .bind(certificate.map(|one| one.window.to.unix()))
-                    .bind(table)
-                    .bind(start)
-                    .bind(end)
-                    .bind(plain)
-                    .bind(incident)
-                    .bind(rebalance)
-                    .bind(certificate.and_then(|one| one.follows))
-                    .bind(successor_id)
-                    .bind(successor_order);
-            }
-            let inserted = self
-                .queries
-                .named("certificate_insert", insert.execute(&mut *connection))
-                .await?
-                .rows_affected();
-            if inserted < chunk.len() as u64 {
-                contested.extend(chunk.iter().map(|certificate| &certificate.id));
-            }
-        }
-        let mut stored = HashMap::new();
-        for ids in contested.chunks(IDS) {
-            let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
-                "SELECT ",
-                certificate_columns!(),
-                ", changed = ?1 FROM certificates WHERE (key_identifier, serial) IN
-                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?2))"
-            ))
-            .bind(stamp)
-            .bind(json(ids));
-            let rows = self
-                .queries
-                .named(
-                    "certificate_select_many",
-                    select.fetch_all(&mut *connection),
-                )
-                .await?;
-            // What carries this commit's stamp is what this commit inserted.
-            let earlier = rows.into_iter().filter(|row| !row.ours);
-            stored.extend(earlier.map(|row| (row.certificate.id.clone(), row.certificate)));
-        }
-        Ok(stored)
-    }
-
-    pub(super) async fn read_certificate(
-        &self,
-        id: &CertId,
-    ) -> Result<Option<Certificate>, StoreError> {
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE key_identifier = ?1 AND serial = ?2"
-        ))
-        .bind(id.key_identifier.octets())
-        .bind(id.serial.octets());
-        let row = self
-            .queries
-            .named("certificate_select", select.fetch_optional(self.readers()))
-            .await?;
-        Ok(row.map(|row| row.0))
-    }
-
-    pub(super) async fn read_certificates(
-        &self,
-        ids: &[CertId],
-    ) -> Result<Vec<Certificate>, StoreError> {
-        let ids: Vec<&CertId> = ids.iter().collect();
-        let mut found = Vec::new();
-        for ids in ids.chunks(IDS) {
-            let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-                "SELECT ",
-                certificate_columns!(),
-                " FROM certificates WHERE (key_identifier, serial) IN
-                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?1))"
-            ))
-            .bind(json(ids));
-            let rows = self
-                .queries
-                .named("certificate_look_up", select.fetch_all(self.readers()))
-                .await?;
-            found.extend(rows.into_iter().map(|row| row.0));
-        }
-        Ok(found)
-    }
-
-    pub(super) async fn read_certificates_in(
-        &self,
-        range: &IdRange,
-        limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE (key_identifier, serial) > (?1, ?2)
-                 AND (key_identifier, serial) <= (?3, ?4)
-             ORDER BY key_identifier, serial LIMIT ?5"
-        ))
-        .bind(from_issuer)
-        .bind(from)
-        .bind(to_issuer)
-        .bind(to)
-        .bind(limit);
-        let rows = self
-            .queries
-            .named("certificate_page", select.fetch_all(self.readers()))
-            .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
-    }
-
-    pub(super) async fn delete_certificates(&self, ids: &[CertId]) -> Result<u64, StoreError> {
+    async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError> {
         let ids: Vec<&CertId> = ids.iter().collect();
         let mut removed = 0;
         for ids in ids.chunks(REMOVED) {
@@ -292,8 +148,7 @@ impl SqliteStore {
             )
             .bind(stamp)
             .bind(&ids);
-            self.queries
-                .named("removal_insert", bury.execute(&mut *transaction))
+            self.run_in(&mut transaction, "removal_insert", bury)
                 .await?;
             let delete = sqlx::query(
                 "DELETE FROM certificates WHERE (key_identifier, serial) IN
@@ -301,16 +156,14 @@ impl SqliteStore {
             )
             .bind(&ids);
             removed += self
-                .queries
-                .named("certificate_delete", delete.execute(&mut *transaction))
-                .await?
-                .rows_affected();
+                .run_in(&mut transaction, "certificate_delete", delete)
+                .await?;
             self.commit(transaction).await?;
         }
         Ok(removed)
     }
 
-    pub(super) async fn delete_expired(
+    async fn purge_expired(
         &self,
         before: Timestamp,
         limit: u32,
@@ -326,16 +179,10 @@ impl SqliteStore {
         .bind(before.unix())
         .bind(limit);
         let rows = self
-            .queries
-            .named("certificate_purge", delete.fetch_all(&mut *transaction))
+            .rows_in(&mut transaction, "certificate_purge", delete)
             .await?;
         let purged = rows.len() as u64;
-        let traces = rows
-            .into_iter()
-            .map(Trace::from_columns)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| StoreError::from_driver("certificate_purge", error))?;
-        let observations = summed(traces.into_iter(), ca_of);
+        let observations = summed(rows, ca_of)?;
         if !observations.is_empty() {
             self.insert_counted(&mut transaction, None, None, (&observations, None))
                 .await?;
@@ -345,8 +192,60 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Inserts those that are not there; the rows of the others.
+    async fn insert_certificates(
+        &self,
+        connection: &mut SqliteConnection,
+        stamp: i64,
+        certificates: &[&Certificate],
+    ) -> Result<HashMap<CertId, Certificate>, StoreError> {
+        let mut contested: Vec<&CertId> = Vec::new();
+        for chunk in certificates.chunks(ROWS) {
+            let (text, rows) = match chunk.len() {
+                1 => (INSERT_ONE, 1),
+                2..=FEW => (INSERT_FEW, FEW),
+                _ => (INSERT_MANY, ROWS),
+            };
+            let mut insert = sqlx::query(text).bind(stamp);
+            for row in 0..rows {
+                insert = match chunk.get(row) {
+                    Some(one) => bind_certificate!(insert, one),
+                    None => {
+                        (0..CERTIFICATE_COLUMNS).fold(insert, |unused, _| unused.bind(None::<i64>))
+                    }
+                };
+            }
+            let inserted = self
+                .run_in(connection, "certificate_insert", insert)
+                .await?;
+            if inserted < chunk.len() as u64 {
+                contested.extend(chunk.iter().map(|certificate| &certificate.id));
+            }
+        }
+        let mut stored = HashMap::new();
+        for ids in contested.chunks(IDS) {
+            let select = sqlx::query_as::<_, MarkedCertificate>(concat!(
+                "SELECT ",
+                certificate_columns!(),
+                ", changed = ?1 FROM certificates WHERE (key_identifier, serial) IN
+                 (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each(?2))"
+            ))
+            .bind(stamp)
+            .bind(json(ids));
+            let rows = self
+                .rows_in(connection, "certificate_select_many", select)
+                .await?;
+            // What carries this commit's stamp is what this commit inserted.
+            let earlier = rows.into_iter().filter(|row| !row.ours);
+            stored.extend(earlier.map(|row| (row.certificate.id.clone(), row.certificate)));
+        }
+        Ok(stored)
+    }
+}
+
 /// CertIDs as a JSON array of pairs of hexadecimal texts: SQLite has no arrays, but reads JSON.
-fn json(ids: &[&CertId]) -> String {
+pub(super) fn json(ids: &[&CertId]) -> String {
     let mut text = String::from("[");
     for (index, id) in ids.iter().enumerate() {
         if index > 0 {

@@ -1,30 +1,18 @@
 //! The change feed: commits are counted, and rows carry the number of the commit that wrote them.
 
+use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
-use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
-use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::store::row::{
-    StoredCertificate, StoredObservation, certificate_columns, misfit, told_columns,
+    CertIdRow, StoredCertificate, StoredObservation, cert_id, certificate_columns, told_columns,
 };
-use crate::store::{Change, FeedPosition, Load, StoreError};
+use crate::store::{Change, FeedPosition, FeedStore, Load, StoreError};
 
-impl SqliteStore {
-    pub(super) async fn read_hash_key(&self) -> Result<HashKey, StoreError> {
-        let select = sqlx::query_scalar::<_, Vec<u8>>("SELECT hash_key FROM secrets");
-        let key = self
-            .queries
-            .named("hash_key", select.fetch_one(self.readers()))
-            .await?;
-        let key = key.try_into().map_err(|_| {
-            StoreError::from_driver("hash_key", misfit("hash_key", "not 16 octets"))
-        })?;
-        Ok(HashKey::new(key))
-    }
-
-    pub(super) async fn tell_all(
+#[async_trait]
+impl FeedStore for SqliteStore {
+    async fn load(
         &self,
         what: Load,
         observed_from: Timestamp,
@@ -71,7 +59,7 @@ impl SqliteStore {
         Ok(position)
     }
 
-    pub(super) async fn tell_changes(
+    async fn changes(
         &self,
         since: FeedPosition,
         tell: &mut (dyn FnMut(Change) + Send),
@@ -84,7 +72,9 @@ impl SqliteStore {
         self.end(snapshot).await?;
         Ok(position)
     }
+}
 
+impl SqliteStore {
     async fn tell_since(
         &self,
         snapshot: &mut SqliteConnection,
@@ -94,13 +84,13 @@ impl SqliteStore {
         // Incidents before the windows that they moved.
         self.tell_incidents(snapshot, Some(since), tell).await?;
         // Removals before registrations: a certificate that was removed and registered again is there.
-        let removals = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(
+        let removals = sqlx::query_as::<_, CertIdRow>(
             "SELECT key_identifier, serial FROM removals WHERE changed > ?1",
         )
         .bind(since.0)
         .fetch_all(&mut *snapshot);
-        for (key_identifier, serial) in self.queries.named("changed_removals", removals).await? {
-            tell(Change::Removed(cert_id(&key_identifier, &serial)?));
+        for row in self.queries.named("changed_removals", removals).await? {
+            tell(Change::Removed(cert_id("changed_removals", row)?));
         }
         let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
@@ -157,18 +147,5 @@ fn observed(row: StoredObservation) -> Change {
         batch: row.batch,
         counted_at: row.counted_at,
         observation: row.observation,
-    }
-}
-
-fn cert_id(key_identifier: &[u8], serial: &[u8]) -> Result<CertId, StoreError> {
-    match (KeyIdentifier::new(key_identifier), Serial::new(serial)) {
-        (Ok(key_identifier), Ok(serial)) => Ok(CertId {
-            key_identifier,
-            serial,
-        }),
-        (Err(error), _) | (_, Err(error)) => Err(StoreError::from_driver(
-            "changed_removals",
-            misfit("key_identifier", error),
-        )),
     }
 }

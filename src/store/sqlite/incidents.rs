@@ -1,5 +1,6 @@
 //! Incidents, and the certificates that they concern.
 
+use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
@@ -10,7 +11,7 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::distinct_ids;
 use crate::store::row::{StoredCertificate, certificate_columns, incident, incident_columns};
-use crate::store::{Change, FeedPosition, IdRange, StoreError};
+use crate::store::{Change, FeedPosition, IdRange, IncidentStore, StoreError};
 
 /// How many CertIDs one statement adds: 256 · 2 parameters.
 const ROWS: usize = 4 * 4 * 4 * 4;
@@ -23,8 +24,9 @@ const INSERT: &str = concat!(
     ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
 );
 
-impl SqliteStore {
-    pub(super) async fn insert_incident(&self, given: &Incident) -> Result<i64, StoreError> {
+#[async_trait]
+impl IncidentStore for SqliteStore {
+    async fn create_incident(&self, given: &Incident) -> Result<i64, StoreError> {
         let (body, updated_at) = incident_columns(given)
             .map_err(|error| StoreError::from_driver("incident_insert", error))?;
         let mut transaction = self.write().await?;
@@ -44,7 +46,7 @@ impl SqliteStore {
         Ok(number)
     }
 
-    pub(super) async fn write_incident(
+    async fn update_incident(
         &self,
         given: &Incident,
         seen_at: Timestamp,
@@ -63,14 +65,13 @@ impl SqliteStore {
         .bind(updated_at)
         .bind(stamp);
         let updated = self
-            .queries
-            .named("incident_update", update.execute(&mut *transaction))
+            .run_in(&mut transaction, "incident_update", update)
             .await?;
         self.commit(transaction).await?;
-        Ok(updated.rows_affected() == 1)
+        Ok(updated == 1)
     }
 
-    pub(super) async fn read_incidents(&self) -> Result<Vec<Incident>, StoreError> {
+    async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
         let select = sqlx::query_as::<_, (i64, String)>(
             "SELECT number, body FROM incidents ORDER BY number DESC",
         );
@@ -81,30 +82,7 @@ impl SqliteStore {
         self.queries.named("incident_select", read).await
     }
 
-    /// Tells the incidents that changed after `since`, or all.
-    pub(super) async fn tell_incidents(
-        &self,
-        connection: &mut SqliteConnection,
-        since: Option<FeedPosition>,
-        tell: &mut (dyn FnMut(Change) + Send),
-    ) -> Result<(), StoreError> {
-        // Commits are counted from 1 on.
-        let select = sqlx::query_as::<_, (i64, String)>(
-            "SELECT number, body FROM incidents WHERE changed > ?1 ORDER BY number",
-        )
-        .bind(since.map_or(0, |since| since.0));
-        let read = async {
-            let rows = select.fetch_all(connection).await?;
-            rows.into_iter().map(incident).collect()
-        };
-        let changed: Vec<Incident> = self.queries.named("changed_incidents", read).await?;
-        for incident in changed {
-            tell(Change::Incident(Box::new(incident)));
-        }
-        Ok(())
-    }
-
-    pub(super) async fn insert_incident_certificates(
+    async fn add_incident_certificates(
         &self,
         incident: i64,
         ids: &[CertId],
@@ -120,19 +98,14 @@ impl SqliteStore {
                     .bind(id.map(|id| id.serial.octets()));
             }
             added += self
-                .queries
-                .named(
-                    "incident_certificate_insert",
-                    insert.execute(&mut *transaction),
-                )
-                .await?
-                .rows_affected();
+                .run_in(&mut transaction, "incident_certificate_insert", insert)
+                .await?;
         }
         self.commit(transaction).await?;
         Ok(added)
     }
 
-    pub(super) async fn read_incident_certificates_in(
+    async fn incident_certificates_in(
         &self,
         incident: i64,
         range: &IdRange,
@@ -156,13 +129,31 @@ impl SqliteStore {
         .bind(to_issuer)
         .bind(to)
         .bind(limit);
-        let rows = self
-            .queries
-            .named(
-                "incident_certificate_page",
-                select.fetch_all(self.readers()),
-            )
-            .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
+        self.found("incident_certificate_page", select).await
+    }
+}
+
+impl SqliteStore {
+    /// Tells the incidents that changed after `since`, or all.
+    pub(super) async fn tell_incidents(
+        &self,
+        connection: &mut SqliteConnection,
+        since: Option<FeedPosition>,
+        tell: &mut (dyn FnMut(Change) + Send),
+    ) -> Result<(), StoreError> {
+        // Commits are counted from 1 on.
+        let select = sqlx::query_as::<_, (i64, String)>(
+            "SELECT number, body FROM incidents WHERE changed > ?1 ORDER BY number",
+        )
+        .bind(since.map_or(0, |since| since.0));
+        let read = async {
+            let rows = select.fetch_all(connection).await?;
+            rows.into_iter().map(incident).collect()
+        };
+        let changed: Vec<Incident> = self.queries.named("changed_incidents", read).await?;
+        for incident in changed {
+            tell(Change::Incident(Box::new(incident)));
+        }
+        Ok(())
     }
 }

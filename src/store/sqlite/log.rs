@@ -257,9 +257,9 @@ mod tests {
     use super::*;
     use crate::domain::demand::observation::{Kind, Observation, Source};
     use crate::domain::time::Timestamp;
-    use crate::store::Store as _;
     use crate::store::query::Queries;
     use crate::store::sqlite::location::Location;
+    use crate::store::{BatchStore as _, ObservationStore as _};
 
     /// A thirty-second of the usual: 1.3 MB are long, 2.4 MB full.
     const SMALL: Limits = Limits {

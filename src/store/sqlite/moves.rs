@@ -1,5 +1,7 @@
 //! Windows that take others' places.
 
+use async_trait::async_trait;
+
 use super::SqliteStore;
 use super::certificates::four;
 use crate::domain::allocation::table::StoredTable;
@@ -7,7 +9,7 @@ use crate::domain::certificate::Certificate;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::outcome::distinct_moves;
 use crate::store::row::{StoredCertificate, basis_columns, cause_columns, certificate_columns};
-use crate::store::{IdRange, Move, StoreError};
+use crate::store::{IdRange, Move, MoveStore, StoreError};
 
 /// How many windows one statement moves: 64 · 12 parameters, as registrations have it.
 const ROWS: usize = 4 * 4 * 4;
@@ -29,8 +31,39 @@ const MOVE: &str = concat!(
          AND window_start = column3 AND window_end = column4"
 );
 
-impl SqliteStore {
-    pub(super) async fn write_windows(
+#[async_trait]
+impl MoveStore for SqliteStore {
+    async fn certificates_with_windows_in(
+        &self,
+        span: Span,
+        now: Timestamp,
+        range: &IdRange,
+        limit: u32,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
+        // The plus keeps the index of `not_after` out of it: a page continues where the last one
+        // ended, in the order of the primary key, so that all pages together pass each row once.
+        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
+            "SELECT ",
+            certificate_columns!(),
+            " FROM certificates WHERE (key_identifier, serial) > (?1, ?2)
+                 AND (key_identifier, serial) <= (?7, ?8)
+                 AND window_start < ?4 AND window_end > ?3 AND +not_after > ?5
+                 AND successor_id IS NULL AND successor_order IS NULL
+             ORDER BY key_identifier, serial LIMIT ?6"
+        ))
+        .bind(from_issuer)
+        .bind(from)
+        .bind(span.from.unix())
+        .bind(span.to.unix())
+        .bind(now.unix())
+        .bind(limit)
+        .bind(to_issuer)
+        .bind(to);
+        self.found("window_page", select).await
+    }
+
+    async fn move_windows(
         &self,
         tables: &[StoredTable],
         moves: &[Move],
@@ -61,47 +94,9 @@ impl SqliteStore {
                     .bind(incident)
                     .bind(rebalance);
             }
-            taken += self
-                .queries
-                .named("window_move", update.execute(&mut *transaction))
-                .await?
-                .rows_affected();
+            taken += self.run_in(&mut transaction, "window_move", update).await?;
         }
         self.commit(transaction).await?;
         Ok(taken)
-    }
-
-    pub(super) async fn read_certificates_with_windows_in(
-        &self,
-        span: Span,
-        now: Timestamp,
-        range: &IdRange,
-        limit: u32,
-    ) -> Result<Vec<Certificate>, StoreError> {
-        let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
-        // The plus keeps the index of `not_after` out of it: a page continues where the last one
-        // ended, in the order of the primary key, so that all pages together pass each row once.
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE (key_identifier, serial) > (?1, ?2)
-                 AND (key_identifier, serial) <= (?7, ?8)
-                 AND window_start < ?4 AND window_end > ?3 AND +not_after > ?5
-                 AND successor_id IS NULL AND successor_order IS NULL
-             ORDER BY key_identifier, serial LIMIT ?6"
-        ))
-        .bind(from_issuer)
-        .bind(from)
-        .bind(span.from.unix())
-        .bind(span.to.unix())
-        .bind(now.unix())
-        .bind(limit)
-        .bind(to_issuer)
-        .bind(to);
-        let rows = self
-            .queries
-            .named("window_page", select.fetch_all(self.readers()))
-            .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
     }
 }

@@ -48,13 +48,8 @@ impl NameStore for SqliteStore {
         .bind(now.unix())
         .bind(MOST_NAMESAKES);
         let mut transaction = self.write().await?;
-        self.queries
-            .named(QUERY, insert.execute(&mut *transaction))
-            .await?;
-        let found = self
-            .queries
-            .named(QUERY, select.fetch_all(&mut *transaction))
-            .await?;
+        self.run_in(&mut transaction, QUERY, insert).await?;
+        let found = self.rows_in(&mut transaction, QUERY, select).await?;
         self.commit(transaction).await?;
         found.into_iter().map(|row| named(QUERY, row)).collect()
     }

@@ -1,13 +1,14 @@
 //! Observations, the batches that make them count, and how far files have come.
 
-use sqlx::{SqliteConnection, SqliteExecutor};
+use async_trait::async_trait;
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::SqliteStore;
 use super::certificates::four;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
-use crate::store::row::{file_column, key_column, observation_columns, sampled, sha256};
-use crate::store::{BatchKey, ClosedBatch, Closing, ImportProgress, StoreError};
+use crate::store::row::{observation_columns, sampled};
+use crate::store::{ObservationStore, StoreError};
 
 /// How many rows one statement inserts: 64 · 15 parameters.
 const ROWS: usize = 4 * 4 * 4;
@@ -29,26 +30,9 @@ const INSERT: &str = concat!(
     ") WHERE column1 IS NOT NULL"
 );
 
-impl SqliteStore {
-    pub(super) async fn insert_open_batch(&self, now: Timestamp) -> Result<i64, StoreError> {
-        let insert = sqlx::query_scalar(
-            "INSERT INTO batches (opened_at, closed) VALUES (?1, 0) RETURNING number",
-        )
-        .bind(now.unix());
-        let mut transaction = self.write().await?;
-        let number = self
-            .queries
-            .named("batch_open", insert.fetch_one(&mut *transaction))
-            .await?;
-        self.commit(transaction).await?;
-        Ok(number)
-    }
-
-    pub(super) async fn insert_into_batch(
-        &self,
-        batch: i64,
-        rows: &[Observation],
-    ) -> Result<(), StoreError> {
+#[async_trait]
+impl ObservationStore for SqliteStore {
+    async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), StoreError> {
         let mut transaction = self.write_many().await?;
         let select = sqlx::query_scalar::<_, bool>(
             "SELECT EXISTS (SELECT 1 FROM batches WHERE number = ?1 AND NOT closed)",
@@ -68,177 +52,29 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Stores observations that count at once. With `stamp` the feed reports them, without it only
-    /// loads do. `now` is given if the time at which their source was first heard matters.
-    pub(super) async fn insert_counted(
-        &self,
-        connection: &mut SqliteConnection,
-        stamp: Option<i64>,
-        file: Option<&[u8]>,
-        (rows, now): (&[Observation], Option<Timestamp>),
-    ) -> Result<(), StoreError> {
-        let insert = sqlx::query_scalar(
-            "INSERT INTO batches (closed, file, silent, changed, closed_at)
-             VALUES (1, ?1, ?2 IS NULL, ?2, ?3) RETURNING number",
-        )
-        .bind(file)
-        .bind(stamp)
-        .bind(now.map(Timestamp::unix));
-        let batch = self
-            .queries
-            .named("batch_insert", insert.fetch_one(&mut *connection))
-            .await?;
-        self.insert_observations(connection, batch, rows).await
-    }
-
-    async fn insert_observations(
-        &self,
-        connection: &mut SqliteConnection,
-        batch: i64,
-        rows: &[Observation],
-    ) -> Result<(), StoreError> {
-        for chunk in rows.chunks(ROWS) {
-            let mut insert = sqlx::query(INSERT).bind(batch);
-            for row in 0..ROWS {
-                let row = chunk.get(row);
-                insert = insert
-                    .bind(row.map(|one| one.at.unix()))
-                    .bind(row.map(|one| one.at.unix() + i64::from(one.seconds)))
-                    .bind(row.map(|one| one.kind.name()))
-                    .bind(row.map(|one| one.count.cast_signed()))
-                    .bind(row.map(|one| one.ca.as_str()))
-                    .bind(row.map(|one| one.source.name()))
-                    .bind(row.and_then(|one| one.endpoint.as_deref()))
-                    .bind(row.and_then(|one| one.error_type.as_deref()))
-                    .bind(row.and_then(|one| one.vantage.as_deref()))
-                    .bind(row.and_then(|one| one.latency_ms))
-                    .bind(row.and_then(|one| one.latency_p95_ms))
-                    .bind(row.map(|one| one.steered))
-                    .bind(row.and_then(|one| one.dimension.as_deref()))
-                    .bind(row.and_then(|one| one.told_by.as_deref()))
-                    .bind(row.and_then(sampled));
-            }
-            self.queries
-                .named("observation_insert", insert.execute(&mut *connection))
-                .await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn read_closed_batch(
-        &self,
-        key: &BatchKey,
-    ) -> Result<Option<ClosedBatch>, StoreError> {
-        let found = self.batch_under(self.readers(), key).await?;
-        Ok(found.map(|(_, closed)| closed))
-    }
-
-    /// The number and the answer of the batch that was closed under this key.
-    async fn batch_under(
-        &self,
-        executor: impl SqliteExecutor<'_>,
-        key: &BatchKey,
-    ) -> Result<Option<(i64, ClosedBatch)>, StoreError> {
-        let select = sqlx::query_as::<_, (i64, Vec<u8>, String)>(
-            "SELECT number, sha256, report FROM batches WHERE key = ?1 AND closed",
-        )
-        .bind(key_column(key));
-        let row = self
-            .queries
-            .named("batch_select", select.fetch_optional(executor))
-            .await?;
-        row.map(|(number, octets, report)| {
-            let sha256 = sha256(&octets)?;
-            Ok((number, ClosedBatch { sha256, report }))
-        })
-        .transpose()
-        .map_err(|error| StoreError::from_driver("batch_select", error))
-    }
-
-    pub(super) async fn update_batch_closed(
-        &self,
-        batch: i64,
-        key: Option<&BatchKey>,
-        closed: &ClosedBatch,
-        now: Timestamp,
-    ) -> Result<Closing, StoreError> {
+    async fn forget_file(&self, file: &[u8; 32]) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        let earlier = match key {
-            Some(key) => self.batch_under(&mut *transaction, key).await?,
-            None => None,
-        };
-        if let Some((number, earlier)) = earlier {
-            // Asked again, because the first answer was lost: this very batch counts.
-            if number == batch {
-                return Ok(Closing::Counted);
-            }
-            let drop = sqlx::query("DELETE FROM batches WHERE number = ?1 AND NOT closed");
-            let dropped = self
-                .queries
-                .named("batch_delete", drop.bind(batch).execute(&mut *transaction))
-                .await?;
-            self.commit(transaction).await?;
-            if dropped.rows_affected() > 0 {
-                self.delete_observations_of(&[batch]).await?;
-            }
-            return Ok(Closing::Repeated(earlier));
-        }
-        let stamp = self.stamp(&mut transaction).await?;
-        let update = sqlx::query(
-            "UPDATE batches SET closed = 1, closed_at = ?2, key = ?3, file = ?4, sha256 = ?5,
-                                report = ?6, changed = ?7
-             WHERE number = ?1 AND NOT closed",
-        )
-        .bind(batch)
-        .bind(now.unix())
-        .bind(key.map(key_column))
-        .bind(file_column(key))
-        .bind(&closed.sha256[..])
-        .bind(&closed.report)
-        .bind(stamp);
-        let updated = self
-            .queries
-            .named("batch_close", update.execute(&mut *transaction))
+        let progress = sqlx::query("DELETE FROM imports WHERE sha256 = ?1").bind(&file[..]);
+        let imports = self
+            .run_in(&mut transaction, "import_delete", progress)
             .await?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotOpen(batch));
+        let batches =
+            sqlx::query_scalar::<_, i64>("DELETE FROM batches WHERE file = ?1 RETURNING number")
+                .bind(&file[..]);
+        let batches = self
+            .queries
+            .named("batch_forget", batches.fetch_all(&mut *transaction))
+            .await?;
+        if !batches.is_empty() {
+            self.tell_forgetting(&mut transaction).await?;
         }
         self.commit(transaction).await?;
-        Ok(Closing::Counted)
+        // They count no more from here on.
+        self.delete_observations_of(&batches).await?;
+        Ok(imports > 0 || !batches.is_empty())
     }
 
-    /// Tells the feed that observations were taken back.
-    pub(super) async fn tell_forgetting(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<(), StoreError> {
-        let stamp = self.stamp(connection).await?;
-        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
-        self.queries
-            .named("forgetting_insert", tell.execute(connection))
-            .await
-            .map(drop)
-    }
-
-    /// Deletes the observations of deleted batches, which no longer count. If this is interrupted,
-    /// the rest is removed when it is old.
-    async fn delete_observations_of(&self, batches: &[i64]) -> Result<(), StoreError> {
-        for &batch in batches {
-            let rows = move || {
-                sqlx::query(
-                    "DELETE FROM observations WHERE rowid IN
-                     (SELECT rowid FROM observations WHERE batch = ?1 LIMIT ?2)",
-                )
-                .bind(batch)
-                .bind(DELETED)
-            };
-            self.write_in_steps("observation_delete", DELETED, rows)
-                .await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn delete_stale(
+    async fn sweep_observations(
         &self,
         observed_before: Timestamp,
         opened_before: Timestamp,
@@ -297,71 +133,124 @@ impl SqliteStore {
             sqlx::query("DELETE FROM forgettings WHERE forgotten_at < unixepoch() - 86400");
         self.write_alone("sweep_forgettings", forgettings).await
     }
+}
 
-    pub(super) async fn read_import_progress(
+impl SqliteStore {
+    /// Deletes a batch that is open still, and commits.
+    pub(in crate::store) async fn delete_open_batch(
         &self,
-        file: &[u8; 32],
-    ) -> Result<Option<ImportProgress>, StoreError> {
-        let select = sqlx::query_as::<_, (i64, i64, bool, String)>(
-            "SELECT byte_offset, line, complete, report FROM imports WHERE sha256 = ?1",
-        )
-        .bind(&file[..]);
-        let row = self
-            .queries
-            .named("import_select", select.fetch_optional(self.readers()))
+        mut transaction: Transaction<'static, Sqlite>,
+        batch: i64,
+    ) -> Result<(), StoreError> {
+        let delete =
+            sqlx::query("DELETE FROM batches WHERE number = ?1 AND NOT closed").bind(batch);
+        let deleted = self
+            .run_in(&mut transaction, "batch_delete", delete)
             .await?;
-        Ok(row.map(|(offset, line, complete, report)| ImportProgress {
-            sha256: *file,
-            offset: offset.cast_unsigned(),
-            line: line.cast_unsigned(),
-            complete,
-            report,
-        }))
+        self.commit(transaction).await?;
+        if deleted > 0 {
+            self.delete_observations_of(&[batch]).await?;
+        }
+        Ok(())
     }
 
-    pub(super) async fn upsert_progress(
+    /// Tells that a batch is closed, and commits.
+    pub(in crate::store) async fn commit_closed(
+        &self,
+        mut transaction: Transaction<'static, Sqlite>,
+        batch: i64,
+    ) -> Result<(), StoreError> {
+        let stamp = self.stamp(&mut transaction).await?;
+        let update = sqlx::query("UPDATE batches SET changed = ?2 WHERE number = ?1")
+            .bind(batch)
+            .bind(stamp);
+        self.run_in(&mut transaction, "batch_stamp", update).await?;
+        self.commit(transaction).await
+    }
+
+    /// Stores observations that count at once. With `stamp` the feed reports them, without it only
+    /// loads do. `now` is given if the time at which their source was first heard matters.
+    pub(super) async fn insert_counted(
         &self,
         connection: &mut SqliteConnection,
-        progress: &ImportProgress,
+        stamp: Option<i64>,
+        file: Option<&[u8]>,
+        (rows, now): (&[Observation], Option<Timestamp>),
     ) -> Result<(), StoreError> {
-        let upsert = sqlx::query(
-            "INSERT INTO imports (sha256, byte_offset, line, complete, report)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (sha256) DO UPDATE SET byte_offset = excluded.byte_offset,
-                 line = excluded.line, complete = excluded.complete, report = excluded.report",
+        let insert = sqlx::query_scalar(
+            "INSERT INTO batches (closed, file, silent, changed, closed_at)
+             VALUES (1, ?1, ?2 IS NULL, ?2, ?3) RETURNING number",
         )
-        .bind(&progress.sha256[..])
-        .bind(progress.offset.cast_signed())
-        .bind(progress.line.cast_signed())
-        .bind(progress.complete)
-        .bind(&progress.report);
-        self.queries
-            .named("import_upsert", upsert.execute(connection))
+        .bind(file)
+        .bind(stamp)
+        .bind(now.map(Timestamp::unix));
+        let batch = self
+            .queries
+            .named("batch_insert", insert.fetch_one(&mut *connection))
+            .await?;
+        self.insert_observations(connection, batch, rows).await
+    }
+
+    async fn insert_observations(
+        &self,
+        connection: &mut SqliteConnection,
+        batch: i64,
+        rows: &[Observation],
+    ) -> Result<(), StoreError> {
+        for chunk in rows.chunks(ROWS) {
+            let mut insert = sqlx::query(INSERT).bind(batch);
+            for row in 0..ROWS {
+                let row = chunk.get(row);
+                insert = insert
+                    .bind(row.map(|one| one.at.unix()))
+                    .bind(row.map(|one| one.at.unix() + i64::from(one.seconds)))
+                    .bind(row.map(|one| one.kind.name()))
+                    .bind(row.map(|one| one.count.cast_signed()))
+                    .bind(row.map(|one| one.ca.as_str()))
+                    .bind(row.map(|one| one.source.name()))
+                    .bind(row.and_then(|one| one.endpoint.as_deref()))
+                    .bind(row.and_then(|one| one.error_type.as_deref()))
+                    .bind(row.and_then(|one| one.vantage.as_deref()))
+                    .bind(row.and_then(|one| one.latency_ms))
+                    .bind(row.and_then(|one| one.latency_p95_ms))
+                    .bind(row.map(|one| one.steered))
+                    .bind(row.and_then(|one| one.dimension.as_deref()))
+                    .bind(row.and_then(|one| one.told_by.as_deref()))
+                    .bind(row.and_then(sampled));
+            }
+            self.run_in(connection, "observation_insert", insert)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the feed that observations were taken back.
+    pub(super) async fn tell_forgetting(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let stamp = self.stamp(connection).await?;
+        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
+        self.run_in(connection, "forgetting_insert", tell)
             .await
             .map(drop)
     }
 
-    pub(super) async fn delete_file(&self, file: &[u8; 32]) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
-        let progress = sqlx::query("DELETE FROM imports WHERE sha256 = ?1").bind(&file[..]);
-        let imports = self
-            .queries
-            .named("import_delete", progress.execute(&mut *transaction))
-            .await?
-            .rows_affected();
-        let batches =
-            sqlx::query_scalar::<_, i64>("DELETE FROM batches WHERE file = ?1 RETURNING number")
-                .bind(&file[..]);
-        let batches = self
-            .queries
-            .named("batch_forget", batches.fetch_all(&mut *transaction))
-            .await?;
-        if !batches.is_empty() {
-            self.tell_forgetting(&mut transaction).await?;
+    /// Deletes the observations of deleted batches, which no longer count. If this is interrupted,
+    /// the rest is removed when it is old.
+    async fn delete_observations_of(&self, batches: &[i64]) -> Result<(), StoreError> {
+        for &batch in batches {
+            let rows = move || {
+                sqlx::query(
+                    "DELETE FROM observations WHERE rowid IN
+                     (SELECT rowid FROM observations WHERE batch = ?1 LIMIT ?2)",
+                )
+                .bind(batch)
+                .bind(DELETED)
+            };
+            self.write_in_steps("observation_delete", DELETED, rows)
+                .await?;
         }
-        self.commit(transaction).await?;
-        // They count no more from here on.
-        self.delete_observations_of(&batches).await?;
-        Ok(imports > 0 || !batches.is_empty())
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use sqlx::SqliteConnection;
 
@@ -9,19 +10,16 @@ use super::SqliteStore;
 use crate::domain::time::Timestamp;
 use crate::store::outcome::latest_records;
 use crate::store::row::polls;
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{Change, FeedPosition, PollStore, StoreError};
 
 /// Records in one JSON text, some 60 octets each, and records dropped in one step, each with two pages
 /// of its own at worst: 8,000, of the 8,192 that a transaction should write at most. The write lock
 /// is held for some tens of milliseconds.
 const ROWS: usize = 4_000;
 
-impl SqliteStore {
-    pub(super) async fn upsert_polls(
-        &self,
-        records: &[(u128, u64)],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+#[async_trait]
+impl PollStore for SqliteStore {
+    async fn note_polls(&self, records: &[(u128, u64)], now: Timestamp) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -42,14 +40,13 @@ impl SqliteStore {
             .bind(now.unix())
             .bind(stamp)
             .bind(json(records));
-            self.queries
-                .named("polls_upsert", upsert.execute(&mut *transaction))
+            self.run_in(&mut transaction, "polls_upsert", upsert)
                 .await?;
         }
         self.commit(transaction).await
     }
 
-    pub(super) async fn delete_polls(&self, before: Timestamp) -> Result<(), StoreError> {
+    async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
         // Found without the write lock, and dropped in steps: there may be one for each
         // certificate, and registrations wait for the lock.
         let mut after = Vec::new();
@@ -79,7 +76,9 @@ impl SqliteStore {
             after = last;
         }
     }
+}
 
+impl SqliteStore {
     /// Tells the records that changed after `since`, or all.
     pub(super) async fn tell_polls(
         &self,

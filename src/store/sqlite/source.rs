@@ -45,13 +45,10 @@ impl SourceStore for SqliteStore {
         .bind(step.to)
         .bind(now.unix());
         let moved = self
-            .queries
-            .named("source_cursor_move", upsert.execute(&mut *transaction))
+            .run_in(&mut transaction, "source_cursor_move", upsert)
             .await?;
-        if moved.rows_affected() == 0 {
-            self.queries
-                .named("rollback", transaction.rollback())
-                .await?;
+        if moved == 0 {
+            self.rollback(transaction).await?;
             return Ok(false);
         }
         for hashes in step.counted.chunks(HASHES) {
@@ -63,8 +60,7 @@ impl SourceStore for SqliteStore {
             .bind(step.source)
             .bind(json(hashes))
             .bind(now.unix());
-            self.queries
-                .named("source_counted_insert", insert.execute(&mut *transaction))
+            self.run_in(&mut transaction, "source_counted_insert", insert)
                 .await?;
         }
         if !step.observations.is_empty() {
@@ -134,23 +130,16 @@ impl SourceStore for SqliteStore {
              WHERE vantage = ?1 OR substr(vantage, 1, length(?1) + 1) = ?1 || ':'",
         )
         .bind(vantage);
-        self.queries
-            .named("source_forget", rest.execute(&mut *transaction))
-            .await?;
+        self.run_in(&mut transaction, "source_forget", rest).await?;
         let hashes = sqlx::query("DELETE FROM source_counted WHERE source = ?1").bind(source);
-        self.queries
-            .named("source_counted_forget", hashes.execute(&mut *transaction))
+        self.run_in(&mut transaction, "source_counted_forget", hashes)
             .await?;
         let cursor = sqlx::query("DELETE FROM source_cursors WHERE source = ?1").bind(source);
         let known = self
-            .queries
-            .named("source_cursor_forget", cursor.execute(&mut *transaction))
-            .await?
-            .rows_affected();
+            .run_in(&mut transaction, "source_cursor_forget", cursor)
+            .await?;
         if count == 0 && known == 0 {
-            self.queries
-                .named("rollback", transaction.rollback())
-                .await?;
+            self.rollback(transaction).await?;
             return Ok(None);
         }
         self.tell_forgetting(&mut transaction).await?;

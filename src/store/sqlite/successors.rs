@@ -1,19 +1,18 @@
 //! The successors of certificates.
 
+use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
-use crate::store::row::{StoredCertificate, certificate_columns, misfit, successor_columns};
-use crate::store::{StoreError, Succession};
+use crate::store::certificates::CERTIFICATE;
+use crate::store::row::{StoredCertificate, misfit, successor_columns};
+use crate::store::{StoreError, Succession, SuccessorStore};
 
-impl SqliteStore {
-    pub(super) async fn write_successor(
-        &self,
-        id: &CertId,
-        successor: &Successor,
-    ) -> Result<Succession, StoreError> {
+#[async_trait]
+impl SuccessorStore for SqliteStore {
+    async fn succeed(&self, id: &CertId, successor: &Successor) -> Result<Succession, StoreError> {
         let mut transaction = self.write().await?;
         let stamp = self.stamp(&mut transaction).await?;
         let set = self
@@ -35,13 +34,11 @@ impl SqliteStore {
                 ));
             }
         };
-        self.queries
-            .named("rollback", transaction.rollback())
-            .await?;
+        self.rollback(transaction).await?;
         Ok(succession)
     }
 
-    pub(super) async fn clear_successor(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
+    async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, StoreError> {
         let mut transaction = self.write().await?;
         let present = self.successor(&mut transaction, id).await?;
         if let Some(Some(_)) = present {
@@ -54,14 +51,49 @@ impl SqliteStore {
             .bind(id.key_identifier.octets())
             .bind(id.serial.octets())
             .bind(stamp);
-            self.queries
-                .named("successor_clear", update.execute(&mut *transaction))
+            self.run_in(&mut transaction, "successor_clear", update)
                 .await?;
         }
         self.commit(transaction).await?;
         Ok(present.map(|successor| successor.is_some()))
     }
 
+    async fn resucceed(
+        &self,
+        id: &CertId,
+        from: &Successor,
+        to: Option<&Successor>,
+    ) -> Result<bool, StoreError> {
+        let (from_id, from_order) = successor_columns(Some(from));
+        let (to_id, to_order) = successor_columns(to);
+        let mut transaction = self.write().await?;
+        let stamp = self.stamp(&mut transaction).await?;
+        let update = sqlx::query(
+            "UPDATE certificates SET successor_id = ?5, successor_order = ?6, changed = ?7
+             WHERE key_identifier = ?1 AND serial = ?2
+               AND successor_id IS ?3 AND successor_order IS ?4",
+        )
+        .bind(id.key_identifier.octets())
+        .bind(id.serial.octets())
+        .bind(from_id)
+        .bind(from_order)
+        .bind(to_id)
+        .bind(to_order)
+        .bind(stamp);
+        let done = self
+            .run_in(&mut transaction, "successor_swap", update)
+            .await?;
+        let swapped = done == 1;
+        if swapped {
+            self.commit(transaction).await?;
+        } else {
+            self.rollback(transaction).await?;
+        }
+        Ok(swapped)
+    }
+}
+
+impl SqliteStore {
     /// Sets the successor of a certificate that has none; whether it did.
     pub(super) async fn set_successor(
         &self,
@@ -81,11 +113,8 @@ impl SqliteStore {
         .bind(successor_id)
         .bind(successor_order)
         .bind(stamp);
-        let set = self
-            .queries
-            .named("successor_set", update.execute(connection))
-            .await?;
-        Ok(set.rows_affected() == 1)
+        let set = self.run_in(connection, "successor_set", update).await?;
+        Ok(set == 1)
     }
 
     /// The successor of a certificate, where there is such a certificate.
@@ -94,16 +123,11 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         id: &CertId,
     ) -> Result<Option<Option<Successor>>, StoreError> {
-        let select = sqlx::query_as::<_, StoredCertificate>(concat!(
-            "SELECT ",
-            certificate_columns!(),
-            " FROM certificates WHERE key_identifier = ?1 AND serial = ?2"
-        ))
-        .bind(id.key_identifier.octets())
-        .bind(id.serial.octets());
+        let select = sqlx::query_as::<_, StoredCertificate>(CERTIFICATE)
+            .bind(id.key_identifier.octets())
+            .bind(id.serial.octets());
         let row = self
-            .queries
-            .named("certificate_select", select.fetch_optional(connection))
+            .row_in(connection, "certificate_select", select)
             .await?;
         Ok(row.map(|row| row.0.successor))
     }

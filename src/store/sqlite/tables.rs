@@ -1,13 +1,10 @@
 //! The tables that windows were drawn from.
 
-use std::sync::Arc;
-
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::certificates::four;
 use crate::domain::allocation::table::StoredTable;
-use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
 /// Rows that one statement inserts; unused parts are NULL. An import brings hundreds of rows a
@@ -38,28 +35,8 @@ impl SqliteStore {
                     .bind(table.map(|table| &table.bytes[..]))
                     .bind(table.map(|table| table.needed_until.unix()));
             }
-            self.queries
-                .named("table_insert", insert.execute(&mut *connection))
-                .await?;
+            self.run_in(connection, "table_insert", insert).await?;
         }
         Ok(())
-    }
-
-    pub(super) async fn read_table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let select = sqlx::query_scalar::<_, Vec<u8>>(
-            "SELECT bytes FROM allocation_tables WHERE number = ?1",
-        )
-        .bind(number);
-        let bytes = self
-            .queries
-            .named("table_select", select.fetch_optional(self.readers()))
-            .await?;
-        Ok(bytes.map(Into::into))
-    }
-
-    pub(super) async fn delete_tables(&self, now: Timestamp) -> Result<(), StoreError> {
-        let delete =
-            sqlx::query("DELETE FROM allocation_tables WHERE needed_until < ?1").bind(now.unix());
-        self.write_alone("sweep_tables", delete).await
     }
 }

@@ -3,14 +3,14 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Sqlite, SqliteConnection, Transaction};
 
 use super::SqliteStore;
 use super::connections::BUSY;
 use super::location::PATIENCE;
 use crate::store::StoreError;
+use crate::store::both::{Select, Speaks, Statement};
 
 /// With the write lock from the beginning: what is read stays true until the commit.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -19,10 +19,16 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 /// certificates takes a minute; who writes many rows waits for that, and nobody waits for him.
 const BULK_PATIENCE: Duration = Duration::from_mins(5);
 
+impl Speaks for SqliteStore {
+    type Database = Sqlite;
+    type Connection = SqliteConnection;
+    type Transaction = Transaction<'static, Sqlite>;
+}
+
 impl SqliteStore {
     /// The one write transaction. None is begun on files other than those that the names lead to, nor
     /// on a full log.
-    pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    pub(in crate::store) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.queries.named("begin", self.begun(PATIENCE)).await
     }
 
@@ -68,12 +74,12 @@ impl SqliteStore {
     }
 
     /// A read transaction: one snapshot for all its queries.
-    pub(super) async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    pub(in crate::store) async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.queries.named("begin", self.readers().begin()).await
     }
 
     /// Ends a read transaction.
-    pub(super) async fn end(
+    pub(in crate::store) async fn end(
         &self,
         snapshot: Transaction<'static, Sqlite>,
     ) -> Result<(), StoreError> {
@@ -81,7 +87,7 @@ impl SqliteStore {
     }
 
     /// Makes a transaction durable. What went into files that are not there any more is not.
-    pub(super) async fn commit(
+    pub(in crate::store) async fn commit(
         &self,
         transaction: Transaction<'static, Sqlite>,
     ) -> Result<(), StoreError> {
@@ -92,27 +98,52 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// There is nobody to tell: one look at the file's data version is as cheap as a hint could be.
+    #[expect(clippy::unused_self, reason = "the other store tells other processes")]
+    pub(in crate::store) fn hint(&self) {}
+
     /// Runs one statement in a transaction of its own.
-    pub(super) async fn write_alone(
+    pub(in crate::store) async fn write_alone(
         &self,
         query: &'static str,
-        statement: Query<'_, Sqlite, SqliteArguments>,
+        statement: Statement<'_, Self>,
     ) -> Result<(), StoreError> {
         self.written_rows(query, statement).await.map(drop)
+    }
+
+    /// The same with one that returns a row, or none.
+    pub(in crate::store) async fn written_row<T>(
+        &self,
+        query: &'static str,
+        statement: Select<'_, Self, T>,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let mut transaction = self.write().await?;
+        let row = self.row_in(&mut transaction, query, statement).await?;
+        self.commit(transaction).await?;
+        Ok(row)
+    }
+
+    /// Runs one statement that nobody waits for.
+    pub(in crate::store) async fn sweep(
+        &self,
+        query: &'static str,
+        statement: Statement<'_, Self>,
+    ) -> Result<(), StoreError> {
+        self.write_alone(query, statement).await
     }
 
     async fn written_rows(
         &self,
         query: &'static str,
-        statement: Query<'_, Sqlite, SqliteArguments>,
+        statement: Statement<'_, Self>,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
-        let done = self
-            .queries
-            .named(query, statement.execute(&mut *transaction))
-            .await?;
+        let rows = self.run_in(&mut transaction, query, statement).await?;
         self.commit(transaction).await?;
-        Ok(done.rows_affected())
+        Ok(rows)
     }
 
     /// The same with a statement that changes so many rows at most, until it finds no more: others
@@ -121,7 +152,7 @@ impl SqliteStore {
         &self,
         query: &'static str,
         rows: u32,
-        statement: impl Fn() -> Query<'static, Sqlite, SqliteArguments> + Send,
+        statement: impl Fn() -> Statement<'static, Self> + Send,
     ) -> Result<(), StoreError> {
         while self.written_rows(query, statement()).await? >= u64::from(rows) {
             self.log.shorten().await;

@@ -10,7 +10,7 @@ use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
-use offpeak::source::csv::read_once;
+use offpeak::source::read_once;
 use offpeak::store::{Change, Load, Migrations, connect};
 
 use crate::support::{FreshSqlite, fresh_sqlite};

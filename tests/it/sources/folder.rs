@@ -8,7 +8,8 @@ use std::time::Duration;
 use offpeak::config::Config;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
-use offpeak::source::folder::{read_every, read_once};
+use offpeak::source::folder::read_every;
+use offpeak::source::read_once;
 use offpeak::store::{Migrations, connect};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 

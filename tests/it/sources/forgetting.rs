@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::RawQuery;
 use axum::routing::get;
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
-use offpeak::source::peer::read_once;
+use offpeak::source::read_once;
 use offpeak::store::SourceStep;
 use serde_json::json;
 

@@ -13,7 +13,7 @@ use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
 use offpeak::source::SourceError;
-use offpeak::source::log::read_once;
+use offpeak::source::read_once;
 use offpeak::store::{Change, Load, Migrations, connect};
 
 use crate::support::{FreshSqlite, fresh_sqlite};

@@ -10,7 +10,7 @@ use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::status::LiveSeries;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
-use offpeak::source::log::read_once;
+use offpeak::source::read_once;
 use offpeak::store::{Migrations, connect};
 
 use super::log::{Case, observed};

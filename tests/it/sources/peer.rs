@@ -17,7 +17,7 @@ use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::{Clock as _, ManualClock, SystemClock};
 use offpeak::source::SourceError;
-use offpeak::source::peer::read_once;
+use offpeak::source::read_once;
 use offpeak::store::{Change, Load, Migrations, SourceStep, connect};
 use serde_json::{Value, json};
 

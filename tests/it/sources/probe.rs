@@ -15,7 +15,8 @@ use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::time::{DAY, Timestamp};
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
-use offpeak::source::probe::{read_once, watch};
+use offpeak::source::probe::watch;
+use offpeak::source::read_once;
 use offpeak::store::{ClosedBatch, Migrations, connect};
 
 use crate::support::{FreshSqlite, fresh_sqlite};

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 
 use offpeak::domain::demand::observation::{Kind, Source};
-use offpeak::source::probe::read_once;
+use offpeak::source::read_once;
 use serde_json::Value;
 
 use super::csv::{counted, engine};

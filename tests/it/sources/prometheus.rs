@@ -12,7 +12,7 @@ use offpeak::domain::demand::observation::{Observation, Source};
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
-use offpeak::source::prometheus::read_once;
+use offpeak::source::read_once;
 use offpeak::store::{Change, Load, Migrations, connect};
 
 use tempfile::TempDir;

@@ -7,7 +7,7 @@ use offpeak::config::Config;
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
-use offpeak::source::ranking::read_once;
+use offpeak::source::read_once;
 use offpeak::store::{Migrations, connect};
 use serde_json::Value;
 

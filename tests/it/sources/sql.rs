@@ -5,7 +5,7 @@ use std::sync::Arc;
 use offpeak::domain::demand::observation::{Kind, Source};
 use offpeak::domain::time::Timestamp;
 use offpeak::engine::Engine;
-use offpeak::source::sql::read_once;
+use offpeak::source::read_once;
 use sqlx::{Connection as _, Executor as _};
 
 use super::csv::{counted, engine};

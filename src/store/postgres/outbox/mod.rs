@@ -9,7 +9,7 @@ use crate::domain::certificate::certid::CertId;
 use crate::store::StoreError;
 
 pub(super) mod body;
-mod reading;
+pub(super) mod reading;
 
 /// Certificates in one row: 90 KB or so, so that a reader's page of many rows stays small.
 const CERTIFICATES_A_ROW: usize = 1_000;
@@ -137,8 +137,7 @@ impl PostgresStore {
         .bind(&outbox.kinds)
         .bind(&outbox.references)
         .bind(&outbox.bodies);
-        self.queries
-            .named("outbox_insert", insert.execute(connection))
+        self.run_in(connection, "outbox_insert", insert)
             .await
             .map(drop)
     }
@@ -153,9 +152,6 @@ impl PostgresStore {
                  (SELECT last + 1 FROM feed)
              )",
         );
-        self.queries
-            .at_leisure("sweep_outbox", delete.execute(&self.pool))
-            .await
-            .map(drop)
+        self.sweep("sweep_outbox", delete).await
     }
 }

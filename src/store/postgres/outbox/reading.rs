@@ -9,10 +9,9 @@ use crate::domain::certificate::Certificate;
 use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
-use crate::store::postgres::certificates::TRIES;
-use crate::store::postgres::certificates::may_pass;
+use crate::store::postgres::again::tried_again;
 use crate::store::row::{StoredObservation, incident, told_columns};
-use crate::store::{Change, FeedPosition, StoreError};
+use crate::store::{CertificateStore, Change, StoreError};
 
 /// Rows of the outbox read at once: 25 MB at most, if an import fills each with 1,000 certificates,
 /// and 40 KB if each has one.
@@ -32,29 +31,6 @@ struct Referred {
 }
 
 impl PostgresStore {
-    pub(in crate::store::postgres) async fn tell_changes(
-        &self,
-        since: FeedPosition,
-        tell: &mut (dyn FnMut(Change) + Send),
-    ) -> Result<FeedPosition, StoreError> {
-        let last = self.last_place().await?;
-        let mut place = since.0;
-        while place < last {
-            let page = self.page(place, last).await?;
-            // The place after it may have been dropped, or given by another server.
-            if page.is_empty() || !follows(place, &page) {
-                tell(Change::Lost);
-                return Ok(FeedPosition(last));
-            }
-            place += i64::try_from(page.len()).unwrap_or(i64::MAX);
-            self.tell_page(page, tell).await?;
-        }
-        if place > last {
-            tell(Change::Lost);
-        }
-        Ok(FeedPosition(last))
-    }
-
     /// The last place of all that was committed before now.
     pub(in crate::store::postgres) async fn last_place(&self) -> Result<i64, StoreError> {
         // What waits is at the end of the index: found, or not, by one step into it, whatever the planner
@@ -71,21 +47,22 @@ impl PostgresStore {
         if !is_waiting {
             return Ok(last);
         }
-        let mut tries = 0;
-        loop {
+        let place = || {
             let place = sqlx::query_scalar("SELECT place_outbox()").fetch_one(&self.pool);
-            let attempt = self.queries.named("feed_place", place).await;
-            tries += 1;
-            match attempt {
-                Err(error) if tries < TRIES && may_pass(&error) => {}
-                // It takes no writes; what has its place can be told all the same.
-                Err(error) if takes_no_writes(&error) => return Ok(last),
-                attempt => return attempt,
-            }
+            self.queries.named("feed_place", place)
+        };
+        match tried_again(place).await {
+            // It takes no writes; what has its place can be told all the same.
+            Err(error) if takes_no_writes(&error) => Ok(last),
+            placed => placed,
         }
     }
 
-    async fn page(&self, after: i64, last: i64) -> Result<Vec<Row>, StoreError> {
+    pub(in crate::store::postgres) async fn page(
+        &self,
+        after: i64,
+        last: i64,
+    ) -> Result<Vec<Row>, StoreError> {
         let select = sqlx::query_as(
             "SELECT number, position, kind, reference, body FROM outbox
              WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3",
@@ -93,12 +70,10 @@ impl PostgresStore {
         .bind(after)
         .bind(last)
         .bind(PAGE_ROWS);
-        self.queries
-            .named("feed_page", select.fetch_all(&self.pool))
-            .await
+        self.rows("feed_page", select).await
     }
 
-    async fn tell_page(
+    pub(in crate::store::postgres) async fn tell_page(
         &self,
         page: Vec<Row>,
         tell: &mut (dyn FnMut(Change) + Send),
@@ -186,7 +161,7 @@ impl PostgresStore {
             );
         }
         for chunk in ids.chunks(super::CERTIFICATES_A_ROW) {
-            let rows = self.read_certificates(chunk).await?;
+            let rows = self.certificates(chunk).await?;
             let by_id = rows.into_iter().map(|row| (row.id.clone(), row));
             referred.certificates.extend(by_id);
         }
@@ -237,7 +212,7 @@ fn takes_no_writes(error: &StoreError) -> bool {
 }
 
 /// Whether these rows have the places after this one, without a gap.
-fn follows(place: i64, page: &[Row]) -> bool {
+pub(in crate::store::postgres) fn follows(place: i64, page: &[Row]) -> bool {
     (place + 1..).zip(page).all(|(next, row)| row.1 == next)
 }
 

@@ -1,0 +1,116 @@
+//! What both stores do by the same statements: written once, and compiled for each.
+
+use sqlx::query::{Query, QueryAs};
+use sqlx::{Database, FromRow};
+
+use super::error::StoreError;
+
+/// Writes items once for each store. In them `ThisStore` is the store.
+///
+/// Both databases take `$1` for a parameter. Where PostgreSQL cannot tell from its place what it is, as after a
+/// SELECT, it is written as `CAST($1 AS bigint)`.
+macro_rules! for_both_stores {
+    ($($item:item)*) => {
+        const _: () = {
+            use $crate::store::postgres::PostgresStore as ThisStore;
+            $($item)*
+        };
+        const _: () = {
+            use $crate::store::sqlite::SqliteStore as ThisStore;
+            $($item)*
+        };
+    };
+}
+pub(super) use for_both_stores;
+
+/// What a store speaks to its database by.
+pub(super) trait Speaks {
+    /// The kind of database.
+    type Database: Database;
+    /// On what a statement of a transaction is run.
+    type Connection;
+    /// A transaction.
+    type Transaction;
+}
+
+/// A statement of a store.
+pub(super) type Statement<'q, S> =
+    Query<'q, <S as Speaks>::Database, <<S as Speaks>::Database as Database>::Arguments>;
+/// One that returns rows.
+pub(super) type Select<'q, S, T> =
+    QueryAs<'q, <S as Speaks>::Database, T, <<S as Speaks>::Database as Database>::Arguments>;
+/// A row of a store's database.
+type RowOf<S> = <<S as Speaks>::Database as Database>::Row;
+
+for_both_stores! {
+    impl ThisStore {
+        /// The rows that a query finds.
+        pub(in crate::store) async fn rows<T>(
+            &self,
+            name: &'static str,
+            select: Select<'_, Self, T>,
+        ) -> Result<Vec<T>, StoreError>
+        where
+            T: for<'r> FromRow<'r, RowOf<Self>> + Send + Unpin,
+        {
+            self.queries.named(name, select.fetch_all(self.readers())).await
+        }
+
+        /// The row that a query finds, if there is one.
+        pub(in crate::store) async fn row<T>(
+            &self,
+            name: &'static str,
+            select: Select<'_, Self, T>,
+        ) -> Result<Option<T>, StoreError>
+        where
+            T: for<'r> FromRow<'r, RowOf<Self>> + Send + Unpin,
+        {
+            self.queries.named(name, select.fetch_optional(self.readers())).await
+        }
+
+        /// Runs a statement of a transaction; how many rows it changed.
+        pub(in crate::store) async fn run_in(
+            &self,
+            connection: &mut <Self as Speaks>::Connection,
+            name: &'static str,
+            statement: Statement<'_, Self>,
+        ) -> Result<u64, StoreError> {
+            let done = self.queries.named(name, statement.execute(connection)).await?;
+            Ok(done.rows_affected())
+        }
+
+        /// Undoes a transaction.
+        pub(in crate::store) async fn rollback(
+            &self,
+            transaction: <Self as Speaks>::Transaction,
+        ) -> Result<(), StoreError> {
+            self.queries.named("rollback", transaction.rollback()).await
+        }
+
+        /// The rows that a statement of a transaction returns.
+        pub(in crate::store) async fn rows_in<T>(
+            &self,
+            connection: &mut <Self as Speaks>::Connection,
+            name: &'static str,
+            statement: Select<'_, Self, T>,
+        ) -> Result<Vec<T>, StoreError>
+        where
+            T: for<'r> FromRow<'r, RowOf<Self>> + Send + Unpin,
+        {
+            self.queries.named(name, statement.fetch_all(connection)).await
+        }
+
+        /// The row that a statement of a transaction returns, if there is one.
+        pub(in crate::store) async fn row_in<T>(
+            &self,
+            connection: &mut <Self as Speaks>::Connection,
+            name: &'static str,
+            statement: Select<'_, Self, T>,
+        ) -> Result<Option<T>, StoreError>
+        where
+            T: for<'r> FromRow<'r, RowOf<Self>> + Send + Unpin,
+        {
+            self.queries.named(name, statement.fetch_optional(connection)).await
+        }
+    }
+}
