@@ -339,7 +339,7 @@ pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(
         })
     };
     counted().next()?;
-    let beside = |step: i64| track.days.get(&(number + step));
+    let neighbour = |step: i64| track.days.get(&(number + step));
     let mut lines = Minutes::default();
     for (fine, counts) in counted() {
         for minute in 0..DAY_MINUTES {
@@ -348,11 +348,11 @@ pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(
             }
         }
     }
-    let first = match beside(-1) {
+    let first = match neighbour(-1) {
         Some(before) if before.tells(Kind::Attempt) => 0,
         _ => lines.first().unwrap_or(0),
     };
-    let last = match beside(1) {
+    let last = match neighbour(1) {
         Some(after) if !after.tells(Kind::Attempt) => lines.last().unwrap_or(DAY_MINUTES - 1),
         _ => DAY_MINUTES - 1,
     };

@@ -5,7 +5,7 @@ use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// The behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Manner {
+pub(super) struct Behaviour {
     /// Its `User-Agent`, as far as it determines how long the client waits.
     pub(super) user_agent: &'static str,
     /// The seconds without an answer after which it gives up; `None` if never or unknown.
@@ -59,18 +59,18 @@ const X_CRYPTO: Again = Again::AsTold {
 };
 
 /// certbot gives up after 45 s without an octet, and an interim answer counts.
-const CERTBOT: Manner = manner("CertbotACMEClient/", FAILS);
+const CERTBOT: Behaviour = behaviour("CertbotACMEClient/", FAILS);
 
 /// A name, a share of the client, and its behaviour.
-type Part = (&'static str, f64, Manner);
+type Part = (&'static str, f64, Behaviour);
 
 /// The clients of `realistic` by name, each with its variants and their shares.
 const KNOWN: &[(&str, &[Part])] = &[
     (
         "cron without ARI",
         &[
-            ("dehydrated", 0.4, manner("dehydrated/", FAILS)),
-            ("acme-tiny", 0.2, manner("acme-tiny", FAILS)),
+            ("dehydrated", 0.4, behaviour("dehydrated/", FAILS)),
+            ("acme-tiny", 0.2, behaviour("acme-tiny", FAILS)),
             ("certbot before ARI", 0.3, CERTBOT),
             ("lego before ARI", 0.1, fails_after("xenolf-acme/", 30)),
         ],
@@ -87,7 +87,7 @@ const KNOWN: &[(&str, &[Part])] = &[
         &[(
             "caddy",
             1.0,
-            manner(
+            behaviour(
                 "Caddy/",
                 Again::Own {
                     waits: CADDY,
@@ -101,7 +101,7 @@ const KNOWN: &[(&str, &[Part])] = &[
         &[(
             "cert-manager",
             1.0,
-            manner(
+            behaviour(
                 "cert-manager",
                 Again::Own {
                     waits: CERT_MANAGER,
@@ -115,7 +115,7 @@ const KNOWN: &[(&str, &[Part])] = &[
         &[(
             "nginx-acme",
             1.0,
-            manner(
+            behaviour(
                 "nginx-acme",
                 Again::AsTold {
                     posts: 3,
@@ -130,7 +130,7 @@ const KNOWN: &[(&str, &[Part])] = &[
         &[(
             "acme.sh",
             1.0,
-            manner(
+            behaviour(
                 "acme.sh/",
                 Again::AsTold {
                     posts: 20,
@@ -145,7 +145,7 @@ const KNOWN: &[(&str, &[Part])] = &[
         &[(
             "uacme",
             1.0,
-            manner(
+            behaviour(
                 "uacme/",
                 Again::AsTold {
                     posts: 3,
@@ -155,13 +155,16 @@ const KNOWN: &[(&str, &[Part])] = &[
             ),
         )],
     ),
-    ("RFC step 5", &[("RFC step 5", 1.0, manner("", X_CRYPTO))]),
+    (
+        "RFC step 5",
+        &[("RFC step 5", 1.0, behaviour("", X_CRYPTO))],
+    ),
     (
         "mod_md",
         &[(
             "mod_md",
             1.0,
-            manner(
+            behaviour(
                 "",
                 Again::Own {
                     waits: MOD_MD,
@@ -173,10 +176,10 @@ const KNOWN: &[(&str, &[Part])] = &[
 ];
 
 /// An unknown client fails, and tries again at its next run.
-const UNKNOWN: Manner = manner("", FAILS);
+const UNKNOWN: Behaviour = behaviour("", FAILS);
 
-const fn manner(user_agent: &'static str, again: Again) -> Manner {
-    Manner {
+const fn behaviour(user_agent: &'static str, again: Again) -> Behaviour {
+    Behaviour {
         user_agent,
         gives_up_seconds: None,
         again,
@@ -184,26 +187,26 @@ const fn manner(user_agent: &'static str, again: Again) -> Manner {
 }
 
 /// A client that fails immediately on an error, and after this many seconds without an answer.
-const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
-    Manner {
+const fn fails_after(user_agent: &'static str, seconds: i64) -> Behaviour {
+    Behaviour {
         gives_up_seconds: Some(seconds),
-        ..manner(user_agent, FAILS)
+        ..behaviour(user_agent, FAILS)
     }
 }
 
 /// The variants of a scenario's client: name, share, behaviour.
-pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
+pub(super) fn parts(client: &str) -> Vec<(String, f64, Behaviour)> {
     let known = KNOWN.iter().find(|(name, _)| *name == client);
     match known {
         None => vec![(client.to_owned(), 1.0, UNKNOWN)],
         Some((_, parts)) => parts
             .iter()
-            .map(|(name, share, manner)| ((*name).to_owned(), *share, *manner))
+            .map(|(name, share, behaviour)| ((*name).to_owned(), *share, *behaviour))
             .collect(),
     }
 }
 
-impl Manner {
+impl Behaviour {
     /// The seconds until a client tries again that has tried `posts` times and received
     /// `retry_after`; `None` if its run has failed. `draw` is uniform from 0 to 1.
     pub(super) fn again_seconds(
@@ -243,25 +246,26 @@ mod tests {
     use super::*;
     use crate::domain::admission::hold_seconds;
 
-    fn of(client: &str, part: usize) -> Manner {
+    fn of(client: &str, part: usize) -> Behaviour {
         parts(client)[part].2
     }
 
     #[test]
     fn each_does_what_its_source_says() {
-        let told = |manner: Manner, posts, seconds| manner.again_seconds(posts, seconds, 0.5);
-        assert_eq!(told(of("lego", 0), 1, Some(60)), None);
-        assert_eq!(told(of("acme.sh", 0), 1, Some(600)), Some(600.5));
-        assert_eq!(told(of("acme.sh", 0), 1, Some(601)), None);
-        assert_eq!(told(of("acme.sh", 0), 20, Some(60)), None);
-        assert_eq!(told(of("uacme", 0), 2, Some(60)), Some(60.5));
-        assert_eq!(told(of("uacme", 0), 3, Some(60)), None);
-        assert_eq!(told(of("RFC step 5", 0), 4, None), Some(10.0));
-        assert_eq!(told(of("caddy", 0), 3, Some(5)), Some(60.0));
-        assert_eq!(told(of("cert-manager", 0), 90, None), Some(1_800.0));
-        assert_eq!(told(of("mod_md", 0), 1, None), Some(30.0));
+        let waits_for =
+            |behaviour: Behaviour, posts, seconds| behaviour.again_seconds(posts, seconds, 0.5);
+        assert_eq!(waits_for(of("lego", 0), 1, Some(60)), None);
+        assert_eq!(waits_for(of("acme.sh", 0), 1, Some(600)), Some(600.5));
+        assert_eq!(waits_for(of("acme.sh", 0), 1, Some(601)), None);
+        assert_eq!(waits_for(of("acme.sh", 0), 20, Some(60)), None);
+        assert_eq!(waits_for(of("uacme", 0), 2, Some(60)), Some(60.5));
+        assert_eq!(waits_for(of("uacme", 0), 3, Some(60)), None);
+        assert_eq!(waits_for(of("RFC step 5", 0), 4, None), Some(10.0));
+        assert_eq!(waits_for(of("caddy", 0), 3, Some(5)), Some(60.0));
+        assert_eq!(waits_for(of("cert-manager", 0), 90, None), Some(1_800.0));
+        assert_eq!(waits_for(of("mod_md", 0), 1, None), Some(30.0));
         assert_eq!(of("mod_md", 0).again_seconds(1, None, 1.0), Some(45.0));
-        assert_eq!(told(of("somebody", 0), 1, Some(1)), None);
+        assert_eq!(waits_for(of("somebody", 0), 1, Some(1)), None);
     }
 
     #[test]
