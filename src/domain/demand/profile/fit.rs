@@ -1,8 +1,9 @@
 //! The shape of a week: load = level around the day × slot of the day × day of the week, and what a
 //! slot of the week has of its own.
 
-use super::grid::{Grid, GridDay};
+use super::grid::{Grid, GridDay, LEVEL_REACH};
 use super::robust::{Estimate, Prior, Sample, count, estimate, usual_spread};
+use crate::demand::series::minutes::index;
 
 /// Levels and factors settle within a few rounds; a fixed number keeps them deterministic.
 const ROUNDS: usize = 4;
@@ -24,9 +25,9 @@ pub(super) struct Fit {
     pub(super) week: Vec<Option<Estimate>>,
     /// The first of the month, where known.
     pub(super) first: Option<Estimate>,
-    /// By day, as in the grid: events in a slot of coefficient 1.
+    /// By day, as in the grid: events in a slot of coefficient 1; 0 of days that are not fitted.
     pub(super) levels: Vec<f64>,
-    /// By day, as in the grid: events in a day of factor 1.
+    /// By day, as in the grid: events in a day of factor 1; 0 of days that are not fitted.
     pub(super) day_levels: Vec<f64>,
 }
 
@@ -99,8 +100,7 @@ impl Fit {
         let found: Vec<Option<Estimate>> = (0..grid.slots)
             .map(|slot| {
                 let samples: Vec<Sample> = grid
-                    .days
-                    .iter()
+                    .fitted()
                     .filter(|day| day.slots[slot].is_known())
                     .filter_map(|day| {
                         let usual = self.levels[day.place]
@@ -120,7 +120,7 @@ impl Fit {
     /// Returns how far days scatter usually.
     fn fit_weekdays(&mut self, grid: &Grid, seen: Seen) -> f64 {
         let mut groups = vec![Vec::new(); 7];
-        for day in &grid.days {
+        for day in grid.fitted() {
             if let Some((events, share)) = self.day(grid, day, seen) {
                 let usual = self.day_levels[day.place] * share * self.date(day);
                 groups[day.weekday].extend(sample(events, (usual, day.seen(usual)), day));
@@ -161,7 +161,7 @@ impl Fit {
 
     fn fit_week(&mut self, grid: &Grid) {
         let mut groups = vec![Vec::new(); 7 * grid.slots];
-        for day in &grid.days {
+        for day in grid.fitted() {
             for (slot, seen) in day.slots.iter().enumerate().filter(|(_, s)| s.is_known()) {
                 let usual = self.levels[day.place] * self.date(day) * seen.coverage;
                 groups[day.weekday * grid.slots + slot].extend(sample(
@@ -237,22 +237,23 @@ fn sample(events: f64, (usual, seen): (f64, f64), day: &GridDay) -> Option<Sampl
     })
 }
 
-/// The level around each day: events per usual ones over the seven days with it in the middle.
+/// The level around each fitted day: events per usual ones over the seven days with it in the middle.
 /// Robust: a wild day does not make the others look quiet, and where a wild spell begins or ends,
 /// most of the seven are on the day's own side.
 fn around(grid: &Grid, of: impl Fn(&GridDay) -> Option<(f64, f64)>) -> Vec<f64> {
-    let days: Vec<(i64, Option<(f64, f64)>)> =
-        grid.days.iter().map(|day| (day.number, of(day))).collect();
-    (0..days.len())
-        .map(|middle| {
-            let near = |other: usize| (days[other].0 - days[middle].0).abs() <= 3;
-            let parts: Vec<(f64, f64)> = (middle.saturating_sub(3)..days.len().min(middle + 4))
-                .filter(|other| near(*other))
-                .filter_map(|other| days[other].1)
-                .collect();
-            level(&parts)
-        })
-        .collect()
+    let days: Vec<(&GridDay, Option<(f64, f64)>)> =
+        grid.fitted().map(|day| (day, of(day))).collect();
+    let mut levels = vec![0.0; grid.days.len()];
+    for (middle, (day, _)) in days.iter().enumerate() {
+        let near = middle.saturating_sub(LEVEL_REACH)..days.len().min(middle + LEVEL_REACH + 1);
+        let parts: Vec<(f64, f64)> = days[near]
+            .iter()
+            .filter(|(other, _)| index((other.number - day.number).abs()) <= LEVEL_REACH)
+            .filter_map(|(_, part)| *part)
+            .collect();
+        levels[day.place] = level(&parts);
+    }
+    levels
 }
 
 /// Events per usual ones: a robust mean of their ratios.

@@ -3,13 +3,20 @@
 use chrono::{DateTime, Datelike};
 
 use super::robust::count;
-use crate::demand::series::minutes::{DAY_MINUTES, Minutes, day_span, index};
+use crate::demand::series::minutes::{DAY_MINUTES, day_span, index};
 use crate::demand::series::reading::{DayReading, Reader, WholeDay};
 use crate::demand::series::sums::SlotSums;
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
 /// After 14 days a measurement counts half.
 const HALF_LIFE_DAYS: f64 = 14.0;
+
+/// Days that are fitted, the newest in which a slot is known: ten half-lives. What is older counts a thousandth of
+/// the newest, at most.
+const FITTED_DAYS: usize = 140;
+
+/// So many days before and after a day make its level, together with it.
+pub(super) const LEVEL_REACH: usize = 3;
 
 /// Days that tell what is seen of late: two whole weeks, the half-life.
 const DAYS_OF_LATE: i64 = 14;
@@ -48,6 +55,8 @@ pub(super) struct GridDay {
     pub(super) first_of_month: bool,
     /// 2^(−age / half-life).
     pub(super) weight: f64,
+    /// Whether the fit looks at it: see [`Grid::fitted`].
+    fitted: bool,
     pub(super) slots: Vec<GridSlot>,
     pub(super) whole: Option<WholeDay>,
     pub(super) sums: Vec<SlotSums>,
@@ -119,12 +128,43 @@ impl Grid {
                 weekday: index((number + 3).rem_euclid(7)),
                 first_of_month: is_first_of_month(middle),
                 weight: (-age_days(now, middle) / HALF_LIFE_DAYS).exp2(),
+                fitted: false,
                 slots: cut(&reading, grid.slots),
                 whole: reading.whole,
                 sums: reader.sums(number, &sources_of_failures),
             });
         }
+        grid.choose_fitted();
         grid
+    }
+
+    /// The days that the fit looks at, oldest first: for each slot the newest [`FITTED_DAYS`] in which it is known,
+    /// as many that are known as a whole alone, and those around the firsts of months, which count alike however
+    /// old they are.
+    pub(super) fn fitted(&self) -> impl Iterator<Item = &GridDay> {
+        self.days.iter().filter(|day| day.fitted)
+    }
+
+    fn choose_fitted(&mut self) {
+        let mut chosen = vec![0; self.slots + 1];
+        for day in self.days.iter_mut().rev() {
+            let slots = day.slots.iter().map(|slot| slot.is_known());
+            for (chosen, is_known) in chosen.iter_mut().zip(slots.chain([day.whole.is_some()])) {
+                if is_known && *chosen < FITTED_DAYS {
+                    *chosen += 1;
+                    day.fitted = true;
+                }
+            }
+        }
+        for place in 0..self.days.len() {
+            if self.days[place].first_of_month {
+                let around =
+                    place.saturating_sub(LEVEL_REACH)..self.days.len().min(place + LEVEL_REACH + 1);
+                self.days[around]
+                    .iter_mut()
+                    .for_each(|day| day.fitted = true);
+            }
+        }
     }
 
     fn extend_data(&mut self, number: i64, reading: &DayReading, now: Timestamp) {
@@ -172,21 +212,24 @@ pub(super) fn is_first_of_month(at: Timestamp) -> bool {
 
 fn cut(reading: &DayReading, slots: usize) -> Vec<GridSlot> {
     let minutes = DAY_MINUTES / slots;
-    let is_known = |known: &Minutes, minute: &usize| known.contains(*minute);
     (0..slots)
         .map(|slot| {
-            let known =
-                || (slot * minutes..(slot + 1) * minutes).filter(|m| is_known(&reading.known, m));
-            let total: f64 = known().map(|minute| reading.volume[minute]).sum();
-            let steered: f64 = known().map(|minute| reading.steered[minute]).sum();
-            let stands_for: f64 = known().map(|minute| reading.stands_for[minute]).sum();
+            let (mut known, mut total, mut steered, mut stands_for) = (0, 0.0, 0.0, 0.0);
+            for minute in slot * minutes..(slot + 1) * minutes {
+                if reading.known.contains(minute) {
+                    known += 1;
+                    total += reading.volume[minute];
+                    steered += reading.steered[minute];
+                    stands_for += reading.stands_for[minute];
+                }
+            }
             GridSlot {
-                stands_for: stands_for / count(known().count().max(1)),
+                stands_for: stands_for / count(known.max(1)),
                 total,
                 // Over the slot, not the minute: an attempt and its certificate may be a minute
                 // apart.
                 unsteered: (total - steered).max(0.0),
-                coverage: count(known().count()) / count(minutes),
+                coverage: count(known) / count(minutes),
             }
         })
         .collect()

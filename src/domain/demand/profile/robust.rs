@@ -38,8 +38,10 @@ const REACH: f64 = 4.685;
 /// Median absolute deviation to standard deviation, of a normal distribution.
 const DEVIATION: f64 = 1.482_6;
 
-/// The biweight settles within a few steps; a fixed number keeps it deterministic.
+/// The biweight settles within a few steps: no more are taken …
 const STEPS: usize = 10;
+/// … and none after one that moves it by less than this part.
+const SETTLED: f64 = 1e-12;
 
 /// `None` where no sample has weight.
 pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
@@ -86,7 +88,10 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
         if weight <= 0.0 {
             break;
         }
-        mean = sum / weight;
+        let before = std::mem::replace(&mut mean, sum / weight);
+        if (mean - before).abs() <= SETTLED * mean.abs() {
+            break;
+        }
     }
     let trusted = weighed
         .iter()
@@ -159,7 +164,7 @@ fn trust(off: f64, scale: f64) -> f64 {
 /// The weighted median of values with weights: half of the weight lies on each side; between two
 /// values where that is exactly so.
 fn median(mut values: Vec<(f64, f64)>) -> f64 {
-    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let half = values.iter().map(|v| v.1).sum::<f64>() / 2.0;
     let mut below = 0.0;
     for (i, (value, weight)) in values.iter().enumerate() {

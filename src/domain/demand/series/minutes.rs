@@ -44,6 +44,25 @@ impl Minutes {
         }
     }
 
+    /// Those that are in the other, too.
+    pub(crate) fn within(mut self, other: &Self) -> Self {
+        for (word, both) in self.0.iter_mut().zip(other.0) {
+            *word &= both;
+        }
+        self
+    }
+
+    /// Those that are not in the other.
+    pub(crate) fn without(mut self, other: &Self) -> Self {
+        self.remove(other);
+        self
+    }
+
+    /// In ascending order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..DAY_MINUTES).filter(|minute| self.contains(*minute))
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
@@ -53,7 +72,7 @@ impl Minutes {
     }
 
     pub(crate) fn first(&self) -> Option<usize> {
-        (0..DAY_MINUTES).find(|minute| self.contains(*minute))
+        self.iter().next()
     }
 
     pub(crate) fn last(&self) -> Option<usize> {

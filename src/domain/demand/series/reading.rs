@@ -73,8 +73,8 @@ struct Vantage<'a> {
     covered: Minutes,
     exact: Minutes,
     lines: Vec<&'a Fine>,
-    /// The minutes, first and last, in which it counts attempts; elsewhere issued certificates.
-    attempts: Option<(usize, usize)>,
+    /// The minutes in which it counts attempts; elsewhere issued certificates.
+    attempts: Minutes,
     /// By hour: how many attempts stand behind a certificate, where that is known.
     ratios: Option<&'a [f64]>,
     /// For how many events each one that was seen stands.
@@ -136,11 +136,7 @@ impl<'a> Reader<'a> {
             if vantages.is_empty() {
                 continue;
             }
-            for minute in (0..DAY_MINUTES).filter(|minute| usable.contains(*minute)) {
-                if !reading.known.contains(minute) {
-                    take_minute(&mut reading, &vantages, minute);
-                }
-            }
+            reading.take(&vantages, usable.without(&reading.known));
         }
         self.hold(day, &mut reading);
         if let Some(steered) = self.series.steered.days.get(&day) {
@@ -229,11 +225,15 @@ impl<'a> Reader<'a> {
                 exact.remove(&blurred);
             }
         }
+        let mut attempts = Minutes::default();
+        if let Some((first, last)) = day.and_then(|day| attempts_within(track, day, number)) {
+            attempts.insert_range(first, last + 1);
+        }
         (!covered.is_empty()).then(|| Vantage {
             covered,
             exact,
             lines,
-            attempts: day.and_then(|day| attempts_within(track, day, number)),
+            attempts,
             ratios: self.ratios(number),
             stands_for: day.map_or(1.0, Day::stands_for),
         })
@@ -289,31 +289,46 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn take_minute(reading: &mut DayReading, vantages: &[Vantage<'_>], minute: usize) {
-    let alive = || vantages.iter().filter(|v| v.covered.contains(minute));
-    let Some(volume) = median_of(alive().map(|vantage| vantage.volume(minute))) else {
-        return;
-    };
-    reading.known.insert(minute);
-    if alive().all(|vantage| vantage.exact.contains(minute)) {
-        reading.exact.insert(minute);
+impl DayReading {
+    /// Takes the minutes of `wanted` of which any of these vantages, all of one source, tells.
+    fn take(&mut self, vantages: &[Vantage<'_>], wanted: Minutes) {
+        // Told at all, by somebody in lines longer than a minute, by somebody as certificates, and that without a
+        // ratio to attempts.
+        let [mut reported, mut blurred, mut issued, mut without_ratio] = [Minutes::default(); 4];
+        for vantage in vantages {
+            let covered = vantage.covered.within(&wanted);
+            reported.add(&covered);
+            blurred.add(&covered.without(&vantage.exact));
+            issued.add(&covered.without(&vantage.attempts));
+            if vantage.ratios.is_none() {
+                without_ratio.add(&covered);
+            }
+        }
+        self.known.add(&reported);
+        self.exact.add(&reported.without(&blurred));
+        self.requests.add(&reported.without(&issued));
+        self.estimated.add(&issued.without(&without_ratio));
+        for minute in reported.iter() {
+            let (volume, stands_for) = if let [only] = vantages {
+                (only.volume(minute), only.stands_for)
+            } else {
+                let alive = vantages.iter().filter(|v| v.covered.contains(minute));
+                let (volumes, stand_for) = alive.map(|v| (v.volume(minute), v.stands_for)).unzip();
+                (median(volumes), median(stand_for))
+            };
+            self.volume[minute] = volume;
+            self.stands_for[minute] = stands_for;
+        }
     }
-    if alive().all(|vantage| vantage.kind(minute) == Kind::Attempt) {
-        reading.requests.insert(minute);
-    } else if alive().all(|vantage| vantage.ratios.is_some()) {
-        reading.estimated.insert(minute);
-    }
-    reading.volume[minute] = volume;
-    let stands_for = median_of(alive().map(|vantage| vantage.stands_for));
-    reading.stands_for[minute] = stands_for.unwrap_or(1.0);
 }
 
 impl Vantage<'_> {
     /// What it counts in a minute.
     fn kind(&self, minute: usize) -> Kind {
-        match self.attempts {
-            Some((first, last)) if (first..=last).contains(&minute) => Kind::Attempt,
-            _ => Kind::Issued,
+        if self.attempts.contains(minute) {
+            Kind::Attempt
+        } else {
+            Kind::Issued
         }
     }
 
@@ -340,20 +355,19 @@ pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(
     };
     counted().next()?;
     let neighbour = |step: i64| track.days.get(&(number + step));
-    let mut lines = Minutes::default();
-    for (fine, counts) in counted() {
-        for minute in 0..DAY_MINUTES {
-            if counts[minute] > 0 || fine.counts[place(Kind::Issued)].is_none() {
-                lines.insert(minute);
-            }
-        }
-    }
+    let reported = |minute: &usize| {
+        counted()
+            .any(|(fine, counts)| counts[*minute] > 0 || fine.counts[place(Kind::Issued)].is_none())
+    };
+    let mut minutes = 0..DAY_MINUTES;
     let first = match neighbour(-1) {
         Some(before) if before.tells(Kind::Attempt) => 0,
-        _ => lines.first().unwrap_or(0),
+        _ => minutes.clone().find(reported).unwrap_or(0),
     };
     let last = match neighbour(1) {
-        Some(after) if !after.tells(Kind::Attempt) => lines.last().unwrap_or(DAY_MINUTES - 1),
+        Some(after) if !after.tells(Kind::Attempt) => {
+            minutes.rfind(reported).unwrap_or(DAY_MINUTES - 1)
+        }
         _ => DAY_MINUTES - 1,
     };
     Some((first, last))
@@ -364,15 +378,6 @@ fn has_dateless(day: &Day) -> bool {
     day.coarse
         .as_ref()
         .is_some_and(|coarse| coarse.units[place(Kind::Issued)] > 0)
-}
-
-/// The median of what may be one value alone, as it is of most minutes: that one is not put into a list.
-fn median_of(mut values: impl Iterator<Item = f64>) -> Option<f64> {
-    let first = values.next()?;
-    Some(match values.next() {
-        None => first,
-        Some(second) => median([first, second].into_iter().chain(values).collect()),
-    })
 }
 
 /// Of two, their mean.
