@@ -229,9 +229,11 @@ where
     }
 }
 
-fn filter_of(told: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    let told = told.filter(|told| !told.is_empty()).unwrap_or(USUAL);
-    EnvFilter::try_new(told).map_err(|error| {
+fn filter_of(configured: Option<&str>) -> Result<EnvFilter, TelemetryError> {
+    let configured = configured
+        .filter(|configured| !configured.is_empty())
+        .unwrap_or(USUAL);
+    EnvFilter::try_new(configured).map_err(|error| {
         let cause = error
             .source()
             .map_or_else(|| error.to_string(), ToString::to_string);
@@ -330,13 +332,13 @@ mod tests {
 
     #[test]
     fn a_filter_is_checked() {
-        for told in [
+        for configured in [
             None,
             Some(""),
             Some("warn"),
             Some("offpeak=debug,sqlx=warn"),
         ] {
-            assert!(filter_of(told).is_ok(), "{told:?}");
+            assert!(filter_of(configured).is_ok(), "{configured:?}");
         }
         let error = filter_of(Some("offpeak=loud")).unwrap_err().to_string();
         assert!(error.starts_with("OFFPEAK_LOG is no filter"), "{error}");

@@ -36,14 +36,14 @@ impl AdviseArgs {
         if self.json {
             writeln!(output, "{}", serde_json::to_string_pretty(&report)?)?;
         } else {
-            write!(output, "{}", told(&report))?;
+            write!(output, "{}", as_text(&report))?;
         }
         Ok(Exit::Done)
     }
 }
 
 /// The report as text.
-fn told(report: &AdviceReport) -> String {
+fn as_text(report: &AdviceReport) -> String {
     let Some(advice) = &report.advice else {
         return format!("{}: less than two days are registered\n", report.ca);
     };

@@ -53,14 +53,14 @@ fn print(args: &CertidArgs, mut out: impl Write) -> io::Result<Exit> {
         let mut found = Vec::new();
         let read = decode(file, identified(), &mut found);
         let failed = read.err().map(|error| Err(error.to_string()));
-        let told = found.into_iter().map(|Item { line, record, .. }| {
+        let results = found.into_iter().map(|Item { line, record, .. }| {
             record.map_err(|Rejection { field, detail }| format!("line {line}, {field}: {detail}"))
         });
-        for told in told.chain(failed) {
-            if told.is_err() {
+        for results in results.chain(failed) {
+            if results.is_err() {
                 exit = Exit::DoneWithRejections;
             }
-            let (cert_id, reason) = match told {
+            let (cert_id, reason) = match results {
                 Ok(id) => (Some(id.to_string()), None),
                 Err(reason) => (None, Some(reason)),
             };

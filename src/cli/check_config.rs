@@ -46,8 +46,8 @@ impl CheckConfig {
                 }
             };
             let ok = checked.is_ok();
-            let told = json!({ "ok": ok, "errors": errors, "warnings": warnings });
-            writeln!(output, "{told}")?;
+            let document = json!({ "ok": ok, "errors": errors, "warnings": warnings });
+            writeln!(output, "{document}")?;
         }
         let config = checked?;
         if !self.json {

@@ -67,12 +67,12 @@ impl Demo {
             return certificate_transparency(global, self.contact.as_deref(), output);
         }
         Runtimes::start()?.run(async |runtimes| {
-            let told = Global {
+            let flags = Global {
                 config: None,
                 ..global.clone()
             };
             let token = new_token();
-            let config = config(told.config()?, &token)?;
+            let config = config(flags.config()?, &token)?;
             let listeners = Listeners::bind(&config, runtimes).await?;
             let (public, admin) = listeners.urls()?;
             let engine = runtimes.work().spawn(sample(config)).await??;
@@ -167,7 +167,7 @@ fn greeting(public: &str, admin: &str, token: &str) -> Vec<String> {
     .into()
 }
 
-fn config(told: Config, token: &str) -> anyhow::Result<Config> {
+fn config(flags: Config, token: &str) -> anyhow::Result<Config> {
     let ca = CaPolicy {
         issuers: vec![example()?.key_identifier],
         backdate_seconds: 3_510,
@@ -182,8 +182,8 @@ fn config(told: Config, token: &str) -> anyhow::Result<Config> {
             scopes: vec![Scope::Admin],
             sources: Permission::default(),
         }],
-        cas: [vec![ca], told.cas].concat(),
-        ..told
+        cas: [vec![ca], flags.cas].concat(),
+        ..flags
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) struct ForgetArgs {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Outcome<'a> {
     path: &'a str,
     /// `certificates`, `observations`, or `nothing` if the file was never imported.
     forgotten: &'static str,
@@ -65,17 +65,17 @@ pub(super) async fn run(
         let forgotten = ingest::forget(engine, &file, file.certificate_format())
             .await
             .with_context(|| format!("cannot forget all of {name}; run it again to go on"))?;
-        let told = Told::of(name, forgotten);
+        let outcome = Outcome::of(name, forgotten);
         if !args.json {
-            printed(writeln!(output, "{name}: {}", told.prose()))?;
+            printed(writeln!(output, "{name}: {}", outcome.prose()))?;
         }
-        all.push(told);
+        all.push(outcome);
     }
     if args.json {
         let json = serde_json::to_string_pretty(&all)?;
         printed(writeln!(output, "{json}"))?;
     }
-    let is_strange = |told: &Told<'_>| told.forgotten == "nothing";
+    let is_strange = |outcome: &Outcome<'_>| outcome.forgotten == "nothing";
     Ok(if all.iter().any(is_strange) {
         Exit::DoneWithRejections
     } else {
@@ -96,11 +96,11 @@ async fn forget_peer(
         .await
         .with_context(|| format!("cannot forget all of the peer {name}; run it again to go on"))?;
     if json {
-        let told = serde_json::json!({"peer": name, "removed": forgotten});
-        printed(writeln!(output, "{told}"))?;
+        let outcome = serde_json::json!({"peer": name, "removed": forgotten});
+        printed(writeln!(output, "{outcome}"))?;
     } else if let Some(counts) = forgotten {
-        let told = format!("{counts} counts no longer count; what it has now is taken anew");
-        printed(writeln!(output, "peer {name}: {told}"))?;
+        let outcome = format!("{counts} counts no longer count; what it has now is taken anew");
+        printed(writeln!(output, "peer {name}: {outcome}"))?;
     } else {
         printed(writeln!(
             output,
@@ -113,7 +113,7 @@ async fn forget_peer(
     })
 }
 
-impl<'a> Told<'a> {
+impl<'a> Outcome<'a> {
     const fn of(path: &'a str, forgotten: Forgotten) -> Self {
         let (forgotten, removed, left, absent) = match forgotten {
             Forgotten::Certificates {

@@ -104,21 +104,21 @@ impl Global {
 
     /// Applies the overrides of flags and environment, except for tokens.
     pub(super) fn over(&self, mut config: Config) -> anyhow::Result<Config> {
-        for (told, value) in [
+        for (value_given, value) in [
             (&self.listen, &mut config.listen),
             (&self.admin_listen, &mut config.admin_listen),
         ] {
-            if let Some(told) = told {
-                value.clone_from(told);
+            if let Some(value_given) = value_given {
+                value.clone_from(value_given);
             }
         }
-        if let Some(told) = &self.database {
-            config.database = database_url(told).map_err(|reason| {
+        if let Some(value_given) = &self.database {
+            config.database = database_url(value_given).map_err(|reason| {
                 UsageError(format!("--database or OFFPEAK_DATABASE: {reason}"))
             })?;
         }
-        if let Some(told) = &self.base_url {
-            config.base_url = Some(told.clone());
+        if let Some(value_given) = &self.base_url {
+            config.base_url = Some(value_given.clone());
         }
         if config.listeners_collide() {
             bail!(

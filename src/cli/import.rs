@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::Exit;
-use super::import_summary::{Summary, Told};
+use super::import_summary::{ReportFormat, Summary};
 use super::input::{Input, Inputs};
 use super::output::Output;
 use super::record_report::RecordReport;
@@ -105,12 +105,12 @@ pub(super) async fn run(
         What::Observations { paths, format } => (paths, Some(format.of_observations()), None),
     };
     let inputs = Inputs::of(&paths)?;
-    let told = if args.json {
-        Told::AsJson
+    let report_format = if args.json {
+        ReportFormat::AsJson
     } else {
-        Told::AsText
+        ReportFormat::AsText
     };
-    let mut summary = Summary::new(&engine.config().database, told);
+    let mut summary = Summary::new(&engine.config().database, report_format);
     summary.begin(output)?;
     let unknown = if args.ignore_unknown {
         Unknown::Ignored

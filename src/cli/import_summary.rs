@@ -10,7 +10,7 @@ use crate::engine::verdict::Report;
 
 /// The format of the report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Told {
+pub(super) enum ReportFormat {
     /// One object at the end.
     AsJson,
     /// A line for each file when it is imported.
@@ -27,7 +27,7 @@ pub(super) struct Summary {
     rejected: u64,
     files: Vec<OfFile>,
     #[serde(skip)]
-    told: Told,
+    report_format: ReportFormat,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,22 +40,22 @@ struct OfFile {
 }
 
 impl Summary {
-    pub(super) fn new(database_url: &str, told: Told) -> Self {
+    pub(super) fn new(database_url: &str, report_format: ReportFormat) -> Self {
         Self {
             database: known_by(database_url),
             accepted: 0,
             unchanged: 0,
             rejected: 0,
             files: Vec::new(),
-            told,
+            report_format,
         }
     }
 
     /// Prints the database, so that an import into the wrong one is noticed at once.
     pub(super) fn begin(&self, out: &mut impl Write) -> anyhow::Result<()> {
-        match self.told {
-            Told::AsJson => Ok(()),
-            Told::AsText => Ok(printed(writeln!(out, "importing into {}", self.database))?),
+        match self.report_format {
+            ReportFormat::AsJson => Ok(()),
+            ReportFormat::AsText => Ok(printed(writeln!(out, "importing into {}", self.database))?),
         }
     }
 
@@ -70,7 +70,7 @@ impl Summary {
         self.accepted += report.accepted;
         self.unchanged += report.unchanged;
         self.rejected += report.rejected;
-        if self.told == Told::AsText {
+        if self.report_format == ReportFormat::AsText {
             printed(print_file(out, name, &report, note))?;
         }
         self.files.push(OfFile {
@@ -82,10 +82,12 @@ impl Summary {
     }
 
     pub(super) fn finish(self, out: &mut impl Write) -> anyhow::Result<Exit> {
-        match self.told {
-            Told::AsJson => printed(writeln!(out, "{}", serde_json::to_string_pretty(&self)?))?,
-            Told::AsText if self.files.len() == 1 => {}
-            Told::AsText => printed(writeln!(
+        match self.report_format {
+            ReportFormat::AsJson => {
+                printed(writeln!(out, "{}", serde_json::to_string_pretty(&self)?))?;
+            }
+            ReportFormat::AsText if self.files.len() == 1 => {}
+            ReportFormat::AsText => printed(writeln!(
                 out,
                 "{} files: {}",
                 self.files.len(),

@@ -52,11 +52,11 @@ impl Migrate {
                 None => Vec::new(),
                 Some(Engine::Citus) => store::distribute(&database).await?,
             };
-            let told = serde_json::json!({
+            let document = serde_json::json!({
                 "pending": pending, "applied": !self.dry_run, "finished": self.finish,
                 "distributed": distributed,
             });
-            writeln!(output, "{told}")?;
+            writeln!(output, "{document}")?;
             return Ok(Exit::Done);
         }
         for migration in &pending {

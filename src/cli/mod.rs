@@ -301,8 +301,8 @@ mod tests {
     fn a_cause_is_told_once() {
         let source = std::io::Error::other("disk full");
         let error = anyhow::Error::new(SaysItsCause { source }).context("outer");
-        let told = ErrorReport(&error).to_string();
-        assert_eq!(told, "offpeak: outer: the query failed: disk full");
+        let text = ErrorReport(&error).to_string();
+        assert_eq!(text, "offpeak: outer: the query failed: disk full");
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl ModelArgs {
             let json = serde_json::to_string_pretty(&document(&ca, &model))?;
             printed(writeln!(output, "{json}"))?;
         } else {
-            printed(write!(output, "{}", told(&ca, &model)))?;
+            printed(write!(output, "{}", as_text(&ca, &model)))?;
         }
         Ok(Exit::Done)
     }
@@ -61,15 +61,15 @@ impl ModelArgs {
 fn document(ca: &CaName, model: &Model) -> Value {
     let profile = &model.profile;
     let slots = profile.day.iter().enumerate();
-    let sources = model.sources.iter().map(|heard| {
+    let sources = model.sources.iter().map(|reporting| {
         let same = |one: &&crate::domain::demand::series::trust::Disagreement| {
-            (one.source, &one.vantage) == (heard.source, &heard.vantage)
+            (one.source, &one.vantage) == (reporting.source, &reporting.vantage)
         };
         json!({
-            "source": heard.source,
-            "vantage": heard.vantage,
-            "dataThrough": heard.through,
-            "quarantinedUntil": heard.quarantined_until,
+            "source": reporting.source,
+            "vantage": reporting.vantage,
+            "dataThrough": reporting.through,
+            "quarantinedUntil": reporting.quarantined_until,
             "disagreement": model.disagreements.iter().find(same).map(|one| one.share),
         })
     });
@@ -124,8 +124,9 @@ fn slot_document(slot_seconds: i64, number: usize, slot: &DaySlot) -> Value {
 /// For each label, the slots with data.
 fn parts(slot_seconds: i64, labels: &BTreeMap<String, Slots>) -> Value {
     let of_label = |slots: &Slots| -> Vec<Value> {
-        let told = slots.iter().enumerate();
-        told.filter(|(_, slot)| slot.tried > 0.0 || slot.latency_p95_ms.is_some())
+        let as_text = slots.iter().enumerate();
+        as_text
+            .filter(|(_, slot)| slot.tried > 0.0 || slot.latency_p95_ms.is_some())
             .map(|(number, slot)| {
                 json!({
                     "start": clock(slot_seconds, number),
@@ -157,7 +158,7 @@ fn errors(of: &Errors) -> Value {
 }
 
 /// The model as text.
-fn told(ca: &CaName, model: &Model) -> String {
+fn as_text(ca: &CaName, model: &Model) -> String {
     let profile = &model.profile;
     let mut text = format!("{ca}: model {}\n", profile.version);
     let Some(data) = profile.data else {
@@ -175,18 +176,18 @@ fn told(ca: &CaName, model: &Model) -> String {
     if let Some(until) = model.learn_until {
         let _ = writeln!(text, "pinned: it learns nothing after {until}");
     }
-    for heard in &model.sources {
-        let vantage = heard
+    for reporting in &model.sources {
+        let vantage = reporting
             .vantage
             .as_deref()
             .map_or_else(String::new, |of| format!(" {of}"));
-        let new = heard
+        let new = reporting
             .quarantined_until
             .map_or_else(String::new, |until| format!(", new until {until}"));
         let _ = writeln!(
             text,
             "source {}{vantage}, up to {}{new}",
-            heard.source, heard.through
+            reporting.source, reporting.through
         );
     }
     let _ = writeln!(

@@ -32,7 +32,7 @@ impl Output {
 }
 
 impl<W: Write> Output<W> {
-    fn told<T>(result: io::Result<T>) -> io::Result<T> {
+    fn ended_by_reader<T>(result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => io::Error::new(ErrorKind::BrokenPipe, ReaderGone),
             _ => error,
@@ -42,11 +42,11 @@ impl<W: Write> Output<W> {
 
 impl<W: Write> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Self::told(self.0.write(bytes))
+        Self::ended_by_reader(self.0.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Self::told(self.0.flush())
+        Self::ended_by_reader(self.0.flush())
     }
 }
 

@@ -14,7 +14,7 @@ use super::given::ca_or_only;
 use super::global::Global;
 use super::output::Output;
 use super::plan_fleet::{addressee, conflict, counted, read};
-use super::plan_print::{Planned, not_due, remarks, told};
+use super::plan_print::{Planned, as_text, not_due, remarks};
 use super::plan_server::{Answer, Request, ask};
 use super::published::read_ranking;
 use super::usage::UsageError;
@@ -172,14 +172,17 @@ impl PlanArgs {
                     output.write_all(&document)?;
                 } else {
                     all.print(&plan.times, output)?;
-                    let _ = writeln!(std::io::stderr(), "{}", told(&plan, &terms, &advice));
+                    let _ = writeln!(std::io::stderr(), "{}", as_text(&plan, &terms, &advice));
                 }
                 Ok(exit(&unread))
             }
             Err(refusal) => {
-                let told = refusal.told(|place| fleet.members[place].label());
+                let document = refusal.as_document(|place| fleet.members[place].label());
                 if self.json {
-                    serde_json::to_writer(&mut *output, &serde_json::json!({ "refusal": told }))?;
+                    serde_json::to_writer(
+                        &mut *output,
+                        &serde_json::json!({ "refusal": document }),
+                    )?;
                     writeln!(output)?;
                 }
                 bail!("{refusal}");
@@ -277,9 +280,9 @@ impl PlanArgs {
     ) -> anyhow::Result<()> {
         match answer {
             Answer::Planned { document, .. } if self.json => output.write_all(&document)?,
-            Answer::Planned { times, told, .. } => {
+            Answer::Planned { times, text, .. } => {
                 all.print(&times, output)?;
-                let _ = writeln!(std::io::stderr(), "{told}");
+                let _ = writeln!(std::io::stderr(), "{text}");
             }
             Answer::Refused { refusal, detail } => {
                 if self.json {

@@ -111,23 +111,23 @@ pub(super) fn remarks(fleet: &Fleet, now: Timestamp) -> Vec<String> {
 }
 
 /// The plan as text.
-pub(super) fn told(plan: &Plan, terms: &Terms<'_>, advice: &Advice) -> String {
+pub(super) fn as_text(plan: &Plan, terms: &Terms<'_>, advice: &Advice) -> String {
     let (first, last) = (plan.times.iter().min(), plan.times.iter().max());
-    let mut told = String::new();
+    let mut as_text = String::new();
     if let (Some(first), Some(last)) = (first, last) {
         let count = plan.times.len();
-        told = format!("{count} planned from {first} to {last}");
+        as_text = format!("{count} planned from {first} to {last}");
     }
     if !terms.limits.as_of.is_empty() {
         let Catalogue { name, as_of, .. } = terms.limits;
-        told = format!("{told}, under the limits of {name} of {as_of}");
+        as_text = format!("{as_text}, under the limits of {name} of {as_of}");
     }
     if plan.as_early_as_limits_allow {
-        told += "; the limits leave no room for levelling";
+        as_text += "; the limits leave no room for levelling";
     }
     if let Some(wait) = advice.wait {
-        return format!("{told}; now: none, {wait}");
+        return format!("{as_text}; now: none, {wait}");
     }
     let (pace, most) = (advice.per_minute, advice.max_concurrent);
-    format!("{told}; now: {pace} a minute, {most} at a time")
+    format!("{as_text}; now: {pace} a minute, {most} at a time")
 }

@@ -45,7 +45,7 @@ pub(super) enum Answer {
         /// A time for each certificate, in the order of the fleet.
         times: Vec<Timestamp>,
         /// The plan as text.
-        told: String,
+        text: String,
     },
     /// It is impossible.
     Refused {
@@ -112,9 +112,9 @@ pub(super) async fn ask(server: &str, request: &Request<'_>) -> anyhow::Result<A
 
 fn planned(document: Vec<u8>) -> anyhow::Result<Answer> {
     let read: Document = serde_json::from_slice(&document)?;
-    let mut told = String::new();
+    let mut text = String::new();
     if let (Some(from), Some(until)) = (read.from, read.until) {
-        told = format!("{} planned from {from} to {until}; ", read.items.len());
+        text = format!("{} planned from {from} to {until}; ", read.items.len());
     }
     let now = match read.wait {
         Some(wait) => format!("now: none, {wait}"),
@@ -125,7 +125,7 @@ fn planned(document: Vec<u8>) -> anyhow::Result<Answer> {
     };
     Ok(Answer::Planned {
         times: read.items.into_iter().map(|item| item.at).collect(),
-        told: told + &now,
+        text: text + &now,
         document,
     })
 }

@@ -63,11 +63,11 @@ impl PublishArgs {
             let made_at = publication.made_at;
             let applied = place.bring(files, signer.as_ref(), made_at).await?;
             if self.json {
-                let told = serde_json::json!({
+                let document = serde_json::json!({
                     "number": number, "madeAt": publication.made_at,
                     "written": applied.written, "unchanged": applied.unchanged,
                 });
-                writeln!(out, "{told}")?;
+                writeln!(out, "{document}")?;
                 return Ok(Exit::Done);
             }
             writeln!(
@@ -83,8 +83,8 @@ impl PublishArgs {
                 )?;
             }
         } else if self.json {
-            let told = serde_json::json!({ "number": number, "madeAt": publication.made_at });
-            writeln!(out, "{told}")?;
+            let document = serde_json::json!({ "number": number, "madeAt": publication.made_at });
+            writeln!(out, "{document}")?;
         } else {
             writeln!(out, "publication {number} of {}", publication.made_at)?;
         }

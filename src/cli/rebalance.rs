@@ -47,7 +47,7 @@ impl RebalanceArgs {
                 if self.json {
                     writeln!(output, "{}", serde_json::to_string_pretty(&report)?)?;
                 } else {
-                    write!(output, "{}", told(&report))?;
+                    write!(output, "{}", as_text(&report))?;
                 }
                 Ok(Exit::Done)
             }
@@ -57,7 +57,7 @@ impl RebalanceArgs {
 }
 
 /// The report as text: what moved, and the slots it moved from and to.
-fn told(report: &RebalanceReport) -> String {
+fn as_text(report: &RebalanceReport) -> String {
     let would = if report.dry_run { "would be " } else { "" };
     let mut text = format!(
         "{} of {} windows ahead {would}moved; the highest slot of {} stood {:.1} % above the level, \

@@ -110,10 +110,10 @@ impl ReconcileArgs {
         } else {
             printed(differences.tell(output))?;
         }
-        let alike = differences.missing.is_empty()
+        let matches = differences.missing.is_empty()
             && differences.extra.is_empty()
             && differences.rejected.is_empty();
-        Ok(if alike {
+        Ok(if matches {
             Exit::Done
         } else {
             Exit::DoneWithRejections

@@ -49,13 +49,13 @@ impl ReportArgs {
             for line in of.lines() {
                 writeln!(output, "  {line}")?;
             }
-            for told in &of.weekly.incidents {
+            for incident in &of.weekly.incidents {
                 writeln!(
                     output,
                     "  {}: {} ({})",
-                    told.kind_words(),
-                    told.name,
-                    told.at(report.made_at).state_words()
+                    incident.kind_words(),
+                    incident.name,
+                    incident.at(report.made_at).state_words()
                 )?;
             }
         }

@@ -32,7 +32,7 @@ pub(super) struct Running {
     pub(super) directories: Vec<String>,
     /// The engine's tasks, which end only if it cannot continue.
     pub(super) tasks: JoinHandle<Result<(), EngineError>>,
-    beside: Vec<AbortHandle>,
+    background: Vec<AbortHandle>,
     work: Handle,
 }
 
@@ -46,9 +46,12 @@ impl Running {
         let base_url = listeners.public.base_url()?;
         let (stop, stopped) = watch::channel(None);
         let wait = |mut stopped: watch::Receiver<Option<Stop>>| async move {
-            let told = stopped.wait_for(Option::is_some).await;
+            let signal = stopped.wait_for(Option::is_some).await;
             // If the sender is gone, nobody waits for requests any more.
-            told.ok().and_then(|told| *told).unwrap_or(Stop::AtOnce)
+            signal
+                .ok()
+                .and_then(|signal| *signal)
+                .unwrap_or(Stop::AtOnce)
         };
         let limits = |limits: Limits| Limits {
             grace: listeners.grace,
@@ -66,24 +69,24 @@ impl Running {
             wait(stopped.clone()),
             limits(Limits::ADMIN),
         ));
-        let mut beside = Vec::new();
+        let mut background = Vec::new();
         let (mut gateways, mut directories) = (Vec::new(), Vec::new());
         let mut fronts = Vec::new();
         for front in listeners.gateways {
             let stop = wait(stopped.clone());
             let Serving {
                 listener,
-                beside: of_gateway,
+                background: of_gateway,
                 directory,
                 gateway,
             } = front.serve(engine, runtimes, limits(Limits::PUBLIC), stop)?;
             gateways.push(listener);
             fronts.push(gateway);
-            beside.extend(of_gateway);
+            background.extend(of_gateway);
             directories.push(directory);
         }
         let work = runtimes.work();
-        beside.extend([
+        background.extend([
             work.spawn(publish::keep::keep(Arc::clone(engine)))
                 .abort_handle(),
             work.spawn(maintenance::follow(Arc::clone(engine)))
@@ -95,7 +98,7 @@ impl Running {
         ]);
         let tasks = runtimes.work().spawn(Arc::clone(engine).run());
         let sources = runtimes.work().spawn(source::follow(Arc::clone(engine)));
-        beside.push(sources.abort_handle());
+        background.push(sources.abort_handle());
         let upkeep = runtimes.work().spawn(keep_up(metrics)).abort_handle();
         let renewing = listeners
             .tls
@@ -110,7 +113,11 @@ impl Running {
             fronts,
             directories,
             work: work.clone(),
-            beside: beside.into_iter().chain([upkeep]).chain(renewing).collect(),
+            background: background
+                .into_iter()
+                .chain([upkeep])
+                .chain(renewing)
+                .collect(),
         })
     }
 
@@ -120,13 +127,13 @@ impl Running {
         let gateways = futures_util::future::try_join_all(self.gateways);
         let drained = tokio::try_join!(self.public, self.admin, gateways);
         self.tasks.abort();
-        for beside in &self.beside {
-            beside.abort();
+        for background in &self.background {
+            background.abort();
         }
         // The tasks that write the gateways' counts must end before the final write: at their next
         // step, or after two seconds without waiting for them.
         for _ in 0..2_000 {
-            if self.beside.iter().all(AbortHandle::is_finished) {
+            if self.background.iter().all(AbortHandle::is_finished) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -136,8 +143,8 @@ impl Running {
             self.work
                 .spawn(async move { front.hand_in_at_last().await })
         });
-        let told = futures_util::future::try_join_all(telling).await;
-        told.context("what a gateway counted is lost")?;
+        let signal = futures_util::future::try_join_all(telling).await;
+        signal.context("what a gateway counted is lost")?;
         drained.context("a listener ended badly")?;
         Ok(())
     }

@@ -62,8 +62,8 @@ pub(super) fn serve_as(
         let listeners = Listeners::bind(&config, runtimes).await?;
         let engine = runtimes.work().spawn(engine(config, migrations)).await??;
         let (tls, neighbourhood) = (listeners.tls.clone(), listeners.neighbourhood.clone());
-        let told = global.clone();
-        let read = move || adapt(told.config()?);
+        let flags = global.clone();
+        let read = move || adapt(flags.config()?);
         let reloading = reload(Arc::clone(&engine), read, tls, neighbourhood);
         let reloading = runtimes.work().spawn(reloading);
         let served = serve(&engine, listeners, runtimes, output, &[]).await;

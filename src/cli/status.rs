@@ -10,7 +10,7 @@ use super::global::Global;
 use super::output::Output;
 use super::status_server::ask;
 use crate::domain::policy::ca::CaName;
-use crate::domain::status::{Heard, Told};
+use crate::domain::status::{PublicIncident, ReportingSource};
 use crate::domain::time::Timestamp;
 use crate::engine::SilentSource;
 
@@ -49,7 +49,7 @@ impl StatusArgs {
         if let (Some(ca), []) = (&self.ca, &found[..]) {
             anyhow::bail!("--ca: no CA is named {ca}");
         }
-        let incidents = engine.told_incidents(self.ca.as_ref());
+        let incidents = engine.public_incidents(self.ca.as_ref());
         let silent = engine.silent_sources(self.ca.as_ref()).await?;
         if self.json {
             let cas: Vec<serde_json::Value> = found
@@ -64,8 +64,8 @@ impl StatusArgs {
                 })
                 .collect();
             let silent: Vec<serde_json::Value> = silent.iter().map(silent_source).collect();
-            let told = json!({"cas": cas, "silentSources": silent, "incidents": incidents});
-            writeln!(output, "{told}")?;
+            let incident = json!({"cas": cas, "silentSources": silent, "incidents": incidents});
+            writeln!(output, "{incident}")?;
             return Ok(Exit::Done);
         }
         for one in found {
@@ -73,25 +73,25 @@ impl StatusArgs {
             let since = standing
                 .since
                 .map_or_else(String::new, |since| format!(" since {since}"));
-            let heard = standing.data_through.map_or_else(
+            let reporting = standing.data_through.map_or_else(
                 || "nothing was heard of it for a week".to_owned(),
                 |through| format!("last heard of {through}"),
             );
             let (ca, environment) = (one.ca, one.environment);
             writeln!(
                 output,
-                "{ca} ({environment}): {}{since}; {}; {heard}",
+                "{ca} ({environment}): {}{since}; {}; {reporting}",
                 standing.status, standing.reason
             )?;
-            for heard in &one.sources {
-                let vantage = heard
+            for reporting in &one.sources {
+                let vantage = reporting
                     .vantage
                     .as_deref()
                     .map_or_else(String::new, |of| format!(" of {of}"));
                 writeln!(
                     output,
                     "  source {}{vantage}: until {}",
-                    heard.source, heard.through
+                    reporting.source, reporting.through
                 )?;
             }
         }
@@ -103,33 +103,33 @@ impl StatusArgs {
                 "source {name} ({kind}){of}: configured, and nothing was heard of it yet"
             )?;
         }
-        for told in incidents {
-            writeln!(output, "{}", line(&told, engine.now()))?;
+        for incident in incidents {
+            writeln!(output, "{}", line(&incident, engine.now()))?;
         }
         Ok(Exit::Done)
     }
 }
 
-fn source(heard: &Heard) -> serde_json::Value {
-    json!({"source": heard.source, "vantage": heard.vantage, "dataThrough": heard.through})
+fn source(reporting: &ReportingSource) -> serde_json::Value {
+    json!({"source": reporting.source, "vantage": reporting.vantage, "dataThrough": reporting.through})
 }
 
 fn silent_source(silent: &SilentSource) -> serde_json::Value {
     json!({"name": silent.name, "kind": silent.kind, "ca": silent.ca})
 }
 
-fn line(told: &Told, now: Timestamp) -> String {
-    let note = told
+fn line(incident: &PublicIncident, now: Timestamp) -> String {
+    let note = incident
         .note
         .as_ref()
         .map_or_else(String::new, |note| format!(": {note}"));
     format!(
         "incident {} of {}: {} ({}, {}), updated {}{note}",
-        told.id,
-        told.ca,
-        told.name,
-        told.kind_words(),
-        told.at(now).state_words(),
-        told.updated_at
+        incident.id,
+        incident.ca,
+        incident.name,
+        incident.kind_words(),
+        incident.at(now).state_words(),
+        incident.updated_at
     )
 }

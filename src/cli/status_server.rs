@@ -114,7 +114,7 @@ impl Ca {
             self.environment,
             self.status,
             self.reason,
-            heard(self.data_through.as_deref())
+            last_report(self.data_through.as_deref())
         )
     }
 }
@@ -123,7 +123,7 @@ impl Source {
     fn line(&self) -> String {
         let of = self.ca.as_ref();
         let of = of.map_or_else(String::new, |ca| format!(" of {ca}"));
-        let heard = heard(self.data_through.as_deref());
+        let last_report = last_report(self.data_through.as_deref());
         let skipped = match self.skipped {
             0 => String::new(),
             skipped => format!("; {skipped} records could not be read"),
@@ -133,7 +133,7 @@ impl Source {
             failing => format!("; {failing} of its logs fail"),
         };
         let (name, state) = (&self.name, &self.state);
-        format!("source {name}{of}: {state}; {heard}{skipped}{failing}")
+        format!("source {name}{of}: {state}; {last_report}{skipped}{failing}")
     }
 }
 
@@ -151,7 +151,7 @@ impl Incident {
     }
 }
 
-fn heard(through: Option<&str>) -> String {
+fn last_report(through: Option<&str>) -> String {
     through.map_or_else(
         || "nothing was heard of it for a week".to_owned(),
         |through| format!("last heard of {through}"),

@@ -47,10 +47,10 @@ impl Tokens {
         if json {
             let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
             let sha256 = Hexadecimal(Sha256::digest(&token).into()).to_string();
-            let told = serde_json::json!({
+            let document = serde_json::json!({
                 "token": token, "name": name, "sha256": sha256, "scopes": scopes,
             });
-            writeln!(output, "{told}")?;
+            writeln!(output, "{document}")?;
         } else {
             write!(output, "{token}\n\n{}", block(&token, &name, &scopes))?;
         }

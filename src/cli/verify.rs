@@ -67,13 +67,13 @@ impl VerifyArgs {
                 let line = serde_json::json!({"path": path, "ok": fault.is_none(), "fault": fault});
                 writeln!(output, "{line}")?;
             } else {
-                let told = fault.unwrap_or_else(|| "ok".to_owned());
-                writeln!(output, "{path}\t{told}")?;
+                let text = fault.unwrap_or_else(|| "ok".to_owned());
+                writeln!(output, "{path}\t{text}")?;
             }
         }
         if key.is_none() {
-            let told = "signatures are not checked: no --key is given";
-            let _ = writeln!(std::io::stderr(), "{told}");
+            let text = "signatures are not checked: no --key is given";
+            let _ = writeln!(std::io::stderr(), "{text}");
         }
         Ok(exit)
     }

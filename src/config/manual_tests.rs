@@ -166,9 +166,9 @@ fn without_comment(line: &str) -> (&str, &str) {
 fn joined<const N: usize>(parts: [&str; N]) -> String {
     let parts: Vec<String> = parts.into_iter().map(str::trim).map(sentence).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let told: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let mut text = String::new();
-    for part in told {
+    for part in shown {
         if !text.is_empty() {
             text.push_str(if text.ends_with('.') { " " } else { ". " });
         }
@@ -277,10 +277,10 @@ fn the_manual_names_each_key_that_is_known_and_no_other() {
         "what the parser knows on the left, what the manual at the head of config/lib.rs names on \
          the right"
     );
-    let told = page(&manual);
+    let shown = page(&manual);
     for key in &named {
         let name = key.rsplit('.').next().unwrap_or(key);
-        assert!(told.contains(name), "{key}");
+        assert!(shown.contains(name), "{key}");
     }
 }
 

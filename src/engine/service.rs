@@ -25,7 +25,7 @@ use super::clock::Clock;
 use super::error::EngineError;
 use super::learn::waiting::Waiting;
 use super::publication::compared::Compared;
-use super::register::told_issuers::ToldIssuers;
+use super::register::logged_issuers::LoggedIssuers;
 use super::replicas::Replicas;
 use super::start::loading::load;
 use super::start::stage::Resuming;
@@ -62,7 +62,7 @@ pub struct Engine {
     /// The threads for background work, which do not answer public requests.
     pub(super) background: Handle,
     pub(super) stopping: AtomicBool,
-    pub(super) told_issuers: ToldIssuers,
+    pub(super) logged_issuers: LoggedIssuers,
     pub(super) reports: Mutex<Reports>,
     pub(super) priors: super::learn::priors::Priors,
     pub(super) sources: super::learn::board::Board,
@@ -128,7 +128,7 @@ impl Engine {
             resuming,
             background: Handle::current(),
             stopping: AtomicBool::new(false),
-            told_issuers: ToldIssuers::default(),
+            logged_issuers: LoggedIssuers::default(),
         }
     }
 

@@ -34,7 +34,7 @@ const LEARNS_SECONDS: u64 = 20;
 const LEARN_RETURNS_EVERY: Duration = Duration::from_hours(1);
 /// How often outages of unknown end are checked; they must be planned again hours before the
 /// assumed end.
-const TEND_EVERY: Duration = Duration::from_mins(1);
+const REPLAN_EVERY: Duration = Duration::from_mins(1);
 /// How often certificates are swept. The results affect the forecast, not the answers.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// How soon the new findings of a sweep are stored.
@@ -96,7 +96,7 @@ impl Engine {
             self.every("learn", LEARN_EVERY, || self.learn_aside()),
             self.every("learn_returns", LEARN_RETURNS_EVERY, || self
                 .learn_returns_aside()),
-            self.every("incidents", TEND_EVERY, || self.replan()),
+            self.every("incidents", REPLAN_EVERY, || self.replan()),
             self.every("sweep", SWEEP_EVERY, || self.sweep_aside()),
             self.every("note_polls", NOTE_EVERY, || self.note_polls()),
             self.hurried("publish", PUBLISH_EVERY, hinted, || self.publish_if_due()),
@@ -159,7 +159,7 @@ impl Engine {
         let Some(_term) = self.store().take_lease(Lease::Incidents, Turn::Now).await? else {
             return Ok(());
         };
-        self.tend_incidents().await
+        self.replan_outages().await
     }
 
     /// Learning is a tenth of a second of computation, so it does not run on a thread that answers.

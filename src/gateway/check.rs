@@ -196,8 +196,8 @@ mod tests {
             ("/dir", "Pebble"),
             ("/", "set the CA's public URL"),
         ] {
-            let told = remedy("https://acme.example", path);
-            assert!(told.starts_with(product), "{path}: {told}");
+            let advice = remedy("https://acme.example", path);
+            assert!(advice.starts_with(product), "{path}: {advice}");
         }
     }
 
@@ -211,16 +211,16 @@ mod tests {
             ("/v1/pki/issuer/one/acme/directory", "pki"),
             ("/v1/pki/issuer/one/roles/web/acme/directory", "pki"),
         ] {
-            let told = remedy("https://acme.example", path);
+            let advice = remedy("https://acme.example", path);
             let command = format!("{mount}/config/cluster path=https://acme.example/v1/{mount}`");
-            assert!(told.contains(&format!("bao write {command}")), "{told}");
+            assert!(advice.contains(&format!("bao write {command}")), "{advice}");
             let nonces = format!("/v1/{mount}/acme/new-nonce");
-            let told = nonce_remedy("https://acme.example", path, &nonces);
-            assert!(told.ends_with(&format!("Link {mount}`")), "{told}");
-            let told = nonce_remedy("https://acme.example", path, "/v1/else/acme/new-nonce");
-            assert!(told.contains(&command), "{told}");
+            let advice = nonce_remedy("https://acme.example", path, &nonces);
+            assert!(advice.ends_with(&format!("Link {mount}`")), "{advice}");
+            let advice = nonce_remedy("https://acme.example", path, "/v1/else/acme/new-nonce");
+            assert!(advice.contains(&command), "{advice}");
         }
-        let told = nonce_remedy("https://acme.example", "/directory", "/nonce");
-        assert!(told.contains("Replay-Nonce"), "{told}");
+        let advice = nonce_remedy("https://acme.example", "/directory", "/nonce");
+        assert!(advice.contains("Replay-Nonce"), "{advice}");
     }
 }

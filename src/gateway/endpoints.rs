@@ -103,10 +103,10 @@ mod tests {
                 ("newNonce".to_owned(), "https://ca/acme".to_owned()),
             ],
         };
-        let told = Endpoints::default().with(&by_query).unwrap();
-        assert_eq!(told.at("/acme?newOrder"), Endpoint::NewOrder);
-        assert_eq!(told.at("/acme"), Endpoint::NewNonce);
-        assert!(told.with(&by_query).is_none());
+        let merged = Endpoints::default().with(&by_query).unwrap();
+        assert_eq!(merged.at("/acme?newOrder"), Endpoint::NewOrder);
+        assert_eq!(merged.at("/acme"), Endpoint::NewNonce);
+        assert!(merged.with(&by_query).is_none());
         for other in [
             "/7/new-order%2",
             "/7/new-order%zz",

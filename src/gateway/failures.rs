@@ -188,7 +188,7 @@ impl Memory {
             if some.is_empty() {
                 return Ok(());
             }
-            let changes: Vec<FailuresChange> = some.iter().map(told).collect();
+            let changes: Vec<FailuresChange> = some.iter().map(stored_form).collect();
             match store.keep_failures(&changes, since).await {
                 Ok(kept) => self.learn(&kept),
                 Err(error) => {
@@ -270,7 +270,7 @@ fn on_top_of(kept: &Failures, since: Change) -> Failed {
 }
 
 /// A change in the store's form.
-fn told(&((account, names), change): &(Key, Change)) -> FailuresChange {
+fn stored_form(&((account, names), change): &(Key, Change)) -> FailuresChange {
     FailuresChange {
         account,
         names,
@@ -377,9 +377,9 @@ mod tests {
             let change = memory.changed()[&(account, 2)];
             (change.succeeded, change.failed, change.at - NOW)
         };
-        let told = [1, 2, 3, 4].map(of);
+        let stored_form = [1, 2, 3, 4].map(of);
         assert_eq!(
-            told,
+            stored_form,
             [(false, 3, 1), (true, 0, 1), (true, 1, 2), (false, 1, 0)]
         );
     }

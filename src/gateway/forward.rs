@@ -44,10 +44,12 @@ pub(super) fn to_upstream(headers: HeaderMap, hop: Hop<'_>) -> HeaderMap {
     forwarded.remove(header::FORWARDED);
     forwarded.insert(header::HOST, hop.host.clone());
     forwarded.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
-    let told = forwarded.remove(X_FORWARDED_FOR).filter(|_| hop.trusted);
-    let told = told.as_ref().and_then(|told| told.to_str().ok());
+    let forwarded_for = forwarded.remove(X_FORWARDED_FOR).filter(|_| hop.trusted);
+    let forwarded_for = forwarded_for
+        .as_ref()
+        .and_then(|forwarded_for| forwarded_for.to_str().ok());
     let from = hop.from.map(|from| from.to_canonical().to_string());
-    let chain: Vec<&str> = told.into_iter().chain(from.as_deref()).collect();
+    let chain: Vec<&str> = forwarded_for.into_iter().chain(from.as_deref()).collect();
     if let Ok(chain) = HeaderValue::try_from(chain.join(", "))
         && !chain.is_empty()
     {

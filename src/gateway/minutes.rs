@@ -121,10 +121,10 @@ impl Minutes {
     ) -> Result<(), EngineError> {
         let this_minute = start_of_minute(now);
         let mut rows = Vec::new();
-        let mut told = Vec::new();
+        let mut complete = Vec::new();
         for (at, minute) in self.open().iter().filter(|(at, _)| **at < this_minute) {
             rows.extend(self.observations(*at, minute));
-            told.push(*at);
+            complete.push(*at);
         }
         if rows.is_empty() {
             return Ok(());
@@ -138,7 +138,7 @@ impl Minutes {
         };
         store.close_batch(batch, None, &closed, now).await?;
         let mut open = self.open();
-        for at in told {
+        for at in complete {
             open.remove(&at);
         }
         let oldest = open.keys().next().copied();
@@ -346,10 +346,10 @@ mod tests {
         }
         let failed = counted(&minutes);
         let failed = failed.iter().filter(|row| row.error_type.is_some());
-        let told: Vec<_> = failed
+        let complete: Vec<_> = failed
             .map(|row| (row.dimension.as_deref(), row.count))
             .collect();
-        assert_eq!(told, [(None, 0), (Some(FEW_ACCOUNTS), 3)]);
+        assert_eq!(complete, [(None, 0), (Some(FEW_ACCOUNTS), 3)]);
     }
 
     #[test]
@@ -360,12 +360,12 @@ mod tests {
             minutes.attempt(hour + second, Try::First);
         }
         minutes.attempt(hour, Try::Again);
-        let told: Vec<(i64, u32, u64)> = counted(&minutes)
+        let complete: Vec<(i64, u32, u64)> = counted(&minutes)
             .iter()
             .filter(|row| row.endpoint.as_deref() == Some("new-order"))
             .map(|row| (row.at - hour, row.seconds, row.count))
             .collect();
-        assert_eq!(told, [(0, 30, 3), (30, 30, 2), (60, 60, 1)]);
+        assert_eq!(complete, [(0, 30, 3), (30, 30, 2), (60, 60, 1)]);
     }
 
     #[test]

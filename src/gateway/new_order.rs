@@ -107,16 +107,16 @@ impl Gateway {
     fn hash_of_address(&self, headers: &HeaderMap) -> u128 {
         let config = self.engine.config();
         let proxies = &config.connections.trusted_proxies;
-        let told = headers.get_all(X_FORWARDED_FOR).iter();
-        let told: Vec<IpAddr> = told
+        let forwarded_for = headers.get_all(X_FORWARDED_FOR).iter();
+        let forwarded_for: Vec<IpAddr> = forwarded_for
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .filter_map(|address| address.trim().parse().ok())
             .map(|address: IpAddr| address.to_canonical())
             .collect();
         let is_ours = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
-        let client = told.iter().rev().find(|address| !is_ours(address));
-        let network = match client.or_else(|| told.first()) {
+        let client = forwarded_for.iter().rev().find(|address| !is_ours(address));
+        let network = match client.or_else(|| forwarded_for.first()) {
             Some(IpAddr::V4(address)) => address.octets().to_vec(),
             Some(IpAddr::V6(address)) => address.octets()[..8].to_vec(),
             None => Vec::new(),
@@ -151,8 +151,10 @@ impl Gateway {
 }
 
 fn user_agent(headers: &HeaderMap) -> &str {
-    let told = headers.get(header::USER_AGENT);
-    told.and_then(|told| told.to_str().ok()).unwrap_or_default()
+    let user_agent = headers.get(header::USER_AGENT);
+    user_agent
+        .and_then(|user_agent| user_agent.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// A body that was read whole has an exact length.

@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut faults = OwnFaults::default();
-        let told = (0..2_000)
+        let counted = (0..2_000)
             .filter(|account| faults.add(NOW, *account))
             .count();
-        assert_eq!(told, MOST_ACCOUNTS);
+        assert_eq!(counted, MOST_ACCOUNTS);
         assert!(faults.add(NOW, 0));
         faults.add(NOW + 16 * MINUTE, 1);
         faults.trim(NOW + 16 * MINUTE);

@@ -267,7 +267,7 @@ impl Drop for UnderWay<'_> {
         if self.outcome.latency.is_zero() {
             self.outcome.latency = self.begun.elapsed();
         }
-        self.gateway.admission.told(&self.outcome);
+        self.gateway.admission.report(&self.outcome);
     }
 }
 

@@ -221,19 +221,19 @@ const REMEDIES: [(&str, &str); 3] = [
 /// An error with all its causes, because hyper's own message says only where it happened.
 fn causes(error: &Error) -> String {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
-    let mut told: Vec<String> = Vec::new();
+    let mut messages: Vec<String> = Vec::new();
     while let Some(error) = cause {
-        told.push(error.to_string());
+        messages.push(error.to_string());
         cause = error.source();
     }
-    with_remedy(told.join(": "))
+    with_remedy(messages.join(": "))
 }
 
-fn with_remedy(told: String) -> String {
-    let remedy = REMEDIES.iter().find(|(words, _)| told.contains(words));
+fn with_remedy(message: String) -> String {
+    let remedy = REMEDIES.iter().find(|(words, _)| message.contains(words));
     match remedy {
-        Some((_, remedy)) => format!("{remedy} ({told})"),
-        None => told,
+        Some((_, remedy)) => format!("{remedy} ({message})"),
+        None => message,
     }
 }
 
@@ -309,11 +309,11 @@ mod tests {
 
     #[test]
     fn what_rustls_says_is_told_with_what_helps() {
-        let told = with_remedy("invalid peer certificate: UnknownIssuer".to_owned());
-        assert!(told.contains("the file of its root"), "{told}");
+        let message = with_remedy("invalid peer certificate: UnknownIssuer".to_owned());
+        assert!(message.contains("the file of its root"), "{message}");
         assert!(
-            told.ends_with("(invalid peer certificate: UnknownIssuer)"),
-            "{told}"
+            message.ends_with("(invalid peer certificate: UnknownIssuer)"),
+            "{message}"
         );
         assert_eq!(with_remedy("refused".to_owned()), "refused");
     }

@@ -197,7 +197,7 @@ fn finished(router: Router, engine: Arc<Engine>) -> Router {
 
 async fn lost(uri: Uri) -> Problem {
     if public::renewal_info::owns(uri.path()) {
-        public::renewal_info::astray(uri.path())
+        public::renewal_info::unknown_path(uri.path())
     } else {
         Problem::missing("no such resource; /openapi.yaml on the public listener names all")
     }

@@ -19,9 +19,9 @@ pub(super) async fn name_predecessors<R: Registry>(
         return Ok(());
     }
     let named: Vec<Submission> = wanting.iter().map(|one| (**one).clone()).collect();
-    let told = registry.with_predecessors(&named).await?;
-    for (submission, told) in wanting.iter_mut().zip(told.iter()) {
-        submission.replaces.clone_from(&told.replaces);
+    let named_predecessors = registry.with_predecessors(&named).await?;
+    for (submission, named_predecessors) in wanting.iter_mut().zip(named_predecessors.iter()) {
+        submission.replaces.clone_from(&named_predecessors.replaces);
     }
     Ok(())
 }

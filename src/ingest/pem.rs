@@ -64,7 +64,7 @@ pub(super) fn der_or_pem(wanted: Wanted) -> BoxDecode {
     Box::new(Either {
         wanted,
         head: Vec::new(),
-        told: None,
+        detected: None,
     })
 }
 
@@ -79,15 +79,15 @@ struct Either {
     /// Which certificates of a PEM text to return.
     wanted: Wanted,
     head: Vec<u8>,
-    told: Option<BoxDecode>,
+    detected: Option<BoxDecode>,
 }
 
 impl Either {
-    fn tell(&mut self, out: &mut Vec<Item<Encoded>>) -> &mut BoxDecode {
+    fn detect(&mut self, out: &mut Vec<Item<Encoded>>) -> &mut BoxDecode {
         let head = std::mem::take(&mut self.head);
         let wanted = self.wanted;
         let decoder = self
-            .told
+            .detected
             .get_or_insert_with(|| if is_der(&head) { der() } else { pem(wanted) });
         decoder.push(&head, out);
         decoder
@@ -96,22 +96,22 @@ impl Either {
 
 impl Decode<Encoded> for Either {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<Item<Encoded>>) {
-        if let Some(decoder) = &mut self.told {
+        if let Some(decoder) = &mut self.detected {
             return decoder.push(bytes, out);
         }
         self.head.extend_from_slice(bytes);
         if self.head.len() >= 2 {
-            self.tell(out);
+            self.detect(out);
         }
     }
 
     fn finish(&mut self, out: &mut Vec<Item<Encoded>>) -> Position {
-        self.tell(out).finish(out)
+        self.detect(out).finish(out)
     }
 
     fn resume(&mut self, at: Position) {
         // Only PEM has records after the first.
-        self.told.insert(pem(self.wanted)).resume(at);
+        self.detected.insert(pem(self.wanted)).resume(at);
     }
 }
 

@@ -66,7 +66,7 @@ impl Facts {
     /// `der` is not exactly one certificate (RFC 5280 section 4.1), or its extensions do not tell
     /// whether it belongs to a CA.
     pub fn of(der: &[u8]) -> Result<Self, Rejection> {
-        Ok(Self::told_by(&Tbs::of(der)?))
+        Ok(Self::stated_in(&Tbs::of(der)?))
     }
 
     /// Reads the `TBSCertificate` of a precertificate, as stored in logs.
@@ -77,10 +77,10 @@ impl Facts {
         let mut rest = der;
         let tbs = take(&mut rest, "tbsCertificate", Tag::Sequence)?;
         nothing_after(rest, "tbsCertificate")?;
-        Ok(Self::told_by(&Tbs::within(tbs)?))
+        Ok(Self::stated_in(&Tbs::within(tbs)?))
     }
 
-    fn told_by(tbs: &Tbs<'_>) -> Self {
+    fn stated_in(tbs: &Tbs<'_>) -> Self {
         Self {
             id: cert_id(tbs.extensions.authority_key_identifier, tbs.serial),
             validity: dates(tbs.validity),
@@ -347,7 +347,7 @@ fn known_name(mut subject: &[u8]) -> Result<Option<String>, Rejection> {
     Ok(found.into_iter().flatten().next())
 }
 
-/// The readable part of a text; a BMPString has two octets a character.
+/// The readable part of a text; a `BMPString` has two octets a character.
 fn text(value: &Any<'_>) -> String {
     if value.tag() == Tag::BmpString {
         let units = value.data.chunks(2);

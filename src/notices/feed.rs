@@ -309,12 +309,15 @@ mod tests {
             let ids: Vec<String> = read.found.into_iter().map(|one| one.id).collect();
             (ids.join(","), read.elsewhere, read.unknown.join(","))
         };
-        let told =
+        let expected =
             |ids: &str, elsewhere, unknown: &str| (ids.to_owned(), elsewhere, unknown.to_owned());
-        assert_eq!(of(&[], "production"), told("all,live,both", 2, ""));
-        assert_eq!(of(&[], "staging"), told("all,staging", 3, ""));
-        assert_eq!(of(&["WWW"], "production"), told("all,both,www", 2, ""));
-        assert_eq!(of(&["id-www"], "production"), told("all,both,www", 2, ""));
-        assert_eq!(of(&["wwww"], "production"), told("all", 4, "wwww"));
+        assert_eq!(of(&[], "production"), expected("all,live,both", 2, ""));
+        assert_eq!(of(&[], "staging"), expected("all,staging", 3, ""));
+        assert_eq!(of(&["WWW"], "production"), expected("all,both,www", 2, ""));
+        assert_eq!(
+            of(&["id-www"], "production"),
+            expected("all,both,www", 2, "")
+        );
+        assert_eq!(of(&["wwww"], "production"), expected("all", 4, "wwww"));
     }
 }

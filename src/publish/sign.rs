@@ -98,7 +98,7 @@ pub fn with_sums(
     let mut all = Vec::new();
     for file in immutable.into_iter().chain([sums]).chain(pointers) {
         let signature = signer
-            .map(|signer| signer.beside(&file, now, there))
+            .map(|signer| signer.with_signature(&file, now, there))
             .transpose()?;
         all.extend(signature);
         all.push(file);
@@ -134,7 +134,7 @@ impl Signer {
         self.public.to_base64()
     }
 
-    fn beside(
+    fn with_signature(
         &self,
         file: &File,
         now: Timestamp,

@@ -36,7 +36,7 @@ pub(super) struct Rows<'a> {
     /// row, or earlier.
     known_from: Option<Timestamp>,
     /// A row that begins outside the span.
-    astray: Option<Timestamp>,
+    outside: Option<Timestamp>,
 }
 
 type Key = (Timestamp, Kind, Option<String>, Option<String>);
@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
             wrong: 0,
             reason: None,
             known_from: None,
-            astray: None,
+            outside: None,
         };
         let mut header: Vec<&str> = config.columns.iter().map(|(field, _)| *field).collect();
         if !config.has("count") {
@@ -78,8 +78,8 @@ impl<'a> Rows<'a> {
     }
 
     /// A row that begins outside the span, if there was one.
-    pub(super) const fn astray(&self) -> Option<Timestamp> {
-        self.astray
+    pub(super) const fn outside(&self) -> Option<Timestamp> {
+        self.outside
     }
 
     /// Adds a row: the values of the configured columns, in their order.
@@ -187,7 +187,7 @@ impl<'a> Rows<'a> {
         let at = observation.at;
         self.known_from = Some(self.known_from.map_or(at, |from| from.min(at)));
         if !self.span.contains(at) {
-            self.astray = Some(at);
+            self.outside = Some(at);
             return;
         }
         if self.config.has("count") {
@@ -215,12 +215,12 @@ impl<'a> Rows<'a> {
         let Some(first) = self.known_from else {
             return;
         };
-        let told: std::collections::BTreeSet<Timestamp> =
+        let counted: std::collections::BTreeSet<Timestamp> =
             self.sums.keys().map(|(at, ..)| *at).collect();
         let from = first.max(self.span.from).slot(MINUTE);
         for minute in from..self.span.to.slot(MINUTE) {
             let at = Timestamp::from_unix(minute * MINUTE);
-            if self.span.contains(at) && !told.contains(&at) && self.counts.len() < MOST_COUNTS {
+            if self.span.contains(at) && !counted.contains(&at) && self.counts.len() < MOST_COUNTS {
                 let silent = self.plain(at, self.config.counts, 0);
                 self.counts.push(silent);
             }

@@ -311,12 +311,12 @@ fn retry_after(headers: &HeaderMap) -> Duration {
 /// An error with all its causes.
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = Some(error);
-    let mut told: Vec<String> = Vec::new();
+    let mut messages: Vec<String> = Vec::new();
     while let Some(error) = cause {
-        told.push(error.to_string());
+        messages.push(error.to_string());
         cause = error.source();
     }
-    told.join(": ")
+    messages.join(": ")
 }
 
 #[cfg(test)]

@@ -97,9 +97,9 @@ async fn ask(source: &SourceConfig, config: &SqlConfig, span: Span) -> Result<Ba
     if let Some(error) = failed {
         return Err(error);
     }
-    let astray = rows.astray();
+    let outside_span = rows.outside();
     let observations = rows.finish()?;
-    if let Some(at) = astray {
+    if let Some(at) = outside_span {
         return Err(SourceError::Wrong(format!(
             "the query gives a row of {at} where those from {} up to {} were asked for: let it compare \
              with $1 and $2",

@@ -53,13 +53,14 @@ pub(super) fn breaches(engine: &Engine, hook: &WebhookConfig) -> Vec<Event> {
 /// The published incidents that changed recently.
 pub(super) fn incidents(engine: &Engine, ca: Option<&CaName>) -> Vec<Event> {
     let now = engine.now();
-    let told = engine.told_incidents(ca).into_iter();
-    told.filter(|told| now - told.updated_at < NEWS_FOR_SECONDS)
-        .map(|told| Event {
-            id: format!("incident_{}_{}", told.id, told.updated_at.unix()),
+    let incident = engine.public_incidents(ca).into_iter();
+    incident
+        .filter(|incident| now - incident.updated_at < NEWS_FOR_SECONDS)
+        .map(|incident| Event {
+            id: format!("incident_{}_{}", incident.id, incident.updated_at.unix()),
             kind: "incident.updated",
-            at: told.updated_at,
-            data: json!(told),
+            at: incident.updated_at,
+            data: json!(incident),
         })
         .collect()
 }
@@ -100,7 +101,7 @@ impl Outages {
     }
 
     /// The events of one CA, or of all.
-    pub(super) fn told(&self, ca: Option<&CaName>) -> Vec<Event> {
+    pub(super) fn events(&self, ca: Option<&CaName>) -> Vec<Event> {
         let down = self.down.iter();
         let back = self.back.iter().map(|(of, event)| (of, event));
         down.chain(back)
@@ -155,7 +156,7 @@ mod tests {
         let now = Timestamp::from_unix(1_000);
         let ids = |outages: &Outages| -> Vec<String> {
             outages
-                .told(None)
+                .events(None)
                 .into_iter()
                 .map(|event| event.id)
                 .collect()
@@ -171,6 +172,6 @@ mod tests {
         outages.take(ca(), &standing(Status::Degraded, 990), now);
         assert_eq!(ids(&outages), ["outage-over_default_900"]);
         let other: CaName = "other".parse().unwrap();
-        assert_eq!(outages.told(Some(&other)), []);
+        assert_eq!(outages.events(Some(&other)), []);
     }
 }

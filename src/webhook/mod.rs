@@ -76,7 +76,7 @@ impl Notifier {
     }
 
     /// Waits until all messages in progress have been delivered, or are left to another process.
-    pub async fn told(&mut self) {
+    pub async fn delivered(&mut self) {
         while self.under_way.join_next().await.is_some() {}
     }
 }
@@ -88,7 +88,7 @@ fn events(engine: &Engine, hook: &WebhookConfig, outages: &Outages) -> Vec<Event
         match topic {
             Topic::FailureRate => found.extend(breaches(engine, hook)),
             Topic::Incident => found.extend(incidents(engine, hook.ca.as_ref())),
-            Topic::Outage => found.extend(outages.told(hook.ca.as_ref())),
+            Topic::Outage => found.extend(outages.events(hook.ca.as_ref())),
         }
     }
     found

@@ -34,13 +34,13 @@ pub(crate) fn object<'b, T: Deserialize<'b>>(body: &'b [u8], shape: &str) -> Res
     serde_json::from_slice(body).map_err(|error| {
         // Parse again, more slowly, with a parser that tracks the path.
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let told = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        let reason = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
             Err(error) if error.path().iter().next().is_some() => {
                 format!("{}: {}", error.path(), error.inner())
             }
             _ => format!("the body is not {shape}: {error}"),
         };
-        Problem::malformed(told)
+        Problem::malformed(reason)
     })
 }
 

@@ -136,21 +136,21 @@ fn the_model_is_printed_with_its_evidence_and_its_back_test() {
     };
     let path = file.path().to_str().unwrap();
     run(&["import", "observations", "--format", "ndjson", path]);
-    let told: Value = serde_json::from_str(&run(&["model", "--json", "--weeks", "3"])).unwrap();
-    assert_eq!(told["basis"], "demand");
-    assert_eq!(told["slots"].as_array().unwrap().len(), 24);
+    let report: Value = serde_json::from_str(&run(&["model", "--json", "--weeks", "3"])).unwrap();
+    assert_eq!(report["basis"], "demand");
+    assert_eq!(report["slots"].as_array().unwrap().len(), 24);
     assert!(
-        (told["slots"][1]["coefficient"].as_f64().unwrap() - 2.37).abs() < 0.05,
-        "{told}"
+        (report["slots"][1]["coefficient"].as_f64().unwrap() - 2.37).abs() < 0.05,
+        "{report}"
     );
-    assert_eq!(told["sources"][0]["source"], "ca");
-    assert_eq!(told["endpoints"]["new-order"][1]["latencyP95Ms"], 250.0);
+    assert_eq!(report["sources"][0]["source"], "ca");
+    assert_eq!(report["endpoints"]["new-order"][1]["latencyP95Ms"], 250.0);
     assert_eq!(
-        (&told["backTest"]["weeks"], &told["backTest"]["days"]),
+        (&report["backTest"]["weeks"], &report["backTest"]["days"]),
         (&json!(3), &Value::Null)
     );
-    let ratio = told["backTest"]["hours"]["ratio"].as_f64().unwrap();
-    assert!(ratio < 1.0, "{told}");
+    let ratio = report["backTest"]["hours"]["ratio"].as_f64().unwrap();
+    assert!(ratio < 1.0, "{report}");
     let words = run(&["model"]);
     for part in [
         "of demand from ",

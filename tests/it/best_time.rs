@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::process::offpeak;
 use crate::server::{NOW, TestServer, config, json};
-use crate::tools::{told, tool};
+use crate::tools::{output_text, tool};
 
 /// A server with something published.
 async fn published() -> TestServer {
@@ -184,7 +184,11 @@ async fn an_unknown_hour_is_said_whatever_the_format() {
         let printed = String::from_utf8(output.stdout.clone()).unwrap();
         assert_eq!(printed.lines().count(), lines, "{printed}");
         assert_eq!(printed.starts_with("# too little"), lines == 2, "{printed}");
-        assert!(told(&output).contains("hour_unknown"), "{}", told(&output));
+        assert!(
+            output_text(&output).contains("hour_unknown"),
+            "{}",
+            output_text(&output)
+        );
     }
 }
 
@@ -222,7 +226,11 @@ async fn cron_and_systemd_take_what_is_printed() {
             .args(["calendar", calendar])
             .output()
             .unwrap();
-        assert!(output.status.success(), "{calendar}: {}", told(&output));
+        assert!(
+            output.status.success(),
+            "{calendar}: {}",
+            output_text(&output)
+        );
     }
 }
 
@@ -259,21 +267,21 @@ fn a_file_is_enough() {
     let refused = offpeak_best_time(&closed, ranking.as_bytes());
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        told(&refused).contains("allow, within: leave no second"),
+        output_text(&refused).contains("allow, within: leave no second"),
         "{}",
-        told(&refused)
+        output_text(&refused)
     );
     let no_ranking = offpeak_best_time(&["--ranking", "-"], b"{}");
     assert!(
-        told(&no_ranking).contains("no ranking.json"),
+        output_text(&no_ranking).contains("no ranking.json"),
         "{}",
-        told(&no_ranking)
+        output_text(&no_ranking)
     );
 }
 
 fn run(arguments: &[&str], input: &[u8]) -> String {
     let output = offpeak_best_time(arguments, input);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -283,7 +291,7 @@ fn offpeak_best_time(arguments: &[&str], input: &[u8]) -> std::process::Output {
 
 fn piped(command: &mut Command, input: &[u8]) {
     let output = fed(command, input);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
 }
 
 fn fed(command: &mut Command, input: &[u8]) -> std::process::Output {

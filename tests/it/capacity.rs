@@ -23,7 +23,7 @@ fn recurring(cron: &str, zone: Tz, duration_seconds: i64) -> CapacityRule {
 }
 
 /// The closed spans of one rule over some days, as texts without the year and the seconds.
-fn told(cron: &str, zone: Tz, minutes: i64, from: &str, days: i64) -> Vec<String> {
+fn report(cron: &str, zone: Tz, minutes: i64, from: &str, days: i64) -> Vec<String> {
     let range = Span {
         from: at(from),
         to: at(from) + days * DAY,
@@ -42,15 +42,15 @@ const PRAGUE: Tz = Tz::Europe__Prague;
 #[test]
 fn an_hour_that_comes_twice_is_closed_twice() {
     // 2026-10-25: 02:00 to 03:00 in Prague is 00:00 to 01:00 UTC, and 01:00 to 02:00 UTC again.
-    let told = |cron, minutes| told(cron, PRAGUE, minutes, "2026-10-25T00:00:00Z", 1);
-    assert_eq!(told("0 2 * * *", 60), ["10-25T00:00 10-25T02:00"]);
+    let report = |cron, minutes| report(cron, PRAGUE, minutes, "2026-10-25T00:00:00Z", 1);
+    assert_eq!(report("0 2 * * *", 60), ["10-25T00:00 10-25T02:00"]);
     assert_eq!(
-        told("30 2 * * *", 10),
+        report("30 2 * * *", 10),
         ["10-25T00:30 10-25T00:40", "10-25T01:30 10-25T01:40"]
     );
     // A pattern with a wildcard names both by itself.
     assert_eq!(
-        told("*/30 2 * * *", 5),
+        report("*/30 2 * * *", 5),
         [
             "10-25T00:00 10-25T00:05",
             "10-25T00:30 10-25T00:35",
@@ -59,22 +59,22 @@ fn an_hour_that_comes_twice_is_closed_twice() {
         ]
     );
     // What begins before it lasts until the clock has gone on by as much.
-    assert_eq!(told("30 1 * * *", 60), ["10-24T23:30 10-25T01:30"]);
-    assert_eq!(told("45 2 * * *", 30), ["10-25T00:45 10-25T02:15"]);
+    assert_eq!(report("30 1 * * *", 60), ["10-24T23:30 10-25T01:30"]);
+    assert_eq!(report("45 2 * * *", 30), ["10-25T00:45 10-25T02:15"]);
     // A day of 25 hours is closed to its end.
-    assert_eq!(told("0 0 * * SUN", 1_440), ["10-24T22:00 10-25T23:00"]);
+    assert_eq!(report("0 0 * * SUN", 1_440), ["10-24T22:00 10-25T23:00"]);
 }
 
 #[test]
 fn an_hour_that_is_skipped_is_closed_where_the_clock_goes_on() {
-    let after = told("30 2 * * *", PRAGUE, 10, "2027-03-29T00:00:00Z", 1);
+    let after = report("30 2 * * *", PRAGUE, 10, "2027-03-29T00:00:00Z", 1);
     // 2027-03-28: the clock in Prague goes from 02:00 to 03:00 at 01:00 UTC.
-    let told = |cron, minutes| told(cron, PRAGUE, minutes, "2027-03-28T00:00:00Z", 1);
-    assert_eq!(told("30 2 * * *", 10), ["03-28T01:00 03-28T01:10"]);
-    assert_eq!(told("0 2 * * *", 120), ["03-28T01:00 03-28T03:00"]);
+    let report = |cron, minutes| report(cron, PRAGUE, minutes, "2027-03-28T00:00:00Z", 1);
+    assert_eq!(report("30 2 * * *", 10), ["03-28T01:00 03-28T01:10"]);
+    assert_eq!(report("0 2 * * *", 120), ["03-28T01:00 03-28T03:00"]);
     // What begins before it lasts as long as it says.
-    assert_eq!(told("30 1 * * *", 60)[0], "03-28T00:30 03-28T01:30");
-    assert_eq!(told("30 1 * * *", 120)[0], "03-28T00:30 03-28T02:30");
+    assert_eq!(report("30 1 * * *", 60)[0], "03-28T00:30 03-28T01:30");
+    assert_eq!(report("30 1 * * *", 120)[0], "03-28T00:30 03-28T02:30");
     // The day after is as ever.
     assert_eq!(after, ["03-29T00:30 03-29T00:40"]);
 }
@@ -83,7 +83,7 @@ fn an_hour_that_is_skipped_is_closed_where_the_clock_goes_on() {
 fn other_zones_shift_by_other_steps_at_other_hours() {
     // Half an hour, in the southern autumn: 01:30 to 02:00 comes twice on Lord Howe.
     assert_eq!(
-        told(
+        report(
             "40 1 * * *",
             Tz::Australia__Lord_Howe,
             10,
@@ -94,7 +94,7 @@ fn other_zones_shift_by_other_steps_at_other_hours() {
     );
     // Two hours at Troll: 01:00 to 03:00 comes twice.
     assert_eq!(
-        told(
+        report(
             "0 1 * * *",
             Tz::Antarctica__Troll,
             120,
@@ -149,10 +149,10 @@ fn a_ceiling_is_a_rate_and_a_closed_half_does_not_raise_it() {
 
 #[test]
 fn patterns_that_match_on_rare_days_are_found_and_those_of_no_day_are_refused() {
-    let leap = told("0 0 29 2 *", Tz::UTC, 60, "2028-02-01T00:00:00Z", 40);
+    let leap = report("0 0 29 2 *", Tz::UTC, 60, "2028-02-01T00:00:00Z", 40);
     assert_eq!(leap, ["02-29T00:00 02-29T01:00"]);
     assert_eq!(
-        told("0 0 29 2 *", Tz::UTC, 60, "2027-02-01T00:00:00Z", 40),
+        report("0 0 29 2 *", Tz::UTC, 60, "2027-02-01T00:00:00Z", 40),
         [""; 0]
     );
     let rule = |cron: &str| {

@@ -78,14 +78,14 @@ fn the_shares_are_learned_where_there_is_enough() {
         next_hour: 0.3,
     };
     // Every fifth day three hours of it fail.
-    let told = series(15, real, |day, hour| {
+    let report = series(15, real, |day, hour| {
         if day % 5 == 2 && (4..7).contains(&hour) {
             0.5
         } else {
             0.0
         }
     });
-    let learned = RetryBacklog::learn(&told, NOW, &[]).returning;
+    let learned = RetryBacklog::learn(&report, NOW, &[]).returning;
     assert!((learned.next_day - 0.5).abs() < 0.05, "{learned:?}");
     assert!((learned.next_hour - 0.3).abs() < 0.05, "{learned:?}");
     // One such day is not enough.

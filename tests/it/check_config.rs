@@ -262,20 +262,23 @@ fn what_is_found_is_told_as_json_too() {
     std::fs::write(&file, "\nworkers = 4\n").unwrap();
     let ended = offpeak(&["check-config", "--json", path(&file)], &[]);
     assert_eq!(ended.code, Some(1));
-    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
     let error = json!({
         "line": 2, "column": 1, "key": "workers", "reason": "there is no such key",
     });
     assert_eq!(
-        told,
+        report,
         json!({ "ok": false, "errors": [error], "warnings": [] })
     );
     std::fs::write(&file, "").unwrap();
     let ended = offpeak(&["check-config", "--json", path(&file)], &[]);
     assert_eq!((ended.code, &*ended.err), (Some(0), ""));
-    let told: Value = serde_json::from_str(&ended.out).unwrap();
-    assert_eq!((&told["ok"], &told["errors"]), (&json!(true), &json!([])));
-    let warning = told["warnings"][0].as_str().unwrap();
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(
+        (&report["ok"], &report["errors"]),
+        (&json!(true), &json!([]))
+    );
+    let warning = report["warnings"][0].as_str().unwrap();
     assert!(warning.starts_with("token: there is none"), "{warning}");
 }
 

@@ -28,7 +28,7 @@ fn run(url: &str, arguments: &[&str], input: &str) -> Output {
 }
 
 /// What a command prints that has to succeed.
-fn told(url: &str, arguments: &[&str], input: &str) -> String {
+fn result(url: &str, arguments: &[&str], input: &str) -> String {
     let output = run(url, arguments, input);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {stderr}");
@@ -36,7 +36,7 @@ fn told(url: &str, arguments: &[&str], input: &str) -> String {
 }
 
 fn told_json(url: &str, arguments: &[&str], input: &str) -> Value {
-    serde_json::from_str(&told(url, arguments, input)).unwrap()
+    serde_json::from_str(&result(url, arguments, input)).unwrap()
 }
 
 /// The exit code of a command and what it says on standard error.
@@ -57,14 +57,14 @@ async fn a_certificate_is_explained_in_words_by_its_file_or_its_certid() {
         let file = file.to_str().unwrap();
         let (certificate, _) = TestCa::new().issue("www.example.org", &[0x40, 1, 2, 3]);
         std::fs::write(file, certificate.pem()).unwrap();
-        told(&url, &["import", "certificates", file], "");
-        let printed = told(&url, &["certid", file], "");
+        result(&url, &["import", "certificates", file], "");
+        let printed = result(&url, &["certid", file], "");
         let certid = printed.split('\t').next().unwrap();
 
         let explained = told_json(&url, &["explain", certid, "--json"], "");
         assert_eq!(explained["certId"], certid);
         assert_eq!(explained["derivationMatches"], true);
-        let words = told(&url, &["explain", certid], "");
+        let words = result(&url, &["explain", certid], "");
         for part in [
             &format!("Certificate {certid} of the CA \"default\", issued at "),
             "Nothing was known of the load, so all open slots had the same chance.",
@@ -73,8 +73,8 @@ async fn a_certificate_is_explained_in_words_by_its_file_or_its_certid() {
             let words = words.replace('\n', " ");
             assert!(words.contains(part), "{part}: {words}");
         }
-        assert_eq!(told(&url, &["explain", file], ""), words);
-        assert_eq!(told(&url, &["explain", "-"], &certificate.pem()), words);
+        assert_eq!(result(&url, &["explain", file], ""), words);
+        assert_eq!(result(&url, &["explain", "-"], &certificate.pem()), words);
 
         let (code, said) = refused(&url, &["explain", "cert.pem"]);
         assert_eq!(code, Some(2));
@@ -126,7 +126,7 @@ fn results_may_be_had_as_json() {
         (&report["dryRun"], &report["moved"]),
         (&json!(true), &json!(0))
     );
-    let words = told(&url, &["rebalance", "--dry-run"], "");
+    let words = result(&url, &["rebalance", "--dry-run"], "");
     assert!(
         words.starts_with("0 of 0 windows ahead would be moved"),
         "{words}"
@@ -206,7 +206,7 @@ fn members_of_an_incident_come_from_standard_input_too() {
         "--explanation-url",
         "https://ca.example/drill",
     ];
-    let id = told(&url, &drill, "");
+    let id = result(&url, &drill, "");
     let id = id.trim();
     let members = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE\nx\n";
     let loaded = run(&url, &["incident", "load", id, "-", "--json"], members);
@@ -225,10 +225,10 @@ fn a_scenario_may_come_from_standard_input() {
     let database = fresh_sqlite();
     let scenario = "certificates_per_hour = 10\ncycles = 1\nrules = [\"none\"]\n\
                     [[client]]\nname = \"a\"\nkind = \"exact\"\nshare = 1\n";
-    let told = told_json(&database.url(), &["simulate", "-", "--json"], scenario);
-    assert_eq!(told["scenario"], "stdin");
+    let result = told_json(&database.url(), &["simulate", "-", "--json"], scenario);
+    assert_eq!(result["scenario"], "stdin");
     assert!(
-        told["rules"]["none"]["peakToMean"].as_f64() > Some(0.0),
-        "{told}"
+        result["rules"]["none"]["peakToMean"].as_f64() > Some(0.0),
+        "{result}"
     );
 }

@@ -303,12 +303,12 @@ fn all_problems_are_told_in_the_order_of_the_file() {
         "retention = \"1h\"\n[[token]]\nname = \"a\"\n[[ca]]\nslot_minutes = 7\n\
          [[ca.capacity]]\nfrom = 2\nto = 1\nceiling = -1\n[[ca.band]]\nend = 3\nx = 1\n",
     );
-    let told: Vec<(usize, &str)> = errors
+    let report: Vec<(usize, &str)> = errors
         .iter()
         .map(|error| (error.line, error.key.as_str()))
         .collect();
     assert_eq!(
-        told,
+        report,
         [
             (1, "retention"),
             (2, "token[0].sha256"),
@@ -331,8 +331,8 @@ fn all_problems_are_told_in_the_order_of_the_file() {
 
 #[test]
 fn columns_count_characters_from_1() {
-    let told = errors("base_url = \"é\"\nca = [{ environment = \"é\", x = 1, name = \"a\" }]");
-    let columns: Vec<(usize, usize)> = told.iter().map(|e| (e.line, e.column)).collect();
+    let report = errors("base_url = \"é\"\nca = [{ environment = \"é\", x = 1, name = \"a\" }]");
+    let columns: Vec<(usize, usize)> = report.iter().map(|e| (e.line, e.column)).collect();
     assert_eq!(columns, [(1, 12), (2, 23), (2, 28)]);
 }
 

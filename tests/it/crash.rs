@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::process::{Api, Server, offpeak};
 use crate::support::{Database, fresh_postgres, fresh_sqlite};
-use crate::tools::told;
+use crate::tools::output_text;
 
 /// How many imports are killed while they run.
 const IMPORT_KILLS: i32 = 50;
@@ -105,7 +105,7 @@ impl World {
         let started = Instant::now();
         let import = import(&file, &self.database.url());
         let output = import.wait_with_output().expect("it was started here");
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
         started.elapsed()
     }
 
@@ -136,7 +136,7 @@ impl World {
                 return kills;
             }
             // No exit code: it was the signal.
-            assert_eq!(output.status.code(), None, "{}", told(&output));
+            assert_eq!(output.status.code(), None, "{}", output_text(&output));
             kills += 1;
         }
     }

@@ -16,7 +16,7 @@ use crate::issuance::TestCa;
 use crate::nginx::{Nginx, replaced};
 use crate::process::{Server, offpeak};
 use crate::support::{behind, fresh_postgres, fresh_sqlite};
-use crate::tools::{run, told, tool};
+use crate::tools::{output_text, run, tool};
 
 const PAGE: &str = include_str!("../../docs/deploy.md");
 const SERIAL: [u8; 4] = [0x87, 0x65, 0x43, 0x21];
@@ -123,7 +123,7 @@ async fn nginx_serves_a_directory_merged_with_our_field() {
     serving.abort();
     assert!(serving.await.is_err(), "the CA is away");
     let output = shell(&script).output().expect("sh starts");
-    assert!(!output.status.success(), "{}", told(&output));
+    assert!(!output.status.success(), "{}", output_text(&output));
     assert_directory_with_our_field(&directory().body);
     let files = std::fs::read_dir(dir.path()).expect("the folder").count();
     assert_eq!(files, 1, "a temporary file is left");
@@ -208,10 +208,10 @@ async fn rows_restored_from_another_server_are_no_news() {
     let store = connect(&url, Migrations::RefusePending)
         .await
         .expect("the store opens");
-    let mut told = Vec::new();
+    let mut result = Vec::new();
     let mut tell = |change| {
         if let Change::Certificate(certificate) = change {
-            told.push(certificate.id.to_string());
+            result.push(certificate.id.to_string());
         }
     };
 
@@ -223,7 +223,7 @@ async fn rows_restored_from_another_server_are_no_news() {
     let since = register(&Server::on(&url), &[1, 2, 3]).await;
     store.changes(followed, &mut tell).await.expect("changes");
 
-    assert_eq!(told, [restored, since]);
+    assert_eq!(result, [restored, since]);
 }
 
 #[test]
@@ -259,8 +259,12 @@ fn systemd_takes_the_documented_unit() {
 
     // It ends with 0 for keys that it does not know, and only says so.
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}", told(&output));
-    assert!(!said.contains("offpeak.service"), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
+    assert!(
+        !said.contains("offpeak.service"),
+        "{}",
+        output_text(&output)
+    );
 }
 
 /// The one block of the page that has this name.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::server::TestServer;
-use crate::tools::{run, told, tool};
+use crate::tools::{output_text, run, tool};
 
 #[path = "../../examples/best_time.rs"]
 #[expect(
@@ -152,14 +152,14 @@ fn a_ranking_alone_is_enough_for_go() {
         .envs([("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=mod")])
         .env("GOCACHE", folder.path().join("cache")));
     let ranking = ranking(folder.path());
-    let told = |ranking: &str| {
+    let draw = |ranking: &str| {
         let mut command = Command::new(&program);
         command.stdin(fs::File::open(ranking).unwrap());
         command.output().unwrap()
     };
     let mut hours = [0_u32; 24];
     for _ in 0..400 {
-        let line = String::from_utf8(told(&ranking).stdout).unwrap();
+        let line = String::from_utf8(draw(&ranking).stdout).unwrap();
         hours[hour_of(&line)] += 1;
     }
     // One half and two quarters of 400, each within five standard deviations.
@@ -169,7 +169,7 @@ fn a_ranking_alone_is_enough_for_go() {
     let newer = folder.path().join("newer.json");
     let text = fs::read_to_string(&ranking).unwrap();
     fs::write(&newer, text.replace("\"1.1\"", "\"2.0\"")).unwrap();
-    let refused = told(newer.to_str().unwrap());
+    let refused = draw(newer.to_str().unwrap());
     assert!(!refused.status.success() && refused.stdout.is_empty());
 }
 
@@ -191,7 +191,7 @@ async fn the_shell_waits_for_its_moment_and_renews() {
         let mut command = example("best-time.sh", &[server, "echo", "renewed"]);
         command.env("PATH", &path);
         let output = ran(command).await;
-        let text = told(&output);
+        let text = output_text(&output);
         assert!(output.status.success(), "{text}");
         let slept = text.lines().find_map(|line| line.strip_prefix("slept "));
         let seconds: i64 = slept.unwrap().parse().unwrap();
@@ -233,7 +233,7 @@ async fn a_timer_and_certbot_s_cron_line_move() {
             &[&server.public, "certbot.timer", &units],
         );
         let output = ran(command).await;
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
     let written = fs::read_dir(folder.path().join("certbot.timer.d"))
         .unwrap()
@@ -280,7 +280,7 @@ async fn a_timer_and_certbot_s_cron_line_move() {
                 .env("OFFPEAK_SERVER", &server.public)
                 .env("CRONTAB", &crontab);
             let output = ran(command).await;
-            assert!(output.status.success(), "{}", told(&output));
+            assert!(output.status.success(), "{}", output_text(&output));
         }
         let after = fs::read_to_string(&crontab).unwrap();
         let [kept, shell, line] = after.lines().collect::<Vec<_>>()[..] else {
@@ -322,7 +322,7 @@ async fn ansible_gives_each_host_a_time_of_its_own() {
         .env("ANSIBLE_HOME", folder.path().join("home"))
         .env("ANSIBLE_LOCALHOST_WARNING", "False");
     let output = ran(command).await;
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let (one, two) = (read("one"), read("two"));
     assert!(

@@ -161,7 +161,7 @@ fn failing(failed: u64) -> Profile {
 
 #[test]
 fn what_failed_yesterday_comes_on_top_of_today() {
-    let told = |failed: u64| {
+    let report = |failed: u64| {
         expected(&outlook(
             &policy(),
             &failing(failed),
@@ -169,7 +169,7 @@ fn what_failed_yesterday_comes_on_top_of_today() {
             48,
         ))
     };
-    let (calm, after) = (told(10), told(400));
+    let (calm, after) = (report(10), report(400));
     for (n, (after, calm)) in after.iter().zip(&calm).enumerate() {
         // 390 more than usual, four fifths of which run by the day.
         let more = if n == 1 { 0.8 * 390.0 } else { 0.0 };

@@ -106,10 +106,10 @@ fn a_ca_s_certificate_makes_a_block_that_claims_what_it_issues() {
         let block = format!("name = \"{name}\"\nissuers = [\"{issuer}\"]\n");
         assert!(text.contains(&block), "{text}");
     }
-    let told = json(&folder.run(&["ca", "--json", "first.pem"], ""));
-    assert_eq!(told[0]["name"], "example-issuing-ca-1");
-    assert_eq!(told[0]["subject"], "Example Issuing CA 1");
-    assert_eq!(told[0]["issuers"][0], issuer_of(&folder, &first.leaf));
+    let result = json(&folder.run(&["ca", "--json", "first.pem"], ""));
+    assert_eq!(result[0]["name"], "example-issuing-ca-1");
+    assert_eq!(result[0]["subject"], "Example Issuing CA 1");
+    assert_eq!(result[0]["issuers"][0], issuer_of(&folder, &first.leaf));
 }
 
 #[test]
@@ -187,8 +187,8 @@ async fn certificates_of_an_issuer_that_no_ca_claims_are_told_everywhere() {
             .unwrap();
         assert_eq!(report.get("warnings"), None);
     }
-    let told = server.logged("unclaimed_issuer");
-    assert!(told.contains(&issuer), "{told}");
+    let result = server.logged("unclaimed_issuer");
+    assert!(result.contains(&issuer), "{result}");
     assert_eq!(server.log().matches("unclaimed_issuer").count(), 1);
 }
 
@@ -264,23 +264,23 @@ fn a_database_s_dump_is_taken_from_a_pipe_and_taken_back() {
         "{text}"
     );
     let import = ["import", "certificates", "--ignore-unknown", "--json", "-"];
-    let told = json(&folder.run(&import, dump));
+    let result = json(&folder.run(&import, dump));
     assert_eq!(
-        (&told["accepted"], &told["rejected"]),
+        (&result["accepted"], &result["rejected"]),
         (&1.into(), &1.into()),
-        "{told}"
+        "{result}"
     );
-    assert_eq!(told["database"], database.as_str());
-    assert_eq!(told["files"][0]["path"], "-");
+    assert_eq!(result["database"], database.as_str());
+    assert_eq!(result["files"][0]["path"], "-");
     assert_eq!(
-        told["files"][0]["errors"][0]["detail"],
+        result["files"][0]["errors"][0]["detail"],
         "\"2126-02-30\" is no date"
     );
     // It is the certificate of the RFC's serial, with midnights as its dates.
     let same = "{\"certId\":\"AQEB.AIdlQyE\",\"notBefore\":\"2026-01-01T00:00:00Z\",\
         \"notAfter\":\"2126-01-01T00:00:00Z\"}\n";
-    let told = json(&folder.run(&["import", "certificates", "--json", "-"], same));
-    assert_eq!(told["unchanged"], 1, "{told}");
+    let result = json(&folder.run(&["import", "certificates", "--json", "-"], same));
+    assert_eq!(result["unchanged"], 1, "{result}");
     let forgotten = json(&folder.run(&["forget", "--json", "-"], dump));
     assert_eq!(forgotten[0]["removed"], 1, "{forgotten}");
     let load = "{\"at\":\"2026-11-27T10:00:00Z\",\"kind\":\"issued\",\"count\":7,\"who\":{}}\n";
@@ -304,8 +304,8 @@ fn certids_are_a_line_each_or_an_object_a_line() {
     let (first, second) = text.split_once('\n').unwrap();
     assert!(first.ends_with("\t-"), "{text}");
     assert!(second.starts_with("-\t-\tline "), "{text}");
-    let told = stdout(&folder.run(&["certid", "--json", "-"], &both));
-    let lines: Vec<Value> = told
+    let result = stdout(&folder.run(&["certid", "--json", "-"], &both));
+    let lines: Vec<Value> = result
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();

@@ -291,14 +291,14 @@ async fn a_restart_begins_with_the_certificates_that_the_stop_left_in_a_file() {
     let report = server.api.post_ndjson("/v1/certificates", line).await;
     assert_eq!(report.unwrap()["accepted"], 1);
     let path = format!("/renewal-info/{id}");
-    let told: Value = server.api.get(&path).await.json().await.unwrap();
+    let result: Value = server.api.get(&path).await.json().await.unwrap();
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
     let again = Server::on(&url);
     let loaded = again.logged("snapshot_loaded");
     assert!(loaded.contains("\"certificates\":1"), "{loaded}");
     let told_again: Value = again.api.get(&path).await.json().await.unwrap();
-    assert_eq!(told_again["suggestedWindow"], told["suggestedWindow"]);
+    assert_eq!(told_again["suggestedWindow"], result["suggestedWindow"]);
     // Spoiled, it is left, and nobody notices but the log.
     drop(again);
     let file = format!("{}.index", url.strip_prefix("sqlite:").unwrap());
@@ -309,7 +309,7 @@ async fn a_restart_begins_with_the_certificates_that_the_stop_left_in_a_file() {
     let ignored = spoiled.logged("snapshot_ignored");
     assert!(ignored.contains("damaged"), "{ignored}");
     let told_again: Value = spoiled.api.get(&path).await.json().await.unwrap();
-    assert_eq!(told_again["suggestedWindow"], told["suggestedWindow"]);
+    assert_eq!(told_again["suggestedWindow"], result["suggestedWindow"]);
 }
 
 #[tokio::test]

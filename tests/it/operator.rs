@@ -25,14 +25,14 @@ async fn busy() -> TestServer {
         (!(20..30).contains(&ago)).then(|| [line("attempt", 60 + ago), line("failed", 3)])
     });
     let lines: Vec<String> = lines.flatten().collect();
-    let told = server
+    let report = server
         .as_admin(Method::POST, "/v1/observations")
         .header("content-type", "application/x-ndjson")
         .body(lines.join("\n"))
         .send()
         .await
         .unwrap();
-    assert_eq!(told.status(), StatusCode::OK);
+    assert_eq!(report.status(), StatusCode::OK);
     let draft = json!({"kind": "maintenance", "ca": "example", "name": "new HSM",
         "from": (NOW + HOUR).to_string(), "to": (NOW + 2 * HOUR).to_string()});
     let made = server.as_admin(Method::POST, "/v1/incidents").json(&draft);
@@ -50,18 +50,18 @@ async fn the_overview_tells_cas_sources_and_the_last_hour_to_the_admin_alone() {
     let server = busy().await;
     server.engine.begin_source("front", "log", None);
     server.engine.source_failed("front", "no such file");
-    let told = server.as_admin(Method::GET, "/v1/overview");
-    let told: Value = json(told.send().await.unwrap()).await;
+    let report = server.as_admin(Method::GET, "/v1/overview");
+    let report: Value = json(report.send().await.unwrap()).await;
     assert_eq!(
-        told["configuredSources"],
+        report["configuredSources"],
         json!([{"name": "front", "kind": "log", "ca": null, "state": "failing", "dataThrough": null,
             "since": "2026-11-21T10:00:00Z", "reason": "no such file"}])
     );
     assert_eq!(
-        (&told["ready"], &told["certificates"]),
+        (&report["ready"], &report["certificates"]),
         (&json!(true), &json!(1))
     );
-    let ca = &told["cas"][0];
+    let ca = &report["cas"][0];
     assert_eq!(
         (&ca["ca"], &ca["status"]),
         (&json!("example"), &json!("ok"))
@@ -93,8 +93,8 @@ async fn each_replica_is_told_with_when_it_was_heard_of_and_how_far_its_feed_is(
         server.engine.introduce(name.to_owned(), address);
     }
     let overview = async || -> Value {
-        let told = one.as_admin(Method::GET, "/v1/overview");
-        json(told.send().await.unwrap()).await
+        let report = one.as_admin(Method::GET, "/v1/overview");
+        json(report.send().await.unwrap()).await
     };
     // The other reads the feed, and then does so no more for 20 s.
     other.engine.catch_up().await.unwrap();
@@ -108,10 +108,10 @@ async fn each_replica_is_told_with_when_it_was_heard_of_and_how_far_its_feed_is(
             "software": env!("CARGO_PKG_VERSION"), "startedAt": "2026-11-21T10:00:00Z",
             "heardAt": heard_at, "feedBehindSeconds": behind})
     };
-    let told = overview().await;
-    assert_eq!(told["sharedStore"], true);
+    let report = overview().await;
+    assert_eq!(report["sharedStore"], true);
     assert_eq!(
-        told["replicas"],
+        report["replicas"],
         json!([
             of("one.example", true, "2026-11-21T10:01:00Z", 0),
             of("other.example", false, "2026-11-21T10:00:20Z", 20),
@@ -140,10 +140,10 @@ async fn the_one_process_of_a_file_says_that_it_is_the_only_one() {
     let (name, address) = ("one.example".to_owned(), server.admin.clone());
     server.engine.introduce(name, address);
     server.engine.note_replica().await.unwrap();
-    let told = server.as_admin(Method::GET, "/v1/overview");
-    let told: Value = json(told.send().await.unwrap()).await;
-    assert_eq!(told["sharedStore"], false);
-    let replicas = told["replicas"].as_array().unwrap();
+    let report = server.as_admin(Method::GET, "/v1/overview");
+    let report: Value = json(report.send().await.unwrap()).await;
+    assert_eq!(report["sharedStore"], false);
+    let replicas = report["replicas"].as_array().unwrap();
     assert_eq!((replicas.len(), &replicas[0]["thisOne"]), (1, &json!(true)));
     if let Some(chromium) = tool("OFFPEAK_TEST_CHROMIUM") {
         let mut browser = Browser::start(&chromium);
@@ -242,8 +242,8 @@ async fn the_page_shows_it_behind_a_token_that_is_typed_in_once() {
         ("kept(undefined, undefined)", "unknown"),
         ("kept(0.5, 0.98)", "98.0 %"),
     ] {
-        let told = browser.evaluate(&format!("{expression}.textContent"));
-        assert_eq!(told, want, "{expression}");
+        let report = browser.evaluate(&format!("{expression}.textContent"));
+        assert_eq!(report, want, "{expression}");
     }
     let stage =
         browser.evaluate("document.querySelector('#incidents tbody tr').cells[3].textContent");

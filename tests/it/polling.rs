@@ -203,7 +203,7 @@ fn minute_chi_square(times: &[Timestamp]) -> f64 {
 fn no_second_of_the_minute_or_hour_is_special() {
     let policy = CaPolicy::named(CaName::default());
     let profile = Profile::learn(&Series::default(), NOW, HOUR, &[]);
-    let mut books = Allocator::default();
+    let mut registry = Allocator::default();
     let windows: Vec<Span> = (0..CERTIFICATES)
         .map(|n| {
             let validity = Validity {
@@ -218,7 +218,7 @@ fn no_second_of_the_minute_or_hour_is_special() {
                 certificates: 1,
             };
             let hash = hash(Purpose::Window1, n, 0);
-            books.draw(draw, validity, NOW, hash).unwrap().window
+            registry.draw(draw, validity, NOW, hash).unwrap().window
         })
         .collect();
     let long = window_seconds_for_tick(HOUR);

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::offpeak;
-use crate::tools::{free_ports, run, told, tool};
+use crate::tools::{free_ports, output_text, run, tool};
 
 /// The account that each Azurite has, and its key, which stand in its documentation.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -45,7 +45,7 @@ impl Azurite {
             if made.status.success() {
                 break;
             }
-            assert!(begun.elapsed() < STARTS_WITHIN, "{}", told(&made));
+            assert!(begun.elapsed() < STARTS_WITHIN, "{}", output_text(&made));
             std::thread::sleep(Duration::from_millis(200));
         }
         server

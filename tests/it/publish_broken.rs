@@ -196,9 +196,9 @@ async fn fail_after_each(fault: Fault, mut fresh: impl FnMut() -> (Arc<dyn Objec
             assert!(failures > 12, "{failures}");
             return;
         }
-        let told = format!("{fault:?} after {failures}");
+        let report = format!("{fault:?} after {failures}");
         if fault == Fault::Gone {
-            half_written(&before, &after, &new, &verifier, &told);
+            half_written(&before, &after, &new, &verifier, &report);
         } else {
             // Nothing that anybody is pointed at has changed, nor how it is served.
             let shown = |tree: &Tree| -> Tree {
@@ -207,19 +207,23 @@ async fn fail_after_each(fault: Fault, mut fresh: impl FnMut() -> (Arc<dyn Objec
                     .map(|(path, of)| (path.clone(), of.clone()))
                     .collect()
             };
-            assert!(shown(&after) == shown(&before), "{told}");
+            assert!(shown(&after) == shown(&before), "{report}");
         }
         assert!(
             before
                 .iter()
                 .all(|(path, of)| !is_immutable(path) || after.get(path) == Some(of)),
-            "{told}"
+            "{report}"
         );
         // The next run mends it.
         bring(Arc::clone(&store), &new).await.unwrap();
         let mended = tree(&*store, &root).await;
         for file in &new {
-            assert!(mended[&file.path].0 == *file.bytes, "{told}: {}", file.path);
+            assert!(
+                mended[&file.path].0 == *file.bytes,
+                "{report}: {}",
+                file.path
+            );
             let signature = &mended[&format!("{}.minisig", file.path)].0;
             verifier.verify(&file.bytes, signature).unwrap();
         }
@@ -229,15 +233,15 @@ async fn fail_after_each(fault: Fault, mut fresh: impl FnMut() -> (Arc<dyn Objec
 
 /// What a run leaves that died: every object whole, the last pointer as it was, and whatever ranking a
 /// pointer shows is there as a copy with its signature.
-fn half_written(before: &Tree, after: &Tree, new: &[File], verifier: &Verifier, told: &str) {
-    assert!(after["ranking.json"] == before["ranking.json"], "{told}");
+fn half_written(before: &Tree, after: &Tree, new: &[File], verifier: &Verifier, report: &str) {
+    assert!(after["ranking.json"] == before["ranking.json"], "{report}");
     for (path, (bytes, _)) in after {
         let was = before.get(path).is_some_and(|(old, _)| old == bytes);
         let is_new = new
             .iter()
             .any(|file| file.path == *path && *file.bytes == **bytes);
         let beside = path.ends_with(".minisig") || path == "SHA256SUMS";
-        assert!(was || is_new || beside, "{told}: {path}");
+        assert!(was || is_new || beside, "{report}: {path}");
     }
     for pointer in [
         "ranking.json",
@@ -246,7 +250,7 @@ fn half_written(before: &Tree, after: &Tree, new: &[File], verifier: &Verifier, 
     ] {
         let shown = &after[pointer].0;
         let copy = format!("r/{}/ranking.json", sha256_hex(shown));
-        assert!(after[&copy].0 == *shown, "{told}: {pointer}");
+        assert!(after[&copy].0 == *shown, "{report}: {pointer}");
         let signature = &after[&format!("{copy}.minisig")].0;
         verifier.verify(shown, signature).unwrap();
     }

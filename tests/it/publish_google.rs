@@ -9,7 +9,7 @@ use crate::deploy::block;
 use crate::gcs::Gcs;
 use crate::nginx::{Answer, Nginx, replaced};
 use crate::process::offpeak;
-use crate::tools::{told, tool};
+use crate::tools::{output_text, tool};
 
 const HOST: &str = "https://ari.example.com";
 const HOUR: i64 = 3_600;
@@ -202,7 +202,11 @@ fn publish(server: &Gcs, folder: &Path, more: &[&str]) -> String {
 /// this process, whose threads must not wait for it.
 fn of(command: &mut Command) -> String {
     let output = tokio::task::block_in_place(|| command.output().unwrap());
-    assert!(output.status.success(), "{command:?}: {}", told(&output));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        output_text(&output)
+    );
     let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
     text(output.stdout) + &text(output.stderr)
 }

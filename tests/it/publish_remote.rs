@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::offpeak;
-use crate::tools::{free_ports, run, told, tool};
+use crate::tools::{free_ports, output_text, run, tool};
 
 /// A server with a bucket that all may read.
 pub(crate) struct Seaweed {
@@ -154,15 +154,15 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
     assert!(
         output.status.success(),
         "{}\n{}",
-        told(&output),
+        output_text(&output),
         server.log()
     );
     // Again, nothing is to be written.
     let output = server.publish(folder.path(), &[]);
     assert!(
-        told(&output).contains(" 0 files written"),
+        output_text(&output).contains(" 0 files written"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
     let tree = format!("{}/bucket/some/tree", server.url);
     let mut command = offpeak();
@@ -203,12 +203,12 @@ fn a_tree_is_published_to_s3_with_its_types_and_cache_policies_and_verified_from
 /// Sums and signatures stay as they are.
 fn in_gzip_for_all_who_read_it(server: &Seaweed, folder: &Path, tree: &str, key: &str) {
     let output = server.publish(folder, &["--gzip"]);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     let again = server.publish(folder, &["--gzip"]);
     assert!(
-        told(&again).contains(" 0 files written"),
+        output_text(&again).contains(" 0 files written"),
         "{}",
-        told(&again)
+        output_text(&again)
     );
     for (path, packed) in [
         ("ranking.json", true),
@@ -298,7 +298,7 @@ fn who_says_not_by_whom_a_bucket_is_asked_is_told_what_is_missing() {
             "{:?}",
             begun.elapsed()
         );
-        told(&output)
+        output_text(&output)
     };
     let said = publish(&[]);
     let want = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set";
@@ -321,8 +321,8 @@ fn a_store_that_is_not_there_is_named() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        told(&output).contains("cannot reach s3:///"),
+        output_text(&output).contains("cannot reach s3:///"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::process::offpeak;
-use crate::tools::{run, told, tool};
+use crate::tools::{output_text, run, tool};
 
 /// A folder with a database, a key pair and a published, signed tree.
 fn published(folder: &Path) {
@@ -17,7 +17,7 @@ fn published(folder: &Path) {
     write("key.pub", pair.pk.to_box().unwrap().to_string());
     write("key.sec", pair.sk.to_box(None).unwrap().to_string());
     let output = publish(folder, &["--now"]);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
 }
 
 fn publish(folder: &Path, more: &[&str]) -> Output {
@@ -92,7 +92,7 @@ fn a_key_that_the_stock_program_made_signs_what_it_verifies() {
     generate.args(["-G", "-W", "-p"]).arg(at("key.pub"));
     run(generate.arg("-s").arg(at("key.sec")));
     let output = publish(folder.path(), &["--now"]);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     let mut verify = Command::new(&minisign);
     verify.args(["-V", "-p"]).arg(at("key.pub"));
     let verified = run(verify.arg("-m").arg(at("tree/ranking.json")));
@@ -112,9 +112,9 @@ fn a_tree_is_verified_in_a_folder_and_over_http() {
     let before = fs::read(tree.join("ranking.json.minisig")).unwrap();
     let output = publish(folder.path(), &[]);
     assert!(
-        told(&output).contains(" 0 files written"),
+        output_text(&output).contains(" 0 files written"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
     assert_eq!(fs::read(tree.join("ranking.json.minisig")).unwrap(), before);
     let served = Served::start(&tree);
@@ -206,7 +206,7 @@ fn a_stale_ranking_and_a_path_out_of_the_tree_are_faults() {
     write(&format!("{sum}  ranking.json\n"));
     let verify = || {
         let output = offpeak().arg("verify").arg(folder.path()).output().unwrap();
-        (output.status.code(), told(&output))
+        (output.status.code(), output_text(&output))
     };
     let (code, text) = verify();
     assert!(
@@ -234,9 +234,9 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
     let output = publish(folder.path(), &["--now"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        told(&output).contains("no secret key of minisign without a password"),
+        output_text(&output).contains("no secret key of minisign without a password"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
     assert!(!folder.path().join("tree").exists());
 }

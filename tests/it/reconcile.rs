@@ -28,8 +28,8 @@ fn reconcile(url: &str, arguments: &[&str], input: &str) -> (Value, Option<i32>)
     // A command that reads nothing may be gone before all is written.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    let told = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    (told, output.status.code())
+    let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (report, output.status.code())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,20 +59,20 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
         let as_files = [path(2), path(3), path(4)];
         let as_files: Vec<&str> = as_files.iter().map(String::as_str).collect();
         for (arguments, input) in [(vec!["-"], list.as_str()), (as_files, "")] {
-            let (told, code) = reconcile(&url, &arguments, input);
-            assert_eq!(code, Some(3), "{told}");
-            assert_eq!(told["missing"], json!([ids[3]]), "{told}");
-            assert_eq!(told["extra"], json!([ids[0]]), "{told}");
+            let (report, code) = reconcile(&url, &arguments, input);
+            assert_eq!(code, Some(3), "{report}");
+            assert_eq!(report["missing"], json!([ids[3]]), "{report}");
+            assert_eq!(report["extra"], json!([ids[0]]), "{report}");
             assert_eq!(
-                (&told["listed"], &told["registered"]),
+                (&report["listed"], &report["registered"]),
                 (&json!(3), &json!(3))
             );
         }
         let all = ids[..3].join("\n");
         assert_eq!(reconcile(&url, &["-"], &all).1, Some(0));
-        let (told, code) = reconcile(&url, &["-"], &format!("{all}\nno certificate\n"));
+        let (report, code) = reconcile(&url, &["-"], &format!("{all}\nno certificate\n"));
         assert_eq!(
-            (code, told["rejected"].as_array().unwrap().len()),
+            (code, report["rejected"].as_array().unwrap().len()),
             (Some(3), 1)
         );
         // An empty list is a mistake sooner than the end of all; so is one that is cut off, or names few.
@@ -85,14 +85,14 @@ async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
         let in_columns = ids[..3].iter().map(|id| hexadecimal(id));
         let in_columns: Vec<String> = in_columns.collect();
         let in_columns = format!("issuer,serial\n{}\n", in_columns.join("\n"));
-        let (told, code) = reconcile(&url, &["-"], &in_columns);
-        assert_eq!(code, Some(0), "{told}");
+        let (report, code) = reconcile(&url, &["-"], &in_columns);
+        assert_eq!(code, Some(0), "{report}");
 
-        let (told, _) = reconcile(&url, &["-", "--mark-dead"], &list);
-        assert_eq!(told["markedDead"], 1, "{told}");
-        let (told, _) = reconcile(&url, &["-"], &list);
+        let (report, _) = reconcile(&url, &["-", "--mark-dead"], &list);
+        assert_eq!(report["markedDead"], 1, "{report}");
+        let (report, _) = reconcile(&url, &["-"], &list);
         assert_eq!(
-            (&told["extra"], &told["registered"]),
+            (&report["extra"], &report["registered"]),
             (&json!([]), &json!(2))
         );
         let server = Server::on(&url);
@@ -132,8 +132,8 @@ async fn a_serial_without_its_sign_octet_names_the_same_certificate() {
     let printed = String::from_utf8(printed).unwrap();
     let (issuer, serial) = printed.split_once('.').unwrap();
     assert!(serial.starts_with("AIdlQw"), "{serial}");
-    let (told, code) = reconcile(&url, &["-"], &format!("{issuer}.h2VD\n"));
-    assert_eq!(code, Some(0), "{told}");
+    let (report, code) = reconcile(&url, &["-"], &format!("{issuer}.h2VD\n"));
+    assert_eq!(code, Some(0), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,11 +31,11 @@ fn sum(returns: &Returns, life_seconds: i64) -> f64 {
 
 /// Both halves are where they are, to the hour, and next to nothing is elsewhere.
 fn assert_halves(returns: &Returns, life_seconds: i64, own_rule_hours: i64, delay_hours: i64) {
-    let told = format!("{:?}", returns.lags(life_seconds).collect::<Vec<_>>());
+    let report = format!("{:?}", returns.lags(life_seconds).collect::<Vec<_>>());
     let sum = sum(returns, life_seconds);
     for later in [0, 24] {
         let half = share(returns, life_seconds, own_rule_hours, delay_hours + later) / sum;
-        assert!((half - 0.5).abs() < 0.05, "{half} at {later} of {told}");
+        assert!((half - 0.5).abs() < 0.05, "{half} at {later} of {report}");
     }
 }
 

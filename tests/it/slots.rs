@@ -38,11 +38,11 @@ fn failing(failed: impl Fn(usize) -> u64) -> Series {
 fn a_slot_under_its_objective_is_flagged() {
     // Of every ten new orders at one o'clock one fails.
     let series = failing(|hour| if hour == 1 { 1_000 } else { 20 });
-    let told = ranking(&series, HOUR, Some(0.99));
-    for (hour, slot) in told["slots"].as_array().unwrap().iter().enumerate() {
+    let report = ranking(&series, HOUR, Some(0.99));
+    for (hour, slot) in report["slots"].as_array().unwrap().iter().enumerate() {
         assert_eq!(slot["sloMet"], json!(hour != 1), "{slot}");
     }
-    assert_eq!(told["slots"][1]["failureRate"], 0.1);
+    assert_eq!(report["slots"][1]["failureRate"], 0.1);
     let at_ease = ranking(&series, HOUR, Some(0.9));
     assert_eq!(at_ease["slots"][1]["sloMet"], true);
     // Nobody says what is to be reached, or nobody tells of failures.
@@ -73,8 +73,8 @@ fn timeouts_of_a_quarter_of_an_hour_are_isolated() {
         series.add(&line(from, 15 * MINUTE, Kind::Attempt, 2_000));
         series.add(&line(from, 15 * MINUTE, Kind::Failed, failed));
     }
-    let told = ranking(&series, 15 * MINUTE, Some(0.99));
-    let slots = told["slots"].as_array().unwrap();
+    let report = ranking(&series, 15 * MINUTE, Some(0.99));
+    let slots = report["slots"].as_array().unwrap();
     let missed: Vec<&Value> = slots
         .iter()
         .filter(|slot| slot["sloMet"] == false)
@@ -112,8 +112,8 @@ fn retries_of_the_next_day_are_told_apart() {
             series.add(&line(from, HOUR, Kind::Failed, failed));
         }
     }
-    let told = ranking(&series, HOUR, None);
-    for (hour, slot) in told["slots"].as_array().unwrap().iter().enumerate() {
+    let report = ranking(&series, HOUR, None);
+    for (hour, slot) in report["slots"].as_array().unwrap().iter().enumerate() {
         let want = if hour == 1 { 0.3 } else { 0.0 };
         let got = slot["retryShare"].as_f64().unwrap();
         assert!((got - want).abs() < 0.02, "{hour}: {got}");
@@ -136,10 +136,10 @@ fn a_peak_that_moved_from_midnight_to_one_is_told_once() {
             1_000 + noise
         }
     });
-    let told = ranking(&series, HOUR, None);
-    assert_eq!(told["peak"]["start"], "01:00");
-    assert_eq!(told["slots"][1]["rank"], 24);
-    let history = told["peakHistory"].as_array().unwrap();
+    let report = ranking(&series, HOUR, None);
+    assert_eq!(report["peak"]["start"], "01:00");
+    assert_eq!(report["slots"][1]["rank"], 24);
+    let history = report["peakHistory"].as_array().unwrap();
     assert_eq!(history.len(), 1, "{history:?}");
     assert_eq!(
         (&history[0]["from"], &history[0]["to"]),
@@ -314,8 +314,8 @@ fn the_first_half_minute_of_an_hour_has_an_index() {
         }
     }
     // 4,130 of 4,200 + 59 · 70 = 8,330.
-    let told = ranking(&series, HOUR, None);
-    assert_eq!(told["syncIndex"], json!(0.496));
+    let report = ranking(&series, HOUR, None);
+    assert_eq!(report["syncIndex"], json!(0.496));
     assert_eq!(
         ranking(&hourly(14, |_| 4_200), HOUR, None)["syncIndex"],
         Value::Null

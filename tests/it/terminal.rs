@@ -51,9 +51,12 @@ fn the_map_is_drawn_in_the_colours_that_there_are() {
 fn the_map_of_a_database_is_that_of_its_newest_publication() {
     let database = fresh_sqlite();
     run(offpeak().args(["publish", "--now", "--database", &database.url()]));
-    let told = run(offpeak().args(["ranking", "--database", &database.url()]));
-    assert!(told.starts_with("Too little has been seen yet"), "{told}");
-    assert!(told.contains("Quietest: none is known."), "{told}");
+    let report = run(offpeak().args(["ranking", "--database", &database.url()]));
+    assert!(
+        report.starts_with("Too little has been seen yet"),
+        "{report}"
+    );
+    assert!(report.contains("Quietest: none is known."), "{report}");
 }
 
 #[test]
@@ -108,9 +111,9 @@ fn completions_and_manual_pages_are_made_of_the_command_line() {
     ]));
     assert_eq!(completed.trim(), "best-time");
     let pages = folder.path().join("man1");
-    let told = run(offpeak().arg("manual").arg("--out").arg(&pages));
+    let report = run(offpeak().arg("manual").arg("--out").arg(&pages));
     let count = fs::read_dir(&pages).unwrap().count();
-    assert_eq!(told, format!("{count} pages written\n"));
+    assert_eq!(report, format!("{count} pages written\n"));
     assert!(count > 25, "{count}");
     let page = fs::read_to_string(pages.join("offpeak-incident-open.1")).unwrap();
     assert!(page.contains(".TH") && page.contains("Example"), "{page}");

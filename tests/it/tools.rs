@@ -40,7 +40,11 @@ pub(crate) fn real_data(path: &str) -> Option<PathBuf> {
 /// Runs a command to its end; what it printed, where it succeeded.
 pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().expect("the program starts");
-    assert!(output.status.success(), "{command:?}: {}", told(&output));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        output_text(&output)
+    );
     String::from_utf8(output.stdout).expect("it prints text")
 }
 
@@ -57,7 +61,7 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// How a command ended, for a test's message.
-pub(crate) fn told(output: &Output) -> String {
+pub(crate) fn output_text(output: &Output) -> String {
     format!(
         "{}\n{}{}",
         output.status,

@@ -76,14 +76,14 @@ async fn tell(server: &TestServer, failed: u64) {
         [line("attempt", 60), line("failed", failed)]
     });
     let lines: Vec<String> = lines.map(|line: Value| line.to_string()).collect();
-    let told = server
+    let report = server
         .as_admin(Method::POST, "/v1/observations")
         .header("content-type", "application/x-ndjson")
         .body(lines.join("\n"))
         .send()
         .await
         .unwrap();
-    assert!(told.status().is_success());
+    assert!(report.status().is_success());
 }
 
 async fn received(messages: &Messages, count: usize) -> Vec<(HeaderMap, Value)> {
@@ -131,9 +131,9 @@ async fn a_breach_is_delivered_once_signed_and_tried_again() {
     let mut notifier = Notifier::default();
     one.engine.catch_up().await.unwrap();
     notifier.look(&one.engine);
-    let told = received(&messages, 2).await;
-    let [(first, message), (again, same)] = &told[..] else {
-        panic!("{told:?}");
+    let report = received(&messages, 2).await;
+    let [(first, message), (again, same)] = &report[..] else {
+        panic!("{report:?}");
     };
     // The first attempt was answered 500: the same message came again.
     assert_eq!(
@@ -155,18 +155,18 @@ async fn a_breach_is_delivered_once_signed_and_tried_again() {
     let open = one.as_admin(Method::PATCH, &path);
     let open = open.json(&json!({"state": "open"})).send().await.unwrap();
     assert!(open.status().is_success());
-    notifier.told().await;
+    notifier.delivered().await;
     notifier.look(&one.engine);
-    notifier.told().await;
-    let told = received(&messages, 3).await;
-    assert_eq!(told[2].1["type"], "incident.updated");
-    assert_eq!(told[2].1["data"]["name"], "new HSM");
+    notifier.delivered().await;
+    let report = received(&messages, 3).await;
+    assert_eq!(report[2].1["type"], "incident.updated");
+    assert_eq!(report[2].1["data"]["name"], "new HSM");
     // Another process sees both too, as one does that has just started, and finds them told.
     other.engine.catch_up().await.unwrap();
     for engine in [&other.engine, &one.engine] {
         let mut notifier = Notifier::default();
         notifier.look(engine);
-        notifier.told().await;
+        notifier.delivered().await;
     }
     assert_eq!(messages.lock().unwrap().len(), 3);
 }
@@ -200,18 +200,18 @@ async fn of_two_processes_on_one_postgresql_one_tells_and_the_other_leaves_it() 
         [line("attempt", 60), line("failed", 40)]
     });
     let lines: Vec<String> = lines.map(|line: Value| line.to_string()).collect();
-    let told = servers[0]
+    let report = servers[0]
         .api
         .post_ndjson("/v1/observations", lines.join("\n"));
-    told.await.unwrap();
+    report.await.unwrap();
     let both = async {
         loop {
             let has = |at: usize, event: &str| {
                 let event = format!("\"event\":\"{event}\"");
                 servers[at].log().contains(&event)
             };
-            let (told, left) = ("webhook_delivered", "webhook_left_to_another");
-            if has(0, told) && has(1, left) || has(1, told) && has(0, left) {
+            let (report, left) = ("webhook_delivered", "webhook_left_to_another");
+            if has(0, report) && has(1, left) || has(1, report) && has(0, left) {
                 return;
             }
             sleep(Duration::from_millis(50)).await;
@@ -220,7 +220,7 @@ async fn of_two_processes_on_one_postgresql_one_tells_and_the_other_leaves_it() 
     let in_time = tokio::time::timeout(LONG, both).await.is_ok();
     let logs = || format!("{}\n{}", servers[0].log(), servers[1].log());
     assert!(in_time, "{}", logs());
-    let told = received(&messages, 1).await;
-    assert_eq!(told.len(), 1, "{}", logs());
-    assert_eq!(told[0].1["type"], "ca.failure_rate");
+    let report = received(&messages, 1).await;
+    assert_eq!(report.len(), 1, "{}", logs());
+    assert_eq!(report[0].1["type"], "ca.failure_rate");
 }

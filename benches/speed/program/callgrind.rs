@@ -52,16 +52,16 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
     // It sums up its registry after it has begun to answer.
     ours.settle()?;
     let (asking, expect) = (Ask::Registered(ASKED), Expect::window());
-    let told = Counter::new(&ours.process, &folder).rounds(rounds, &|requests| {
+    let cost = Counter::new(&ours.process, &folder).rounds(rounds, &|requests| {
         ask_all(ours.public, asking.clone(), expect.clone(), requests)
     })?;
     ours.process.stop()?;
-    figures.put("renewal_info_instructions", &told.per_request)?;
+    figures.put("renewal_info_instructions", &cost.per_request)?;
     let note = format!(
         "callgrind, {FEW_CERTIFICATES} certificates, {CONNECTIONS} connections, {rounds} rounds of \
          {REQUESTS} requests. By itself offpeak's thread that answers used {:.0} instructions a second, \
          which are taken off; its other threads used {:.0} for each request.",
-        told.idle_per_second, told.beside_per_request
+        cost.idle_per_second, cost.beside_per_request
     );
 
     let one = |folder: &Path, site: &str| {
@@ -70,11 +70,11 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
     };
     let folder = path("return")?;
     let returning = one(&folder, &nginx::returning(&window))?;
-    let told = Counter::new(&returning.process, &folder).rounds(rounds, &|requests| {
+    let cost = Counter::new(&returning.process, &folder).rounds(rounds, &|requests| {
         ask_all(returning.address, asking.clone(), expect.clone(), requests)
     })?;
     returning.process.stop()?;
-    figures.put("nginx_return_instructions", &told.per_request)?;
+    figures.put("nginx_return_instructions", &cost.per_request)?;
 
     let folder = path("file")?;
     let filing = one(&folder, &nginx::filing(&ranking, &folder.join("files"))?)?;
@@ -84,11 +84,11 @@ pub(super) fn instructions(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
         begins: String::new(),
     };
     let asking = Ask::Path("/ranking.json".to_owned());
-    let told = Counter::new(&filing.process, &folder).rounds(rounds, &|requests| {
+    let cost = Counter::new(&filing.process, &folder).rounds(rounds, &|requests| {
         ask_all(filing.address, asking.clone(), expect.clone(), requests)
     })?;
     filing.process.stop()?;
-    figures.put("nginx_file_instructions", &told.per_request)?;
+    figures.put("nginx_file_instructions", &cost.per_request)?;
     figures.note(Part::Instructions, note);
     Ok(())
 }
@@ -131,8 +131,8 @@ fn ask_all(address: SocketAddr, ask: Ask, expect: Expect, requests: u64) -> anyh
             seed: 1,
         }],
     })?;
-    let told = &outcome.streams[0];
-    if told.wrong > 0 || outcome.answers_in_all != requests {
+    let cost = &outcome.streams[0];
+    if cost.wrong > 0 || outcome.answers_in_all != requests {
         bail!("{requests} requests became {outcome:?}");
     }
     Ok(())
@@ -143,7 +143,7 @@ type Counts = BTreeMap<String, i64>;
 
 /// What was counted.
 #[derive(Debug)]
-struct Told {
+struct Cost {
     /// By the thread that answers, in each round.
     per_request: Vec<f64>,
     /// By that thread, where nothing was asked.
@@ -174,7 +174,7 @@ impl<'a> Counter<'a> {
         mut self,
         rounds: usize,
         ask: &dyn Fn(u64) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Told> {
+    ) -> anyhow::Result<Cost> {
         ask(WARM_UP)?;
         self.since_the_last()?;
         let began = Instant::now();
@@ -187,7 +187,7 @@ impl<'a> Counter<'a> {
             let counts = self.since_the_last()?;
             counted.push((counts, began.elapsed().as_secs_f64()));
         }
-        told(&counted, &idle, REQUESTS)
+        cost(&counted, &idle, REQUESTS)
     }
 
     /// What was counted since the last call, or since the start.
@@ -214,7 +214,7 @@ impl<'a> Counter<'a> {
 
 /// Makes figures of rounds of so many requests, and of a time without any, which each lasted so many
 /// seconds.
-fn told(rounds: &[(Counts, f64)], idle: &(Counts, f64), requests: u64) -> anyhow::Result<Told> {
+fn cost(rounds: &[(Counts, f64)], idle: &(Counts, f64), requests: u64) -> anyhow::Result<Cost> {
     let of = |counts: &Counts, thread: &str| real(counts.get(thread).copied().unwrap_or(0));
     let mut sums = Counts::new();
     for (thread, count) in rounds.iter().flat_map(|(counts, _)| counts) {
@@ -234,7 +234,7 @@ fn told(rounds: &[(Counts, f64)], idle: &(Counts, f64), requests: u64) -> anyhow
             real(others.map(|(_, count)| count).sum::<i64>()) / requests
         })
         .collect();
-    Ok(Told {
+    Ok(Cost {
         per_request: per_request.collect(),
         idle_per_second,
         beside_per_request: median(&beside).unwrap_or(f64::NAN),
@@ -271,11 +271,11 @@ mod tests {
             (counts([("02", 18_000_000), ("07", 9_000_000)]), 2.0),
         ];
         let idle = (counts([("02", 5_000_000), ("07", 80_000_000)]), 5.0);
-        let told = told(&rounds, &idle, 1_000).unwrap();
-        for per_request in &told.per_request {
-            assert!((per_request - 16_000.0).abs() < 1e-6, "{told:?}");
+        let cost = cost(&rounds, &idle, 1_000).unwrap();
+        for per_request in &cost.per_request {
+            assert!((per_request - 16_000.0).abs() < 1e-6, "{cost:?}");
         }
-        assert!((told.beside_per_request - 2.0).abs() < 1e-9, "{told:?}");
+        assert!((cost.beside_per_request - 2.0).abs() < 1e-9, "{cost:?}");
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn drawn_a_second(ids: &[CertId], from: Timestamp) -> anyhow::Result<f64> {
     let policy = CaPolicy::named("speed".parse::<CaName>()?);
     let profile = Profile::learn(&Series::default(), from, policy.slot_seconds, &[]);
     let key = HashKey::new([7; 16]);
-    let mut books = Allocator::default();
+    let mut drawing = Allocator::default();
     let before = thread_seconds()?;
     for (at, id) in (0..).zip(ids) {
         // The hour in which they are issued goes by evenly.
@@ -71,12 +71,12 @@ fn drawn_a_second(ids: &[CertId], from: Timestamp) -> anyhow::Result<f64> {
             table,
             follows,
             ..
-        } = books.draw(draw, validity, now, hash)?;
+        } = drawing.draw(draw, validity, now, hash)?;
         if let Some(table) = table {
             // As after the first step that stored it.
-            books.durable(&[table.number]);
+            drawing.durable(&[table.number]);
         }
-        books.ledger.book(&Booking {
+        drawing.ledger.book(&Booking {
             window,
             issued_at: now,
             life_seconds: validity.life_seconds(),

@@ -42,7 +42,7 @@ struct Reached {
     imported: Vec<f64>,
     /// For each number of writers.
     single: [Vec<f64>; 2],
-    told: [Vec<f64>; 2],
+    delays: [Vec<f64>; 2],
 }
 
 pub(super) fn feed(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
@@ -68,8 +68,8 @@ pub(super) fn feed(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
         figures.put(insert, &inserted[at])?;
         figures.put_ratios(ratio, &ours.single[at], &inserted[at])?;
     }
-    figures.put("feed_told_1", &ours.told[0])?;
-    figures.put("feed_told_8", &ours.told[1])?;
+    figures.put("feed_told_1", &ours.delays[0])?;
+    figures.put("feed_told_8", &ours.delays[1])?;
     if before.is_some() {
         figures.put("feed_import_before", &theirs.imported)?;
         figures.put_ratios("feed_import_to_before", &ours.imported, &theirs.imported)?;
@@ -85,8 +85,8 @@ pub(super) fn feed(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
             &ours.single[1],
             &theirs.single[1],
         )?;
-        figures.put("feed_told_1_before", &theirs.told[0])?;
-        figures.put("feed_told_8_before", &theirs.told[1])?;
+        figures.put("feed_told_1_before", &theirs.delays[0])?;
+        figures.put("feed_told_8_before", &theirs.delays[1])?;
     }
     figures.note(
         Part::Feed,
@@ -124,10 +124,10 @@ fn reach(setup: &Setup, program: &str, name: &str, reached: &mut Reached) -> any
         })?;
         reached.single[at].push(rate);
         let seen_from = SEEN_ROWS * (1 + u64::try_from(at)?);
-        let (_, told) = beside(setup, writing.admin, writers, &mut from, |lasts| {
+        let (_, delays) = beside(setup, writing.admin, writers, &mut from, |lasts| {
             told_after(&writing, &reading, seen_from, setup.began, lasts)
         })?;
-        reached.told[at].push(told);
+        reached.delays[at].push(delays);
     }
     reading.process.stop()?;
     writing.process.stop()

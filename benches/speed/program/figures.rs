@@ -145,18 +145,18 @@ impl Figures {
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let rounds = match values.len() {
             1 => "1".to_owned(),
-            rounds => format!("{rounds}: {} to {}", told(least), told(most)),
+            rounds => format!("{rounds}: {} to {}", written(least), written(most)),
         };
         let unit = row.unit;
         format!(
             "| {meaning} | {} {unit} | {rounds} | {target} | {met} |",
-            told(value)
+            written(value)
         )
     }
 
     fn write_extra(&self, text: &mut String) {
         for Extra { name, value, unit } in &self.extra {
-            let _ = writeln!(text, "| `{name}` | {} {unit} | 1 | | |", told(*value));
+            let _ = writeln!(text, "| `{name}` | {} {unit} | 1 | | |", written(*value));
         }
     }
 }
@@ -186,7 +186,7 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// A number at three or more digits that matter.
-fn told(value: f64) -> String {
+fn written(value: f64) -> String {
     match value.abs() {
         size if size >= 1_000.0 => grouped(&format!("{value:.0}")),
         size if size >= 100.0 => format!("{value:.0}"),
@@ -278,8 +278,11 @@ mod tests {
     #[test]
     fn numbers_are_told_at_three_digits_or_more() {
         let numbers = [0.125, 9.996, 12.34, 123.4, 1_234.5, 1_234_567.0];
-        let told = numbers.map(told);
-        assert_eq!(told, ["0.12", "10.00", "12.3", "123", "1,234", "1,234,567"]);
+        let written = numbers.map(written);
+        assert_eq!(
+            written,
+            ["0.12", "10.00", "12.3", "123", "1,234", "1,234,567"]
+        );
         assert_eq!(grouped("-123456"), "-123,456");
     }
 }

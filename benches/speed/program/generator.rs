@@ -11,7 +11,7 @@ use offpeak::domain::math::number::real;
 
 use super::answer::{Answer, Reader};
 use super::histogram::Histogram;
-use super::load::{Ask, Expect, Load, Outcome, Stream, Told};
+use super::load::{Ask, Expect, Load, Outcome, Stream, StreamOutcome};
 use super::process::cpu_seconds;
 use super::registry::{CERT_ID_CHARACTERS, Choice, cert_id, drawn_row};
 
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(super) fn run(load: &Load) -> anyhow::Result<Outcome> {
     let mut generator = Generator::new(load)?;
     generator.run()?;
-    Ok(generator.told())
+    Ok(generator.outcome())
 }
 
 struct Generator<'a> {
@@ -242,7 +242,7 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    fn told(&self) -> Outcome {
+    fn outcome(&self) -> Outcome {
         let seconds = if self.load.most_requests.is_some() {
             self.measured_from.elapsed().as_secs_f64()
         } else {
@@ -252,7 +252,11 @@ impl<'a> Generator<'a> {
             answers_in_all: self.answers_in_all,
             cpu_seconds: cpu_seconds(std::process::id()).unwrap_or(0.0),
             elapsed_seconds: self.began.elapsed().as_secs_f64(),
-            streams: self.lanes.iter().map(|lane| lane.told(seconds)).collect(),
+            streams: self
+                .lanes
+                .iter()
+                .map(|lane| lane.outcome(seconds))
+                .collect(),
         }
     }
 }
@@ -344,11 +348,11 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn told(&self, seconds: f64) -> Told {
+    fn outcome(&self, seconds: f64) -> StreamOutcome {
         let answers = self.latencies.total();
         let micros = |nanos: u64| real(i64::try_from(nanos).unwrap_or(i64::MAX)) / 1e3;
         let quantile = |per_mille| micros(self.latencies.quantile_nanos(per_mille));
-        Told {
+        StreamOutcome {
             answers,
             per_second: real(i64::try_from(answers).unwrap_or(i64::MAX)) / seconds,
             wrong: self.wrong,

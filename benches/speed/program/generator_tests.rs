@@ -60,16 +60,16 @@ fn load(address: SocketAddr, requests: u64, connections: usize, rate: Option<f64
 fn every_answer_is_counted_once_and_checked() {
     let address = server(&[FINE, FINE, MISSING, SHORT], Duration::ZERO);
     let outcome = run(&load(address, 400, 5, None)).unwrap();
-    let told = &outcome.streams[0];
-    assert_eq!((outcome.answers_in_all, told.answers), (400, 400));
+    let stream = &outcome.streams[0];
+    assert_eq!((outcome.answers_in_all, stream.answers), (400, 400));
     // Connections are not equally quick: each may be anywhere among its four answers.
-    let [right, missing] = told.by_status[..] else {
-        panic!("{told:?}");
+    let [right, missing] = stream.by_status[..] else {
+        panic!("{stream:?}");
     };
     assert_eq!(right + missing, 400);
-    assert!((98..=105).contains(&missing), "{told:?}");
-    assert!((93..=100).contains(&told.wrong), "{told:?}");
-    let wrong = told.first_wrong.as_deref();
+    assert!((98..=105).contains(&missing), "{stream:?}");
+    assert!((93..=100).contains(&stream.wrong), "{stream:?}");
+    let wrong = stream.first_wrong.as_deref();
     assert_eq!(wrong, Some("200 with 3 octets: fin…"));
 }
 
@@ -77,8 +77,8 @@ fn every_answer_is_counted_once_and_checked() {
 fn a_connection_that_breaks_is_wrong_and_opened_again() {
     let address = server(&[FINE, ""], Duration::ZERO);
     let outcome = run(&load(address, 40, 1, None)).unwrap();
-    let told = &outcome.streams[0];
-    assert_eq!((outcome.answers_in_all, told.wrong), (20, 20));
+    let stream = &outcome.streams[0];
+    assert_eq!((outcome.answers_in_all, stream.wrong), (20, 20));
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn what_waits_for_a_late_answer_counts_as_late() {
     // All 50 are due within 50 ms and wait for the first, which takes 200.
     let address = server(&[FINE], Duration::from_millis(200));
     let outcome = run(&load(address, 50, 1, Some(1_000.0))).unwrap();
-    let told = &outcome.streams[0];
-    assert_eq!((told.answers, told.wrong), (50, 0));
-    assert!(told.p50_micros >= 150_000.0, "{told:?}");
+    let stream = &outcome.streams[0];
+    assert_eq!((stream.answers, stream.wrong), (50, 0));
+    assert!(stream.p50_micros >= 150_000.0, "{stream:?}");
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn what_was_due_and_never_asked_counts_as_late() {
         most_requests: None,
         ..load(address, 0, 1, Some(1_000.0))
     };
-    let told = &run(&load).unwrap().streams[0];
+    let stream = &run(&load).unwrap().streams[0];
     // The first is under way; the 199 others, and those that a busy machine adds.
-    assert!(told.answers >= 200, "{told:?}");
-    assert!(told.p50_micros >= 90_000.0, "{told:?}");
+    assert!(stream.answers >= 200, "{stream:?}");
+    assert!(stream.p50_micros >= 90_000.0, "{stream:?}");
 }

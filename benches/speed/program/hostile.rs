@@ -92,11 +92,11 @@ fn beside_all(server: &Offpeak, setup: &Setup, figures: &mut Figures) -> anyhow:
     ];
     let mut done = Vec::new();
     for (name, p50, p99, work, at_once) in works {
-        let told = beside(server.public, setup, work, at_once);
-        let told = told.with_context(|| format!("beside {name}"))?;
-        figures.put(p50, &told.p50_millis)?;
-        figures.put(p99, &told.p99_millis)?;
-        done.push(format!("{} {name}", told.done));
+        let latencies = beside(server.public, setup, work, at_once);
+        let latencies = latencies.with_context(|| format!("beside {name}"))?;
+        figures.put(p50, &latencies.p50_millis)?;
+        figures.put(p99, &latencies.p99_millis)?;
+        done.push(format!("{} {name}", latencies.done));
     }
     figures.note(
         Part::Hostile,
@@ -113,18 +113,18 @@ fn beside_all(server: &Offpeak, setup: &Setup, figures: &mut Figures) -> anyhow:
 
 /// How long answers took beside a work.
 #[derive(Debug, Default)]
-struct Told {
+struct Latencies {
     p50_millis: Vec<f64>,
     p99_millis: Vec<f64>,
     /// How often the work was done meanwhile.
     done: u64,
 }
 
-impl Told {
+impl Latencies {
     fn ask(&mut self, public: SocketAddr, setup: &Setup) -> anyhow::Result<()> {
-        let told = &generate(&load(public, setup, self.p50_millis.len()))?.streams[0];
-        self.p50_millis.push(told.p50_micros / 1e3);
-        self.p99_millis.push(told.p99_micros / 1e3);
+        let latencies = &generate(&load(public, setup, self.p50_millis.len()))?.streams[0];
+        self.p50_millis.push(latencies.p50_micros / 1e3);
+        self.p99_millis.push(latencies.p99_micros / 1e3);
         Ok(())
     }
 }
@@ -135,7 +135,7 @@ fn beside(
     setup: &Setup,
     work: Work<'_>,
     at_once: usize,
-) -> anyhow::Result<Told> {
+) -> anyhow::Result<Latencies> {
     let (ended, done) = (AtomicBool::new(false), AtomicU64::new(0));
     let again_and_again = || {
         while !ended.load(Ordering::Relaxed) {
@@ -144,10 +144,10 @@ fn beside(
         }
         anyhow::Ok(())
     };
-    let mut told = Told::default();
+    let mut latencies = Latencies::default();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(again_and_again)).collect();
-        let asked = (0..setup.size.rounds).try_for_each(|_| told.ask(public, setup));
+        let asked = (0..setup.size.rounds).try_for_each(|_| latencies.ask(public, setup));
         ended.store(true, Ordering::Relaxed);
         for worker in workers {
             let worked = worker.join();
@@ -155,23 +155,23 @@ fn beside(
         }
         asked
     })?;
-    told.done = done.into_inner();
-    Ok(told)
+    latencies.done = done.into_inner();
+    Ok(latencies)
 }
 
 /// Answers while the registry is summed up: after a start with what the last run left, it answers
 /// before that.
 fn rebuild(setup: &Setup, database: &str, figures: &mut Figures) -> anyhow::Result<()> {
-    let mut told = Told::default();
+    let mut latencies = Latencies::default();
     for _ in 0..setup.size.rounds {
         let command = on(Core::Server, PROGRAM);
         let server = Offpeak::start_by(command, database, &setup.path("rebuild-log"))?;
-        told.ask(server.public, setup)?;
+        latencies.ask(server.public, setup)?;
         server.settle()?;
         server.process.stop()?;
     }
-    figures.put("hostile_rebuild_p50", &told.p50_millis)?;
-    figures.put("hostile_rebuild_p99", &told.p99_millis)
+    figures.put("hostile_rebuild_p50", &latencies.p50_millis)?;
+    figures.put("hostile_rebuild_p99", &latencies.p99_millis)
 }
 
 fn load(public: SocketAddr, setup: &Setup, round: usize) -> Load {
@@ -199,8 +199,8 @@ fn posted(admin: SocketAddr, path: &str, body: &str) -> anyhow::Result<()> {
     let page = http::exchange(admin, request.as_bytes())?;
     // "Busy; retry later" is an answer too.
     if !matches!(page.status, 200 | 503) {
-        let told = String::from_utf8_lossy(&page.body);
-        bail!("{path} got {}: {told}", page.status);
+        let text = String::from_utf8_lossy(&page.body);
+        bail!("{path} got {}: {text}", page.status);
     }
     std::thread::sleep(REST);
     Ok(())

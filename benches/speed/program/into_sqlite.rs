@@ -85,11 +85,11 @@ struct Column {
 }
 
 fn columns(database: &Path) -> anyhow::Result<Vec<Column>> {
-    let told = asked(
+    let listing = asked(
         database,
         "SELECT name, type, \"notnull\", pk FROM pragma_table_info('certificates')",
     )?;
-    let columns = told.lines().filter_map(|line| {
+    let columns = listing.lines().filter_map(|line| {
         let mut fields = line.split('|').map(str::to_owned);
         Some(Column {
             name: fields.next()?,

@@ -65,12 +65,12 @@ pub(super) struct Outcome {
     /// How long it went on, warm-up included.
     pub(super) elapsed_seconds: f64,
     /// By stream.
-    pub(super) streams: Vec<Told>,
+    pub(super) streams: Vec<StreamOutcome>,
 }
 
 /// What came of a stream, of what was asked while it was measured.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Told {
+pub(super) struct StreamOutcome {
     pub(super) answers: u64,
     pub(super) per_second: f64,
     /// Answers that are not what they should be, and connections that broke; from the beginning.

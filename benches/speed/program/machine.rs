@@ -27,18 +27,18 @@ pub(super) fn described(setup: &Setup) -> String {
          {}; load average at the start {load}. {}, {}, PostgreSQL {}, SQLite {}, {}, {}. {} \
          certificates served, {} in each import; {} rounds of {} s.",
         SystemClock.now(),
-        told(Command::new("git").args(["describe", "--always", "--dirty"])),
+        output_of(Command::new("git").args(["describe", "--always", "--dirty"])),
         cores().len(),
         read("/proc/sys/kernel/osrelease").trim(),
-        told(Command::new(service::PROGRAM).arg("--version")),
-        told(Command::new(nginx::path()).arg("-v")).trim_start_matches("nginx version: "),
+        output_of(Command::new(service::PROGRAM).arg("--version")),
+        output_of(Command::new(nginx::path()).arg("-v")).trim_start_matches("nginx version: "),
         postgres.split(' ').next().unwrap_or("?").trim(),
-        told(Command::new("sqlite3").arg("--version"))
+        output_of(Command::new("sqlite3").arg("--version"))
             .split(' ')
             .next()
             .unwrap_or("?"),
-        told(Command::new("valgrind").arg("--version")),
-        told(Command::new("rustc").arg("--version")),
+        output_of(Command::new("valgrind").arg("--version")),
+        output_of(Command::new("rustc").arg("--version")),
         setup.size.certificates,
         setup.size.imported,
         setup.size.rounds,
@@ -56,7 +56,7 @@ fn field(text: &str, name: &str) -> String {
 }
 
 /// The first line of what a command prints, wherever it prints it.
-fn told(command: &mut Command) -> String {
+fn output_of(command: &mut Command) -> String {
     let printed = command
         .output()
         .map(|output| [output.stdout, output.stderr].concat());
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(field(text, "model"), "85");
         assert_eq!(field(text, "name"), "?");
         assert_eq!(
-            told(Command::new("sh").args(["-c", "echo a >&2; echo b >&2"])),
+            output_of(Command::new("sh").args(["-c", "echo a >&2; echo b >&2"])),
             "a"
         );
     }

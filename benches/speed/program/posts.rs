@@ -35,7 +35,7 @@ pub(super) fn posts(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
         ),
     ];
     let csv = setup.csv("posts.csv", setup.size.imported, Columns::IdFirst)?;
-    let mut told = Vec::new();
+    let mut reports = Vec::new();
     // What was written before would be brought to disk beside it.
     output_of(&mut Command::new("sync"))?;
     for (name, database) in databases {
@@ -46,7 +46,7 @@ pub(super) fn posts(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
         server.process.stop()?;
         let millis = |nanos: u64| real(i64::try_from(nanos).unwrap_or(i64::MAX)) / 1e6;
         figures.put(name, &[millis(latencies.quantile_nanos(990))])?;
-        told.push(format!(
+        reports.push(format!(
             "{name}: {} single registrations, p50 {:.1} ms, most {:.0} ms",
             latencies.total(),
             millis(latencies.quantile_nanos(500)),
@@ -59,7 +59,7 @@ pub(super) fn posts(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> 
         format!(
             "40 a second, each on a connection of its own, while `offpeak import` takes {imported} \
              certificates into the same database. {}.",
-            told.join("; ")
+            reports.join("; ")
         ),
     );
     Ok(())
@@ -104,9 +104,9 @@ pub(super) fn post(admin: SocketAddr, row: u64, now: u64) -> anyhow::Result<()> 
     while page.status == 503 && Instant::now() < deadline {
         page = http::exchange(admin, request.as_bytes())?;
     }
-    let told = String::from_utf8_lossy(&page.body);
-    if page.status != 200 || !told.contains("\"accepted\":1") {
-        bail!("a single registration got {}: {told}", page.status);
+    let text = String::from_utf8_lossy(&page.body);
+    if page.status != 200 || !text.contains("\"accepted\":1") {
+        bail!("a single registration got {}: {text}", page.status);
     }
     Ok(())
 }

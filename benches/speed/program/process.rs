@@ -80,14 +80,14 @@ pub(super) fn most_open_files() -> u64 {
 
 /// Runs a command to its end: what it printed.
 pub(super) fn output_of(command: &mut Command) -> anyhow::Result<String> {
-    let told = format!("{command:?}");
+    let shown = format!("{command:?}");
     let output = command
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("cannot run {told}"))?;
+        .with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        bail!("{told} ended with {}: {}", output.status, error.trim());
+        bail!("{shown} ended with {}: {}", output.status, error.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -232,8 +232,11 @@ fn family(id: u32) -> Vec<u32> {
 /// Processor time of the calling thread: what a rate for each core is by, on a machine that does
 /// other things as well.
 pub(super) fn thread_seconds() -> anyhow::Result<f64> {
-    let told = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = told.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    let statistics = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = statistics
+        .split(' ')
+        .next()
+        .and_then(|nanos| nanos.parse().ok());
     Ok(real(nanos.context("no time in /proc/thread-self/schedstat")?) / 1e9)
 }
 

@@ -93,12 +93,12 @@ impl Offpeak {
         let begun = Instant::now();
         loop {
             let page = http::get(self.admin, "/readyz")?;
-            let told: serde_json::Value = serde_json::from_slice(&page.body)?;
-            if told["degraded"].as_array().is_some_and(Vec::is_empty) {
+            let readiness: serde_json::Value = serde_json::from_slice(&page.body)?;
+            if readiness["degraded"].as_array().is_some_and(Vec::is_empty) {
                 return Ok(());
             }
             if begun.elapsed() > SETTLED_WITHIN {
-                bail!("after {SETTLED_WITHIN:?} it is not settled: {told}");
+                bail!("after {SETTLED_WITHIN:?} it is not settled: {readiness}");
             }
             std::thread::sleep(LOOKED_EVERY);
         }

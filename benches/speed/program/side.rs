@@ -117,10 +117,10 @@ pub(super) fn latencies<const N: usize>(
         for ((side, rate), latencies) in sides.iter().zip(rates).zip(&mut latencies) {
             let stream = side.stream(Some(rate), seed(round));
             let load = Load::closed(side.address, size.round_seconds, stream);
-            let told = &generate(&load)?.streams[0];
-            latencies.p50.push(told.p50_micros);
-            latencies.p99.push(told.p99_micros);
-            latencies.p999.push(told.p999_micros);
+            let measured = &generate(&load)?.streams[0];
+            latencies.p50.push(measured.p50_micros);
+            latencies.p99.push(measured.p99_micros);
+            latencies.p999.push(measured.p999_micros);
         }
     }
     Ok(latencies)
@@ -141,10 +141,10 @@ pub(super) fn generate(load: &Load) -> anyhow::Result<Outcome> {
 
 /// What came of a run in which no answer was wrong.
 pub(super) fn all_right(outcome: Outcome) -> anyhow::Result<Outcome> {
-    for told in &outcome.streams {
-        if told.wrong > 0 {
-            let first = told.first_wrong.as_deref().unwrap_or_default();
-            bail!("{} wrong answers, the first: {first}", told.wrong);
+    for measured in &outcome.streams {
+        if measured.wrong > 0 {
+            let first = measured.first_wrong.as_deref().unwrap_or_default();
+            bail!("{} wrong answers, the first: {first}", measured.wrong);
         }
     }
     Ok(outcome)

@@ -99,8 +99,8 @@ fn of_table(from: &Value, draw: &Value) -> String {
         "Its life leaves it the {} from {} to {} to start in, {} slots of {} minutes, of which \
          {open} were open.",
         length_in_words(band_seconds),
-        told(first),
-        told(end),
+        spoken(first),
+        spoken(end),
         rows.len(),
         seconds / MINUTE,
     );
@@ -193,11 +193,11 @@ fn time(value: &Value) -> Option<Timestamp> {
 }
 
 fn day_and_time(value: &Value) -> String {
-    told(time(value))
+    spoken(time(value))
 }
 
 /// `Saturday 2026-11-21 10:00:00 UTC`.
-fn told(time: Option<Timestamp>) -> String {
+fn spoken(time: Option<Timestamp>) -> String {
     const DAYS: [&str; 7] = [
         "Monday",
         "Tuesday",
@@ -235,21 +235,21 @@ fn per_cent(share: f64) -> String {
 }
 
 fn wrapped(text: &str) -> String {
-    let mut told = String::new();
+    let mut spoken = String::new();
     let mut letters = 0;
     for word in text.split_whitespace() {
         let more = word.chars().count();
         if letters > 0 && letters + 1 + more > WIDTH {
-            told.push('\n');
+            spoken.push('\n');
             letters = 0;
         } else if letters > 0 {
-            told.push(' ');
+            spoken.push(' ');
             letters += 1;
         }
-        told.push_str(word);
+        spoken.push_str(word);
         letters += more;
     }
-    told
+    spoken
 }
 
 #[cfg(test)]
@@ -278,7 +278,7 @@ mod tests {
             json!({"weight": weight, "unsteered": unsteered, "promised": promised, "steady": 0.0,
                    "extra": 0.0, "capacity": 1.0})
         };
-        let told = explained(&json!({
+        let spoken = explained(&json!({
             "rule": "table", "tableNumber": 7, "slot": 1,
             "slotSpan": {"from": "2027-01-20T03:00:00Z", "to": "2027-01-20T04:00:00Z"},
             "table": {
@@ -301,40 +301,40 @@ mod tests {
             "It got this window when it was registered, at 2026-11-21T10:00:05Z. Derived again from \
              what is stored, it comes out the same.",
         ] {
-            assert!(told.contains(part), "{part}\nis not in\n{told}");
+            assert!(spoken.contains(part), "{part}\nis not in\n{spoken}");
         }
     }
 
     #[test]
     fn other_draws_are_told_in_words_too() {
         let starts = json!({"from": "2027-01-20T00:00:00Z", "to": "2027-01-20T06:00:00Z"});
-        let told = explained(&json!({ "rule": "plain", "starts": starts }));
-        assert!(told.contains("the control group"), "{told}");
+        let spoken = explained(&json!({ "rule": "plain", "starts": starts }));
+        assert!(spoken.contains("the control group"), "{spoken}");
         assert!(
-            told.contains("and Wednesday 2027-01-20 06:00:00 UTC; the draw came to 0.2000"),
-            "{told}"
+            spoken.contains("and Wednesday 2027-01-20 06:00:00 UTC; the draw came to 0.2000"),
+            "{spoken}"
         );
-        let told = explained(&json!({ "rule": "span", "starts": starts }));
-        assert!(told.contains("There was no choice of hours"), "{told}");
-        let told = explained(&json!({ "rule": "tick", "tick": "2027-01-20T04:17:00Z" }));
+        let spoken = explained(&json!({ "rule": "span", "starts": starts }));
+        assert!(spoken.contains("There was no choice of hours"), "{spoken}");
+        let spoken = explained(&json!({ "rule": "tick", "tick": "2027-01-20T04:17:00Z" }));
         assert!(
-            told.contains("wakes at Wednesday 2027-01-20 04:17:00 UTC"),
-            "{told}"
+            spoken.contains("wakes at Wednesday 2027-01-20 04:17:00 UTC"),
+            "{spoken}"
         );
-        let told = explained(&json!({ "rule": "table", "tableNumber": 1 }));
+        let spoken = explained(&json!({ "rule": "table", "tableNumber": 1 }));
         assert!(
-            told.contains("an algorithm that this version does not know"),
-            "{told}"
+            spoken.contains("an algorithm that this version does not know"),
+            "{spoken}"
         );
     }
 
     #[test]
     fn lines_fit_a_terminal() {
-        let told = paragraph(&json!({}));
-        assert!(told.lines().count() > 2, "{told}");
+        let spoken = paragraph(&json!({}));
+        assert!(spoken.lines().count() > 2, "{spoken}");
         assert!(
-            told.lines().all(|line| line.chars().count() <= WIDTH),
-            "{told}"
+            spoken.lines().all(|line| line.chars().count() <= WIDTH),
+            "{spoken}"
         );
     }
 }

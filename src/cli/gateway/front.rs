@@ -27,7 +27,7 @@ pub(in crate::cli) struct Serving {
     /// Ends when its listener is drained.
     pub(in crate::cli) listener: JoinHandle<()>,
     /// Tasks to end then.
-    pub(in crate::cli) beside: Vec<AbortHandle>,
+    pub(in crate::cli) background: Vec<AbortHandle>,
     /// The gateway, for its final write then.
     pub(in crate::cli) gateway: Arc<Gateway>,
     /// The directory URL for clients.
@@ -107,7 +107,7 @@ impl Front {
             ..limits
         };
         let listener = wire::serve(self.listener, gateway.app(), stop, limits);
-        let mut beside = vec![
+        let mut background = vec![
             runtimes
                 .work()
                 .spawn(Arc::clone(&gateway).run())
@@ -116,11 +116,11 @@ impl Front {
         ];
         if let Some(tls) = self.tls {
             let following = runtimes.work().spawn(async move { tls.follow().await });
-            beside.push(following.abort_handle());
+            background.push(following.abort_handle());
         }
         Ok(Serving {
             listener: runtimes.public().spawn(listener),
-            beside,
+            background,
             gateway,
             directory,
         })

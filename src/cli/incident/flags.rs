@@ -50,19 +50,19 @@ mod tests {
             by_flags(refusal.into()).to_string()
         };
         let renew_by = Timestamp::from_unix(1_795_341_600);
-        let told = refused(4_999.5, renew_by);
+        let text = refused(4_999.5, renew_by);
         for part in [
             "--over-budget",
             "--budget-per-hour 5000",
             "--renew-by 2026-11-22T10:00:00Z",
         ] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(text.contains(part), "{part}: {text}");
         }
-        let told = refused(f64::INFINITY, Timestamp::MAX);
+        let text = refused(f64::INFINITY, Timestamp::MAX);
         assert!(
-            told.contains("--urgent; no deadline within 90 days"),
-            "{told}"
+            text.contains("--urgent; no deadline within 90 days"),
+            "{text}"
         );
-        assert!(!told.contains("--over-budget"), "it would not help: {told}");
+        assert!(!text.contains("--over-budget"), "it would not help: {text}");
     }
 }

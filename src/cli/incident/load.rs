@@ -29,9 +29,9 @@ impl Load {
         for path in &self.paths {
             let named = self.load(path, engine).await?;
             if self.json {
-                let mut told = serde_json::to_value(&named)?;
-                told["file"] = path.to_string_lossy().into();
-                files.push(told);
+                let mut document = serde_json::to_value(&named)?;
+                document["file"] = path.to_string_lossy().into();
+                files.push(document);
             } else {
                 printed(tell(path, &named, output))?;
             }
@@ -40,8 +40,8 @@ impl Load {
             }
         }
         if self.json {
-            let told = serde_json::json!({ "files": files });
-            printed(writeln!(output, "{told}"))?;
+            let document = serde_json::json!({ "files": files });
+            printed(writeln!(output, "{document}"))?;
         }
         Ok(exit)
     }

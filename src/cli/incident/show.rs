@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::client::hearing::Heard;
+use crate::domain::client::reach::Unreached;
 use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
 use crate::engine::{Foreseen, Intent, Progress};
 
@@ -72,7 +72,7 @@ pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
     let Foreseen {
         to_move,
         stays,
-        heard: Heard { too_late, silent },
+        unreached: Unreached { too_late, silent },
         hours,
     } = foreseen;
     let mut text = format!("{to_move} windows {moves}, {stays} stay\n");
@@ -151,27 +151,27 @@ mod tests {
         let foreseen = Foreseen {
             to_move: 60,
             stays: 5,
-            heard: Heard {
+            unreached: Unreached {
                 too_late: 3,
                 silent: 2,
             },
             hours: hours.collect(),
         };
-        let told = plan(&foreseen, Intent::DryRun);
-        let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 5, "{told}");
+        let printed_plan = plan(&foreseen, Intent::DryRun);
+        let lines: Vec<&str> = printed_plan.lines().collect();
+        assert_eq!(lines.len(), 5, "{printed_plan}");
         assert_eq!(lines[0], "60 windows would move, 5 stay");
         assert!(
             lines[1].starts_with("3 clients cannot hear of it"),
-            "{told}"
+            "{printed_plan}"
         );
         assert!(
             lines[3].starts_with(&(from + 90 * HOUR).to_string()),
-            "{told}"
+            "{printed_plan}"
         );
         assert!(
             lines[4].starts_with(&(from + 92 * HOUR).to_string()),
-            "{told}"
+            "{printed_plan}"
         );
     }
 }

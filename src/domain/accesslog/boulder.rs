@@ -38,8 +38,8 @@ pub(super) fn front_end(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     let error_type = if succeeded {
         None
     } else {
-        let told: FrontEnd<'_> = serde_json::from_str(json.trim_end()).map_err(|_| Unreadable)?;
-        told.error.and_then(|error| error_type(&error))
+        let report: FrontEnd<'_> = serde_json::from_str(json.trim_end()).map_err(|_| Unreadable)?;
+        report.error.and_then(|error| error_type(&error))
     };
     Ok(Some(Request {
         at: time(line).ok_or(Unreadable)?,
@@ -75,9 +75,9 @@ pub(super) fn audit(line: &str) -> Result<Option<Request<'_>>, Unreadable> {
     };
     let succeeded = before.ends_with("Certificate request - successful");
     let read: Audit<'_> = serde_json::from_str(json.trim_end()).map_err(|_| Unreadable)?;
-    let told = read.response_time.or(read.request_time);
-    let at = told
-        .and_then(|told| times::any(&told))
+    let report = read.response_time.or(read.request_time);
+    let at = report
+        .and_then(|report| times::any(&report))
         .or_else(|| time(line));
     Ok(Some(Request {
         at: at.ok_or(Unreadable)?,

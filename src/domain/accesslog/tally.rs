@@ -287,11 +287,11 @@ mod tests {
             .filter(|row| row.dimension.is_none())
             .collect();
         assert_eq!(plain, rows[0].iter().collect::<Vec<_>>());
-        let told: Vec<_> = rows[1]
+        let found: Vec<_> = rows[1]
             .iter()
             .filter(|row| row.dimension.is_some())
             .collect();
-        let told: Vec<_> = told
+        let found: Vec<_> = found
             .iter()
             .map(|row| (row.dimension.as_deref().unwrap(), row.kind, row.count))
             .collect();
@@ -301,7 +301,7 @@ mod tests {
             ("client:certbot", Kind::Attempt, 4),
             ("client:certbot", Kind::Failed, 1),
         ];
-        assert_eq!(told, want);
+        assert_eq!(found, want);
     }
 
     #[test]
@@ -313,9 +313,9 @@ mod tests {
         let kinds = [Kind::Issued, Kind::Failed];
         let rows = Tally::default();
         let rows = rows.observations(&CaName::default(), "front", (Some(alive), &kinds));
-        let told: Vec<_> = rows.iter().map(|row| (row.kind, row.seconds)).collect();
+        let found: Vec<_> = rows.iter().map(|row| (row.kind, row.seconds)).collect();
         let want = [240, 300, 300].map(|seconds| kinds.map(|kind| (kind, seconds)));
-        assert_eq!(told, want.concat());
+        assert_eq!(found, want.concat());
     }
 
     #[test]
@@ -329,10 +329,10 @@ mod tests {
             });
         }
         let rows = tally.observations(&CaName::default(), "front", (None, &ALL));
-        let told: Vec<(i64, u32, u64)> = rows
+        let found: Vec<(i64, u32, u64)> = rows
             .iter()
             .map(|row| (row.at - hour, row.seconds, row.count))
             .collect();
-        assert_eq!(told, [(0, 30, 4), (30, 30, 2), (60, 60, 1)]);
+        assert_eq!(found, [(0, 30, 4), (30, 30, 2), (60, 60, 1)]);
     }
 }

@@ -26,7 +26,7 @@ const LATE_SECONDS: i64 = 60;
 
 /// The number of assigned clients tracked, 48 octets each: at most 50 MB. Beyond that, a rejected
 /// client still gets a second but is treated as new when it returns.
-const MOST_TOLD: usize = 1_000_000;
+const MOST_ASSIGNED: usize = 1_000_000;
 
 /// How a request relates to its assigned second.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,7 +45,7 @@ pub(super) struct Promises {
     /// The second of the first entry of `booked`, counted from 1970.
     first: i64,
     booked: VecDeque<Booked>,
-    told: HashMap<u64, i64>,
+    assigned: HashMap<u64, i64>,
     by_second: BTreeMap<i64, Vec<u64>>,
     /// Where the search for the least filled second begins. Golden-section steps, so that
     /// successive requests get seconds far apart.
@@ -91,8 +91,12 @@ impl Promises {
             }
             for order in entry.remove() {
                 // It may have been assigned another second since.
-                if self.told.get(&order).is_some_and(|second| *second < oldest) {
-                    self.told.remove(&order);
+                if self
+                    .assigned
+                    .get(&order)
+                    .is_some_and(|second| *second < oldest)
+                {
+                    self.assigned.remove(&order);
                 }
             }
         }
@@ -100,7 +104,7 @@ impl Promises {
 
     /// How a request relates to its assigned second.
     pub(super) fn arrival(&self, order: u64, now: i64) -> Arrival {
-        match self.told.get(&order) {
+        match self.assigned.get(&order) {
             Some(second) if *second - EARLY_SECONDS > now => Arrival::Early(*second),
             Some(second) if now <= *second + LATE_SECONDS => Arrival::OnTime,
             _ => Arrival::New,
@@ -109,7 +113,7 @@ impl Promises {
 
     /// A request is served now, so its assigned second is released.
     pub(super) fn settle(&mut self, order: u64, now: i64, is_verified: bool) {
-        if let Some(second) = self.told.remove(&order)
+        if let Some(second) = self.assigned.remove(&order)
             && second > now
             && let Some(booked) = self.second_mut(second)
         {
@@ -132,8 +136,8 @@ impl Promises {
         if let Some(booked) = self.second_mut(second) {
             *booked.of_mut(is_verified) += 1;
         }
-        if self.told.len() < MOST_TOLD {
-            self.told.insert(booking.order, second);
+        if self.assigned.len() < MOST_ASSIGNED {
+            self.assigned.insert(booking.order, second);
             self.by_second
                 .entry(second)
                 .or_default()
@@ -302,9 +306,9 @@ mod tests {
     fn neighbours_in_time_are_told_seconds_far_apart() {
         let mut promises = Promises::default();
         promises.advance(NOW);
-        let told: Vec<i64> = (0..20).map(|n| book(&mut promises, n, 5)).collect();
-        for two in told.windows(2) {
-            assert!((two[0] - two[1]).abs() > 60, "{told:?}");
+        let assigned: Vec<i64> = (0..20).map(|n| book(&mut promises, n, 5)).collect();
+        for two in assigned.windows(2) {
+            assert!((two[0] - two[1]).abs() > 60, "{assigned:?}");
         }
     }
 
@@ -345,7 +349,7 @@ mod tests {
         assert_eq!(promises.arrival(1, second), Arrival::New);
         let again = book(&mut promises, 3, 5);
         promises.advance(again.max(second) + 61);
-        assert!(promises.told.is_empty() && promises.by_second.is_empty());
+        assert!(promises.assigned.is_empty() && promises.by_second.is_empty());
     }
 
     #[test]

@@ -192,8 +192,8 @@ impl Shown {
             let half = self.threshold / 2.0;
             self.threshold = (DECREASE * before).max(half).max(LEAST_PER_SECOND);
         }
-        let bears = before.min(answered_per_second);
-        self.per_second = Some((DECREASE * bears).max(LEAST_PER_SECOND));
+        let answered = before.min(answered_per_second);
+        self.per_second = Some((DECREASE * answered).max(LEAST_PER_SECOND));
         self.decreased = now;
         self.needed = now;
     }

@@ -36,7 +36,7 @@ pub struct Case {
     /// When it was replaced, if it was.
     pub replaced_at: Option<Timestamp>,
     /// Since when polls have been recorded.
-    pub heard_from: Timestamp,
+    pub recorded_from: Timestamp,
 }
 
 /// Whether a certificate's client polls.
@@ -88,7 +88,7 @@ impl Case {
         if last > due + interval {
             return Fate::Broken;
         }
-        if now <= due + 2 * interval || self.heard_from > opened - interval {
+        if now <= due + 2 * interval || self.recorded_from > opened - interval {
             return Fate::NotYet;
         }
         if last >= opened - interval {
@@ -103,11 +103,11 @@ impl Case {
 /// Whether a certificate is polled, from its record and the time since which polls have been
 /// recorded.
 #[must_use]
-pub fn evidence(polls: Polls, heard_from: Timestamp, now: Timestamp) -> Evidence {
+pub fn evidence(polls: Polls, recorded_from: Timestamp, now: Timestamp) -> Evidence {
     match polls.last() {
-        Some(last) if now - last.max(heard_from) > STOPPED_AFTER_SECONDS => Evidence::Silent,
+        Some(last) if now - last.max(recorded_from) > STOPPED_AFTER_SECONDS => Evidence::Silent,
         Some(_) => Evidence::Polled,
-        None if now - heard_from > SILENT_AFTER_SECONDS => Evidence::Silent,
+        None if now - recorded_from > SILENT_AFTER_SECONDS => Evidence::Silent,
         None => Evidence::Unknown,
     }
 }
@@ -196,7 +196,7 @@ mod tests {
             polls,
             interval_seconds: 6 * HOUR,
             replaced_at: None,
-            heard_from: OPENS - 9 * DAY,
+            recorded_from: OPENS - 9 * DAY,
         }
     }
 
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn who_did_not_listen_makes_nothing_of_silence() {
         let deaf = Case {
-            heard_from: OPENS,
+            recorded_from: OPENS,
             ..case(0)
         };
         assert_eq!(deaf.judge(OPENS + 9 * DAY), Fate::NotYet);
@@ -267,7 +267,7 @@ mod tests {
         let never = Polls::default();
         let polled = never.seen(OPENS, 6 * HOUR);
         let later = |seconds| OPENS + seconds;
-        for (polls, heard_from, now, want, chance) in [
+        for (polls, recorded_from, now, want, chance) in [
             (never, OPENS, later(26 * HOUR), Evidence::Unknown, 0.3),
             (never, OPENS, later(26 * HOUR + 1), Evidence::Silent, 0.005),
             // The process has only just started to record polls.
@@ -289,7 +289,7 @@ mod tests {
                 0.3,
             ),
         ] {
-            let got = evidence(polls, heard_from, now);
+            let got = evidence(polls, recorded_from, now);
             assert_eq!(got, want, "{now}");
             let follows = follows(got, measured.kept_share(now), Some(0.3), Some(0.3));
             assert!((follows.unwrap() - chance).abs() < 1e-12, "{follows:?}");
@@ -320,7 +320,7 @@ mod tests {
         assert!(faded > share && faded < 0.53, "{faded}");
         assert!(measured.kept_share(OPENS + 70 * DAY) > 0.97);
         // The order in which outcomes arrive does not matter.
-        let told = |order: [i64; 3]| {
+        let share_after = |order: [i64; 3]| {
             let mut measured = Measured::default();
             for day in order {
                 let fate = if day == 2 { Fate::Broken } else { Fate::Kept };
@@ -328,7 +328,7 @@ mod tests {
             }
             measured.kept_share(OPENS + 5 * DAY)
         };
-        assert!((told([0, 2, 4]) - told([4, 0, 2])).abs() < 1e-12);
-        assert!(told([0, 2, 4]) < 0.96);
+        assert!((share_after([0, 2, 4]) - share_after([4, 0, 2])).abs() < 1e-12);
+        assert!(share_after([0, 2, 4]) < 0.96);
     }
 }

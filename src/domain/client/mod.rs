@@ -3,7 +3,7 @@
 
 pub mod fate;
 pub mod following;
-pub mod hearing;
+pub mod reach;
 pub mod retry_after;
 pub mod returns;
 pub mod schedule;

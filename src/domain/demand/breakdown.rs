@@ -116,16 +116,16 @@ impl Breakdown {
         let labels = self.parts.iter().filter(|((of, _), _)| *of == label);
         labels
             .filter_map(|((_, text), sources)| {
-                let told = |days: &Days| slots(days, now, slot_seconds);
-                Some((text.clone(), sources.values().find_map(told)?))
+                let of_length = |days: &Days| slots(days, now, slot_seconds);
+                Some((text.clone(), sources.values().find_map(of_length)?))
             })
             .collect()
     }
 
     fn add_to(&mut self, label: Label, text: &str, line: &Observation) {
         let key = (label, text.to_owned());
-        let alike = self.parts.keys().filter(|(of, _)| *of == label).count();
-        if alike >= MOST_LABELS && !self.parts.contains_key(&key) {
+        let same_label = self.parts.keys().filter(|(of, _)| *of == label).count();
+        if same_label >= MOST_LABELS && !self.parts.contains_key(&key) {
             return;
         }
         let days = self
@@ -182,14 +182,14 @@ impl Cell {
 fn slots(days: &Days, now: Timestamp, slot_seconds: i64) -> Option<Slots> {
     let count = length(DAY / slot_seconds);
     let mut sums = vec![(PartSlot::default(), 0.0, 0.0); count];
-    let mut told = false;
+    let mut any_reported = false;
     for (day, bins) in days.range(now.slot(DAY) - KEPT_DAYS + 1..=now.slot(DAY)) {
         let weight = (-real(now.slot(DAY) - day) / HALF_LIFE_DAYS).exp2();
         for ((seconds, bin), cell) in bins {
             if i64::from(*seconds) > slot_seconds {
                 continue;
             }
-            told = true;
+            any_reported = true;
             let slot = length(bin * BIN_SECONDS / slot_seconds).min(count - 1);
             let (sum, latency, latency_weight) = &mut sums[slot];
             // Who counts attempts has counted what failed among them.
@@ -204,7 +204,7 @@ fn slots(days: &Days, now: Timestamp, slot_seconds: i64) -> Option<Slots> {
         latency_p95_ms: (weight > 0.0).then(|| latency / weight),
         ..sum
     };
-    told.then(|| sums.into_iter().map(finished).collect())
+    any_reported.then(|| sums.into_iter().map(finished).collect())
 }
 
 #[cfg(test)]
@@ -230,8 +230,8 @@ mod tests {
             let failed = if ago % 24 == 23 { 30 } else { 1 };
             parts.add(&line(ago, "secondary", Kind::Failed, failed));
         }
-        let told = parts.by_slot(Label::Dimension, NOW, HOUR);
-        let slots = &told["secondary"];
+        let by_label = parts.by_slot(Label::Dimension, NOW, HOUR);
+        let slots = &by_label["secondary"];
         for (hour, slot) in slots.iter().enumerate() {
             let (rate, latency) = if hour == 1 {
                 (0.3, 900.0)
@@ -260,11 +260,11 @@ mod tests {
                 ..Observation::plain(NOW - HOUR, source, Kind::Failed, count)
             });
         }
-        let told = parts.by_slot(Label::ErrorType, NOW, HOUR);
+        let by_label = parts.by_slot(Label::ErrorType, NOW, HOUR);
         // Of the day before: 2^(−1/14).
         let weight = (-1.0_f64 / 14.0).exp2();
-        let failed = |urn: &str| (told[urn][23].failed / weight).round();
-        assert_eq!(told.len(), 2);
+        let failed = |urn: &str| (by_label[urn][23].failed / weight).round();
+        assert_eq!(by_label.len(), 2);
         assert!((failed("urn:ietf:params:acme:error:dns") - 90.0).abs() < 1e-9);
         assert!((failed("urn:ietf:params:acme:error:connection") - 1.0).abs() < 1e-9);
     }

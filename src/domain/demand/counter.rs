@@ -83,7 +83,7 @@ pub fn growth(series: &[Vec<(f64, f64)>], (from, to): (i64, i64), taken: Taken) 
     }
     let minute = |at: f64| whole((at / real(MINUTE)).floor()) * MINUTE;
     let settled = minute(settled).clamp(from, to.max(from));
-    let (spans, settled) = minutes.told(settled);
+    let (spans, settled) = minutes.settled_spans(settled);
     Growth { spans, settled }
 }
 
@@ -162,7 +162,7 @@ impl Minutes {
 
     /// What is known up to an instant, by spans as long as samples are apart, and up to where: a span that is not whole
     /// by then is told when it is.
-    fn told(&self, until: i64) -> (Vec<Grown>, i64) {
+    fn settled_spans(&self, until: i64) -> (Vec<Grown>, i64) {
         let settled = length((until - self.from) / MINUTE);
         let known = |at: usize| {
             let minute = self.minutes.get(at)?;
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     /// By minute: how much, and over how many.
-    fn told(growth: &Growth) -> Vec<(i64, i64, i64)> {
+    fn settled_spans(growth: &Growth) -> Vec<(i64, i64, i64)> {
         let rounded = |one: &Grown| {
             (
                 one.from / MINUTE,
@@ -239,10 +239,10 @@ mod tests {
             (240.0, 8.0),
         ];
         let found = growth(&[one.clone(), other], (0, 240), Taken::AsTold);
-        assert_eq!(told(&found), [(0, 1, 80), (2, 1, 40), (3, 1, 20)]);
+        assert_eq!(settled_spans(&found), [(0, 1, 80), (2, 1, 40), (3, 1, 20)]);
         assert_eq!(found.settled, 240);
         assert_eq!(
-            told(&growth(&[one], (0, 240), Taken::AsTold)),
+            settled_spans(&growth(&[one], (0, 240), Taken::AsTold)),
             [(0, 1, 70), (2, 1, 20), (3, 1, 0)]
         );
         assert!(growth(&[], (0, 240), Taken::AsTold).spans.is_empty());
@@ -258,16 +258,18 @@ mod tests {
         let found = growth(&[seen], (0, 3_600), Taken::AsTold);
         // The last sample lies at 55:17, and no span is told before it is whole.
         assert_eq!(found.settled, 51 * MINUTE);
-        let told = told(&found);
+        let settled_spans = settled_spans(&found);
         assert!(
-            told.iter().all(|(_, long, events)| *events == long * 600),
-            "{told:?}"
+            settled_spans
+                .iter()
+                .all(|(_, long, events)| *events == long * 600),
+            "{settled_spans:?}"
         );
-        let known: i64 = told.iter().map(|(_, long, _)| long).sum();
+        let known: i64 = settled_spans.iter().map(|(_, long, _)| long).sum();
         // The first minute has no sample before it.
         assert_eq!(known, 50);
         // Longer than a minute, so that nothing is said of slots that are shorter.
-        assert!(told.iter().all(|(_, long, _)| *long == 5));
+        assert!(settled_spans.iter().all(|(_, long, _)| *long == 5));
         // Of longer gaps it is not known when it was.
         let rare = growth(&[scraped(0, 3_600, 90_000)], (0, 86_400), Taken::AsTold);
         assert!(rare.spans.is_empty(), "{rare:?}");
@@ -284,8 +286,11 @@ mod tests {
         let gone = both(&away, 3_600);
         assert_eq!(gone.settled, 3_600);
         let told_of = |growth: &Growth, minute| {
-            let told = told(growth);
-            told.iter().find(|one| one.0 == minute).map(|one| one.2)
+            let settled_spans = settled_spans(growth);
+            settled_spans
+                .iter()
+                .find(|one| one.0 == minute)
+                .map(|one| one.2)
         };
         assert_eq!(
             (told_of(&gone, 19), told_of(&gone, 20)),

@@ -45,8 +45,8 @@ impl Knowledge {
     /// What a ranking contains, from its bytes; nothing, if these are not a ranking.
     #[must_use]
     pub fn published(ranking: &[u8]) -> Self {
-        let told = serde_json::from_slice::<Ranking>(ranking);
-        told.map_or_else(|_| Self::default(), Self::from)
+        let parsed = serde_json::from_slice::<Ranking>(ranking);
+        parsed.map_or_else(|_| Self::default(), Self::from)
     }
 
     /// What this knows that a published ranking does not tell. Rankings of slots of another length
@@ -57,7 +57,8 @@ impl Knowledge {
             return News::First;
         }
         let mut slots = self.slots.iter().zip(&published.slots);
-        if self.slots.len() == published.slots.len() && slots.any(|(known, told)| *known && !*told)
+        if self.slots.len() == published.slots.len()
+            && slots.any(|(known, theirs)| *known && !*theirs)
         {
             News::Slot
         } else {
@@ -122,7 +123,7 @@ mod tests {
             has_data: false,
             slots: vec![false; 2],
         };
-        for (known, told, want) in [
+        for (known, theirs, want) in [
             (nothing.clone(), Knowledge::default(), News::No),
             (nothing.clone(), nothing.clone(), News::No),
             (knows(&[false, false]), nothing.clone(), News::First),
@@ -135,7 +136,7 @@ mod tests {
             (knows(&[true; 4]), knows(&[false; 2]), News::No),
             (knows(&[true; 4]), Knowledge::default(), News::First),
         ] {
-            assert_eq!(known.news_to(&told), want, "{known:?}, {told:?}");
+            assert_eq!(known.news_to(&theirs), want, "{known:?}, {theirs:?}");
         }
     }
 

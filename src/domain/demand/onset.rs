@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_count_of_nothing_tells_of_its_own_kind_alone() {
         let begin = NOW - HOUR;
-        let told = |besides: &Observation| {
+        let found = |besides: &Observation| {
             let mut onsets = Onsets::default();
             let half = |second: i64, count| Observation {
                 seconds: 30,
@@ -211,8 +211,8 @@ mod tests {
             ..Observation::plain(begin, Source::Log, kind, 0)
         };
         // It is not known when in the 59 minutes the 5,900 came.
-        assert_eq!(told(&nothing(Kind::Failed)), None);
-        assert_eq!(told(&nothing(Kind::Issued)), None);
+        assert_eq!(found(&nothing(Kind::Failed)), None);
+        assert_eq!(found(&nothing(Kind::Issued)), None);
         for besides in [
             Observation {
                 latency_ms: Some(9.0),
@@ -223,7 +223,7 @@ mod tests {
                 ..nothing(Kind::Attempt)
             },
         ] {
-            assert_eq!(told(&besides), None);
+            assert_eq!(found(&besides), None);
         }
     }
 

@@ -89,19 +89,19 @@ impl Ledger {
         let excess = moments(&all, days, per_day);
         let hours = by_hour(&all);
         let moved = |grains: &[(usize, f64)]| peak_after(&hours, grains);
-        let told = excess.iter().map(|(grain, more)| Moment {
+        let largest = excess.iter().map(|(grain, more)| Moment {
             at: clock(*grain),
             per_day: thousandths(*more),
             asking_per_day: thousandths(asking[*grain].clamp(0.0, *more)),
             peak_if_moved: thousandths(moved(&[(*grain, *more)])),
         });
-        let told: Vec<Moment> = told.collect();
+        let largest: Vec<Moment> = largest.collect();
         Some(Advice {
             days,
             per_day: thousandths(per_day),
             peak: thousandths(moved(&[])),
             peak_if_all_moved: thousandths(moved(&excess)),
-            moments: told,
+            moments: largest,
         })
     }
 }

@@ -73,10 +73,10 @@ fn where_their_own_deadlines_bind_those_are_proposed_and_not_the_plan_s() {
     let Some(Change::OwnDeadlines(deadline)) = refusal.changes.last() else {
         panic!("{:?}", refusal.changes);
     };
-    let told = refusal.to_string();
+    let text = refusal.to_string();
     assert!(
-        told.contains(&format!("a deadline of its own of {deadline}")),
-        "{told}"
+        text.contains(&format!("a deadline of its own of {deadline}")),
+        "{text}"
     );
     for place in &refusal.missing {
         fleet[*place] = own(*deadline);

@@ -94,7 +94,7 @@ struct Item<'a> {
 /// A refusal in JSON, next to its sentence.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
+pub struct RefusalDocument {
     limit: String,
     reason: String,
     misses: usize,
@@ -181,12 +181,12 @@ impl<'a> Limits<'a> {
 impl Refusal {
     /// The refusal in JSON; `label` gives the owner's name for each index in the fleet.
     #[must_use]
-    pub fn told(&self, label: impl Fn(usize) -> String) -> Told {
+    pub fn as_document(&self, label: impl Fn(usize) -> String) -> RefusalDocument {
         let named = |place: &usize| match label(*place) {
             none if none.is_empty() => place.to_string(),
             some => some,
         };
-        Told {
+        RefusalDocument {
             limit: self.limit.clone(),
             reason: self.reason.clone(),
             misses: self.missing.len(),

@@ -26,7 +26,7 @@ pub use advice::{Advice, Waiting};
 pub use bounds::Bounds;
 pub use catalogue::{Catalogue, CatalogueError, Limit, Requests, Scope};
 pub use demand::Demand;
-pub use document::{Addressee, Origin, Told, seed};
+pub use document::{Addressee, Origin, RefusalDocument, seed};
 pub use planner::{Plan, PlannedSlot, plan};
 pub use refusal::{Change, Refusal};
 pub use terms::{

@@ -85,23 +85,23 @@ impl Prior {
         if profile.knows_anything() {
             return None;
         }
-        let mut told = profile.clone();
-        let slots = told.slots_per_day();
-        for (number, slot) in told.day.iter_mut().enumerate() {
+        let mut filled = profile.clone();
+        let slots = filled.slots_per_day();
+        for (number, slot) in filled.day.iter_mut().enumerate() {
             slot.coefficient = self.coefficient(number, slots);
             (slot.low, slot.high) = interval(slot.coefficient);
             slot.evidence = Evidence::Sufficient;
         }
-        for (number, slot) in told.week.iter_mut().enumerate() {
+        for (number, slot) in filled.week.iter_mut().enumerate() {
             slot.coefficient = self.coefficient(number % slots, slots);
             (slot.low, slot.high) = interval(slot.coefficient);
         }
-        told.version = format!("prior-{}", self.model_version);
-        told.prior = Some(Lent {
+        filled.version = format!("prior-{}", self.model_version);
+        filled.prior = Some(Lent {
             by: self.ca.as_deref().unwrap_or("several CAs").to_owned(),
             until: self.valid_until,
         });
-        Some(told)
+        Some(filled)
     }
 
     fn coefficient(&self, slot: usize, slots: usize) -> f64 {
@@ -161,16 +161,16 @@ mod tests {
         let now: Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
         for slot_seconds in [3_600, 1_800, 900, 300] {
             let own = Profile::learn(&Series::default(), now, slot_seconds, &[]);
-            let told = prior.under(&own).unwrap();
+            let filled = prior.under(&own).unwrap();
             let hours = usize::try_from(3_600 / slot_seconds).unwrap();
-            let of = |hour: usize| told.day[hour * hours].coefficient;
+            let of = |hour: usize| filled.day[hour * hours].coefficient;
             assert!(of(1) / of(2) > 3.7 && of(1) / of(2) < 3.8, "{slot_seconds}");
-            let sum: f64 = told.week.iter().map(|slot| slot.coefficient).sum();
-            let mean = sum / f64::from(u32::try_from(told.week.len()).unwrap());
+            let sum: f64 = filled.week.iter().map(|slot| slot.coefficient).sum();
+            let mean = sum / f64::from(u32::try_from(filled.week.len()).unwrap());
             assert!((mean - 1.0).abs() < 1e-9);
-            assert!(told.day[0].low < 0.5 && told.day[0].samples == 0);
-            assert_eq!(told.version, "prior-m");
-            assert!(label(&told).unwrap().contains("the ranking of other"));
+            assert!(filled.day[0].low < 0.5 && filled.day[0].samples == 0);
+            assert_eq!(filled.version, "prior-m");
+            assert!(label(&filled).unwrap().contains("the ranking of other"));
             assert_eq!(label(&own), None);
         }
     }

@@ -8,10 +8,10 @@ use crate::policy::capacity::{CapacityRule, When, closed_within, merged, over_sl
 use crate::policy::note::{PublishedNote, current};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
+mod details;
 mod document;
 mod figures;
 mod limit;
-mod told;
 
 use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry, clock, decimals};
 use figures::Figures;
@@ -134,7 +134,7 @@ pub fn rank_together_after(
         figures: Figures::of(&profile, &capacity, steerable_share),
         avoid: avoided(&policies, ahead(times)),
         notes: notes(cas.iter().copied(), times),
-        objective: told::strictest(cas.iter().map(|(policy, _)| policy.objective)),
+        objective: details::strictest(cas.iter().map(|(policy, _)| policy.objective)),
     }
     .document(before, times)
 }
@@ -178,9 +178,9 @@ impl Subject<'_> {
             overlays: self.overlays(),
             avoid: &self.avoid,
             notes: &self.notes,
-            basis: self.profile.basis.map(told::basis),
+            basis: self.profile.basis.map(details::basis),
             sync_index: self.profile.sync_index.map(decimals),
-            peak_history: told::peak_history(&self.profile.peaks),
+            peak_history: details::peak_history(&self.profile.peaks),
             advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
         };
         // Numbers are finite and keys are text, so this cannot fail.
@@ -261,9 +261,9 @@ impl Subject<'_> {
                     high: known(decimals(slot.high).max(coefficient)),
                     retry_share: slot.retry_share.map(decimals),
                     latency_p95_ms: slot.latency_p95_ms.map(decimals),
-                    slo_met: told::objective_met(self.objective, slot.failures),
+                    slo_met: details::objective_met(self.objective, slot.failures),
                     failing: self.figures.failing[number].then_some(true),
-                    dimensions: told::dimensions(&self.profile.parts.dimensions, number),
+                    dimensions: details::dimensions(&self.profile.parts.dimensions, number),
                     insufficient_data: insufficient(slot.evidence),
                 }
             })
@@ -319,7 +319,7 @@ fn avoided(policies: &[&CaPolicy], ahead: Span) -> Vec<Avoid> {
     );
     let planned = closed.iter().flat_map(|span| span.outside(&outages));
     let down = outages.iter().filter(|span| span.to > ahead.from);
-    let told = |reason| {
+    let details = |reason| {
         move |span: Span| Avoid {
             from: span.from,
             to: span.to,
@@ -327,8 +327,8 @@ fn avoided(policies: &[&CaPolicy], ahead: Span) -> Vec<Avoid> {
         }
     };
     let mut avoid: Vec<Avoid> = planned
-        .map(told("maintenance"))
-        .chain(down.copied().map(told("outage")))
+        .map(details("maintenance"))
+        .chain(down.copied().map(details("outage")))
         .collect();
     avoid.sort_by_key(|span| span.from);
     avoid.truncate(MOST_AVOIDED);

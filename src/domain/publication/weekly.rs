@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{page, palette};
 use crate::math::number::real;
-use crate::status::{IsoWeek, Status, Told, ToldAt, Weekly};
+use crate::status::{IsoWeek, PublicIncident, PublicIncidentAt, Status, Weekly};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 const DAYS: [(&str, &str); 7] = [
@@ -62,7 +62,7 @@ struct Of<'a> {
     failure_rate: Option<f64>,
     change: Option<f64>,
     seconds: Seconds,
-    incidents: &'a [Told],
+    incidents: &'a [PublicIncident],
     hours: Vec<Hour>,
 }
 
@@ -138,9 +138,9 @@ impl Report {
 
 impl Report {
     /// The incidents of a CA as of the time of the report.
-    fn told<'r>(&self, of: &'r CaWeek) -> Vec<ToldAt<'r>> {
+    fn incidents_of<'r>(&self, of: &'r CaWeek) -> Vec<PublicIncidentAt<'r>> {
         let incidents = of.weekly.incidents.iter();
-        incidents.map(|told| told.at(self.made_at)).collect()
+        incidents.map(|one| one.at(self.made_at)).collect()
     }
 }
 

@@ -112,7 +112,7 @@ impl Live {
 
     /// The [`LIVE_MINUTES`] before the minute of `now`, of each series with a report.
     #[must_use]
-    pub fn told(&self, now: Timestamp) -> Vec<LiveSeries> {
+    pub fn combined(&self, now: Timestamp) -> Vec<LiveSeries> {
         let mut together: BTreeMap<Key, Vec<Minute>> = BTreeMap::new();
         for ((source, endpoint, vantage, _), minutes) in &self.0 {
             let key = (*source, endpoint.clone(), vantage.clone(), None);
@@ -124,12 +124,12 @@ impl Live {
                 None => drop(together.insert(key, minutes.clone())),
             }
         }
-        Self(together).told_apart(now)
+        Self(together).by_reporter(now)
     }
 
     /// The same, with one series for each reporter of a vantage.
     #[must_use]
-    pub fn told_apart(&self, now: Timestamp) -> Vec<LiveSeries> {
+    pub fn by_reporter(&self, now: Timestamp) -> Vec<LiveSeries> {
         let first = now.slot(MINUTE) - LIVE_MINUTES;
         self.0
             .iter()
@@ -209,14 +209,15 @@ impl Minute {
 }
 
 fn points(minutes: &[Minute], first: i64) -> Vec<Option<LivePoint>> {
-    let told: Vec<Option<Minute>> = (first..first + LIVE_MINUTES)
+    let combined: Vec<Option<Minute>> = (first..first + LIVE_MINUTES)
         .map(|number| minutes[slot(number.rem_euclid(KEPT))])
         .zip(first..)
         .map(|(minute, number)| (minute.number == number).then_some(minute))
         .collect();
-    let known: Vec<f64> = told.iter().flatten().map(Minute::tried).collect();
+    let known: Vec<f64> = combined.iter().flatten().map(Minute::tried).collect();
     let mean = known.iter().sum::<f64>() / real(i64::try_from(known.len()).unwrap_or(1).max(1));
-    told.into_iter()
+    combined
+        .into_iter()
         .map(|minute| {
             let minute = minute?;
             let tried = minute.tried();
@@ -262,17 +263,17 @@ mod tests {
                 if ago <= 10 { 2 } else { 0 },
             ));
         }
-        let told = live.told(NOW);
-        let endpoints: Vec<_> = told
+        let combined = live.combined(NOW);
+        let endpoints: Vec<_> = combined
             .iter()
             .map(|series| series.endpoint.as_deref())
             .collect();
         assert_eq!(endpoints, [Some("directory"), Some("new-order")]);
-        assert!(told.iter().all(|series| series.points.len() == 60));
-        let last = |number: usize| told[number].points[59].and_then(|point| point.failure_rate);
+        assert!(combined.iter().all(|series| series.points.len() == 60));
+        let last = |number: usize| combined[number].points[59].and_then(|point| point.failure_rate);
         assert_eq!((last(0), last(1)), (Some(0.0), Some(1.0)));
         assert_eq!(
-            told[1].points[0].and_then(|point| point.failure_rate),
+            combined[1].points[0].and_then(|point| point.failure_rate),
             Some(0.0)
         );
     }
@@ -285,36 +286,36 @@ mod tests {
         live.add(&line(1, "directory", Kind::Attempt, 0));
         // The present minute is not over yet.
         live.add(&line(0, "directory", Kind::Attempt, 5));
-        let points = &live.told(NOW)[0].points;
+        let points = &live.combined(NOW)[0].points;
         let known: Vec<usize> = (0..60).filter(|at| points[*at].is_some()).collect();
         assert_eq!(known, [57, 59]);
         assert_eq!(
             points[59].map(|point| (point.load, point.failure_rate)),
             Some((0.0, None))
         );
-        assert!(live.told(NOW + 3 * HOUR).is_empty());
+        assert!(live.combined(NOW + 3 * HOUR).is_empty());
     }
 
     #[test]
     fn who_makes_up_vantages_silences_nobody() {
-        let told = |by: &str, vantage: usize| Observation {
+        let combined = |by: &str, vantage: usize| Observation {
             vantage: Some(vantage.to_string()),
             told_by: Some(format!("token:{by}")),
             ..line(1, "directory", Kind::Attempt, 1)
         };
         let mut live = Live::default();
-        (0..1_000).for_each(|vantage| live.add(&told("liar", vantage)));
-        live.add(&told("oslo", 0));
-        let apart = live.told_apart(NOW);
+        (0..1_000).for_each(|vantage| live.add(&combined("liar", vantage)));
+        live.add(&combined("oslo", 0));
+        let apart = live.by_reporter(NOW);
         assert_eq!(apart.len(), MOST_SERIES);
         let oslo = |one: &&LiveSeries| one.told_by.as_deref() == Some("token:oslo");
         assert_eq!(apart.iter().filter(oslo).count(), 1);
         // In the combined view a vantage is one series, whoever reports it.
         live.add(&Observation {
             kind: Kind::Failed,
-            ..told("oslo", 0)
+            ..combined("oslo", 0)
         });
-        let together = live.told(NOW);
+        let together = live.combined(NOW);
         assert_eq!(together.len(), MOST_SERIES - 1);
         assert!(together.iter().all(|one| one.told_by.is_none()));
         let of_both = together
@@ -330,12 +331,12 @@ mod tests {
         for number in 0..100 {
             live.add(&line(2, &number.to_string(), Kind::Attempt, 1));
         }
-        assert_eq!(live.told(NOW).len(), MOST_SERIES);
+        assert_eq!(live.combined(NOW).len(), MOST_SERIES);
         let later = Observation {
             at: NOW + 3 * HOUR,
             ..line(0, "later", Kind::Attempt, 1)
         };
         live.add(&later);
-        assert_eq!(live.told(NOW + 3 * HOUR + MINUTE).len(), 1);
+        assert_eq!(live.combined(NOW + 3 * HOUR + MINUTE).len(), 1);
     }
 }

@@ -3,13 +3,13 @@
 
 mod breach;
 mod live;
+mod public_incident;
 pub mod quorum;
 mod standing;
-mod told;
 mod weekly;
 
 pub use breach::Breach;
 pub use live::{LIVE_MINUTES, Live, LivePoint, LiveSeries};
-pub use standing::{Evidence, Heard, Standing, Status};
-pub use told::{Told, ToldAt, UPDATE_WITHIN_SECONDS};
+pub use public_incident::{PublicIncident, PublicIncidentAt, UPDATE_WITHIN_SECONDS};
+pub use standing::{Evidence, ReportingSource, Standing, Status};
 pub use weekly::{IsoWeek, NoWeek, Weekly, WeeklyHour};

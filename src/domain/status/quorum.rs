@@ -63,20 +63,20 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
     }
     let mut voices: BTreeMap<Vantage<'_>, Count> = BTreeMap::new();
     for ((told_by, vantage), minutes) in &failing {
-        let told: Vec<bool> = minutes
+        let reported: Vec<bool> = minutes
             .iter()
             .rev()
             .take(SILENT_MINUTES)
             .filter_map(|minute| *minute)
             .collect();
-        if told.is_empty() {
+        if reported.is_empty() {
             continue;
         }
         let voice = told_by.map_or((None, *vantage), |told_by| (Some(told_by), ""));
         let voice = voices.entry(voice).or_default();
         voice.speaking += 1;
         let last = minutes.last().copied().flatten();
-        let row = told
+        let row = reported
             .iter()
             .take_while(|failing| Some(**failing) == last)
             .count();
@@ -150,27 +150,30 @@ mod tests {
 
     #[test]
     fn all_that_one_tells_is_one_voice() {
-        let told = |by: &str, vantage: &str, minutes: &str| LiveSeries {
+        let reported = |by: &str, vantage: &str, minutes: &str| LiveSeries {
             told_by: Some(format!("token:{by}")),
             ..series(vantage, "new-order", minutes)
         };
         // However many vantages it names, it causes neither an outage nor the end of one.
-        let mut alone = vec![told("oslo", "oslo", "...")];
-        alone.extend((0..9).map(|made_up| told("liar", &made_up.to_string(), ".xx")));
+        let mut alone = vec![reported("oslo", "oslo", "...")];
+        alone.extend((0..9).map(|made_up| reported("liar", &made_up.to_string(), ".xx")));
         assert_eq!(verdict(&alone, 2), Verdict::Unclear);
         assert_eq!(verdict(&alone[1..], 2), Verdict::Unclear);
-        let mut back = vec![told("oslo", "oslo", "xxx"), told("rome", "rome", "xxx")];
-        back.extend((0..9).map(|made_up| told("liar", &made_up.to_string(), "...")));
+        let mut back = vec![
+            reported("oslo", "oslo", "xxx"),
+            reported("rome", "rome", "xxx"),
+        ];
+        back.extend((0..9).map(|made_up| reported("liar", &made_up.to_string(), "...")));
         assert_eq!(verdict(&back, 2), Verdict::Away);
         // Nor can it vote for another reporter by naming its vantage.
-        let others = told("liar", "oslo", ".xx");
+        let others = reported("liar", "oslo", ".xx");
         assert_eq!(
-            verdict(&[told("oslo", "oslo", "..."), others.clone()], 2),
+            verdict(&[reported("oslo", "oslo", "..."), others.clone()], 2),
             Verdict::Unclear
         );
         // Two reporters that see it are two votes, each by the majority of its vantages.
-        let rome = [told("rome", "a", ".xx"), told("rome", "b", "...")];
-        let two = [told("oslo", "oslo", ".xx"), others];
+        let rome = [reported("rome", "a", ".xx"), reported("rome", "b", "...")];
+        let two = [reported("oslo", "oslo", ".xx"), others];
         assert_eq!(verdict(&two, 2), Verdict::Away);
         assert_eq!(verdict(&[&two[..1], &rome].concat(), 2), Verdict::Unclear);
     }

@@ -11,7 +11,7 @@ use crate::moves::incident::{Incident, Kind, State};
 use crate::policy::capacity::closed_within;
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-pub use crate::demand::series::grains::Heard;
+pub use crate::demand::series::grains::ReportingSource;
 
 /// The evaluated time: the present grain and the two before it, 10 to 15 minutes.
 pub(super) const JUDGED_GRAINS: i64 = 3;
@@ -91,8 +91,8 @@ impl Evidence<'_> {
         // Exact to the minute, because sources report by the minute. Registrations say nothing
         // about the status.
         let sources = self.series.sources(self.now).into_iter();
-        let told = sources.filter(|of| of.source != Source::Registrations);
-        let through = told.map(|of| of.through).max();
+        let reporting = sources.filter(|of| of.source != Source::Registrations);
+        let through = reporting.map(|of| of.through).max();
         Standing {
             status,
             since,

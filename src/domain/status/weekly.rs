@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
 
+use super::public_incident::PublicIncident;
 use super::standing::{Evidence, Status};
-use super::told::Told;
 use crate::demand::series::grains::{GRAIN_SECONDS, Grain};
 use crate::math::number::{real, real_len, signed};
 use crate::moves::incident::{Incident, State};
@@ -18,7 +18,7 @@ const HOURS: usize = 168;
 const GRAINS: i64 = HOUR / GRAIN_SECONDS;
 
 /// Nothing is stated for an hour with less data than this share, because most of it may be missing.
-const LEAST_HEARD: f64 = 0.5;
+const LEAST_OBSERVED: f64 = 0.5;
 
 /// A week of ISO 8601, starting on Monday 00:00 UTC. The first week of a year contains its first
 /// Thursday.
@@ -52,7 +52,7 @@ pub struct Weekly {
     /// Seconds in each status, until now.
     pub seconds: [(Status, i64); 4],
     /// Incidents that were open in the week.
-    pub incidents: Vec<Told>,
+    pub incidents: Vec<PublicIncident>,
     /// Whether the week is over.
     pub is_over: bool,
 }
@@ -135,7 +135,7 @@ impl Evidence<'_> {
         let until = span.to.min(self.now.max(span.from));
         let heard = self.hours(span.from, until);
         let before = self.hours(span.from - WEEK, until - WEEK);
-        let sum = |of: fn(&HeardHour) -> f64| heard.iter().flatten().map(of).sum::<f64>();
+        let sum = |of: fn(&ObservedHour) -> f64| heard.iter().flatten().map(of).sum::<f64>();
         let (tried, failed) = (
             sum(|hour| hour.counted.tried),
             sum(|hour| hour.counted.failed),
@@ -143,7 +143,7 @@ impl Evidence<'_> {
         let whole: Vec<f64> = heard
             .iter()
             .flatten()
-            .filter_map(HeardHour::whole)
+            .filter_map(ObservedHour::whole)
             .collect();
         let mean = whole.iter().sum::<f64>() / real_len(whole.len().max(1));
         let hours: Vec<WeeklyHour> = heard.iter().map(|hour| weekly_hour(*hour, mean)).collect();
@@ -170,7 +170,7 @@ impl Evidence<'_> {
                 .iter()
                 .filter(|incident| incident.state != State::Draft)
                 .filter(overlaps)
-                .map(Told::from)
+                .map(PublicIncident::from)
                 .collect(),
             is_over: span.to <= self.now,
             hours,
@@ -178,7 +178,7 @@ impl Evidence<'_> {
     }
 
     /// The data of each hour from `from` on; `None` for hours without data, and from `until` on.
-    fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<HeardHour>> {
+    fn hours(&self, from: Timestamp, until: Timestamp) -> Vec<Option<ObservedHour>> {
         let first = from.slot(HOUR);
         (first..first + signed(HOURS))
             .map(|number| {
@@ -193,7 +193,7 @@ impl Evidence<'_> {
                     some => real_len(some) / real(GRAINS),
                 };
                 (number * HOUR < until.unix() && counted.heard)
-                    .then_some(HeardHour { counted, share })
+                    .then_some(ObservedHour { counted, share })
             })
             .collect()
     }
@@ -204,14 +204,14 @@ impl Evidence<'_> {
         let mut heard = 0.0;
         for hour in from.slot(HOUR)..=until.slot(HOUR) {
             let grains = (hour * GRAINS).max(all.start)..((hour + 1) * GRAINS).min(all.end);
-            let told = grains
+            let observed = grains
                 .clone()
                 .filter(|at| self.series.grain(*at).heard)
                 .count();
-            heard += if told == 0 && self.series.hour(hour).heard {
+            heard += if observed == 0 && self.series.hour(hour).heard {
                 real((grains.end - grains.start).max(0))
             } else {
-                real_len(told)
+                real_len(observed)
             };
         }
         heard / real((all.end - all.start).max(1))
@@ -233,22 +233,22 @@ impl Evidence<'_> {
 
 /// The data of an hour, and the share of the hour that it covers.
 #[derive(Clone, Copy, Debug)]
-struct HeardHour {
+struct ObservedHour {
     counted: Grain,
     /// 0 to 1.
     share: f64,
 }
 
-impl HeardHour {
+impl ObservedHour {
     /// Attempts in the whole hour, extrapolated from the observed part; `None` if too little was
     /// observed.
     fn whole(&self) -> Option<f64> {
-        (self.share >= LEAST_HEARD).then(|| self.counted.tried / self.share)
+        (self.share >= LEAST_OBSERVED).then(|| self.counted.tried / self.share)
     }
 }
 
-fn weekly_hour(hour: Option<HeardHour>, mean: f64) -> WeeklyHour {
-    let tried = hour.as_ref().and_then(HeardHour::whole);
+fn weekly_hour(hour: Option<ObservedHour>, mean: f64) -> WeeklyHour {
+    let tried = hour.as_ref().and_then(ObservedHour::whole);
     WeeklyHour {
         load: tried.map(|tried| if mean > 0.0 { tried / mean } else { 0.0 }),
         failure_rate: hour
@@ -259,8 +259,8 @@ fn weekly_hour(hour: Option<HeardHour>, mean: f64) -> WeeklyHour {
 }
 
 /// The ratio of attempts, over the hours with enough data in both weeks.
-fn change(now: &[Option<HeardHour>], before: &[Option<HeardHour>]) -> Option<f64> {
-    let whole = |hour: &Option<HeardHour>| hour.as_ref().and_then(HeardHour::whole);
+fn change(now: &[Option<ObservedHour>], before: &[Option<ObservedHour>]) -> Option<f64> {
+    let whole = |hour: &Option<ObservedHour>| hour.as_ref().and_then(ObservedHour::whole);
     let both = now.iter().zip(before);
     let both = both.filter_map(|(now, before)| Some((whole(now)?, whole(before)?)));
     let (is, was) = both.fold((0.0, 0.0), |(is, was), both| (is + both.0, was + both.1));

@@ -30,7 +30,7 @@ impl Engine {
         fingerprint: Fingerprint,
         id: &CertId,
     ) -> Result<(), Miss> {
-        let (teller, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         {
             let mut queue = self.look_ups.queue();
             if queue.asked.len() >= MOST_WAITING && !queue.asked.contains_key(&fingerprint) {
@@ -40,7 +40,7 @@ impl Engine {
                 id: id.clone(),
                 by: Vec::new(),
             });
-            asked.by.push(teller);
+            asked.by.push(sender);
             if queue.asking.as_ref().is_none_or(JoinHandle::is_finished) {
                 // Results are added to the index and the ledger, which background work may have
                 // locked. Threads that answer must not wait for these locks.
@@ -48,7 +48,7 @@ impl Engine {
                 queue.asking = Some(self.background().spawn(looking));
             }
         }
-        told.await.map_err(|_| Miss::Busy)
+        receiver.await.map_err(|_| Miss::Busy)
     }
 
     /// Looks up waiting certificates until there are none.
@@ -90,9 +90,9 @@ impl Engine {
             if !spellings(&id).iter().flatten().any(is_found) {
                 self.look_ups.absent.insert(fingerprint, ());
             }
-            for teller in by {
+            for sender in by {
                 // A caller that has left needs no answer.
-                let _ = teller.send(());
+                let _ = sender.send(());
             }
         }
         true

@@ -7,7 +7,9 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::publication::documents::PRODUCTION;
 use crate::domain::publication::weekly::{CaWeek, Report};
-use crate::domain::status::{Breach, Evidence, Heard, IsoWeek, Live, LiveSeries, Standing, Told};
+use crate::domain::status::{
+    Breach, Evidence, IsoWeek, Live, LiveSeries, PublicIncident, ReportingSource, Standing,
+};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::blocking::run_blocking_on;
 use crate::engine::error::EngineError;
@@ -28,7 +30,7 @@ pub struct CaStanding {
     /// Its status.
     pub standing: Standing,
     /// The sources that report its load.
-    pub sources: Vec<Heard>,
+    pub sources: Vec<ReportingSource>,
     /// How far comparable sources differ.
     pub disagreements: Vec<Disagreement>,
 }
@@ -93,11 +95,11 @@ impl Engine {
 
     /// The published incidents, latest change first, of one CA or of all.
     #[must_use]
-    pub fn told_incidents(&self, ca: Option<&CaName>) -> Vec<Told> {
+    pub fn public_incidents(&self, ca: Option<&CaName>) -> Vec<PublicIncident> {
         let memory = self.memory();
         let incidents = memory.incidents();
         let concerns = |incident: &&Incident| ca.is_none_or(|ca| incident.ca == *ca);
-        Told::all(incidents.values().filter(concerns), self.now())
+        PublicIncident::all(incidents.values().filter(concerns), self.now())
     }
 
     /// The last hour of a CA by minute, source, endpoint and vantage; `None` if there is no such
@@ -105,7 +107,7 @@ impl Engine {
     #[must_use]
     pub fn live(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
         let now = self.now();
-        self.of_live(ca, |live| live.told(now))
+        self.of_live(ca, |live| live.combined(now))
     }
 
     /// The same including the present, incomplete minute, and with separate series if different
@@ -113,7 +115,7 @@ impl Engine {
     #[must_use]
     pub fn live_with_this_minute(&self, ca: &CaName) -> Option<Vec<LiveSeries>> {
         let at = self.now() + MINUTE;
-        self.of_live(ca, |live| live.told_apart(at))
+        self.of_live(ca, |live| live.by_reporter(at))
     }
 
     fn of_live<T>(&self, ca: &CaName, what: impl FnOnce(&Live) -> T) -> Option<T> {

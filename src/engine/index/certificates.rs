@@ -55,7 +55,7 @@ impl Index {
     }
 
     /// The fingerprint for its number in the store.
-    pub(in crate::engine) const fn told_fingerprint(number: u128) -> Fingerprint {
+    pub(in crate::engine) const fn stored_fingerprint(number: u128) -> Fingerprint {
         Fingerprint::of(number)
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Entry {
     /// The incident that last moved its window; 0 if none did.
     pub(crate) moved_by: u32,
     /// Whether this process has seen a poll since an incident moved its window.
-    pub(crate) told: bool,
+    pub(crate) polled_since_move: bool,
     /// f at registration, rounded to a hundredth.
     pub(crate) follows: Option<f64>,
     /// What the ledger expects, from the polls up to the last sweep.
@@ -90,7 +90,7 @@ impl Entry {
                 Cause::Incident(number) => mark(number),
                 Cause::Rebalance(_) | Cause::Registration => 0,
             },
-            told: false,
+            polled_since_move: false,
             follows,
             group: Group::of(certificate.basis),
             renewal: Renewal::default(),
@@ -129,16 +129,16 @@ impl Entry {
 
     /// Records a poll.
     pub(super) fn see(&mut self, now: Timestamp, base_seconds: i64) -> bool {
-        let before = (self.polls, self.told);
+        let before = (self.polls, self.polled_since_move);
         self.polls = self.polls.seen(now, base_seconds);
-        self.told |= self.moved_by != 0;
-        before != (self.polls, self.told)
+        self.polled_since_move |= self.moved_by != 0;
+        before != (self.polls, self.polled_since_move)
     }
 
     /// Merges another process's poll record.
-    pub(in crate::engine) fn learn_polls(&mut self, told: Polls) {
-        self.polls = self.polls.merged(told);
-        self.news = self.polls.meaning().differs(told.meaning());
+    pub(in crate::engine) fn learn_polls(&mut self, other: Polls) {
+        self.polls = self.polls.merged(other);
+        self.news = self.polls.meaning().differs(other.meaning());
         self.known = self.polls.is_polled();
     }
 
@@ -159,7 +159,8 @@ impl Entry {
             self.polls = old.polls.judged(Polls::default().fate());
             self.news = true;
         }
-        self.told = old.told && (old.window, old.moved_by) == (self.window, self.moved_by);
+        self.polled_since_move =
+            old.polled_since_move && (old.window, old.moved_by) == (self.window, self.moved_by);
     }
 
     /// Keeps the old expectation, because what is known about the client stays true when its window
@@ -190,7 +191,7 @@ impl Entry {
     }
 
     /// Since when polls for it have been recorded, in a process that records since `since`.
-    pub(in crate::engine) fn heard_from(&self, since: Timestamp) -> Timestamp {
+    pub(in crate::engine) fn recorded_from(&self, since: Timestamp) -> Timestamp {
         self.registered_at.max(since)
     }
 
@@ -206,12 +207,12 @@ impl Entry {
             Evidence::Unknown
         } else {
             // An earlier process stored the first poll of each.
-            let heard_from = if polls.is_polled() {
-                self.heard_from(since)
+            let recorded_from = if polls.is_polled() {
+                self.recorded_from(since)
             } else {
                 self.registered_at
             };
-            evidence(polls, heard_from, now)
+            evidence(polls, recorded_from, now)
         };
         let before = self.expected.follows;
         Expected {

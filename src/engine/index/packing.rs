@@ -135,7 +135,7 @@ pub(super) fn polls_word(entry: &Entry) -> Option<u64> {
     let polls = entry.polls().relative_to(polls_from(entry.issued_at));
     Some(
         POLLS.put(polls?)?
-            | TOLD.put(u64::from(entry.told))?
+            | TOLD.put(u64::from(entry.polled_since_move))?
             | KNOWN.put(u64::from(entry.known))?
             | FOLLOWS.put(u64::from(follows))?,
     )
@@ -180,7 +180,7 @@ pub(super) fn unpack(record: Record, shared_fields: &SharedFields) -> Option<Ent
             _ => Renewal::InWindow,
         },
         moved_by: kind.moved_by,
-        told: TOLD.of(polls) == 1,
+        polled_since_move: TOLD.of(polls) == 1,
         follows,
         expected: Expected {
             follows: follows_of(follows_now, follows),

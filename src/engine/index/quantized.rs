@@ -234,13 +234,13 @@ mod tests {
             assert!((near.second_of_day() - tick.second_of_day()).abs() <= 150);
         }
         for seconds in (0..DAY * 365).step_by(7_777) {
-            let told = delay_of(delay_code(seconds).unwrap());
+            let rounded = delay_of(delay_code(seconds).unwrap());
             let most = match seconds / DAY {
                 0 => 15 * MINUTE,
                 1..151 => HOUR,
                 _ => 13 * HOUR,
             };
-            assert!((seconds..seconds + most).contains(&told), "{seconds}");
+            assert!((seconds..seconds + most).contains(&rounded), "{seconds}");
         }
         assert_eq!(delay_code(400 * DAY), None);
         for hundredths in 0..=100 {

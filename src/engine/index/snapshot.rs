@@ -279,7 +279,7 @@ fn numbers(entry: &Entry) -> [i64; WIDE_NUMBERS] {
         entry.hour_known,
         entry.steered,
         entry.replaced,
-        entry.told,
+        entry.polled_since_move,
         entry.news,
         entry.known,
         entry.group == Group::Control,
@@ -342,7 +342,7 @@ fn entry_of(numbers: [i64; WIDE_NUMBERS]) -> Option<Entry> {
         hour_known: flag(0),
         steered: flag(1),
         replaced: flag(2),
-        told: flag(3),
+        polled_since_move: flag(3),
         news: flag(4),
         known: flag(5),
         group: if flag(6) {

@@ -6,7 +6,7 @@ use crate::domain::demand::backtest::BackTest;
 use crate::domain::demand::profile::Profile;
 use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::policy::ca::CaName;
-use crate::domain::status::Heard;
+use crate::domain::status::ReportingSource;
 use crate::domain::time::Timestamp;
 use crate::engine::service::Engine;
 
@@ -20,7 +20,7 @@ pub struct Model {
     /// Until when it learns; `None` for no limit.
     pub learn_until: Option<Timestamp>,
     /// The sources of the load.
-    pub sources: Vec<Heard>,
+    pub sources: Vec<ReportingSource>,
     /// How far comparable sources differ.
     pub disagreements: Vec<Disagreement>,
     /// How good its forecasts for the last weeks would have been.

@@ -54,11 +54,11 @@ impl Memory {
 
     /// Merges a poll record of another process, or of this one before a restart.
     pub(in crate::engine) fn learn_polls(&self, fingerprint: u128, record: u64) {
-        let told = Polls::from_packed(record);
-        let fingerprint = Index::told_fingerprint(fingerprint);
+        let stored = Polls::from_packed(record);
+        let fingerprint = Index::stored_fingerprint(fingerprint);
         self.index.teach(fingerprint, |entry| {
             let before = entry.polls().fate();
-            entry.learn_polls(told);
+            entry.learn_polls(stored);
             if !self.counts(fingerprint) {
                 entry.expected.response = entry.response();
                 return;
@@ -117,7 +117,7 @@ impl Memory {
                 interval_seconds: polls.interval_seconds(base_seconds(policy, entry)),
                 // A sweep follows soon enough after it.
                 replaced_at: (entry.replaced && entry.came == Came::Live).then_some(now),
-                heard_from: entry.heard_from(since),
+                recorded_from: entry.recorded_from(since),
             };
             let fate = case.judge(now);
             ca.measured().count(fate, now);

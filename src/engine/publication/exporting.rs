@@ -85,8 +85,8 @@ impl Engine {
             };
             for (policy, ca) in memory.config.cas.iter().zip(&memory.cas) {
                 let series = ca.series.read().unwrap_or_else(PoisonError::into_inner);
-                let told = series.registered(span).into_iter();
-                let observations = told.map(|(at, count)| Observation {
+                let counts = series.registered(span).into_iter();
+                let observations = counts.map(|(at, count)| Observation {
                     ca: policy.name.clone(),
                     ..Observation::plain(at, Source::Registrations, Kind::Issued, count)
                 });

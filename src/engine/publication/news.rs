@@ -7,7 +7,7 @@ use crate::domain::demand::knowledge::{Knowledge, News};
 use crate::domain::demand::profile::Profile;
 use crate::domain::publication::documents::ranking_of;
 use crate::domain::publication::page::INDEX;
-use crate::domain::status::Told;
+use crate::domain::status::PublicIncident;
 use crate::engine::service::Engine;
 use crate::store::Publication;
 
@@ -15,8 +15,8 @@ impl Engine {
     /// What a publication lacks: what was learned since, for the CA with the most news; a changed
     /// incident; or a page.
     pub(in crate::engine) fn news_to(&self, publication: &Arc<Publication>) -> News {
-        let incidents = Told::all(self.memory().incidents().values(), self.now());
-        let newer = |told: &Told| told.updated_at > publication.made_at;
+        let incidents = PublicIncident::all(self.memory().incidents().values(), self.now());
+        let newer = |incident: &PublicIncident| incident.updated_at > publication.made_at;
         // A publication made by a version without pages is replaced by one with a page.
         let has_page = publication.documents.iter().any(|(path, _)| path == INDEX);
         let of_page = if !has_page || incidents.iter().any(newer) {
@@ -46,9 +46,9 @@ impl Engine {
             .map(|(policy, profile)| {
                 let path = ranking_of(&policy.name);
                 let document = publication.documents.iter().find(|(of, _)| *of == path);
-                let told = document
+                let incident = document
                     .map_or_else(Knowledge::default, |(_, bytes)| Knowledge::published(bytes));
-                Knowledge::learned(profile).news_to(&told)
+                Knowledge::learned(profile).news_to(&incident)
             })
             .max()
             .unwrap_or(News::No);

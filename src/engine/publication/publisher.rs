@@ -8,7 +8,7 @@ use crate::domain::policy::ca::CaPolicy;
 use crate::domain::publication::documents::documents_after;
 use crate::domain::publication::page::{Facts, INDEX, OUTLOOK_HOURS, pages};
 use crate::domain::publication::ranking::Times;
-use crate::domain::status::Told;
+use crate::domain::status::PublicIncident;
 use crate::domain::time::Timestamp;
 use crate::engine::answer::forecast::outlooks;
 use crate::engine::answer::renewal_info::Miss;
@@ -184,7 +184,7 @@ impl Engine {
         let before = self.publication();
         let before = before.as_ref().map_or(&[][..], |before| &before.documents);
         let mut documents = documents_after(before, &cas, &times);
-        let incidents = Told::all(memory.incidents().values(), now);
+        let incidents = PublicIncident::all(memory.incidents().values(), now);
         let facts = Facts {
             base_url: memory.config.base_url.as_deref(),
             incidents: &incidents,

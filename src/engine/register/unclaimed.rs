@@ -20,7 +20,7 @@ impl Engine {
     /// Logs, at most once an hour, that certificates of an unclaimed issuer were registered for the
     /// CA `default`.
     pub fn took_unclaimed(&self, issuer: &KeyIdentifier, certificates: u64) {
-        if self.told_issuers.is_due(issuer, self.now()) {
+        if self.logged_issuers.is_due(issuer, self.now()) {
             let verdict::Unclaimed {
                 key_identifier,
                 certificates,

@@ -81,12 +81,12 @@ mod tests {
     #[test]
     fn a_batch_is_counted_once_and_remembered_while_it_is_told() {
         let mut batches = Batches::default();
-        let mut pass = |told: &[i64]| {
+        let mut pass = |returned: &[i64]| {
             let _ = batches.open_pass();
             // Two observations of each.
-            let counted = told
+            let counted = returned
                 .iter()
-                .chain(told)
+                .chain(returned)
                 .filter(|batch| batches.counts(**batch))
                 .count();
             batches.close_pass();

@@ -117,8 +117,8 @@ impl Model {
     }
 
     fn tell(&self, certificate: &Certificate) {
-        let told = Change::Certificate(Box::new(certificate.clone()));
-        let _ = self.memory.apply(told);
+        let retold = Change::Certificate(Box::new(certificate.clone()));
+        let _ = self.memory.apply(retold);
     }
 
     fn happen(&mut self, n: u8, event: Event) {

@@ -129,7 +129,7 @@ impl Admission for Hold {
         }
     }
 
-    fn told(&self, outcome: &Outcome) {
+    fn report(&self, outcome: &Outcome) {
         if outcome.ticket.is_none() {
             return;
         }

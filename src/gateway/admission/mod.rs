@@ -84,7 +84,7 @@ pub trait Admission: Debug + Send + Sync {
 
     /// Reports the result of a forwarded request of any kind, which shows how much the upstream can
     /// handle. Called once for each, even if its client has left.
-    fn told(&self, outcome: &Outcome);
+    fn report(&self, outcome: &Outcome);
 
     /// Whether demand exceeds what the upstream can handle; then its 500s are not passed on.
     fn is_loaded(&self) -> bool;
@@ -100,7 +100,7 @@ impl Admission for Open {
         Decision::Forward(0)
     }
 
-    fn told(&self, _: &Outcome) {}
+    fn report(&self, _: &Outcome) {}
 
     fn is_loaded(&self) -> bool {
         false

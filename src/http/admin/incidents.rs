@@ -33,7 +33,7 @@ pub(in crate::http) async fn create(
         Intent::DryRun => StatusCode::OK,
         Intent::InEarnest => StatusCode::CREATED,
     };
-    let mut answer = told(&admin.engine, amended, intent).await?;
+    let mut answer = answered(&admin.engine, amended, intent).await?;
     *answer.status_mut() = status;
     Ok(answer)
 }
@@ -73,7 +73,7 @@ pub(in crate::http) async fn amend(
         tracing::error!(event = "request_failed", %error);
         Problem::internal()
     })??;
-    told(&admin.engine, amended, intent).await
+    answered(&admin.engine, amended, intent).await
 }
 
 /// `POST /v1/incidents/{id}/certificates`.
@@ -172,8 +172,8 @@ impl Plan {
         Self {
             to_move: foreseen.to_move,
             stays: foreseen.stays,
-            too_late: foreseen.heard.too_late,
-            silent: foreseen.heard.silent,
+            too_late: foreseen.unreached.too_late,
+            silent: foreseen.unreached.silent,
             hours: foreseen.hours.iter().map(hour).collect(),
         }
     }
@@ -184,7 +184,7 @@ fn rounded(load: f64) -> f64 {
     (load * 10.0).round() / 10.0
 }
 
-async fn told(engine: &Engine, amended: Amended, intent: Intent) -> Result<Response, Problem> {
+async fn answered(engine: &Engine, amended: Amended, intent: Intent) -> Result<Response, Problem> {
     let Amended { incident, foreseen } = amended;
     let progress = engine.progress(incident).await?;
     written(&Answer {

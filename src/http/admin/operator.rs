@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::demand::observation::Source;
 use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::math::number::thousandths;
-use crate::domain::status::{Heard, Status};
+use crate::domain::status::{ReportingSource, Status};
 use crate::domain::time::Timestamp;
 use crate::engine::{CaStanding, Engine, Readiness, SourceReport};
 use crate::http::public::status::Series;
@@ -224,7 +224,7 @@ impl OfCa {
             sources: one
                 .sources
                 .into_iter()
-                .map(|heard| OfSource::of(heard, &one.disagreements))
+                .map(|reporting| OfSource::of(reporting, &one.disagreements))
                 .collect(),
             last_hour: live.into_iter().map(Series::from).collect(),
         }
@@ -232,18 +232,19 @@ impl OfCa {
 }
 
 impl OfSource {
-    fn of(heard: Heard, disagreements: &[Disagreement]) -> Self {
-        let same =
-            |one: &&Disagreement| (one.source, &one.vantage) == (heard.source, &heard.vantage);
+    fn of(reporting: ReportingSource, disagreements: &[Disagreement]) -> Self {
+        let same = |one: &&Disagreement| {
+            (one.source, &one.vantage) == (reporting.source, &reporting.vantage)
+        };
         Self {
-            source: heard.source,
+            source: reporting.source,
             disagreement: disagreements
                 .iter()
                 .find(same)
                 .map(|one| thousandths(one.share)),
-            vantage: heard.vantage,
-            data_through: heard.through,
-            quarantined_until: heard.quarantined_until,
+            vantage: reporting.vantage,
+            data_through: reporting.through,
+            quarantined_until: reporting.quarantined_until,
         }
     }
 }

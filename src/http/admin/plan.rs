@@ -145,8 +145,8 @@ pub(in crate::http) async fn make(
 /// dates nor deadline, if the plan has no deadline.
 fn registered(engine: &Engine, asked: &Asked) -> Vec<Option<Span>> {
     let window = |member: &Member| {
-        let told = [asked.bounds.deadline, member.deadline, member.not_after];
-        if told.iter().any(Option::is_some) {
+        let dates = [asked.bounds.deadline, member.deadline, member.not_after];
+        if dates.iter().any(Option::is_some) {
             return None;
         }
         let id = member.cert_id.as_ref()?;
@@ -299,8 +299,8 @@ impl Asked {
         let answer = problem.answer();
         let mut document: serde_json::Value =
             serde_json::from_slice(answer.body()).map_err(|_| Problem::internal())?;
-        let told = refusal.told(|place| self.members[place].label());
-        document["refusal"] = serde_json::to_value(told).map_err(|_| Problem::internal())?;
+        let refusal = refusal.as_document(|place| self.members[place].label());
+        document["refusal"] = serde_json::to_value(refusal).map_err(|_| Problem::internal())?;
         let body = body::written(&document)?;
         Ok(answer.map(|_| Body::from(body)))
     }

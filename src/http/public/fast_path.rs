@@ -85,7 +85,7 @@ impl FastPath {
                 drop(sought);
                 return Some(Answer::Awaited(Arc::clone(self).look_up(asked, id).boxed()));
             };
-            let response = self.told(known, &id, draft);
+            let response = self.known_answer(known, &id, draft);
             let response = self.signed(response, sought.version());
             let uri = request.uri();
             return Some(finish(uri, verb, response, &self.windows, begun).into());
@@ -111,7 +111,7 @@ impl FastPath {
     async fn look_up(self: Arc<Self>, asked: Asked, id: CertId) -> Response<Reply> {
         let looking = AssertUnwindSafe(self.engine.renewal_info(&id)).catch_unwind();
         let response = match looking.await {
-            Ok(outcome) => self.told(outcome, &id, asked.draft),
+            Ok(outcome) => self.known_answer(outcome, &id, asked.draft),
             // The panic has been logged where it happened.
             Err(_) => self.refusal(Problem::internal()),
         };
@@ -120,7 +120,7 @@ impl FastPath {
     }
 
     /// The answer about a certificate.
-    fn told(
+    fn known_answer(
         &self,
         outcome: Result<RenewalInfo, Miss>,
         id: &CertId,

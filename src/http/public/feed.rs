@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::fresh::answer;
-use crate::domain::status::{IsoWeek, Told};
+use crate::domain::status::{IsoWeek, PublicIncident};
 use crate::domain::time::Timestamp;
 use crate::http::state::Public;
 use crate::wire::problem::Problem;
@@ -26,10 +26,10 @@ pub(in crate::http) async fn show(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let engine = &public.engine;
-    let told = engine.told_incidents(None);
+    let incident = engine.public_incidents(None);
     let base = engine.config().base_url.clone();
     let base = base.unwrap_or_else(|| public.bound_url.to_string());
-    let feed = feed(&told, &base, engine.now());
+    let feed = feed(&incident, &base, engine.now());
     Ok(answer(
         feed.into_bytes(),
         "application/atom+xml; charset=utf-8",
@@ -39,7 +39,7 @@ pub(in crate::http) async fn show(
 }
 
 /// The feed. Its ids contain the service's address, so they are the same on every replica.
-fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
+fn feed(incident: &[PublicIncident], base: &str, now: Timestamp) -> String {
     let base = escaped(base);
     let mut weeks = vec![IsoWeek::of(now).before()];
     while let [.., last] = weeks[..]
@@ -48,7 +48,7 @@ fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
         weeks.push(last.before());
     }
     let week_over = weeks.first().map_or(now, |week| week.span().to);
-    let changed = told.iter().map(|told| told.updated_at).max();
+    let changed = incident.iter().map(|incident| incident.updated_at).max();
     let updated = changed.map_or(week_over, |changed| changed.max(week_over));
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
@@ -57,23 +57,23 @@ fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
          <author><name>offpeak</name></author>\n\
          <link rel=\"self\" href=\"{base}/feed.atom\"/>\n<link href=\"{base}/\"/>\n"
     );
-    for told in told {
-        let link = escaped(told.explanation_url.as_deref().unwrap_or_default());
+    for incident in incident {
+        let link = escaped(incident.explanation_url.as_deref().unwrap_or_default());
         let link = if link.is_empty() {
-            format!("{base}/ca/{}/", told.ca)
+            format!("{base}/ca/{}/", incident.ca)
         } else {
             link
         };
-        let title = escaped(&told.name);
-        let words = escaped(&words(told, now));
-        let published = told.opened_at.unwrap_or(told.updated_at);
+        let title = escaped(&incident.name);
+        let words = escaped(&words(incident, now));
+        let published = incident.opened_at.unwrap_or(incident.updated_at);
         // Writing to a `String` cannot fail.
         let _ = write!(
             xml,
             "<entry>\n<title>{title}</title>\n<id>{base}/incidents/{}</id>\n\
              <published>{published}</published>\n<updated>{}</updated>\n<link href=\"{link}\"/>\n\
              <summary>{words}</summary>\n</entry>\n",
-            told.id, told.updated_at
+            incident.id, incident.updated_at
         );
     }
     for week in weeks {
@@ -91,20 +91,20 @@ fn feed(told: &[Told], base: &str, now: Timestamp) -> String {
     xml
 }
 
-fn words(told: &Told, now: Timestamp) -> String {
+fn words(incident: &PublicIncident, now: Timestamp) -> String {
     let mut words = format!(
         "{} of {}, {}",
-        told.kind_words(),
-        told.ca,
-        told.at(now).state_words()
+        incident.kind_words(),
+        incident.ca,
+        incident.at(now).state_words()
     );
     for (what, at) in [
-        (", from ", told.from),
-        (" to ", told.to),
-        ("; its end is expected at ", told.estimated_end),
+        (", from ", incident.from),
+        (" to ", incident.to),
+        ("; its end is expected at ", incident.estimated_end),
         (
             "; affected certificates are to be replaced before ",
-            told.renew_by,
+            incident.renew_by,
         ),
     ] {
         if let Some(at) = at {
@@ -112,7 +112,7 @@ fn words(told: &Told, now: Timestamp) -> String {
         }
     }
     words.push('.');
-    if let Some(note) = &told.note {
+    if let Some(note) = &incident.note {
         let _ = write!(words, " {note}");
     }
     words

@@ -66,7 +66,7 @@ pub(in crate::http) fn owns(path: &str) -> bool {
 }
 
 /// The error for a path that belongs to this module but matches no route.
-pub(in crate::http) fn astray(path: &str) -> Problem {
+pub(in crate::http) fn unknown_path(path: &str) -> Problem {
     match cert_id(path) {
         Err(problem) => problem.acme(),
         Ok(_) => Problem::missing("no such resource").acme(),

@@ -9,7 +9,7 @@ use super::forecast::{ambiguous, nobody};
 use super::fresh::{answer, json};
 use crate::domain::demand::series::trust::DISAGREEMENT;
 use crate::domain::math::number::thousandths;
-use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, Status, Told};
+use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, PublicIncident, Status};
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::engine::{CaStanding, SourceReport, meant};
 use crate::http::state::Public;
@@ -29,7 +29,7 @@ struct Document {
     /// The CA; `null` for several.
     ca: Option<String>,
     cas: Vec<OfOne>,
-    incidents: Vec<Told>,
+    incidents: Vec<PublicIncident>,
     sources: Vec<OfSource>,
 }
 
@@ -118,7 +118,7 @@ pub(in crate::http) async fn show(
         generated_at: engine.now(),
         standing: worst.into(),
         ca: only.as_ref().map(ToString::to_string),
-        incidents: engine.told_incidents(only.as_ref()),
+        incidents: engine.public_incidents(only.as_ref()),
         sources: engine
             .source_reports()
             .into_iter()
@@ -155,13 +155,13 @@ pub(in crate::http) async fn live(
         None => engine.unnamed_ca().map_err(|cas| ambiguous(&cas))?,
     };
     let now = engine.now();
-    let told = engine.live(&ca).ok_or_else(|| nobody(ca.as_str()))?;
+    let reported = engine.live(&ca).ok_or_else(|| nobody(ca.as_str()))?;
     let document = LiveDocument {
         ca: ca.to_string(),
         generated_at: now,
         from: Timestamp::from_unix((now.slot(MINUTE) - LIVE_MINUTES) * MINUTE),
         minutes: LIVE_MINUTES,
-        series: told.into_iter().map(Series::from).collect(),
+        series: reported.into_iter().map(Series::from).collect(),
     };
     Ok(answer(
         json(&document),
@@ -200,12 +200,12 @@ impl From<SourceReport> for OfSource {
 }
 
 impl From<LiveSeries> for Series {
-    fn from(told: LiveSeries) -> Self {
+    fn from(reported: LiveSeries) -> Self {
         Self {
-            source: told.source.name(),
-            endpoint: told.endpoint,
-            vantage: told.vantage,
-            points: told
+            source: reported.source.name(),
+            endpoint: reported.endpoint,
+            vantage: reported.vantage,
+            points: reported
                 .points
                 .into_iter()
                 .map(|point| point.map(Point::from))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fresh::{answer, json as bytes};
 use super::status::CACHING;
 use crate::domain::moves::incident::{Kind, State as Stage};
-use crate::domain::status::{Status, Told};
+use crate::domain::status::{PublicIncident, Status};
 use crate::domain::time::Timestamp;
 use crate::engine::{CaStanding, meant};
 use crate::http::state::Public;
@@ -28,14 +28,14 @@ pub(in crate::http) async fn show(
             named.as_deref().unwrap_or_default(),
         ));
     }
-    let told = engine.told_incidents(None);
-    let told: Vec<&Told> = told
+    let shown = engine.public_incidents(None);
+    let shown: Vec<&PublicIncident> = shown
         .iter()
-        .filter(|told| standings.iter().any(|one| one.ca.as_str() == told.ca))
+        .filter(|shown| standings.iter().any(|one| one.ca.as_str() == shown.ca))
         .collect();
     let url = engine.config().base_url.clone();
     let url = url.unwrap_or_else(|| public.bound_url.to_string());
-    let document = summary(&standings, &told, &url, engine.now());
+    let document = summary(&standings, &shown, &url, engine.now());
     Ok(answer(
         bytes(&document),
         "application/json",
@@ -44,23 +44,29 @@ pub(in crate::http) async fn show(
     ))
 }
 
-fn summary(standings: &[CaStanding], told: &[&Told], url: &str, now: Timestamp) -> Value {
-    let (maintenances, incidents): (Vec<&Told>, Vec<&Told>) =
-        told.iter().partition(|told| told.kind == Kind::Maintenance);
-    let under_way = |told: &&Told| stage_of_maintenance(told, now) == "in_progress";
+fn summary(
+    standings: &[CaStanding],
+    shown: &[&PublicIncident],
+    url: &str,
+    now: Timestamp,
+) -> Value {
+    let (maintenances, incidents): (Vec<&PublicIncident>, Vec<&PublicIncident>) = shown
+        .iter()
+        .partition(|shown| shown.kind == Kind::Maintenance);
+    let under_way = |shown: &&PublicIncident| stage_of_maintenance(shown, now) == "in_progress";
     let components: Vec<Value> = standings
         .iter()
         .zip(1..)
         .map(|(one, position)| {
             let closed = maintenances
                 .iter()
-                .any(|told| under_way(told) && told.ca == one.ca.as_str());
+                .any(|shown| under_way(shown) && shown.ca == one.ca.as_str());
             component(one, closed, position, now)
         })
         .collect();
     let meant = meant(standings);
     let worst = meant.iter().map(|one| one.standing.status).max();
-    let concerns = |told: &&&Told| meant.iter().any(|one| one.ca.as_str() == told.ca);
+    let concerns = |shown: &&&PublicIncident| meant.iter().any(|one| one.ca.as_str() == shown.ca);
     let (indicator, description) = match worst {
         _ if maintenances.iter().filter(concerns).any(under_way) => {
             ("maintenance", "Service Under Maintenance")
@@ -71,15 +77,15 @@ fn summary(standings: &[CaStanding], told: &[&Told], url: &str, now: Timestamp) 
         Some(Status::Unknown) => ("none", "No recent observations"),
         Some(Status::Ok) | None => ("none", "All Systems Operational"),
     };
-    let open = incidents.iter().filter(|told| told.is_open());
-    let ahead = maintenances.iter().filter(|told| told.is_open());
+    let open = incidents.iter().filter(|shown| shown.is_open());
+    let ahead = maintenances.iter().filter(|shown| shown.is_open());
     json!({
         "page": {
             "id": "offpeak", "name": "offpeak", "url": url, "time_zone": "Etc/UTC", "updated_at": now,
         },
         "components": components,
-        "incidents": open.map(|told| incident(told)).collect::<Vec<Value>>(),
-        "scheduled_maintenances": ahead.map(|told| maintenance(told, now)).collect::<Vec<Value>>(),
+        "incidents": open.map(|shown| incident(shown)).collect::<Vec<Value>>(),
+        "scheduled_maintenances": ahead.map(|shown| maintenance(shown, now)).collect::<Vec<Value>>(),
         "status": {"indicator": indicator, "description": description},
     })
 }
@@ -99,47 +105,47 @@ fn component(one: &CaStanding, closed: bool, position: i64, now: Timestamp) -> V
     })
 }
 
-fn incident(told: &Told) -> Value {
-    let (status, impact) = match (told.kind, told.state) {
+fn incident(shown: &PublicIncident) -> Value {
+    let (status, impact) = match (shown.kind, shown.state) {
         (Kind::Drill, _) => ("identified", "none"),
         (Kind::Revocation, _) => ("identified", "major"),
         (_, Stage::Partial) => ("monitoring", "minor"),
         (_, Stage::Closed) => ("resolved", "none"),
         _ => ("investigating", "critical"),
     };
-    common(told, status, impact)
+    common(shown, status, impact)
 }
 
-fn maintenance(told: &Told, now: Timestamp) -> Value {
-    let mut written = common(told, stage_of_maintenance(told, now), "maintenance");
-    written["scheduled_for"] = json!(told.from);
-    written["scheduled_until"] = json!(told.to);
+fn maintenance(shown: &PublicIncident, now: Timestamp) -> Value {
+    let mut written = common(shown, stage_of_maintenance(shown, now), "maintenance");
+    written["scheduled_for"] = json!(shown.from);
+    written["scheduled_until"] = json!(shown.to);
     written
 }
 
-fn stage_of_maintenance(told: &Told, now: Timestamp) -> &'static str {
-    if !told.is_open() || told.to.is_some_and(|to| to <= now) {
+fn stage_of_maintenance(shown: &PublicIncident, now: Timestamp) -> &'static str {
+    if !shown.is_open() || shown.to.is_some_and(|to| to <= now) {
         "completed"
-    } else if told.from.is_some_and(|from| from <= now) {
+    } else if shown.from.is_some_and(|from| from <= now) {
         "in_progress"
     } else {
         "scheduled"
     }
 }
 
-fn common(told: &Told, status: &str, impact: &str) -> Value {
-    let id = told.id.to_string();
-    let body = told.note.as_deref().unwrap_or(&told.name);
+fn common(shown: &PublicIncident, status: &str, impact: &str) -> Value {
+    let id = shown.id.to_string();
+    let body = shown.note.as_deref().unwrap_or(&shown.name);
     json!({
-        "id": id, "page_id": "offpeak", "name": told.name, "status": status, "impact": impact,
-        "created_at": told.opened_at, "started_at": told.from.or(told.opened_at),
-        "updated_at": told.updated_at, "monitoring_at": null, "resolved_at": null,
-        "shortlink": told.explanation_url,
-        "components": [{"id": told.ca, "name": told.ca}],
+        "id": id, "page_id": "offpeak", "name": shown.name, "status": status, "impact": impact,
+        "created_at": shown.opened_at, "started_at": shown.from.or(shown.opened_at),
+        "updated_at": shown.updated_at, "monitoring_at": null, "resolved_at": null,
+        "shortlink": shown.explanation_url,
+        "components": [{"id": shown.ca, "name": shown.ca}],
         "incident_updates": [{
-            "id": format!("{id}-{}", told.updated_at.unix()), "incident_id": id, "status": status,
-            "body": body, "created_at": told.updated_at, "updated_at": told.updated_at,
-            "display_at": told.updated_at,
+            "id": format!("{id}-{}", shown.updated_at.unix()), "incident_id": id, "status": status,
+            "body": body, "created_at": shown.updated_at, "updated_at": shown.updated_at,
+            "display_at": shown.updated_at,
         }],
     })
 }

@@ -67,10 +67,10 @@ fn once_each(members: Vec<(String, Member)>) -> Vec<Member> {
         let mut names = member.names.clone();
         names.sort_unstable();
         let same = member.cert_id.as_ref().and_then(|id| by_id.get(id));
-        let beside = by_names
+        let newer = by_names
             .get(&(place.clone(), names.clone()))
             .filter(|_| !names.is_empty());
-        if let Some(at) = same.or(beside).copied() {
+        if let Some(at) = same.or(newer).copied() {
             if kept[at].not_after < member.not_after {
                 kept[at] = member;
             }
@@ -181,7 +181,7 @@ impl Layout {
             .and_then(|stem| stem.to_str())
             .unwrap_or_default();
         let extension = file.extension().and_then(|extension| extension.to_str());
-        let beside = |extension: &str| file.with_extension(extension).exists();
+        let has_sibling = |extension: &str| file.with_extension(extension).exists();
         if is_live(file) {
             return Self::Certbot;
         }
@@ -191,8 +191,8 @@ impl Layout {
             {
                 Self::AcmeSh
             }
-            (Some(folder), Some("crt")) if folder == stem && beside("json") => Self::Caddy,
-            (Some("certificates"), Some("crt")) if beside("json") => Self::Lego,
+            (Some(folder), Some("crt")) if folder == stem && has_sibling("json") => Self::Caddy,
+            (Some("certificates"), Some("crt")) if has_sibling("json") => Self::Lego,
             _ => Self::Plain,
         }
     }

@@ -123,8 +123,8 @@ fn array(text: &str) -> Result<Vec<Member>, FleetError> {
     let members: Vec<Member> = serde_json::from_str(text)
         .map_err(|error| line_error(number(error.line()), "record", &error))?;
     let checks = members.into_iter().enumerate().map(|(at, member)| {
-        let told = |(field, reason)| line_error(1, &format!("[{at}].{field}"), reason);
-        member.check().map_err(told).map(|()| member)
+        let to_error = |(field, reason)| line_error(1, &format!("[{at}].{field}"), reason);
+        member.check().map_err(to_error).map(|()| member)
     });
     checks.collect()
 }
@@ -282,26 +282,27 @@ fn split(names: &str) -> Vec<String> {
 
 fn lines(text: &str) -> Result<Vec<Member>, FleetError> {
     let numbered = (1..).zip(text.lines().map(str::trim));
-    let told = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    told.map(|(number, line)| {
-        // No public name has 27 characters with upper case before a single dot.
-        let cert_id = line
-            .parse()
-            .ok()
-            .filter(|_| !line.contains(char::is_whitespace));
-        let is_id = cert_id.is_some() && line.len() > 30 && line.matches('.').count() == 1;
-        let member = if is_id {
-            Member {
-                cert_id,
-                ..Member::default()
-            }
-        } else {
-            Member {
-                names: split(line),
-                ..Member::default()
-            }
-        };
-        checked(member, number)
-    })
-    .collect()
+    let to_error = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    to_error
+        .map(|(number, line)| {
+            // No public name has 27 characters with upper case before a single dot.
+            let cert_id = line
+                .parse()
+                .ok()
+                .filter(|_| !line.contains(char::is_whitespace));
+            let is_id = cert_id.is_some() && line.len() > 30 && line.matches('.').count() == 1;
+            let member = if is_id {
+                Member {
+                    cert_id,
+                    ..Member::default()
+                }
+            } else {
+                Member {
+                    names: split(line),
+                    ..Member::default()
+                }
+            };
+            checked(member, number)
+        })
+        .collect()
 }

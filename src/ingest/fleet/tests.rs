@@ -173,7 +173,11 @@ fn a_long_value_is_told_short() {
         format!("{long}.example\n"),
         format!("[{{\"names\": [\"{long}\"]}}]"),
     ] {
-        let told = Fleet::parse(list.as_bytes()).unwrap_err().to_string();
-        assert!(told.len() < 400 && told.contains("line "), "{}", told.len());
+        let message = Fleet::parse(list.as_bytes()).unwrap_err().to_string();
+        assert!(
+            message.len() < 400 && message.contains("line "),
+            "{}",
+            message.len()
+        );
     }
 }

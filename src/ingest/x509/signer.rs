@@ -168,13 +168,13 @@ mod tests {
 
     /// The number of entries passed on, or the error.
     fn read(list: &[u8], certificate: &str) -> Result<usize, String> {
-        let told = |rejection: Rejection| format!("{}: {}", rejection.field, rejection.detail);
-        let signer = Signer::read(certificate.as_bytes()).map_err(told)?;
+        let text = |rejection: Rejection| format!("{}: {}", rejection.field, rejection.detail);
+        let signer = Signer::read(certificate.as_bytes()).map_err(text)?;
         let mut entries = 0;
         let listed = revoked(list, Some(&signer), &mut |_| entries += 1);
         listed.map(|_| entries).map_err(|rejection| {
             assert_eq!(entries, 0, "nothing is handed on before the signature");
-            told(rejection)
+            text(rejection)
         })
     }
 

@@ -1,6 +1,6 @@
 //! When each kind of client orders, by second of the day.
 
-use super::manners::{Manner, parts};
+use super::behaviours::{Behaviour, parts};
 use crate::domain::math::number::{length, real};
 use crate::domain::time::{DAY, HOUR};
 use crate::scenario::{Client, ClientKind, Scenario, Ticks};
@@ -11,7 +11,7 @@ pub(super) struct Kind {
     /// Its name.
     pub(super) name: String,
     /// How it reacts to a late answer or an error.
-    pub(super) manner: Manner,
+    pub(super) behaviour: Behaviour,
     /// Whether its orders succeed.
     pub(super) succeeds: bool,
     /// New orders a day.
@@ -56,11 +56,13 @@ pub(super) fn per_day(kinds: &[Kind]) -> f64 {
 
 /// A lower bound for the mean number of clients that fail among those arriving in the second of
 /// midnight: each gives up after a known time, and until then the CA can handle only so many.
-pub(super) fn fewest_that_fail(kinds: &[Kind], bears: f64) -> f64 {
-    let longest = kinds.iter().filter_map(|kind| kind.manner.gives_up_seconds);
+pub(super) fn fewest_that_fail(kinds: &[Kind], capacity: f64) -> f64 {
+    let longest = kinds
+        .iter()
+        .filter_map(|kind| kind.behaviour.gives_up_seconds);
     let bounds = longest.map(|longest| {
         let gives_up = |kind: &&Kind| {
-            let seconds = kind.manner.gives_up_seconds;
+            let seconds = kind.behaviour.gives_up_seconds;
             kind.succeeds && seconds.is_some_and(|seconds| seconds <= longest)
         };
         let come: f64 = kinds
@@ -68,7 +70,7 @@ pub(super) fn fewest_that_fail(kinds: &[Kind], bears: f64) -> f64 {
             .filter(gives_up)
             .map(|kind| kind.in_second(0))
             .sum();
-        come - bears * real(longest + 1)
+        come - capacity * real(longest + 1)
     });
     bounds.fold(0.0, f64::max)
 }
@@ -85,9 +87,9 @@ fn of_client(scenario: &Scenario, client: &Client) -> Vec<Kind> {
         renewals * f64::from(scenario.first_cycle_days) * real(ticks)
     };
     let parts = parts(&client.name);
-    let kinds = parts.into_iter().map(|(name, share, manner)| Kind {
+    let kinds = parts.into_iter().map(|(name, share, behaviour)| Kind {
         name,
-        manner,
+        behaviour,
         succeeds,
         per_day: per_day * share,
         when: when(scenario, client),

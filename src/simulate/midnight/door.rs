@@ -46,7 +46,7 @@ pub(super) enum Answer {
 pub(super) enum Door {
     /// This many orders succeed in each second of the clock.
     Counter {
-        bears: f64,
+        capacity: f64,
         second: i64,
         served: i64,
         busy: Answer,
@@ -59,10 +59,10 @@ pub(super) enum Door {
 }
 
 impl Door {
-    pub(super) fn new(rule: Rule, bears: f64) -> Self {
+    pub(super) fn new(rule: Rule, capacity: f64) -> Self {
         match rule {
             Rule::None | Rule::Fixed => Self::Counter {
-                bears,
+                capacity,
                 second: 0,
                 served: 0,
                 busy: if rule == Rule::None {
@@ -73,7 +73,7 @@ impl Door {
             },
             Rule::Hold | Rule::Offpeak => Self::Gateway {
                 admission: Box::new(Admission::new(Limits {
-                    new_orders_per_second: Some(bears),
+                    new_orders_per_second: Some(capacity),
                     ceilings: Vec::new(),
                     held: HELD,
                     held_octets: usize::MAX,
@@ -88,7 +88,7 @@ impl Door {
     pub(super) fn posts(&mut self, now: Moment, post: Post) -> Answer {
         match self {
             Self::Counter {
-                bears,
+                capacity,
                 second,
                 served,
                 busy,
@@ -98,7 +98,7 @@ impl Door {
                 }
                 *served += 1;
                 // Whole numbers whose mean is the rate.
-                let up_to = |second: i64| whole((*bears * real(second)).floor());
+                let up_to = |second: i64| whole((*capacity * real(second)).floor());
                 if *served <= up_to(*second + 1) - up_to(*second) {
                     Answer::Order
                 } else {
@@ -141,12 +141,12 @@ impl Door {
                 ticket,
                 retry_after_seconds,
             } => {
-                let told = if *tells {
+                let retry_after = if *tells {
                     retry_after_seconds
                 } else {
                     CONSTANT_SECONDS
                 };
-                (ticket, Answer::Busy(told))
+                (ticket, Answer::Busy(retry_after))
             }
         })
     }

@@ -43,7 +43,7 @@ pub struct Outcome {
     /// The mean number of new orders a second over the day.
     pub mean: f64,
     /// The CA's capacity, in new orders a second.
-    pub bears: f64,
+    pub capacity: f64,
     /// The number of clients that fail under any rule: those that arrive in the second of midnight,
     /// give up after a known time and do not try again, minus what the CA can handle in that time.
     pub floor: f64,

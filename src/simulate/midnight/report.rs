@@ -15,7 +15,7 @@ pub fn to_table(outcome: &Outcome) -> String {
          {} clients that come between 23:50 and 00:30; {} fail whatever is done\n\n",
         outcome.seed,
         outcome.mean,
-        outcome.bears,
+        outcome.capacity,
         grouped(f64::from(
             outcome.rules.first().map_or(0, |rule| rule.clients)
         )),
@@ -55,7 +55,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
         "scenario": NAME,
         "seed": outcome.seed,
         "mean": rounded(outcome.mean),
-        "bears": rounded(outcome.bears),
+        "bears": rounded(outcome.capacity),
         "floor": rounded(outcome.floor),
         "rules": rules,
     })
@@ -87,10 +87,13 @@ fn row(outcome: &Outcome, rule: &RuleOutcome) -> Vec<String> {
     vec![
         rule.rule.name().to_owned(),
         format!("{} ({share:.1} %)", grouped(f64::from(rule.failed))),
-        format!("{:.2}", f64::from(rule.worst_second) / outcome.bears.ceil()),
         format!(
             "{:.2}",
-            f64::from(rule.worst_minute) / (60.0 * outcome.bears)
+            f64::from(rule.worst_second) / outcome.capacity.ceil()
+        ),
+        format!(
+            "{:.2}",
+            f64::from(rule.worst_minute) / (60.0 * outcome.capacity)
         ),
         grouped(f64::from(rule.in_vain)),
         grouped(rule.tomorrow / outcome.mean),

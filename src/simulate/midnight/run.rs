@@ -71,12 +71,12 @@ struct Night<'k> {
 pub(super) fn run(
     kinds: &[Kind],
     rule: Rule,
-    bears: f64,
+    capacity: f64,
     seed: u64,
     progress: &mut dyn FnMut(f64),
 ) -> Seen {
     let mut arrivals = StdRng::seed_from_u64(seed);
-    let mut night = Night::new(kinds, Door::new(rule, bears), seed);
+    let mut night = Night::new(kinds, Door::new(rule, capacity), seed);
     for second in FROM..TO {
         for (kind, client) in kinds.iter().enumerate() {
             let mean = client.in_second(second.rem_euclid(DAY));
@@ -148,7 +148,7 @@ impl<'k> Night<'k> {
             // Held requests first, because they arrived earlier.
             if wakes == Some(next) {
                 while let Some((ticket, answer)) = self.door.next(next) {
-                    self.told(next, ticket, answer);
+                    self.decided(next, ticket, answer);
                 }
             } else if let Some(Reverse((at, number))) = self.agenda.pop() {
                 self.posts(at, number);
@@ -163,7 +163,7 @@ impl<'k> Night<'k> {
         let post = Post {
             client: number,
             succeeds: kind.succeeds,
-            user_agent: kind.manner.user_agent,
+            user_agent: kind.behaviour.user_agent,
         };
         match self.door.posts(now, post) {
             Answer::Held(ticket) => {
@@ -174,7 +174,7 @@ impl<'k> Night<'k> {
         }
     }
 
-    fn told(&mut self, now: Moment, ticket: Ticket, answer: Answer) {
+    fn decided(&mut self, now: Moment, ticket: Ticket, answer: Answer) {
         if let Some((since, number)) = self.held.remove(&ticket) {
             self.seen.longest_held = self.seen.longest_held.max(now - since);
             self.answered(now, number, answer);
@@ -203,7 +203,10 @@ impl<'k> Night<'k> {
         self.seen.in_vain += 1;
         let kind = &self.kinds[client.kind];
         let draw = self.dice.random::<f64>();
-        match kind.manner.again_seconds(client.posts, retry_after, draw) {
+        match kind
+            .behaviour
+            .again_seconds(client.posts, retry_after, draw)
+        {
             Some(wait) => self.agenda.push(Reverse((now + nanos(wait), number))),
             None => self.failed(client, asked_after),
         }

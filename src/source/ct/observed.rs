@@ -82,13 +82,13 @@ fn parts(
     count: u64,
 ) -> impl Iterator<Item = (Timestamp, i64, u64)> + '_ {
     let whole: i64 = pieces.iter().map(|(_, seconds)| seconds).sum();
-    let (mut before, mut told) = (0, 0);
+    let (mut before, mut done) = (0, 0);
     pieces.iter().map(move |(at, seconds)| {
         before += seconds;
         let share = u128::from(count) * u128::from(before.unsigned_abs());
         let until = u64::try_from(share / u128::from(whole.max(1).unsigned_abs()));
-        let part = until.unwrap_or(count) - told;
-        told += part;
+        let part = until.unwrap_or(count) - done;
+        done += part;
         (*at, *seconds, part)
     })
 }
@@ -101,15 +101,15 @@ mod tests {
     fn a_sample_is_told_by_the_hour_unless_it_knows_nothing_of_hours() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let from = at("2026-11-28T01:45:00Z");
-        let told = |until: &str, count| -> Vec<(i64, u64)> {
+        let done = |until: &str, count| -> Vec<(i64, u64)> {
             let pieces = pieces(from, at(until));
             let parts = parts(&pieces, count);
             parts.map(|(_, seconds, part)| (seconds, part)).collect()
         };
-        assert_eq!(told("2026-11-28T01:50:00Z", 7), [(300, 7)]);
-        let parts = told("2026-11-28T03:15:00Z", 601);
+        assert_eq!(done("2026-11-28T01:50:00Z", 7), [(300, 7)]);
+        let parts = done("2026-11-28T03:15:00Z", 601);
         assert_eq!(parts, [(900, 100), (3_600, 400), (900, 101)]);
-        assert_eq!(told("2026-11-28T05:00:00Z", 9), [(11_700, 9)]);
-        assert_eq!(told("2026-11-28T01:45:00Z", 9), [(1, 9)]);
+        assert_eq!(done("2026-11-28T05:00:00Z", 9), [(11_700, 9)]);
+        assert_eq!(done("2026-11-28T01:45:00Z", 9), [(1, 9)]);
     }
 }

@@ -176,8 +176,8 @@ impl RemoteLog {
                 "ct/v1/get-sth-consistency?first={old_size}&second={}",
                 new.size
             );
-            let told: Consistency = self.json(fetcher, &path, MOST_CHECKPOINT_OCTETS).await?;
-            let proof: Option<Vec<Hash>> = told
+            let answer: Consistency = self.json(fetcher, &path, MOST_CHECKPOINT_OCTETS).await?;
+            let proof: Option<Vec<Hash>> = answer
                 .consistency
                 .iter()
                 .map(|hash| STANDARD.decode(hash).ok()?.try_into().ok())

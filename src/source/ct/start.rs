@@ -253,16 +253,16 @@ mod tests {
         };
         // 240 tiles a day, of which 100 fit: one in three. A block an hour is every tenth. Of 14
         // days, every 42nd would fit; of the last 3.3 days, every tenth fits.
-        let told = Backfill::within(40e6, growth(240.0), 14 * DAY);
-        assert_eq!(told.every, 10);
-        assert!((told.share - 10.0 / 42.0).abs() < 0.01, "{told:?}");
+        let chosen = Backfill::within(40e6, growth(240.0), 14 * DAY);
+        assert_eq!(chosen.every, 10);
+        assert!((chosen.share - 10.0 / 42.0).abs() < 0.01, "{chosen:?}");
         // For one day, the same as for new blocks.
-        let told = Backfill::within(40e6, growth(240.0), DAY);
-        assert_eq!((told.every, told.share), (3, 1.0));
+        let chosen = Backfill::within(40e6, growth(240.0), DAY);
+        assert_eq!((chosen.every, chosen.share), (3, 1.0));
         // A budget below a block an hour: the same as for new blocks, for a day.
-        let told = Backfill::within(4e6, growth(240.0), 14 * DAY);
-        assert_eq!(told.every, growth(240.0).every_within(4e6));
-        assert!((told.share - 1.0 / 14.0).abs() < 0.001, "{told:?}");
+        let chosen = Backfill::within(4e6, growth(240.0), 14 * DAY);
+        assert_eq!(chosen.every, growth(240.0).every_within(4e6));
+        assert!((chosen.share - 1.0 / 14.0).abs() < 0.001, "{chosen:?}");
     }
 
     #[test]
@@ -280,8 +280,8 @@ mod tests {
             (1_000, 0, 0, 1),
             (1_000, 0, 1_000, 60),
         ] {
-            let told = next_look(missing, grown, minutes(since));
-            assert_eq!(told, minutes(wait), "{missing} {grown} {since}");
+            let chosen = next_look(missing, grown, minutes(since));
+            assert_eq!(chosen, minutes(wait), "{missing} {grown} {since}");
         }
     }
 }

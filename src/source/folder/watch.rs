@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// The buffer holds about a hundred notifications of 16 octets and a name each.
-const TOLD_OCTETS: usize = 4 << 10;
+const BUFFER_OCTETS: usize = 4 << 10;
 
 /// A file was written and closed, or renamed into the folder, or a folder was created. Reading
 /// files does not trigger it.
@@ -49,10 +49,10 @@ impl Watch {
     /// Waits until something has changed since the last call.
     pub(super) async fn changed(&self) {
         loop {
-            let Ok(mut told) = self.0.readable().await else {
+            let Ok(mut ready) = self.0.readable().await else {
                 return pending().await;
             };
-            match told.try_io(|inotify| read_all(inotify.get_ref())) {
+            match ready.try_io(|inotify| read_all(inotify.get_ref())) {
                 Ok(Ok(())) => return,
                 Ok(Err(_)) => return pending().await,
                 // There was nothing after all.
@@ -64,10 +64,10 @@ impl Watch {
 
 /// Reads all notifications; returns `WouldBlock` if there were none.
 fn read_all(inotify: &OwnedFd) -> io::Result<()> {
-    let mut told = [0; TOLD_OCTETS];
+    let mut ready = [0; BUFFER_OCTETS];
     let mut any = false;
     loop {
-        match rustix::io::read(inotify, &mut told) {
+        match rustix::io::read(inotify, &mut ready) {
             Ok(_) => any = true,
             Err(Errno::WOULDBLOCK) if any => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -251,8 +251,8 @@ impl Following {
     }
 
     fn observations(&self, tally: &Tally, alive: Option<Span>) -> Vec<Observation> {
-        let told = (alive, self.reading.format.kinds());
-        tally.observations(&self.ca, &self.vantage, told)
+        let complete = (alive, self.reading.format.kinds());
+        tally.observations(&self.ca, &self.vantage, complete)
     }
 
     /// The CA's issuer, if it has only one, for lines that contain only a certificate's dates.

@@ -34,7 +34,7 @@ struct State {
     /// Whether an interim answer is to be sent. Only the connection's own task writes it.
     interim: AtomicBool,
     /// The current [`Directive`].
-    told: AtomicU8,
+    directive: AtomicU8,
     waker: AtomicWaker,
 }
 
@@ -63,7 +63,7 @@ impl ConnectionState {
     }
 
     /// Records that octets have arrived.
-    pub(super) fn heard(&self) {
+    pub(super) fn note_octets(&self) {
         self.0.half_a_head.store(true, Ordering::Relaxed);
     }
 
@@ -74,9 +74,9 @@ impl ConnectionState {
     }
 
     /// The current order. `context` is woken when it changes.
-    pub(super) fn told(&self, context: &std::task::Context<'_>) -> Directive {
+    pub(super) fn directive(&self, context: &std::task::Context<'_>) -> Directive {
         self.0.waker.register(context.waker());
-        match self.0.told.load(Ordering::Acquire) {
+        match self.0.directive.load(Ordering::Acquire) {
             0 => Directive::GoOn,
             1 => Directive::LastAnswer,
             2 => Directive::Finish,
@@ -86,7 +86,7 @@ impl ConnectionState {
 
     /// Whether it continues as before.
     pub(super) fn goes_on(&self) -> bool {
-        self.0.told.load(Ordering::Relaxed) == 0
+        self.0.directive.load(Ordering::Relaxed) == 0
     }
 
     /// Whether it is known to use HTTP/2.
@@ -103,8 +103,10 @@ impl ConnectionState {
         before
     }
 
-    fn tell(&self, told: Directive) {
-        self.0.told.fetch_max(told.code(), Ordering::Release);
+    fn order(&self, directive: Directive) {
+        self.0
+            .directive
+            .fetch_max(directive.code(), Ordering::Release);
         self.0.waker.wake();
     }
 }
@@ -166,7 +168,7 @@ impl Attendance {
     /// Adds a connection.
     pub(super) fn add(&mut self, attended: &ConnectionState, now: Instant) {
         if self.closing {
-            attended.tell(Directive::LastAnswer);
+            attended.order(Directive::LastAnswer);
         }
         self.kept.push(Kept {
             attended: attended.clone(),
@@ -206,9 +208,9 @@ impl Attendance {
             }
             let half_a_head = attended.0.half_a_head.load(Ordering::Relaxed);
             if begun == 0 || half_a_head || attended.is_multiplexed() {
-                attended.tell(Directive::End);
+                attended.order(Directive::End);
             } else {
-                attended.tell(Directive::Finish);
+                attended.order(Directive::Finish);
             }
             return;
         }
@@ -217,7 +219,7 @@ impl Attendance {
             kept.is_still() && since.is_some_and(|since| now - since >= GIVEN_TO_FINISH)
         };
         for kept in self.kept.iter().filter(is_late) {
-            kept.attended.tell(Directive::End);
+            kept.attended.order(Directive::End);
         }
     }
 
@@ -231,11 +233,12 @@ impl Attendance {
             .filter(|kept| kept.is_there())
             .filter_map(|kept| {
                 kept.notice(now);
-                let told = kept.attended.0.told.load(Ordering::Relaxed) >= Directive::Finish.code();
-                if told {
+                let directive =
+                    kept.attended.0.directive.load(Ordering::Relaxed) >= Directive::Finish.code();
+                if directive {
                     kept.finishing_since.get_or_insert(now);
                 }
-                (!told && kept.is_still()).then_some(kept)
+                (!directive && kept.is_still()).then_some(kept)
             })
             .collect();
         if still.len() > many {
@@ -254,7 +257,7 @@ impl Attendance {
     pub(super) fn close_with_answers(&mut self) {
         self.closing = true;
         for kept in &self.kept {
-            kept.attended.tell(Directive::LastAnswer);
+            kept.attended.order(Directive::LastAnswer);
         }
     }
 
@@ -308,10 +311,10 @@ impl Kept {
         let dawdles =
             state.half_a_head.load(Ordering::Relaxed) && !state.multiplexed.load(Ordering::Relaxed);
         if dawdles && still >= limits.head {
-            self.attended.tell(Directive::End);
+            self.attended.order(Directive::End);
         } else if let Some(finishing_since) = self.finishing_since {
             if now - finishing_since.max(self.still_since) >= limits.linger {
-                self.attended.tell(Directive::End);
+                self.attended.order(Directive::End);
             }
         } else if still >= limits.idle {
             self.finish(now);
@@ -320,6 +323,6 @@ impl Kept {
 
     fn finish(&mut self, now: Instant) {
         self.finishing_since.get_or_insert(now);
-        self.attended.tell(Directive::Finish);
+        self.attended.order(Directive::Finish);
     }
 }

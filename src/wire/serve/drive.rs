@@ -56,7 +56,7 @@ pub(super) async fn drive(
             }
         },
     };
-    let stream = Heard {
+    let stream = WatchedStream {
         stream,
         attended: attended.clone(),
         interim: Rest::default(),
@@ -72,7 +72,7 @@ pub(super) async fn drive(
     let driven = Driven {
         connection: Box::pin(connection),
         attended,
-        told: Directive::GoOn,
+        directive: Directive::GoOn,
     };
     if let Err(error) = driven.await {
         tracing::debug!(event = "connection_ended_early", error);
@@ -86,12 +86,12 @@ async fn shake_hands(
     attended: &ConnectionState,
     limits: Limits,
 ) -> io::Result<Stream> {
-    let told = poll_fn(|context| match attended.told(context) {
+    let directive = poll_fn(|context| match attended.directive(context) {
         Directive::GoOn | Directive::LastAnswer => Poll::Pending,
         Directive::Finish | Directive::End => Poll::Ready(()),
     });
     tokio::select! {
-        () = told => Err(io::ErrorKind::ConnectionAborted.into()),
+        () = directive => Err(io::ErrorKind::ConnectionAborted.into()),
         stream = timeout(limits.head, tls.accept(stream)) => stream?,
     }
 }
@@ -108,13 +108,13 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-type Connection = auto::Connection<'static, TokioIo<Heard>, Requests, TokioExecutor>;
+type Connection = auto::Connection<'static, TokioIo<WatchedStream>, Requests, TokioExecutor>;
 
 /// A connection that follows its orders.
 struct Driven {
     connection: Pin<Box<Connection>>,
     attended: ConnectionState,
-    told: Directive,
+    directive: Directive,
 }
 
 impl Future for Driven {
@@ -122,10 +122,10 @@ impl Future for Driven {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let told = this.attended.told(context);
-        if told > this.told {
-            this.told = told;
-            match told {
+        let directive = this.attended.directive(context);
+        if directive > this.directive {
+            this.directive = directive;
+            match directive {
                 Directive::End => return Poll::Ready(Ok(())),
                 Directive::Finish => this.connection.as_mut().graceful_shutdown(),
                 // HTTP/2 announces it by itself without losing requests. HTTP/1.1 would close a
@@ -202,13 +202,13 @@ impl Future for Answering {
 }
 
 /// A stream that records incoming octets and sends interim answers.
-struct Heard {
+struct WatchedStream {
     stream: Stream,
     attended: ConnectionState,
     interim: Rest,
 }
 
-impl AsyncRead for Heard {
+impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -216,13 +216,13 @@ impl AsyncRead for Heard {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            self.attended.heard();
+            self.attended.note_octets();
         }
         read
     }
 }
 
-impl AsyncWrite for Heard {
+impl AsyncWrite for WatchedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -165,12 +165,12 @@ mod tests {
         let second = places.take(one, 2);
         assert!(first.is_some() && second.is_some());
         assert!(places.take(one, 2).is_none());
-        let beside = places.take(other, 2);
-        assert!(beside.is_some());
+        let other_place = places.take(other, 2);
+        assert!(other_place.is_some());
         drop(first);
         places.tidy();
         assert!(places.take(one, 2).is_some());
-        drop((second, beside));
+        drop((second, other_place));
         places.tidy();
         assert_eq!(places.len(), 0);
     }

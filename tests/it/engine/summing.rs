@@ -14,7 +14,7 @@ const LATER: Timestamp = Timestamp::from_unix(NOW.unix() + 30 * HOUR);
 
 /// Everything that is summed, as far as it is told: the forecast and the windows of each day, and
 /// what was learned of the week and of returns, with both cohorts.
-async fn told(engine: &Engine) -> (Vec<f64>, String) {
+async fn result(engine: &Engine) -> (Vec<f64>, String) {
     let ca = CaName::default();
     engine.sweep();
     engine.learn();
@@ -134,12 +134,12 @@ async fn what_the_file_holds_is_summed_as_the_store_would_be() {
         let from_file = resumed(&database, &file, &config).await;
         from_file.sum_up().await.unwrap();
         assert!(from_file.is_summed());
-        assert_alike(&told(&from_file).await, &told(&from_store).await);
+        assert_alike(&result(&from_file).await, &result(&from_store).await);
         // What comes now is taken out of the sums as it was put in.
         let ids: Vec<CertId> = (0..1_000).map(certid).collect();
         from_file.remove(&ids).await.unwrap();
         from_store.catch_up().await.unwrap();
-        assert_alike(&told(&from_file).await, &told(&from_store).await);
+        assert_alike(&result(&from_file).await, &result(&from_store).await);
     }
 }
 
@@ -159,5 +159,5 @@ async fn what_the_file_holds_is_not_read_from_the_store_again() {
     let after = resumed(&database, &file, &Config::default()).await;
     after.sum_up().await.unwrap();
     assert_eq!(after.certificates_indexed(), before.certificates_indexed());
-    assert_alike(&told(&after).await, &told(&before).await);
+    assert_alike(&result(&after).await, &result(&before).await);
 }

@@ -28,9 +28,9 @@ async fn send(server: &TestServer, method: Method, path: &str, body: &Value) -> 
     let request = server.as_admin(method, path);
     let answer = request.json(body).send().await.unwrap();
     let status = answer.status().as_u16();
-    let told: Value = answer.json().await.unwrap();
-    assert!((200..300).contains(&status), "{path}: {status} {told}");
-    told
+    let report: Value = answer.json().await.unwrap();
+    assert!((200..300).contains(&status), "{path}: {status} {report}");
+    report
 }
 
 async fn show(server: &TestServer, path: &str) -> (u16, Value) {
@@ -165,18 +165,18 @@ async fn an_operator_rebalances_by_command() {
             command.args(["rebalance", "--json", "--database", &database.url()]);
             command.args(arguments).output().unwrap()
         };
-        let told = |arguments: &[&str]| -> Value {
+        let report = |arguments: &[&str]| -> Value {
             let output = run(arguments);
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{stderr}");
             serde_json::from_slice(&output.stdout).unwrap()
         };
         let before = windows(&engine).await;
-        let planned = told(&["--dry-run"]);
+        let planned = report(&["--dry-run"]);
         assert_eq!(planned["dryRun"], true);
         assert!(planned["moved"].as_u64().unwrap() > 100, "{planned}");
         assert_eq!(windows(&engine).await, before);
-        let made = told(&["--ca", "default"]);
+        let made = report(&["--ca", "default"]);
         let after = windows(&engine).await;
         let moved = before
             .iter()

@@ -154,12 +154,12 @@ async fn apache_is_told_its_window_and_renews_after_a_revocation_with_replaces()
         &info["suggestedWindow"]["start"],
         &info["suggestedWindow"]["end"],
     );
-    let told = format!(
+    let report = format!(
         "CA advises renew via ARI between {} and {}",
         from.as_str().unwrap(),
         to.as_str().unwrap()
     );
-    apache.until(|apache| apache.log().contains(&told).then_some(()));
+    apache.until(|apache| apache.log().contains(&report).then_some(()));
     drop(apache);
     fs::remove_file(folder.path().join("error")).unwrap();
     let apache = Apache::start(&front, folder.path(), Some("+1h")).expect("it was there");

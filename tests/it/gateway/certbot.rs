@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::acme::{Front, dns, settled};
 use super::pebble::Pebble;
 use crate::process::offpeak;
-use crate::tools::{run, told, tool};
+use crate::tools::{output_text, run, tool};
 
 /// A certbot with folders of its own that trusts the gateway's certificate.
 struct Certbot<'a> {
@@ -39,7 +39,7 @@ impl<'a> Certbot<'a> {
             folder: tempfile::tempdir().unwrap(),
         };
         let issued = certbot.certonly();
-        assert!(issued.status.success(), "{}", told(&issued));
+        assert!(issued.status.success(), "{}", output_text(&issued));
         certbot
     }
 
@@ -82,7 +82,7 @@ impl<'a> Certbot<'a> {
         let program = self.program.display().to_string();
         let arguments = ["-f", later, &program, "renew", "--no-random-sleep-on-renew"];
         let output = self.command(faketime, &arguments).output().unwrap();
-        let text = told(&output);
+        let text = output_text(&output);
         assert!(output.status.success(), "{text}");
         text
     }
@@ -183,7 +183,7 @@ async fn certbot_waits_for_an_answer_that_is_held() {
     else {
         return;
     };
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     assert!(took > Duration::from_secs(18), "it was not held");
 }
 
@@ -193,7 +193,7 @@ async fn certbot_fails_at_once_where_it_is_turned_away() {
     let Some((front, _pebble, output, _)) = second(more).await else {
         return;
     };
-    let text = told(&output);
+    let text = output_text(&output);
     assert!(!output.status.success(), "{text}");
     assert!(text.contains("Service busy; retry later."), "{text}");
     assert_eq!(front.answered("new-order", 503).await, 1);
@@ -206,6 +206,6 @@ async fn certbot_waits_beyond_its_time_out_where_it_is_told_that_its_answer_come
     else {
         return;
     };
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     assert!(took > Duration::from_secs(50), "it was not held");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::acme::{Front, as_json};
 use super::pebble::Pebble;
 use crate::process::offpeak;
-use crate::tools::told;
+use crate::tools::output_text;
 
 fn check(front: &Front, more: &[&str]) -> std::process::Output {
     let mut command = offpeak();
@@ -26,7 +26,7 @@ async fn a_ca_that_takes_the_host_as_it_comes_sends_clients_back_through_the_gat
     };
     let front = Front::of(&pebble, "");
     let output = check(&front, &["--json"]);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     let all: Value = serde_json::from_slice(&output.stdout).unwrap();
     let urls = all[0]["urls"].as_array().unwrap();
     assert!(
@@ -51,7 +51,7 @@ async fn a_ca_that_names_itself_is_told_of_with_the_setting() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let front = Front::before(&format!("{base}/v1/pki/acme/directory"), "", None);
     let output = check(&front, &[]);
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", output_text(&output));
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(text.matches("PAST").count(), 3, "{text}");
     assert_eq!(text.matches("through ").count(), 1, "{text}");

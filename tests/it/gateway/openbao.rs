@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::acme::{Front, dns, fetch, first_der, settled};
 use super::watching::until;
 use crate::process::offpeak;
-use crate::tools::{free_ports, run, told, tool};
+use crate::tools::{free_ports, output_text, run, tool};
 
 /// Far longer than it takes; only a hang waits for it.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -96,7 +96,7 @@ impl OpenBao {
     }
 
     /// Does what a remedy says: the command between its backticks.
-    fn heed(&self, remedy: &str) {
+    fn follow(&self, remedy: &str) {
         let command = remedy.split('`').rfind(|part| part.starts_with("bao "));
         let arguments: Vec<&str> = command
             .unwrap_or_else(|| panic!("no command: {remedy}"))
@@ -143,11 +143,11 @@ impl Texts {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let known: Arc<Mutex<HashMap<String, String>>> = Arc::default();
-        let told = Arc::clone(&known);
+        let report = Arc::clone(&known);
         std::thread::spawn(move || {
             let mut query = [0; 4_096];
             while let Ok((length, from)) = socket.recv_from(&mut query) {
-                if let Some(answer) = answer(&query[..length], &told.lock().unwrap()) {
+                if let Some(answer) = answer(&query[..length], &report.lock().unwrap()) {
                     let _ = socket.send_to(&answer, from);
                 }
             }
@@ -189,8 +189,8 @@ fn check(front: &Front) -> (Output, Value) {
     let mut command = offpeak();
     command.args(["gateway", "check", &front.directory, "--json", "--roots"]);
     let output = command.arg(front.certificate()).output().unwrap();
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output, told[0].clone())
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output, report[0].clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,9 +211,9 @@ async fn openbao_is_told_each_setting_that_it_needs_and_has_all_once_it_has_heed
     let (output, _) = check(&front);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        told(&output).contains("404 Not Found, and no ACME directory"),
+        output_text(&output).contains("404 Not Found, and no ACME directory"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
 
     bao.name_itself(&format!("http://{}/v1/pki", bao.address));
@@ -232,13 +232,13 @@ async fn openbao_is_told_each_setting_that_it_needs_and_has_all_once_it_has_heed
     assert_eq!(output.status.code(), Some(1), "{elsewhere}");
     assert_eq!(elsewhere["nonce"], json!(false), "{elsewhere}");
     assert_eq!(elsewhere["remedy"].as_str(), Some(remedy));
-    bao.heed(remedy);
+    bao.follow(remedy);
 
     // A mount keeps the headers of ACME to itself until it is told.
     let (output, mute) = check(&front);
     assert_eq!(output.status.code(), Some(1), "{mute}");
     assert_eq!(mute["nonce"], json!(false), "{mute}");
-    bao.heed(mute["remedy"].as_str().unwrap());
+    bao.follow(mute["remedy"].as_str().unwrap());
 
     let (output, through) = check(&front);
     assert!(output.status.success(), "{through}");

@@ -46,11 +46,11 @@ async fn what_finds_no_place_is_told_its_second_and_an_order_that_was_begun_goes
         .new_order(&NewOrder::new(&names))
         .await
         .expect("an order");
-    let told = told(post(&front, "/order-plz").await).await;
-    assert!((60..=86_400).contains(&told), "{told}");
+    let report = report(post(&front, "/order-plz").await).await;
+    assert!((60..=86_400).contains(&report), "{report}");
     // Who asks again hears of the same second.
-    let again = self::told(post(&front, "/order-plz").await).await;
-    assert!(told.abs_diff(again) <= 30, "{told}, then {again}");
+    let again = self::report(post(&front, "/order-plz").await).await;
+    assert!(report.abs_diff(again) <= 30, "{report}, then {again}");
     // instant-acme has no notion of it, and reads what the contract says.
     match account
         .new_order(&NewOrder::new(&dns(&["b.example"])))
@@ -68,7 +68,7 @@ async fn what_finds_no_place_is_told_its_second_and_an_order_that_was_begun_goes
 }
 
 /// Reads a 503 to the octet, and says how many seconds it tells.
-async fn told(answer: Response) -> u32 {
+async fn report(answer: Response) -> u32 {
     assert_eq!(answer.status(), 503);
     let headers = answer.headers().clone();
     assert_eq!(headers["content-type"], "application/problem+json");
@@ -122,8 +122,8 @@ async fn who_is_held_when_the_process_stops_is_told_a_second_and_not_cut_off() {
     })
     .await;
     front.server.signal("TERM");
-    let told = told(held.await.unwrap()).await;
-    assert!((60..=600).contains(&told), "{told}");
+    let report = report(held.await.unwrap()).await;
+    assert!((60..=600).contains(&report), "{report}");
     let mut server = Arc::into_inner(front).expect("nobody else has it").server;
     assert!(server.ended().success(), "{}", server.log());
 }
@@ -224,8 +224,8 @@ async fn only_who_comes_by_no_proxy_is_told_that_its_answer_comes() {
         ("HTTP/1.1", "forwarded: for=192.0.2.7\r\n"),
         ("HTTP/1.1", "via: 1.1 proxy\r\n"),
     ] {
-        let told = ask(version, more).await;
-        assert!(told.contains(" 503 "), "{version} {more}: {told}");
+        let report = ask(version, more).await;
+        assert!(report.contains(" 503 "), "{version} {more}: {report}");
     }
     assert_eq!(ask("HTTP/1.1", "").await, "HTTP/1.1 100 Continue\r\n\r\n");
 }

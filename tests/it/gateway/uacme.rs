@@ -10,7 +10,7 @@ use super::acme::{Front, dns, settled};
 use super::acme2certifier::Acme2Certifier;
 use super::watching::until;
 use crate::process::offpeak;
-use crate::tools::{run, told, tool};
+use crate::tools::{output_text, run, tool};
 
 /// A uacme with a folder of its own. It trusts the system's roots alone, so the gateway speaks HTTP here.
 struct Uacme<'a> {
@@ -44,7 +44,7 @@ impl<'a> Uacme<'a> {
 
     fn done(&self, arguments: &[&str]) {
         let output = self.output(arguments);
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
 
     fn cert_id(&self) -> String {
@@ -117,7 +117,7 @@ async fn uacme_fails_at_once_where_it_is_turned_away() {
     let names = dns(&["b.example"]);
     account.new_order(&NewOrder::new(&names)).await.unwrap();
     let output = uacme.output(&["issue", "a.example"]);
-    let text = told(&output);
+    let text = output_text(&output);
     // Of this version; 2 is what it says where something failed.
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("Service busy; retry later."), "{text}");

@@ -163,8 +163,8 @@ async fn what_cannot_be_told_is_refused_by_name() {
         let answer = server.get(&format!("/v1/forecast?{query}")).await;
         assert_eq!(answer.status().as_u16(), status, "{query}");
         assert_eq!(header(&answer, "cache-control"), "no-store");
-        let told = json(answer).await["detail"].as_str().unwrap().to_owned();
-        assert!(told.contains(detail), "{query}: {told}");
+        let report = json(answer).await["detail"].as_str().unwrap().to_owned();
+        assert!(report.contains(detail), "{query}: {report}");
     }
     // Nothing known is null, not 0.
     let nothing = json(server.get("/v1/forecast?hours=1440").await).await;
@@ -183,8 +183,8 @@ async fn the_ca_that_is_meant_is_the_only_one_that_knows_anything() {
         let answer = server.get("/v1/forecast?hours=1").await;
         let status = answer.status().as_u16();
         let answer = json(answer).await;
-        let told = [&answer["ca"], &answer["detail"]].map(Value::as_str);
-        (status, told.into_iter().flatten().collect::<String>())
+        let report = [&answer["ca"], &answer["detail"]].map(Value::as_str);
+        (status, report.into_iter().flatten().collect::<String>())
     };
     with("[[ca]]\nname = \"a\"\n").await.unwrap();
     assert_eq!(
@@ -253,9 +253,9 @@ async fn headroom_and_storms_are_measured() {
     for n in 1..=10 * 24 {
         for (kind, count) in [(Kind::Attempt, 900), (Kind::Failed, 90)] {
             let at = NOW - n * HOUR;
-            let told = Observation::plain(at, Source::Ca, kind, count);
+            let report = Observation::plain(at, Source::Ca, kind, count);
             lines += &serde_json::json!({
-                "at": told.at, "kind": told.kind, "count": told.count, "seconds": 3_600, "ca": ca,
+                "at": report.at, "kind": report.kind, "count": report.count, "seconds": 3_600, "ca": ca,
             })
             .to_string();
             lines.push('\n');

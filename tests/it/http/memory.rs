@@ -130,17 +130,17 @@ async fn bad_records_cost_little_memory_however_long_they_are() {
             media_type,
             body,
         } = bad;
-        let told = body[..30].to_owned();
+        let report = body[..30].to_owned();
         let answer = server.api.send(&path, media_type, body).await.unwrap();
         assert_eq!(
             answer.status(),
             StatusCode::UNPROCESSABLE_ENTITY,
-            "{path} {told}"
+            "{path} {report}"
         );
         let taken = server.most_resident_octets() - before;
         assert!(
             taken < MOST_OCTETS,
-            "{path} {media_type} {told}: {taken} octets"
+            "{path} {media_type} {report}: {taken} octets"
         );
     }
 }

@@ -53,9 +53,9 @@ async fn schemathesis_finds_no_failure() {
         ),
     ];
     for (mut command, selected) in commands {
-        let told = tokio::task::spawn_blocking(move || run(&mut command)).await;
-        let told = told.unwrap();
+        let report = tokio::task::spawn_blocking(move || run(&mut command)).await;
+        let report = report.unwrap();
         let count = format!("{selected} selected / {} total", public + admin);
-        assert!(told.contains(&count), "{told}");
+        assert!(report.contains(&count), "{report}");
     }
 }

@@ -56,20 +56,20 @@ async fn open_incident(server: &TestServer, draft: Value) -> Value {
 #[tokio::test]
 async fn the_status_follows_what_is_counted_and_incidents() {
     let server = TestServer::start().await;
-    let told = status(&server).await;
+    let report = status(&server).await;
     assert_eq!(
-        (&told["status"], &told["since"]),
+        (&report["status"], &report["since"]),
         (&json!("unknown"), &Value::Null)
     );
-    assert_eq!(told["ca"], "example");
+    assert_eq!(report["ca"], "example");
     tell(&server, &hour(|ago| if ago <= 20 { 30 } else { 0 })).await;
-    let told = status(&server).await;
-    assert_eq!(told["status"], "degraded", "{told}");
+    let report = status(&server).await;
+    assert_eq!(report["status"], "degraded", "{report}");
     assert_eq!(
-        told["reason"],
+        report["reason"],
         "50.0 % of attempts failed in the last 15 minutes"
     );
-    let since = told["since"].as_str().unwrap();
+    let since = report["since"].as_str().unwrap();
     assert!(
         ("2026-11-21T09:40:00Z"..="2026-11-21T09:50:00Z").contains(&since),
         "{since}"
@@ -77,14 +77,14 @@ async fn the_status_follows_what_is_counted_and_incidents() {
     let outage = json!({"kind": "outage", "ca": "example", "name": "a < b", "from": NOW - 90});
     let opened = open_incident(&server, outage).await;
     assert_eq!(opened["state"], "open", "{opened}");
-    let told = status(&server).await;
-    assert_eq!(told["status"], "down", "{told}");
-    assert_eq!(told["since"], "2026-11-21T09:58:30Z");
-    assert_eq!(told["incidents"][0]["name"], "a < b");
+    let report = status(&server).await;
+    assert_eq!(report["status"], "down", "{report}");
+    assert_eq!(report["since"], "2026-11-21T09:58:30Z");
+    assert_eq!(report["incidents"][0]["name"], "a < b");
     // The first update is owed an hour after it was opened.
     assert_eq!(
-        told["incidents"][0]["updateDue"], "2026-11-21T11:00:01Z",
-        "{told}"
+        report["incidents"][0]["updateDue"], "2026-11-21T11:00:01Z",
+        "{report}"
     );
 
     let summary = json(server.get("/api/v2/summary.json").await).await;
@@ -119,11 +119,11 @@ async fn a_maintenance_ahead_is_scheduled_and_the_ca_is_well_until_then() {
     open_incident(&server, ahead).await;
     let at = async |now| {
         server.clock.set(now);
-        let told = status(&server).await;
+        let report = status(&server).await;
         let summary = json(server.get("/api/v2/summary.json").await).await;
         let stage = summary["scheduled_maintenances"][0]["status"].clone();
         (
-            told["status"].clone(),
+            report["status"].clone(),
             stage,
             summary["status"]["indicator"].clone(),
         )
@@ -186,12 +186,12 @@ async fn a_week_is_told_as_a_page_and_as_json() {
     tell(&server, &hour(|_| 6)).await;
     let answer = server.get("/report/2026-W47/report.json").await;
     assert_eq!(answer.status(), StatusCode::OK);
-    let told = json(answer).await;
+    let report = json(answer).await;
     assert_eq!(
-        (&told["from"], &told["isOver"]),
+        (&report["from"], &report["isOver"]),
         (&json!("2026-11-16T00:00:00Z"), &json!(false))
     );
-    let of = &told["cas"][0];
+    let of = &report["cas"][0];
     assert_eq!(of["failureRate"], 0.1);
     assert_eq!(of["peak"]["start"], "2026-11-21T09:00:00Z");
     let known = |hour: &&Value| !hour["load"].is_null();
@@ -251,9 +251,9 @@ async fn what_fails_in_staging_is_not_the_status_of_production() {
         lines.push(line);
     }
     tell(&server, &lines).await;
-    let told = status(&server).await;
-    assert_eq!(told["status"], "ok", "{told}");
-    let one = |at: usize| (&told["cas"][at]["ca"], &told["cas"][at]["status"]);
+    let report = status(&server).await;
+    assert_eq!(report["status"], "ok", "{report}");
+    let one = |at: usize| (&report["cas"][at]["ca"], &report["cas"][at]["status"]);
     assert_eq!(one(0), (&json!("example"), &json!("ok")));
     assert_eq!(one(1), (&json!("stage"), &json!("down")));
     let summary = json(server.get("/api/v2/summary.json").await).await;
@@ -294,16 +294,16 @@ fn a_ca_was_last_heard_of_when_its_latest_source_was() {
         let mut import = offpeak();
         import.args(["import", "observations", "--format", "ndjson", "--database"]);
         run(import.arg(database.url()).arg(&file));
-        let told = run(offpeak().args(["status", "--database", &database.url()]));
-        let first = told.lines().next().unwrap();
+        let report = run(offpeak().args(["status", "--database", &database.url()]));
+        let first = report.lines().next().unwrap();
         let heard = first.split("last heard of ").nth(1).unwrap();
         let of_source = format!("source {source}: until {heard}");
-        assert!(told.contains(&of_source), "{of_source}: {told}");
+        assert!(report.contains(&of_source), "{of_source}: {report}");
         if ahead {
             let heard: Timestamp = heard.parse().unwrap();
-            assert!(heard >= now && heard <= SystemClock.now(), "{told}");
+            assert!(heard >= now && heard <= SystemClock.now(), "{report}");
         } else {
-            assert_eq!(heard, (at + MINUTE).to_string(), "{told}");
+            assert_eq!(heard, (at + MINUTE).to_string(), "{report}");
         }
     }
 }
@@ -319,15 +319,15 @@ async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
          format = \"caddy\"\n[[source]]\nname = \"live\"\nkind = \"folder\"\npath = \"/nowhere\"\n",
     )
     .unwrap();
-    let told = |extra: &[&str]| {
+    let report = |extra: &[&str]| {
         let mut command = offpeak();
         command.args(["status", "--database", &database.url(), "--config"]);
         run(command.arg(&file).args(extra))
     };
-    let lines = told(&[]);
+    let lines = report(&[]);
     let line = "source front (log) of default: configured, and nothing was heard of it yet";
     assert!(lines.lines().any(|one| one == line), "{lines}");
-    let json: Value = serde_json::from_str(&told(&["--json"])).unwrap();
+    let json: Value = serde_json::from_str(&report(&["--json"])).unwrap();
     // A folder stores nothing of its own: nothing can be said of it.
     assert_eq!(
         json["silentSources"],
@@ -343,7 +343,7 @@ async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
         counted: &[],
     };
     assert!(store.unwrap().advance_source(step, NOW).await.unwrap());
-    let json: Value = serde_json::from_str(&told(&["--json"])).unwrap();
+    let json: Value = serde_json::from_str(&report(&["--json"])).unwrap();
     assert_eq!(json["silentSources"], json!([]));
 }
 
@@ -358,13 +358,13 @@ async fn a_command_tells_how_each_ca_is() {
             .args(extra);
         run(&mut command)
     };
-    let told = command(&[]);
+    let report = command(&[]);
     assert!(
-        told.starts_with("default (production): unknown; no source has told"),
-        "{told}"
+        report.starts_with("default (production): unknown; no source has told"),
+        "{report}"
     );
-    let told: Value = serde_json::from_str(&command(&["--json"])).unwrap();
-    assert_eq!(told["cas"][0]["status"], "unknown");
+    let report: Value = serde_json::from_str(&command(&["--json"])).unwrap();
+    assert_eq!(report["cas"][0]["status"], "unknown");
     let server = TestServer::start().await;
     let asked = |server: &str, extra: &[&str]| {
         let mut command = offpeak();
@@ -377,20 +377,20 @@ async fn a_command_tells_how_each_ca_is() {
         json!({"kind": "outage", "ca": "example", "name": "Validation is away", "from": NOW - HOUR}),
     )
     .await;
-    let told = String::from_utf8(asked(&server.public, &["--ca", "example"]).stdout).unwrap();
-    let mut lines = told.lines();
+    let report = String::from_utf8(asked(&server.public, &["--ca", "example"]).stdout).unwrap();
+    let mut lines = report.lines();
     let of_ca = lines.next().unwrap();
     assert!(
         of_ca.starts_with("example (production): down since "),
-        "{told}"
+        "{report}"
     );
     let incident = "incident 1 of example: Validation is away (outage, open), updated ";
-    assert!(lines.next().unwrap().starts_with(incident), "{told}");
-    let told: Value = serde_json::from_slice(&asked(&server.public, &["--json"]).stdout).unwrap();
-    assert_eq!(told["status"], "down");
+    assert!(lines.next().unwrap().starts_with(incident), "{report}");
+    let report: Value = serde_json::from_slice(&asked(&server.public, &["--json"]).stdout).unwrap();
+    assert_eq!(report["status"], "down");
     let refused = asked(&server.public, &["--ca", "nobody"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("nobody"));
-    let told = run(offpeak().args(["report", "--database", &database.url()]));
-    assert!(told.contains("Heard of 0.0 % of the week."), "{told}");
+    let report = run(offpeak().args(["report", "--database", &database.url()]));
+    assert!(report.contains("Heard of 0.0 % of the week."), "{report}");
 }

@@ -130,13 +130,16 @@ fn what_has_moved_windows_is_not_edited() {
     let mut open = draft;
     open.advance(State::Open, now).unwrap();
     assert_eq!(open.allows_edit(&later).unwrap_err().field, "renewBy");
-    let told = Incident {
+    let report = Incident {
         explanation_url: Some("https://ca.example/".to_owned()),
         ..open.clone()
     };
-    assert_eq!(open.allows_edit(&told), Ok(()));
+    assert_eq!(open.allows_edit(&report), Ok(()));
     open.advance(State::Closed, now).unwrap();
-    assert_eq!(open.allows_edit(&told).unwrap_err().field, "explanationURL");
+    assert_eq!(
+        open.allows_edit(&report).unwrap_err().field,
+        "explanationURL"
+    );
     let noted = Incident {
         note: Some("done".to_owned()),
         ..open.clone()

@@ -44,13 +44,13 @@ fn a_million_serials_keep_budget_and_deadline() {
     // 48 hours without the first 7.2: 1 million over 40.6 hours, level.
     assert!(hours.len() >= 40, "{}", hours.len());
     // What is told of the hours is what comes.
-    for told in plan.hours() {
+    for report in plan.hours() {
         let came = hours
-            .get(&told.from.slot(HOUR))
+            .get(&report.from.slot(HOUR))
             .map_or(0.0, |count| real(*count));
         assert!(
-            (came - told.moved).abs() <= 5.0 * told.moved.sqrt() + 1.0,
-            "{told:?}: {came}"
+            (came - report.moved).abs() <= 5.0 * report.moved.sqrt() + 1.0,
+            "{report:?}: {came}"
         );
     }
 }

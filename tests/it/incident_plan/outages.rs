@@ -280,16 +280,16 @@ fn an_unknown_end_is_guessed_further_away_the_longer_it_lasts() {
         Some(from + 600 + 7 * HOUR + 12 * MINUTE)
     );
     assert_eq!(outage.assumed_end(from + 10 * HOUR), Some(from + 20 * HOUR));
-    let told = Incident {
+    let report = Incident {
         estimated_end: Some(from + 2 * HOUR),
         ..outage.clone()
     };
-    assert_eq!(told.assumed_end(from + 600), Some(from + 2 * HOUR));
+    assert_eq!(report.assumed_end(from + 600), Some(from + 2 * HOUR));
     // Overdue: no estimate any more.
-    assert_eq!(told.assumed_end(from + 10 * HOUR), Some(from + 20 * HOUR));
+    assert_eq!(report.assumed_end(from + 10 * HOUR), Some(from + 20 * HOUR));
     let over = Incident {
         to: Some(from + 60),
-        ..told
+        ..report
     };
     assert_eq!(over.assumed_end(from + 10 * HOUR), Some(from + 60));
     assert_eq!(incident(Kind::Drill).assumed_end(from), None);

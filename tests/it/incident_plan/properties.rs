@@ -171,8 +171,8 @@ proptest! {
             };
             prop_assert_eq!(repeated, new);
         }
-        let told: f64 = plan.hours().iter().map(|hour| hour.moved).sum();
-        prop_assert!((told - moved).abs() < 1e-6);
+        let report: f64 = plan.hours().iter().map(|hour| hour.moved).sum();
+        prop_assert!((report - moved).abs() < 1e-6);
         prop_assert_eq!(plan.to_move.to_string(), moved.to_string());
         for hour in plan.hours().iter().filter(|hour| hour.moved > 0.0 && !incident.over_budget) {
             prop_assert!(hour.budget.is_none_or(|budget| hour.normal + hour.moved <= budget * 1.000_001));

@@ -20,7 +20,7 @@ fn run(database: &Database, arguments: &[&str]) -> Output {
 }
 
 /// What a command prints that has to succeed.
-fn told(database: &Database, arguments: &[&str]) -> String {
+fn result(database: &Database, arguments: &[&str]) -> String {
     let Output {
         status,
         stdout,
@@ -60,7 +60,7 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
 
         let renew_by = (now + DAY).to_string();
         let url = "https://ca.example/drill";
-        let id = told(
+        let id = result(
             &database,
             &[
                 "create",
@@ -78,7 +78,7 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
         let folder = tempfile::tempdir().unwrap();
         let issuer = "aYhba4dGQEHhs3uEe6CuLN4ByNQ";
         let file = written(folder.path(), "serials.txt", &serials);
-        let loaded = told(&database, &["load", id, &file, "--issuer", issuer]);
+        let loaded = result(&database, &["load", id, &file, "--issuer", issuer]);
         assert!(
             loaded.contains("500 accepted, 0 unchanged, 0 rejected; 0 of them"),
             "{loaded}"
@@ -100,7 +100,7 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
             "{again}"
         );
 
-        let rehearsed = told(&database, &["open", id, "--dry-run"]);
+        let rehearsed = result(&database, &["open", id, "--dry-run"]);
         assert!(
             rehearsed.contains("500 windows would move, 0 stay"),
             "{rehearsed}"
@@ -113,8 +113,8 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
             rehearsed.contains("together"),
             "the load by the hour: {rehearsed}"
         );
-        assert!(told(&database, &["list"]).contains("draft"));
-        let opened = told(&database, &["open", id]);
+        assert!(result(&database, &["list"]).contains("draft"));
+        let opened = result(&database, &["open", id]);
         assert!(opened.contains("500 affected, 500 moved"), "{opened}");
 
         // The service follows by its feed, twice a second.
@@ -131,9 +131,9 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
         assert_eq!(info["explanationURL"], url);
         assert!(time(&info["suggestedWindow"]["end"]) <= now + DAY, "{info}");
 
-        let closed = told(&database, &["close", id]);
+        let closed = result(&database, &["close", id]);
         assert!(closed.contains("drill of default  closed"), "{closed}");
-        let shown = told(&database, &["show", id]);
+        let shown = result(&database, &["show", id]);
         for part in ["renew by", url, "drafted", "opened", "closed"] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
@@ -147,7 +147,7 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
 #[tokio::test]
 async fn a_dry_run_of_a_draft_stores_nothing() {
     for database in databases().await {
-        told(&database, &["list"]);
+        result(&database, &["list"]);
         let now = SystemClock.now();
         let (from, to) = ((now + DAY).to_string(), (now + 2 * DAY).to_string());
         let create = [
@@ -161,9 +161,9 @@ async fn a_dry_run_of_a_draft_stores_nothing() {
             "--to",
             &to,
         ];
-        let would = told(&database, &[&create[..], &["--dry-run"]].concat());
+        let would = result(&database, &[&create[..], &["--dry-run"]].concat());
         assert!(would.contains("0 windows would move"), "{would}");
-        assert_eq!(told(&database, &["list"]), "");
+        assert_eq!(result(&database, &["list"]), "");
         let wrong = run(&database, &["create", "--kind", "outage", "--name", "x"]);
         assert_eq!(wrong.status.code(), Some(1));
         let wrong = String::from_utf8(wrong.stderr).unwrap();

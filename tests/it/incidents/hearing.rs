@@ -19,8 +19,8 @@ async fn the_next_poll_comes_in_time_for_the_window() {
     let late = |delay: i64| delay >= 5 * HOUR - 30 * 60;
     assert!(late(delay(&server, 19, usual.from - 2 * DAY).await));
     for before in [6 * HOUR, 3 * HOUR, 32] {
-        let told = delay(&server, 19, usual.from - before).await;
-        assert!((60..=before + half).contains(&told), "{before}: {told}");
+        let report = delay(&server, 19, usual.from - before).await;
+        assert!((60..=before + half).contains(&report), "{before}: {report}");
     }
     assert!(delay(&server, 19, usual.from + 1).await < half);
     assert_eq!(delay(&server, 19, usual.to - 1).await, 60);

@@ -72,13 +72,13 @@ async fn nothing_starts_inside_a_maintenance() {
     answer(bulk(&server, "/v1/certificates", body).await, 200).await;
     assert_eq!(inside(&windows(&server, 5_000..6_000).await, closed), 0);
     // And so does the ranking.
-    let told = avoided(&server).await;
+    let report = avoided(&server).await;
     assert!(
         closed.from > NOW + 30 * DAY
-            || told.iter().any(|span| {
+            || report.iter().any(|span| {
                 span["from"] == closed.from.to_string() && span["reason"] == "maintenance"
             }),
-        "{told:?}"
+        "{report:?}"
     );
 }
 
@@ -132,9 +132,9 @@ async fn an_outage_that_is_partly_over_says_so_with_a_note() {
     };
     assert!(inside(&before, ahead) > 0);
     assert_eq!(inside(&windows(&server, 0..2_000).await, ahead), 0);
-    let told = avoided(&server).await;
+    let report = avoided(&server).await;
     assert_eq!(
-        (&told[0]["from"], &told[0]["reason"]),
+        (&report[0]["from"], &report[0]["reason"]),
         (&json!(busy.from.to_string()), &json!("outage"))
     );
 
@@ -192,11 +192,11 @@ async fn an_outage_that_lasts_is_planned_again_without_being_asked() {
     server.clock.set(busy.from + 600);
     let incident = draft(&server, json!({ "kind": "outage", "from": busy.from })).await;
     let opened = open(&server, &incident).await;
-    server.engine.tend_incidents().await.unwrap();
+    server.engine.replan_outages().await.unwrap();
     assert_eq!(show(&server, &incident).await["steps"], opened["steps"]);
     let later = busy.from + 20 * HOUR;
     server.clock.set(later);
-    server.engine.tend_incidents().await.unwrap();
+    server.engine.replan_outages().await.unwrap();
     let again = show(&server, &incident).await;
     assert!(
         again["moved"].as_u64() > opened["moved"].as_u64(),
@@ -208,7 +208,7 @@ async fn an_outage_that_lasts_is_planned_again_without_being_asked() {
     };
     assert_eq!(inside(&windows(&server, 0..2_000).await, ahead), 0);
     let steps = again["steps"].as_array().unwrap().len();
-    server.engine.tend_incidents().await.unwrap();
+    server.engine.replan_outages().await.unwrap();
     let idle = show(&server, &incident).await;
     assert_eq!(
         idle["steps"].as_array().unwrap().len(),

@@ -24,8 +24,8 @@ async fn every_link_leads_to_a_file_that_is_there() {
             browser.open(&format!("file://{}", file.display()));
             if scripts {
                 browser.until("document.querySelector('#status').textContent.includes('No service answers here')");
-                let told = browser.evaluate("document.querySelector('#no-service').hidden");
-                assert_eq!(told, false);
+                let report = browser.evaluate("document.querySelector('#no-service').hidden");
+                assert_eq!(report, false);
             }
             let links = browser.evaluate(LINKS);
             let links = links.as_array().unwrap();
@@ -61,11 +61,11 @@ async fn maintenance_is_announced_until_it_begins() {
     scene.open_incident(ahead).await;
     let folder = scene.written();
     let file = format!("file://{}", folder.path().join("index.html").display());
-    let told = "[document.querySelector('.incident').className, document.querySelector('.state').textContent]";
+    let report = "[document.querySelector('.incident').className, document.querySelector('.state').textContent]";
     for (minutes, want) in [(0, "announced"), (59, "announced"), (61, "open")] {
         browser.set_clock((NOW + minutes * 60).unix(), "UTC");
         browser.open(&file);
-        let shown = browser.evaluate(told);
+        let shown = browser.evaluate(report);
         assert_eq!(
             shown,
             json!([format!("incident {want}"), want]),
@@ -77,13 +77,13 @@ async fn maintenance_is_announced_until_it_begins() {
     scene.open(&mut browser, "/");
     browser.until("document.querySelector('#served').hidden === false");
     assert_eq!(
-        browser.evaluate(told),
+        browser.evaluate(report),
         json!(["incident announced", "announced"])
     );
-    let told = scene.server.get("/feed.atom").await.text().await.unwrap();
+    let report = scene.server.get("/feed.atom").await.text().await.unwrap();
     assert!(
-        told.contains("maintenance of example, announced, from "),
-        "{told}"
+        report.contains("maintenance of example, announced, from "),
+        "{report}"
     );
 }
 
@@ -125,8 +125,8 @@ async fn busy_hours_are_told_in_the_reader_s_zone_whatever_the_hour() {
         let sentence = browser.text("#sentence-here");
         let avoid = sentence.split("; avoid ").nth(1).unwrap_or_default();
         // Half an hour beside those of UTC.
-        let told = avoid.contains(":30 to ") && avoid.ends_with("on your clock.");
-        assert!(told, "{hours}: {sentence}");
+        let report = avoid.contains(":30 to ") && avoid.ends_with("on your clock.");
+        assert!(report, "{hours}: {sentence}");
     }
 }
 
@@ -144,11 +144,11 @@ async fn the_minutes_of_the_hour_are_drawn_where_slots_are_shorter() {
                 json!({"at": at, "kind": "attempt", "count": count, "ca": "example"}).to_string()
             })
             .collect();
-        let told = scene.server.as_admin(Method::POST, "/v1/observations");
-        let told = told
+        let report = scene.server.as_admin(Method::POST, "/v1/observations");
+        let report = report
             .header("content-type", "application/x-ndjson")
             .body(lines.join("\n"));
-        assert_eq!(told.send().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(report.send().await.unwrap().status(), StatusCode::OK);
         scene.server.engine.publish().await.unwrap();
         let page = String::from_utf8(scene.document("index.html").to_vec()).unwrap();
         assert_eq!(page.matches("The minutes of the hour").count(), count);

@@ -143,10 +143,10 @@ async fn the_last_hour_is_drawn_by_the_minute_with_its_gaps_and_failures() {
         })
         .flatten()
         .collect();
-    let told = scene.server.as_admin(Method::POST, "/v1/observations");
-    let told = told.header("content-type", "application/x-ndjson");
-    let told = told.body(lines.join("\n")).send().await.unwrap();
-    assert_eq!(told.status(), StatusCode::OK);
+    let report = scene.server.as_admin(Method::POST, "/v1/observations");
+    let report = report.header("content-type", "application/x-ndjson");
+    let report = report.body(lines.join("\n")).send().await.unwrap();
+    assert_eq!(report.status(), StatusCode::OK);
     scene.server.engine.catch_up().await.unwrap();
     scene.open(&mut browser, "/ca/example/");
     browser.until("document.querySelectorAll('#live figure').length === 2");

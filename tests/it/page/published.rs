@@ -222,14 +222,14 @@ async fn the_quietest_hours_are_the_lowest_and_page_and_terminal_name_the_same()
         .replace("<span class=\"span\">", "")
         .replace("</span>", "");
     let spans = words.strip_prefix("Quietest each day from ").unwrap();
-    let told = hours(spans.split(" UTC").next().unwrap());
+    let report = hours(spans.split(" UTC").next().unwrap());
     assert!(
-        lowest[..3].iter().all(|hour| told.contains(hour)),
+        lowest[..3].iter().all(|hour| report.contains(hour)),
         "{words}"
     );
     // What it calls quiet is quieter than all that it does not.
-    let as_many: BTreeSet<usize> = lowest[..told.len()].iter().copied().collect();
-    assert_eq!(told, as_many, "{words}");
+    let as_many: BTreeSet<usize> = lowest[..report.len()].iter().copied().collect();
+    assert_eq!(report, as_many, "{words}");
 
     let folder = scene.written();
     let terminal = tokio::task::spawn_blocking(move || {

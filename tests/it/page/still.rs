@@ -77,11 +77,11 @@ async fn cases() -> Vec<Case> {
         [line("attempt", 50).to_string(), line("failed", 45).to_string()]
     });
     let lines: Vec<String> = lines.collect();
-    let told = failing.server.as_admin(Method::POST, "/v1/observations");
-    let told = told
+    let report = failing.server.as_admin(Method::POST, "/v1/observations");
+    let report = report
         .header("content-type", "application/x-ndjson")
         .body(lines.join("\n"));
-    assert_eq!(told.send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(report.send().await.unwrap().status(), StatusCode::OK);
     failing.server.engine.catch_up().await.unwrap();
     case("failing", failing, &["/", "/ca/other/"]);
     cases

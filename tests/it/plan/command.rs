@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::instant;
 use crate::process::offpeak;
-use crate::tools::told;
+use crate::tools::output_text;
 
 pub(super) fn ranking(folder: &Path) -> String {
     let slots: Vec<Value> = (0..24)
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &[&str], input: &str) -> Output {
 }
 
 pub(super) fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{}", told(output));
+    assert!(output.status.success(), "{}", output_text(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
@@ -58,11 +58,11 @@ fn a_list_and_a_ranking_are_enough() {
     assert!(lines[1].starts_with("1,a.example,\"x, y\",20"), "{text}");
     assert!(lines[2].starts_with("2,b.example b2.example,,20"), "{text}");
     assert!(
-        told(&output).contains("2 planned from"),
+        output_text(&output).contains("2 planned from"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
-    assert!(told(&output).contains("limits of letsencrypt of 2026-08-05"));
+    assert!(output_text(&output).contains("limits of letsencrypt of 2026-08-05"));
     // The same each time, but for the clock; and as JSON.
     let arguments = ["-", "--ranking", &ranking, "--deadline", "24h", "--json"];
     let plan: Value = serde_json::from_str(&printed(&run(&arguments, list))).unwrap();
@@ -93,7 +93,7 @@ fn what_cannot_be_done_or_read_ends_with_the_reason() {
         "",
     );
     assert_eq!(refused.status.code(), Some(1));
-    let reason = told(&refused);
+    let reason = output_text(&refused);
     assert!(
         reason.contains("certificates miss their deadline: maxRate lets 10 a minute"),
         "{reason}"
@@ -132,11 +132,11 @@ fn what_cannot_be_done_or_read_ends_with_the_reason() {
         (vec![], "", 2, "required"),
     ] {
         let output = run(&arguments, input);
-        assert_eq!(output.status.code(), Some(code), "{}", told(&output));
+        assert_eq!(output.status.code(), Some(code), "{}", output_text(&output));
         assert!(
-            told(&output).contains(reason),
+            output_text(&output).contains(reason),
             "{arguments:?}: {}",
-            told(&output)
+            output_text(&output)
         );
     }
 }
@@ -149,7 +149,7 @@ fn a_deadline_that_has_passed_and_a_column_that_looks_like_ours_are_said() {
     let output = run(&["-", "--ranking", &ranking], list);
     // Its column is kept, and said not to be read.
     assert!(printed(&output).starts_with("names,dead_line,customer,renew_at\n"));
-    let said = told(&output);
+    let said = output_text(&output);
     let want = "column \"dead_line\" is kept and not read; did you mean \"deadline\"?";
     assert!(
         said.contains(want) && !said.contains("customer\" is"),
@@ -161,7 +161,7 @@ fn a_deadline_that_has_passed_and_a_column_that_looks_like_ours_are_said() {
     let arguments = ["-", "--ranking", &ranking, "--deadline", "24h"];
     let output = run(&arguments, list);
     assert_eq!(printed(&output).lines().count(), 4);
-    let said = told(&output);
+    let said = output_text(&output);
     assert!(said.contains("2 late, since "), "{said}");
     let named = "a.example (2026-01-01T00:00:00Z), b.example (2026-02-03T00:00:00Z)\n";
     assert!(said.contains(named) && !said.contains("is kept"), "{said}");
@@ -189,7 +189,7 @@ fn what_is_due_in_years_is_left_out_by_name() {
     assert_eq!(rows.len(), 3, "{table}");
     assert_eq!(rows[1], format!("a.example,{of_ten_years},7,"));
     assert!(rows[2].starts_with("b.example,,,8,2"), "{table}");
-    let said = told(&output);
+    let said = output_text(&output);
     let want =
         "1 left out, since their time comes after the 366 days that are planned ahead: a.example\n";
     assert!(said.contains(want), "{said}");
@@ -200,7 +200,7 @@ fn what_is_due_in_years_is_left_out_by_name() {
     let alone = list.lines().take(2).collect::<Vec<_>>().join("\n");
     let output = run(&["-", "--ranking", &ranking], &alone);
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("nothing is left to plan"));
+    assert!(output_text(&output).contains("nothing is left to plan"));
 }
 
 /// One CA, and certificates of it for these names that began so many days ago.
@@ -340,5 +340,9 @@ fn folders_of_clients_are_read_as_they_are() {
     fs::write(folder.path().join("other/broken.pem"), broken).unwrap();
     let output = run(&arguments, "");
     assert_eq!(output.status.code(), Some(3));
-    assert!(told(&output).contains("broken.pem"), "{}", told(&output));
+    assert!(
+        output_text(&output).contains("broken.pem"),
+        "{}",
+        output_text(&output)
+    );
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::command::{printed, ranking, run};
 use super::{asked, instant};
 use crate::server::{NOW, TestServer};
-use crate::tools::told;
+use crate::tools::output_text;
 
 /// The time in the last column of each line but the first.
 fn times(csv: &str) -> Vec<Timestamp> {
@@ -43,7 +43,7 @@ fn the_earlier_of_a_row_s_deadline_and_the_plan_s_holds() {
     let list = format!("names,earliest\na.example,{}\n", now + DAY);
     let refused = run(&arguments, &list);
     assert_eq!(refused.status.code(), Some(2));
-    let said = told(&refused);
+    let said = output_text(&refused);
     assert!(
         said.contains("a.example: earliest: ") && said.contains("is not before the deadline"),
         "{said}"
@@ -69,7 +69,7 @@ fn what_a_refused_command_proposes_does() {
     let names: Vec<String> = (0..300).map(|n| format!("h{n}.example")).collect();
     let names = names.join("\n");
     let proposed = |output: &std::process::Output| {
-        assert_eq!(output.status.code(), Some(1), "{}", told(output));
+        assert_eq!(output.status.code(), Some(1), "{}", output_text(output));
         let refusal: Value = serde_json::from_slice(&output.stdout).unwrap();
         refusal["refusal"]["changes"]
             .as_array()

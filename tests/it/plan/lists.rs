@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::command::{printed, ranking, run, write_folders};
 use crate::process::offpeak;
-use crate::tools::told;
+use crate::tools::output_text;
 
 /// What is planned by somebody who stands in `folder`: names and accounts.
 fn standing_in(folder: &Path, path: &str, ranking: &str) -> Vec<(String, Option<String>)> {
@@ -88,16 +88,16 @@ fn semicolons_and_tabs_are_read_and_written_again() {
     let output = run(&arguments, "name;team\na.example;blue\n");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        told(&output).contains("none of the columns"),
+        output_text(&output).contains("none of the columns"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
     let output = run(&arguments, "sep=;\nnames;team\na.example;blue\n");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        told(&output).contains("line 1: record: this line is for Excel"),
+        output_text(&output).contains("line 1: record: this line is for Excel"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
 }
 
@@ -117,9 +117,9 @@ fn an_earlier_plan_s_times_are_replaced() {
     );
     assert!(!table.contains("2020-01-01"), "{table}");
     assert!(
-        told(&output).contains("column \"renew_at\" of an earlier plan is replaced"),
+        output_text(&output).contains("column \"renew_at\" of an earlier plan is replaced"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
     // And so what was planned can be planned again.
     assert_eq!(

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::process::offpeak;
 use crate::server::{ADMIN, TestServer};
-use crate::tools::{run, told};
+use crate::tools::{output_text, run};
 
 /// A server that goes by the clock on the wall, with something published.
 async fn published() -> TestServer {
@@ -30,7 +30,7 @@ fn plan(server: &TestServer, token: &str, arguments: &[&str]) -> Output {
 }
 
 fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{}", told(output));
+    assert!(output.status.success(), "{}", output_text(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
@@ -69,9 +69,9 @@ async fn a_server_plans_a_fleet_under_its_own_forecast() {
         );
     }
     assert!(
-        told(&output).contains("2 planned from"),
+        output_text(&output).contains("2 planned from"),
         "{}",
-        told(&output)
+        output_text(&output)
     );
     let arguments = ["--count", "10", "--json", "--ca", "example", "--no-ari"];
     let document = printed(&plan(&server, ADMIN, &arguments));
@@ -103,12 +103,16 @@ async fn what_a_server_refuses_is_said() {
         "{refusal}"
     );
     let refused = plan(&server, "another", &["--count", "1"]);
-    assert!(told(&refused).contains("answers 401"), "{}", told(&refused));
+    assert!(
+        output_text(&refused).contains("answers 401"),
+        "{}",
+        output_text(&refused)
+    );
     let refused = plan(&server, ADMIN, &["--count", "1", "--ca", "nobody"]);
     assert!(
-        told(&refused).contains("no CA is named"),
+        output_text(&refused).contains("no CA is named"),
         "{}",
-        told(&refused)
+        output_text(&refused)
     );
 }
 
@@ -137,7 +141,7 @@ async fn a_ranking_may_be_named_by_its_url() {
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    let text = told(&refused);
+    let text = output_text(&refused);
     assert!(
         text.contains(&format!("cannot fetch {missing}")) && text.contains("404"),
         "{text}"

@@ -87,14 +87,14 @@ fn a_note_is_told_until_its_time_is_over_and_by_all_once() {
     a.notes = vec![note(9), note(0)];
     b.notes = vec![note(9), note(3)];
     let profile = learn(&hourly(28, one_oclock));
-    let told = |bytes: &[u8]| -> Vec<String> {
+    let report = |bytes: &[u8]| -> Vec<String> {
         let read = Published::parse(bytes).unwrap();
         read.notes.into_iter().map(|note| note.text).collect()
     };
-    assert_eq!(told(&rank(&profile, &a, &times())), ["9 days"]);
+    assert_eq!(report(&rank(&profile, &a, &times())), ["9 days"]);
     let both = [(&a, &profile), (&b, &profile)];
     assert_eq!(
-        told(&rank_together(&both, "production", &times())),
+        report(&rank_together(&both, "production", &times())),
         ["3 days", "9 days"]
     );
 }

@@ -20,17 +20,17 @@ fn of(rule: Rule) -> &'static RuleOutcome {
 
 #[test]
 fn the_ca_never_sees_more_than_it_bears_behind_the_gateway() {
-    let bears = SMALL.bears.ceil();
+    let capacity = SMALL.capacity.ceil();
     for rule in [Rule::Hold, Rule::Offpeak] {
         let seen = of(rule);
         assert!(
-            f64::from(seen.worst_second) <= bears,
+            f64::from(seen.worst_second) <= capacity,
             "{}",
             seen.worst_second
         );
-        assert!(f64::from(seen.worst_minute) <= 60.0 * SMALL.bears);
+        assert!(f64::from(seen.worst_minute) <= 60.0 * SMALL.capacity);
     }
-    assert!(f64::from(of(Rule::None).worst_second) > 1_000.0 * SMALL.bears);
+    assert!(f64::from(of(Rule::None).worst_second) > 1_000.0 * SMALL.capacity);
 }
 
 #[test]

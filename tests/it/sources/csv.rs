@@ -77,12 +77,15 @@ async fn an_export_of_hours_is_counted_once_however_often_it_is_written() {
     write(&path, &first, NOON + 5_400);
     read_once(&engine, &source).await.unwrap();
     read_once(&engine, &source).await.unwrap();
-    let told = |found: &[Observation]| -> Vec<(i64, Kind, u64)> {
+    let report = |found: &[Observation]| -> Vec<(i64, Kind, u64)> {
         let of = |one: &Observation| (one.at.unix() - NOON, one.kind, one.count);
         found.iter().map(of).collect()
     };
     let found = counted(&engine).await;
-    assert_eq!(told(&found), [(0, Kind::Attempt, 10), (0, Kind::Failed, 1)]);
+    assert_eq!(
+        report(&found),
+        [(0, Kind::Attempt, 10), (0, Kind::Failed, 1)]
+    );
     assert!(found.iter().all(|one| one.seconds == 3_600
         && one.source == Source::Ca
         && one.vantage.as_deref() == Some("export")));
@@ -103,7 +106,7 @@ async fn an_export_of_hours_is_counted_once_however_often_it_is_written() {
         (3_600, Kind::Attempt, 9),
         (3_600, Kind::Failed, 1),
     ];
-    assert_eq!(told(&found), want);
+    assert_eq!(report(&found), want);
     // Another column's name, and rows that are mostly wrong: said, and nothing of it counted.
     for (text, want) in [
         (
@@ -119,7 +122,7 @@ async fn an_export_of_hours_is_counted_once_however_often_it_is_written() {
         let error = read_once(&engine, &source).await.unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
-    assert_eq!(told(&counted(&engine).await), want);
+    assert_eq!(report(&counted(&engine).await), want);
     fs::remove_file(&path).unwrap();
     let error = read_once(&engine, &source).await.unwrap_err().to_string();
     assert!(error.contains("load.csv: No such file"), "{error}");
@@ -146,12 +149,12 @@ async fn rows_that_are_events_are_summed_by_the_minute_and_silence_is_nothing() 
     );
     read_once(&engine, &source).await.unwrap();
     let found = counted(&engine).await;
-    let told: Vec<(i64, u64)> = found
+    let report: Vec<(i64, u64)> = found
         .iter()
         .map(|one| (one.at.unix() - NOON, one.count))
         .collect();
     // The fifth minute was not over when the file was written.
-    assert_eq!(told, [(0, 3), (60, 0), (120, 0), (180, 1)]);
+    assert_eq!(report, [(0, 3), (60, 0), (120, 0), (180, 1)]);
     assert_eq!(found[0].endpoint.as_deref(), Some("finalize"));
     assert_eq!(
         (found[0].source, found[0].kind),

@@ -107,9 +107,9 @@ async fn a_tail_prints_what_logs_show_and_goes_on_when_one_fails() {
     let command = listed.ct("tail", &["--from", "0", "--blocks", "4", "--json"]);
     let output = tokio::time::timeout(Duration::from_secs(90), run(command)).await;
     let output = output.expect("it does not end");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{told}");
-    assert_eq!(told.matches("ct_log_failing").count(), 2, "{told}");
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(report.matches("ct_log_failing").count(), 2, "{report}");
     let mut sums = [0; 2];
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -139,13 +139,13 @@ fn logs_are_asked_by_nobody_who_cannot_be_reached() {
                 .args(["--contact", contact])
                 .output();
             let output = output.unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
+            let report = String::from_utf8_lossy(&output.stderr);
             assert_eq!(
                 output.status.code(),
                 Some(2),
-                "{command:?} {contact:?}: {told}"
+                "{command:?} {contact:?}: {report}"
             );
-            assert!(told.contains("--contact"), "{told}");
+            assert!(report.contains("--contact"), "{report}");
         }
     }
 }

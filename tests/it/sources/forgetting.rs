@@ -31,8 +31,8 @@ async fn what_came_from_a_peer_can_be_forgotten_and_is_taken_anew() {
         if query.is_some_and(|query| query.contains("after=")) {
             lines.clear();
         }
-        let told = json!({"next": "x.1", "more": false, "observations": lines});
-        async move { told.to_string() }
+        let report = json!({"next": "x.1", "more": false, "observations": lines});
+        async move { report.to_string() }
     };
     let folder = tempfile::tempdir().unwrap();
     let url = peer(Router::new().route("/v1/export", get(answer))).await;
@@ -73,12 +73,12 @@ async fn what_came_from_a_peer_can_be_forgotten_and_is_taken_anew() {
         command.args(["forget", "--peer", name, "--database", &database.url()]);
         tokio::task::block_in_place(|| command.output().unwrap())
     };
-    let told = forget("south");
-    assert!(told.status.success(), "{told:?}");
-    let told = String::from_utf8(told.stdout).unwrap();
+    let report = forget("south");
+    assert!(report.status.success(), "{report:?}");
+    let report = String::from_utf8(report.stdout).unwrap();
     assert!(
-        told.starts_with("peer south: 2 counts no longer count"),
-        "{told}"
+        report.starts_with("peer south: 2 counts no longer count"),
+        "{report}"
     );
     assert_eq!(counts().await, [3]);
     // Who runs meanwhile hears of it, and takes what there is now.

@@ -63,8 +63,8 @@ fn demand_is_issuance_times_what_another_source_has_shown() {
     // Shrunk towards all hours' ratio: two weeks' 500 certificates of an hour of the week are most of it.
     let ratio = profile.day[1].coefficient / profile.day[2].coefficient;
     assert!((0.8..1.05).contains(&ratio), "{ratio}");
-    let (_, told) = ranking(None, &profile);
-    assert_eq!(told["basis"], "estimated");
+    let (_, report) = ranking(None, &profile);
+    assert_eq!(report["basis"], "estimated");
     // What is estimated is known less well than what is counted, and better than what nobody told of.
     let relative = |profile: &Profile| {
         let slot = &profile.day[12];
@@ -84,9 +84,9 @@ fn demand_is_issuance_times_what_another_source_has_shown() {
 fn nobody_is_sent_into_an_hour_that_another_source_shows_failing() {
     let mut series = seen_by_ct(28);
     let quiet = Profile::learn(&series, NOW, HOUR, &[]);
-    let (before, told) = ranking(None, &quiet);
+    let (before, report) = ranking(None, &quiet);
     assert_eq!(
-        (&told["quietest"][0], &told["slots"][1]["rank"]),
+        (&report["quietest"][0], &report["slots"][1]["rank"]),
         (&"01:00".into(), &1.into())
     );
     for ago in 1..=28 * 24 {
@@ -95,15 +95,15 @@ fn nobody_is_sent_into_an_hour_that_another_source_shows_failing() {
         add(&mut series, ago, Source::Observer, Kind::Failed, failed);
     }
     let profile = Profile::learn(&series, NOW, HOUR, &[]);
-    let (_, told) = ranking(None, &profile);
-    let slot = &told["slots"][1];
+    let (_, report) = ranking(None, &profile);
+    let slot = &report["slots"][1];
     assert_eq!(slot["weight"], 0.0, "{slot}");
     assert_eq!(
         (&slot["rank"], &slot["failing"]),
         (&24.into(), &true.into())
     );
-    assert_ne!(told["quietest"][0], "01:00");
-    let all: f64 = told["slots"]
+    assert_ne!(report["quietest"][0], "01:00");
+    let all: f64 = report["slots"]
         .as_array()
         .unwrap()
         .iter()
@@ -114,18 +114,18 @@ fn nobody_is_sent_into_an_hour_that_another_source_shows_failing() {
     let weight = |value: &Value| value["slots"][1]["weight"].as_f64().unwrap();
     let (mut last, mut octets) = (1.0, before);
     for _ in 0..8 {
-        let (next, told) = ranking(Some(&octets), &profile);
+        let (next, report) = ranking(Some(&octets), &profile);
         let before: Value = serde_json::from_slice(&octets).unwrap();
         for (one, other) in before["slots"]
             .as_array()
             .unwrap()
             .iter()
-            .zip(told["slots"].as_array().unwrap())
+            .zip(report["slots"].as_array().unwrap())
         {
             let moved = one["weight"].as_f64().unwrap() - other["weight"].as_f64().unwrap();
             assert!(moved.abs() <= MOST_MOVE / 24.0 + 1e-6, "{moved}");
         }
-        (last, octets) = (weight(&told), next);
+        (last, octets) = (weight(&report), next);
     }
     assert!(last < 1e-12, "{last}");
 }

@@ -45,10 +45,11 @@ async fn hand_in(engine: &Engine, rows: &[Observation]) {
 }
 
 /// What an hour is expected to have, and until when the sources wait.
-async fn told(engine: &Engine) -> (f64, Vec<(Source, Option<Timestamp>)>) {
+async fn result(engine: &Engine) -> (f64, Vec<(Source, Option<Timestamp>)>) {
     engine.catch_up().await.unwrap();
     let model = engine.model(&"default".parse().unwrap(), 0).unwrap();
-    let waits = |one: &offpeak::domain::status::Heard| (one.source, one.quarantined_until);
+    let waits =
+        |one: &offpeak::domain::status::ReportingSource| (one.source, one.quarantined_until);
     (
         model.profile.mean_per_hour(),
         model.sources.iter().map(waits).collect(),
@@ -67,7 +68,7 @@ async fn a_back_fill_waits_as_long_as_what_is_new() {
     let first = process(&url, &clock).await;
     let second = process(&url, &clock).await;
     hand_in(&first, &weeks(Source::Metrics, 600)).await;
-    told(&second).await;
+    result(&second).await;
     // Counts of four weeks past, by who is heard for the first time: by a request, and by a configured source.
     clock.set(NOW);
     hand_in(&first, &weeks(Source::Ca, 60_000)).await;
@@ -82,7 +83,7 @@ async fn a_back_fill_waits_as_long_as_what_is_new() {
     let waiting = Some(NOW + QUARANTINE_SECONDS);
     let restarted = process(&url, &clock).await;
     for engine in [&first, &second, &restarted] {
-        let (per_hour, sources) = told(engine).await;
+        let (per_hour, sources) = result(engine).await;
         is(per_hour, 600.0);
         let want = [
             (Source::Ca, waiting),
@@ -94,7 +95,7 @@ async fn a_back_fill_waits_as_long_as_what_is_new() {
     // A week later they are believed, by every process and the next one: as far as three that differ are.
     clock.set(NOW + QUARANTINE_SECONDS + 1);
     for engine in [&first, &second, &process(&url, &clock).await] {
-        let (per_hour, sources) = told(engine).await;
+        let (per_hour, sources) = result(engine).await;
         assert!(
             sources.iter().all(|(_, until)| until.is_none()),
             "{sources:?}"
@@ -117,8 +118,8 @@ async fn where_all_are_new_the_better_kind_counts_at_once() {
     clock.set(NOW);
     hand_in(&engine, &weeks(Source::Metrics, 600)).await;
     hand_in(&engine, &weeks(Source::Ca, 900)).await;
-    is(told(&engine).await.0, 900.0);
+    is(result(&engine).await.0, 900.0);
     // Three of them, none of them known: who is far from the others moves nothing far.
     hand_in(&engine, &weeks(Source::Log, 650)).await;
-    is(told(&engine).await.0, 650.0 * 1.1);
+    is(result(&engine).await.0, 650.0 * 1.1);
 }

@@ -115,13 +115,13 @@ async fn a_peer_is_believed_what_the_configuration_says_and_under_its_own_name()
     let source = engine.config().sources[0].clone();
     read_once(&engine, &source).await.unwrap();
     let taken = taken(&engine).await;
-    let mut told: Vec<(Source, &str)> = taken
+    let mut result: Vec<(Source, &str)> = taken
         .iter()
         .map(|one| (one.source, one.vantage.as_deref().unwrap()))
         .collect();
-    told.sort_unstable();
+    result.sort_unstable();
     assert_eq!(
-        told,
+        result,
         [
             (Source::Log, "peer:south"),
             (Source::Log, "peer:south"),
@@ -372,8 +372,8 @@ async fn one_server_takes_what_another_counted_and_a_dead_peer_holds_up_nothing(
     );
     // Ten lines, and the registry's minutes from the certificate's on.
     let records = metrics.lines().find_map(|line| {
-        let told = line.strip_prefix(r#"offpeak_source_records_total{source="south"} "#);
-        told?.parse::<u64>().ok()
+        let result = line.strip_prefix(r#"offpeak_source_records_total{source="south"} "#);
+        result?.parse::<u64>().ok()
     });
     assert!(matches!(records, Some(14..=17)), "{metrics}");
     assert!(
@@ -382,8 +382,8 @@ async fn one_server_takes_what_another_counted_and_a_dead_peer_holds_up_nothing(
     );
     // The ranking is published all the same.
     assert_eq!(north.api.get("/ranking.json").await.status(), 200);
-    let told = north.api.admin_get("/v1/export").await;
-    let told: Value = told.json().await.unwrap();
-    assert_eq!(told["observations"], json!([]), "nothing is handed on");
+    let result = north.api.admin_get("/v1/export").await;
+    let result: Value = result.json().await.unwrap();
+    assert_eq!(result["observations"], json!([]), "nothing is handed on");
     drop(silent);
 }

@@ -53,12 +53,12 @@ async fn a_ca_is_asked_for_its_directory_and_a_nonce() {
     let well = Arc::new(AtomicBool::new(true));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (told, nonce) = (
+    let (result, nonce) = (
         Arc::clone(&well),
         format!("{{\"newNonce\":\"{url}/nonce\"}}"),
     );
     let directory = move || async move {
-        if told.load(Ordering::SeqCst) {
+        if result.load(Ordering::SeqCst) {
             (StatusCode::OK, nonce)
         } else {
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())

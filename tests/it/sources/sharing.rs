@@ -30,8 +30,8 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
         let metrics = metrics.unwrap().text().await.unwrap();
         ["up", "elsewhere"].map(|what| {
             let series = format!("offpeak_source_{what}{{source=\"read-twice\"}} ");
-            let told = metrics.lines().find_map(|line| line.strip_prefix(&*series));
-            told.map(str::to_owned)
+            let report = metrics.lines().find_map(|line| line.strip_prefix(&*series));
+            report.map(str::to_owned)
         })
     };
     let is = async |wanted: &str| {
@@ -47,8 +47,8 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
         panic!("{:?}", case.engine.source_reports());
     };
     is("reading").await;
-    let told = |value: &str| Some(value.to_owned());
-    assert_eq!(shown().await, [told("1"), told("0")]);
+    let report = |value: &str| Some(value.to_owned());
+    assert_eq!(shown().await, [report("1"), report("0")]);
     // Another process was faster.
     let store = case.engine.store();
     let cursor = store.source_cursor(&name).await.unwrap().unwrap();
@@ -68,6 +68,6 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
     .unwrap();
     is("elsewhere").await;
     // Nobody is to be woken for it.
-    assert_eq!(shown().await, [told("1"), told("1")]);
+    assert_eq!(shown().await, [report("1"), report("1")]);
     following.abort();
 }

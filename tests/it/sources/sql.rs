@@ -23,7 +23,7 @@ fn source(database: &str, query: &str, columns: &str) -> String {
 }
 
 /// Counts by minutes after noon, 0 left out, and how many minutes are known.
-async fn told(engine: &Engine) -> (Vec<(i64, u64)>, usize) {
+async fn report(engine: &Engine) -> (Vec<(i64, u64)>, usize) {
     let found = counted(engine).await;
     assert!(
         found
@@ -73,7 +73,7 @@ async fn a_ca_s_sqlite_is_asked_by_a_query_and_only_read() {
     read_once(&engine, &of).await.unwrap();
     read_once(&engine, &of).await.unwrap();
     // The database knows all there is: minutes without a row are minutes with none.
-    assert_eq!(told(&engine).await, (vec![(0, 2), (1, 1), (5, 1)], 60));
+    assert_eq!(report(&engine).await, (vec![(0, 2), (1, 1), (5, 1)], 60));
     for (query, columns, want) in [
         (
             "SELECT 5 AS x, $1 AS y, $2 AS z",
@@ -144,7 +144,7 @@ async fn is_asked_and_only_read(url: &str) {
     read_once(&engine, &of).await.unwrap();
     read_once(&engine, &of).await.unwrap();
     // Whoever counts tells of the minutes that he names.
-    assert_eq!(told(&engine).await, (vec![(0, 7), (3, 2)], 2));
+    assert_eq!(report(&engine).await, (vec![(0, 7), (3, 2)], 2));
     ca.execute("CREATE FUNCTION write() RETURNS timestamptz LANGUAGE sql AS $$ DELETE FROM certificates; SELECT now() $$")
         .await
         .unwrap();

@@ -207,17 +207,17 @@ fn sources_that_ought_to_tell_the_same_are_compared() {
             });
         }
     }
-    let told = series.disagreements(now);
+    let result = series.disagreements(now);
     let of = |vantage: &str| {
-        let found = told
+        let found = result
             .iter()
             .find(|one| one.vantage.as_deref() == Some(vantage));
         found.unwrap().share
     };
-    assert!(of("a") < 0.02 && of("b") < 0.02, "{told:?}");
+    assert!(of("a") < 0.02 && of("b") < 0.02, "{result:?}");
     assert!(
         of("c") > DISAGREEMENT && (of("c") - 0.98).abs() < 0.02,
-        "{told:?}"
+        "{result:?}"
     );
     // What is alone, or only a part of the load, is not compared.
     let mut alone = Series::default();
@@ -243,7 +243,7 @@ async fn a_model_can_be_pinned_and_taken_back() {
     let database = fresh_sqlite();
     let server = TestServer::on(&database.url(), crate::server::config()).await;
     let now = server.engine.now();
-    let told = async |from: i64, count: fn(i64) -> u64| {
+    let result = async |from: i64, count: fn(i64) -> u64| {
         let lines: Vec<String> = (from..from + 14 * 24)
             .map(|ago| {
                 let at = now - (14 * 24 + from - ago) * HOUR + from * HOUR;
@@ -263,10 +263,10 @@ async fn a_model_can_be_pinned_and_taken_back() {
         let ranking: serde_json::Value = crate::server::json(ranking).await;
         ranking["modelVersion"].as_str().unwrap().to_owned()
     };
-    told(0, honest).await;
+    result(0, honest).await;
     let good = version().await;
     server.clock.set(now + 14 * DAY);
-    told(14 * 24, malicious).await;
+    result(14 * 24, malicious).await;
     let bad = version().await;
     assert_ne!(good, bad);
     let mut config = crate::server::config();

@@ -21,7 +21,7 @@ use super::upstream::Upstream;
 
 /// What the upstream bears, in new orders a second. Ten times that are 500 TLS handshakes a second, which a
 /// core does beside the rest.
-const BEARS: u32 = 50;
+const CAPACITY: u32 = 50;
 
 /// How long the overload lasts, and with `--quick`.
 const SECONDS: u32 = 60;
@@ -54,7 +54,7 @@ struct Seen {
     /// Orders that were made and came to no certificate.
     stopped: usize,
     /// By the second of the run in which they are to come again.
-    told: BTreeMap<u64, usize>,
+    assigned: BTreeMap<u64, usize>,
     /// Answers that are neither an order nor a 503 with its second.
     odd: Vec<String>,
     last_served: Duration,
@@ -71,28 +71,28 @@ pub(super) fn overload(setup: &Setup, figures: &mut Figures) -> anyhow::Result<(
     };
     let runtime = Runtime::new()?;
     let upstream = runtime.block_on(Upstream::start())?;
-    let limit = format!("new_orders_per_second = {BEARS}");
+    let limit = format!("new_orders_per_second = {CAPACITY}");
     let front = Front::start(setup, "gateway-overload", upstream.address, &limit)?;
     let over = Duration::from_secs(seconds.into());
-    let seen = runtime.block_on(come(&front, 10 * BEARS * seconds, over))?;
+    let seen = runtime.block_on(come(&front, 10 * CAPACITY * seconds, over))?;
     let admitted = seen.completed + seen.stopped;
     ensure!(admitted > 0, "nobody was admitted: {:?}", seen.odd.first());
-    let bears = f64::from(BEARS);
-    let told: usize = seen.told.values().sum();
-    let most_told = seen.told.values().max().copied().unwrap_or(0);
+    let capacity = f64::from(CAPACITY);
+    let assigned: usize = seen.assigned.values().sum();
+    let most_told = seen.assigned.values().max().copied().unwrap_or(0);
     let completed = 100.0 * real_len(seen.completed) / real_len(admitted);
     figures.put("overload_completed", &[completed])?;
     figures.put("overload_500", &[real_len(seen.odd.len())])?;
     let most = real_len(upstream.most_in_a_second());
-    figures.put("overload_upstream", &[most / bears])?;
-    let bound = 1.1 * bears + 3.0 * bears.sqrt();
+    figures.put("overload_upstream", &[most / capacity])?;
+    let bound = 1.1 * capacity + 3.0 * capacity.sqrt();
     figures.put("overload_returns", &[real_len(most_told) / bound])?;
     figures.note(
         Part::Gateway,
         format!(
-            "Overload: {} new orders within {seconds} s to an upstream that bears {BEARS} a second; {admitted} \
-             were admitted, {told} told a second, {} of them the same at most.{}",
-            10 * BEARS * seconds,
+            "Overload: {} new orders within {seconds} s to an upstream that bears {CAPACITY} a second; {admitted} \
+             were admitted, {assigned} told a second, {} of them the same at most.{}",
+            10 * CAPACITY * seconds,
             most_told,
             seen.odd.first().map(|odd| format!(" The first odd answer: {odd}.")).unwrap_or_default(),
         ),
@@ -104,11 +104,11 @@ pub(super) fn overload(setup: &Setup, figures: &mut Figures) -> anyhow::Result<(
 pub(super) fn spike(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let upstream = runtime.block_on(Upstream::start())?;
-    let limit = format!("new_orders_per_second = {BEARS}");
+    let limit = format!("new_orders_per_second = {CAPACITY}");
     let front = Front::start(setup, "gateway-spike", upstream.address, &limit)?;
-    let seen = runtime.block_on(come(&front, 15 * BEARS, Duration::from_secs(1)))?;
-    let told: usize = seen.told.values().sum();
-    figures.put("spike_turned_away", &[real_len(told + seen.odd.len())])?;
+    let seen = runtime.block_on(come(&front, 15 * CAPACITY, Duration::from_secs(1)))?;
+    let assigned: usize = seen.assigned.values().sum();
+    figures.put("spike_turned_away", &[real_len(assigned + seen.odd.len())])?;
     figures.put("spike_last", &[seen.last_served.as_secs_f64()])?;
     if let Some(odd) = seen.odd.first() {
         let odd_count = seen.odd.len();
@@ -211,7 +211,7 @@ async fn order(client: &mut Client, n: u32, begun: Instant, seen: &Shared) -> an
         }
         (503, Some(after)) => {
             let second = begun.elapsed().as_secs() + after;
-            of(seen, |seen| *seen.told.entry(second).or_default() += 1);
+            of(seen, |seen| *seen.assigned.entry(second).or_default() += 1);
         }
         (status, _) => of(seen, |seen| seen.odd.push(status.to_string())),
     }

@@ -62,14 +62,14 @@ fn who_comes_at_its_second_is_served_before_newcomers() {
         run.comes(at(f64::from(n) / 8.0), first(n.into()));
     }
     let seen = run.until_the_end();
-    let mut told: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut assigned: BTreeMap<u64, i64> = BTreeMap::new();
     for (now, request, after) in &seen.turned_away {
-        let before = told.insert(request.order, now.second() + after);
+        let before = assigned.insert(request.order, now.second() + after);
         assert!(before.is_none(), "{} was turned away twice", request.order);
     }
-    assert!(told.len() > 1_000, "{}", told.len());
+    assert!(assigned.len() > 1_000, "{}", assigned.len());
     for (now, request) in &seen.forwarded {
-        if let Some(second) = told.get(&request.order) {
+        if let Some(second) = assigned.get(&request.order) {
             assert!(now.second() - second <= 6, "{} late", now.second() - second);
         }
     }
@@ -124,7 +124,7 @@ fn who_is_held_when_it_closes_is_told_a_second_and_until_then_all_goes_on() {
     }
     assert_eq!(admission.held(), 29);
     admission.close(at(5.0));
-    let (mut went, mut told) = (0, Vec::new());
+    let (mut went, mut assigned) = (0, Vec::new());
     let mut now = at(0.0);
     while let Some(wakes) = admission.wakes_at(now) {
         now = wakes;
@@ -135,19 +135,19 @@ fn who_is_held_when_it_closes_is_told_a_second_and_until_then_all_goes_on() {
                 Event::TurnAway {
                     retry_after_seconds,
                     ..
-                } => told.push((now, retry_after_seconds)),
+                } => assigned.push((now, retry_after_seconds)),
             }
         }
     }
     assert!((8..=10).contains(&went), "{went}");
-    assert_eq!(went + told.len(), 29);
-    let seconds: BTreeSet<i64> = told.iter().map(|(_, after)| *after).collect();
+    assert_eq!(went + assigned.len(), 29);
+    let seconds: BTreeSet<i64> = assigned.iter().map(|(_, after)| *after).collect();
     assert_eq!(
         seconds.len(),
-        told.len(),
+        assigned.len(),
         "each is told a second of its own"
     );
-    assert!(told.iter().all(|(when, _)| *when == at(5.0)));
+    assert!(assigned.iter().all(|(when, _)| *when == at(5.0)));
     // From then on nothing is held, and a request that can be forwarded at once is.
     assert_eq!(admission.ask(at(6.0), &first(100)), Decision::Forward);
     let late = admission.ask(at(6.0), &first(101));

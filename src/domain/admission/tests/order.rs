@@ -57,21 +57,21 @@ fn an_unverified_request_has_no_place_for_the_second_that_it_was_told() {
         else {
             panic!("it may not be held");
         };
-        let told = at(real(retry_after_seconds));
-        assert_eq!(admission.ask(told, &first(2)), Decision::Forward);
-        let Decision::Hold(newcomer) = admission.ask(told, &first(3)) else {
+        let assigned = at(real(retry_after_seconds));
+        assert_eq!(admission.ask(assigned, &first(2)), Decision::Forward);
+        let Decision::Hold(newcomer) = admission.ask(assigned, &first(3)) else {
             panic!("the queue is empty");
         };
         let back = Request {
             hold_seconds: 20,
             ..request
         };
-        let Decision::Hold(back) = admission.ask(told, &back) else {
+        let Decision::Hold(back) = admission.ask(assigned, &back) else {
             panic!("it may be held");
         };
         let want = if is_first { back } else { newcomer };
         assert_eq!(
-            admission.next(told + 2 * SECOND),
+            admission.next(assigned + 2 * SECOND),
             Some(Event::Forward(want))
         );
     }
@@ -85,19 +85,19 @@ fn asking_again_and_again_books_one_second() {
         hold_seconds: 0,
         ..first(7)
     };
-    let mut told = BTreeSet::new();
+    let mut assigned = BTreeSet::new();
     for n in 0..50 {
         let now = at(f64::from(n) / 60.0);
         match admission.ask(now, &request) {
             Decision::TurnAway {
                 retry_after_seconds,
             } => {
-                told.insert(now.second() + retry_after_seconds);
+                assigned.insert(now.second() + retry_after_seconds);
             }
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(assigned.len(), 1, "{assigned:?}");
 }
 
 #[test]

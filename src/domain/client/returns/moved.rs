@@ -46,7 +46,7 @@ struct Step {
 /// Starts from the earlier knowledge. First moves all classes together, if that helps, because the
 /// same clients request all lifetimes. Then repeatedly takes the best single step of any class
 /// (shift and scale its rule), until no step gains `clear`. Among rules whose gains differ by less
-/// than `alike`, it takes the smallest shift: while only a few days have been seen, days are hard
+/// than `tolerance`, it takes the smallest shift: while only a few days have been seen, days are hard
 /// to tell apart, but hours are not.
 pub(super) fn move_rules(
     fit: &Fit<'_>,
@@ -54,7 +54,7 @@ pub(super) fn move_rules(
     classes: &[ClassHistory],
     before: &[Lags],
     clear: f64,
-    alike: f64,
+    tolerance: f64,
 ) -> Vec<Lags> {
     let mut state: Vec<Class> = classes
         .iter()
@@ -64,7 +64,7 @@ pub(super) fn move_rules(
             let own = own_rule_seconds(class.life_seconds);
             let at = |lags: &[(i64, f64)]| {
                 let lags = lags.iter().map(|(after, share)| (own + after, *share));
-                fit.beside_free(&design.returning(number, lags))
+                fit.without_free(&design.returning(number, lags))
             };
             let rules = design.moves(class.life_seconds).map(|by_hours| {
                 let lags = usual(class.life_seconds)
@@ -84,11 +84,11 @@ pub(super) fn move_rules(
             }
         })
         .collect();
-    let observed = fit.beside_free(&design.observed);
-    move_all(fit, &observed, &mut state, clear, alike);
+    let observed = fit.without_free(&design.observed);
+    move_all(fit, &observed, &mut state, clear, tolerance);
     for _ in 0..2 * state.len() {
         let step = (0..state.len())
-            .filter_map(|class| step(fit, &observed, &state, class, alike))
+            .filter_map(|class| step(fit, &observed, &state, class, tolerance))
             .max_by(|a, b| a.gain.total_cmp(&b.gain))
             .filter(|step| step.gain > clear);
         let Some(step) = step else {
@@ -106,7 +106,7 @@ fn step(
     observed: &[f64],
     state: &[Class],
     class: usize,
-    alike: f64,
+    tolerance: f64,
 ) -> Option<Step> {
     let mut rest = observed.to_vec();
     for (_, other) in state.iter().enumerate().filter(|(at, _)| *at != class) {
@@ -118,7 +118,7 @@ fn step(
         let share = share(fit, &rest, &rule.returning, rule.norm);
         (rule, share, gain(fit, &left, &rest, &rule.returning, share))
     });
-    let (rule, share, gain) = least_moved(options, |rule| rule.by_hours, alike)?;
+    let (rule, share, gain) = least_moved(options, |rule| rule.by_hours, tolerance)?;
     let (lags, returning) = rule.scaled(share);
     Some(Step {
         class,
@@ -129,7 +129,7 @@ fn step(
 }
 
 /// Shifts the rules of all classes by the same hours, with one share, if that gains enough.
-fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, alike: f64) {
+fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, tolerance: f64) {
     let mut left = observed.to_vec();
     for class in &*state {
         subtract(&mut left, &class.returning);
@@ -150,7 +150,7 @@ fn move_all(fit: &Fit<'_>, observed: &[f64], state: &mut [Class], clear: f64, al
         let share = share(fit, observed, &all, fit.product(&all, &all));
         (by_hours, share, gain(fit, &left, observed, &all, share))
     });
-    let step = least_moved(options, |by_hours| *by_hours, alike);
+    let step = least_moved(options, |by_hours| *by_hours, tolerance);
     let Some((by_hours, share, _)) = step.filter(|(_, _, gain)| *gain > clear) else {
         return;
     };
@@ -177,11 +177,11 @@ fn gain(fit: &Fit<'_>, left: &[f64], rest: &[f64], returning: &[f64], share: f64
 }
 
 /// Of options with a share and a gain each, the one with the smallest shift whose gain is within
-/// `alike` of the best.
+/// `tolerance` of the best.
 fn least_moved<T>(
     options: impl Iterator<Item = (T, f64, f64)>,
     by_hours: impl Fn(&T) -> i64,
-    alike: f64,
+    tolerance: f64,
 ) -> Option<(T, f64, f64)> {
     let gains: Vec<_> = options
         .filter(|(_, share, gain)| *share > 0.0 && *gain > 0.0)
@@ -189,7 +189,7 @@ fn least_moved<T>(
     let best = gains.iter().map(|(_, _, gain)| *gain).fold(0.0, f64::max);
     gains
         .into_iter()
-        .filter(|(_, _, gain)| *gain >= best - alike)
+        .filter(|(_, _, gain)| *gain >= best - tolerance)
         .min_by_key(|(option, _, _)| by_hours(option).abs())
 }
 

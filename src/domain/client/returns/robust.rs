@@ -72,7 +72,7 @@ impl<'a> Fit<'a> {
         };
         // The Gram–Schmidt process.
         for free in &design.free {
-            let mut one = fit.beside_free(free);
+            let mut one = fit.without_free(free);
             let size = fit.product(&one, &one).sqrt().max(f64::MIN_POSITIVE);
             for x in &mut one {
                 *x /= size;
@@ -121,7 +121,7 @@ impl<'a> Fit<'a> {
     }
 
     /// The amounts that the free columns do not explain.
-    pub(super) fn beside_free(&self, amounts: &[f64]) -> Vec<f64> {
+    pub(super) fn without_free(&self, amounts: &[f64]) -> Vec<f64> {
         let mut rest = amounts.to_vec();
         for one in &self.basis {
             let part = self.product(one, &rest);

@@ -133,37 +133,39 @@ fn evidence<'a>(known: impl Iterator<Item = &'a Part<'a>>) -> Evidence {
 
 /// Weighed by attempts, as a reader meets them.
 fn failures(parts: &[Part<'_>], slot: usize) -> Option<Rate> {
-    let told = || {
+    let reported = || {
         parts.iter().filter_map(|(share, p)| {
             let slot = &p.day[slot];
             Some((share * slot.coefficient, slot.failures?))
         })
     };
-    let all: f64 = told().map(|(weight, _)| weight).sum();
+    let all: f64 = reported().map(|(weight, _)| weight).sum();
     if all <= 0.0 {
         return None;
     }
-    let share = told().map(|(w, rate)| w / all * rate.share).sum::<f64>();
-    let parts = told().map(|(w, rate)| (w / all, rate.share, rate.low, rate.high));
+    let share = reported()
+        .map(|(w, rate)| w / all * rate.share)
+        .sum::<f64>();
+    let parts = reported().map(|(w, rate)| (w / all, rate.share, rate.low, rate.high));
     let (below, above) = spread(parts);
     Some(Rate {
         share,
         low: (share - below).max(0.0),
         high: (share + above).min(1.0),
-        samples: told().map(|(_, rate)| rate.samples).sum(),
+        samples: reported().map(|(_, rate)| rate.samples).sum(),
     })
 }
 
 fn first_of_month(parts: &[Part<'_>]) -> Option<Factor> {
-    let told = || {
+    let reported = || {
         parts
             .iter()
             .filter_map(|(s, p)| Some((*s, p.first_of_month?)))
     };
-    let samples = told().map(|(_, factor)| factor.samples).min()?;
+    let samples = reported().map(|(_, factor)| factor.samples).min()?;
     // A CA that does not know has no such day, as far as it knows: 1.
-    let value = 1.0 + told().map(|(s, f)| s * (f.value - 1.0)).sum::<f64>();
-    let (below, above) = spread(told().map(|(s, f)| (s, f.value, f.low, f.high)));
+    let value = 1.0 + reported().map(|(s, f)| s * (f.value - 1.0)).sum::<f64>();
+    let (below, above) = spread(reported().map(|(s, f)| (s, f.value, f.low, f.high)));
     Some(Factor {
         value,
         low: (value - below).max(0.0),
@@ -180,8 +182,8 @@ fn basis(parts: &[Part<'_>]) -> Option<Basis> {
     };
     let demand = of(Basis::Demand);
     let (estimated, issuance) = (of(Basis::Estimated), of(Basis::Issuance));
-    let told = parts.iter().any(|(_, p)| p.basis.is_some());
-    told.then_some(if demand > estimated + issuance {
+    let reported = parts.iter().any(|(_, p)| p.basis.is_some());
+    reported.then_some(if demand > estimated + issuance {
         Basis::Demand
     } else if demand + estimated > issuance {
         Basis::Estimated
@@ -203,10 +205,10 @@ fn minutes(parts: &[Part<'_>]) -> Option<Vec<f64>> {
 }
 
 fn weekday(parts: &[Part<'_>], day: usize) -> Option<f64> {
-    let told = parts
+    let reported = parts
         .iter()
         .any(|(share, p)| *share > 0.0 && p.weekdays[day].is_some());
-    told.then(|| sum(parts, |p| p.weekdays[day].unwrap_or(1.0)))
+    reported.then(|| sum(parts, |p| p.weekdays[day].unwrap_or(1.0)))
 }
 
 fn sum_volumes(profiles: &[&Profile]) -> Option<Volume> {
@@ -232,9 +234,9 @@ fn sum(parts: &[Part<'_>], of: impl Fn(&Profile) -> f64) -> f64 {
 
 /// The mean of those that know it.
 fn weighted(parts: &[Part<'_>], of: impl Fn(&Profile) -> Option<f64>) -> Option<f64> {
-    let told = || parts.iter().filter_map(|(share, p)| Some((*share, of(p)?)));
-    let all: f64 = told().map(|(share, _)| share).sum();
-    (all > 0.0).then(|| told().map(|(share, value)| share / all * value).sum())
+    let reported = || parts.iter().filter_map(|(share, p)| Some((*share, of(p)?)));
+    let all: f64 = reported().map(|(share, _)| share).sum();
+    (all > 0.0).then(|| reported().map(|(share, value)| share / all * value).sum())
 }
 
 /// The profile in slots of this length, or the longest that there are below it.

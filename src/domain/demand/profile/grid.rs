@@ -115,8 +115,8 @@ impl Grid {
             let reading = reader.read(number);
             grid.extend_data(number, &reading, now);
             if number >= now.slot(DAY) - DAYS_OF_LATE {
-                let told = [reading.known, reading.requests, reading.estimated];
-                for (sum, minutes) in grid.minutes_of_late.iter_mut().zip(told) {
+                let reported = [reading.known, reading.requests, reading.estimated];
+                for (sum, minutes) in grid.minutes_of_late.iter_mut().zip(reported) {
                     *sum += minutes.count();
                 }
             }

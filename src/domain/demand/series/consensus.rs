@@ -53,12 +53,12 @@ impl Reader<'_> {
                 let Some(volume) = own[hour].filter(|volume| *volume >= 0.0) else {
                     continue;
                 };
-                let told: Vec<f64> = voices
+                let reported: Vec<f64> = voices
                     .iter()
                     .filter_map(|voice| voice.of(hour, &own))
                     .collect();
-                if told.len() >= LEAST_VOICES {
-                    let middle = median(told);
+                if reported.len() >= LEAST_VOICES {
+                    let middle = median(reported);
                     let held = volume.clamp(middle / MOST_APART, middle * MOST_APART);
                     rescale(
                         &mut reading.volume[hour * 60..(hour + 1) * 60],
@@ -72,7 +72,7 @@ impl Reader<'_> {
 
     /// The same of a day's count as a whole.
     pub(super) fn hold_day(&self, number: i64, volume: f64) -> f64 {
-        let told: Vec<f64> = WHOLE
+        let reported: Vec<f64> = WHOLE
             .into_iter()
             .flat_map(|source| self.tracks_with_a_say(source, number))
             .filter_map(|track| track.days.get(&number))
@@ -88,10 +88,10 @@ impl Reader<'_> {
                 Some(factor * events(day.total(kind)))
             })
             .collect();
-        if told.len() < LEAST_VOICES {
+        if reported.len() < LEAST_VOICES {
             return volume;
         }
-        let middle = median(told);
+        let middle = median(reported);
         volume.clamp(middle / MOST_APART, middle * MOST_APART)
     }
 
@@ -151,17 +151,17 @@ impl Voice {
     /// What it tells of an hour; one that sees a part of the load, or another unit of it, at the level of the
     /// day's own.
     fn of(&self, hour: usize, own: &[Option<f64>; HOURS]) -> Option<f64> {
-        let told = self.hours[hour]?;
+        let reported = self.hours[hour]?;
         if self.whole {
-            return Some(told);
+            return Some(reported);
         }
         let both = || {
             own.iter()
                 .zip(&self.hours)
-                .filter_map(|(own, told)| Some(((*own)?, (*told)?)))
+                .filter_map(|(own, reported)| Some(((*own)?, (*reported)?)))
         };
         let (own, part) = both().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        (part > 0.0).then(|| told * own / part)
+        (part > 0.0).then(|| reported * own / part)
     }
 }
 

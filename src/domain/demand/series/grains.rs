@@ -78,7 +78,7 @@ impl Series {
 
 /// The sources of load, and the time up to which each has reported.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Heard {
+pub struct ReportingSource {
     /// The source.
     pub source: Source,
     /// Which of several of its kind.
@@ -93,10 +93,13 @@ impl Series {
     /// All that ever told of load within what is kept, in the order of trust, and until when: to the minute,
     /// and not after `now`.
     #[must_use]
-    pub fn sources(&self, now: Timestamp) -> Vec<Heard> {
+    pub fn sources(&self, now: Timestamp) -> Vec<ReportingSource> {
         let heard = |track: &Track| {
-            track.days.iter().rev().find_map(|(day, told)| {
-                let minute = told.covered().last().or_else(|| last_issued(told))?;
+            track.days.iter().rev().find_map(|(day, reported_day)| {
+                let minute = reported_day
+                    .covered()
+                    .last()
+                    .or_else(|| last_issued(reported_day))?;
                 let minute = i64::try_from(minute).unwrap_or(0);
                 Some(day_span(*day).from + (minute + 1) * MINUTE)
             })
@@ -104,7 +107,7 @@ impl Series {
         self.tracks
             .iter()
             .filter_map(|((source, vantage), track)| {
-                Some(Heard {
+                Some(ReportingSource {
                     source: *source,
                     vantage: vantage.clone(),
                     // A source's clock may run ahead of ours.

@@ -101,8 +101,8 @@ impl Series {
             .tracks
             .entry((Source::Registrations, None))
             .or_default();
-        let heard = registry.heard_from.unwrap_or(registered_at);
-        registry.heard_from = Some(heard.min(registered_at));
+        let heard = registry.first_report.unwrap_or(registered_at);
+        registry.first_report = Some(heard.min(registered_at));
     }
 
     /// The same, with the newness of sources judged at `at`, so that past times are learned with

@@ -294,21 +294,21 @@ impl DayReading {
     fn take(&mut self, vantages: &[Vantage<'_>], wanted: Minutes) {
         // Told at all, by somebody in lines longer than a minute, by somebody as certificates, and that without a
         // ratio to attempts.
-        let [mut told, mut blurred, mut issued, mut without_ratio] = [Minutes::default(); 4];
+        let [mut reported, mut blurred, mut issued, mut without_ratio] = [Minutes::default(); 4];
         for vantage in vantages {
             let covered = vantage.covered.within(&wanted);
-            told.add(&covered);
+            reported.add(&covered);
             blurred.add(&covered.without(&vantage.exact));
             issued.add(&covered.without(&vantage.attempts));
             if vantage.ratios.is_none() {
                 without_ratio.add(&covered);
             }
         }
-        self.known.add(&told);
-        self.exact.add(&told.without(&blurred));
-        self.requests.add(&told.without(&issued));
+        self.known.add(&reported);
+        self.exact.add(&reported.without(&blurred));
+        self.requests.add(&reported.without(&issued));
         self.estimated.add(&issued.without(&without_ratio));
-        for minute in told.iter() {
+        for minute in reported.iter() {
             let (volume, stands_for) = if let [only] = vantages {
                 (only.volume(minute), only.stands_for)
             } else {
@@ -354,19 +354,19 @@ pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(
         })
     };
     counted().next()?;
-    let beside = |step: i64| track.days.get(&(number + step));
-    let told = |minute: &usize| {
+    let neighbour = |step: i64| track.days.get(&(number + step));
+    let reported = |minute: &usize| {
         counted()
             .any(|(fine, counts)| counts[*minute] > 0 || fine.counts[place(Kind::Issued)].is_none())
     };
     let mut minutes = 0..DAY_MINUTES;
-    let first = match beside(-1) {
+    let first = match neighbour(-1) {
         Some(before) if before.tells(Kind::Attempt) => 0,
-        _ => minutes.clone().find(told).unwrap_or(0),
+        _ => minutes.clone().find(reported).unwrap_or(0),
     };
-    let last = match beside(1) {
+    let last = match neighbour(1) {
         Some(after) if !after.tells(Kind::Attempt) => {
-            minutes.rfind(told).unwrap_or(DAY_MINUTES - 1)
+            minutes.rfind(reported).unwrap_or(DAY_MINUTES - 1)
         }
         _ => DAY_MINUTES - 1,
     };

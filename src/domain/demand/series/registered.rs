@@ -41,20 +41,21 @@ impl Series {
             }
         }
         let end = span.to.slot(MINUTE);
-        let mut told = Vec::new();
+        let mut counted = Vec::new();
         let mut silent_from: Option<i64> = None;
         for (minute, units) in issued.range(..end) {
             if let Some(from) = silent_from.filter(|from| minute - from < LONGEST_SILENCE_MINUTES) {
-                told.extend((from..*minute).map(|silent| (silent, 0)));
+                counted.extend((from..*minute).map(|silent| (silent, 0)));
             }
-            told.push((*minute, units.div_ceil(u64::from(UNITS_PER_EVENT))));
+            counted.push((*minute, units.div_ceil(u64::from(UNITS_PER_EVENT))));
             silent_from = Some(minute + 1);
         }
         if let Some(from) = silent_from {
             let until = end.min(from + LONGEST_SILENCE_MINUTES);
-            told.extend((from..until).map(|silent| (silent, 0)));
+            counted.extend((from..until).map(|silent| (silent, 0)));
         }
-        told.into_iter()
+        counted
+            .into_iter()
             .filter(|(minute, _)| *minute >= span.from.slot(MINUTE))
             .map(|(minute, count)| (Timestamp::from_unix(minute * MINUTE), count))
             .collect()
@@ -115,18 +116,18 @@ mod tests {
         }
         // By the day alone.
         series.add_registration(at(100), false, false);
-        let told = |from, to| {
+        let counted = |from, to| {
             series.registered(Span {
                 from: at(from),
                 to: at(to),
             })
         };
-        assert_eq!(told(0, 13), [(at(10), 2), (at(11), 0), (at(12), 1)]);
-        assert_eq!(told(12, 14), [(at(12), 1), (at(13), 0)]);
+        assert_eq!(counted(0, 13), [(at(10), 2), (at(11), 0), (at(12), 1)]);
+        assert_eq!(counted(12, 14), [(at(12), 1), (at(13), 0)]);
         // As in one go: nothing twice, nothing left out.
-        let whole = told(0, 6_000);
-        let mut parts = told(0, 2_000);
-        parts.extend(told(2_000, 6_000));
+        let whole = counted(0, 6_000);
+        let mut parts = counted(0, 2_000);
+        parts.extend(counted(2_000, 6_000));
         assert_eq!(parts.len(), 2 + 1 + 1_440 + 1 + 1_440);
         let without_the_tail: Vec<_> = parts
             .iter()

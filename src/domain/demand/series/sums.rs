@@ -72,16 +72,16 @@ impl Reader<'_> {
                 let minutes = index(self.slot_seconds / MINUTE);
                 let slot = number * minutes..(number + 1) * minutes;
                 if sums.tried <= 0.0 && tells_failures {
-                    let told = days
+                    let reported = days
                         .iter()
                         .map(|day| self.failures(day, slot.clone(), &usable));
-                    (sums.failed, sums.tried) = together(told.collect());
+                    (sums.failed, sums.tried) = together(reported.collect());
                 }
                 if sums.latency.1 <= 0.0 && sums.latency_p95.1 <= 0.0 {
-                    let told = days
+                    let reported = days
                         .iter()
                         .map(|day| self.latencies(day, slot.clone(), &usable));
-                    let (median, p95) = told.map(|[median, p95]| (median, p95)).unzip();
+                    let (median, p95) = reported.map(|[median, p95]| (median, p95)).unzip();
                     (sums.latency, sums.latency_p95) = (together(median), together(p95));
                 }
             }
@@ -136,18 +136,19 @@ impl Reader<'_> {
 /// What several vantages of a source tell, as one: sums of a figure times its weight, and of the weight. Of three
 /// or more the median figure counts, with the median weight of each, so that none moves it far by
 /// counting much; of two both do.
-fn together(told: Vec<(f64, f64)>) -> (f64, f64) {
-    let told: Vec<(f64, f64)> = told
+fn together(reported: Vec<(f64, f64)>) -> (f64, f64) {
+    let reported: Vec<(f64, f64)> = reported
         .into_iter()
         .filter(|(_, weight)| *weight > 0.0)
         .collect();
-    if told.len() < LEAST_VOICES {
-        return told
+    if reported.len() < LEAST_VOICES {
+        return reported
             .iter()
             .fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
     }
-    let figure = median(told.iter().map(|(sum, weight)| sum / weight).collect());
-    let weight = real_len(told.len()) * median(told.iter().map(|(_, weight)| *weight).collect());
+    let figure = median(reported.iter().map(|(sum, weight)| sum / weight).collect());
+    let weight =
+        real_len(reported.len()) * median(reported.iter().map(|(_, weight)| *weight).collect());
     (figure * weight, weight)
 }
 
@@ -157,9 +158,9 @@ mod tests {
 
     #[test]
     fn one_vantage_of_three_neither_hides_nor_makes_failures() {
-        let told = |liar| together(vec![(1.0, 120.0), (2.0, 120.0), liar]);
+        let reported = |liar| together(vec![(1.0, 120.0), (2.0, 120.0), liar]);
         for liar in [(1e9, 1e9), (0.0, 1e9), (0.0, 0.0)] {
-            let (failed, tried) = told(liar);
+            let (failed, tried) = reported(liar);
             assert!((1.0..=2.1).contains(&(failed / tried * 120.0)), "{liar:?}");
             assert!(tried <= 360.0);
         }

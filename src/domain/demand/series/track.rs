@@ -27,7 +27,7 @@ pub(super) type Counts = Box<[u32; DAY_MINUTES]>;
 pub(super) struct Track {
     pub(super) days: BTreeMap<i64, Day>,
     /// When it was heard of first.
-    pub(super) heard_from: Option<Timestamp>,
+    pub(super) first_report: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ pub(super) struct Day {
 /// others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sampled {
-    told: u64,
+    reported: u64,
     /// In [`PARTS_SEEN`]ths of an event: whole ones, so that their sum is independent of the order of arrival.
     seen: u64,
 }
@@ -64,7 +64,7 @@ pub(super) struct Coarse {
     /// By [`place`] of the kind.
     pub(super) units: [u64; 3],
     /// By [`place`] of the kind: whether there was a line of it.
-    pub(super) told: [bool; 3],
+    pub(super) reported: [bool; 3],
     /// Whether a line was longer than a day: the day's count is then no day's of its own.
     pub(super) longer_than_day: bool,
 }
@@ -89,7 +89,7 @@ impl Track {
     /// Adds a line that was counted then; where that is not known, when its day began.
     pub(super) fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
         let heard = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
-        self.heard_from = Some(self.heard_from.map_or(heard, |from| from.min(heard)));
+        self.first_report = Some(self.first_report.map_or(heard, |from| from.min(heard)));
         self.add(line);
     }
 
@@ -122,7 +122,7 @@ impl Sampled {
         // In 1,024ths as well: a block stands for a whole number of them, or two logs' mean.
         let stands_for = whole((line.stands_for.max(1.0) * 1_024.0).round()).unsigned_abs();
         let seen = parts / u128::from(stands_for.max(1_024));
-        self.told = self.told.saturating_add(line.count);
+        self.reported = self.reported.saturating_add(line.count);
         self.seen = self
             .seen
             .saturating_add(u64::try_from(seen).unwrap_or(u64::MAX));
@@ -136,7 +136,7 @@ impl Day {
         if self.sampled.seen == 0 {
             return 1.0;
         }
-        (number(self.sampled.told) * f64::from(PARTS_SEEN) / number(self.sampled.seen)).max(1.0)
+        (number(self.sampled.reported) * f64::from(PARTS_SEEN) / number(self.sampled.seen)).max(1.0)
     }
 
     /// Adds units to one minute, or takes them away.
@@ -150,7 +150,7 @@ impl Day {
     /// Adds units to the day alone, or takes them away.
     pub(super) fn count_day(&mut self, kind: Kind, change: i64) {
         let coarse = self.coarse.get_or_insert_default();
-        coarse.told[place(kind)] = true;
+        coarse.reported[place(kind)] = true;
         coarse.units[place(kind)] = changed(coarse.units[place(kind)], change);
     }
 
@@ -189,7 +189,7 @@ impl Day {
     pub(super) fn tells(&self, kind: Kind) -> bool {
         self.coarse
             .as_ref()
-            .is_some_and(|coarse| coarse.told[place(kind)])
+            .is_some_and(|coarse| coarse.reported[place(kind)])
             || self
                 .fine
                 .iter()
@@ -300,7 +300,7 @@ impl Coarse {
         let share = share(units, span, whole.from.unix(), whole.to.unix());
         let sum = &mut self.units[place(kind)];
         *sum = sum.saturating_add(share);
-        self.told[place(kind)] = true;
+        self.reported[place(kind)] = true;
         self.covered.insert_span(day, span);
         self.longer_than_day |= span.seconds() > DAY;
     }

@@ -54,7 +54,7 @@ pub struct Disagreement {
 impl Track {
     /// When it will have been heard of for long enough to be believed; `None`: it has.
     pub(super) fn quarantined_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let until = self.heard_from? + QUARANTINE_SECONDS;
+        let until = self.first_report? + QUARANTINE_SECONDS;
         (until > now).then_some(until)
     }
 
@@ -107,9 +107,9 @@ impl<'a> Reader<'a> {
             let sum = |day: &Day| events(day.issued_in(both));
             (sum(day), of(Source::Registrations).map(sum).sum::<f64>())
         };
-        let told: Vec<(f64, f64)> = of(Source::Ct).map(shown).collect();
-        let logged = median(told.iter().map(|(logged, _)| *logged).collect());
-        let registered = median(told.iter().map(|(_, registered)| *registered).collect());
+        let reported: Vec<(f64, f64)> = of(Source::Ct).map(shown).collect();
+        let logged = median(reported.iter().map(|(logged, _)| *logged).collect());
+        let registered = median(reported.iter().map(|(_, registered)| *registered).collect());
         // By chance alone two counts of the same differ by less than this.
         logged > registered * A_PART + 3.0 * registered.sqrt()
     }
@@ -171,7 +171,7 @@ impl Series {
             .tracks
             .iter()
             .filter(|((source, _), _)| WHOLE.contains(source));
-        let told: Vec<_> = whole
+        let reported: Vec<_> = whole
             .map(|(key, track)| {
                 let by_hour = hours.clone().map(|hour| track.hour(kind, hour));
                 (key, by_hour.collect::<Vec<Option<f64>>>())
@@ -179,11 +179,15 @@ impl Series {
             .collect();
         let medians: Vec<Option<f64>> = (0..index(COMPARED_HOURS))
             .map(|hour| {
-                let known: Vec<f64> = told.iter().filter_map(|(_, counts)| counts[hour]).collect();
+                let known: Vec<f64> = reported
+                    .iter()
+                    .filter_map(|(_, counts)| counts[hour])
+                    .collect();
                 (known.len() > 1).then(|| median(known))
             })
             .collect();
-        told.into_iter()
+        reported
+            .into_iter()
             .filter_map(|((source, vantage), counts)| {
                 let both: Vec<(f64, f64)> = counts
                     .iter()

@@ -34,11 +34,15 @@ impl Problem<'_> {
                 .collect();
             let plain = |at: usize| slopes[at].powi(2) / normal.variation(at);
             let Some(next) = self.best(&slopes, plain).or_else(|| {
-                let beside = normal.beside(&chosen.columns);
+                let residual = normal.residual(&chosen.columns);
                 let exact = |at: usize| {
-                    let own = beside.rest(at);
-                    let alike = own <= LEAST_VARIATION * normal.variation(at);
-                    if alike { 0.0 } else { slopes[at].powi(2) / own }
+                    let own = residual.rest(at);
+                    let redundant = own <= LEAST_VARIATION * normal.variation(at);
+                    if redundant {
+                        0.0
+                    } else {
+                        slopes[at].powi(2) / own
+                    }
                 };
                 self.best(&slopes, exact)
             }) else {

@@ -17,7 +17,7 @@ pub(super) struct Normal<'a> {
 }
 
 /// The part of columns that others do not explain.
-pub(super) struct Beside<'n> {
+pub(super) struct Residual<'n> {
     normal: &'n Normal<'n>,
     numbers: Vec<usize>,
     gram: Vec<Vec<f64>>,
@@ -97,9 +97,9 @@ impl<'a> Normal<'a> {
     }
 
     /// What columns explain beyond the chosen ones.
-    pub(super) fn beside(&self, chosen: &[usize]) -> Beside<'_> {
+    pub(super) fn residual(&self, chosen: &[usize]) -> Residual<'_> {
         let numbers = self.numbers(chosen);
-        Beside {
+        Residual {
             gram: self.gram(&numbers),
             normal: self,
             numbers,
@@ -148,7 +148,7 @@ impl<'a> Normal<'a> {
     }
 }
 
-impl Beside<'_> {
+impl Residual<'_> {
     /// The square of the part of a column that the others do not explain.
     pub(super) fn rest(&self, column: usize) -> f64 {
         let at = self.normal.problem.free.len() + column;
@@ -212,7 +212,7 @@ mod tests {
         let coefficients = normal.least_squares(&[0]);
         assert_eq!(coefficients, [1.0, 5.0]);
         // Only the third observation is left, at a quarter of its weight.
-        assert!((normal.beside(&[0]).rest(1) - 4.0).abs() < 1e-9);
+        assert!((normal.residual(&[0]).rest(1) - 4.0).abs() < 1e-9);
         assert!((normal.slope(1, &[0], &coefficients) - 7.0).abs() < 1e-9);
         assert!((normal.explained(&[0], &coefficients) - 26.0).abs() < 1e-9);
         assert_eq!(normal.sum(&[0], &coefficients), [5.0, 1.0, 0.0]);

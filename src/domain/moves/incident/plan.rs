@@ -95,7 +95,7 @@ impl Plan {
         Self {
             to_move,
             stays,
-            hours: hours.told(&rule, context),
+            hours: hours.by_hour(&rule, context),
             rule,
             drawers,
         }
@@ -121,7 +121,7 @@ impl Plan {
         Self {
             to_move: polls.values().sum(),
             stays,
-            hours: hours.told(&rule, context),
+            hours: hours.by_hour(&rule, context),
             rule,
             drawers: BTreeMap::new(),
         }
@@ -301,7 +301,7 @@ impl Hours {
         }
     }
 
-    fn told(self, rule: &Rule, context: &PlanningContext<'_>) -> Vec<HourLoad> {
+    fn by_hour(self, rule: &Rule, context: &PlanningContext<'_>) -> Vec<HourLoad> {
         let returning = Returning::of(rule, context);
         let incident = context.incident;
         let budget = match rule.order {

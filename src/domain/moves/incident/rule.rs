@@ -29,9 +29,9 @@ const LONGEST_CATCH_UP_SECONDS: i64 = 10 * DAY;
 /// Renewals pushed out of a closed span are spread over eight times its length, which adds an
 /// eighth to the load next to it. At least two hours, so that ten minutes do not make a peak, and
 /// at most two days.
-const BESIDE: i64 = 8;
-const LEAST_BESIDE_SECONDS: i64 = 2 * HOUR;
-const MOST_BESIDE_SECONDS: i64 = 2 * DAY;
+const SPREAD_FACTOR: i64 = 8;
+const LEAST_SPREAD_SECONDS: i64 = 2 * HOUR;
+const MOST_SPREAD_SECONDS: i64 = 2 * DAY;
 
 /// The length of the shortest slots of a day.
 const SHORTEST_SECONDS: i64 = 5 * MINUTE;
@@ -219,14 +219,15 @@ impl Rule {
             return Verdict::Stays;
         };
         let life = validity.life_seconds();
-        let beside = (shut.seconds() * BESIDE).clamp(LEAST_BESIDE_SECONDS, MOST_BESIDE_SECONDS);
+        let spread_seconds =
+            (shut.seconds() * SPREAD_FACTOR).clamp(LEAST_SPREAD_SECONDS, MOST_SPREAD_SECONDS);
         let soonest = self.earliest(validity).max(validity.not_before + life / 5);
-        let before = slot_from(soonest.max(shut.from - beside));
+        let before = slot_from(soonest.max(shut.from - spread_seconds));
         let after = slot_from(soonest.max(shut.to));
         let limit = validity.not_after - reserve_seconds(life);
         self.first_open(&[
             (before, last_end(shut.from)),
-            (after, last_end(limit.min(shut.to + beside))),
+            (after, last_end(limit.min(shut.to + spread_seconds))),
             (after, last_end(limit)),
             (after, last_end(validity.not_after)),
         ])

@@ -21,7 +21,7 @@ use crate::ledger::forecast::Outlook;
 use crate::policy::note::PublishedNote;
 use crate::publication::documents::RANKING;
 use crate::publication::published::Avoid;
-use crate::status::{IsoWeek, Told, ToldAt};
+use crate::status::{IsoWeek, PublicIncident, PublicIncidentAt};
 use crate::time::{MINUTE, Timestamp};
 
 mod day;
@@ -38,7 +38,7 @@ pub struct Facts<'a> {
     /// The URL of a server, absolute and without a trailing slash. `None`: the page's own origin.
     pub base_url: Option<&'a str>,
     /// Published incidents of all CAs, latest first.
-    pub incidents: &'a [Told],
+    pub incidents: &'a [PublicIncident],
     /// The forecast of the next hours, by name of the CA.
     pub outlooks: &'a [(String, Arc<Outlook>)],
 }
@@ -142,7 +142,7 @@ struct Page<'a> {
     unknown: usize,
     /// Why the day's table is folded, and what it contains; `None` if it is open.
     fold: Option<String>,
-    incidents: Vec<ToldAt<'a>>,
+    incidents: Vec<PublicIncidentAt<'a>>,
     legend: Vec<(usize, &'static str)>,
     map: Vec<map::Row>,
     day: Vec<day::Row>,
@@ -167,7 +167,7 @@ struct Data<'a> {
     root: &'a str,
     quiet: Vec<[usize; 2]>,
     busy: Vec<[usize; 2]>,
-    incidents: Vec<&'a Told>,
+    incidents: Vec<&'a PublicIncident>,
     forecast: Option<Forecast>,
 }
 
@@ -184,11 +184,11 @@ struct Forecast {
 fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Facts<'_>) -> String {
     let root = if folder.is_empty() { "" } else { "../../" };
     let elsewhere = |ca: &Ca| ca.environment != ranking.environment;
-    let concerns = |told: &&Told| match &ranking.ca {
-        Some(ca) => told.ca == *ca,
-        None => !cas.iter().any(|ca| told.ca == ca.name && elsewhere(ca)),
+    let concerns = |incident: &&PublicIncident| match &ranking.ca {
+        Some(ca) => incident.ca == *ca,
+        None => !cas.iter().any(|ca| incident.ca == ca.name && elsewhere(ca)),
     };
-    let incidents: Vec<&Told> = facts.incidents.iter().filter(concerns).collect();
+    let incidents: Vec<&PublicIncident> = facts.incidents.iter().filter(concerns).collect();
     let summary = sentence::Day::of(&hours::whole(ranking));
     let ends = |spans: &[sentence::Clock]| spans.iter().map(|span| [span.from, span.to]).collect();
     let data = Data {
@@ -230,7 +230,7 @@ fn page(folder: &str, bytes: &[u8], ranking: &Published, cas: &[Ca], facts: &Fac
             .collect(),
         unknown,
         fold: day::fold(ranking, unknown),
-        incidents: incidents.iter().map(|told| told.at(made)).collect(),
+        incidents: incidents.iter().map(|incident| incident.at(made)).collect(),
         legend: map::legend(),
         map: map::rows(ranking),
         day: day::rows(ranking),

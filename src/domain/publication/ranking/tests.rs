@@ -191,13 +191,13 @@ fn an_outage_is_told_as_one_amid_a_maintenance() {
         from: NOW,
         to: NOW + DAY,
     };
-    let told: Vec<_> = avoided(&[&policy], ahead)
+    let spans: Vec<_> = avoided(&[&policy], ahead)
         .iter()
         .map(|avoid| (avoid.from, avoid.to, avoid.reason))
         .collect();
     let of = |from: i64, to: i64, reason| (NOW + from * HOUR, NOW + to * HOUR, reason);
     assert_eq!(
-        told,
+        spans,
         [
             of(-1, 2, "outage"),
             of(2, 5, "maintenance"),

@@ -68,8 +68,8 @@ fn failures_make_it_degraded_then_down_and_silence_unknown() {
     );
     let silent = at(AWAY + 3 * HOUR);
     assert_eq!(silent, (Status::Unknown, Some(AWAY + 2 * HOUR + 600)));
-    let told = standing(&whole, &[], AWAY + 3 * HOUR);
-    assert_eq!(told.data_through, Some(AWAY + 2 * HOUR));
+    let result = standing(&whole, &[], AWAY + 3 * HOUR);
+    assert_eq!(result.data_through, Some(AWAY + 2 * HOUR));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Incidents (`docs/incidents.md`): drafted, loaded, opened, edited, closed.
 
-use crate::domain::client::hearing::Heard;
+use crate::domain::client::reach::Unreached;
 use crate::domain::moves::amendment::{Amendment, moves_otherwise};
 use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
 use crate::domain::time::Timestamp;
@@ -53,7 +53,7 @@ pub struct Foreseen {
     pub stays: u64,
     /// Among the affected clients whose windows were not moved before: how many do not learn of it
     /// in time.
-    pub heard: Heard,
+    pub unreached: Unreached,
     /// The load by hour.
     pub hours: Vec<HourLoad>,
 }
@@ -89,10 +89,10 @@ impl Engine {
             let subject = self.subject(&opened)?;
             let survey = self.survey(&subject).await?;
             incident.affected = survey.affected(&incident);
-            let heard = self.hearing(&subject, &survey).await?;
+            let unreached = self.unreached_by(&subject, &survey).await?;
             return Ok(Amended {
                 incident,
-                foreseen: Some(survey.foreseen(heard)),
+                foreseen: Some(survey.foreseen(unreached)),
             });
         }
         self.subject(&incident)?;
@@ -153,8 +153,8 @@ impl Engine {
             if intent == Intent::DryRun {
                 let mut foreseen = None;
                 if let Some(survey) = &survey {
-                    let heard = self.hearing(&subject, survey).await?;
-                    foreseen = Some(survey.foreseen(heard));
+                    let unreached = self.unreached_by(&subject, survey).await?;
+                    foreseen = Some(survey.foreseen(unreached));
                 }
                 return Ok(Amended {
                     incident: after,
@@ -172,7 +172,7 @@ impl Engine {
             let mut foreseen = None;
             if let Some(survey) = survey {
                 let moved = self.move_all(&subject, &survey).await?;
-                let Heard { too_late, silent } = moved.heard;
+                let Unreached { too_late, silent } = moved.unreached;
                 tracing::info!(
                     event = "incident_moved",
                     incident = id,
@@ -180,7 +180,7 @@ impl Engine {
                     too_late,
                     silent,
                 );
-                foreseen = Some(survey.foreseen(moved.heard));
+                foreseen = Some(survey.foreseen(moved.unreached));
                 after = self.incident_stored(id).await?;
             }
             return Ok(Amended {
@@ -219,9 +219,9 @@ impl Engine {
 
 impl Survey {
     /// The report of what moves.
-    fn foreseen(&self, heard: Heard) -> Foreseen {
+    fn foreseen(&self, unreached: Unreached) -> Foreseen {
         Foreseen {
-            heard,
+            unreached,
             to_move: self.plan.to_move,
             stays: self.plan.stays + self.already,
             hours: self.plan.hours().to_vec(),

@@ -7,7 +7,7 @@ use super::error::IncidentError;
 use super::survey::{Subject, Survey};
 use crate::domain::allocation::table::StoredTable;
 use crate::domain::certificate::{Basis, Cause, Certificate};
-use crate::domain::client::hearing::Heard;
+use crate::domain::client::reach::Unreached;
 use crate::domain::moves::incident::{Incident, Plan};
 use crate::engine::blocking::run_blocking;
 use crate::engine::service::Engine;
@@ -22,7 +22,7 @@ const NOTED_EVERY: u64 = 50_000;
 pub(super) struct Moved {
     pub(super) windows: u64,
     /// How many clients do not learn of it in time, among those not moved before.
-    pub(super) heard: Heard,
+    pub(super) unreached: Unreached,
 }
 
 impl Engine {
@@ -43,15 +43,15 @@ impl Engine {
         let tables = Arc::new(plan.tables());
         let mut walk = self.walk(&subject.incident, subject.now).await?;
         let (mut done, mut noted) = (0, 0);
-        let mut heard = Heard::default();
+        let mut unreached = Unreached::default();
         while let Some(page) = walk.next(self, subject.now).await? {
             let drawing = (subject.clone(), Arc::clone(&plan), Arc::clone(&tables));
             let (moves, tables, of_page) = run_blocking(move || {
                 let (moves, tables) = draw(&drawing.0, &drawing.1, &drawing.2, &page);
-                (moves, tables, hearing(&drawing.0, &drawing.1, &page))
+                (moves, tables, unreached_by(&drawing.0, &drawing.1, &page))
             })
             .await?;
-            heard = heard.and(of_page);
+            unreached = unreached.and(of_page);
             if moves.is_empty() {
                 continue;
             }
@@ -70,23 +70,24 @@ impl Engine {
         }
         Ok(Moved {
             windows: done,
-            heard,
+            unreached,
         })
     }
 
     /// How many clients would not learn of a survey's plan in time; nothing is moved.
-    pub(super) async fn hearing(
+    pub(super) async fn unreached_by(
         &self,
         subject: &Subject,
         survey: &Survey,
-    ) -> Result<Heard, IncidentError> {
+    ) -> Result<Unreached, IncidentError> {
         let mut walk = self.walk(&subject.incident, subject.now).await?;
-        let mut heard = Heard::default();
+        let mut unreached = Unreached::default();
         while let Some(page) = walk.next(self, subject.now).await? {
             let (subject, plan) = (subject.clone(), Arc::clone(&survey.plan));
-            heard = heard.and(run_blocking(move || hearing(&subject, &plan, &page)).await?);
+            unreached =
+                unreached.and(run_blocking(move || unreached_by(&subject, &plan, &page)).await?);
         }
-        Ok(heard)
+        Ok(unreached)
     }
 
     async fn note_moved(&self, id: i64, at_least: u64) -> Result<Incident, IncidentError> {
@@ -131,8 +132,8 @@ fn draw(
 }
 
 /// Counts the clients of a page that do not learn of the plan in time.
-fn hearing(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Heard {
-    let mut heard = Heard::default();
+fn unreached_by(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Unreached {
+    let mut unreached = Unreached::default();
     for certificate in to_look_at(subject, page) {
         let drawn = plan.window(
             subject.hash(certificate),
@@ -140,11 +141,11 @@ fn hearing(subject: &Subject, plan: &Plan, page: &[Certificate]) -> Heard {
             certificate.window,
         );
         let to = drawn.map_or(certificate.window, |(to, _)| to);
-        if let Some(hearing) = subject.hears(certificate, to) {
-            heard.count(hearing);
+        if let Some(reach) = subject.reach(certificate, to) {
+            unreached.count(reach);
         }
     }
-    heard
+    unreached
 }
 
 /// The certificates of a page that an incident affects and has not moved.

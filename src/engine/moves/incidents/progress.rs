@@ -40,7 +40,7 @@ impl Engine {
     /// [`IncidentError::Engine`].
     pub async fn incidents(&self) -> Result<Vec<Progress>, IncidentError> {
         let incidents = self.store().incidents().await?;
-        self.standings(incidents).await
+        self.progress_of_all(incidents).await
     }
 
     /// One incident.
@@ -58,8 +58,8 @@ impl Engine {
     /// [`IncidentError::Engine`].
     pub async fn progress(&self, incident: Incident) -> Result<Progress, IncidentError> {
         let id = incident.id;
-        let standings = self.standings(vec![incident]).await?;
-        standings
+        let progress_of_all = self.progress_of_all(vec![incident]).await?;
+        progress_of_all
             .into_iter()
             .next()
             .ok_or(IncidentError::Unknown(id))
@@ -72,7 +72,10 @@ impl Engine {
         Ok(counts.get(&mark(id)).map_or(0, |count| count.moved))
     }
 
-    async fn standings(&self, incidents: Vec<Incident>) -> Result<Vec<Progress>, IncidentError> {
+    async fn progress_of_all(
+        &self,
+        incidents: Vec<Incident>,
+    ) -> Result<Vec<Progress>, IncidentError> {
         // Ten million entries take some tenths of a second, so this is done only if necessary, and
         // not on a thread that answers.
         let counts = if incidents.iter().any(|incident| incident.moved > 0) {
@@ -102,7 +105,7 @@ fn counts(memory: &Arc<Memory>) -> Counts {
         if entry.moved_by != 0 {
             let count = counts.entry(entry.moved_by).or_default();
             count.moved += 1;
-            count.polled += u64::from(entry.told);
+            count.polled += u64::from(entry.polled_since_move);
             count.replaced += u64::from(entry.replaced);
         }
     });

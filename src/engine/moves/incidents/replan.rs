@@ -12,7 +12,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`IncidentError`].
-    pub async fn tend_incidents(&self) -> Result<(), IncidentError> {
+    pub async fn replan_outages(&self) -> Result<(), IncidentError> {
         let now = self.now();
         let due: Vec<i64> = self
             .memory()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::IncidentError;
 use super::walk::names_certificates;
 use crate::domain::certificate::{Cause, Certificate};
-use crate::domain::client::hearing::{Hearing, Listener};
+use crate::domain::client::reach::{Listener, Reach};
 use crate::domain::demand::announced::announced_and_retries;
 use crate::domain::ledger::{Ledger, View};
 use crate::domain::math::number::{real, whole};
@@ -85,18 +85,18 @@ impl Subject {
 
     /// Whether a certificate's client learns in time that its window has become `to`; `None` if it
     /// is not in memory, or is replaced.
-    pub(super) fn hears(&self, certificate: &Certificate, to: Span) -> Option<Hearing> {
+    pub(super) fn reach(&self, certificate: &Certificate, to: Span) -> Option<Reach> {
         let fingerprint = self.memory.index.fingerprint(&certificate.id);
         let listener = |entry: &Entry| {
             (!entry.replaced).then(|| Listener {
                 polls: entry.polls(),
                 base_seconds: self.memory.base_seconds(entry),
                 window: certificate.window,
-                heard_from: entry.heard_from(self.listening_since),
+                recorded_from: entry.recorded_from(self.listening_since),
             })
         };
         let listener = self.memory.index.get(fingerprint, listener).flatten()?;
-        Some(listener.hears(to, self.incident.renew_by, self.now))
+        Some(listener.reach(to, self.incident.renew_by, self.now))
     }
 
     /// Calls `act` with the planning context. `affected` is the ledger of the certificates that

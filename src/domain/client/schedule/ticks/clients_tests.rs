@@ -215,7 +215,7 @@ fn wakes(
 
 /// The percentages of clients recognised and mistaken after 2, 7 and 30 days, and how often the
 /// stored part of a record changed in 30 days.
-fn told(client: &Client) -> ([i64; 3], [i64; 3], f64) {
+fn recognition(client: &Client) -> ([i64; 3], [i64; 3], f64) {
     const MANY: i64 = 400;
     let mut dice = Dice::new(42);
     let (mut recognised, mut mistaken) = ([0; 3], [0; 3]);
@@ -258,7 +258,7 @@ fn told(client: &Client) -> ([i64; 3], [i64; 3], f64) {
 fn clients_are_recognised_and_seldom_mistaken() {
     let mut wrong = Vec::new();
     for client in clients() {
-        let (recognised, mistaken, changes) = told(&client);
+        let (recognised, mistaken, changes) = recognition(&client);
         let line = format!(
             "{}: {recognised:?} recognised, {mistaken:?} mistaken, {changes:.1} changes",
             client.name

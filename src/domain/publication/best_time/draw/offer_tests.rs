@@ -39,6 +39,6 @@ fn what_a_refusal_offers_does_when_it_is_asked_for() {
     let never = question("", Tz::UTC).draw(&ranking, now, Chance::Fresh(1));
     let until = now + 70 * DAY;
     assert_eq!(never, Err(NoTime::Closed { until, hours: None }));
-    let told = never.unwrap_err().to_string();
-    assert!(!told.contains("would do"), "{told}");
+    let text = never.unwrap_err().to_string();
+    assert!(!text.contains("would do"), "{text}");
 }

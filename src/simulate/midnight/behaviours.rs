@@ -5,7 +5,7 @@ use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// The behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Manner {
+pub(super) struct Behaviour {
     /// Its `User-Agent`, as far as it determines how long the client waits.
     pub(super) user_agent: &'static str,
     /// The seconds without an answer after which it gives up; `None` if never or unknown.
@@ -59,22 +59,22 @@ const X_CRYPTO: Again = Again::AsTold {
 };
 
 /// certbot gives up after 45 s without an octet, and an interim answer counts.
-const CERTBOT: Manner = manner("CertbotACMEClient/", FAILS);
-const LEGO: Manner = fails_after("xenolf-acme/", 30);
+const CERTBOT: Behaviour = behaviour("CertbotACMEClient/", FAILS);
+const LEGO: Behaviour = fails_after("xenolf-acme/", 30);
 
 /// The clients of `realistic` by name, each with a variant and that variant's share.
-const KNOWN: &[(&str, &str, f64, Manner)] = &[
+const KNOWN: &[(&str, &str, f64, Behaviour)] = &[
     (
         "cron without ARI",
         "dehydrated",
         0.4,
-        manner("dehydrated/", FAILS),
+        behaviour("dehydrated/", FAILS),
     ),
     (
         "cron without ARI",
         "acme-tiny",
         0.2,
-        manner("acme-tiny", FAILS),
+        behaviour("acme-tiny", FAILS),
     ),
     ("cron without ARI", "certbot before ARI", 0.3, CERTBOT),
     ("cron without ARI", "lego before ARI", 0.1, LEGO),
@@ -87,35 +87,35 @@ const KNOWN: &[(&str, &str, f64, Manner)] = &[
     ("certbot, packaged", "certbot, packaged", 1.0, CERTBOT),
     ("certbot, cron", "certbot, cron", 1.0, CERTBOT),
     ("lego", "lego", 1.0, LEGO),
-    ("caddy", "caddy", 1.0, manner("Caddy/", own(CADDY, 0.0))),
+    ("caddy", "caddy", 1.0, behaviour("Caddy/", own(CADDY, 0.0))),
     (
         "cert-manager",
         "cert-manager",
         1.0,
-        manner("cert-manager", own(CERT_MANAGER, 0.0)),
+        behaviour("cert-manager", own(CERT_MANAGER, 0.0)),
     ),
     (
         "nginx-acme",
         "nginx-acme",
         1.0,
-        manner("nginx-acme", as_told(3, DAY)),
+        behaviour("nginx-acme", as_told(3, DAY)),
     ),
     (
         "acme.sh",
         "acme.sh",
         1.0,
-        manner("acme.sh/", as_told(20, 10 * MINUTE)),
+        behaviour("acme.sh/", as_told(20, 10 * MINUTE)),
     ),
-    ("uacme", "uacme", 1.0, manner("uacme/", as_told(3, HOUR))),
-    ("RFC step 5", "RFC step 5", 1.0, manner("", X_CRYPTO)),
-    ("mod_md", "mod_md", 1.0, manner("", own(MOD_MD, 0.5))),
+    ("uacme", "uacme", 1.0, behaviour("uacme/", as_told(3, HOUR))),
+    ("RFC step 5", "RFC step 5", 1.0, behaviour("", X_CRYPTO)),
+    ("mod_md", "mod_md", 1.0, behaviour("", own(MOD_MD, 0.5))),
 ];
 
 /// An unknown client fails, and tries again at its next run.
-const UNKNOWN: Manner = manner("", FAILS);
+const UNKNOWN: Behaviour = behaviour("", FAILS);
 
-const fn manner(user_agent: &'static str, again: Again) -> Manner {
-    Manner {
+const fn behaviour(user_agent: &'static str, again: Again) -> Behaviour {
+    Behaviour {
         user_agent,
         gives_up_seconds: None,
         again,
@@ -135,18 +135,18 @@ const fn as_told(posts: u32, most_seconds: i64) -> Again {
 }
 
 /// A client that fails immediately on an error, and after this many seconds without an answer.
-const fn fails_after(user_agent: &'static str, seconds: i64) -> Manner {
-    Manner {
+const fn fails_after(user_agent: &'static str, seconds: i64) -> Behaviour {
+    Behaviour {
         gives_up_seconds: Some(seconds),
-        ..manner(user_agent, FAILS)
+        ..behaviour(user_agent, FAILS)
     }
 }
 
 /// The variants of a scenario's client: name, share, behaviour.
-pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
+pub(super) fn parts(client: &str) -> Vec<(String, f64, Behaviour)> {
     let known = KNOWN.iter().filter(|(of, ..)| *of == client);
     let mut parts: Vec<_> = known
-        .map(|&(_, name, share, manner)| (name.to_owned(), share, manner))
+        .map(|&(_, name, share, behaviour)| (name.to_owned(), share, behaviour))
         .collect();
     if parts.is_empty() {
         parts.push((client.to_owned(), 1.0, UNKNOWN));
@@ -154,7 +154,7 @@ pub(super) fn parts(client: &str) -> Vec<(String, f64, Manner)> {
     parts
 }
 
-impl Manner {
+impl Behaviour {
     /// The seconds until a client tries again that has tried `posts` times and received
     /// `retry_after`; `None` if its run has failed. `draw` is uniform from 0 to 1.
     pub(super) fn again_seconds(
@@ -194,25 +194,26 @@ mod tests {
     use super::*;
     use crate::domain::admission::hold_seconds;
 
-    fn of(client: &str, part: usize) -> Manner {
+    fn of(client: &str, part: usize) -> Behaviour {
         parts(client)[part].2
     }
 
     #[test]
     fn each_does_what_its_source_says() {
-        let told = |manner: Manner, posts, seconds| manner.again_seconds(posts, seconds, 0.5);
-        assert_eq!(told(of("lego", 0), 1, Some(60)), None);
-        assert_eq!(told(of("acme.sh", 0), 1, Some(600)), Some(600.5));
-        assert_eq!(told(of("acme.sh", 0), 1, Some(601)), None);
-        assert_eq!(told(of("acme.sh", 0), 20, Some(60)), None);
-        assert_eq!(told(of("uacme", 0), 2, Some(60)), Some(60.5));
-        assert_eq!(told(of("uacme", 0), 3, Some(60)), None);
-        assert_eq!(told(of("RFC step 5", 0), 4, None), Some(10.0));
-        assert_eq!(told(of("caddy", 0), 3, Some(5)), Some(60.0));
-        assert_eq!(told(of("cert-manager", 0), 90, None), Some(1_800.0));
-        assert_eq!(told(of("mod_md", 0), 1, None), Some(30.0));
+        let waits_for =
+            |behaviour: Behaviour, posts, seconds| behaviour.again_seconds(posts, seconds, 0.5);
+        assert_eq!(waits_for(of("lego", 0), 1, Some(60)), None);
+        assert_eq!(waits_for(of("acme.sh", 0), 1, Some(600)), Some(600.5));
+        assert_eq!(waits_for(of("acme.sh", 0), 1, Some(601)), None);
+        assert_eq!(waits_for(of("acme.sh", 0), 20, Some(60)), None);
+        assert_eq!(waits_for(of("uacme", 0), 2, Some(60)), Some(60.5));
+        assert_eq!(waits_for(of("uacme", 0), 3, Some(60)), None);
+        assert_eq!(waits_for(of("RFC step 5", 0), 4, None), Some(10.0));
+        assert_eq!(waits_for(of("caddy", 0), 3, Some(5)), Some(60.0));
+        assert_eq!(waits_for(of("cert-manager", 0), 90, None), Some(1_800.0));
+        assert_eq!(waits_for(of("mod_md", 0), 1, None), Some(30.0));
         assert_eq!(of("mod_md", 0).again_seconds(1, None, 1.0), Some(45.0));
-        assert_eq!(told(of("somebody", 0), 1, Some(1)), None);
+        assert_eq!(waits_for(of("somebody", 0), 1, Some(1)), None);
     }
 
     #[test]

@@ -8,25 +8,25 @@ use crate::domain::time::{HOUR, Timestamp};
 
 /// An issuer is logged at most once in this time, because certificates may be registered every
 /// second.
-const TOLD_EVERY_SECONDS: i64 = HOUR;
+const LOG_EVERY_SECONDS: i64 = HOUR;
 
 /// Issuers remembered: a CA has a few. Further ones are not logged.
 const MOST_ISSUERS: usize = 100;
 
 /// When each issuer was logged.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct ToldIssuers {
-    told: Mutex<BTreeMap<KeyIdentifier, Timestamp>>,
+pub(in crate::engine) struct LoggedIssuers {
+    logged: Mutex<BTreeMap<KeyIdentifier, Timestamp>>,
 }
 
-impl ToldIssuers {
+impl LoggedIssuers {
     pub(in crate::engine) fn is_due(&self, issuer: &KeyIdentifier, now: Timestamp) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|_, at| now - *at < TOLD_EVERY_SECONDS);
-        if told.contains_key(issuer) || told.len() >= MOST_ISSUERS {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.retain(|_, at| now - *at < LOG_EVERY_SECONDS);
+        if logged.contains_key(issuer) || logged.len() >= MOST_ISSUERS {
             return false;
         }
-        told.insert(issuer.clone(), now);
+        logged.insert(issuer.clone(), now);
         true
     }
 }
@@ -37,13 +37,13 @@ mod tests {
 
     #[test]
     fn an_issuer_is_told_once_an_hour_and_no_more_than_can_be_kept() {
-        let issuers = ToldIssuers::default();
+        let issuers = LoggedIssuers::default();
         let now = Timestamp::from_unix(1_795_255_200);
         let issuer = |number: u16| KeyIdentifier::new(&number.to_be_bytes()).unwrap();
         assert!(issuers.is_due(&issuer(0), now));
         assert!(!issuers.is_due(&issuer(0), now + HOUR - 1));
         assert!(issuers.is_due(&issuer(0), now + HOUR));
-        let told = (1..1_000).filter(|number| issuers.is_due(&issuer(*number), now + HOUR));
-        assert_eq!(told.count(), MOST_ISSUERS - 1);
+        let logged = (1..1_000).filter(|number| issuers.is_due(&issuer(*number), now + HOUR));
+        assert_eq!(logged.count(), MOST_ISSUERS - 1);
     }
 }

@@ -17,8 +17,9 @@ pub(super) fn objective_met(objective: Option<f64>, failures: Option<Rate>) -> O
 }
 
 /// The figures of a slot by dimension, in the order of their names.
-pub(super) fn dimensions(told: &BTreeMap<String, Slots>, slot: usize) -> Vec<Dimension> {
-    told.iter()
+pub(super) fn dimensions(by_dimension: &BTreeMap<String, Slots>, slot: usize) -> Vec<Dimension> {
+    by_dimension
+        .iter()
         .map(|(name, slots)| Dimension {
             name: name.clone(),
             failure_rate: slots[slot].failure_rate().map(decimals),

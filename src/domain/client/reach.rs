@@ -16,12 +16,12 @@ pub struct Listener {
     /// The window in the last answer.
     pub window: Span,
     /// Since when polls have been recorded.
-    pub heard_from: Timestamp,
+    pub recorded_from: Timestamp,
 }
 
 /// Whether a client learns of a change in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hearing {
+pub enum Reach {
     /// It polls again before its window closes.
     InTime,
     /// It never polled, or has stopped, so nobody knows.
@@ -32,10 +32,10 @@ pub enum Hearing {
 
 /// How many clients do not learn of a change in time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Heard {
-    /// Number of [`Hearing::TooLate`] clients.
+pub struct Unreached {
+    /// Number of [`Reach::TooLate`] clients.
     pub too_late: u64,
-    /// Number of [`Hearing::Silent`] clients.
+    /// Number of [`Reach::Silent`] clients.
     pub silent: u64,
 }
 
@@ -45,19 +45,19 @@ impl Listener {
     /// from the beginning, the client should renew at once, and the time limit is `at_once_by`, if
     /// given.
     #[must_use]
-    pub fn hears(&self, to: Span, at_once_by: Option<Timestamp>, now: Timestamp) -> Hearing {
-        if evidence(self.polls, self.heard_from, now) == Evidence::Silent {
-            return Hearing::Silent;
+    pub fn reach(&self, to: Span, at_once_by: Option<Timestamp>, now: Timestamp) -> Reach {
+        if evidence(self.polls, self.recorded_from, now) == Evidence::Silent {
+            return Reach::Silent;
         }
         let Some(asks_by) = self.asks_by() else {
-            return Hearing::Silent;
+            return Reach::Silent;
         };
         let ahead = |window: Span| Some(window.to).filter(|closes| *closes > now);
         let closes = [ahead(self.window), ahead(to).or(at_once_by)];
         match closes.into_iter().flatten().min() {
             // An overdue client may poll at any moment.
-            Some(closes) if asks_by.max(now) > closes => Hearing::TooLate,
-            _ => Hearing::InTime,
+            Some(closes) if asks_by.max(now) > closes => Reach::TooLate,
+            _ => Reach::InTime,
         }
     }
 
@@ -73,19 +73,19 @@ impl Listener {
             Schedule::Steered => Some(0),
             _ => schedule.period_seconds().filter(|period| usual > *period),
         };
-        let told = in_time_seconds(Pressing::Window, self.window, last);
-        let in_time = told.zip(tick).map_or(usual, |(told, tick)| told + tick);
+        let delay = in_time_seconds(Pressing::Window, self.window, last);
+        let in_time = delay.zip(tick).map_or(usual, |(delay, tick)| delay + tick);
         Some(last + in_time.min(usual))
     }
 }
 
-impl Heard {
+impl Unreached {
     /// Counts one more client.
-    pub fn count(&mut self, hearing: Hearing) {
-        match hearing {
-            Hearing::InTime => {}
-            Hearing::Silent => self.silent += 1,
-            Hearing::TooLate => self.too_late += 1,
+    pub fn count(&mut self, reach: Reach) {
+        match reach {
+            Reach::InTime => {}
+            Reach::Silent => self.silent += 1,
+            Reach::TooLate => self.too_late += 1,
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
             polls,
             base_seconds: BASE,
             window,
-            heard_from: NOW - 10 * DAY,
+            recorded_from: NOW - 10 * DAY,
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
                 far,
                 soon,
                 None,
-                Hearing::Silent,
+                Reach::Silent,
             ),
             (
                 "asked a month ago",
@@ -150,7 +150,7 @@ mod tests {
                 far,
                 soon,
                 None,
-                Hearing::Silent,
+                Reach::Silent,
             ),
             (
                 "moved to where it hears",
@@ -158,7 +158,7 @@ mod tests {
                 far,
                 span(8 * HOUR, 9 * HOUR),
                 None,
-                Hearing::InTime,
+                Reach::InTime,
             ),
             (
                 "moved to before that",
@@ -166,7 +166,7 @@ mod tests {
                 far,
                 soon,
                 None,
-                Hearing::TooLate,
+                Reach::TooLate,
             ),
             (
                 "asked long enough ago",
@@ -174,7 +174,7 @@ mod tests {
                 far,
                 soon,
                 None,
-                Hearing::InTime,
+                Reach::InTime,
             ),
             (
                 "overdue",
@@ -182,7 +182,7 @@ mod tests {
                 far,
                 soon,
                 None,
-                Hearing::InTime,
+                Reach::InTime,
             ),
             (
                 "at once, without a deadline",
@@ -190,7 +190,7 @@ mod tests {
                 past,
                 past,
                 None,
-                Hearing::InTime,
+                Reach::InTime,
             ),
             (
                 "at once, by a deadline",
@@ -198,7 +198,7 @@ mod tests {
                 past,
                 past,
                 Some(2 * HOUR),
-                Hearing::TooLate,
+                Reach::TooLate,
             ),
             (
                 "the same, from a window far off",
@@ -206,7 +206,7 @@ mod tests {
                 far,
                 past,
                 Some(2 * HOUR),
-                Hearing::TooLate,
+                Reach::TooLate,
             ),
             (
                 "at once, by one far off",
@@ -214,12 +214,12 @@ mod tests {
                 past,
                 past,
                 Some(DAY),
-                Hearing::InTime,
+                Reach::InTime,
             ),
         ] {
             let listener = listener(polls, window);
             let at_once_by = at_once_by.map(|seconds| NOW + seconds);
-            assert_eq!(listener.hears(to, at_once_by, NOW), want, "{what}");
+            assert_eq!(listener.reach(to, at_once_by, NOW), want, "{what}");
         }
     }
 
@@ -236,6 +236,6 @@ mod tests {
         };
         let listener = listener(polls, window);
         let later = span(20 * DAY, 20 * DAY + HOUR);
-        assert_eq!(listener.hears(later, None, NOW), Hearing::TooLate);
+        assert_eq!(listener.reach(later, None, NOW), Reach::TooLate);
     }
 }

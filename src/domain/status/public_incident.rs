@@ -18,7 +18,7 @@ const MOST_TOLD: usize = 20;
 /// An incident as published.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
+pub struct PublicIncident {
     /// Its number.
     pub id: i64,
     /// The CA that it is about.
@@ -50,7 +50,7 @@ pub struct Told {
     pub explanation_url: Option<String>,
 }
 
-impl Told {
+impl PublicIncident {
     /// An incident that is in force, or was until recently; `None` for any other.
     #[must_use]
     pub fn of(incident: &Incident, now: Timestamp) -> Option<Self> {
@@ -65,19 +65,13 @@ impl Told {
 
     /// The published incidents, latest change first.
     pub fn all<'a>(incidents: impl IntoIterator<Item = &'a Incident>, now: Timestamp) -> Vec<Self> {
-        let mut told: Vec<Self> = incidents
+        let mut public: Vec<Self> = incidents
             .into_iter()
             .filter_map(|incident| Self::of(incident, now))
             .collect();
-        told.sort_by_key(|told| {
-            (
-                told.state == State::Closed,
-                -told.updated_at.unix(),
-                told.id,
-            )
-        });
-        told.truncate(MOST_TOLD);
-        told
+        public.sort_by_key(|one| (one.state == State::Closed, -one.updated_at.unix(), one.id));
+        public.truncate(MOST_TOLD);
+        public
     }
 
     /// Whether it is in force.
@@ -88,8 +82,11 @@ impl Told {
 
     /// The incident as of this moment.
     #[must_use]
-    pub const fn at(&self, now: Timestamp) -> ToldAt<'_> {
-        ToldAt { told: self, now }
+    pub const fn at(&self, now: Timestamp) -> PublicIncidentAt<'_> {
+        PublicIncidentAt {
+            incident: self,
+            now,
+        }
     }
 
     /// Its kind, in words for subscribers.
@@ -106,12 +103,12 @@ impl Told {
 
 /// An incident at a moment. One that closes the CA later is announced.
 #[derive(Clone, Copy, Debug)]
-pub struct ToldAt<'a> {
-    told: &'a Told,
+pub struct PublicIncidentAt<'a> {
+    incident: &'a PublicIncident,
     now: Timestamp,
 }
 
-impl ToldAt<'_> {
+impl PublicIncidentAt<'_> {
     /// When the CA will be closed, if that is in the future.
     #[must_use]
     pub fn announced_for(&self) -> Option<Timestamp> {
@@ -142,15 +139,15 @@ impl ToldAt<'_> {
     }
 }
 
-impl Deref for ToldAt<'_> {
-    type Target = Told;
+impl Deref for PublicIncidentAt<'_> {
+    type Target = PublicIncident;
 
-    fn deref(&self) -> &Told {
-        self.told
+    fn deref(&self) -> &PublicIncident {
+        self.incident
     }
 }
 
-impl From<&Incident> for Told {
+impl From<&Incident> for PublicIncident {
     fn from(incident: &Incident) -> Self {
         Self {
             id: incident.id,
@@ -226,32 +223,38 @@ mod tests {
         let mut incident = outage(State::Open);
         incident.kind = Kind::Maintenance;
         (incident.from, incident.to) = (Some(NOW + HOUR), Some(NOW + 2 * HOUR));
-        let told = Told::from(&incident);
-        let words = |now| (told.at(now).state_words(), told.at(now).class());
+        let public = PublicIncident::from(&incident);
+        let words = |now| (public.at(now).state_words(), public.at(now).class());
         assert_eq!(words(NOW), ("announced", "announced"));
         assert_eq!(words(NOW + HOUR), ("open", "open"));
         incident.state = State::Closed;
-        let told = Told::from(&incident);
+        let public = PublicIncident::from(&incident);
         assert_eq!(
-            (told.at(NOW).state_words(), told.at(NOW).class()),
+            (public.at(NOW).state_words(), public.at(NOW).class()),
             ("over", "")
         );
         // A revocation begins when it is opened.
         incident.state = State::Open;
         incident.kind = Kind::Revocation;
-        assert_eq!(Told::from(&incident).at(NOW).state_words(), "open");
+        assert_eq!(
+            PublicIncident::from(&incident).at(NOW).state_words(),
+            "open"
+        );
     }
 
     #[test]
     fn drafts_are_never_told_and_closed_ones_for_a_week() {
-        assert!(Told::of(&outage(State::Draft), NOW).is_none());
+        assert!(PublicIncident::of(&outage(State::Draft), NOW).is_none());
         let mut closed = outage(State::Closed);
         closed.closed_at = Some(NOW);
-        assert!(Told::of(&closed, NOW + 6 * DAY).is_some());
-        assert!(Told::of(&closed, NOW + 8 * DAY).is_none());
-        let told = Told::all([&closed, &outage(State::Open)], NOW);
+        assert!(PublicIncident::of(&closed, NOW + 6 * DAY).is_some());
+        assert!(PublicIncident::of(&closed, NOW + 8 * DAY).is_none());
+        let public = PublicIncident::all([&closed, &outage(State::Open)], NOW);
         assert_eq!(
-            told.iter().map(Told::is_open).collect::<Vec<_>>(),
+            public
+                .iter()
+                .map(PublicIncident::is_open)
+                .collect::<Vec<_>>(),
             [true, false]
         );
     }
