@@ -53,7 +53,7 @@ type BoxDecode = Box<dyn Decode<Observation>>;
 
 pub(super) fn csv(unknown: Unknown) -> BoxDecode {
     let table = Table::new(&CSV_NAMES, REQUIRED).with_unknown(unknown);
-    let rows = Rows::new(table, |fields| observation(fields));
+    let rows = Rows::new(table, observation);
     Box::new(ByLine::new(MOST_LINE_OCTETS, Text(rows)))
 }
 
