@@ -54,11 +54,15 @@ pub(super) fn windowed(
         })
     };
     match from {
-        DrawSource::Table { table, ledger, .. } if schedule != Schedule::Unknown => {
+        DrawSource::Table {
+            table,
+            ledger,
+            last_tick,
+            ..
+        } if schedule != Schedule::Unknown => {
             let window_seconds = table.window_seconds_for_tick();
-            for (tick, share) in
-                table.ticks(schedule, ledger.load_at_same_tick(schedule, table.made_at))
-            {
+            let alike = ledger.load_at_same_tick(schedule, table.made_at);
+            for (tick, share) in table.ticks(schedule, alike, *last_tick) {
                 let starts = starts_for_tick(tick, window_seconds);
                 windows.extend(drawn(starts, window_seconds, share));
                 meant = meant.mixed(of / (of + share).max(1e-9), &Density::at(tick));

@@ -8,7 +8,7 @@ use super::doubt::Doubt;
 pub use super::draw::{Draw, DrawPlan, DrawSource, Drawn};
 use super::plan::{Forecast, TABLE_LIFE_SECONDS, make};
 use super::table::{StoredTable, Table};
-use super::window::{for_tick, in_span, open_part};
+use super::window::{for_tick, in_span, last_tick, open_part};
 use crate::allocation::slots::SlotRange;
 use crate::certificate::hash::middle_unit;
 use crate::certificate::life_class;
@@ -135,11 +135,12 @@ impl Allocator {
                 stored,
                 durable,
                 ledger,
+                last_tick,
             } => {
                 late = table.arrival == Arrival::Late;
                 let reason = Some(table.reason);
                 let load_at_same_tick = ledger.load_at_same_tick(schedule, draw.now);
-                match table.tick_for(schedule, load_at_same_tick, hash) {
+                match table.tick_for(schedule, load_at_same_tick, last_tick, hash) {
                     Some(tick) => Drawn {
                         window: for_tick(
                             hash,
@@ -222,6 +223,7 @@ impl Allocator {
                     stored: &active.stored,
                     durable: active.durable,
                     ledger: &self.ledger,
+                    last_tick: last_tick(draw.policy, validity, issued_at),
                 }
             }
             Place::Starts {

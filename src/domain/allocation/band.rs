@@ -1,7 +1,7 @@
 //! The part of a certificate's life in which it may be asked to renew (`docs/allocation.md`).
 
 use super::slots::SlotRange;
-use crate::certificate::{SHORT_LIFE_SECONDS, Validity, reserve_seconds};
+use crate::certificate::{SHORT_LIFE_SECONDS, Validity, own_rule_seconds, reserve_seconds};
 use crate::math::number::{real, whole};
 use crate::policy::ca::{BandRule, CaPolicy};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
@@ -30,6 +30,10 @@ const MOST_SLOTS: i64 = 4_096;
 /// Clients that honour `Retry-After` to the letter come back within its base plus a fifth; a
 /// window that opens later than that is seen by all of them before it opens.
 const POLL_MARGIN: f64 = 1.2;
+
+/// The usual bands end two hours before the client's own rule, or a hundredth of a life of ten days
+/// at most, which is 2.4 h.
+const LONGEST_TO_OWN_RULE_SECONDS: i64 = 3 * HOUR;
 
 /// Why a life cannot be steered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -178,6 +182,17 @@ fn slots(policy: &CaPolicy, validity: Validity) -> SlotRange {
 pub(super) fn usual_slots(policy: &CaPolicy, life_seconds: i64, slot_seconds: i64) -> i64 {
     let rule = rule_for(policy, life_seconds);
     (usual_seconds(rule, life_seconds) / slot_seconds).clamp(1, MOST_SLOTS)
+}
+
+/// Seconds from the end of the band of a life to its client's own rule; `None` if the CA has its
+/// windows end longer before it than the usual bands.
+pub(super) fn seconds_to_own_rule(policy: &CaPolicy, life_seconds: i64) -> Option<i64> {
+    let rule = rule_for(policy, life_seconds);
+    let end = share_of(life_seconds, rule.end_fraction) + rule.end_offset_seconds;
+    let seconds = own_rule_seconds(life_seconds) - end;
+    (0..=LONGEST_TO_OWN_RULE_SECONDS)
+        .contains(&seconds)
+        .then_some(seconds)
 }
 
 fn usual_seconds(rule: BandRule, life_seconds: i64) -> i64 {

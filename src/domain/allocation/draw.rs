@@ -56,6 +56,8 @@ pub enum DrawSource<'a> {
         durable: bool,
         /// The ledger it was made from.
         ledger: &'a Ledger,
+        /// See [`last_tick`](super::window::last_tick).
+        last_tick: Option<Timestamp>,
     },
 }
 

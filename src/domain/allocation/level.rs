@@ -9,6 +9,9 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{SlotCapacity, closed_within, over_slots};
 use crate::time::{HOUR, Span};
 
+/// So long after a band ticks are taken, and windows may run.
+pub(crate) const AFTER_BAND_SECONDS: i64 = 4 * HOUR;
+
 /// What each slot takes until it stands at `level`: Σ is the water that this level needs.
 pub(crate) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
     base.iter()
@@ -98,7 +101,7 @@ pub(crate) fn open_slots(range: SlotRange, policy: &CaPolicy) -> (Vec<SlotCapaci
     );
     let reach = Span {
         from: range.from(),
-        to: range.to() + HOUR,
+        to: range.to() + AFTER_BAND_SECONDS,
     };
     let closed = closed_within(&policy.capacity, reach);
     for (n, slot) in capacity.iter_mut().enumerate() {

@@ -1,7 +1,7 @@
 //! The capacity of the slots of a band: none while the CA is closed, or in slots that fail day by
 //! day.
 
-use super::level::{all_open, open_slots, spans};
+use super::level::{AFTER_BAND_SECONDS, all_open, open_slots, spans};
 use crate::allocation::slots::SlotRange;
 use crate::demand::profile::Profile;
 use crate::policy::ca::CaPolicy;
@@ -20,9 +20,9 @@ pub(crate) fn capacity(
         return (all_open(range.len()), Vec::new());
     }
     let (mut capacity, mut closed) = open_slots(range, policy);
-    // The slot behind the range too, into which windows may run.
+    // What follows the range too: windows may run into it, and ticks are taken in it.
     let failing: Vec<Span> = spans(SlotRange {
-        end: range.end + 1,
+        end: range.end + (AFTER_BAND_SECONDS / range.slot_seconds).max(1),
         ..range
     })
     .filter(|slot| fails(profile, *slot))

@@ -12,10 +12,13 @@ use crate::client::schedule::Schedule;
 use crate::math::number::{length, real, signed, whole};
 use crate::math::waterfill;
 use crate::policy::ca::CaName;
-use crate::time::{DAY, Span, Timestamp};
+use crate::time::{DAY, HOUR, Span, Timestamp};
 
 /// The sum of a table's weights, but for rounding.
 pub(super) const PARTS: f64 = 4_294_967_296.0;
+
+/// A band that has not widened begins less than a day and this before the last tick.
+const WIDENED_SECONDS: i64 = 6 * HOUR;
 
 /// The version of the algorithm, in every table.
 pub const ALGORITHM: u32 = 1;
@@ -59,7 +62,7 @@ pub struct Table {
     pub level: f64,
     /// The slots, in order.
     pub slots: Vec<SlotRow>,
-    /// The closed spans that touch the slots or the hour after them.
+    /// The closed spans that touch the slots or the hours after them.
     pub closed: Vec<Span>,
 }
 
@@ -125,15 +128,21 @@ impl Table {
     /// The ticks at which a cron client can be made to renew, with the probability of each. With
     /// few ticks a day, the probabilities bring the ticks level with the unsteered load, counting
     /// the `alike` clients that wake at these ticks and renew in a day; other windows are placed
-    /// around them. With many ticks, each has the probability of its slot. Empty if the client has
-    /// no ticks to choose from, or none whose window would lie in the band and outside of closed
-    /// spans.
+    /// around them. These are the ticks of the day up to `last` ([`last_tick`]), and of more days if the
+    /// band has widened. With many ticks, each has the probability of its slot. Empty if the client has
+    /// no ticks to choose from, or none whose window would begin in the band or after it, and outside
+    /// of closed spans.
+    ///
+    /// [`last_tick`]: super::window::last_tick
     #[must_use]
-    pub fn ticks(&self, schedule: Schedule, alike: f64) -> Vec<(Timestamp, f64)> {
-        let band = Span {
-            from: self.first_slot,
-            to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
-        };
+    pub fn ticks(
+        &self,
+        schedule: Schedule,
+        alike: f64,
+        last: Option<Timestamp>,
+    ) -> Vec<(Timestamp, f64)> {
+        let few = schedule.choices_are_few();
+        let band = self.span_of_ticks(last.filter(|_| few));
         let ticks: Vec<(Timestamp, &SlotRow)> = schedule
             .choices(band)
             .into_iter()
@@ -143,16 +152,16 @@ impl Table {
                     to: *tick + 1,
                 };
                 let closed = |span: &Span| span.overlap_seconds(asked) > 0;
-                asked.from >= band.from && !self.closed.iter().any(closed)
+                asked.from >= self.first_slot && !self.closed.iter().any(closed)
             })
             .filter_map(|tick| {
                 let slot = length(tick.slot(self.slot_seconds))
                     .checked_sub(length(self.first_slot.slot(self.slot_seconds)))?;
-                Some((tick, self.slots.get(slot)?))
+                Some((tick, self.row(slot)?))
             })
             .collect();
         let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
-        if schedule.choices_are_few() || shares.iter().sum::<f64>() <= 0.0 {
+        if few || shares.iter().sum::<f64>() <= 0.0 {
             // Before anything is known of a day of theirs, by what they have been promised.
             let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
             let days = real(band.seconds()) / real(DAY);
@@ -167,6 +176,33 @@ impl Table {
         ticks.iter().map(|(tick, _)| *tick).zip(shares).collect()
     }
 
+    /// The row of a slot of the band. After the band it is taken to be as a day before.
+    fn row(&self, slot: usize) -> Option<&SlotRow> {
+        let day = length(DAY / self.slot_seconds);
+        let earlier = || self.slots.get(slot.checked_sub(day)?);
+        self.slots.get(slot).or_else(earlier).or(self.slots.last())
+    }
+
+    /// Where ticks are taken: in the day up to `last`, which is a little after the band, and in
+    /// earlier days if the band has widened; without `last` in the band.
+    fn span_of_ticks(&self, last: Option<Timestamp>) -> Span {
+        let band = Span {
+            from: self.first_slot,
+            to: self.first_slot + signed(self.slots.len()) * self.slot_seconds,
+        };
+        match last {
+            Some(last) if last >= band.to => Span {
+                from: if last - band.from < DAY + WIDENED_SECONDS {
+                    band.from.max(last + 1 - DAY)
+                } else {
+                    band.from
+                },
+                to: last + 1,
+            },
+            _ => band,
+        }
+    }
+
     /// The length in seconds of a window for a tick.
     #[must_use]
     pub fn window_seconds_for_tick(&self) -> i64 {
@@ -174,10 +210,16 @@ impl Table {
     }
 
     /// The tick that a cron client with this hash draws; `None` if it draws like any other client.
-    /// `alike` as in [`Table::ticks`].
+    /// `alike` and `last` as in [`Table::ticks`].
     #[must_use]
-    pub fn tick_for(&self, schedule: Schedule, alike: f64, hash: u128) -> Option<Timestamp> {
-        let ticks = self.ticks(schedule, alike);
+    pub fn tick_for(
+        &self,
+        schedule: Schedule,
+        alike: f64,
+        last: Option<Timestamp>,
+        hash: u128,
+    ) -> Option<Timestamp> {
+        let ticks = self.ticks(schedule, alike, last);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));

@@ -1,8 +1,10 @@
 //! From a table and a hash to a window (`docs/allocation.md`, RFC 9773 section 4.2).
 
-use super::band::SHORTEST_WINDOW_SECONDS;
+use super::band::{SHORTEST_WINDOW_SECONDS, seconds_to_own_rule};
 use crate::certificate::hash::{lower_unit, upper_unit};
+use crate::certificate::{Validity, own_rule_seconds};
 use crate::math::number::{real, whole};
+use crate::policy::ca::CaPolicy;
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// How far from its tick a client's run may lie: jobs that start together, sleeps, a long list of
@@ -144,6 +146,17 @@ pub fn starts_for_tick(tick: Timestamp, window_seconds: i64) -> Span {
         from,
         to: from + (WITHIN_SECONDS - window_seconds + 1).max(1),
     }
+}
+
+/// The last instant to which a client with few ticks is called: the tick to which its own rule would
+/// bring it. It came at a tick, so this is counted from its issuance. `None` if the CA has its windows
+/// end long before that.
+#[must_use]
+pub fn last_tick(policy: &CaPolicy, validity: Validity, issued_at: Timestamp) -> Option<Timestamp> {
+    let life = validity.life_seconds();
+    seconds_to_own_rule(policy, life)?;
+    let from = issued_at.max(validity.not_before);
+    Some(from + own_rule_seconds(life) + TICK_GUARD_SECONDS)
 }
 
 #[cfg(test)]

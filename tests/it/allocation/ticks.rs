@@ -1,6 +1,7 @@
 //! Windows of clients that wake at ticks.
 
 use offpeak::domain::client::schedule::Tick;
+use offpeak::domain::policy::ca::BandRule;
 
 use super::*;
 
@@ -104,4 +105,57 @@ fn those_with_full_ticks_only_are_levelled_between_them() {
         at_one += i32::from(tick.second_of_day() < 12 * HOUR);
     }
     assert!((1..100).contains(&at_one), "{at_one}");
+}
+
+#[test]
+fn a_client_of_one_tick_comes_when_its_own_rule_would_bring_it() {
+    let schedule = Schedule::Daily {
+        tick: Tick::of(NOW),
+    };
+    let tick_under = |policy: CaPolicy| {
+        let mut registry = Registry::new(policy, four_weeks(&one_o_clock()));
+        registry.schedule = schedule;
+        let window = registry.register(1, life(NOW, 90 * DAY), NOW, NOW).window;
+        schedule.tick_from(window.to).unwrap()
+    };
+    // Not a day earlier, to which those come who were issued the day before.
+    assert_eq!(tick_under(policy()), NOW + 60 * DAY);
+    // If the CA has windows end long before that, in its band.
+    let early = BandRule {
+        end_fraction: 0.5,
+        ..BandRule::DEFAULTS[0]
+    };
+    let early = tick_under(CaPolicy {
+        bands: vec![early],
+        ..policy()
+    });
+    assert!(early <= NOW + 45 * DAY, "{early}");
+    assert!(early > NOW + 43 * DAY, "{early}");
+}
+
+#[test]
+fn a_tick_after_the_band_is_not_taken_in_a_closed_span() {
+    let own_rule = NOW + 60 * DAY;
+    let closed = Span {
+        from: own_rule - 30 * MINUTE,
+        to: own_rule + 30 * MINUTE,
+    };
+    let policy = CaPolicy {
+        capacity: vec![CapacityRule {
+            when: When::Once(closed),
+            share: 0.0,
+            ceiling_per_hour: None,
+            name: None,
+        }],
+        ..policy()
+    };
+    let mut registry = Registry::new(policy, four_weeks(&one_o_clock()));
+    registry.schedule = Schedule::TwiceDaily {
+        tick: Tick::of(NOW),
+    };
+    for n in 0..200 {
+        let window = registry.register(n, life(NOW, 90 * DAY), NOW, NOW).window;
+        let tick = registry.schedule.tick_from(window.to).unwrap();
+        assert_eq!(tick, own_rule - 12 * HOUR, "{window:?}");
+    }
 }
