@@ -180,7 +180,10 @@ impl Table {
     fn row(&self, slot: usize) -> Option<&SlotRow> {
         let day = length(DAY / self.slot_seconds);
         let earlier = || self.slots.get(slot.checked_sub(day)?);
-        self.slots.get(slot).or_else(earlier).or(self.slots.last())
+        self.slots
+            .get(slot)
+            .or_else(earlier)
+            .or_else(|| self.slots.last())
     }
 
     /// Where ticks are taken: in the day up to `last`, which is a little after the band, and in
