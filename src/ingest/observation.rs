@@ -1,5 +1,7 @@
 //! Submitted observations: counts of load, as NDJSON or CSV.
 
+use std::borrow::Cow;
+
 use super::csv::{Rows, Table};
 use super::decode::{ByLine, Decode, Text, Whole, in_utf8};
 use super::fields::{FieldValue, Fields, Unknown};
@@ -53,7 +55,7 @@ type BoxDecode = Box<dyn Decode<Observation>>;
 
 pub(super) fn csv(unknown: Unknown) -> BoxDecode {
     let table = Table::new(&CSV_NAMES, REQUIRED).with_unknown(unknown);
-    let rows = Rows::new(table, observation);
+    let rows = Rows::new(table, from_row);
     Box::new(ByLine::new(MOST_LINE_OCTETS, Text(rows)))
 }
 
@@ -69,6 +71,10 @@ pub(super) fn json(unknown: Unknown) -> BoxDecode {
 
 fn from_json(text: &str, unknown: Unknown) -> Result<Observation, Rejection> {
     observation(&json::object(text, &JSON_NAMES, unknown)?)
+}
+
+fn from_row(fields: &Fields<Cow<'_, str>, 12>) -> Result<Observation, Rejection> {
+    observation(fields)
 }
 
 fn observation<V: FieldValue>(fields: &Fields<V, 12>) -> Result<Observation, Rejection> {
