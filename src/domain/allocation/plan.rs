@@ -5,7 +5,7 @@
 //! a window can be derived again exactly.
 
 use super::arrivals::{ArrivalModel, Expected};
-use super::band::{Arrival, usual_slots};
+use super::band::{Arrival, seconds_to_own_rule, usual_slots};
 use super::doubt::Doubt;
 use super::early::Thrift;
 use super::level::{assigned, headroom, level, open_range, scaled, shares, spans, spill, sum};
@@ -14,11 +14,12 @@ use super::rates::Arrivals;
 pub use super::rates::Forecast;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
+use crate::client::following::SILENT_AFTER_SECONDS;
 use crate::demand::announced::announced_and_retries;
 use crate::ledger::{ScheduleMix, View};
 use crate::math::number::{real, real_len, signed, thousandths, whole};
 use crate::policy::capacity::SlotCapacity;
-use crate::time::Span;
+use crate::time::{DAY, Span};
 
 /// A table is made anew after this many seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
@@ -64,8 +65,12 @@ pub(super) fn make(
     forecast: &Forecast<'_>,
 ) -> Made {
     let arrivals = Arrivals::measure(range.slot_seconds, forecast);
-    let (range, as_if_open) = open_range(range, forecast.policy);
-    let mut range = range;
+    let (open, as_if_open) = open_range(range, forecast.policy);
+    let mut range = if open == range && !as_if_open {
+        on_first_day(arrival, range, forecast)
+    } else {
+        open
+    };
     let mut draft = Draft::new(
         (arrival, range, as_if_open),
         schedule_mix,
@@ -90,6 +95,31 @@ pub(super) fn make(
         );
     }
     draft.finish(&arrivals, doubt, forecast)
+}
+
+/// A band on a registry's first day, until polls have shown who follows: the part of it that lies in
+/// the last day before the own rule.
+///
+/// Those issued the day before come as ever. A window more than a day before the own rule would call
+/// clients that wake once a day to the same tick.
+fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> SlotRange {
+    let Forecast { policy, now, .. } = *forecast;
+    let day = DAY / range.slot_seconds;
+    let known = now - forecast.ledger.begins().unwrap_or(now) >= SILENT_AFTER_SECONDS
+        || forecast.profile.knows_anything()
+        || signed(range.len()) > day; // The CA has its bands longer than that.
+    let seconds = seconds_to_own_rule(policy, forecast.life_seconds);
+    let (Arrival::Fresh, false, Some(seconds)) = (arrival, known, seconds) else {
+        return range;
+    };
+    let to_own_rule = (seconds + policy.backdate_seconds.min(DAY)) / range.slot_seconds;
+    let shorter = SlotRange {
+        first: (range.end + to_own_rule - day).clamp(range.first, range.end - 1),
+        ..range
+    };
+    let (capacity, _) = capacity(shorter, false, policy, forecast.profile);
+    let is_open = capacity.iter().any(|slot| slot.share > 0.0);
+    if is_open { shorter } else { range }
 }
 
 /// A band's loads, before probabilities are made of them.

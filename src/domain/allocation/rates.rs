@@ -34,7 +34,7 @@ pub(super) struct Arrivals {
     pub(super) steered: f64,
     /// a.
     pub(super) recent: f64,
-    /// Whether there is a week to hold a burst against.
+    /// Whether there is a week to hold a burst against, or a day whose hours are known.
     pub(super) tell_bursts: bool,
     /// Slots in a day: the length of a band that has not widened.
     pub(super) day: f64,
@@ -81,7 +81,7 @@ impl Arrivals {
             mean,
             steered: follow * mean,
             recent: follow * per_slot(slot_seconds),
-            tell_bursts: now - begins >= WEEK || observed > 0.0,
+            tell_bursts: now - begins >= WEEK || profile.knows_anything(),
             day: real(DAY) / real(slot_seconds),
         }
     }

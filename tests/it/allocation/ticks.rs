@@ -159,3 +159,22 @@ fn a_tick_after_the_band_is_not_taken_in_a_closed_span() {
         assert_eq!(tick, own_rule - 12 * HOUR, "{window:?}");
     }
 }
+
+#[test]
+fn nobody_is_called_to_a_tick_too_early_by_a_registry_s_first_windows() {
+    let mut registry = Registry::new(policy(), nothing_known());
+    registry.each = 100;
+    for minute in 0..10 * 60 {
+        let at = NOW + minute * MINUTE;
+        registry.register(minute.unsigned_abs(), life(at, 90 * DAY), at, at);
+    }
+    let now = NOW + 10 * HOUR;
+    for n in 0..2_000 {
+        let window = registry
+            .register(10_000 + n, life(now, 90 * DAY), now, now)
+            .window;
+        // A client of ten o'clock comes at ten of its own day.
+        assert!(window.from >= now + 59 * DAY, "{window:?}");
+        assert!(window.to <= now + 60 * DAY, "{window:?}");
+    }
+}
