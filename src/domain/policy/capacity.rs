@@ -12,8 +12,7 @@ use crate::time::{DAY, HOUR, Span, Timestamp};
 /// its duration, and a pattern can match every minute (31 · 1,440 = 44,640 matches).
 pub const MOST_RECURRING_SECONDS: i64 = 31 * DAY;
 
-/// The largest change of a clock at once. It is two hours at Troll station and one almost
-/// everywhere else; three leave a margin.
+/// The largest change of a clock at once is two hours, at Troll station; three leave a margin.
 const LONGEST_SHIFT_SECONDS: i64 = 3 * HOUR;
 
 /// One rule of a CA's capacity.
