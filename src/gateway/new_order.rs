@@ -131,7 +131,10 @@ impl Gateway {
     async fn renewed_by_names(&self, asked: &Asked, names: u128) -> Option<CertId> {
         let store = self.engine.store();
         let asking = store.issued_last(asked.account?, names, asked.now);
-        asked.store.ask(asking).await?.ok().flatten()
+        let last = asked.store.ask(asking).await?.ok()?;
+        // A CA that ends soon has all of its certificates end with it.
+        let lives = last.iter().find(|id| !self.engine.seek(id).is_replaced());
+        lives.or_else(|| last.first()).cloned()
     }
 
     /// Whether an order is a renewal, and whether it is due.

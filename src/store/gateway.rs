@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::both::for_both_stores;
 use super::error::StoreError;
 use super::failures::{Failures, failures};
-use super::row::{CertIdRow, cert_id, hash, misfit};
+use super::row::{cert_id, hash, misfit};
 use crate::domain::certificate::certid::{CertId, CertIdError};
 use crate::domain::time::Timestamp;
 
@@ -48,6 +48,10 @@ pub struct Claim {
     pub expires_at: Option<Timestamp>,
 }
 
+/// The most certificates for one set of names that expire in the same second and are told apart: a CA
+/// that shortens lives to the end of its own issues no more of them before it ends.
+const MOST_OF_ONE_SECOND: i64 = 64;
+
 /// What gateways keep. As with [`super::durable::Store`], every method is one durable step or one consistent
 /// read.
 #[async_trait]
@@ -67,13 +71,13 @@ pub trait GatewayStore {
     async fn issued_for(&self, id: &CertId) -> Result<Option<IssuedFor>, StoreError>;
 
     /// Of the certificates of an account for exactly these names that live beyond `now`, the one that
-    /// lives longest.
+    /// lives longest; several, 64 at most, if they expire in the same second.
     async fn issued_last(
         &self,
         account: u128,
         names: u128,
         now: Timestamp,
-    ) -> Result<Option<CertId>, StoreError>;
+    ) -> Result<Vec<CertId>, StoreError>;
 
     /// Keeps for whom a certificate was issued. One that is there stays as it is.
     async fn note_issued(&self, issued: &IssuedFor) -> Result<(), StoreError>;
@@ -153,18 +157,21 @@ for_both_stores! {
             account: u128,
             names: u128,
             now: Timestamp,
-        ) -> Result<Option<CertId>, StoreError> {
+        ) -> Result<Vec<CertId>, StoreError> {
             const QUERY: &str = "gateway_issued_last";
-            let select = sqlx::query_as::<_, CertIdRow>(
-                "SELECT key_identifier, serial FROM gateway_certificates
+            let select = sqlx::query_as::<_, (Vec<u8>, Vec<u8>, i64)>(
+                "SELECT key_identifier, serial, not_after FROM gateway_certificates
                  WHERE account = $1 AND names = $2 AND not_after > $3
-                 ORDER BY not_after DESC LIMIT 1",
+                 ORDER BY not_after DESC LIMIT $4",
             )
             .bind(account.to_be_bytes().to_vec())
             .bind(names.to_be_bytes().to_vec())
-            .bind(now.unix());
-            let row = self.row(QUERY, select).await?;
-            row.map(|row| cert_id(QUERY, row)).transpose()
+            .bind(now.unix())
+            .bind(MOST_OF_ONE_SECOND);
+            let rows = self.rows(QUERY, select).await?;
+            let last = rows.first().map(|row| row.2);
+            let of_last = rows.into_iter().take_while(|row| Some(row.2) == last);
+            of_last.map(|(key, serial, _)| cert_id(QUERY, (key, serial))).collect()
         }
 
         async fn note_issued(&self, issued: &IssuedFor) -> Result<(), StoreError> {

@@ -52,7 +52,12 @@ async fn a_key_takes_the_place_of_the_one_before(url: &str) {
 
 async fn for_whom_a_certificate_was_issued_is_kept(url: &str) {
     let store = open(url).await;
-    for one in [issued(1, 5, 100), issued(2, 5, 200), issued(3, 6, 300)] {
+    for one in [
+        issued(1, 5, 100),
+        issued(2, 5, 200),
+        issued(3, 6, 300),
+        issued(4, 6, 300),
+    ] {
         store.note_issued(&one).await.unwrap();
         // Again, for somebody else: the first stays.
         store
@@ -66,9 +71,12 @@ async fn for_whom_a_certificate_was_issued_is_kept(url: &str) {
     );
     assert_eq!(store.issued_for(&certificate(9).id).await.unwrap(), None);
     let last = async |names, now| store.issued_last(u128::MAX, names, at(now)).await.unwrap();
-    assert_eq!(last(5, 0).await, Some(certificate(2).id));
-    assert_eq!(last(5, 200).await, None);
-    assert_eq!(last(7, 0).await, None);
+    assert_eq!(last(5, 0).await, [certificate(2).id]);
+    assert_eq!(last(5, 200).await, []);
+    assert_eq!(last(7, 0).await, []);
+    let mut of_one_second = last(6, 0).await;
+    of_one_second.sort();
+    assert_eq!(of_one_second, [certificate(3).id, certificate(4).id]);
     assert!(issued(1, 5, 1).shares_a_name(&[u64::MAX]));
     assert!(!issued(1, 5, 1).shares_a_name(&[2, 3]));
 }
