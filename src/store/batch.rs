@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::both::{Speaks, for_both_stores};
+use super::both::{SqlTypes, for_both_stores};
 use super::error::StoreError;
 use super::row::{file_column, key_column, sha256};
 use crate::domain::demand::observation::Observation;
@@ -188,7 +188,7 @@ for_both_stores! {
         /// The number and the answer of the batch that was closed under this key.
         async fn batch_under(
             &self,
-            connection: &mut <Self as Speaks>::Connection,
+            connection: &mut <Self as SqlTypes>::Connection,
             key: Option<&BatchKey>,
         ) -> Result<Option<(i64, ClosedBatch)>, StoreError> {
             let Some(key) = key else { return Ok(None) };
@@ -199,7 +199,7 @@ for_both_stores! {
 
         pub(in crate::store) async fn upsert_progress(
             &self,
-            connection: &mut <Self as Speaks>::Connection,
+            connection: &mut <Self as SqlTypes>::Connection,
             progress: &ImportProgress,
         ) -> Result<(), StoreError> {
             let upsert = sqlx::query(

@@ -23,11 +23,11 @@ macro_rules! for_both_stores {
 }
 pub(super) use for_both_stores;
 
-/// What a store speaks to its database by.
-pub(super) trait Speaks {
+/// The types of a store's database driver.
+pub(super) trait SqlTypes {
     /// The kind of database.
     type Database: Database;
-    /// On what a statement of a transaction is run.
+    /// The connection on which a statement of a transaction runs.
     type Connection;
     /// A transaction.
     type Transaction;
@@ -35,12 +35,12 @@ pub(super) trait Speaks {
 
 /// A statement of a store.
 pub(super) type Statement<'q, S> =
-    Query<'q, <S as Speaks>::Database, <<S as Speaks>::Database as Database>::Arguments>;
+    Query<'q, <S as SqlTypes>::Database, <<S as SqlTypes>::Database as Database>::Arguments>;
 /// One that returns rows.
 pub(super) type Select<'q, S, T> =
-    QueryAs<'q, <S as Speaks>::Database, T, <<S as Speaks>::Database as Database>::Arguments>;
+    QueryAs<'q, <S as SqlTypes>::Database, T, <<S as SqlTypes>::Database as Database>::Arguments>;
 /// A row of a store's database.
-type RowOf<S> = <<S as Speaks>::Database as Database>::Row;
+type RowOf<S> = <<S as SqlTypes>::Database as Database>::Row;
 
 for_both_stores! {
     impl ThisStore {
@@ -71,7 +71,7 @@ for_both_stores! {
         /// Runs a statement of a transaction; how many rows it changed.
         pub(in crate::store) async fn run_in(
             &self,
-            connection: &mut <Self as Speaks>::Connection,
+            connection: &mut <Self as SqlTypes>::Connection,
             name: &'static str,
             statement: Statement<'_, Self>,
         ) -> Result<u64, StoreError> {
@@ -82,7 +82,7 @@ for_both_stores! {
         /// Undoes a transaction.
         pub(in crate::store) async fn rollback(
             &self,
-            transaction: <Self as Speaks>::Transaction,
+            transaction: <Self as SqlTypes>::Transaction,
         ) -> Result<(), StoreError> {
             self.queries.named("rollback", transaction.rollback()).await
         }
@@ -90,7 +90,7 @@ for_both_stores! {
         /// The rows that a statement of a transaction returns.
         pub(in crate::store) async fn rows_in<T>(
             &self,
-            connection: &mut <Self as Speaks>::Connection,
+            connection: &mut <Self as SqlTypes>::Connection,
             name: &'static str,
             statement: Select<'_, Self, T>,
         ) -> Result<Vec<T>, StoreError>
@@ -103,7 +103,7 @@ for_both_stores! {
         /// The row that a statement of a transaction returns, if there is one.
         pub(in crate::store) async fn row_in<T>(
             &self,
-            connection: &mut <Self as Speaks>::Connection,
+            connection: &mut <Self as SqlTypes>::Connection,
             name: &'static str,
             statement: Select<'_, Self, T>,
         ) -> Result<Option<T>, StoreError>

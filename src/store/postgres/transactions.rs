@@ -8,9 +8,9 @@ use super::outbox::Outbox;
 use super::pool::hurried;
 use super::session::{BEGIN, Sessions, Transaction, settings};
 use crate::store::StoreError;
-use crate::store::both::{Select, Speaks, Statement};
+use crate::store::both::{Select, SqlTypes, Statement};
 
-impl Speaks for PostgresStore {
+impl SqlTypes for PostgresStore {
     type Database = Postgres;
     type Connection = Transaction;
     type Transaction = Transaction;

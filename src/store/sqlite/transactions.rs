@@ -10,7 +10,7 @@ use super::SqliteStore;
 use super::connections::BUSY;
 use super::location::PATIENCE;
 use crate::store::StoreError;
-use crate::store::both::{Select, Speaks, Statement};
+use crate::store::both::{Select, SqlTypes, Statement};
 
 /// With the write lock from the beginning: what is read stays true until the commit.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -19,7 +19,7 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 /// certificates takes a minute; who writes many rows waits for that, and nobody waits for him.
 const BULK_PATIENCE: Duration = Duration::from_mins(5);
 
-impl Speaks for SqliteStore {
+impl SqlTypes for SqliteStore {
     type Database = Sqlite;
     type Connection = SqliteConnection;
     type Transaction = Transaction<'static, Sqlite>;
