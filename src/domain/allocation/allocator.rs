@@ -1,4 +1,4 @@
-//! One CA's books: its ledger, the tables in use, and drawing windows from them.
+//! The allocator of one CA: its ledger, the tables in use, and the drawing of windows from them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,25 +21,26 @@ use crate::policy::capacity::closed_within;
 use crate::time::timeline::GRAIN_SECONDS;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// Slots of all tables in use: a table of 24 for each hour of 90 days is 51,840, with lives and
-/// slots of every kind beside. A slot takes 160 octets or so, with its text: 170 MB.
+/// The most slots that all tables in use may have together. Tables of 24 slots, one for each hour of 90
+/// days, have 51,840; tables for other lifetimes and slot lengths come on top. A slot takes about 160
+/// bytes, text included, so this limit is 170 MB.
 const MOST_SLOTS_HELD: usize = 1 << 20;
 
-/// What the allocation of one CA works on.
+/// The state from which the windows of one CA are allocated.
 #[derive(Debug, Default)]
 pub struct Allocator {
-    /// The load that windows have promised, and the returns that are expected.
+    /// The load that windows have promised, and the expected returns.
     pub ledger: Ledger,
     /// The policy that the tables were made under.
     policy: Option<CaPolicy>,
     tables: HashMap<Key, Active>,
-    /// Windows that were drawn late.
+    /// The doubted load of windows that were drawn for late certificates.
     doubt: Doubt,
-    /// Slots of all tables.
+    /// Slots of all tables together.
     slots_held: usize,
-    /// f of whoever is issued now and φ, and when they were measured.
+    /// f for certificates issued now, and φ, with the time at which they were measured.
     follows: Option<(Timestamp, Follows)>,
-    /// How clients wake of which nothing is known, and when that was measured.
+    /// How clients with unknown schedules wake, with the time at which that was measured.
     schedule_mix: Option<(Timestamp, ScheduleMix)>,
 }
 
@@ -59,7 +60,7 @@ struct Active {
     durable: bool,
 }
 
-/// f at registration.
+/// f at registration, by how the certificate arrived.
 #[derive(Clone, Copy, Debug)]
 struct Follows {
     fresh: f64,
@@ -78,9 +79,8 @@ impl Follows {
 }
 
 impl Allocator {
-    /// If the policy has changed, has every table made anew at its next use. This is checked at
-    /// each draw and not announced once, because a draw that began under the old policy may still
-    /// finish later.
+    /// Drops all tables and measurements if the policy has changed. Each draw checks this, because a
+    /// draw that began under the old policy may finish after the change.
     fn heed(&mut self, policy: &CaPolicy) {
         if self.policy.as_ref() != Some(policy) {
             self.clear_tables();
@@ -95,23 +95,23 @@ impl Allocator {
         self.slots_held = 0;
     }
 
-    /// Slots of all tables in use: what they cost.
+    /// The number of slots of all tables in use: a measure of their memory.
     #[must_use]
     pub const fn slots_held(&self) -> usize {
         self.slots_held
     }
 
-    /// Tables that the store holds need not be handed to it again.
+    /// Marks tables as stored, so that they are not handed to the store again.
     pub fn durable(&mut self, numbers: &[i64]) {
         for active in self.tables.values_mut() {
             active.durable = active.durable || numbers.contains(&active.stored.number);
         }
     }
 
-    /// Draws the window of a certificate with the hash `hash`. The caller books it.
+    /// Draws the window of a certificate whose keyed hash is `hash`. The caller books it in the ledger.
     ///
     /// # Errors
-    /// [`BandError`] where the life leaves no room for a window.
+    /// [`BandError`] if the life leaves no room for a window.
     pub fn draw(
         &mut self,
         draw: Draw<'_>,
@@ -185,8 +185,8 @@ impl Allocator {
         Ok(drawn)
     }
 
-    /// The source from which windows of such certificates are drawn now, for `draw.certificates` of
-    /// them.
+    /// The source from which windows of such certificates are drawn now. `draw.certificates` of them
+    /// are counted against the table's quota.
     ///
     /// # Errors
     /// [`BandError`] if the life leaves no room for a window.
@@ -202,7 +202,7 @@ impl Allocator {
         let follows = shares.of(place.arrival());
         let ticking = match place.arrival() {
             Arrival::Fresh => shares.ticking,
-            // They do not come now because they wake now.
+            // The time at which these are registered says nothing about when their clients wake.
             Arrival::Late | Arrival::Past => TickShares::default(),
         };
         let from = match place {
@@ -249,9 +249,9 @@ impl Allocator {
         })
     }
 
-    /// f, measured anew as often as tables are made.
+    /// f, measured again as often as tables are made.
     fn follows(&mut self, draw: Draw<'_>) -> Follows {
-        // Those of the next five minutes are another crowd.
+        // Certificates of another five minutes are another crowd.
         let same_crowd = |at: Timestamp| at.slot(GRAIN_SECONDS) == draw.now.slot(GRAIN_SECONDS);
         if let Some((at, follows)) = self.follows
             && same_crowd(at)
@@ -270,7 +270,7 @@ impl Allocator {
         follows
     }
 
-    /// How clients wake for the tables that use it, measured anew each hour over all certificates.
+    /// How clients wake, for the tables that use it; measured again each hour over all certificates.
     fn schedule_mix(
         &mut self,
         draw: Draw<'_>,
@@ -286,12 +286,12 @@ impl Allocator {
         };
         match arrival {
             Arrival::Fresh => self.ledger.waking_now(draw.now, measured_follow, generic),
-            // Their tables have no use for it, and an import brings thousands of them.
+            // Their tables do not use it, and an import needs thousands of them.
             Arrival::Late | Arrival::Past => ScheduleMix::default(),
         }
     }
 
-    /// Puts a new table in for a key where the one in use is old or used up, or there is none.
+    /// Makes a new table for a key if there is none or the one in use is too old or used up.
     fn renew_table(&mut self, key: Key, draw: Draw<'_>, validity: Validity, measured_follow: f64) {
         let good =
             |active: &Active| active.left > 0 && draw.now - active.made_at < TABLE_LIFE_SECONDS;
@@ -315,8 +315,8 @@ impl Allocator {
             let stored = StoredTable {
                 number: Table::number(&bytes),
                 bytes,
-                // The last certificate of this class that could be drawn from it has expired then,
-                // one whose life is still to begin as well.
+                // By then the last certificate of this class that could be drawn from it has expired,
+                // even one whose life has not begun yet.
                 needed_until: validity.not_after.max(draw.now + life_seconds)
                     + life_seconds / 10
                     + DAY,
@@ -335,7 +335,8 @@ impl Allocator {
         }
     }
 
-    /// Makes room for a table of so many slots: those that are used up go first, then all.
+    /// Frees memory for a table with this many slots: tables that are too old or used up go first, then
+    /// all.
     fn make_room(&mut self, key: Key, slots: usize, good: impl Fn(&Active) -> bool) {
         if let Some(old) = self.tables.remove(&key) {
             self.slots_held -= old.table.slots.len();

@@ -1,10 +1,10 @@
-//! Where the clients of ordinary windows come: most of them in their windows, some at the next tick
-//! after it, wherever that is.
+//! Where the clients of ordinary windows arrive: most of them in their windows, some at their first
+//! tick after the window opens, which may be in another slot.
 //!
-//! A client of which nothing is known is given a window like any other. From earlier clients it is
-//! known which share of such clients wakes at ticks: twice a day, say, half of them at midnight and
-//! noon. Windows in the afternoon bring that share to midnight, windows in the morning to noon.
-//! [`ArrivalModel::lowered`] weighs that against a level day.
+//! A client whose schedule is unknown gets a window like any other. Earlier clients show which share of
+//! such clients wakes at ticks, for example twice a day, half of them at midnight and noon. Windows in
+//! the afternoon bring that share to midnight, windows in the morning bring it to noon.
+//! [`ArrivalModel::lowered`] weighs this effect against a level day.
 
 use super::level::{slot_span, sum};
 use crate::allocation::slots::SlotRange;
@@ -14,42 +14,45 @@ use crate::math::number::{length, real, real_len};
 use crate::policy::capacity::SlotCapacity;
 use crate::time::DAY;
 
-/// The price of a slot is the third power of its load: what Σ load⁴ rises by with one more
-/// certificate. The second power would value a quiet day over a lower peak, a much higher one would
-/// lay all windows into half of the day for the last thousandth of a peak that others make.
+/// The price of a slot is the third power of its load, which is how much Σ load⁴ rises with one more
+/// certificate. With the second power a quiet day would count for more than a lower peak. With a much
+/// higher power all windows would move into one half of the day, to lower a peak that other load causes
+/// by a thousandth.
 const PRICE_POWER: i32 = 3;
-/// Prices within so much of each other are one.
+/// Prices whose relative difference is smaller than this count as equal.
 const SAME_PRICE: f64 = 0.01;
-/// Exchanges for each slot at most: with 24 slots about two for each are enough.
+/// The most exchanges for each slot. With 24 slots, about two for each are enough.
 const MOST_EXCHANGES: usize = 12;
-/// Ticks come even where the CA takes nothing; to weigh them a slot takes a twentieth at least.
+/// The smallest capacity share used to weigh a slot: clients come at their ticks even in slots that are
+/// closed.
 const LEAST_SHARE: f64 = 0.05;
-/// Where less than so much comes elsewhere than in its window, that is left out.
+/// Below this share of clients that arrive outside their windows, the effect is ignored.
 const LEAST_ELSEWHERE: f64 = 0.001;
 
-/// For each slot of a range, how the amount that it is given is distributed over the slots.
+/// For each slot of a range, how the amount assigned to it is distributed over the slots in which it
+/// arrives.
 #[derive(Clone, Debug)]
 pub(super) struct ArrivalModel {
     rows: Vec<Vec<f64>>,
-    /// The load that is expected already, where it comes.
+    /// The load that is expected already, in the slots in which it arrives.
     base: Vec<f64>,
 }
 
 /// The load that is expected in the slots of a range, in certificates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
-    /// U.
+    /// U: the unsteered load.
     pub(super) unsteered: &'a [f64],
-    /// G.
+    /// G: the load that windows have promised.
     pub(super) promised: &'a [f64],
-    /// The part of G that is known for coming at ticks or by timers. Of the rest nobody knows yet
-    /// how it wakes: the band has been open for a day.
+    /// The part of G whose arrival at ticks or by timers is known. How the rest wakes is not known,
+    /// because its band has been open for a day only.
     pub(super) timed: &'a [f64],
 }
 
 impl ArrivalModel {
-    /// `None` if all come in their windows. Load after the range's end is counted as many days
-    /// earlier as it takes to fall into the range, because the day before brings as much.
+    /// `None` if all clients arrive in their windows. Load that arrives after the end of the range is
+    /// moved back by whole days until it falls into the range, because the day before brings as much.
     pub(super) fn of(
         schedule_mix: &ScheduleMix,
         range: SlotRange,
@@ -82,7 +85,7 @@ impl ArrivalModel {
             } in &schedule_mix.ticks
             {
                 let ahead = (second_of_day - span.from.second_of_day()).rem_euclid(*period);
-                // Of windows in the slot of a tick those before it come at it.
+                // A tick inside the window's slot brings those clients whose window lies before it.
                 let before = real(ahead) / real(range.slot_seconds);
                 if before < 1.0 {
                     add(slot, share * before);
@@ -119,7 +122,7 @@ impl ArrivalModel {
         Some(arrival_model)
     }
 
-    /// The load where the slots are given so much.
+    /// The load of each slot with these amounts assigned.
     fn with(&self, assigned: &[f64]) -> Vec<f64> {
         let mut load = self.base.clone();
         for (row, assigned) in self.rows.iter().zip(assigned) {
@@ -132,10 +135,10 @@ impl ArrivalModel {
         load
     }
 
-    /// `given`, with parts of it moved to other slots until no more moves lower Σ c · (load / c)⁴
-    /// by much. c is the share of its normal load that a slot takes. The load is what was expected
-    /// plus what comes of all amounts given, here or `besides`. If everybody comes in the window,
-    /// water-filling has the same result already.
+    /// Moves parts of `assigned` to other slots, as long as a move lowers Σ c · (load / c)⁴ noticeably.
+    /// c is the slot's share of the normal capacity. The load is the expected load plus what arrives
+    /// from `assigned` and `besides`. If all clients arrive in their windows, water-filling has this
+    /// result already.
     pub(super) fn lowered(
         &self,
         mut assigned: Vec<f64>,
@@ -220,7 +223,8 @@ mod tests {
         }
     }
 
-    /// Half of the share wakes at midnight and noon, half at four and every six hours from there.
+    /// Half of the share wakes at midnight and noon, the other half at four and every six hours from
+    /// then.
     fn schedule_mix(share: f64) -> ScheduleMix {
         let ticks = |period_seconds, second_of_day| Ticks {
             period_seconds,
@@ -238,7 +242,7 @@ mod tests {
         load.iter().copied().fold(0.0, f64::max)
     }
 
-    /// With nothing promised yet.
+    /// The model with nothing promised yet.
     fn adjusted(schedule_mix: &ScheduleMix, spill: f64, unsteered: &[f64]) -> Option<ArrivalModel> {
         let none = vec![0.0; unsteered.len()];
         let expected = Expected {
@@ -283,7 +287,7 @@ mod tests {
         // In the window; at noon and at ten; or at midnight and at four of the next day.
         assert_eq!(lands(8), [8, 10, 12]);
         assert_eq!(lands(22), [0, 4, 22]);
-        // A tick in the middle of an hour brings those to it whose window lies before it.
+        // A tick in the middle of an hour brings the clients whose window lies before it.
         let mut half_past = schedule_mix(0.0);
         half_past.ticks[0].share = 1.0;
         half_past.ticks[0].second_of_day = HOUR / 2;
@@ -352,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_level_day_stays_as_it_is() {
-        // Ticks at every hour alike: nothing is to be gained.
+        // The same ticks in every hour: nothing is to be gained.
         let ticks = (0..12).map(|hour| Ticks {
             period_seconds: 12 * HOUR,
             second_of_day: hour * HOUR,

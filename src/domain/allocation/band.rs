@@ -6,33 +6,33 @@ use crate::math::number::{real, whole};
 use crate::policy::ca::{BandRule, CaPolicy};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// A shorter life cannot be steered: a window and two polls do not fit in.
+/// Shorter lives cannot be steered: a window and two polls do not fit into them.
 pub const SHORTEST_LIFE_SECONDS: i64 = 10 * MINUTE;
 
 /// Lives below this have no slots: their whole band is a few hours.
 pub const SLOTLESS_LIFE_SECONDS: i64 = 12 * HOUR;
 
-/// The finer slot.
+/// The slot length of lives under ten days, in seconds.
 const FINE_SLOT_SECONDS: i64 = 15 * MINUTE;
 
-/// A window is a quarter of its slot long, and at least this (clients tick every ten minutes).
+/// A window is a quarter of its slot long, and at least this, because clients tick every ten minutes.
 pub const SHORTEST_WINDOW_SECONDS: i64 = 10 * MINUTE;
 
-/// A certificate registered later than this after its issuance is late: no stream of its kind
-/// follows it, and the ledger's slots for it are not filled step by step but at once.
+/// A certificate registered later than this after its issuance is late: it is not one of a steady
+/// stream, so the slots of its band are filled at once and not step by step.
 pub const LATE_AFTER_SECONDS: i64 = HOUR;
 
-/// A band has at most this many slots, and moves by at most as many, in either direction: a fifth
-/// of a life of two years is 3,504 hours. Lives of decades get no wider, or their tables would
-/// have a million slots.
+/// A band has at most this many slots, and moves by at most as many in either direction. A fifth of a
+/// life of two years is 3,504 hours. Without this limit the tables of lives of decades would have a
+/// million slots.
 const MOST_SLOTS: i64 = 4_096;
 
-/// Clients that honour `Retry-After` to the letter come back within its base plus a fifth; a
-/// window that opens later than that is seen by all of them before it opens.
+/// Clients that honour `Retry-After` exactly come back within its base plus a fifth. So all of them see
+/// a window that opens later than that before it opens.
 const POLL_MARGIN: f64 = 1.2;
 
-/// The usual bands end two hours before the client's own rule, or a hundredth of a life of ten days
-/// at most, which is 2.4 h.
+/// The longest time from the end of a usual band to the client's own rule. Usual bands end two hours
+/// before that rule, or a hundredth of the life for lives under ten days, which is 2.4 h at most.
 const LONGEST_TO_OWN_RULE_SECONDS: i64 = 3 * HOUR;
 
 /// Why a life cannot be steered.
@@ -41,33 +41,33 @@ pub enum BandError {
     /// `notAfter` is before `notBefore`.
     #[error("notAfter is before notBefore")]
     Reversed,
-    /// Under [`SHORTEST_LIFE_SECONDS`].
+    /// The life is shorter than [`SHORTEST_LIFE_SECONDS`]; its length in seconds.
     #[error("a life of {0} s is too short: 600 s at least")]
     TooShort(i64),
 }
 
-/// How a certificate came to its band.
+/// When a certificate was registered, relative to its issuance and its band.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Deserialize, serde::Serialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Arrival {
-    /// Registered within an hour of its issuance, one of a stream.
+    /// Registered within an hour of its issuance, as one of a stream.
     Fresh,
-    /// Registered later (imports), its band still ahead, or part of it.
+    /// Registered later, as by an import, while at least a part of its band is still ahead.
     Late,
-    /// Registered when its band was over: most likely replaced already.
+    /// Registered after its band was over; most likely replaced already.
     Past,
 }
 
 /// Where a certificate's window may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// In one of these slots.
+    /// Within one of these slots.
     Slots(Arrival, SlotRange),
-    /// Starting anywhere in a span, for so many seconds.
+    /// At any second of a span, with this length.
     Starts {
-        /// How it came to this.
+        /// How the certificate came to its band.
         arrival: Arrival,
         /// The possible starts.
         starts: Span,
@@ -86,9 +86,8 @@ impl Place {
     }
 }
 
-/// The base of `Retry-After` for a life of `life_seconds`: a 24th of it, at most the configured
-/// value, between one minute and one day (RFC 9773 section 4.3.2 has clients clamp to similar
-/// bounds).
+/// The base of `Retry-After` in seconds: a 24th of the life, at most the configured value, between one
+/// minute and one day. RFC 9773 section 4.3.2 has clients clamp to similar bounds.
 #[must_use]
 pub fn retry_after_base(policy: &CaPolicy, life_seconds: i64) -> i64 {
     policy
@@ -97,7 +96,7 @@ pub fn retry_after_base(policy: &CaPolicy, life_seconds: i64) -> i64 {
         .clamp(MINUTE, DAY)
 }
 
-/// The earliest start of a window given at `now` that every client sees before it opens: all of
+/// The earliest start of a window given at `now` that all clients see before it opens, because all of
 /// them have polled by then.
 #[must_use]
 pub fn earliest_seen(policy: &CaPolicy, life_seconds: i64, now: Timestamp) -> Timestamp {
@@ -107,7 +106,7 @@ pub fn earliest_seen(policy: &CaPolicy, life_seconds: i64, now: Timestamp) -> Ti
 /// The range in which the window of a certificate registered at `now` may be.
 ///
 /// # Errors
-/// [`BandError`] if the dates leave no room at all.
+/// [`BandError`] if the dates leave no room for a window.
 pub fn place(
     policy: &CaPolicy,
     validity: Validity,
@@ -164,7 +163,7 @@ fn slots(policy: &CaPolicy, validity: Validity) -> SlotRange {
         (validity.not_before + share_of(life, rule.end_fraction) + rule.end_offset_seconds)
             .min(latest);
     let end = band_end.slot(slot_seconds);
-    // A fifth of life has passed first: whoever has just been issued is left in peace.
+    // A certificate is not renewed in the first fifth of its life.
     let earliest_first = ceil_slot(validity.not_before + life / 5, slot_seconds).min(end - 1);
     let long = usual_seconds(rule, life);
     let widest = share_of(life, rule.max_length_fraction).max(long);
@@ -178,14 +177,14 @@ fn slots(policy: &CaPolicy, validity: Validity) -> SlotRange {
     }
 }
 
-/// Slots in a band of a life of `life_seconds` that has not widened.
+/// The number of slots in a band that has not widened, for a life of `life_seconds`.
 pub(super) fn usual_slots(policy: &CaPolicy, life_seconds: i64, slot_seconds: i64) -> i64 {
     let rule = rule_for(policy, life_seconds);
     (usual_seconds(rule, life_seconds) / slot_seconds).clamp(1, MOST_SLOTS)
 }
 
-/// Seconds from the end of the band of a life to its client's own rule; `None` if the CA has its
-/// windows end longer before it than the usual bands.
+/// Seconds from the end of the band to the client's own rule. `None` if the CA has its windows end
+/// earlier than the usual bands do.
 pub(super) fn seconds_to_own_rule(policy: &CaPolicy, life_seconds: i64) -> Option<i64> {
     let rule = rule_for(policy, life_seconds);
     let end = share_of(life_seconds, rule.end_fraction) + rule.end_offset_seconds;
@@ -211,7 +210,7 @@ fn rule_for(policy: &CaPolicy, life_seconds: i64) -> BandRule {
         .unwrap_or(BandRule::DEFAULTS[1])
 }
 
-/// A fraction of a life in whole seconds, rounded, so that two thirds of 90 days are 60 days.
+/// A fraction of a life in whole seconds, rounded: two thirds of 90 days are exactly 60 days.
 fn share_of(life_seconds: i64, fraction: f64) -> i64 {
     whole((real(life_seconds) * fraction).round())
 }
@@ -221,9 +220,9 @@ fn ceil_slot(at: Timestamp, slot_seconds: i64) -> i64 {
     (at + (slot_seconds - 1)).slot(slot_seconds)
 }
 
-/// A life under twelve hours: the band is [0.2 L, 0.49 L); the start is uniform over its first
-/// half and the window is half the band. Half of 0.29 L is ten minutes at 69 minutes of life;
-/// below that the ten-minute floor falls.
+/// The place for lives under twelve hours. The band is [0.2 L, 0.49 L); the start is uniform over its
+/// first half, and the window is as long as half the band. Half of 0.29 L is ten minutes at a life of
+/// 69 minutes. In shorter lives windows are shorter than ten minutes.
 fn without_slots(validity: Validity, now: Timestamp) -> Place {
     let life = validity.life_seconds();
     let band = Span {
@@ -245,7 +244,8 @@ fn without_slots(validity: Validity, now: Timestamp) -> Place {
     at_the_end(validity, now + 1, half, half)
 }
 
-/// The band is over: the next min(24 h, 0.15 L) from the first instant that all clients see.
+/// The place once the band is over: the next min(24 h, 0.15 L) from the first instant that all clients
+/// see.
 fn band_past(validity: Validity, band: SlotRange, earliest: Timestamp, now: Timestamp) -> Place {
     let life = validity.life_seconds();
     let next = DAY.min(life * 3 / 20);
@@ -266,8 +266,8 @@ fn band_past(validity: Validity, band: SlotRange, earliest: Timestamp, now: Time
     at_the_end(validity, from, next, SHORTEST_WINDOW_SECONDS)
 }
 
-/// The rest of a life whose band is over: starts from `from` on for `next` seconds, before the
-/// reserve if that is still ahead, and before the end of life in any case.
+/// The rest of a life whose band is over: starts within `next` seconds from `from`. The window ends
+/// before the reserve if that is still ahead, and before the end of life in any case.
 fn at_the_end(validity: Validity, from: Timestamp, next: i64, window_seconds: i64) -> Place {
     let latest = validity.not_after - reserve_seconds(validity.life_seconds());
     let limit = if from < latest {

@@ -1,8 +1,8 @@
-//! Certificates that were registered late, while nobody knows yet whether they follow.
+//! Certificates that were registered late, as long as it is unknown whether their clients follow.
 //!
-//! A fleet that is imported is expected to follow like other newcomers, with the share φ. But all
-//! of it may follow: then its windows bring three times as much load as is booked. So until its
-//! polls show more, its windows are spread as if all of it came.
+//! The clients of an imported fleet are expected to follow like other new ones, with the share φ. But
+//! all of them may follow; then its windows bring three times the booked load. So until polls show
+//! more, its windows are spread as if all of them were followed.
 
 use super::level::spans;
 use crate::allocation::slots::SlotRange;
@@ -10,18 +10,18 @@ use crate::client::following::SILENT_AFTER_SECONDS;
 use crate::time::timeline::Timeline;
 use crate::time::{Span, Timestamp};
 
-/// Doubts count in full up to this share of the band's usual load. Much more than that is not a
-/// fleet beside a CA but the CA itself, imported: then φ describes the crowd well, and spreading it
-/// otherwise would leave the load as uneven as it was.
+/// Doubted load counts in full up to this share of the band's usual load. Much more than that is not
+/// one fleet among others but an import of the whole CA. Then φ describes the crowd well, and another
+/// spread would leave the load as uneven as before.
 const FLEET: f64 = 0.1;
 
-/// Σ (1 − f) · window over the windows that this process drew late. Sums older than the evidence
-/// are dropped, one generation after the other.
+/// Σ (1 − f) · window over the windows that this process drew for late certificates. Sums that are
+/// older than the evidence are dropped, one generation at a time.
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     young: Timeline,
     old: Timeline,
-    /// When the young ones began.
+    /// When the younger generation began.
     since: Option<Timestamp>,
 }
 
@@ -43,7 +43,7 @@ impl Doubt {
         }
     }
 
-    /// How many more than expected may come in each slot of a band that usually bears so much.
+    /// How much more load than expected may come in each slot of a band whose usual load is `usual`.
     pub(super) fn in_slots(&self, range: SlotRange, usual: f64) -> Vec<f64> {
         let doubted: Vec<f64> = spans(range)
             .map(|slot| (self.young.sum(slot) + self.old.sum(slot)).max(0.0))

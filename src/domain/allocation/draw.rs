@@ -8,53 +8,53 @@ use crate::ledger::{Ledger, TickShares};
 use crate::policy::ca::CaPolicy;
 use crate::time::{Span, Timestamp};
 
-/// A window and where it comes from.
+/// A window, and how it was drawn.
 #[derive(Clone, Debug)]
 pub struct Drawn {
     /// The `suggestedWindow`.
     pub window: Span,
-    /// What the window was drawn from.
+    /// The source of the window.
     pub basis: Basis,
-    /// The table, where the store may not hold it yet.
+    /// The table, if the store may not hold it yet.
     pub table: Option<StoredTable>,
-    /// What decided the table's probabilities; `None` without a table.
+    /// The reason for the table's probabilities; `None` without a table.
     pub reason: Option<Reason>,
     /// f: the chance that the window is followed; `None` after the band.
     pub follows: Option<f64>,
 }
 
-/// What windows are drawn from, and the chance that they are followed.
+/// The source of windows to be drawn, and the chance that they are followed.
 #[derive(Clone, Debug)]
 pub struct DrawPlan<'a> {
     /// The source of the draw.
     pub from: DrawSource<'a>,
     /// f: the chance that the window is followed; `None` after the band.
     pub follows: Option<f64>,
-    /// Whose schedule is not known may be among these.
+    /// The shares of clients that wake at ticks among those whose schedule is unknown.
     pub ticking: TickShares,
 }
 
 /// The source from which windows are drawn.
 #[derive(Clone, Debug)]
 pub enum DrawSource<'a> {
-    /// Uniform over the starts in a span, as far as they are open.
+    /// Uniform over the possible starts, as far as they are open.
     Starts {
         /// The possible starts.
         starts: Span,
-        /// How long the windows are.
+        /// The windows' length in seconds.
         window_seconds: i64,
-        /// What is closed from the first start to the end of the last window: merged, in order.
+        /// The closed spans from the first start to the end of the last window: merged, in order.
         closed: Vec<Span>,
     },
     /// A table.
     Table {
         /// The table.
         table: &'a Table,
-        /// As the store keeps it.
+        /// The table as stored.
         stored: &'a StoredTable,
-        /// Whether the store has it.
+        /// Whether the store has it already.
         durable: bool,
-        /// The ledger it was made from.
+        /// The ledger from which it was made.
         ledger: &'a Ledger,
         /// See [`last_tick`](super::window::last_tick).
         last_tick: Option<Timestamp>,
@@ -66,12 +66,12 @@ pub enum DrawSource<'a> {
 pub struct Draw<'a> {
     /// The CA's policy.
     pub policy: &'a CaPolicy,
-    /// What is known of the week.
+    /// The learned profile of the week.
     pub profile: &'a Profile,
     /// Now.
     pub now: Timestamp,
-    /// How the client wakes, where it is known.
+    /// When the client wakes, if known.
     pub schedule: Schedule,
-    /// For how many certificates a draw stands: 1, or a cohort's.
+    /// How many certificates this draw stands for: 1, or the size of a cohort.
     pub certificates: u64,
 }

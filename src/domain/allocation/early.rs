@@ -1,8 +1,9 @@
-//! What renewing early costs, and tables that cost as little as possible.
+//! The cost of early renewals, and tables that keep it low.
 //!
-//! In a life of days a band of a day is a large part: a client that renews in the middle of it adds
-//! a sixth to issuance. There the latest slots of the band are filled first, and `max_extra` bounds
-//! the cost: above it the level rises until the windows lie late enough.
+//! A client that renews early shortens the life of its certificate, so more are issued. In lives of a
+//! few days a band of one day is a large part: a client that renews in the middle of it adds a sixth to
+//! issuance. There the latest slots of the band are filled first, and `max_extra` bounds the cost:
+//! while the windows cost more, the level is raised, so that more of them fit into late slots.
 
 use super::band::{SHORTEST_WINDOW_SECONDS, usual_slots};
 use super::level::spans;
@@ -14,28 +15,28 @@ use crate::policy::capacity::SlotCapacity;
 use crate::time::timeline::GRAIN_SECONDS;
 use crate::time::{Span, Timestamp};
 
-/// How many arrived in a slot's length says little where they are a handful: as many more are taken to
-/// be like the mean. Of 20 a third comes and goes by chance (√20 / 20 and its like).
+/// A count of a few arrivals in one slot is uncertain: a count of 20 varies by about a quarter by
+/// chance (√20 / 20). So the count is pulled towards the mean with the weight of this many arrivals.
 const LIKE_THE_MEAN: f64 = 20.0;
 
-/// No limit asks for less than this, as a multiple of what the latest slot alone costs: in one slot all
-/// would come together.
+/// The limit is never stricter than the cost of the latest slot alone times this factor. Otherwise all
+/// windows would lie in that one slot.
 const LEAST_ABOVE_LATEST: f64 = 1.15;
 
-/// How early the renewals of a table's slots are, and how early they may be.
+/// How early renewals are in each slot of a table, and how early they may be on average.
 #[derive(Clone, Debug)]
 pub(super) struct Thrift {
-    /// By slot, in seconds before the client's own rule.
+    /// For each slot, seconds before the client's own rule.
     early: Vec<f64>,
-    /// In the mean of those that follow.
+    /// The most seconds before the own rule, averaged over the renewals that follow.
     most: f64,
-    /// How many are to be placed in a slot's length.
+    /// How many certificates are to be placed during the length of a slot.
     pub(super) arriving: f64,
 }
 
 impl Thrift {
-    /// `None` if a band that is filled evenly costs less than the operator's limit: then each slot
-    /// is filled step by step, and the remaining steps correct any error.
+    /// `None` if an evenly filled band costs less than the operator's limit. Then each slot is filled
+    /// step by step, and later steps correct the errors of earlier ones.
     pub(super) fn of(
         range: SlotRange,
         capacity: &[SlotCapacity],
@@ -65,7 +66,7 @@ impl Thrift {
             to: now + GRAIN_SECONDS,
         };
         let (issued, counted) = ledger.early_of_life(life_seconds, cycle);
-        // The ledger counts from issuance, and clients from `notBefore`.
+        // The ledger counts from issuance, clients count from `notBefore`.
         let spent = counted - real(policy.backdate_seconds) * arrivals.follow * issued;
         let saved = (policy.max_extra * real(own) * issued - spent.max(0.0)).max(0.0);
         let arriving = arrivals
@@ -85,14 +86,14 @@ impl Thrift {
         })
     }
 
-    /// Whether what the slots are given is as late as the limit asks for.
+    /// Whether these amounts are, on average, as late as the limit asks.
     pub(super) fn allows(&self, given: &[f64]) -> bool {
         let all: f64 = given.iter().sum();
         let early = given.iter().zip(&self.early);
         early.map(|(given, early)| given * early).sum::<f64>() <= self.most * all
     }
 
-    /// What arrives, poured into the latest slots that have room.
+    /// The amounts when all that arrives goes to the latest slots with room.
     pub(super) fn latest_first(&self, room: &[f64]) -> Vec<f64> {
         let mut left = self.arriving;
         let mut given: Vec<f64> = room
@@ -109,7 +110,7 @@ impl Thrift {
     }
 }
 
-/// How long before `own_rule_at` the windows of a slot lie, in the mean.
+/// How many seconds before `own_rule_at` the renewals of a slot happen, on average.
 fn early_seconds(slot: Span, own_rule_at: Timestamp) -> i64 {
     let window = (slot.seconds() / 4).max(SHORTEST_WINDOW_SECONDS);
     (own_rule_at - slot.from - i64::midpoint(slot.seconds(), window)).max(0)

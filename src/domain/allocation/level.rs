@@ -1,4 +1,4 @@
-//! Levels: how high the load of a range of slots stands when more is filled in.
+//! Levels: the common height of the load when slots are filled by water-filling.
 
 use super::band::SHORTEST_WINDOW_SECONDS;
 use super::window;
@@ -9,10 +9,10 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{SlotCapacity, closed_within, over_slots};
 use crate::time::{HOUR, Span};
 
-/// So long after a band ticks are taken, and windows may run.
+/// How long after the end of a band ticks are still used, and windows may run, in seconds.
 pub(crate) const AFTER_BAND_SECONDS: i64 = 4 * HOUR;
 
-/// What each slot takes until it stands at `level`: Σ is the water that this level needs.
+/// How much each slot takes until its load is at `level`, in certificates.
 pub(crate) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> Vec<f64> {
     base.iter()
         .zip(capacity)
@@ -25,8 +25,8 @@ pub(crate) fn headroom(base: &[f64], capacity: &[SlotCapacity], level: f64) -> V
         .collect()
 }
 
-/// The amount that brings each slot up to `level`. Windows run over, so the share `spill` of a
-/// slot's amount falls into the next slot.
+/// The amounts that bring each slot up to `level`, if the share `spill` of each slot's amount falls
+/// into the next slot, because windows run over the slot's end.
 pub(crate) fn assigned(
     base: &[f64],
     capacity: &[SlotCapacity],
@@ -43,8 +43,8 @@ pub(crate) fn assigned(
         .collect()
 }
 
-/// The level at which `amount` more fills the slots, each up to its capacity. If ceilings leave
-/// less room than that, the lowest level at which all slots stand at their ceilings.
+/// The level after `amount` more certificates, each slot filled at most to its capacity. If the
+/// ceilings leave less room than that, the lowest level at which all slots are at their ceilings.
 pub(crate) fn level(base: &[f64], capacity: &[SlotCapacity], amount: f64) -> f64 {
     let limits: Vec<f64> = base
         .iter()
@@ -68,8 +68,9 @@ pub(crate) fn scaled(amounts: &[f64], to: f64) -> Vec<f64> {
     amounts.iter().map(|amount| amount * factor).collect()
 }
 
-/// The range itself if a slot of it is open; else together with the earlier slots to which it may
-/// widen; else with the later ones; else the range as if it were open.
+/// The range itself if one of its slots is open. Otherwise the range with the earlier slots to which it
+/// may widen, or with the later ones. If none of these is open either, the range as it is, and `true`:
+/// it counts as open.
 pub(crate) fn open_range(range: SlotRange, policy: &CaPolicy) -> (SlotRange, bool) {
     let earlier = SlotRange {
         first: range.widest_first,
@@ -88,7 +89,7 @@ pub(crate) fn open_range(range: SlotRange, policy: &CaPolicy) -> (SlotRange, boo
         .map_or((range, true), |open| (open, false))
 }
 
-/// The capacity of a range's slots, 0 where no window could start, and the closed spans.
+/// The capacity of a range's slots, with share 0 where no window could start, and the closed spans.
 pub(crate) fn open_slots(range: SlotRange, policy: &CaPolicy) -> (Vec<SlotCapacity>, Vec<Span>) {
     if policy.capacity.is_empty() {
         return (all_open(range.len()), Vec::new());
@@ -136,8 +137,8 @@ pub(super) fn spans(range: SlotRange) -> impl Iterator<Item = Span> {
     (0..range.len()).map(move |n| slot_span(range, n))
 }
 
-/// The share of a slot's windows that lies in the next slot: starts are uniform over the slot, so
-/// half a window's length of them runs over.
+/// The share of a slot's load that falls into the next slot. Starts are uniform over the slot, so half
+/// a window's length runs over its end.
 pub(super) fn spill(slot_seconds: i64) -> f64 {
     let window = (slot_seconds / 4).max(SHORTEST_WINDOW_SECONDS);
     (real(window) / real(2 * slot_seconds)).min(0.5)

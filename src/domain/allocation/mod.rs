@@ -1,5 +1,5 @@
-//! Where a window goes: the band, the load that is expected in it, the table of chances that levels it,
-//! and the draw. `docs/allocation.md` has the mathematics.
+//! Chooses each certificate's window: the band, the expected load in it, the table of slot
+//! probabilities that levels this load, and the random draw. `docs/allocation.md` has the mathematics.
 
 pub mod allocator;
 mod arrivals;

@@ -1,5 +1,5 @@
-//! The capacity of the slots of a band: none while the CA is closed, or in slots that fail day by
-//! day.
+//! The capacity of the slots of a band: none while the CA is closed, nor in slots in which orders
+//! regularly fail.
 
 use super::level::{AFTER_BAND_SECONDS, all_open, open_slots, spans};
 use crate::allocation::slots::SlotRange;
@@ -8,8 +8,7 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{SlotCapacity, merged};
 use crate::time::Span;
 
-/// The capacity of the slots of a range, and the spans in which no window may lie, merged and in
-/// order.
+/// The capacity of the slots of a range, and the spans in which no window may lie, merged and in order.
 pub(crate) fn capacity(
     range: SlotRange,
     as_if_open: bool,
@@ -20,7 +19,7 @@ pub(crate) fn capacity(
         return (all_open(range.len()), Vec::new());
     }
     let (mut capacity, mut closed) = open_slots(range, policy);
-    // What follows the range too: windows may run into it, and ticks are taken in it.
+    // The time after the range counts too: windows may run into it, and ticks in it are used.
     let failing: Vec<Span> = spans(SlotRange {
         end: range.end + (AFTER_BAND_SECONDS / range.slot_seconds).max(1),
         ..range
@@ -44,7 +43,8 @@ pub(crate) fn capacity(
     (capacity, merged(closed))
 }
 
-/// Whether a part of a slot fails: its slots may be longer than the profile's, or shorter.
+/// Whether a part of a slot regularly fails. The slot may be longer or shorter than the profile's
+/// slots.
 fn fails(profile: &Profile, slot: Span) -> bool {
     let step = profile.slot_seconds.min(slot.seconds()).max(1);
     let mut instants = (0..slot.seconds() / step).map(|part| slot.from + part * step);

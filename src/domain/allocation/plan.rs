@@ -1,8 +1,8 @@
-//! Which slot: the tables from which windows are drawn (`docs/allocation.md`).
+//! Makes the tables from which windows are drawn (`docs/allocation.md`).
 //!
-//! A table is a probability for each slot of a band. It is made from the forecast, used for a
-//! minute or until it has placed a twentieth of a slot's level, and stored under a number, so that
-//! a window can be derived again exactly.
+//! A table has a probability for each slot of a band. It is made from the forecast, and used for a
+//! minute or until it has placed a twentieth of a slot's level. It is stored under a number, so that a
+//! draw can be repeated exactly.
 
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, seconds_to_own_rule, usual_slots};
@@ -24,34 +24,35 @@ use crate::time::{DAY, Span};
 /// A table is made anew after this many seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
 
-/// A fresh table places at most this share of a slot's level, or of the last slot-length's arrivals
-/// where those are more.
+/// A fresh table places at most this share of a slot's level, or of the last slot's arrivals if those
+/// are more.
 const FRESH_QUOTA: f64 = 0.05;
 
 /// A table for late certificates places at most this share of its band's volume.
 const LATE_QUOTA: f64 = 0.01;
 
-/// However small the CA, a table serves this many certificates: one table for every two of them
-/// would cost more than the two are worth, and below some hundreds an hour chance rules anyway.
+/// The smallest number of certificates that a table serves. In a small CA, a new table for every second
+/// certificate would cost more than it is worth. Below some hundreds of certificates an hour, chance
+/// decides the load anyway.
 const LEAST_QUOTA: f64 = 32.0;
 
-/// A band widens while its level stands above the last cycle's mean load by more than this factor,
-/// and above the level of the widest band by as much. Otherwise, if slots take less than usual or
-/// much unsteered load comes in them, the rest would all go to the hours beside them. Weekdays of
-/// an unsteered week differ by this factor.
+/// A band widens while its level is above the last cycle's mean load by more than this factor, and
+/// above the level of the widest band by as much. Otherwise all windows would lie in a few hours when
+/// slots take less than usual or get much unsteered load. The weekdays of an unsteered week differ by
+/// this factor.
 const LEVEL_ABOVE: f64 = 1.05;
 
-/// Where windows are to lie later than the level lets them, it rises by so much at a time …
+/// The factor by which the level is raised, repeatedly, while windows lie too early …
 const RAISED: f64 = 1.05;
-/// … and to eighteen times at most (1.05⁶⁰), which all that comes in a burst fits below.
+/// … and how often at most: to eighteen times the level (1.05⁶⁰), which holds all of a burst.
 const MOST_RAISES: usize = 60;
 
-/// A table and for how many certificates it is good.
+/// A table, and how many certificates it may place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// The table.
     pub table: Table,
-    /// It is made anew once it has placed this many.
+    /// A new table is made once this one has placed so many certificates.
     pub quota: u64,
 }
 
@@ -97,11 +98,10 @@ pub(super) fn make(
     draft.finish(&arrivals, doubt, forecast)
 }
 
-/// A band on a registry's first day, until polls have shown who follows: the part of it that lies in
-/// the last day before the own rule.
-///
-/// Those issued the day before come as ever. A window more than a day before the own rule would call
-/// clients that wake once a day to the same tick.
+/// The band on a registry's first day, until polls have shown who follows: only the part of the usual
+/// band that lies in the last day before the clients' own rule.
+/// | Certificates issued the day before still come by that rule. A window more than a day before the
+/// own rule would move clients that wake once a day to the same tick as those.
 fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> SlotRange {
     let Forecast { policy, now, .. } = *forecast;
     let day = DAY / range.slot_seconds;
@@ -122,7 +122,7 @@ fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> 
     if is_open { shorter } else { range }
 }
 
-/// A band's loads, before probabilities are made of them.
+/// The loads of a band, from which its probabilities are computed.
 struct Draft {
     arrival: Arrival,
     range: SlotRange,
@@ -134,9 +134,9 @@ struct Draft {
     level: f64,
     steady: Vec<f64>,
     excess: f64,
-    /// The bound on what renewing early may cost, where it applies.
+    /// The limit on the cost of early renewals, if it applies.
     thrift: Option<Thrift>,
-    /// Where the load comes, unless all of it comes in its windows.
+    /// Where the load arrives; `None` if all of it arrives in its windows.
     arrival_model: Option<ArrivalModel>,
 }
 
@@ -194,7 +194,7 @@ impl Draft {
         draft
     }
 
-    /// What each slot is given at once on its way to a level.
+    /// How much each slot gets now, on its way to `level`.
     fn steps(&self, level: f64, forecast: &Forecast<'_>) -> Vec<f64> {
         let nothing = vec![0.0; self.range.len()];
         if self.arrival != Arrival::Fresh {
@@ -210,15 +210,15 @@ impl Draft {
         }
     }
 
-    /// How much more arrives than the slots are given.
+    /// How much more arrives than the slots get.
     fn beyond(&self, steady: &[f64], arrivals: &Arrivals) -> f64 {
         let thrift = self.thrift.as_ref();
         let arriving = thrift.map_or(arrivals.recent, |thrift| thrift.arriving);
         (arriving - steady.iter().sum::<f64>()).max(0.0)
     }
 
-    /// The amounts that fresh certificates add: step by step to the level, and beyond it if more
-    /// arrive. If these windows lie too early, the level rises.
+    /// The amounts for fresh certificates: the steps towards the level, and what goes beyond it if more
+    /// arrive. If these windows lie too early, the level is raised.
     fn fresh(&self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> (Vec<f64>, Vec<f64>) {
         let mut level = self.level;
         let mut steady = self.steady.clone();
@@ -237,8 +237,8 @@ impl Draft {
         (steady, extra)
     }
 
-    /// The part of an excess that each slot gets: below a level, if the excess fits there, and
-    /// never all of it in the one slot that has a little room left.
+    /// How an excess is divided among the slots. It stays below the level `highest` if it fits there,
+    /// and is never put as a whole into one slot that has a little room left.
     fn heaped(&self, steady: &[f64], excess: f64, highest: f64) -> Vec<f64> {
         let filled = sum(&sum(&self.unsteered, &self.promised), steady);
         let ahead = excess * (real_len(self.range.len()) / 4.0).max(1.0);
@@ -252,7 +252,7 @@ impl Draft {
         )
     }
 
-    /// Whether more comes than usual, so much that it fills this band above the usual.
+    /// Whether more certificates arrive than usual, and fill this band above the usual mean.
     fn filled_above_usual(&self, arrivals: &Arrivals) -> bool {
         let base = sum(&self.unsteered, &self.promised);
         let ahead = self.steady.iter().sum::<f64>() + self.excess * (arrivals.day / 4.0).max(1.0);
@@ -260,8 +260,8 @@ impl Draft {
         self.excess > 0.0 && filled > arrivals.mean
     }
 
-    /// Whether this band has less room for the usual load than days before it: because the CA
-    /// takes less, or because others come then, as in the echo of a burst.
+    /// Whether this band has less room for the usual load than the days before it, because the CA takes
+    /// less then, or because other load comes then, such as the echo of a burst.
     fn stands_above_widest(&self, arrivals: &Arrivals, forecast: &Forecast<'_>) -> bool {
         self.level > LEVEL_ABOVE * arrivals.mean && {
             let widest = SlotRange {
@@ -279,7 +279,7 @@ impl Draft {
     fn finish(self, arrivals: &Arrivals, doubt: &Doubt, forecast: &Forecast<'_>) -> Made {
         let slots = real_len(self.range.len());
         let quota_load = match self.arrival {
-            // In a burst, of what arrives: the level says nothing of it.
+            // In a burst the arrivals count, because the level says nothing of them.
             Arrival::Fresh => FRESH_QUOTA * self.level.max(arrivals.recent),
             Arrival::Late | Arrival::Past => LATE_QUOTA * arrivals.steered * slots,
         };
@@ -289,14 +289,14 @@ impl Draft {
         let (steady, extra) = match self.arrival {
             Arrival::Fresh => self.fresh(arrivals, forecast),
             Arrival::Late => {
-                // As if all of them came: nobody knows of these who follows.
+                // As if all of them were followed: it is not known yet which are.
                 let doubted = doubt.in_slots(self.range, arrivals.mean * slots);
                 let base = sum(&base, &doubted);
                 let to = level(&base, &self.capacity, quota);
                 (nothing(), headroom(&base, &self.capacity, to))
             }
-            // In neither U nor G: nothing would stop them all from going to the emptiest slot. As
-            // much again as the usual load keeps them spread.
+            // These windows are in neither U nor G, so all of them would go to the emptiest slot.
+            // Adding as much as the usual load keeps them spread.
             Arrival::Past => {
                 let ahead = arrivals.mean.max(1.0) * slots;
                 let to = level(&base, &self.capacity, ahead);
@@ -347,7 +347,7 @@ impl Draft {
     }
 }
 
-/// U of the slots of a range.
+/// U: the unsteered load of each slot of a range.
 fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
     let view = View {
         now: forecast.now,
@@ -363,8 +363,8 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
         .collect()
 }
 
-/// The amounts for the slots, adjusted by where their load really comes and by what the slots are
-/// given `besides`.
+/// The amounts for the slots, adjusted by where their load really arrives, and by the amounts that the
+/// slots get `besides`.
 fn adjusted(
     arrival_model: Option<&ArrivalModel>,
     assigned: Vec<f64>,
@@ -377,10 +377,11 @@ fn adjusted(
     }
 }
 
-/// w: what is missing to the level, in equal steps until the slot leaves the bands of the
-/// certificates issued then.
+/// w: what is missing to the level, divided into equal steps. The last step comes when the slot leaves
+/// the bands of the certificates issued then.
 fn steady(headroom: &[f64], range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
-    // Slots that only the widening brought have left the bands of whoever comes next.
+    // Slots that are in the band only because it was widened will not be in the bands of later
+    // certificates.
     let usual = usual_slots(forecast.policy, forecast.life_seconds, range.slot_seconds);
     let own = (range.end - usual).max(range.first);
     headroom

@@ -1,4 +1,4 @@
-//! How many certificates arrive, and what a table is made from.
+//! The rates of arrival, and the input of a table.
 
 use crate::certificate::own_rule_seconds;
 use crate::demand::profile::Profile;
@@ -8,14 +8,14 @@ use crate::policy::ca::CaPolicy;
 use crate::time::timeline::GRAIN_SECONDS;
 use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
-/// What a table is made from.
+/// The input from which a table is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Forecast<'a> {
-    /// The CA.
+    /// The CA's policy.
     pub policy: &'a CaPolicy,
-    /// The load that windows have promised, and the returns that are expected.
+    /// The load that windows have promised, and the expected returns.
     pub ledger: &'a Ledger,
-    /// What is known of the week.
+    /// The learned profile of the week.
     pub profile: &'a Profile,
     /// Now.
     pub now: Timestamp,
@@ -28,13 +28,13 @@ pub struct Forecast<'a> {
 pub(super) struct Arrivals {
     /// The mean f.
     pub(super) follow: f64,
-    /// All issuance over the last cycle.
+    /// All issuance, averaged over the last cycle.
     pub(super) mean: f64,
-    /// v.
+    /// v: the same, of certificates that follow their windows.
     pub(super) steered: f64,
-    /// a.
+    /// a: the arrivals that follow their windows, during the length of the last slot.
     pub(super) recent: f64,
-    /// Whether there is a week to hold a burst against, or a day whose hours are known.
+    /// Whether bursts can be told from usual load: a week or a day's hours are known.
     pub(super) tell_bursts: bool,
     /// Slots in a day: the length of a band that has not widened.
     pub(super) day: f64,
@@ -51,20 +51,20 @@ impl Arrivals {
         } = *forecast;
         let cycle = own_rule_seconds(life_seconds);
         let begins = ledger.begins().unwrap_or(now);
-        // As much of the cycle as there is, and a day at least, so that a registry's first minute
-        // is not taken for the rate of its life.
+        // As much of the cycle as is known, and at least a day, so that the rate of a registry's first
+        // minute does not count as its usual rate.
         let known = (now - begins).clamp(DAY.min(cycle), cycle.max(1));
         let per_slot = |seconds: i64| {
             let span = Span {
                 from: now - seconds,
-                // To the end of the grain that holds this second: nothing later is booked yet.
+                // Until the end of the grain that holds this second; nothing later is booked yet.
                 to: now + GRAIN_SECONDS,
             };
             ledger.issued(span) * real(slot_seconds) / real(seconds)
         };
         let observed = profile.mean_per_hour() * real(slot_seconds) / real(HOUR);
-        // What is observed and not registered, by the days of which the profile tells the volume:
-        // a longer time's mean against theirs would take a swell for a difference.
+        // The ratio of observed to registered issuance, over the days that the profile's volume is
+        // from. A mean over other days would show growth as a difference between the two.
         let lately = per_slot(
             (now - Profile::volume_from(now))
                 .min(known)

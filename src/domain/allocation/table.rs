@@ -1,4 +1,4 @@
-//! A table: a probability for each slot of a band, and what it was made from.
+//! A table: a probability for each slot of a band, and the values from which it was computed.
 
 use std::sync::Arc;
 
@@ -14,27 +14,27 @@ use crate::math::waterfill;
 use crate::policy::ca::CaName;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// The sum of a table's weights, but for rounding.
+/// The sum of a table's weights, apart from rounding.
 pub(super) const PARTS: f64 = 4_294_967_296.0;
 
-/// A band that has not widened begins less than a day and this before the last tick.
+/// A band is taken to be widened if it begins more than a day and this before the last tick.
 const WIDENED_SECONDS: i64 = 6 * HOUR;
 
-/// The version of the algorithm, in every table.
+/// The version of the algorithm, stored in every table.
 pub const ALGORITHM: u32 = 1;
 
 /// A table as stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredTable {
-    /// Its number, made from its content.
+    /// Its number: a hash of its content.
     pub number: i64,
     /// Its content, as [`Table::to_bytes`] writes it.
     pub bytes: Arc<[u8]>,
-    /// No certificate needs it after this.
+    /// After this time no certificate needs it.
     pub needed_until: Timestamp,
 }
 
-/// A probability for each slot of a band, and what it was made from.
+/// A probability for each slot of a band, and the values from which it was computed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Table {
@@ -54,11 +54,11 @@ pub struct Table {
     pub slot_seconds: i64,
     /// When the first slot begins.
     pub first_slot: Timestamp,
-    /// v: steered arrivals a slot over the last cycle.
+    /// v: steered arrivals per slot, averaged over the last cycle.
     pub steered_per_slot: f64,
-    /// a: the same over the last slot-length.
+    /// a: steered arrivals during the length of the last slot.
     pub recent: f64,
-    /// λ: the level, certificates a slot.
+    /// λ: the level, in certificates per slot.
     pub level: f64,
     /// The slots, in order.
     pub slots: Vec<SlotRow>,
@@ -66,21 +66,21 @@ pub struct Table {
     pub closed: Vec<Span>,
 }
 
-/// One slot of a table. Loads are certificates a slot, rounded to a thousandth.
+/// One slot of a table. Loads are certificates per slot, rounded to a thousandth.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotRow {
-    /// The probability, in parts of the sum of all weights.
+    /// The probability, as a part of the sum of all weights.
     pub weight: u64,
-    /// U.
+    /// U: the unsteered load.
     pub unsteered: f64,
-    /// G.
+    /// G: the load that windows have promised.
     pub promised: f64,
-    /// w.
+    /// w: the step towards the level.
     pub steady: f64,
-    /// e.
+    /// e: the excess assigned to this slot.
     pub extra: f64,
-    /// The share of normal that the CA takes.
+    /// The slot's share of the CA's normal capacity.
     pub capacity: f64,
 }
 
@@ -88,36 +88,36 @@ pub struct SlotRow {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
-    /// An incident: U is all expected load except the windows that it moves, e is what these add,
-    /// and the level is the highest of the sum.
+    /// An incident. U is all expected load except that of the windows it moves, e is what these add,
+    /// and the level is the highest sum of both.
     Incident,
-    /// The forecast, filled to a level.
+    /// The expected load, filled to a level.
     Level,
-    /// No slot had room below the level: by capacity alone.
+    /// No slot had room below the level, so the capacity alone decides.
     NoRoom,
-    /// A rebalance: what stood above the level, or in a closed span, was sent to room elsewhere.
+    /// A rebalance: load above the level or in a closed span moved to slots with room.
     Moved,
     /// Nothing is known of the load: uniform over the open slots.
     NothingKnown,
-    /// No slot is open, nor any before or after that could be used: as if all were open.
+    /// Neither the band nor the slots around it are open: as if all of its slots were.
     NothingOpen,
 }
 
 impl Table {
-    /// The number under which the table is stored: a hash of its content, so that equal tables are
-    /// one.
+    /// The number under which the table is stored: a hash of its content, so that equal tables share a
+    /// number.
     #[must_use]
     pub fn number(bytes: &[u8]) -> i64 {
         content_number(bytes)
     }
 
-    /// As stored.
+    /// The bytes that are stored.
     #[must_use]
     pub fn to_bytes(&self) -> Arc<[u8]> {
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
-    /// The slot that a hash's upper half draws: its index and span.
+    /// The slot chosen by the upper half of a hash: its index and span.
     #[must_use]
     pub fn draw(&self, hash: u128) -> (usize, Span) {
         let weights = self.slots.iter().map(|row| u128::from(row.weight));
@@ -125,15 +125,15 @@ impl Table {
         (index, self.slot(index))
     }
 
-    /// The ticks at which a cron client can be made to renew, with the probability of each. With
-    /// few ticks a day, the probabilities bring the ticks level with the unsteered load, counting
-    /// the `alike` clients that wake at these ticks and renew in a day; other windows are placed
-    /// around them. These are the ticks of the day up to `last` ([`last_tick`]), and of more days if the
-    /// band has widened. With many ticks, each has the probability of its slot. Empty if the client has
-    /// no ticks to choose from, or none whose window would begin in the band or after it, and outside
-    /// of closed spans.
-    ///
-    /// [`last_tick`]: super::window::last_tick
+    /// The ticks at which a cron client can be made to renew, with the probability of each.
+    /// | If the client has few ticks a day, the probabilities level these ticks, counting the unsteered
+    /// load and the `load_at_same_tick`: the clients per day that wake at these ticks and renew. Other
+    /// windows are placed around them. The ticks are those of the day up to `last` ([`last_tick`]), and
+    /// of more days if the band has widened. If the client has many ticks, each has the probability of
+    /// its slot.
+    /// | Empty if there is no tick whose window would begin in the band or after it, outside closed
+    /// spans.
+    /// | [`last_tick`]: super::window::last_tick
     #[must_use]
     pub fn ticks(
         &self,
@@ -162,7 +162,7 @@ impl Table {
             .collect();
         let mut shares: Vec<f64> = ticks.iter().map(|(_, row)| parts(row.weight)).collect();
         if few || shares.iter().sum::<f64>() <= 0.0 {
-            // Before anything is known of a day of theirs, by what they have been promised.
+            // Until the load of such a day is known, the promised load stands for it.
             let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
             let days = real(band.seconds()) / real(DAY);
             let amount = (alike * days.max(1.0)).max(promised).max(1.0);
@@ -176,7 +176,7 @@ impl Table {
         ticks.iter().map(|(tick, _)| *tick).zip(shares).collect()
     }
 
-    /// The row of a slot of the band. After the band it is taken to be as a day before.
+    /// The row of a slot. After the band, the row of a day earlier.
     fn row(&self, slot: usize) -> Option<&SlotRow> {
         let day = length(DAY / self.slot_seconds);
         let earlier = || self.slots.get(slot.checked_sub(day)?);
@@ -186,8 +186,8 @@ impl Table {
             .or_else(|| self.slots.last())
     }
 
-    /// Where ticks are taken: in the day up to `last`, which is a little after the band, and in
-    /// earlier days if the band has widened; without `last` in the band.
+    /// The span of the ticks: the day up to `last`, which is a little after the band, and earlier days
+    /// if the band has widened. Without `last`, the band.
     fn span_of_ticks(&self, last: Option<Timestamp>) -> Span {
         let band = Span {
             from: self.first_slot,
@@ -212,8 +212,8 @@ impl Table {
         window_seconds_for_tick(self.slot_seconds)
     }
 
-    /// The tick that a cron client with this hash draws; `None` if it draws like any other client.
-    /// `alike` and `last` as in [`Table::ticks`].
+    /// The tick that a cron client with this hash draws; `None` if the client draws a window like any
+    /// other client. The other arguments are as in [`Table::ticks`].
     #[must_use]
     pub fn tick_for(
         &self,
@@ -229,7 +229,7 @@ impl Table {
         ticks.get(drawn(hash, weights)).map(|(tick, _)| *tick)
     }
 
-    /// The span of one of its slots.
+    /// The span of the slot with this index.
     #[must_use]
     pub fn slot(&self, index: usize) -> Span {
         let from = self.first_slot + signed(index) * self.slot_seconds;
@@ -239,14 +239,14 @@ impl Table {
         }
     }
 
-    /// The window that a certificate's hash draws from this table.
+    /// The window that a certificate with this hash draws from this table.
     #[must_use]
     pub fn window(&self, hash: u128, not_after: Timestamp) -> Span {
         let (_, slot) = self.draw(hash);
         window::in_slot(hash, slot, &self.closed, not_after)
     }
 
-    /// Each slot's probability.
+    /// The probability of each slot; they sum to 1.
     #[must_use]
     pub fn probabilities(&self) -> Vec<f64> {
         let total: u64 = self.slots.iter().map(|row| row.weight).sum();
@@ -257,14 +257,14 @@ impl Table {
     }
 }
 
-/// How an amount is divided among some slots so that they become level with the unsteered load.
+/// Divides an amount among slots so that together with the unsteered load they are level.
 fn levelled<'a>(rows: impl Iterator<Item = &'a SlotRow>, amount: f64) -> Vec<f64> {
     let (loads, open): (Vec<f64>, Vec<f64>) = rows.map(|row| (row.unsteered, row.capacity)).unzip();
     let limits = vec![f64::INFINITY; loads.len()];
     waterfill::fill_shares(&loads, &limits, &open, amount)
 }
 
-/// The index that a hash's upper half draws by weights.
+/// The index chosen by the upper half of a hash, by these weights.
 fn drawn(hash: u128, weights: impl Iterator<Item = u128> + Clone) -> usize {
     let total: u128 = weights.clone().sum();
     let mut ticket = ((hash >> 64) * total) >> 64;

@@ -7,15 +7,16 @@ use crate::math::number::{real, whole};
 use crate::policy::ca::CaPolicy;
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
-/// How far from its tick a client's run may lie: jobs that start together, sleeps, a long list of
-/// certificates. A window that is meant for a tick keeps so far from it, and from the one before.
+/// How far from its tick a client's run may be: jobs start together, scripts sleep, lists of
+/// certificates are long. A window meant for a tick keeps this distance from it, and from the tick
+/// before.
 const TICK_GUARD_SECONDS: i64 = 5 * MINUTE;
 
-/// What is left between two ticks an hour apart.
+/// The time left between two ticks that are an hour apart.
 const WITHIN_SECONDS: i64 = HOUR - 2 * TICK_GUARD_SECONDS;
 
-/// The seconds of a slot at which a window may start: those from which the shortest window fits
-/// before the next closed span. `closed` is merged and in order.
+/// The spans of a slot in which a window may start: from there the shortest window fits before the next
+/// closed span. `closed` is merged and in order.
 #[must_use]
 pub fn open_starts(slot: Span, closed: &[Span]) -> Vec<Span> {
     let mut open = Vec::with_capacity(1);
@@ -39,9 +40,9 @@ pub fn open_starts(slot: Span, closed: &[Span]) -> Vec<Span> {
     open
 }
 
-/// The window in `slot` for a draw with the hash `hash`: its start uniform to the second over the
-/// slot's open seconds, its length a quarter of the slot and at least ten minutes, ended early by a
-/// closed span or by `not_after`. If nothing is open, the slot counts as open.
+/// The window in `slot` for the hash `hash`. Its start is uniform to the second over the slot's open
+/// time. Its length is a quarter of the slot, and at least ten minutes; a closed span or `not_after`
+/// may end it earlier. If nothing in the slot is open, all of it counts as open.
 #[must_use]
 pub fn in_slot(hash: u128, slot: Span, closed: &[Span], not_after: Timestamp) -> Span {
     let open = open_starts(slot, closed);
@@ -69,7 +70,7 @@ pub fn in_slot(hash: u128, slot: Span, closed: &[Span], not_after: Timestamp) ->
     ended_by(start, to, not_after)
 }
 
-/// The window of a certificate that is to be renewed at a tick of its client's.
+/// The window of a certificate that is to be renewed at a tick of its client.
 #[must_use]
 pub fn for_tick(hash: u128, tick: Timestamp, window_seconds: i64, not_after: Timestamp) -> Span {
     let starts = starts_for_tick(tick, window_seconds);
@@ -85,10 +86,10 @@ pub fn in_span(hash: u128, starts: Span, window_seconds: i64, not_after: Timesta
     ended_by(start, start + window_seconds, not_after)
 }
 
-/// `starts` and a window of `window_seconds` without the spans in `closed`: one of the open
-/// stretches, drawn by `hash` in proportion to its seconds, and a window that ends before the next
-/// closed span wherever it starts. If nothing is open, all of it as if it were. `closed` is merged,
-/// in order, and reaches to the end of the last window.
+/// Restricts starts to one open stretch: `starts` and `window_seconds` without the spans in `closed`.
+/// The stretch is drawn by `hash` in proportion to its length, and the window ends before the next
+/// closed span wherever it starts. If nothing is open, all of it counts as open. `closed` is merged, in
+/// order, and reaches to the end of the last window.
 #[must_use]
 pub fn open_part(hash: u128, starts: Span, window_seconds: i64, closed: &[Span]) -> (Span, i64) {
     let whole_stretch = Span {
@@ -120,7 +121,7 @@ pub fn open_part(hash: u128, starts: Span, window_seconds: i64, closed: &[Span])
     (part, window_seconds.min(fits))
 }
 
-/// A window never outlives its certificate (RFC 9773 section 4.2 asks for an end after the start).
+/// Ends a window with its certificate at the latest, and after its start (RFC 9773 section 4.2).
 fn ended_by(start: Timestamp, to: Timestamp, not_after: Timestamp) -> Span {
     let to = to.min(not_after);
     Span {
@@ -129,16 +130,16 @@ fn ended_by(start: Timestamp, to: Timestamp, not_after: Timestamp) -> Span {
     }
 }
 
-/// The length in seconds of a window for a tick: a quarter of a slot, and ten minutes at least.
+/// The length in seconds of a window for a tick: a quarter of a slot, and at least ten minutes.
 #[must_use]
 pub fn window_seconds_for_tick(slot_seconds: i64) -> i64 {
-    // At least a second to choose from.
+    // At least one second is left to choose a start from.
     (slot_seconds / 4).clamp(SHORTEST_WINDOW_SECONDS, WITHIN_SECONDS - 1)
 }
 
-/// The starts of the windows of so many seconds that make a client of cron's kind renew at `tick`:
-/// in the hour before it, over before it and not open at the tick before, even of one that ticks
-/// every hour.
+/// The possible starts of a window of this length that makes a cron client renew at `tick`. The window
+/// lies in the hour before the tick, ends before it, and is not open at the tick before, even if the
+/// client ticks every hour.
 #[must_use]
 pub fn starts_for_tick(tick: Timestamp, window_seconds: i64) -> Span {
     let from = tick - (HOUR - TICK_GUARD_SECONDS);
@@ -148,9 +149,9 @@ pub fn starts_for_tick(tick: Timestamp, window_seconds: i64) -> Span {
     }
 }
 
-/// The last instant to which a client with few ticks is called: the tick to which its own rule would
-/// bring it. It came at a tick, so this is counted from its issuance. `None` if the CA has its windows
-/// end long before that.
+/// The last tick that a client with few ticks can be made to renew at: the one at which its own rule
+/// would make it renew. The current certificate was issued at a tick, so this is counted from its
+/// issuance. `None` if the CA has its windows end much earlier.
 #[must_use]
 pub fn last_tick(policy: &CaPolicy, validity: Validity, issued_at: Timestamp) -> Option<Timestamp> {
     let life = validity.life_seconds();
@@ -185,7 +186,7 @@ mod tests {
             let among = starts_for_tick(at, long);
             starts.insert(in_span(hash, among, long, Timestamp::MAX).from);
         }
-        // 50 minutes less a window of 15: every start is drawn.
+        // 50 minutes less a window of 15 minutes: every start is drawn.
         assert_eq!(starts.len(), 35 * 60 + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The control group: certificates with the plain window that any CA would give them, to show the
+//! The control group: certificates with the plain window that any CA would give them. It shows the
 //! effect of steering.
 
 use crate::allocation::allocator::Drawn;
@@ -12,19 +12,20 @@ use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::closed_within;
 use crate::time::{HOUR, Span, Timestamp};
 
-/// The plain window reaches this part of the life to either side of the client's own rule: what
-/// Boulder answers (`core/objects.go`, `RenewalInfoSimple`).
+/// The plain window extends by the life divided by this to either side of the client's own rule, as in
+/// Boulder (`core/objects.go`, `RenewalInfoSimple`).
 const PLAIN_MARGIN: i64 = 100;
 
-/// Whether a certificate is in the control group, by its hash of the purpose
-/// [`Cohort`](crate::certificate::hash::Purpose::Cohort). A share that grows keeps whoever is in it.
+/// Whether a certificate is in the control group, by its hash for the purpose
+/// [`Cohort`](crate::certificate::hash::Purpose::Cohort). A larger share keeps all members of a smaller
+/// one.
 #[must_use]
 pub fn is_control(hash: u128, share: f64) -> bool {
     upper_unit(hash) < share
 }
 
-/// The span of the starts of a plain window: a hundredth of the life to either side of 2/3 of it,
-/// or of half a life under ten days.
+/// The possible starts of a plain window: a hundredth of the life to either side of 2/3 of the life, or
+/// of half of a life under ten days.
 #[must_use]
 pub fn plain_starts(validity: Validity) -> Span {
     let life = validity.life_seconds();
@@ -35,10 +36,10 @@ pub fn plain_starts(validity: Validity) -> Span {
     }
 }
 
-/// The window of a certificate of the control group, instead of the drawn one: its start is uniform
-/// over the plain window, whatever the load. It is as long as other windows, starts in the future,
-/// ends before the reserve, and touches no closed span. If that leaves nothing, because the plain
-/// window is over or closed, the drawn window stays.
+/// The window of a certificate in the control group, instead of the drawn one. Its start is uniform
+/// over the plain window, whatever the load. It is as long as other windows, starts in the future, ends
+/// before the reserve, and touches no closed span. If that is impossible because the plain window is
+/// over or closed, the drawn window stays.
 #[must_use]
 pub fn plain(
     policy: &CaPolicy,
@@ -69,8 +70,8 @@ pub fn plain(
     drawn
 }
 
-/// One of the stretches of `starts` at which a window of this length touches no closed span, drawn
-/// by the hash's upper half, the longer ones oftener; the lower half is for the start in it.
+/// One of the stretches of `starts` at which a window of this length touches no closed span. The hash's
+/// upper half draws it in proportion to its length; the lower half is for the start within it.
 fn open_part(policy: &CaPolicy, starts: Span, window_seconds: i64, hash: u128) -> Option<Span> {
     let reach = Span {
         from: starts.from - HOUR,
@@ -129,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Hashes that are spread evenly, in either half.
+    /// Hashes whose halves are evenly spread.
     fn hashes() -> impl Iterator<Item = u128> {
         (1..2_000_u128).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
     }

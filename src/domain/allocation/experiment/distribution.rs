@@ -1,4 +1,4 @@
-//! When the windows of a group of certificates start: sums, never a list.
+//! When the windows of a group of certificates start: counts per slot, not a list.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use crate::certificate::own_rule_seconds;
 use crate::math::number::{length, real};
 use crate::time::{HOUR, Span, Timestamp};
 
-/// A slot costs some 40 octets; five years of hours fit. Windows of certificates that live longer
-/// are counted, but under no slot.
+/// The most slots that are counted. A slot takes about 40 bytes, and five years of hours fit. Windows
+/// in later slots are counted in the totals only.
 const MOST_SLOTS: usize = 44_000;
 
-/// When windows start, and how early.
+/// When windows start, and how early they are.
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
     count: u64,
     hours: [u64; 24],
-    /// By the slot's number.
+    /// By the number of the slot.
     slots: BTreeMap<i64, u64>,
-    /// Σ of the seconds by which they start before the clients' own rule.
+    /// The sum of the seconds by which windows start before the clients' own rule.
     earliness_seconds: i64,
 }
 
-/// A slot of a published distribution.
+/// One slot of a published distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SlotCount {
-    /// When it begins.
+    /// When the slot begins.
     pub start: Timestamp,
     /// Windows that start in it.
     pub windows: u64,
@@ -37,16 +37,16 @@ pub struct SlotCount {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionReport {
-    /// Certificates.
+    /// How many certificates were counted.
     pub certificates: u64,
     /// Windows that start in each hour of the day, UTC.
     pub by_hour_of_day: [u64; 24],
     /// The slots in which windows start, in order.
     pub by_slot: Vec<SlotCount>,
-    /// The mean of the seconds by which windows start before 2/3 of the life, or half of one under
+    /// The mean of the seconds by which windows start before 2/3 of the life, or half of a life under
     /// ten days.
     pub mean_earliness_seconds: f64,
-    /// The fullest hour of the day, relative to the mean.
+    /// The load of the fullest hour of the day, relative to the mean.
     pub peak_hour_to_mean: f64,
 }
 

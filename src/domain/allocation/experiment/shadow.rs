@@ -1,4 +1,4 @@
-//! A second policy, computed beside the serving one: it shows what it would do, and does nothing.
+//! A second policy, computed for every registration to show what it would do. It is never served.
 
 use serde::Serialize;
 
@@ -12,16 +12,16 @@ use crate::math::number::{real, real_len};
 use crate::policy::ca::CaPolicy;
 use crate::time::{DAY, HOUR, Span, Timestamp};
 
-/// The life that forecasts are made for: the one that most certificates have.
+/// The life for which forecasts are made, in seconds; most certificates have it.
 const LIFE_SECONDS: i64 = 90 * DAY;
 
-/// A shadow and what it has drawn.
+/// A shadow policy and what it has drawn.
 #[derive(Debug)]
 pub struct Shadow {
     policy: CaPolicy,
     since: Timestamp,
-    /// Begins as a copy of what serves: both ledgers take in the same certificates from then on,
-    /// and neither lets go of any before its window is past.
+    /// Begins with a copy of the serving ledger. Both ledgers then take in the same certificates, and
+    /// neither removes one before its window is past.
     books: Allocator,
     served: Ledger,
     windows: Distribution,
@@ -32,25 +32,25 @@ pub struct Shadow {
     refused: u64,
 }
 
-/// The difference between a shadow and what serves.
+/// The difference between the shadow policy and the serving one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShadowReport {
-    /// Certificates registered in this process since then were compared.
+    /// Only certificates registered in this process since this time were compared.
     pub since: Timestamp,
-    /// How many.
+    /// How many certificates were compared.
     pub compared: u64,
-    /// How many would have another window.
+    /// How many of them would have another window.
     pub differing: u64,
-    /// How many the shadow would have refused.
+    /// How many certificates the shadow policy would have refused.
     pub refused: u64,
-    /// The mean of the seconds by which the shadow's windows start later; negative: sooner.
+    /// The mean of the seconds by which the shadow's windows start later; negative if earlier.
     pub mean_shift_seconds: f64,
-    /// The mean of those seconds, whatever their sign.
+    /// The mean of the absolute values of these seconds.
     pub mean_absolute_shift_seconds: f64,
-    /// The policy that serves.
+    /// The results of the serving policy.
     pub served: PolicyReport,
-    /// The shadow.
+    /// The results of the shadow policy.
     pub shadow: PolicyReport,
 }
 
@@ -63,11 +63,11 @@ pub struct PolicyReport {
     /// When its windows start.
     #[serde(flatten)]
     pub windows: DistributionReport,
-    /// The load per hour, steered and unsteered, of the hours in which windows of either start.
+    /// The expected load of the hours in which windows of either policy start, steered and unsteered.
     pub forecast: ForecastReport,
 }
 
-/// A forecast in certificates an hour.
+/// A forecast in certificates per hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ForecastReport {
@@ -78,7 +78,7 @@ pub struct ForecastReport {
 }
 
 impl Shadow {
-    /// A shadow that begins now, with what is promised already.
+    /// A shadow policy that begins now, with the load promised so far.
     #[must_use]
     pub fn new(policy: CaPolicy, promised: Ledger, now: Timestamp) -> Self {
         let mut books = Allocator::default();
@@ -97,15 +97,16 @@ impl Shadow {
         }
     }
 
-    /// Its policy.
+    /// The shadow policy.
     #[must_use]
     pub const fn policy(&self) -> &CaPolicy {
         &self.policy
     }
 
-    /// Draws for a certificate that was registered, booked as `booking`, with the hash of its own
-    /// draw, under `policy`: the shadow's, with what incidents close now. One of the control group is
-    /// on the plain window under either policy.
+    /// Draws a window for a registered certificate by the shadow policy. `policy` is the shadow policy
+    /// together with what incidents close now, `booking` is how the serving ledger books the
+    /// certificate, and `hash` is that of its own draw. A certificate of the control group has the
+    /// plain window under both policies.
     pub fn compare(
         &mut self,
         policy: &CaPolicy,
@@ -134,8 +135,9 @@ impl Shadow {
             self.books.ledger.book(booking);
             return;
         };
-        // Drawn all the same, as what serves does: a table is good for so many draws.
-        // What was known of the client that a window for a tick was drawn for is not known any more.
+        // The draw above was needed all the same, because it counts against the table's quota as in the
+        // serving policy. A window for a tick is not compared: what was known of the client when it was
+        // drawn is not known here.
         if matches!(certificate.basis, Basis::Plain(_) | Basis::Tick(_)) {
             self.books.ledger.book(booking);
             return;
@@ -150,13 +152,13 @@ impl Shadow {
         self.absolute_shift_seconds += (window.from - served.from).abs();
     }
 
-    /// Drops everything before `before`.
+    /// Drops the load before `before`.
     pub fn trim(&mut self, before: Timestamp) {
         self.books.ledger.trim(before);
         self.served.trim(before);
     }
 
-    /// What there is to say now.
+    /// The comparison as it is now.
     #[must_use]
     pub fn report(&self, profile: &Profile, now: Timestamp) -> ShadowReport {
         let compared = self.windows.count();
@@ -183,7 +185,7 @@ impl Shadow {
         }
     }
 
-    /// Both forecasts are made with one view, so that nothing but the windows differs.
+    /// One view for both forecasts, so that they differ in nothing but the windows.
     fn view<'a>(&self, profile: &'a Profile, now: Timestamp) -> View<'a> {
         View {
             now,
