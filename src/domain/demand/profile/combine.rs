@@ -29,7 +29,7 @@ fn in_slots(profiles: &[&Profile], slot_seconds: i64) -> Profile {
         if all > 0.0 {
             profile.mean_per_hour() / all
         } else {
-            // No volume is known of any: they count alike.
+            // No volume is known of any: all count the same.
             1.0 / f64::from(u32::try_from(coarse.len()).unwrap_or(u32::MAX))
         }
     };
@@ -46,7 +46,7 @@ fn in_slots(profiles: &[&Profile], slot_seconds: i64) -> Profile {
         first_of_month: first_of_month(&parts),
         volume: sum_volumes(&coarse),
         level: sum(&parts, |p| p.level),
-        // Absolute, and each CA's own: nothing that a ranking tells.
+        // Retries are absolute numbers of one CA; a combined ranking does not contain them.
         carry_over: RetryBacklog::default(),
         basis: basis(&parts),
         sync_index: weighted(&parts, |p| p.sync_index),
@@ -121,7 +121,7 @@ fn known<'a>(
         .filter(move |(_, p)| of(p) == Evidence::Sufficient)
 }
 
-/// Enough where those that know have half of the volume.
+/// Sufficient if the CAs that know it have half of the volume.
 fn evidence<'a>(known: impl Iterator<Item = &'a Part<'a>>) -> Evidence {
     let shares: Vec<f64> = known.map(|(share, _)| *share).collect();
     if !shares.is_empty() && shares.iter().sum::<f64>() >= 0.5 {
@@ -131,7 +131,7 @@ fn evidence<'a>(known: impl Iterator<Item = &'a Part<'a>>) -> Evidence {
     }
 }
 
-/// Weighed by attempts, as a reader meets them.
+/// Weighted by attempts, because that is how a client meets them.
 fn failures(parts: &[Part<'_>], slot: usize) -> Option<Rate> {
     let reported = || {
         parts.iter().filter_map(|(share, p)| {
@@ -163,7 +163,7 @@ fn first_of_month(parts: &[Part<'_>]) -> Option<Factor> {
             .filter_map(|(s, p)| Some((*s, p.first_of_month?)))
     };
     let samples = reported().map(|(_, factor)| factor.samples).min()?;
-    // A CA that does not know has no such day, as far as it knows: 1.
+    // A CA that does not know this factor counts with 1.
     let value = 1.0 + reported().map(|(s, f)| s * (f.value - 1.0)).sum::<f64>();
     let (below, above) = spread(reported().map(|(s, f)| (s, f.value, f.low, f.high)));
     Some(Factor {
@@ -174,7 +174,7 @@ fn first_of_month(parts: &[Part<'_>]) -> Option<Factor> {
     })
 }
 
-/// Requests, where most of the volume is seen as such, or estimated so.
+/// Requests, if most of the volume is counted or estimated as requests.
 fn basis(parts: &[Part<'_>]) -> Option<Basis> {
     let of = |basis| -> f64 {
         let parts = parts.iter().filter(|(_, p)| p.basis == Some(basis));
@@ -192,7 +192,7 @@ fn basis(parts: &[Part<'_>]) -> Option<Basis> {
     })
 }
 
-/// Those of the CA that has most of the volume, whose peak is that of all; none where no CA has.
+/// The peaks of the CA that has most of the volume, because its peak is that of all; none if no CA has.
 fn peaks(parts: &[Part<'_>]) -> Vec<PeakChange> {
     let most = parts.iter().find(|(share, _)| *share > 0.5);
     most.map_or_else(Vec::new, |(_, p)| p.peaks.clone())
@@ -232,14 +232,14 @@ fn sum(parts: &[Part<'_>], of: impl Fn(&Profile) -> f64) -> f64 {
     parts.iter().map(|(share, p)| share * of(p)).sum()
 }
 
-/// The mean of those that know it.
+/// The weighted mean over the CAs that know it.
 fn weighted(parts: &[Part<'_>], of: impl Fn(&Profile) -> Option<f64>) -> Option<f64> {
     let reported = || parts.iter().filter_map(|(share, p)| Some((*share, of(p)?)));
     let all: f64 = reported().map(|(share, _)| share).sum();
     (all > 0.0).then(|| reported().map(|(share, value)| share / all * value).sum())
 }
 
-/// The profile in slots of this length, or the longest that there are below it.
+/// The profile in slots of this length, or in the longest slots that are not longer.
 fn of_length(profile: &Profile, slot_seconds: i64) -> &Profile {
     match &profile.longer {
         Some(longer) if profile.slot_seconds < slot_seconds => of_length(longer, slot_seconds),

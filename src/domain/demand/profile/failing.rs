@@ -1,18 +1,19 @@
-//! Hours in which a CA refuses: where only certificates are seen they look quiet, and are the worst to come in.
+//! Hours in which a CA fails. Where only certificates are counted they look quiet, although they are
+//! the worst to come in.
 
 use super::shape::{Profile, Rate};
 use crate::demand::series::reading::median;
 use crate::time::Timestamp;
 
-/// A slot fails where this part of the attempts that usually succeed fails in it: one of four. A CA that
-/// fails half of all attempts all day (Let's Encrypt in 2024, for reasons of its clients) has none
-/// such; one that fails four of five between 01:00 and 02:00 has one.
+/// A slot fails if this share of the attempts that usually succeed fails in it: one of four. A CA that
+/// fails half of all attempts all day (Let's Encrypt in 2024, because of its clients) has no such
+/// slots; one that fails four of five between 01:00 and 02:00 has one.
 const FAILING: f64 = 0.25;
 
 impl Profile {
-    /// Whether a slot of the day fails day by day: the whole 95 % interval of its failure rate lies above
-    /// what the median slot fails and a quarter of what succeeds there. Nobody is to be sent into it,
-    /// whatever its load looks like. Never more than half of the slots.
+    /// Whether a slot of the day fails regularly: the whole 95 % interval of its failure rate is above
+    /// the rate of the median slot plus a quarter of what succeeds there. No client is sent into it,
+    /// however small its load looks. At most half of the slots fail.
     #[must_use]
     pub fn is_failing(&self, slot: usize) -> bool {
         let rate = |slot: usize| self.day.get(slot).and_then(|slot| slot.failures);
@@ -24,7 +25,7 @@ impl Profile {
         low > usual + FAILING * (1.0 - usual)
     }
 
-    /// By slot of the day: whether it fails.
+    /// For each slot of the day, whether it fails.
     #[must_use]
     pub fn failing(&self) -> Vec<bool> {
         (0..self.day.len())
@@ -32,7 +33,7 @@ impl Profile {
             .collect()
     }
 
-    /// The same of the slot of the day that holds an instant.
+    /// The same for the slot of the day that contains an instant.
     #[must_use]
     pub fn is_failing_at(&self, at: Timestamp) -> bool {
         usize::try_from(at.second_of_day() / self.slot_seconds)
@@ -76,7 +77,7 @@ mod tests {
         let mut half = [0.5; 24];
         half[7] = 0.7;
         assert_eq!(failing(half), [7]);
-        // Of one hour alone nothing can be said.
+        // A single hour cannot be judged.
         let mut alone = profile([0.9; 24]);
         for slot in &mut alone.day[1..] {
             slot.failures = None;

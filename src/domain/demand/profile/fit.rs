@@ -1,33 +1,34 @@
-//! The shape of a week: load = level around the day × slot of the day × day of the week, and what a
-//! slot of the week has of its own.
+//! Fits the shape of a week: load = level around the day × slot of the day × day of the week, and the
+//! deviation of each slot of the week from that.
 
 use super::grid::{Grid, GridDay, LEVEL_REACH};
 use super::robust::{Estimate, Prior, Sample, count, estimate, usual_spread};
 use crate::demand::series::minutes::index;
 
-/// Levels and factors settle within a few rounds; a fixed number keeps them deterministic.
+/// Rounds of fitting levels and factors in turn. They converge within a few; a fixed number keeps the
+/// result deterministic.
 const ROUNDS: usize = 4;
 
-/// One first of a month may be anything: two agree or do not.
+/// One first of a month alone may be an exception; two show whether they agree.
 const LEAST_FIRSTS: usize = 2;
 
-/// The most firsts of a month that are looked at: a year of them.
+/// The most firsts of a month that are used: a year of them.
 const MOST_FIRSTS: usize = 12;
 
-/// What was found. Means are 1 over what is known.
+/// The fitted factors. The mean over the known ones is 1.
 #[derive(Debug)]
 pub(super) struct Fit {
     /// By slot of the day.
     pub(super) slots: Vec<Option<Estimate>>,
     /// By day of the week.
     pub(super) weekdays: [Option<Estimate>; 7],
-    /// By slot of the week: what was measured there alone.
+    /// By slot of the week: only from measurements of that slot.
     pub(super) week: Vec<Option<Estimate>>,
-    /// The first of the month, where known.
+    /// The factor of the first of the month, if known.
     pub(super) first: Option<Estimate>,
-    /// By day, as in the grid: events in a slot of coefficient 1; 0 of days that are not fitted.
+    /// For each day of the grid, the events in a slot of coefficient 1; 0 for days that are not fitted.
     pub(super) levels: Vec<f64>,
-    /// By day, as in the grid: events in a day of factor 1; 0 of days that are not fitted.
+    /// For each day of the grid, the events in a day of factor 1; 0 for days that are not fitted.
     pub(super) day_levels: Vec<f64>,
 }
 
@@ -42,7 +43,8 @@ impl Fit {
             day_levels: Vec::new(),
         };
         for round in 0..ROUNDS {
-            // Slots cannot be told wild before it is known what each of them usually has.
+            // In the first round outliers cannot be recognised, because the usual load of each slot is
+            // not known yet.
             let seen = if round == 0 { total } else { typical };
             fit.levels = fit.slot_levels(grid, seen);
             fit.fit_slots(grid);
@@ -55,12 +57,12 @@ impl Fit {
         fit
     }
 
-    /// The slot's factor × the day's: 1 each where unknown.
+    /// The factor of the slot times that of the day of the week; each is 1 if unknown.
     pub(super) fn product(&self, weekday: usize, slot: usize) -> f64 {
         mean(self.slots[slot]) * mean(self.weekdays[weekday])
     }
 
-    /// What the day's date does, apart from its weekday.
+    /// The factor of the day's date, apart from its weekday.
     pub(super) fn date(&self, day: &GridDay) -> f64 {
         if day.first_of_month {
             mean(self.first)
@@ -84,7 +86,8 @@ impl Fit {
         })
     }
 
-    /// A day's unsteered events, and how much of a usual day they are, coverage and all.
+    /// A day's unsteered events, and their usual number as a share of a whole usual day, given its
+    /// coverage.
     fn day(&self, grid: &Grid, day: &GridDay, seen: Seen) -> Option<(f64, f64)> {
         if let Some(whole) = day.whole {
             let unsteered = (whole.volume - whole.steered).max(0.0);
@@ -92,7 +95,7 @@ impl Fit {
         }
         let (events, usual) = seen(&known(day, |slot| mean(self.slots[slot])));
         let share = usual / count(grid.slots);
-        // A few hours say more about themselves than about their day.
+        // A few hours say more about those hours than about their day.
         (share >= 0.5).then_some((events, share))
     }
 
@@ -117,7 +120,7 @@ impl Fit {
         self.slots = normal(found);
     }
 
-    /// Returns how far days scatter usually.
+    /// Returns how far days usually scatter.
     fn fit_weekdays(&mut self, grid: &Grid, seen: Seen) -> f64 {
         let mut groups = vec![Vec::new(); 7];
         for day in grid.fitted() {
@@ -133,7 +136,8 @@ impl Fit {
         usual_spread(&groups)
     }
 
-    /// All firsts count alike: with the usual half-life only the last would count.
+    /// All firsts of a month have the same weight: with the usual half-life only the last one would
+    /// count.
     fn fit_first(&mut self, grid: &Grid, seen: Seen, spread: f64) {
         let firsts = grid.days.iter().rev().filter(|day| day.first_of_month);
         let samples: Vec<Sample> = firsts
@@ -177,17 +181,18 @@ impl Fit {
     }
 }
 
-/// Slots' events, and what they usually have in slots of coefficient 1: as one.
+/// Sums the events of several slots, and the events that those slots usually have at coefficient 1.
 type Seen = fn(&[(f64, f64)]) -> (f64, f64);
 
-/// All events over all that is usual.
+/// All events, and all usual events.
 fn total(slots: &[(f64, f64)]) -> (f64, f64) {
     slots.iter().fold((0.0, 0.0), |(events, usual), slot| {
         (events + slot.0, usual + slot.1)
     })
 }
 
-/// The same without wild slots: as many events as there would be if all were like most.
+/// The same without the effect of outliers: the events there would be if all slots were like most of
+/// them.
 fn typical(slots: &[(f64, f64)]) -> (f64, f64) {
     let (events, usual) = total(slots);
     let level = level(slots);
@@ -198,7 +203,7 @@ fn typical(slots: &[(f64, f64)]) -> (f64, f64) {
     }
 }
 
-/// A day's known slots: events, and the usual number by `usual` in what was covered of them.
+/// The known slots of a day: their events, and their usual number by `usual` for the covered part.
 fn known(day: &GridDay, usual: impl Fn(usize) -> f64) -> Vec<(f64, f64)> {
     day.slots
         .iter()
@@ -208,7 +213,7 @@ fn known(day: &GridDay, usual: impl Fn(usize) -> f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// 1 where unknown.
+/// The mean of an estimate; 1 if unknown.
 pub(super) fn mean(estimate: Option<Estimate>) -> f64 {
     estimate.map_or(1.0, |estimate| estimate.mean)
 }
@@ -228,7 +233,8 @@ fn estimates(
         .collect()
 }
 
-/// Of `usual` events so many were seen, fewer where only a sample was.
+/// The ratio of events to the usual number. If only a sample was read, fewer events were counted, which
+/// makes the ratio less certain.
 fn sample(events: f64, (usual, seen): (f64, f64), day: &GridDay) -> Option<Sample> {
     (usual > 0.0).then(|| Sample {
         value: events / usual,
@@ -237,9 +243,9 @@ fn sample(events: f64, (usual, seen): (f64, f64), day: &GridDay) -> Option<Sampl
     })
 }
 
-/// The level around each fitted day: events per usual ones over the seven days with it in the middle.
-/// Robust: a wild day does not make the others look quiet, and where a wild spell begins or ends,
-/// most of the seven are on the day's own side.
+/// The level around each fitted day: the ratio of events to usual events over the seven days around it.
+/// It is robust: a day with extreme load does not make the others look quiet, and where a spell of such
+/// days begins or ends, most of the seven days are on the day's own side.
 fn around(grid: &Grid, of: impl Fn(&GridDay) -> Option<(f64, f64)>) -> Vec<f64> {
     let days: Vec<(&GridDay, Option<(f64, f64)>)> =
         grid.fitted().map(|day| (day, of(day))).collect();
@@ -256,7 +262,7 @@ fn around(grid: &Grid, of: impl Fn(&GridDay) -> Option<(f64, f64)>) -> Vec<f64> 
     levels
 }
 
-/// Events per usual ones: a robust mean of their ratios.
+/// The ratio of events to usual events: a robust mean.
 fn level(parts: &[(f64, f64)]) -> f64 {
     let (events, usual) = total(parts);
     if events <= 0.0 || usual <= 0.0 {
@@ -275,7 +281,7 @@ fn level(parts: &[(f64, f64)]) -> f64 {
     average * mean(estimate(&samples, Prior::default()))
 }
 
-/// Scaled so that the mean of what is known is 1.
+/// Scaled so that the mean of the known values is 1.
 fn normal(found: Vec<Option<Estimate>>) -> Vec<Option<Estimate>> {
     let known: Vec<f64> = found.iter().flatten().map(|e| e.mean).collect();
     let average = known.iter().sum::<f64>() / count(known.len().max(1));

@@ -1,4 +1,4 @@
-//! A series cut into slots: what the fit works on.
+//! A series divided into slots: the input of the fit.
 
 use chrono::{DateTime, Datelike};
 
@@ -8,39 +8,39 @@ use crate::demand::series::reading::{DayReading, Reader, WholeDay};
 use crate::demand::series::sums::SlotSums;
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// After 14 days a measurement counts half.
+/// A measurement of this many days ago weighs half.
 const HALF_LIFE_DAYS: f64 = 14.0;
 
-/// Days that are fitted, the newest in which a slot is known: ten half-lives. What is older counts a thousandth of
-/// the newest, at most.
+/// The number of days that are fitted, the newest in which a slot is known: ten half-lives. Older days
+/// would weigh at most a thousandth of the newest.
 const FITTED_DAYS: usize = 140;
 
-/// So many days before and after a day make its level, together with it.
+/// The level of a day is computed from this many days before and after it, and the day itself.
 pub(super) const LEVEL_REACH: usize = 3;
 
-/// Days that tell what is seen of late: two whole weeks, the half-life.
+/// How many days count as recent: two whole weeks, the half-life.
 const DAYS_OF_LATE: i64 = 14;
 
-/// A slot that was covered for less than half is not used: what was seen may be its one loud
+/// A slot that was covered for less than this share is not used: what was counted may be a single busy
 /// minute.
 pub(super) const LEAST_COVERAGE: f64 = 0.5;
 
-/// What was measured, day by day.
+/// The measurements, day by day.
 #[derive(Debug)]
 pub(super) struct Grid {
     /// Slots in a day.
     pub(super) slots: usize,
     /// Oldest first.
     pub(super) days: Vec<GridDay>,
-    /// For each week, newest first, events in each minute of the hour, over hours known
-    /// minute by minute from end to end.
+    /// For each week, newest first, the events in each minute of the hour, over hours in which every
+    /// minute is known.
     pub(super) minutes: Vec<[f64; 60]>,
-    /// Days with such an hour.
+    /// The number of days with such an hour.
     pub(super) minute_days: usize,
-    /// The first and last instant that a source was alive.
+    /// The first and last instant at which a source was alive.
     pub(super) data: Option<Span>,
-    /// Minutes of the last two weeks that are known, those in which requests were told, and those in which
-    /// they were estimated.
+    /// Of the recent days: the known minutes, those in which requests were reported, and those in which
+    /// requests were estimated.
     pub(super) minutes_of_late: [u32; 3],
 }
 
@@ -48,14 +48,14 @@ pub(super) struct Grid {
 #[derive(Debug)]
 pub(super) struct GridDay {
     pub(super) number: i64,
-    /// Its place in the grid's days.
+    /// Its index in the grid's days.
     pub(super) place: usize,
     /// 0 is Monday.
     pub(super) weekday: usize,
     pub(super) first_of_month: bool,
     /// 2^(−age / half-life).
     pub(super) weight: f64,
-    /// Whether the fit looks at it: see [`Grid::fitted`].
+    /// Whether the fit uses it; see [`Grid::fitted`].
     fitted: bool,
     pub(super) slots: Vec<GridSlot>,
     pub(super) whole: Option<WholeDay>,
@@ -65,13 +65,13 @@ pub(super) struct GridDay {
 /// One slot of one day.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct GridSlot {
-    /// Events, steered ones too, in the covered minutes.
+    /// Events in the covered minutes, steered ones included.
     pub(super) total: f64,
-    /// Events that nobody steered.
+    /// Unsteered events in the covered minutes.
     pub(super) unsteered: f64,
     /// The share of the slot's minutes in which a source was alive.
     pub(super) coverage: f64,
-    /// For how many events each one that was seen stands, where only a sample was; 0 where nothing is known.
+    /// How many events each counted event stands for, if only a sample was read; 0 if nothing is known.
     pub(super) stands_for: f64,
 }
 
@@ -80,14 +80,14 @@ impl GridSlot {
         self.coverage >= LEAST_COVERAGE
     }
 
-    /// So many events as were seen.
+    /// How many of these events were counted.
     pub(super) fn seen(self, events: f64) -> f64 {
         events / self.stands_for.max(1.0)
     }
 }
 
 impl GridDay {
-    /// So many events as were seen.
+    /// How many of these events were counted.
     pub(super) fn seen(&self, events: f64) -> f64 {
         let stands_for = self.whole.map_or_else(
             || {
@@ -138,9 +138,9 @@ impl Grid {
         grid
     }
 
-    /// The days that the fit looks at, oldest first: for each slot the newest [`FITTED_DAYS`] in which it is known,
-    /// as many that are known as a whole alone, and those around the firsts of months, which count alike however
-    /// old they are.
+    /// The days that the fit uses, oldest first: for each slot the newest [`FITTED_DAYS`] in which it
+    /// is known, as many days that are known only as a whole, and the days around firsts of months,
+    /// which have the same weight however old they are.
     pub(super) fn fitted(&self) -> impl Iterator<Item = &GridDay> {
         self.days.iter().filter(|day| day.fitted)
     }
@@ -205,7 +205,7 @@ impl Grid {
     }
 }
 
-/// Whether it is the first day of a month, UTC.
+/// Whether this instant is on the first day of a month, UTC.
 pub(super) fn is_first_of_month(at: Timestamp) -> bool {
     DateTime::from_timestamp(at.unix(), 0).is_some_and(|time| time.day() == 1)
 }
@@ -226,7 +226,7 @@ fn cut(reading: &DayReading, slots: usize) -> Vec<GridSlot> {
             GridSlot {
                 stands_for: stands_for / count(known.max(1)),
                 total,
-                // Over the slot, not the minute: an attempt and its certificate may be a minute
+                // Per slot, not per minute, because an attempt and its certificate may be a minute
                 // apart.
                 unsteered: (total - steered).max(0.0),
                 coverage: count(known) / count(minutes),

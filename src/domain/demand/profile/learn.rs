@@ -1,4 +1,4 @@
-//! From a series to a profile.
+//! Learns a profile from a series.
 
 use super::fit::Fit;
 use super::grid::Grid;
@@ -11,9 +11,9 @@ use crate::demand::series::reading::Reader;
 use crate::time::{Span, Timestamp};
 
 impl Profile {
-    /// Learns from a series what load to expect in slots of `slot_seconds` (3600, 1800, 900 or
-    /// 300). Nothing after `now` is looked at, and nothing within `excluded` (the hours of
-    /// incidents). The same arguments give the same profile, bit for bit.
+    /// Learns from a series which load to expect in slots of `slot_seconds` (3600, 1800, 900 or 300).
+    /// Observations after `now` or within `excluded` (the hours of incidents) are not used. The same
+    /// arguments give the same profile, bit for bit.
     #[must_use]
     pub fn learn(series: &Series, now: Timestamp, slot_seconds: i64, excluded: &[Span]) -> Self {
         let carry_over = RetryBacklog::learn(series, now, excluded);
@@ -30,16 +30,17 @@ impl Profile {
         profile
     }
 
-    /// Several CAs' profiles as one: each slot's coefficient is what all of them together expect
-    /// there, so each counts by its mean volume; a CA that does not know a slot is taken to be at
-    /// its mean there, and the slot is known where those that know it have half of the volume.
-    /// Where no volume is known, all count alike. The slots are the longest of any.
+    /// Combines the profiles of several CAs. The coefficient of each slot is computed from the expected
+    /// load of all of them together, so each CA counts by its mean volume. If a CA does not know a
+    /// slot, its mean load is assumed there. A slot is known if the CAs that know it have half of the
+    /// volume. If no volume is known, all CAs count the same. The slots are as long as the longest of
+    /// any CA.
     #[must_use]
     pub fn combine(profiles: &[&Self]) -> Self {
         combine::combine(profiles)
     }
 
-    /// Retries are known by the hour: each of its slots has its hour's share.
+    /// Retries are known by the hour; each slot gets the share of its hour.
     fn tell_retries(&mut self, carry_over: &RetryBacklog) {
         let per_hour = (self.day.len() / 24).max(1);
         for (number, slot) in self.day.iter_mut().enumerate() {
@@ -62,7 +63,7 @@ impl Profile {
         }
         let day = weigh::days(&grid, &fit, &weighed, now);
         let mut profile = if let Some(longer) = longer {
-            // What is no matter of slots is the same in slots of any length.
+            // These values do not depend on the length of slots.
             Self {
                 slot_seconds,
                 day,
@@ -98,7 +99,7 @@ impl Profile {
     }
 }
 
-/// Requests, where they were told, or estimated, in most of the minutes that are known of late.
+/// Requests, if they were reported or estimated in most of the known recent minutes.
 const fn basis(grid: &Grid) -> Option<Basis> {
     match grid.minutes_of_late {
         [0, ..] => None,

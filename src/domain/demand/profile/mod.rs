@@ -1,9 +1,8 @@
-//! The demand profile: how unsteered load is spread over the week.
-//!
-//! [`Profile::learn`] cuts a series into slots (`grid`), finds the factors of the slots of the
-//! day and of the days of the week, and what each slot of the week has of its own (`fit`),
-//! robustly (`robust`), and weighs the two (`weigh`). Slots shorter than an hour are shares of the
-//! longer ones (`nested`).
+//! The demand profile: how unsteered load is distributed over the week.
+//! | [`Profile::learn`] divides a series into slots (`grid`). It fits the factors of the slots of the
+//! day, the days of the week, and each slot of the week (`fit`), with robust means (`robust`), and
+//! weighs the last against the product of the others (`weigh`). Slots shorter than an hour are shares
+//! of longer ones (`nested`).
 
 mod combine;
 mod failing;

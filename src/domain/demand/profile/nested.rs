@@ -1,14 +1,13 @@
-//! Short slots inside longer ones: quarters of an hour are shares of its halves, and these of it.
-//!
-//! Each length fits its own outliers: a spike of five minutes is wild there, and not in an hour. So
-//! lengths fitted apart would not add up, and a short slot has few events to be judged by. The longer
-//! slot is known better: it says how much there is, and its parts say how that is spread.
+//! Short slots within longer ones: quarters of an hour are shares of half hours, and these of hours.
+//! | Each length has its own outliers: a spike of five minutes is one among slots of five minutes, but
+//! not in an hour. So separate fits would not add up, and a short slot has few events to fit. The
+//! longer slot is better known: it gives the amount, and its parts give the distribution.
 
 use super::robust::count;
 use super::weigh::Weighed;
 use crate::time::{HOUR, MINUTE};
 
-/// The next longer slot, in seconds; `None` of an hour.
+/// The next longer slot, in seconds; `None` for an hour.
 pub(super) const fn longer(slot_seconds: i64) -> Option<i64> {
     match slot_seconds {
         HOUR.. => None,
@@ -19,8 +18,8 @@ pub(super) const fn longer(slot_seconds: i64) -> Option<i64> {
 }
 
 impl Weighed {
-    /// Makes the mean of the parts of each longer slot of the week its coefficient, where something is
-    /// known of it (`Some`). A part that is not known itself counts as the whole does.
+    /// Scales the parts of each longer slot of the week so that their mean is its coefficient, if that
+    /// is known (`Some`). A part that is unknown itself gets the coefficient of the longer slot.
     pub(super) fn nest(&mut self, longer: &[Option<f64>]) {
         let slots = self.known.len();
         let parts = self.slots.len() / longer.len().max(1);
@@ -43,7 +42,7 @@ impl Weighed {
                     continue;
                 }
                 part.coefficient *= whole / mean;
-                // Nothing is known of an interval that has no end.
+                // An infinite interval means that nothing is known.
                 if part.high.is_finite() {
                     part.low *= whole / mean;
                     part.high *= whole / mean;

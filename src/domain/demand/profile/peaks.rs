@@ -6,16 +6,17 @@ use crate::demand::series::reading::median;
 use crate::math::number::real;
 use crate::time::Timestamp;
 
-/// The days whose medians tell the peak of a day: two whole weeks, as the profile's half-life.
+/// The peak of a day is found from the medians over this many days: two whole weeks, the profile's
+/// half-life.
 const WINDOW_DAYS: i64 = 14;
-/// A slot is compared from this many days in the window on, as anywhere in the profile.
+/// The fewest days in the window from which a slot is compared, as elsewhere in the profile.
 const LEAST_DAYS: usize = 5;
-/// A peak has moved once the new one has led for a week: a lead of some days is chance.
+/// A peak has moved if the new one has led for a week; a lead of a few days is chance.
 const HELD_DAYS: i64 = 7;
-/// The new peak leads by this factor over the old one; less is a draw between two busy slots, which
-/// change places with every other day.
+/// The new peak must exceed the old one by this factor. With less, two busy slots would change places
+/// every other day.
 const LEAD: f64 = 1.05;
-/// Changes that are told, the latest: one a month for a year.
+/// The most changes that are reported, the latest: one a month for a year.
 const MOST_CHANGES: usize = 12;
 
 /// A move of the busiest slot of the day.
@@ -23,14 +24,14 @@ const MOST_CHANGES: usize = 12;
 pub struct PeakChange {
     /// The first day on which the new slot led.
     pub at: Timestamp,
-    /// Second of the UTC day at which the slot begins that was the busiest before.
+    /// The second of the UTC day at which the slot begins that was busiest before.
     pub from: i64,
-    /// Second of the UTC day at which the slot begins that has been the busiest since.
+    /// The second of the UTC day at which the slot begins that has been busiest since.
     pub to: i64,
 }
 
 /// All moves, oldest first. The peak of a day is the slot with the highest median, over the two weeks
-/// that end with it, of the slot's load relative to its day's mean.
+/// that end with that day, of its load relative to the mean of its day.
 pub(super) fn changes(grid: &Grid, slot_seconds: i64) -> Vec<PeakChange> {
     let relative: Vec<(i64, Vec<Option<f64>>)> = grid
         .days
@@ -71,8 +72,8 @@ pub(super) fn changes(grid: &Grid, slot_seconds: i64) -> Vec<PeakChange> {
     changes.split_off(changes.len().saturating_sub(MOST_CHANGES))
 }
 
-/// A day's known slots relative to their mean; nothing of a day that is known for less than half, whose
-/// mean says little.
+/// The load of a day's known slots relative to their mean; nothing if less than half of the day is
+/// known, because the mean would be unreliable.
 fn relative_load(slots: &[super::grid::GridSlot]) -> Vec<Option<f64>> {
     let rate =
         |slot: &super::grid::GridSlot| slot.is_known().then(|| slot.unsteered / slot.coverage);
@@ -96,7 +97,7 @@ fn medians(days: &[(i64, Vec<Option<f64>>)], slots: usize) -> Vec<Option<f64>> {
         .collect()
 }
 
-/// The earlier of two that are equal.
+/// The highest of some medians, and the earlier of two that are equal.
 fn highest(medians: &[Option<f64>]) -> Option<(usize, f64)> {
     let known = medians.iter().enumerate();
     known

@@ -9,7 +9,7 @@ const LEAST_DAYS: usize = 5;
 /// … and the fewest events: 20 for each of the 60 minutes.
 const LEAST_EVENTS: f64 = 1_200.0;
 
-/// One slot of the day.
+/// The rates of one slot of the day.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rates {
     pub(super) failures: Option<Rate>,
@@ -38,7 +38,8 @@ pub(super) fn rates(grid: &Grid) -> Vec<Rates> {
         .collect()
 }
 
-/// The minutes of the hour, relative to their mean: each week's shares, robustly over the weeks.
+/// The load of the minutes of the hour, relative to their mean: the shares of each week, averaged
+/// robustly over the weeks.
 pub(super) fn minutes(grid: &Grid) -> Option<Vec<f64>> {
     let events: f64 = grid.minutes.iter().flatten().sum();
     if grid.minute_days < LEAST_DAYS || events < LEAST_EVENTS {
@@ -54,7 +55,7 @@ pub(super) fn minutes(grid: &Grid) -> Option<Vec<f64>> {
                     let usual = week.iter().sum::<f64>() / 60.0;
                     (usual > 0.0).then(|| Sample {
                         value: week[minute] / usual,
-                        // Half after 14 days: each week 1/√2 of the next.
+                        // Half after 14 days, so each week weighs 1/√2 of the next.
                         weight: (-count(age) / 2.0).exp2(),
                         expected: usual,
                     })
@@ -89,7 +90,7 @@ fn failures(grid: &Grid, slot: usize) -> Option<Rate> {
     })
 }
 
-/// Wilson's 95 % interval of a share seen in `n` attempts.
+/// Wilson's 95 % interval of a share measured in `n` attempts.
 fn wilson(share: f64, n: f64) -> (f64, f64) {
     let z2 = 1.96 * 1.96 / n;
     let center = (share + z2 / 2.0) / (1.0 + z2);

@@ -1,13 +1,13 @@
-//! A mean that a single wild value does not move: Tukey's biweight around a weighted median.
+//! A robust mean, which a single outlier does not move: Tukey's biweight around a weighted median.
 
 /// A measured ratio.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     /// The ratio: 1 is as expected.
     pub(super) value: f64,
-    /// How much it counts.
+    /// Its weight.
     pub(super) weight: f64,
-    /// Events that a ratio of 1 would have been: fewer of them scatter more.
+    /// How many events a ratio of 1 stands for; with fewer events, the ratio scatters more.
     pub(super) expected: f64,
 }
 
@@ -17,33 +17,33 @@ pub(super) struct Estimate {
     pub(super) mean: f64,
     /// The standard error of the mean.
     pub(super) error: f64,
-    /// How many samples of equal weight would tell as much.
+    /// The effective number of samples: how many of equal weight would have the same precision.
     pub(super) samples: f64,
 }
 
-/// What is known beforehand.
+/// What is known before the samples are looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Prior {
-    /// How far samples scatter usually, relative to their mean.
+    /// How far samples usually scatter, relative to their mean.
     pub(super) spread: f64,
-    /// A likely mean, with the weight of half a sample of the present: it settles what two
-    /// samples that contradict each other cannot.
+    /// A likely mean, with the weight of half a new sample. It decides between two samples that
+    /// contradict each other.
     pub(super) likely: Option<f64>,
 }
 
-/// Beyond this many standard deviations a sample counts nothing. The usual constant: where
-/// nothing is wild, the biweight then tells as much as 95 % of the samples would by their mean.
+/// A sample that is more than this many standard deviations away is ignored. With the usual constant,
+/// the biweight has 95 % of the efficiency of the mean if there are no outliers.
 const REACH: f64 = 4.685;
 
-/// Median absolute deviation to standard deviation, of a normal distribution.
+/// The standard deviation of a normal distribution, in units of its median absolute deviation.
 const DEVIATION: f64 = 1.482_6;
 
-/// The biweight settles within a few steps: no more are taken …
+/// The most steps of the biweight, which converges within a few …
 const STEPS: usize = 10;
-/// … and none after one that moves it by less than this part.
+/// … and the relative change below which it has converged.
 const SETTLED: f64 = 1e-12;
 
-/// `None` where no sample has weight.
+/// `None` if no sample has weight.
 pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
     let likely = prior.likely.map(|value| (value, 0.5));
     let values: Vec<(f64, f64)> = samples
@@ -51,7 +51,7 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
         .filter(|sample| sample.weight > 0.0 && sample.expected > 0.0)
         .map(|sample| (sample.value, sample.weight))
         .collect();
-    // Ages only matter between samples: the newest has weight 1.
+    // Only relative ages matter: the newest sample has weight 1.
     let heaviest = values.iter().map(|v| v.1).fold(0.0, f64::max);
     if heaviest <= 0.0 {
         return None;
@@ -63,13 +63,14 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
     let deviation = DEVIATION * median(off.collect());
     let scale = |sample: &Sample| {
         let chance = (center.max(1.0 / sample.expected) / sample.expected).sqrt();
-        // A hundredth: perfectly regular data must not make the second digit wild.
+        // At least a hundredth: in perfectly regular data, a small difference must not be an outlier.
         deviation
             .max(chance)
             .max(center * prior.spread)
             .max(center * 0.01)
     };
-    // What scatters more by chance tells less: a few events would drag the mean out of the reach of many.
+    // Samples that scatter more by chance weigh less: otherwise a few events would move the mean away
+    // from many.
     let scales: Vec<f64> = samples.iter().map(scale).collect();
     let finest = scales.iter().copied().fold(f64::INFINITY, f64::min);
     let weighed: Vec<(&Sample, f64, f64)> = samples
@@ -99,8 +100,7 @@ pub(super) fn estimate(samples: &[Sample], prior: Prior) -> Option<Estimate> {
     finish(samples, prior.spread, trusted.collect())
 }
 
-/// How far samples scatter around the medians of their groups, relative to these: the median
-/// over all.
+/// How far samples scatter around the medians of their groups, relative to these: the median over all.
 pub(super) fn usual_spread(groups: &[Vec<Sample>]) -> f64 {
     let mut all = Vec::new();
     for group in groups.iter().filter(|group| group.len() >= 2) {
@@ -124,8 +124,8 @@ pub(super) const fn count(n: usize) -> f64 {
     n as f64
 }
 
-/// The mean of the samples alone, each as far as it is trusted; where none is (the likely mean
-/// and they are apart), of all.
+/// The mean of the samples, each weighed by its distance. If none is near the median because the likely
+/// mean moved it, the mean of all.
 fn finish(samples: &[Sample], spread: f64, mut weights: Vec<f64>) -> Option<Estimate> {
     if weights.iter().sum::<f64>() <= 0.0 {
         weights = samples.iter().map(|s| s.weight).collect();
@@ -141,7 +141,7 @@ fn finish(samples: &[Sample], spread: f64, mut weights: Vec<f64>) -> Option<Esti
     let mean = of(&|s| s.value);
     let samples_of_one_weight = total * total / weights.iter().map(|w| w * w).sum::<f64>();
     let own = of(&|s| (s.value - mean) * (s.value - mean));
-    // Two samples that happen to agree are no better known than others of their kind.
+    // Two samples that happen to agree are not more certain than others of their kind.
     let scatter = own.max((spread * mean) * (spread * mean));
     let chance = of(&|s| mean.max(1.0 / s.expected) / s.expected);
     let lost = (samples_of_one_weight - 1.0).max(1.0) / samples_of_one_weight;
@@ -161,8 +161,8 @@ fn trust(off: f64, scale: f64) -> f64 {
     }
 }
 
-/// The weighted median of values with weights: half of the weight lies on each side; between two
-/// values where that is exactly so.
+/// The weighted median: half of the weight is on each side. If that is the case between two values, it
+/// is between them.
 fn median(mut values: Vec<(f64, f64)>) -> f64 {
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let half = values.iter().map(|v| v.1).sum::<f64>() / 2.0;
@@ -204,7 +204,7 @@ mod tests {
             weight: 0.5_f64.powf(f64::from(age) / 14.0),
             expected,
         };
-        // Four weeks of a log, and before them two of a registry that has seen two certificates an hour.
+        // Four weeks of a log, after two weeks of a registry with two certificates an hour.
         let days = [(2.0, 2_000.0); 28].into_iter();
         let days = days.chain(
             [(0.0, 2.0), (1.0, 2.0), (0.5, 2.0)]

@@ -8,16 +8,16 @@ use crate::demand::breakdown::Slots;
 use crate::demand::retries::RetryBacklog;
 use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
-/// How unsteered load is spread over the week, relative to its mean.
+/// How unsteered load is distributed over the week, relative to its mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Seconds in a slot.
     pub slot_seconds: i64,
-    /// The algorithm's version and a hash of what it found: equal profiles have equal versions.
+    /// The version of the algorithm and a hash of the result: equal profiles have equal versions.
     pub version: String,
-    /// The slots of the day, from 00:00 UTC: the means of the days of `week`.
+    /// The slots of the day, from 00:00 UTC: the means over the days of `week`.
     pub day: Vec<DaySlot>,
-    /// The slots of the week, from Monday 00:00 UTC. Their coefficients have the mean 1.
+    /// The slots of the week, from Monday 00:00 UTC. The mean of their coefficients is 1.
     pub week: Vec<WeekSlot>,
     /// The days of the week, from Monday, relative to their mean; `None` where unknown.
     pub weekdays: [Option<f64>; 7],
@@ -25,44 +25,44 @@ pub struct Profile {
     pub minutes: Option<Vec<f64>>,
     /// The first day of a month, relative to other days of its weekday; `None` where unknown.
     pub first_of_month: Option<Factor>,
-    /// How much there is of it, lately; `None` where nothing was seen lately.
+    /// The recent volume; `None` if nothing was counted recently.
     pub volume: Option<Volume>,
-    /// The level of the last days relative to `volume`: what the forecast goes by, and no window.
+    /// The level of the last days relative to `volume`. Forecasts use it, windows do not.
     pub level: f64,
-    /// What failed of late and will come again. It is no part of the version: it passes in a day.
+    /// Recent failures that will be requested again. They are not part of the version, because they are
+    /// over in a day.
     pub carry_over: RetryBacklog,
-    /// Whether recent reports are of requests or of their results; `None` without reports.
+    /// Whether recent counts are of requests or of their results; `None` without recent counts.
     pub basis: Option<Basis>,
-    /// The share of requests that come in the first half minute of an hour; `None` where no source tells
-    /// seconds apart. 0.008 is what comes at random.
+    /// The share of requests that come in the first half minute of an hour; `None` if no source reports
+    /// it. Requests at random times have a share of 0.008.
     pub sync_index: Option<f64>,
-    /// What was told by slot of each dimension, endpoint and error type, of one CA.
+    /// The load by slot of each dimension, endpoint and error type; only in profiles of one CA.
     pub parts: Parts,
     /// How the busiest hour of the day has moved, oldest first.
     pub peaks: Vec<PeakChange>,
-    /// From the first to the last instant at which a source that tells volume was alive.
+    /// The first and last instant at which a source that reports volume was alive.
     pub data: Option<Span>,
-    /// The same in the next longer slots, up to an hour, without what failed of late: where something
-    /// is known of a longer slot, the mean of its parts is its coefficient. `None` where slots are an
-    /// hour long.
+    /// The same in the next longer slots, up to an hour, without recent failures. If a longer slot is
+    /// known, the mean of its parts equals its coefficient. `None` if slots are an hour long.
     pub longer: Option<Box<Self>>,
-    /// Whose ranking this is, where nothing is known of one's own load.
+    /// The ranking of another CA that is used if nothing is known of this one's load.
     pub prior: Option<Lent>,
 }
 
-/// Another's ranking.
+/// A ranking taken from another CA.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Lent {
-    /// Whose it is.
+    /// The name of that CA.
     pub by: String,
     /// Until when it may be used.
     pub until: Timestamp,
 }
 
-/// What was told of the load by label, each by slot of the day.
+/// The load by label, each by slot of the day.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parts {
-    /// By dimension, as sources name them.
+    /// By dimension, as the sources name them.
     pub dimensions: BTreeMap<String, Slots>,
     /// By ACME endpoint.
     pub endpoints: BTreeMap<String, Slots>,
@@ -73,8 +73,8 @@ pub struct Parts {
 /// A slot of the day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DaySlot {
-    /// Demand relative to the mean. Where unknown: that of the longer slot that it is part of, 1 where
-    /// that is unknown too.
+    /// Demand relative to the mean. If unknown, that of the longer slot that contains it; 1 if that is
+    /// unknown, too.
     pub coefficient: f64,
     /// Whether there is enough data to publish it.
     pub evidence: Evidence,
@@ -82,39 +82,39 @@ pub struct DaySlot {
     pub low: f64,
     /// The upper end of the coefficient's 95 % interval.
     pub high: f64,
-    /// Covered days.
+    /// The number of covered days.
     pub samples: u32,
-    /// The share of the slot's minutes in which a source was alive, since the first was; recent
-    /// days count more.
+    /// The share of the slot's minutes in which a source was alive, since the first data; recent days
+    /// count more.
     pub coverage: f64,
-    /// The share of attempts that fail; `None` where no source tells.
+    /// The share of attempts that fail; `None` if no source reports it.
     pub failures: Option<Rate>,
-    /// Median latency in milliseconds; `None` where no source tells.
+    /// Median latency in milliseconds; `None` if no source reports it.
     pub latency_ms: Option<f64>,
-    /// 95th percentile of latency in milliseconds; `None` where no source tells.
+    /// 95th percentile of latency in milliseconds; `None` if no source reports it.
     pub latency_p95_ms: Option<f64>,
-    /// The share of attempts that are taken to be retries of what failed before, 0 to 1, over the last
-    /// two weeks; `None` where no source tells of failures.
+    /// The share of attempts that are probably retries, 0 to 1, over the last two weeks; `None` if no
+    /// source reports failures.
     pub retry_share: Option<f64>,
 }
 
-/// What the load that a profile tells of is made of.
+/// What is counted in the load of a profile.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Basis {
-    /// Requests, whatever came of them.
+    /// Requests, whatever their result.
     Demand,
-    /// Certificates issued, times the requests that stand behind each by hour of the week, as a source that told
-    /// both has shown.
+    /// Requests estimated from certificates: multiplied by the attempts per certificate of the hour of
+    /// the week, as learned from a source that reported both.
     Estimated,
-    /// Certificates issued: what failed is not in it, so busy hours may look calmer than they are.
+    /// Certificates issued. Failures are not included, so busy hours may look quieter than they are.
     Issuance,
 }
 
 /// A slot of the week.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeekSlot {
-    /// Demand relative to the mean. Where there is not enough data for this slot itself: the
-    /// product of its slot of the day and its day of the week, each 1 where unknown.
+    /// Demand relative to the mean. Without enough data for this slot, the product of its slot of the
+    /// day and its day of the week, each 1 if unknown.
     pub coefficient: f64,
     /// Whether there is enough data to publish it.
     pub evidence: Evidence,
@@ -122,7 +122,7 @@ pub struct WeekSlot {
     pub low: f64,
     /// The upper end of the coefficient's 95 % interval.
     pub high: f64,
-    /// Covered days.
+    /// The number of covered days.
     pub samples: u32,
 }
 
@@ -144,7 +144,7 @@ pub struct Factor {
     pub low: f64,
     /// The interval's upper end.
     pub high: f64,
-    /// Days that it was seen on.
+    /// The number of days on which it was measured.
     pub samples: u32,
 }
 
@@ -157,31 +157,32 @@ pub struct Rate {
     pub low: f64,
     /// The interval's upper end (Wilson).
     pub high: f64,
-    /// Attempts seen.
+    /// The number of attempts.
     pub samples: f64,
 }
 
 /// The mean volume of the last [`Profile::VOLUME_DAYS`] days.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Volume {
-    /// Events per hour, steered ones too.
+    /// Events per hour, steered ones included.
     pub per_hour: f64,
-    /// Events per hour that nobody steered.
+    /// Unsteered events per hour.
     pub unsteered_per_hour: f64,
 }
 
 impl Profile {
-    /// The days whose mean is the volume: two whole weeks, the half-life.
+    /// How many days the volume is averaged over: two whole weeks, the half-life.
     pub const VOLUME_DAYS: i64 = 14;
 
-    /// From when on the volume counts that is learned at `now`: whole days, and the present one.
+    /// The beginning of the days over which the volume learned at `now` is averaged: whole days, and
+    /// the current one.
     #[must_use]
     pub const fn volume_from(now: Timestamp) -> Timestamp {
         Timestamp::from_unix((now.slot(DAY) - Self::VOLUME_DAYS) * DAY)
     }
 
-    /// The coefficient of the slot of the week that holds `at`, with the factor of the first of
-    /// the month where that stands out from chance; 1 where nothing is known.
+    /// The coefficient of the slot of the week that contains `at`, with the factor of the first of the
+    /// month if that is significant; 1 if nothing is known.
     #[must_use]
     pub fn coefficient_at(&self, at: Timestamp) -> f64 {
         let slot = at.second_of_week() / self.slot_seconds;
@@ -192,8 +193,8 @@ impl Profile {
         coefficient * self.overlay_at(at)
     }
 
-    /// What the date does to the load at `at`, apart from its weekday: the factor of the first of
-    /// the month, where that stands out from chance; else 1.
+    /// The factor of the date of `at`, apart from its weekday: that of the first of the month if it is
+    /// significant, else 1.
     #[must_use]
     pub fn overlay_at(&self, at: Timestamp) -> f64 {
         match self.first_of_month {
@@ -202,20 +203,20 @@ impl Profile {
         }
     }
 
-    /// Total events per hour of late, 0 where nothing was seen.
+    /// Recent events per hour, steered ones included; 0 if nothing was counted.
     #[must_use]
     pub fn mean_per_hour(&self) -> f64 {
         self.volume.map_or(0.0, |volume| volume.per_hour)
     }
 
-    /// The events that are expected in an hour at `at`, of all that is not registered: the profile at the
+    /// The expected events per hour at `at` of everything that is not registered: the profile at the
     /// level of the last days.
     #[must_use]
     pub fn foretold_per_hour(&self, at: Timestamp) -> f64 {
         self.level * self.mean_per_hour() * self.coefficient_at(at)
     }
 
-    /// The same profile at the level of the last days, which a forecast goes by.
+    /// The same profile at the level of the last days, which forecasts use.
     #[must_use]
     pub fn at_level(&self) -> Self {
         let at_level = |volume: Volume| Volume {
@@ -237,7 +238,7 @@ impl Profile {
             .any(|slot| slot.evidence == Evidence::Sufficient)
     }
 
-    /// Whether a slot of the day has enough data, or a longer one that it is part of.
+    /// Whether a slot of the day, or a longer one that contains it, has enough data.
     #[must_use]
     pub fn is_told(&self, slot: usize) -> bool {
         let of_longer = |longer: &Self| {
@@ -254,7 +255,7 @@ impl Profile {
         self.day.len()
     }
 
-    /// The coefficients of the slots of the week; `None` where nothing is known of them.
+    /// The coefficients of the slots of the week; `None` if unknown.
     pub(super) fn told_week(&self) -> Vec<Option<f64>> {
         let slots = self.week.iter().enumerate();
         let is_told = |at: usize| self.is_told(at % self.slots_per_day());

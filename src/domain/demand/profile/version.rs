@@ -6,12 +6,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::shape::{Evidence, Profile};
 
-/// The algorithm's version: rises with any change that can change a profile.
+/// The version of the algorithm; raised by any change that can change a profile.
 const ALGORITHM: u32 = 1;
 
-/// The algorithm's version, a dot and 16 hexadecimal digits over what steers: coefficients,
-/// evidence, minutes, first of the month. Rounded to 4 decimals, so that the last bits of sums do
-/// not make another version.
+/// The version of the algorithm, a dot, and 16 hexadecimal digits: a hash of what affects windows
+/// (coefficients, evidence, minutes, first of the month). The values are rounded to 4 decimals, so that
+/// the last bits of sums do not make a new version.
 pub(super) fn version(profile: &Profile) -> String {
     let mut text = format!("{}\n", profile.slot_seconds);
     let day = profile

@@ -1,4 +1,4 @@
-//! The volume of load: the recent mean, with uncovered hours filled in from the profile.
+//! The recent mean volume, with uncovered hours filled in from the profile.
 
 use super::fit::Fit;
 use super::grid::{Grid, GridDay};
@@ -23,20 +23,21 @@ pub(super) fn volume(grid: &Grid, fit: &Fit, week: &[WeekSlot], now: Timestamp) 
     })
 }
 
-/// Days whose loads make the level of late.
+/// How many days the recent level is computed from.
 const LEVEL_DAYS: i64 = 14;
-/// After so many days a day counts half. A forecast of a week's hours looks 3.5 days ahead on average, and the
-/// level is 1.5 / ln 2 + 0.5 = 2.7 days old: together less than the 7 days of last week's same hour, so
-/// that of a load that grows more is foretold. Of half-lives of 1 to 7 days those of 1 to 2 foretold Let's
-/// Encrypt's issuance of 2015 to 2018 best.
+/// A day this many days ago weighs half. A forecast of a week's hours looks 3.5 days ahead on average,
+/// and the level is 1.5 / ln 2 + 0.5 = 2.7 days old. That is less than the 7 days of the same hour last
+/// week, so growing load is forecast better than by it. Of half-lives of 1 to 7 days, those of 1 to 2
+/// gave the best forecasts of Let's Encrypt's issuance of 2015 to 2018.
 const LEVEL_HALF_LIFE_DAYS: f64 = 1.5;
-/// A day counts as twice the median at most, and half of it at least: one wild day is not a level.
+/// A day counts with at most twice the median and at least half of it, so that one extreme day does not
+/// set the level.
 const LEVEL_BOUND: f64 = 2.0;
 
-/// The level of the last days relative to the volume: days divided by what is usual on them, smoothed
-/// exponentially (simple exponential smoothing of the deseasonalised series; P. R. Winters, Forecasting
-/// sales by exponentially weighted moving averages, *Management Science* 6 (1960) 324–342, with seasonal
-/// factors that are the profile's). 1 where nothing is known.
+/// The level of the last days relative to the volume: the ratio of each day's load to its usual load,
+/// smoothed exponentially (simple exponential smoothing of the deseasonalised series; P. R. Winters,
+/// Forecasting sales by exponentially weighted moving averages, *Management Science* 6 (1960) 324–342;
+/// the seasonal factors are those of the profile). 1 if nothing is known.
 pub(super) fn level(
     grid: &Grid,
     fit: &Fit,
@@ -50,7 +51,8 @@ pub(super) fn level(
         .days
         .iter()
         .filter(|day| day.number >= today - LEVEL_DAYS);
-    // Of each day: what came relative to what is usual, how much of a usual day was seen, its age.
+    // For each day: its load relative to the usual, which share of a usual day was covered, and its
+    // age.
     let seen: Vec<(f64, f64, f64)> = days
         .filter_map(|day| {
             let (total, _, usual) = day_volume(grid, week, day);
@@ -77,7 +79,7 @@ pub(super) fn level(
     }
 }
 
-/// Events of a day, those that nobody steered, and the sum of the coefficients that were covered.
+/// The events of a day, the unsteered ones among them, and the sum of the covered coefficients.
 fn day_volume(grid: &Grid, week: &[WeekSlot], day: &GridDay) -> (f64, f64, f64) {
     let of_day = &week[day.weekday * grid.slots..(day.weekday + 1) * grid.slots];
     if let Some(whole) = day.whole {

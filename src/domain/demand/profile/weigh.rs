@@ -1,5 +1,5 @@
-//! From the fit to coefficients. The deviation of a slot of the week counts as far as it stands out
-//! from chance, and as far as enough weeks show it.
+//! Computes coefficients from the fit. The deviation of a slot of the week counts as far as it is
+//! significant, and as far as enough weeks show it.
 
 use super::fit::{Fit, mean};
 use super::grid::{Grid, GridDay};
@@ -13,8 +13,9 @@ use crate::time::{Span, Timestamp};
 const LEAST_DAYS: usize = 5;
 /// The fewest covered days for a slot or a day of the week.
 const LEAST_WEEKS: usize = 2;
-/// The fewest events for any of them: below, chance alone is ±22 %. Those count that were seen, or
-/// that the mean would have brought: an hour that was watched and had none is known to be quiet.
+/// The fewest events for any of them; with fewer, chance alone makes ±22 %. Counted are the actual
+/// events or those of a mean load, whichever are more: an hour that was covered and had no events is
+/// known to be quiet.
 const LEAST_EVENTS: f64 = 20.0;
 
 /// The slots of the week, and which slots of the day are known.
@@ -22,11 +23,11 @@ const LEAST_EVENTS: f64 = 20.0;
 pub(super) struct Weighed {
     pub(super) slots: Vec<WeekSlot>,
     pub(super) known: Vec<bool>,
-    /// Which slots of the day are part of a longer one that is known.
+    /// Which slots of the day are within a longer one that is known.
     pub(super) inside: Vec<bool>,
 }
 
-/// Days and events that a slot was seen with.
+/// The days and events from which a slot is known.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     days: usize,
@@ -74,7 +75,7 @@ pub(super) fn weigh(grid: &Grid, fit: &Fit) -> Weighed {
 }
 
 impl Weighed {
-    /// What is known gets the mean 1, as what is not known has.
+    /// Scales known slots to the mean 1, which unknown ones have.
     fn normalise(&mut self, slots: usize) {
         let is_known = |i: usize| self.known[i % slots];
         let (sum, n) = self
@@ -102,7 +103,7 @@ impl Weighed {
     }
 }
 
-/// The slots of the day: the means of their seven days.
+/// The slots of the day: the means over their seven days.
 pub(super) fn days(grid: &Grid, fit: &Fit, weighed: &Weighed, now: Timestamp) -> Vec<DaySlot> {
     let coverage = coverage(grid, now);
     let rates = rates::rates(grid);
@@ -137,7 +138,7 @@ pub(super) fn days(grid: &Grid, fit: &Fit, weighed: &Weighed, now: Timestamp) ->
         .collect()
 }
 
-/// The days of the week that are known.
+/// The known days of the week.
 pub(super) fn weekdays(grid: &Grid, fit: &Fit) -> [Option<f64>; 7] {
     std::array::from_fn(|weekday| {
         let (mut days, mut events, mut usual) = (0, 0.0, 0.0);
@@ -175,9 +176,9 @@ fn day_events(day: &GridDay) -> f64 {
     )
 }
 
-/// A slot's own measurement, pulled towards the product. What differs by no more than its error
-/// is chance (the non-negative garrotte: the pull is error² / difference²), and each effective
-/// week halves what is left to doubt: one wild week alone does not get far.
+/// A slot's own measurement, pulled towards the product. A difference that is no larger than its error
+/// is chance (the non-negative garrotte: the pull is error² / difference²), and each effective week
+/// halves the remaining doubt, so one extreme week alone has little effect.
 fn believed(own: Estimate, product: f64, samples: u32) -> WeekSlot {
     let difference = own.mean - product;
     let stands_out = if difference == 0.0 {
@@ -197,8 +198,8 @@ fn believed(own: Estimate, product: f64, samples: u32) -> WeekSlot {
     }
 }
 
-/// Half of a 95 % interval. Student's t by two terms of its expansion in 1/ν:
-/// 1.96 + 2.372/ν + 2.823/ν², within 2 % from ν = 4 on.
+/// Half of a 95 % interval. Student's t by two terms of its expansion in 1/ν: 1.96 + 2.372/ν +
+/// 2.823/ν², within 2 % from ν = 4 on.
 fn half_width(estimate: Estimate) -> f64 {
     let nu = (estimate.samples - 1.0).max(1.0);
     estimate.error * (1.96 + 2.372 / nu + 2.823 / (nu * nu))
@@ -218,7 +219,7 @@ fn seen(grid: &Grid, fit: &Fit, weekday: impl Fn(usize) -> bool, slot: usize) ->
     Seen { days, events }
 }
 
-/// By slot of the day: covered minutes per minutes there were since data began, weighed by age.
+/// By slot of the day: the share of covered minutes since data began, weighed by age.
 fn coverage(grid: &Grid, now: Timestamp) -> Vec<f64> {
     let Some(data) = grid.data else {
         return vec![0.0; grid.slots];
@@ -233,7 +234,7 @@ fn coverage(grid: &Grid, now: Timestamp) -> Vec<f64> {
     let mut weight = None;
     for number in data.from.slot(86_400)..=today {
         let day = days.next_if(|day| day.number == number);
-        // A day without data weighs as much as the one before it, a little too little.
+        // A day without data gets the weight of the day before it, which is a little too small.
         weight = day.map(|day| day.weight).or(weight);
         let length = day_span(number).seconds() / i64::try_from(grid.slots).unwrap_or(1);
         for slot in 0..grid.slots {

@@ -1,16 +1,16 @@
-//! How much wider intervals become if demand is known from certificates instead of attempts.
+//! How much wider intervals are if demand is known from certificates instead of attempts.
 
 use super::shape::{Basis, Evidence, Profile};
 
-/// A half of the 95 % interval of how many attempts stand behind a certificate in an hour, relative to all hours,
-/// where nobody has told: hours of one CA differ by some 10 %, and 1.96 of them are 95 %.
+/// Half of the 95 % interval of an hour's attempts per certificate, relative to all hours, if no source
+/// has shown them. The hours of one CA differ by about 10 %; 1.96 times that is 95 %.
 const ISSUANCE: f64 = 0.196;
-/// Where it was learned: of an hour with as many certificates as the pull towards all hours has, half of the
-/// variance is left, and of others less.
+/// The same if the ratio was learned. If an hour has as many certificates as the pull towards all hours
+/// weighs, half of the variance is left; with more, less.
 const ESTIMATED: f64 = 0.139;
 
 impl Profile {
-    /// Makes the intervals as wide as the basis asks for: errors that are independent add up by their squares.
+    /// Makes the intervals as wide as the basis requires; independent errors add up by their squares.
     pub(super) fn widen(&mut self) {
         let relative = match self.basis {
             None | Some(Basis::Demand) => return,

@@ -1,4 +1,4 @@
-//! The ratio of attempts to certificates, from sources that report both.
+//! The ratio of attempts to certificates, learned from sources that report both.
 
 use super::minutes::{DAY_MINUTES, Minutes, index};
 use super::ratio::{HOURS, Ratios, WEEK_HOURS};
@@ -9,14 +9,15 @@ use crate::demand::observation::Kind;
 use crate::math::number::real;
 use crate::time::{DAY, HOUR, Timestamp};
 
-/// Days that are learned from, the latest that tell both: eight weeks, of whose oldest 1/16 counts.
+/// The most days that are used, counted from the latest that has both: eight weeks, of which the oldest
+/// weighs 1/16.
 const MOST_DAYS: usize = 56;
-/// So many days before the latest of them a day counts half, as anywhere in the model.
+/// A day this many days before the latest weighs half, as in the rest of the model.
 const HALF_LIFE_DAYS: f64 = 14.0;
 
 impl Reader<'_> {
-    /// What the best source that tells both has shown; `None` where none has. Sources that are too new to
-    /// be believed are not asked.
+    /// The ratios shown by the best source that reports both; `None` if there is none. Sources that are
+    /// still in quarantine are not used.
     pub(super) fn learn_ratios(&self) -> Option<Ratios> {
         VOLUME_SOURCES.into_iter().find_map(|source| {
             let mut sums = vec![(0.0, 0.0); WEEK_HOURS];
@@ -28,7 +29,7 @@ impl Reader<'_> {
     }
 }
 
-/// Adds the hours in which a track tells of both throughout.
+/// Adds the hours in which a track reports both throughout.
 fn add(sums: &mut [(f64, f64)], track: &Track, reader: &Reader<'_>) {
     let tells_both = |day: &Day| day.tells(Kind::Attempt) && day.tells(Kind::Issued);
     let days = track.days.iter().rev();
@@ -43,7 +44,8 @@ fn add(sums: &mut [(f64, f64)], track: &Track, reader: &Reader<'_>) {
         untaught.insert_range(0, DAY_MINUTES);
         untaught.remove(&reader.usable(*number));
         known.remove(&untaught);
-        // A ratio that was told last month is as well known as it was then.
+        // Days count from the newest one with data: a ratio learned last month is not less certain
+        // today.
         let age_days = real(*newest.get_or_insert(*number) - *number);
         let weight = (-age_days / HALF_LIFE_DAYS).exp2();
         let of_week = Timestamp::from_unix(number * DAY).second_of_week() / HOUR;
@@ -72,7 +74,7 @@ mod tests {
         Reader::new(series, NOW, HOUR, &[]).learn_ratios()
     }
 
-    /// Four weeks of a log that tells both, so many certificates an hour: at 01:00 half of all attempts fail.
+    /// Four weeks of a log with this many certificates an hour. At 01:00, half of all attempts fail.
     fn both(issued: u64) -> Series {
         let mut series = Series::default();
         for hour in -28 * 24..0 {
@@ -95,7 +97,7 @@ mod tests {
             let of_day = many.of_day(day);
             assert!((of_day[1] - 2.0).abs() < 0.01 && (of_day[2] - 1.0).abs() < 0.01);
         }
-        // 25 of 24 hours; of some certificates each hour is near to that.
+        // The ratio of all hours is 25 / 24; with few certificates, that of each hour is close to it.
         let few = ratios(&both(2)).unwrap();
         assert!((few.of_day(20_000)[1] - 25.0 / 24.0).abs() < 0.1, "{few:?}");
         assert!(few.of_day(20_000)[1] > few.of_day(20_000)[2]);
@@ -113,7 +115,7 @@ mod tests {
             one.add(&line(Source::Log, Kind::Attempt));
         }
         assert_eq!(ratios(&one), None);
-        // Nor of a source that has been there for some days only.
+        // A source that has existed for a few days only is not used either.
         let mut new = Series::default();
         for hour in -6 * 24..0 {
             for kind in [Kind::Attempt, Kind::Issued] {

@@ -1,4 +1,4 @@
-//! No source moves an hour far from the reports of the others, whatever kind it claims to be.
+//! Limits how far one source can move an hour's load away from the reports of the others.
 
 use super::minutes::DAY_MINUTES;
 use super::ratio::{HOURS, mean};
@@ -9,26 +9,29 @@ use crate::demand::observation::{Kind, Source};
 use crate::math::number::real_len;
 use crate::time::HOUR;
 
-/// An hour's load stays within this factor of the middle of what all sources tell of it: honest counters of the
-/// same requests, by clocks and definitions of their own, differ by less. With it one source of
-/// several moves no published weight by more than a half of the mean weight, 0.0208 of 24 slots, however long it
-/// lies: where readers bring half of the load, 12 mean slots, weights follow coefficients at 1/12, and that of a
+/// An hour's load stays within this factor of the median of all sources. Honest counters of the same
+/// requests differ by less, even with their own clocks and definitions.
+/// | With this factor, one of several sources moves no published weight by more than half of the mean
+/// weight (0.0208 of 24 slots), for however long it lies. If readers bring half of the load (12 mean
+/// slots), weights change by 1/12 of the change of a coefficient, so the weight of a mean slot changes
+/// by (1.1² − 1) / 12 = 0.0175.
 /// slot of the mean load changes by (1.1² − 1) / 12 = 0.0175.
 const MOST_APART: f64 = 1.1;
 
-/// The fewest that outvote one of them.
+/// The fewest sources that can outvote one of them.
 const LEAST_VOICES: usize = 3;
 
-/// What one source tells of a day's hours, as the load that the day's reading is in.
+/// The reports of one source about the hours of a day, in the unit of the day's reading.
 struct Voice {
     hours: [Option<f64>; HOURS],
-    /// Whether it ought to see all of the load, in the reading's own unit; of others the shape counts alone.
+    /// Whether the source should see all of the load, in the unit of the reading. Of others only the
+    /// shape of the day is used.
     whole: bool,
 }
 
 impl Reader<'_> {
-    /// Keeps each hour of a day's reading near the median of the trusted sources, if there are
-    /// three or more.
+    /// Keeps each hour of a day's reading near the median of the trusted sources, if there are at least
+    /// three.
     pub(super) fn hold(&self, day: i64, reading: &mut DayReading) {
         let have_day = |source| self.tracks_with_a_say(source, day).count();
         if VOLUME_SOURCES.into_iter().map(have_day).sum::<usize>() < LEAST_VOICES {
@@ -70,7 +73,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The same of a day's count as a whole.
+    /// The same for the count of a day as a whole.
     pub(super) fn hold_day(&self, number: i64, volume: f64) -> f64 {
         let reported: Vec<f64> = WHOLE
             .into_iter()
@@ -98,7 +101,7 @@ impl Reader<'_> {
     fn voices(&self, number: i64, unit: Kind) -> Vec<Voice> {
         let mut voices = Vec::new();
         for source in VOLUME_SOURCES {
-            // What is registered is a part of what is logged in public: both are one voice.
+            // Registered certificates are a part of those in public logs, so both count as one source.
             if source == Source::Registrations
                 && self.tracks_with_a_say(Source::Ct, number).next().is_some()
             {
@@ -120,8 +123,8 @@ impl Reader<'_> {
         voices
     }
 
-    /// The hours of which a day tells throughout: in the reading's unit, or certificates times what each
-    /// stands for.
+    /// The load of each hour that a day reports throughout: in the unit of the reading, or certificates
+    /// multiplied by the number that each stands for.
     fn voice(&self, source: Source, day: &Day, number: i64, unit: Kind) -> [Option<f64>; HOURS] {
         let kind = if tells(day, unit) { unit } else { Kind::Issued };
         if !tells(day, kind) {
@@ -148,8 +151,8 @@ impl Reader<'_> {
 }
 
 impl Voice {
-    /// What it tells of an hour; one that sees a part of the load, or another unit of it, at the level of the
-    /// day's own.
+    /// The load of an hour as this source reports it. If it sees only a part of the load, or has
+    /// another unit, its day is scaled to the level of the reading.
     fn of(&self, hour: usize, own: &[Option<f64>; HOURS]) -> Option<f64> {
         let reported = self.hours[hour]?;
         if self.whole {
@@ -170,7 +173,7 @@ fn tells(day: &Day, kind: Kind) -> bool {
         .any(|fine| fine.counts[place(kind)].is_some())
 }
 
-/// An hour's load and what it is counted in, where all of its minutes are known.
+/// An hour's load and its unit, if all of its minutes are known.
 fn of_hour(reading: &DayReading, hour: usize) -> Option<(f64, Kind)> {
     let minutes = hour * 60..((hour + 1) * 60).min(DAY_MINUTES);
     let (mut attempts, mut volume) = (0, 0.0);
@@ -189,7 +192,7 @@ fn of_hour(reading: &DayReading, hour: usize) -> Option<(f64, Kind)> {
     Some((volume, kind))
 }
 
-/// Minutes that sum to `held` instead of `volume`: evenly where they had nothing.
+/// Scales minutes so that their sum is `held` instead of `volume`; if all are 0, spreads `held` evenly.
 fn rescale(minutes: &mut [f64], volume: f64, held: f64) {
     let even = held / real_len(minutes.len().max(1));
     for minute in minutes {

@@ -1,4 +1,4 @@
-//! What was tried and what failed, in grains of five minutes: for telling whether the CA is well.
+//! Attempts and failures in grains of five minutes, to judge whether the CA works.
 
 use super::minutes::{DAY_MINUTES, day_span, index};
 use super::reading::events;
@@ -7,17 +7,17 @@ use super::{Series, Source};
 use crate::demand::observation::Kind;
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// Seconds in a grain: the shortest slot, so that every line about a slot covers whole grains.
+/// The length of a grain in seconds: the shortest slot, so that every slot is made of whole grains.
 pub(crate) const GRAIN_SECONDS: i64 = 5 * MINUTE;
 
-/// What was heard of five minutes, or of an hour.
+/// What was reported about five minutes, or about an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Grain {
-    /// Whether anybody was alive: a count of nothing is heard as well.
+    /// Whether any source was alive; a count of 0 is a report, too.
     pub(crate) heard: bool,
-    /// Whether somebody was alive whose silence says that nothing came: all but registrations.
+    /// Whether a source was alive whose silence means that nothing happened: any but the registrations.
     pub(crate) covered: bool,
-    /// Attempts; without reports of attempts, certificates issued plus failures.
+    /// Attempts; if these are not reported, certificates issued plus failures.
     pub(crate) tried: f64,
     /// Attempts that failed.
     pub(crate) failed: f64,
@@ -26,7 +26,7 @@ pub(crate) struct Grain {
 }
 
 impl Grain {
-    /// Both together.
+    /// The sum of two.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             heard: self.heard || other.heard,
@@ -39,19 +39,19 @@ impl Grain {
 }
 
 impl Series {
-    /// The grain with this number, counted from 1970: of the best source that tells of attempts in it,
-    /// outside monitors last. Lines longer than a grain tell nothing of it; a registration tells that
-    /// the CA issues, and the silence after it nothing.
+    /// The grain with this number, counted from 1970, from the best source that reports attempts in it;
+    /// outside monitors come last. Observations longer than a grain are not used. A registration shows
+    /// that the CA issues; the absence of registrations shows nothing.
     pub(crate) fn grain(&self, number: i64) -> Grain {
         self.over(number, GRAIN_SECONDS)
     }
 
-    /// The same of the hour with this number, of which lines of up to an hour tell.
+    /// The same for the hour with this number, from observations of up to an hour.
     pub(crate) fn hour(&self, number: i64) -> Grain {
         self.over(number, HOUR)
     }
 
-    /// Of a slot of so many seconds, a whole fraction of the day.
+    /// The same for a slot of so many seconds, a whole fraction of the day.
     fn over(&self, number: i64, seconds: i64) -> Grain {
         let day = number.div_euclid(DAY / seconds);
         let first = index(number.rem_euclid(DAY / seconds) * (seconds / MINUTE));
@@ -76,22 +76,23 @@ impl Series {
     }
 }
 
-/// The sources of load, and the time up to which each has reported.
+/// A source of load, and the time up to which it has reported.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReportingSource {
     /// The source.
     pub source: Source,
-    /// Which of several of its kind.
+    /// Which of several sources of this kind.
     pub vantage: Option<String>,
-    /// The end of the last minute that it told of.
+    /// The end of the last minute that it reported.
     pub through: Timestamp,
-    /// Until when it is too new to move the volume where another tells of it; `None`: it is believed.
+    /// Until when it does not affect the volume if another source reports it, because it is new; `None`
+    /// if it is trusted.
     pub quarantined_until: Option<Timestamp>,
 }
 
 impl Series {
-    /// All that ever told of load within what is kept, in the order of trust, and until when: to the minute,
-    /// and not after `now`.
+    /// All sources that reported load within the kept days, in the order of trust, each with the end of
+    /// its last minute, at most `now`.
     #[must_use]
     pub fn sources(&self, now: Timestamp) -> Vec<ReportingSource> {
         let heard = |track: &Track| {
@@ -110,9 +111,9 @@ impl Series {
                 Some(ReportingSource {
                     source: *source,
                     vantage: vantage.clone(),
-                    // A source's clock may run ahead of ours.
+                    // A source's clock may be ahead of ours.
                     through: heard(track)?.min(now),
-                    // What is registered here is our own.
+                    // Our own registrations need no quarantine.
                     quarantined_until: track
                         .quarantined_until(now)
                         .filter(|_| *source != Source::Registrations),
@@ -122,7 +123,8 @@ impl Series {
     }
 }
 
-/// Of a day of the registry, which covers no minutes: the last in which a certificate was issued.
+/// The last minute of a day in which a registered certificate was issued; registrations cover no
+/// minutes.
 fn last_issued(day: &Day) -> Option<usize> {
     let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
     let issued = |minute: &usize| {

@@ -44,7 +44,7 @@ impl Minutes {
         }
     }
 
-    /// Those that are in the other, too.
+    /// The minutes that are in both sets.
     pub(crate) fn within(mut self, other: &Self) -> Self {
         for (word, both) in self.0.iter_mut().zip(other.0) {
             *word &= both;
@@ -52,13 +52,13 @@ impl Minutes {
         self
     }
 
-    /// Those that are not in the other.
+    /// The minutes that are not in the other set.
     pub(crate) fn without(mut self, other: &Self) -> Self {
         self.remove(other);
         self
     }
 
-    /// In ascending order.
+    /// The minutes in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         (0..DAY_MINUTES).filter(|minute| self.contains(*minute))
     }
@@ -79,7 +79,7 @@ impl Minutes {
         (0..DAY_MINUTES).rev().find(|minute| self.contains(*minute))
     }
 
-    /// Adds the minutes of the day numbered `day` that `span` touches.
+    /// Adds the minutes of the day numbered `day` that overlap `span`.
     pub(crate) fn insert_span(&mut self, day: i64, span: Span) {
         let whole = day_span(day);
         let from = (span.from.max(whole.from) - whole.from).div_euclid(MINUTE);

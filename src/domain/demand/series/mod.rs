@@ -1,9 +1,7 @@
-//! Everything one CA's load has taught, in memory, by the minute.
-//!
-//! A series is one (source, vantage); its lines add up. Sources are never added up: `reading`
-//! takes, for each minute, the best source alive.
-//!
-//! Memory: a kind of a series takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
+//! The observed load of one CA, in memory, by the minute.
+//! | There is a track for each source and vantage, in which observations add up. Sources are never
+//! added up: `reading` uses, for each minute, the best source alive.
+//! | Memory: each kind in a track takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
 //! latencies take 9 KB a day.
 
 use std::collections::BTreeMap;
@@ -26,35 +24,35 @@ pub(crate) mod sums;
 mod track;
 pub mod trust;
 
-/// Vantages of a source that are told apart: each takes memory by the day, 7 kB or more, and has a say in the
-/// median. Eight monitors are a large setup, and eight such setups are as many.
+/// The most vantages of one source. Each takes 7 kB or more for every day, and has a vote in the
+/// median. Eight monitors are a large setup; this is enough for eight of these.
 pub const MOST_VANTAGES: usize = 64;
 
-/// Everything one CA's load has taught.
+/// The observed load of one CA.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     tracks: BTreeMap<(Source, Option<String>), Track>,
-    /// What of the source `registrations` was steered, as issued.
+    /// The certificates of the source `registrations` that were renewed in windows of ours.
     steered: Track,
-    /// What was told by dimension, endpoint and error type.
+    /// Load by dimension, endpoint and error type.
     pub(super) breakdown: Breakdown,
-    /// What came in the first half minutes of hours.
+    /// Load in the first half minutes of hours.
     pub(super) onsets: Onsets,
-    /// The first UTC day that is kept; what lies before it is not taken in.
+    /// The first UTC day that is kept; earlier observations are ignored.
     first_kept: Option<i64>,
-    /// As of when it is told which sources are new; `None`: as of when it is learned.
+    /// The time as of which sources count as new; `None`: the time of learning.
     judged_at: Option<Timestamp>,
 }
 
 impl Series {
-    /// Adds a line. Its events spread evenly over its minutes, each of which is covered from then
-    /// on, count 0 or not. What came first does not matter.
+    /// Adds an observation. Its events are spread evenly over its minutes, which count as covered from
+    /// then on, even if the count is 0. The order of observations does not matter.
     pub fn add(&mut self, line: &Observation) {
         self.add_heard(line, None);
     }
 
-    /// The same of a line that was counted then, by our own clock: from the first one on its source is heard of.
-    /// Without that it is from the day on that the line tells of.
+    /// The same for an observation stored at `counted_at` by our own clock. The first such time begins
+    /// the quarantine of its source. Without it, the day of the observation begins the quarantine.
     pub fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
         let last = line.at + (i64::from(line.seconds.max(1)) - 1);
         if self.is_forgotten(last) {
@@ -74,7 +72,8 @@ impl Series {
             .add_heard(line, counted_at);
     }
 
-    /// Whether a line's vantage is known, or its source has fewer than [`MOST_VANTAGES`].
+    /// Whether the vantage of an observation is known already, or its source has fewer than
+    /// [`MOST_VANTAGES`].
     #[must_use]
     pub fn takes(&self, line: &Observation) -> bool {
         let key = (line.source, line.vantage.clone());
@@ -87,15 +86,15 @@ impl Series {
         }
     }
 
-    /// Adds a registered certificate: one `issued` of the source `registrations` at `issued_at`,
-    /// or in that UTC day where the hour is not known. `steered`: see
+    /// Adds a registered certificate: one `issued` of the source `registrations` at `issued_at`, or in
+    /// that UTC day if the hour is not known. For `steered` see
     /// [`Certificate::steered`](crate::certificate::Certificate::steered).
     pub fn add_registration(&mut self, issued_at: Timestamp, hour_known: bool, steered: bool) {
         self.count_registration(issued_at, hour_known, steered, i64::from(UNITS_PER_EVENT));
     }
 
-    /// Says that a certificate was registered then: who registers since a week is not new. Without that he is not new
-    /// either.
+    /// Records that a certificate was registered at this time. The registrations are in quarantine for
+    /// a week after the first such time, and not at all without one.
     pub fn hear_of_registry(&mut self, registered_at: Timestamp) {
         let registry = self
             .tracks
@@ -105,8 +104,8 @@ impl Series {
         registry.first_report = Some(heard.min(registered_at));
     }
 
-    /// The same, with the newness of sources judged at `at`, so that past times are learned with
-    /// the sources known then.
+    /// A copy in which the quarantine of sources is judged as of `at`, to learn the past with the
+    /// sources known then.
     #[must_use]
     pub fn judged_at(&self, at: Timestamp) -> Self {
         Self {
@@ -115,13 +114,13 @@ impl Series {
         }
     }
 
-    /// Takes back what [`Series::add_registration`] added, given the same arguments.
+    /// Removes what [`Series::add_registration`] added with the same arguments.
     pub fn remove_registration(&mut self, issued_at: Timestamp, hour_known: bool, steered: bool) {
         self.count_registration(issued_at, hour_known, steered, -i64::from(UNITS_PER_EVENT));
     }
 
-    /// Forgets the UTC days that ended at `before` or earlier, and takes nothing of them in from
-    /// then on: a certificate may tell of an issuance long past, and days take memory.
+    /// Drops the UTC days that ended at `before` or earlier, and ignores observations of them from then
+    /// on. A certificate may have been issued long ago, and each day takes memory.
     pub fn trim(&mut self, before: Timestamp) {
         let first_kept = before.slot(DAY);
         self.first_kept = Some(first_kept);
@@ -131,7 +130,7 @@ impl Series {
         self.tracks.retain(|_, track| !track.days.is_empty());
     }
 
-    /// The instants from the first to the last that anything is known of, in whole days.
+    /// The whole days from the first to the last of which anything is known.
     #[must_use]
     pub fn span(&self) -> Option<Span> {
         let days = || self.tracks.values().map(|track| &track.days);
@@ -188,7 +187,7 @@ mod tests {
         (0..10_000).for_each(|vantage| series.add(&line(vantage)));
         assert_eq!(series.tracks.len(), MOST_VANTAGES);
         assert!(series.takes(&line(0)) && !series.takes(&line(MOST_VANTAGES)));
-        // Another source has its own.
+        // Another source has vantages of its own.
         let log = Observation::plain(Timestamp::from_unix(0), Source::Log, Kind::Attempt, 1);
         assert!(series.takes(&log));
     }

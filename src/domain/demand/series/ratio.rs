@@ -1,5 +1,4 @@
-//! Attempts per certificate by hour of the week, so that load known only from certificates can be
-//! reported as demand.
+//! Attempts per certificate by hour of the week, to estimate demand where only certificates are known.
 
 use super::minutes::index;
 use crate::math::number::real_len;
@@ -10,15 +9,17 @@ pub(super) const HOURS: usize = 24;
 /// Hours in a week.
 pub(super) const WEEK_HOURS: usize = 168;
 
-/// Below so many certificates nothing is said: chance leaves ±20 % in their ratio.
+/// With fewer certificates, no ratio is computed: its error by chance is ±20 %.
 const LEAST_ISSUED: f64 = 100.0;
-/// An hour of the week is pulled towards all hours' ratio as by so many certificates: of 100, chance
-/// leaves ±10 %, which is about as much as hours differ by.
+/// The ratio of an hour of the week is pulled towards that of all hours with the weight of this many
+/// certificates. A ratio of 100 certificates has an error of ±10 % by chance, which is about how much
+/// hours differ.
 const PRIOR_ISSUED: f64 = 100.0;
 
-/// Nothing is issued that was not asked for.
+/// The smallest ratio: every certificate was requested.
 const LEAST_RATIO: f64 = 1.0;
-/// Nine of ten fail: of Let's Encrypt's requests, as bad as any that was published, half did in 2024.
+/// The largest ratio: nine of ten attempts fail. The worst published figure is from Let's Encrypt,
+/// where half of the requests failed in 2024.
 const MOST_RATIO: f64 = 10.0;
 
 /// Attempts per certificate, by hour of the week from Monday 00:00 UTC.
@@ -26,15 +27,15 @@ const MOST_RATIO: f64 = 10.0;
 pub(super) struct Ratios(Vec<f64>);
 
 impl Ratios {
-    /// Those of a day's hours.
+    /// The ratios of the hours of a day.
     pub(super) fn of_day(&self, day: i64) -> &[f64] {
         let monday = Timestamp::from_unix(day * DAY).second_of_week() / DAY;
         let first = index(monday) * HOURS;
         &self.0[first..first + HOURS]
     }
 
-    /// From sums of attempts and certificates by hour of the week: each hour's ratio, pulled towards that of all;
-    /// `None` where they are too few.
+    /// The ratio of each hour, from sums of attempts and certificates by hour of the week, pulled
+    /// towards the ratio of all hours. `None` with too few certificates.
     pub(super) fn of(sums: &[(f64, f64)]) -> Option<Self> {
         let (attempts, issued) = sums
             .iter()
@@ -48,12 +49,12 @@ impl Ratios {
     }
 }
 
-/// The mean of a day's hours.
+/// The mean over the hours of a day.
 pub(super) fn mean(of_day: &[f64]) -> f64 {
     of_day.iter().sum::<f64>() / real_len(of_day.len().max(1))
 }
 
-/// The hour of the day that holds a minute of it.
+/// The hour of the day that contains a minute of the day.
 pub(super) fn hour_of(minute: usize) -> usize {
     minute / index(HOUR / MINUTE)
 }

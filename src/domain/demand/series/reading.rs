@@ -1,4 +1,4 @@
-//! The reading of a series for one day: for each minute, the volume of the best source alive.
+//! The reading of a series for one day: the volume of each minute from the best source alive.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::track::{Day, Fine, RESOLUTIONS, Track, UNITS_PER_EVENT, place};
 use crate::demand::observation::{Kind, Source};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// The sources that can set the volume, best first. Counts brought in from elsewhere cannot.
+/// The sources that can set the volume, best first. Imported counts cannot.
 pub(super) const VOLUME_SOURCES: [Source; 5] = [
     Source::Ca,
     Source::Log,
@@ -28,16 +28,16 @@ pub(crate) struct Reader<'a> {
     excluded: &'a [Span],
     /// The minutes in which the registry is alive, by day.
     registry: BTreeMap<i64, Minutes>,
-    /// How many attempts stand behind a certificate, where a source has shown both.
+    /// Attempts per certificate, if a source has shown both.
     ratios: Option<Ratios>,
 }
 
 /// One day's volume.
 #[derive(Debug)]
 pub(crate) struct DayReading {
-    /// Events in each minute, by the best source alive that tells about slots.
+    /// Events in each minute, from the best source alive that reports finely enough for slots.
     pub(crate) volume: Vec<f64>,
-    /// Of these, steered renewals.
+    /// The steered renewals among these.
     pub(crate) steered: Vec<f64>,
     /// The minutes in which such a source was alive.
     pub(crate) known: Minutes,
@@ -45,39 +45,39 @@ pub(crate) struct DayReading {
     pub(crate) exact: Minutes,
     /// The minutes in which it reported requests, not only their results.
     pub(crate) requests: Minutes,
-    /// Those in which it told certificates, and how many requests each stands for was learned.
+    /// The minutes in which it reported certificates, and requests were estimated from a learned ratio.
     pub(crate) estimated: Minutes,
-    /// For how many events each one that was seen in a minute stands, where only a sample was.
+    /// How many events each counted event stands for, by minute, where only a sample was read.
     pub(crate) stands_for: Vec<f64>,
-    /// Where the best source of the day tells about the day alone.
+    /// The day as a whole, if its best source does not report finely enough for slots.
     pub(crate) whole: Option<WholeDay>,
 }
 
-/// What a source tells about a day as a whole.
+/// What a source reports about a day as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WholeDay {
     /// Events.
     pub(crate) volume: f64,
-    /// Of these, steered renewals.
+    /// The steered renewals among these.
     pub(crate) steered: f64,
     /// How much of the day was covered, 0.5 to 1.
     pub(crate) coverage: f64,
-    /// For how many events each one that was seen stands.
+    /// How many events each counted event stands for.
     pub(crate) stands_for: f64,
-    /// Whether the count is this day's own, not a part of a longer span's.
+    /// Whether the count is of this day alone, not a part of a longer span's.
     pub(crate) own: bool,
 }
 
-/// A vantage's day, with what is needed to read it.
+/// One day of one vantage, with what is needed to read it.
 struct Vantage<'a> {
     covered: Minutes,
     exact: Minutes,
     lines: Vec<&'a Fine>,
-    /// The minutes in which it counts attempts; elsewhere issued certificates.
+    /// The minutes in which it counts attempts; in others it counts certificates.
     attempts: Minutes,
-    /// By hour: how many attempts stand behind a certificate, where that is known.
+    /// By hour, the attempts per certificate, if known.
     ratios: Option<&'a [f64]>,
-    /// For how many events each one that was seen stands.
+    /// How many events each counted event stands for.
     stands_for: f64,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         reading
     }
 
-    /// The minutes of a day that may teach: past and not excluded.
+    /// The minutes of a day that can be learned from: past, and not excluded.
     pub(super) fn usable(&self, day: i64) -> Minutes {
         let mut usable = Minutes::default();
         usable.insert_span(
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         excluded
     }
 
-    /// The demand that a source's days tell of, each by attempts where it knows them.
+    /// The demand reported by a source's days: by attempts where they are known.
     fn day_volume(&self, number: i64, days: &[&Day]) -> f64 {
         let volume = |day: &&Day| {
             if day.tells(Kind::Attempt) {
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         median(days.iter().map(volume).collect())
     }
 
-    /// By hour of a day: how many attempts stand behind a certificate; `None` where it is not known.
+    /// The attempts per certificate by hour of a day; `None` if unknown.
     pub(super) fn ratios(&self, day: i64) -> Option<&[f64]> {
         self.ratios.as_ref().map(|ratios| ratios.of_day(day))
     }
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
             }
         }
         if source == Source::Registrations {
-            // What purged certificates left behind may be coarser than a minute.
+            // What is left of purged certificates may be coarser than a minute.
             let mut blurred = covered;
             blurred.remove(&exact);
             if let Some(alive) = self.registry.get(&number) {
@@ -239,11 +239,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The first source that covers half of the day decides: its count, where it holds lines too
-    /// long for slots; else what the minutes say.
+    /// The whole day from the first source that covers half of it: its count, if it has observations
+    /// too long for slots, else the sum of its minutes.
     fn whole(&self, number: i64) -> Option<WholeDay> {
         if !self.excluded_of(number).is_empty() {
-            // A count of the whole day cannot be cleared of the hours of an incident.
+            // The hours of an incident cannot be removed from a count of the whole day.
             return None;
         }
         for (source, age) in self.believed_on(number) {
@@ -290,10 +290,10 @@ impl<'a> Reader<'a> {
 }
 
 impl DayReading {
-    /// Takes the minutes of `wanted` of which any of these vantages, all of one source, tells.
+    /// Reads those minutes of `wanted` that any of these vantages, all of one source, reports.
     fn take(&mut self, vantages: &[Vantage<'_>], wanted: Minutes) {
-        // Told at all, by somebody in lines longer than a minute, by somebody as certificates, and that without a
-        // ratio to attempts.
+        // Minutes that are reported at all; in observations longer than a minute; as certificates; and
+        // as certificates without a ratio to attempts.
         let [mut reported, mut blurred, mut issued, mut without_ratio] = [Minutes::default(); 4];
         for vantage in vantages {
             let covered = vantage.covered.within(&wanted);
@@ -323,7 +323,7 @@ impl DayReading {
 }
 
 impl Vantage<'_> {
-    /// What it counts in a minute.
+    /// The kind that it counts in a minute.
     fn kind(&self, minute: usize) -> Kind {
         if self.attempts.contains(minute) {
             Kind::Attempt
@@ -343,8 +343,8 @@ impl Vantage<'_> {
     }
 }
 
-/// The minutes of a day in which a track counts attempts: from the first such line to the last, and
-/// to the day's edges if the neighbouring days count them too.
+/// The minutes of a day in which a track counts attempts: from the first such observation to the last,
+/// and up to the edges of the day if the adjacent days count them, too.
 pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(usize, usize)> {
     let counted = || {
         day.fine.iter().flatten().filter_map(|fine| {
@@ -373,14 +373,14 @@ pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(
     Some((first, last))
 }
 
-/// Whether certificates of that day were registered whose hour is not known.
+/// Whether certificates of unknown hour were registered for this day.
 fn has_dateless(day: &Day) -> bool {
     day.coarse
         .as_ref()
         .is_some_and(|coarse| coarse.units[place(Kind::Issued)] > 0)
 }
 
-/// Of two, their mean.
+/// The median; of two values, their mean.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {

@@ -1,10 +1,9 @@
-//! What the registry tells, minute by minute, and when it is alive.
-//!
-//! `registrations` is alive between two registrations that are at most a day apart, and from the
-//! last one on for at most a day. Nothing tells a CA that issues nothing from a registry that is
-//! no longer fed, and a silence that is taken for quiet draws everybody into hours that may be
-//! busy; a silence that is taken for ignorance only wastes a quiet hour. A day lets a CA that
-//! works from nine to five have its quiet nights.
+//! What the registry shows minute by minute, and when it is alive.
+//! | `registrations` is alive between two registrations that are at most a day apart, and for at most a
+//! day after the last. A CA that issues nothing looks the same as a registry that is no longer fed. If
+//! silence is wrongly taken for quiet, windows go into hours that may be busy; if it is wrongly taken
+//! for missing data, only a quiet hour is lost. With a day, a CA that works from nine to five keeps its
+//! quiet nights.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -15,13 +14,14 @@ use super::{Series, Source};
 use crate::demand::observation::Kind;
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// The longest silence of the registry that is taken for quiet, and told as nothing issued, in minutes: a day.
+/// The longest gap between registrations that counts as nothing issued, in minutes: a day.
 const LONGEST_SILENCE_MINUTES: i64 = DAY / MINUTE;
 
 impl Series {
-    /// Certificates registered as issued in each minute of a span of whole minutes, ascending; a silence of
-    /// up to a day between two of them, or after the last, is minutes with 0. Longer ones are not known, and left out; so
-    /// is what is known by the day alone.
+    /// The certificates registered as issued in each minute of a span of whole minutes, in ascending
+    /// order. Minutes without any are included with 0, if the gap between two registrations, or after
+    /// the last, is up to a day. Longer gaps, and certificates of which only the day is known, are left
+    /// out.
     #[must_use]
     pub fn registered(&self, span: Span) -> Vec<(Timestamp, u64)> {
         let Some(track) = self.tracks.get(&(Source::Registrations, None)) else {
@@ -78,7 +78,7 @@ pub(super) fn registry_alive(series: &Series, now: Timestamp) -> BTreeMap<i64, M
             alive.entry(day).or_default().insert_span(day, span);
         }
     };
-    // The first and the last minute of what is bridged so far.
+    // The first and the last minute bridged so far.
     let mut bridged: Option<(i64, i64)> = None;
     for (number, day) in &track.days {
         let lines: Vec<&Fine> = day.fit_for(HOUR).collect();
@@ -114,7 +114,7 @@ mod tests {
         for minute in [10, 10, 12, 4_000] {
             series.add_registration(at(minute) + 7, true, false);
         }
-        // By the day alone.
+        // Only the day is known.
         series.add_registration(at(100), false, false);
         let counted = |from, to| {
             series.registered(Span {
@@ -124,7 +124,7 @@ mod tests {
         };
         assert_eq!(counted(0, 13), [(at(10), 2), (at(11), 0), (at(12), 1)]);
         assert_eq!(counted(12, 14), [(at(12), 1), (at(13), 0)]);
-        // As in one go: nothing twice, nothing left out.
+        // The same as for the whole span: nothing twice, nothing left out.
         let whole = counted(0, 6_000);
         let mut parts = counted(0, 2_000);
         parts.extend(counted(2_000, 6_000));

@@ -1,5 +1,5 @@
-//! Failures and latencies of one day, by slot: from the best source that knows them, outside
-//! monitors included.
+//! Failures and latencies of one day, by slot, from the best source that knows them, outside monitors
+//! included.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::demand::observation::{Kind, Source};
 use crate::math::number::real_len;
 use crate::time::{DAY, MINUTE};
 
-/// All sources, best first: an outside monitor is asked last.
+/// All sources, best first; outside monitors come last.
 const SOURCES: [Source; 7] = [
     Source::Ca,
     Source::Log,
@@ -22,24 +22,25 @@ const SOURCES: [Source; 7] = [
     Source::Observer,
 ];
 
-/// The fewest vantages that outvote one of them.
+/// The fewest vantages that can outvote one of them.
 const LEAST_VOICES: usize = 3;
 
-/// One slot's sums.
+/// The sums of one slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SlotSums {
-    /// Attempts; without reports of attempts, certificates issued plus failures.
+    /// Attempts; if these are not reported, certificates issued plus failures.
     pub(crate) tried: f64,
     /// Attempts that failed.
     pub(crate) failed: f64,
     /// Median latency × weight in milliseconds, and the weight.
     pub(crate) latency: (f64, f64),
-    /// The same of the 95th percentile.
+    /// The same for the 95th percentile.
     pub(crate) latency_p95: (f64, f64),
 }
 
 impl Reader<'_> {
-    /// The sources that have ever told a failure: of the others, silence does not mean success.
+    /// The sources that have ever reported a failure. With the others, no failures reported does not
+    /// mean success.
     pub(crate) fn sources_of_failures(&self) -> BTreeSet<Source> {
         SOURCES
             .into_iter()
@@ -112,8 +113,8 @@ impl Reader<'_> {
         (failed, tried)
     }
 
-    /// The median latency and the 95th percentile in a slot, as one vantage tells them: each times its weight,
-    /// and the weight.
+    /// The median latency and the 95th percentile in a slot, as one vantage reports them; each
+    /// multiplied by its weight, and the weight.
     fn latencies(&self, day: &Day, slot: Range<usize>, usable: &Minutes) -> [(f64, f64); 2] {
         let mut sums = [(0.0, 0.0); 2];
         for bins in day.fit_for(self.slot_seconds).filter_map(|f| f.latency()) {
@@ -121,8 +122,8 @@ impl Reader<'_> {
                 if minute < DAY_MINUTES && usable.contains(minute) {
                     let LatencyBin { median, p95 } = bins[minute / LATENCY_MINUTES];
                     for (sum, bin) in sums.iter_mut().zip([median, p95]) {
-                        // Held in microseconds, told in milliseconds. The weight's unit, a
-                        // sixtieth of an event, falls out of the mean.
+                        // Stored in microseconds, reported in milliseconds. The unit of the weight, a
+                        // sixtieth of an event, cancels out in the mean.
                         sum.0 += events(bin.0) / 1_000.0;
                         sum.1 += events(bin.1);
                     }
@@ -133,9 +134,9 @@ impl Reader<'_> {
     }
 }
 
-/// What several vantages of a source tell, as one: sums of a figure times its weight, and of the weight. Of three
-/// or more the median figure counts, with the median weight of each, so that none moves it far by
-/// counting much; of two both do.
+/// One figure from several vantages of a source: sums of the figure times its weight, and of the
+/// weight. With three or more, the median figure and the median weight of each, so that no vantage
+/// moves it far by a large weight; with two, both count.
 fn together(reported: Vec<(f64, f64)>) -> (f64, f64) {
     let reported: Vec<(f64, f64)> = reported
         .into_iter()

@@ -1,4 +1,4 @@
-//! The reports of one vantage of one source, day by day and minute by minute.
+//! The observations of one vantage of one source, day by day and minute by minute.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use crate::demand::observation::{Kind, Observation};
 use crate::math::number::{real, whole};
 use crate::time::{DAY, MINUTE, Span, Timestamp};
 
-/// Counts are held in sixtieths of an event, so that one event spread over an hour is a unit a
-/// minute. Whole units make sums independent of the order of arrival and let what was added be
-/// taken away exactly. A `u32` of them is 71 million events in a minute, 10,000 times what the
-/// largest CA issues; more than that stays at the top.
+/// Counts are kept in sixtieths of an event, so that one event spread over an hour is one unit a
+/// minute. With whole units, sums do not depend on the order of arrival, and what was added can be
+/// removed exactly. A `u32` holds 71 million events in a minute, 10,000 times what the largest CA
+/// issues; larger sums saturate.
 pub(super) const UNITS_PER_EVENT: u32 = 60;
 
-/// The spans, in seconds, by which lines are kept apart: a line tells nothing about slots shorter
-/// than itself. All slot lengths and the minute are here.
+/// The lengths, in seconds, by which observations are kept apart, because an observation says nothing
+/// about shorter slots. All slot lengths and the minute are here.
 pub(super) const RESOLUTIONS: [i64; 5] = [60, 300, 900, 1_800, 3_600];
 
 /// Latencies are kept for each 5 minutes, the shortest slot.
@@ -26,25 +26,27 @@ pub(super) type Counts = Box<[u32; DAY_MINUTES]>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Track {
     pub(super) days: BTreeMap<i64, Day>,
-    /// When it was heard of first.
+    /// When the first observation of this source was stored.
     pub(super) first_report: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Day {
-    /// Lines that fit a slot, by the first of [`RESOLUTIONS`] that holds them.
+    /// Observations that are short enough for slots, each at the first of [`RESOLUTIONS`] that is long
+    /// enough.
     pub(super) fine: [Option<Box<Fine>>; RESOLUTIONS.len()],
-    /// Lines longer than the longest slot.
+    /// Observations longer than the longest slot.
     pub(super) coarse: Option<Box<Coarse>>,
     sampled: Sampled,
 }
 
-/// The part of a day's events that was seen, for samples, in which the seen events stand for the
-/// others.
+/// How much of a day's events was counted, if a source reads only a sample, in which each counted event
+/// stands for several.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sampled {
     reported: u64,
-    /// In [`PARTS_SEEN`]ths of an event: whole ones, so that their sum is independent of the order of arrival.
+    /// The counted events, in units of 1 / [`PARTS_SEEN`]: whole numbers, so that the sum does not
+    /// depend on the order of arrival.
     seen: u64,
 }
 
@@ -53,7 +55,7 @@ const PARTS_SEEN: u32 = 1_024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fine {
     pub(super) covered: Minutes,
-    /// By [`place`] of the kind; made when first needed.
+    /// By [`place`] of the kind; allocated when first needed.
     pub(super) counts: [Option<Counts>; 3],
     latency: Option<Box<[LatencyBin; LATENCY_BINS]>>,
 }
@@ -63,9 +65,9 @@ pub(super) struct Coarse {
     pub(super) covered: Minutes,
     /// By [`place`] of the kind.
     pub(super) units: [u64; 3],
-    /// By [`place`] of the kind: whether there was a line of it.
+    /// By [`place`] of the kind: whether there was an observation of it.
     pub(super) reported: [bool; 3],
-    /// Whether a line was longer than a day: the day's count is then no day's of its own.
+    /// Whether an observation was longer than a day, so that the count is not of this day alone.
     pub(super) longer_than_day: bool,
 }
 
@@ -76,7 +78,7 @@ pub(super) struct LatencyBin {
     pub(super) p95: (u64, u64),
 }
 
-/// Where a kind's counts are kept.
+/// The position of a kind's counts.
 pub(super) const fn place(kind: Kind) -> usize {
     match kind {
         Kind::Attempt => 0,
@@ -86,7 +88,8 @@ pub(super) const fn place(kind: Kind) -> usize {
 }
 
 impl Track {
-    /// Adds a line that was counted then; where that is not known, when its day began.
+    /// Adds an observation stored at `counted_at`; if that is unknown, its day counts as the time it
+    /// was stored.
     pub(super) fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
         let heard = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
         self.first_report = Some(self.first_report.map_or(heard, |from| from.min(heard)));
@@ -119,7 +122,7 @@ impl Track {
 impl Sampled {
     fn add(&mut self, line: &Observation) {
         let parts = u128::from(line.count) * u128::from(PARTS_SEEN) * 1_024;
-        // In 1,024ths as well: a block stands for a whole number of them, or two logs' mean.
+        // In units of 1/1,024 as well: an event stands for a whole number, or for the mean of two logs.
         let stands_for = whole((line.stands_for.max(1.0) * 1_024.0).round()).unsigned_abs();
         let seen = parts / u128::from(stands_for.max(1_024));
         self.reported = self.reported.saturating_add(line.count);
@@ -130,7 +133,7 @@ impl Sampled {
 }
 
 impl Day {
-    /// For how many events each one that was seen stands: 1 where all were.
+    /// How many events each counted event stands for; 1 if all were counted.
     pub(super) fn stands_for(&self) -> f64 {
         let number = |count: u64| real(i64::try_from(count).unwrap_or(i64::MAX));
         if self.sampled.seen == 0 {
@@ -139,7 +142,7 @@ impl Day {
         (number(self.sampled.reported) * f64::from(PARTS_SEEN) / number(self.sampled.seen)).max(1.0)
     }
 
-    /// Adds units to one minute, or takes them away.
+    /// Adds units to one minute, or removes them.
     pub(super) fn count_minute(&mut self, kind: Kind, minute: usize, change: i64) {
         let counts = self.fine[0].get_or_insert_default().counts_of(kind);
         counts[minute] = changed(counts[minute].into(), change)
@@ -147,14 +150,14 @@ impl Day {
             .unwrap_or(u32::MAX);
     }
 
-    /// Adds units to the day alone, or takes them away.
+    /// Adds units to the day as a whole, or removes them.
     pub(super) fn count_day(&mut self, kind: Kind, change: i64) {
         let coarse = self.coarse.get_or_insert_default();
         coarse.reported[place(kind)] = true;
         coarse.units[place(kind)] = changed(coarse.units[place(kind)], change);
     }
 
-    /// The lines that tell about slots of `slot_seconds`.
+    /// The observations that are fine enough for slots of `slot_seconds`.
     pub(super) fn fit_for(&self, slot_seconds: i64) -> impl Iterator<Item = &Fine> {
         self.fine
             .iter()
@@ -163,7 +166,7 @@ impl Day {
             .filter_map(|(fine, _)| fine.as_deref())
     }
 
-    /// Whether a line tells about the day but not about slots of `slot_seconds`.
+    /// Whether an observation is about the day but too long for slots of `slot_seconds`.
     pub(super) fn has_unfit(&self, slot_seconds: i64) -> bool {
         self.coarse.is_some()
             || self
@@ -173,7 +176,7 @@ impl Day {
                 .any(|(fine, resolution)| fine.is_some() && resolution > slot_seconds)
     }
 
-    /// The minutes that lines of any length cover.
+    /// The minutes that are covered by observations of any length.
     pub(super) fn covered(&self) -> Minutes {
         let mut covered = Minutes::default();
         for fine in self.fine.iter().flatten() {
@@ -185,7 +188,7 @@ impl Day {
         covered
     }
 
-    /// Whether any line is of this kind.
+    /// Whether any observation is of this kind.
     pub(super) fn tells(&self, kind: Kind) -> bool {
         self.coarse
             .as_ref()
@@ -197,12 +200,12 @@ impl Day {
                 .any(|fine| fine.counts[place(kind)].is_some())
     }
 
-    /// Whether any line is of attempts or certificates: of failures alone it cannot be told how much was asked for.
+    /// Whether any observation is of attempts or certificates: failures alone do not show the volume.
     pub(super) fn tells_volume(&self) -> bool {
         self.tells(Kind::Attempt) || self.tells(Kind::Issued)
     }
 
-    /// Units of this kind in an hour of the day, from lines of up to an hour.
+    /// Units of this kind in an hour of the day, from observations of up to an hour.
     pub(super) fn units_in_hour(&self, kind: Kind, hour: usize) -> u64 {
         let minutes = hour * 60..(hour + 1) * 60;
         let units = self.fine.iter().flatten().flat_map(|fine| {
@@ -212,7 +215,8 @@ impl Day {
         units.sum()
     }
 
-    /// Units of certificates in the minutes that are meant, from lines of up to an hour.
+    /// Units of certificates in the minutes for which `meant` is true, from observations of up to an
+    /// hour.
     pub(super) fn issued_in(&self, meant: impl Fn(&usize) -> bool) -> u64 {
         let fine = self.fine.iter().flatten();
         let units = fine.map(|fine| -> u64 {
@@ -224,7 +228,7 @@ impl Day {
         units.sum()
     }
 
-    /// Units of this kind in the whole day, from lines of any length.
+    /// Units of this kind in the whole day, from observations of any length.
     pub(super) fn total(&self, kind: Kind) -> u64 {
         let fine = self
             .fine
@@ -258,13 +262,13 @@ impl Fine {
         }
     }
 
-    /// A line without a count still tells a latency: it weighs as one unit.
+    /// An observation with a count of 0 may have a latency: it weighs as one unit.
     fn add_latency(&mut self, bin: usize, units: u64, line: &Observation) {
         if line.latency_ms.is_none() && line.latency_p95_ms.is_none() {
             return;
         }
-        // 2^20 units are 17,000 events in a minute: enough to weigh by, and 2^20 × 2^32 µs (an
-        // hour) × 1,440 lines stay below 2^64.
+        // 2^20 units are 17,000 events in a minute, enough for a weight, and 2^20 × 2^32 µs (an hour) ×
+        // 1,440 observations stay below 2^64.
         let weight = units.clamp(1, 1 << 20);
         let bins = self
             .latency
@@ -310,8 +314,8 @@ fn changed(units: u64, change: i64) -> u64 {
     units.saturating_add_signed(change)
 }
 
-/// The units that fall between two instants. What is left of a division goes to the later parts,
-/// so that the parts sum to the whole.
+/// The units that fall between two instants. Remainders of the division go to the later parts, so that
+/// the parts sum to the whole.
 fn share(units: u128, span: Span, from: i64, to: i64) -> u64 {
     let seconds = u128::try_from(span.seconds()).unwrap_or(1).max(1);
     let before = |at: i64| {
@@ -321,7 +325,7 @@ fn share(units: u128, span: Span, from: i64, to: i64) -> u64 {
     u64::try_from(before(to) - before(from)).unwrap_or(u64::MAX)
 }
 
-/// Whole microseconds; `None` for what cannot be a latency. An hour is the most.
+/// Whole microseconds; `None` for values that cannot be a latency. An hour is the maximum.
 fn micros(milliseconds: f64) -> Option<u64> {
     if !milliseconds.is_finite() || milliseconds < 0.0 {
         return None;

@@ -1,5 +1,5 @@
-//! How far a source is trusted. A new one is not used yet where an older one reports the same time.
-//! Also how far sources that should agree differ.
+//! How far a source is trusted, and how far sources that should agree differ. A new source is not used
+//! while an older one reports the same time.
 
 use super::minutes::{DAY_MINUTES, index};
 use super::reading::{Reader, VOLUME_SOURCES, events, median};
@@ -9,56 +9,59 @@ use crate::demand::observation::Kind;
 use crate::math::number::real;
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// A source that was first heard of less than this ago does not move the volume where another tells of it: a
-/// week has every slot once. That goes by our own clock, whatever times its counts have.
+/// The quarantine of a new source, in seconds: until then it does not affect the volume if another
+/// source reports it. A week contains every slot once. It is counted by our own clock, not by the times
+/// in the observations.
 pub const QUARANTINE_SECONDS: i64 = 7 * DAY;
 
-/// What logs show more than so many times of is registered in part: honest counts of the same differ by less.
+/// If logs show more than this many times the registered certificates, only a part is registered.
+/// Honest counts of the same certificates differ by less.
 const A_PART: f64 = 1.1;
 
-/// Whole hours that are compared.
+/// How many of the last complete hours are compared.
 const COMPARED_HOURS: i64 = 24;
 /// The fewest hours with several reports …
 const LEAST_HOURS: usize = 6;
-/// … and the fewest events in them, by their medians: below, chance alone makes 10 %.
+/// … and the fewest events in them, by their medians: with fewer, chance alone makes 10 %.
 const LEAST_EVENTS: f64 = 100.0;
 
-/// Sources disagree from here on: one of two that tells 1.7 times as much as the other is this far from
-/// their middle.
+/// Sources disagree if they differ from the median by this share or more. If one of two reports 1.7
+/// times as much as the other, each differs this much from their mean.
 pub const DISAGREEMENT: f64 = 0.25;
 
-/// The sources that see all of a CA's load, and so ought to tell the same: what is registered, logged in
-/// public or brought in may be a part.
+/// The sources that see all of a CA's load, and so should agree. Registrations, public logs and imports
+/// may show a part of it.
 pub(super) const WHOLE: [Source; 3] = [Source::Ca, Source::Log, Source::Metrics];
 
-/// For how long a source has been heard of.
+/// Whether a source has reported for long enough.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Age {
-    /// For long enough to be believed.
+    /// Long enough to be trusted.
     Known,
     /// Not yet.
     New,
 }
 
-/// How far a source is from what the others tell.
+/// How far a source is from the other sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disagreement {
     /// The source.
     pub source: Source,
-    /// Which of several of its kind.
+    /// Which of several sources of this kind.
     pub vantage: Option<String>,
-    /// The sum of what it is off from the median of all, hour by hour, relative to the sum of the medians.
+    /// The sum of its absolute differences from the median of all sources, hour by hour, relative to
+    /// the sum of the medians.
     pub share: f64,
 }
 
 impl Track {
-    /// When it will have been heard of for long enough to be believed; `None`: it has.
+    /// When its quarantine ends; `None` if that is over.
     pub(super) fn quarantined_until(&self, now: Timestamp) -> Option<Timestamp> {
         let until = self.first_report? + QUARANTINE_SECONDS;
         (until > now).then_some(until)
     }
 
-    /// Events of a kind in the hour with this number; `None` where it was not told throughout.
+    /// Events of a kind in the hour with this number; `None` if it was not reported throughout.
     fn hour(&self, kind: Kind, number: i64) -> Option<f64> {
         let day = self.days.get(&number.div_euclid(DAY / HOUR))?;
         let first = index(number.rem_euclid(DAY / HOUR) * HOUR / MINUTE);
@@ -73,8 +76,8 @@ impl Track {
 }
 
 impl<'a> Reader<'a> {
-    /// The sources that can set the volume on a day, best first; after all of them, the new part of
-    /// each. Registered certificates are a part of those logged in public, so if they are far fewer
+    /// The sources that can set the volume on a day, best first, followed by those parts of each that
+    /// are new. Registered certificates are a part of those in public logs, so if they are far fewer
     /// the logs come first.
     pub(super) fn believed_on(&self, day: i64) -> Vec<(Source, Age)> {
         let in_turn = |age| VOLUME_SOURCES.into_iter().map(move |source| (source, age));
@@ -92,7 +95,8 @@ impl<'a> Reader<'a> {
         turns
     }
 
-    /// Whether logs show much more of a day than is registered, over the minutes that both tell of.
+    /// Whether logs show many more certificates of a day than are registered, in the minutes that both
+    /// cover.
     fn registers_a_part(&self, number: i64, age: Age) -> bool {
         let of = |source| {
             let tracks = self.tracks_that_are(source, age);
@@ -110,11 +114,11 @@ impl<'a> Reader<'a> {
         let reported: Vec<(f64, f64)> = of(Source::Ct).map(shown).collect();
         let logged = median(reported.iter().map(|(logged, _)| *logged).collect());
         let registered = median(reported.iter().map(|(_, registered)| *registered).collect());
-        // By chance alone two counts of the same differ by less than this.
+        // By chance alone, two counts of the same certificates differ by less than this.
         logged > registered * A_PART + 3.0 * registered.sqrt()
     }
 
-    /// Those of a source that have been heard of for long enough to be believed, or those that have not.
+    /// Those tracks of a source that are trusted, or those that are new.
     pub(super) fn tracks_that_are(
         &self,
         source: Source,
@@ -127,7 +131,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Those of a source that have a say in a day: who is new has none beside anybody that is known.
+    /// Those tracks of a source that are used for a day. New ones are not used if there are trusted
+    /// ones.
     pub(super) fn tracks_with_a_say(
         &self,
         source: Source,
@@ -146,8 +151,8 @@ impl<'a> Reader<'a> {
 }
 
 impl Series {
-    /// How far each source that sees all of the load is from the median of those that count the same, over
-    /// the last 24 whole hours; those alone that can be compared.
+    /// How far each source that sees all of the load is from the median of the sources that count the
+    /// same, over the last 24 complete hours. Sources that cannot be compared are left out.
     #[must_use]
     pub fn disagreements(&self, now: Timestamp) -> Vec<Disagreement> {
         let mut all: Vec<Disagreement> = Vec::new();
