@@ -1,4 +1,4 @@
-//! Observations in batches: files and requests that count once.
+//! Batches of observations: files and requests, each counted once.
 
 use async_trait::async_trait;
 
@@ -8,7 +8,7 @@ use super::row::{file_column, key_column, sha256};
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 
-/// How far a file has been imported.
+/// How much of a file has been imported.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ImportProgress {
     /// The SHA-256 of the file.
@@ -17,13 +17,13 @@ pub struct ImportProgress {
     pub offset: u64,
     /// Lines (or records) before `offset`.
     pub line: u64,
-    /// Whether that is the whole file.
+    /// Whether the whole file has been imported.
     pub complete: bool,
     /// The report so far, as JSON.
     pub report: String,
 }
 
-/// What makes a request or a file count once.
+/// The key by which a repeated request or file is recognised, so that it counts once.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum BatchKey {
     /// A file, by its SHA-256; kept as long as its observations.
@@ -32,7 +32,7 @@ pub enum BatchKey {
     Request(String),
 }
 
-/// A batch of observations that has been counted.
+/// A batch of observations that counts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClosedBatch {
     /// The SHA-256 of the body.
@@ -41,26 +41,27 @@ pub struct ClosedBatch {
     pub report: String,
 }
 
-/// How a batch was closed.
+/// The result of closing a batch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Closing {
-    /// It counts from now on.
+    /// The batch counts from now on.
     Counted,
-    /// Another with the same key was closed first; nothing of this one is kept.
+    /// Another batch with the same key was closed before; nothing of this one is kept.
     Repeated(ClosedBatch),
 }
 
-/// Observations in batches.
+/// Changes to observations that batches brought.
 #[async_trait]
 pub trait ObservationStore {
     /// Adds observations to an open batch.
     async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), StoreError>;
 
-    /// Forgets a file: its progress, and the observations counted under it. Whether it was known.
+    /// Removes a file: its progress, and the observations counted under it. Returns whether it was
+    /// known.
     async fn forget_file(&self, sha256: &[u8; 32]) -> Result<bool, StoreError>;
 
-    /// Drops observations before `observed_before`, batches left open before `opened_before`, and
-    /// the keys of requests closed before `keys_before`.
+    /// Removes observations before `observed_before`, batches that are still open and were opened
+    /// before `opened_before`, and the keys of requests closed before `keys_before`.
     async fn sweep_observations(
         &self,
         observed_before: Timestamp,
@@ -69,13 +70,13 @@ pub trait ObservationStore {
     ) -> Result<(), StoreError>;
 }
 
-/// Batches of observations, which count when they are closed, and what was counted already.
+/// Batches of observations. A batch counts once it is closed.
 #[async_trait]
 pub trait BatchStore {
-    /// Opens a batch of observations; nothing of it counts until it is closed.
+    /// Opens a batch of observations. Its observations do not count until it is closed.
     async fn open_batch(&self, now: Timestamp) -> Result<i64, StoreError>;
 
-    /// Closes a batch: all its observations count from now on, under `key` where there is one.
+    /// Closes a batch: all its observations count from now on, under `key` if one is given.
     async fn close_batch(
         &self,
         batch: i64,
@@ -116,8 +117,8 @@ for_both_stores! {
             closed: &ClosedBatch,
             now: Timestamp,
         ) -> Result<Closing, StoreError> {
-            // Twice: the key may be taken between the look and the update. Then the second look
-            // finds it.
+            // Two tries: another process may take the key between the check and the update. Then the
+            // second check finds it.
             match self.try_close(batch, key, closed, now).await {
                 Err(error) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
                     self.try_close(batch, key, closed, now).await
@@ -160,7 +161,7 @@ for_both_stores! {
         ) -> Result<Closing, StoreError> {
             let mut transaction = self.write().await?;
             if let Some((number, earlier)) = self.batch_under(&mut transaction, key).await? {
-                // Asked again, because the first answer was lost: this very batch counts.
+                // The client asks again because it lost the first answer: this batch itself counts.
                 if number == batch {
                     return Ok(Closing::Counted);
                 }
@@ -218,7 +219,7 @@ for_both_stores! {
     }
 }
 
-/// The SQLSTATE of a key that is taken.
+/// The SQLSTATE of an insert whose unique key exists already.
 const UNIQUE_VIOLATION: &str = "23505";
 
 /// The batch that was closed under a key.

@@ -1,14 +1,13 @@
-//! What both stores do by the same statements: written once, and compiled for each.
+//! Code that is the same for both stores: written once, and compiled for each.
 
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Database, FromRow};
 
 use super::error::StoreError;
 
-/// Writes items once for each store. In them `ThisStore` is the store.
-///
-/// Both databases take `$1` for a parameter. Where PostgreSQL cannot tell from its place what it is, as after a
-/// SELECT, it is written as `CAST($1 AS bigint)`.
+/// Compiles items once for each store. In them, `ThisStore` is the store.
+/// | Both databases accept `$1` as a parameter. If PostgreSQL cannot infer its type from the context,
+/// as after SELECT, it is written as `CAST($1 AS bigint)`.
 macro_rules! for_both_stores {
     ($($item:item)*) => {
         const _: () = {
@@ -33,10 +32,10 @@ pub(super) trait SqlTypes {
     type Transaction;
 }
 
-/// A statement of a store.
+/// A statement for the database of a store.
 pub(super) type Statement<'q, S> =
     Query<'q, <S as SqlTypes>::Database, <<S as SqlTypes>::Database as Database>::Arguments>;
-/// One that returns rows.
+/// A statement that returns rows.
 pub(super) type Select<'q, S, T> =
     QueryAs<'q, <S as SqlTypes>::Database, T, <<S as SqlTypes>::Database as Database>::Arguments>;
 /// A row of a store's database.
@@ -44,7 +43,7 @@ type RowOf<S> = <<S as SqlTypes>::Database as Database>::Row;
 
 for_both_stores! {
     impl ThisStore {
-        /// The rows that a query finds.
+        /// Runs a query and returns its rows.
         pub(in crate::store) async fn rows<T>(
             &self,
             name: &'static str,
@@ -56,7 +55,7 @@ for_both_stores! {
             self.queries.named(name, select.fetch_all(self.readers())).await
         }
 
-        /// The row that a query finds, if there is one.
+        /// Runs a query and returns its row, if there is one.
         pub(in crate::store) async fn row<T>(
             &self,
             name: &'static str,
@@ -68,7 +67,7 @@ for_both_stores! {
             self.queries.named(name, select.fetch_optional(self.readers())).await
         }
 
-        /// Runs a statement of a transaction; how many rows it changed.
+        /// Runs a statement in a transaction and returns how many rows it changed.
         pub(in crate::store) async fn run_in(
             &self,
             connection: &mut <Self as SqlTypes>::Connection,
@@ -79,7 +78,7 @@ for_both_stores! {
             Ok(done.rows_affected())
         }
 
-        /// Undoes a transaction.
+        /// Rolls a transaction back.
         pub(in crate::store) async fn rollback(
             &self,
             transaction: <Self as SqlTypes>::Transaction,
@@ -87,7 +86,7 @@ for_both_stores! {
             self.queries.named("rollback", transaction.rollback()).await
         }
 
-        /// The rows that a statement of a transaction returns.
+        /// Runs a statement in a transaction and returns its rows.
         pub(in crate::store) async fn rows_in<T>(
             &self,
             connection: &mut <Self as SqlTypes>::Connection,
@@ -100,7 +99,7 @@ for_both_stores! {
             self.queries.named(name, statement.fetch_all(connection)).await
         }
 
-        /// The row that a statement of a transaction returns, if there is one.
+        /// Runs a statement in a transaction and returns its row, if there is one.
         pub(in crate::store) async fn row_in<T>(
             &self,
             connection: &mut <Self as SqlTypes>::Connection,

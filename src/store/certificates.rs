@@ -1,4 +1,4 @@
-//! Certificates: how they come, are read, and go.
+//! Certificates: registering, reading and removing them.
 
 use async_trait::async_trait;
 
@@ -14,47 +14,49 @@ use crate::domain::demand::observation::Observation;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 
-/// What is registered in one durable step.
+/// What is registered in one transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Registration<'a> {
-    /// Tables that the certificates name, with their bytes. One that is stored already is left.
+    /// The tables that the certificates name, with their bytes. Tables that are stored already are left
+    /// as they are.
     pub tables: &'a [StoredTable],
     /// The certificates.
     pub certificates: &'a [Certificate],
-    /// Observations that come with them (certificates expired already), counted at once.
+    /// Observations that are counted in the same transaction, from certificates that have expired
+    /// already.
     pub observations: &'a [Observation],
-    /// Certificates replaced by others of these, with their successors. One that is not there, or
-    /// has a successor, stays as it is.
+    /// Certificates that are replaced by these, with their successors. A certificate that is not
+    /// stored, or has a successor already, stays as it is.
     pub successions: &'a [(CertId, Successor)],
-    /// Where the file stands after this step.
+    /// The progress of the imported file after this step.
     pub progress: Option<&'a ImportProgress>,
 }
 
-/// What became of one certificate of a [`Registration`].
+/// The result for one certificate of a [`Registration`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Registered {
-    /// It was there: this is the row as stored, window and all.
+    /// It was registered before: this is the stored row, with its window.
     Existing(Box<Certificate>),
     /// It is new.
     Inserted,
 }
 
-/// How certificates come and go.
+/// Registering and removing certificates.
 #[async_trait]
 pub trait RegisterStore {
-    /// Stores new certificates, and with them tables, observations and progress, all or nothing.
-    /// One outcome a certificate, in order; the same CertID twice in one registration is
-    /// `Existing` the second time.
+    /// Stores new certificates together with tables, observations and progress, all or nothing. Returns
+    /// one outcome per certificate, in order. If a registration has the same CertID twice, the second
+    /// one is `Existing`.
     async fn register(&self, registration: Registration<'_>)
     -> Result<Vec<Registered>, StoreError>;
 
-    /// Removes certificates; how many were there. What they taught the model goes with them.
+    /// Removes certificates, and the observations that they stand for. Returns how many were stored.
     async fn remove(&self, ids: &[CertId]) -> Result<u64, StoreError>;
 
-    /// Removes up to `limit` certificates whose `notAfter` is before `before`, and keeps their
-    /// issuance as observations of the source `registrations`, under the CA that `ca_of` names.
-    /// Returns how many were removed. The change feed does not mention it: its readers have counted
-    /// those certificates and drop expired ones themselves.
+    /// Removes up to `limit` certificates whose `notAfter` is before `before`. Their issuance is kept
+    /// as observations of the source `registrations`, under the CA that `ca_of` returns. Returns how
+    /// many were removed. The change feed does not contain these removals: its readers have counted the
+    /// certificates already, and drop expired ones themselves.
     async fn purge_expired(
         &self,
         before: Timestamp,
@@ -63,13 +65,13 @@ pub trait RegisterStore {
     ) -> Result<u64, StoreError>;
 }
 
-/// Certificates, read.
+/// Reading certificates.
 #[async_trait]
 pub trait CertificateStore {
     /// The certificate with exactly this CertID.
     async fn certificate(&self, id: &CertId) -> Result<Option<Certificate>, StoreError>;
 
-    /// Those of these certificates that are there, in no order.
+    /// Those of these certificates that are stored, in any order.
     async fn certificates(&self, ids: &[CertId]) -> Result<Vec<Certificate>, StoreError>;
 
     /// The first `limit` certificates of a range, in the order of key identifier and serial.
@@ -80,22 +82,23 @@ pub trait CertificateStore {
     ) -> Result<Vec<Certificate>, StoreError>;
 }
 
-/// Where all certificates are cut into ranges.
+/// Dividing all certificates into ranges.
 #[async_trait]
 pub trait CutStore {
-    /// CertIDs, in order, that cut all certificates into ranges of about one size, about so many for each
-    /// issuer. They need not be registered.
+    /// CertIDs, in order, that divide all certificates into ranges of about the same size, about
+    /// `parts` for each issuer. They may be CertIDs of no certificate.
     async fn cuts(&self, parts: u32) -> Result<Vec<CertId>, StoreError>;
 }
 
-/// The certificate with a CertID.
+/// The query for the certificate with a CertID.
 pub(super) const CERTIFICATE: &str = concat!(
     "SELECT ",
     certificate_columns!(),
     " FROM certificates WHERE key_identifier = $1 AND serial = $2"
 );
 
-/// Issuers that are cut: a CA has tens. What comes after is one range.
+/// The most issuers whose certificates are divided; CAs have tens of issuers. All certificates after
+/// them are one range.
 const MOST_ISSUERS: usize = 1_000;
 
 for_both_stores! {
@@ -140,7 +143,7 @@ for_both_stores! {
             self.found("certificate_page", select).await
         }
 
-        /// The certificates that a query finds.
+        /// The certificates that a query returns.
         pub(in crate::store) async fn found(
             &self,
             name: &'static str,

@@ -1,29 +1,28 @@
-//! Whether the database takes what is written, as far as is known.
+//! Whether the database accepts writes, as far as is known.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::StoreError;
 
-/// What keeps the database from taking writes.
+/// The reason why the database does not accept writes, if one is known.
 #[derive(Debug, Default)]
 pub(super) struct Condition(Mutex<Option<&'static str>>);
 
 impl Condition {
-    /// Remembers an error that says that nothing can be written. A success does not reset it,
-    /// because small writes may succeed on a disk that is almost full; [`Condition::recovered`]
-    /// does.
+    /// Records an error if it means that nothing can be written. Later successful writes do not clear
+    /// it, because small writes may succeed on an almost full disk; [`Condition::recovered`] does.
     pub(super) fn failed(&self, error: &StoreError) {
         if let Some(reason) = error.code().as_deref().and_then(reason) {
             *self.known() = Some(reason);
         }
     }
 
-    /// It was tried whether writes are taken again, and they are.
+    /// Clears the error, after a test has shown that writes are accepted again.
     pub(super) fn recovered(&self) {
         *self.known() = None;
     }
 
-    /// In words.
+    /// The recorded reason.
     pub(super) fn trouble(&self) -> Option<&'static str> {
         *self.known()
     }
@@ -33,7 +32,8 @@ impl Condition {
     }
 }
 
-/// Why the database with this code takes no writes; `None` where the code says something else.
+/// The reason why a database with this error code does not accept writes; `None` if the code means
+/// something else.
 fn reason(code: &str) -> Option<&'static str> {
     // A PostgreSQL SQLSTATE has five characters.
     if code.len() == 5 {

@@ -1,4 +1,4 @@
-//! From a URL to a store.
+//! Opens a store by its URL.
 
 use std::sync::Arc;
 
@@ -9,31 +9,28 @@ use super::postgres::PostgresStore;
 use super::sqlite::{self, SqliteStore};
 use super::{migrate, postgres};
 
-/// The database that a URL names.
+/// The database that a URL is for.
 enum Database<'a> {
     Postgres(&'a str),
     Sqlite(sqlite::Location),
 }
 
-/// Opens the store at `sqlite:PATH`, `sqlite::memory:` (alive as long as the handle) or
-/// `postgres://…`. An empty database is created and migrated, and so is every SQLite file; a
-/// PostgreSQL with pending migrations as `migrations` says.
-///
-/// # Errors
-/// [`StoreError::Url`], [`StoreError::PendingMigrations`], [`StoreError::Newer`],
-/// [`StoreError::Unavailable`] where the database does not answer.
+/// Opens the store at `sqlite:PATH`, `sqlite::memory:` (which lives as long as the handle) or
+/// `postgres://…`. An empty database and every SQLite file is migrated; for a PostgreSQL with pending
+/// migrations, `migrations` decides.
+/// | # Errors
+/// [`StoreError::Url`], [`StoreError::PendingMigrations`], [`StoreError::Newer`], or
+/// [`StoreError::Unavailable`] if the database does not answer.
 pub async fn connect(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
     let store = prepare(url, migrations).await?;
     store.admit().await?;
     Ok(store)
 }
 
-/// As [`connect`], and a PostgreSQL is not asked for anything: until [`Store::admit`] has found it
-/// and its schema as they have to be, whatever is asked of the store ends in
-/// [`StoreError::Unavailable`]. An SQLite file is opened.
-///
-/// # Errors
-/// As [`connect`]; of a PostgreSQL [`StoreError::Url`] alone.
+/// Like [`connect`], but does not contact a PostgreSQL. Until [`Store::admit`] has connected and
+/// checked its schema, all calls return [`StoreError::Unavailable`]. An SQLite file is opened.
+/// | # Errors
+/// As for [`connect`]; for a PostgreSQL only [`StoreError::Url`].
 pub async fn prepare(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match database(url)? {
         Database::Postgres(url) => Arc::new(PostgresStore::at(url, migrations)?),
@@ -41,11 +38,10 @@ pub async fn prepare(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>
     })
 }
 
-/// The names of the migrations that the database has not seen, such as `0001_initial`. Nothing is
-/// created.
+/// The names of the migrations that are not applied yet, such as `0001_initial`. Nothing is created.
 ///
 /// # Errors
-/// As [`connect`].
+/// As for [`connect`].
 pub async fn pending(url: &str) -> Result<Vec<String>, StoreError> {
     match database(url)? {
         Database::Postgres(url) => {
@@ -59,11 +55,11 @@ pub async fn pending(url: &str) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// Drops what a PostgreSQL's migrations keep for running processes of earlier versions; does
-/// nothing if that was done. An SQLite file has nothing of the kind.
+/// Drops what a PostgreSQL's migrations keep for running processes of earlier versions. Does nothing if
+/// that was done before, or for an SQLite file.
 ///
 /// # Errors
-/// As [`connect`]; [`StoreError::PendingMigrations`]; [`StoreError::EarlierVersion`] where such a
+/// As for [`connect`]; [`StoreError::PendingMigrations`]; [`StoreError::EarlierVersion`] if such a
 /// process is connected.
 pub async fn finish(url: &str) -> Result<(), StoreError> {
     let Database::Postgres(url) = database(url)? else {
@@ -82,8 +78,8 @@ pub async fn finish(url: &str) -> Result<(), StoreError> {
     migrate::postgres_finish(&mut connection).await
 }
 
-/// Distributes a PostgreSQL's tables over the servers that Citus has, after [`finish`]; what was done, a
-/// line each. Without Citus nothing is changed.
+/// Distributes a PostgreSQL's tables over the servers of Citus, after [`finish`]. Returns what was
+/// done, one line per step. Without Citus nothing is changed.
 ///
 /// # Errors
 /// Those of [`finish`]; [`StoreError::NoCitus`], [`StoreError::NotDistributable`].

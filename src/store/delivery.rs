@@ -1,4 +1,4 @@
-//! Which messages were delivered to webhooks.
+//! Which messages to webhooks have been delivered.
 
 use async_trait::async_trait;
 
@@ -6,14 +6,14 @@ use super::both::for_both_stores;
 use super::error::StoreError;
 use crate::domain::time::{DAY, Timestamp};
 
-/// How long it is remembered that a message was delivered. What messages are about is over by then.
+/// How long deliveries are remembered, in seconds. What a message is about is over by then.
 pub const DELIVERIES_KEPT_SECONDS: i64 = 30 * DAY;
 
-/// Messages to webhooks, each under a key that names the message and its recipient.
+/// Deliveries of messages to webhooks. Each has a key made of the message and its recipient.
 #[async_trait]
 pub trait DeliveryStore {
-    /// Takes the delivery of a message over until then, or keeps it: `false` where another holder has it,
-    /// or it was delivered. Each process is a holder with a number of its own.
+    /// Claims a delivery until a given time, or extends the claim. Returns `false` if another holder
+    /// has it or it is done. Each process is a holder with its own number.
     async fn claim_delivery(
         &self,
         id: &str,
@@ -22,7 +22,7 @@ pub trait DeliveryStore {
         until: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Notes that a message was delivered, or is given up: nobody claims it again.
+    /// Records that a message was delivered or given up, so that it is not claimed again.
     async fn end_delivery(&self, id: &str, now: Timestamp) -> Result<(), StoreError>;
 }
 

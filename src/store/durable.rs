@@ -1,4 +1,4 @@
-//! The interface of a store. Each method is one durable step or one consistent read.
+//! The interface of a store. Each method is one transaction or one consistent read.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -28,20 +28,22 @@ use super::source::SourceStore;
 use super::successors::SuccessorStore;
 use super::tables::TableStore;
 
-/// A database, or a server of it, that has not answered after this time is away.
+/// A database, or one of its servers, that does not answer within this time is unavailable.
 pub const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
-/// What a store does when the index has no entry.
+/// Whether certificates may be stored that the index does not have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sharing {
-    /// Other processes may have registered it a moment ago: ask (PostgreSQL).
+    /// Another process may have registered it just now, so a miss is looked up in the store
+    /// (PostgreSQL).
     AskOnMiss,
-    /// The change feed makes the index complete: a miss is a miss (SQLite).
+    /// The change feed makes the index complete, so a miss means that there is no such certificate
+    /// (SQLite).
     IndexIsComplete,
 }
 
-/// The store: what the traits of its topics say, and how it is. Every method is one durable step or one
-/// consistent read; each runs named queries that show in `/metrics`.
+/// The store: the interfaces of its topics, and its own state. Every method is one transaction or one
+/// consistent read. Each runs named queries, which are counted in `/metrics`.
 #[async_trait]
 pub trait Store:
     BatchStore
@@ -72,38 +74,38 @@ pub trait Store:
     + Send
     + Sync
 {
-    /// Connects, where that was not done yet, and sees that the schema is as it has to be. After
-    /// this has succeeded once it does nothing.
-    ///
-    /// # Errors
-    /// Those of [`super::connect`]. Until it has succeeded everything else is
+    /// Connects if that was not done yet, and checks the schema. Once this has succeeded, it does
+    /// nothing more.
+    /// | # Errors
+    /// Those of [`super::connect`]. Until it has succeeded, everything else returns
     /// [`StoreError::Unavailable`].
     async fn admit(&self) -> Result<(), StoreError>;
 
-    /// Whether a miss in the index has to be asked for here.
+    /// Whether a miss in the index has to be looked up here.
     fn sharing(&self) -> Sharing;
 
-    /// How many queries this handle has run: so that a test can show where none was.
+    /// How many queries this handle has run; tests use it to show that none was needed.
     fn queries_run(&self) -> u64;
 
-    /// Waits for another process's notification of a change, after which the change feed is worth
-    /// reading. It is only a hint: if it is lost or never sent, the feed still has the change.
+    /// Waits for a notification that another process has changed something, so that reading the change
+    /// feed is worthwhile. It is only a hint: if it is lost or never sent, the feed still contains the
+    /// change.
     async fn hinted(&self);
 
-    /// Why the database takes no writes, in words; `None` if no reason is known.
+    /// Why the database does not accept writes; `None` if no reason is known.
     fn trouble(&self) -> Option<String>;
 
-    /// Who was away when [`Store::try_again`] asked last: the database, or a server of a distributed one. What
-    /// lies there is neither found nor taken.
+    /// Which server was unavailable at the last [`Store::try_again`]: the database, or a server of a
+    /// distributed one. Rows on it can be neither read nor written.
     fn away(&self) -> Option<&'static str> {
         None
     }
 
-    /// Tries whether the database and all its servers answer, each within [`ANSWERS_WITHIN`], and whether
-    /// writes are taken again where the last ones were not.
+    /// Checks whether the database and all its servers answer, each within [`ANSWERS_WITHIN`], and
+    /// whether writes are accepted again if the last ones were not.
     async fn try_again(&self) -> Result<(), StoreError>;
 
-    /// How many certificates the next step of a bulk write should hold: enough to fill the database
-    /// fast, and few enough that other writers need not wait for long.
+    /// How many certificates the next transaction of a bulk write should contain: enough to be fast,
+    /// and few enough that other writers do not wait for long.
     fn step_records(&self) -> usize;
 }

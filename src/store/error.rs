@@ -1,83 +1,83 @@
-//! What can go wrong in a store.
+//! The errors of a store.
 
 use std::path::PathBuf;
 
-/// A store's failure, named after the operation that met it.
+/// An error of a store. It names the query that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A row that cannot be what the schema promises.
+    /// A row that does not match the schema.
     #[error("the query {query} read a row that does not fit: {detail}")]
     Corrupt {
-        /// The query's name.
+        /// The name of the query.
         query: &'static str,
-        /// The misfit.
+        /// What does not match.
         detail: String,
     },
-    /// The database has no Citus to distribute its tables.
+    /// The database has no Citus, so its tables cannot be distributed.
     #[error("the database has no citus: run CREATE EXTENSION citus in it, on each of its servers")]
     NoCitus,
-    /// An SQLite file is one file.
+    /// An SQLite database is one file, which cannot be distributed.
     #[error("an SQLite database cannot be distributed")]
     NotDistributable,
-    /// Processes of a version that knows of no outbox are connected.
+    /// Processes of a version without the outbox are connected.
     #[error(
         "{0} connections are of an earlier version (application name \"offpeak\"): \
          stop those processes first"
     )]
     EarlierVersion(i64),
-    /// The batch was swept because it stayed open too long, or is closed already.
+    /// The batch is closed already, or was removed because it stayed open too long.
     #[error("batch {0} is not open")]
     NotOpen(i64),
-    /// A newer binary has migrated the database.
+    /// The database was migrated by a newer version of offpeak.
     #[error(
         "the database is at migration {database}, this binary knows none after {binary}: \
          run a newer offpeak"
     )]
     Newer {
-        /// The last migration that the database has seen.
+        /// The last migration applied to the database.
         database: i64,
-        /// The last migration that this binary knows.
+        /// The last migration that this binary has.
         binary: i64,
     },
-    /// The database did not answer, or had no connection free in time: try again later.
+    /// The database did not answer, or had no free connection in time: try again later.
     #[error(
         "the database is away or busy (query {query}): {source}{}",
         said_as_pooler(source)
     )]
     Unavailable {
-        /// The query's name.
+        /// The name of the query.
         query: &'static str,
         /// The driver's error.
         source: sqlx::Error,
     },
-    /// The file of an SQLite database cannot be one.
+    /// This file cannot be an SQLite database.
     #[error("the SQLite database {} cannot be opened: {reason}", path.display())]
     Path {
         /// The file.
         path: PathBuf,
-        /// The fault.
+        /// The reason.
         reason: String,
     },
-    /// Migrations are pending and were not asked for.
+    /// Migrations are pending, and applying them was not asked for.
     #[error("migrations are pending: {0:?}; run `offpeak migrate` or pass --migrate")]
     PendingMigrations(Vec<String>),
     /// A migration failed.
     #[error("migration failed: {}{}", .0, said_as_pooler(.0))]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The query itself failed.
+    /// The query failed.
     #[error("the query {query} failed: {source}{}", said_as_pooler(source))]
     Query {
-        /// The query's name.
+        /// The name of the query.
         query: &'static str,
         /// The driver's error.
         source: sqlx::Error,
     },
-    /// The URL names no store. It is not shown: it may hold a password.
+    /// The URL is not that of a store. It is not shown, because it may contain a password.
     #[error("the database's URL is none of sqlite:PATH and postgres://…: {0}")]
     Url(String),
 }
 
-/// What to do about an error that only a transaction pooler gives.
+/// Advice for errors that only a transaction pooler causes.
 fn said_as_pooler(error: &impl std::fmt::Display) -> &'static str {
     let said = error.to_string();
     let by_pooler = said.contains("unsupported startup parameter")
@@ -90,16 +90,17 @@ fn said_as_pooler(error: &impl std::fmt::Display) -> &'static str {
 }
 
 impl StoreError {
-    /// Whether the database cannot be reached or does not serve yet, and nothing says that it is
-    /// not the one that is configured or that it does not let us in.
+    /// Whether the database cannot be reached or does not serve yet. Errors about a wrong database, or
+    /// refused credentials, do not count.
     #[must_use]
     pub fn is_absence(&self) -> bool {
-        // 28: it refuses who we say we are; 3D: it has no such database.
+        // 28: credentials refused; 3D: no such database.
         let refused = |code: String| code.starts_with("28") || code.starts_with("3D");
         matches!(self, Self::Unavailable { .. }) && !self.code().is_some_and(refused)
     }
 
-    /// A row that others take away and put back, or a number that they take, faster than it can be read.
+    /// The error of a row that others keep removing and adding, or a number that they keep taking,
+    /// while it is read.
     pub(super) const fn contested(query: &'static str) -> Self {
         Self::Unavailable {
             query,
@@ -107,7 +108,7 @@ impl StoreError {
         }
     }
 
-    /// The driver's error, sorted by what a caller can do about it.
+    /// Classifies the driver's error by what a caller can do about it.
     pub(super) fn from_driver(query: &'static str, source: sqlx::Error) -> Self {
         match source {
             sqlx::Error::ColumnDecode { .. }
@@ -134,7 +135,7 @@ impl StoreError {
         }
     }
 
-    /// The error's code, as the database gave it.
+    /// The error code of the database.
     pub(super) fn code(&self) -> Option<String> {
         match self {
             Self::Query { source, .. } | Self::Unavailable { source, .. } => source
@@ -146,11 +147,11 @@ impl StoreError {
     }
 }
 
-/// `internal_error`: the code of a distributed database that has lost one of its own servers, if
-/// that server could not report an error itself.
+/// `internal_error`: the code of a distributed database that has lost one of its servers, if that
+/// server could not report an error itself.
 const INTERNAL: &str = "XX000";
 
-/// Whether an internal error with these words is about a server that is away.
+/// Whether an internal error with this message is about a server that is unavailable.
 fn is_node_away(message: &str) -> bool {
     let words = [
         "connection not open",
@@ -164,21 +165,20 @@ fn is_node_away(message: &str) -> bool {
     words.iter().any(|words| message.contains(words))
 }
 
-/// Whether an error with this code says that the database is away, busy or full, and not that the
-/// query is wrong.
+/// Whether an error with this code means that the database is unavailable, busy or full, so that the
+/// query may succeed later.
 fn passes_by_itself(code: &str) -> bool {
-    // A PostgreSQL SQLSTATE has five characters. 08: connection; 28 and 3D: it lets nobody in, as
-    // while it is being restored; 40: deadlock, serialization; 53: out of connections, disk or
-    // memory; 55P03: lock timeout; 57: shutdown, cancelled; 25006: failed over to a standby;
-    // 58: system error.
+    // A PostgreSQL SQLSTATE has five characters. 08: connection; 28 and 3D: nobody is let in, as during
+    // a restore; 40: deadlock, serialization; 53: out of connections, disk or memory; 55P03: lock
+    // timeout; 57: shutdown, cancelled; 25006: failed over to a standby; 58: system error.
     if code.len() == 5 {
         return ["08", "25006", "28", "3D", "40", "53", "55P03", "57", "58"]
             .iter()
             .any(|class| code.starts_with(class));
     }
-    // An SQLite code is a number, extended codes keep the cause in the low byte. 5: busy;
-    // 6: locked; 7: out of memory; 8: read-only; 10: I/O; 13: full; 14: cannot open; 15: others
-    // were always faster to lock the log.
+    // An SQLite code is a number; extended codes have the cause in the low byte. 5: busy; 6: locked; 7:
+    // out of memory; 8: read-only; 10: I/O; 13: full; 14: cannot open; 15: others always locked the log
+    // first.
     code.parse::<i32>()
         .is_ok_and(|code| [5, 6, 7, 8, 10, 13, 14, 15].contains(&(code & 0xff)))
 }
@@ -255,7 +255,7 @@ mod tests {
         for code in ["57P03", "57P01", "57P02", "53300", "08006"] {
             assert!(coded(code).is_absence(), "{code}");
         }
-        // A wrong password, nobody of that name, no such database, a wrong query.
+        // A wrong password, no such user, no such database, a wrong query.
         for code in ["28P01", "28000", "3D000", "42P01"] {
             assert!(!coded(code).is_absence(), "{code}");
         }

@@ -1,4 +1,4 @@
-//! What peers take: the counts of this store, in one order, page by page.
+//! The export for peers: this store's counts in a fixed order, page by page.
 
 use async_trait::async_trait;
 
@@ -7,42 +7,43 @@ use super::error::StoreError;
 use super::row::StoredObservation;
 use crate::domain::demand::observation::Observation;
 
-/// The prefix of the vantages of counts from a peer. These are not passed on, because two servers
-/// that read from each other would count their own load again and again.
+/// The prefix of the vantages of counts that came from a peer. These are not exported: two servers that
+/// read from each other would count their own load again and again.
 pub const PEER: &str = "peer:";
 
-/// Batches read for one page, and the number that get positions at a time. A batch holds some ten
+/// How many batches are read for one page, and how many get a position at a time. A batch has about ten
 /// rows, the counts of a source in a minute, so this is enough for a page of some thousand rows.
 pub(super) const BATCHES: i64 = 500;
 
-/// Where a reader of the counts stands.
+/// The position of a reader.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ExportPlace {
-    /// Of which database that is the place.
+    /// The database in which this is a position.
     pub database: String,
-    /// The place of the batch that is read next.
+    /// The position of the batch that is read next.
     pub batch: i64,
-    /// How many of its rows were read.
+    /// How many of its rows have been read.
     pub rows: i64,
 }
 
-/// Some counts, and what comes after them.
+/// A page of counts, and the position after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportPage {
-    /// Counts of all sources but the registry and peers.
+    /// Counts from all sources except the registry and peers.
     pub observations: Vec<Observation>,
     /// Where the next page begins.
     pub next: ExportPlace,
-    /// Whether there is more now.
+    /// Whether more can be read now.
     pub more: bool,
 }
 
-/// Counts for peers. As with [`super::durable::Store`], every method is one durable step or one consistent read.
+/// Counts for peers. As with [`super::durable::Store`], every method is one transaction or one
+/// consistent read.
 #[async_trait]
 pub trait ExportStore {
-    /// Up to `limit` counts after a place, or from the beginning; each batch once, however late it was
-    /// closed. `None`: the place is one of another database, or of this one before it was put back to an
-    /// earlier state.
+    /// Up to `limit` counts after a position, or from the beginning. Each batch is returned once,
+    /// however late it was closed. `None` if the position is from another database, or from before this
+    /// one was restored to an earlier state.
     async fn export(
         &self,
         after: Option<&ExportPlace>,
@@ -104,23 +105,23 @@ for_both_stores! {
     }
 }
 
-/// What a page was made of.
+/// What is read for one page.
 struct Read {
-    /// The database, and the place given last in it.
+    /// The database, and the last position given in it.
     of: (String, i64),
     /// Where the page begins.
     from: ExportPlace,
-    /// The places of the batches that were looked at, ascending.
+    /// The positions of the batches that were read, ascending.
     batches: Vec<i64>,
-    /// Rows with the place of their batch, in the order of places.
+    /// Rows with the position of their batch, in the order of positions.
     rows: Vec<(i64, Observation)>,
-    /// How many rows were asked for.
+    /// How many rows were requested.
     limit: u32,
-    /// Whether batches have no place yet.
+    /// Whether there are batches without a position.
     waiting: bool,
 }
 
-/// Where to begin; `None` if the place is of another database.
+/// The position to begin at; `None` if `after` is from another database.
 fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<ExportPlace> {
     let (database, last) = of;
     match after {
@@ -136,14 +137,14 @@ fn begin(after: Option<&ExportPlace>, of: &(String, i64)) -> Option<ExportPlace>
     }
 }
 
-/// How many batches to look at from here: one that was read in part is read alone, since its rows may
-/// have become fewer and those of the next must not be passed over in their stead.
+/// How many batches to read from here. A batch that was read in part is read alone: it may have fewer
+/// rows by now, and then rows of the next batch must not be skipped in their place.
 const fn batches_from(place: &ExportPlace) -> i64 {
     if place.rows > 0 { 1 } else { BATCHES }
 }
 
 impl Read {
-    /// The page.
+    /// The page made of these rows.
     fn page(self) -> ExportPage {
         let full = self.rows.len() >= self.limit as usize;
         let in_part = self.rows.last().filter(|_| full).map(|(place, _)| *place);
@@ -157,7 +158,7 @@ impl Read {
                 };
                 (place, before + i64::try_from(here).unwrap_or(i64::MAX))
             }
-            // All that was looked at was read; what has no place yet comes behind it.
+            // All of these batches were read; batches without a position come later.
             None => match self.batches.last() {
                 Some(last) => (last + 1, 0),
                 None => (self.of.1 + 1, 0),

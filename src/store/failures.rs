@@ -1,4 +1,4 @@
-//! Orders that fail again and again, as gateways count them.
+//! Orders that fail repeatedly, as gateways count them.
 
 use async_trait::async_trait;
 
@@ -6,44 +6,43 @@ use super::error::StoreError;
 use super::row::hash;
 use crate::domain::time::Timestamp;
 
-/// Orders of an account for the same names that failed one after the other.
+/// Consecutive failed orders of an account for the same names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failures {
     /// The account, as a keyed hash.
     pub account: u128,
     /// All names together, as a keyed hash.
     pub names: u128,
-    /// How many; at least 1.
+    /// The number of failures, at least 1.
     pub count: u32,
     /// When the last one failed.
     pub at: Timestamp,
 }
 
-/// The results of orders of an account for the same names since the last report.
+/// The results of an account's orders for the same names since the last report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FailuresChange {
     /// The account, as a keyed hash.
     pub account: u128,
     /// All names together, as a keyed hash.
     pub names: u128,
-    /// Whether one has succeeded: nothing counts that was kept before.
+    /// Whether an order has succeeded; if so, earlier failures no longer count.
     pub succeeded: bool,
-    /// How many have failed since, one after the other.
+    /// How many orders in a row have failed since then.
     pub failed: u32,
     /// When the last one failed or succeeded.
     pub at: Timestamp,
 }
 
-/// Orders that fail.
+/// Failed orders.
 #[async_trait]
 pub trait FailureStore {
-    /// Adds the reports of several gateways. A success drops the failures that were kept for an
-    /// account and names; failures are added to those that are kept. Drops all entries whose last
-    /// failure was before `since` and that get no new one. Each account and names may be given
-    /// once. Returns what is kept now for those that failed.
-    ///
-    /// If it is repeated after an error, successes are not counted twice; failures that were stored
-    /// in spite of the error are.
+    /// Adds the reports of several gateways. A success removes the stored failures of an account and
+    /// names; new failures are added to the stored ones. Entries whose last failure was before `since`,
+    /// and that get no new one, are removed. Each account and names may be given once. Returns what is
+    /// stored now for those that failed.
+    /// | If the call is repeated after an error, failures that were stored in spite of the error count
+    /// twice; successes do not.
     async fn keep_failures(
         &self,
         changes: &[FailuresChange],
@@ -51,7 +50,7 @@ pub trait FailureStore {
     ) -> Result<Vec<Failures>, StoreError>;
 }
 
-/// Failures: account, names, how many, when last.
+/// A row of failures: account, names, number, time of the last.
 pub(super) type FailuresRow = (Vec<u8>, Vec<u8>, i64, i64);
 
 pub(super) fn failures(row: &FailuresRow) -> Result<Failures, StoreError> {

@@ -1,4 +1,4 @@
-//! The content of the change feed, and the positions of its readers.
+//! The change feed, and the positions of its readers.
 
 use async_trait::async_trait;
 
@@ -9,47 +9,48 @@ use crate::domain::demand::observation::Observation;
 use crate::domain::moves::incident::Incident;
 use crate::domain::time::Timestamp;
 
-/// Where a reader of the change feed stands. Opaque: only the store that made it can read it.
+/// The position of a reader of the change feed. Only the store that made it can interpret it.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct FeedPosition(pub i64);
 
-/// One thing that changed. A change may be told more than once; applying it again must not matter.
+/// One change. The feed may repeat a change; applying it again must have no further effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A certificate is new, or its window or successor is.
+    /// A certificate is new, or its window or successor has changed.
     Certificate(Box<Certificate>),
-    /// Observations were taken back: sum them anew, unless this number was heard before. A load
-    /// tells those that it has taken into account.
+    /// Observations were removed: they have to be summed again, unless this number was received before.
+    /// A load returns the numbers that it includes.
     Forgotten(i64),
-    /// An observation of a batch that counts. All of a batch's come together.
+    /// An observation of a batch that counts. The observations of a batch are consecutive.
     Observed {
-        /// The batch's number, by which batches that were already counted are recognised.
+        /// The number of the batch, by which repeated batches are recognised.
         batch: i64,
-        /// When it was counted, by the clock of who stored it; `None`: an earlier version did not say.
+        /// When it was stored, by the clock of the process that stored it; `None` if an earlier version
+        /// did not record that.
         counted_at: Option<Timestamp>,
-        /// What was observed.
+        /// The observation.
         observation: Observation,
     },
-    /// An incident is new, or something of it changed.
+    /// An incident is new or has changed.
     Incident(Box<Incident>),
-    /// The changes after the reader's place have been dropped, or never were there: it has to load
-    /// everything anew.
+    /// The changes after the reader's position have been dropped, or never existed: everything has to
+    /// be loaded again.
     Lost,
-    /// What polls of a certificate have shown changed, by its fingerprint in the index.
+    /// The record of a certificate's polls has changed.
     Polls {
         /// The keyed hash of the CertID.
         fingerprint: u128,
         /// The record of its polls, as the engine packs it.
         record: u64,
     },
-    /// A certificate is gone.
+    /// A certificate was removed.
     Removed(CertId),
 }
 
-/// The result of a load.
+/// What to load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Load {
-    /// All but the certificates.
+    /// Everything except the certificates.
     BesideCertificates,
     /// Everything.
     Everything,
@@ -58,7 +59,7 @@ pub enum Load {
 /// The change feed.
 #[async_trait]
 pub trait FeedStore {
-    /// Loads everything, certificates in any order, and the position of the feed.
+    /// Loads everything, certificates in any order, and returns the position of the feed.
     async fn load(
         &self,
         what: Load,
@@ -66,7 +67,7 @@ pub trait FeedStore {
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;
 
-    /// Reads what changed after `since`, and the feed's new position. Cheap if nothing changed.
+    /// Reads the changes after `since`, and returns the new position. Cheap if nothing changed.
     async fn changes(
         &self,
         since: FeedPosition,

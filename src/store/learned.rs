@@ -1,4 +1,4 @@
-//! What was learned of the CAs' clients, kept across restarts.
+//! What was learned about the CAs' clients, kept across restarts.
 
 use async_trait::async_trait;
 
@@ -8,24 +8,24 @@ use super::row::misfit;
 use crate::domain::policy::ca::{CaName, CaNameError};
 use crate::domain::time::Timestamp;
 
-/// Something learned of a CA's clients.
+/// Something learned about a CA's clients.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Learned {
-    /// At which CA.
+    /// The CA.
     pub ca: CaName,
-    /// What it is, such as `returns`.
+    /// The name of what was learned, such as `returns`.
     pub name: String,
-    /// The lesson, as JSON.
+    /// The learned values, as JSON.
     pub body: String,
 }
 
-/// What was learned.
+/// What was learned about the CAs' clients.
 #[async_trait]
 pub trait LearnedStore {
     /// Everything learned, by CA and name.
     async fn learned(&self) -> Result<Vec<Learned>, StoreError>;
 
-    /// Keeps what was learned, replacing what was kept under the same name.
+    /// Stores what was learned, replacing what was stored under the same name.
     async fn set_learned(&self, learned: &Learned, now: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -53,7 +53,7 @@ for_both_stores! {
     }
 }
 
-/// The lesson in a row: CA, name and body.
+/// A row as what was learned: CA, name and body.
 fn learned((ca, name, body): (String, String, String)) -> Result<Learned, StoreError> {
     let ca = ca.parse().map_err(|error: CaNameError| {
         StoreError::from_driver("learned_select", misfit("ca", error))

@@ -1,60 +1,59 @@
-//! Work that one of several processes does for all.
+//! Work that one of several processes does for all of them.
 
 use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};
 
 use super::error::StoreError;
 
-/// Work that only one of the processes sharing a store needs to do; the others would repeat it in
-/// vain. A lease only saves work. Where correctness depends on it the rows protect it, so a process
-/// that lost its lease without noticing does no harm.
+/// Work that only one of the processes sharing a store needs to do. A lease only saves duplicate work.
+/// Correctness does not depend on it: the rows prevent that something happens twice, so a process that
+/// loses its lease without noticing does no harm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lease {
-    /// Planning outages again that last.
+    /// Planning again for outages that last longer than expected.
     Incidents,
     /// Making a publication.
     Publication,
     /// Removing expired certificates.
     Purge,
-    /// Rebalancing by itself.
+    /// Automatic rebalancing.
     Rebalance,
-    /// Moving the windows of what a list says is revoked.
+    /// Moving the windows of certificates that a revocation list contains.
     Revocations,
-    /// Bringing a publication into a bucket.
+    /// Copying a publication into a bucket.
     StaticTree,
-    /// Following status pages.
+    /// Reading status pages.
     StatusPages,
     /// Dropping old observations, tables and records.
     Sweep,
 }
 
-/// What to do while another process is at it.
+/// What to do if another process holds the lease.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Turn {
-    /// Leave it to that one.
+    /// Give up.
     Now,
-    /// Wait until that one is done, or gone.
+    /// Wait until it is free.
     Wait,
 }
 
 /// Leases.
 #[async_trait]
 pub trait LeaseStore {
-    /// Takes a duty on; `None` where another process is at it.
+    /// Takes a lease; `None` if another process holds it.
     async fn take_lease(&self, duty: Lease, turn: Turn) -> Result<Option<LeaseGuard>, StoreError>;
 }
 
-/// A duty as long as it is held: until it is dropped, and no longer than the process and its
-/// connection live.
+/// A lease that is held until this is dropped, or until the process or its connection ends.
 #[derive(Debug)]
 #[must_use = "a duty is given back when this is dropped"]
 pub struct LeaseGuard {
-    /// The transaction that holds the lock; none where there is one process only.
+    /// The transaction that holds the lock; none if there is only one process.
     _held: Option<Transaction<'static, Postgres>>,
 }
 
 impl LeaseGuard {
-    /// For a store without other processes that run tasks.
+    /// For a store that only one process uses.
     pub(super) const fn alone() -> Self {
         Self { _held: None }
     }

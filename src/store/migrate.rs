@@ -1,4 +1,4 @@
-//! Migrations: SQL files in the binary, the same numbers and names for both databases.
+//! Migrations: SQL files in the binary, with the same numbers and names for both databases.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -9,9 +9,9 @@ use sqlx::{Connection as _, PgConnection, SqlSafeStr as _, SqliteConnection};
 
 use super::error::StoreError;
 
-/// All of them, in the order in which they are applied. Written out rather than by
-/// `sqlx::migrate!`: its macros are built for the compiler, and with them both drivers, SQLite's
-/// and the TLS library's C code a second time.
+/// All migrations, in the order in which they are applied. They are listed by hand because
+/// `sqlx::migrate!` builds both drivers for the compiler, with the C code of SQLite and the TLS
+/// library, a second time.
 const FILES: [File; 12] = [
     File {
         version: 1,
@@ -90,13 +90,13 @@ const FILES: [File; 12] = [
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.postgres));
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(|file| file.sqlite));
 
-/// Ends the time in which an earlier version may run beside this one.
+/// Drops what lets an earlier version run at the same time as this one.
 const FINISH: &str = include_str!("postgres/finish.sql");
 
-/// The table in which the driver keeps the migrations that it has applied.
+/// The table in which the driver records the applied migrations.
 const APPLIED: &str = "_sqlx_migrations";
 
-/// A migration, with its statements for each of the databases.
+/// A migration, with its statements for each database.
 struct File {
     version: i64,
     description: &'static str,
@@ -109,7 +109,7 @@ struct File {
 pub enum Migrations {
     /// Apply them.
     Apply,
-    /// Refuse a PostgreSQL that has some, by their names. SQLite is always migrated.
+    /// Refuse a PostgreSQL with pending migrations, and list their names. SQLite is always migrated.
     RefusePending,
 }
 
@@ -118,8 +118,8 @@ pub(super) fn all() -> Vec<String> {
     SQLITE.iter().map(name).collect()
 }
 
-/// Migrates an SQLite file. One transaction around all of it, taken before the first look: two
-/// processes may open a new file at the same moment.
+/// Migrates an SQLite file in one transaction, which begins before the first check: two processes may
+/// open a new file at the same moment.
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
@@ -133,7 +133,7 @@ pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), Stor
     transaction.commit().await.map_err(driver)
 }
 
-/// The migrations that an SQLite file has not seen.
+/// The migrations that are not applied to an SQLite file.
 pub(super) async fn sqlite_pending(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<String>, StoreError> {
@@ -146,8 +146,8 @@ pub(super) async fn sqlite_pending(
     unapplied(&SQLITE, &applied(known, connection).await?)
 }
 
-/// Migrates a PostgreSQL database, or refuses to. Whether anything is to be done is known within
-/// `at_most`, or the database is away; where something is, it takes as long as it takes.
+/// Migrates a PostgreSQL database, or refuses to. The check for pending migrations has to end within
+/// `at_most`; otherwise the database is unavailable. Applying them may take longer.
 pub(super) async fn postgres(
     connection: &mut PgConnection,
     migrations: Migrations,
@@ -156,7 +156,7 @@ pub(super) async fn postgres(
     let look = async {
         let is_current = postgres_pending(connection).await?.is_empty();
         if is_current {
-            // Nothing is applied: this finds migrations that were changed, or broke off.
+            // Nothing is applied here: this finds migrations that were changed or interrupted.
             let check = POSTGRES.run_direct(None, &mut *connection, false);
             check.await.map_err(failed)?;
         }
@@ -166,8 +166,8 @@ pub(super) async fn postgres(
     if looked.map_err(|elapsed| driver(sqlx::Error::Io(elapsed.into())))?? {
         return Ok(());
     }
-    // From before the second look on: several processes may start on an empty database at the same
-    // moment.
+    // Locked before the second check, because several processes may start on an empty database at the
+    // same moment.
     connection.lock().await.map_err(failed)?;
     let pending = postgres_pending(connection).await?;
     let is_empty = !pending.is_empty() && postgres_is_empty(connection).await?;
@@ -179,14 +179,14 @@ pub(super) async fn postgres(
         .await
         .map_err(failed)?;
     if is_empty {
-        // Nobody has run an earlier version on it, and from here on nobody can.
+        // No earlier version has run on it, and none can from now on.
         postgres_finish(connection).await?;
     }
     connection.unlock().await.map_err(failed)
 }
 
-/// Drops what migrations keep for running processes of an earlier version. One statement at a time:
-/// a transaction over several tables could block processes that are serving.
+/// Drops what migrations keep for running processes of an earlier version. One statement at a time: a
+/// transaction over several tables could block processes that are serving.
 pub(super) async fn postgres_finish(connection: &mut PgConnection) -> Result<(), StoreError> {
     for statement in FINISH.split(';') {
         sqlx::raw_sql(statement)
@@ -197,7 +197,7 @@ pub(super) async fn postgres_finish(connection: &mut PgConnection) -> Result<(),
     Ok(())
 }
 
-/// The migrations that a PostgreSQL database has not seen.
+/// The migrations that are not applied to a PostgreSQL database.
 pub(super) async fn postgres_pending(
     connection: &mut PgConnection,
 ) -> Result<Vec<String>, StoreError> {
@@ -221,7 +221,7 @@ fn migrator(statements: impl Fn(&File) -> &'static str) -> Migrator {
     Migrator::with_migrations(migrations.collect())
 }
 
-/// Whether the schema holds nothing of anybody's; what extensions put there is nobody's.
+/// Whether the schema contains nothing apart from what extensions put there.
 async fn postgres_is_empty(connection: &mut PgConnection) -> Result<bool, StoreError> {
     sqlx::query_scalar(
         "SELECT NOT EXISTS (
@@ -239,7 +239,7 @@ async fn postgres_is_empty(connection: &mut PgConnection) -> Result<bool, StoreE
     .map_err(driver)
 }
 
-/// The versions that a database has seen; it may know of no migrations at all.
+/// The applied versions. The table of migrations may not exist yet.
 async fn applied(known: bool, connection: &mut impl Migrate) -> Result<Vec<i64>, StoreError> {
     if !known {
         return Ok(Vec::new());
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_database_from_the_future_is_refused() {
-        // Numbers may be left out.
+        // Numbers may be missing.
         let mut applied: Vec<i64> = SQLITE.iter().map(|migration| migration.version).collect();
         let newest = applied.len();
         applied.push(applied[newest - 1] + 1);

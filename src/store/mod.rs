@@ -1,5 +1,6 @@
-//! The truth: certificates, windows, tables, observations and publications, in SQLite or
-//! PostgreSQL.
+//! The store: certificates, windows, tables, observations and publications, in SQLite or PostgreSQL.
+//! Each file here has the interface of one topic; `sqlite` and `postgres` implement it, and `both`
+//! holds what they share.
 
 mod batch;
 mod both;

@@ -1,4 +1,4 @@
-//! Windows that take others' places.
+//! Moves: new windows in the place of earlier ones.
 
 use async_trait::async_trait;
 
@@ -9,26 +9,26 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Basis, Cause, Certificate};
 use crate::domain::time::{Span, Timestamp};
 
-/// A window that is to take another's place.
+/// A new window for a certificate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Move {
     /// The certificate.
     pub id: CertId,
-    /// The window that it has: where it has another meanwhile, nothing is moved.
+    /// The window to be replaced. If the certificate has another window by then, it is not moved.
     pub from: Span,
-    /// The new one.
+    /// The new window.
     pub to: Span,
-    /// What the new one was drawn from.
+    /// The source that the new window was drawn from.
     pub basis: Basis,
-    /// Why.
+    /// The reason for the move.
     pub cause: Cause,
 }
 
 /// Moves of windows.
 #[async_trait]
 pub trait MoveStore {
-    /// The first `limit` certificates of a range, in the order of key identifier and serial, that
-    /// are not replaced, live beyond `now`, and have a window that lies in `span` in part.
+    /// The first `limit` certificates of a range, in the order of key identifier and serial, that are
+    /// not replaced, expire after `now`, and have a window that overlaps `span`.
     async fn certificates_with_windows_in(
         &self,
         span: Span,
@@ -37,9 +37,9 @@ pub trait MoveStore {
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError>;
 
-    /// Moves windows, with the tables that the new ones were drawn from, all or nothing; how many
-    /// were moved. Of several moves of one certificate the first counts. The change feed tells the
-    /// certificates.
+    /// Moves windows and stores the tables that the new ones were drawn from, all or nothing. Returns
+    /// how many were moved. If a certificate is given several times, the first move counts. The change
+    /// feed contains the moved certificates.
     async fn move_windows(&self, tables: &[StoredTable], moves: &[Move])
     -> Result<u64, StoreError>;
 }

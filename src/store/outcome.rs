@@ -1,4 +1,4 @@
-//! Answers put together from what a database says, the same for both databases.
+//! Results computed from what a database returns, the same for both databases.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,21 +12,22 @@ use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{DAY, MINUTE, Timestamp};
 
-/// How often a step is tried that another process got in the way of.
+/// How often a step is tried if another process interferes.
 pub(super) const TRIES: usize = 8;
 
-/// Whether a registration brings this successor: one that was there before it has had its say.
+/// Whether this registration adds this successor: a certificate that was stored before has done so at
+/// its own registration.
 pub(super) fn is_brought(successor: &Successor, stored: &HashMap<CertId, Certificate>) -> bool {
     !matches!(successor, Successor::By(id) if stored.contains_key(id))
 }
 
-/// The certificates of a registration, each CertID once, in the order of CertIDs: every process
+/// The certificates of a registration, each CertID once, in the order of CertIDs. So every process
 /// takes its locks in the same order, and a B-tree is filled from left to right.
 pub(super) struct Distinct<'a> {
     given: &'a [Certificate],
-    /// For each certificate given, the place in `firsts` of its CertID.
+    /// For each given certificate, the index in `firsts` of its CertID.
     places: Vec<usize>,
-    /// The first certificate given with each CertID.
+    /// The index of the first certificate with each CertID.
     firsts: Vec<usize>,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Distinct<'a> {
         }
     }
 
-    /// Each CertID's first certificate, in the order of CertIDs.
+    /// The first certificate with each CertID, in the order of CertIDs.
     pub(super) fn certificates(&self) -> Vec<&'a Certificate> {
         self.firsts
             .iter()
@@ -60,7 +61,7 @@ impl<'a> Distinct<'a> {
             .collect()
     }
 
-    /// The outcomes in the order given, where `stored` holds the rows that were there already.
+    /// The outcomes in the order given; `stored` has the rows that existed before.
     pub(super) fn outcomes(&self, stored: &HashMap<CertId, Certificate>) -> Vec<Registered> {
         self.places
             .iter()
@@ -77,7 +78,7 @@ impl<'a> Distinct<'a> {
     }
 }
 
-/// The moves, each CertID's first, in the order of CertIDs, for the same reasons.
+/// The first move of each CertID, in the order of CertIDs, for the same reasons.
 pub(super) fn distinct_moves(given: &[Move]) -> Vec<&Move> {
     let mut moves: Vec<&Move> = given.iter().collect();
     moves.sort_by(|a, b| a.id.cmp(&b.id));
@@ -93,19 +94,18 @@ pub(super) fn distinct_ids(given: &[CertId]) -> Vec<&CertId> {
     ids
 }
 
-/// The records of polls, each fingerprint's last, in the order of fingerprints.
+/// The last record of each fingerprint, in the order of fingerprints.
 pub(super) fn latest_records(given: &[(u128, u64)]) -> Vec<(u128, u64)> {
     let latest: BTreeMap<u128, u64> = given.iter().copied().collect();
     latest.into_iter().collect()
 }
 
-/// What is kept of a certificate that was purged: when it was issued, in Unix seconds, whether that tells
-/// the hour, and whether it was steered.
+/// What is kept of a purged certificate: when it was issued, in Unix seconds; whether that includes the
+/// hour; and whether it was steered.
 type Trace = (i64, bool, bool);
 
-/// Sums purged certificates up as observations of the source `registrations`: by minute, or by day
-/// where the hour is not known. Rows have the columns `key_identifier`, `issued_at`, `hour_known` and
-/// `steered`.
+/// Sums purged certificates as observations of the source `registrations`: by minute, or by day if the
+/// hour is not known. Rows have the columns `key_identifier`, `issued_at`, `hour_known` and `steered`.
 pub(super) fn summed(
     purged: Vec<(Vec<u8>, i64, bool, bool)>,
     ca_of: &(dyn for<'a> Fn(&'a KeyIdentifier) -> CaName + Send + Sync),

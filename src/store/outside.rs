@@ -1,4 +1,4 @@
-//! A database of somebody else, from which load is read and into which nothing is written.
+//! A database of another program, from which load is read. Nothing is written to it.
 
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};
@@ -8,47 +8,46 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
-/// How long one query may take: of an hour of a busy CA, without an index, some seconds.
+/// How long a query may take. For an hour of a busy CA, without an index, it takes some seconds.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// Steps of SQLite's machine between two looks at the clock: some milliseconds.
+/// How many steps of SQLite's virtual machine pass between two checks of the time: some milliseconds.
 const STEPS: i32 = 100_000;
-/// The longest value: a label of an observation has 200 octets.
+/// The longest value in bytes; a label of an observation has 200.
 const MOST_VALUE_OCTETS: usize = 1_000;
 
-/// A question.
+/// A query.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
-    /// One SELECT, with `$1` and `$2`.
+    /// One SELECT statement, with `$1` and `$2`.
     pub text: &'a str,
-    /// The columns of its answer that are wanted.
+    /// The columns of the result that are used.
     pub columns: &'a [&'a str],
     /// `$1`, in Unix seconds: the first instant that is wanted.
     pub from: i64,
-    /// `$2`: the first one after them.
+    /// `$2`, in Unix seconds: the end of the wanted span.
     pub to: i64,
-    /// More rows are an error.
+    /// The most rows; more are an error.
     pub most_rows: usize,
 }
 
-/// Why there is no answer. It never names a password.
+/// Why a query failed. It never contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OutsideError {
-    /// The database refuses, or cannot be reached.
+    /// The database refuses the query, or cannot be reached.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    /// It takes too long.
+    /// The query takes too long.
     #[error("the query has not been answered within {} s", ANSWERED_WITHIN.as_secs())]
     Slow,
-    /// It has too many rows.
+    /// The result has more rows than this.
     #[error("the query gives more than {0} rows for an hour: let it count")]
     TooMany(usize),
 }
 
-/// Queries a database, `sqlite:PATH` or `postgres://…`, over a connection of its own that can only
-/// read, and passes on each row as texts; NULL is the empty text.
-///
-/// # Errors
-/// [`OutsideError`]; some rows may have been passed on by then.
+/// Queries a database, `sqlite:PATH` or `postgres://…`, over its own read-only connection, and passes
+/// on each row as texts; NULL becomes the empty text.
+/// | # Errors
+/// [`OutsideError`]; some rows may have been passed on before it.
 pub async fn ask(
     database: &str,
     query: Query<'_>,
@@ -61,7 +60,7 @@ pub async fn ask(
             ask_postgres(database, query, tell).await
         }
     };
-    // A connection that is given up ends; what it runs in the server ends by its own limit.
+    // Dropping the future closes the connection; the server ends the query by the time limit set there.
     tokio::time::timeout(ANSWERED_WITHIN + Duration::from_secs(5), asking)
         .await
         .unwrap_or(Err(OutsideError::Slow))
@@ -92,7 +91,7 @@ async fn ask_sqlite(
     let mut told = 0;
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await.map_err(|error| {
-        // Its own words for that are "interrupted".
+        // SQLite's own message would be "interrupted".
         if begun.elapsed() >= ANSWERED_WITHIN {
             OutsideError::Slow
         } else {
@@ -114,7 +113,7 @@ async fn ask_sqlite(
     Ok(())
 }
 
-/// Whatever type a value has, SQLite tells it as text.
+/// SQLite converts a value of any type to text.
 fn sqlite_text(row: &SqliteRow, place: usize) -> Result<String, sqlx::Error> {
     let text: Option<String> = row.try_get_unchecked(place)?;
     Ok(text.unwrap_or_default())
@@ -130,13 +129,14 @@ async fn ask_postgres(
         .extra_float_digits(None)
         .connect()
         .await?;
-    // All for this transaction alone, and no statement under a name: it may be a pooler's.
+    // All settings are for this transaction only, and statements have no names, because the connection
+    // may be a pooler's.
     let begin = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL timezone = 'UTC'",
         ANSWERED_WITHIN.as_millis()
     );
     let mut transaction = connection.begin_with(AssertSqlSafe(begin)).await?;
-    // As JSON, so that times come as RFC 3339 has them.
+    // As JSON, which has times in the format of RFC 3339.
     let columns: Vec<String> = query
         .columns
         .iter()
@@ -172,12 +172,13 @@ fn postgres_text(row: &PgRow, place: usize) -> Result<String, sqlx::Error> {
     Ok(text.unwrap_or_default())
 }
 
-/// A column of the query; with the query's name before it, SQLite takes it for nothing else.
+/// A column of the query. With the table's alias before it, SQLite cannot take it for a string.
 fn named(column: &str) -> String {
     format!("q.\"{}\"", column.replace('"', "\"\""))
 }
 
-/// A value that is too long for what it is to be is refused by its length later, and does not have to be whole.
+/// Cuts a long text. A value that is too long is refused later because of its length, so the rest is
+/// not needed.
 fn cut(mut text: String) -> String {
     if text.len() > MOST_VALUE_OCTETS {
         let end = (0..=MOST_VALUE_OCTETS)

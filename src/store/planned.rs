@@ -1,4 +1,4 @@
-//! Bulk events that somebody announced, as stored.
+//! Announced bulk events, as stored.
 
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -10,7 +10,7 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::{Span, Timestamp};
 
-/// The most events that are not over yet: one an hour for a month and more. All are read at once.
+/// The most events that are not over yet: one an hour for more than a month. All are read at once.
 pub const MOST_PLANNED: i64 = 1_000;
 
 /// A bulk event as stored.
@@ -20,9 +20,9 @@ pub struct StoredPlanned {
     pub id: i64,
     /// The CA.
     pub ca: CaName,
-    /// The name that its owner gave it.
+    /// The name that its owner gave to it.
     pub name: String,
-    /// When, and how many certificates it asks for.
+    /// When it takes place, and how many certificates it needs.
     pub event: Planned,
     /// When it was announced.
     pub made_at: Timestamp,
@@ -31,18 +31,18 @@ pub struct StoredPlanned {
 /// Bulk events.
 #[async_trait]
 pub trait PlannedStore {
-    /// Stores a new event, and removes those that were over before `over_before`. Its number;
-    /// `None` where there are [`MOST_PLANNED`].
+    /// Stores a new event, and removes those that ended before `over_before`. Returns its number;
+    /// `None` if there are [`MOST_PLANNED`] already.
     async fn announce(
         &self,
         event: &StoredPlanned,
         over_before: Timestamp,
     ) -> Result<Option<i64>, StoreError>;
 
-    /// All events, the first to begin first.
+    /// All events, in the order in which they begin.
     async fn planned(&self) -> Result<Vec<StoredPlanned>, StoreError>;
 
-    /// Takes an event back; whether it was there.
+    /// Removes an event; returns whether it was stored.
     async fn withdraw(&self, id: i64) -> Result<bool, StoreError>;
 }
 

@@ -9,13 +9,13 @@ use super::error::StoreError;
 use super::outcome::TRIES;
 use crate::domain::time::Timestamp;
 
-/// Publications kept: three months of daily ones, for whoever asks what was said then.
+/// How many publications are kept: three months of daily ones, for questions about the past.
 const KEPT_PUBLICATIONS: i64 = 100;
 
 /// A published set of documents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Publication {
-    /// Its number; newer ones have higher numbers. 0 until it is stored.
+    /// Its number; newer ones have higher numbers. 0 before it is stored.
     pub number: i64,
     /// When it was made.
     pub made_at: Timestamp,
@@ -26,17 +26,18 @@ pub struct Publication {
 /// Publications.
 #[async_trait]
 pub trait PublicationStore {
-    /// Stores a publication, unless one was made at `unless_since` or later; its number, or `None`.
+    /// Stores a publication, unless one was made at `unless_since` or later. Returns its number, or
+    /// `None`.
     async fn publish(
         &self,
         publication: &Publication,
         unless_since: Option<Timestamp>,
     ) -> Result<Option<i64>, StoreError>;
 
-    /// The newest document at this path, of any publication that is kept.
+    /// The newest document at this path, from any publication that is kept.
     async fn document(&self, path: &str) -> Result<Option<Arc<[u8]>>, StoreError>;
 
-    /// The newest publication, where its number is higher than `after`.
+    /// The newest publication, if its number is higher than `after`.
     async fn publication_after(&self, after: i64) -> Result<Option<Publication>, StoreError>;
 }
 
@@ -51,8 +52,8 @@ for_both_stores! {
             let mut transaction = self.write().await?;
             let mut taken = None;
             for _ in 0..TRIES {
-                // Whoever takes the same number at the same moment waits here until the first has
-                // committed, and looks again.
+                // A process that takes the same number at the same moment waits here until the first
+                // one has committed, and then checks again.
                 let insert = sqlx::query_as::<_, (i64,)>(
                     "INSERT INTO publications (number, made_at)
                      SELECT (SELECT coalesce(max(number), 0) + 1 FROM publications),
@@ -108,7 +109,7 @@ for_both_stores! {
         }
 
         async fn publication_after(&self, after: i64) -> Result<Option<Publication>, StoreError> {
-            // One statement, so that the documents are those of the publication.
+            // One statement, so that the documents belong to the publication.
             let select = sqlx::query_as(
                 "SELECT number, made_at, path, bytes
                  FROM publications LEFT JOIN documents ON publication = number
@@ -121,11 +122,11 @@ for_both_stores! {
     }
 }
 
-/// A document with its publication's number and time in front; no path and no bytes where the
-/// publication has none.
+/// A row: the number and time of the publication, then a document; no path and no bytes if the
+/// publication has no documents.
 type DocumentRow = (i64, i64, Option<String>, Option<Vec<u8>>);
 
-/// The publication that these rows are of, in the order of its documents.
+/// The publication that these rows belong to, in the order of its documents.
 fn publication(rows: Vec<DocumentRow>) -> Option<Publication> {
     let &(number, made_at, ..) = rows.first()?;
     Some(Publication {

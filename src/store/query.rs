@@ -10,29 +10,29 @@ use futures_util::stream::BoxStream;
 use super::condition::Condition;
 use super::error::StoreError;
 
-/// Runs a store's queries.
+/// Runs the queries of a store.
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     run: AtomicU64,
     answered: AtomicU64,
-    /// Whether none is run yet.
+    /// Whether queries are refused, because the store is not open yet.
     shut: AtomicBool,
-    /// How long one may take, or the next row of one.
+    /// How long a query, or its next row, may take.
     at_most: Option<Duration>,
     condition: Condition,
 }
 
-/// Rows told before others get a turn of this thread: some tenths of a millisecond. Rows that are
-/// there already never make a reader wait, so a long feed would hold a request up to its end.
+/// How many rows are passed on before other tasks get a turn: some tenths of a millisecond. Rows that
+/// have arrived already never make a reader wait, so a long feed would block a request until its end.
 const TOLD_AT_ONCE: usize = 64;
 
-/// Deletes that go through whole tables, once an hour and with nobody waiting: an hour's worth of
-/// observations of a busy CA takes seconds, the first sweep after a long rest minutes.
+/// The limit for deletes that scan whole tables, once an hour and with nobody waiting. An hour's
+/// observations of a busy CA take seconds; the first sweep after a long pause takes minutes.
 const AT_LEISURE: Duration = Duration::from_mins(10);
 
 impl Queries {
-    /// For a database that may stop without a word: one that takes longer than `at_most` is given
-    /// up, and the database is away. None is run before [`Queries::open`].
+    /// For a database that may stop without an error: a query that takes longer than `at_most` fails,
+    /// and the database counts as unavailable. Queries are refused before [`Queries::open`].
     pub(super) fn limited(at_most: Duration) -> Self {
         Self {
             at_most: Some(at_most),
@@ -41,22 +41,22 @@ impl Queries {
         }
     }
 
-    /// Queries are run from now on.
+    /// Allows queries from now on.
     pub(super) fn open(&self) {
         self.shut.store(false, Ordering::Release);
     }
 
-    /// What is known of the database's taking writes.
+    /// What is known about whether the database accepts writes.
     pub(super) fn condition(&self) -> &Condition {
         &self.condition
     }
 
-    /// How many have been run.
+    /// How many queries have been run.
     pub(super) fn run_so_far(&self) -> u64 {
         self.run.load(Ordering::Relaxed)
     }
 
-    /// How many of them came to a good end.
+    /// How many of them have succeeded.
     pub(super) fn answered_so_far(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
@@ -80,7 +80,7 @@ impl Queries {
         self.timed(query, within(limit, work)).await
     }
 
-    /// Runs one query and tells its rows as they come: however many there are, few are in memory.
+    /// Runs one query and passes its rows on as they arrive, so that few are in memory at a time.
     pub(super) async fn each<T: Send>(
         &self,
         query: &'static str,
@@ -136,8 +136,8 @@ async fn within<T>(
     }
 }
 
-/// Runs one query that nobody asked for: it shows in the metrics, and is not among those that a
-/// handle has run, which tests count.
+/// Runs one query for our own purposes. It is in the metrics, but not among the handle's queries, which
+/// tests count.
 pub(super) async fn observed<T>(
     query: &'static str,
     work: impl Future<Output = sqlx::Result<T>> + Send,

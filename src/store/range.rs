@@ -1,36 +1,36 @@
-//! Ranges of certificates, in the order of key identifier and serial. A walk through all
-//! certificates reads several ranges at a time, and each resumes where it stopped.
+//! Ranges of certificates, in the order of key identifier and serial. A walk through all certificates
+//! reads several ranges at a time, and each range continues where it stopped.
 
 use crate::domain::certificate::certid::{CertId, KeyIdentifier, Serial};
 
-/// Before every key identifier and every serial: none is empty.
+/// Before every key identifier and serial, because none is empty.
 pub(super) const BEFORE: &[u8] = &[];
-/// Beyond every key identifier, which has 64 octets at most, and every serial, which has 32.
+/// After every key identifier, which has at most 64 bytes, and every serial, which has at most 32.
 pub(super) const BEYOND: &[u8] = &[0xff; KeyIdentifier::MOST_OCTETS + 1];
 
-/// The certificates after one CertID, up to and with another. Neither need be registered.
+/// The certificates after one CertID, up to and including another. Neither needs to be registered.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct IdRange {
-    /// After this one; `None`: from the first on.
+    /// The CertID after which it begins; `None`: at the first certificate.
     pub after: Option<CertId>,
-    /// Up to this one; `None`: to the last.
+    /// The CertID with which it ends; `None`: with the last certificate.
     pub until: Option<CertId>,
 }
 
 impl IdRange {
-    /// All of them.
+    /// All certificates.
     pub const ALL: Self = Self {
         after: None,
         until: None,
     };
 
-    /// The range after a CertID; everything without one.
+    /// The certificates after a CertID; all if there is none.
     #[must_use]
     pub const fn after(after: Option<CertId>) -> Self {
         Self { after, until: None }
     }
 
-    /// The ranges between these CertIDs, which are in order: one more than there are cuts.
+    /// The ranges between these CertIDs, which are in order: one more than there are CertIDs.
     #[must_use]
     pub fn between(cuts: Vec<CertId>) -> Vec<Self> {
         let mut after = None;
@@ -44,21 +44,21 @@ impl IdRange {
         ranges
     }
 
-    /// Key identifier and serial after which it begins.
+    /// The key identifier and serial after which it begins.
     pub(super) fn lower(&self) -> (&[u8], &[u8]) {
         self.after.as_ref().map_or((BEFORE, BEFORE), octets)
     }
 
-    /// Key identifier and serial with which it ends.
+    /// The key identifier and serial with which it ends.
     pub(super) fn upper(&self) -> (&[u8], &[u8]) {
         self.until.as_ref().map_or((BEYOND, BEYOND), octets)
     }
 }
 
-/// The serials that divide the certificates of one issuer, given its first and last serial, into
-/// about this many ranges, the last serial included: evenly by the number that the first eight
-/// octets of a serial make. Serials are random apart from what an issuer begins them with, so
-/// ranges are of about one size.
+/// The serials that divide the certificates of one issuer, given its first and last serial, into about
+/// this many ranges, the last serial included. They divide the numbers made of the first eight bytes of
+/// serials evenly. Apart from a fixed beginning, serials are random, so the ranges are of about the
+/// same size.
 pub(super) fn cuts(
     issuer: &KeyIdentifier,
     first: &Serial,
@@ -79,12 +79,12 @@ pub(super) fn cuts(
     .collect()
 }
 
-/// The number that the first eight octets make.
+/// The number made of the first eight bytes.
 pub(super) fn leading(serial: &Serial) -> u64 {
     leading_of(serial.octets())
 }
 
-/// The same of octets that need not be a serial.
+/// The same for bytes that may not be a serial.
 pub(super) fn leading_of(octets: &[u8]) -> u64 {
     let mut first = [0; 8];
     for (octet, from) in first.iter_mut().zip(octets) {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn cuts_lie_evenly_where_serials_begin_alike() {
-        // Let's Encrypt's begin with 03 to 06.
+        // Those of Let's Encrypt begin with 03 to 06.
         let (first, last) = (serial(&[3; 18]), serial(&[6; 18]));
         let cuts = cuts(&issuer(), &first, &last, 4);
         let leads: Vec<u64> = cuts.iter().map(|cut| leading(&cut.serial) >> 48).collect();
@@ -124,10 +124,10 @@ mod tests {
     fn what_cannot_be_cut_is_one_part() {
         let one = serial(&[1, 2, 3]);
         assert_eq!(cuts(&issuer(), &one, &one, 100).len(), 1);
-        // They differ behind the eighth octet.
+        // They differ after the eighth byte.
         let (first, last) = (serial(&[9; 20]), serial(&[9; 21]));
         assert_eq!(cuts(&issuer(), &first, &last, 100).len(), 1);
-        // Short serials in a row: 0001 to 0004 are the numbers of their first octets.
+        // Short consecutive serials: 0001 to 0004 are the numbers of their first bytes.
         let (first, last) = (serial(&[0, 1]), serial(&[0, 4]));
         let cuts = cuts(&issuer(), &first, &last, 3);
         assert!(cuts.len() <= 3 && cuts.is_sorted(), "{cuts:?}");

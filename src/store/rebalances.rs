@@ -1,4 +1,4 @@
-//! The reports of rebalances, as stored.
+//! Reports of rebalances, as stored.
 
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -17,16 +17,16 @@ pub struct StoredRebalance {
     pub number: i64,
     /// The CA.
     pub ca: CaName,
-    /// When it was begun.
+    /// When it began.
     pub made_at: Timestamp,
-    /// Its report, as JSON; `None` until it is done.
+    /// Its report, as JSON; `None` until it is complete.
     pub body: Option<String>,
 }
 
 /// Rebalances.
 #[async_trait]
 pub trait RebalanceStore {
-    /// Begins a rebalance of a CA, unless one was begun at `unless_since` or later; its number, or
+    /// Begins a rebalance of a CA, unless one began at `unless_since` or later. Returns its number, or
     /// `None`.
     async fn begin_rebalance(
         &self,
@@ -41,7 +41,7 @@ pub trait RebalanceStore {
     /// Up to `limit` rebalances, the newest first.
     async fn rebalances(&self, limit: u32) -> Result<Vec<StoredRebalance>, StoreError>;
 
-    /// The rebalance of this number.
+    /// The rebalance with this number.
     async fn rebalance(&self, number: i64) -> Result<Option<StoredRebalance>, StoreError>;
 }
 
@@ -54,8 +54,8 @@ for_both_stores! {
             made_at: Timestamp,
             unless_since: Option<Timestamp>,
         ) -> Result<Option<i64>, StoreError> {
-            // Whoever takes the same number at the same moment waits until the first has it, and
-            // looks again.
+            // A process that takes the same number at the same moment waits until the first one has
+            // committed, and then checks again.
             for _ in 0..TRIES {
                 let insert = sqlx::query_as::<_, (i64,)>(
                     "INSERT INTO rebalances (number, ca, made_at)

@@ -1,5 +1,4 @@
-//! The processes that share a database, for operators. Nothing depends on it; the rows prevent that
-//! something happens twice.
+//! The processes that share a database, listed for operators. Nothing else depends on this list.
 
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -7,19 +6,19 @@ use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use super::error::StoreError;
 use crate::domain::time::{DAY, MINUTE, Timestamp};
 
-/// A replica that was not heard of for this long is no longer told: somebody took it away.
+/// How long a silent replica is listed, in seconds; after that it is assumed to be gone.
 pub const REPLICAS_KEPT_SECONDS: i64 = DAY;
-/// A process that begins under the name and address of another replaces it, if the other has been
-/// silent for this long: six times the 10 s after which it would have reported.
+/// A process that starts with the name and address of another one replaces it if that one has been
+/// silent for this long: six times the 10 s at which it reports.
 pub(super) const SUCCEEDED_AFTER_SECONDS: i64 = MINUTE;
-/// The most replicas that are listed: ten times as many as one PostgreSQL is known to carry
+/// The most replicas that are listed: ten times as many as one PostgreSQL is known to support
 /// (docs/scale.md).
 pub(super) const MOST_REPLICAS: i64 = 100;
 
-/// A process that serves.
+/// A serving process.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Replica {
-    /// Its number, drawn at random when it began.
+    /// Its number, chosen at random when it started.
     pub id: i64,
     /// The name of its machine.
     pub name: String,
@@ -27,22 +26,22 @@ pub struct Replica {
     pub address: String,
     /// The version of offpeak.
     pub software: String,
-    /// When it began, by its own clock, as the other times are.
+    /// When it started, by its own clock; so are the other times.
     pub started_at: Timestamp,
-    /// When it said this.
+    /// When it sent this report.
     pub heard_at: Timestamp,
-    /// When it had last read the feed to its end.
+    /// When it had last read the feed to the end.
     pub fed_at: Timestamp,
 }
 
-/// The list of replicas. A store that has one process keeps none.
+/// The list of replicas. A store that is used by one process keeps no list.
 #[async_trait]
 pub trait ReplicaStore {
-    /// Notes how a replica is, and forgets those whose place it takes and those not heard of for
-    /// [`REPLICAS_KEPT_SECONDS`].
+    /// Records the state of a replica. Removes replicas that it replaces, and those that have been
+    /// silent for [`REPLICAS_KEPT_SECONDS`].
     async fn note_replica(&self, replica: &Replica) -> Result<(), StoreError>;
 
-    /// Takes a replica off the list, since it was told to stop.
+    /// Removes a replica that is being stopped.
     async fn end_replica(&self, id: i64) -> Result<(), StoreError>;
 
     /// All replicas, by name and address.

@@ -1,4 +1,4 @@
-//! The columns of each kind of row, the same for both databases, in the one order in which they are
+//! The columns of each kind of row, the same for both databases, in the order in which they are
 //! selected, inserted and read.
 
 use std::str::FromStr;
@@ -33,7 +33,7 @@ macro_rules! observation_columns {
 }
 pub(super) use observation_columns;
 
-/// The same with when they were counted, of rows that are read with their batches.
+/// The same with the time of storing, for rows that are read with their batches.
 macro_rules! told_columns {
     () => {
         concat!($crate::store::row::observation_columns!(), ", closed_at")
@@ -41,7 +41,7 @@ macro_rules! told_columns {
 }
 pub(super) use told_columns;
 
-/// Binds a certificate's columns, in their order.
+/// Binds the columns of a certificate, in their order.
 macro_rules! bind_certificate {
     ($query:expr, $certificate:expr) => {{
         let one: &$crate::domain::certificate::Certificate = $certificate;
@@ -75,23 +75,24 @@ pub(super) use bind_certificate;
 /// How many columns [`certificate_columns`] has.
 pub(super) const CERTIFICATE_COLUMNS: usize = 19;
 
-/// A certificate as a row holds it.
+/// A certificate as read from a row.
 pub(super) struct StoredCertificate(pub(super) Certificate);
 
-/// A certificate, and whether this transaction wrote it: the column after its own.
+/// A certificate, and in the next column whether this transaction wrote it.
 pub(super) struct MarkedCertificate {
     pub(super) certificate: Certificate,
     pub(super) ours: bool,
 }
 
-/// An observation as a row holds it, with its batch in front and when that was counted behind.
+/// An observation as read from a row, after the number of its batch and before the time at which that
+/// was stored.
 pub(super) struct StoredObservation {
     pub(super) batch: i64,
     pub(super) counted_at: Option<Timestamp>,
     pub(super) observation: Observation,
 }
 
-/// The columns of a basis: a table's number, or the two ends of a span and whether it is plain.
+/// The columns of a basis: the number of a table, or the two ends of a span and whether it is plain.
 pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i64>, Option<bool>) {
     let ends = |span: Span, plain| {
         let (start, end) = (span.from.unix(), span.to.unix());
@@ -100,7 +101,7 @@ pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i
     match basis {
         Basis::Plain(span) => ends(span, true),
         Basis::Span(span) => ends(span, false),
-        // No other span is empty.
+        // Only a tick is stored as an empty span.
         Basis::Tick(tick) => ends(
             Span {
                 from: tick,
@@ -112,7 +113,7 @@ pub(super) fn basis_columns(basis: Basis) -> (Option<i64>, Option<i64>, Option<i
     }
 }
 
-/// The columns of a cause: an incident's number, or a rebalance's.
+/// The columns of a cause: the number of an incident, or of a rebalance.
 pub(super) fn cause_columns(cause: Cause) -> (Option<i64>, Option<i64>) {
     match cause {
         Cause::Incident(number) => (Some(number), None),
@@ -137,7 +138,7 @@ pub(super) fn incident_columns(incident: &Incident) -> sqlx::Result<(String, i64
     Ok((body, incident.updated_at.unix()))
 }
 
-/// An incident out of its columns `number` and `body`: its body was written before it had a number.
+/// An incident from its columns `number` and `body`. Its body was written before it had a number.
 pub(super) fn incident((number, body): (i64, String)) -> sqlx::Result<Incident> {
     let incident: Incident = serde_json::from_str(&body).map_err(|error| misfit("body", error))?;
     Ok(Incident {
@@ -146,7 +147,7 @@ pub(super) fn incident((number, body): (i64, String)) -> sqlx::Result<Incident> 
     })
 }
 
-/// A record of polls out of its columns `fingerprint` and `record`.
+/// A record of polls from its columns `fingerprint` and `record`.
 pub(super) fn polls((fingerprint, record): (Vec<u8>, i64)) -> sqlx::Result<Change> {
     let fingerprint = fingerprint
         .try_into()
@@ -186,7 +187,7 @@ pub(super) fn hexadecimal(octets: &[u8]) -> String {
 /// The columns `key_identifier` and `serial`.
 pub(super) type CertIdRow = (Vec<u8>, Vec<u8>);
 
-/// The CertID in them.
+/// The CertID from these columns.
 pub(super) fn cert_id(
     query: &'static str,
     (key_identifier, serial): CertIdRow,
@@ -198,7 +199,7 @@ pub(super) fn cert_id(
     })
 }
 
-/// A keyed hash of 16 octets out of a column.
+/// A keyed hash of 16 bytes from a column.
 pub(super) fn hash(query: &'static str, octets: &[u8]) -> Result<u128, StoreError> {
     let octets = <[u8; 16]>::try_from(octets);
     octets
@@ -206,7 +207,7 @@ pub(super) fn hash(query: &'static str, octets: &[u8]) -> Result<u128, StoreErro
         .map_err(|error| StoreError::from_driver(query, misfit("hash", error)))
 }
 
-/// A SHA-256 out of a column.
+/// A SHA-256 from a column.
 pub(super) fn sha256(octets: &[u8]) -> sqlx::Result<[u8; 32]> {
     octets
         .try_into()
@@ -339,7 +340,7 @@ where
     }
 }
 
-/// For how many each that was seen stands, where only a sample was read.
+/// How many events each counted event stands for; `None` if all were counted.
 pub(super) fn sampled(observation: &Observation) -> Option<f64> {
     Some(observation.stands_for).filter(|stands_for| *stands_for > 1.0)
 }

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::row::misfit;
 use crate::domain::certificate::hash::HashKey;
 
-/// What is secret.
+/// Secrets.
 #[async_trait]
 pub trait SecretStore {
     /// The key of the keyed hashes, made by the first migration.
@@ -20,7 +20,7 @@ for_both_stores! {
         async fn hash_key(&self) -> Result<HashKey, StoreError> {
             let select = sqlx::query_as::<_, (Vec<u8>,)>("SELECT hash_key FROM secrets");
             let key = self.row("hash_key", select).await?.map(|(key,)| key);
-            // No key at all fits no better than a wrong one.
+            // A missing key is an error like a key of the wrong length.
             let key = key.unwrap_or_default().try_into().map_err(|_| {
                 StoreError::from_driver("hash_key", misfit("hash_key", "not 16 octets"))
             })?;

@@ -1,5 +1,5 @@
-//! The store in one SQLite file, or in memory: one writer and several readers in this process,
-//! and other processes beside it.
+//! The store in an SQLite file, or in memory: one writer and several readers in this process. Other
+//! processes may use the same file.
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
@@ -67,7 +67,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn admit(&self) -> Result<(), StoreError> {
-        // Opening the file has done all.
+        // Opening the file has done all of that.
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Store for SqliteStore {
     }
 
     async fn hinted(&self) {
-        // One look at the file's data version is as cheap as a hint could be.
+        // Checking the file's data version is as cheap as a notification would be.
         std::future::pending::<()>().await;
     }
 

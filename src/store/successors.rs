@@ -1,4 +1,4 @@
-//! What has taken certificates' places.
+//! Successors of certificates.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use super::error::StoreError;
 use crate::domain::certificate::Successor;
 use crate::domain::certificate::certid::CertId;
 
-/// What came of naming a successor.
+/// The result of setting a successor.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Succession {
     /// There is no such certificate.
@@ -22,13 +22,13 @@ pub enum Succession {
 /// Successors.
 #[async_trait]
 pub trait SuccessorStore {
-    /// Names a certificate's successor.
+    /// Sets the successor of a certificate.
     async fn succeed(&self, id: &CertId, successor: &Successor) -> Result<Succession, StoreError>;
 
-    /// Takes a successor back; whether there was one. `None`: no such certificate.
+    /// Removes a successor; returns whether there was one. `None` if there is no such certificate.
     async fn unsucceed(&self, id: &CertId) -> Result<Option<bool>, StoreError>;
 
-    /// Puts `to` in the place of a certificate's successor where that is `from`; whether it was.
+    /// Replaces a certificate's successor by `to` if it is `from`; returns whether it was.
     async fn resucceed(
         &self,
         id: &CertId,

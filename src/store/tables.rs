@@ -8,13 +8,13 @@ use super::both::for_both_stores;
 use super::error::StoreError;
 use crate::domain::time::Timestamp;
 
-/// Tables; registrations and moves bring them.
+/// Tables. They are stored with the registrations and moves that name them.
 #[async_trait]
 pub trait TableStore {
     /// The bytes of the table with this number.
     async fn table(&self, number: i64) -> Result<Option<Arc<[u8]>>, StoreError>;
 
-    /// Drops tables that no certificate needs at `now` any more.
+    /// Drops the tables that no certificate needs at `now`.
     async fn sweep_tables(&self, now: Timestamp) -> Result<(), StoreError>;
 }
 

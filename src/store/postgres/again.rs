@@ -1,14 +1,13 @@
-//! Steps that another process got in the way of.
+//! Repeating steps that failed because of another process.
 
 use crate::store::StoreError;
 use crate::store::outcome::TRIES;
 
-/// The SQLSTATEs of a transaction that may succeed when tried again: serialization failure and
-/// deadlock.
+/// The SQLSTATEs of transactions that may succeed when repeated: serialization failure and deadlock.
 const TRY_AGAIN: [&str; 2] = ["40001", "40P01"];
 
-/// Tries a step again as long as another process was in the way. Each try waits for that process to
-/// finish, so more than two are rare.
+/// Repeats a step while it fails because of another process. Each attempt waits for that process, so
+/// more than two are rare.
 pub(super) async fn tried_again<T, F>(step: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
@@ -22,7 +21,7 @@ where
     }
 }
 
-/// Whether the same again may succeed: another process was in the way.
+/// Whether repeating may succeed, because another process interfered.
 fn may_pass(error: &StoreError) -> bool {
     error
         .code()

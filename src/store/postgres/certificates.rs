@@ -1,4 +1,4 @@
-//! Certificates.
+//! Registering and removing certificates.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -26,7 +26,8 @@ use crate::store::row::{
 };
 use crate::store::{CertificateStore, RegisterStore, Registered, Registration, StoreError};
 
-/// Fewer rows than this are inserted as fast as they are copied, which takes two more statements.
+/// Fewer rows than this are inserted as fast as they are copied, because COPY needs two more
+/// statements.
 const COPIED_FROM: usize = 100;
 
 #[async_trait]
@@ -77,7 +78,8 @@ impl RegisterStore for PostgresStore {
         let expired = expired.into_iter().map(|row| cert_id("cert_id", row));
         let mut expired = expired.collect::<Result<Vec<_>, _>>()?;
         expired.sort();
-        // What another process has purged meanwhile does not come back, and is not counted twice.
+        // A certificate that another process has purged in the meantime is not stored and counted
+        // again.
         let delete = sqlx::query_as::<_, (Vec<u8>, i64, bool, bool)>(
             "DELETE FROM certificates USING unnest($1::bytea[], $2::bytea[]) AS ids (issuer, number)
              WHERE key_identifier = issuer AND serial = number AND not_after < $3
@@ -102,8 +104,8 @@ impl RegisterStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The common case, without a transaction around it: a table that no certificate names harms
-    /// nobody, one statement is a transaction, and both are synced at once.
+    /// The common case, without an explicit transaction: a table that no certificate names does no
+    /// harm, the single statement for the certificate is a transaction, and its commit syncs both.
     async fn register_one(
         &self,
         registration: Registration<'_>,
@@ -120,7 +122,7 @@ impl PostgresStore {
                 self.hint();
                 return Ok(stored);
             }
-            // It was there a moment ago, and may have been removed since.
+            // It was stored a moment ago, and may have been removed since.
             if let Some(row) = self.certificate(&certificate.id).await? {
                 stored.insert(row.id.clone(), row);
                 return Ok(stored);
@@ -136,9 +138,9 @@ impl PostgresStore {
     ) -> Result<HashMap<CertId, Certificate>, StoreError> {
         let mut transaction = self.begin_by_key().await?;
         let mut outbox = Outbox::default();
-        // In one order everywhere: tables by number, certificates by CertID, those replaced by
-        // CertID, the batch, the file. Two that meet crosswise all the same, one's new among the
-        // other's replaced, are tried again.
+        // The same order everywhere: tables by number, certificates by CertID, replaced certificates by
+        // CertID, the batch, the file. Deadlocks are still possible if a new certificate of one process
+        // is replaced by one of another; these are repeated.
         self.insert_tables(&mut transaction, registration.tables, Durable::AtCommit)
             .await?;
         let mut stored = HashMap::new();
@@ -152,7 +154,7 @@ impl PostgresStore {
         let brought = brought.filter(|(_, successor)| is_brought(successor, &stored));
         let mut successions: Vec<_> = brought.map(|(id, successor)| (id, successor)).collect();
         successions.sort_by_key(|(id, _)| *id);
-        // The first of several counts.
+        // If a certificate is given several times, the first counts.
         successions.dedup_by(|(later, _), (first, _)| later == first);
         for chunk in successions.chunks(ROWS) {
             let rows = self.set_successors(&mut transaction, chunk).await?;
@@ -178,7 +180,7 @@ impl PostgresStore {
         Ok(stored)
     }
 
-    /// Inserts those that are not there; the rows of the others go into `stored`.
+    /// Inserts those that are not stored; the rows of the others are added to `stored`.
     async fn insert_chunk(
         &self,
         connection: &mut Transaction,
@@ -204,7 +206,7 @@ impl PostgresStore {
             for row in self.read_among(&mut *connection, &ids).await? {
                 stored.insert(row.id.clone(), row);
             }
-            // One that was there at the first statement and gone at the second is tried again.
+            // A row that was there at the first statement and gone at the second is tried again.
             left.retain(|certificate| !stored.contains_key(&certificate.id));
             if left.is_empty() {
                 return Ok(());
@@ -213,7 +215,8 @@ impl PostgresStore {
         Err(StoreError::contested("certificate_insert"))
     }
 
-    /// Inserts one and tells it, in one statement, if it is not there; whether it was not.
+    /// Inserts one certificate and adds it to the outbox, in one statement, if it is not stored;
+    /// returns whether it was new.
     async fn insert_row(&self, one: &Certificate) -> Result<bool, StoreError> {
         let body = body::of_certificates(&[one])
             .map_err(|error| StoreError::from_driver("certificate_insert", error))?;
@@ -227,9 +230,9 @@ impl PostgresStore {
             .await
     }
 
-    /// Inserts the certificates that are not there, and returns these. They are known from the rows
-    /// that the statement returns, because the row count of a distributed database includes rows
-    /// that were there before.
+    /// Inserts the certificates that are not stored, and returns these. They are recognised by the rows
+    /// that the statement returns, because the row count of a distributed database includes rows that
+    /// existed before.
     async fn insert_rows(
         &self,
         executor: impl PgExecutor<'_>,
@@ -282,8 +285,8 @@ impl PostgresStore {
         let mut removed = 0;
         let mut transaction = self.begin_by_key().await?;
         for chunk in ids.chunks(ROWS) {
-            // By their keys, in the order given: so they are locked in the order of CertIDs, as
-            // registrations lock them.
+            // By their keys, in the order given, so that they are locked in the order of CertIDs, as
+            // registrations do.
             let delete = sqlx::query_as::<_, CertIdRow>(
                 "DELETE FROM certificates USING unnest($1::bytea[], $2::bytea[])
                      AS ids (issuer, number)

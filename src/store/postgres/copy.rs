@@ -1,4 +1,4 @@
-//! Many new certificates at once by COPY in its binary format: the database's own loader.
+//! Inserts many new certificates by COPY in its binary format, the fastest way into PostgreSQL.
 
 use super::PostgresStore;
 use super::session::Transaction;
@@ -11,32 +11,35 @@ const COPY: &str = concat!(
     certificate_columns!(),
     ") FROM STDIN (FORMAT binary)"
 );
-/// How a binary copy begins: the signature, no flags, no extension.
+/// The beginning of a binary copy: the signature, no flags, no extension.
 const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// … and ends: where a row would say how many fields it has.
+/// … and its end, in the place of a row's number of fields.
 const TAIL: &[u8] = &[0xff, 0xff];
-/// How many [`certificate_columns`] there are.
+/// The number of [`certificate_columns`].
 const COLUMNS: i16 = 19;
-/// Octets of a row, about: 16 numbers of 8 with 4 in front of each field, and two keys.
+/// The approximate size of a row in bytes: 16 numbers of 8 bytes, each field with a length of 4, and
+/// two keys.
 const ROW_OCTETS: usize = 256;
-/// Sent at once: what the driver copies again stays small.
+/// How much is sent at once: the driver copies it again, which should stay small.
 const PIECE_OCTETS: usize = 256 << 10;
 /// `unique_violation`.
 const DUPLICATE: &str = "23505";
-/// `internal_error`: what Citus says of anything that goes wrong in a COPY, so its words count.
+/// `internal_error`: the code that Citus uses for any error in a COPY, so the message has to be
+/// examined.
 const INTERNAL: &str = "XX000";
 
 /// The result of copying.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Copied {
-    /// All are in.
+    /// All rows are inserted.
     All,
-    /// One was there already, so none is: COPY knows no ON CONFLICT.
+    /// One row existed already, so none is inserted: COPY has no ON CONFLICT.
     None,
 }
 
 impl PostgresStore {
-    /// Copies rows into the table, all or none of them. The transaction stays good.
+    /// Copies rows into the table, all or none of them. The transaction can be used afterwards in
+    /// either case.
     pub(super) async fn copy_rows(
         &self,
         connection: &mut Transaction,
@@ -128,7 +131,7 @@ fn encode(row: &Certificate, out: &mut Vec<u8>) {
     fields.octets(successor_order.map(str::as_bytes));
 }
 
-/// A row being written: each field with its length in front, −1 for none.
+/// Writes the fields of a row, each with its length before it; −1 for NULL.
 struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Fields<'_> {
@@ -137,7 +140,7 @@ impl Fields<'_> {
     }
 
     fn octets(&mut self, octets: Option<&[u8]>) {
-        // Keys and texts are bounded far below 2 GiB.
+        // Keys and texts are limited to much less than 2 GiB.
         let length = octets.map_or(-1, |octets| i32::try_from(octets.len()).unwrap_or(i32::MAX));
         self.0.extend_from_slice(&length.to_be_bytes());
         self.0.extend_from_slice(octets.unwrap_or_default());

@@ -5,9 +5,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::store::StoreError;
 
-/// Tables whose rows are spread over the servers, with the column that decides, and the table whose
-/// distribution they share. The serial is in each of their unique keys. All other tables stay on
-/// the coordinator: they are small or, like the outbox, have to be committed together with the rows
+/// The tables whose rows are distributed over the servers, with the column that decides, and the table
+/// whose distribution they share. Each of their unique keys contains the serial. All other tables stay
+/// on the coordinator: they are small or, like the outbox, have to be committed together with the rows
 /// they describe.
 const SPREAD: [(&str, &str, Option<&str>); 4] = [
     ("certificates", "serial", None),
@@ -30,12 +30,14 @@ pub(in crate::store) async fn require_citus(
     has_citus.then_some(()).ok_or(StoreError::NoCitus)
 }
 
-/// Spreads the tables over Citus's servers; what was done, a line each. Broken off, it can be run again.
+/// Distributes the tables over the servers of Citus. Returns what was done, one line per step. If it is
+/// interrupted, it can be run again.
 pub(in crate::store) async fn distribute(
     connection: &mut PgConnection,
 ) -> Result<Vec<String>, StoreError> {
     let failed = |error| StoreError::from_driver("distribute", error);
-    // First: what this tells running processes to do is right for tables that are not spread yet too.
+    // First: what this makes running processes do is correct for tables that are not distributed yet,
+    // too.
     sqlx::query("UPDATE feed SET distributed_by = 'citus' WHERE only_row = 1")
         .execute(&mut *connection)
         .await

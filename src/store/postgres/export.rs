@@ -6,8 +6,8 @@ use crate::store::export::BATCHES;
 use crate::store::row::told_columns;
 
 impl PostgresStore {
-    /// The rows of a page. The newest first: what is swept meanwhile is the oldest, and so has not been
-    /// read yet. Rows that are equal in all of this are one as good as another.
+    /// Selects the rows of a page, newest first: a sweep removes the oldest rows, so it does not shift
+    /// rows that have been read. The order of rows that are equal in all columns does not matter.
     pub(in crate::store) const EXPORTED_ROWS: &'static str = concat!(
         "SELECT exported, ",
         told_columns!(),
@@ -19,8 +19,8 @@ impl PostgresStore {
          LIMIT $3::bigint OFFSET $4::bigint"
     );
 
-    /// Gives places to batches that have none; whether some are left without. One at a time: the row of
-    /// `exports` is locked until the commit, so whoever sees a place sees all before it.
+    /// Gives positions to batches that have none; returns whether some still have none. The row of
+    /// `exports` is locked until the commit, so whoever sees a position sees all before it.
     pub(in crate::store) async fn place_batches(&self) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
         let lock =

@@ -1,4 +1,4 @@
-//! Orders that fail again and again.
+//! Orders that fail repeatedly.
 
 use async_trait::async_trait;
 
@@ -14,8 +14,9 @@ impl FailureStore for PostgresStore {
         changes: &[FailuresChange],
         since: Timestamp,
     ) -> Result<Vec<Failures>, StoreError> {
-        // A step of its own each, and rows are waited for in the order of their keys alone, so that no two
-        // processes wait for each other. What adds comes last: an error before it has added nothing.
+        // Separate steps, in each of which rows are locked in the order of their keys, so that no two
+        // processes wait for each other. Adding comes last, so that an error before it has added
+        // nothing.
         self.drop_failures(changes).await?;
         let sweep = sqlx::query(
             "DELETE FROM gateway_failures WHERE (account, names) IN (
@@ -29,7 +30,7 @@ impl FailureStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Drops the failures that are kept for accounts and names with a success.
+    /// Removes the stored failures for accounts and names with a success.
     async fn drop_failures(&self, changes: &[FailuresChange]) -> Result<(), StoreError> {
         let of = |change: &&FailuresChange| change.succeeded;
         let (accounts, names) = keys(changes.iter().filter(of));
@@ -48,7 +49,7 @@ impl PostgresStore {
         self.write_alone("gateway_failures_delete", delete).await
     }
 
-    /// Adds failures to those that are kept, and says how many there are then.
+    /// Adds failures to the stored ones, and returns the sums.
     async fn add_failures(
         &self,
         changes: &[FailuresChange],

@@ -1,4 +1,4 @@
-//! All that there is, and the place in the feed that belongs to it.
+//! Loading everything with its position in the feed, and reading changes.
 
 use async_trait::async_trait;
 
@@ -17,10 +17,11 @@ impl FeedStore for PostgresStore {
         observed_from: Timestamp,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
-        // What waits for its place would be told again after the load.
+        // Otherwise changes without a position would be repeated after the load.
         self.last_place().await?;
         let mut snapshot = self.read().await?;
-        // What has a place in this snapshot is in it; what has none yet is told again, if it is.
+        // Changes that have a position in this snapshot are in it; those that have none yet are
+        // repeated if they are.
         let position = self.position(&mut snapshot).await?;
         self.tell_incidents(&mut snapshot, tell).await?;
         if what == Load::Everything {
@@ -65,7 +66,7 @@ impl FeedStore for PostgresStore {
         let mut place = since.0;
         while place < last {
             let page = self.page(place, last).await?;
-            // The place after it may have been dropped, or given by another server.
+            // The next position may have been dropped, or was given by another server.
             if page.is_empty() || !follows(place, &page) {
                 tell(Change::Lost);
                 return Ok(FeedPosition(last));
@@ -82,8 +83,9 @@ impl FeedStore for PostgresStore {
 
 impl PostgresStore {
     async fn position(&self, connection: &mut Transaction) -> Result<FeedPosition, StoreError> {
-        // Where several servers commit one after the other, a load may see less than what was told
-        // then: it begins an hour earlier, and is told that again.
+        // If several servers commit one after the other, a load may miss a change that the feed
+        // contained at that time. So the position is that of an hour earlier, and that hour's changes
+        // are read again.
         let select = sqlx::query_scalar(
             "SELECT CASE WHEN distributed_by IS NULL THEN last ELSE coalesce(
                  (SELECT max(position) FROM outbox WHERE written_at < now() - interval '1 hour'),

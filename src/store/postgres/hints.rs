@@ -1,6 +1,6 @@
-//! Notifications between processes: a process that has written sends one, and the others read the
-//! feed at once instead of at their next turn. LISTEN needs a connection of its own. Without one,
-//! or if a pooler swallows the notifications, the feed is read at its usual turns.
+//! Notifications between processes: a process that has written sends one, and the others read the feed
+//! at once instead of at the next interval. LISTEN needs its own connection. Without one, or if a
+//! pooler drops the notifications, the feed is read at its usual interval.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,32 +15,32 @@ use crate::store::query::observed;
 
 /// The notification channel.
 const CHANNEL: &str = "offpeak_changes";
-/// NOTIFY takes a lock that is shared by the whole cluster, and holds it until its transaction
-/// commits. If it were part of the transactions that write, these would commit one after the other.
-/// So it follows them, once for all of the last milliseconds.
+/// How often notifications are sent. NOTIFY takes a lock of the whole cluster until its transaction
+/// commits. As a part of the transactions that write, it would make these commit one after the other.
+/// So it is sent after them, once for all of this time.
 const SAID_EVERY: Duration = Duration::from_millis(50);
-/// A listener that heard nothing for this long asks whether its connection lives.
+/// A listener that receives nothing for this long checks its connection.
 const QUIET: Duration = Duration::from_secs(30);
-/// Between two tries to listen again: doubled each time …
+/// The pause before listening is tried again: doubled each time …
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// … up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Says hints and hears those of others.
+/// Sends and receives notifications.
 #[derive(Debug)]
 pub(super) struct ChangeNotifier {
     options: PgConnectOptions,
-    /// The name in this process's notifications, so that it ignores its own.
+    /// The name of this process in its notifications, by which it ignores them.
     name: Arc<str>,
     wanted: Arc<Notify>,
     saying: JoinHandle<()>,
     listener: Mutex<Option<PgListener>>,
 }
 
-/// What came of listening for a while.
+/// The result of listening for a while.
 enum Heard {
     Nothing,
-    /// Another process has written, or may have while nobody listened.
+    /// Another process has written, or may have while there was no listener.
     Something,
 }
 
@@ -58,12 +58,12 @@ impl ChangeNotifier {
         }
     }
 
-    /// Says soon that something was written.
+    /// Sends a notification soon.
     pub(super) fn say(&self) {
         self.wanted.notify_one();
     }
 
-    /// Waits until another process says so. A listener that is lost is made anew.
+    /// Waits for a notification of another process. A lost listener is replaced.
     pub(super) async fn heard(&self) {
         let mut listener = self.listener.lock().await;
         let mut pause = FIRST_PAUSE;
@@ -73,10 +73,11 @@ impl ChangeNotifier {
                 Ok(Heard::Something) => return,
                 Err(error) => {
                     *listener = None;
-                    // The feed says aloud that the database is away; this is about one connection.
+                    // The feed logs at a higher level if the database is unavailable; this is about one
+                    // connection.
                     tracing::debug!(event = "listener_lost", %error);
                     metrics::counter!("offpeak_hint_listeners_lost_total").increment(1);
-                    // Not all processes at the same moment.
+                    // At random, so that not all processes do it at the same moment.
                     tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -101,7 +102,7 @@ impl ChangeNotifier {
         }
     }
 
-    /// A pool of its own each time: a connection that is lost without a word is never given back.
+    /// A new pool each time, because a connection that is lost without an error is never returned.
     async fn connect(&self) -> sqlx::Result<PgListener> {
         let pool = PgPoolOptions::new()
             .max_connections(1)
@@ -125,7 +126,8 @@ impl Drop for ChangeNotifier {
 async fn say(pool: Sessions, wanted: Arc<Notify>, name: Arc<str>) {
     loop {
         wanted.notified().await;
-        // With their places given, so that whoever hears it need not.
+        // Positions are given here, so that the process that receives the notification does not have
+        // to.
         let say = sqlx::query("SELECT place_outbox(), pg_notify($1, $2)")
             .bind(CHANNEL)
             .bind(&*name);

@@ -1,4 +1,4 @@
-//! Incidents, and the certificates that they concern.
+//! Incidents, and the certificates that they affect.
 
 use async_trait::async_trait;
 
@@ -91,8 +91,8 @@ impl IncidentStore for PostgresStore {
             return self.read_ranges(Some(incident), range, limit).await;
         }
         let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
-        // Both sides lie between the same CertIDs, so that whichever way they are joined, all pages
-        // together pass each row once.
+        // Both tables are restricted to the same range of CertIDs, so that all pages together read each
+        // row once, whichever join the planner chooses.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
@@ -117,7 +117,7 @@ impl IncidentStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Tells all incidents.
+    /// Passes on all incidents.
     pub(super) async fn tell_incidents(
         &self,
         connection: &mut Transaction,
@@ -145,7 +145,8 @@ impl PostgresStore {
         let mut added = 0;
         let mut transaction = self.write().await?;
         for chunk in ids.chunks(ROWS) {
-            // Counted by what comes back: a distributed database counts those that were there as well.
+            // The returned rows are counted, because the row count of a distributed database includes
+            // rows that existed before.
             let insert = sqlx::query(
                 "INSERT INTO incident_certificates (incident, key_identifier, serial)
                  SELECT $1, rows.* FROM unnest($2::bytea[], $3::bytea[]) AS rows

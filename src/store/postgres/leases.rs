@@ -1,14 +1,14 @@
-//! Duties: advisory locks that end with a transaction. So they need no connection of their own and
-//! work behind a pooler that hands out connections by transaction; and when the process dies, or
-//! its connection, the server undoes the transaction and the next one has the duty at once.
+//! Leases: advisory locks that end with a transaction. So they need no connection of their own, and
+//! work behind a transaction pooler. If the process or its connection dies, the server rolls the
+//! transaction back, and another process gets the lease at once.
 
 use async_trait::async_trait;
 
 use super::PostgresStore;
 use crate::store::{Lease, LeaseGuard, LeaseStore, StoreError, Turn};
 
-/// The first half of the locks' keys, `offp` in ASCII: others may use advisory locks in the same
-/// database. The driver's own, for migrations, has a key of one half.
+/// The first half of the locks' keys, `offp` in ASCII, because other programs may use advisory locks in
+/// the same database. The driver's own lock for migrations has a key of one part.
 const KEYS: i32 = 0x6f66_6670;
 
 #[async_trait]
@@ -36,8 +36,8 @@ impl LeaseStore for PostgresStore {
     }
 }
 
-/// The second half. Numbers stay: replicas of two versions share a database while they are
-/// exchanged.
+/// The second half. The numbers must not change: replicas of two versions share a database during an
+/// update.
 const fn key(duty: Lease) -> i32 {
     match duty {
         Lease::Incidents => 1,

@@ -1,4 +1,4 @@
-//! What a database's URL says: to the driver, and to us.
+//! What a database's URL contains: parameters for the driver, and our own.
 
 use std::str::FromStr as _;
 
@@ -7,14 +7,15 @@ use sqlx::postgres::PgConnectOptions;
 use super::session::Pooling;
 use crate::store::StoreError;
 
-/// How connections call themselves. Those of the versions that know of no outbox say `offpeak` alone.
+/// The application name of connections. Versions without the outbox use `offpeak` alone.
 const APPLICATION: &str = concat!("offpeak/", env!("CARGO_PKG_VERSION"));
-/// Of the 100 connections that PostgreSQL takes by default: room for several replicas.
+/// The default size of the pool: with the 100 connections that PostgreSQL allows by default, several
+/// replicas fit.
 const CONNECTIONS: u32 = 10;
-/// A duty holds one while its work takes another, a load holds one for its snapshot; and one is left for
-/// everybody else.
+/// The smallest pool: a lease holds one connection while its work uses another, a load holds one for
+/// its snapshot, and one is left for everything else.
 const FEWEST_CONNECTIONS: u32 = 4;
-/// More than PostgreSQL bears: a slip of the pen.
+/// The largest pool; more is beyond what PostgreSQL can handle, and probably a typing error.
 const MOST_CONNECTIONS: u32 = 1_000;
 
 /// The address of a database.
@@ -22,18 +23,19 @@ const MOST_CONNECTIONS: u32 = 1_000;
 pub(in crate::store) struct Location {
     /// For the pool.
     pub(super) pooled: PgConnectOptions,
-    /// For LISTEN and for locks that belong to a session: the same, unless the pool's leads to a pooler.
+    /// For LISTEN, and for locks that belong to a session; differs from the pool's if that is behind a
+    /// pooler.
     pub(in crate::store) direct: PgConnectOptions,
     /// The kind of the pool's connections.
     pub(super) pooling: Pooling,
-    /// How many of them there are at most; one more listens for hints.
+    /// The most connections of the pool; one more is used to listen.
     pub(super) connections: u32,
 }
 
 impl Location {
-    /// From `postgres://…`. In addition to the driver's parameters, `connections=10` bounds the
-    /// pool, and `direct=HOST:PORT` is the address of the database itself, if the URL leads to a
-    /// transaction pooler.
+    /// Parses `postgres://…`. In addition to the driver's parameters, `connections=10` limits the pool,
+    /// and `direct=HOST:PORT` is the address of the database itself if the URL is that of a transaction
+    /// pooler.
     ///
     /// # Errors
     /// [`StoreError::Url`].
@@ -58,7 +60,7 @@ impl Location {
                 connections,
             },
             Some((host, port)) => {
-                // Where the pooler is says nothing of where the database is.
+                // The pooler's address is not the database's.
                 others.retain(|one| {
                     !["host=", "hostaddr=", "port="]
                         .iter()
@@ -66,7 +68,7 @@ impl Location {
                 });
                 Self {
                     direct: options(address, &others)?.host(&host).port(port),
-                    // A pooler refuses what it does not know of a start-up message.
+                    // A pooler refuses unknown parameters in the startup message.
                     pooled: pooled.extra_float_digits(None),
                     pooling: Pooling::ByTransaction,
                     connections,

@@ -1,4 +1,4 @@
-//! Windows that take others' places.
+//! Moves: new windows in the place of earlier ones.
 
 use async_trait::async_trait;
 
@@ -16,8 +16,8 @@ use crate::store::row::{
 };
 use crate::store::{IdRange, Move, MoveStore, StoreError};
 
-/// The fewest and the most certificates that one step of a search passes: the way to the database
-/// is paid for many, and some 200 octets each make 2 MB.
+/// The fewest and the most certificates that one step of a search reads: many per round trip, and at
+/// about 200 bytes each not more than 2 MB.
 const SLICE: (u32, u32) = (1_000, 10_000);
 
 #[async_trait]
@@ -59,16 +59,17 @@ impl PostgresStore {
         tables: &[StoredTable],
         moves: &[&Move],
     ) -> Result<u64, StoreError> {
-        // Each row by its key, in the order of the moves, and so locked in it: for thousands of
-        // moves the planner would rather read the whole table, and again for each statement.
+        // Each row is found by its key and locked in the order of the moves: for thousands of moves the
+        // planner would otherwise scan the whole table in each statement.
         let mut transaction = self.begin_by_key().await?;
         let mut outbox = Outbox::default();
-        // In the order of registrations: tables by number, certificates by CertID.
+        // In the same order as registrations: tables by number, certificates by CertID.
         self.insert_tables(&mut transaction, tables, Durable::AtCommit)
             .await?;
         let mut taken = 0;
         for chunk in moves.chunks(ROWS) {
-            // Whoever changes a row meanwhile is waited for, and the window compared again.
+            // If another process is changing a row, this waits for it and then compares the window
+            // again.
             let update = sqlx::query_as::<_, StoredCertificate>(concat!(
                 "UPDATE certificates
                  SET window_start = new_start, window_end = new_end, table_number = new_table,
@@ -107,9 +108,9 @@ impl PostgresStore {
         Ok(taken)
     }
 
-    /// The wanted certificates among the next ones, marked, and the last of all certificates that
-    /// were passed. They are read in slices, so that the planner's estimate of windows cannot make
-    /// each page scan the whole table.
+    /// The next certificates of a range: those that are wanted, and the last one that was read. They
+    /// are read in slices, so that a wrong estimate of the planner cannot make each page scan the whole
+    /// table.
     async fn window_slice(
         &self,
         span: Span,

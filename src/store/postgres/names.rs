@@ -13,7 +13,7 @@ impl NameStore for PostgresStore {
         const QUERY: &str = "names_note";
         let hash = |one: &Named| one.names.to_be_bytes().to_vec();
         let hashes: Vec<Vec<u8>> = given.iter().map(hash).collect();
-        // One round trip: what is inserted here is not among what is found, and need not be.
+        // One round trip: the query does not see the rows inserted here, and does not need to.
         let note = sqlx::query_as::<_, NamedRow>(
             "WITH noted AS (
                  INSERT INTO certificate_names (names, not_after, key_identifier, serial)

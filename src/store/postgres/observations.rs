@@ -1,4 +1,4 @@
-//! Observations, the batches that make them count, and how far files have come.
+//! Observations, their batches, and the progress of files.
 
 use async_trait::async_trait;
 
@@ -10,15 +10,15 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{observation_columns, sampled};
 use crate::store::{ObservationStore, StoreError};
 
-/// Rows sent in one statement: 1 MB or so.
+/// How many rows are sent in one statement: about 1 MB.
 const ROWS: usize = 10_000;
 
 /// How readers learn of observations that count at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Telling {
-    /// The feed and every load.
+    /// By the feed, and by loads.
     ByFeedAndLoads,
-    /// Loads: whoever follows the feed has counted it already, as certificates.
+    /// By loads only: readers of the feed have counted them already, as certificates.
     ByLoadsAlone,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Telling {
 impl ObservationStore for PostgresStore {
     async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
-        // The lock keeps a sweep away until the rows are in.
+        // The lock keeps a sweep from removing the batch until the rows are inserted.
         let select = sqlx::query_scalar::<_, i64>(
             "SELECT number FROM batches WHERE number = $1 AND NOT closed FOR SHARE",
         )
@@ -74,7 +74,7 @@ impl ObservationStore for PostgresStore {
         opened_before: Timestamp,
         keys_before: Timestamp,
     ) -> Result<(), StoreError> {
-        // The batch first: one that is being closed meanwhile keeps its rows.
+        // The batch first, so that a batch that is just being closed keeps its rows.
         let left_open = sqlx::query(
             "WITH stale AS (
                  DELETE FROM batches WHERE NOT closed AND opened_at < $1 RETURNING number
@@ -102,7 +102,7 @@ impl ObservationStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Deletes a batch that is open still, and commits.
+    /// Deletes a batch that is still open, and commits.
     pub(in crate::store) async fn delete_open_batch(
         &self,
         mut transaction: Transaction,
@@ -118,7 +118,7 @@ impl PostgresStore {
         self.commit(transaction).await
     }
 
-    /// Tells that a batch is closed, and commits.
+    /// Adds to the outbox that a batch was closed, and commits.
     pub(in crate::store) async fn commit_closed(
         &self,
         transaction: Transaction,
@@ -129,8 +129,8 @@ impl PostgresStore {
         self.commit_told(transaction, &outbox).await
     }
 
-    /// Stores observations that count at once; the number of their batch. `now` where it matters since when their
-    /// source is heard.
+    /// Stores observations that count at once; returns the number of their batch. `now` is given if it
+    /// matters when their source first reported.
     pub(super) async fn insert_counted(
         &self,
         connection: &mut Transaction,
@@ -191,7 +191,7 @@ impl PostgresStore {
     }
 }
 
-/// One field of all rows: a column on its way into an array parameter.
+/// One field of all rows, as a column for an array parameter.
 fn column<'a, T>(rows: &'a [Observation], field: impl Fn(&'a Observation) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }

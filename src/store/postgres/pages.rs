@@ -1,6 +1,6 @@
-//! Pages of certificates that lie on several servers. A page is cut by ranges of serials, which are
-//! random: each server then returns its part of the page, while with a limit alone each would
-//! return a whole page.
+//! Pages of certificates that are distributed over several servers. A page is divided by ranges of
+//! serials, which are random: so each server returns its part of the page, while with a limit alone
+//! each would return a whole page.
 
 use std::time::{Duration, Instant};
 
@@ -13,18 +13,20 @@ use crate::store::range::{BEFORE, BEYOND, leading_of};
 use crate::store::row::{StoredCertificate, certificate_columns};
 use crate::store::{Change, CutStore, IdRange, StoreError};
 
-/// Ranges of each issuer in a load: with ten issuers and ten million certificates 16,000 in each.
+/// How many ranges each issuer is divided into for a load: with ten issuers and ten million
+/// certificates, each has 16,000.
 const LOAD_PARTS: u32 = 64;
-/// How often a load uses its snapshot while other connections read: well within the ten minutes
-/// after which PostgreSQL ends an idle transaction.
+/// How often a load uses its snapshot while other connections read: much more often than the ten
+/// minutes after which PostgreSQL ends an idle transaction.
 const TOUCHED_EVERY: Duration = Duration::from_mins(1);
-/// Certificates read at once in a load: 4 MB.
+/// How many certificates a load reads at once: 4 MB.
 const LOAD_PAGE: u32 = 10_000;
-/// How often a page is tried: a connection may be lost, a server that is away stays so.
+/// How often a page is tried. A connection may be lost; a server that is unavailable usually stays so.
 const TRIES: usize = 3;
-/// Of smaller pages each server may bring a whole one: 32 of them 8,000 rows.
+/// For smaller pages, the width of the range does not matter: 32 servers may each return a whole one,
+/// 8,000 rows.
 const WIDTH_MATTERS_FROM: usize = 256;
-/// Certificates told before others get a turn of this thread.
+/// How many certificates are passed on before other tasks get a turn.
 const TOLD_AT_ONCE: usize = 64;
 
 /// What to read: the incident, the issuer, the range of serials, and the limit.
@@ -38,7 +40,7 @@ struct Wanted {
 }
 
 impl PostgresStore {
-    /// Reads all certificates, several ranges at a time. A page whose connection is lost is read
+    /// Reads all certificates, several ranges at a time. If a connection is lost, its page is read
     /// again.
     pub(super) async fn tell_ranges(
         &self,
@@ -52,8 +54,8 @@ impl PostgresStore {
         let mut told = 0_usize;
         let mut touched = Instant::now();
         while let Some(page) = pages.try_next().await? {
-            // Others read beside it, for an hour where there are many: it shall not be taken for one that
-            // hangs (`idle_in_transaction_session_timeout`).
+            // Other connections read for up to an hour if there are many certificates. Meanwhile this
+            // one must not be taken for one that hangs (`idle_in_transaction_session_timeout`).
             if touched.elapsed() >= TOUCHED_EVERY {
                 let touch = sqlx::query("SELECT 1").execute(&mut *snapshot);
                 self.queries.named("load_touch", touch).await?;
@@ -94,9 +96,9 @@ impl PostgresStore {
         })
     }
 
-    /// The first `limit` certificates of a range, in order; if an incident is given, only those
-    /// that it concerns. The width of the query is halved and doubled until it returns a good part
-    /// of a page.
+    /// The first `limit` certificates of a range, in order; if an incident is given, only those that it
+    /// affects. The width of the queried range is halved or doubled until it returns a good part of a
+    /// page.
     pub(super) async fn read_ranges(
         &self,
         incident: Option<i64>,
@@ -140,7 +142,7 @@ impl PostgresStore {
                 }
                 return Ok(found);
             }
-            // Of an empty one in any case: a gap is crossed in 64 steps at most.
+            // Always doubled if the range was empty, so that a gap is crossed in at most 64 steps.
             if many == 0 || many < wanted / 4 {
                 self.servers.set_width(width.saturating_mul(2));
             }
@@ -152,14 +154,14 @@ impl PostgresStore {
         Ok(found)
     }
 
-    /// In a task of its own, so that ranges are decoded side by side.
+    /// In a task of its own, so that ranges are decoded in parallel.
     async fn wanted(&self, wanted: Wanted) -> Result<Vec<StoredCertificate>, StoreError> {
         let reading = tokio::spawn(read(self.pool.clone(), wanted));
         let reading = async { reading.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
         self.queries.named("certificate_range", reading).await
     }
 
-    /// Before all serials of the first issuer after this one that has certificates.
+    /// The position before all serials of the next issuer that has certificates.
     async fn issuer_after(&self, issuer: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
         let next = self.first_after(issuer).await?;
         Ok(next.map(|(issuer, _)| (issuer, BEFORE.to_vec())))
@@ -199,7 +201,7 @@ async fn read(pool: Sessions, wanted: Wanted) -> sqlx::Result<Vec<StoredCertific
     select.fetch_all(&pool).await
 }
 
-/// Where the range of this width after a serial ends; `None`: beyond all.
+/// The end of a range of this width after a serial; `None` if it is after all serials.
 fn end(serial: &[u8], width: u64) -> Option<Vec<u8>> {
     let end = leading_of(serial).checked_add(width)?;
     Some(end.to_be_bytes().to_vec())
@@ -215,7 +217,7 @@ mod tests {
         let serial = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
         assert_eq!(end(&serial, 1), Some(vec![1, 2, 3, 4, 5, 6, 7, 9]));
         assert_eq!(end(&[0xff], 1 << 56), None);
-        // A range ends after where it began, so that each walk comes to an end.
+        // A range ends after its beginning, so that each walk ends.
         let mut at = Vec::new();
         let mut ranges = 1;
         while let Some(next) = end(&at, 1 << 56) {

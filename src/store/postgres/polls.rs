@@ -1,4 +1,4 @@
-//! What polls of certificates have shown.
+//! Records of certificates' polls.
 
 use std::collections::HashSet;
 
@@ -26,8 +26,8 @@ impl PollStore for PostgresStore {
     }
 
     async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
-        // One that somebody writes at this moment is looked at again when he has; where the two wait for
-        // each other, the sweep is the one that can try again.
+        // If another process is writing a record, this waits and checks it again. In a deadlock, the
+        // sweep is the one that can be repeated.
         let delete = || sqlx::query("DELETE FROM polls WHERE written_at < $1").bind(before.unix());
         tried_again(|| self.sweep("sweep_polls", delete())).await
     }
@@ -64,7 +64,7 @@ impl PostgresStore {
                 .copied()
                 .partition(|one| written.contains(&one.0.to_be_bytes()[..]));
             outbox.polls(&new);
-            // The same record again is no news, but is kept from being swept.
+            // An unchanged record is not a change, but is kept from being removed.
             if !same.is_empty() {
                 self.keep_polls(&mut transaction, &same, now).await?;
             }
@@ -91,7 +91,7 @@ impl PostgresStore {
             .map(drop)
     }
 
-    /// Tells all records.
+    /// Passes on all records.
     pub(super) async fn tell_polls(
         &self,
         connection: &mut Transaction,

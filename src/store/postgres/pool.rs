@@ -1,6 +1,6 @@
-//! Connections: made, checked before and after use, and given up if the database has stopped
-//! answering. A database that hangs, or is behind a network that drops everything, refuses nothing,
-//! so only a time limit shows it.
+//! Connections: opening them, checking them before and after use, and giving them up if the database
+//! has stopped answering. A database that hangs, or is behind a network that drops all packets, returns
+//! no errors, so only a time limit shows it.
 
 use std::time::Duration;
 
@@ -13,22 +13,23 @@ use super::location::Location;
 use super::session::{Pooling, Sessions};
 use crate::store::StoreError;
 
-/// What connections of the versions that know of no outbox call themselves.
+/// The application name of connections from versions without the outbox.
 const EARLIER: &str = "offpeak";
 
 /// How long to wait for a free connection, and for the answer to a query that a client waits for,
-/// before the store is away.
+/// before the store counts as unavailable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long any one query may take, or the next row of one: a step of 10,000 rows takes some
-/// tenths of a second, a lock is waited for 10 s at most.
+/// How long any query, or its next row, may take. A step of 10,000 rows takes some tenths of a second;
+/// a lock is waited for at most 10 s.
 pub(super) const QUERY_AT_MOST: Duration = Duration::from_secs(20);
-/// A connection that rested this long is asked whether it lives before it is used.
+/// A connection that was idle for this long is checked before it is used.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// … and is given up where it does not say so within this time: within [`PATIENCE`] four dead ones
+/// … and is given up if it does not answer within this time, so that within [`PATIENCE`] four dead ones
+/// can be replaced.
 /// are got out of the way.
 const PROBED: Duration = Duration::from_secs(1);
 
-/// The pool of a store; it connects when it is asked for a connection.
+/// The pool of a store; it connects when a connection is needed.
 pub(super) fn pool(location: &Location) -> Sessions {
     let pooling = location.pooling;
     let pool = PgPoolOptions::new()
@@ -43,22 +44,22 @@ pub(super) fn pool(location: &Location) -> Sessions {
                 Ok(true)
             })
         })
-        // The driver asks a connection that comes back whether it lives, and waits without end:
-        // those whose database has stopped would never leave the pool.
+        // The driver checks a returned connection and waits without limit, so those whose database has
+        // stopped would never leave the pool.
         .after_release(|connection, _| {
             Box::pin(async move {
                 within(PATIENCE, is_in_step(connection))
                     .await
                     .or_else(|error| match error {
-                        // An answer of another form belongs to another question.
+                        // An answer of another form belongs to another query.
                         sqlx::Error::ColumnDecode { .. }
                         | sqlx::Error::ColumnIndexOutOfBounds { .. } => Ok(false),
                         error => Err(error),
                     })
             })
         })
-        // As transactions set it for themselves, for statements outside of them. Behind a pooler it would
-        // stay with whoever gets the server's connection next.
+        // The same limits that transactions set for themselves, for statements outside of transactions.
+        // Not behind a pooler, where they would stay with the next client of the server's connection.
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if pooling == Pooling::ByTransaction {
@@ -77,12 +78,12 @@ pub(super) fn pool(location: &Location) -> Sessions {
     Sessions { pool, pooling }
 }
 
-/// Checks that a connection answers the statement it was sent, outside of any transaction. If its
-/// last user was dropped amid a COPY, it takes the answer to an earlier statement for that to the
-/// next, and an insert would get the count of another. So it is asked for a number that no earlier
-/// answer has; within a transaction `now()` stands still. The check uses the simple protocol, where
-/// a statement is one message: in the extended protocol each of the several messages has a time of
-/// its own, and the transaction that of the first.
+/// Checks that a connection answers the statement it was sent, outside of any transaction. If its last
+/// user was dropped during a COPY, it takes the answer to an earlier statement for that to the next,
+/// and an insert would get another statement's count. So it is asked for a number that no earlier
+/// answer contains. Within a transaction, `now()` does not change. The check uses the simple protocol,
+/// in which a statement is one message; in the extended protocol each of several messages has its own
+/// time, and the transaction has that of the first.
 async fn is_in_step(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let number: i64 = rand::random();
     let question = format!("SELECT {number}::bigint WHERE now() = statement_timestamp()");
@@ -102,7 +103,7 @@ pub(in crate::store) async fn connection(
         .map_err(|error| StoreError::from_driver("connect", error))
 }
 
-/// How many connections to this database are of versions that know of no outbox.
+/// How many connections to this database are from versions without the outbox.
 pub(in crate::store) async fn earlier_connections(
     connection: &mut PgConnection,
 ) -> Result<i64, StoreError> {
@@ -116,13 +117,13 @@ pub(in crate::store) async fn earlier_connections(
     .map_err(|error| StoreError::from_driver("earlier_connections", error))
 }
 
-/// Gives up on work that a client waits for.
+/// Gives up if work that a client waits for takes too long.
 pub(super) async fn hurried<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     within(PATIENCE, work).await
 }
 
-/// Gives up on several queries together that a client waits for. Whether they come to their end
-/// all the same is not known then: the client has to ask again.
+/// The same for several queries together. It is then not known whether they succeeded: the client has
+/// to ask again.
 pub(super) async fn hurried_step<T>(
     query: &'static str,
     work: impl Future<Output = Result<T, StoreError>>,

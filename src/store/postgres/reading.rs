@@ -1,4 +1,4 @@
-//! Certificates, read.
+//! Reading certificates.
 
 use async_trait::async_trait;
 use sqlx::PgExecutor;
@@ -12,8 +12,8 @@ use crate::store::certificates::CERTIFICATE;
 use crate::store::row::{StoredCertificate, certificate_columns};
 use crate::store::{CertificateStore, IdRange, StoreError};
 
-/// For so many keys at once the planner may rather read the whole table: 0.3 s for 10,000 of 200,000, where
-/// their keys take 0.06 s.
+/// With at least this many keys the planner might scan the whole table: that takes 0.3 s for 10,000 of
+/// 200,000 certificates, while using their keys takes 0.06 s.
 const MANY: usize = 1_000;
 
 #[async_trait]
@@ -58,7 +58,7 @@ impl CertificateStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The first issuer after this one that has certificates, and the first of them.
+    /// The first issuer after this one that has certificates, and its first serial.
     pub(super) async fn first_after(
         &self,
         issuer: &[u8],
@@ -71,7 +71,7 @@ impl PostgresStore {
         self.row("certificate_issuer", select).await
     }
 
-    /// The first issuer after this one that has certificates, and the first and last of their serials.
+    /// The first issuer after this one that has certificates, and its first and last serial.
     pub(in crate::store) async fn serials_after(
         &self,
         issuer: &[u8],
@@ -79,7 +79,7 @@ impl PostgresStore {
         let Some((issuer, first)) = self.first_after(issuer).await? else {
             return Ok(None);
         };
-        // It may have gone meanwhile: then there is nothing to cut.
+        // It may have been removed in the meantime; then there is nothing to divide.
         let last = self
             .last_of(&issuer)
             .await?
@@ -99,7 +99,7 @@ impl PostgresStore {
             .await
     }
 
-    /// Those of these certificates that are there.
+    /// Those of these certificates that are stored.
     pub(super) async fn read_among(
         &self,
         executor: impl PgExecutor<'_>,

@@ -1,5 +1,5 @@
-//! All certificates, by parts of the table, several at a time: one connection decodes some 100,000 a
-//! second, and a part whose connection is lost is read again by itself.
+//! Reads all certificates by parts of the table, several at a time: one connection decodes about
+//! 100,000 certificates a second. If a connection is lost, only its part is read again.
 
 use futures_util::{StreamExt as _, stream};
 use sqlx::AssertSqlSafe;
@@ -10,17 +10,18 @@ use crate::domain::certificate::Certificate;
 use crate::store::row::{StoredCertificate, certificate_columns};
 use crate::store::{Change, StoreError};
 
-/// Parts read at once: as many of the pool's ten connections as leave some for those who register.
+/// How many parts are read at once: of the pool's ten connections, some are left for registrations.
 const PARTS_AT_ONCE: usize = 4;
-/// Pages of the table in a part: 8 MiB, some 29,000 certificates, 10 MB of memory.
+/// How many pages of the table a part has: 8 MiB, about 29,000 certificates, 10 MB in memory.
 const PART_PAGES: i64 = 1_024;
-/// How often a part is tried: a connection may be lost, a database that is away stays so.
+/// How often a part is tried. A connection may be lost; a database that is unavailable usually stays
+/// so.
 const TRIES: usize = 3;
-/// Certificates told before others get a turn of this thread.
+/// How many certificates are passed on before other tasks get a turn.
 const TOLD_AT_ONCE: usize = 64;
 
 impl PostgresStore {
-    /// Tells all certificates of this snapshot.
+    /// Passes on all certificates of this snapshot.
     pub(super) async fn tell_certificates(
         &self,
         snapshot: &mut Transaction,
@@ -33,18 +34,18 @@ impl PostgresStore {
         );
         let select = select.fetch_one(&mut *snapshot);
         let (pages, is_distributed) = self.queries.named("load_size", select).await?;
-        // One holds the snapshot, and one is left for others.
+        // One connection holds the snapshot, and one is left for others.
         let free = self.pool.pool.options().get_max_connections() - 2;
         let at_once = usize::try_from(free).unwrap_or(1).min(PARTS_AT_ONCE);
         if is_distributed {
-            // The rows are elsewhere, and no snapshot is of several servers: what changes meanwhile is
-            // told again (`position`).
+            // The rows are on other servers, and no snapshot covers several servers. Changes in the
+            // meantime are read again from the feed (`position`).
             return self.tell_ranges(snapshot, at_once, tell).await;
         }
         let export = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
         let export = export.fetch_one(&mut *snapshot);
         let name = self.queries.named("load_snapshot", export).await?;
-        // One more than there are: a table of less than a page has none.
+        // One more than there are, because a table of less than a page has none.
         let starts = (0..=pages).step_by(usize::try_from(PART_PAGES).unwrap_or(1));
         let parts = starts.map(|start| self.part(&name, start));
         let mut parts = stream::iter(parts).buffer_unordered(at_once);
@@ -61,11 +62,11 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// The certificates of the pages from `start` on, as this snapshot has them.
+    /// The certificates of the pages from `start` on, as of this snapshot.
     async fn part(&self, snapshot: &str, start: i64) -> Result<Vec<Certificate>, StoreError> {
         let mut tries = 0;
         loop {
-            // In a task of its own, so that parts are decoded side by side.
+            // In a task of its own, so that parts are decoded in parallel.
             let reading = tokio::spawn(read(self.pool.clone(), snapshot.to_owned(), start));
             let reading = async { reading.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
             let part = self.queries.named("load_certificates", reading).await;

@@ -1,5 +1,5 @@
-//! The servers of the database: whether each answers. Of a distributed one, the one that we are connected to
-//! may answer all that it holds itself, and the feed goes on, while another is away.
+//! Whether each server of the database answers. In a distributed database, the server that we are
+//! connected to may answer, and the feed may continue, while another one is unavailable.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,12 +7,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::store::StoreError;
 
-/// The first range of serials is so wide, in the numbers that the first eight octets of a serial make: 256
-/// ranges for all of an issuer's.
+/// The width of the first range of serials, as a difference of the numbers made of their first eight
+/// bytes: 256 ranges cover all serials of an issuer.
 const FIRST_WIDTH: u64 = 1 << 56;
 
-/// Registrations that wait for a server that is away, at once: of the four connections that a process has at
-/// least, the others are for what lies on servers that are there.
+/// How many registrations may wait for an unavailable server at once. A process has at least four
+/// connections; the others are for rows on servers that answer.
 const MOST_WAITING: usize = 2;
 
 /// What is known of the servers.
@@ -20,7 +20,7 @@ const MOST_WAITING: usize = 2;
 pub(super) struct Servers {
     is_distributed: AtomicBool,
     are_away: AtomicBool,
-    /// How wide the next range of serials is.
+    /// The width of the next range of serials.
     width: AtomicU64,
     waiting: Semaphore,
 }
@@ -37,17 +37,17 @@ impl Default for Servers {
 }
 
 impl Servers {
-    /// Notes what the feed's row says.
+    /// Records whether the database is distributed, as read from the feed's row.
     pub(super) fn set_distributed(&self, is_distributed: bool) {
         self.is_distributed.store(is_distributed, Ordering::Relaxed);
     }
 
-    /// Whether certificates lie on several.
+    /// Whether certificates are on several servers.
     pub(super) fn are_several(&self) -> bool {
         self.is_distributed.load(Ordering::Relaxed)
     }
 
-    /// Who did not answer when it was asked last.
+    /// Which server did not answer at the last check.
     pub(super) fn away(&self) -> Option<&'static str> {
         let who = if self.are_several() {
             "a server of the database"
@@ -57,15 +57,15 @@ impl Servers {
         self.are_away.load(Ordering::Relaxed).then_some(who)
     }
 
-    /// Notes whether one did not answer.
+    /// Records whether a server did not answer.
     pub(super) fn set_away(&self, are_away: bool) {
         self.are_away.store(are_away, Ordering::Relaxed);
     }
 
-    /// A place among the registrations that may take a connection: for each while all servers are there.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where one is away and as many wait for it as may.
+    /// Permission for a registration to use a connection. While all servers answer, there is no limit.
+    /// | # Errors
+    /// [`StoreError::Unavailable`] if a server is unavailable and the limit of waiting registrations is
+    /// reached.
     pub(super) fn place(&self) -> Result<Option<SemaphorePermit<'_>>, StoreError> {
         let Some(who) = self.away().filter(|_| self.are_several()) else {
             return Ok(None);
@@ -76,12 +76,12 @@ impl Servers {
         })
     }
 
-    /// How wide the next range of serials is to be.
+    /// The width of the next range of serials.
     pub(super) fn width(&self) -> u64 {
         self.width.load(Ordering::Relaxed)
     }
 
-    /// Notes how wide that is.
+    /// Sets the width of the next range of serials.
     pub(super) fn set_width(&self, width: u64) {
         self.width.store(width.max(1), Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
-//! How statements run, in a session or behind a transaction pooler (PgBouncer's
-//! `pool_mode = transaction`). Behind such a pooler, two statements outside of a transaction may
-//! reach two connections, and so may a statement's preparation and its execution. So each is put
-//! into a transaction, and none is prepared under a name, which might be another program's by then.
+//! Runs statements in a session or behind a transaction pooler (PgBouncer's `pool_mode = transaction`).
+//! Behind such a pooler, two statements outside of a transaction may use two connections, and so may
+//! the preparation of a statement and its execution. So each is put into a transaction, and none is
+//! prepared under a name, which might belong to another program.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -10,10 +10,10 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
 
-/// Settings of every transaction that writes, set in the message that begins it. They limit how
-/// long a process that hangs holds locks, and how long one that waits for a lock holds a
-/// connection. They also mark the transaction as one that appends to the outbox itself, so that no
-/// trigger has to (`0003_outbox`).
+/// The settings of every transaction that writes, sent in the message that begins it. They limit how
+/// long a process that hangs can hold locks, and how long a process that waits for a lock can hold a
+/// connection. They also mark the transaction as one that appends to the outbox itself, so that the
+/// triggers of `0003_outbox` do not.
 macro_rules! settings {
     () => {
         "SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL lock_timeout = '10s'; \
@@ -25,12 +25,12 @@ pub(super) use settings;
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = concat!("BEGIN; ", settings!());
 
-/// What a connection of the pool is.
+/// What a connection of the pool belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Pooling {
-    /// A session of the database.
+    /// To a session of the database.
     BySession,
-    /// One for each transaction.
+    /// To one transaction.
     ByTransaction,
 }
 
@@ -51,7 +51,7 @@ pub(in crate::store) struct Transaction {
 type Step = Either<PgQueryResult, PgRow>;
 
 impl Sessions {
-    /// Begins a transaction by this statement.
+    /// Begins a transaction with this statement.
     pub(super) async fn begin(
         &self,
         statement: impl sqlx::SqlSafeStr,
@@ -64,7 +64,7 @@ impl Sessions {
 }
 
 impl Transaction {
-    /// The connection, for what is no query.
+    /// The connection, for other uses than queries.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.inner
     }
@@ -96,7 +96,7 @@ impl<'c> Executor<'c> for &'c Sessions {
         }
         stream::once(async move {
             let mut transaction = self.begin(BEGIN).await?;
-            // All at once: the rows are over before the transaction is.
+            // All at once, because the rows end before the transaction does.
             let steps: Vec<Step> = transaction.fetch_many(query).try_collect().await?;
             transaction.commit().await?;
             Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
@@ -173,7 +173,7 @@ impl<'c> Executor<'c> for &'c mut Transaction {
     }
 }
 
-/// A query that is prepared under no name.
+/// A query that is prepared without a name.
 struct Unnamed<E>(E);
 
 impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {

@@ -26,8 +26,8 @@ impl SourceStore for PostgresStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        // Two that begin the same source at once: one inserts, the other waits for it and then finds
-        // the row, whose body is not the one that it knows.
+        // If two processes begin the same source at once, one inserts; the other waits for it, and then
+        // finds a row whose body is not the one that it expects.
         let advance = match step.from {
             None => {
                 "INSERT INTO source_cursors (source, body, moved_at) VALUES ($1, $2, $3)
@@ -105,7 +105,8 @@ impl SourceStore for PostgresStore {
 
     async fn forget_source(&self, source: &str, vantage: &str) -> Result<Option<u64>, StoreError> {
         let mut transaction = self.write().await?;
-        // The cursor first: whoever counts for it at the moment is done before, or finds that it moved.
+        // The position first: a process that is counting for this source finishes before, or finds that
+        // the position has moved.
         let cursor = sqlx::query("DELETE FROM source_cursors WHERE source = $1").bind(source);
         let known = self
             .run_in(&mut transaction, "source_cursor_forget", cursor)

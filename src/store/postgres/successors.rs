@@ -29,7 +29,7 @@ impl SuccessorStore for PostgresStore {
                 Some(row) => match row.successor {
                     Some(present) if present == *successor => return Ok(Succession::Same),
                     Some(present) => return Ok(Succession::Other(present)),
-                    // Taken back between the two statements.
+                    // Removed between the two statements.
                     None => {}
                 },
             }
@@ -94,10 +94,9 @@ impl SuccessorStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Sets the successors of certificates that have none, each CertID once; returns the rows of
-    /// those that had none. It uses one statement, however long the way to the database is, because
-    /// other writers of these rows wait until all are set and committed. The rows are locked in the
-    /// order given.
+    /// Sets the successors of certificates that have none, each CertID once; returns the rows of those
+    /// that had none. It uses one statement, so that slow round trips do not add up: other writers of
+    /// these rows wait until all are set and committed. The rows are locked in the order given.
     pub(super) async fn set_successors(
         &self,
         connection: &mut Transaction,
@@ -124,7 +123,7 @@ impl PostgresStore {
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
-    /// Tells a certificate that the transaction has changed, and commits.
+    /// Adds a certificate that the transaction has changed to the outbox, and commits.
     async fn commit_changed(
         &self,
         transaction: Transaction,

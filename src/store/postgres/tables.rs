@@ -8,19 +8,20 @@ use super::columns::column;
 use crate::domain::allocation::table::StoredTable;
 use crate::store::StoreError;
 
-/// When what is inserted has to be on disk.
+/// When the inserted rows have to be on disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Durable {
-    /// Once the transaction that it is part of is committed.
+    /// Once their transaction is committed.
     AtCommit,
-    /// Once what is committed next is: a log that is synced is synced up to there. Until then it
-    /// may be lost, and with it nothing that needs it.
+    /// Once the next transaction is committed, because syncing the log includes everything before.
+    /// Until then the rows may be lost, but nothing depends on them.
     WithTheNext,
 }
 
 impl PostgresStore {
-    /// Inserts those that are not there, all in one statement: an import brings hundreds a step. In
-    /// the order of their numbers, as everywhere, and each number once.
+    /// Inserts those that are not stored, in one statement, because a step of an import brings
+    /// hundreds. They are in the order of their numbers, as everywhere, and each number is inserted
+    /// once.
     pub(super) async fn insert_tables(
         &self,
         executor: impl PgExecutor<'_>,

@@ -1,4 +1,4 @@
-//! Transactions: how they begin, and end; and whether they are taken again.
+//! Transactions: how they begin and end, and whether writes are accepted again.
 
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Postgres};
@@ -17,7 +17,7 @@ impl SqlTypes for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Where a statement runs that is part of no transaction.
+    /// Where statements run that are not part of a transaction.
     pub(in crate::store) fn readers(&self) -> &Sessions {
         &self.pool
     }
@@ -26,8 +26,9 @@ impl PostgresStore {
         self.begun("begin", BEGIN).await
     }
 
-    /// The same, for statements that touch many certificates by their keys: the planner is kept from
-    /// reading the whole table instead, and rows are locked in the order in which the keys are given.
+    /// Begins a write transaction for statements that find many certificates by their keys. The planner
+    /// may not scan the whole table instead, and rows are locked in the order in which the keys are
+    /// given.
     pub(super) async fn begin_by_key(&self) -> Result<Transaction, StoreError> {
         let begin = concat!(
             "BEGIN; ",
@@ -40,16 +41,17 @@ impl PostgresStore {
 
     /// A read transaction: one snapshot for all its queries.
     pub(in crate::store) async fn read(&self) -> Result<Transaction, StoreError> {
-        // It rests while others read by it: a load of ten million takes a minute.
+        // It is idle while other connections use its snapshot: a load of ten million certificates takes
+        // a minute.
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL idle_in_transaction_session_timeout = '10min'";
         self.begun("begin_snapshot", begin).await
     }
 
-    /// Begins a transaction in a task of its own: a caller that is gone before the answer comes
-    /// would leave its connection amid a transaction that nobody knows of, and whoever got that
-    /// connection next would write what is never committed. The task brings the transaction to
-    /// its beginning, and so to its end.
+    /// Begins a transaction in a task of its own. If the caller is dropped before the answer arrives,
+    /// its connection would be left in a transaction that nobody knows of, and the next user's writes
+    /// would never be committed. The task completes the beginning, so that the transaction is then
+    /// rolled back.
     async fn begun(
         &self,
         query: &'static str,
@@ -63,7 +65,7 @@ impl PostgresStore {
         self.queries.named(query, hurried(begin)).await
     }
 
-    /// Makes a transaction durable.
+    /// Commits a transaction.
     pub(in crate::store) async fn commit(
         &self,
         transaction: Transaction,
@@ -76,7 +78,7 @@ impl PostgresStore {
         self.commit(snapshot).await
     }
 
-    /// Appends to the outbox what the transaction has changed, makes it durable, and hints at it.
+    /// Appends the transaction's changes to the outbox, commits it, and notifies other processes.
     pub(super) async fn commit_told(
         &self,
         mut transaction: Transaction,
@@ -88,12 +90,12 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Tells other processes that something was written.
+    /// Notifies other processes that something was written.
     pub(in crate::store) fn hint(&self) {
         self.hints.say();
     }
 
-    /// Runs one statement, which is a transaction.
+    /// Runs one statement, which is a transaction of its own.
     pub(in crate::store) async fn write_alone(
         &self,
         name: &'static str,
@@ -103,7 +105,7 @@ impl PostgresStore {
         self.queries.named(name, written).await.map(drop)
     }
 
-    /// The same with one that returns a row, or none.
+    /// The same for a statement that may return a row.
     pub(in crate::store) async fn written_row<T>(
         &self,
         name: &'static str,
@@ -125,8 +127,8 @@ impl PostgresStore {
         self.queries.at_leisure(name, swept).await.map(drop)
     }
 
-    /// After writes have failed, tries whether they succeed again: with a row of 128 KiB that
-    /// cannot be compressed, so that files have to grow for it, and that is rolled back.
+    /// After writes have failed, tests whether they succeed again. It writes a row of 128 KiB that
+    /// cannot be compressed, so that files have to grow, and rolls it back.
     pub(super) async fn try_to_write(&self) -> Result<(), StoreError> {
         let condition = self.queries.condition();
         if condition.trouble().is_none() {

@@ -1,4 +1,4 @@
-//! Certificates.
+//! Registering and removing certificates.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::store::row::{
 };
 use crate::store::{RegisterStore, Registered, Registration, StoreError};
 
-/// Four times the same text with commas between.
+/// The same text four times, with commas between.
 macro_rules! four {
     ($row:expr) => {
         concat!($row, ", ", $row, ", ", $row, ", ", $row)
@@ -31,23 +31,22 @@ macro_rules! two {
     };
 }
 
-/// How many rows one statement inserts: 512 · 19 parameters, of 32,766 that SQLite takes. The
-/// database's thread rests from a statement's end until the next one comes, some tenths of a
-/// millisecond: 64 rows take it no longer than that.
+/// How many rows one statement inserts: 512 · 19 parameters, of the 32,766 that SQLite allows. After a
+/// statement, the database's thread waits some tenths of a millisecond for the next one, which is as
+/// long as it needs for 64 rows.
 const ROWS: usize = 512;
-/// … and for fewer rows. Unused parts of a statement cost as much as a parameter.
+/// … and how many for few certificates: unused parts of a statement cost as much as used ones.
 const FEW: usize = 16;
-/// Certificates that one transaction removes. One is in the table, three indexes and the removals,
-/// in each on a page of its own at worst: 10,000 pages.
+/// How many certificates one transaction removes. Each is in the table, three indexes and the removals;
+/// if each of these is on a page of its own, 10,000 pages are written.
 const REMOVED: usize = 2_000;
-/// CertIDs in one JSON text: some 100 octets each make 1 MB.
+/// How many CertIDs one JSON text contains: at 100 bytes each, 1 MB.
 pub(super) const IDS: usize = 10_000;
 
-/// A statement has one length; unused parts of it are NULL. No parameter is numbered: the driver
-/// numbers the others itself.
-///
-/// OR FAIL, because then an error undoes the whole transaction. For a statement that can be undone
-/// alone SQLite copies every page that it touches, which was a fifth of an import.
+/// The statement has a fixed length; unused rows are NULL. Parameters have no numbers, because the
+/// driver numbers the others itself.
+/// | With OR FAIL an error rolls back the whole transaction. For a statement that can be rolled back
+/// alone, SQLite copies every page that it touches; that took a fifth of an import.
 macro_rules! insert_certificates {
     ($rows:expr) => {
         concat!(
@@ -119,7 +118,7 @@ impl RegisterStore for SqliteStore {
             let now = Instant::now();
             let held = now.duration_since(began);
             let pages = self.log.pages().await;
-            // Fewer than before: the log has begun anew in between.
+            // If there are fewer pages than before, the log was restarted in between.
             let written = match pages - pages_before {
                 grown @ 0.. => grown,
                 _ => pages,
@@ -193,7 +192,7 @@ impl RegisterStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Inserts those that are not there; the rows of the others.
+    /// Inserts those that are not stored, and returns the rows of the others.
     async fn insert_certificates(
         &self,
         connection: &mut SqliteConnection,
@@ -236,7 +235,7 @@ impl SqliteStore {
             let rows = self
                 .rows_in(connection, "certificate_select_many", select)
                 .await?;
-            // What carries this commit's stamp is what this commit inserted.
+            // The rows with the stamp of this commit are those it inserted.
             let earlier = rows.into_iter().filter(|row| !row.ours);
             stored.extend(earlier.map(|row| (row.certificate.id.clone(), row.certificate)));
         }
@@ -244,7 +243,7 @@ impl SqliteStore {
     }
 }
 
-/// CertIDs as a JSON array of pairs of hexadecimal texts: SQLite has no arrays, but reads JSON.
+/// CertIDs as a JSON array of pairs of hexadecimal texts: SQLite has no arrays, but can read JSON.
 pub(super) fn json(ids: &[&CertId]) -> String {
     let mut text = String::from("[");
     for (index, id) in ids.iter().enumerate() {

@@ -13,44 +13,46 @@ use super::files::Files;
 use super::location::{Location, PATIENCE, options};
 use crate::store::{StoreError, migrate};
 
-/// Between two tries to open a file that another process is making: the change to WAL takes a few
-/// milliseconds.
+/// The pause between two attempts to open a file that another process is creating; changing it to WAL
+/// takes a few milliseconds.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Readers are for misses, feeds and loads: more would only compete for the same disk.
+/// The most readers. They serve index misses, feeds and loads; more would only compete for the same
+/// disk.
 const READERS: u32 = 4;
-/// 64 MiB of pages, as negative KiB: the inner pages of the indexes of 10 million certificates.
+/// 64 MiB of pages, as negative KiB: enough for the inner pages of the indexes of 10 million
+/// certificates.
 const WRITER_CACHE: &str = "-65536";
-/// Makes the writer look every millisecond whether the write lock is free. By itself SQLite looks
-/// ever more rarely, up to ten times a second, and most often when the next of an import's steps
-/// has begun.
+/// Makes the writer check every millisecond whether the write lock is free. SQLite itself waits longer
+/// and longer, up to a tenth of a second, and would often miss the gaps between the transactions of an
+/// import.
 const LOOK_OFTEN: &str = "PRAGMA busy_timeout = 1";
 /// `PATIENCE`, in milliseconds.
 const WAIT_LONG: &str = "PRAGMA busy_timeout = 5000";
-/// The keeper of the log holds the write lock while it waits for readers to leave the log: that
-/// long at a time, and then writers get a turn.
+/// How long the connection that shortens the log waits, in milliseconds, with the write lock held, for
+/// readers to release the log. After that, other writers get a turn.
 const KEEPER_WAITS: &str = "PRAGMA busy_timeout = 100";
 
 const ONLY_READ: &str = "PRAGMA query_only = ON";
 /// `SQLITE_BUSY`.
 pub(super) const BUSY: &str = "5";
 
-/// The files that all connections have to be of, from when they are known on.
+/// The files that all connections must have open, once they are known.
 type Same = Arc<OnceLock<Files>>;
 
-/// The connections of one handle.
+/// The connections of one store handle.
 #[derive(Debug)]
 pub(super) struct Connections {
-    /// The one that writes.
+    /// The connection that writes.
     pub(super) writer: SqlitePool,
-    /// In memory the same one as `writer`.
+    /// The readers; in memory the same as `writer`.
     pub(super) readers: SqlitePool,
-    /// The one that brings the log into the database; in memory there is none.
+    /// The connection that copies the log into the database; none in memory.
     pub(super) keeper: Option<SqlitePool>,
     files: Same,
 }
 
 impl Connections {
-    /// Opens a database, makes it where there is none, and migrates it.
+    /// Opens a database, creates it if it does not exist, and migrates it.
     pub(super) async fn open(location: &Location) -> Result<Self, StoreError> {
         match location {
             Location::File(path) => Self::of_file(location, path).await,
@@ -58,7 +60,8 @@ impl Connections {
         }
     }
 
-    /// Whether the database's files are those that were opened; the octets of the log.
+    /// Checks that the database's files are those that were opened; returns the length of the log in
+    /// bytes.
     pub(super) fn check(&self) -> io::Result<u64> {
         check(&self.files)
     }
@@ -73,10 +76,10 @@ impl Connections {
         let files = Same::default();
         let writing = options(location)?
             .pragma("cache_size", WRITER_CACHE)
-            // Not amid somebody's commit: see `Log`.
+            // The log is not copied during commits; see `Log`.
             .pragma("wal_autocheckpoint", "0");
-        // The change to WAL, once in a file's life, is the one step for which SQLite does not wait
-        // when another process is at it.
+        // The change to WAL happens once in a file's life. It is the one step for which SQLite does not
+        // wait if another process is doing it.
         let started = Instant::now();
         let writer = loop {
             let pool = of(&files, LOOK_OFTEN).max_connections(1);
@@ -98,7 +101,7 @@ impl Connections {
         let readers = of(&files, ONLY_READ).max_connections(READERS);
         let readers = open(readers, options(location)?).await?;
         let opened = Files::of_open(path).map_err(|error| failed(error.into()))?;
-        // Nobody else sets it.
+        // It is set only here.
         let _ = files.set(opened);
         Ok(Self {
             writer,
@@ -108,8 +111,8 @@ impl Connections {
         })
     }
 
-    /// A database in memory is gone with its connection, which is kept whatever happens. Nothing
-    /// but the end of memory ends a transaction of one.
+    /// A database in memory is lost with its connection, which is therefore never closed. Its
+    /// transactions cannot be ended by a failing disk.
     async fn in_memory(location: &Location) -> Result<Self, StoreError> {
         let writer = pool().max_connections(1);
         let writer = writer
@@ -126,7 +129,7 @@ impl Connections {
     }
 }
 
-/// A connection to the file, if there is one.
+/// A connection to an existing file; `None` if there is none.
 pub(in crate::store) async fn existing(
     location: &Location,
 ) -> Result<Option<SqliteConnection>, StoreError> {
@@ -143,7 +146,7 @@ pub(in crate::store) async fn existing(
         .map_err(|error| fault::explained(location, StoreError::from_driver("connect", error)))
 }
 
-/// Where another process migrates the same file it is waited for, and not looked for it often.
+/// If another process is migrating the same file, waits for it, checking less often.
 async fn migrated(writer: &SqlitePool) -> Result<(), StoreError> {
     let mut connection = writer.acquire().await.map_err(failed)?;
     connection.execute(WAIT_LONG).await.map_err(failed)?;
@@ -160,7 +163,7 @@ fn pool() -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// A pool of connections to these files, outside of any transaction, that begin with this
+/// A pool of connections to these files, outside of any transaction, each beginning with this
 /// statement.
 fn of(files: &Same, first: &'static str) -> SqlitePoolOptions {
     let files = Arc::clone(files);
@@ -176,15 +179,14 @@ fn of(files: &Same, first: &'static str) -> SqlitePoolOptions {
         .after_release(|connection, _| Box::pin(is_free(connection)))
 }
 
-/// Whether a connection that comes back is outside of any transaction. SQLite ends a transaction by
-/// itself where the disk is full or fails; the driver's rollback has nothing to end then, fails,
-/// and the driver believes ever after that the transaction goes on. Such a connection is closed,
-/// and the pool opens another when it needs one.
+/// Whether a returned connection is outside of any transaction. SQLite ends a transaction by itself if
+/// the disk is full or fails. Then the driver's rollback fails, and the driver assumes from then on
+/// that the transaction continues. Such a connection is closed, and the pool opens another when needed.
 async fn is_free(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     if !connection.is_in_transaction() {
         return Ok(true);
     }
-    // The rollback of one that was dropped may still be under way: the answer to this comes after it.
+    // A dropped transaction may still be rolling back; the answer to a ping comes after that.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }

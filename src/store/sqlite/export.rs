@@ -6,8 +6,8 @@ use crate::store::export::BATCHES;
 use crate::store::row::told_columns;
 
 impl SqliteStore {
-    /// The rows of a page. The newest first: what is swept meanwhile is the oldest, and so has not been
-    /// read yet.
+    /// Selects the rows of a page, newest first: a sweep removes the oldest rows, so it does not shift
+    /// rows that have been read.
     pub(in crate::store) const EXPORTED_ROWS: &'static str = concat!(
         "SELECT exported, ",
         told_columns!(),
@@ -17,7 +17,7 @@ impl SqliteStore {
          ORDER BY exported, started_at DESC, observations.rowid LIMIT ?3 OFFSET ?4"
     );
 
-    /// Gives places to batches that have none; whether some are left without.
+    /// Gives positions to batches that have none; returns whether some still have none.
     pub(in crate::store) async fn place_batches(&self) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
         let place = sqlx::query(

@@ -1,4 +1,4 @@
-//! Orders that fail again and again.
+//! Orders that fail repeatedly.
 
 use async_trait::async_trait;
 

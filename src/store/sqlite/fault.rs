@@ -1,5 +1,5 @@
-//! Why a file cannot be opened as a database, in words. SQLite says "unable to open database file"
-//! of all that can be wrong with a path.
+//! Explains why a file cannot be opened as a database. SQLite says "unable to open database file" for
+//! everything that can be wrong with a path.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -8,13 +8,12 @@ use std::path::Path;
 use super::location::Location;
 use crate::store::StoreError;
 
-/// `SQLITE_CANTOPEN`, in the low byte of its extended codes too.
+/// `SQLITE_CANTOPEN`; extended codes have it in the low byte.
 const CANNOT_OPEN: i32 = 14;
 /// `SQLITE_NOTADB`.
 const NO_DATABASE: i32 = 26;
 
-/// The error of opening the database at `location`, with the path and, if it can be seen, what is
-/// wrong with it.
+/// The error of opening the database at `location`, with the path and, if it can be found, the reason.
 pub(super) fn explained(location: &Location, error: StoreError) -> StoreError {
     let Location::File(path) = location else {
         return error;
@@ -34,7 +33,7 @@ pub(super) fn explained(location: &Location, error: StoreError) -> StoreError {
     }
 }
 
-/// What is wrong with a path that is to be read, written and created.
+/// What is wrong with a path at which a file is to be created, read and written.
 fn of_path(path: &Path) -> Option<String> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -102,7 +101,7 @@ mod tests {
                 path.display()
             );
             assert_eq!(opened.unwrap_err().to_string(), want);
-            // What is not there yet is not opened by who only looks.
+            // A read-only command does not open a file that does not exist.
             if path.exists() {
                 assert_eq!(pending(&url).await.unwrap_err().to_string(), want);
             }
@@ -116,7 +115,7 @@ mod tests {
         let file = folder.path().join("o.db");
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
-        // Nothing is closed to root.
+        // The root user may open every file.
         if File::open(&file).is_err() {
             let said = of_path(&file).unwrap();
             assert!(said.starts_with("it cannot be read: "), "{said}");

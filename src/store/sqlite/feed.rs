@@ -1,4 +1,4 @@
-//! The change feed: commits are counted, and rows carry the number of the commit that wrote them.
+//! The change feed: commits are numbered, and each row has the number of the commit that wrote it.
 
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
@@ -81,9 +81,10 @@ impl SqliteStore {
         since: FeedPosition,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        // Incidents before the windows that they moved.
+        // Incidents come before the windows that they moved.
         self.tell_incidents(snapshot, Some(since), tell).await?;
-        // Removals before registrations: a certificate that was removed and registered again is there.
+        // Removals come before registrations, because a removed certificate may have been registered
+        // again.
         let removals = sqlx::query_as::<_, CertIdRow>(
             "SELECT key_identifier, serial FROM removals WHERE changed > ?1",
         )
@@ -114,7 +115,8 @@ impl SqliteStore {
                 tell(Change::Forgotten(number));
             })
             .await?;
-        // CROSS JOIN: from the few new batches to their observations, not the other way round.
+        // CROSS JOIN makes SQLite go from the few new batches to their observations, not the other way
+        // round.
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
             told_columns!(),

@@ -1,22 +1,22 @@
-//! The database's files: accessible to their owner only, and checked against replacement.
-//!
-//! A file that is deleted or replaced lives on without a name while it is open, and everything
-//! written into it is lost with the process. So the names have to lead to the files that were
-//! opened. The log (`-wal`) holds the newest commits, and a process that opens a replaced shared
-//! memory (`-shm`) shares no locks with us and writes at the same time: all three files count.
+//! The database's files: accessible only to their owner, and checked against replacement.
+//! | An open file that is deleted or replaced continues to exist without a name, and everything written
+//! to it is lost when the process ends. So the names must lead to the files that were opened. The log
+//! (`-wal`) has the newest commits. A process that opens a replaced shared memory (`-shm`) does not
+//! share locks with us, and would write at the same time. So all three files are checked.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// What SQLite puts behind the name of a database for its log.
+/// The suffix that SQLite gives to the log.
 const LOG: &str = "-wal";
-/// … and for the memory that connections share.
+/// … and to the memory that connections share.
 const SHARED_MEMORY: &str = "-shm";
-/// Read and written by their owner. SQLite gives the database's rights to the files beside it.
+/// Only the owner may read and write. SQLite gives the same permissions to the log and the shared
+/// memory.
 const RIGHTS: u32 = 0o600;
-/// The rights of everybody else.
+/// The permissions of all other users.
 const OF_OTHERS: u32 = 0o077;
 
 /// The files of an open database.
@@ -27,7 +27,7 @@ pub(super) struct Files {
     shared_memory: Option<Opened>,
 }
 
-/// One that was open under this name.
+/// A file that was open under this name.
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
@@ -36,8 +36,8 @@ struct Opened {
 }
 
 impl Files {
-    /// Sees that there is a database that nobody but its owner can read: an empty file is one to
-    /// SQLite, which would make one by itself that the umask leaves open to all.
+    /// Makes sure that the database file exists and that only its owner can read it. SQLite accepts an
+    /// empty file as a database; it would create one itself with permissions that the umask allows.
     pub(super) fn prepare(path: &Path) -> io::Result<()> {
         let created = File::options()
             .read(true)
@@ -56,9 +56,9 @@ impl Files {
         Ok(())
     }
 
-    /// The files of a database that is open now, and has been written to.
+    /// The files of a database that is open and has been written to.
     pub(super) fn of_open(path: &Path) -> io::Result<Self> {
-        // SQLite follows symbolic links before it puts anything behind the name.
+        // SQLite follows symbolic links before it appends the suffixes.
         let real = fs::canonicalize(path).map_err(|error| named(path, &error))?;
         Ok(Self {
             database: Opened::at(path.to_owned())?
@@ -68,12 +68,12 @@ impl Files {
         })
     }
 
-    /// The folder that the log is in.
+    /// The folder of the log.
     pub(super) fn folder(&self) -> Option<&Path> {
         self.log.as_ref()?.path.parent()
     }
 
-    /// Whether the names still lead to the files that were opened; the octets of the log.
+    /// Checks that the names still lead to the opened files; returns the length of the log in bytes.
     pub(super) fn check(&self) -> io::Result<u64> {
         self.database.check()?;
         if let Some(opened) = &self.shared_memory {
@@ -87,7 +87,7 @@ impl Files {
 }
 
 impl Opened {
-    /// The file of this name, where there is one.
+    /// The file with this name, if it exists.
     fn at(path: PathBuf) -> io::Result<Option<Self>> {
         match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(Self {
@@ -114,8 +114,8 @@ impl Opened {
     }
 }
 
-/// Takes away what others may do with a file. One that is not ours cannot be tightened, and is
-/// used as it is.
+/// Removes the permissions of other users. If the file belongs to another user that is impossible, and
+/// it is used as it is.
 fn tighten(path: &Path) {
     let Ok(metadata) = fs::metadata(path) else {
         return;

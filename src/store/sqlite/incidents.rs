@@ -1,4 +1,4 @@
-//! Incidents, and the certificates that they concern.
+//! Incidents, and the certificates that they affect.
 
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
@@ -16,7 +16,7 @@ use crate::store::{Change, FeedPosition, IdRange, IncidentStore, StoreError};
 /// How many CertIDs one statement adds: 256 · 2 parameters.
 const ROWS: usize = 4 * 4 * 4 * 4;
 
-/// What is not used of a statement is NULL.
+/// Unused rows of the statement are NULL.
 const INSERT: &str = concat!(
     "INSERT INTO incident_certificates (incident, key_identifier, serial)
      SELECT ?, column1, column2 FROM (VALUES ",
@@ -112,8 +112,8 @@ impl IncidentStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
         let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
-        // CROSS JOIN: from the members in their order to their certificates, however many
-        // certificates there are.
+        // CROSS JOIN makes SQLite go from the incident's CertIDs, in order, to their certificates,
+        // however many certificates there are.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),
@@ -134,14 +134,14 @@ impl IncidentStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Tells the incidents that changed after `since`, or all.
+    /// Passes on the incidents that changed after `since`, or all.
     pub(super) async fn tell_incidents(
         &self,
         connection: &mut SqliteConnection,
         since: Option<FeedPosition>,
         tell: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
-        // Commits are counted from 1 on.
+        // Commits are numbered from 1.
         let select = sqlx::query_as::<_, (i64, String)>(
             "SELECT number, body FROM incidents WHERE changed > ?1 ORDER BY number",
         )

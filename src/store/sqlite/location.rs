@@ -8,10 +8,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::store::StoreError;
 
-/// How long to wait for another writer, in this process or in another, before the store is busy.
+/// How long to wait for another writer, in this or another process, before the store counts as busy.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Rows that wait between the database's thread and ours: enough that neither waits for the other.
+/// How many rows may wait between the database's thread and ours; with enough of them, neither waits
+/// for the other.
 const ROWS_UNDER_WAY: usize = 1_024;
 
 /// The place of the database.
@@ -19,7 +20,7 @@ const ROWS_UNDER_WAY: usize = 1_024;
 pub(in crate::store) enum Location {
     /// In a file.
     File(PathBuf),
-    /// In memory, gone with the handle.
+    /// In memory, lost with the handle.
     Memory,
 }
 
@@ -27,7 +28,8 @@ pub(super) fn options(location: &Location) -> Result<SqliteConnectOptions, Store
     let options = match location {
         Location::File(path) => SqliteConnectOptions::new()
             .filename(path)
-            // `Files` makes it, once: where it is gone later, another is not the one that was.
+            // `Files` creates it, once. If it is missing later, a new one would not be the same
+            // database.
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal),
         Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")

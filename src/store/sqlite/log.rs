@@ -1,14 +1,11 @@
 //! The write-ahead log: copying its content into the database, and keeping it short.
-//!
-//! SQLite would do that during the commit that finds the log long, which takes some tenths of a
-//! second: a single registration beside an import would pay for the import's log. Here it is done
-//! between commits, by a connection of its own and without the write lock. Bulk writers wait for
-//! it, so that the log stays short.
-//!
-//! That alone bounds nothing. The log restarts only at a moment when all of it is in the database
-//! and nobody reads from it, and under steady writing no such moment comes by itself. So when the
-//! log is full all writers wait until it has been emptied, and it is emptied with the write lock
-//! held.
+//! | By default SQLite does that in the commit that finds the log too long, which takes some tenths of
+//! a second: a single registration would have to wait for the log of an import. Here it is done between
+//! commits, by a separate connection and without the write lock. Bulk writers wait for it, so that the
+//! log stays short.
+//! | That alone does not limit its length. The log can restart only when all of it is in the database
+//! and no reader uses it; under steady writing that does not happen by itself. So when the log is full,
+//! all writers wait until it has been emptied, which is done with the write lock held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,36 +17,37 @@ use tokio::sync::Mutex;
 use super::connections::Connections;
 use crate::store::query::observed;
 
-/// Octets of a page in the log: 4 KiB, and its header.
+/// The bytes of a page in the log: 4 KiB and a header.
 const FRAME_OCTETS: u64 = 4_096 + 24;
-/// Pages that one transaction should write at most: 32 MiB. A bulk registration sizes each step by
-/// the pages that its last steps took. Steps with a fixed number of rows fit even if each row has
-/// pages of its own: 10,000 observations, of which one index is in a different order, take some
-/// 10,500.
+/// The most pages that one transaction should write: 32 MiB. A bulk registration chooses the size of
+/// each step by the pages that its last steps wrote. Steps with a fixed number of rows stay near the
+/// limit even if each row is on pages of its own: 10,000 observations, one index of which is in a
+/// different order, take about 10,500.
 pub(super) const TRANSACTION_PAGES: i64 = 8_192;
-/// A log that grew by less than this within `CALM_AFTER` is in nobody's way when it is emptied: 1 MiB.
+/// If the log grew by less than this many pages (1 MiB) within `CALM_AFTER`, emptying it disturbs
+/// nobody.
 const CALM_PAGES: i64 = 256;
 const CALM_AFTER: Duration = Duration::from_secs(1);
-/// The log restarts only when all of it is in the database. Others write only a few pages
-/// meanwhile, and the second pass takes milliseconds.
+/// How often copying is tried. The log restarts only if all of it is in the database. During the first
+/// pass others write only a few pages, so the second takes milliseconds.
 const PASSES: u32 = 2;
 
-/// How long the log may become.
+/// The limits of the log's length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// So many pages are brought into the database.
+    /// With this many pages, the log is copied into the database.
     long_pages: i64,
-    /// At so many no transaction begins.
+    /// With this many pages, no transaction begins.
     full_pages: i64,
-    /// A file that is longer than this is cut when there is time for it.
+    /// A file longer than this is truncated when little is written.
     kept_octets: u64,
 }
 
 impl Limits {
-    /// 40 MiB are long: a bulk import that brings these over every time writes each hot page once
-    /// where it would write it ten times at SQLite's 4 MiB. Another transaction of 32 MiB fits before
-    /// the log is full with 72 MiB. The last that began before that is of 11,000 pages at most (see
-    /// `TRANSACTION_PAGES`), and all stays below 128 MB: (18,432 + 11,000) · 4,120 octets = 121 MB.
+    /// Copying begins at 40 MiB: then a bulk import writes each hot page once, instead of ten times
+    /// with SQLite's default of 4 MiB. Another transaction of 32 MiB fits before the log is full at 72
+    /// MiB. The last transaction that began before that writes at most 11,000 pages (see
+    /// `TRANSACTION_PAGES`), so the file stays below 128 MB: (18,432 + 11,000) · 4,120 bytes = 121 MB.
     const USUAL: Self = Self {
         long_pages: 10_240,
         full_pages: 18_432,
@@ -61,7 +59,7 @@ impl Limits {
     }
 }
 
-/// The log of a file.
+/// The log of a file; none in memory.
 #[derive(Debug)]
 pub(super) struct Log(Option<Arc<Tended>>);
 
@@ -69,14 +67,14 @@ pub(super) struct Log(Option<Arc<Tended>>);
 struct Tended {
     keeper: SqlitePool,
     limits: Limits,
-    /// One at a time.
+    /// Held while the log is shortened or emptied.
     turn: Mutex<()>,
-    /// Whether somebody waits for calm.
+    /// Whether a task waits for a calm moment.
     waits: AtomicBool,
 }
 
 impl Log {
-    /// A database in memory has none.
+    /// A database in memory has no log.
     pub(super) fn of(connections: &Connections) -> Self {
         Self::limited(connections, Limits::USUAL)
     }
@@ -92,8 +90,8 @@ impl Log {
         }))
     }
 
-    /// Something was written, and the log's file is so long: the log is shortened where it is long,
-    /// the file cut when it is calm, and nobody waits.
+    /// To be called after writing, with the length of the log's file. Shortens the log if it is long,
+    /// and truncates a long file at the next calm moment. Does not wait.
     pub(super) fn grew(&self, octets: u64) {
         let Some(tended) = &self.0 else {
             return;
@@ -111,7 +109,7 @@ impl Log {
         }
     }
 
-    /// Shortens the log where it is long.
+    /// Shortens the log if it is long.
     pub(super) async fn shorten(&self) {
         if let Some(tended) = &self.0 {
             let _turn = tended.turn.lock().await;
@@ -119,8 +117,8 @@ impl Log {
         }
     }
 
-    /// Whether a transaction may begin while the log's file is so long. The file keeps its length
-    /// when the log begins anew.
+    /// Whether a transaction may begin with this length of the log's file. The file keeps its length
+    /// when the log restarts.
     pub(super) async fn has_room(&self, octets: u64) -> sqlx::Result<bool> {
         match &self.0 {
             Some(tended) if octets >= tended.limits.full_octets() => {
@@ -130,20 +128,20 @@ impl Log {
         }
     }
 
-    /// Brings all of a full log into the database and lets it begin anew, where no reader holds it.
+    /// Copies all of a full log into the database and restarts it, if no reader uses it.
     pub(super) async fn make_room(&self) -> sqlx::Result<()> {
         let Some(tended) = &self.0 else {
             return Ok(());
         };
         let _turn = tended.turn.lock().await;
-        // Somebody else may have done it meanwhile.
+        // Another task may have done it in the meantime.
         if tended.state().await?.pages >= tended.limits.full_pages {
             tended.checkpoint("PRAGMA wal_checkpoint(RESTART)").await?;
         }
         Ok(())
     }
 
-    /// Copies as much as possible into the database, and truncates the file if no reader holds it.
+    /// Copies as much as possible into the database, and truncates the file if no reader uses it.
     pub(super) async fn empty(&self) -> sqlx::Result<()> {
         match &self.0 {
             Some(tended) => {
@@ -154,7 +152,7 @@ impl Log {
         }
     }
 
-    /// How many pages there are in the log; 0 where there is none.
+    /// How many pages are in the log; 0 if there is none.
     pub(super) async fn pages(&self) -> i64 {
         match &self.0 {
             Some(tended) => tended.state().await.map_or(0, |state| state.pages),
@@ -164,7 +162,7 @@ impl Log {
 }
 
 impl Tended {
-    /// What fails here has lost nothing: the next one tries again.
+    /// An error here loses nothing: the next call tries again.
     async fn shorten(&self) {
         for _ in 0..PASSES {
             match self.state().await {
@@ -182,15 +180,15 @@ impl Tended {
         state.pages >= self.limits.long_pages && state.brought < state.pages
     }
 
-    /// First without the write lock: what is left to do with it is little.
+    /// First without the write lock, so that little is left to do with it.
     async fn empty(&self) -> sqlx::Result<()> {
         self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await?;
         self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         Ok(())
     }
 
-    /// Cuts the file as soon as next to nothing is written. One task at a time, which ends with the
-    /// store.
+    /// Truncates the file as soon as hardly anything is written. There is at most one such task; it
+    /// ends with the store.
     fn cut_when_calm(self: &Arc<Self>) {
         if self.waits.swap(true, Ordering::AcqRel) {
             return;
@@ -211,8 +209,7 @@ impl Tended {
         });
     }
 
-    /// Cuts the file where the log has hardly grown since it was looked at `before`; whether that is
-    /// done.
+    /// Truncates the file if the log has hardly grown since `before`; returns whether that is done.
     async fn cut(&self, before: &mut Option<i64>) -> sqlx::Result<bool> {
         let pages = self.state().await?.pages;
         let grown = before.replace(pages).map(|before| pages - before);
@@ -242,9 +239,9 @@ impl Tended {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct State {
-    /// In the log.
+    /// Pages in the log.
     pages: i64,
-    /// Of those, in the database as well.
+    /// Pages of these that are in the database, too.
     brought: i64,
 }
 
@@ -261,14 +258,13 @@ mod tests {
     use crate::store::sqlite::location::Location;
     use crate::store::{BatchStore as _, ObservationStore as _};
 
-    /// A thirty-second of the usual: 1.3 MB are long, 2.4 MB full.
+    /// A thirty-second of the usual limits: copied at 1.3 MB, full at 2.4 MB.
     const SMALL: Limits = Limits {
         long_pages: 320,
         full_pages: 576,
         kept_octets: 128 << 10,
     };
-    /// A step of 1,000 observations is of some 110 octets each, twice for its indexes: below 80
-    /// pages.
+    /// A step of 1,000 observations of about 110 bytes, with indexes twice that: less than 80 pages.
     const STEP: usize = 1_000;
     const STEP_PAGES: i64 = 80;
     const HANGS_AFTER: Duration = Duration::from_secs(90);
@@ -330,7 +326,7 @@ mod tests {
         for upload in uploads {
             longest = longest.max(upload.await.unwrap());
         }
-        // 240 steps would have been 15 MB and more.
+        // Without emptying, 240 steps would take 15 MB or more.
         let most = (SMALL.full_pages + STEP_PAGES).unsigned_abs() * FRAME_OCTETS;
         assert!(longest <= most, "{longest} octets of at most {most}");
         until("the log is cut", || {
@@ -360,7 +356,7 @@ mod tests {
         });
         let full = SMALL.full_pages.unsigned_abs() * FRAME_OCTETS;
         until("the log is full", || log_octets(folder.path()) >= full).await;
-        // Who is asked to wait for no time is told so.
+        // A writer that waits for no time gets an error.
         let refused = store.begun(Duration::ZERO).await.unwrap_err();
         assert!(refused.to_string().contains("log is full"), "{refused}");
         let most = (SMALL.full_pages + STEP_PAGES).unsigned_abs() * FRAME_OCTETS;

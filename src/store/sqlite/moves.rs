@@ -1,4 +1,4 @@
-//! Windows that take others' places.
+//! Moves: new windows in the place of earlier ones.
 
 use async_trait::async_trait;
 
@@ -11,10 +11,10 @@ use crate::store::outcome::distinct_moves;
 use crate::store::row::{StoredCertificate, basis_columns, cause_columns, certificate_columns};
 use crate::store::{IdRange, Move, MoveStore, StoreError};
 
-/// How many windows one statement moves: 64 · 12 parameters, as registrations have it.
+/// How many windows one statement moves: 64 · 12 parameters, in the order of a registration.
 const ROWS: usize = 4 * 4 * 4;
 
-/// What is not used of a statement is NULL, and so equals no certificate.
+/// Unused rows of the statement are NULL, which equals no certificate.
 macro_rules! move_row {
     () => {
         "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -41,8 +41,8 @@ impl MoveStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Certificate>, StoreError> {
         let ((from_issuer, from), (to_issuer, to)) = (range.lower(), range.upper());
-        // The plus keeps the index of `not_after` out of it: a page continues where the last one
-        // ended, in the order of the primary key, so that all pages together pass each row once.
+        // The plus prevents the use of the index on `not_after`: a page continues where the last one
+        // ended, in the order of the primary key, so that all pages together read each row once.
         let select = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
             certificate_columns!(),

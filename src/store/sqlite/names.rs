@@ -33,7 +33,7 @@ impl NameStore for SqliteStore {
              ON CONFLICT DO NOTHING",
         )
         .bind(&rows);
-        // A subquery for each set of names, so that one of which there are very many costs no more.
+        // A subquery for each set of names, so that a set with very many certificates costs no more.
         let select = sqlx::query_as::<_, NamedRow>(
             "SELECT unhex(found.value ->> 0), found.value ->> 1, unhex(found.value ->> 2),
                     unhex(found.value ->> 3)

@@ -1,4 +1,4 @@
-//! Observations, the batches that make them count, and how far files have come.
+//! Observations, their batches, and the progress of files.
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
@@ -13,12 +13,12 @@ use crate::store::{ObservationStore, StoreError};
 /// How many rows one statement inserts: 64 · 15 parameters.
 const ROWS: usize = 4 * 4 * 4;
 
-/// How many rows one step deletes. A row is in three trees, in each on a page of its own at worst:
-/// 7,500 pages, of the 8,192 that a transaction should write at most.
+/// How many rows one step deletes. A row is in three trees; if each is on a page of its own, this
+/// writes 7,500 of the 8,192 pages that a transaction should write at most.
 const DELETED: u32 = 2_500;
 
-/// A statement has one length; unused parts of it are NULL. No parameter is numbered: the driver
-/// numbers the others itself.
+/// The statement has a fixed length; unused rows are NULL. Parameters have no numbers, because the
+/// driver numbers the others itself.
 const INSERT: &str = concat!(
     "INSERT INTO observations (batch, ",
     observation_columns!(),
@@ -69,7 +69,7 @@ impl ObservationStore for SqliteStore {
             self.tell_forgetting(&mut transaction).await?;
         }
         self.commit(transaction).await?;
-        // They count no more from here on.
+        // From here on they no longer count.
         self.delete_observations_of(&batches).await?;
         Ok(imports > 0 || !batches.is_empty())
     }
@@ -80,7 +80,7 @@ impl ObservationStore for SqliteStore {
         opened_before: Timestamp,
         keys_before: Timestamp,
     ) -> Result<(), StoreError> {
-        // Each step is whole in itself, so the write lock is given back between them.
+        // Each step is complete in itself, so the write lock is released between them.
         let left_open = sqlx::query_scalar::<_, i64>(
             "DELETE FROM batches WHERE NOT closed AND opened_at < ?1 RETURNING number",
         )
@@ -117,8 +117,8 @@ impl ObservationStore for SqliteStore {
              AND NOT EXISTS (SELECT 1 FROM observations WHERE batch = number)",
         );
         self.write_alone("sweep_batches", batches).await?;
-        // A day: no reader of the feed is that far behind. By the database's own clock, since it
-        // wrote the time.
+        // Older than a day: no reader of the feed is that far behind. Measured by the database's clock,
+        // which also wrote the time.
         let removals = || {
             sqlx::query(
                 "DELETE FROM removals WHERE (key_identifier, serial) IN
@@ -136,7 +136,7 @@ impl ObservationStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Deletes a batch that is open still, and commits.
+    /// Deletes a batch that is still open, and commits.
     pub(in crate::store) async fn delete_open_batch(
         &self,
         mut transaction: Transaction<'static, Sqlite>,
@@ -154,7 +154,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Tells that a batch is closed, and commits.
+    /// Records in the feed that a batch was closed, and commits.
     pub(in crate::store) async fn commit_closed(
         &self,
         mut transaction: Transaction<'static, Sqlite>,
@@ -168,8 +168,8 @@ impl SqliteStore {
         self.commit(transaction).await
     }
 
-    /// Stores observations that count at once. With `stamp` the feed reports them, without it only
-    /// loads do. `now` is given if the time at which their source was first heard matters.
+    /// Stores observations that count at once. With `stamp` the feed contains them, without it only
+    /// loads do. `now` is given if it matters when their source first reported.
     pub(super) async fn insert_counted(
         &self,
         connection: &mut SqliteConnection,
@@ -224,7 +224,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Tells the feed that observations were taken back.
+    /// Records in the feed that observations were removed.
     pub(super) async fn tell_forgetting(
         &self,
         connection: &mut SqliteConnection,
@@ -236,8 +236,8 @@ impl SqliteStore {
             .map(drop)
     }
 
-    /// Deletes the observations of deleted batches, which no longer count. If this is interrupted,
-    /// the rest is removed when it is old.
+    /// Deletes the observations of deleted batches, which no longer count. If this is interrupted, the
+    /// rest is removed once it is old.
     async fn delete_observations_of(&self, batches: &[i64]) -> Result<(), StoreError> {
         for &batch in batches {
             let rows = move || {

@@ -1,4 +1,4 @@
-//! What polls of certificates have shown.
+//! Records of certificates' polls.
 
 use std::fmt::Write as _;
 
@@ -12,9 +12,9 @@ use crate::store::outcome::latest_records;
 use crate::store::row::polls;
 use crate::store::{Change, FeedPosition, PollStore, StoreError};
 
-/// Records in one JSON text, some 60 octets each, and records dropped in one step, each with two pages
-/// of its own at worst: 8,000, of the 8,192 that a transaction should write at most. The write lock
-/// is held for some tens of milliseconds.
+/// How many records one JSON text contains, at about 60 bytes each, and how many one step removes. If
+/// each has two pages of its own, that is 8,000 of the 8,192 pages that a transaction should write at
+/// most. The write lock is held for some tens of milliseconds.
 const ROWS: usize = 4_000;
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl PollStore for SqliteStore {
         let mut transaction = self.write().await?;
         let stamp = self.stamp(&mut transaction).await?;
         for records in latest_records(records).chunks(ROWS) {
-            // The same record again is no news, but keeps it from being swept.
+            // An unchanged record is not a change, but is kept from being removed.
             let upsert = sqlx::query(
                 "INSERT INTO polls (fingerprint, record, written_at, changed)
                  SELECT unhex(value ->> 0), CAST(value ->> 1 AS INTEGER), ?1, ?2
@@ -47,7 +47,7 @@ impl PollStore for SqliteStore {
     }
 
     async fn sweep_polls(&self, before: Timestamp) -> Result<(), StoreError> {
-        // Found without the write lock, and dropped in steps: there may be one for each
+        // They are found without the write lock and removed in steps, because there may be one for each
         // certificate, and registrations wait for the lock.
         let mut after = Vec::new();
         loop {
@@ -79,7 +79,7 @@ impl PollStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Tells the records that changed after `since`, or all.
+    /// Passes on the records that changed after `since`, or all.
     pub(super) async fn tell_polls(
         &self,
         connection: &mut SqliteConnection,
@@ -106,7 +106,7 @@ fn json(records: &[(u128, u64)]) -> String {
     for (index, (fingerprint, record)) in records.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
         let record = record.cast_signed();
-        // Writing into a String cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{comma}[\"{fingerprint:032x}\",\"{record}\"]");
     }
     text.push(']');

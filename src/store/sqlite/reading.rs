@@ -1,4 +1,4 @@
-//! Certificates, read.
+//! Reading certificates.
 
 use async_trait::async_trait;
 
@@ -46,12 +46,12 @@ impl CertificateStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The first issuer after this one that has certificates, and the first and last of their serials.
+    /// The first issuer after this one that has certificates, and its first and last serial.
     pub(in crate::store) async fn serials_after(
         &self,
         issuer: &[u8],
     ) -> Result<Option<(Vec<u8>, Vec<u8>, Vec<u8>)>, StoreError> {
-        // Three steps into the primary key.
+        // Three look-ups in the primary key.
         let select = sqlx::query_as(
             "SELECT key_identifier, serial,
                     (SELECT max(serial) FROM certificates AS others

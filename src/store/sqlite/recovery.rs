@@ -1,4 +1,4 @@
-//! From a database that takes no writes back to one that does.
+//! Finds out whether a database that did not accept writes does so again.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use super::SqliteStore;
 use crate::store::StoreError;
 
-/// The free space that is required before writes are accepted again: some hundred registrations.
-/// Less might be used up within one of them.
+/// The free space in bytes that is required before writes are accepted again: some hundred
+/// registrations. Less might be used up within one of them.
 const ROOM_OCTETS: usize = 1 << 20;
 
 impl SqliteStore {
-    /// What keeps writes from being taken.
+    /// The known reason why writes are not accepted.
     pub(super) fn known_trouble(&self) -> Option<String> {
         match self.connections.check() {
             Err(error) => Some(error.to_string()),
@@ -19,8 +19,8 @@ impl SqliteStore {
         }
     }
 
-    /// Where writes failed, tries whether they are taken again: there is room for some, the log can
-    /// be brought into the database, and a transaction can be made durable.
+    /// If writes failed, tests whether they are accepted again: there is some free space, the log can
+    /// be copied into the database, and a transaction can be committed.
     pub(super) async fn try_to_write(&self) -> Result<(), StoreError> {
         let condition = self.queries.condition();
         if condition.trouble().is_none() {
@@ -31,7 +31,7 @@ impl SqliteStore {
             let room = async { Ok(room.await.map_err(io::Error::other)??) };
             self.queries.named("room", room).await?;
         }
-        // A log that could grow no further may be all that is in the way.
+        // The only obstacle may be a log that could not grow.
         self.queries.named("empty_log", self.log.empty()).await?;
         let write = sqlx::query("UPDATE feed SET commits = commits WHERE only_row = 1");
         self.write_alone("write_again", write).await?;
@@ -41,7 +41,7 @@ impl SqliteStore {
     }
 }
 
-/// Whether so much fits into this folder. The file has no name, and is gone at the end.
+/// Whether this much fits into the folder. The file has no name, and is removed at the end.
 fn room(folder: &Path) -> io::Result<()> {
     let mut file = tempfile::tempfile_in(folder)?;
     file.write_all(&vec![0; ROOM_OCTETS])?;

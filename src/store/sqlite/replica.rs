@@ -1,4 +1,4 @@
-//! One process has the file, and knows itself.
+//! The list of replicas: empty, because one process uses the file.
 
 use async_trait::async_trait;
 

@@ -6,14 +6,14 @@ use super::SqliteStore;
 use crate::domain::time::Timestamp;
 use crate::store::{SourceStep, SourceStore, StoreError};
 
-/// How many hashes one statement takes, as JSON: 21 octets each.
+/// How many hashes one statement takes, as JSON: 21 bytes each.
 const HASHES: usize = 10_000;
 
-/// How many rows one step deletes: each is in two trees, on a page of its own in one at worst, of the
-/// 8,192 pages that a transaction should write at most.
+/// How many rows one step deletes. Each is in two trees, in one of them on a page of its own at worst;
+/// a transaction should write at most 8,192 pages.
 const DELETED: u32 = 4_000;
 
-/// The same of counts, each in three trees.
+/// The same for counts, each of which is in three trees.
 const DELETED_COUNTS: u32 = 2_500;
 
 #[async_trait]
@@ -111,7 +111,7 @@ impl SourceStore for SqliteStore {
             .queries
             .named("source_count", count.fetch_one(self.readers()))
             .await?;
-        // Most of them in steps; what is counted meanwhile goes with the cursor.
+        // Most of them in steps; those counted in the meantime are removed together with the position.
         let of = vantage.to_owned();
         let some = move || {
             sqlx::query(

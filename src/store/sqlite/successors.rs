@@ -22,7 +22,7 @@ impl SuccessorStore for SqliteStore {
             self.commit(transaction).await?;
             return Ok(Succession::Set);
         }
-        // The write lock is still held: this is why the update found nothing.
+        // The write lock is still held, so this is why the update changed nothing.
         let succession = match self.successor(&mut transaction, id).await? {
             None => Succession::Unknown,
             Some(Some(present)) if present == *successor => Succession::Same,
@@ -94,7 +94,7 @@ impl SuccessorStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Sets the successor of a certificate that has none; whether it did.
+    /// Sets the successor of a certificate that has none; returns whether it did.
     pub(super) async fn set_successor(
         &self,
         connection: &mut SqliteConnection,
@@ -117,7 +117,7 @@ impl SqliteStore {
         Ok(set == 1)
     }
 
-    /// The successor of a certificate, where there is such a certificate.
+    /// The successor of a certificate, if that is stored.
     async fn successor(
         &self,
         connection: &mut SqliteConnection,

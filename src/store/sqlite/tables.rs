@@ -7,8 +7,8 @@ use super::certificates::four;
 use crate::domain::allocation::table::StoredTable;
 use crate::store::StoreError;
 
-/// Rows that one statement inserts; unused parts are NULL. An import brings hundreds of rows a
-/// step.
+/// How many rows one statement inserts; unused rows are NULL. A step of an import brings hundreds of
+/// rows.
 const ROWS: usize = 4 * 4;
 const INSERT: &str = concat!(
     "INSERT OR FAIL INTO allocation_tables (number, bytes, needed_until)
@@ -20,7 +20,7 @@ const INSERT: &str = concat!(
 );
 
 impl SqliteStore {
-    /// Inserts those that are not there.
+    /// Inserts those that are not stored.
     pub(super) async fn insert_tables(
         &self,
         connection: &mut SqliteConnection,

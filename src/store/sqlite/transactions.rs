@@ -12,11 +12,11 @@ use super::location::PATIENCE;
 use crate::store::StoreError;
 use crate::store::both::{Select, SqlTypes, Statement};
 
-/// With the write lock from the beginning: what is read stays true until the commit.
+/// Takes the write lock at the beginning, so that what is read stays true until the commit.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// Readers that hold a full log are gone after this long, or the store is busy. A load of ten million
-/// certificates takes a minute; who writes many rows waits for that, and nobody waits for him.
+/// How long a bulk writer waits for readers to release a full log before the store counts as busy. A
+/// load of ten million certificates takes a minute; nobody waits for the bulk writer.
 const BULK_PATIENCE: Duration = Duration::from_mins(5);
 
 impl SqlTypes for SqliteStore {
@@ -26,13 +26,13 @@ impl SqlTypes for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The one write transaction. None is begun on files other than those that the names lead to, nor
-    /// on a full log.
+    /// Begins the write transaction; there is one at a time. It is refused if the files were replaced,
+    /// and waits while the log is full.
     pub(in crate::store) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.queries.named("begin", self.begun(PATIENCE)).await
     }
 
-    /// The same for who writes many rows, and can wait.
+    /// The same for bulk writers, which can wait longer.
     pub(super) async fn write_many(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.queries.named("begin", self.begun(BULK_PATIENCE)).await
     }
@@ -45,7 +45,7 @@ impl SqliteStore {
         loop {
             self.connections.check()?;
             let begun = self.locked().await?;
-            // With the write lock held: nobody else makes it longer.
+            // The write lock is held, so nobody else makes the log longer.
             if self.log.has_room(self.connections.check()?).await? {
                 return Ok(begun);
             }
@@ -86,7 +86,7 @@ impl SqliteStore {
         self.queries.named("commit", snapshot.commit()).await
     }
 
-    /// Makes a transaction durable. What went into files that are not there any more is not.
+    /// Commits a transaction, unless the files it was written to have been deleted or replaced.
     pub(in crate::store) async fn commit(
         &self,
         transaction: Transaction<'static, Sqlite>,
@@ -98,11 +98,12 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// There is nobody to tell: one look at the file's data version is as cheap as a hint could be.
+    /// Does nothing: readers check the file's data version, which is as cheap as a notification would
+    /// be.
     #[expect(clippy::unused_self, reason = "the other store tells other processes")]
     pub(in crate::store) fn hint(&self) {}
 
-    /// Runs one statement in a transaction of its own.
+    /// Runs one statement in its own transaction.
     pub(in crate::store) async fn write_alone(
         &self,
         query: &'static str,
@@ -111,7 +112,7 @@ impl SqliteStore {
         self.written_rows(query, statement).await.map(drop)
     }
 
-    /// The same with one that returns a row, or none.
+    /// The same for a statement that may return a row.
     pub(in crate::store) async fn written_row<T>(
         &self,
         query: &'static str,
@@ -146,8 +147,8 @@ impl SqliteStore {
         Ok(rows)
     }
 
-    /// The same with a statement that changes so many rows at most, until it finds no more: others
-    /// get in between, and the log stays short.
+    /// The same for a statement that changes a limited number of rows, repeated until it changes none.
+    /// Other writers get a turn in between, and the log stays short.
     pub(super) async fn write_in_steps(
         &self,
         query: &'static str,
@@ -161,7 +162,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// This commit's number in the feed.
+    /// The number of this commit in the feed.
     pub(super) async fn stamp(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
         let stamp = sqlx::query_scalar(
             "UPDATE feed SET commits = commits + 1 WHERE only_row = 1 RETURNING commits",

@@ -1,9 +1,8 @@
-//! How much an import writes in one transaction, and how it makes room for others.
-//!
-//! SQLite has one writer at a time and no queue: a waiting writer checks again and again, and finds
-//! a gap or none. Long transactions fill the database fastest, because each writes whole pages and
-//! waits for the disk once. So they grow while nobody else writes. Another writer has to wait for
-//! one of them; from then on they are short, with gaps.
+//! How much an import writes in one transaction, and how it lets other writers in.
+//! | SQLite has one writer at a time and no queue: a waiting writer checks again and again whether the
+//! lock is free. Long transactions are the fastest for an import, because each writes whole pages and
+//! waits for the disk once. So they grow while there are no other writers. Another writer may have to
+//! wait for one long transaction; from then on they are short, with gaps.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,31 +10,30 @@ use std::time::{Duration, Instant};
 
 use super::log::TRANSACTION_PAGES;
 
-/// Where others write too, a transaction lasts about so long: they are to wait less than 50 ms, and
-/// have to be written and synced themselves.
+/// The length of a transaction if there are other writers. They should wait less than 50 ms, and their
+/// own writing and syncing is included in that.
 const SHARED: Duration = Duration::from_millis(15);
-/// And leaves the lock free for this long. Waiting writers check every millisecond, if they get a
-/// processor.
+/// How long the lock is left free. Waiting writers check every millisecond, if they get a processor.
 const GAP: Duration = Duration::from_millis(4);
-/// For so long after others were met they are expected again.
+/// How long other writers are expected again after they were noticed.
 const COMPANY: Duration = Duration::from_secs(10);
-/// The first transaction: some 30 ms, since who else writes is not known yet.
+/// The records of the first transaction: about 30 ms, because it is not known yet who else writes.
 const FIRST: usize = 1_000;
-/// Fewer would wait for the disk more than they write.
+/// The fewest records: with fewer, waiting for the disk takes longer than writing.
 const LEAST: usize = 250;
-/// Some 20 MB of records on their way.
+/// The most records: about 20 MB in memory.
 const MOST: usize = 20_000;
 
-/// The pace of one handle.
+/// The throttle of one store handle.
 #[derive(Debug)]
 pub(super) struct WriteThrottle {
     records: AtomicUsize,
-    /// How many of this process wait for the lock.
+    /// How many tasks of this process wait for the lock.
     waiting: AtomicUsize,
     met: Mutex<Met>,
 }
 
-/// One that waits for the lock, until this is dropped.
+/// A task that waits for the lock, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
@@ -45,15 +43,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Observations of other writers.
+/// What is known of other writers and of the last transactions.
 #[derive(Debug, Default)]
 struct Met {
     last_at: Option<Instant>,
-    /// The feed's number as this handle left it.
+    /// The number in the feed after this handle's last commit.
     stamp: Option<i64>,
-    /// How long one record held the lock, of the last transaction.
+    /// How long one record of the last transaction held the lock.
     each: Duration,
-    /// As many records as fit into a transaction, by what the last one wrote; `None` before that.
+    /// How many records fit into a transaction, judged by the last one; `None` before that.
     fitting: Option<usize>,
 }
 
@@ -68,44 +66,47 @@ impl Default for WriteThrottle {
 }
 
 impl WriteThrottle {
-    /// How many certificates the next transaction should hold.
+    /// How many certificates the next transaction should contain.
     pub(super) fn step_records(&self) -> usize {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Somebody of this process waits for the lock from now on.
+    /// Records that a task of this process waits for the lock.
     pub(super) fn waiting(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waiting(&self.waiting)
     }
 
-    /// Others write, or wait to.
+    /// Records that others write, or wait to.
     pub(super) fn met_others(&self, now: Instant) {
         self.meet(&mut self.met(), now);
     }
 
-    /// This commit has this number in the feed. Numbers between it and the last one are others'.
+    /// Records the number of a commit in the feed. Numbers between it and the last one are those of
+    /// other writers.
     pub(super) fn stamped(&self, stamp: i64, now: Instant) {
         let mut met = self.met();
-        // The same once more was rolled back.
+        // The same number again means that the last commit was rolled back.
         if met.stamp.is_some_and(|last| stamp > last + 1) {
             self.meet(&mut met, now);
         }
         met.stamp = Some(stamp);
     }
 
-    /// A transaction of so many certificates wrote so many pages, and held the lock for so long.
+    /// Records that a transaction of this many certificates wrote this many pages and held the lock for
+    /// this long.
     pub(super) fn held(&self, records: usize, pages: i64, lasted: Duration, now: Instant) {
         let mut met = self.met();
         met.each = lasted / u32::try_from(records).unwrap_or(u32::MAX).max(1);
         if self.waiting.load(Ordering::Relaxed) > 0 {
             met.last_at = Some(now);
         }
-        // What is written however few there are would count for much in a short one.
+        // In a short transaction, the costs that do not depend on the number of records would distort
+        // the time per record.
         if records >= LEAST {
             met.fitting = Some(fitting(records, pages));
         }
-        // A short one, as a request brings it, tells nothing of longer ones.
+        // A short transaction, as for one request, says nothing about longer ones.
         let grown = self.step_records().max(records.saturating_mul(2).min(MOST));
         let grown = grown.min(met.fitting.unwrap_or(MOST));
         let next = if met.is_in_company(now) {
@@ -116,7 +117,7 @@ impl WriteThrottle {
         self.records.store(next, Ordering::Relaxed);
     }
 
-    /// Leaves the lock to others for a moment, where there are some.
+    /// If there are other writers, leaves the lock free for a moment.
     pub(super) async fn yield_lock(&self) {
         if self.is_shared(Instant::now()) {
             tokio::time::sleep(GAP).await;
@@ -143,7 +144,7 @@ impl Met {
             .is_some_and(|at| now.saturating_duration_since(at) < COMPANY)
     }
 
-    /// As many as hold the lock for `SHARED`.
+    /// How many records hold the lock for `SHARED`.
     fn short(&self) -> usize {
         if self.each.is_zero() {
             return FIRST;
@@ -153,7 +154,7 @@ impl Met {
     }
 }
 
-/// As many records as write no more pages than a transaction should, where so many wrote these.
+/// How many records write as many pages as a transaction should, if so many wrote these.
 fn fitting(records: usize, pages: i64) -> usize {
     let most = TRANSACTION_PAGES.unsigned_abs();
     let pages = pages.unsigned_abs().max(1);
@@ -170,7 +171,7 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
-    /// A pace whose transactions have grown to the longest, at 20 µs a certificate.
+    /// A throttle whose transactions have grown to the longest, at 20 µs a certificate.
     fn alone(now: Instant) -> WriteThrottle {
         let throttle = WriteThrottle::default();
         while throttle.step_records() < MOST {
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(throttle.step_records(), FIRST);
         throttle.held(FIRST, 0, 30 * MILLISECOND, now);
         assert_eq!(throttle.step_records(), 2 * FIRST);
-        // Short ones leave it there; however long they take, longer ones go on.
+        // Short transactions do not change the size, however long they take; longer ones do.
         throttle.held(10, 0, 30 * MILLISECOND, now);
         assert_eq!(throttle.step_records(), 2 * FIRST);
         assert_eq!(alone(now).step_records(), MOST);
@@ -206,12 +207,12 @@ mod tests {
         assert!(throttle.is_shared(now));
         // 15 ms at 20 µs each.
         assert_eq!(throttle.step_records(), 750);
-        // Slower ones hold fewer, and never too few.
+        // Slower ones contain fewer records, but never too few.
         throttle.held(750, 0, 30 * MILLISECOND, now);
         assert_eq!(throttle.step_records(), 375);
         throttle.held(375, 0, 300 * MILLISECOND, now);
         assert_eq!(throttle.step_records(), LEAST);
-        // Faster ones hold more, by and by.
+        // Faster ones gradually contain more.
         throttle.held(250, 0, 2 * MILLISECOND, now);
         assert_eq!(throttle.step_records(), 500);
         let later = now + COMPANY;
@@ -237,10 +238,10 @@ mod tests {
     fn numbers_that_are_missing_in_the_feed_are_others() {
         let now = Instant::now();
         let throttle = WriteThrottle::default();
-        // Whoever wrote before this handle was opened is not there for that.
+        // Writers before this handle was opened do not count.
         throttle.stamped(41, now);
         throttle.stamped(42, now);
-        // Rolled back, and taken again.
+        // Rolled back, and the number is used again.
         throttle.stamped(42, now);
         assert!(!throttle.is_shared(now));
         throttle.stamped(44, now);
@@ -254,7 +255,7 @@ mod tests {
         // Each on two pages of its own, as in a large database.
         throttle.held(MOST, 40_000, 20 * MILLISECOND, now);
         assert_eq!(throttle.step_records(), 4_096);
-        // A short one says nothing of that.
+        // A short transaction says nothing about that.
         throttle.held(10, 100, MILLISECOND, now);
         assert_eq!(throttle.step_records(), 4_096);
         throttle.held(4_096, 2_000, MILLISECOND, now);

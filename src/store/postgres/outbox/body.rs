@@ -1,6 +1,6 @@
-//! The bodies of the outbox: what a reader needs to know of a change, packed, because an import
-//! adds thousands of certificates a second and each process reads all of them. Some 90 octets a
-//! certificate, while its row takes 280.
+//! The bodies of the outbox: what a reader needs to know of a change. They are packed, because an
+//! import adds thousands of certificates a second and each process reads all of them: about 90 bytes
+//! per certificate, while its row takes 280.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,12 @@ use crate::domain::certificate::{Basis, Cause, Certificate, Successor, Validity}
 use crate::domain::time::{Span, Timestamp};
 use crate::store::row::misfit;
 
-/// The first octet of a body of certificates: the form of what follows. A reader that does not know it
-/// reads all rows anew.
+/// The first byte of a body of certificates: the version of the format. A reader that does not know it
+/// loads all rows again.
 const FORM: u8 = 1;
-/// Octets of a packed certificate, about: what is reserved for each.
+/// The approximate size of a packed certificate in bytes, for reserving memory.
 const CERTIFICATE_OCTETS: usize = 96;
-/// A fingerprint of 16 octets and a record of 8, both big-endian: as PostgreSQL's `int8send` has it.
+/// A fingerprint of 16 bytes and a record of 8, both big-endian as PostgreSQL's `int8send` writes them.
 const POLL_OCTETS: usize = 24;
 
 /// Packs certificates.
@@ -31,7 +31,7 @@ pub(in super::super) fn of_certificates(certificates: &[&Certificate]) -> sqlx::
     Ok(body)
 }
 
-/// The certificates of a body; `None` where it has a form of a later version.
+/// Unpacks the certificates of a body; `None` if it has the format of a later version.
 ///
 /// # Errors
 /// [`sqlx::Error::ColumnDecode`].
@@ -49,13 +49,12 @@ pub(in super::super) fn certificates(body: &[u8]) -> sqlx::Result<Option<Vec<Cer
     Ok(Some(certificates))
 }
 
-/// Packs CertIDs: each half with its length in one octet before it, as the migration's
-/// `packed_cert_id` does.
+/// Packs CertIDs: each half after its length in one byte, as the migration's `packed_cert_id` does.
 pub(in super::super) fn of_ids(ids: &[CertId]) -> Vec<u8> {
     let mut body = Vec::new();
     for id in ids {
         for half in [id.key_identifier.octets(), id.serial.octets()] {
-            // A key identifier has 64 octets at most, a serial 32.
+            // A key identifier has at most 64 bytes, a serial 32.
             body.push(u8::try_from(half.len()).unwrap_or(u8::MAX));
             body.extend_from_slice(half);
         }
@@ -63,7 +62,7 @@ pub(in super::super) fn of_ids(ids: &[CertId]) -> Vec<u8> {
     body
 }
 
-/// The CertIDs of a body.
+/// Unpacks the CertIDs of a body.
 ///
 /// # Errors
 /// [`sqlx::Error::ColumnDecode`].
@@ -88,7 +87,7 @@ pub(in super::super) fn of_polls(records: &[(u128, u64)]) -> Vec<u8> {
     body
 }
 
-/// The records of a body.
+/// Unpacks the records of a body.
 ///
 /// # Errors
 /// [`sqlx::Error::ColumnDecode`].
@@ -125,7 +124,8 @@ fn cert_id(key_identifier: &[u8], serial: &[u8]) -> sqlx::Result<CertId> {
     })
 }
 
-/// A certificate as it is packed. What stands here stays: processes of two versions read each other's.
+/// A certificate as it is packed. The fields must not change: processes of two versions read each
+/// other's bodies.
 #[derive(Deserialize, Serialize)]
 struct Packed<'a> {
     key_identifier: &'a [u8],
@@ -293,7 +293,7 @@ mod tests {
         let body = of_certificates(&given.iter().collect::<Vec<_>>()).unwrap();
         assert!(body.len() < given.len() * 110, "{}", body.len());
         assert_eq!(certificates(&body).unwrap(), Some(given));
-        // Cut anywhere, it is refused; cut between two, it is shorter.
+        // Cut within a certificate, it is refused; cut between two, it is shorter.
         for length in 2..body.len() {
             if let Ok(Some(read)) = certificates(&body[..length]) {
                 assert!(read.len() < 60);
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(certificates(&[]).unwrap(), None);
     }
 
-    /// As processes of this version have written it: those of the next one have to read it.
+    /// As written by this version; later versions have to read it.
     #[test]
     fn the_form_stays_as_it_is() {
         let body = of_certificates(&[&certificate(1)]).unwrap();

@@ -1,5 +1,5 @@
-//! The outbox: the changes of each transaction, for all readers of the feed. A transaction appends
-//! them itself, after the rows. While it does, it holds the locks of the rows it changed, so two
+//! The outbox: the changes of each transaction, for all readers of the feed. A transaction appends its
+//! changes itself, after changing the rows. At that time it holds the locks of the changed rows, so two
 //! changes of one row are in the feed in the order in which they were committed.
 
 use super::PostgresStore;
@@ -11,28 +11,28 @@ use crate::store::StoreError;
 pub(super) mod body;
 pub(super) mod reading;
 
-/// Certificates in one row: 90 KB or so, so that a reader's page of many rows stays small.
+/// How many certificates are in one row: about 90 KB, so that a reader's page of many rows stays small.
 const CERTIFICATES_A_ROW: usize = 1_000;
-/// CertIDs told by one row, and records of polls: as much.
+/// How many CertIDs or records of polls are in one row: the same size.
 const OTHERS_A_ROW: usize = 2_500;
 
 /// The kinds of rows in the outbox. The names are stored, so they must not change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
-    /// A batch of observations counts from now on.
+    /// A batch of observations now counts.
     Batch,
-    /// Certificates are new, or changed: all of them.
+    /// Certificates are new or have changed; the whole certificates.
     Certificates,
-    /// Observations were taken back.
+    /// Observations were removed.
     Forgotten,
-    /// An incident is new, or changed.
+    /// An incident is new or has changed.
     Incident,
-    /// Records of polls.
+    /// Records of polls have changed.
     Polls,
-    /// Certificates were removed: their CertIDs.
+    /// Certificates were removed; their CertIDs.
     Removed,
-    /// Certificates are new, or changed: their CertIDs. Written by a trigger, for processes of the version
-    /// that had no outbox.
+    /// Certificates are new or have changed; their CertIDs. Written by a trigger, for processes of the
+    /// version without an outbox.
     Reread,
 }
 
@@ -59,7 +59,7 @@ impl Kind {
         }
     }
 
-    /// `None`: one that a later version writes.
+    /// `None` for a kind of a later version.
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -74,10 +74,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// These certificates are new, or changed.
-    ///
-    /// # Errors
-    /// [`StoreError::Query`] where one cannot be packed.
+    /// Adds new or changed certificates.
+    /// | # Errors
+    /// [`StoreError::Query`] if one cannot be packed.
     pub(super) fn certificates(&mut self, certificates: &[&Certificate]) -> Result<(), StoreError> {
         for chunk in certificates.chunks(CERTIFICATES_A_ROW) {
             let body = body::of_certificates(chunk)
@@ -87,26 +86,26 @@ impl Outbox {
         Ok(())
     }
 
-    /// These certificates are gone.
+    /// Adds removed certificates.
     pub(super) fn removed(&mut self, ids: &[CertId]) {
         for chunk in ids.chunks(OTHERS_A_ROW) {
             self.add(Kind::Removed, None, Some(body::of_ids(chunk)));
         }
     }
 
-    /// These records of polls are new.
+    /// Adds changed records of polls.
     pub(super) fn polls(&mut self, records: &[(u128, u64)]) {
         for chunk in records.chunks(OTHERS_A_ROW) {
             self.add(Kind::Polls, None, Some(body::of_polls(chunk)));
         }
     }
 
-    /// The incident or batch of this number is to be read.
+    /// Adds a reference to an incident or batch, which readers then read.
     pub(super) fn refer(&mut self, kind: Kind, number: i64) {
         self.add(kind, Some(number), None);
     }
 
-    /// Observations were taken back.
+    /// Adds that observations were removed.
     pub(super) fn forgotten(&mut self) {
         self.add(Kind::Forgotten, None, None);
     }
@@ -119,7 +118,7 @@ impl Outbox {
 }
 
 impl PostgresStore {
-    /// Appends to the outbox what the transaction has changed.
+    /// Appends what the transaction has changed to the outbox.
     pub(super) async fn append(
         &self,
         connection: &mut Transaction,
@@ -142,8 +141,8 @@ impl PostgresStore {
             .map(drop)
     }
 
-    /// Drops changes that are a day old. No reader is that far behind; one that is finds that its
-    /// place is lost. Dropping starts at the beginning, so that the rest has no gap.
+    /// Removes changes that are older than a day. No reader is that far behind; one that is notices
+    /// that its position is lost. The oldest are removed first, so that there are no gaps.
     pub(super) async fn trim_outbox(&self) -> Result<(), StoreError> {
         let delete = sqlx::query(
             "DELETE FROM outbox WHERE position < coalesce(

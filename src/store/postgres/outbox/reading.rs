@@ -1,6 +1,6 @@
-//! Reading the outbox. Places are given one transaction at a time and without a gap
-//! (`place_outbox` in the migration): a reader that has told all up to a place misses nothing before it,
-//! and one that does not find the next place knows that it was dropped.
+//! Reading the outbox. Positions are given to one transaction at a time and without gaps
+//! (`place_outbox` in the migration). So a reader that has read up to a position has missed nothing
+//! before it, and one that does not find the next position knows that it was dropped.
 
 use std::collections::HashMap;
 
@@ -13,16 +13,16 @@ use crate::store::postgres::again::tried_again;
 use crate::store::row::{StoredObservation, incident, told_columns};
 use crate::store::{CertificateStore, Change, StoreError};
 
-/// Rows of the outbox read at once: 25 MB at most, if an import fills each with 1,000 certificates,
-/// and 40 KB if each has one.
+/// How many rows of the outbox are read at once: at most 25 MB if an import fills each with 1,000
+/// certificates, and 40 KB if each has one.
 const PAGE_ROWS: i64 = 256;
-/// Changes told before others get a turn of this thread.
+/// How many changes are passed on before other tasks get a turn.
 const TOLD_AT_ONCE: usize = 64;
 
 /// A row of the outbox: number, position, kind, reference, body.
 type Row = (i64, i64, String, Option<i64>, Option<Vec<u8>>);
 
-/// What a page refers to, read together.
+/// The rows that a page refers to, read together.
 #[derive(Default)]
 struct Referred {
     batches: HashMap<i64, Vec<StoredObservation>>,
@@ -31,10 +31,10 @@ struct Referred {
 }
 
 impl PostgresStore {
-    /// The last place of all that was committed before now.
+    /// The last position, after giving positions to everything committed before now.
     pub(in crate::store::postgres) async fn last_place(&self) -> Result<i64, StoreError> {
-        // What waits is at the end of the index: found, or not, by one step into it, whatever the planner
-        // believes of how many wait.
+        // Rows without a position are at the end of the index, so one look-up there shows whether there
+        // are any, whatever the planner estimates.
         let look = sqlx::query_as::<_, (i64, bool, bool)>(
             "SELECT last,
                     coalesce((SELECT position IS NULL FROM outbox ORDER BY position DESC LIMIT 1), false),
@@ -52,7 +52,7 @@ impl PostgresStore {
             self.queries.named("feed_place", place)
         };
         match tried_again(place).await {
-            // It takes no writes; what has its place can be told all the same.
+            // The database does not accept writes; changes that have a position can still be read.
             Err(error) if takes_no_writes(&error) => Ok(last),
             placed => placed,
         }
@@ -123,7 +123,7 @@ impl PostgresStore {
                     let known = |id| referred.certificates.get(id).cloned();
                     ids.iter().filter_map(known).map(certificate).collect()
                 }
-                // What a later version says, and we do not understand: the rows hold it.
+                // Changes of a later version that are not understood: all rows are loaded again.
                 (None | Some(Kind::Batch | Kind::Incident), _) => vec![Change::Lost],
             };
             for change in changes {
@@ -137,7 +137,7 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Reads the rows that a page refers to. They may be newer than the page, and then come again
+    /// Reads the rows that a page refers to. They may be newer than the page, and are then repeated
     /// later.
     async fn referred(&self, page: &[Row]) -> Result<Referred, StoreError> {
         let numbers = |wanted: Kind| -> Vec<i64> {
@@ -211,7 +211,7 @@ fn takes_no_writes(error: &StoreError) -> bool {
     matches!(error.code().as_deref(), Some("25006" | "53100"))
 }
 
-/// Whether these rows have the places after this one, without a gap.
+/// Whether these rows have the positions that follow this one, without a gap.
 pub(in crate::store::postgres) fn follows(place: i64, page: &[Row]) -> bool {
     (place + 1..).zip(page).all(|(next, row)| row.1 == next)
 }
