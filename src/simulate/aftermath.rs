@@ -1,4 +1,4 @@
-//! The figures of what befell a CA.
+//! The figures of what happened at a CA during incidents.
 
 use super::run::Run;
 use super::scenario;
@@ -6,7 +6,7 @@ use crate::domain::math::number::length;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{HOUR, Timestamp};
 
-/// Figures of what befell a CA: `load` in certificates by grain, `mean` an hour.
+/// The figures of incidents: `load` in certificates per grain, `mean` in certificates per hour.
 pub(super) fn figures(run: &mut Run<'_>, load: &[f64]) {
     let mean = run.mean_per_hour();
     let grain_at = |at: Timestamp| length((at - run.scenario.start) / GRAIN_SECONDS);

@@ -1,16 +1,16 @@
-//! The load that a scenario brings by itself.
+//! The load that a scenario itself causes.
 
 use super::population::Population;
 use super::scenario::{ClientKind, Scenario};
 use crate::domain::math::number::real;
 use crate::domain::time::{DAY, HOUR};
 
-/// The load that a scenario brings by itself, in certificates a slot.
+/// The load that a scenario itself causes, in certificates per slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Brought {
-    /// What renews, and what bursts added to it.
+    /// Renewals, including those of certificates that bursts added.
     pub(super) renewals: f64,
-    /// What is ordered by clients that never succeed: each of them at each of its ticks.
+    /// Orders of clients that never succeed, each at each of its ticks.
     pub(super) vain: f64,
     /// The share of the scenario's clients that renew, 0 to 1.
     pub(super) renewing: f64,
@@ -36,12 +36,12 @@ impl Brought {
         }
     }
 
-    /// All of it: what every figure is a multiple of.
+    /// The whole load: the mean of which figures are multiples.
     pub(super) fn all(self) -> f64 {
         self.renewals + self.vain
     }
 
-    /// What clients that renew and are this share of all clients bring.
+    /// The load of clients that renew and are this share of all clients.
     pub(super) fn of_share(self, share: f64) -> f64 {
         if self.renewing > 0.0 {
             self.renewals * share / self.renewing

@@ -1,4 +1,4 @@
-//! The course of one rule, from its first grain to its last.
+//! The course of one rule, from the first grain to the last.
 
 use super::aftermath;
 use super::population::Population;
@@ -10,20 +10,20 @@ use crate::domain::math::number::{length, real_len};
 use crate::domain::time::DAY;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 
-/// What one rule made of a population's load.
+/// The result of one rule for a population.
 pub(super) struct Ran<'a> {
-    /// Who came when.
+    /// The population after the run.
     pub(super) population: Population<'a>,
     /// Attempts in each grain.
     pub(super) attempts: Vec<f64>,
-    /// The shares of the clients that ask whose schedule the server has recognised after three days,
-    /// and in the end.
+    /// The shares of the polling clients whose schedule the server has recognised, after three days and
+    /// at the end.
     pub(super) recognised: Option<(f64, f64)>,
-    /// What happened besides, by name.
+    /// Other results, by name.
     pub(super) notes: Vec<(String, f64)>,
 }
 
-/// The population as every rule finds it: after the scenario's past, in which there was none.
+/// The population with which every rule begins: after the scenario's past, in which there was no rule.
 pub(super) fn after_the_past(scenario: &Scenario, mean: f64) -> Population<'_> {
     let mut past = Run::new(scenario, Rule::None, Population::first(scenario), mean);
     let grains = length((scenario.start - scenario.past_begins()) / GRAIN_SECONDS);
@@ -34,7 +34,7 @@ pub(super) fn after_the_past(scenario: &Scenario, mean: f64) -> Population<'_> {
     past.population
 }
 
-/// Runs one rule on a population; `progress` is told the share that is done.
+/// Runs one rule on a population. `progress` is called with the share that is done.
 pub(super) fn run<'a>(
     scenario: &'a Scenario,
     rule: Rule,

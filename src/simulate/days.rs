@@ -1,4 +1,5 @@
-//! The days of a run beside those that there would have been, and what chance makes of a small CA's.
+//! Compares each day of a run with the same day under no rule, and computes the effect of chance at
+//! small CAs.
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -9,13 +10,13 @@ use super::scenario::{Rule, Scenario};
 use crate::domain::math::number::{length, real, signed};
 use crate::domain::time::{DAY, HOUR};
 
-/// A CA of a small organisation and one of a small country, in certificates an hour.
+/// The CAs of a small organisation and of a small country, in certificates per hour.
 const SMALL_CAS: [f64; 2] = [20.0, 300.0];
-/// A day is above another where it is so many standard deviations of its count above it.
+/// How many standard deviations of its count a day must be above another to count as higher.
 const BEYOND_CHANCE: f64 = 3.0;
 
-/// Puts each rule's days beside those of [`Rule::None`], and chance beside what is expected. `mean`
-/// in certificates a slot.
+/// Compares each rule's days with those of [`Rule::None`], and adds the effect of chance. `mean` is in
+/// certificates per slot.
 pub(super) fn beside_none(scenario: &Scenario, mean: f64, rules: &mut [RuleOutcome]) {
     let slot_seconds = scenario.policy.slot_seconds;
     let first = length((scenario.first_steered() - scenario.start) / slot_seconds);
@@ -33,7 +34,7 @@ pub(super) fn beside_none(scenario: &Scenario, mean: f64, rules: &mut [RuleOutco
     }
 }
 
-/// The days from the slot `first` on.
+/// Compares the days from the slot `first` on.
 fn compared(
     scenario: &Scenario,
     (load, none): (&[f64], &[f64]),
@@ -59,7 +60,7 @@ fn compared(
     })
 }
 
-/// The busiest of the slots where the CA has `per_hour` certificates an hour in the mean.
+/// The busiest slot if the CA issues `per_hour` certificates an hour on average.
 fn with_chance(scenario: &Scenario, load: &[f64], mean: f64, per_hour: f64) -> WithChance {
     let small = per_hour * real(scenario.policy.slot_seconds) / real(HOUR);
     let mut dice = StdRng::seed_from_u64(scenario.seed ^ 0x0005_a11c);
@@ -99,7 +100,7 @@ mod tests {
     fn a_day_is_above_where_chance_does_not_make_it() {
         let none = vec![10_000.0; 96];
         let mut load = vec![9_000.0; 96];
-        // The first day is no rule's doing. 3 σ of 10,000 are 300.
+        // The first day does not depend on rules. 3 σ of 10,000 are 300.
         (load[5], load[30], load[60]) = (20_000.0, 10_400.0, 10_200.0);
         let beside = compared(&scenario(), (&load, &none), 24, 5_000.0).unwrap();
         assert_eq!(beside.days_above, 1);

@@ -1,25 +1,25 @@
-//! How much falls when, in grains of five minutes, as shares of a cohort.
+//! Densities over time, in grains of five minutes, as shares of a cohort.
 
 use crate::domain::math::number::{length, real, signed};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{Span, Timestamp};
 
-/// Shares of a cohort by grain, from one on; they sum to 1, or to 0 where there is nothing.
+/// The shares of a cohort by grain, from a first grain on. They sum to 1, or to 0 if there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Density {
-    /// The number of the first grain since 1970.
+    /// The number of the first grain, counted from 1970.
     pub(super) first: i64,
     /// The shares.
     pub(super) shares: Vec<f64>,
 }
 
-/// The number of the grain in which an instant lies.
+/// The number of the grain that contains an instant.
 pub(super) const fn grain_of(at: Timestamp) -> i64 {
     at.slot(GRAIN_SECONDS)
 }
 
 impl Density {
-    /// All in one grain.
+    /// Everything in one grain.
     pub(super) fn at(at: Timestamp) -> Self {
         Self {
             first: grain_of(at),
@@ -27,7 +27,7 @@ impl Density {
         }
     }
 
-    /// Each span's share, evenly over the span.
+    /// The share of each span, spread evenly over it.
     pub(super) fn of(spans: impl Iterator<Item = (Span, f64)> + Clone) -> Self {
         let first = spans.clone().map(|(span, _)| span.from).min();
         let last = spans
@@ -53,7 +53,7 @@ impl Density {
         Self { first, shares }
     }
 
-    /// The same, so many grains earlier.
+    /// The same density, this many grains earlier.
     pub(super) fn earlier(&self, grains: i64) -> Self {
         Self {
             first: self.first - grains,
@@ -61,7 +61,7 @@ impl Density {
         }
     }
 
-    /// The first instant.
+    /// The beginning of the first grain.
     pub(super) fn from(&self) -> Timestamp {
         Timestamp::from_unix(self.first * GRAIN_SECONDS)
     }
@@ -76,7 +76,7 @@ impl Density {
         (self.first..).zip(self.shares.iter().copied())
     }
 
-    /// What lies up to and with each grain.
+    /// The cumulative shares.
     pub(super) fn up_to(&self) -> UpTo {
         let mut sum = 0.0;
         let sums = self.shares.iter().map(|share| {
@@ -89,7 +89,7 @@ impl Density {
         }
     }
 
-    /// This one's share of `share`, and the other's share of the rest.
+    /// A mixture: `share` of this density, and the rest of the other.
     pub(super) fn mixed(&self, share: f64, other: &Self) -> Self {
         if share >= 1.0 || other.shares.is_empty() {
             return self.clone();
@@ -108,14 +108,14 @@ impl Density {
     }
 }
 
-/// What lies up to and with each grain.
+/// The cumulative shares of a density.
 pub(super) struct UpTo {
     first: i64,
     sums: Vec<f64>,
 }
 
 impl UpTo {
-    /// Up to and with a grain, whether or not there is anything in it.
+    /// The share up to and including a grain, which may be outside the density.
     pub(super) fn grain(&self, grain: i64) -> f64 {
         if grain < self.first {
             return 0.0;

@@ -1,4 +1,4 @@
-//! From the course of a run to the figures of its outcome.
+//! Computes the figures of an outcome from the course of a run.
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -15,14 +15,14 @@ use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
 /// Seconds in a grain.
 const SECONDS: usize = 300;
-/// Around the busiest moment so many grains are told by the second.
+/// How many grains before and after the busiest moment are reported by the second.
 const GRAINS_AROUND: usize = 1;
-/// At the turn of a cycle two generations overlap: in the days before it the first of the next
-/// come early. It comes of the population's beginning at an instant, and is no rule's doing; a
-/// twelfth of the cycle at its beginning and a tenth at its end are left out.
+/// The parts of a cycle that are left out, at its beginning a twelfth and at its end a tenth. At the
+/// turn of a cycle two generations overlap, because the first of the next generation come early. That
+/// is caused by the sudden beginning of the population, not by a rule.
 const TURN_BEGINS: (i64, i64) = (1, 12);
 const TURN_ENDS: (i64, i64) = (1, 10);
-/// An echo has died down where it stands so little above the last cycle.
+/// An echo has ended if its peak is at most this many times that of the last cycle.
 const FADED: f64 = 1.05;
 
 /// The cycles after the first, without their turns.
@@ -37,7 +37,7 @@ pub(super) fn cycles(scenario: &Scenario) -> Vec<Span> {
         .collect()
 }
 
-/// The figures of one rule, in multiples of `mean`, certificates a slot.
+/// The figures of one rule, as multiples of `mean`, in certificates per slot.
 pub(super) fn figures(scenario: &Scenario, rule: Rule, ran: Ran<'_>, mean: f64) -> RuleOutcome {
     let slot_grains = length(scenario.policy.slot_seconds / GRAIN_SECONDS);
     let load: Vec<f64> = ran
@@ -84,7 +84,7 @@ pub(super) fn figures(scenario: &Scenario, rule: Rule, ran: Ran<'_>, mean: f64) 
     }
 }
 
-/// How many times so many seconds are in a slot.
+/// How many times this many seconds fit into a slot.
 fn slots_in(scenario: &Scenario, seconds: i64) -> f64 {
     real(scenario.policy.slot_seconds) / real(seconds)
 }
@@ -93,7 +93,7 @@ fn highest(load: &[f64]) -> f64 {
     load.iter().copied().fold(0.0, f64::max)
 }
 
-/// What a share of the numbers does not exceed.
+/// The value that this share of the loads does not exceed.
 fn quantile(load: &[f64], share: f64) -> f64 {
     let mut sorted = load.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -106,7 +106,7 @@ fn quantile(load: &[f64], share: f64) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// After how many cycles a burst's echo had died down.
+/// After how many cycles a burst's echo had ended.
 fn echo(scenario: &Scenario, cycles: &[Cycle]) -> Option<u32> {
     let burst = scenario.bursts.iter().map(|burst| burst.span.to).max()?;
     let after: Vec<&Cycle> = cycles
@@ -121,7 +121,7 @@ fn echo(scenario: &Scenario, cycles: &[Cycle]) -> Option<u32> {
     u32::try_from(faded).ok().filter(|cycles| *cycles > 0)
 }
 
-/// The load by the second: drawn, Poisson, around the means that the clients' ticks make.
+/// The load by the second: Poisson counts, drawn around the means given by the clients' ticks.
 struct Seconds {
     worst_second: f64,
     worst_minute: f64,
@@ -178,7 +178,7 @@ fn draw(means: &[f64; SECONDS], dice: &mut StdRng) -> Vec<f64> {
     means.iter().map(second).collect()
 }
 
-/// What is to be expected in each second of a grain.
+/// The expected load of each second of a grain.
 fn means(population: &Population<'_>, grain: usize) -> [f64; SECONDS] {
     let mut means = [0.0; SECONDS];
     let at = population.at(grain);
@@ -201,7 +201,8 @@ fn means(population: &Population<'_>, grain: usize) -> [f64; SECONDS] {
     means
 }
 
-/// Puts what clients with fixed ticks do in a grain at its seconds. Whether they have such ticks.
+/// Adds the load of clients with fixed ticks in a grain to its seconds; returns whether the client has
+/// such ticks.
 fn at_ticks(client: &Client, at: Timestamp, count: f64, means: &mut [f64; SECONDS]) -> bool {
     let Some(Ticks::Fixed {
         every_seconds,
@@ -226,7 +227,7 @@ fn at_ticks(client: &Client, at: Timestamp, count: f64, means: &mut [f64; SECOND
     if all <= 0.0 {
         return false;
     }
-    // What begins late enough lies in the next grain: it is left in this one.
+    // A delay beyond the end of the grain is cut off, so that its load stays in this grain.
     let late = (delay_seconds + 1).min(GRAIN_SECONDS);
     let mut put = |second: i64, count: f64| {
         for n in 0..late {
@@ -244,9 +245,10 @@ fn at_ticks(client: &Client, at: Timestamp, count: f64, means: &mut [f64; SECOND
     true
 }
 
-/// The least peak that any rule could reach, in multiples of the mean: the larger of 1, of the peak
-/// of what nobody can steer (`unsteerable`, certificates a slot over the cycles), and of what clients
-/// with fixed ticks add to it on the average day, those with several a day at the better of them.
+/// The lowest peak that any rule could reach, as a multiple of the mean: the largest of 1, the peak of
+/// the load that cannot be steered (`unsteerable`, in certificates per slot over the cycles), and the
+/// peak of its average day with the clients of fixed ticks added, those with several ticks a day at the
+/// best of them.
 pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, brought: Brought) -> f64 {
     let mean = brought.all();
     let slot_seconds = scenario.policy.slot_seconds;
@@ -284,12 +286,13 @@ pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, brought: B
             && fixed
             && *every_seconds >= 6 * HOUR
         {
-            // Each of them orders once a cycle: what orders in vain again and again is no part of it.
+            // Each of them orders once a cycle; the repeated orders of clients that never succeed are
+            // not included.
             let per_day = brought.of_share(client.share) * real_len(day_slots);
             movable.push((*every_seconds, at, per_day));
         }
     }
-    // Those with fewer ticks first: they have less to choose from.
+    // Clients with fewer ticks first, because they have fewer choices.
     movable.sort_by_key(|(every, _, _)| -every);
     for (every, phases, load) in movable {
         let period_slots = length(every / slot_seconds);
@@ -308,7 +311,7 @@ pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, brought: B
     (highest(&day) / mean).max(peak / mean).max(1.0)
 }
 
-/// Fills an amount into some slots so that the highest is as low as can be.
+/// Adds an amount to some slots so that the highest is as low as possible.
 fn fill(day: &mut [f64], choices: &[usize], amount: f64) {
     let base: Vec<f64> = choices.iter().map(|slot| day[*slot]).collect();
     let limits = vec![f64::INFINITY; base.len()];

@@ -1,25 +1,25 @@
-//! The windows that a cohort was given.
+//! The windows of a cohort.
 
 use super::density::Density;
 use super::scenario::ClientKind;
 use crate::domain::time::Span;
 
-/// The windows of a cohort, each with the share of it that was given this one; the shares sum to 1.
+/// The windows of a cohort, each with its share of the cohort; the shares sum to 1.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Given(pub(super) Vec<(Span, f64)>);
 
 impl Given {
-    /// All were given this one.
+    /// One window for the whole cohort.
     pub(super) fn one(window: Span) -> Self {
         Self(vec![(window, 1.0)])
     }
 
-    /// Where clients draw that draw uniformly from their windows.
+    /// The draws of clients that draw uniformly from their windows.
     pub(super) fn drawn(&self) -> Density {
         Density::of(self.0.iter().copied())
     }
 
-    /// The instant that clients of a kind take from their windows, before they wake for it.
+    /// The instants that clients of a kind take from their windows, before they wake for them.
     pub(super) fn taken(&self, kind: ClientKind) -> Density {
         let moved = |change: fn(Span) -> Span| {
             let windows = self.0.iter();

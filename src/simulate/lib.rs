@@ -1,9 +1,8 @@
-//! The simulator (`docs/simulation.md`): a population of clients on a virtual clock, under several
-//! rules, and what it did to the CA's load.
-//!
-//! Certificates are numbers by grain of five minutes, never objects: `population` holds who comes
-//! when, `wake` says when clients of a kind renew that were given windows, `server` gives those with
-//! the real books, and `run` goes through the grains.
+//! The simulator (`docs/simulation.md`): it runs a population of clients on a virtual clock under
+//! several rules, and measures the load of the CA.
+//! | Certificates are not objects but numbers in grains of five minutes. `population` holds how many
+//! come in each grain, `wake` computes when clients renew by their windows, `server` gives windows with
+//! the real allocation code, and `run` goes through the grains.
 
 mod aftermath;
 mod brought;
@@ -35,7 +34,8 @@ use scenario::Scenario;
 
 use crate::domain::math::number::real_len;
 
-/// Runs a scenario under each of its rules. `progress` is told how far it has come, from 0 to 1.
+/// Runs a scenario under each of its rules. `progress` is called with the share that is done, from 0 to
+/// 1.
 #[must_use]
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let brought = Brought::by(scenario);
@@ -47,7 +47,8 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
         let parts = real_len(scenario.rules.len());
         let mut told = |done: f64| progress((real_len(n) + done) / parts);
         let ran = course::run(scenario, *rule, population.clone(), mean, &mut told);
-        // What fails comes again: the rule under which least does is nearest to what is possible.
+        // Failed attempts come again, so the rule with the fewest of them is closest to what is
+        // possible.
         floor = floor.min(figures::floor(scenario, &ran.population, brought));
         let recognised = ran.recognised;
         let mut figures = figures::figures(scenario, *rule, ran, mean);

@@ -1,4 +1,4 @@
-//! Who holds certificates, and when they come for the next one: numbers by grain, never a list.
+//! The population: how many certificates come for renewal in each grain.
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -12,48 +12,48 @@ use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, Timestamp};
 
-/// Certificates that share a client and a lifetime.
+/// Certificates with the same client and lifetime.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     /// The index of the client in the scenario.
     pub(super) client: usize,
     /// The index of the lifetime in the scenario.
     pub(super) lifetime: usize,
-    /// What comes from outside in each grain of the run: of clients with fixed ticks nobody knows
-    /// at which.
+    /// Certificates from outside in each grain of the run. Those of clients with fixed ticks are not
+    /// yet assigned to ticks.
     pub(super) outside: Vec<f64>,
-    /// What comes back in each grain: clients with fixed ticks at theirs.
+    /// Certificates that come back in each grain; those of clients with fixed ticks at these.
     pub(super) back: Vec<f64>,
 }
 
-/// All of them.
+/// All certificates.
 #[derive(Clone, Debug)]
 pub(super) struct Population<'a> {
     scenario: &'a Scenario,
-    /// The number of the first grain.
+    /// The number of the first grain, counted from 1970.
     first: i64,
-    /// Grains in the run.
+    /// The number of grains in the run.
     pub(super) grains: usize,
     pub(super) groups: Vec<Group>,
     /// How each client of the scenario wakes.
     pub(super) wakes: Vec<Wake>,
-    /// What the clients that never succeed order in each grain, by client.
+    /// The orders of clients that never succeed, in each grain, by client.
     vain: Vec<(usize, Vec<f64>)>,
-    /// What is ordered in vain besides in each grain: while the CA is away.
+    /// Other failed orders in each grain, while the CA does not answer.
     lost: Vec<f64>,
-    /// Σ share of life by which renewals came early, and how many there were.
+    /// The sum of the shares of life by which renewals were early, and the number of renewals.
     early: f64,
     renewals: f64,
 }
 
 impl Group {
-    /// Who comes in a grain.
+    /// The certificates that come in a grain.
     pub(super) fn in_grain(&self, grain: usize) -> f64 {
         self.outside[grain] + self.back[grain]
     }
 }
 
-/// How the shape of the first cycle goes on.
+/// The shape of the first cycle, continued.
 fn shape(scenario: &Scenario, at: Timestamp) -> f64 {
     if let Some(hours) = &scenario.arrivals {
         let hour = (at - scenario.start).div_euclid(HOUR);
@@ -64,7 +64,7 @@ fn shape(scenario: &Scenario, at: Timestamp) -> f64 {
     scenario.hours[hour] * scenario.weekdays[weekday]
 }
 
-/// The mean of the shape over the day of an instant.
+/// The mean of the shape over the day that contains an instant.
 fn shape_of_day(scenario: &Scenario, at: Timestamp) -> f64 {
     let midnight = at - at.second_of_day();
     let hours = (0..24).map(|hour| shape(scenario, midnight + hour * HOUR));
@@ -72,8 +72,8 @@ fn shape_of_day(scenario: &Scenario, at: Timestamp) -> f64 {
 }
 
 impl<'a> Population<'a> {
-    /// What comes from outside: Poisson, in the scenario's shape, the same for every rule. It
-    /// begins with the scenario's past.
+    /// The certificates from outside: Poisson counts in the scenario's shape, the same for every rule.
+    /// They begin with the scenario's past.
     pub(super) fn first(scenario: &'a Scenario) -> Self {
         let days = i64::from(scenario.past_days) + i64::from(scenario.days);
         let grains = length(days * DAY / GRAIN_SECONDS);
@@ -115,14 +115,14 @@ impl<'a> Population<'a> {
         population
     }
 
-    /// The mean of a share of what comes from outside, per grain, over the first cycle.
+    /// The mean number of certificates from outside per grain, for a share, over the first cycle.
     fn per_grain(&self, client: usize, lifetime: usize) -> f64 {
         let share = self.scenario.lifetimes[lifetime].share * self.scenario.clients[client].share;
         share * self.scenario.certificates_per_hour * real(GRAIN_SECONDS) / real(HOUR)
     }
 
-    /// How long certificates of a lifetime come from outside, in seconds: as long as they take to
-    /// come back.
+    /// How long certificates of a lifetime come from outside, in seconds: as long as they take to come
+    /// back.
     fn comes_seconds(&self, lifetime: usize) -> i64 {
         let life = self.scenario.lifetimes[lifetime].seconds;
         own_rule_seconds(life) * i64::from(self.scenario.first_cycle_days) / 60
@@ -160,14 +160,14 @@ impl<'a> Population<'a> {
         counts.collect()
     }
 
-    /// Lets those of the first cycle that wake at fixed ticks come at theirs: whoever has a past has
-    /// been renewing there for long.
+    /// Moves certificates of the first cycle to the fixed ticks of their clients, because in a CA with
+    /// a past they have been renewed at these for a long time.
     fn at_ticks(&self, group: &mut Group, dice: &mut StdRng) {
         let Wake::Fixed { shares } = &self.wakes[group.client] else {
             return;
         };
         let life = self.scenario.lifetimes[group.lifetime].seconds;
-        // They come back at the first tick from there on.
+        // They come back at the first tick from then on.
         let period = signed(shares.len()) * GRAIN_SECONDS;
         let long = (own_rule_seconds(life) + period - 1) / period * period;
         let grains = length(long / GRAIN_SECONDS).min(self.grains);
@@ -184,9 +184,9 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// How long after 2/3 of life clients without fixed ticks come back that nothing steers, in
-    /// seconds, in the mean. In a past so much longer they come from outside, so that the first of
-    /// them come back when the last have come.
+    /// How many seconds after 2/3 of life unsteered clients without fixed ticks come back on average. A
+    /// past comes from outside for that much longer, so that the first certificates come back when the
+    /// last ones have come.
     fn late_seconds(&self, client: usize, lifetime: usize) -> i64 {
         let own = own_rule_seconds(self.scenario.lifetimes[lifetime].seconds);
         match &self.wakes[client] {
@@ -197,7 +197,7 @@ impl<'a> Population<'a> {
             }
             Wake::Fixed { .. } => 0,
             wake => {
-                // Over the instants of a day, one an hour.
+                // Averaged over a day, one instant per hour.
                 let late: f64 = (0..24)
                     .map(|hour| {
                         let due = grain_of(self.at(0) + own + hour * HOUR);
@@ -214,8 +214,8 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Ends the past: what was before the scenario's start is forgotten, and who is still to come
-    /// comes as it would.
+    /// Ends the past: everything before the scenario's start is dropped, and what is due later still
+    /// comes.
     pub(super) fn begin(&mut self) {
         let past = length((self.scenario.start - self.at(0)) / GRAIN_SECONDS);
         let lines = self
@@ -257,7 +257,7 @@ impl<'a> Population<'a> {
         Timestamp::from_unix((self.first + signed(grain)) * GRAIN_SECONDS)
     }
 
-    /// The number since 1970 of a grain of the run.
+    /// The number of a grain of the run, counted from 1970.
     pub(super) fn number(&self, grain: usize) -> i64 {
         self.first + signed(grain)
     }
@@ -272,7 +272,7 @@ impl<'a> Population<'a> {
         &self.wakes[self.groups[group].client]
     }
 
-    /// The life in seconds of what is issued to a group at an instant.
+    /// The life in seconds of certificates issued to a group at an instant.
     pub(super) fn life_seconds(&self, group: usize, at: Timestamp) -> i64 {
         let lifetime = &self.scenario.lifetimes[self.groups[group].lifetime];
         match lifetime.change {
@@ -288,7 +288,7 @@ impl<'a> Population<'a> {
         of_groups + self.vain(grain) + self.lost[grain]
     }
 
-    /// What of a grain's attempts no window can steer.
+    /// The attempts of a grain that no window can steer.
     pub(super) fn unsteerable(&self, grain: usize) -> f64 {
         let groups = self.groups.iter();
         let deaf = groups
@@ -301,19 +301,19 @@ impl<'a> Population<'a> {
         self.vain.iter().map(|(_, orders)| orders[grain]).sum()
     }
 
-    /// What each of the clients that never succeed orders in a grain.
+    /// The orders of each client that never succeeds, in a grain.
     pub(super) fn vain_clients(&self, grain: usize) -> impl Iterator<Item = (&'a Client, f64)> {
         let vain = self.vain.iter();
         vain.map(move |(client, orders)| (&self.scenario.clients[*client], orders[grain]))
     }
 
-    /// What clients that never succeed order in a day.
+    /// The orders per day of clients that never succeed.
     pub(super) fn vain_per_day(&self) -> f64 {
         let grains = length(DAY / GRAIN_SECONDS).min(self.grains);
         (0..grains).map(|grain| self.vain(grain)).sum()
     }
 
-    /// What bursts bring.
+    /// The certificates of all bursts.
     pub(super) fn burst_certificates(&self) -> f64 {
         let per_second = self.scenario.certificates_per_hour / real(HOUR);
         let bursts = self.scenario.bursts.iter();
@@ -325,7 +325,7 @@ impl<'a> Population<'a> {
         per_second * more.sum::<f64>()
     }
 
-    /// The usual load at an instant, mean 1: the shape of the first cycle.
+    /// The usual load at an instant, with the mean 1: the shape of the first cycle.
     pub(super) fn usual(&self, at: Timestamp) -> f64 {
         shape(self.scenario, at)
     }
@@ -344,7 +344,7 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Lets so many order in vain in a grain, by its number since 1970.
+    /// Adds failed orders in a grain, given by its number counted from 1970.
     pub(super) fn order_in_vain(&mut self, number: i64, certificates: f64) {
         let grain = usize::try_from(number - self.first).ok();
         if let Some(lost) = grain.and_then(|grain| self.lost.get_mut(grain)) {
@@ -352,8 +352,8 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Notes that `certificates` renew as a density says that were issued at `at` and would have
-    /// renewed at `own_seconds` by themselves.
+    /// Records that `certificates` issued at `at` renew as a density says, while by the clients' own
+    /// rule they would renew after `own_seconds`.
     pub(super) fn renew(
         &mut self,
         at: Timestamp,
@@ -371,7 +371,7 @@ impl<'a> Population<'a> {
         self.early += certificates * early * real(GRAIN_SECONDS) / real(own_seconds.max(1));
     }
 
-    /// What renewing early has added to all issuance, as a share of it.
+    /// The additional issuance caused by early renewals, as a share of all issuance.
     pub(super) fn extra_issuance(&self) -> f64 {
         self.early / self.renewals.max(1.0)
     }

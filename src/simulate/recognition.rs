@@ -1,5 +1,5 @@
-//! What a server makes of how clients wake: the polls of one client of each kind and tick, recorded
-//! as the server records them, and read as it reads them.
+//! What a server learns about when clients wake: the polls of one client of each kind and tick,
+//! recorded and evaluated by the server's own code.
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -13,57 +13,59 @@ use crate::domain::math::number::{length, real, signed, whole};
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// After so long it is asked what the record of polls says: when somebody may be told by it at all,
-/// when most are, and at the end of a life of 90 days.
+/// The ages at which the record of polls is evaluated: when some schedules can be recognised, when most
+/// are, and at the end of a life of 90 days.
 pub(super) const HEARD_SECONDS: [i64; 3] = [3 * DAY, 14 * DAY, 60 * DAY];
-/// Of clients without fixed ticks so many stand for all.
+/// How many sampled clients represent all those without fixed ticks.
 const SAMPLES: i64 = 8;
-/// A tick that is told to so many seconds is told rightly.
+/// A tick is recognised correctly if it is this close, in seconds.
 const NEAR_SECONDS: i64 = 10 * MINUTE;
-/// The commonest timer with a random delay, as a server expects those that have one: twice a day,
-/// up to 12 h late.
+/// The most common timer with a random delay, as which a server treats all of them: twice a day, up to
+/// 12 h late.
 const HALF_DAY_GRAINS: i64 = 12 * HOUR / GRAIN_SECONDS;
 
-/// What is made of the clients of one kind, after each of [`HEARD_SECONDS`].
+/// What is recognised of the clients of one kind, after each of [`HEARD_SECONDS`].
 #[derive(Clone, Debug)]
 pub(super) struct Recognition {
     stages: [Stage; 3],
 }
 
-/// What the records of some age say.
+/// What the records of one age show.
 #[derive(Clone, Debug)]
 struct Stage {
-    /// By the grain of the period at which they wake; of those without ticks, of some of them.
+    /// The recognised schedules by the grain of the period in which clients wake; of clients without
+    /// ticks, of some samples.
     schedules: Vec<Schedule>,
-    /// The share of the clients for which it is right.
+    /// The share of the clients whose schedule is correct.
     right: f64,
-    /// What is made of all of them together, where it is not known at which ticks they wake.
+    /// The recognised schedules of all clients together, used if it is not known at which ticks they
+    /// wake.
     together: Vec<Told>,
 }
 
-/// Clients of which the same is told.
+/// Clients with the same recognised schedule.
 #[derive(Clone, Debug, PartialEq)]
 struct Told {
     /// Their share.
     share: f64,
-    /// How they wake.
+    /// The recognised schedule.
     schedule: Schedule,
-    /// Of such as wake at ticks: their share at each grain of the period.
+    /// For schedules with ticks, the share of clients at each grain of the period.
     ticks: Vec<f64>,
 }
 
-/// A part of a cohort as a server expects it.
+/// A part of a cohort, as a server expects it.
 pub(super) struct Part {
     /// Its share of the cohort.
     pub(super) share: f64,
-    /// When it comes, if it follows.
+    /// When it comes, if it follows its windows.
     pub(super) density: Density,
-    /// How it wakes.
+    /// How it responds to windows.
     pub(super) response: Response,
 }
 
 impl Recognition {
-    /// Of one kind of clients; `None` where they never ask.
+    /// For one kind of clients; `None` if they never poll.
     pub(super) fn of(scenario: &Scenario, client: &Client, wake: &Wake) -> Option<Self> {
         if matches!(client.kind, ClientKind::NoAri | ClientKind::NeverSucceeds) {
             return None;
@@ -96,19 +98,18 @@ impl Recognition {
         Some(Self { stages })
     }
 
-    /// The share of the clients of which it is told rightly how they wake, after one of
-    /// [`HEARD_SECONDS`].
+    /// The share of the clients whose schedule is recognised correctly after one of [`HEARD_SECONDS`].
     pub(super) fn share(&self, stage: usize) -> f64 {
         self.stages[stage].right
     }
 
-    /// What is known in the end of a client that woke in a grain.
+    /// The schedule that is recognised in the end for a client that woke in a grain.
     pub(super) fn schedule(&self, grain: i64) -> Schedule {
         self.stages[2].of(grain)
     }
 
-    /// When a server expects those to renew that were given windows of which `drawn` tells, and that
-    /// it has heard for so long. `woken` is a grain in which they wake, where all wake then.
+    /// When a server expects renewals by the windows `drawn`, after the stage `stage` of the polls.
+    /// `woken` is a grain in which all of them wake, if there is one.
     pub(super) fn expected(&self, stage: usize, drawn: &Density, woken: Option<i64>) -> Vec<Part> {
         let stage = &self.stages[stage];
         let Some(grain) = woken else {
@@ -126,7 +127,7 @@ impl Stage {
     }
 }
 
-/// What is told of clients, each kind of schedule once.
+/// The recognised schedules with their weights, each kind once.
 fn together(schedules: &[Schedule], weight: impl Fn(usize) -> f64) -> Vec<Told> {
     let mut all: Vec<Told> = Vec::new();
     for (sample, schedule) in schedules.iter().enumerate() {
@@ -177,8 +178,8 @@ impl Told {
         self
     }
 
-    /// As [`Response::arrivals`] has it for one client: the first tick after what was drawn, a run in
-    /// each half of the day, or the window itself. Those of ten minutes come as they drew.
+    /// The same as [`Response::arrivals`] for one client: the first tick after the draw, a run in each
+    /// half of the day, or the window itself. Clients with ticks every ten minutes come at their draw.
     fn part(&self, drawn: &Density) -> Part {
         let density = match self.schedule {
             Schedule::Daily { .. }
@@ -202,7 +203,7 @@ impl Told {
     }
 }
 
-/// The record of the polls of `listened` seconds of a client that wakes at `second` of its period.
+/// The record of the polls, over `listened` seconds, of a client that wakes at `second` of its period.
 fn heard(
     scenario: &Scenario,
     client: &Client,
@@ -227,7 +228,7 @@ fn heard(
     polls
 }
 
-/// Seconds until such a client asks again.
+/// Seconds until such a client polls again.
 fn next(client: &Client, base: i64, at: Timestamp, dice: &mut StdRng) -> i64 {
     match &client.ticks {
         Some(Ticks::Fixed { every_seconds, .. } | Ticks::Random { every_seconds, .. }) => {
@@ -245,7 +246,7 @@ fn next(client: &Client, base: i64, at: Timestamp, dice: &mut StdRng) -> i64 {
             };
             retry_after_seconds(base, at, draws, &calm)
         }
-        // A daemon of its own mind: somewhere between four and eight hours.
+        // A daemon that ignores `Retry-After`: a random time between four and eight hours.
         None => 4 * HOUR + below(dice, 4 * HOUR),
     }
 }
@@ -254,7 +255,7 @@ fn below(dice: &mut StdRng, most: i64) -> i64 {
     whole((dice.random::<f64>() * real(most)).floor())
 }
 
-/// Whether the schedule says how these clients renew.
+/// Whether the recognised schedule describes correctly how these clients renew.
 fn is_right(client: &Client, wake: &Wake, second: i64, schedule: Schedule) -> bool {
     let Wake::Fixed { shares } = wake else {
         return match wake {
@@ -274,8 +275,8 @@ fn is_right(client: &Client, wake: &Wake, second: i64, schedule: Schedule) -> bo
     told == period && (off <= sleep + NEAR_SECONDS || period - off <= NEAR_SECONDS)
 }
 
-/// The share of all that ask whose schedule is told rightly after one of [`HEARD_SECONDS`], by what
-/// comes from outside.
+/// The share of all polling clients whose schedule is recognised correctly after one of
+/// [`HEARD_SECONDS`], weighed by the certificates from outside.
 pub(super) fn recognised(
     scenario: &Scenario,
     known: &[Option<Recognition>],

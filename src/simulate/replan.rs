@@ -1,4 +1,4 @@
-//! The plan of an incident, made as the service would make it.
+//! The plan of an incident, made by the code of the service.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::domain::moves::incident::{Counted, Incident, Plan, Planner, PlanningC
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{Span, Timestamp};
 
-/// Certificates of a lifetime that are to come in a grain: all, whose windows are taken to be about
-/// then, and those of them that listen to what they are told.
+/// The certificates due in each grain, by lifetime: all of them, which have windows at about that time,
+/// and those whose clients poll.
 pub(super) type Pending = BTreeMap<(usize, usize), Due>;
 
 #[derive(Clone, Copy, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Due {
     pub(super) listening: f64,
 }
 
-/// The window that those had, about, who are to come in a grain.
+/// The approximate window of certificates that are due in a grain.
 pub(super) fn window_at(at: Timestamp) -> Span {
     let middle = at + GRAIN_SECONDS / 2;
     Span {
@@ -35,7 +35,7 @@ pub(super) fn window_at(at: Timestamp) -> Span {
 
 /// The dates of a certificate, issued before `now`, that is renewed at `at` by its own rule.
 pub(super) fn dates(at: Timestamp, life_seconds: i64, now: Timestamp) -> Validity {
-    // Some come later than that.
+    // Some are due later than that.
     let not_before = (at - own_rule_seconds(life_seconds)).min(now - GRAIN_SECONDS);
     Validity {
         not_before,
@@ -43,7 +43,7 @@ pub(super) fn dates(at: Timestamp, life_seconds: i64, now: Timestamp) -> Validit
     }
 }
 
-/// The plan of an incident, as the service would make it.
+/// The plan of an incident, made by the code of the service.
 pub(super) fn plan(
     run: &Run<'_>,
     server: &Server<'_>,
@@ -74,7 +74,7 @@ pub(super) fn plan(
         let at = population.at(*grain);
         let dates = dates(at, run.scenario.lifetimes[*lifetime].seconds, now);
         let count = u64::try_from(whole(due.all.round())).unwrap_or(0);
-        // Counting asks for no load.
+        // Counting does not use the load.
         if planner.count_many(&scene(&|_| 0.0), dates, window_at(at), count) == Counted::Moves {
             *moving.entry(population.number(*grain)).or_default() += due.listening;
         }

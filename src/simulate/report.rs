@@ -1,11 +1,11 @@
-//! An outcome as people and programs read it. The same outcome gives the same bytes.
+//! An outcome in the forms that people and programs read. The same outcome gives the same bytes.
 
 pub mod csv;
 pub mod json;
 pub mod svg;
 pub mod table;
 
-/// A count in whole numbers, its thousands set apart: `40,000`.
+/// A count as a whole number with separated thousands: `40,000`.
 pub(super) fn grouped(count: f64) -> String {
     let digits = format!("{count:.0}");
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);

@@ -5,7 +5,7 @@ use crate::domain::certificate::own_rule_seconds;
 use crate::domain::math::number::{real, whole};
 use crate::domain::time::{DAY, HOUR, Span, Timestamp};
 
-/// Boulder's window: 2/3 of life, or half of one under ten days, and 1 % of life either way.
+/// Boulder's window: 1 % of life to either side of 2/3 of life, or of half of a life under ten days.
 pub(super) fn boulder(at: Timestamp, life_seconds: i64) -> Given {
     let middle = at + own_rule_seconds(life_seconds);
     let margin = (life_seconds / 100).max(1);
@@ -15,8 +15,8 @@ pub(super) fn boulder(at: Timestamp, life_seconds: i64) -> Given {
     })
 }
 
-/// The slots of the day that ends two hours before the own rule (of short lives, of 15 % of the
-/// life, and nearer), drawn by the inverse of the load that `load` tells of each.
+/// The slots of the day that ends two hours before the own rule (for short lives, of 15 % of the life,
+/// ending closer to it), drawn with probabilities inverse to the `load` of each.
 pub(super) fn inverse(
     at: Timestamp,
     life_seconds: i64,

@@ -1,4 +1,4 @@
-//! A run under way: one rule against one population, grain by grain.
+//! The run of one rule on a population, grain by grain.
 
 use std::rc::Rc;
 
@@ -15,29 +15,29 @@ use crate::domain::math::number::length;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, Timestamp};
 
-/// A run under way.
+/// A run in progress.
 pub(super) struct Run<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) rule: Rule,
     pub(super) population: Population<'a>,
     pub(super) server: Option<Server<'a>>,
-    /// Whether the CA counts what fails.
+    /// Whether the CA counts failed attempts.
     counts: bool,
-    /// The load that the scenario brings by itself, in certificates a slot.
+    /// The load that the scenario itself causes, in certificates per slot.
     pub(super) mean: f64,
-    /// The number of the grain at which the slot under way ends, and whether it is overloaded.
+    /// The grain at which the current slot ends, and the share of attempts that fail in it.
     overload: Option<(usize, f64)>,
     pub(super) notes: Vec<(String, f64)>,
 }
 
-/// Who comes in one grain.
+/// Certificates that come for renewal in one grain.
 #[derive(Clone, Copy)]
 struct Coming {
     group: usize,
     certificates: f64,
-    /// The grain in which they come back.
+    /// The grain in which they come back, if their clients have fixed ticks.
     back: Option<i64>,
-    /// The same, where it is a tick of theirs.
+    /// The same, if it is one of their ticks.
     known: Option<i64>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// One grain: how many come.
+    /// Simulates one grain; returns the number of attempts.
     pub(super) fn step(&mut self, grain: usize) -> f64 {
         let now = self.population.at(grain);
         if let Some(server) = &mut self.server {
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         failing
     }
 
-    /// Who gets certificates of a lifetime in a grain.
+    /// The certificates of a lifetime that are issued in a grain.
     fn coming(&self, grain: usize, lifetime: usize, failing: f64) -> Vec<Coming> {
         let number = self.population.number(grain);
         let groups = self.population.groups.iter().enumerate();
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    /// Issues certificates, and lets each come back when its client will.
+    /// Issues certificates, and plans when each comes back.
     fn issue(&mut self, now: Timestamp, coming: &[Coming]) {
         let Some(first) = coming.first() else {
             return;
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
                     return vec![None; coming.len()];
                 };
                 let population = &self.population;
-                // What a past issued was never registered.
+                // Certificates of the past were not registered.
                 let registered = self.scenario.past_days == 0
                     || now >= self.scenario.start + own_rule_seconds(life_seconds);
                 let arriving: Vec<Arriving> = coming
@@ -189,7 +189,8 @@ impl<'a> Run<'a> {
                         Arriving {
                             client: population.groups[coming.group].client,
                             certificates: coming.certificates,
-                            // It names what it replaces, and that one was polled.
+                            // The order names the certificate that it replaces, and that one was
+                            // polled.
                             known: coming.back.filter(|_| kind.replaces && registered),
                             woken: coming.known,
                         }
@@ -202,7 +203,7 @@ impl<'a> Run<'a> {
         vec![Some(Rc::new(one)); coming.len()]
     }
 
-    /// When those come back that nothing steers.
+    /// When unsteered certificates come back.
     fn by_themselves(&self, coming: &Coming, own_rule_at: Timestamp) -> Density {
         match self.population.wake(coming.group) {
             Wake::Always => {
@@ -221,7 +222,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Those that fail come again: at their next tick, or after a while.
+    /// Failed attempts come again: at the next tick, or after the retry time.
     fn fail(&mut self, grain: usize, failing: f64) {
         let now = self.population.at(grain);
         let next = now + GRAIN_SECONDS;
@@ -242,7 +243,7 @@ impl<'a> Run<'a> {
                         None,
                     )
                 }
-                // Its next time is a whole while later.
+                // The next run is one whole interval later.
                 Wake::Wandering { every, .. } => Density::at(next + (every - 1) * GRAIN_SECONDS),
             };
             let (strangers, back) = (again(None), again(Some(number)));
@@ -258,7 +259,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The seconds after which those without ticks try again that fail at `at`, where all fail.
+/// The seconds after which clients without ticks try again if all attempts fail at `at`; `None` if they
+/// do not.
 pub(super) fn fails(scenario: &Scenario, at: Timestamp) -> Option<i64> {
     scenario
         .incidents

@@ -1,4 +1,4 @@
-//! The simulated server: the real ledger, and only what a server can see.
+//! The simulated server: the real ledger and allocator, which see only what a server can see.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -23,24 +23,25 @@ use crate::domain::moves::incident::Incident;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{DAY, MINUTE, Span, Timestamp};
 
-/// The ledger is kept for as long as the service keeps it.
+/// How long the ledger keeps the past, in seconds, as in the service.
 const KEPT_SECONDS: i64 = 114 * DAY;
 
-/// Certificates that come for issuance together.
+/// Certificates that are to be issued together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arriving {
-    /// Whose, by the index in the scenario.
+    /// The index of their client in the scenario.
     pub(super) client: usize,
     /// How many.
     pub(super) certificates: f64,
-    /// The grain in which they woke, of such as wake at ticks.
+    /// The grain in which they woke, if their clients wake at ticks.
     pub(super) woken: Option<i64>,
-    /// The grain in which they come, where the server knows of their polls: they name what they
+    /// The grain in which they come, if the server knows their polls because they name what they
+    /// replace.
     /// replace.
     pub(super) known: Option<i64>,
 }
 
-/// A cohort that is booked, and what becomes known of it next.
+/// A booked cohort, and what becomes known of it next.
 #[derive(Clone)]
 struct News {
     at: Timestamp,
@@ -48,27 +49,26 @@ struct News {
     life_seconds: i64,
     certificates: f64,
     client: usize,
-    /// A grain in which they wake, where all wake then.
+    /// A grain in which they wake, if all of them wake then.
     woken: Option<i64>,
-    /// Where its windows lie.
+    /// When their windows are.
     drawn: Rc<Density>,
-    /// When those renew that were given them, by what they were drawn for.
+    /// When clients for which these windows were drawn renew.
     meant: Rc<Density>,
     /// What is known of it now.
     before: Known,
-    /// What is known then.
+    /// What will be known then.
     then: Known,
 }
 
 /// What is known of a cohort.
 #[derive(Clone, Copy)]
 struct Known {
-    /// How long it was heard, by the number of the stage of [`Recognition`]; `None`: nothing is made
-    /// of its polls.
+    /// The stage of [`Recognition`] that its polls have reached; `None` if its polls are not evaluated.
     heard: Option<usize>,
-    /// f.
+    /// f: the chance that the windows are followed.
     follows: Option<f64>,
-    /// Whether it asks; `None`: nobody knows.
+    /// Whether the clients poll; `None` if unknown.
     asks: Option<bool>,
 }
 
@@ -80,20 +80,20 @@ pub(super) struct Server<'a> {
     pub(super) profile: Profile,
     measured: Measured,
     learned_at: Timestamp,
-    /// News by how long it takes, each in order.
+    /// Pending news by how long it takes, each queue in order of time.
     news: [VecDeque<News>; 3],
-    /// Of the windows given since the last day that which are asked for, and the part of them that is
-    /// not kept.
+    /// Since the last daily measurement: the certificates whose windows are polled, and those of them
+    /// that do not keep their windows.
     asking: f64,
     broken: f64,
-    /// What was opened so far, and the hours of which nothing is learned for that.
+    /// The incidents opened so far, and the hours that are excluded from learning because of them.
     pub(super) incidents: Vec<Incident>,
     pub(super) excluded: Vec<Span>,
 }
 
 impl News {
-    /// Whether there is more to learn of how they wake: whoever named what it replaces has the record
-    /// of that.
+    /// Whether more will be learned about when they wake. An order that names the certificate it
+    /// replaces comes with the polls of that one.
     fn known_late(&self) -> bool {
         self.before
             .heard
@@ -124,7 +124,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What has become known until `now`.
+    /// Applies what has become known until `now`.
     pub(super) fn hear(&mut self, now: Timestamp) {
         for queue in 0..self.news.len() {
             while self.news[queue].front().is_some_and(|news| news.at <= now) {
@@ -153,7 +153,8 @@ impl<'a> Server<'a> {
             SILENT_FOLLOWS
         });
         self.change(&news);
-        // How they wake is told later than that they do, and of more of them as time goes by.
+        // Polls show first that clients poll, and later when they wake; of more clients as time goes
+        // by.
         if news.then.asks == Some(true) && queue + 1 < self.news.len() && news.known_late() {
             let then = Known {
                 heard: Some(queue),
@@ -168,7 +169,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Takes out of the books what was known of a cohort, and in what is.
+    /// Replaces what the ledger expects of a cohort by what is known now.
     fn change(&mut self, news: &News) {
         for (known, sign) in [(news.before, -1.0), (news.then, 1.0)] {
             for part in self.parts(news, known) {
@@ -192,7 +193,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// A cohort as it is expected by what is known of it.
+    /// The expected arrivals of a cohort, by what is known of it.
     fn parts(&self, news: &News, known: Known) -> Vec<Part> {
         let all = |density: &Density| {
             vec![Part {
@@ -210,7 +211,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Gives windows to what is issued in the grain from `now` on with lives of so long.
+    /// Gives windows to the certificates issued in the grain from `now`, with lives of this length.
     pub(super) fn issue(
         &mut self,
         now: Timestamp,
@@ -265,7 +266,7 @@ impl<'a> Server<'a> {
         windows: &Windowed,
     ) {
         let asks = self.known[group.client].is_some();
-        // Whoever names what it replaces is known from the start, by two months of its polls.
+        // Certificates that replace a named one are known from the start, by two months of its polls.
         let named = asks && group.known.is_some();
         let first = Known {
             heard: named.then_some(HEARD_SECONDS.len() - 1),
@@ -307,7 +308,7 @@ impl<'a> Server<'a> {
             }
             if asks {
                 self.asking += news.certificates;
-                // What a stranger asks for is renewed without it.
+                // If only strangers poll a certificate, it is renewed without its window.
                 if self.known[news.client].is_none() {
                     self.broken += news.certificates;
                 }
@@ -316,12 +317,12 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The share of those that ask who keep their windows, as far as it was measured.
+    /// The measured share of polling clients that keep their windows.
     pub(super) fn kept_share(&self, now: Timestamp) -> f64 {
         self.measured.kept_share(now)
     }
 
-    /// Takes in that those who were to come in a grain come as a density says, moved at `now`.
+    /// Books that certificates due in a grain arrive as a density says, after a move at `now`.
     pub(super) fn moved(
         &mut self,
         now: Timestamp,
@@ -336,7 +337,7 @@ impl<'a> Server<'a> {
                 &[1.0],
                 Response::default(),
             ),
-            // It stands for both, and changes nothing.
+            // It stands for both and changes nothing.
             issued_at: now,
             life_seconds,
             follows: Some(self.kept_share(now)),
@@ -349,7 +350,7 @@ impl<'a> Server<'a> {
         self.books.ledger.learn_cohort(&before, &after);
     }
 
-    /// Takes a count in of what happened in the grain from `now` on.
+    /// Adds a count for the grain from `now`.
     pub(super) fn count(&mut self, now: Timestamp, source: Source, kind: Kind, count: f64) {
         let minutes = GRAIN_SECONDS / MINUTE;
         let up_to = |minute: i64| whole(count * real(minute) / real(minutes));

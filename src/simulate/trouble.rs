@@ -1,4 +1,4 @@
-//! Events at the CA: outages and revocations, and how the rules handle them.
+//! Outages and revocations, and how the rules handle them.
 
 use super::density::{Density, grain_of};
 use super::given::Given;
@@ -15,15 +15,15 @@ use crate::domain::policy::ca::CaName;
 use crate::domain::time::timeline::GRAIN_SECONDS;
 use crate::domain::time::{HOUR, Span, Timestamp};
 
-/// What an outage moves lies so long after its end at most.
+/// The windows moved by an outage are at most this many seconds after its end.
 const BESIDE_SECONDS: i64 = 2 * HOUR;
-/// The upper halves of hashes that stand for all of those that come in one grain.
+/// How many upper halves of hashes represent all certificates of one grain.
 const UPPER: i64 = 48;
 
-/// One thing that befalls the CA, and how far it has come.
+/// One event at the CA, and its state.
 pub(super) struct Trouble<'a> {
     what: &'a scenario::Incident,
-    /// As the operator keeps it, once it is opened.
+    /// The incident as the operator has opened it; `None` before that.
     incident: Option<Incident>,
     plan_again_at: Option<Timestamp>,
     done: bool,
@@ -39,7 +39,7 @@ impl<'a> Trouble<'a> {
         }
     }
 
-    /// Lets happen what is due by `grain`.
+    /// Starts and ends what is due by `grain`.
     pub(super) fn befall(&mut self, run: &mut Run<'_>, grain: usize) {
         let now = run.population.at(grain);
         if self.done || now < self.what.begins() {
@@ -84,7 +84,7 @@ impl<'a> Trouble<'a> {
         if let Some(incident) = self.incident.as_mut() {
             if now >= span.to {
                 incident.to = Some(span.to);
-                // From open to closed is always a step.
+                // The state can always change from open to closed.
                 let _ = incident.advance(State::Closed, now);
                 self.done = true;
             } else if self.plan_again_at.is_none_or(|at| now < at) {
@@ -104,13 +104,13 @@ impl<'a> Trouble<'a> {
             run.exclude(incident);
             self.plan_again_at = incident.plan_again_at(now);
             let end = incident.assumed_end(now).unwrap_or(now) + BESIDE_SECONDS;
-            // An outage refuses nothing.
+            // The plan of an outage cannot be refused.
             let _ = run.move_windows(incident, now, end, 1.0);
         }
     }
 }
 
-/// Opens a revocation of a share of all that live.
+/// Opens a revocation of a share of all live certificates.
 fn revoke(run: &mut Run<'_>, mut revocation: Incident, now: Timestamp, share: f64, mean: f64) {
     let _ = revocation.advance(State::Open, now);
     match run.move_windows(&revocation, now, Timestamp::MAX, share) {
@@ -139,8 +139,8 @@ fn listens(population: &Population<'_>, group: usize) -> bool {
 }
 
 impl Run<'_> {
-    /// Moves the windows of `share` of those that are to come from `now` until before `until`, as
-    /// an incident asks for. How many moved.
+    /// Moves the windows of `share` of the certificates that are due from `now` until before `until`,
+    /// as an incident requires. Returns how many were moved.
     fn move_windows(
         &mut self,
         incident: &Incident,
@@ -170,7 +170,7 @@ impl Run<'_> {
         Ok(moved)
     }
 
-    /// Whoever is to come, by lifetime and grain.
+    /// The certificates that are due, by lifetime and grain.
     fn pending(&self, now: Timestamp, until: Timestamp, share: f64) -> Pending {
         let population = &self.population;
         let first = length((now - self.scenario.start) / GRAIN_SECONDS);
@@ -190,7 +190,7 @@ impl Run<'_> {
         pending
     }
 
-    /// Moves `share` of those of a lifetime that are to come in a grain to new windows.
+    /// Moves `share` of the certificates of a lifetime that are due in a grain to new windows.
     fn moved(
         &mut self,
         now: Timestamp,
@@ -218,8 +218,8 @@ impl Run<'_> {
             moved += certificates;
             let wake = self.population.wake(group);
             let when = renewals(client, wake, &given.taken(client.kind), Some(number));
-            // Those that wake at ticks look before they order. Daemons look when they were asked
-            // to: some of them not before their old window.
+            // Clients with ticks poll before they order. Daemons poll when `Retry-After` says so, some
+            // of them not before their old window.
             let late = match wake {
                 Wake::Always => (1.0 - real(at - now) / interval).clamp(0.0, 1.0),
                 _ => 0.0,
@@ -234,8 +234,8 @@ impl Run<'_> {
         moved
     }
 
-    /// Those of a grain who have not been told yet when they order, the share `late` of them: they
-    /// order in vain during an outage, again and again, until they look. How many get through.
+    /// The share `late` of the certificates of a grain, whose clients order before they have polled the
+    /// new window. In an outage they fail again and again until they poll. Returns how many succeed.
     fn until_told(
         &mut self,
         group: usize,
@@ -264,8 +264,8 @@ impl Run<'_> {
         }
     }
 
-    /// Boulder's way: an affected certificate's window is past, and it renews when its client next
-    /// looks.
+    /// Boulder's way: the window of an affected certificate is in the past, and it is renewed at its
+    /// client's next poll.
     fn renew_at_once(&mut self, grain: usize, share: f64) {
         let now = self.population.at(grain);
         for group in 0..self.population.groups.len() {
@@ -295,7 +295,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lets nothing be learned of the hours of an incident.
+    /// Excludes the hours of an incident from learning.
     fn exclude(&mut self, incident: &Incident) {
         if let Some(server) = &mut self.server {
             server

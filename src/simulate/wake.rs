@@ -1,4 +1,4 @@
-//! When clients with something to do wake.
+//! When clients wake.
 
 use super::density::Density;
 use super::scenario::{Client, ClientKind, Phase, Ticks};
@@ -14,23 +14,23 @@ const HOUR_GRAINS: i64 = HOUR / GRAIN_SECONDS;
 pub(super) enum Wake {
     /// They run all the time.
     Always,
-    /// Each at its own grain of the period: the share of the clients that has each.
+    /// Each at its own grain of the period.
     Fixed {
-        /// The shares, by grain of the period.
+        /// The share of the clients that wakes in each grain of the period.
         shares: Vec<f64>,
     },
-    /// Once in each period, anywhere in its first grains.
+    /// Once in each period, at random in its first grains.
     Random {
         /// Grains in a period.
         every: i64,
-        /// Grains that the delay takes at most.
+        /// The longest delay in grains.
         up_to: i64,
     },
-    /// A while after the last time.
+    /// At a random time after the last wake.
     Wandering {
-        /// Grains from time to time, in the mean.
+        /// The mean number of grains between two wakes.
         every: i64,
-        /// The share whose next time is so many hours after an instant that is any to them.
+        /// For each number of hours, the share that next wakes that long after a random instant.
         residual: Vec<f64>,
     },
 }
@@ -49,7 +49,7 @@ impl Wake {
                 up_to_seconds,
             }) => Self::Random {
                 every: (every_seconds / GRAIN_SECONDS).max(1),
-                // A delay longer than the period makes the runs fewer, not later in theirs.
+                // A delay longer than the period makes runs rarer, not later in their period.
                 up_to: (up_to_seconds.min(every_seconds) / GRAIN_SECONDS).max(1),
             },
             Some(Ticks::Wandering {
@@ -62,7 +62,7 @@ impl Wake {
         }
     }
 
-    /// Grains from one time to the next, about.
+    /// The approximate number of grains between two wakes.
     pub(super) fn period(&self) -> i64 {
         match self {
             Self::Always => 0,
@@ -71,11 +71,10 @@ impl Wake {
         }
     }
 
-    /// When clients renew that have taken the instants `taken`: where they wake for the first time
-    /// after them. `known` is a grain in which those of fixed ticks wake, where it is known.
-    ///
-    /// A client that draws anew at each run is taken to have drawn once: where windows are no
-    /// longer than its period that is the same, else its renewals come a little late in the window.
+    /// When clients that have taken the instants `taken` renew: at their first wake after these.
+    /// `known` is a grain in which clients of fixed ticks wake, if it is known.
+    /// | A client that draws again at each run counts as drawing once. If windows are no longer than
+    /// its period, that is the same; otherwise its renewals come a little late in the window.
     pub(super) fn after(&self, taken: &Density, known: Option<i64>) -> Density {
         match self {
             Self::Always => taken.clone(),
@@ -86,7 +85,7 @@ impl Wake {
     }
 }
 
-/// When clients renew by the windows that were given them.
+/// When clients renew by the windows they were given.
 pub(super) fn renewals(
     client: &Client,
     wake: &Wake,
@@ -101,7 +100,7 @@ pub(super) fn renewals(
     }
 }
 
-/// The share of clients whose tick is in each grain of the period.
+/// The share of clients with a tick in each grain of the period.
 fn by_grain(every_seconds: i64, at: &[Phase]) -> Vec<f64> {
     let grains = length(every_seconds / GRAIN_SECONDS);
     let told: f64 = at.iter().map(|phase| phase.share).sum();
@@ -112,7 +111,7 @@ fn by_grain(every_seconds: i64, at: &[Phase]) -> Vec<f64> {
     shares
 }
 
-/// The first tick after what was taken.
+/// At the first tick after the taken instant.
 fn fixed(taken: &Density, shares: &[f64], known: Option<i64>) -> Density {
     let period = signed(shares.len());
     let up_to = taken.up_to();
@@ -139,8 +138,8 @@ fn fixed(taken: &Density, shares: &[f64], known: Option<i64>) -> Density {
     woken
 }
 
-/// One run in each period, drawn anew: whoever took an instant before the run of its period runs
-/// after it, the others in the next period.
+/// One run in each period, at a random time. Clients whose taken instant is before that of their run
+/// renew at it, the others in the next period.
 fn random(taken: &Density, every: i64, up_to: i64) -> Density {
     let first = taken.first.div_euclid(every) * every;
     let periods = (taken.end() - 1).div_euclid(every) - taken.first.div_euclid(every) + 2;
@@ -155,7 +154,7 @@ fn random(taken: &Density, every: i64, up_to: i64) -> Density {
         let begins = first + period * every;
         let before = sums.grain(begins - 1);
         for n in 0..up_to {
-            // Of what was taken in this very grain half is before the run.
+            // Of instants in the same grain, half are before the run.
             let here = begins + n;
             let since = f64::midpoint(sums.grain(here), sums.grain(here - 1)) - before;
             woken.shares[length(here - first)] += chance * (since + late);
@@ -171,10 +170,10 @@ fn random(taken: &Density, every: i64, up_to: i64) -> Density {
     woken
 }
 
-/// The chance that the next of times `least` to `most` seconds apart is so many hours after an
-/// instant that has nothing to do with them.
+/// The chance that, after a random instant, the next of wakes `least` to `most` seconds apart comes
+/// after this many hours.
 fn residual(least: i64, most: i64) -> Vec<f64> {
-    // The mean over each hour of the chance that a while is longer than that.
+    // The mean, over each hour, of the chance that an interval is longer.
     let longer = |hours: f64| {
         let seconds = hours * real(HOUR);
         ((real(most) - seconds) / real((most - least).max(1))).clamp(0.0, 1.0)
@@ -188,7 +187,7 @@ fn residual(least: i64, most: i64) -> Vec<f64> {
     chances.iter().map(|chance| chance / total).collect()
 }
 
-/// By hours: what was taken at any point of an hour, and a while of any part of one, add up to one
+/// By hours: an instant at any part of an hour, and an interval with any part of an hour, add up to one
 /// hour or the next.
 fn wandering(taken: &Density, residual: &[f64]) -> Density {
     let hours = taken.shares.len().div_ceil(length(HOUR_GRAINS));
@@ -251,7 +250,7 @@ mod tests {
         }
     }
 
-    /// Taken evenly over the six hours from 03:00 on.
+    /// Taken evenly over six hours from 03:00.
     fn morning() -> Density {
         Density {
             first: FIRST + 36,
@@ -266,10 +265,10 @@ mod tests {
         let at: Vec<(i64, f64)> = woken.grains().filter(|(_, share)| *share > 0.0).collect();
         let grains: Vec<i64> = at.iter().map(|(grain, _)| grain - FIRST).collect();
         assert_eq!(grains, [72, 144]);
-        // Up to and with the grain of the tick.
+        // Up to and including the grain of the tick.
         assert!((at[0].1 - 37.0 / 72.0).abs() < 1e-12);
         assert!((sum(&woken) - 1.0).abs() < 1e-12);
-        // Nobody knows whose tick is when: half at six, the others evenly.
+        // Unknown ticks: half at six, the others evenly.
         let woken = six_hourly.after(&morning(), None);
         assert!((sum(&woken) - 1.0).abs() < 1e-9, "{}", sum(&woken));
         let six = woken.shares[36];
@@ -333,7 +332,7 @@ mod tests {
                 .map(|(grain, share)| real(grain - FIRST) * share)
                 .sum()
         };
-        // E X² / 2 E X of a while X between 6 and 18 h is (12² + 12²/12) / 24 = 6.5 h.
+        // For an interval X between 6 and 18 h, E X² / 2 E X is (12² + 12²/12) / 24 = 6.5 h.
         let later = (mean(&woken) - mean(&morning())) / 12.0;
         assert!((later - 6.5).abs() < 0.1, "{later}");
         assert_eq!(mod_md.period(), 12 * 12);

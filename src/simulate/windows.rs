@@ -1,4 +1,4 @@
-//! The windows of a cohort, as the real code draws them.
+//! The windows of a cohort, drawn by the real code.
 
 use std::rc::Rc;
 
@@ -12,18 +12,18 @@ use crate::domain::client::schedule::Schedule;
 use crate::domain::math::number::real;
 use crate::domain::time::Span;
 
-/// Windows that stand for all that may begin in a slot: one for each grain of an hour.
+/// The number of windows that represent all windows of a slot: one for each grain of an hour.
 const STRATA: i64 = 12;
-/// Shares of clients below this are left to what all draw.
+/// Schedules with a smaller share of the clients than this count as unknown.
 const LEAST_SHARE: f64 = 0.001;
 
-/// What certificates of one life that are issued now get.
+/// The windows of certificates of one life that are issued now.
 pub(super) struct Windowed {
     /// Their windows.
     pub(super) given: Rc<Given>,
-    /// Where these lie.
+    /// When these windows are.
     pub(super) drawn: Rc<Density>,
-    /// When those renew that were given them, by what they were drawn for.
+    /// When clients for which these windows were drawn renew.
     pub(super) meant: Rc<Density>,
 }
 
@@ -37,8 +37,8 @@ impl Windowed {
     }
 }
 
-/// Windows as the real code draws them, each start standing for its share of those of its slot;
-/// `None` where clients of this schedule draw like all others.
+/// Windows drawn by the real code, each start representing its share of those of its slot. `None` if
+/// clients of this schedule draw like all others.
 pub(super) fn windowed(
     from: &DrawSource<'_>,
     validity: Validity,
@@ -111,8 +111,8 @@ pub(super) fn windowed(
     })
 }
 
-/// The windows of clients of which nothing is known: of some schedules some shares, and of the rest
-/// what all draw.
+/// The windows of clients whose schedule is unknown: some shares as for certain schedules, and the rest
+/// as for all.
 pub(super) fn mixed(
     schedules: impl Iterator<Item = (Schedule, f64)>,
     from: &DrawSource<'_>,
@@ -142,8 +142,8 @@ pub(super) fn mixed(
     all
 }
 
-/// Hashes that stand for all, each with its share: [`STRATA`] lower halves, which draw the second,
-/// for each of so many upper ones, which draw what comes before that.
+/// Hashes that represent all hashes, each with its share: for each of `upper` upper halves, [`STRATA`]
+/// lower halves. The lower half draws the second, the upper half everything before it.
 pub(super) fn strata(upper: i64) -> impl Iterator<Item = (u128, f64)> {
     let share = 1.0 / real(STRATA * upper);
     let middle = |n: i64, of: i64| {

@@ -5,15 +5,14 @@ use crate::math::number::real;
 use crate::policy::ca::CaPolicy;
 use crate::time::Span;
 
-/// The certificates that planned events and what failed lately bring in a span: belongs to U
-/// (`docs/allocation.md`), on top of what the ledger says.
+/// The certificates that planned events and retries bring in a span. They belong to U
+/// (`docs/allocation.md`), in addition to what the ledger expects.
 #[must_use]
 pub fn announced_and_retries(policy: &CaPolicy, profile: &Profile, span: Span) -> f64 {
     planned_load(policy, span) + profile.carry_over.carried(span)
 }
 
-/// The certificates that planned events ask for in a span. Nobody steers them: windows keep out of
-/// their way.
+/// The certificates that planned events bring in a span. They cannot be steered, so windows avoid them.
 fn planned_load(policy: &CaPolicy, span: Span) -> f64 {
     policy
         .planned

@@ -1,9 +1,8 @@
-//! How good the forecast would have been: each of the last weeks, as it was foretold from what was known
-//! before it, beside what the same hour of the week before had.
-//!
-//! That comparison, the seasonal naive forecast, is the one that a forecast has to beat to be worth
-//! anything (R. J. Hyndman and A. B. Koehler, Another look at measures of forecast accuracy,
-//! *International Journal of Forecasting* 22 (2006) 679–688).
+//! The accuracy that the forecast would have had: each of the last weeks is forecast from the data
+//! before it, and compared with the same hours of the week before.
+//! | That comparison is the seasonal naive forecast, which a useful forecast has to beat (R. J. Hyndman
+//! and A. B. Koehler, Another look at measures of forecast accuracy, *International Journal of
+//! Forecasting* 22 (2006) 679–688).
 
 use std::collections::BTreeMap;
 
@@ -14,36 +13,36 @@ use super::series::reading::Reader;
 use crate::math::number::real_len;
 use crate::time::{DAY, HOUR, Span, Timestamp, WEEK};
 
-/// The most weeks that are looked at: a year of them.
+/// The most weeks that are compared: a year.
 pub const MOST_WEEKS: i64 = 52;
 
-/// Mean absolute errors one week ahead.
+/// Mean absolute errors of forecasts one week ahead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BackTest {
-    /// Weeks of which anything could be compared.
+    /// The number of weeks with anything to compare.
     pub weeks: usize,
-    /// Of hours that were told throughout, and that were so the week before.
+    /// The errors of hours that are fully known, in that week and in the week before.
     pub hours: Errors,
-    /// Of days of which the whole was told and no hours.
+    /// The errors of days that are known only as a whole.
     pub days: Errors,
 }
 
-/// Of hours, or of days.
+/// The errors over some hours, or over some days.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Errors {
-    /// How many.
+    /// How many hours or days were compared.
     pub count: usize,
     /// Their mean load, in events.
     pub mean: f64,
     /// The mean absolute error of the forecast, in events.
     pub forecast: f64,
-    /// That of the same hour, or day, of the week before.
+    /// The mean absolute error of the seasonal naive forecast, in events.
     pub last_week: f64,
 }
 
 impl Errors {
-    /// The forecast's error relative to last week's: below 1 it is worth something. `None` where nothing
-    /// was compared, or every week was exactly the same.
+    /// The forecast's error relative to that of the seasonal naive forecast; below 1 it is better.
+    /// `None` if nothing was compared, or every week was exactly the same.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         (self.last_week > 0.0).then(|| self.forecast / self.last_week)
@@ -68,8 +67,8 @@ impl Errors {
 }
 
 impl BackTest {
-    /// The last `weeks` weeks before `now`, [`MOST_WEEKS`] at most. Each is foretold by a profile that
-    /// knows nothing of it; hours in `excluded`, those of incidents, are not compared.
+    /// Tests the last `weeks` weeks before `now`, at most [`MOST_WEEKS`]. Each is forecast by a profile
+    /// learned before it began. Hours in `excluded`, those of incidents, are not compared.
     #[must_use]
     pub fn of(series: &Series, now: Timestamp, excluded: &[Span], weeks: i64) -> Self {
         let series = &series.judged_at(now);
@@ -108,7 +107,7 @@ impl BackTest {
     }
 }
 
-/// What came.
+/// The load that was observed.
 #[derive(Debug, Default)]
 struct Actual {
     hours: BTreeMap<i64, f64>,

@@ -1,7 +1,6 @@
-//! Load broken down by the labels of lines: a dimension, an endpoint, an error type.
-//!
-//! A line with a `dimension`, such as a secondary validation or a DNS provider, describes a part of
-//! the load that other lines count, or a step of it. It never changes the volume; it is reported by
+//! Load by the labels of observations: a dimension, an endpoint, an error type.
+//! | An observation with a `dimension`, such as a secondary validation or a DNS provider, describes a
+//! part or a step of load that other observations count. It never changes the volume; it is reported by
 //! slot.
 
 use std::collections::BTreeMap;
@@ -10,51 +9,51 @@ use super::observation::{Kind, Observation, Source};
 use crate::math::number::{length, real};
 use crate::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// Days that are kept and told of: two half-lives of the profile.
+/// How many days are kept: two half-lives of the profile.
 const KEPT_DAYS: i64 = 28;
-/// After 14 days a count counts half, as in the profile.
+/// After this many days a count weighs half, as in the profile.
 const HALF_LIFE_DAYS: f64 = 14.0;
-/// Labels of one kind that are told apart; of further ones nothing is kept. ACME has 25 error types
-/// (RFC 8555 section 6.7 and its successors), nine vantages with three steps each are 27 dimensions.
+/// The most labels of one kind; further ones are dropped. ACME has 25 error types (RFC 8555 section 6.7
+/// and its successors), and nine vantages with three steps each have 27 dimensions.
 const MOST_LABELS: usize = 64;
-/// Seconds of a bin: the shortest slot.
+/// The length of a bin, in seconds: the shortest slot.
 const BIN_SECONDS: i64 = 5 * MINUTE;
 
-/// What a line is labelled with.
+/// The kind of a label.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Label {
-    /// Whatever the source says that it is.
+    /// A part or step of the load, as the source names it.
     Dimension,
     /// An ACME endpoint.
     Endpoint,
-    /// An ACME error type, a URN: of failures alone.
+    /// An ACME error type, a URN; of failures only.
     ErrorType,
 }
 
-/// A label's slots of the day, from 00:00 UTC.
+/// The slots of the day of one label, from 00:00 UTC.
 pub type Slots = Vec<PartSlot>;
 
-/// What was told of one label in one slot of the day; recent days count more.
+/// The load with one label in one slot of the day; recent days count more.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PartSlot {
-    /// Attempts; without reports of attempts, certificates issued plus failures.
+    /// Attempts; if these are not reported, certificates issued plus failures.
     pub tried: f64,
-    /// Those that failed.
+    /// Attempts that failed.
     pub failed: f64,
-    /// 95th percentile of latency in milliseconds; `None` where nobody tells.
+    /// 95th percentile of latency in milliseconds; `None` if not reported.
     pub latency_p95_ms: Option<f64>,
 }
 
-/// What was told of a CA by label, source and day.
+/// A CA's load by label, source and day.
 #[derive(Clone, Debug, Default)]
 pub struct Breakdown {
-    /// Sources are never added up: the best one that reports a label counts, which is the first.
+    /// Sources are never added up: the first one in the order of trust that reports a label is used.
     parts: BTreeMap<(Label, String), BTreeMap<Source, Days>>,
     newest_day: i64,
 }
 
-/// By day, and in it by the seconds that a line spanned and by bin: a line tells nothing about slots
-/// shorter than itself.
+/// By day, and within it by the observation's length in seconds and the bin. The length matters because
+/// an observation says nothing about slots shorter than itself.
 type Days = BTreeMap<i64, BTreeMap<(u32, i64), Cell>>;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +66,7 @@ struct Cell {
 }
 
 impl PartSlot {
-    /// The share that failed; `None` where nothing was tried.
+    /// The share of attempts that failed; `None` without attempts.
     #[must_use]
     pub fn failure_rate(&self) -> Option<f64> {
         (self.tried > 0.0).then(|| (self.failed / self.tried).min(1.0))
@@ -75,8 +74,8 @@ impl PartSlot {
 }
 
 impl Breakdown {
-    /// Takes a line in, spread evenly over its span; nothing of a line longer than an hour, or older
-    /// than what is kept.
+    /// Adds an observation, spread evenly over its span. Observations that are longer than an hour or
+    /// too old are ignored.
     pub fn add(&mut self, line: &Observation) {
         let seconds = i64::from(line.seconds.max(1));
         if seconds > HOUR || line.at.slot(DAY) <= self.newest_day - KEPT_DAYS {
@@ -104,8 +103,8 @@ impl Breakdown {
         }
     }
 
-    /// What was told of each label of a kind, by slot of the day of `slot_seconds`, over the days
-    /// before and up to `now`.
+    /// The load of each label of a kind, by slots of the day of `slot_seconds`, over the kept days up
+    /// to `now`.
     #[must_use]
     pub fn by_slot(
         &self,
@@ -170,7 +169,7 @@ impl Cell {
             Kind::Issued => self.issued += count,
         }
         if let Some(latency) = line.latency_p95_ms {
-            // A line without a count still tells a latency: it weighs as one event.
+            // An observation with a count of 0 may have a latency: it weighs as one event.
             let weight = count.max(share);
             self.latency += latency * weight;
             self.latency_weight += weight;
@@ -178,7 +177,7 @@ impl Cell {
     }
 }
 
-/// `None` where no line tells of slots of this length.
+/// `None` if no observation is short enough for slots of this length.
 fn slots(days: &Days, now: Timestamp, slot_seconds: i64) -> Option<Slots> {
     let count = length(DAY / slot_seconds);
     let mut sums = vec![(PartSlot::default(), 0.0, 0.0); count];
@@ -192,7 +191,7 @@ fn slots(days: &Days, now: Timestamp, slot_seconds: i64) -> Option<Slots> {
             any_reported = true;
             let slot = length(bin * BIN_SECONDS / slot_seconds).min(count - 1);
             let (sum, latency, latency_weight) = &mut sums[slot];
-            // Who counts attempts has counted what failed among them.
+            // A source that counts attempts counts the failed ones among them.
             let tried = cell.attempts.max(cell.issued + cell.failed);
             sum.tried += weight * tried;
             sum.failed += weight * cell.failed;
@@ -286,7 +285,7 @@ mod tests {
             ..later
         });
         assert_eq!(parts.parts.len(), 1);
-        // A line of an hour says nothing of its quarters.
+        // An observation of an hour says nothing about quarters of an hour.
         let mut hours = Breakdown::default();
         hours.add(&Observation {
             seconds: 3_600,

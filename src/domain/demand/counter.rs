@@ -1,51 +1,53 @@
-//! Counters as Prometheus keeps them: their growth, minute by minute.
+//! The growth of Prometheus counters, minute by minute.
 
 use crate::math::number::{length, real, real_len, signed, whole};
 use crate::time::MINUTE;
 
-/// What a counter grew by between two samples that are at most so far apart is spread evenly between them; what lies
-/// further apart says too little of when that was.
+/// The longest gap between two samples, in seconds. The growth between two samples is spread evenly
+/// over the time between them; with a longer gap it would be too uncertain when it happened.
 pub const MOST_GAP_SECONDS: i64 = 15 * MINUTE;
 
-/// Two samples up to so far apart tell of minutes: two scrapes of the usual interval.
+/// Samples with gaps up to this, in seconds, have a resolution of a minute: two scrapes of the usual
+/// interval.
 const FINE_SECONDS: f64 = 120.0;
 
-/// When samples were taken.
+/// When the samples were taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Taken {
-    /// At the instants that are told with them.
+    /// At the instants that come with them.
     AsTold,
-    /// At some time before, by several scrapes: of an expression.
+    /// At an unknown earlier time, by several scrapes, as for the result of an expression.
     Before,
 }
 
-/// What counters grew by.
+/// The growth of counters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Growth {
-    /// By spans of whole minutes that are known, in order: each as long as its samples are apart.
+    /// The spans of whole minutes whose growth is known, in order. Each is as long as the samples are
+    /// apart.
     pub spans: Vec<Grown>,
-    /// Until when that is settled: what comes later may still be told.
+    /// The end of what is final, in Unix seconds: spans after it may still be reported.
     pub settled: i64,
 }
 
-/// What counters grew by in a span.
+/// The growth of counters in one span.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grown {
-    /// The span's begin in Unix seconds, a whole minute.
+    /// The beginning of the span in Unix seconds, at a whole minute.
     pub from: i64,
-    /// Its length, whole minutes.
+    /// The length in seconds, whole minutes.
     pub seconds: i64,
-    /// Events, of which parts may fall into the span before and the one behind.
+    /// The number of events. Some may belong to the span before or after.
     pub events: f64,
 }
 
-/// What counters grew by within `[from, to)`, whole minutes in Unix seconds. Each series is its samples, ascending
-/// by the instants that they were taken at; those before `from` are of use, too.
-///
-/// Not known is a minute in which any of them fell, because a process began again, or was not seen for longer than
-/// [`MOST_GAP_SECONDS`]; and one that no series tells of from end to end. A series that was seen that long ago and
-/// no more is gone; until then what the others tell waits for it. Where series are sums of others, one that
-/// falls and soon rises by as much has missed some of them: that is not growth.
+/// The growth of counters within `[from, to)`, which are whole minutes in Unix seconds. Each series is
+/// a list of (instant, value), in ascending order; samples before `from` help, too.
+/// | Unknown are minutes in which a counter fell because its process restarted, minutes without samples
+/// for longer than [`MOST_GAP_SECONDS`], and minutes that no series covers completely. A series whose
+/// last sample is that old has ended; until then, later minutes of the other series wait for it. If
+/// series are sums of others, a fall that is soon followed by an equal rise means that some of the
+/// others were missing for a while: that is not growth.
 #[must_use]
 pub fn growth(series: &[Vec<(f64, f64)>], (from, to): (i64, i64), taken: Taken) -> Growth {
     let mut minutes = Minutes::new(from, to);
@@ -58,7 +60,7 @@ pub fn growth(series: &[Vec<(f64, f64)>], (from, to): (i64, i64), taken: Taken) 
         if real(to) - last.0 <= real(MOST_GAP_SECONDS) {
             settled = settled.min(last.0);
         } else {
-            // What it grew by after its last sample is lost.
+            // The growth after its last sample is lost.
             minutes.forget(last.0, last.0 + real(MINUTE));
         }
         minutes.cover(first.0, last.0);
@@ -87,11 +89,11 @@ pub fn growth(series: &[Vec<(f64, f64)>], (from, to): (i64, i64), taken: Taken) 
     Growth { spans, settled }
 }
 
-/// Without what is no number, and what is the same sample seen again.
+/// Without values that are not numbers, and without repetitions of the same sample.
 fn distinct(samples: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut found: Vec<(f64, f64)> = Vec::with_capacity(samples.len());
     for (at, value) in samples.iter().filter(|(_, value)| value.is_finite()) {
-        // A Prometheus has milliseconds.
+        // Prometheus has a resolution of a millisecond.
         if found.last().is_none_or(|(last, _)| at - last > 0.000_5) {
             found.push((*at, *value));
         }
@@ -108,10 +110,10 @@ struct Minutes {
 #[derive(Clone, Copy, Default)]
 struct Minute {
     events: f64,
-    /// Whether a series tells of it from end to end.
+    /// Whether a series covers all of it.
     covered: bool,
     unknown: bool,
-    /// How far the samples are apart that tell of it, at most.
+    /// The longest gap between the samples that cover it, in seconds.
     gap_seconds: f64,
 }
 
@@ -123,7 +125,7 @@ impl Minutes {
         }
     }
 
-    /// The minutes that a span touches, each with how much of it, in seconds, lies in the span.
+    /// The minutes that overlap a span, each with its overlap in seconds.
     fn touched(&mut self, begin: f64, end: f64) -> impl Iterator<Item = (f64, &mut Minute)> {
         let since = |at: f64| (at - real(self.from)) / real(MINUTE);
         let all = signed(self.minutes.len());
@@ -160,8 +162,8 @@ impl Minutes {
         }
     }
 
-    /// What is known up to an instant, by spans as long as samples are apart, and up to where: a span that is not whole
-    /// by then is told when it is.
+    /// The known spans up to an instant, each as long as its samples are apart, and the end of the
+    /// last. A span that is not complete by then is returned later.
     fn settled_spans(&self, until: i64) -> (Vec<Grown>, i64) {
         let settled = length((until - self.from) / MINUTE);
         let known = |at: usize| {
@@ -202,7 +204,7 @@ impl Minutes {
 mod tests {
     use super::*;
 
-    /// By minute: how much, and over how many.
+    /// For each span: its beginning, its length in minutes, its rounded growth.
     fn settled_spans(growth: &Growth) -> Vec<(i64, i64, i64)> {
         let rounded = |one: &Grown| {
             (
@@ -214,7 +216,7 @@ mod tests {
         growth.spans.iter().map(rounded).collect()
     }
 
-    /// A series that is scraped every so often from an instant on and grows by one each second.
+    /// A series that is scraped every `every` seconds and grows by one each second.
     fn scraped(from: i64, every: i64, until: i64) -> Vec<(f64, f64)> {
         (from..until)
             .step_by(usize::try_from(every).unwrap())
@@ -250,13 +252,13 @@ mod tests {
 
     #[test]
     fn what_is_scraped_rarely_is_spread_and_has_neither_zeros_nor_peaks() {
-        // As range queries give it: each sample again and again until the next.
+        // As range queries return it: each sample is repeated until the next.
         let mut seen: Vec<(f64, f64)> = Vec::new();
         for sample in scraped(17, 300, 3_600) {
             seen.extend([sample; 5]);
         }
         let found = growth(&[seen], (0, 3_600), Taken::AsTold);
-        // The last sample lies at 55:17, and no span is told before it is whole.
+        // The last sample is at 55:17, and only complete spans are returned.
         assert_eq!(found.settled, 51 * MINUTE);
         let settled_spans = settled_spans(&found);
         assert!(
@@ -268,9 +270,9 @@ mod tests {
         let known: i64 = settled_spans.iter().map(|(_, long, _)| long).sum();
         // The first minute has no sample before it.
         assert_eq!(known, 50);
-        // Longer than a minute, so that nothing is said of slots that are shorter.
+        // Longer than a minute, so that nothing is said about shorter slots.
         assert!(settled_spans.iter().all(|(_, long, _)| *long == 5));
-        // Of longer gaps it is not known when it was.
+        // With longer gaps it is unknown when the growth happened.
         let rare = growth(&[scraped(0, 3_600, 90_000)], (0, 86_400), Taken::AsTold);
         assert!(rare.spans.is_empty(), "{rare:?}");
     }
@@ -297,7 +299,7 @@ mod tests {
             (Some(1_200), None)
         );
         assert_eq!(told_of(&gone, 21), Some(600));
-        // Back within a quarter of an hour, nothing of it is missing, and nothing comes at once.
+        // Back within a quarter of an hour: nothing is missing, and there is no jump.
         away.extend(scraped(1_800, 60, 3_601));
         let back = both(&away, 3_600);
         let sum: f64 = back.spans.iter().map(|span| span.events).sum();
@@ -329,7 +331,7 @@ mod tests {
                 .iter()
                 .all(|span| (span.events - 10.0).abs() < 1e-6)
         );
-        // One that begins again from nothing goes on at once.
+        // A counter that restarts from zero continues at once.
         let reset: Vec<(f64, f64)> = (0..20)
             .map(|minute| {
                 (

@@ -1,12 +1,13 @@
-//! How much information a ranking has, and so whether a new one is worth making before its time.
+//! How much a ranking knows, and so whether a new one is worth making before the interval is over.
 
 use serde::Deserialize;
 
 use super::profile::{Evidence, Profile};
 use crate::time::{MINUTE, Timestamp};
 
-/// Between a ranking and one that tells more slots lies a minute at least: while a history is
-/// imported the model learns of it every half minute, and readers keep a copy for five minutes.
+/// The shortest time between two rankings of which the later only knows more slots, in seconds. While a
+/// history is imported, the model learns from it every half minute, and readers keep a copy for five
+/// minutes.
 const LEAST_SECONDS: i64 = MINUTE;
 
 /// What is known of the day at one CA.
@@ -14,23 +15,23 @@ const LEAST_SECONDS: i64 = MINUTE;
 pub struct Knowledge {
     /// Whether a source was ever alive.
     has_data: bool,
-    /// By slot of the day: whether enough is known of it.
+    /// For each slot of the day, whether enough is known of it.
     slots: Vec<bool>,
 }
 
-/// What is known that a published ranking does not tell; the more, the greater.
+/// What is known that a published ranking does not contain; a greater value is more.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum News {
     /// Nothing.
     No,
-    /// A slot that it has too little of, or an incident that has changed since.
+    /// A slot of which the ranking knows too little, or an incident that has changed since.
     Slot,
-    /// It was made without any data, and there is some.
+    /// The first data: the ranking was made without any.
     First,
 }
 
 impl Knowledge {
-    /// What was learned.
+    /// The knowledge in a learned profile.
     #[must_use]
     pub fn learned(profile: &Profile) -> Self {
         let slots = profile.day.iter();
@@ -42,15 +43,16 @@ impl Knowledge {
         }
     }
 
-    /// What a ranking contains, from its bytes; nothing, if these are not a ranking.
+    /// The knowledge in a published ranking, read from its bytes; none if these are not a ranking.
     #[must_use]
     pub fn published(ranking: &[u8]) -> Self {
         let parsed = serde_json::from_slice::<Ranking>(ranking);
         parsed.map_or_else(|_| Self::default(), Self::from)
     }
 
-    /// What this knows that a published ranking does not tell. Rankings of slots of another length
-    /// cannot be compared: replicas that are configured in two ways would outdo each other for ever.
+    /// What is known here that a published ranking does not contain. Rankings with slots of another
+    /// length are not compared: replicas with different configurations would replace each other's
+    /// rankings for ever.
     #[must_use]
     pub fn news_to(&self, published: &Self) -> News {
         if self.has_data && !published.has_data {
@@ -68,12 +70,12 @@ impl Knowledge {
 }
 
 impl News {
-    /// Whether a ranking made at `made_at` is to be followed by another at `now`, be the interval
-    /// over or not.
+    /// Whether a ranking made at `made_at` is to be followed by another at `now`, even if the interval
+    /// is not over.
     #[must_use]
     pub fn is_worth_another(self, made_at: Timestamp, now: Timestamp) -> bool {
         match self {
-            // Not within one second: of two that publish at once the store knows the later by its time.
+            // Not in the same second: the store orders two rankings by their times.
             Self::First => now > made_at,
             Self::No => false,
             Self::Slot => now - made_at >= LEAST_SECONDS,
@@ -81,7 +83,7 @@ impl News {
     }
 }
 
-/// Of a ranking, what is read.
+/// The parts of a ranking that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ranking {
@@ -132,7 +134,7 @@ mod tests {
             (knows(&[true, false]), knows(&[false, true]), News::Slot),
             (knows(&[true, false]), knows(&[true, true]), News::No),
             (nothing, knows(&[true, true]), News::No),
-            // Of another length.
+            // Slots of another length.
             (knows(&[true; 4]), knows(&[false; 2]), News::No),
             (knows(&[true; 4]), Knowledge::default(), News::First),
         ] {

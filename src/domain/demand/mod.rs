@@ -1,5 +1,5 @@
-//! Observed load, and learning from it: observations, their sums by the minute, the demand profile,
-//! announced events, and retries.
+//! Observed load and what is learned from it: observations, their sums by the minute, the demand
+//! profile, planned events, and retries.
 
 pub mod announced;
 pub mod backtest;

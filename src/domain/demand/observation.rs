@@ -1,4 +1,4 @@
-//! Counts of what a CA was asked and did.
+//! Observations: counts of requests to a CA and of their results.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A request for a certificate, whatever came of it.
+    /// A request for a certificate, whatever its result.
     Attempt,
     /// An attempt that failed.
     Failed,
@@ -20,8 +20,8 @@ pub enum Kind {
     Issued,
 }
 
-/// Where load is seen. The order is the order of trust: of the sources that can tell volume, the
-/// first alive in a minute gives that minute's volume.
+/// Where load is observed. The order is the order of trust: of the sources that can know the volume,
+/// the first one alive in a minute gives that minute's volume.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -35,62 +35,62 @@ pub enum Source {
     Registrations,
     /// Certificate Transparency logs.
     Ct,
-    /// Counts brought in from elsewhere.
+    /// Counts imported from elsewhere.
     Import,
-    /// An outside monitor: it knows latency and failures, never the CA's volume.
+    /// An outside monitor. It knows latency and failures, but never the CA's volume.
     Observer,
 }
 
-/// A count of events of one kind from one source, spread evenly over `seconds` from `at` on.
+/// A count of events of one kind from one source, spread evenly over `seconds` from `at`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     /// The first instant counted.
     pub at: Timestamp,
-    /// How long was counted, 1 s or more; default 60.
+    /// The length of the span in seconds, 1 or more; 60 by default.
     pub seconds: u32,
     /// What was counted.
     pub kind: Kind,
-    /// How many there were. 0 is knowledge: the source was alive.
+    /// The number of events. 0 is information too: the source was alive.
     pub count: u64,
-    /// At which CA.
+    /// The CA.
     pub ca: CaName,
-    /// Who counted.
+    /// The source of the count.
     pub source: Source,
     /// The ACME endpoint, such as `new-order`.
     pub endpoint: Option<String>,
     /// The ACME error type, a URN.
     pub error_type: Option<String>,
-    /// Which of several sources of this kind.
+    /// Which of several sources of this kind; `None` if there is only one.
     pub vantage: Option<String>,
-    /// Who handed it in, such as `token:oslo`: whatever vantages it names, it is one voice. `None`: nobody did, it was
-    /// read, or is of an earlier version.
+    /// Who submitted it, such as `token:oslo`; however many vantages a reporter names, it counts as
+    /// one. `None` if it was read by a source, or stored by an earlier version.
     pub told_by: Option<String>,
-    /// For how many events each one that was seen stands, where only a sample was read; else 1.
+    /// How many events each counted event stands for, if only a sample was read; else 1.
     pub stands_for: f64,
-    /// The part of the load, or the step of it, that this is about, such as `secondary`. It is
-    /// reported beside the volume and never changes it.
+    /// The part or step of the load that this describes, such as `secondary`. It is reported separately
+    /// and never changes the volume.
     pub dimension: Option<String>,
     /// Median latency in milliseconds.
     pub latency_ms: Option<f64>,
     /// 95th percentile of latency in milliseconds.
     pub latency_p95_ms: Option<f64>,
-    /// Whether what was counted fell into windows that we gave. Nobody reports that: it is kept
+    /// Whether the counted events fell into windows of ours. Never reported from outside: it is kept
     /// for registrations when their certificates are purged.
     pub steered: bool,
 }
 
-/// A name that is none of those known.
+/// An unknown name of a source or kind.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{given:?} is none of {known}")]
 pub struct UnknownName {
-    /// What was given.
+    /// The name that was given.
     pub given: String,
-    /// What would have been taken.
+    /// The names that are known.
     pub known: &'static str,
 }
 
 impl Observation {
-    /// A plain count over one minute, at the CA `default`: whatever else is known is set on it.
+    /// A count over one minute at the CA `default`, with all other fields empty.
     #[must_use]
     pub fn plain(at: Timestamp, source: Source, kind: Kind, count: u64) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Observation {
 }
 
 impl Kind {
-    /// Its name on the wire.
+    /// The name used in JSON and in files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -126,7 +126,7 @@ impl Kind {
 }
 
 impl Source {
-    /// Its name on the wire.
+    /// The name used in JSON and in files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

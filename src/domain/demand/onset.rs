@@ -1,6 +1,5 @@
-//! The load in the first half minute of an hour, when timers that fire on the hour come.
-//!
-//! Lines of up to 30 s tell seconds apart; whole minutes do not.
+//! The load in the first half minute of an hour, in which timers that fire on the hour arrive.
+//! | It is known from observations of up to 30 s; those of whole minutes do not show it.
 
 use std::collections::BTreeMap;
 
@@ -8,33 +7,35 @@ use super::observation::{Kind, Observation, Source};
 use crate::math::number::real;
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// The first seconds of an hour that are looked at.
+/// The first seconds of an hour, which are counted separately.
 pub const ONSET_SECONDS: i64 = 30;
-/// Days that are told of: two weeks, the profile's half-life.
+/// How many days are kept: two weeks, the profile's half-life.
 const KEPT_DAYS: i64 = 14;
-/// Below this many events nothing is said: 5 % of 1,000 is known to ±1.4 percentage points.
+/// Below this many events no share is reported: 5 % of 1,000 is known to ±1.4 percentage points.
 const LEAST_EVENTS: f64 = 1_000.0;
-/// All minutes of an hour.
+/// All minutes of an hour, as a bit set.
 const WHOLE_HOUR: u64 = (1 << 60) - 1;
 
-/// What came in each hour, and how much of it at once.
+/// The load of each hour, and how much of it came in the first half minute.
 #[derive(Clone, Debug, Default)]
 pub struct Onsets(BTreeMap<Source, BTreeMap<i64, Onset>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Onset {
-    /// Attempts, and certificates issued: in the first half minute, and in the hour.
+    /// Attempts, and certificates issued, each in the first half minute and in the hour.
     first: [f64; 2],
     all: [f64; 2],
-    /// Whether the first half minute was told apart.
+    /// Whether the first half minute was counted separately.
     told_apart: bool,
-    /// The minutes that lines of a minute or less told of: one bit each, of attempts and of certificates.
+    /// The minutes covered by observations of a minute or less, one bit each: for attempts and for
+    /// certificates.
     minutes: [u64; 2],
 }
 
 impl Onsets {
-    /// Takes a line in. One longer than a minute does not tell when what it counts came; that nothing
-    /// came it tells of all its minutes, unless it is there for the latency in it, or counts one endpoint alone.
+    /// Adds an observation. If it is longer than a minute, it does not say when its events came, so
+    /// only a count of 0 is used. A count of 0 is not used if it comes with a latency or is of one
+    /// endpoint alone.
     pub fn add(&mut self, line: &Observation) {
         let seconds = i64::from(line.seconds.max(1));
         let of_hour = line.at.second_of_day() % HOUR;
@@ -61,7 +62,7 @@ impl Onsets {
         );
     }
 
-    /// Adds a registered certificate, or takes it away (`change` −1): when it was issued is known to the
+    /// Adds a registered certificate, or removes it (`change` −1). Its time of issuance is known to the
     /// second.
     pub fn count_registration(&mut self, issued_at: Timestamp, change: f64) {
         let first = issued_at.second_of_day() % HOUR < ONSET_SECONDS;
@@ -76,9 +77,9 @@ impl Onsets {
         }
     }
 
-    /// The share of requests that came in the first half minute of an hour, over the whole hours of the
-    /// two weeks before `now`, by the best source that tells; `None` where none does, or of too few. 30
-    /// of 3,600 seconds are 0.008: what comes at random has that.
+    /// The share of requests that came in the first half minute of an hour, over the complete hours of
+    /// the two weeks before `now`, from the best source that shows it. `None` if none does, or too few
+    /// came. Requests at random times have a share of 30 / 3,600 = 0.008.
     #[must_use]
     pub fn share(&self, now: Timestamp) -> Option<f64> {
         let hours = (now - KEPT_DAYS * DAY).slot(HOUR)..now.slot(HOUR);
@@ -94,7 +95,7 @@ impl Onsets {
                         (first + onset.first[kind], all + onset.all[kind])
                     })
                 };
-                // Attempts where any are told, else what was issued.
+                // Attempts if any were reported, else certificates issued.
                 let (attempts, issued) = (whole(0), whole(1));
                 let (first, all) = if attempts.1 > 0.0 { attempts } else { issued };
                 (all >= LEAST_EVENTS).then(|| (first / all).clamp(0.0, 1.0))
@@ -134,8 +135,8 @@ impl Onsets {
     }
 }
 
-/// A line of the first minute of an hour, in two halves: `at_once` of its events came in the first. Both
-/// keep what else it tells.
+/// Splits an observation of the first minute of an hour into two halves. `at_once` of its events are in
+/// the first; both keep all other fields.
 #[must_use]
 pub fn halves(line: &Observation, at_once: u64) -> [Observation; 2] {
     let half = |at, count| Observation {
@@ -177,7 +178,7 @@ mod tests {
         }
         // 7,200 of 7,200 + 119 · 60 = 14,340.
         assert!((onsets.share(NOW).unwrap() - 7_200.0 / 14_340.0).abs() < 1e-12);
-        // A better source that tells minutes alone says nothing of it; an observer never does.
+        // A better source that reports whole minutes does not change that; an observer is never used.
         for minute in 1..=60 * 24 {
             let at = NOW - minute * MINUTE;
             onsets.add(&Observation::plain(at, Source::Ca, Kind::Attempt, 999));

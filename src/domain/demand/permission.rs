@@ -1,11 +1,11 @@
-//! The sources as which a token may report.
+//! The sources for which a token may submit observations.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::observation::{Observation, Source};
 
-/// The sources that a token may hand observations in as; without a list any.
+/// The sources for which a token may submit observations; without a list, all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Permission(Option<Vec<Voice>>);
 
@@ -16,17 +16,18 @@ pub struct Voice {
     vantage: Option<String>,
 }
 
-/// Who hands observations in.
+/// Who submits observations.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Teller {
-    /// What he may say that he is.
+    /// The sources for which this reporter may submit.
     pub permission: Permission,
-    /// What he is known by, such as `token:oslo`, whatever he says; `None`: by nothing, he works at the server.
+    /// The name by which its reports are kept apart, such as `token:oslo`, whatever vantage they name.
+    /// `None` for commands that run at the server.
     pub known_as: Option<String>,
 }
 
 impl Teller {
-    /// Who has the token of this name.
+    /// The reporter with the token of this name.
     #[must_use]
     pub fn with_token(name: &str, permission: Permission) -> Self {
         Self {
@@ -37,13 +38,14 @@ impl Teller {
 }
 
 impl Permission {
-    /// To these and no others.
+    /// For these sources only.
     #[must_use]
     pub const fn to(voices: Vec<Voice>) -> Self {
         Self(Some(voices))
     }
 
-    /// Whether certificates may be registered, and named as replaced: by the CA, and by who fills the registry.
+    /// Whether certificates may be registered or marked as replaced: by the CA, and by reporters that
+    /// fill the registry.
     #[must_use]
     pub fn tells_of_certificates(&self) -> bool {
         let meant = |voice: &Voice| {
@@ -54,7 +56,7 @@ impl Permission {
             .is_none_or(|voices| voices.iter().any(meant))
     }
 
-    /// Why an observation may not be handed in, where it may not.
+    /// Why an observation may not be submitted; `None` if it may.
     #[must_use]
     pub fn refusal(&self, observation: &Observation) -> Option<String> {
         let voices = self.0.as_ref()?;

@@ -1,9 +1,8 @@
-//! Failures come back: at the client's next tick, in addition to the usual load
-//! (`docs/simulation.md`). Unusual failures are load that no profile knows.
-//!
-//! Clients that run once a day come back a day later at the same time; those that retry come back
-//! within the hour. What fails every day is in the profile already, so only failures beyond what
-//! the same hour has had of late are carried.
+//! Retries: failed requests come again at the client's next tick, in addition to the usual load
+//! (`docs/simulation.md`). A profile does not know those of unusual failures.
+//! | Clients that run once a day come again a day later at the same time; clients that retry come again
+//! within the hour. Failures of every day are in the profile already, so only those beyond the recent
+//! usual number of the same hour are counted here.
 
 use super::series::Series;
 use super::series::reading::{Reader, median};
@@ -13,60 +12,60 @@ use crate::time::{HOUR, Span, Timestamp};
 /// Hours in a day.
 const DAY_HOURS: usize = 24;
 
-/// How far back failures are looked at: two weeks, the profile's half-life, and the day judged.
+/// How many days of failures are used: two weeks, the profile's half-life, and the day that is judged.
 const DAYS: i64 = 15;
 
-/// What is usual in an hour of the day is the median of at least so many days before.
+/// The fewest earlier days whose median counts as the usual number of an hour of the day.
 const LEAST_DAYS: usize = 2;
 
-/// Shares are learned from this many failures beyond the usual, on as many days: below, an hour's
-/// own chance says more than what came back.
+/// The fewest failures beyond the usual from which shares are learned, on as many days. With fewer,
+/// chance outweighs the retries.
 const LEAST_FAILURES: f64 = 1_000.0;
 const LEAST_STORMY_DAYS: usize = 3;
 
-/// Of what this few attempts say nothing is concluded.
+/// With fewer attempts than this, no shares are computed.
 const LEAST_ATTEMPTS: f64 = 20.0;
 
-/// A ratio under this is no storm, whatever it grows from.
+/// A ratio of retries below this never counts as a storm.
 const CALM: f64 = 0.01;
 
-/// How much of what failed comes back, and when.
+/// How much of what failed comes again, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Returning {
-    /// At the same time of the next day, 0 to 1.
+    /// The share that comes at the same time of the next day, 0 to 1.
     pub next_day: f64,
-    /// Within the next hour, 0 to 1; both together at most 1.
+    /// The share that comes within the next hour, 0 to 1; the two together are at most 1.
     pub next_hour: f64,
 }
 
-/// Whether failures feed on themselves, over the last 24 whole hours.
+/// Whether failures cause more failures, over the last 24 complete hours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Storm {
-    /// Attempts that are taken to be retries, to those that came for the first time.
+    /// The ratio of attempts that are probably retries to first attempts.
     pub ratio: f64,
-    /// The ratio to that of the 24 hours before, a hundredth added to both: above 1 it grows.
+    /// This ratio relative to that of the 24 hours before, with 0.01 added to both; above 1 it grows.
     pub growth: f64,
 }
 
-/// What failed and will come again.
+/// The failed requests that are expected to come again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RetryBacklog {
-    /// The number of the first hour, since 1970.
+    /// The number of the first hour, counted from 1970.
     first_hour: i64,
-    /// By hour: certificates that come again, beyond the usual.
+    /// For each hour, the certificates that are requested again, beyond the usual.
     again: Vec<f64>,
-    /// How much of what failed comes back.
+    /// How much of what failed comes again.
     pub returning: Returning,
-    /// By hour of the UTC day: the share of attempts that are taken to be retries, over the last two
-    /// weeks; empty where no source tells of failures.
+    /// For each hour of the UTC day, the share of attempts that are probably retries, over the last two
+    /// weeks. Empty if no source reports failures.
     shares: Vec<Option<f64>>,
-    /// `None` where no source tells of failures, or hardly anything was attempted.
+    /// `None` if no source reports failures, or there were hardly any attempts.
     pub storm: Option<Storm>,
 }
 
 impl Default for Returning {
-    /// Until it is learned: the clients of `docs/simulation.md`, four fifths of which run by the day
-    /// and one fifth of which are daemons. All come back.
+    /// The assumption until shares are learned: the clients of `docs/simulation.md`, of which four
+    /// fifths run once a day and one fifth are daemons. All of them come again.
     fn default() -> Self {
         Self {
             next_day: 0.8,
@@ -76,9 +75,9 @@ impl Default for Returning {
 }
 
 impl RetryBacklog {
-    /// What the failures that `series` tells of up to `now` will bring. Those in `excluded`, the
-    /// hours of incidents, are left to these: an outage makes the same clients fail again and
-    /// again, and its plan has them in the hour after it.
+    /// Learns which retries the failures in `series` up to `now` will cause. Those in `excluded`, the
+    /// hours of incidents, are left to the incidents: in an outage the same clients fail again and
+    /// again, and its plan expects them in the hour after it.
     #[must_use]
     pub fn learn(series: &Series, now: Timestamp, excluded: &[Span]) -> Self {
         let Some(hours) = Hours::read(series, now) else {
@@ -116,14 +115,14 @@ impl RetryBacklog {
         }
     }
 
-    /// The share of attempts in an hour of the UTC day, 0 to 23, that are taken to be retries of what
-    /// failed before; `None` where it is not known.
+    /// The share of attempts in an hour of the UTC day, 0 to 23, that are probably retries; `None` if
+    /// unknown.
     #[must_use]
     pub fn share_of_hour(&self, hour: usize) -> Option<f64> {
         self.shares.get(hour).copied().flatten()
     }
 
-    /// The certificates that come again in a span, beyond the usual.
+    /// The certificates that are requested again in a span, beyond the usual.
     #[must_use]
     pub fn carried(&self, span: Span) -> f64 {
         if self.again.is_empty() {
@@ -144,7 +143,7 @@ impl RetryBacklog {
     }
 }
 
-/// The whole hours before now, oldest first, a whole number of days.
+/// The complete hours before now, oldest first, a whole number of days.
 struct Hours {
     tried: Vec<f64>,
     failed: Vec<f64>,
@@ -176,7 +175,7 @@ impl Hours {
         Some(hours)
     }
 
-    /// Failures beyond the usual, and beyond what chance makes of it, by hour.
+    /// For each hour, the failures beyond the usual number and its variation by chance.
     fn beyond(&self, usual: impl Fn(usize) -> f64) -> Vec<f64> {
         (0..self.failed.len())
             .map(|hour| {
@@ -192,14 +191,14 @@ impl Hours {
             .collect()
     }
 
-    /// What usually failed until then: the median of the same hour on the days before; 0 where
-    /// there are too few.
+    /// The usual number of failures as known before an hour: the median of the same hour on earlier
+    /// days; 0 if these are too few.
     fn usual_before(&self, hour: usize) -> f64 {
         let before = (hour % DAY_HOURS..hour).step_by(DAY_HOURS);
         self.median_of(&self.failed, before)
     }
 
-    /// The median over all days of the same hour.
+    /// The median of the same hour over all days.
     fn usual(&self, of: &[f64], hour: usize) -> f64 {
         let all = (hour % DAY_HOURS..of.len()).step_by(DAY_HOURS);
         self.median_of(of, all)
@@ -216,9 +215,9 @@ impl Hours {
         median(known)
     }
 
-    /// How much comes back: the least squares of attempts beyond the usual over the failures
-    /// beyond the usual of a day and of an hour before. In hindsight: days after tell what was usual
-    /// as well as days before do.
+    /// The shares that come again, by least squares: attempts beyond the usual, explained by the
+    /// failures beyond the usual of a day before and of an hour before. The usual numbers are medians
+    /// over all days, later ones included.
     fn returning(&self) -> Returning {
         let excess = self.beyond(|hour| self.usual(&self.failed, hour));
         let hours = (DAY_HOURS..excess.len()).filter(|hour| self.tried[hour - DAY_HOURS] > 0.0);
@@ -242,7 +241,7 @@ impl Hours {
         }
         days.dedup();
         let determinant = dd * hh - dh * dh;
-        // Where hours before and days before say nearly the same, nothing tells them apart.
+        // If both explain nearly the same, they cannot be separated.
         let told_apart = determinant > 0.05 * dd * hh;
         if failures < LEAST_FAILURES || days.len() < LEAST_STORMY_DAYS || !told_apart {
             return Returning::default();
@@ -255,9 +254,9 @@ impl Hours {
         }
     }
 
-    /// By hour of the UTC day: attempts that are taken to be retries, of all, over all days but the
-    /// first, of which it is not known what failed before. No more of an hour's attempts can be retries
-    /// than there were.
+    /// For each hour of the UTC day, the share of attempts that are probably retries. The first day is
+    /// left out, because the failures before it are unknown. An hour cannot have more retries than
+    /// attempts.
     fn shares(&self, now: Timestamp, returning: Returning) -> Vec<Option<f64>> {
         let mut sums = [(0.0, 0.0); DAY_HOURS];
         for hour in DAY_HOURS..self.tried.len() {
@@ -284,11 +283,11 @@ impl Hours {
         })
     }
 
-    /// Over the day that begins at an hour.
+    /// The same ratio over the day that begins at an hour.
     fn retried_to_first(&self, from: usize, returning: Returning) -> Option<f64> {
         let day = from..from + DAY_HOURS;
         let tried: f64 = self.tried[day.clone()].iter().sum();
-        // Of the day before it must be known what failed.
+        // The failures of the day before must be known.
         let before: f64 = self.tried[from - DAY_HOURS..from].iter().sum();
         if tried < LEAST_ATTEMPTS || before < LEAST_ATTEMPTS {
             return None;
@@ -299,7 +298,7 @@ impl Hours {
                     + returning.next_hour * self.failed[hour - 1]
             })
             .sum();
-        // Where all seems to be retries, a hundredth came for the first time: a ratio of 99.
+        // At most 99 % of the attempts count as retries: a ratio of 99.
         let retried = retried.min(0.99 * tried);
         Some(retried / (tried - retried))
     }

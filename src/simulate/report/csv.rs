@@ -1,14 +1,14 @@
-//! An outcome as CSV, for whoever draws or counts for themselves.
+//! An outcome as CSV, for other programs.
 
 use std::io::{self, Write};
 
 use crate::domain::math::number::signed;
 use crate::outcome::Outcome;
 
-/// A line for each slot: when it begins, and its load under each rule, in certificates.
+/// Writes a line for each slot: its beginning, and its load under each rule, in certificates.
 ///
 /// # Errors
-/// Where `out` cannot be written.
+/// If `out` cannot be written.
 pub fn slots(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     write!(out, "slot")?;
     for rule in &outcome.rules {
@@ -31,10 +31,10 @@ pub fn slots(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-/// A line for each second around the busiest moments of each rule.
+/// Writes a line for each second around the busiest moments of each rule.
 ///
 /// # Errors
-/// Where `out` cannot be written.
+/// If `out` cannot be written.
 pub fn seconds(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "rule,second,certificates")?;
     for rule in &outcome.rules {

@@ -1,13 +1,13 @@
-//! An outcome as JSON, for programs. The names stay.
+//! An outcome as JSON, for programs. The names must not change.
 
 use serde::{Serialize, Serializer};
 
 use crate::outcome::{Cycle, Outcome, RuleOutcome, WithChance};
 
-/// What `offpeak simulate --json` prints, without the line's end. Figures have four decimals.
+/// The output of `offpeak simulate --json`, without the final newline. Figures have four decimals.
 ///
 /// # Errors
-/// None is known: every number has a form in JSON.
+/// Never in practice: all numbers can be written as JSON.
 pub fn to_json(outcome: &Outcome) -> serde_json::Result<String> {
     serde_json::to_string(&Document {
         scenario: &outcome.scenario,
@@ -25,7 +25,7 @@ struct Document<'o> {
     rules: Rules<'o>,
 }
 
-/// An object with a key for each rule, in the rules' order.
+/// An object with a key for each rule, in the order of the rules.
 struct Rules<'o>(&'o [RuleOutcome]);
 
 impl Serialize for Rules<'_> {
@@ -102,7 +102,7 @@ impl CycleFigures {
     }
 }
 
-/// A number of four decimals: what a seed decides, and not the noise of adding it up.
+/// A number with four decimals, so that rounding errors of sums do not show.
 struct Figure(f64);
 
 impl Serialize for Figure {

@@ -1,6 +1,6 @@
-//! An outcome as a picture: the load over the whole run, a strip for each rule, and the average day
-//! of the last cycle. Readable on light and on dark paper, by whoever sees colours differently, and
-//! by screen readers. Nothing in it moves, runs or asks another host.
+//! An outcome as a picture: the load over the whole run, a strip for each rule, and the average day of
+//! the last cycle. It can be read on light and dark backgrounds, without telling colours apart, and by
+//! screen readers. It contains no scripts, animations or references to other hosts.
 
 use crate::outcome::Outcome;
 
@@ -12,7 +12,8 @@ mod strip;
 use super::grouped;
 use drawing::{Drawing, LEFT};
 
-/// Titles take 15 pixels a line, and 128 characters of 13 pixels fit between the margins.
+/// The most characters in a line of the title: at 13 pixels, 128 fit between the margins. A line is 15
+/// pixels high.
 const CHARACTERS: usize = 128;
 
 /// The picture.
@@ -38,7 +39,7 @@ pub fn to_svg(outcome: &Outcome) -> String {
     drawing.finish(outcome, y)
 }
 
-/// What 1 means on every axis.
+/// The meaning of 1 on the axes.
 fn unit(outcome: &Outcome) -> String {
     let minutes = outcome.slot_seconds / 60;
     format!(
@@ -48,7 +49,7 @@ fn unit(outcome: &Outcome) -> String {
     )
 }
 
-/// Lines of so many characters at most, broken between words.
+/// Lines of at most `most` characters, broken between words.
 fn wrapped(text: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

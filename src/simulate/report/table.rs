@@ -6,8 +6,8 @@ use super::grouped;
 use crate::domain::math::number::real;
 use crate::outcome::{Outcome, RuleOutcome};
 
-/// What `offpeak simulate` prints: a line for each rule, then the figures that belong to this
-/// scenario alone.
+/// The output of `offpeak simulate`: a line for each rule, then the figures that only this scenario
+/// has.
 #[must_use]
 pub fn to_table(outcome: &Outcome) -> String {
     let mut text = String::new();
@@ -46,7 +46,7 @@ pub fn to_table(outcome: &Outcome) -> String {
 }
 
 fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // A String takes whatever is written to it.
+    // Writing to a String cannot fail.
     let _ = writeln!(text, "{line}");
 }
 
@@ -101,7 +101,7 @@ fn days_above(rule: &RuleOutcome) -> String {
     beside.map_or_else(String::new, |beside| beside.days_above.to_string())
 }
 
-/// The first column to the left, the others to the right.
+/// The first column aligned to the left, the others to the right.
 pub(crate) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
@@ -140,7 +140,7 @@ fn notes(rule: &RuleOutcome) -> Vec<String> {
     notes
 }
 
-/// Large numbers are counts, small ones are shares or multiples.
+/// Large numbers are counts; small ones are shares or multiples.
 fn figure(value: f64) -> String {
     if value >= 100.0 {
         grouped(value)

@@ -1,4 +1,4 @@
-//! `arrivals`: a CSV of counts as the first cycle's shape.
+//! `arrivals`: a CSV file of counts as the shape of the first cycle.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use crate::domain::time::{DAY, HOUR, Timestamp};
 const HOURS_OF_DAY: usize = 24;
 const HOURS_OF_WEEK: usize = 168;
 
-/// Eleven years of hours: a file that claims more has a mistaken year in it.
+/// The most hours: eleven years. A file with more probably has a wrong year in it.
 const MOST_HOURS: i64 = 100_000;
 
-/// What a CSV says: each instant and the sum of its counts.
+/// The content of a CSV file: each instant and the sum of its counts.
 type Counts = BTreeMap<Timestamp, f64>;
 
-/// The hours of the series from `start` on, mean 1, cut to the first cycle; `None` where the
-/// scenario names no file, or what it names is no series, which is a problem then.
+/// The hours of the series from `start` on, with the mean 1, cut to the first cycle. `None` if the
+/// scenario names no file, or the file has a problem, which is then added.
 pub(super) fn read(
     root: &mut Section<'_>,
     start: Timestamp,
@@ -96,7 +96,8 @@ fn counts(text: &str, time: &str, count: &str) -> Result<Counts, String> {
     Ok(counts)
 }
 
-/// As times are everywhere, and, as UTC, without an offset: many measurements are written so.
+/// An instant as everywhere else; without an offset it is in UTC, because many measurements are written
+/// so.
 fn instant(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .or_else(|error: crate::domain::time::TimeError| {
@@ -116,8 +117,8 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         })
 }
 
-/// The first full hour, and the counts of it and the hours after it. Rows further apart than an
-/// hour are spread over their hours as the day's shape says.
+/// The first full hour, and the counts from it on. Counts of rows that are more than an hour apart are
+/// spread over their hours in the day's shape.
 fn hourly(counts: &Counts, shape: &[f64; 24]) -> Result<(Timestamp, Vec<f64>), String> {
     let times: Vec<Timestamp> = counts.keys().copied().collect();
     let apart = times.windows(2).map(|pair| pair[1] - pair[0]);
@@ -130,7 +131,7 @@ fn hourly(counts: &Counts, shape: &[f64; 24]) -> Result<(Timestamp, Vec<f64>), S
             "its rows are {step} s apart: it takes rows up to an hour, or whole hours up to a day, apart"
         ));
     }
-    // An hour counts where rows reach from its beginning to its end.
+    // An hour counts if rows cover it from its beginning to its end.
     let from =
         first.unix().div_euclid(HOUR) + i64::from(!long && first.unix().rem_euclid(HOUR) >= step);
     let to = (last.unix() + step).div_euclid(HOUR);
@@ -172,8 +173,8 @@ fn weight(shape: &[f64; 24], hour: i64) -> f64 {
     usize::try_from(hour.rem_euclid(24)).map_or(0.0, |hour| shape[hour])
 }
 
-/// Whole weeks, or whole days where there is no week, turned so that the weekday and the hour of
-/// the scenario's start come first.
+/// Whole weeks, or whole days if there is no week, rotated so that they begin with the weekday and hour
+/// of the scenario's start.
 fn shaped(
     first: Timestamp,
     mut hourly: Vec<f64>,

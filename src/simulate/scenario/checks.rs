@@ -1,4 +1,4 @@
-//! What is asked of the numbers of a scenario.
+//! Checks of the numbers in a scenario.
 
 use toml::de::DeValue;
 
@@ -16,7 +16,8 @@ pub(super) fn positive(value: &DeValue<'_>) -> Result<f64, String> {
     }
 }
 
-/// Notes where the shares of the tables under `key` do not sum to 1; none at all is no problem here.
+/// Adds a problem if the shares of the tables under `key` do not sum to 1. Without any tables there is
+/// no problem.
 pub(super) fn check_sum(
     section: &Section<'_>,
     key: &str,

@@ -1,4 +1,4 @@
-//! `[[client]]`: who renews, and when it wakes.
+//! `[[client]]`: the clients, and when they wake.
 
 use toml::de::DeValue;
 
@@ -11,21 +11,21 @@ use crate::config::section::Section;
 use crate::config::{duration, value};
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
-/// Caddy looks every ten minutes from when it was started.
+/// Caddy checks every ten minutes, counted from its start.
 const CADDY: Ticks = Ticks::Fixed {
     every_seconds: 10 * MINUTE,
     at: Vec::new(),
     grain_seconds: 1,
     delay_seconds: 0,
 };
-/// `mod_md` looks every 12 h ± 50 %.
+/// `mod_md` checks every 12 h ± 50 %.
 const MOD_MD: Ticks = Ticks::Wandering {
     least_seconds: 6 * HOUR,
     most_seconds: 18 * HOUR,
 };
 
 impl ClientKind {
-    /// All of them, with their names in scenarios.
+    /// All kinds, with their names in scenarios.
     const NAMED: [(&'static str, Self); 8] = [
         ("cron-next-tick", Self::CronNextTick),
         ("cron-redraw", Self::CronRedraw),
@@ -47,7 +47,7 @@ impl ClientKind {
     }
 }
 
-/// All clients; that there is none is a problem.
+/// All clients; if there are none, that is a problem.
 pub(super) fn read(root: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
     for mut section in root.sections("client", problems) {
@@ -91,7 +91,7 @@ fn client(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Clie
     })
 }
 
-/// The ticks of a kind: some have none, some have their own, some need to be told.
+/// The ticks of a kind: some kinds have none, some have fixed ones, and others need `ticks`.
 fn ticks_of(
     kind: ClientKind,
     told: Option<Ticks>,

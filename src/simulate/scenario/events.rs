@@ -1,4 +1,4 @@
-//! What befalls the CA: `[[burst]]`, `[failures]`, `[[outage]]`, `[[revocation]]`.
+//! The events at the CA: `[[burst]]`, `[failures]`, `[[outage]]`, `[[revocation]]`.
 
 use toml::de::DeValue;
 
@@ -9,7 +9,7 @@ use crate::config::section::Section;
 use crate::config::value;
 use crate::domain::time::{DAY, HOUR, MINUTE, Span, Timestamp};
 
-/// When a run begins and how long it is.
+/// The beginning and length of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) start: Timestamp,
@@ -17,7 +17,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// `day`, counted from 0, and `at`, a time of that day (default 00:00).
+    /// The instant of `day`, counted from 0, and `at`, a time of that day (00:00 by default).
     pub(super) fn instant(
         self,
         section: &mut Section<'_>,
@@ -38,7 +38,7 @@ impl Run {
         day.map(|day| self.start + day * DAY + at.unwrap_or_default())
     }
 
-    /// An instant, and `duration`.
+    /// The span from an instant for `duration`.
     fn span(self, section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Span> {
         let from = self.instant(section, problems);
         let seconds = section.require("duration", problems, |v| {
@@ -52,7 +52,7 @@ impl Run {
     }
 }
 
-/// `HH:MM` or `HH:MM:SS`, as seconds.
+/// `HH:MM` or `HH:MM:SS`, in seconds.
 pub(super) fn clock(value: &DeValue<'_>) -> Result<i64, String> {
     let text = value::text(value)?;
     let wrong = || format!("{text:?} is no time of day: write \"18:35\" or \"18:35:00\"");
@@ -102,7 +102,7 @@ pub(super) fn failures(root: &mut Section<'_>, problems: &mut Problems<'_>) -> O
     })
 }
 
-/// Outages and revocations, in the order of time.
+/// Outages and revocations, in chronological order.
 pub(super) fn incidents(
     root: &mut Section<'_>,
     run: Run,

@@ -1,4 +1,4 @@
-//! From a scenario's text to a [`Scenario`], or all that is wrong with it.
+//! Reads the text of a scenario as a [`Scenario`], or finds all problems in it.
 
 use toml::de::{DeTable, DeValue};
 
@@ -12,8 +12,8 @@ use crate::config::{ConfigError, ca, duration, value};
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, Timestamp};
 
-/// The shape that measured CAs have: the hours of the day and the days of the week, mean 1. The
-/// busiest hour, Tuesday's 01:00, stands at 2.37.
+/// The usual shape of measured CAs: the hours of the day and the days of the week, with the mean 1. The
+/// busiest hour, 01:00 on Tuesday, has 2.37.
 const HOURS: [f64; 24] = [
     1.795, 2.268, 1.417, 1.134, 1.039, 0.945, 0.945, 0.945, 0.992, 0.992, 0.945, 0.898, 1.228,
     0.945, 0.850, 0.850, 0.803, 0.756, 0.709, 0.661, 0.661, 0.661, 0.709, 0.850,
@@ -24,15 +24,14 @@ const WEEKDAYS: [f64; 7] = [0.949, 1.043, 1.037, 1.035, 0.997, 0.999, 0.913];
 /// 2026-01-05T00:00:00Z, a Monday.
 const START: Timestamp = Timestamp::from_unix(1_767_571_200);
 
-/// A run takes memory for each slot under each rule: ten years of 5-minute slots are a million.
+/// The longest run: ten years of 5-minute slots are a million, and each takes memory under each rule.
 const MOST_DAYS: i64 = 3_653;
 
 impl Scenario {
     /// Reads the text of a scenario's file.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the text; what is wrong as TOML hides what
-    /// else may be wrong.
+    /// All problems in it, in the order of the text. If it is not valid TOML, only that.
     pub fn parse(name: &str, text: &str, files: Files<'_>) -> Result<Self, Vec<ConfigError>> {
         let mut problems = Problems::of(text);
         let (document, unreadable) = DeTable::parse_recoverable(text);
@@ -118,7 +117,7 @@ fn days(value: &DeValue<'_>) -> Result<u32, String> {
         .ok_or_else(|| format!("{number} is not between 1 and {MOST_DAYS}"))
 }
 
-/// A past may be none.
+/// The past may be 0.
 fn past(value: &DeValue<'_>) -> Result<u32, String> {
     match value::integer(value)? {
         0 => Ok(0),
@@ -163,7 +162,7 @@ fn rules(root: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<Rule> {
     named
 }
 
-/// `N` numbers, brought to the mean 1.
+/// `N` numbers, scaled to the mean 1.
 fn shape<const N: usize>(value: &DeValue<'_>, what: &str) -> Result<[f64; N], String> {
     let DeValue::Array(items) = value else {
         return Err(format!("takes {N} numbers, one for each {what}"));
@@ -192,7 +191,7 @@ fn mean_one<const N: usize>(numbers: [f64; N]) -> [f64; N] {
     numbers.map(|number| number * count / sum)
 }
 
-/// `[policy]` has the keys of `[[ca]]` that decide where windows go.
+/// `[policy]` has the keys of `[[ca]]` that determine windows.
 fn policy(root: &mut Section<'_>, problems: &mut Problems<'_>) -> CaPolicy {
     let mut policy = CaPolicy::named(CaName::default());
     if let Some(mut section) = root.section("policy", problems) {
@@ -243,7 +242,7 @@ fn lifetimes(
     lifetimes
 }
 
-/// Lives under 12 h have no slots (`docs/allocation.md`), so nothing about them can be simulated.
+/// Lives under 12 h have no slots (`docs/allocation.md`), so they cannot be simulated.
 fn life(value: &DeValue<'_>) -> Result<i64, String> {
     value::duration(value, 12 * HOUR..=duration::MOST_SECONDS)
 }

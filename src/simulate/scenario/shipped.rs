@@ -3,7 +3,7 @@
 /// A scenario that comes with the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Shipped {
-    /// Its name: what `offpeak simulate` takes.
+    /// The name that `offpeak simulate` accepts.
     pub name: &'static str,
     /// The text of its file in `scenarios/`.
     pub text: &'static str,
@@ -11,7 +11,7 @@ pub struct Shipped {
 
 macro_rules! shipped {
     ($($name:literal),+ $(,)?) => {
-        /// All of them, by name.
+        /// All shipped scenarios, by name.
         pub const SHIPPED: &[Shipped] = &[$(Shipped {
             name: $name,
             text: include_str!(concat!("../../../scenarios/", $name, ".toml")),
@@ -38,7 +38,7 @@ shipped![
     "ticks",
 ];
 
-/// The one of this name.
+/// The shipped scenario with this name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<Shipped> {
     SHIPPED.iter().copied().find(|known| known.name == name)

@@ -1,4 +1,4 @@
-//! The average day of the last cycle, all rules together.
+//! The average day of the last cycle, with all rules.
 
 use super::drawing::{Drawing, LEFT, RIGHT, class_of, mean_of};
 use super::scale::Scale;
@@ -7,10 +7,10 @@ use crate::domain::time::DAY;
 use crate::outcome::{Outcome, RuleOutcome};
 
 const HEIGHT: f64 = 200.0;
-/// The labels at the right end are written in 12 pixels.
+/// The distance between the labels at the right, which are 12 pixels high.
 const BETWEEN_LABELS: f64 = 15.0;
 
-/// Draws the day from `top` down; where the picture ends.
+/// Draws the day from `top` downwards; returns where it ends.
 pub(super) fn draw(outcome: &Outcome, drawing: &mut Drawing, top: f64) -> f64 {
     let days: Vec<Vec<f64>> = outcome
         .rules
@@ -39,7 +39,7 @@ pub(super) fn draw(outcome: &Outcome, drawing: &mut Drawing, top: f64) -> f64 {
     for (rule, day) in outcome.rules.iter().zip(&days) {
         let class = class_of(rule.rule);
         let width = (RIGHT - LEFT) / real_len(day.len().max(1));
-        // A slot is a step: its load is that of all of its minutes.
+        // A slot is drawn as a step, because its load is that of all of its minutes.
         let points: Vec<(f64, f64)> = day
             .iter()
             .enumerate()
@@ -79,12 +79,12 @@ struct Label {
     text: String,
 }
 
-/// The mean of each slot of the day over the last cycle, or the run where there is no cycle.
+/// The mean of each slot of the day over the last cycle, or over the run if there is no cycle.
 fn average(outcome: &Outcome, rule: &RuleOutcome) -> Vec<f64> {
     let slot_seconds = outcome.slot_seconds.max(1);
     let last = rule.cycles.last().map(|cycle| cycle.span);
     let skipped = last.map_or(0, |span| length((span.from - outcome.start) / slot_seconds));
-    // A run that was cut short may go on behind its last whole cycle.
+    // A shortened run may continue after its last complete cycle.
     let taken = last.map_or(usize::MAX, |span| length(span.seconds() / slot_seconds));
     let of_day = length(DAY / slot_seconds).max(1);
     let first = length((outcome.start.second_of_day()) / slot_seconds);
@@ -98,7 +98,8 @@ fn average(outcome: &Outcome, rule: &RuleOutcome) -> Vec<f64> {
         .collect()
 }
 
-/// Labels in their order from top to bottom, none upon another and none below `bottom`.
+/// Moves labels apart so that they do not overlap, in their order from top to bottom, and none is below
+/// `bottom`.
 fn apart(mut labels: Vec<Label>, bottom: f64) -> Vec<Label> {
     labels.sort_by(|a, b| a.y.total_cmp(&b.y));
     let mut above = f64::NEG_INFINITY;

@@ -1,4 +1,4 @@
-//! The picture as it grows: its elements, and what frames them.
+//! The elements of the picture, and its frame.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,15 @@ use crate::domain::math::number::real_len;
 use crate::outcome::Outcome;
 use crate::scenario::Rule;
 
-/// In the units of the view box, which are pixels at its natural size.
+/// The width in units of the view box, which are pixels at the natural size.
 const WIDTH: f64 = 960.0;
 
 pub(super) const LEFT: f64 = 52.0;
 
 pub(super) const RIGHT: f64 = 848.0;
 
-/// Colours that differ in lightness as well, so that they stay apart without red and green; each
-/// has a contrast of 4.5 at least with its paper, since labels are written in them.
+/// The colours differ in lightness, too, so that they can be told apart without red and green. Each has
+/// a contrast of at least 4.5 with its background, because labels use them.
 const STYLE: &str = "\
 svg{--paper:#fff;--ink:#1c2128;--soft:#57606a;--line:#d0d7de;--none:#6e7781;--boulder:#b34700;--inverse:#98397a;--offpeak:#0059a8}\
 @media(prefers-color-scheme:dark){svg{--paper:#0d1117;--ink:#e6edf3;--soft:#9198a1;--line:#30363d;--none:#9198a1;--boulder:#f0883e;--inverse:#e79bd0;--offpeak:#58b2ff}}\
@@ -38,7 +38,7 @@ text{font:12px system-ui,sans-serif;fill:var(--ink)}\
 .load.none{stroke-dasharray:2 3}.load.boulder{stroke-dasharray:9 3}.load.inverse{stroke-dasharray:9 3 2 3}.load.offpeak{stroke-width:3}\
 .label{fill:var(--c)}";
 
-/// The body of the picture as it grows.
+/// The body of the picture while it is drawn.
 #[derive(Debug, Default)]
 pub(super) struct Drawing {
     body: String,
@@ -46,7 +46,7 @@ pub(super) struct Drawing {
 
 impl Drawing {
     pub(super) fn push(&mut self, element: std::fmt::Arguments<'_>) {
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = writeln!(self.body, "{element}");
     }
 
@@ -62,7 +62,7 @@ impl Drawing {
         self.push(format_args!(r#"<path class="{class}" d="{data}"/>"#));
     }
 
-    /// A path of which only what lies within a box from `top` to `bottom` is seen.
+    /// A path of which only the part within the clip `clip` is visible.
     pub(super) fn clipped_path(&mut self, class: &str, points: &[(f64, f64)], clip: &str) {
         let data = path_data(points);
         self.push(format_args!(
@@ -74,7 +74,7 @@ impl Drawing {
         self.path(class, &[from, to]);
     }
 
-    /// The lines of a vertical axis and what they stand for.
+    /// The lines of a vertical axis with their labels.
     pub(super) fn axis(&mut self, scale: &Scale) {
         for (value, label) in scale.ticks() {
             let y = scale.at(value);
@@ -83,7 +83,7 @@ impl Drawing {
         }
     }
 
-    /// The floor, over whatever is drawn there.
+    /// The line of the floor, above everything drawn before.
     pub(super) fn floor(&mut self, scale: &Scale, floor: f64) {
         let y = scale.at(floor);
         self.line("floor", (LEFT, y), (RIGHT, y));
@@ -105,7 +105,7 @@ impl Drawing {
     }
 }
 
-/// The picture in words.
+/// A description of the picture, for screen readers.
 fn told(outcome: &Outcome) -> String {
     let mut told = format!(
         "{}. The floor, below which no rule can bring the peak, is {:.2} times the mean load.",
@@ -117,7 +117,7 @@ fn told(outcome: &Outcome) -> String {
         let peak = rule.peak_to_mean_all_days;
         let without = rule.peak_to_mean;
         let p99 = rule.p99_to_mean;
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = write!(
             told,
             " Under {name} the busiest slot stands at {peak:.2} ({without:.2} without the turns of the cycles), and 99 % of the slots at {p99:.2} or less."
@@ -134,7 +134,7 @@ fn path_data(points: &[(f64, f64)]) -> String {
     let mut data = String::with_capacity(points.len() * 12);
     for (number, (x, y)) in points.iter().enumerate() {
         let command = if number == 0 { 'M' } else { 'L' };
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = write!(data, "{command}{x:.1} {y:.1}");
     }
     data
@@ -148,7 +148,7 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // XML 1.0 has no way to write them.
+            // XML 1.0 cannot contain them.
             control if control.is_control() => escaped.push(' '),
             other => escaped.push(other),
         }
@@ -156,7 +156,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// The mean of some loads, as a multiple of the mean load; 0 of none.
+/// The mean of some loads, as a multiple of the mean load; 0 if there are none.
 pub(super) fn mean_of(loads: &[f64], mean: f64) -> f64 {
     loads.iter().sum::<f64>() / real_len(loads.len().max(1)) / mean
 }

@@ -1,29 +1,29 @@
-//! A vertical axis from 0 up.
+//! A vertical axis that begins at 0.
 
 use crate::domain::math::number::{real, whole};
 
-/// Steps between the lines of an axis. More than 1,000 × the mean is drawn with too many lines, and
-/// nobody will look for their number then.
+/// The possible distances between the lines of an axis. Above 1,000 × the mean there are too many
+/// lines, but then their numbers hardly matter.
 const STEPS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
 
-/// Where multiples of the mean stand.
+/// The position of multiples of the mean.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     /// The largest value.
     pub(super) most: f64,
-    /// Where it is.
+    /// The position of the largest value.
     pub(super) top: f64,
-    /// Where 0 is.
+    /// The position of 0.
     pub(super) bottom: f64,
 }
 
 impl Scale {
-    /// Where a value stands.
+    /// The position of a value.
     pub(super) fn at(&self, value: f64) -> f64 {
         self.bottom - (self.bottom - self.top) * value / self.most
     }
 
-    /// The lines and their labels: four at most.
+    /// The lines and their labels, at most four.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let step = STEPS.into_iter().find(|step| self.most / step <= 4.0);
         let step = step.unwrap_or(1_000.0);

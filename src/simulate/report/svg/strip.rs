@@ -9,13 +9,14 @@ use crate::outcome::{Outcome, RuleOutcome};
 const HEIGHT: f64 = 84.0;
 const GAP: f64 = 34.0;
 
-/// As many points as a strip has room for: one for each pixel of its 796.
+/// The most points of a strip: one for each of its 796 pixels.
 const MOST_POINTS: usize = 796;
 
-/// A day's own peak is always shown: in measured CAs it stands at 2.4 times the mean.
+/// The strips show at least this multiple of the mean, because the daily peak of measured CAs is at
+/// 2.4.
 const ALWAYS_SHOWN: f64 = 3.0;
 
-/// Draws the strips from `top` down; where they end.
+/// Draws the strips from `top` downwards; returns where they end.
 pub(super) fn draw(outcome: &Outcome, drawing: &mut Drawing, top: f64) -> f64 {
     let slots = outcome.rules.iter().map(|rule| rule.load.len());
     let slots = slots.max().unwrap_or(0);
@@ -48,7 +49,7 @@ pub(super) fn draw(outcome: &Outcome, drawing: &mut Drawing, top: f64) -> f64 {
     days(outcome, slots, drawing, y - GAP + 18.0)
 }
 
-/// What a point of the strips is.
+/// The meaning of one point of the strips.
 const fn heading(outcome: &Outcome, per_point: usize) -> &'static str {
     match (per_point, outcome.slot_seconds) {
         (1, _) => "The whole run",
@@ -57,7 +58,7 @@ const fn heading(outcome: &Outcome, per_point: usize) -> &'static str {
     }
 }
 
-/// A slot where there is room for each, else whole days.
+/// One slot if there is room for each, else whole days.
 fn slots_per_point(outcome: &Outcome, slots: usize) -> usize {
     if slots <= MOST_POINTS {
         return 1;
@@ -66,8 +67,8 @@ fn slots_per_point(outcome: &Outcome, slots: usize) -> usize {
     of_day * slots.div_ceil(of_day * MOST_POINTS)
 }
 
-/// The highest multiple of the mean that a strip shows. A burst in the first cycle, which is the same
-/// under every rule, would press everything else flat: it may leave the strip at the top.
+/// The highest multiple of the mean that the strips show. A burst in the first cycle is the same under
+/// every rule, and would make everything else flat, so it may leave the strip at the top.
 fn highest_shown(outcome: &Outcome) -> f64 {
     let highest = |loads: &mut dyn Iterator<Item = f64>| loads.fold(0.0, f64::max) / outcome.mean;
     let of_all = highest(
@@ -123,7 +124,7 @@ fn envelope(
     }
 }
 
-/// What the broken lines are, beside and over the first strip, which begins at `top`.
+/// Labels of the broken lines, beside and above the first strip, which begins at `top`.
 fn name_lines(outcome: &Outcome, most: f64, slots: usize, top: f64, drawing: &mut Drawing) {
     let scale = Scale {
         most,
@@ -146,7 +147,7 @@ fn name_lines(outcome: &Outcome, most: f64, slots: usize, top: f64, drawing: &mu
     }
 }
 
-/// Where the cycles after the first begin.
+/// The positions at which the cycles after the first begin.
 fn beginnings(outcome: &Outcome, rule: &RuleOutcome, slots: usize) -> Vec<f64> {
     let seconds = real_len(slots.max(1)) * real(outcome.slot_seconds);
     let after = |from| real(from - outcome.start) / seconds;
@@ -156,7 +157,7 @@ fn beginnings(outcome: &Outcome, rule: &RuleOutcome, slots: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The days below the strips; where it ends.
+/// Draws the days below the strips; returns where that ends.
 fn days(outcome: &Outcome, slots: usize, drawing: &mut Drawing, y: f64) -> f64 {
     let days = real_len(slots) * real(outcome.slot_seconds) / real(DAY);
     let steps = [
