@@ -18,6 +18,7 @@ use crate::domain::admission::{INTERIM_EVERY_SECONDS, hold_seconds, hold_seconds
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::hash::TextPurpose;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 
 const INTERIM_EVERY: Duration = Duration::from_secs(INTERIM_EVERY_SECONDS.unsigned_abs());
 
@@ -129,12 +130,22 @@ impl Gateway {
     /// The certificate that an order of this account for these names renews; `None` if the store is
     /// unavailable.
     async fn renewed_by_names(&self, asked: &Asked, names: u128) -> Option<CertId> {
-        let store = self.engine.store();
-        let asking = store.issued_last(asked.account?, names, asked.now);
-        let last = asked.store.ask(asking).await?.ok()?;
-        // A CA that ends soon has all of its certificates end with it.
-        let lives = last.iter().find(|id| !self.engine.seek(id).is_replaced());
-        lives.or_else(|| last.first()).cloned()
+        let (account, store) = (asked.account?, self.engine.store());
+        let asking = async {
+            let last = store.issued_last(account, names, asked.now).await?;
+            if last.len() < 2 {
+                return Ok(last.into_iter().next());
+            }
+            // All certificates of a CA that ends soon expire with it. Memory learns of a
+            // replacement up to a second later than the store.
+            let stored = store.certificates(&last).await?;
+            let is_replaced = |id: &CertId| {
+                let mut replaced = stored.iter().filter(|one| one.successor.is_some());
+                replaced.any(|one| one.id == *id)
+            };
+            Ok::<_, StoreError>(last.into_iter().min_by_key(is_replaced))
+        };
+        asked.store.ask(asking).await?.ok()?
     }
 
     /// Whether an order is a renewal, and whether it is due.

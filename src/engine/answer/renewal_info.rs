@@ -188,13 +188,6 @@ impl Sought<'_> {
         &self.memory.version
     }
 
-    /// Whether the certificate is known to be replaced, by memory alone.
-    #[must_use]
-    pub fn is_replaced(&self) -> bool {
-        let replaced = |entry: &Entry| entry.replaced;
-        self.memory.index.get(self.fingerprint, replaced) == Some(true)
-    }
-
     fn answer(&self, now: Timestamp) -> Option<RenewalInfo> {
         let found = self.find(now)?;
         Some(answer(&self.memory, found, now))
