@@ -61,7 +61,7 @@ struct Bound<'a> {
 pub(super) trait Counter: Sync {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection>;
     /// The identity of the submitter.
-    fn told_by(&self) -> Option<&str>;
+    fn reported_by(&self) -> Option<&str>;
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError>;
     async fn open_batch(&self) -> Result<i64, EngineError>;
     async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), EngineError>;
@@ -82,7 +82,7 @@ impl Counter for Bound<'_> {
         self.engine.judge(observation)
     }
 
-    fn told_by(&self) -> Option<&str> {
+    fn reported_by(&self) -> Option<&str> {
         self.teller.known_as.as_deref()
     }
 
@@ -194,7 +194,7 @@ impl Counting {
             let judged = record.and_then(|observation| {
                 counter.judge(&observation)?;
                 Ok(Observation {
-                    told_by: counter.told_by().map(str::to_owned),
+                    reported_by: counter.reported_by().map(str::to_owned),
                     ..observation
                 })
             });

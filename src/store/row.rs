@@ -333,7 +333,7 @@ where
                 latency_p95_ms: row.try_get(11)?,
                 steered: row.try_get(12)?,
                 dimension: text(13)?,
-                told_by: text(14)?,
+                reported_by: text(14)?,
                 stands_for: row.try_get::<Option<f64>, _>(15)?.unwrap_or(1.0),
             },
         })

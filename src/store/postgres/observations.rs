@@ -182,7 +182,7 @@ impl PostgresStore {
             .bind(column(chunk, |one| one.latency_p95_ms))
             .bind(column(chunk, |one| one.steered))
             .bind(column(chunk, |one| one.dimension.as_deref()))
-            .bind(column(chunk, |one| one.told_by.as_deref()))
+            .bind(column(chunk, |one| one.reported_by.as_deref()))
             .bind(column(chunk, sampled));
             self.run_in(connection, "observation_insert", insert)
                 .await?;

@@ -215,7 +215,7 @@ impl SqliteStore {
                     .bind(row.and_then(|one| one.latency_p95_ms))
                     .bind(row.map(|one| one.steered))
                     .bind(row.and_then(|one| one.dimension.as_deref()))
-                    .bind(row.and_then(|one| one.told_by.as_deref()))
+                    .bind(row.and_then(|one| one.reported_by.as_deref()))
                     .bind(row.and_then(sampled));
             }
             self.run_in(connection, "observation_insert", insert)
