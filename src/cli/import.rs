@@ -13,7 +13,7 @@ use super::import_summary::{ReportFormat, Summary};
 use super::input::{Input, Inputs};
 use super::output::Output;
 use super::record_report::RecordReport;
-use crate::domain::demand::permission::Teller;
+use crate::domain::demand::permission::Reporter;
 use crate::engine::Engine;
 use crate::engine::verdict::{Report, Verdict};
 use crate::ingest::{self, KnownFile, ObservationFormat, Observed, Position, Unknown, Watch};
@@ -180,7 +180,7 @@ async fn observations(
         .bytes_from(0)
         .inspect_ok(|octets| bar.inc(octets.len() as u64));
     let body = pin!(body);
-    let observed = ingest::observe(engine, &Teller::default(), format, body, Some(key))
+    let observed = ingest::observe(engine, &Reporter::default(), format, body, Some(key))
         .await
         .with_context(|| format!("cannot import {name}; nothing of it counts"))?;
     bar.finish_and_clear();
