@@ -74,7 +74,7 @@ struct Known {
 
 pub(super) struct Server<'a> {
     scenario: &'a Scenario,
-    pub(super) books: Allocator,
+    pub(super) allocator: Allocator,
     pub(super) known: Vec<Option<Recognition>>,
     series: Series,
     pub(super) profile: Profile,
@@ -108,7 +108,7 @@ impl<'a> Server<'a> {
         let clients = scenario.clients.iter().zip(wakes);
         Self {
             scenario,
-            books: Allocator::default(),
+            allocator: Allocator::default(),
             known: clients
                 .map(|(client, wake)| Recognition::of(scenario, client, wake))
                 .collect(),
@@ -141,8 +141,8 @@ impl<'a> Server<'a> {
             (self.asking, self.broken) = (0.0, 0.0);
             let slot_seconds = self.scenario.policy.slot_seconds;
             self.profile = Profile::learn(&self.series, now, slot_seconds, &self.excluded);
-            self.books.ledger.trim(now - KEPT_SECONDS);
-            self.books.ledger.learn_returns(now, &self.excluded);
+            self.allocator.ledger.trim(now - KEPT_SECONDS);
+            self.allocator.ledger.learn_returns(now, &self.excluded);
         }
     }
 
@@ -188,7 +188,7 @@ impl<'a> Server<'a> {
                     certificates: 0.0,
                     ..cohort
                 };
-                self.books.ledger.learn_cohort(&nobody, &cohort);
+                self.allocator.ledger.learn_cohort(&nobody, &cohort);
             }
         }
     }
@@ -234,7 +234,7 @@ impl<'a> Server<'a> {
             from,
             follows,
             ticking,
-        }) = self.books.plan_draw(draw, validity, now)
+        }) = self.allocator.plan_draw(draw, validity, now)
         else {
             return vec![Rc::default(); arriving.len()];
         };
@@ -294,7 +294,7 @@ impl<'a> Server<'a> {
                 continue;
             }
             for part in self.parts(&news, first) {
-                self.books.ledger.book_cohort(&Cohort {
+                self.allocator.ledger.book_cohort(&Cohort {
                     windows: Windows::Grains(
                         part.density.from(),
                         &part.density.shares,
@@ -347,7 +347,7 @@ impl<'a> Server<'a> {
             windows: Windows::Grains(when.from(), &when.shares, Response::default()),
             ..before
         };
-        self.books.ledger.learn_cohort(&before, &after);
+        self.allocator.ledger.learn_cohort(&before, &after);
     }
 
     /// Adds a count for the grain from `now`.
