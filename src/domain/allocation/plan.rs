@@ -364,15 +364,15 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
 }
 
 /// The amounts for the slots, adjusted by where their load really arrives, and by the amounts that the
-/// slots get `besides`.
+/// slots get `others`.
 fn adjusted(
     arrival_model: Option<&ArrivalModel>,
     assigned: Vec<f64>,
-    besides: &[f64],
+    others: &[f64],
     capacity: &[SlotCapacity],
 ) -> Vec<f64> {
     match arrival_model {
-        Some(arrival_model) => arrival_model.lowered(assigned, besides, capacity),
+        Some(arrival_model) => arrival_model.lowered(assigned, others, capacity),
         None => assigned,
     }
 }

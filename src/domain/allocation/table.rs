@@ -138,7 +138,7 @@ impl Table {
     pub fn ticks(
         &self,
         schedule: Schedule,
-        alike: f64,
+        load_at_same_tick: f64,
         last: Option<Timestamp>,
     ) -> Vec<(Timestamp, f64)> {
         let few = schedule.choices_are_few();
@@ -165,7 +165,7 @@ impl Table {
             // Until the load of such a day is known, the promised load stands for it.
             let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
             let days = real(band.seconds()) / real(DAY);
-            let amount = (alike * days.max(1.0)).max(promised).max(1.0);
+            let amount = (load_at_same_tick * days.max(1.0)).max(promised).max(1.0);
             shares = levelled(ticks.iter().map(|(_, row)| *row), amount);
         }
         let total: f64 = shares.iter().sum();
@@ -218,11 +218,11 @@ impl Table {
     pub fn tick_for(
         &self,
         schedule: Schedule,
-        alike: f64,
+        load_at_same_tick: f64,
         last: Option<Timestamp>,
         hash: u128,
     ) -> Option<Timestamp> {
-        let ticks = self.ticks(schedule, alike, last);
+        let ticks = self.ticks(schedule, load_at_same_tick, last);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));

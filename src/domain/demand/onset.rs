@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_count_of_nothing_tells_of_its_own_kind_alone() {
         let begin = NOW - HOUR;
-        let found = |besides: &Observation| {
+        let found = |line: &Observation| {
             let mut onsets = Onsets::default();
             let half = |second: i64, count| Observation {
                 seconds: 30,
@@ -204,7 +204,7 @@ mod tests {
                 seconds: 3_540,
                 ..Observation::plain(begin + MINUTE, Source::Log, Kind::Attempt, 5_900)
             });
-            onsets.add(besides);
+            onsets.add(line);
             onsets.share(NOW)
         };
         let nothing = |kind| Observation {
@@ -214,7 +214,7 @@ mod tests {
         // It is not known when in the 59 minutes the 5,900 came.
         assert_eq!(found(&nothing(Kind::Failed)), None);
         assert_eq!(found(&nothing(Kind::Issued)), None);
-        for besides in [
+        for line in [
             Observation {
                 latency_ms: Some(9.0),
                 ..nothing(Kind::Attempt)
@@ -224,7 +224,7 @@ mod tests {
                 ..nothing(Kind::Attempt)
             },
         ] {
-            assert_eq!(found(&besides), None);
+            assert_eq!(found(&line), None);
         }
     }
 
