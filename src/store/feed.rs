@@ -64,13 +64,13 @@ pub trait FeedStore {
         &self,
         what: Load,
         observed_from: Timestamp,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;
 
     /// Reads the changes after `since`, and returns the new position. Cheap if nothing changed.
     async fn changes(
         &self,
         since: FeedPosition,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;
 }

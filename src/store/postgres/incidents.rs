@@ -118,10 +118,10 @@ impl IncidentStore for PostgresStore {
 
 impl PostgresStore {
     /// Passes on all incidents.
-    pub(super) async fn tell_incidents(
+    pub(super) async fn emit_incidents(
         &self,
         connection: &mut Transaction,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let select = sqlx::query_as::<_, (i64, String)>(
             "SELECT number, body FROM incidents ORDER BY number",
@@ -132,7 +132,7 @@ impl PostgresStore {
         };
         let incidents: Vec<Incident> = self.queries.named("load_incidents", read).await?;
         for incident in incidents {
-            tell(Change::Incident(Box::new(incident)));
+            emit(Change::Incident(Box::new(incident)));
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl ObservationStore for SqliteStore {
             .named("batch_forget", batches.fetch_all(&mut *transaction))
             .await?;
         if !batches.is_empty() {
-            self.tell_forgetting(&mut transaction).await?;
+            self.record_forgetting(&mut transaction).await?;
         }
         self.commit(transaction).await?;
         // From here on they no longer count.
@@ -225,13 +225,13 @@ impl SqliteStore {
     }
 
     /// Records in the feed that observations were removed.
-    pub(super) async fn tell_forgetting(
+    pub(super) async fn record_forgetting(
         &self,
         connection: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let stamp = self.stamp(connection).await?;
-        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
-        self.run_in(connection, "forgetting_insert", tell)
+        let insert = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
+        self.run_in(connection, "forgetting_insert", insert)
             .await
             .map(drop)
     }

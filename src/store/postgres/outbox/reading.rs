@@ -17,7 +17,7 @@ use crate::store::{CertificateStore, Change, StoreError};
 /// certificates, and 40 KB if each has one.
 const PAGE_ROWS: i64 = 256;
 /// How many changes are passed on before other tasks get a turn.
-const TOLD_AT_ONCE: usize = 64;
+const EMITTED_AT_ONCE: usize = 64;
 
 /// A row of the outbox: number, position, kind, reference, body.
 type Row = (i64, i64, String, Option<i64>, Option<Vec<u8>>);
@@ -73,14 +73,14 @@ impl PostgresStore {
         self.rows("feed_page", select).await
     }
 
-    pub(in crate::store::postgres) async fn tell_page(
+    pub(in crate::store::postgres) async fn emit_page(
         &self,
         page: Vec<Row>,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_driver("feed_page", error);
         let mut referred = self.referred(&page).await?;
-        let mut told = 0;
+        let mut emitted = 0;
         for (number, _, kind, reference, body) in page {
             let body = body.as_deref().unwrap_or_default();
             let changes: Vec<Change> = match (Kind::named(&kind), reference) {
@@ -127,9 +127,9 @@ impl PostgresStore {
                 (None | Some(Kind::Batch | Kind::Incident), _) => vec![Change::Lost],
             };
             for change in changes {
-                tell(change);
-                told += 1;
-                if told % TOLD_AT_ONCE == 0 {
+                emit(change);
+                emitted += 1;
+                if emitted % EMITTED_AT_ONCE == 0 {
                     tokio::task::yield_now().await;
                 }
             }
