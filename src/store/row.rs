@@ -34,12 +34,12 @@ macro_rules! observation_columns {
 pub(super) use observation_columns;
 
 /// The same with the time of storing, for rows that are read with their batches.
-macro_rules! told_columns {
+macro_rules! counted_columns {
     () => {
         concat!($crate::store::row::observation_columns!(), ", closed_at")
     };
 }
-pub(super) use told_columns;
+pub(super) use counted_columns;
 
 /// Binds the columns of a certificate, in their order.
 macro_rules! bind_certificate {

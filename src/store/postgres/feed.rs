@@ -6,7 +6,7 @@ use super::PostgresStore;
 use super::outbox::reading::follows;
 use super::session::Transaction;
 use crate::domain::time::Timestamp;
-use crate::store::row::{StoredObservation, told_columns};
+use crate::store::row::{StoredObservation, counted_columns};
 use crate::store::{Change, FeedPosition, FeedStore, Load, StoreError};
 
 #[async_trait]
@@ -30,7 +30,7 @@ impl FeedStore for PostgresStore {
         self.emit_polls(&mut snapshot, emit).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM observations JOIN batches ON number = batch
              WHERE batches.closed AND ended_at > $1 ORDER BY batch"
         ))

@@ -30,7 +30,7 @@ impl IncidentStore for PostgresStore {
             .queries
             .named("incident_insert", insert.fetch_one(&mut transaction))
             .await?;
-        self.commit_told(transaction, &referring_to(number)).await?;
+        self.commit_changes(transaction, &referring_to(number)).await?;
         Ok(number)
     }
 
@@ -56,7 +56,7 @@ impl IncidentStore for PostgresStore {
         if updated == 0 {
             return Ok(false);
         }
-        self.commit_told(transaction, &referring_to(given.id))
+        self.commit_changes(transaction, &referring_to(given.id))
             .await?;
         Ok(true)
     }

@@ -15,11 +15,11 @@ const ROWS: usize = 10_000;
 
 /// How readers learn of observations that count at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Telling {
+pub(super) enum Visibility {
     /// By the feed, and by loads.
-    ByFeedAndLoads,
+    FeedAndLoads,
     /// By loads only: readers of the feed have counted them already, as certificates.
-    ByLoadsAlone,
+    LoadsOnly,
 }
 
 #[async_trait]
@@ -64,7 +64,7 @@ impl ObservationStore for PostgresStore {
         if batches > 0 {
             outbox.forgotten();
         }
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(imports + batches > 0)
     }
 
@@ -126,7 +126,7 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         let mut outbox = Outbox::default();
         outbox.refer(Kind::Batch, batch);
-        self.commit_told(transaction, &outbox).await
+        self.commit_changes(transaction, &outbox).await
     }
 
     /// Stores observations that count at once; returns the number of their batch. `now` is given if it
@@ -134,7 +134,7 @@ impl PostgresStore {
     pub(super) async fn insert_counted(
         &self,
         connection: &mut Transaction,
-        telling: Telling,
+        visibility: Visibility,
         file: Option<&[u8]>,
         (rows, now): (&[Observation], Option<Timestamp>),
     ) -> Result<i64, StoreError> {
@@ -143,7 +143,7 @@ impl PostgresStore {
              RETURNING number",
         )
         .bind(file)
-        .bind(telling == Telling::ByLoadsAlone)
+        .bind(visibility == Visibility::LoadsOnly)
         .bind(now.map(Timestamp::unix));
         let batch = self
             .queries

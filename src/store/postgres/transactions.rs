@@ -79,7 +79,7 @@ impl PostgresStore {
     }
 
     /// Appends the transaction's changes to the outbox, commits it, and notifies other processes.
-    pub(super) async fn commit_told(
+    pub(super) async fn commit_changes(
         &self,
         mut transaction: Transaction,
         outbox: &Outbox,

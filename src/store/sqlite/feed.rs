@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::SqliteStore;
 use crate::domain::time::Timestamp;
 use crate::store::row::{
-    CertIdRow, StoredCertificate, StoredObservation, cert_id, certificate_columns, told_columns,
+    CertIdRow, StoredCertificate, StoredObservation, cert_id, certificate_columns, counted_columns,
 };
 use crate::store::{Change, FeedPosition, FeedStore, Load, StoreError};
 
@@ -37,7 +37,7 @@ impl FeedStore for SqliteStore {
         self.emit_polls(&mut snapshot, None, emit).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM observations JOIN batches ON number = batch
              WHERE batches.closed AND ended_at > ?1 ORDER BY batch"
         ))
@@ -119,7 +119,7 @@ impl SqliteStore {
         // round.
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM batches CROSS JOIN observations ON batch = number
              WHERE changed > ?1 AND closed AND NOT silent ORDER BY changed, number"
         ))

@@ -10,7 +10,7 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::again::tried_again;
-use crate::store::row::{StoredObservation, incident, told_columns};
+use crate::store::row::{StoredObservation, incident, counted_columns};
 use crate::store::{CertificateStore, Change, StoreError};
 
 /// How many rows of the outbox are read at once: at most 25 MB if an import fills each with 1,000
@@ -190,7 +190,7 @@ impl PostgresStore {
     ) -> Result<HashMap<i64, Vec<StoredObservation>>, StoreError> {
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM batches JOIN observations ON batch = number
              WHERE number = ANY($1) AND closed AND NOT silent"
         ))
