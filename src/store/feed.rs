@@ -51,7 +51,7 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Load {
     /// Everything except the certificates.
-    BesideCertificates,
+    WithoutCertificates,
     /// Everything.
     Everything,
 }

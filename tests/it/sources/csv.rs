@@ -36,7 +36,7 @@ pub(super) async fn counted(engine: &Engine) -> Vec<Observation> {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::BesideCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut tell);
     load.await.unwrap();
     found.sort_by_key(|one| one.at);
     found

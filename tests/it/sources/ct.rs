@@ -135,7 +135,7 @@ impl Case {
         let load = self
             .engine
             .store()
-            .load(Load::BesideCertificates, from, &mut tell);
+            .load(Load::WithoutCertificates, from, &mut tell);
         load.await.unwrap();
         found
     }

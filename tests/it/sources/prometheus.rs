@@ -311,7 +311,7 @@ async fn observed(engine: &Engine) -> (usize, u64) {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::BesideCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut tell);
     load.await.unwrap();
     assert!(found.iter().all(|one| one.source == Source::Metrics));
     let minutes = found

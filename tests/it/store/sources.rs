@@ -35,7 +35,7 @@ async fn counted(store: &dyn Store) -> u64 {
     };
     let from = Timestamp::from_unix(0);
     store
-        .load(Load::BesideCertificates, from, &mut tell)
+        .load(Load::WithoutCertificates, from, &mut tell)
         .await
         .unwrap();
     sum
@@ -44,7 +44,7 @@ async fn counted(store: &dyn Store) -> u64 {
 async fn a_cursor_and_its_counts_go_together(url: &str) {
     let store = open(url).await;
     let beginning = store
-        .load(Load::BesideCertificates, at(0), &mut |_| {})
+        .load(Load::WithoutCertificates, at(0), &mut |_| {})
         .await
         .unwrap();
     assert_eq!(store.source_cursor("log").await.unwrap(), None);
@@ -128,7 +128,7 @@ async fn what_was_counted_is_known_until_it_is_swept(url: &str) {
 async fn it_is_told_when_something_was_counted(url: &str) {
     let store = open(url).await;
     let beginning = store
-        .load(Load::BesideCertificates, at(0), &mut |_| {})
+        .load(Load::WithoutCertificates, at(0), &mut |_| {})
         .await
         .unwrap();
     // Of a time long past, by a source and by a request.
@@ -168,7 +168,7 @@ async fn it_is_told_when_something_was_counted(url: &str) {
         if from_the_feed {
             store.changes(beginning, &mut tell).await.unwrap();
         } else {
-            let load = store.load(Load::BesideCertificates, at(-10_000), &mut tell);
+            let load = store.load(Load::WithoutCertificates, at(-10_000), &mut tell);
             load.await.unwrap();
         }
         told.sort_unstable();
@@ -190,7 +190,7 @@ async fn what_a_source_told_can_be_forgotten_and_told_anew(url: &str) {
     };
     assert!(store.advance_source(told, at(0)).await.unwrap());
     let mut seen = store
-        .load(Load::BesideCertificates, at(-10), &mut |_| {})
+        .load(Load::WithoutCertificates, at(-10), &mut |_| {})
         .await
         .unwrap();
     let forgotten = store.forget_source("log", "peer:a").await.unwrap();
