@@ -92,7 +92,7 @@ impl PostgresStore {
 
     /// Notifies other processes that something was written.
     pub(in crate::store) fn hint(&self) {
-        self.hints.say();
+        self.hints.notify();
     }
 
     /// Runs one statement, which is a transaction of its own.
