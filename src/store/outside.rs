@@ -88,7 +88,7 @@ async fn ask_sqlite(
         .bind(query.from)
         .bind(query.to)
         .fetch(&mut connection);
-    let mut rows = 0;
+    let mut count = 0;
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await.map_err(|error| {
         // SQLite's own message would be "interrupted".
@@ -98,8 +98,8 @@ async fn ask_sqlite(
             error.into()
         }
     })? {
-        rows += 1;
-        if rows > query.most_rows {
+        count += 1;
+        if count > query.most_rows {
             return Err(OutsideError::TooMany(query.most_rows));
         }
         values.clear();
@@ -148,11 +148,11 @@ async fn ask_postgres(
         .bind(query.from)
         .bind(query.to)
         .fetch(&mut *transaction);
-    let mut rows = 0;
+    let mut count = 0;
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        rows += 1;
-        if rows > query.most_rows {
+        count += 1;
+        if count > query.most_rows {
             return Err(OutsideError::TooMany(query.most_rows));
         }
         values.clear();

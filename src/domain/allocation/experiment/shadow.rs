@@ -104,7 +104,7 @@ impl Shadow {
     }
 
     /// Draws a window for a registered certificate by the shadow policy. `policy` is the shadow policy
-    /// together with what incidents close now, `booking` is how the serving ledger allocator the
+    /// together with what incidents close now, `booking` is how the serving ledger books the
     /// certificate, and `hash` is that of its own draw. A certificate of the control group has the
     /// plain window under both policies.
     pub fn compare(
