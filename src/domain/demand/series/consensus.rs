@@ -83,7 +83,7 @@ impl Reader<'_> {
             .filter_map(|day| {
                 let kind = [Kind::Attempt, Kind::Issued]
                     .into_iter()
-                    .find(|kind| day.tells(*kind))?;
+                    .find(|kind| day.reports(*kind))?;
                 let factor = match (kind, self.ratios(number)) {
                     (Kind::Issued, Some(ratios)) => mean(ratios),
                     _ => 1.0,
@@ -115,7 +115,7 @@ impl Reader<'_> {
                 if hours.iter().any(Option::is_some) {
                     voices.push(Voice {
                         hours,
-                        whole: WHOLE.contains(&source) && tells(day, unit),
+                        whole: WHOLE.contains(&source) && reports(day, unit),
                     });
                 }
             }
@@ -126,8 +126,8 @@ impl Reader<'_> {
     /// The load of each hour that a day reports throughout: in the unit of the reading, or certificates
     /// multiplied by the number that each stands for.
     fn voice(&self, source: Source, day: &Day, number: i64, unit: Kind) -> [Option<f64>; HOURS] {
-        let kind = if tells(day, unit) { unit } else { Kind::Issued };
-        if !tells(day, kind) {
+        let kind = if reports(day, unit) { unit } else { Kind::Issued };
+        if !reports(day, kind) {
             return [None; HOURS];
         }
         let mut covered = day.covered();
@@ -168,7 +168,7 @@ impl Voice {
     }
 }
 
-fn tells(day: &Day, kind: Kind) -> bool {
+fn reports(day: &Day, kind: Kind) -> bool {
     day.fit_for(HOUR)
         .any(|fine| fine.counts[place(kind)].is_some())
 }

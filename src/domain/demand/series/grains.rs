@@ -140,8 +140,8 @@ fn counts(track: &Track, day: &Day, first: usize, seconds: i64, source: Source) 
         .days
         .values()
         .next_back()
-        .is_some_and(|day| day.tells(Kind::Attempt))
-        || day.tells(Kind::Attempt);
+        .is_some_and(|day| day.reports(Kind::Attempt))
+        || day.reports(Kind::Attempt);
     let mut grain = Grain {
         reports_attempts: knows_attempts,
         ..Grain::default()

@@ -189,7 +189,7 @@ impl Day {
     }
 
     /// Whether any observation is of this kind.
-    pub(super) fn tells(&self, kind: Kind) -> bool {
+    pub(super) fn reports(&self, kind: Kind) -> bool {
         self.coarse
             .as_ref()
             .is_some_and(|coarse| coarse.reported[place(kind)])
@@ -201,8 +201,8 @@ impl Day {
     }
 
     /// Whether any observation is of attempts or certificates: failures alone do not show the volume.
-    pub(super) fn tells_volume(&self) -> bool {
-        self.tells(Kind::Attempt) || self.tells(Kind::Issued)
+    pub(super) fn reports_volume(&self) -> bool {
+        self.reports(Kind::Attempt) || self.reports(Kind::Issued)
     }
 
     /// Units of this kind in an hour of the day, from observations of up to an hour.
