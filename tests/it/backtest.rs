@@ -174,7 +174,7 @@ fn who_is_believed_now_is_believed_of_the_weeks_before() {
                 source,
                 ..line(from, HOUR, Kind::Attempt, factor * load)
             };
-            series.add_heard(&line, Some(at(NOW) - heard * DAY));
+            series.add_stored(&line, Some(at(NOW) - heard * DAY));
         }
     }
     let test = BackTest::of(&series, at(NOW), &[], 4);

@@ -98,7 +98,7 @@ fn who_begins_to_register_waits_as_any_other_source() {
                 series.add_registration(issued, true, false);
             }
         }
-        series.hear_of_registry(at(NOW) - days * DAY);
+        series.note_registered(at(NOW) - days * DAY);
         per_hour(&series)
     };
     is(registered_since(6), 50.0);

@@ -90,9 +90,9 @@ pub(super) const fn place(kind: Kind) -> usize {
 impl Track {
     /// Adds an observation stored at `counted_at`; if that is unknown, its day counts as the time it
     /// was stored.
-    pub(super) fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
-        let heard = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
-        self.first_report = Some(self.first_report.map_or(heard, |from| from.min(heard)));
+    pub(super) fn add_stored(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
+        let stored_at = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
+        self.first_report = Some(self.first_report.map_or(stored_at, |from| from.min(stored_at)));
         self.add(line);
     }
 
