@@ -72,14 +72,14 @@ fn the_level_follows_days_and_no_single_one() {
         one_oclock(from) * if from >= at(NOW) - 4 * DAY { 2 } else { 1 }
     });
     let profile = Profile::learn(&doubled, at(NOW), HOUR, &[]);
-    let foretold = profile.foretold_per_hour(at(NOW) + 12 * HOUR);
-    assert!((60_000.0..76_000.0).contains(&foretold), "{foretold}");
+    let forecast = profile.forecast_per_hour(at(NOW) + 12 * HOUR);
+    assert!((60_000.0..76_000.0).contains(&forecast), "{forecast}");
     let wild = hourly(56, |from| {
         one_oclock(from) * if from >= at(NOW) - DAY { 20 } else { 1 }
     });
     let profile = Profile::learn(&wild, at(NOW), HOUR, &[]);
-    let foretold = profile.foretold_per_hour(at(NOW) + 12 * HOUR);
-    assert!((36_000.0..56_000.0).contains(&foretold), "{foretold}");
+    let forecast = profile.forecast_per_hour(at(NOW) + 12 * HOUR);
+    assert!((36_000.0..56_000.0).contains(&forecast), "{forecast}");
     // At the level of late it is the same profile, and a second time changes nothing.
     let at_level = profile.at_level();
     assert_eq!(at_level.at_level(), at_level);

@@ -81,12 +81,12 @@ impl BackTest {
             if profile.volume.is_none() {
                 continue;
             }
-            let foretold = |at: Timestamp| profile.foretold_per_hour(at);
+            let forecast = |at: Timestamp| profile.forecast_per_hour(at);
             for number in from.slot(HOUR)..(from + WEEK).slot(HOUR) {
                 let of = |number| actual.hours.get(&number);
                 if let (Some(actual), Some(last)) = (of(number), of(number - WEEK / HOUR)) {
                     let at = Timestamp::from_unix(number * HOUR);
-                    test.hours.add(*actual, foretold(at), *last);
+                    test.hours.add(*actual, forecast(at), *last);
                 }
             }
             for number in from.slot(DAY)..(from + WEEK).slot(DAY) {
@@ -94,7 +94,7 @@ impl BackTest {
                 if let (Some(actual), Some(last)) = (of(number), of(number - WEEK / DAY)) {
                     let begin = day_span(number).from;
                     let day: f64 = (0..DAY / HOUR)
-                        .map(|hour| foretold(begin + hour * HOUR))
+                        .map(|hour| forecast(begin + hour * HOUR))
                         .sum();
                     test.days.add(*actual, day, *last);
                 }
