@@ -79,7 +79,7 @@ pub(super) fn make(
         forecast,
     );
     while arrival == Arrival::Fresh
-        && arrivals.tell_bursts
+        && arrivals.detects_bursts
         && (draft.filled_above_usual(&arrivals) || draft.stands_above_widest(&arrivals, forecast))
     {
         // Half as long again, towards earlier days.

@@ -35,7 +35,7 @@ pub(super) struct Arrivals {
     /// a: the arrivals that follow their windows, during the length of the last slot.
     pub(super) recent: f64,
     /// Whether bursts can be told from usual load: a week or a day's hours are known.
-    pub(super) tell_bursts: bool,
+    pub(super) detects_bursts: bool,
     /// Slots in a day: the length of a band that has not widened.
     pub(super) day: f64,
 }
@@ -81,7 +81,7 @@ impl Arrivals {
             mean,
             steered: follow * mean,
             recent: follow * per_slot(slot_seconds),
-            tell_bursts: now - begins >= WEEK || profile.knows_anything(),
+            detects_bursts: now - begins >= WEEK || profile.knows_anything(),
             day: real(DAY) / real(slot_seconds),
         }
     }

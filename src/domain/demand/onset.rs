@@ -26,7 +26,7 @@ struct Onset {
     first: [f64; 2],
     all: [f64; 2],
     /// Whether the first half minute was counted separately.
-    told_apart: bool,
+    is_split: bool,
     /// The minutes covered by observations of a minute or less, one bit each: for attempts and for
     /// certificates.
     minutes: [u64; 2],
@@ -73,7 +73,7 @@ impl Onsets {
             .get_mut(&source)
             .and_then(|hours| hours.get_mut(&issued_at.slot(HOUR)))
         {
-            onset.told_apart = true;
+            onset.is_split = true;
         }
     }
 
@@ -90,7 +90,7 @@ impl Onsets {
                 let whole = |kind: usize| {
                     let hours = onsets.range(hours.clone()).map(|(_, onset)| onset);
                     let whole = hours
-                        .filter(move |onset| onset.told_apart && onset.minutes[kind] == WHOLE_HOUR);
+                        .filter(move |onset| onset.is_split && onset.minutes[kind] == WHOLE_HOUR);
                     whole.fold((0.0, 0.0), |(first, all), onset| {
                         (first + onset.first[kind], all + onset.all[kind])
                     })
@@ -127,7 +127,7 @@ impl Onsets {
         };
         let onset = onsets.entry(hour).or_default();
         onset.minutes[place] |= minutes;
-        onset.told_apart |= first;
+        onset.is_split |= first;
         onset.all[place] += count;
         if first {
             onset.first[place] += count;

@@ -242,8 +242,8 @@ impl Hours {
         days.dedup();
         let determinant = dd * hh - dh * dh;
         // If both explain nearly the same, they cannot be separated.
-        let told_apart = determinant > 0.05 * dd * hh;
-        if failures < LEAST_FAILURES || days.len() < LEAST_STORMY_DAYS || !told_apart {
+        let are_separable = determinant > 0.05 * dd * hh;
+        if failures < LEAST_FAILURES || days.len() < LEAST_STORMY_DAYS || !are_separable {
             return Returning::default();
         }
         let next_day = ((dy * hh - hy * dh) / determinant).clamp(0.0, 1.0);
