@@ -45,8 +45,8 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let mut rules = Vec::new();
     for (n, rule) in scenario.rules.iter().enumerate() {
         let parts = real_len(scenario.rules.len());
-        let mut told = |done: f64| progress((real_len(n) + done) / parts);
-        let ran = course::run(scenario, *rule, population.clone(), mean, &mut told);
+        let mut progress = |done: f64| progress((real_len(n) + done) / parts);
+        let ran = course::run(scenario, *rule, population.clone(), mean, &mut progress);
         // Failed attempts come again, so the rule with the fewest of them is closest to what is
         // possible.
         floor = floor.min(figures::floor(scenario, &ran.population, brought));

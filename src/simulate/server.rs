@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::density::Density;
 use super::given::Given;
-use super::recognition::{HEARD_SECONDS, Part, Recognition};
+use super::recognition::{RECORD_AGES_SECONDS, Part, Recognition};
 use super::scenario::Scenario;
 use super::wake::Wake;
 use super::windows::{Windowed, mixed, windowed};
@@ -65,7 +65,7 @@ struct News {
 #[derive(Clone, Copy)]
 struct Known {
     /// The stage of [`Recognition`] that its polls have reached; `None` if its polls are not evaluated.
-    heard: Option<usize>,
+    stage: Option<usize>,
     /// f: the chance that the windows are followed.
     follows: Option<f64>,
     /// Whether the clients poll; `None` if unknown.
@@ -96,8 +96,8 @@ impl News {
     /// replaces comes with the polls of that one.
     fn known_late(&self) -> bool {
         self.before
-            .heard
-            .is_none_or(|stage| stage + 1 < HEARD_SECONDS.len())
+            .stage
+            .is_none_or(|stage| stage + 1 < RECORD_AGES_SECONDS.len())
     }
 }
 
@@ -125,7 +125,7 @@ impl<'a> Server<'a> {
     }
 
     /// Applies what has become known until `now`.
-    pub(super) fn hear(&mut self, now: Timestamp) {
+    pub(super) fn apply_news(&mut self, now: Timestamp) {
         for queue in 0..self.news.len() {
             while self.news[queue].front().is_some_and(|news| news.at <= now) {
                 if let Some(news) = self.news[queue].pop_front() {
@@ -157,11 +157,11 @@ impl<'a> Server<'a> {
         // by.
         if news.then.asks == Some(true) && queue + 1 < self.news.len() && news.known_late() {
             let then = Known {
-                heard: Some(queue),
+                stage: Some(queue),
                 ..news.then
             };
             self.news[queue + 1].push_back(News {
-                at: news.issued_at + HEARD_SECONDS[queue],
+                at: news.issued_at + RECORD_AGES_SECONDS[queue],
                 before: news.then,
                 then,
                 ..news
@@ -202,7 +202,7 @@ impl<'a> Server<'a> {
                 response: Response::default(),
             }]
         };
-        match (known.heard, &self.known[news.client]) {
+        match (known.stage, &self.known[news.client]) {
             (Some(stage), Some(recognition)) => {
                 recognition.expected(stage, &news.drawn, news.woken)
             }
@@ -269,7 +269,7 @@ impl<'a> Server<'a> {
         // Certificates that replace a named one are known from the start, by two months of its polls.
         let named = asks && group.known.is_some();
         let first = Known {
-            heard: named.then_some(HEARD_SECONDS.len() - 1),
+            stage: named.then_some(RECORD_AGES_SECONDS.len() - 1),
             follows,
             asks: named.then_some(true),
         };

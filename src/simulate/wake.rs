@@ -103,8 +103,8 @@ pub(super) fn renewals(
 /// The share of clients with a tick in each grain of the period.
 fn by_grain(every_seconds: i64, at: &[Phase]) -> Vec<f64> {
     let grains = length(every_seconds / GRAIN_SECONDS);
-    let told: f64 = at.iter().map(|phase| phase.share).sum();
-    let mut shares = vec![(1.0 - told).max(0.0) / real_len(grains); grains];
+    let shared: f64 = at.iter().map(|phase| phase.share).sum();
+    let mut shares = vec![(1.0 - shared).max(0.0) / real_len(grains); grains];
     for phase in at {
         shares[length(phase.second / GRAIN_SECONDS) % grains] += phase.share;
     }
