@@ -229,8 +229,8 @@ impl CaWeek {
     fn is_coarse(&self) -> bool {
         let all = [Status::Ok, Status::Unknown, Status::Degraded, Status::Down];
         let judged: i64 = all.into_iter().map(|status| self.seconds(status)).sum();
-        let unheard = (1.0 - self.weekly.coverage) * real(judged);
-        real(self.seconds(Status::Unknown)) > unheard + real(HOUR)
+        let unobserved = (1.0 - self.weekly.coverage) * real(judged);
+        real(self.seconds(Status::Unknown)) > unobserved + real(HOUR)
     }
 
     /// The cells of the week's map: for each day its name, and for each hour a CSS class and a

@@ -18,7 +18,7 @@ struct Scene {
     /// Events in each five minutes of the day.
     load: Vec<u64>,
     /// The five-minute parts of the day that no source reported.
-    untold: Vec<usize>,
+    unknown: Vec<usize>,
     /// The minute of the day from which it is closed, and for how many minutes.
     closed: Option<(u32, i64)>,
     steerable_share: f64,
@@ -51,7 +51,7 @@ impl Scene {
         let mut series = Series::default();
         for day in -15..0 {
             for (at, count) in self.load.iter().enumerate() {
-                if self.untold.contains(&at) {
+                if self.unknown.contains(&at) {
                     continue;
                 }
                 let from = NOW + day * DAY + i64::try_from(at).unwrap() * 5 * MINUTE;
@@ -72,15 +72,15 @@ impl Scene {
 
 fn scene() -> impl Strategy<Value = Scene> {
     let load = prop::collection::vec(prop_oneof![8 => 0_u64..60, 1 => 200_u64..900], FIVES_IN_DAY);
-    let untold = prop_oneof![
+    let unknown = prop_oneof![
         2 => Just(Vec::new()),
         1 => prop::collection::vec(0..FIVES_IN_DAY, 1..60),
     ];
     let closed = prop::option::of((0_u32..1_440, 1_i64..1_400));
-    (load, untold, closed, 0.0..1.0_f64, 1_u64..4).prop_map(
-        |(load, untold, closed, steerable_share, saturday)| Scene {
+    (load, unknown, closed, 0.0..1.0_f64, 1_u64..4).prop_map(
+        |(load, unknown, closed, steerable_share, saturday)| Scene {
             load,
-            untold,
+            unknown,
             closed,
             steerable_share,
             saturday,
@@ -213,7 +213,7 @@ fn a_spike_of_half_an_hour_shows_in_halves_and_is_diluted_in_the_hour() {
     load[..6].fill(900);
     let scene = Scene {
         load,
-        untold: Vec::new(),
+        unknown: Vec::new(),
         closed: None,
         steerable_share: 0.5,
         saturday: 1,
@@ -235,7 +235,7 @@ fn a_slot_that_too_few_events_tell_of_counts_as_the_longer_one() {
     load[..12].fill(90);
     let scene = Scene {
         load,
-        untold: vec![0, 1],
+        unknown: vec![0, 1],
         closed: None,
         steerable_share: 0.5,
         saturday: 1,
