@@ -40,7 +40,7 @@ enum What {
     ///
     /// Run again after it was stopped, it goes on where it ended. A file of which nothing was taken
     /// may be imported again as if for the first time.
-    #[command(after_help = "What is read, told by content:
+    #[command(after_help = "Formats, recognised by content:
   PEM or DER   every certificate that is not a CA's
   CSV          under a header: cert_id, or issuer (the key identifier) and serial in hexadecimal;
                not_before,not_after, of which a date alone is its midnight; issued_at where known
@@ -151,7 +151,7 @@ async fn certificates(
 ) -> anyhow::Result<Report> {
     let format = file.certificate_format().with_context(|| {
         format!(
-            "cannot tell the format of {name}: it is no PEM, DER or NDJSON, and its header no CSV's"
+            "the format of {name} is not recognised: it is not PEM, DER or NDJSON, and has no CSV header"
         )
     })?;
     let mut watcher = Watcher {

@@ -167,7 +167,7 @@ fn as_text(ca: &CaName, model: &Model) -> String {
     };
     let _ = writeln!(
         text,
-        "of {} from {} to {}, {:.1} an hour of late",
+        "of {} from {} to {}, {:.1} an hour recently",
         profile.basis.map_or("load", basis),
         data.from,
         data.to,

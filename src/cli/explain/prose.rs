@@ -60,7 +60,7 @@ fn why(explanation: &Value) -> String {
             day_and_time(&from["tick"])
         ),
         Some("plain") => format!(
-            "It belongs to the control group, whose windows heed no forecast: its start was drawn \
+            "It belongs to the control group, whose windows ignore the forecast: its start was drawn \
              evenly between {} and {}; the draw came to {}.",
             day_and_time(&from["starts"]["from"]),
             day_and_time(&from["starts"]["to"]),
@@ -122,8 +122,8 @@ fn of_table(from: &Value, draw: &Value) -> String {
         Some("incident") => "Chances were such that what an incident moves fills the room that is \
                              left, up to the same level."
             .to_owned(),
-        Some("moved") => "It was moved here by a rebalance, from where too many or nobody could \
-                          come to where there was room."
+        Some("moved") => "A rebalance moved it here, where there was room, from a slot that was too \
+                          full or closed."
             .to_owned(),
         Some("noRoom") => {
             "No slot had room below the level, so chances followed the CA's capacity.".to_owned()

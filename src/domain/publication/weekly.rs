@@ -200,7 +200,7 @@ impl CaWeek {
             ));
         }
         lines.push(weekly.failure_rate.map_or_else(
-            || "Nothing was tried, as far as was heard.".to_owned(),
+            || "No attempts were reported.".to_owned(),
             |share| format!("{:.2} % of attempts failed.", share * 100.0),
         ));
         if let Some(change) = weekly.change {
@@ -211,7 +211,7 @@ impl CaWeek {
         }
         let spent = |status| duration(self.seconds(status));
         let coarse = if self.is_coarse() {
-            ", since what was heard is too coarse or too little to tell"
+            ", because what was reported is too coarse or too little to tell"
         } else {
             ""
         };

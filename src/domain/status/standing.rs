@@ -196,18 +196,18 @@ fn judge(grain: Grain) -> (Status, String) {
         (
             Status::Ok,
             format!(
-                "certificates were issued in the last {minutes} minutes; nobody tells of attempts"
+                "certificates were issued in the last {minutes} minutes; no source reports attempts"
             ),
         )
     } else if grain.is_reported {
         (
             Status::Ok,
-            format!("nothing was asked of it in the last {minutes} minutes"),
+            format!("it had no requests in the last {minutes} minutes"),
         )
     } else {
         (
             Status::Unknown,
-            format!("no source has told of the last {minutes} minutes"),
+            format!("no source has reported the last {minutes} minutes"),
         )
     }
 }

@@ -228,7 +228,7 @@ impl Engine {
         }
         let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
         if behind > FEED_LATE_SECONDS {
-            degraded.push(format!("the store has not been heard of for {behind} s"));
+            degraded.push(format!("the store has not been reached for {behind} s"));
         }
         if let Some(who) = self.store().away() {
             degraded.push(format!(

@@ -18,8 +18,8 @@ use crate::wire::query::{parameters, unknown};
 const CACHING: &str = "public, max-age=60";
 
 /// How forecasts are revised.
-const REVISION: &str = "Made anew each minute from all that is known by then; what was told of a slot may \
-                        change until it has begun, and no earlier answer is kept.";
+const REVISION: &str = "Computed again each minute from all that is known by then. The forecast of a slot may \
+                        change until the slot begins, and no earlier answer is kept.";
 
 /// The request.
 #[derive(Clone, Debug, Default)]

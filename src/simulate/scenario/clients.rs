@@ -140,7 +140,7 @@ fn ticks(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Ticks
     let wandering = ["least", "most"].map(|key| section.has(key));
     if wandering.contains(&true) {
         if section.has("every") {
-            section.fault("every", problems, "has least and most beside it");
+            section.fault("every", problems, "is given together with least or most");
         }
         return wandering_ticks(section, problems);
     }

@@ -145,7 +145,7 @@ impl Following {
         if counter.names().is_empty() {
             let of = ca.map_or_else(|| "no [[ca]]".to_owned(), |ca| format!("the CA {ca}"));
             return Err(SourceError::Wrong(format!(
-                "{of} has `issuers`: certificates in logs are told apart by them"
+                "{of} has `issuers`: they say which certificates in logs are the CA's"
             )));
         }
         let cursor: Cursor = progress.cursor()?;

@@ -296,14 +296,14 @@ fn a_ca_was_last_heard_of_when_its_latest_source_was() {
         run(import.arg(database.url()).arg(&file));
         let report = run(offpeak().args(["status", "--database", &database.url()]));
         let first = report.lines().next().unwrap();
-        let heard = first.split("last heard of ").nth(1).unwrap();
-        let of_source = format!("source {source}: until {heard}");
+        let reported = first.split("last report ").nth(1).unwrap();
+        let of_source = format!("source {source}: until {reported}");
         assert!(report.contains(&of_source), "{of_source}: {report}");
         if ahead {
-            let heard: Timestamp = heard.parse().unwrap();
-            assert!(heard >= now && heard <= SystemClock.now(), "{report}");
+            let reported: Timestamp = reported.parse().unwrap();
+            assert!(reported >= now && reported <= SystemClock.now(), "{report}");
         } else {
-            assert_eq!(heard, (at + MINUTE).to_string(), "{report}");
+            assert_eq!(reported, (at + MINUTE).to_string(), "{report}");
         }
     }
 }
@@ -325,7 +325,7 @@ async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
         run(command.arg(&file).args(extra))
     };
     let lines = report(&[]);
-    let line = "source front (log) of default: configured, and nothing was heard of it yet";
+    let line = "source front (log) of default: configured, no report yet";
     assert!(lines.lines().any(|one| one == line), "{lines}");
     let json: Value = serde_json::from_str(&report(&["--json"])).unwrap();
     // A folder stores nothing of its own: nothing can be said of it.
@@ -360,7 +360,7 @@ async fn a_command_tells_how_each_ca_is() {
     };
     let report = command(&[]);
     assert!(
-        report.starts_with("default (production): unknown; no source has told"),
+        report.starts_with("default (production): unknown; no source has reported"),
         "{report}"
     );
     let report: Value = serde_json::from_str(&command(&["--json"])).unwrap();

@@ -168,7 +168,7 @@ async fn rubbish_from_a_peer_is_named_and_not_counted() {
         ),
         (wrong("source", json!("pope")), "observations[1].source: "),
         (answer(vec![json!(7)]), "observations[0]"),
-        (answer(vantages.collect()), "tells of more than 8 vantages"),
+        (answer(vantages.collect()), "has more than 8 vantages"),
     ] {
         let router = Router::new().route("/v1/export", get(async move || body));
         let (error, counted) = refused(router).await;

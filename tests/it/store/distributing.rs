@@ -34,8 +34,8 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
         [
             "dropped what was kept for processes of the version before",
             "certificates is distributed by serial",
-            "incident_certificates is distributed by serial, beside certificates",
-            "gateway_certificates is distributed by serial, beside certificates",
+            "incident_certificates is distributed by serial, together with certificates",
+            "gateway_certificates is distributed by serial, together with certificates",
             "polls is distributed by fingerprint",
             "all other tables stay on this server",
         ]
