@@ -332,7 +332,7 @@ async fn a_lost_connection_comes_back() {
     };
     let store = open(&database.url()).await;
     register(&*store, &certificates(0..1)).await;
-    let mut other = beside(&database.url()).await;
+    let mut other = open_connection(&database.url()).await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",

@@ -86,7 +86,7 @@ impl Lane {
         let store = open(url).await;
         let mut writers = Vec::new();
         for _ in 0..WRITERS {
-            writers.push(beside(url).await);
+            writers.push(open_connection(url).await);
         }
         let mut readers: [Looking; READERS] = Default::default();
         for reader in &mut readers {
@@ -218,7 +218,7 @@ fn written(row: usize, version: u64) -> String {
 async fn take(does: Does, connection: &mut PgConnection, url: &str, store: &dyn Store) {
     match does {
         // Nobody says anything.
-        Does::Dies => drop(std::mem::replace(connection, beside(url).await)),
+        Does::Dies => drop(std::mem::replace(connection, open_connection(url).await)),
         Does::Nothing => {}
         Does::Notes(row, version) => {
             let noting = [(row, version)];

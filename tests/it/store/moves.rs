@@ -195,8 +195,8 @@ async fn during<T: Send + 'static>(
         transaction.commit().await.unwrap();
         return work.await.unwrap();
     }
-    let mut holder = beside(url).await;
-    let mut watcher = beside(url).await;
+    let mut holder = open_connection(url).await;
+    let mut watcher = open_connection(url).await;
     let mut transaction = holder.begin().await.unwrap();
     for step in steps {
         let step = sqlx::query(AssertSqlSafe(step.clone()));

@@ -111,14 +111,14 @@ impl Earlier {
 async fn earlier_schema() -> Option<(crate::database_server::DatabaseServer, String)> {
     let server = crate::database_server::DatabaseServer::start().await?;
     let url = server.url();
-    let mut connection = beside(&url).await;
+    let mut connection = open_connection(&url).await;
     for statements in SCHEMA {
         raw_sql(statements).execute(&mut connection).await.unwrap();
     }
     // As the driver notes what it has applied.
     let fresh = crate::support::fresh_postgres().await?;
     drop(open(&fresh.url()).await);
-    let mut noted = beside(&fresh.url()).await;
+    let mut noted = open_connection(&fresh.url()).await;
     let rows: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(
         "SELECT version, description, checksum FROM _sqlx_migrations WHERE version < 3",
     )
