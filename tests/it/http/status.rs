@@ -10,7 +10,7 @@ use crate::process::offpeak;
 use crate::server::{NOW, TestServer, json};
 use crate::tools::run;
 
-async fn tell(server: &TestServer, lines: &[Value]) {
+async fn post_counts(server: &TestServer, lines: &[Value]) {
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     let answer = server
         .as_admin(Method::POST, "/v1/observations")
@@ -62,7 +62,7 @@ async fn the_status_follows_what_is_counted_and_incidents() {
         (&json!("unknown"), &Value::Null)
     );
     assert_eq!(report["ca"], "example");
-    tell(&server, &hour(|ago| if ago <= 20 { 30 } else { 0 })).await;
+    post_counts(&server, &hour(|ago| if ago <= 20 { 30 } else { 0 })).await;
     let report = status(&server).await;
     assert_eq!(report["status"], "degraded", "{report}");
     assert_eq!(
@@ -112,7 +112,7 @@ async fn the_status_follows_what_is_counted_and_incidents() {
 #[tokio::test]
 async fn a_maintenance_ahead_is_scheduled_and_the_ca_is_well_until_then() {
     let server = TestServer::start().await;
-    tell(&server, &hour(|_| 0)).await;
+    post_counts(&server, &hour(|_| 0)).await;
     let ahead = json!({
         "kind": "maintenance", "ca": "example", "name": "new disks", "from": NOW + HOUR, "to": NOW + 2 * HOUR,
     });
@@ -158,7 +158,7 @@ async fn the_last_hour_is_told_by_endpoint_and_vantage() {
             .concat()
         })
         .collect();
-    tell(&server, &lines).await;
+    post_counts(&server, &lines).await;
     let live = json(server.get("/v1/live?ca=example").await).await;
     assert_eq!(live["from"], "2026-11-21T09:00:00Z");
     let series = live["series"].as_array().unwrap();
@@ -183,7 +183,7 @@ async fn the_last_hour_is_told_by_endpoint_and_vantage() {
 #[tokio::test]
 async fn a_week_is_told_as_a_page_and_as_json() {
     let server = TestServer::start().await;
-    tell(&server, &hour(|_| 6)).await;
+    post_counts(&server, &hour(|_| 6)).await;
     let answer = server.get("/report/2026-W47/report.json").await;
     assert_eq!(answer.status(), StatusCode::OK);
     let report = json(answer).await;
@@ -250,7 +250,7 @@ async fn what_fails_in_staging_is_not_the_status_of_production() {
         line["ca"] = json!("stage");
         lines.push(line);
     }
-    tell(&server, &lines).await;
+    post_counts(&server, &lines).await;
     let report = status(&server).await;
     assert_eq!(report["status"], "ok", "{report}");
     let one = |at: usize| (&report["cas"][at]["ca"], &report["cas"][at]["status"]);

@@ -127,7 +127,7 @@ impl Case {
     async fn observed(&self) -> Vec<Observation> {
         let mut found = Vec::new();
         let from = Timestamp::from_unix(0);
-        let mut tell = |change| {
+        let mut on_change = |change| {
             if let Change::Observed { observation, .. } = change {
                 found.push(observation);
             }
@@ -135,7 +135,7 @@ impl Case {
         let load = self
             .engine
             .store()
-            .load(Load::WithoutCertificates, from, &mut tell);
+            .load(Load::WithoutCertificates, from, &mut on_change);
         load.await.unwrap();
         found
     }

@@ -112,7 +112,7 @@ impl Case {
 /// All that was ever counted.
 pub(super) async fn observed(engine: &Engine) -> Vec<Observation> {
     let mut found = Vec::new();
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Observed { observation, .. } = change {
             found.push(observation);
         }
@@ -120,7 +120,7 @@ pub(super) async fn observed(engine: &Engine) -> Vec<Observation> {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::WithoutCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut on_change);
     load.await.unwrap();
     found
 }

@@ -30,7 +30,7 @@ async fn engine(text: &str, at: Timestamp) -> (Arc<Engine>, Arc<ManualClock>, Fr
     (engine.unwrap(), clock, database)
 }
 
-async fn tell(engine: &Engine, rows: &[Observation]) {
+async fn store_rows(engine: &Engine, rows: &[Observation]) {
     let store = engine.store();
     let batch = store.open_batch(engine.now()).await.unwrap();
     store.append_batch(batch, rows).await.unwrap();
@@ -195,7 +195,7 @@ async fn the_outage_of_june_2020_is_seen_and_over_within_two_minutes() {
             rows.push(line(Kind::Attempt, 1));
             rows.push(line(Kind::Failed, u64::from(outcome(vantage, now))));
         }
-        tell(&engine, &rows).await;
+        store_rows(&engine, &rows).await;
         watch(&engine, &CaName::default(), 2).await.unwrap();
         match outages(&engine).await.first().map(|one| one.state) {
             Some(State::Closed) => closed = closed.or(Some(now)),
@@ -250,7 +250,7 @@ async fn a_quiet_week_raises_no_alarm() {
                 > 1
         {
             clock.set(at + 59);
-            tell(&engine, &rows).await;
+            store_rows(&engine, &rows).await;
             rows.clear();
             watch(&engine, &CaName::default(), 2).await.unwrap();
         }

@@ -211,11 +211,11 @@ async fn a_load_reads_each_part_of_a_large_table_once() {
         .unwrap();
     assert!(pages > 1_024, "one part of {pages} pages");
     let mut told = Vec::new();
-    let mut tell = |change| match change {
+    let mut on_change = |change| match change {
         Change::Certificate(one) => told.push(one.validity.not_before.unix()),
         other => panic!("{other:?}"),
     };
-    let load = store.load(Load::Everything, Timestamp::MIN, &mut tell);
+    let load = store.load(Load::Everything, Timestamp::MIN, &mut on_change);
     load.await.unwrap();
     told.sort_unstable();
     let want: Vec<i64> = (1..=80_000).filter(|n| n % 7 != 3).collect();

@@ -239,14 +239,14 @@ async fn execute(connection: &mut PgConnection, statements: &str) {
 /// A reader's look; whether it came to its end. One that is broken off leaves him his place.
 async fn look(store: &dyn Store, reader: &mut Looking, patience: Option<Duration>) -> bool {
     let mut told = Vec::new();
-    let mut tell = |change| match change {
+    let mut on_change = |change| match change {
         Change::Polls {
             fingerprint,
             record,
         } => told.push((fingerprint, record)),
         other => panic!("{other:?}"),
     };
-    let looking = store.changes(reader.place, &mut tell);
+    let looking = store.changes(reader.place, &mut on_change);
     let place = match patience {
         None => looking.await,
         Some(patience) => match tokio::time::timeout(patience, looking).await {
