@@ -1,6 +1,7 @@
 //! The simulator (`docs/simulation.md`): it runs a population of clients on a virtual clock under
 //! several rules, and measures the load of the CA.
-//! | Certificates are not objects but numbers in grains of five minutes. `population` holds how many
+//!
+//! Certificates are not objects but numbers in grains of five minutes. `population` holds how many
 //! come in each grain, `wake` computes when clients renew by their windows, `server` gives windows with
 //! the real allocation code, and `run` goes through the grains.
 

@@ -73,7 +73,8 @@ impl Wake {
 
     /// When clients that have taken the instants `taken` renew: at their first wake after these.
     /// `known` is a grain in which clients of fixed ticks wake, if it is known.
-    /// | A client that draws again at each run counts as drawing once. If windows are no longer than
+    ///
+    /// A client that draws again at each run counts as drawing once. If windows are no longer than
     /// its period, that is the same; otherwise its renewals come a little late in the window.
     pub(super) fn after(&self, taken: &Density, known: Option<i64>) -> Density {
         match self {

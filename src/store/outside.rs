@@ -46,7 +46,8 @@ pub enum OutsideError {
 
 /// Queries a database, `sqlite:PATH` or `postgres://…`, over its own read-only connection, and passes
 /// on each row as texts; NULL becomes the empty text.
-/// | # Errors
+///
+/// # Errors
 /// [`OutsideError`]; some rows may have been passed on before it.
 pub async fn ask(
     database: &str,

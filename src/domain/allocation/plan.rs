@@ -100,7 +100,8 @@ pub(super) fn make(
 
 /// The band on a registry's first day, until polls have shown who follows: only the part of the usual
 /// band that lies in the last day before the clients' own rule.
-/// | Certificates issued the day before still come by that rule. A window more than a day before the
+///
+/// Certificates issued the day before still come by that rule. A window more than a day before the
 /// own rule would move clients that wake once a day to the same tick as those.
 fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> SlotRange {
     let Forecast { policy, now, .. } = *forecast;

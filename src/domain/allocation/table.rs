@@ -126,14 +126,17 @@ impl Table {
     }
 
     /// The ticks at which a cron client can be made to renew, with the probability of each.
-    /// | If the client has few ticks a day, the probabilities level these ticks, counting the unsteered
+    ///
+    /// If the client has few ticks a day, the probabilities level these ticks, counting the unsteered
     /// load and the `load_at_same_tick`: the clients per day that wake at these ticks and renew. Other
     /// windows are placed around them. The ticks are those of the day up to `last` ([`last_tick`]), and
     /// of more days if the band has widened. If the client has many ticks, each has the probability of
     /// its slot.
-    /// | Empty if there is no tick whose window would begin in the band or after it, outside closed
+    ///
+    /// Empty if there is no tick whose window would begin in the band or after it, outside closed
     /// spans.
-    /// | [`last_tick`]: super::window::last_tick
+    ///
+    /// [`last_tick`]: super::window::last_tick
     #[must_use]
     pub fn ticks(
         &self,

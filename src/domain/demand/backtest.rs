@@ -1,6 +1,7 @@
 //! The accuracy that the forecast would have had: each of the last weeks is forecast from the data
 //! before it, and compared with the same hours of the week before.
-//! | That comparison is the seasonal naive forecast, which a useful forecast has to beat (R. J. Hyndman
+//!
+//! That comparison is the seasonal naive forecast, which a useful forecast has to beat (R. J. Hyndman
 //! and A. B. Koehler, Another look at measures of forecast accuracy, *International Journal of
 //! Forecasting* 22 (2006) 679–688).
 

@@ -1,5 +1,6 @@
 //! Load by the labels of observations: a dimension, an endpoint, an error type.
-//! | An observation with a `dimension`, such as a secondary validation or a DNS provider, describes a
+//!
+//! An observation with a `dimension`, such as a secondary validation or a DNS provider, describes a
 //! part or a step of load that other observations count. It never changes the volume; it is reported by
 //! slot.
 

@@ -43,7 +43,8 @@ pub struct Grown {
 
 /// The growth of counters within `[from, to)`, which are whole minutes in Unix seconds. Each series is
 /// a list of (instant, value), in ascending order; samples before `from` help, too.
-/// | Unknown are minutes in which a counter fell because its process restarted, minutes without samples
+///
+/// Unknown are minutes in which a counter fell because its process restarted, minutes without samples
 /// for longer than [`MOST_GAP_SECONDS`], and minutes that no series covers completely. A series whose
 /// last sample is that old has ended; until then, later minutes of the other series wait for it. If
 /// series are sums of others, a fall that is soon followed by an equal rise means that some of the

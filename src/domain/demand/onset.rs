@@ -1,5 +1,6 @@
 //! The load in the first half minute of an hour, in which timers that fire on the hour arrive.
-//! | It is known from observations of up to 30 s; those of whole minutes do not show it.
+//!
+//! It is known from observations of up to 30 s; those of whole minutes do not show it.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Retries: failed requests come again at the client's next tick, in addition to the usual load
 //! (`docs/simulation.md`). A profile does not know those of unusual failures.
-//! | Clients that run once a day come again a day later at the same time; clients that retry come again
+//!
+//! Clients that run once a day come again a day later at the same time; clients that retry come again
 //! within the hour. Failures of every day are in the profile already, so only those beyond the recent
 //! usual number of the same hour are counted here.
 

@@ -1,5 +1,6 @@
 //! The database's files: accessible only to their owner, and checked against replacement.
-//! | An open file that is deleted or replaced continues to exist without a name, and everything written
+//!
+//! An open file that is deleted or replaced continues to exist without a name, and everything written
 //! to it is lost when the process ends. So the names must lead to the files that were opened. The log
 //! (`-wal`) has the newest commits. A process that opens a replaced shared memory (`-shm`) does not
 //! share locks with us, and would write at the same time. So all three files are checked.

@@ -1,5 +1,6 @@
 //! How much an import writes in one transaction, and how it lets other writers in.
-//! | SQLite has one writer at a time and no queue: a waiting writer checks again and again whether the
+//!
+//! SQLite has one writer at a time and no queue: a waiting writer checks again and again whether the
 //! lock is free. Long transactions are the fastest for an import, because each writes whole pages and
 //! waits for the disk once. So they grow while there are no other writers. Another writer may have to
 //! wait for one long transaction; from then on they are short, with gaps.

@@ -11,7 +11,8 @@ use crate::time::HOUR;
 
 /// An hour's load stays within this factor of the median of all sources. Honest counters of the same
 /// requests differ by less, even with their own clocks and definitions.
-/// | With this factor, one of several sources moves no published weight by more than half of the mean
+///
+/// With this factor, one of several sources moves no published weight by more than half of the mean
 /// weight (0.0208 of 24 slots), for however long it lies. If readers bring half of the load (12 mean
 /// slots), weights change by 1/12 of the change of a coefficient, so the weight of a mean slot changes
 /// by (1.1² − 1) / 12 = 0.0175.

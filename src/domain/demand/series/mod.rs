@@ -1,7 +1,9 @@
 //! The observed load of one CA, in memory, by the minute.
-//! | There is a track for each source and vantage, in which observations add up. Sources are never
+//!
+//! There is a track for each source and vantage, in which observations add up. Sources are never
 //! added up: `reading` uses, for each minute, the best source alive.
-//! | Memory: each kind in a track takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
+//!
+//! Memory: each kind in a track takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
 //! latencies take 9 KB a day.
 
 use std::collections::BTreeMap;
