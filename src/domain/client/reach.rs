@@ -31,7 +31,8 @@ pub enum Reach {
 }
 
 /// How many clients do not learn of a change in time.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Unreached {
     /// Number of [`Reach::TooLate`] clients.
     pub too_late: u64,

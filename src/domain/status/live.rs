@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::demand::observation::{Kind, Observation, Source};
-use crate::math::number::real;
+use crate::math::number::{real, thousandths};
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// The number of minutes shown.
@@ -37,7 +39,7 @@ struct Minute {
 }
 
 /// The minutes that one source reported for one endpoint from one vantage.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LiveSeries {
     /// The source.
     pub source: Source,
@@ -46,13 +48,15 @@ pub struct LiveSeries {
     /// The vantage; `None` if it was not stated.
     pub vantage: Option<String>,
     /// The reporter, if it is known and the series contains only its reports.
+    #[serde(skip)]
     pub reported_by: Option<String>,
     /// The minutes in order; `None` for a minute without a report.
     pub points: Vec<Option<LivePoint>>,
 }
 
-/// One minute.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// One minute. Numbers are rounded to a thousandth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LivePoint {
     /// Attempts, relative to the mean of the reported minutes; 0 if no minute had any.
     pub load: f64,
@@ -222,10 +226,11 @@ fn points(minutes: &[Minute], first: i64) -> Vec<Option<LivePoint>> {
             let minute = minute?;
             let tried = minute.tried();
             Some(LivePoint {
-                load: if mean > 0.0 { tried / mean } else { 0.0 },
-                failure_rate: (tried > 0.0).then(|| (minute.failed / tried).min(1.0)),
+                load: thousandths(if mean > 0.0 { tried / mean } else { 0.0 }),
+                failure_rate: (tried > 0.0)
+                    .then(|| thousandths((minute.failed / tried).min(1.0))),
                 latency_ms: (minute.latency_weight > 0.0)
-                    .then(|| minute.latency / minute.latency_weight),
+                    .then(|| thousandths(minute.latency / minute.latency_weight)),
             })
         })
         .collect()

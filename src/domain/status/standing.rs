@@ -44,7 +44,8 @@ pub enum Status {
 }
 
 /// The status of a CA, and the reason.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// The status.
     pub status: Status,
