@@ -16,7 +16,7 @@ use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
 use crate::client::following::SILENT_AFTER_SECONDS;
 use crate::demand::announced::announced_and_retries;
-use crate::ledger::{ScheduleMix, View};
+use crate::ledger::ScheduleMix;
 use crate::math::number::{real, real_len, signed, thousandths, whole};
 use crate::policy::capacity::SlotCapacity;
 use crate::time::{DAY, Span};
@@ -350,12 +350,7 @@ impl Draft {
 
 /// U: the unsteered load of each slot of a range.
 fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
-    let view = View {
-        now: forecast.now,
-        prior: forecast.policy.follow_prior,
-        profile: forecast.profile,
-        life_seconds: forecast.life_seconds,
-    };
+    let view = forecast.view();
     spans(range)
         .map(|span| {
             forecast.ledger.unsteered(span, &view)

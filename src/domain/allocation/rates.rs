@@ -2,7 +2,7 @@
 
 use crate::certificate::own_rule_seconds;
 use crate::demand::profile::Profile;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, View};
 use crate::math::number::real;
 use crate::policy::ca::CaPolicy;
 use crate::time::timeline::GRAIN_SECONDS;
@@ -21,6 +21,19 @@ pub struct Forecast<'a> {
     pub now: Timestamp,
     /// The life of the certificates to place, in seconds.
     pub life_seconds: i64,
+}
+
+impl<'a> Forecast<'a> {
+    /// The view of the ledger that this forecast takes.
+    #[must_use]
+    pub const fn view(&self) -> View<'a> {
+        View {
+            now: self.now,
+            prior: self.policy.follow_prior,
+            profile: self.profile,
+            life_seconds: self.life_seconds,
+        }
+    }
 }
 
 /// The rates of arrival, in certificates a slot.

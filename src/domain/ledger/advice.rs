@@ -11,7 +11,7 @@ use crate::certificate::own_rule_seconds;
 use crate::math::number::{length, real, real_len, signed, thousandths};
 use crate::math::waterfill;
 use crate::time::timeline::{GRAIN_SECONDS, GRAINS_IN_DAY, Timeline};
-use crate::time::{DAY, HOUR, Timestamp};
+use crate::time::{DAY, HOUR, Timestamp, clock};
 
 /// The usual load around a moment is taken from this many grains on each side: an hour.
 const AROUND: usize = 12;
@@ -90,7 +90,7 @@ impl Ledger {
         let hours = by_hour(&all);
         let moved = |grains: &[(usize, f64)]| peak_after(&hours, grains);
         let largest = excess.iter().map(|(grain, more)| Moment {
-            at: clock(*grain),
+            at: clock(signed(*grain) * GRAIN_SECONDS),
             per_day: thousandths(*more),
             asking_per_day: thousandths(asking[*grain].clamp(0.0, *more)),
             peak_if_moved: thousandths(moved(&[(*grain, *more)])),
@@ -156,12 +156,6 @@ fn peak_after(hours: &[f64], grains: &[(usize, f64)]) -> f64 {
     let poured = waterfill::fill(&left, &limits, amount);
     let after = left.iter().zip(poured).map(|(left, more)| left + more);
     after.fold(0.0, f64::max) / mean
-}
-
-/// The time of day at which a grain begins.
-fn clock(grain: usize) -> String {
-    let minutes = signed(grain) * GRAIN_SECONDS / 60;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 #[cfg(test)]

@@ -3,20 +3,12 @@
 use askama::Template;
 use serde::Serialize;
 
-use super::{page, palette};
-use crate::math::number::real;
+use super::page::{self, DAYS};
+use super::palette;
+use crate::math::number::{real, thousandths};
 use crate::status::{IsoWeek, PublicIncident, PublicIncidentAt, Status, Weekly};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
-const DAYS: [(&str, &str); 7] = [
-    ("Mon", "Monday"),
-    ("Tue", "Tuesday"),
-    ("Wed", "Wednesday"),
-    ("Thu", "Thursday"),
-    ("Fri", "Friday"),
-    ("Sat", "Saturday"),
-    ("Sun", "Sunday"),
-];
 const HOURS: usize = 24;
 
 /// One CA's week.
@@ -151,13 +143,13 @@ impl CaWeek {
         Of {
             ca: &self.ca,
             environment: &self.environment,
-            coverage: decimals(self.weekly.coverage),
+            coverage: thousandths(self.weekly.coverage),
             peak: self.weekly.peak.map(|(hour, load)| Peak {
                 start: start(hour),
-                load: decimals(load),
+                load: thousandths(load),
             }),
-            failure_rate: self.weekly.failure_rate.map(decimals),
-            change: self.weekly.change.map(decimals),
+            failure_rate: self.weekly.failure_rate.map(thousandths),
+            change: self.weekly.change.map(thousandths),
             seconds: Seconds {
                 ok: self.seconds(Status::Ok),
                 degraded: self.seconds(Status::Degraded),
@@ -172,8 +164,8 @@ impl CaWeek {
                 .enumerate()
                 .map(|(hour, of)| Hour {
                     start: start(hour),
-                    load: of.load.map(decimals),
-                    failure_rate: of.failure_rate.map(decimals),
+                    load: of.load.map(thousandths),
+                    failure_rate: of.failure_rate.map(thousandths),
                 })
                 .collect(),
         }
@@ -253,8 +245,4 @@ fn duration(seconds: i64) -> String {
         ..HOUR => format!("{} min", seconds / MINUTE),
         _ => format!("{} h {:02} min", seconds / HOUR, seconds % HOUR / MINUTE),
     }
-}
-
-fn decimals(number: f64) -> f64 {
-    (number * 1_000.0).round() / 1_000.0
 }

@@ -3,15 +3,13 @@
 use async_trait::async_trait;
 
 use super::PostgresStore;
+use super::columns::{ROWS, column};
 use super::outbox::{Kind, Outbox};
 use super::session::Transaction;
 use crate::domain::demand::observation::Observation;
 use crate::domain::time::Timestamp;
 use crate::store::row::{observation_columns, sampled};
 use crate::store::{ObservationStore, StoreError};
-
-/// How many rows are sent in one statement: about 1 MB.
-const ROWS: usize = 10_000;
 
 /// How readers learn of observations that count at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -189,9 +187,4 @@ impl PostgresStore {
         }
         Ok(())
     }
-}
-
-/// One field of all rows, as a column for an array parameter.
-fn column<'a, T>(rows: &'a [Observation], field: impl Fn(&'a Observation) -> T) -> Vec<T> {
-    rows.iter().map(field).collect()
 }

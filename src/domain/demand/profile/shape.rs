@@ -110,6 +110,18 @@ pub enum Basis {
     Issuance,
 }
 
+impl Basis {
+    /// Its name in the ranking.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Estimated => "estimated",
+            Self::Issuance => "issuance",
+        }
+    }
+}
+
 /// A slot of the week.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeekSlot {
