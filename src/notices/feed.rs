@@ -157,7 +157,13 @@ fn one_form(document: Document) -> Result<(Vec<One>, Vec<Component>), serde_json
             let all = found.into_iter().filter(|one| one.status != "completed");
             Ok((all.collect(), document.components))
         }
-        (None, Some(OfStatusIo { maintenance, status })) => {
+        (
+            None,
+            Some(OfStatusIo {
+                maintenance,
+                status,
+            }),
+        ) => {
             let Maintenance { active, upcoming } = maintenance;
             Ok((active.into_iter().chain(upcoming).collect(), status))
         }

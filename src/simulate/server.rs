@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::density::Density;
 use super::given::Given;
-use super::recognition::{RECORD_AGES_SECONDS, Part, Recognition};
+use super::recognition::{Part, RECORD_AGES_SECONDS, Recognition};
 use super::scenario::Scenario;
 use super::wake::Wake;
 use super::windows::{Windowed, mixed, windowed};

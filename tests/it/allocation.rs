@@ -118,7 +118,10 @@ impl Registry {
             schedule: self.schedule,
             certificates: self.each,
         };
-        let drawn = self.allocator.draw(draw, validity, issued_at, hash(n)).unwrap();
+        let drawn = self
+            .allocator
+            .draw(draw, validity, issued_at, hash(n))
+            .unwrap();
         if let Some(stored) = &drawn.table {
             self.tables
                 .push(serde_json::from_slice(&stored.bytes).unwrap());

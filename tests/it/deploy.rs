@@ -219,9 +219,15 @@ async fn rows_restored_from_another_server_are_no_news() {
         .load(Load::Everything, Timestamp::MIN, &mut on_change)
         .await
         .expect("a load");
-    let followed = store.changes(loaded, &mut on_change).await.expect("changes");
+    let followed = store
+        .changes(loaded, &mut on_change)
+        .await
+        .expect("changes");
     let since = register(&Server::on(&url), &[1, 2, 3]).await;
-    store.changes(followed, &mut on_change).await.expect("changes");
+    store
+        .changes(followed, &mut on_change)
+        .await
+        .expect("changes");
 
     assert_eq!(result, [restored, since]);
 }

@@ -122,9 +122,9 @@ fn of_table(from: &Value, draw: &Value) -> String {
         Some("incident") => "Chances were such that what an incident moves fills the room that is \
                              left, up to the same level."
             .to_owned(),
-        Some("moved") => "A rebalance moved it here, where there was room, from a slot that was too \
-                          full or closed."
-            .to_owned(),
+        Some("moved") => {
+            "A rebalance moved it here, from a slot that was too full or closed.".to_owned()
+        }
         Some("noRoom") => {
             "No slot had room below the level, so chances followed the CA's capacity.".to_owned()
         }

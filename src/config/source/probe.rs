@@ -79,8 +79,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
         }
     });
     if outage_quorum.is_some() && every.is_some_and(|seconds| seconds > MINUTE) {
-        let reason =
-            "is longer than a minute: with outage_quorum an outage is detected after two minutes in a row";
+        let reason = "is longer than a minute: with outage_quorum an outage is detected after two minutes in a row";
         section.fault("every", problems, reason);
     }
     let roots = section.read("roots", problems, value::path);

@@ -227,8 +227,7 @@ fn points(minutes: &[Minute], first: i64) -> Vec<Option<LivePoint>> {
             let tried = minute.tried();
             Some(LivePoint {
                 load: thousandths(if mean > 0.0 { tried / mean } else { 0.0 }),
-                failure_rate: (tried > 0.0)
-                    .then(|| thousandths((minute.failed / tried).min(1.0))),
+                failure_rate: (tried > 0.0).then(|| thousandths((minute.failed / tried).min(1.0))),
                 latency_ms: (minute.latency_weight > 0.0)
                     .then(|| thousandths(minute.latency / minute.latency_weight)),
             })

@@ -146,7 +146,10 @@ impl Evidence<'_> {
             .filter_map(ObservedHour::whole)
             .collect();
         let mean = whole.iter().sum::<f64>() / real_len(whole.len().max(1));
-        let hours: Vec<WeeklyHour> = observed.iter().map(|hour| weekly_hour(*hour, mean)).collect();
+        let hours: Vec<WeeklyHour> = observed
+            .iter()
+            .map(|hour| weekly_hour(*hour, mean))
+            .collect();
         let loads = hours
             .iter()
             .enumerate()

@@ -106,7 +106,12 @@ const KNOWN: &[(&str, &str, f64, Behaviour)] = &[
         1.0,
         behaviour("acme.sh/", as_requested(20, 10 * MINUTE)),
     ),
-    ("uacme", "uacme", 1.0, behaviour("uacme/", as_requested(3, HOUR))),
+    (
+        "uacme",
+        "uacme",
+        1.0,
+        behaviour("uacme/", as_requested(3, HOUR)),
+    ),
     ("RFC step 5", "RFC step 5", 1.0, behaviour("", X_CRYPTO)),
     ("mod_md", "mod_md", 1.0, behaviour("", own(MOD_MD, 0.5))),
 ];

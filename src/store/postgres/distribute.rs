@@ -65,7 +65,9 @@ pub(in crate::store) async fn distribute(
             .map_err(failed)?;
         done.push(match with_table {
             None => format!("{table} is distributed by {column}"),
-            Some(with_table) => format!("{table} is distributed by {column}, together with {with_table}"),
+            Some(with_table) => {
+                format!("{table} is distributed by {column}, together with {with_table}")
+            }
         });
     }
     done.push("all other tables stay on this server".to_owned());

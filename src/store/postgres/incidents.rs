@@ -30,7 +30,8 @@ impl IncidentStore for PostgresStore {
             .queries
             .named("incident_insert", insert.fetch_one(&mut transaction))
             .await?;
-        self.commit_changes(transaction, &referring_to(number)).await?;
+        self.commit_changes(transaction, &referring_to(number))
+            .await?;
         Ok(number)
     }
 

@@ -43,14 +43,21 @@ async fn in_the_grace_each_answer_is_the_last_and_new_connections_are_taken() {
     loop {
         let mut new = TcpStream::connect(toy.address).await.unwrap();
         new.write_all(REQUEST.as_bytes()).await.unwrap();
-        if read_answer(&mut new).await.contains("\r\nconnection: close\r\n") {
+        if read_answer(&mut new)
+            .await
+            .contains("\r\nconnection: close\r\n")
+        {
             assert_eq!(until_closed(&mut new).await, b"");
             break;
         }
     }
     // One that was kept is left open, and its next answer is its last.
     kept.write_all(REQUEST.as_bytes()).await.unwrap();
-    assert!(read_answer(&mut kept).await.contains("\r\nconnection: close\r\n"));
+    assert!(
+        read_answer(&mut kept)
+            .await
+            .contains("\r\nconnection: close\r\n")
+    );
     assert_eq!(until_closed(&mut kept).await, b"");
     // HTTP/2 goes over to a new connection by itself.
     assert!(client.get(&url).send().await.unwrap().status().is_success());
@@ -75,7 +82,11 @@ async fn what_waits_in_the_queue_at_the_end_of_the_grace_is_answered() {
     };
     let server = tokio::spawn(serve(listener, hello(), std::future::ready(()), limits));
     for stream in &mut waiting {
-        assert!(read_answer(stream).await.contains("\r\nconnection: close\r\n"));
+        assert!(
+            read_answer(stream)
+                .await
+                .contains("\r\nconnection: close\r\n")
+        );
     }
     within(server).await.unwrap();
 }

@@ -33,7 +33,11 @@ async fn a_database_is_read_by_nobody_but_its_owner() {
     let store = open(&database.url()).await;
     taken(&*store, 0).await.unwrap();
     for suffix in SUFFIXES {
-        assert_eq!(rights(&with_suffix(&database.path(), suffix)), 0o600, "{suffix}");
+        assert_eq!(
+            rights(&with_suffix(&database.path(), suffix)),
+            0o600,
+            "{suffix}"
+        );
     }
     // One that was made before offpeak saw to that, or elsewhere.
     for suffix in SUFFIXES {
@@ -43,7 +47,11 @@ async fn a_database_is_read_by_nobody_but_its_owner() {
     let another = open(&database.url()).await;
     taken(&*another, 1).await.unwrap();
     for suffix in SUFFIXES {
-        assert_eq!(rights(&with_suffix(&database.path(), suffix)), 0o600, "{suffix}");
+        assert_eq!(
+            rights(&with_suffix(&database.path(), suffix)),
+            0o600,
+            "{suffix}"
+        );
     }
 }
 

@@ -127,7 +127,11 @@ impl Reader<'_> {
     /// The load of each hour that a day reports throughout: in the unit of the reading, or certificates
     /// multiplied by the number that each stands for.
     fn voice(&self, source: Source, day: &Day, number: i64, unit: Kind) -> [Option<f64>; HOURS] {
-        let kind = if reports(day, unit) { unit } else { Kind::Issued };
+        let kind = if reports(day, unit) {
+            unit
+        } else {
+            Kind::Issued
+        };
         if !reports(day, kind) {
             return [None; HOURS];
         }

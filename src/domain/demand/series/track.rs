@@ -92,7 +92,10 @@ impl Track {
     /// was stored.
     pub(super) fn add_stored(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
         let stored_at = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
-        self.first_report = Some(self.first_report.map_or(stored_at, |from| from.min(stored_at)));
+        self.first_report = Some(
+            self.first_report
+                .map_or(stored_at, |from| from.min(stored_at)),
+        );
         self.add(line);
     }
 

@@ -10,7 +10,7 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::again::tried_again;
-use crate::store::row::{StoredObservation, incident, counted_columns};
+use crate::store::row::{StoredObservation, counted_columns, incident};
 use crate::store::{CertificateStore, Change, StoreError};
 
 /// How many rows of the outbox are read at once: at most 25 MB if an import fills each with 1,000
