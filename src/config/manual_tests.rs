@@ -285,7 +285,7 @@ fn the_manual_names_each_key_that_is_known_and_no_other() {
 }
 
 #[test]
-fn a_comment_is_about_what_stands_below_it_and_beside_it() {
+fn a_comment_belongs_to_the_key_below_it_or_on_its_line() {
     let manual = Manual {
         example: "# Of both.\na = 1   # required, the first\nb = \"#\"\n\nc = 2\n# Of t.\n[t] # And more.\nd = 3  # so long; default \"1s\"\n".to_owned(),
         ..Manual::default()

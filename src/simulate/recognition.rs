@@ -297,7 +297,7 @@ mod tests {
     use crate::scenario::shipped;
 
     #[test]
-    fn the_kinds_of_the_realistic_mix_are_told() {
+    fn the_kinds_of_the_realistic_mix_are_recognised() {
         let text = shipped("realistic").unwrap().text;
         let none = |_: &str| Err(std::io::Error::other("no files"));
         let scenario = Scenario::parse("realistic", text, &none).unwrap();

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn others_get_turns_while_rows_are_told_that_are_all_there() {
+    async fn other_tasks_get_turns_while_ready_rows_are_passed_on() {
         let queries = Queries::default();
         let rows = stream::iter((0..1_000).map(Ok)).boxed();
         let mut emitted = 0;

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_once_and_so_is_its_end() {
+    fn an_outage_is_sent_once_and_so_is_its_end() {
         let mut outages = Outages::default();
         let now = Timestamp::from_unix(1_000);
         let ids = |outages: &Outages| -> Vec<String> {

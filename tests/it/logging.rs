@@ -78,7 +78,7 @@ fn every_event_is_listed_with_its_level() {
 }
 
 #[test]
-fn events_are_found_and_those_without_a_name_told_by_their_line() {
+fn events_are_found_and_those_without_a_name_reported_by_line() {
     let text = "fn f() {\n    tracing::warn!(event = \"a\", %error);\n    \
                 info!(\n        event = \"b\",\n    );\n    // tracing::error!(x)\n    \
                 tracing::error!(%error, \"words\");\n    tracing::debug!(x);\n    \

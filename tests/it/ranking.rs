@@ -223,7 +223,7 @@ fn a_peak_at_one_has_the_last_rank() {
 }
 
 #[test]
-fn closed_hours_are_not_drawn_and_are_told() {
+fn closed_hours_are_not_drawn_and_are_published() {
     let document = parsed(&scenes()[4]);
     for (hour, slot) in document["slots"].as_array().unwrap().iter().enumerate() {
         let is_closed = (3..5).contains(&hour);

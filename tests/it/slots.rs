@@ -124,7 +124,7 @@ fn retries_of_the_next_day_are_told_apart() {
 }
 
 #[test]
-fn a_peak_that_moved_from_midnight_to_one_is_told_once() {
+fn a_peak_that_moved_from_midnight_to_one_is_reported_once() {
     let moved_at = at(NOW) - 35 * DAY;
     let series = hourly(70, |from| {
         let peak = usize::from(from >= moved_at);

@@ -172,7 +172,7 @@ async fn a_breach_is_delivered_once_signed_and_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_processes_on_one_postgresql_one_tells_and_the_other_leaves_it() {
+async fn of_two_processes_on_one_postgresql_only_one_sends() {
     let Some(database) = fresh_postgres().await else {
         return;
     };

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_from_a_table_is_told_in_words() {
+    fn a_draw_from_a_table_is_explained_in_words() {
         let slot = |weight, unsteered, promised| {
             json!({"weight": weight, "unsteered": unsteered, "promised": promised, "steady": 0.0,
                    "extra": 0.0, "capacity": 1.0})
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn other_draws_are_told_in_words_too() {
+    fn other_draws_are_explained_in_words_too() {
         let starts = json!({"from": "2027-01-20T00:00:00Z", "to": "2027-01-20T06:00:00Z"});
         let spoken = explained(&json!({ "rule": "plain", "starts": starts }));
         assert!(spoken.contains("the control group"), "{spoken}");

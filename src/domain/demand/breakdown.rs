@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn error_types_are_counted_and_the_best_source_is_told() {
+    fn error_types_are_counted_by_the_best_source() {
         let mut parts = Breakdown::default();
         for (source, urn, count) in [
             (Source::Observer, "urn:ietf:params:acme:error:dns", 7),

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_at_the_first_seconds_of_an_hour_is_told() {
+    fn the_share_of_the_first_seconds_of_an_hour_is_reported() {
         let mut onsets = Onsets::default();
         for ago in 1..=48 {
             hour(&mut onsets, ago, Source::Log, 7_140 + 60);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_nothing_tells_of_its_own_kind_alone() {
+    fn a_count_of_zero_covers_its_own_kind_only() {
         let begin = NOW - HOUR;
         let found = |line: &Observation| {
             let mut onsets = Onsets::default();

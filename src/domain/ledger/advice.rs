@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_at_which_many_come_is_told_with_what_moving_them_brings() {
+    fn a_busy_tick_is_reported_with_the_effect_of_moving_it() {
         let advice = ledger(7, 500.0).advice(midnight() + HOUR).unwrap();
         assert_eq!(advice.days, 10);
         let [moment] = advice.moments.as_slice() else {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_ask_and_wake_then_are_told_apart() {
+    fn polling_clients_of_a_tick_are_counted_separately() {
         let mut ledger = ledger(0, 500.0);
         let tick = Tick::at(0);
         for day in 1..=10 {

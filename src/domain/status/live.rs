@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_of_which_nothing_was_told_is_a_gap_and_an_older_one_is_gone() {
+    fn a_minute_without_a_report_is_a_gap_and_old_minutes_are_dropped() {
         let mut live = Live::default();
         live.add(&line(61, "directory", Kind::Attempt, 9));
         live.add(&line(3, "directory", Kind::Attempt, 1));

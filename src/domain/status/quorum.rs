@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_one_tells_is_one_voice() {
+    fn all_vantages_of_a_reporter_have_one_vote() {
         let reported = |by: &str, vantage: &str, minutes: &str| LiveSeries {
             reported_by: Some(format!("token:{by}")),
             ..series(vantage, "new-order", minutes)

@@ -193,7 +193,7 @@ pub(super) fn overflow() -> Certificate {
 }
 
 #[test]
-fn a_life_of_ten_years_is_held_beside_the_table_and_may_come_back_into_it() {
+fn a_life_of_ten_years_is_kept_outside_the_table_and_may_return() {
     let index = Index::new(HashKey::new([3; 16]));
     let certificate = overflow();
     let fingerprint = index.fingerprint(&certificate.id);

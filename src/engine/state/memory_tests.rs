@@ -243,7 +243,7 @@ fn what_polls_have_shown_outlives_a_new_sum() {
 }
 
 #[test]
-fn a_stale_row_does_not_undo_what_the_feed_told() {
+fn a_stale_row_does_not_undo_what_the_feed_brought() {
     let memory = memory();
     let drawn = row(0, NOW);
     memory.cas[0]

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_others_they_are_short_until_nobody_was_met_for_a_while() {
+    fn with_other_writers_transactions_are_short_until_there_are_none() {
         let now = Instant::now();
         let throttle = alone(now);
         throttle.met_others(now);

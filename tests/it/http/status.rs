@@ -137,7 +137,7 @@ async fn a_maintenance_ahead_is_scheduled_and_the_ca_is_well_until_then() {
 }
 
 #[tokio::test]
-async fn the_last_hour_is_told_by_endpoint_and_vantage() {
+async fn the_last_hour_is_reported_by_endpoint_and_vantage() {
     let server = TestServer::start().await;
     let probe = |ago: i64, endpoint: &str, failed: u64| {
         let line = |kind, count| {
@@ -181,7 +181,7 @@ async fn the_last_hour_is_told_by_endpoint_and_vantage() {
 }
 
 #[tokio::test]
-async fn a_week_is_told_as_a_page_and_as_json() {
+async fn a_week_is_reported_as_a_page_and_as_json() {
     let server = TestServer::start().await;
     post_counts(&server, &hour(|_| 6)).await;
     let answer = server.get("/report/2026-W47/report.json").await;
@@ -280,7 +280,7 @@ async fn what_is_asked_wrongly_is_refused() {
 }
 
 #[test]
-fn a_ca_was_last_heard_of_when_its_latest_source_was() {
+fn the_last_report_of_a_ca_is_that_of_its_latest_source() {
     let database = crate::support::fresh_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("load.ndjson");
@@ -309,7 +309,7 @@ fn a_ca_was_last_heard_of_when_its_latest_source_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
+async fn a_command_names_the_sources_without_a_report() {
     let database = crate::support::fresh_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
@@ -348,7 +348,7 @@ async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_tells_how_each_ca_is() {
+async fn a_command_shows_the_status_of_each_ca() {
     let database = crate::support::fresh_sqlite();
     let command = |extra: &[&str]| {
         let database = database.url();

@@ -58,7 +58,7 @@ fn the_hours_of_an_outage_do_not_improve_their_rank() {
 }
 
 #[test]
-fn what_learns_nothing_is_told_by_kind() {
+fn hours_excluded_from_learning_depend_on_the_kind() {
     let now = at(NOW);
     let opened = |mut incident: Incident| {
         incident.advance(State::Open, now).unwrap();

@@ -75,7 +75,7 @@ fn holds(now: &Value, before: &Value) -> bool {
 }
 
 #[test]
-fn a_note_is_told_until_its_time_is_over_and_by_all_once() {
+fn a_note_is_published_until_its_time_is_over_and_once_for_all() {
     let note = |days: i64| Note {
         span: Span {
             from: at(NOW),

@@ -157,7 +157,7 @@ async fn a_file_is_taken_up_when_it_is_put_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_kernel_does_not_tell_is_found_by_the_clock() {
+async fn changes_without_a_kernel_event_are_found_by_polling() {
     let case = Case::new().await;
     // Behind a link: of what is written elsewhere a watch of this folder hears nothing.
     let elsewhere = tempfile::tempdir().unwrap();

@@ -59,7 +59,7 @@ async fn a_name_with_a_bracket_stops_no_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_that_cannot_be_read_are_told_and_passed_over() {
+async fn unreadable_lines_are_reported_and_skipped() {
     let mut case = Case::new("nginx-json").await;
     case.clock.set("2026-11-28T12:00:30Z".parse().unwrap());
     let broken = "{\"request\":\"POST /acme/new-order HTTP/2.0\",\"status\":201\n";
@@ -184,7 +184,7 @@ async fn certificates_that_lines_show_are_registered() {
 
 /// Lines that `OpenBao` 2.7 wrote, hashed and not, of certificates issued and refused by its own API and by ACME.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_audit_log_of_openbao_tells_what_was_refused_and_shows_what_was_issued() {
+async fn a_real_audit_log_of_openbao_shows_what_was_refused_and_issued() {
     let case = Case::new("openbao").await;
     case.clock.set("2026-11-29T12:30:00Z".parse().unwrap());
     case.append("acme.log", include_str!("corpus/openbao.json"));

@@ -134,7 +134,7 @@ async fn a_ca_that_says_when_to_come_again_is_asked_on() {
 
 /// An outage is told by two failing minutes in a row: whoever asks less often would never see one.
 #[test]
-fn a_probe_that_is_to_tell_outages_asks_each_minute() {
+fn a_probe_that_detects_outages_asks_each_minute() {
     let with = |every: &str| {
         Config::parse(&format!(
             "[[source]]\nname = \"oslo\"\nca = \"default\"\nkind = \"probe\"\n\

@@ -149,7 +149,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_new_source_waits_for_a_week_where_another_tells() {
+fn a_new_source_waits_for_a_week_if_another_reports() {
     let now = Timestamp::from_unix(START + DAYS * DAY);
     let line = |hour: i64, source, count| Observation {
         seconds: 3_600,
@@ -190,7 +190,7 @@ fn a_new_source_waits_for_a_week_where_another_tells() {
 }
 
 #[test]
-fn sources_that_ought_to_tell_the_same_are_compared() {
+fn sources_that_should_agree_are_compared() {
     let now = Timestamp::from_unix(START + DAYS * DAY);
     let mut series = Series::default();
     for hour in (DAYS - 2) * 24..DAYS * 24 {

@@ -8,10 +8,10 @@ on_all_stores!(
     nothing_falls_between_load_and_changes,
     overlap_does_no_harm,
     removals_reach_every_reader,
-    what_another_handle_wrote_is_told,
+    what_another_handle_wrote_is_in_the_feed,
 );
 
-async fn what_another_handle_wrote_is_told(url: &str) {
+async fn what_another_handle_wrote_is_in_the_feed(url: &str) {
     let (writer, reading) = (open(url).await, open(url).await);
     let mut reader = Reader::load(&*reading).await;
     assert_eq!(reader.follow(&*reading).await, 0);

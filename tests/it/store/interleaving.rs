@@ -12,7 +12,7 @@ use super::*;
 const LANES: u64 = 4;
 
 #[test]
-fn in_100_000_interleavings_each_reader_is_told_each_change_once_and_in_order() {
+fn in_100_000_interleavings_each_reader_gets_each_change_once_and_in_order() {
     let mut told = 0;
     for seed in 0..100_000 {
         let model = interleaved(seed, Rule::ByPlace);
@@ -41,7 +41,7 @@ fn wanted() -> u64 {
 /// order in which it says so. Where it is odd both look beside a writer's step, statement against statement,
 /// and some looks are broken off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_tells_what_the_model_tells() {
+async fn postgres_does_what_the_model_does() {
     let mut lanes = Vec::new();
     for lane in 0..LANES {
         let Some(database) = crate::support::fresh_postgres().await else {

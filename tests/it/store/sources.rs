@@ -6,9 +6,9 @@ use offpeak::store::SourceStep;
 
 on_all_stores!(
     a_cursor_and_its_counts_go_together,
-    it_is_told_when_something_was_counted,
+    the_time_of_counting_is_in_the_feed,
     of_two_that_read_the_same_source_one_counts,
-    what_a_source_told_can_be_forgotten_and_told_anew,
+    the_counts_of_a_source_can_be_removed_and_counted_again,
     what_was_counted_is_known_until_it_is_swept,
 );
 
@@ -125,7 +125,7 @@ async fn what_was_counted_is_known_until_it_is_swept(url: &str) {
     );
 }
 
-async fn it_is_told_when_something_was_counted(url: &str) {
+async fn the_time_of_counting_is_in_the_feed(url: &str) {
     let store = open(url).await;
     let beginning = store
         .load(Load::WithoutCertificates, at(0), &mut |_| {})
@@ -176,7 +176,7 @@ async fn it_is_told_when_something_was_counted(url: &str) {
     }
 }
 
-async fn what_a_source_told_can_be_forgotten_and_told_anew(url: &str) {
+async fn the_counts_of_a_source_can_be_removed_and_counted_again(url: &str) {
     let store = open(url).await;
     let row = |vantage: &str, count| Observation {
         vantage: Some(vantage.to_owned()),

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_source_tells_both_there_is_no_ratio() {
+    fn without_a_source_that_reports_both_there_is_no_ratio() {
         let mut one = Series::default();
         for hour in -28 * 24..0 {
             let line = |source, kind| Observation {

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minutes_without_a_certificate_are_told_for_a_day_and_no_longer() {
+    fn minutes_without_a_certificate_are_reported_for_at_most_a_day() {
         let at = |minute: i64| Timestamp::from_unix(20_000 * DAY + minute * MINUTE);
         let mut series = Series::default();
         for minute in [10, 10, 12, 4_000] {

@@ -169,7 +169,7 @@ proptest! {
 }
 
 #[test]
-fn an_outage_is_told_as_one_amid_a_maintenance() {
+fn an_outage_within_a_maintenance_is_published_as_an_outage() {
     let hours = |from: i64, to: i64| Span {
         from: NOW + from * HOUR,
         to: NOW + to * HOUR,
@@ -230,7 +230,7 @@ fn a_spike_of_half_an_hour_shows_in_halves_and_is_diluted_in_the_hour() {
 }
 
 #[test]
-fn a_slot_that_too_few_events_tell_of_counts_as_the_longer_one() {
+fn a_slot_with_too_few_events_counts_as_the_longer_one() {
     let mut load = vec![40; FIVES_IN_DAY];
     load[..12].fill(90);
     let scene = Scene {

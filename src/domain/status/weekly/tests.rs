@@ -145,7 +145,7 @@ fn a_week_that_is_counted_by_the_hour_is_no_silence() {
 }
 
 #[test]
-fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
+fn an_hour_with_reports_of_a_part_is_not_quiet() {
     let week: IsoWeek = "2026-W47".parse().unwrap();
     let from = week.span().from;
     let series_of = |minutes_of: fn(i64) -> i64, source| {
