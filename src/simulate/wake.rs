@@ -104,8 +104,8 @@ pub(super) fn renewals(
 /// The share of clients with a tick in each grain of the period.
 fn by_grain(every_seconds: i64, at: &[Phase]) -> Vec<f64> {
     let grains = length(every_seconds / GRAIN_SECONDS);
-    let phased: f64 = at.iter().map(|phase| phase.share).sum();
-    let mut shares = vec![(1.0 - phased).max(0.0) / real_len(grains); grains];
+    let common: f64 = at.iter().map(|phase| phase.share).sum();
+    let mut shares = vec![(1.0 - common).max(0.0) / real_len(grains); grains];
     for phase in at {
         shares[length(phase.second / GRAIN_SECONDS) % grains] += phase.share;
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::config::WebhookConfig;
+use crate::domain::math::number::thousandths;
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::{Standing, Status};
 use crate::domain::time::{HOUR, Timestamp};
@@ -131,10 +132,6 @@ fn back(ca: &CaName, was: &Event, standing: &Standing, now: Timestamp) -> Event 
             "status": standing.status, "reason": standing.reason,
         }),
     }
-}
-
-fn thousandths(share: f64) -> f64 {
-    (share * 1_000.0).round() / 1_000.0
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::Serialize;
 
 use super::incident_members::{amendment, draft};
 use super::subject::Number;
+use super::uncached::answer;
 use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Progress};
 use crate::http::state::Admin;
 use crate::ingest::{self, NamedFormat};
@@ -43,7 +44,7 @@ pub(in crate::http) async fn list(
     _: NoParameters,
 ) -> Result<Response, Problem> {
     let standings = admin.engine.incidents().await?;
-    written(&serde_json::json!({ "incidents": standings }))
+    answer(&serde_json::json!({ "incidents": standings }))
 }
 
 /// `GET /v1/incidents/{id}`.
@@ -52,7 +53,7 @@ pub(in crate::http) async fn show(
     _: NoParameters,
     Number(id): Number,
 ) -> Result<Response, Problem> {
-    written(&admin.engine.incident(id).await?)
+    answer(&admin.engine.incident(id).await?)
 }
 
 /// `PATCH /v1/incidents/{id}`: answers after all windows have moved.
@@ -85,7 +86,7 @@ pub(in crate::http) async fn load(
     let format = NamedFormat::of_media_type(body::content_type(&headers))?;
     let (decoder, pieces) = (format.decoder(None), unpacked(&headers, body)?);
     let named = ingest::name_certificates(&admin.engine, id, decoder, pieces).await?;
-    let mut answer = written(&named)?;
+    let mut answer = answer(&named)?;
     *answer.status_mut() = body::status_of(&named.report);
     Ok(answer)
 }
@@ -122,15 +123,7 @@ async fn answered(engine: &Engine, amended: Amended, intent: Intent) -> Result<R
     let Amended { incident, foreseen } = amended;
     let progress = engine.progress(incident).await?;
     let document = incident_document(&progress, foreseen.as_ref(), intent);
-    written(&document.map_err(|_| Problem::internal())?)
-}
-
-fn written<T: Serialize>(value: &T) -> Result<Response, Problem> {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, body::written(value)?).into_response())
+    answer(&document.map_err(|_| Problem::internal())?)
 }
 
 impl From<IncidentError> for Problem {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::uncached::answer;
 use crate::domain::demand::observation::Source;
 use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::math::number::thousandths;
@@ -18,7 +19,6 @@ use crate::domain::time::Timestamp;
 use crate::engine::{CaStanding, Engine, Readiness, SourceReport, SourceState};
 use crate::http::state::Admin;
 use crate::store::{Replica, Sharing};
-use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
@@ -136,11 +136,7 @@ pub(in crate::http) async fn overview(
     State(admin): State<Admin>,
     _: NoParameters,
 ) -> Result<impl IntoResponse, Problem> {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, body::written(&Overview::of(&admin.engine))?))
+    answer(&Overview::of(&admin.engine))
 }
 
 impl Overview {

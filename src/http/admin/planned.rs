@@ -6,8 +6,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::experiments::{answer, one_ca};
+use super::experiments::one_ca;
 use super::subject::Number;
+use super::uncached::answer;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::{DAY, Span, Timestamp};
 use crate::http::state::Admin;
