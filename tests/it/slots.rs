@@ -20,7 +20,7 @@ fn ranking(series: &Series, slot_seconds: i64, objective: Option<f64>) -> Value 
         objective,
         ..CaPolicy::named("example".parse().unwrap())
     };
-    let bytes = rank(&profile, &policy, &Times::new(at(NOW), DAY));
+    let bytes = rank(None, &profile, &policy, &Times::new(at(NOW), DAY));
     serde_json::from_slice(&bytes).unwrap()
 }
 

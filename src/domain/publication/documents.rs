@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::ranking::{Times, rank_after, rank_together_after};
+use super::ranking::{Times, rank, rank_together};
 use crate::demand::profile::Profile;
 use crate::policy::ca::{CaName, CaPolicy};
 
@@ -32,7 +32,7 @@ pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, A
 }
 
 /// The documents that follow the publication `before`, limiting how far weights move
-/// ([`rank_after`]).
+/// ([`rank`]).
 #[must_use]
 pub fn documents_after(
     before: &[(String, Arc<[u8]>)],
@@ -47,7 +47,7 @@ pub fn documents_after(
     let mut pointers: Vec<(String, Arc<[u8]>)> = vec![(RANKING.to_owned(), whole)];
     for (policy, profile) in cas {
         let path = ranking_of(&policy.name);
-        let bytes = rank_after(earlier(&path), profile, policy, times).into();
+        let bytes = rank(earlier(&path), profile, policy, times).into();
         pointers.push((path, bytes));
     }
     let mut copies: Vec<(String, Arc<[u8]>)> = pointers
@@ -80,7 +80,7 @@ fn first(before: Option<&[u8]>, cas: &[(&CaPolicy, &Profile)], times: &Times) ->
         counted = cas.to_vec();
     }
     if let [(policy, profile)] = counted[..] {
-        return rank_after(before, profile, policy, times).into();
+        return rank(before, profile, policy, times).into();
     }
     let production: Vec<(&CaPolicy, &Profile)> = counted
         .iter()
@@ -93,7 +93,7 @@ fn first(before: Option<&[u8]>, cas: &[(&CaPolicy, &Profile)], times: &Times) ->
     let environment = counted
         .first()
         .map_or(PRODUCTION, |(policy, _)| &policy.environment);
-    rank_together_after(before, &counted, environment, times).into()
+    rank_together(before, &counted, environment, times).into()
 }
 
 fn copy_path(bytes: &[u8]) -> String {

@@ -64,20 +64,9 @@ impl Times {
     }
 }
 
-/// The first document of a CA.
+/// The document of a CA. After the publication `before`, no weight moves by more than [`MOST_MOVE`].
 #[must_use]
-pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
-    rank_after(None, profile, policy, times)
-}
-
-/// The document of a CA after the publication `before`. No weight moves by more than [`MOST_MOVE`].
-#[must_use]
-pub fn rank_after(
-    before: Option<&[u8]>,
-    profile: &Profile,
-    policy: &CaPolicy,
-    times: &Times,
-) -> Vec<u8> {
+pub fn rank(before: Option<&[u8]>, profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
     let from = day_begin(times.generated_at);
     let capacity = daily_capacity(&policy.capacity, from);
     Subject {
@@ -95,14 +84,9 @@ pub fn rank_after(
 /// The combined document of several CAs, with `"ca": null`, for readers who do not know or say
 /// which CA they use. Profiles are combined by [`Profile::combine`]; capacity and steerable share
 /// are also weighted by volume. A span is to be avoided if any of the CAs is closed in it.
+/// `before` as for [`rank`].
 #[must_use]
-pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &Times) -> Vec<u8> {
-    rank_together_after(None, cas, environment, times)
-}
-
-/// The combined document after the publication `before`, as [`rank_after`].
-#[must_use]
-pub fn rank_together_after(
+pub fn rank_together(
     before: Option<&[u8]>,
     cas: &[(&CaPolicy, &Profile)],
     environment: &str,

@@ -25,7 +25,7 @@ fn with_outages(learnt: &[Incident]) -> Value {
         ));
     }
     let profile = Profile::learn(&series, at(NOW), HOUR, &learning_excluded(learnt));
-    serde_json::from_slice(&rank(&profile, &policy(), &Times::new(at(NOW), DAY))).unwrap()
+    serde_json::from_slice(&rank(None, &profile, &policy(), &Times::new(at(NOW), DAY))).unwrap()
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn the_golden_file_of_version_1_1_holds() {
     let text = "migration of the validators".to_owned();
     let span = Span { from, to };
     closing.notes = vec![Note { span, text }];
-    let document = rank(&learn(&hourly(28, one_oclock)), &closing, &times());
+    let document = rank(None, &learn(&hourly(28, one_oclock)), &closing, &times());
     if std::env::var_os("OFFPEAK_WRITE_GOLDEN").is_some() {
         std::fs::write(golden, &document).unwrap();
     }
@@ -91,10 +91,10 @@ fn a_note_is_published_until_its_time_is_over_and_once_for_all() {
         let read = Published::parse(bytes).unwrap();
         read.notes.into_iter().map(|note| note.text).collect()
     };
-    assert_eq!(report(&rank(&profile, &a, &times())), ["9 days"]);
+    assert_eq!(report(&rank(None, &profile, &a, &times())), ["9 days"]);
     let both = [(&a, &profile), (&b, &profile)];
     assert_eq!(
-        report(&rank_together(&both, "production", &times())),
+        report(&rank_together(None, &both, "production", &times())),
         ["3 days", "9 days"]
     );
 }

@@ -71,7 +71,7 @@ fn four() -> Series {
 fn weights(series: &Series) -> Vec<f64> {
     let policy = CaPolicy::named("example".parse().unwrap());
     let profile = Profile::learn(series, NOW, HOUR, &[]);
-    let ranking = rank(&profile, &policy, &Times::new(NOW, DAY));
+    let ranking = rank(None, &profile, &policy, &Times::new(NOW, DAY));
     let ranking: serde_json::Value = serde_json::from_slice(&ranking).unwrap();
     let slots = ranking["slots"].as_array().unwrap();
     slots

@@ -155,11 +155,11 @@ proptest! {
         let profiles = [one.profiles(), other.profiles()];
         let policies = [one.policy("one"), other.policy("other")];
         let alone: Vec<Vec<u8>> =
-            profiles[0].iter().map(|profile| rank(profile, &policies[0], &times)).collect();
+            profiles[0].iter().map(|profile| rank(None, profile, &policies[0], &times)).collect();
         let together: Vec<Vec<u8>> = (0..LENGTHS.len())
             .map(|at| {
                 let cas = [(&policies[0], &profiles[0][at]), (&policies[1], &profiles[1][at])];
-                rank_together(&cas, "production", &times)
+                rank_together(None, &cas, "production", &times)
             })
             .collect();
         // 24 + 48 + 96 slots of the day are compared if all are known; many of them in any case.
