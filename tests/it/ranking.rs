@@ -272,12 +272,12 @@ fn several_cas_count_by_their_volume() {
         assert!((coefficient(hour) - together / all).abs() < 2e-3, "{hour}");
     }
     // The CA that takes what nobody claims does not make the only CA one of two.
-    let with_default = documents(&[(&a, &large), (&default, &nothing)], &times());
+    let with_default = documents(&[], &[(&a, &large), (&default, &nothing)], &times());
     assert_eq!(parsed(&with_default[0].1)["ca"], "a");
     // Staging is another world.
     let mut staging = policy("b");
     staging.environment = "staging".to_owned();
-    let apart = documents(&[(&a, &large), (&staging, &small)], &times());
+    let apart = documents(&[], &[(&a, &large), (&staging, &small)], &times());
     let first = parsed(&apart[0].1);
     assert_eq!(
         first["slots"],

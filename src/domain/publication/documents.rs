@@ -26,15 +26,10 @@ pub const PRODUCTION: &str = "production";
 /// [`RANKING`] is the document of the only CA. If there are several CAs, it combines the production
 /// CAs, or all of them if none is a production CA. The CA `default`, which takes the issuers that
 /// no other CA claims, is left out if it has no data and others are configured.
+///
+/// After the publication `before`, weights move only as far as [`rank`] lets them.
 #[must_use]
-pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, Arc<[u8]>)> {
-    documents_after(&[], cas, times)
-}
-
-/// The documents that follow the publication `before`, limiting how far weights move
-/// ([`rank`]).
-#[must_use]
-pub fn documents_after(
+pub fn documents(
     before: &[(String, Arc<[u8]>)],
     cas: &[(&CaPolicy, &Profile)],
     times: &Times,

@@ -8,10 +8,10 @@ use offpeak::domain::publication::published::Published;
 fn documents_are_pointers_their_copies_and_the_schema() {
     let (a, b) = (policy("a"), policy("b"));
     let profile = learn(&hourly(28, one_oclock));
-    let first = documents(&[(&a, &profile), (&b, &profile)], &times());
+    let first = documents(&[], &[(&a, &profile), (&b, &profile)], &times());
     assert_eq!(
         first,
-        documents(&[(&a, &profile), (&b, &profile)], &times())
+        documents(&[], &[(&a, &profile), (&b, &profile)], &times())
     );
     let bytes = |path: &str| {
         let found = first.iter().find(|(of, _)| of == path);
