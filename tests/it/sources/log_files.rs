@@ -8,8 +8,8 @@ use offpeak::config::Config;
 use offpeak::domain::demand::observation::Kind;
 use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::status::LiveSeries;
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::read_once;
 use offpeak::store::{Migrations, connect};
 
@@ -75,7 +75,7 @@ async fn a_rotated_file_that_nobody_can_read_stops_no_log() {
     case.restart().await;
     case.read().await.unwrap();
     assert_eq!(case.count(Kind::Attempt).await, 2);
-    assert_eq!(case.engine.source_reports()[0].state.name(), "reading");
+    assert_eq!(case.engine.source_reports()[0].state, SourceState::Reading);
     // What it said is unknown.
     assert_eq!(known_minutes(&case, "2026-11-20T13:00:00Z", 16).await, 0);
 }

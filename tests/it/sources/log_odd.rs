@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use offpeak::domain::demand::observation::{Kind, Observation};
 use offpeak::domain::time::{HOUR, MINUTE, Timestamp};
+use offpeak::engine::SourceState;
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use offpeak::ingest::x509::Facts;
 use serde_json::json;
@@ -71,7 +72,7 @@ async fn unreadable_lines_are_reported_and_skipped() {
     case.read().await.unwrap();
     assert_eq!(case.count(Kind::Attempt).await, 1);
     let report = &case.engine.source_reports()[0];
-    assert_eq!((report.state.name(), report.skipped), ("reading", 30));
+    assert_eq!((report.state, report.skipped), (SourceState::Reading, 30));
     // And does so from then on.
     case.append("acme.log", &broken.repeat(5));
     case.clock.set("2026-11-28T12:31:30Z".parse().unwrap());

@@ -13,8 +13,8 @@ use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::moves::incident::{Incident, State};
 use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::time::{DAY, Timestamp};
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::probe::watch;
 use offpeak::source::read_once;
 use offpeak::store::{ClosedBatch, Migrations, connect};
@@ -129,7 +129,7 @@ async fn a_ca_that_says_when_to_come_again_is_asked_on() {
     following.abort();
     twice.expect("it is not asked again");
     let report = &engine.source_reports()[0];
-    assert_eq!(report.state.name(), "reading");
+    assert_eq!(report.state, SourceState::Reading);
 }
 
 /// An outage is told by two failing minutes in a row: whoever asks less often would never see one.
