@@ -21,7 +21,7 @@ use crate::math::number::{real, real_len, signed, thousandths, whole};
 use crate::policy::capacity::SlotCapacity;
 use crate::time::{DAY, Span};
 
-/// A table is made anew after this many seconds.
+/// The longest time for which a table is used, in seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
 
 /// A fresh table places at most this share of a slot's level, or of the last slot's arrivals if those
